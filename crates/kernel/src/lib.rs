@@ -1,0 +1,31 @@
+//! The vocabulary that every room of the house shares.
+//!
+//! It promises that a claim can only be called proven when something was looked at: an
+//! empty population, an error or an old input cannot be turned into [`Outcome::Holds`],
+//! because [`Proof::weigh`] is the only way to make one.
+//!
+//! It does no I/O: time and randomness come in through [`Clock`] and [`Rng`], and the only
+//! code in the project that reads them is in [`SystemClock`] and [`SystemRng`].
+
+pub mod catalogue;
+mod clock;
+mod control;
+mod params;
+mod ports;
+mod proof;
+mod rng;
+mod secret;
+mod tenant;
+mod unit;
+mod verdict;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use control::{Card, Control, Cx, Fut};
+pub use params::{ParamError, Params};
+pub use ports::{Binder, Identity, SessionToken, Sessions};
+pub use proof::{Finding, Outcome, Population, Proof};
+pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
+pub use secret::Secret;
+pub use tenant::{Actor, IdError, MAX_ID_BYTES, Scope, TenantId};
+pub use unit::{MAX_VALUE_BYTES, Unit, UnitError, Value};
+pub use verdict::Verdict;

@@ -1,0 +1,48 @@
+//! The only door to PostgreSQL.
+//!
+//! It promises that every statement runs in a transaction that is either bound to one tenant
+//! ([`TenantTx`]) or openly bound to none ([`OperatorTx`]), that values are bound and never
+//! spliced, that an applied migration never changes, and that the managed cluster survives the
+//! death of Amanah and of its own server.
+//!
+//! The attack it stops: a statement that slips past the binding because somebody had a pool at
+//! hand. There is none outside this crate; the driver's name occurs nowhere else.
+//!
+//! It does not decide who may see what: that is `tenancy`'s work, in the database itself.
+
+mod account;
+mod cluster;
+mod db;
+mod error;
+mod migrate;
+mod place;
+mod programs;
+mod protected;
+mod quote;
+mod roles;
+mod sandbox;
+mod shape;
+mod specimen;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod tx;
+mod url;
+mod version;
+
+pub use cluster::{Cluster, ClusterSettings};
+pub use db::Db;
+pub use error::{Error, Result};
+pub use migrate::{Migration, Room, migrate};
+pub use programs::Programs;
+pub use protected::Protected;
+pub use quote::{ident, literal, qualified};
+pub use sandbox::{Sandbox, Scratch};
+pub use shape::{Column, ForeignKey, Table, Unique, tables};
+pub use specimen::{Owned, Specimen, specimen, specimen_with};
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{Json, ToSql};
+pub use tx::{Bound, OperatorTx, TenantTx, Tx};
+pub use url::{DatabaseUrl, Host};
+pub use version::Version;

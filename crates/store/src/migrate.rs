@@ -1,0 +1,129 @@
+//! Migrations: each room brings its own, in order; an applied one never changes.
+
+use sha2::{Digest, Sha256};
+
+use crate::{Db, Error, OperatorTx, Result};
+
+/// A room's migrations.
+#[derive(Debug)]
+pub struct Room {
+    /// The crate's name, which is also the name of its schema where it has one.
+    pub name: &'static str,
+    /// In the order in which they are applied.
+    pub migrations: &'static [Migration],
+}
+
+/// One migration.
+#[derive(Debug)]
+pub struct Migration {
+    /// The file's name without its ending: `0001_evidence`.
+    pub name: &'static str,
+    /// Its text. It opens with three comment lines: why, lock taken, how to undo.
+    pub sql: &'static str,
+}
+
+/// Two installers at once would race; the number is the ASCII of "amanah".
+const LOCK: i64 = 0x616d_616e_6168;
+
+/// What every database needs before the first migration. Group roles are cluster-wide, so another
+/// database may have made them already, perhaps at this very moment.
+const GROUND: &str = "
+CREATE SCHEMA IF NOT EXISTS amanah;
+CREATE TABLE IF NOT EXISTS amanah.migration (
+    room       text        NOT NULL,
+    name       text        NOT NULL,
+    sha256     bytea       NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (room, name)
+);
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['amanah_engine', 'amanah_admin', 'amanah_auditor'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            END;
+        END IF;
+    END LOOP;
+END $$";
+
+/// Applies what is missing of `rooms`, in their order, each migration in a transaction of its own.
+/// Returns how many were applied.
+///
+/// # Errors
+/// When an applied migration has changed or is unknown here, and when one fails; it is rolled back
+/// then, and those before it stay.
+pub async fn migrate(db: &Db, rooms: &[&Room]) -> Result<usize> {
+    let tx = locked(db).await?;
+    tx.batch(GROUND).await?;
+    tx.commit().await?;
+    let mut applied = 0;
+    for room in rooms {
+        let tx = locked(db).await?;
+        let known = known(&tx, room).await?;
+        tx.rollback().await?;
+        for migration in room.migrations.iter().skip(known) {
+            apply(db, room, migration).await?;
+            applied += 1;
+        }
+    }
+    Ok(applied)
+}
+
+async fn locked(db: &Db) -> Result<OperatorTx> {
+    let tx = db.operator().await?;
+    tx.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[&LOCK])
+        .await?;
+    Ok(tx)
+}
+
+/// How many of the room's migrations are applied, after checking that they are the same ones.
+async fn known(tx: &OperatorTx, room: &Room) -> Result<usize> {
+    let sql = "SELECT name, sha256 FROM amanah.migration WHERE room = $1 ORDER BY name";
+    let rows = tx.query(sql, &[&room.name]).await?;
+    for (n, row) in rows.iter().enumerate() {
+        let (name, sha256): (String, Vec<u8>) = (row.get(0), row.get(1));
+        let wrong = |why| Error::Migration {
+            room: room.name,
+            migration: name.clone(),
+            why,
+        };
+        let here = room
+            .migrations
+            .get(n)
+            .ok_or_else(|| wrong("is not known to this version"))?;
+        if here.name != name {
+            return Err(wrong("is not known to this version"));
+        }
+        if digest(here) != sha256 {
+            return Err(wrong("has changed since it was applied"));
+        }
+    }
+    Ok(rows.len())
+}
+
+async fn apply(db: &Db, room: &Room, migration: &Migration) -> Result<()> {
+    let tx = locked(db).await?;
+    // Somebody else may have been faster.
+    let sql = "SELECT FROM amanah.migration WHERE room = $1 AND name = $2";
+    if tx
+        .query_opt(sql, &[&room.name, &migration.name])
+        .await?
+        .is_some()
+    {
+        return tx.rollback().await;
+    }
+    tx.batch(migration.sql).await?;
+    let sql = "INSERT INTO amanah.migration (room, name, sha256) VALUES ($1, $2, $3)";
+    tx.execute(sql, &[&room.name, &migration.name, &digest(migration)])
+        .await?;
+    tx.commit().await
+}
+
+fn digest(migration: &Migration) -> Vec<u8> {
+    Sha256::digest(migration.sql.as_bytes()).to_vec()
+}

@@ -1,0 +1,26 @@
+//! A database that Amanah protects, with the logins that its proofs use.
+
+use kernel::TenantId;
+
+use crate::{Db, Programs};
+
+/// A protected database.
+#[derive(Debug, Clone)]
+pub struct Protected {
+    /// Its name.
+    pub name: String,
+    /// The login that owns its tables and the schemas `amanah` and `audit`.
+    pub owner: Db,
+    /// A login of Amanah's own with exactly the application's rights: a member of `app_role`.
+    pub intruder: Db,
+    /// The superuser; in the managed cluster only.
+    pub superuser: Option<Db>,
+    /// The role whose rights the application has.
+    pub app_role: String,
+    /// The column that names the tenant in every table with tenants' rows.
+    pub tenant_column: String,
+    /// The two synthetic tenants: the attacker and the attacked.
+    pub canaries: (TenantId, TenantId),
+    /// PostgreSQL's programs, for sandboxes.
+    pub programs: Programs,
+}

@@ -1,0 +1,62 @@
+//! Login roles.
+
+use kernel::Secret;
+use postgres_protocol::password;
+
+use crate::{Db, Result, ident, literal};
+
+impl Db {
+    /// Makes a login role without any special right, or gives an existing one a new password.
+    ///
+    /// The statement carries the SCRAM verifier and not the password: statements are seen in
+    /// `pg_stat_activity` and may be logged.
+    ///
+    /// # Errors
+    /// When this login may not make roles (`CREATEROLE`).
+    pub async fn ensure_login(&self, role: &str, password: &Secret) -> Result<()> {
+        let verifier = literal(&password::scram_sha_256(password.expose().as_bytes()));
+        let role_name = ident(role);
+        let tx = self.operator().await?;
+        let sql = "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1";
+        if tx.query_opt(sql, &[&role]).await?.is_some() {
+            tx.batch(&format!("ALTER ROLE {role_name} LOGIN PASSWORD {verifier}"))
+                .await?;
+        } else {
+            tx.batch(&format!(
+                "CREATE ROLE {role_name} LOGIN PASSWORD {verifier}"
+            ))
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    /// Gives `member` the rights of the role `group`.
+    ///
+    /// # Errors
+    /// When this login may not grant it.
+    pub async fn grant_role(&self, group: &str, member: &str) -> Result<()> {
+        let tx = self.operator().await?;
+        tx.batch(&format!("GRANT {} TO {}", ident(group), ident(member)))
+            .await?;
+        tx.commit().await
+    }
+
+    /// Makes a database owned by `owner`, unless it is there. Says whether it was made.
+    ///
+    /// # Errors
+    /// When this login may not make databases, or not for that owner.
+    pub async fn ensure_database(&self, name: &str, owner: &str) -> Result<bool> {
+        let tx = self.operator().await?;
+        let sql = "SELECT FROM pg_catalog.pg_database WHERE datname = $1";
+        let there = tx.query_opt(sql, &[&name]).await?.is_some();
+        tx.rollback().await?;
+        if !there {
+            let (name, owner) = (ident(name), ident(owner));
+            self.alone(&format!(
+                "CREATE DATABASE {name} OWNER {owner} TEMPLATE template0"
+            ))
+            .await?;
+        }
+        Ok(!there)
+    }
+}

@@ -1,0 +1,211 @@
+//! Sandboxes: a new database with the structure of a real one, in which a violation can be seeded
+//! without anybody noticing.
+
+use kernel::Rng;
+use tokio::io::AsyncWriteExt;
+
+use crate::programs::{run, tail};
+use crate::{Db, Error, Programs, Protected, Result, ident};
+
+/// Sandboxes are recognised by this, so that those of a crashed run can be swept.
+const PREFIX: &str = "amanah_sandbox_";
+/// Connections into one sandbox under one login.
+const SIZE: usize = 4;
+
+/// A clone of a database's structure, to be removed after use.
+#[derive(Debug)]
+pub struct Scratch {
+    maker: Db,
+    db: Db,
+}
+
+impl Db {
+    /// Makes a new database with the structure of this one: tables, functions, triggers, policies
+    /// and grants, without rows. This login must be allowed to create databases and to read the
+    /// structure.
+    ///
+    /// # Errors
+    /// When a program of PostgreSQL is missing or fails; nothing is left behind then.
+    pub async fn scratch(&self, programs: &Programs, rng: &dyn Rng) -> Result<Scratch> {
+        self.clone_structure(programs, rng, &self.url().user, &[])
+            .await
+    }
+
+    /// As [`Db::scratch`], owned by `owner`, with the rows of some schemas.
+    pub(crate) async fn clone_structure(
+        &self,
+        programs: &Programs,
+        rng: &dyn Rng,
+        owner: &str,
+        with_rows: &[&str],
+    ) -> Result<Scratch> {
+        let name = format!("{PREFIX}{}", kernel::random_hex(rng, 6)?);
+        let create = "CREATE DATABASE {} TEMPLATE template0 STRATEGY wal_log OWNER {}";
+        let create = create
+            .replacen("{}", &ident(&name), 1)
+            .replacen("{}", &ident(owner), 1);
+        self.alone(&create).await?;
+        let scratch = Scratch {
+            maker: self.clone(),
+            db: Db::lazy(&self.url().database(&name), SIZE)?,
+        };
+        match scratch.fill(self, programs, with_rows).await {
+            Ok(()) => Ok(scratch),
+            Err(error) => {
+                // The first error is the one to report; a leftover is swept at the next start.
+                drop(scratch.remove().await);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes sandboxes that nobody is connected to: those of a run that was killed.
+    ///
+    /// # Errors
+    /// When the list cannot be read. One that cannot be dropped is left for the next time.
+    pub async fn sweep(&self) -> Result<usize> {
+        let tx = self.operator().await?;
+        let sql = "
+            SELECT d.datname::text FROM pg_catalog.pg_database d
+             WHERE starts_with(d.datname::text, $1)
+               AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)";
+        let names = tx.query(sql, &[&PREFIX]).await?;
+        tx.rollback().await?;
+        let mut swept = 0;
+        for row in names {
+            let name: String = row.get(0);
+            if self
+                .alone(&format!("DROP DATABASE IF EXISTS {}", ident(&name)))
+                .await
+                .is_ok()
+            {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+}
+
+impl Scratch {
+    /// The clone, under the login that made it.
+    pub const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Drops the database, whoever is connected to it.
+    ///
+    /// # Errors
+    /// When the server refuses; it is swept at the next start then.
+    pub async fn remove(self) -> Result<()> {
+        self.db.close();
+        let name = ident(&self.db.url().database);
+        self.maker
+            .alone(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            .await
+    }
+
+    async fn fill(&self, source: &Db, programs: &Programs, with_rows: &[&str]) -> Result<()> {
+        let structure = dump(source, programs, &["--schema-only".to_owned()]).await?;
+        self.replay(programs, &structure).await?;
+        if with_rows.is_empty() {
+            return Ok(());
+        }
+        let mut arguments = vec!["--data-only".to_owned()];
+        arguments.extend(
+            with_rows
+                .iter()
+                .map(|schema| format!("--schema={}", ident(schema))),
+        );
+        let rows = dump(source, programs, &arguments).await?;
+        self.replay(programs, &rows).await
+    }
+
+    async fn replay(&self, programs: &Programs, dump: &[u8]) -> Result<()> {
+        let failed = |why: String| Error::Program {
+            program: "psql",
+            why,
+        };
+        let mut psql = programs
+            .client("psql", self.db.url())
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .map_err(|e| failed(e.to_string()))?;
+        let mut input = psql
+            .stdin
+            .take()
+            .ok_or_else(|| failed("it has no input".to_owned()))?;
+        let feed = async move {
+            // When psql stops early, its own words below say why.
+            let _ = input.write_all(dump).await;
+            drop(input);
+        };
+        let ((), output) = tokio::join!(feed, psql.wait_with_output());
+        let output = output.map_err(|e| failed(e.to_string()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(failed(tail(&String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+/// A protected database's clone, with every login that the real one has.
+#[derive(Debug)]
+pub struct Sandbox {
+    scratch: Scratch,
+    inside: Protected,
+}
+
+impl Protected {
+    /// Clones the structure of this database and the rows of schema `amanah`, so that the same
+    /// bindings are good there. It holds no tenant's rows.
+    ///
+    /// # Errors
+    /// When neither the superuser nor the owner may create databases, or a program of PostgreSQL
+    /// fails; nothing is left behind then.
+    pub async fn sandbox(&self, rng: &dyn Rng) -> Result<Sandbox> {
+        let maker = self.superuser.as_ref().unwrap_or(&self.owner);
+        let owner = &self.owner.url().user;
+        let scratch = maker
+            .clone_structure(&self.programs, rng, owner, &["amanah"])
+            .await?;
+        let name = &scratch.db.url().database;
+        let at = |db: &Db| Db::lazy(&db.url().database(name), SIZE);
+        let inside = Self {
+            name: name.clone(),
+            owner: at(&self.owner)?,
+            intruder: at(&self.intruder)?,
+            superuser: self.superuser.as_ref().map(at).transpose()?,
+            ..self.clone()
+        };
+        Ok(Sandbox { scratch, inside })
+    }
+}
+
+impl Sandbox {
+    /// The clone.
+    pub const fn inside(&self) -> &Protected {
+        &self.inside
+    }
+
+    /// Drops it.
+    ///
+    /// # Errors
+    /// As [`Scratch::remove`].
+    pub async fn remove(self) -> Result<()> {
+        self.inside.owner.close();
+        self.inside.intruder.close();
+        if let Some(superuser) = &self.inside.superuser {
+            superuser.close();
+        }
+        self.scratch.remove().await
+    }
+}
+
+async fn dump(source: &Db, programs: &Programs, arguments: &[String]) -> Result<Vec<u8>> {
+    let mut command = programs.client("pg_dump", source.url());
+    run("pg_dump", command.args(arguments)).await
+}

@@ -1,0 +1,63 @@
+//! This crate's own statements: they read the catalogue.
+
+/// Every table that belongs to the application: oid, schema, name, row security, forced, partition.
+pub(crate) const TABLES: &str = "
+SELECT c.oid, n.nspname::text, c.relname::text, c.relrowsecurity, c.relforcerowsecurity,
+       c.relispartition
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p')
+   AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_'
+   AND n.nspname NOT IN ('information_schema', 'amanah', 'audit')";
+
+/// Every live column of every table, with its base type below domains and the checks on it alone.
+pub(crate) const COLUMNS: &str = "
+SELECT a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
+       b.typname::text,
+       CASE WHEN b.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4
+            THEN a.atttypmod - 4 END,
+       ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e
+              WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder),
+       a.attnotnull, a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '',
+       a.attgenerated <> '',
+       ARRAY(SELECT pg_catalog.pg_get_constraintdef(k.oid) FROM pg_catalog.pg_constraint k
+              WHERE k.conrelid = a.attrelid AND k.contype = 'c' AND k.conkey = ARRAY[a.attnum])
+  FROM pg_catalog.pg_attribute a
+  JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+ WHERE a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum";
+
+/// Every unique index on plain columns without a predicate: table, name, primary, columns.
+pub(crate) const KEYS: &str = "
+SELECT i.indrelid, c.relname::text, i.indisprimary,
+       ARRAY(SELECT a.attname::text
+               FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY k(attnum, place)
+               JOIN pg_catalog.pg_attribute a
+                 ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+              WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+  FROM pg_catalog.pg_index i
+  JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+ WHERE i.indisunique AND i.indexprs IS NULL AND i.indpred IS NULL
+ ORDER BY i.indrelid, c.relname";
+
+/// Every foreign key that was declared, those inherited by partitions left out.
+pub(crate) const FOREIGN_KEYS: &str = "
+SELECT k.conrelid, k.conname::text,
+       ARRAY(SELECT a.attname::text
+               FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u(attnum, place)
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum
+              ORDER BY u.place),
+       n.nspname::text, c.relname::text,
+       ARRAY(SELECT a.attname::text
+               FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u(attnum, place)
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum
+              ORDER BY u.place),
+       k.confdeltype, k.confupdtype, k.condeferrable, k.condeferred
+  FROM pg_catalog.pg_constraint k
+  JOIN pg_catalog.pg_class c ON c.oid = k.confrelid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE k.contype = 'f' AND k.conparentid = 0
+ ORDER BY k.conrelid, k.conname";

@@ -1,0 +1,248 @@
+//! The managed cluster, transactions and sandboxes on a real PostgreSQL.
+
+use std::path::Path;
+
+use kernel::{Secret, SystemRng, TenantId};
+
+use crate::{
+    Cluster, ClusterSettings, Db, Error, Migration, Owned, Room, migrate, specimen, tables,
+};
+
+static FIRST: Room = Room {
+    name: "shop",
+    migrations: &[Migration {
+        name: "0001_things",
+        sql: "CREATE TABLE thing (id int)",
+    }],
+};
+static SECOND: Room = Room {
+    name: "shop",
+    migrations: &[
+        Migration {
+            name: "0001_things",
+            sql: "CREATE TABLE thing (id int)",
+        },
+        Migration {
+            name: "0002_more",
+            sql: "CREATE TABLE more (id int)",
+        },
+    ],
+};
+static CHANGED: Room = Room {
+    name: "shop",
+    migrations: &[Migration {
+        name: "0001_things",
+        sql: "CREATE TABLE thing (id bigint)",
+    }],
+};
+
+struct Server(Cluster, tempfile::TempDir);
+
+async fn open(data: &Path) -> Result<Cluster, Error> {
+    let settings = ClusterSettings {
+        data: data.to_owned(),
+        programs: None,
+        durable: true,
+    };
+    Cluster::open(&settings, &SystemRng).await
+}
+
+async fn server() -> Server {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    Server(open(dir.path()).await.unwrap(), dir)
+}
+
+/// A test that fails must not leave its server behind.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = std::fs::read_to_string(self.0.dir().join("postmaster.pid")).unwrap_or_default();
+        if let Some(pid) = pid.lines().next() {
+            let _ = std::process::Command::new("kill")
+                .args(["-QUIT", pid])
+                .output();
+        }
+    }
+}
+
+impl Server {
+    async fn owner(&self) -> Db {
+        let root = Db::connect(&self.0.superuser("postgres"), 2).await.unwrap();
+        let password = Secret::new("for this test".to_owned());
+        root.ensure_login("shop", &password).await.unwrap();
+        let tx = root.operator().await.unwrap();
+        tx.batch("ALTER ROLE shop CREATEDB CREATEROLE")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        root.ensure_database("shop", "shop").await.unwrap();
+        Db::connect(&self.0.login("shop", password, "shop"), 3)
+            .await
+            .unwrap()
+    }
+}
+
+/// One life of a cluster: made, used, killed, revived, adopted, stopped, started again.
+#[tokio::test]
+async fn a_cluster_survives_being_killed() {
+    let server = server().await;
+    let owner = server.owner().await;
+    migrate(&owner, &[&FIRST]).await.unwrap();
+
+    let pid = std::fs::read_to_string(server.0.dir().join("postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap().to_owned();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    while Path::new(&format!("/proc/{pid}/cwd")).read_link().is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(server.0.revive().await.unwrap(), "it had to be started");
+    let again = Db::connect(owner.url(), 1).await.unwrap();
+    let tx = again.operator().await.unwrap();
+    tx.query("SELECT * FROM thing", &[]).await.unwrap();
+    tx.rollback().await.unwrap();
+
+    let adopted = open(server.1.path()).await.unwrap();
+    assert_eq!(adopted.superuser("x"), server.0.superuser("x"));
+    adopted.stop().await.unwrap();
+    assert!(!server.0.is_running());
+    let restarted = open(server.1.path()).await.unwrap();
+    assert_eq!(
+        restarted.superuser("x"),
+        server.0.superuser("x"),
+        "the port is kept"
+    );
+    restarted.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_cluster_says_so_and_stays_as_it_is() {
+    let server = server().await;
+    server.0.stop().await.unwrap();
+    let control = server.0.dir().join("global/pg_control");
+    std::fs::write(&control, b"damaged").unwrap();
+    let error = open(server.1.path()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("did not start") && error.contains("pg_control"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&control).unwrap(), b"damaged");
+    std::fs::write(server.0.dir().join("PG_VERSION"), "9").unwrap();
+    let error = open(server.1.path()).await.unwrap_err().to_string();
+    assert!(error.contains("belongs to PostgreSQL 9"), "{error}");
+}
+
+#[tokio::test]
+async fn migrations_are_ordered_and_never_change() {
+    let server = server().await;
+    let owner = server.owner().await;
+    let wrong = owner
+        .url()
+        .login("shop", Some(Secret::new("wrong".to_owned())));
+    let error = Db::connect(&wrong, 1).await.unwrap_err().to_string();
+    assert!(error.contains("Check the user and the password"), "{error}");
+
+    assert_eq!(migrate(&owner, &[&FIRST]).await.unwrap(), 1);
+    assert_eq!(migrate(&owner, &[&SECOND]).await.unwrap(), 1);
+    assert_eq!(migrate(&owner, &[&SECOND]).await.unwrap(), 0);
+    let error = migrate(&owner, &[&FIRST]).await.unwrap_err().to_string();
+    assert!(
+        error.contains("0002_more of `shop` is not known"),
+        "{error}"
+    );
+    let error = migrate(&owner, &[&CHANGED]).await.unwrap_err().to_string();
+    assert!(
+        error.contains("0001_things of `shop` has changed"),
+        "{error}"
+    );
+
+    // A transaction that is dropped leaves nothing, and the next one is clean.
+    let tx = owner.operator().await.unwrap();
+    tx.execute("INSERT INTO thing VALUES (1)", &[])
+        .await
+        .unwrap();
+    drop(tx);
+    let tx = owner.operator().await.unwrap();
+    let refused = tx.attempt("SELECT * FROM nowhere", &[]).await.unwrap();
+    assert_eq!(refused.unwrap_err().sqlstate(), Some("42P01"));
+    assert_eq!(tx.query("SELECT * FROM thing", &[]).await.unwrap().len(), 0);
+    tx.rollback().await.unwrap();
+    server.0.stop().await.unwrap();
+}
+
+/// A schema as another framework writes it: every kind of column that has to be guessed.
+const SCHEMA: &str = r#"
+    CREATE TYPE mood AS ENUM ('calm', 'cross');
+    CREATE DOMAIN money_amount AS numeric(12,2) CHECK (VALUE >= 0);
+    CREATE TABLE company (id serial PRIMARY KEY, name varchar(20) NOT NULL UNIQUE);
+    CREATE TABLE currency (code char(3) PRIMARY KEY, digits smallint NOT NULL CHECK (digits < 5));
+    CREATE TABLE "Odd ""name""" (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        company_id int NOT NULL REFERENCES company,
+        state text NOT NULL CHECK (state IN ('open', 'closed')),
+        mood mood NOT NULL, price money_amount NOT NULL, at timestamptz NOT NULL,
+        tags text[] NOT NULL, extra jsonb NOT NULL, raw bytea NOT NULL, key uuid NOT NULL,
+        currency char(3) NOT NULL REFERENCES currency, remark text,
+        double numeric GENERATED ALWAYS AS (price * 2) STORED);
+    CREATE TABLE line (
+        company_id int NOT NULL REFERENCES company, no int NOT NULL,
+        odd bigint NOT NULL UNIQUE REFERENCES "Odd ""name""", parent int,
+        PRIMARY KEY (company_id, no), FOREIGN KEY (company_id, parent) REFERENCES line);
+"#;
+
+#[tokio::test]
+async fn a_specimen_fits_a_schema_nobody_here_wrote() {
+    let server = server().await;
+    let owner = server.owner().await;
+    let tx = owner.operator().await.unwrap();
+    tx.batch(SCHEMA).await.unwrap();
+    let shape = tables(&tx).await.unwrap();
+    assert_eq!(shape.len(), 4);
+    let tenant = TenantId::new("77").unwrap();
+    for round in 0..2 {
+        let mark = format!("mark-{round}");
+        let whose = Owned {
+            column: "company_id",
+            tenant: &tenant,
+            mark: &mark,
+        };
+        for table in &shape {
+            if table.column("company_id").is_some() {
+                let made = specimen(&tx, &shape, table, &whose).await.unwrap();
+                assert_eq!(
+                    made.row["company_id"].as_deref(),
+                    Some("77"),
+                    "{}",
+                    table.label()
+                );
+            }
+        }
+    }
+    let companies = tx.query("SELECT id FROM company", &[]).await.unwrap();
+    assert_eq!(companies.len(), 1, "the tenant itself was made once");
+    tx.commit().await.unwrap();
+
+    let scratch = owner
+        .scratch(server.0.programs(), &SystemRng)
+        .await
+        .unwrap();
+    let inside = scratch.db().operator().await.unwrap();
+    assert_eq!(tables(&inside).await.unwrap(), shape);
+    assert!(
+        inside
+            .query("SELECT FROM line", &[])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    drop(inside);
+    scratch.remove().await.unwrap();
+    assert_eq!(owner.sweep().await.unwrap(), 0);
+    server.0.stop().await.unwrap();
+}

@@ -1,0 +1,211 @@
+//! The address of a database, with its password kept out of sight.
+
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+
+use kernel::Secret;
+
+use crate::{Error, Result};
+
+/// Where PostgreSQL listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// A name or an address, over TCP.
+    Tcp(String),
+    /// A directory that holds the server's socket.
+    Socket(PathBuf),
+}
+
+/// A checked database address. `Display` and `Debug` leave the password out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    /// Where.
+    pub host: Host,
+    /// The port; it also names the socket.
+    pub port: u16,
+    /// The login role.
+    pub user: String,
+    /// Its password, when one is needed.
+    pub password: Option<Secret>,
+    /// The database.
+    pub database: String,
+    /// Whether to demand TLS (`sslmode=require`).
+    pub tls: bool,
+}
+
+impl DatabaseUrl {
+    /// Reads `postgres://user:password@host:port/database?sslmode=…&host=/socket/dir`.
+    ///
+    /// # Errors
+    /// When it is not such an address; the error does not repeat it.
+    pub fn parse(text: &str) -> Result<Self> {
+        if !(text.starts_with("postgres://") || text.starts_with("postgresql://")) {
+            return Err(Error::Url("it does not begin with postgres://"));
+        }
+        let config: tokio_postgres::Config = text
+            .parse()
+            .map_err(|_| Error::Url("it could not be read"))?;
+        let host = match config.get_hosts() {
+            [tokio_postgres::config::Host::Tcp(name)] => Host::Tcp(name.clone()),
+            [tokio_postgres::config::Host::Unix(dir)] => Host::Socket(dir.clone()),
+            [] => return Err(Error::Url("it names no host")),
+            _ => return Err(Error::Url("it names several hosts")),
+        };
+        let user = config
+            .get_user()
+            .ok_or(Error::Url("it names no user"))?
+            .to_owned();
+        let password = match config.get_password().map(std::str::from_utf8) {
+            Some(Ok(text)) => Some(Secret::new(text.to_owned())),
+            Some(Err(_)) => return Err(Error::Url("its password is not UTF-8")),
+            None => None,
+        };
+        Ok(Self {
+            host,
+            port: config.get_ports().first().copied().unwrap_or(5432),
+            database: config.get_dbname().unwrap_or(&user).to_owned(),
+            user,
+            password,
+            tls: config.get_ssl_mode() == tokio_postgres::config::SslMode::Require,
+        })
+    }
+
+    /// The same server, another database.
+    #[must_use]
+    pub fn database(&self, name: &str) -> Self {
+        Self {
+            database: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same database, another login.
+    #[must_use]
+    pub fn login(&self, user: &str, password: Option<Secret>) -> Self {
+        Self {
+            user: user.to_owned(),
+            password,
+            ..self.clone()
+        }
+    }
+
+    /// The whole address with its password, to be handed to another process or kept in a private
+    /// file.
+    pub fn expose(&self) -> Secret {
+        let password = self
+            .password
+            .as_ref()
+            .map(|p| format!(":{}", escape(p.expose())));
+        let (authority, socket) = match &self.host {
+            Host::Tcp(name) if name.contains(':') => (format!("[{name}]:{}", self.port), None),
+            Host::Tcp(name) => (format!("{name}:{}", self.port), None),
+            Host::Socket(dir) => (
+                String::new(),
+                Some(format!(
+                    "host={}&port={}",
+                    escape(&dir.to_string_lossy()),
+                    self.port
+                )),
+            ),
+        };
+        let tls = self.tls.then(|| "sslmode=require".to_owned());
+        let query: Vec<String> = socket.into_iter().chain(tls).collect();
+        Secret::new(format!(
+            "postgres://{}{}@{authority}/{}{}{}",
+            escape(&self.user),
+            password.unwrap_or_default(),
+            escape(&self.database),
+            if query.is_empty() { "" } else { "?" },
+            query.join("&"),
+        ))
+    }
+
+    pub(crate) fn config(&self) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        match &self.host {
+            Host::Tcp(name) => config.host(name),
+            Host::Socket(dir) => config.host_path(dir),
+        };
+        config
+            .port(self.port)
+            .user(&self.user)
+            .dbname(&self.database);
+        config
+            .application_name("amanah")
+            .connect_timeout(CONNECT_TIMEOUT);
+        if let Some(password) = &self.password {
+            config.password(password.expose());
+        }
+        config.ssl_mode(if self.tls {
+            tokio_postgres::config::SslMode::Require
+        } else {
+            tokio_postgres::config::SslMode::Prefer
+        });
+        config
+    }
+}
+
+/// How long one attempt to connect may take.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Tcp(name) => write!(f, "{name}:{}/{}", self.port, self.database)?,
+            Host::Socket(dir) => {
+                write!(f, "{}:{}/{}", dir.display(), self.port, self.database)?;
+            }
+        }
+        write!(f, " as {}", self.user)
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DatabaseUrl;
+
+    #[test]
+    fn an_address_survives_the_round_trip_and_hides_its_password() {
+        for text in [
+            "postgres://shop:p%40ss%20w@db.example:6432/shop%20db?sslmode=require",
+            "postgres://shop@/shop?host=%2Frun%2Fpg&port=5433",
+        ] {
+            let url = DatabaseUrl::parse(text).unwrap();
+            assert_eq!(DatabaseUrl::parse(url.expose().expose()).unwrap(), url);
+            assert!(!format!("{url:?} {url}").contains("p@ss"));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_without_being_repeated() {
+        for text in [
+            "",
+            "http://x",
+            "postgres://",
+            "postgres://a:topsecret@:x/y",
+            "host=x user=y",
+        ] {
+            let error = DatabaseUrl::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("topsecret"), "{error}");
+        }
+    }
+}
