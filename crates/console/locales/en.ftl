@@ -1,0 +1,137 @@
+# English. Every locale has the same keys; a test compares them.
+
+brand = Amanah
+skip = Skip to the content
+pages = Pages
+made-by = Checked by Amanah, which attacks the running system on a schedule and shows what it found, good or bad.
+machine-form = This page as JSON
+
+verdict-failing = failing
+verdict-unknown = unknown
+verdict-stale = stale
+verdict-attested = attested
+verdict-proven = proven
+
+meaning-failing = An attack got through, or a measurement is past its limit.
+meaning-unknown = Nothing can be said: not built, not run, or not able to tell.
+meaning-stale = It was proven, but too long ago to count.
+meaning-attested = A person vouches for it with a dated document.
+meaning-proven = It was attacked or measured on schedule, and it held.
+
+standing = Where the promises stand
+headline-failing =
+    { $count ->
+        [one] One of { $total } promises is failing.
+       *[other] { $count } of { $total } promises are failing.
+    }
+headline-unknown =
+    { $count ->
+        [one] None is failing, but one of { $total } promises cannot be vouched for.
+       *[other] None is failing, but { $count } of { $total } promises cannot be vouched for.
+    }
+headline-stale =
+    { $count ->
+        [one] None is failing, but one of { $total } promises was proven too long ago.
+       *[other] None is failing, but { $count } of { $total } promises were proven too long ago.
+    }
+headline-attested =
+    { $count ->
+        [one] All { $total } promises stand; one of them on a person’s word.
+       *[other] All { $total } promises stand; { $count } of them on a person’s word.
+    }
+headline-proven =
+    { $total ->
+        [one] The one promise is proven.
+       *[other] All { $total } promises are proven.
+    }
+headline-none = This page promises nothing, so there is nothing to prove.
+as-of = As of
+since-broken = The oldest of these since
+since-held = Unchanged since
+past-note = This is the page as it stood in the past, rebuilt from the stored evidence.
+past-now = Show it as it stands now
+attention = What does not stand
+since = since
+
+moment-label = See the page as it stood at (UTC)
+moment-hint = For example 2026-03-14T09:26:53Z
+moment-show = Show
+
+evidence = Evidence
+evidence-intro = Every promise of this page, in its order, with the last result behind it.
+evidence-language = What the controls report is written in English.
+back = Back to the sentence
+fact-population = Looked at
+population = { $checked } of { $total }
+population-none = nothing
+fact-measured = Measured
+measured-none = nothing
+fact-threshold = Limit
+threshold-none = none stated
+fact-observed = Observed
+fact-received = Stored
+never = never
+fact-since = So since
+since-none = not known
+fact-bite = Bite
+bite-bit = It bit: the seeded violation was found
+bite-missed = It did not bite: the seeded violation was missed
+bite-none = Not yet run
+bite-attested = Does not apply: a person vouches for it
+bite-about = A bite seeds the violation in a sandbox and runs the same attack there. A proof that cannot fail proves nothing.
+parameters = Parameters
+why = Why
+findings = What gave way
+finding-object = Where
+finding-what = What happened
+finding-fix = What to do
+finding-fix-none = not known
+findings-more =
+    { $count ->
+        [one] And one more; the JSON lists them all.
+       *[other] And { $count } more; the JSON lists them all.
+    }
+attack = How it is checked
+attack-attested = By a person, with a dated document that has an owner and an expiry.
+attack-none = It is not checked: no control is built for it yet.
+not-covered = What this does not cover
+not-covered-none = No limits are stated.
+mismatch = The report does not fit the page: it was read while the page was being changed. Load it again.
+
+index-title = Security pages
+index-intro = Each of these pages shows the live result behind every promise it makes.
+index-none = No page is configured yet. Put a page into the folder of pages and load this again.
+
+sign-in-title = Sign in
+sign-in-email = E-mail address
+sign-in-password = Password
+sign-in-button = Sign in
+sign-in-refused = That address and password do not go together. Nothing was changed. Check both and try again.
+sign-in-busy = Too many sign-ins are being checked just now. Nothing was changed. Wait a moment and try again.
+
+account-title = Your account
+account-signed-in = You are signed in.
+account-name = Name
+account-actor = User
+account-tenant = Tenant
+account-role = Role
+account-sign-out = Sign out
+
+error-not-found = There is nothing at this address
+error-not-found-text = The page may have been renamed, or the address mistyped. Look for it in the list of pages.
+error-method = This address is not asked that way
+error-method-text = Nothing was changed. Go back and follow a link or send the form again.
+error-moment = That is not a moment we can show
+error-moment-text = Write a moment that has passed in the form 2026-03-14T09:26:53Z: the date, the letter T, the time, and Z for UTC. A plus sign in an address is written %2B.
+error-moment-given = You asked for
+error-bad-request = The request could not be read
+error-bad-request-text = Nothing was changed. Go back, load the page again and send the form once more.
+error-forged = The form did not come from this site
+error-forged-text = Nothing was changed. The form was open for too long, or cookies are switched off. Load the form again and send it once more.
+error-too-large = The form is too large
+error-too-large-text = Nothing was changed. Shorten what you wrote and send it again.
+error-internal = Something went wrong on our side
+error-internal-text = Nothing you sent was lost by trying. It has been logged. Try again, and tell whoever runs this site if it stays.
+error-unavailable = This cannot be answered just now
+error-unavailable-text = Nothing was changed, and nothing old is shown instead. It has been logged. Try again in a moment.
+error-home = Go to the security page

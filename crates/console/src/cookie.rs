@@ -1,0 +1,110 @@
+//! Cookies: reading them from a request and writing the two that the console sets.
+//!
+//! Both carry the `__Host-` prefix, so a browser takes them only over TLS, for this host alone and
+//! for all of its paths: a neighbouring subdomain cannot plant one.
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use kernel::{Secret, SessionToken};
+
+use crate::Error;
+
+/// The cookie that carries the session's token.
+pub(crate) const SESSION_COOKIE: &str = "__Host-amanah";
+/// The cookie that carries the token of forms.
+pub(crate) const FORM_COOKIE: &str = "__Host-amanah-csrf";
+/// The longest session token that is read or written, in bytes.
+const MAX_TOKEN_BYTES: usize = 1024;
+
+/// The value of the first cookie called `name`.
+pub(crate) fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(found, value)| (found == name).then_some(value))
+}
+
+/// The session's token, when the request carries one.
+pub(crate) fn session(headers: &HeaderMap) -> Option<SessionToken> {
+    read(headers, SESSION_COOKIE)
+        .filter(|value| fits(value))
+        .map(|value| SessionToken(Secret::new(value.to_owned())))
+}
+
+/// The header that opens a session in the browser, until it is closed.
+///
+/// # Errors
+/// [`Error::Internal`] when the token cannot be carried by a cookie.
+pub(crate) fn set_session(token: &SessionToken) -> Result<HeaderValue, Error> {
+    let token = token.0.expose();
+    if !fits(token) {
+        return Err(Error::Internal(
+            "the session's token does not fit a cookie".to_owned(),
+        ));
+    }
+    header(SESSION_COOKIE, token, "")
+}
+
+/// The header that hands out the token of forms.
+///
+/// # Errors
+/// [`Error::Internal`] when the token cannot be carried by a cookie.
+pub(crate) fn set_form(token: &str) -> Result<HeaderValue, Error> {
+    header(FORM_COOKIE, token, "")
+}
+
+/// The header that removes the cookie called `name`.
+///
+/// # Errors
+/// [`Error::Internal`] when the name cannot be carried by a header.
+pub(crate) fn remove(name: &str) -> Result<HeaderValue, Error> {
+    header(name, "", "; Max-Age=0")
+}
+
+fn header(name: &str, value: &str, extra: &str) -> Result<HeaderValue, Error> {
+    let text = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax{extra}");
+    let mut header = HeaderValue::from_str(&text)
+        .map_err(|_| Error::Internal(format!("the cookie {name} does not fit a header")))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// Whether a token is made of what RFC 6265 lets into a cookie's value.
+fn fits(token: &str) -> bool {
+    !token.is_empty()
+        && token.len() <= MAX_TOKEN_BYTES
+        && token
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b',' | b';' | b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; __Host-amanah-x=no"));
+        headers.append(COOKIE, HeaderValue::from_static("b; __Host-amanah=t=1;c=2"));
+        assert_eq!(read(&headers, SESSION_COOKIE), Some("t=1"));
+        assert_eq!(read(&headers, "d"), None);
+    }
+
+    #[test]
+    fn a_token_cannot_add_attributes() {
+        for bad in [
+            "a; Domain=evil.example",
+            "a\r\nX: y",
+            "",
+            "ä",
+            &"a".repeat(1025),
+        ] {
+            let token = SessionToken(Secret::new(bad.to_owned()));
+            assert!(set_session(&token).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What answers a request: reads it, asks the ports, draws the page.
+
+use askama::Template;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::Error;
+
+pub(crate) mod session;
+pub(crate) mod statics;
+#[cfg(test)]
+mod tests;
+pub(crate) mod trust;
+pub(crate) mod vitals;
+
+/// Draws `page`.
+///
+/// # Errors
+/// [`Error::Internal`] when the template fails.
+pub(crate) fn html(page: &impl Template) -> Result<Response, Error> {
+    Ok(Html(page.render()?).into_response())
+}
+
+/// Lets a browser keep the answer only if it asks again each time: a verdict must not be shown
+/// after it has changed.
+fn fresh(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,34 @@
+//! What people and programs see of Amanah: the security page with the live result behind each
+//! promise, the same as JSON, the sign-in form, health and metrics.
+//!
+//! It promises that a page never looks better than its evidence: a promise without a fitting entry
+//! in the report is shown as unknown, what fails or cannot be told comes first, and no verdict is
+//! told by colour alone. Every page works without script, on paper, and in English, Indonesian and
+//! Arabic.
+//!
+//! It does not decide anything: verdicts come from [`Trust`], sessions from [`SignIn`], and who is
+//! signed in from the [`kernel::Identity`] that the gateway puts into the request's extensions. It
+//! opens no port; the gateway serves its [`router`].
+//!
+//! The attacks it stops: markup in whatever a page or a control says (everything is escaped, and
+//! the content security policy lets no inline script or style run), links to scripts, forms sent
+//! by another site, sign-ins that return to another site, and asking the sign-in form who has an
+//! account.
+
+mod assets;
+mod cookie;
+mod csrf;
+mod error;
+mod handlers;
+mod moment;
+mod pages;
+mod ports;
+mod prose;
+mod routes;
+mod target;
+mod voice;
+mod words;
+
+pub use error::Error;
+pub use ports::{Refusal, SignIn, State, Trust, Vitals};
+pub use routes::{router, routes};

@@ -1,0 +1,208 @@
+//! Every page, drawn from its sample and kept as a golden file, and the rules that all obey.
+
+use askama::Template;
+use claims::Language;
+
+use super::account::AccountPage;
+use super::error::ErrorPage;
+use super::index::IndexPage;
+use super::sample;
+use super::sign_in::SignInPage;
+use super::trust::TrustPage;
+use crate::assets::{ICON, STYLESHEET};
+use crate::words::Words;
+
+/// Every page by the name of its golden file.
+fn all() -> Vec<(String, String)> {
+    let samples = [
+        ("english", sample::english()),
+        ("indonesian", sample::indonesian()),
+        ("arabic", sample::arabic()),
+        ("hostile", sample::hostile()),
+    ];
+    let pages: Vec<_> = samples
+        .iter()
+        .take(3)
+        .map(|(_, (page, _))| page.clone())
+        .collect();
+    let words = Words::of(Language::English);
+    let arabic = Words::of(Language::Arabic);
+    let mut all = Vec::new();
+    for (name, (page, report)) in &samples {
+        let past = *name == "indonesian";
+        let drawn = TrustPage::new(page, report, &pages, past);
+        all.push((format!("trust-{name}"), drawn.render()));
+    }
+    all.push(("index".to_owned(), IndexPage::new(words, &pages).render()));
+    all.push((
+        "index-empty".to_owned(),
+        IndexPage::new(words, &[]).render(),
+    ));
+    let form = |words| SignInPage::new(words, "00ff".to_owned(), "/prices");
+    all.push(("sign-in".to_owned(), form(words).render()));
+    let refused = form(arabic).again(sample::EVIL.to_owned(), arabic.say("sign-in-refused"));
+    all.push(("sign-in-refused".to_owned(), refused.render()));
+    let account = AccountPage::new(words, sample::identity(), "00ff".to_owned());
+    all.push(("account".to_owned(), account.render()));
+    for error in sample::errors() {
+        all.push((
+            format!("error-{}", error.slug()),
+            ErrorPage::new(words, &error).render(),
+        ));
+    }
+    all.into_iter()
+        .map(|(name, page)| (name, page.unwrap()))
+        .collect()
+}
+
+#[test]
+fn every_page_is_as_it_was_agreed() {
+    for (name, html) in all() {
+        // The names hold a digest, which would change every file with every colour.
+        let html = html
+            .replace(&STYLESHEET.path, "/_amanah/static/console.css")
+            .replace(&ICON.path, "/_amanah/static/mark.svg");
+        insta::assert_snapshot!(name, html);
+    }
+}
+
+/// The start tags of a page, without their angle brackets.
+fn tags(html: &str) -> Vec<&str> {
+    let starts = html.split('<').skip(1);
+    starts
+        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+        .map(|rest| rest.split_once('>').expect("a tag ends").0)
+        .collect()
+}
+
+/// The value of a tag's attribute.
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+    rest.split_once('"').map(|(value, _)| value)
+}
+
+/// The names of a tag's attributes: what stands outside the quotes, up to the equals signs.
+fn attributes(tag: &str) -> Vec<&str> {
+    let outside = tag.split('"').step_by(2);
+    outside
+        .flat_map(str::split_whitespace)
+        .map(|word| word.trim_end_matches('='))
+        .collect()
+}
+
+#[test]
+fn nothing_runs_inline_and_everything_said_is_escaped() {
+    for (name, html) in all() {
+        for tag in tags(&html) {
+            let word = tag.split([' ', '\n']).next().unwrap();
+            assert!(
+                !matches!(word, "script" | "style" | "b" | "iframe" | "base"),
+                "{name}: {tag}"
+            );
+            for key in attributes(tag) {
+                assert!(!key.starts_with("on") && key != "style", "{name}: {tag}");
+            }
+            for place in ["href", "src", "action"] {
+                let target = attribute(tag, place).unwrap_or("/");
+                assert!(!target.starts_with("javascript:"), "{name}: {tag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_input_has_a_label_and_every_id_is_unique() {
+    for (name, html) in all() {
+        let tags = tags(&html);
+        let ids: Vec<&str> = tags.iter().filter_map(|tag| attribute(tag, "id")).collect();
+        for (n, id) in ids.iter().enumerate() {
+            assert!(!ids[..n].contains(id), "{name}: {id} twice");
+        }
+        for tag in &tags {
+            for place in ["for", "aria-labelledby", "aria-describedby"] {
+                let Some(target) = attribute(tag, place) else {
+                    continue;
+                };
+                assert!(ids.contains(&target), "{name}: {place}={target}");
+            }
+            let fragment = attribute(tag, "href").and_then(|href| href.strip_prefix('#'));
+            // A promise that nobody made has no evidence to lead to.
+            if let Some(id) = fragment.filter(|id| *id != "claim-8") {
+                assert!(ids.contains(&id), "{name}: #{id}");
+            }
+            if tag.starts_with("input") && attribute(tag, "type") != Some("hidden") {
+                let label = format!("label for=\"{}\"", attribute(tag, "id").expect("an id"));
+                assert!(tags.contains(&label.as_str()), "{name}: {tag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn headings_begin_with_one_and_skip_none() {
+    for (name, html) in all() {
+        let mut last = 0;
+        let mut firsts = 0;
+        for tag in tags(&html) {
+            let word = tag.split([' ', '\n']).next().unwrap();
+            let Some(level) = word.strip_prefix('h').and_then(|n| n.parse::<u8>().ok()) else {
+                continue;
+            };
+            firsts += u8::from(level == 1);
+            assert!(level <= last + 1, "{name}: h{level} after h{last}");
+            last = level;
+        }
+        assert_eq!(firsts, 1, "{name}");
+    }
+}
+
+#[test]
+fn the_language_and_its_direction_are_said() {
+    for (name, html) in all() {
+        let right = name.contains("arabic") || name == "sign-in-refused";
+        let expected = match name.as_str() {
+            _ if right => "html lang=\"ar\" dir=\"rtl\"",
+            "trust-indonesian" => "html lang=\"id\" dir=\"ltr\"",
+            _ => "html lang=\"en\" dir=\"ltr\"",
+        };
+        assert!(tags(&html).contains(&expected), "{name}");
+    }
+}
+
+#[test]
+fn what_fails_comes_first_and_what_is_lost_is_unknown() {
+    let (page, report) = sample::english();
+    let html = TrustPage::new(&page, &report, &[], false).render().unwrap();
+    let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(place("#claim-1\">Customer rows") < place("#claim-5\">We rehearse"));
+    assert!(place("#claim-5\">We rehearse") < place("#claim-3\">Backups run"));
+    assert!(place("What does not stand") < place("Where your data lives"));
+
+    // Without a report, nothing of the page is proven and nothing of it is hidden.
+    let mut empty = report.clone();
+    empty.claims.clear();
+    let html = TrustPage::new(&page, &empty, &[], false).render().unwrap();
+    assert_eq!(
+        html.matches("class=\"claim unknown\"").count(),
+        page.pledges.len()
+    );
+    assert!(!html.contains("class=\"claim proven\""));
+
+    // Nor is anything proven by an entry about another promise.
+    let mut shifted = report;
+    shifted.claims.rotate_left(1);
+    let html = TrustPage::new(&page, &shifted, &[], false)
+        .render()
+        .unwrap();
+    assert_eq!(
+        html.matches("class=\"claim unknown\"").count(),
+        page.pledges.len()
+    );
+}
+
+#[test]
+fn the_cause_of_an_error_is_not_shown() {
+    for (name, html) in all() {
+        assert!(!html.contains("a secret cause"), "{name}");
+    }
+}

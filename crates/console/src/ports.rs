@@ -1,0 +1,85 @@
+//! What the console needs of the rest of the house, handed over by the binary.
+
+use std::sync::Arc;
+
+use claims::{Page, Report};
+use jiff::Timestamp;
+use kernel::{Clock, Fut, Rng, Secret, SessionToken};
+
+use crate::Error;
+
+/// The security pages and what they come to.
+pub trait Trust: Send + Sync {
+    /// Every page that is served, in the order of the navigation.
+    fn pages(&self) -> Vec<Arc<Page>>;
+
+    /// The name of the page that `/trust` shows, or `None` to list them all there.
+    fn primary(&self) -> Option<String>;
+
+    /// What the page called `page` comes to at `at`, or now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such page, [`Error::Unavailable`] when the evidence
+    /// cannot be read.
+    fn report<'a>(&'a self, page: &'a str, at: Option<Timestamp>)
+    -> Fut<'a, Result<Report, Error>>;
+}
+
+/// Why a sign-in was not let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The address is unknown, the password is wrong, or the account is closed: one answer for
+    /// all of them, so that nobody can ask who has an account.
+    Refused,
+    /// Too many sign-ins are being checked at once.
+    Busy,
+    /// The accounts cannot be read. The cause goes to the log alone.
+    Unavailable(String),
+}
+
+/// Opens and ends sessions.
+pub trait SignIn: Send + Sync {
+    /// Opens a session for the account with this e-mail address.
+    ///
+    /// It must take the same time for an unknown address as for a wrong password; the console can
+    /// only make the answers equal.
+    ///
+    /// # Errors
+    /// The [`Refusal`].
+    fn sign_in<'a>(
+        &'a self,
+        email: &'a str,
+        password: &'a Secret,
+    ) -> Fut<'a, Result<SessionToken, Refusal>>;
+
+    /// Ends the session of this token; one that is unknown is ended already.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the session could not be ended, so that nobody walks away from
+    /// an open one.
+    fn sign_out<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<(), Error>>;
+}
+
+/// Whether the house is well, and its measurements.
+pub trait Vitals: Send + Sync {
+    /// Whether requests can be served.
+    fn healthy(&self) -> Fut<'_, bool>;
+
+    /// Every metric in the `OpenMetrics` text format, ending with `# EOF`.
+    fn metrics(&self) -> Fut<'_, String>;
+}
+
+/// Everything that the routes work with.
+#[derive(Clone)]
+pub struct State {
+    /// The pages and their reports.
+    pub trust: Arc<dyn Trust>,
+    /// The sessions.
+    pub sign_in: Arc<dyn SignIn>,
+    /// Health and metrics.
+    pub vitals: Arc<dyn Vitals>,
+    /// The time: a page cannot be shown as it will stand tomorrow.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for the tokens of forms.
+    pub rng: Arc<dyn Rng>,
+}

@@ -1,0 +1,86 @@
+//! The one table of routes, from which both the router and the list for attacks are made, so that
+//! they cannot drift apart.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn;
+use axum::routing::{self, MethodRouter};
+
+use crate::handlers::{session, statics, trust, vitals};
+use crate::{Error, State, assets, voice};
+
+/// The largest form that is read, in bytes.
+const MAX_FORM_BYTES: usize = 16 * 1024;
+
+/// Everything that the console answers, without a listener. Paths that it does not know get its
+/// own page of "not found".
+pub fn router(state: State) -> Router {
+    table()
+        .into_iter()
+        .fold(Router::new(), |router, route| {
+            router.route(route.path, route.handler)
+        })
+        .fallback(|| async { Error::NotFound })
+        .method_not_allowed_fallback(|| async { Error::Method })
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(from_fn(voice::speak))
+        .with_state(state)
+}
+
+/// Every route as method and path, with an example in the place of each parameter.
+pub fn routes() -> Vec<(Method, String)> {
+    let example = |route: Route| (route.method, route.example);
+    table().into_iter().map(example).collect()
+}
+
+struct Route {
+    method: Method,
+    path: &'static str,
+    example: String,
+    handler: MethodRouter<State>,
+}
+
+impl Route {
+    /// The same route, tried at `example`: its path has a parameter.
+    fn at(mut self, example: &str) -> Self {
+        example.clone_into(&mut self.example);
+        self
+    }
+}
+
+fn get<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    let handler = routing::get(handler);
+    Route {
+        method: Method::GET,
+        path,
+        example: path.to_owned(),
+        handler,
+    }
+}
+
+fn post<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    let handler = routing::post(handler);
+    Route {
+        method: Method::POST,
+        path,
+        example: path.to_owned(),
+        handler,
+    }
+}
+
+fn table() -> Vec<Route> {
+    vec![
+        get("/trust", trust::primary),
+        get("/trust/{page}", trust::named).at("/trust/example"),
+        get("/.well-known/trust.json", trust::json),
+        get("/_amanah/sign-in", session::form),
+        post("/_amanah/sign-in", session::sign_in),
+        post("/_amanah/sign-out", session::sign_out),
+        get("/_amanah/account", session::account),
+        get("/_amanah/static/{name}", statics::file).at(&assets::STYLESHEET.path),
+        get("/healthz", vitals::healthy),
+        get("/metrics", vitals::metrics),
+    ]
+}
