@@ -1,0 +1,366 @@
+//! Asking a gateway over real connections, and reading its answers without the library that wrote
+//! them: what a library hides (a header twice, say) must be seen.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use http::Method;
+use kernel::{Finding, SessionToken};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::own::is_operational;
+use crate::{HeaderPolicy, OwnPath, SESSION_COOKIE, client_config};
+
+/// How long one answer may take.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest head of an answer that is read, in bytes.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The most headers of an answer that are read.
+const MAX_ANSWER_HEADERS: usize = 128;
+/// A target longer than any gateway of ours takes, in bytes.
+const LONG_TARGET_BYTES: usize = 9 * 1024;
+/// A head longer than any gateway of ours takes, in bytes.
+const LONG_HEAD_BYTES: usize = 40 * 1024;
+/// The host that every certificate of ours is for.
+const HOST: &str = "localhost";
+
+/// What every answer should carry, and what none should.
+pub(super) struct Wanted {
+    /// Name in lower case, and exact value.
+    pub(super) set: Vec<(String, String)>,
+    /// Names in lower case.
+    pub(super) absent: Vec<String>,
+}
+
+impl Wanted {
+    pub(super) fn of(policy: &HeaderPolicy) -> Self {
+        let set = policy.set();
+        Self {
+            set: set.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            absent: policy.removed().map(ToOwned::to_owned).collect(),
+        }
+    }
+
+    /// Every header of `answer` that is not as it should be: name, what came, what was wanted.
+    fn differences<'w>(&'w self, answer: &Answer) -> Vec<(&'w str, String, &'w str)> {
+        let mut differences = Vec::new();
+        for (name, value) in &self.set {
+            let came = answer.values(name);
+            if came != [value.as_str()] {
+                differences.push((name.as_str(), came.join(" | "), value.as_str()));
+            }
+        }
+        for name in &self.absent {
+            let came = answer.values(name);
+            if !came.is_empty() {
+                differences.push((name.as_str(), came.join(" | "), ""));
+            }
+        }
+        differences
+    }
+}
+
+/// One request, byte for byte.
+pub(super) struct Probe {
+    what: String,
+    wire: String,
+    expect: Expect,
+    in_clear: bool,
+}
+
+/// What an answer must be in order to be the one that was meant.
+#[derive(Clone, Copy)]
+enum Expect {
+    /// Whatever it is.
+    Any,
+    /// This status.
+    Status(u16),
+    /// The application's: neither the gateway's refusal nor the way to the sign-in page.
+    Application,
+}
+
+/// The head of an answer.
+pub(super) struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+}
+
+impl Answer {
+    fn values(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(n, _)| n == name);
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn is(&self, expect: Expect) -> bool {
+        match expect {
+            Expect::Any => true,
+            Expect::Status(status) => self.status == status,
+            Expect::Application => {
+                let sign_in = |to: &&str| to.starts_with("/_amanah/");
+                !matches!(self.status, 401 | 502..=504)
+                    && !self.values("location").iter().any(sign_in)
+            }
+        }
+    }
+}
+
+/// What came of asking a list of probes.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) total: usize,
+    /// Answers that came and were the ones that were meant.
+    pub(super) checked: usize,
+    /// Header values that were compared.
+    pub(super) compared: usize,
+    pub(super) findings: Vec<Finding>,
+    /// The names of the headers that were found to be wrong.
+    pub(super) wrong: BTreeSet<String>,
+    /// Why the first probe that could not be checked could not.
+    pub(super) missed: Option<String>,
+}
+
+impl Survey {
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.total += other.total;
+        self.checked += other.checked;
+        self.compared += other.compared;
+        self.findings.extend(other.findings);
+        self.wrong.extend(other.wrong);
+        self.missed = self.missed.or(other.missed);
+        self
+    }
+}
+
+/// A way to a gateway that trusts one authority only.
+pub(super) struct Reach {
+    address: SocketAddr,
+    tls: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Reach {
+    /// The error says what is wrong with the authority's PEM text.
+    pub(super) fn new(address: SocketAddr, trusted: &[u8]) -> Result<Self, String> {
+        let tls = TlsConnector::from(client_config(trusted).map_err(|e| e.to_string())?);
+        let name = ServerName::try_from(HOST).map_err(|e| e.to_string())?;
+        Ok(Self {
+            address: reachable(address),
+            tls,
+            name,
+        })
+    }
+
+    /// Asks every probe, one after the other, and compares every answer with `wanted`.
+    pub(super) async fn survey(&self, probes: &[Probe], wanted: &Wanted) -> Survey {
+        let mut survey = Survey {
+            total: probes.len(),
+            ..Survey::default()
+        };
+        for probe in probes {
+            let answer = match self.ask(probe).await {
+                Ok(answer) => answer,
+                Err(why) => {
+                    let missed = format!("{}: {why}", probe.what);
+                    survey.missed.get_or_insert(missed);
+                    continue;
+                }
+            };
+            survey.compared += wanted.set.len() + wanted.absent.len();
+            for (name, came, value) in wanted.differences(&answer) {
+                let what = match (came.is_empty(), value.is_empty()) {
+                    (true, _) => format!("{name} is missing, wanted `{value}`"),
+                    (false, true) => format!("{name} is `{came}`, wanted none"),
+                    (false, false) => format!("{name} is `{came}`, wanted `{value}`"),
+                };
+                let object = format!("{} ({})", probe.what, answer.status);
+                survey.findings.push(Finding::new(object, what));
+                survey.wrong.insert(name.to_owned());
+            }
+            if answer.is(probe.expect) {
+                survey.checked += 1;
+            } else {
+                let missed = format!("{}: answered {}", probe.what, answer.status);
+                survey.missed.get_or_insert(missed);
+            }
+        }
+        survey
+    }
+
+    async fn ask(&self, probe: &Probe) -> Result<Answer, String> {
+        let asked = async {
+            let tcp = TcpStream::connect(self.address).await?;
+            if probe.in_clear {
+                return exchange(tcp, probe.wire.as_bytes()).await;
+            }
+            let tls = self.tls.connect(self.name.clone(), tcp).await?;
+            exchange(tls, probe.wire.as_bytes()).await
+        };
+        let head = match timeout(ANSWER_DEADLINE, asked).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("no answer in time".to_owned()),
+        };
+        parse(&head).ok_or_else(|| "the answer is not HTTP".to_owned())
+    }
+}
+
+/// Everything that can be asked of a gateway without changing anything: each own route with its
+/// method and with a wrong one, each of the application's paths, and each kind of refusal.
+pub(super) fn battery(
+    own: &[OwnPath],
+    upstream_paths: &[String],
+    token: Option<&SessionToken>,
+) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    for route in own {
+        let (method, path) = (&route.method, route.path.as_str());
+        if *method == Method::GET {
+            probes.push(get(path, "", ", anonymous", None));
+            // What a machine asks of itself has nothing to do with who is signed in.
+            if token.is_some() && !is_operational(path) {
+                probes.push(get(path, "", ", signed in", token));
+            }
+        } else {
+            let foreign = "Sec-Fetch-Site: cross-site\r\n";
+            let what = format!("{method} {path} from another site");
+            let expect = Expect::Status(403);
+            probes.push(request(method.as_str(), path, foreign, what, expect));
+        }
+    }
+    let paths: BTreeSet<&str> = own.iter().map(|route| route.path.as_str()).collect();
+    for path in paths {
+        let routed = |method: &&Method| own.iter().any(|r| r.path == path && r.method == **method);
+        let free = [Method::DELETE, Method::PATCH, Method::PUT];
+        if let Some(method) = free.iter().find(|method| !routed(method)) {
+            let what = format!("{method} {path}");
+            probes.push(request(method.as_str(), path, "", what, Expect::Any));
+        }
+    }
+    for path in upstream_paths {
+        let html = "Accept: text/html\r\n";
+        probes.push(get(path, html, ", anonymous", None));
+        let mut page = get(path, html, ", signed in", token);
+        page.expect = Expect::Application;
+        probes.push(page);
+    }
+    probes.extend(refusals());
+    probes
+}
+
+/// One request for each refusal that the gateway gives by itself.
+fn refusals() -> Vec<Probe> {
+    let target = format!("/{}", "a".repeat(LONG_TARGET_BYTES));
+    let filler = format!("X-Filler: {}\r\n", "a".repeat(LONG_HEAD_BYTES));
+    let huge = "Content-Length: 999999999999999\r\n";
+    let both = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n";
+    let foreign = "Sec-Fetch-Site: cross-site\r\n";
+    let missing = "/_amanah/no-such-page";
+    let of = |method, path, lines, what: &str, status| {
+        request(method, path, lines, what.to_owned(), Expect::Status(status))
+    };
+    let raw = |what: &str, wire: &str, in_clear| Probe {
+        what: what.to_owned(),
+        wire: wire.to_owned(),
+        expect: Expect::Status(400),
+        in_clear,
+    };
+    vec![
+        of("GET", missing, "", "GET a page that does not exist", 404),
+        of("TRACE", "/", "", "a method that is not used", 405),
+        of("POST", "/", foreign, "POST / from another site", 403),
+        of("POST", missing, huge, "a body that is too large", 413),
+        of("GET", &target, "", "a target that is too long", 414),
+        of("GET", "/", &filler, "a head that is too large", 431),
+        of("POST", "/", both, "two statements of a length", 400),
+        raw("a line that is not HTTP", "BROKEN\r\n\r\n", false),
+        raw("a request in clear", "GET / HTTP/1.1\r\n\r\n", true),
+    ]
+}
+
+/// A page of the application that nobody is signed in for, asked by a program: the refusal that
+/// only a gateway with an application gives.
+pub(super) fn signed_out() -> Probe {
+    let what = "GET / by a program, anonymous".to_owned();
+    request("GET", "/", "", what, Expect::Status(401))
+}
+
+/// A page of an application that does not answer.
+pub(super) fn dead_upstream(token: &SessionToken) -> Probe {
+    let mut probe = get("/", "", " of an application that is down", Some(token));
+    probe.expect = Expect::Status(502);
+    probe
+}
+
+fn get(path: &str, lines: &str, who: &str, token: Option<&SessionToken>) -> Probe {
+    let cookie = token.map(|token| format!("Cookie: {SESSION_COOKIE}={}\r\n", token.0.expose()));
+    let lines = format!("{lines}{}", cookie.unwrap_or_default());
+    request("GET", path, &lines, format!("GET {path}{who}"), Expect::Any)
+}
+
+fn request(method: &str, path: &str, lines: &str, what: String, expect: Expect) -> Probe {
+    Probe {
+        what,
+        wire: format!(
+            "{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{lines}\r\n"
+        ),
+        expect,
+        in_clear: false,
+    }
+}
+
+/// The address itself, or loopback for one that stands for all of them.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            (Ipv4Addr::LOCALHOST, address.port()).into()
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            (Ipv6Addr::LOCALHOST, address.port()).into()
+        }
+        address => address,
+    }
+}
+
+/// Sends `wire` and reads the answer's head, with its empty line.
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    wire: &[u8],
+) -> std::io::Result<Vec<u8>> {
+    io.write_all(wire).await?;
+    io.flush().await?;
+    let mut head = Vec::new();
+    while head.len() < MAX_ANSWER_BYTES && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if io.read_buf(&mut head).await? == 0 {
+            break;
+        }
+    }
+    Ok(head)
+}
+
+fn parse(head: &[u8]) -> Option<Answer> {
+    let mut lines = [httparse::EMPTY_HEADER; MAX_ANSWER_HEADERS];
+    let mut answer = httparse::Response::new(&mut lines);
+    if !answer.parse(head).is_ok_and(|parsed| parsed.is_complete()) {
+        return None;
+    }
+    let headers = answer.headers.iter().map(|line| {
+        let value = String::from_utf8_lossy(line.value).into_owned();
+        (line.name.to_ascii_lowercase(), value)
+    });
+    Some(Answer {
+        status: answer.code?,
+        headers: headers.collect(),
+    })
+}
+
+/// Whether anybody listens at `address` at all.
+pub(super) async fn answers(address: SocketAddr) -> bool {
+    let connected = TcpStream::connect(reachable(address));
+    matches!(timeout(ANSWER_DEADLINE, connected).await, Ok(Ok(_)))
+}

@@ -1,0 +1,193 @@
+//! A gateway for one proof: the same code on a free port of loopback, with an application that
+//! tries to undo every header.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use kernel::{
+    Actor, Binder, Cx, Fut, Identity, Scope, Secret, SessionToken, Sessions, TenantId, random_hex,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::probe::Reach;
+use crate::{Gateway, HeaderPolicy, LocalAuthority, Own, OwnPath, Ports, Settings, Upstream};
+
+/// The longest request that the scratch application reads, in bytes.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// Says the opposite of the policy, where it has something to say.
+const HOSTILE_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    Content-Type: text/html\r\n\
+    Server: scratch/1.0\r\n\
+    X-Powered-By: scratch\r\n\
+    X-AspNet-Version: 4.0\r\n\
+    X-AspNetMvc-Version: 5.0\r\n\
+    Strict-Transport-Security: max-age=0\r\n\
+    Content-Security-Policy: default-src *\r\n\
+    X-Frame-Options: ALLOWALL\r\n\
+    X-Frame-Options: SAMEORIGIN\r\n\
+    X-XSS-Protection: 0\r\n\
+    Referrer-Policy: unsafe-url\r\n\
+    Content-Length: 2\r\n\
+    Connection: close\r\n\r\nok";
+
+/// What the scratch gateway has behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// An application that tries to undo every header.
+    Hostile,
+    /// Nobody.
+    Nothing,
+}
+
+/// A running gateway that ends when it is dropped.
+pub(super) struct Scratch {
+    pub(super) reach: Reach,
+    pub(super) token: SessionToken,
+    pub(super) own: Vec<OwnPath>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Scratch {
+    /// Starts one. The error is a sentence's second half.
+    pub(super) async fn start(
+        cx: &Cx,
+        authority: &Arc<LocalAuthority>,
+        policy: HeaderPolicy,
+        behind: Behind,
+    ) -> Result<Self, String> {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = TcpListener::bind(free).await.map_err(text)?;
+        let upstream: Upstream = format!("http://{}", listener.local_addr().map_err(text)?)
+            .parse()
+            .map_err(text)?;
+        let mut tasks = Vec::new();
+        match behind {
+            Behind::Hostile => tasks.push(tokio::spawn(undo_headers(listener))),
+            Behind::Nothing => drop(listener),
+        }
+        let token = random_hex(cx.rng.as_ref(), 16).map_err(text)?;
+        let token = SessionToken(Secret::new(token));
+        let own = Arc::new(ScratchOwn);
+        let ports = Ports {
+            own: own.clone(),
+            sessions: Arc::new(ScratchSessions {
+                token: token.clone(),
+                identity: Identity {
+                    actor: Actor::new("scratch").map_err(text)?,
+                    name: "Scratch".to_owned(),
+                    tenant: TenantId::new("scratch").map_err(text)?,
+                    role: "scratch".to_owned(),
+                },
+            }),
+            binder: Arc::new(ScratchBinder),
+            rng: Arc::clone(&cx.rng),
+        };
+        let settings = Settings {
+            upstream: Some(upstream),
+            headers: policy,
+            ..Settings::new(free)
+        };
+        let gateway = Gateway::bind(settings, ports, Arc::clone(authority))
+            .await
+            .map_err(text)?;
+        let reach = Reach::new(gateway.local_addr(), authority.pem().as_bytes())?;
+        tasks.push(tokio::spawn(gateway.run(std::future::pending())));
+        Ok(Self {
+            reach,
+            token,
+            own: own.paths(),
+            tasks,
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Answers every connection with [`HOSTILE_ANSWER`].
+async fn undo_headers(listener: TcpListener) {
+    while let Ok((tcp, _)) = listener.accept().await {
+        // A proof asks one thing at a time, and a connection that is not read ends by itself.
+        let _ = undo(tcp).await;
+    }
+}
+
+async fn undo(mut tcp: TcpStream) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while head.len() < MAX_REQUEST_BYTES && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if tcp.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    tcp.write_all(HOSTILE_ANSWER).await?;
+    tcp.shutdown().await
+}
+
+struct ScratchOwn;
+
+impl Own for ScratchOwn {
+    fn handle(
+        &self,
+        request: Request<Bytes>,
+        _identity: Option<Identity>,
+    ) -> Fut<'_, Response<Bytes>> {
+        let routes = self.paths();
+        let path = request.uri().path();
+        let mut here = routes.iter().filter(|route| route.path == path).peekable();
+        let status = if here.peek().is_none() {
+            StatusCode::NOT_FOUND
+        } else if here.any(|route| route.method == *request.method()) {
+            StatusCode::OK
+        } else {
+            StatusCode::METHOD_NOT_ALLOWED
+        };
+        let mut answer = Response::new(Bytes::from_static(b"scratch"));
+        *answer.status_mut() = status;
+        Box::pin(async { answer })
+    }
+
+    fn paths(&self) -> Vec<OwnPath> {
+        let route = |method, path: &str| OwnPath {
+            method,
+            path: path.to_owned(),
+        };
+        vec![
+            route(Method::GET, "/trust"),
+            route(Method::GET, "/healthz"),
+            route(Method::GET, "/_amanah/sign-in"),
+            route(Method::POST, "/_amanah/sign-in"),
+        ]
+    }
+}
+
+struct ScratchSessions {
+    token: SessionToken,
+    identity: Identity,
+}
+
+impl Sessions for ScratchSessions {
+    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Identity>> {
+        let identity = (*token == self.token).then(|| self.identity.clone());
+        Box::pin(async { identity })
+    }
+}
+
+struct ScratchBinder;
+
+impl Binder for ScratchBinder {
+    fn mint(&self, _tenant: &TenantId, _actor: &Actor, _scope: Scope) -> Option<Secret> {
+        None
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

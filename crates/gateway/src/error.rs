@@ -1,0 +1,53 @@
+//! Everything that can keep the gateway from starting, in words for the person who starts it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the gateway could not start, or why a certificate could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Another program listens there.
+    #[error(
+        "the address {0} is already in use and nothing was started; stop the program that holds \
+         it, or choose another address with `--listen`"
+    )]
+    AddressInUse(SocketAddr),
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {source}; choose another address with `--listen`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the local certificate authority is not what it should be.
+    #[error("{}: {why}; nothing was changed; {next}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A file of the local certificate authority cannot be read or written.
+    #[error("cannot {action} {}: {source}", file.display())]
+    File {
+        /// The file or folder.
+        file: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A name that a certificate cannot hold.
+    #[error("`{0}` is neither a host name nor an address, so no certificate can be made for it")]
+    Name(String),
+    /// The cryptographic library refused.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(String),
+    /// The upstream's address is not one.
+    #[error("`{0}` is not an upstream; write it as http://HOST:PORT")]
+    Upstream(String),
+}

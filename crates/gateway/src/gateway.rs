@@ -1,0 +1,323 @@
+//! The listener: who may connect, for how long, and how it ends.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kernel::{Binder, Fut, Rng, Sessions};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::gate::{Gate, Turn};
+use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::serve::{BODIES_KIB, Shared};
+use crate::upstream::Pool;
+use crate::{GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream, server_config};
+
+/// How long a client may take to agree on TLS, from its first byte on the wire.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a head may take, and how long a connection may be unused, unless the settings say
+/// otherwise.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a body may take unless the settings say otherwise.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// The most bytes of a connection that the HTTP library holds in memory.
+const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
+/// How long open requests may take to finish when the gateway stops.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the certificate's age is looked at.
+const RENEWAL_CHECK: Duration = Duration::from_hours(1);
+/// How long to wait when the system has no file descriptor left for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The largest body of a request unless the settings say otherwise, in bytes.
+const BODY_LIMIT_BYTES: usize = 8 * 1024 * 1024;
+/// The most connections at one time unless the settings say otherwise; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 2048;
+/// The first byte of a TLS handshake; no HTTP request begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What the operator decides.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address to listen on. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The application. Without one, every page that is not our own is a 404.
+    pub upstream: Option<Upstream>,
+    /// The headers of every answer.
+    pub headers: HeaderPolicy,
+    /// The largest body of a request to the application, in bytes; 64 MiB at most. Our own pages
+    /// take 64 KiB.
+    pub body_limit: usize,
+    /// The most connections at one time.
+    pub max_connections: usize,
+    /// How long a request's head may take, and how long a connection may be unused.
+    pub head_deadline: Duration,
+    /// How long a request's body may take, besides one second for every 16 KiB.
+    pub body_deadline: Duration,
+}
+
+impl Settings {
+    /// Everything as it should be, on `listen`, without an application.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            upstream: None,
+            headers: HeaderPolicy::default(),
+            body_limit: BODY_LIMIT_BYTES,
+            max_connections: MAX_CONNECTIONS,
+            head_deadline: HEAD_DEADLINE,
+            body_deadline: BODY_DEADLINE,
+        }
+    }
+}
+
+/// What the gateway needs of other rooms.
+#[derive(Clone)]
+pub struct Ports {
+    /// Our own pages.
+    pub own: Arc<dyn Own>,
+    /// Who a session belongs to.
+    pub sessions: Arc<dyn Sessions>,
+    /// The binding for the application's transactions.
+    pub binder: Arc<dyn Binder>,
+    /// For request ids.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// A listener that is bound and not yet serving.
+pub struct Gateway {
+    listener: TcpListener,
+    address: SocketAddr,
+    authority: Arc<LocalAuthority>,
+    acceptor: TlsAcceptor,
+    slots: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// Takes the address. Connections wait until [`Gateway::run`].
+    ///
+    /// # Errors
+    /// When the address is in use or not ours to take.
+    pub async fn bind(
+        settings: Settings,
+        ports: Ports,
+        authority: Arc<LocalAuthority>,
+    ) -> Result<Self, GatewayError> {
+        let address = settings.listen;
+        let listen = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => GatewayError::AddressInUse(address),
+            _ => GatewayError::Listen { address, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let acceptor = TlsAcceptor::from(server_config(Arc::clone(&authority))?);
+        // A body that needed more than there is for all of them would wait for ever.
+        let most = usize::try_from(BODIES_KIB).unwrap_or(usize::MAX) * 1024;
+        let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Self {
+            listener,
+            address,
+            authority,
+            acceptor,
+            slots: Arc::new(Semaphore::new(slots)),
+            shared: Arc::new(Shared {
+                ports,
+                policy: settings.headers,
+                metrics: Arc::new(Metrics::default()),
+                pool: settings.upstream.map(Pool::new),
+                body_limit: settings.body_limit.min(most),
+                head_deadline: settings.head_deadline,
+                body_deadline: settings.body_deadline,
+                bodies: Semaphore::new(most / 1024),
+            }),
+        })
+    }
+
+    /// The address that was taken, with its port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The counters, which stay readable while the gateway runs.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.shared.metrics)
+    }
+
+    /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        let (stop, stopped) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut renewal = interval(RENEWAL_CHECK);
+        let mut shutdown = pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = renewal.tick() => self.renew(),
+                Some(_) = connections.join_next() => {}
+                (tcp, peer, slot) = self.next() => {
+                    let client = Client {
+                        shared: Arc::clone(&self.shared),
+                        acceptor: self.acceptor.clone(),
+                        peer,
+                        stopped: stopped.clone(),
+                    };
+                    connections.spawn(async move {
+                        client.serve(tcp).await;
+                        drop(slot);
+                    });
+                }
+            }
+        }
+        drop(self.listener);
+        let _ = stop.send(true);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        let _ = timeout(DRAIN_DEADLINE, drained).await;
+        connections.shutdown().await;
+    }
+
+    /// The next connection, once there is room for it.
+    async fn next(&self) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+        // The semaphore is never closed, so that there is always a permit in the end.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        loop {
+            match self.listener.accept().await {
+                Ok((tcp, peer)) => return (tcp, peer, slot),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn renew(&self) {
+        match self.authority.renew_if_due() {
+            Ok(true) => tracing::info!("the certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
+        }
+    }
+}
+
+/// One connection.
+struct Client {
+    shared: Arc<Shared>,
+    acceptor: TlsAcceptor,
+    peer: SocketAddr,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Client {
+    async fn serve(self, tcp: TcpStream) {
+        let mut stopped = self.stopped.clone();
+        self.shared.metrics.connection();
+        // Answers are written whole; waiting to fill a packet only delays their end.
+        let _ = tcp.set_nodelay(true);
+        let turn = Arc::new(Turn::default());
+        let opened = tokio::select! {
+            opened = timeout(HANDSHAKE_DEADLINE, self.open(tcp)) => opened,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        let tls = match opened {
+            Ok(Opened::Tls(tls)) => tls,
+            Ok(Opened::Clear(tcp)) => {
+                turn.leave_unread();
+                let page = self.shared.refuse_raw(Refusal::InClear, self.peer);
+                return Gate::new(tcp, turn).close(&page).await;
+            }
+            Ok(Opened::Nothing) | Err(_) => return self.shared.metrics.handshake_failed(),
+        };
+        let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
+        let line = Line {
+            shared: Arc::clone(&self.shared),
+            peer: self.peer,
+            turn,
+        };
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.shared.head_deadline)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .serve_connection(gate, line);
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+                    break ended;
+                }
+                _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+                    stopping = true;
+                    pin::Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, peer = %self.peer, "a connection ended early");
+        }
+        let gate = connection.into_parts().io.into_inner();
+        let last = match gate.refusal() {
+            Some(refusal) => self.shared.refuse_raw(refusal, self.peer),
+            None => Vec::new(),
+        };
+        gate.close(&last).await;
+    }
+
+    /// Agrees on TLS, unless the client never meant to.
+    async fn open(&self, tcp: TcpStream) -> Opened {
+        let mut first = [0];
+        match tcp.peek(&mut first).await {
+            Ok(1) if first == [TLS_HANDSHAKE] => match self.acceptor.accept(tcp).await {
+                Ok(tls) => Opened::Tls(Box::new(tls)),
+                Err(error) => {
+                    tracing::debug!(%error, peer = %self.peer, "TLS was not agreed");
+                    Opened::Nothing
+                }
+            },
+            Ok(1) => Opened::Clear(tcp),
+            _ => Opened::Nothing,
+        }
+    }
+}
+
+/// What became of a new connection.
+enum Opened {
+    Tls(Box<TlsStream<TcpStream>>),
+    /// It speaks something else than TLS.
+    Clear(TcpStream),
+    /// It ended, or did not agree.
+    Nothing,
+}
+
+/// What the HTTP library calls for each request of one connection.
+struct Line {
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    turn: Arc<Turn>,
+}
+
+impl Service<Request<Incoming>> for Line {
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = Fut<'static, Result<Response<Reply>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (shared, turn, peer) = (Arc::clone(&self.shared), Arc::clone(&self.turn), self.peer);
+        Box::pin(async move { Ok(shared.answer(request, peer, &turn).await) })
+    }
+}

@@ -1,0 +1,47 @@
+//! The edge: the only door through which a browser reaches the application.
+//!
+//! It promises that
+//! - every connection is TLS 1.2 or 1.3 with authenticated encryption;
+//! - every answer carries the whole header policy: own pages, the application's pages,
+//!   redirects, and refusals, also those of requests which could not be read as HTTP;
+//! - the application sees `Amanah-Binding` only if the gateway wrote it, never the
+//!   session cookie, and never a forwarding header that a client made up;
+//! - a state change that another site started is refused before the application sees it;
+//! - a head that two parsers could read differently (request smuggling) is refused.
+//!
+//! It does not promise to hold against floods (there are bounds on every connection, but no
+//! limits per address yet), does not speak HTTP/2 or WebSocket yet, and does not inspect what
+//! a request asks for.
+//!
+//! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
+//! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
+
+mod ca;
+pub mod controls;
+mod cookies;
+mod error;
+mod gate;
+mod gateway;
+mod head;
+mod headers;
+mod metrics;
+mod origin;
+mod own;
+mod proxy;
+mod refusal;
+mod reply;
+mod serve;
+mod tls;
+#[cfg(test)]
+mod trials;
+mod upstream;
+
+pub use ca::{AUTHORITY_FILE, LocalAuthority};
+pub use cookies::SESSION_COOKIE;
+pub use error::GatewayError;
+pub use gateway::{Gateway, Ports, Settings};
+pub use headers::HeaderPolicy;
+pub use metrics::{Metrics, Reading};
+pub use own::{Own, OwnPath};
+pub use tls::{client_config, server_config};
+pub use upstream::Upstream;

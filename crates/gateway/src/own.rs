@@ -1,0 +1,102 @@
+//! The pages that the gateway does not pass on, because somebody in this program answers them.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use kernel::{Fut, Identity};
+
+/// Answers the paths under `/trust`, `/.well-known/` and `/_amanah/`, and `/healthz` and
+/// `/metrics`. Implemented by the binary around the console.
+pub trait Own: Send + Sync {
+    /// The answer to `request`, whose body is complete and at most 64 KiB. `identity` is whoever
+    /// is signed in.
+    ///
+    /// The header policy is put on the answer afterwards. A panic in here is a page with status
+    /// 500.
+    fn handle(
+        &self,
+        request: Request<Bytes>,
+        identity: Option<Identity>,
+    ) -> Fut<'_, Response<Bytes>>;
+
+    /// Every route, with an example in place of each parameter: the population of the proofs.
+    fn paths(&self) -> Vec<OwnPath>;
+}
+
+/// One route that [`Own`] answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPath {
+    /// Its method.
+    pub method: Method,
+    /// Its path, beginning with `/`.
+    pub path: String,
+}
+
+/// Whether `path` is answered by [`Own`] and never by the application.
+pub(crate) fn is_own(path: &str) -> bool {
+    let below = |root: &str| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    below("/trust") || below("/.well-known") || below("/_amanah") || is_operational(path)
+}
+
+/// Whether `path` does not exist for `peer`, because it is for the machine itself.
+pub(crate) fn is_hidden(path: &str, peer: IpAddr) -> bool {
+    is_operational(path) && !peer.to_canonical().is_loopback()
+}
+
+/// Whether `path` is for the machine itself and not for its visitors.
+pub(crate) fn is_operational(path: &str) -> bool {
+    matches!(path, "/healthz" | "/metrics")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_hidden, is_own};
+
+    /// A name that only begins like ours belongs to the application.
+    #[test]
+    fn own_paths_end_at_a_slash() {
+        for own in [
+            "/trust",
+            "/trust/page",
+            "/.well-known/trust.json",
+            "/_amanah",
+            "/_amanah/static/a.css",
+            "/metrics",
+        ] {
+            assert!(is_own(own), "{own}");
+        }
+        for theirs in [
+            "/",
+            "/trusted",
+            "/metrics/",
+            "/_amanahs",
+            "//trust",
+            "/a/trust",
+        ] {
+            assert!(!is_own(theirs), "{theirs}");
+        }
+    }
+
+    /// Counters and health are for loopback, in whichever way the system writes it.
+    #[test]
+    fn operational_pages_are_for_the_machine_itself() {
+        for (peer, hidden) in [
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("192.0.2.1", true),
+            ("::ffff:192.0.2.1", true),
+        ] {
+            assert_eq!(
+                is_hidden("/metrics", peer.parse().unwrap()),
+                hidden,
+                "{peer}"
+            );
+            assert!(!is_hidden("/trust", peer.parse().unwrap()));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is changed on the way to the application and back.
+
+use std::net::IpAddr;
+
+use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Uri, Version};
+use kernel::{Binder, Identity, Scope};
+
+use crate::{cookies, origin};
+
+/// The binding of the request's transaction to its tenant: only we may write it.
+const BINDING: HeaderName = HeaderName::from_static("amanah-binding");
+/// Ours alone, both ways.
+const RESERVED_PREFIX: &str = "amanah-";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers that concern one connection and not the message. `Expect` is one for us: whoever waits
+/// for a go-ahead gets it from the gateway, which passes the whole body on at once.
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers in which a client could claim another address, host, path or method than its own.
+const CLAIMS: [&str; 10] = [
+    "client-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// Takes everything out of a request that the client has no business saying, and says who it is
+/// from. What is left is safe to show to a page of ours.
+pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue) {
+    let host = parts.headers.get(HOST).cloned();
+    strip_hop_by_hop(&mut parts.headers);
+    let unwanted: Vec<HeaderName> = parts
+        .headers
+        .keys()
+        .filter(|n| is_claim(n))
+        .cloned()
+        .collect();
+    for name in unwanted {
+        parts.headers.remove(name);
+    }
+    if let Some(host) = host {
+        parts.headers.insert(HOST, host);
+    }
+    let path = parts.uri.path_and_query().cloned();
+    parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    parts.version = Version::HTTP_11;
+    let headers = &mut parts.headers;
+    headers.insert(REQUEST_ID, request_id.clone());
+    let text = |text: String| HeaderValue::try_from(text).ok();
+    // An address of version 6 is written with brackets and quotes in `Forwarded`.
+    let node = match peer {
+        IpAddr::V4(peer) => peer.to_string(),
+        IpAddr::V6(peer) => format!("\"[{peer}]\""),
+    };
+    let host = headers.get(HOST).cloned();
+    let named = host.as_ref().and_then(|host| host.to_str().ok());
+    let forwarded = match named {
+        Some(host) => format!("for={node};host=\"{host}\";proto=https"),
+        None => format!("for={node};proto=https"),
+    };
+    for (name, value) in [
+        (FORWARDED, text(forwarded)),
+        (
+            HeaderName::from_static("x-forwarded-for"),
+            text(peer.to_string()),
+        ),
+        (HeaderName::from_static("x-forwarded-host"), host),
+        (
+            HeaderName::from_static("x-forwarded-proto"),
+            Some(HeaderValue::from_static("https")),
+        ),
+    ] {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Makes a cleansed request the application's: without our cookies, with the binding of whoever is
+/// signed in. Methods that must not change anything get a binding that cannot.
+pub(crate) fn bind(parts: &mut Parts, identity: &Identity, binder: &dyn Binder) {
+    cookies::hide(&mut parts.headers);
+    let scope = if origin::is_safe(&parts.method) {
+        Scope::ReadOnly
+    } else {
+        Scope::ReadWrite
+    };
+    let minted = binder.mint(&identity.tenant, &identity.actor, scope);
+    if let Some(token) = minted
+        && let Ok(mut value) = HeaderValue::try_from(token.expose())
+    {
+        value.set_sensitive(true);
+        parts.headers.insert(BINDING, value);
+    }
+}
+
+/// Takes out of the application's answer what only we may say.
+pub(crate) fn cleanse_answer(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    let reserved = |name: &&HeaderName| name.as_str().starts_with(RESERVED_PREFIX);
+    let unwanted: Vec<HeaderName> = headers.keys().filter(reserved).cloned().collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+    cookies::guard(headers);
+}
+
+/// Besides what is always a claim: names with an underscore, because many applications read
+/// `Amanah_Binding` and `Amanah-Binding` as the same.
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with(RESERVED_PREFIX)
+        || name.starts_with("x-forwarded-")
+        || name.contains('_')
+        || CLAIMS.contains(&name)
+}
+
+/// Takes out the fixed ones and those that `Connection` names.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}

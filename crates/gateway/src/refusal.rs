@@ -1,0 +1,190 @@
+//! What the gateway says when it does not let a request through: plain text, in one voice.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// The methods that reach the application.
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
+
+/// Why a request got no answer from the application or from a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is not HTTP as we read it; the text says what is wrong.
+    Malformed(&'static str),
+    /// It came in clear to the port that speaks TLS.
+    InClear,
+    /// Nobody is signed in.
+    SignedOut,
+    /// Another site started it.
+    CrossSite,
+    /// There is no such page.
+    NotFound,
+    /// The method is not one of [`METHODS`].
+    Method,
+    /// The body did not arrive in time.
+    SlowBody,
+    /// The body is larger than the limit.
+    BodyTooLarge,
+    /// The request line is larger than the limit.
+    TargetTooLong,
+    /// The head is larger than the limit.
+    HeadTooLarge,
+    /// A page of our own failed.
+    Broken,
+    /// The application does not answer.
+    UpstreamDown,
+    /// The application's answer is not HTTP.
+    UpstreamMalformed,
+    /// Too many bodies are being read at this moment.
+    Busy,
+    /// The application did not answer in time.
+    UpstreamSlow,
+}
+
+impl Refusal {
+    /// One of each, for counting.
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Malformed(""),
+        Self::InClear,
+        Self::SignedOut,
+        Self::CrossSite,
+        Self::NotFound,
+        Self::Method,
+        Self::SlowBody,
+        Self::BodyTooLarge,
+        Self::TargetTooLong,
+        Self::HeadTooLarge,
+        Self::Broken,
+        Self::UpstreamDown,
+        Self::UpstreamMalformed,
+        Self::Busy,
+        Self::UpstreamSlow,
+    ];
+
+    /// The status of the answer.
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed(_) | Self::InClear => StatusCode::BAD_REQUEST,
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UpstreamDown | Self::UpstreamMalformed => StatusCode::BAD_GATEWAY,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The word that metrics and the log use.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::InClear => "in_clear",
+            Self::SignedOut => "signed_out",
+            Self::CrossSite => "cross_site",
+            Self::NotFound => "not_found",
+            Self::Method => "method",
+            Self::SlowBody => "slow_body",
+            Self::BodyTooLarge => "body_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Broken => "broken",
+            Self::UpstreamDown => "upstream_down",
+            Self::UpstreamMalformed => "upstream_malformed",
+            Self::Busy => "busy",
+            Self::UpstreamSlow => "upstream_slow",
+        }
+    }
+
+    /// Whether it is the application's failing and not the visitor's.
+    pub(crate) const fn is_upstream(self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamDown | Self::UpstreamMalformed | Self::UpstreamSlow
+        )
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Malformed(why) => why,
+            Self::InClear => "This address speaks HTTPS only. Write https:// and try again.",
+            Self::SignedOut => "Sign in first, then try again.",
+            Self::CrossSite => {
+                "This change was started from another site, so nothing was done. Open the page \
+                 itself and try again from there."
+            }
+            Self::NotFound => "There is no such page here.",
+            Self::Method => "This method is not used here.",
+            Self::SlowBody => "The request did not arrive in time, so nothing was done. Try again.",
+            Self::BodyTooLarge => "The request is larger than allowed, so nothing was done.",
+            Self::TargetTooLong => "The address is longer than allowed.",
+            Self::HeadTooLarge => "The request's headers are larger than allowed.",
+            Self::Broken => {
+                "Something went wrong on our side. Try again; if it happens twice, tell the \
+                 operator the number below."
+            }
+            Self::UpstreamDown => {
+                "The application does not answer, so nothing was done. Try again in a moment."
+            }
+            Self::UpstreamMalformed => {
+                "The application's answer could not be read. Whether something was done is not \
+                 known: look before trying again."
+            }
+            Self::Busy => "Too many requests are being read. Nothing was done. Try again.",
+            Self::UpstreamSlow => {
+                "The application did not answer in time. Whether something was done is not known: \
+                 look before trying again."
+            }
+        }
+    }
+
+    /// The page that says so. `request_id` is what the operator can find in the log.
+    pub(crate) fn page(self, request_id: &str) -> Response<Bytes> {
+        let status = self.status();
+        let title = status.canonical_reason().unwrap_or("Refused");
+        let text = format!(
+            "{} {title}\n\n{}\n\nRequest {request_id}\n",
+            status.as_u16(),
+            self.text()
+        );
+        let mut page = Response::new(Bytes::from(text));
+        *page.status_mut() = status;
+        let headers = page.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self == Self::Method {
+            headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{ALLOWED, METHODS, Refusal};
+
+    /// The list for counting is complete enough to have one label each, and the page is text.
+    #[test]
+    fn each_refusal_has_its_label_and_its_page() {
+        let labels: BTreeSet<_> = Refusal::ALL.iter().map(|r| r.label()).collect();
+        assert_eq!(labels.len(), Refusal::ALL.len());
+        let page = Refusal::CrossSite.page("a1");
+        assert_eq!(page.status(), 403);
+        let text = std::str::from_utf8(page.body()).unwrap();
+        assert!(text.starts_with("403 Forbidden\n\nThis change"), "{text}");
+        assert!(text.ends_with("Request a1\n"), "{text}");
+        assert_eq!(METHODS.join(", "), ALLOWED);
+    }
+}

@@ -1,0 +1,328 @@
+//! One request's way through the gateway.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderValue, LOCATION, TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use kernel::{Identity, random_hex};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::gate::{EndOfTurn, Turn};
+use crate::gateway::Ports;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::upstream::Pool;
+use crate::{HeaderPolicy, Metrics, cookies, origin, own, proxy};
+
+/// The largest body of a request to a page of ours, in bytes: a form.
+const OWN_BODY_BYTES: usize = 64 * 1024;
+/// The rate below which a body is too slow, after its deadline, in bytes per second.
+const MIN_BODY_RATE: usize = 16 * 1024;
+/// How much of all the application's bodies together is held in memory, in KiB.
+pub(crate) const BODIES_KIB: u32 = 64 * 1024;
+/// Random bytes in a request's id.
+const REQUEST_ID_BYTES: usize = 12;
+
+/// What every connection shares.
+pub(crate) struct Shared {
+    pub(crate) ports: Ports,
+    pub(crate) policy: HeaderPolicy,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pool: Option<Arc<Pool>>,
+    /// The largest body, in bytes.
+    pub(crate) body_limit: usize,
+    pub(crate) head_deadline: Duration,
+    pub(crate) body_deadline: Duration,
+    /// One permit for each KiB of [`BODIES_KIB`].
+    pub(crate) bodies: Semaphore,
+}
+
+impl Shared {
+    /// Answers one request: always, and always with the header policy.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        turn: &Arc<Turn>,
+    ) -> Response<Reply> {
+        let started = Instant::now();
+        let id = self.request_id();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (parts, body) = request.into_parts();
+        // Behind chunks the gate lets nothing through, see there.
+        let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
+        let body = Some(body).filter(|body| !body.is_end_stream());
+        let mut asked = Asked {
+            parts,
+            unread: body.is_some(),
+            body,
+            peer,
+            actor: None,
+        };
+        let mut answer = match self.route(&mut asked, &id).await {
+            Ok(answer) => answer,
+            Err(refusal) => self.refuse(refusal, &id),
+        };
+        if asked.unread {
+            turn.leave_unread();
+            last = true;
+        }
+        self.finish(&mut answer, &id);
+        if last {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+        let status = answer.status();
+        self.metrics.answered(status);
+        tracing::info!(
+            target: "gateway::access",
+            %method,
+            %path,
+            status = status.as_u16(),
+            ms = started.elapsed().as_secs_f64() * 1000.0,
+            request = %id,
+            actor = asked.actor.as_deref().unwrap_or("-"),
+            "answered"
+        );
+        answer.map(|body| body.ending(EndOfTurn(Arc::clone(turn))))
+    }
+
+    /// The bytes of a refusal for a request that never became one.
+    pub(crate) fn refuse_raw(&self, refusal: Refusal, peer: SocketAddr) -> Vec<u8> {
+        let id = self.request_id();
+        self.metrics.refused(refusal);
+        self.metrics.answered(refusal.status());
+        tracing::info!(
+            target: "gateway::access",
+            status = refusal.status().as_u16(),
+            request = %id,
+            peer = %peer.ip(),
+            reason = refusal.label(),
+            "refused"
+        );
+        let mut page = refusal.page(&id);
+        self.finish(&mut page, &id);
+        to_wire(&page)
+    }
+
+    async fn route(&self, asked: &mut Asked, id: &str) -> Result<Response<Reply>, Refusal> {
+        let method = asked.parts.method.clone();
+        let own = own::is_own(asked.parts.uri.path());
+        let limit = if own {
+            self.body_limit.min(OWN_BODY_BYTES)
+        } else {
+            self.body_limit
+        };
+        if declared(&asked.parts) > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if !origin::is_safe(&method) && origin::is_cross_site(&asked.parts.headers) {
+            return Err(Refusal::CrossSite);
+        }
+        let identity = self.identity(&asked.parts).await;
+        asked.actor = identity.as_ref().map(|who| who.actor.to_string());
+        let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
+        proxy::cleanse(
+            &mut asked.parts,
+            asked.peer.ip().to_canonical(),
+            &request_id,
+        );
+        let path = asked.parts.uri.path();
+        if own {
+            if own::is_hidden(path, asked.peer.ip()) {
+                return Err(Refusal::NotFound);
+            }
+            // Anybody may send one, so that it takes nothing from the share of those who are
+            // signed in.
+            let body = self.body(asked, limit).await?;
+            return self.own(asked, body, identity).await;
+        }
+        let pool = self.pool.as_ref().ok_or(Refusal::NotFound)?;
+        let Some(identity) = identity else {
+            return signed_out(&asked.parts);
+        };
+        let _held = self.hold(asked, limit).await?;
+        let body = self.body(asked, limit).await?;
+        proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref());
+        let (mut answer, lease) = pool.send(&asked.parts, body).await?;
+        proxy::cleanse_answer(answer.headers_mut());
+        Ok(Reply::upstream(answer, lease))
+    }
+
+    /// A page of ours. Its panic is ours to answer for, not the connection's end.
+    async fn own(
+        &self,
+        asked: &Asked,
+        body: Bytes,
+        identity: Option<Identity>,
+    ) -> Result<Response<Reply>, Refusal> {
+        let request = Request::from_parts(asked.parts.clone(), body);
+        let page = AssertUnwindSafe(self.ports.own.handle(request, identity)).catch_unwind();
+        match page.await {
+            Ok(page) => Ok(Reply::whole(page)),
+            Err(_) => Err(Refusal::Broken),
+        }
+    }
+
+    async fn identity(&self, parts: &Parts) -> Option<Identity> {
+        let token = cookies::session(&parts.headers)?;
+        self.ports.sessions.decide(&token).await
+    }
+
+    /// A share of the memory for bodies, as large as the request's can become.
+    async fn hold(&self, asked: &Asked, limit: usize) -> Result<SemaphorePermit<'_>, Refusal> {
+        let share = asked.most(limit).div_ceil(1024);
+        let share = u32::try_from(share).unwrap_or(BODIES_KIB);
+        match timeout(self.body_deadline, self.bodies.acquire_many(share)).await {
+            Ok(Ok(held)) => Ok(held),
+            _ => Err(Refusal::Busy),
+        }
+    }
+
+    /// The whole body.
+    async fn body(&self, asked: &mut Asked, limit: usize) -> Result<Bytes, Refusal> {
+        let seconds = u64::try_from(asked.most(limit) / MIN_BODY_RATE).unwrap_or_default();
+        let deadline = self.body_deadline + Duration::from_secs(seconds);
+        let Some(body) = asked.body.take() else {
+            return Ok(Bytes::new());
+        };
+        match timeout(deadline, Limited::new(body, limit).collect()).await {
+            Ok(Ok(body)) => {
+                asked.unread = false;
+                Ok(body.to_bytes())
+            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+            Ok(Err(_)) => Err(Refusal::Malformed(
+                "The request's body ended too early or is not made of valid chunks.",
+            )),
+            Err(_) => Err(Refusal::SlowBody),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, id: &str) -> Response<Reply> {
+        self.metrics.refused(refusal);
+        Reply::whole(refusal.page(id))
+    }
+
+    /// What every answer gets, whoever wrote it.
+    fn finish<B>(&self, answer: &mut Response<B>, id: &str) {
+        self.policy.apply(answer.headers_mut());
+        if let Ok(id) = HeaderValue::try_from(id) {
+            answer.headers_mut().insert(proxy::REQUEST_ID, id);
+        }
+    }
+
+    fn request_id(&self) -> String {
+        // Without randomness the request can still be answered, only not told from others.
+        random_hex(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
+    }
+}
+
+/// A request on its way.
+struct Asked {
+    parts: Parts,
+    /// `None` when there is none, or when it was taken to be read.
+    body: Option<Incoming>,
+    /// Whether a part of the body is still to come.
+    unread: bool,
+    peer: SocketAddr,
+    /// Whoever is signed in, for the log.
+    actor: Option<String>,
+}
+
+impl Asked {
+    /// How large the body can become, in bytes: what it states, or the limit if it does not.
+    fn most(&self, limit: usize) -> usize {
+        match (&self.body, declared(&self.parts)) {
+            (None, _) => 0,
+            (Some(_), 0) => limit,
+            (Some(_), stated) => stated.min(limit),
+        }
+    }
+}
+
+/// The length that the request states for its body, in bytes; none is zero.
+fn declared(parts: &Parts) -> usize {
+    let stated = parts.headers.get(CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok());
+    stated.map_or(0, |length| length.parse().unwrap_or(usize::MAX))
+}
+
+/// A person is shown the way to the sign-in page, a program is told.
+fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
+    let reads_pages = parts.headers.get_all(ACCEPT).iter().any(|accept| {
+        accept
+            .to_str()
+            .is_ok_and(|types| types.contains("text/html"))
+    });
+    if !reads_pages || !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Refusal::SignedOut);
+    }
+    let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let location = format!("/_amanah/sign-in?next={}", percent_encoded(wanted));
+    let location = HeaderValue::try_from(location).map_err(|_| Refusal::Broken)?;
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    answer.headers_mut().insert(LOCATION, location);
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(Reply::whole(answer))
+}
+
+/// `text` as the value of a query's parameter.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// An answer as bytes, for a connection that the HTTP library does not serve.
+fn to_wire(answer: &Response<Bytes>) -> Vec<u8> {
+    let status = answer.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut wire = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    for (name, value) in answer.headers() {
+        wire.extend_from_slice(name.as_str().as_bytes());
+        wire.extend_from_slice(b": ");
+        wire.extend_from_slice(value.as_bytes());
+        wire.extend_from_slice(b"\r\n");
+    }
+    let length = answer.body().len();
+    wire.extend_from_slice(
+        format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(),
+    );
+    wire.extend_from_slice(answer.body());
+    wire
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_encoded;
+
+    /// The wanted path survives as one parameter, whatever it holds.
+    #[test]
+    fn the_wanted_path_is_one_parameter() {
+        let encoded = percent_encoded("/a/b?c=d&next=//evil%0d#x");
+        assert_eq!(encoded, "/a/b%3Fc%3Dd%26next%3D//evil%250d%23x");
+    }
+}

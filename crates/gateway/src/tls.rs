@@ -1,0 +1,73 @@
+//! What the gateway and its probes agree to speak.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+
+use crate::{GatewayError, LocalAuthority};
+
+/// TLS 1.3, and 1.2 for old clients. In both, rustls knows only suites with authenticated
+/// encryption and forward secrecy.
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+/// The only protocol offered inside TLS so far.
+const ALPN: &[u8] = b"http/1.1";
+
+/// The listener's side: the authority's certificate, key exchange X25519MLKEM768 first.
+///
+/// # Errors
+/// When the cryptographic library refuses the protocol versions.
+pub fn server_config(authority: Arc<LocalAuthority>) -> Result<Arc<ServerConfig>, GatewayError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&VERSIONS)
+        .map_err(|e| GatewayError::Certificate(e.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(authority);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// A client that trusts the authorities in the PEM text `trusted` and no others.
+///
+/// # Errors
+/// When `trusted` holds no usable certificate.
+pub fn client_config(trusted: &[u8]) -> Result<Arc<ClientConfig>, GatewayError> {
+    let wrong = |error: &dyn std::fmt::Display| GatewayError::Certificate(error.to_string());
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(trusted) {
+        let authority = authority.map_err(|e| wrong(&e))?;
+        roots.add(authority).map_err(|e| wrong(&e))?;
+    }
+    if roots.is_empty() {
+        return Err(wrong(&"there is no certificate to trust"));
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&VERSIONS)
+        .map_err(|e| wrong(&e))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Never the process-wide provider: another crate could have set it to something else.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::provider;
+
+    /// The post-quantum hybrid is what both sides ask for first.
+    #[test]
+    fn the_hybrid_key_exchange_is_preferred() {
+        let first = provider().kx_groups.first().unwrap().name();
+        assert_eq!(first, NamedGroup::X25519MLKEM768);
+    }
+}

@@ -1,0 +1,328 @@
+//! A gateway in front of a small application, both on loopback, for the trials below: everything
+//! is asked over real TLS, byte for byte.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use kernel::{
+    Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, Sessions, SystemClock, SystemRng,
+    TenantId,
+};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::{
+    Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Ports, Settings, client_config,
+};
+
+mod abuse;
+mod answers;
+mod proof;
+mod requests;
+
+/// The cookie line of somebody who is signed in.
+const SIGNED_IN: &str = "Cookie: theme=dark; __Host-amanah=good; __Host-amanah-csrf=c\r\n";
+/// No trial takes longer than this unless something hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A gateway under trial.
+struct Edge {
+    address: SocketAddr,
+    authority: Arc<LocalAuthority>,
+    application: Arc<Application>,
+    metrics: Arc<Metrics>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Edge {
+    async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let application = Application::start().await;
+        let authority = Arc::new(LocalAuthority::in_memory(Arc::new(SystemClock)).unwrap());
+        let upstream = format!("http://{}", application.address);
+        let mut settings = Settings {
+            upstream: Some(upstream.parse().unwrap()),
+            body_limit: 2 * 1024 * 1024,
+            ..Settings::new(free)
+        };
+        change(&mut settings);
+        let gateway = Gateway::bind(settings, ports(), Arc::clone(&authority))
+            .await
+            .unwrap();
+        let (address, metrics) = (gateway.local_addr(), gateway.metrics());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(gateway.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            authority,
+            application,
+            metrics,
+            stop,
+            task,
+        }
+    }
+
+    async fn connect(&self) -> TlsStream<TcpStream> {
+        let client = client_config(self.authority.pem().as_bytes()).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        TlsConnector::from(client).connect(name, tcp).await.unwrap()
+    }
+
+    /// Sends `wire` on a new connection and reads everything until its end.
+    async fn talk(&self, wire: impl AsRef<[u8]>) -> String {
+        let mut tls = self.connect().await;
+        tls.write_all(wire.as_ref()).await.unwrap();
+        read_all(&mut tls).await
+    }
+
+    /// One request with `lines`, on a connection of its own.
+    async fn ask(&self, method: &str, path: &str, lines: &str) -> String {
+        let wire = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        self.talk(format!("{wire}{lines}\r\n")).await
+    }
+
+    fn count(&self, name: &str, label: &str) -> u64 {
+        let snapshot = self.metrics.snapshot();
+        let hit = |r: &&crate::Reading| r.name == name && r.label.is_none_or(|l| l.1 == label);
+        snapshot.iter().find(hit).unwrap().value
+    }
+}
+
+fn ports() -> Ports {
+    Ports {
+        own: Arc::new(Pages),
+        sessions: Arc::new(OneSession),
+        binder: Arc::new(TextBinder),
+        rng: Arc::new(SystemRng),
+    }
+}
+
+/// Everything until the end, or the test fails.
+async fn read_all(tls: &mut TlsStream<TcpStream>) -> String {
+    let mut all = Vec::new();
+    let read = timeout(PATIENCE, tls.read_to_end(&mut all)).await;
+    // An answer may end with the connection, which is an error to TLS without its farewell.
+    let _ = read.expect("the connection did not end");
+    String::from_utf8(all).unwrap()
+}
+
+/// Reads until `end` has come.
+async fn read_until(tls: &mut TlsStream<TcpStream>, end: &str) -> String {
+    let mut all = Vec::new();
+    while !String::from_utf8_lossy(&all).contains(end) {
+        let read = timeout(PATIENCE, tls.read_buf(&mut all)).await;
+        assert_ne!(
+            read.expect("nothing came").unwrap(),
+            0,
+            "ended before {end:?}"
+        );
+    }
+    String::from_utf8(all).unwrap()
+}
+
+fn status(answer: &str) -> u16 {
+    let code = answer.strip_prefix("HTTP/1.1 ").and_then(|a| a.get(..3));
+    code.unwrap_or_else(|| panic!("no answer: {answer:?}"))
+        .parse()
+        .unwrap()
+}
+
+/// The values of a header in an answer.
+fn values<'a>(answer: &'a str, name: &str) -> Vec<&'a str> {
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    head.lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+        .collect()
+}
+
+/// Every header of the policy is there, once, with its value, and nothing else is.
+fn assert_policy(answer: &str) {
+    let policy = HeaderPolicy::default();
+    for (name, value) in policy.set() {
+        assert_eq!(values(answer, name), [value], "{name} in {answer}");
+    }
+    for name in policy.removed() {
+        assert!(values(answer, name).is_empty(), "{name} in {answer}");
+    }
+    assert_eq!(values(answer, "x-request-id").len(), 1, "{answer}");
+}
+
+/// An application that answers with the request it got, or in one of several bad ways.
+struct Application {
+    address: SocketAddr,
+    connections: AtomicUsize,
+    requests: Mutex<Vec<String>>,
+    /// Let through what waits at `/wait`.
+    go: Notify,
+}
+
+impl Application {
+    async fn start() -> Arc<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let application = Arc::new(Self {
+            address: listener.local_addr().unwrap(),
+            connections: AtomicUsize::new(0),
+            requests: Mutex::new(Vec::new()),
+            go: Notify::new(),
+        });
+        let accepting = Arc::clone(&application);
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                accepting.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(Arc::clone(&accepting).serve(tcp));
+            }
+        });
+        application
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    async fn serve(self: Arc<Self>, mut tcp: TcpStream) {
+        let mut ahead = Vec::new();
+        while let Some(request) = read_request(&mut tcp, &mut ahead).await {
+            self.requests.lock().unwrap().push(request.clone());
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let ok = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{request}",
+                request.len()
+            );
+            let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            let answer = match path {
+                "/hostile" => format!(
+                    "HTTP/1.1 200 OK\r\nServer: x\r\nX-Powered-By: y\r\nX-Frame-Options: DENY\r\n\
+                     Content-Security-Policy: default-src *\r\nKeep-Alive: timeout=9\r\n\
+                     Connection: X-Private\r\nX-Private: 1\r\nAmanah-Binding: leak\r\n\
+                     Set-Cookie: a=1\r\nSet-Cookie: __Host-amanah=evil; Path=/; Secure\r\n\
+                     Content-Length: {}\r\n\r\n{request}",
+                    request.len()
+                ),
+                "/malformed" => "HTTX nonsense\r\n\r\n".to_owned(),
+                "/early" => "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n".to_owned(),
+                "/cut" => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_owned(),
+                "/head" => "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n".to_owned(),
+                "/chunks" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                              3\r\nabc\r\n3\r\ndef\r\n0\r\nX-Late: 1\r\n\r\n"
+                    .to_owned(),
+                "/silent" => String::new(),
+                "/leave" => empty.to_owned(),
+                "/wait" => {
+                    self.go.notified().await;
+                    ok
+                }
+                _ => ok,
+            };
+            if tcp.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+            if matches!(path, "/malformed" | "/cut" | "/silent" | "/leave") {
+                return;
+            }
+        }
+    }
+}
+
+/// The next request, head and body, as text.
+async fn read_request(tcp: &mut TcpStream, ahead: &mut Vec<u8>) -> Option<String> {
+    loop {
+        let end = ahead.windows(4).position(|w| w == b"\r\n\r\n");
+        if let Some(end) = end {
+            let head = String::from_utf8(ahead[..end].to_vec()).unwrap();
+            let length = values(&head, "content-length");
+            let length: usize = length.first().map_or(0, |n| n.parse().unwrap());
+            while ahead.len() < end + 4 + length {
+                if tcp.read_buf(ahead).await.ok()? == 0 {
+                    return None;
+                }
+            }
+            let rest = ahead.split_off(end + 4 + length);
+            let whole = std::mem::replace(ahead, rest);
+            return Some(String::from_utf8(whole).unwrap());
+        }
+        if tcp.read_buf(ahead).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// Our own pages, very small.
+struct Pages;
+
+impl Own for Pages {
+    fn handle(
+        &self,
+        request: Request<Bytes>,
+        identity: Option<Identity>,
+    ) -> Fut<'_, Response<Bytes>> {
+        Box::pin(async move {
+            let who = identity.map_or("nobody".to_owned(), |who| who.actor.to_string());
+            let (status, text) = match (request.uri().path(), request.method()) {
+                ("/_amanah/panic", _) => panic!("as asked"),
+                ("/_amanah/echo", _) => (
+                    StatusCode::OK,
+                    format!("{who} {:?} {}", request.headers(), request.body().len()),
+                ),
+                ("/trust" | "/healthz" | "/metrics", &Method::GET) => (StatusCode::OK, who),
+                ("/trust", _) => (StatusCode::METHOD_NOT_ALLOWED, who),
+                _ => (StatusCode::NOT_FOUND, who),
+            };
+            let mut answer = Response::new(Bytes::from(text));
+            *answer.status_mut() = status;
+            answer
+        })
+    }
+
+    fn paths(&self) -> Vec<OwnPath> {
+        ["/trust", "/healthz", "/metrics"]
+            .map(|path| OwnPath {
+                method: Method::GET,
+                path: path.to_owned(),
+            })
+            .to_vec()
+    }
+}
+
+struct OneSession;
+
+impl Sessions for OneSession {
+    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Identity>> {
+        let identity = (token.0.expose() == "good").then(|| Identity {
+            actor: Actor::new("sari@sinar.example").unwrap(),
+            name: "Sari".to_owned(),
+            tenant: TenantId::new("sinar").unwrap(),
+            role: "admin".to_owned(),
+        });
+        Box::pin(async { identity })
+    }
+}
+
+struct TextBinder;
+
+impl Binder for TextBinder {
+    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
+        let scope = scope.as_str();
+        Some(Secret::new(format!("bound.{tenant}.{actor}.{scope}")))
+    }
+}

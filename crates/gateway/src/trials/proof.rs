@@ -1,0 +1,140 @@
+//! The proof holds on a good gateway, is broken on a bad one, and is never more than unknown when
+//! something could not be seen.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kernel::{
+    Control, Cx, Fut, Outcome, Params, Proof, Secret, SessionToken, SystemClock, SystemRng,
+    catalogue,
+};
+use tempfile::TempDir;
+
+use super::{Edge, Pages};
+use crate::controls::{ProbeSession, Target, controls};
+use crate::{HeaderPolicy, Own as _};
+
+struct Canary;
+
+impl ProbeSession for Canary {
+    fn token(&self) -> Fut<'_, Option<SessionToken>> {
+        Box::pin(async { Some(SessionToken(Secret::new("good".to_owned()))) })
+    }
+}
+
+fn cx() -> Cx {
+    Cx {
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    }
+}
+
+fn params(pairs: &[(&str, &str)]) -> Params {
+    let promise = catalogue::find("edge.headers").unwrap();
+    Params::check(promise, pairs.iter().copied()).unwrap()
+}
+
+/// The control for a running gateway, which trusts its authority.
+fn control(edge: &Edge, dir: &TempDir, change: impl FnOnce(&mut Target)) -> Arc<dyn Control> {
+    let authority = dir.path().join("ca.pem");
+    std::fs::write(&authority, edge.authority.pem()).unwrap();
+    let mut target = Target {
+        address: edge.address,
+        authority,
+        own: Pages.paths(),
+        upstream_paths: vec!["/".to_owned(), "/hostile".to_owned()],
+        session: Some(Arc::new(Canary)),
+    };
+    change(&mut target);
+    controls(target).pop().unwrap()
+}
+
+async fn prove(edge: &Edge, pairs: &[(&str, &str)], change: impl FnOnce(&mut Target)) -> Proof {
+    let dir = tempfile::tempdir().unwrap();
+    let control = control(edge, &dir, change);
+    control.prove(&cx(), &params(pairs)).await
+}
+
+/// Everything is seen, and everything is as it should be.
+#[tokio::test]
+async fn it_holds_on_a_good_gateway() {
+    let edge = Edge::start().await;
+    let proof = prove(&edge, &[], |_| {}).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
+    // 3 own routes, 1 of them signed in too, 3 wrong methods, 2 paths twice, 10 refusals, 1 dead.
+    assert_eq!(proof.population().to_string(), "22 of 22 answers");
+    assert_eq!(proof.measured(), "352 of 352 headers as wanted");
+    let promised = [
+        ("x-frame-options", "SAMEORIGIN"),
+        ("x-xss-protection", "1; mode=block"),
+    ];
+    let proof = prove(&edge, &promised, |_| {}).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
+    assert_eq!(
+        proof.threshold(),
+        "x-frame-options: SAMEORIGIN, x-xss-protection: 1; mode=block"
+    );
+}
+
+/// A header that is dropped, or that the page promises otherwise, is found and named.
+#[tokio::test]
+async fn it_is_broken_by_one_header() {
+    let less = HeaderPolicy::default().without("x-frame-options");
+    let edge = Edge::with(|settings| settings.headers = less).await;
+    let proof = prove(&edge, &[], |_| {}).await;
+    assert_eq!(proof.outcome(), Outcome::Broken);
+    let first = proof.findings()[0].to_string();
+    assert_eq!(
+        first,
+        "GET /trust, anonymous (200): x-frame-options is missing, wanted `SAMEORIGIN`"
+    );
+    let hostile = "GET /hostile, signed in (200): x-frame-options is `DENY`, wanted `SAMEORIGIN`";
+    assert!(proof.findings().iter().any(|f| f.to_string() == hostile));
+
+    let good = Edge::start().await;
+    let proof = prove(&good, &[("x-frame-options", "DENY")], |_| {}).await;
+    assert_eq!(proof.outcome(), Outcome::Broken);
+    let proof = prove(&good, &[("x-made-up", "1")], |_| {}).await;
+    assert_eq!(proof.outcome(), Outcome::Broken);
+}
+
+/// What cannot be seen is not proven.
+#[tokio::test]
+async fn it_is_unknown_when_something_is_unseen() {
+    let edge = Edge::start().await;
+    let proof = prove(&edge, &[], |target| target.session = None).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown);
+    assert!(proof.detail().contains("no canary"), "{}", proof.detail());
+
+    let none = |target: &mut Target| target.authority = PathBuf::from("/nonexistent/ca.pem");
+    let proof = prove(&edge, &[], none).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown);
+    assert!(
+        proof.detail().contains("cannot be read"),
+        "{}",
+        proof.detail()
+    );
+
+    // The gateway of somebody else answers on that port.
+    let other = Edge::start().await;
+    let proof = prove(&edge, &[], |target| target.address = other.address).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+
+    edge.stop.send(()).unwrap();
+    edge.task.await.unwrap();
+    let gone = |target: &mut Target| target.address = edge.address;
+    let proof = prove(&other, &[], gone).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown);
+    assert!(proof.detail().contains("amanah up"), "{}", proof.detail());
+}
+
+/// Every header of the policy, dropped in its turn, is found, and nothing else is.
+#[tokio::test]
+async fn it_bites() {
+    let edge = Edge::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let proof = control(&edge, &dir, |_| {}).bite(&cx()).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+    assert_eq!(proof.measured(), "16 of 16 dropped headers found");
+    assert_eq!(proof.findings().len(), 16);
+}

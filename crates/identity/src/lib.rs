@@ -1,0 +1,40 @@
+//! Who somebody is: accounts, passwords and sessions.
+//!
+//! It promises that a stored password costs an attacker Argon2id at OWASP's floor or more, that a
+//! refused sign-in takes the same time whether or not the account exists, that a flood of
+//! sign-ins cannot take more memory than the pool was given, and that a session ends after its
+//! idle or absolute limit and within seconds of being revoked. The database holds the SHA-256 of
+//! a session's token and never the token.
+//!
+//! It does not limit guesses per address or account, has no second factor yet, and does not
+//! decide what somebody may do.
+//!
+//! The attacks it stops: cracking a stolen table of hashes, finding out who has an account by
+//! timing the sign-in, filling the memory with sign-ins, and using a stolen table of sessions.
+
+mod account;
+mod cache;
+mod controls;
+mod error;
+mod password;
+mod service;
+mod sql;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use account::{Email, NewAccount};
+pub use controls::{Attempt, SignInProbe, controls};
+pub use error::{Error, Result};
+pub use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, Pool};
+pub use service::{ABSOLUTE, IDLE, Identities, MAX_SESSIONS};
+
+/// This room's migrations.
+pub const ROOM: store::Room = store::Room {
+    name: "identity",
+    migrations: &[store::Migration {
+        name: "0001_accounts",
+        sql: include_str!("../sql/0001_accounts.sql"),
+    }],
+};

@@ -1,0 +1,250 @@
+//! Hashing passwords with Argon2id on a bounded pool.
+//!
+//! Each hash needs 19 MiB and some 20 ms of a core. The pool has a fixed number of memory arenas,
+//! each used by one hash at a time on a thread of its own, and a queue of bounded length before
+//! them: a flood of sign-ins is told "busy" and takes neither the memory nor the threads that
+//! serve everybody else.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use kernel::{Rng, Secret};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
+
+use crate::stored::{CURRENT, Cost, OUTPUT_BYTES, SALT_BYTES, Stored};
+use crate::{Error, Result};
+
+/// The shortest password, in bytes.
+pub const MIN_PASSWORD_BYTES: usize = 8;
+/// The longest password, in bytes. It is checked before anything is hashed.
+pub const MAX_PASSWORD_BYTES: usize = 1_024;
+
+/// How much hashing may go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool {
+    /// Hashes at once; each has its own 19 MiB. The number of cores is a good choice.
+    pub at_once: usize,
+    /// How many may wait for their turn before others are told "busy".
+    pub queue: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            at_once: 2,
+            queue: 32,
+        }
+    }
+}
+
+/// Checks the size of a password before anything is done with it.
+pub(crate) const fn fits(password: &str) -> bool {
+    MIN_PASSWORD_BYTES <= password.len() && password.len() <= MAX_PASSWORD_BYTES
+}
+
+/// The bounded pool.
+#[derive(Debug)]
+pub(crate) struct Hasher {
+    // Whoever waits or hashes.
+    door: Arc<Semaphore>,
+    // Whoever hashes.
+    turns: Arc<Semaphore>,
+    // Arenas at rest. There are never more than turns, since each hash takes one or makes one.
+    arenas: Arc<Mutex<Vec<Vec<Block>>>>,
+}
+
+impl Hasher {
+    /// A pool; its arenas are made when they are first needed.
+    ///
+    /// # Errors
+    /// [`Error::Pool`] when nothing could ever be hashed.
+    pub(crate) fn new(pool: Pool) -> Result<Self> {
+        let in_all = pool.at_once.saturating_add(pool.queue);
+        if pool.at_once == 0 || in_all > Semaphore::MAX_PERMITS {
+            return Err(Error::Pool);
+        }
+        Ok(Self {
+            door: Arc::new(Semaphore::new(in_all)),
+            turns: Arc::new(Semaphore::new(pool.at_once)),
+            arenas: Arc::default(),
+        })
+    }
+
+    /// Hashes a password that is to be stored.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], or when there is no randomness.
+    pub(crate) async fn make(&self, password: &Secret, rng: &dyn Rng) -> Result<Stored> {
+        let mut salt = vec![0; SALT_BYTES];
+        rng.fill(&mut salt)?;
+        self.derive(password, CURRENT, salt, OUTPUT_BYTES).await
+    }
+
+    /// Whether `password` is the one behind `stored`. The time does not depend on how much of
+    /// the two agrees.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    pub(crate) async fn verify(&self, password: &Secret, stored: &Stored) -> Result<bool> {
+        let salt = stored.salt.clone();
+        let tried = self
+            .derive(password, stored.cost, salt, stored.output.len())
+            .await?;
+        Ok(tried.output.ct_eq(&stored.output).into())
+    }
+
+    async fn derive(
+        &self,
+        password: &Secret,
+        cost: Cost,
+        salt: Vec<u8>,
+        bytes: usize,
+    ) -> Result<Stored> {
+        let place = Arc::clone(&self.door)
+            .try_acquire_owned()
+            .map_err(|_| Error::Busy)?;
+        let turn = Arc::clone(&self.turns)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Busy)?;
+        let (password, arenas) = (password.clone(), Arc::clone(&self.arenas));
+        // The permits go with the work: if the caller loses patience, the thread is still busy.
+        let work = move || {
+            let _held: [OwnedSemaphorePermit; 2] = [place, turn];
+            hash(&password, cost, salt, bytes, &arenas)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|e| Error::Hash(e.to_string()))?
+    }
+}
+
+fn hash(
+    password: &Secret,
+    cost: Cost,
+    salt: Vec<u8>,
+    bytes: usize,
+    arenas: &Mutex<Vec<Vec<Block>>>,
+) -> Result<Stored> {
+    let failed = |e: argon2::Error| Error::Hash(e.to_string());
+    let params = Params::new(cost.memory, cost.passes, cost.lanes, Some(bytes)).map_err(failed)?;
+    let standard = usize::try_from(CURRENT.memory).unwrap_or_default();
+    let mut arena = arenas
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .pop()
+        .unwrap_or_default();
+    arena.resize(params.block_count().max(standard), Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let mut output = Zeroizing::new(vec![0; bytes]);
+    let done = argon2.hash_password_into_with_memory(
+        password.expose().as_bytes(),
+        &salt,
+        &mut output,
+        &mut arena,
+    );
+    if arena.len() > standard {
+        // An old, dearer hash: give the rest back.
+        arena.truncate(standard);
+        arena.shrink_to_fit();
+    }
+    arenas
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(arena);
+    done.map_err(failed)?;
+    let output = output.to_vec();
+    Ok(Stored { cost, salt, output })
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{Argon2, PasswordVerifier as _};
+    use kernel::{FixedRng, Secret};
+
+    use super::{Hasher, Pool, fits};
+    use crate::Error;
+    use crate::stored::{Cost, Stored};
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_what_the_library_itself_accepts() {
+        let hasher = Hasher::new(Pool::default()).unwrap();
+        let stored = hasher
+            .make(&secret("correct horse"), &FixedRng::new(7))
+            .await
+            .unwrap();
+        let text = stored.to_string();
+        assert!(Stored::judge(&text).is_ok(), "{text}");
+        let oracle = Argon2::default();
+        assert!(oracle.verify_password(b"correct horse", &*text).is_ok());
+        assert!(oracle.verify_password(b"correct house", &*text).is_err());
+        assert!(
+            hasher
+                .verify(&secret("correct horse"), &stored)
+                .await
+                .unwrap()
+        );
+        assert!(
+            !hasher
+                .verify(&secret("correct house"), &stored)
+                .await
+                .unwrap()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dear_hash_is_checked_and_its_memory_is_given_back() {
+        let hasher = Hasher::new(Pool {
+            at_once: 1,
+            queue: 1,
+        })
+        .unwrap();
+        let dear = Cost::new(40_000, 1);
+        let stored = hasher
+            .derive(&secret("password"), dear, vec![3; 16], 32)
+            .await
+            .unwrap();
+        assert!(hasher.verify(&secret("password"), &stored).await.unwrap());
+        let arenas = hasher.arenas.lock().unwrap();
+        assert_eq!(arenas.len(), 1);
+        assert_eq!(arenas[0].len(), 19_456);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_flood_is_told_busy_and_takes_no_more_than_its_arenas() {
+        let hasher = std::sync::Arc::new(
+            Hasher::new(Pool {
+                at_once: 2,
+                queue: 2,
+            })
+            .unwrap(),
+        );
+        let mut flood = tokio::task::JoinSet::new();
+        for n in 0..20 {
+            let hasher = std::sync::Arc::clone(&hasher);
+            flood.spawn(async move {
+                hasher
+                    .make(&secret("a long password"), &FixedRng::new(n))
+                    .await
+            });
+        }
+        let answers = flood.join_all().await;
+        let busy = answers.iter().filter(|a| matches!(a, Err(Error::Busy)));
+        let made = answers.iter().filter(|a| a.is_ok());
+        let (busy, made) = (busy.count(), made.count());
+        assert!(made >= 4 && busy + made == 20, "{made} made, {busy} busy");
+        assert!(hasher.arenas.lock().unwrap().len() <= 2);
+    }
+
+    #[test]
+    fn size_is_bounded_before_hashing() {
+        assert!(!fits(&"a".repeat(7)) && fits(&"a".repeat(8)));
+        assert!(fits(&"a".repeat(1_024)) && !fits(&"a".repeat(1_025)));
+    }
+}
