@@ -100,6 +100,12 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The socket's directory and the port of the server that runs on the cluster of this data
+    /// directory.
+    pub fn address_in(data: &Path) -> Option<(PathBuf, u16)> {
+        place::running(&data.join("postgres")).map(|running| (running.socket, running.port))
+    }
+
     /// The superuser's address in the database `name`, over the private socket.
     pub fn superuser(&self, name: &str) -> DatabaseUrl {
         DatabaseUrl {

@@ -126,6 +126,22 @@ impl Error {
         }
     }
 
+    /// The constraint that a refused row violated.
+    pub fn server_constraint(&self) -> Option<&str> {
+        match self {
+            Self::Statement(error, _) => error.as_db_error()?.constraint(),
+            _ => None,
+        }
+    }
+
+    /// The table that a refused row was meant for.
+    pub fn server_table(&self) -> Option<&str> {
+        match self {
+            Self::Statement(error, _) => error.as_db_error()?.table(),
+            _ => None,
+        }
+    }
+
     /// Whether the refusal was a lack of privilege (SQLSTATE 42501).
     pub fn is_denied(&self) -> bool {
         self.sqlstate() == Some(SqlState::INSUFFICIENT_PRIVILEGE.code())

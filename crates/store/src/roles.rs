@@ -30,6 +30,40 @@ impl Db {
         tx.commit().await
     }
 
+    /// Lets `role` make databases, which the sandboxes of its proofs are.
+    ///
+    /// # Errors
+    /// When this login may not allow it.
+    pub async fn allow_databases(&self, role: &str) -> Result<()> {
+        let tx = self.operator().await?;
+        tx.batch(&format!("ALTER ROLE {} CREATEDB", ident(role)))
+            .await?;
+        tx.commit().await
+    }
+
+    /// Lets `role` make roles.
+    ///
+    /// # Errors
+    /// When this login may not allow it.
+    pub async fn allow_roles(&self, role: &str) -> Result<()> {
+        let tx = self.operator().await?;
+        tx.batch(&format!("ALTER ROLE {} CREATEROLE", ident(role)))
+            .await?;
+        tx.commit().await
+    }
+
+    /// Whether there is a role of this name.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn has_role(&self, role: &str) -> Result<bool> {
+        let tx = self.operator().await?;
+        let sql = "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1";
+        let there = tx.query_opt(sql, &[&role]).await?.is_some();
+        tx.rollback().await?;
+        Ok(there)
+    }
+
     /// Gives `member` the rights of the role `group`.
     ///
     /// # Errors

@@ -61,3 +61,18 @@ SELECT k.conrelid, k.conname::text,
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE k.contype = 'f' AND k.conparentid = 0
  ORDER BY k.conrelid, k.conname";
+
+/// The columns of a constraint or unique index: schema and name of its table, and its own name.
+pub(crate) const CONSTRAINED: &str = "
+SELECT a.attname::text
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE n.nspname = $1 AND c.relname = $2
+   AND (EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                 WHERE k.conrelid = c.oid AND k.conname = $3 AND a.attnum = ANY (k.conkey))
+     OR EXISTS (SELECT FROM pg_catalog.pg_index i
+                  JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid AND x.relname = $3
+                 WHERE i.indrelid = c.oid
+                   AND a.attnum = ANY (i.indkey::pg_catalog.int2[])))
+ ORDER BY a.attnum";

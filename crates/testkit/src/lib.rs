@@ -9,6 +9,8 @@
     reason = "a test that cannot have its server fails here, with the reason"
 )]
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use kernel::{Rng, Secret, SystemRng, TenantId, random_hex};
@@ -141,6 +143,27 @@ impl Server {
     }
 }
 
+/// Ends the process `pid` when this one ends, however that happens, and then removes `dir`.
+pub fn guard(pid: u32, dir: &Path) {
+    let script = "read -r _; kill -TERM \"$1\"; \
+                  while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    let child = watch(script, &[pid.to_string().as_ref(), dir.as_ref()]);
+    // Its standard input must stay open until this process is gone.
+    std::mem::forget(child);
+}
+
+/// A shell that waits for the end of this process on its standard input and then runs the rest.
+fn watch(script: &str, arguments: &[&OsStr]) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", script, "guard"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell")
+}
+
 async fn start() -> Server {
     let data = tempfile::Builder::new()
         .prefix("amanah-test-")
@@ -160,17 +183,9 @@ async fn start() -> Server {
         .unwrap_or_else(|error| panic!("tests need a PostgreSQL server: {error}"));
     let pid = data.join("postgres/postmaster.pid");
     // The server's processes end at once on SIGQUIT; nothing of it is kept.
-    let guard = Command::new("/bin/sh")
-        .arg("-c")
-        .arg("read -r _; kill -QUIT $(head -n 1 \"$1\"); while [ -e \"$1\" ] && kill -0 $(head -n 1 \"$1\") 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"")
-        .arg("guard")
-        .arg(pid)
-        .arg(&data)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a shell");
+    let script = "read -r _; pid=$(head -n 1 \"$1\"); kill -QUIT \"$pid\"; \
+                  while kill -0 \"$pid\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    let guard = watch(script, &[pid.as_ref(), data.as_ref()]);
     Server {
         cluster,
         _guard: guard,
@@ -178,7 +193,7 @@ async fn start() -> Server {
 }
 
 /// As root the server runs as another user, who must be able to enter the directory.
-fn open_to_all(dir: &std::path::Path) {
+fn open_to_all(dir: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("chmod");
 }

@@ -1,0 +1,200 @@
+//! The sample application: its database, its people, and its process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kernel::{Rng, Secret, TenantId};
+use store::{DatabaseUrl, Db};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::data::Data;
+use crate::ground::Ground;
+use crate::out;
+
+/// The sample application's database.
+pub(crate) const DATABASE: &str = "demo";
+/// The role that owns its tables.
+const OWNER: &str = "demo_owner";
+/// The role that it logs in as.
+pub(crate) const APP_ROLE: &str = "demo_app";
+/// The column that names the tenant in its tables.
+pub(crate) const TENANT_COLUMN: &str = "tenant_id";
+/// The paths that its pages have.
+const PATHS: &str = include_str!("../../../demo/routes.txt");
+const SCHEMA: &str = include_str!("../../../demo/sql/schema.sql");
+const SEED: &str = include_str!("../../../demo/sql/seed.sql");
+/// How long the process may take until it listens.
+const START: Duration = Duration::from_secs(20);
+
+const SINAR: &str = "11111111-1111-4111-8111-111111111111";
+const BINTANG: &str = "22222222-2222-4222-8222-222222222222";
+const GULF: &str = "33333333-3333-4333-8333-333333333333";
+
+/// Who can sign in to the sample application: e-mail, name, tenant, role.
+const PEOPLE: [(&str, &str, &str, &str); 6] = [
+    ("sari@sinar.example", "Sari Wulandari", SINAR, "editor"),
+    ("dewi@sinar.example", "Dewi Lestari", SINAR, "approver"),
+    ("budi@bintang.example", "Budi Santoso", BINTANG, "editor"),
+    ("rudi@bintang.example", "Rudi Hartono", BINTANG, "approver"),
+    ("amal@gulf.example", "Amal Haddad", GULF, "editor"),
+    ("huda@gulf.example", "Huda Nasser", GULF, "approver"),
+];
+
+/// The sample application as a running process. It ends when this is dropped.
+pub(crate) struct Application {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    url: DatabaseUrl,
+    child: Child,
+}
+
+/// The paths of its pages, for the proofs that ask them.
+pub(crate) fn paths() -> Vec<String> {
+    let lines = PATHS.lines().map(str::trim);
+    lines
+        .filter(|l| l.starts_with('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Makes its database and its rows, unless they are there. Returns the owner's login.
+pub(crate) async fn database(ground: &Ground, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
+    let maker = ground.maker()?;
+    let password = data.password(OWNER, rng)?;
+    maker.ensure_login(OWNER, &password).await?;
+    maker
+        .ensure_login(APP_ROLE, &data.password(APP_ROLE, rng)?)
+        .await?;
+    if ground.cluster.is_none() {
+        // No superuser makes the sandboxes then, and only a member of a role can give it a
+        // database.
+        maker.allow_databases(OWNER).await?;
+        maker.grant_role(OWNER, &ground.owner.url().user).await?;
+    }
+    maker.ensure_database(DATABASE, OWNER).await?;
+    let owner = Db::connect(&ground.login(OWNER, password, DATABASE), 4).await?;
+    let tx = owner.operator().await?;
+    let made = tx
+        .query_one("SELECT to_regclass('public.tenants') IS NOT NULL", &[])
+        .await?;
+    if !made.get::<_, bool>(0) {
+        tx.batch(SCHEMA)
+            .await
+            .context("the sample application's schema")?;
+        tx.batch(SEED)
+            .await
+            .context("the sample application's rows")?;
+    }
+    tx.commit().await?;
+    Ok(owner)
+}
+
+/// Makes the accounts of its people, with one password for all of them, which is returned.
+pub(crate) async fn people(
+    identities: &identity::Identities,
+    data: &Data,
+    rng: &dyn Rng,
+) -> anyhow::Result<Secret> {
+    let password = data.secret("demo-people.password", || Ok(kernel::random_hex(rng, 6)?))?;
+    for (email, name, tenant, role) in PEOPLE {
+        let account = identity::NewAccount {
+            email: identity::Email::new(email)?,
+            name: name.to_owned(),
+            tenant: TenantId::new(tenant)?,
+            role: role.to_owned(),
+            password: password.clone(),
+        };
+        match identities.create_account(&account).await {
+            Ok(_) | Err(identity::Error::Taken) => {}
+            Err(error) => return Err(error).context(format!("the account of {email}")),
+        }
+    }
+    Ok(password)
+}
+
+impl Application {
+    /// Starts the process on a free port.
+    pub(crate) async fn start(url: DatabaseUrl) -> anyhow::Result<Self> {
+        let (child, address) = spawn(&url, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        Ok(Self {
+            address,
+            url,
+            child,
+        })
+    }
+
+    /// Starts it again, where the gateway knows it.
+    pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
+        (self.child, self.address) = spawn(&self.url, self.address).await?;
+        Ok(())
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Lets it finish its requests.
+    pub(crate) async fn stop(mut self) {
+        drop(self.child.stdin.take());
+        if let Err(error) = self.child.wait().await {
+            out::aside(&format!("the sample application did not stop: {error}"));
+        }
+    }
+}
+
+/// The process finds its secrets in its environment, and stops when its standard input closes, so
+/// that it cannot outlive us.
+async fn spawn(url: &DatabaseUrl, listen: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
+    let program = program()?;
+    let mut child = Command::new(&program)
+        .env_clear()
+        .env("DATABASE_URL", url.expose().expose())
+        .env("DEMO_LISTEN", listen.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} does not start", program.display()))?;
+    let output = child
+        .stdout
+        .take()
+        .context("the sample application has no output")?;
+    let mut lines = BufReader::new(output).lines();
+    let first = tokio::time::timeout(START, lines.next_line())
+        .await
+        .context("the sample application did not say where it listens")??;
+    let Some(address) = first
+        .as_deref()
+        .and_then(|l| l.strip_prefix("listening on "))
+    else {
+        bail!(
+            "the sample application ended at once: {}",
+            first.unwrap_or_default()
+        );
+    };
+    Ok((
+        child,
+        address
+            .parse()
+            .context("the sample application's address")?,
+    ))
+}
+
+/// The program lies beside ours.
+fn program() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("our own program cannot be found")?;
+    let beside = own.with_file_name("demo");
+    if !beside.exists() {
+        bail!(
+            "{} is missing. Build it: cargo build -p demo",
+            beside.display()
+        );
+    }
+    Ok(beside)
+}

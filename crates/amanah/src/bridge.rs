@@ -1,0 +1,167 @@
+//! Hands one room to another: each type here implements a port of one with the work of another.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Body;
+use claims::{Engine, Page, Report};
+use gateway::{Metrics, Own, OwnPath};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use identity::Identities;
+use jiff::Timestamp;
+use kernel::{Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, TenantId};
+use store::Db;
+use tower::ServiceExt;
+
+/// The console's pages, as the gateway asks for them.
+#[derive(Default)]
+pub(crate) struct OwnPages(OnceLock<Router>);
+
+impl OwnPages {
+    /// Begins to answer. The gateway has its address before the pages are ready, since the proofs
+    /// behind them ask the gateway.
+    pub(crate) fn open(&self, router: Router) {
+        // Only the first router counts; there is never a second.
+        drop(self.0.set(router));
+    }
+}
+
+impl Own for OwnPages {
+    fn handle<'a>(
+        &'a self,
+        request: Request<bytes::Bytes>,
+        identity: Option<Identity>,
+    ) -> Fut<'a, Response<bytes::Bytes>> {
+        Box::pin(async move {
+            let mut request = request.map(Body::from);
+            if let Some(identity) = identity {
+                request.extensions_mut().insert(identity);
+            }
+            let Some(router) = self.0.get() else {
+                return plain(StatusCode::SERVICE_UNAVAILABLE);
+            };
+            // A router cannot fail: its error type has no value.
+            let Ok(response) = router.clone().oneshot(request).await;
+            let (parts, body) = response.into_parts();
+            match body.collect().await {
+                Ok(body) => Response::from_parts(parts, body.to_bytes()),
+                Err(error) => {
+                    tracing::error!(%error, "a page broke off");
+                    plain(StatusCode::INTERNAL_SERVER_ERROR)
+                }
+            }
+        })
+    }
+
+    fn paths(&self) -> Vec<OwnPath> {
+        let routes = console::routes().into_iter();
+        routes
+            .map(|(method, path)| OwnPath { method, path })
+            .collect()
+    }
+}
+
+fn plain(status: StatusCode) -> Response<bytes::Bytes> {
+    let mut response = Response::new(bytes::Bytes::from(status.to_string()));
+    *response.status_mut() = status;
+    response
+}
+
+/// The pages and their evidence, as the console asks for them.
+pub(crate) struct Trust {
+    pub(crate) engine: Engine,
+    pub(crate) pages: Vec<Arc<Page>>,
+    pub(crate) primary: Option<String>,
+}
+
+impl console::Trust for Trust {
+    fn pages(&self) -> Vec<Arc<Page>> {
+        self.pages.clone()
+    }
+
+    fn primary(&self) -> Option<String> {
+        self.primary.clone()
+    }
+
+    fn report<'a>(
+        &'a self,
+        page: &'a str,
+        at: Option<Timestamp>,
+    ) -> Fut<'a, Result<Report, console::Error>> {
+        Box::pin(async move {
+            let page = self
+                .pages
+                .iter()
+                .find(|p| p.name == page)
+                .ok_or(console::Error::NotFound)?;
+            self.engine
+                .report(page, at)
+                .await
+                .map_err(|error| console::Error::Unavailable(error.to_string()))
+        })
+    }
+}
+
+/// The accounts, as the console asks for them.
+pub(crate) struct SignIn(pub(crate) Arc<Identities>);
+
+impl console::SignIn for SignIn {
+    fn sign_in<'a>(
+        &'a self,
+        email: &'a str,
+        password: &'a Secret,
+    ) -> Fut<'a, Result<SessionToken, console::Refusal>> {
+        Box::pin(async move {
+            self.0
+                .sign_in(email, password)
+                .await
+                .map_err(|error| match error {
+                    identity::Error::Refused => console::Refusal::Refused,
+                    identity::Error::Busy => console::Refusal::Busy,
+                    other => console::Refusal::Unavailable(other.to_string()),
+                })
+        })
+    }
+
+    fn sign_out<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<(), console::Error>> {
+        Box::pin(async move {
+            let ended = self.0.sign_out(token).await;
+            ended.map_err(|error| console::Error::Unavailable(error.to_string()))
+        })
+    }
+}
+
+/// Health and measurements, as the console asks for them.
+pub(crate) struct Vitals {
+    pub(crate) db: Db,
+    pub(crate) engine: Engine,
+    pub(crate) pages: Vec<Arc<Page>>,
+    pub(crate) gateway: Arc<Metrics>,
+}
+
+impl console::Vitals for Vitals {
+    fn healthy(&self) -> Fut<'_, bool> {
+        Box::pin(async {
+            let ask = async {
+                let tx = self.db.operator().await?;
+                tx.query_one("SELECT 1", &[]).await?;
+                tx.rollback().await
+            };
+            ask.await.is_ok()
+        })
+    }
+
+    fn metrics(&self) -> Fut<'_, String> {
+        Box::pin(async { crate::metrics::text(&self.engine, &self.pages, &self.gateway).await })
+    }
+}
+
+/// The binder of the database behind the gateway; without one there is nothing to bind to.
+pub(crate) struct Upstream(pub(crate) Option<Arc<dyn Binder>>);
+
+impl Binder for Upstream {
+    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
+        self.0.as_ref()?.mint(tenant, actor, scope)
+    }
+}

@@ -1,0 +1,140 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+
+/// Makes a security page run: provides the controls that it promises, attacks them on a schedule,
+/// and publishes the page with the live result behind every sentence.
+#[derive(Debug, Parser)]
+#[command(name = "amanah", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which installation.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// The directory of this installation; several can live side by side.
+    #[arg(long, global = true, default_value = "data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The configuration; without it, the shipped default is in force.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// An existing PostgreSQL instead of the managed one: postgres://USER:PASSWORD@HOST:PORT/DB.
+    /// An argument can be read by every user of the machine: better set the variable.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "AMANAH_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: Option<String>,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything: PostgreSQL, the gateway, the scheduler and the pages.
+    #[command(after_help = "Example: amanah up --demo --listen 127.0.0.1:8443")]
+    Up(Up),
+    /// Run the proofs of a page now, and print what they found.
+    #[command(
+        after_help = "Exit codes: 0 every claim holds, 1 a claim fails, 2 usage, 3 cannot tell.\n\
+                      Example: amanah verify --page pages/row-tenants.md --json"
+    )]
+    Verify(Verify),
+    /// Check, draw or explain security pages.
+    #[command(subcommand)]
+    Page(Page),
+    /// Plan the protection of an existing database, and apply it.
+    #[command(
+        after_help = "Example: amanah protect postgres://owner@db.example/shop --tenant-column \
+                      company_id --apply"
+    )]
+    Protect(Protect),
+    /// Look for what could keep Amanah from working, and say what to do.
+    #[command(after_help = "Example: amanah doctor --data /srv/amanah")]
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Put the sample application behind it, with three tenants.
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Where to listen for HTTPS.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The page to prove; without it, every page of the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) page: Vec<PathBuf>,
+    /// Only these claims; `*` stands for anything.
+    #[arg(long, value_name = "ID")]
+    pub(crate) claim: Vec<String>,
+    /// Run every bite too, and fail if one does not bite.
+    #[arg(long)]
+    pub(crate) bite: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Page {
+    /// Check pages without running anything.
+    #[command(after_help = "Example: amanah page lint --approve pages/row-tenants.md")]
+    Lint {
+        /// The pages.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Approve the sentences as they are now.
+        #[arg(long)]
+        approve: bool,
+    },
+    /// Draw a page with its verdicts, from the evidence that is stored.
+    #[command(
+        after_help = "Example: amanah page render pages/row-tenants.md --at 2026-11-01T00:00:00Z"
+    )]
+    Render {
+        /// The page.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The moment to draw it for.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
+    },
+    /// Say what is behind a claim: what it takes, what attacks it, what is not covered.
+    #[command(after_help = "Example: amanah page explain isolation.rows")]
+    Explain {
+        /// The claim's id.
+        #[arg(value_name = "ID")]
+        claim: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Protect {
+    /// The database, as the role that owns its tables. Better set the variable than write a
+    /// password here.
+    #[arg(value_name = "URL", env = "AMANAH_PROTECT_URL", hide_env_values = true)]
+    pub(crate) url: String,
+    /// The column that names the tenant.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) tenant_column: String,
+    /// The role that the application logs in as; without it, `<database>_app` is made.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) app_role: Option<String>,
+    /// Carry the plan out, seed the canaries and attack.
+    #[arg(long)]
+    pub(crate) apply: bool,
+}

@@ -1,0 +1,18 @@
+//! One file for each command.
+
+pub(crate) mod doctor;
+pub(crate) mod page;
+pub(crate) mod protect;
+pub(crate) mod up;
+pub(crate) mod verify;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar that is drawn on a terminal and nowhere else.
+fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar.with_prefix(what)
+}

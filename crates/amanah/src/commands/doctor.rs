@@ -1,0 +1,175 @@
+//! `amanah doctor`: what could keep Amanah from working, found without starting anything.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+use serde::Serialize;
+use store::{Cluster, DatabaseUrl, Db, Programs};
+
+use crate::cli::Place;
+use crate::config::Config;
+use crate::data::Data;
+use crate::exit::Exit;
+use crate::{out, pages};
+
+/// What was looked at, and what to do if it is not well.
+#[derive(Debug, Serialize)]
+struct Sign {
+    what: &'static str,
+    well: bool,
+    says: String,
+}
+
+pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
+    let mut signs = Vec::new();
+    let config = match Config::load(place.config.as_deref()) {
+        Ok(config) => {
+            signs.push(well("configuration", "can be read"));
+            config
+        }
+        Err(error) => {
+            signs.push(ill("configuration", format!("{error:#}")));
+            return print(place, &signs);
+        }
+    };
+    signs.push(programs(&config).await);
+    signs.push(look_at_pages(&config));
+    if !place.data.exists() {
+        let says = format!(
+            "{} is not there yet; `amanah up` makes it",
+            place.data.display()
+        );
+        signs.push(well("data directory", &says));
+        return print(place, &signs);
+    }
+    match Data::open(&place.data) {
+        Ok(data) => {
+            signs.push(private(&data));
+            signs.push(database(place, &data).await);
+            signs.push(listener(&config, &data));
+        }
+        Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
+    }
+    print(place, &signs)
+}
+
+async fn programs(config: &Config) -> Sign {
+    let dir = Some(config.postgres.programs.as_path()).filter(|d| !d.as_os_str().is_empty());
+    match Programs::find(dir).await {
+        Ok(found) => well(
+            "PostgreSQL's programs",
+            &format!("version {}", found.version()),
+        ),
+        Err(error) => ill("PostgreSQL's programs", error.to_string()),
+    }
+}
+
+fn look_at_pages(config: &Config) -> Sign {
+    match pages::load_all(&config.pages.directory) {
+        Ok(pages) if pages.is_empty() => ill(
+            "pages",
+            format!("there are none in {}", config.pages.directory.display()),
+        ),
+        Ok(pages) => well("pages", &format!("{} pages, all in order", pages.len())),
+        Err(error) => ill("pages", format!("{error:#}")),
+    }
+}
+
+/// A secret that others can read is no secret.
+fn private(data: &Data) -> Sign {
+    let open = |path: &&std::path::PathBuf| {
+        path.metadata()
+            .is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
+    };
+    let files = data.private_files();
+    match files.iter().find(open) {
+        Some(file) => ill(
+            "secrets",
+            format!("others can read {0}. Run: chmod 600 {0}", file.display()),
+        ),
+        None => well("secrets", &format!("{} private files", files.len())),
+    }
+}
+
+async fn database(place: &Place, data: &Data) -> Sign {
+    let what = "database";
+    if let Some(url) = &place.database_url {
+        let connect = async {
+            Db::connect(&DatabaseUrl::parse(url)?, 1)
+                .await?
+                .version()
+                .await
+        };
+        return match connect.await {
+            Ok(version) => match version.check() {
+                Ok(()) => well(what, &format!("PostgreSQL {version} answers")),
+                Err(error) => ill(what, error.to_string()),
+            },
+            Err(error) => ill(what, error.to_string()),
+        };
+    }
+    match Cluster::address_in(data.root()) {
+        Some((socket, port)) => well(
+            what,
+            &format!(
+                "the managed PostgreSQL runs; as its superuser: psql -h {} -p {port} -U postgres demo",
+                socket.display()
+            ),
+        ),
+        None => well(
+            what,
+            "the managed PostgreSQL does not run; `amanah up` starts it",
+        ),
+    }
+}
+
+fn listener(config: &Config, data: &Data) -> Sign {
+    let what = "gateway";
+    if let Some(running) = data.running() {
+        return well(
+            what,
+            &format!("https://{} runs as process {}", running.listen, running.pid),
+        );
+    }
+    let listen = config.gateway.listen;
+    match TcpListener::bind(listen) {
+        Ok(_) => well(what, &format!("does not run; {listen} is free")),
+        Err(error) => ill(
+            what,
+            format!("{listen} cannot be taken ({error}). Choose another with --listen"),
+        ),
+    }
+}
+
+fn print(place: &Place, signs: &[Sign]) -> anyhow::Result<Exit> {
+    if place.json {
+        out::line(&serde_json::to_string_pretty(signs)?);
+    } else {
+        for sign in signs {
+            let mark = if sign.well { "ok     " } else { "PROBLEM" };
+            out::line(&format!("{mark}  {}: {}", sign.what, sign.says));
+        }
+    }
+    let all_well = signs.iter().all(|sign| sign.well);
+    Ok(if all_well {
+        Exit::Holds
+    } else {
+        Exit::CannotTell
+    })
+}
+
+fn well(what: &'static str, says: &str) -> Sign {
+    Sign {
+        what,
+        well: true,
+        says: says.to_owned(),
+    }
+}
+
+fn ill(what: &'static str, says: String) -> Sign {
+    Sign {
+        what,
+        well: false,
+        says,
+    }
+}

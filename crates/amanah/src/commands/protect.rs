@@ -1,0 +1,215 @@
+//! `amanah protect`: an existing database under protection.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use claims::{ClaimReport, Filter};
+use kernel::{Params, Verdict};
+use serde_json::json;
+use store::{DatabaseUrl, Db};
+
+use crate::bridge::OwnPages;
+use crate::cli::{Place, Protect};
+use crate::exit::{Exit, Usage};
+use crate::installation::{EdgeAt, Installation};
+use crate::out;
+use crate::protection::{Candidate, Proposal};
+
+/// Connections of the owner while its database is brought under protection.
+const CONNECTIONS: usize = 4;
+/// What is attacked at the end.
+const ATTACKS: [&str; 3] = ["isolation.rows", "audit.triggers", "audit.append-only"];
+
+pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit> {
+    let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
+    let owner = Db::connect(&url, CONNECTIONS).await?;
+    let app_role = protect
+        .app_role
+        .unwrap_or_else(|| format!("{}_app", url.database));
+    let candidate = Candidate {
+        owner,
+        own_server: false,
+        tenant_column: protect.tenant_column,
+        app_role,
+    };
+    let proposal = candidate.propose().await?;
+    if !place.json {
+        print(&candidate, &proposal);
+    }
+    if !protect.apply {
+        if place.json {
+            out::line(&serde_json::to_string_pretty(&as_json(&proposal))?);
+        } else if !proposal.is_done() {
+            out::line("Nothing was changed. To carry this out, add --apply.");
+        }
+        return Ok(Exit::Holds);
+    }
+    let mut installation = Installation::open(place).await?;
+    let result = apply(place, &mut installation, &candidate, &proposal).await;
+    installation.close().await?;
+    result
+}
+
+async fn apply(
+    place: &Place,
+    installation: &mut Installation,
+    candidate: &Candidate,
+    proposal: &Proposal,
+) -> anyhow::Result<Exit> {
+    let Installation {
+        ground, data, cx, ..
+    } = &*installation;
+    let (guarded, canaries) = candidate.protect(ground, data, cx).await?;
+    if !place.json {
+        out::line(&format!(
+            "Protected. The canaries {} and {} have a row in {} tables.",
+            guarded.protected.canaries.0,
+            guarded.protected.canaries.1,
+            canaries.seeded.len()
+        ));
+        for (table, why) in &canaries.missing {
+            out::line(&format!("  no canary in {table}: {why}"));
+        }
+        if proposal.makes_role {
+            let file = data
+                .root()
+                .join("secrets")
+                .join(format!("{}.password", candidate.app_role));
+            out::line(&format!(
+                "Let the application log in as {} from now on; its password is in {}.",
+                candidate.app_role,
+                file.display()
+            ));
+        }
+        out::line("Attacking:");
+    }
+    installation.guarded = vec![guarded];
+    let claims = attack(installation).await?;
+    if place.json {
+        let mut all = as_json(proposal);
+        all["canaries"] = serde_json::to_value(&canaries)?;
+        all["claims"] = serde_json::to_value(&claims)?;
+        out::line(&serde_json::to_string_pretty(&all)?);
+    } else {
+        for claim in &claims {
+            let population = claim.population.as_ref().map(ToString::to_string);
+            let population = population.unwrap_or_default();
+            out::line(&format!(
+                "  {:<8}  {:<18}  {population}",
+                claim.verdict, claim.id
+            ));
+            for finding in &claim.findings {
+                out::line(&format!("            {finding}"));
+                if let Some(fix) = &finding.fix {
+                    out::line(&format!("              to do: {fix}"));
+                }
+            }
+            if claim.findings.is_empty() && !claim.detail.is_empty() {
+                out::line(&format!("            {}", claim.detail));
+            }
+        }
+    }
+    Ok(Exit::of(Verdict::worst(
+        claims.iter().map(|claim| claim.verdict),
+    )))
+}
+
+/// Attacks what was just protected, and proves the attack with its bite.
+async fn attack(installation: &Installation) -> anyhow::Result<Vec<ClaimReport>> {
+    let address = installation.config.gateway.listen;
+    let edge = EdgeAt {
+        address,
+        upstream_paths: Vec::new(),
+        runs: false,
+    };
+    let engine = installation.engine(&OwnPages::default(), edge).await?;
+    let source = ATTACKS
+        .map(|id| format!("- [{id}](claim:{id})."))
+        .join("\n");
+    let source = format!("---\ntitle: Protection\nlanguage: en\n---\n{source}\n");
+    let page = claims::Page::parse("protection", &source)
+        .map_err(|problems| anyhow::anyhow!("{problems:?}"))
+        .context("the page of the attacks")?;
+    debug_assert!(
+        page.pledges
+            .iter()
+            .all(|pledge| pledge.params == Params::none())
+    );
+    let reports = engine
+        .verify(&[Arc::new(page)], &Filter::default(), false, &|_| {})
+        .await?;
+    Ok(reports
+        .into_iter()
+        .flat_map(|report| report.claims)
+        .collect())
+}
+
+fn print(candidate: &Candidate, proposal: &Proposal) {
+    let plan = &proposal.isolation;
+    let (role, column) = (&candidate.app_role, &candidate.tenant_column);
+    out::line(&format!(
+        "Plan for database {}: tenant column {column}, role {role}",
+        plan.database
+    ));
+    for warning in &plan.warnings {
+        out::line(&format!("  WARNING  {warning}"));
+    }
+    for (table, how) in &plan.held {
+        out::line(&format!("  tenant   {table}: {how}"));
+    }
+    for table in &plan.shared {
+        out::line(&format!(
+            "  shared   {table}: not isolated; every tenant sees its rows"
+        ));
+    }
+    if proposal.makes_role {
+        out::line(&format!(
+            "  do       role {role}: make it, to read and write rows alone"
+        ));
+    }
+    let isolation = plan.steps.iter().map(|s| (&s.object, &s.why, &s.sql));
+    let recording = proposal
+        .recording
+        .iter()
+        .map(|s| (&s.object, &s.why, &s.sql));
+    for (object, why, sql) in isolation.chain(recording) {
+        out::line(&format!("  do       {object}: {why}"));
+        for line in sql.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            out::line(&format!("             {line}"));
+        }
+    }
+    for step in &plan.privileged {
+        out::line(&format!(
+            "  superuser  {}: {}\n             {}",
+            step.object, step.why, step.sql
+        ));
+    }
+    for advice in &plan.advice {
+        let sql = advice
+            .sql
+            .as_ref()
+            .map(|sql| format!("\n             {sql}"));
+        out::line(&format!(
+            "  advice   {}: {}{}",
+            advice.object,
+            advice.why,
+            sql.unwrap_or_default()
+        ));
+    }
+    if proposal.is_done() {
+        out::line("  Nothing is left to do: the database is protected.");
+    }
+}
+
+fn as_json(proposal: &Proposal) -> serde_json::Value {
+    let recording: Vec<_> = proposal
+        .recording
+        .iter()
+        .map(|s| json!({"object": s.object, "why": s.why, "sql": s.sql}))
+        .collect();
+    json!({
+        "makes_role": proposal.makes_role,
+        "isolation": proposal.isolation,
+        "recording": recording,
+    })
+}

@@ -1,0 +1,345 @@
+//! `amanah up`: everything, until it is told to stop.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use claims::{Engine, Filter, Page, Progress, Report};
+use gateway::{Gateway, LocalAuthority, Ports, Settings};
+use kernel::Binder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::application::{self, Application};
+use crate::bridge::{OwnPages, SignIn, Trust, Upstream, Vitals};
+use crate::cli::{Place, Up};
+use crate::commands::bar;
+use crate::data::{Data, Running};
+use crate::exit::{Exit, Usage};
+use crate::installation::{EdgeAt, Installation};
+use crate::{out, protection, table};
+
+/// How often it is looked whether PostgreSQL and the application still run.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// What stands once everything is up.
+struct House {
+    installation: Installation,
+    engine: Engine,
+    pages: Vec<Arc<Page>>,
+    gateway: Gateway,
+    application: Option<Application>,
+    address: SocketAddr,
+    // Held as long as we run.
+    _lock: File,
+}
+
+pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
+    let (stop, stopped) = watch::channel(false);
+    let signals = tokio::spawn(wait_for_signal(stop.clone())?);
+    let house = tokio::select! {
+        house = build(place, &up) => house?,
+        _ = wait(stopped.clone()) => return Ok(Exit::Holds),
+    };
+    let House {
+        installation,
+        engine,
+        pages,
+        gateway,
+        application,
+        address,
+        _lock,
+    } = house;
+    let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
+    let result = tokio::select! {
+        told = tell(place, &engine, &pages, address, &installation, up.demo) => told,
+        () = wait(stopped.clone()) => Ok(()),
+    };
+    if result.is_ok() {
+        let watching = watch_over(&installation, application, stopped.clone());
+        let proving = engine.keep_proving(&pages, wait(stopped.clone()));
+        tokio::join!(watching, proving);
+    }
+    // Whatever made us end, everybody else ends too.
+    stop.send_replace(true);
+    serving.await.context("the gateway ended in disorder")?;
+    signals.abort();
+    installation.close().await?;
+    result.map(|()| Exit::Holds)
+}
+
+/// Puts everything together, up to the listener that is bound and does not serve yet.
+async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
+    let lock = Data::open(&place.data)?.lock()?;
+    let mut installation = Installation::open(place).await?;
+    let pages = installation.pages()?;
+    let mut paths = installation.config.upstream.paths.clone();
+    let mut application = None;
+    if up.demo {
+        application = Some(demo(&mut installation).await?);
+        paths = application::paths();
+    }
+    let listen = up.listen.unwrap_or(installation.config.gateway.listen);
+    let mut settings = Settings::new(listen);
+    settings.upstream = match &application {
+        Some(application) => Some(format!("http://{}", application.address).parse()?),
+        None => upstream(&installation.config.upstream.url)?,
+    };
+    let own = Arc::new(OwnPages::default());
+    let gateway = bind(&installation, settings, Arc::clone(&own)).await?;
+    let address = gateway.local_addr();
+    let edge = EdgeAt {
+        address,
+        upstream_paths: paths.clone(),
+        runs: true,
+    };
+    let engine = installation.engine(&own, edge).await?;
+    own.open(router(&installation, &engine, &pages, &gateway)?);
+    let running = Running {
+        pid: std::process::id(),
+        listen: address,
+        upstream_paths: paths,
+    };
+    installation.data.announce(&running)?;
+    Ok(House {
+        installation,
+        engine,
+        pages,
+        gateway,
+        application,
+        address,
+        _lock: lock,
+    })
+}
+
+/// The sample application: database, protection, people, process.
+async fn demo(installation: &mut Installation) -> anyhow::Result<Application> {
+    let Installation {
+        ground,
+        data,
+        cx,
+        identities,
+        ..
+    } = &*installation;
+    let rng = &*cx.rng;
+    let candidate = protection::Candidate {
+        owner: application::database(ground, data, rng).await?,
+        own_server: true,
+        tenant_column: application::TENANT_COLUMN.to_owned(),
+        app_role: application::APP_ROLE.to_owned(),
+    };
+    let (guarded, canaries) = candidate.protect(ground, data, cx).await?;
+    for (table, why) in canaries.missing {
+        out::aside(&format!("no canary in {table}: {why}"));
+    }
+    application::people(identities, data, rng).await?;
+    let password = data.password(application::APP_ROLE, rng)?;
+    let url = ground.login(application::APP_ROLE, password, application::DATABASE);
+    let known = installation
+        .guarded
+        .iter()
+        .position(|g| g.protected.name == guarded.protected.name);
+    match known.and_then(|n| installation.guarded.get_mut(n)) {
+        Some(old) => *old = guarded,
+        None => installation.guarded.push(guarded),
+    }
+    Application::start(url).await
+}
+
+async fn bind(
+    installation: &Installation,
+    settings: Settings,
+    own: Arc<OwnPages>,
+) -> anyhow::Result<Gateway> {
+    let clock = Arc::clone(&installation.cx.clock);
+    let folder = installation.data.folder("tls")?;
+    let names = &installation.config.gateway.names;
+    let authority = Arc::new(LocalAuthority::open_or_create(
+        &folder,
+        names,
+        Arc::clone(&clock),
+    )?);
+    let behind = installation
+        .guarded
+        .first()
+        .map(|guarded| protection::binder(guarded, clock));
+    let ports = Ports {
+        own,
+        sessions: Arc::<identity::Identities>::clone(&installation.identities),
+        binder: Arc::new(Upstream(behind)) as Arc<dyn Binder>,
+        rng: Arc::clone(&installation.cx.rng),
+    };
+    Ok(Gateway::bind(settings, ports, authority).await?)
+}
+
+fn router(
+    installation: &Installation,
+    engine: &Engine,
+    pages: &[Arc<Page>],
+    gateway: &Gateway,
+) -> anyhow::Result<axum::Router> {
+    let primary = installation.config.pages.primary.clone();
+    if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
+        let folder = installation.config.pages.directory.display();
+        return Err(Usage(format!(
+            "pages.primary: there is no {primary}.md in {folder}"
+        ))
+        .into());
+    }
+    Ok(console::router(console::State {
+        trust: Arc::new(Trust {
+            engine: engine.clone(),
+            pages: pages.to_vec(),
+            primary: Some(primary).filter(|name| !name.is_empty()),
+        }),
+        sign_in: Arc::new(SignIn(Arc::clone(&installation.identities))),
+        vitals: Arc::new(Vitals {
+            db: installation.ground.engine.clone(),
+            engine: engine.clone(),
+            pages: pages.to_vec(),
+            gateway: gateway.metrics(),
+        }),
+        clock: Arc::clone(&installation.cx.clock),
+        rng: Arc::clone(&installation.cx.rng),
+    }))
+}
+
+/// Ends the start with a table of claims and the address. What was never proven is proven first;
+/// at a later start the stored evidence is shown, and the scheduler renews it.
+async fn tell(
+    place: &Place,
+    engine: &Engine,
+    pages: &[Arc<Page>],
+    address: SocketAddr,
+    installation: &Installation,
+    demo: bool,
+) -> anyhow::Result<()> {
+    let mut reports = Vec::new();
+    for page in pages {
+        reports.push(engine.report(page, None).await?);
+    }
+    let built = |id: &str| engine.ids().any(|known| known == id);
+    let fresh = |report: &Report| {
+        report
+            .claims
+            .iter()
+            .any(|c| built(&c.id) && (c.observed_at.is_none() || c.bite.is_none()))
+    };
+    if reports.iter().any(fresh) {
+        let bar = bar("first proofs");
+        let watch = |progress: &Progress<'_>| {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            bar.set_message(progress.key.claim.clone());
+        };
+        reports = engine
+            .verify(pages, &Filter::default(), false, &watch)
+            .await?;
+        bar.finish_and_clear();
+    }
+    if place.json {
+        out::line(&serde_json::json!({"address": format!("https://{address}")}).to_string());
+        return Ok(());
+    }
+    let primary = &installation.config.pages.primary;
+    for report in &reports {
+        if report.page == *primary {
+            out::line(&table::proofs(report, &built));
+        }
+    }
+    let others: Vec<String> = reports
+        .iter()
+        .filter(|r| r.page != *primary)
+        .map(table::summary)
+        .collect();
+    out::line(&others.join("\n"));
+    out::line(&format!("\n  Security page   https://{address}/trust"));
+    if demo {
+        let file = installation
+            .data
+            .root()
+            .join("secrets/demo-people.password");
+        out::line(&format!("  Application     https://{address}/"));
+        out::line(&format!(
+            "  Sign in as      sari@sinar.example, password in {}",
+            file.display()
+        ));
+    }
+    let authority = installation
+        .data
+        .root()
+        .join("tls")
+        .join(gateway::AUTHORITY_FILE);
+    out::line(&format!(
+        "  Certificate     trust {} in your browser",
+        authority.display()
+    ));
+    out::line("  Stop            Ctrl-C");
+    Ok(())
+}
+
+/// Revives what dies: PostgreSQL and the application.
+async fn watch_over(
+    installation: &Installation,
+    mut application: Option<Application>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut tick = tokio::time::interval(WATCH_EVERY);
+    let mut end = std::pin::pin!(wait(stopped));
+    loop {
+        tokio::select! {
+            () = &mut end => break,
+            _ = tick.tick() => {}
+        }
+        if let Some(cluster) = &installation.ground.cluster {
+            match cluster.revive().await {
+                Ok(false) => {}
+                Ok(true) => tracing::warn!("PostgreSQL had died and was started again"),
+                Err(error) => tracing::error!(%error, "PostgreSQL does not start again"),
+            }
+        }
+        if let Some(application) = &mut application
+            && !application.is_alive()
+        {
+            match application.restart().await {
+                Ok(()) => tracing::warn!("the application had ended and was started again"),
+                Err(error) => tracing::error!("the application does not start again: {error:#}"),
+            }
+        }
+    }
+    if let Some(application) = application {
+        application.stop().await;
+    }
+}
+
+fn upstream(url: &str) -> anyhow::Result<Option<gateway::Upstream>> {
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let parsed = url
+        .parse()
+        .map_err(|e| Usage(format!("upstream.url: {e}")))?;
+    Ok(Some(parsed))
+}
+
+fn wait_for_signal(
+    stop: watch::Sender<bool>,
+) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.send_replace(true);
+    })
+}
+
+/// Until everything is to stop.
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and then so are we.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

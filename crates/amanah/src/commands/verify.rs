@@ -1,0 +1,107 @@
+//! `amanah verify`: run the proofs of a page now.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use claims::{Filter, Page, Progress, Report};
+use kernel::Verdict;
+
+use crate::bridge::OwnPages;
+use crate::cli::{Place, Verify};
+use crate::commands::bar;
+use crate::exit::Exit;
+use crate::installation::{EdgeAt, Installation};
+use crate::{out, pages, table};
+
+pub(crate) async fn run(place: &Place, verify: Verify) -> anyhow::Result<Exit> {
+    let named = named(&verify.page)?;
+    let installation = Installation::open(place).await?;
+    let result = prove(place, &installation, named, &verify).await;
+    installation.close().await?;
+    result
+}
+
+async fn prove(
+    place: &Place,
+    installation: &Installation,
+    named: Vec<Arc<Page>>,
+    verify: &Verify,
+) -> anyhow::Result<Exit> {
+    let pages = if named.is_empty() {
+        installation.pages()?
+    } else {
+        named
+    };
+    let engine = installation
+        .engine(&OwnPages::default(), edge(installation))
+        .await?;
+    let bar = bar("proving");
+    let watch = |progress: &Progress<'_>| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(progress.key.claim.clone());
+    };
+    let filter = Filter(verify.claim.clone());
+    let reports = engine.verify(&pages, &filter, verify.bite, &watch).await?;
+    bar.finish_and_clear();
+    print(place, &reports)?;
+    let blunt = verify.bite && print_blunt(&reports);
+    let worst = reports.iter().flat_map(|r| &r.claims).map(|c| c.verdict);
+    Ok(if blunt {
+        Exit::Fails
+    } else {
+        Exit::of(Verdict::worst(worst))
+    })
+}
+
+/// Where the gateway of this installation is: as its running process says, or as it would be.
+fn edge(installation: &Installation) -> EdgeAt {
+    match installation.data.running() {
+        Some(running) => EdgeAt {
+            address: running.listen,
+            upstream_paths: running.upstream_paths,
+            runs: true,
+        },
+        None => EdgeAt {
+            address: installation.config.gateway.listen,
+            upstream_paths: installation.config.upstream.paths.clone(),
+            runs: false,
+        },
+    }
+}
+
+fn named(files: &[PathBuf]) -> anyhow::Result<Vec<Arc<Page>>> {
+    files
+        .iter()
+        .map(|file| pages::load(file).map(Arc::new))
+        .collect()
+}
+
+/// One page is an object, several are a list.
+fn print(place: &Place, reports: &[Report]) -> anyhow::Result<()> {
+    if !place.json {
+        let tables: Vec<String> = reports.iter().map(table::page).collect();
+        out::line(&tables.join("\n\n"));
+        return Ok(());
+    }
+    match reports {
+        [one] => out::line(&serde_json::to_string_pretty(one)?),
+        all => out::line(&serde_json::to_string_pretty(all)?),
+    }
+    Ok(())
+}
+
+/// Names the controls whose bite did not bite: what they prove is worth nothing.
+fn print_blunt(reports: &[Report]) -> bool {
+    let mut blunt = false;
+    for claim in reports.iter().flat_map(|report| &report.claims) {
+        if let Some(bite) = claim.bite.as_ref().filter(|bite| !bite.bit) {
+            out::aside(&format!(
+                "{}: the bite did not bite: {}",
+                claim.id, bite.detail
+            ));
+            blunt = true;
+        }
+    }
+    blunt
+}

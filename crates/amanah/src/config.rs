@@ -1,0 +1,183 @@
+//! The configuration: one file whose shipped default is the reference.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+/// The shipped default.
+const DEFAULT: &str = include_str!("../../../amanah.toml");
+/// A configuration larger than this, in bytes, is a mistake.
+const MAX_BYTES: u64 = 1 << 20;
+/// Parts of key names that call for a secret.
+const SECRET_NAMES: [&str; 6] = [
+    "password",
+    "passwd",
+    "secret_",
+    "token",
+    "api_key",
+    "private_key",
+];
+
+/// What `amanah.toml` says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) gateway: Gateway,
+    pub(crate) upstream: Upstream,
+    pub(crate) pages: Pages,
+    pub(crate) postgres: Postgres,
+    pub(crate) secrets: Secrets,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gateway {
+    pub(crate) listen: SocketAddr,
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    pub(crate) url: String,
+    pub(crate) paths: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pages {
+    pub(crate) directory: PathBuf,
+    pub(crate) primary: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    pub(crate) programs: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Secrets {
+    pub(crate) scan: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads `file` over the shipped default, or the default alone.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut table: toml::Table = DEFAULT.parse().context("the shipped default is broken")?;
+        if let Some(file) = file {
+            let own = read(file)?;
+            refuse_secrets(&own, "").with_context(|| file.display().to_string())?;
+            merge(&mut table, own);
+        }
+        let name = file.map_or_else(|| "the default".to_owned(), |f| f.display().to_string());
+        table
+            .try_into()
+            .with_context(|| format!("{name}: see amanah.toml for every key"))
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<toml::Table> {
+    let what = || format!("the configuration {} cannot be read", file.display());
+    if std::fs::metadata(file).with_context(what)?.len() > MAX_BYTES {
+        bail!(
+            "{} is larger than 1 MiB: it is no configuration",
+            file.display()
+        );
+    }
+    let text = std::fs::read_to_string(file).with_context(what)?;
+    text.parse()
+        .with_context(|| format!("{} is not TOML", file.display()))
+}
+
+/// Lays `over` on top of `under`, table by table.
+fn merge(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A secret in a file that is copied, mailed and committed is no secret.
+fn refuse_secrets(table: &toml::Table, path: &str) -> anyhow::Result<()> {
+    for (key, value) in table {
+        let place = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        if SECRET_NAMES
+            .iter()
+            .any(|name| key.to_lowercase().contains(name))
+        {
+            bail!("`{place}` looks like a secret. Take it out and set it in the environment");
+        }
+        match value {
+            toml::Value::Table(inner) => refuse_secrets(inner, &place)?,
+            toml::Value::String(text) if has_password(text) => {
+                bail!("`{place}` holds a password. Take it out and set it in the environment");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether `text` is an address with a password in it: `scheme://user:password@host`.
+fn has_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, merge, refuse_secrets};
+
+    fn with(text: &str) -> anyhow::Result<Config> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("amanah.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(&file))
+    }
+
+    #[test]
+    fn the_default_is_complete_and_a_file_overrules_it() {
+        let default = Config::load(None).unwrap();
+        assert_eq!(default.pages.primary, "amanah");
+        let own = with("[pages]\nprimary = \"shop\"").unwrap();
+        assert_eq!(own.pages.primary, "shop");
+        assert_eq!(own.gateway.listen, default.gateway.listen);
+    }
+
+    #[test]
+    fn secrets_and_unknown_keys_are_refused() {
+        let error = |text| format!("{:#}", with(text).unwrap_err());
+        let key = ["pass", "word"].concat();
+        assert!(error(&format!("[postgres]\n{key} = \"x\"")).contains("looks like a secret"));
+        let url = ["http://me:", "hidden", "@host/"].concat();
+        assert!(error(&format!("[upstream]\nurl = \"{url}\"")).contains("holds a password"));
+        assert!(error("[pages]\nprimry = \"shop\"").contains("primry"));
+        assert!(error("[gateway]\nlisten = \"here\"").contains("socket address"));
+        assert!(error("not toml").contains("not TOML"));
+    }
+
+    #[test]
+    fn tables_are_merged_key_by_key() {
+        let mut under: toml::Table = "[a]\nx = 1\ny = 2".parse().unwrap();
+        merge(&mut under, "[a]\ny = 3".parse().unwrap());
+        assert_eq!(under, "[a]\nx = 1\ny = 3".parse().unwrap());
+        assert!(refuse_secrets(&under, "").is_ok());
+    }
+}

@@ -1,0 +1,222 @@
+//! The data directory: what belongs to one installation, and who may read it.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use kernel::{Rng, Secret, random_hex};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of randomness in a password that Amanah makes.
+const PASSWORD_BYTES: usize = 24;
+
+/// An installation's directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Data {
+    root: PathBuf,
+}
+
+/// What a running `amanah up` tells other commands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Running {
+    /// The process.
+    pub(crate) pid: u32,
+    /// Where its gateway listens.
+    pub(crate) listen: SocketAddr,
+    /// The paths of the application behind it that the proofs ask.
+    pub(crate) upstream_paths: Vec<String>,
+}
+
+impl Data {
+    /// Makes the directory if it is not there.
+    pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
+        let cannot = || {
+            format!(
+                "the data directory {} cannot be used; choose another with --data",
+                root.display()
+            )
+        };
+        fs::create_dir_all(root).with_context(cannot)?;
+        let root = root.canonicalize().with_context(cannot)?;
+        let data = Self { root };
+        data.folder("secrets")?;
+        Ok(data)
+    }
+
+    /// The directory itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A folder of this installation that nobody else can enter.
+    pub(crate) fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.root.join(name);
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path);
+        made.with_context(|| format!("{} cannot be made", path.display()))?;
+        Ok(path)
+    }
+
+    /// A password of this installation, made at its first use.
+    pub(crate) fn password(&self, name: &str, rng: &dyn Rng) -> anyhow::Result<Secret> {
+        self.secret(&format!("{name}.password"), || {
+            Ok(random_hex(rng, PASSWORD_BYTES)?)
+        })
+    }
+
+    /// A private file's text, made by `make` at its first use.
+    pub(crate) fn secret(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<Secret> {
+        if let Some(known) = self.read_secret(name)? {
+            return Ok(known);
+        }
+        let fresh = Secret::new(make()?);
+        self.write_secret(name, &fresh)?;
+        Ok(fresh)
+    }
+
+    /// A private file's text, if it is there.
+    pub(crate) fn read_secret(&self, name: &str) -> anyhow::Result<Option<Secret>> {
+        let path = self.root.join("secrets").join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) if text.trim().is_empty() => {
+                bail!("{} is empty: put its backup back", path.display())
+            }
+            Ok(text) => Ok(Some(Secret::new(text.trim().to_owned()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        }
+    }
+
+    /// Writes a private file whole or not at all.
+    pub(crate) fn write_secret(&self, name: &str, text: &Secret) -> anyhow::Result<()> {
+        let path = self.root.join("secrets").join(name);
+        replace(&path, text.expose().as_bytes(), 0o600)
+    }
+
+    /// The private files, for the proof that they are private.
+    pub(crate) fn private_files(&self) -> Vec<PathBuf> {
+        let listed = |folder: &str| fs::read_dir(self.root.join(folder)).into_iter().flatten();
+        let all = listed("secrets")
+            .chain(listed("tls"))
+            .flatten()
+            .map(|entry| entry.path());
+        let private = |path: &PathBuf| path.extension().is_none_or(|e| e != "pem");
+        let mut files: Vec<PathBuf> = all.filter(private).collect();
+        files.sort();
+        files
+    }
+
+    /// Takes this installation for one process. It is given back when the file is dropped, however
+    /// the process ends.
+    pub(crate) fn lock(&self) -> anyhow::Result<File> {
+        let path = self.root.join("amanah.lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => bail!(
+                "another amanah runs on {}. Stop it, or choose another directory with --data",
+                self.root.display()
+            ),
+            Err(fs::TryLockError::Error(error)) => Err(error).context("the lock does not work"),
+        }
+    }
+
+    /// Whether a process holds the installation.
+    pub(crate) fn is_locked(&self) -> bool {
+        let file = File::options()
+            .write(true)
+            .open(self.root.join("amanah.lock"));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Tells other commands that this process runs.
+    pub(crate) fn announce(&self, running: &Running) -> anyhow::Result<()> {
+        let text = serde_json::to_vec_pretty(running)?;
+        replace(&self.root.join("running.json"), &text, 0o644)
+    }
+
+    /// What the running process told, if one runs.
+    pub(crate) fn running(&self) -> Option<Running> {
+        if !self.is_locked() {
+            return None;
+        }
+        serde_json::from_slice(&fs::read(self.root.join("running.json")).ok()?).ok()
+    }
+}
+
+/// Writes a file whole or not at all, and makes it last.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    let fresh = path.with_added_extension("new");
+    let write = || -> std::io::Result<()> {
+        // A leftover of a crash may have another mode.
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::options()
+            .create_new(true)
+            .write(true)
+            .mode(mode)
+            .open(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)
+    };
+    write().with_context(|| format!("{} cannot be written; the old one was kept", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use kernel::SystemRng;
+
+    use super::Data;
+
+    #[test]
+    fn a_password_is_made_once_and_kept_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::open(&dir.path().join("deep/data")).unwrap();
+        let first = data.password("engine", &SystemRng).unwrap();
+        assert_eq!(data.password("engine", &SystemRng).unwrap(), first);
+        assert_eq!(first.expose().len(), 48);
+        let file = data.private_files().pop().unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&file, "").unwrap();
+        assert!(
+            data.password("engine", &SystemRng).is_err(),
+            "an emptied secret is not replaced"
+        );
+    }
+
+    #[test]
+    fn one_process_holds_the_installation() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::open(dir.path()).unwrap();
+        assert!(!data.is_locked());
+        let lock = data.lock().unwrap();
+        assert!(data.is_locked());
+        assert!(
+            data.lock()
+                .unwrap_err()
+                .to_string()
+                .contains("another amanah runs")
+        );
+        drop(lock);
+        assert!(data.lock().is_ok());
+    }
+}

@@ -1,0 +1,139 @@
+//! The ground that an installation stands on: its PostgreSQL and its control database.
+
+use anyhow::Context;
+use kernel::Rng;
+use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs};
+
+use crate::cli::Place;
+use crate::config::Config;
+use crate::data::Data;
+
+/// The control database in the managed cluster.
+const CONTROL: &str = "amanah";
+/// Connections of the engine: proofs, sign-ins and pages share them.
+const ENGINE_CONNECTIONS: usize = 16;
+/// Connections of an owner: migrations, sandboxes, and the proofs that act as owner.
+const OWNER_CONNECTIONS: usize = 6;
+/// Connections of the superuser of the managed cluster.
+const SUPERUSER_CONNECTIONS: usize = 4;
+
+/// An installation's PostgreSQL.
+pub(crate) struct Ground {
+    /// The managed cluster, unless an existing server is used.
+    pub(crate) cluster: Option<Cluster>,
+    /// Whether this process started it.
+    pub(crate) started: bool,
+    /// The control database as its owner.
+    pub(crate) owner: Db,
+    /// The control database as the running engine, which may do little.
+    pub(crate) engine: Db,
+    /// PostgreSQL's programs.
+    pub(crate) programs: Programs,
+}
+
+impl Ground {
+    /// Opens the control database and brings its rooms up to date.
+    pub(crate) async fn open(
+        place: &Place,
+        config: &Config,
+        data: &Data,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<Self> {
+        let ground = match &place.database_url {
+            Some(url) => Self::existing(url, config, data, rng).await?,
+            None => Self::managed(config, data, rng).await?,
+        };
+        // Sandboxes of a run that was killed.
+        ground.owner.sweep().await?;
+        Ok(ground)
+    }
+
+    /// The superuser in the database `name`; in the managed cluster only.
+    pub(crate) fn superuser(&self, name: &str) -> anyhow::Result<Option<Db>> {
+        let url = self.cluster.as_ref().map(|cluster| cluster.superuser(name));
+        let db = url
+            .map(|url| Db::lazy(&url, SUPERUSER_CONNECTIONS))
+            .transpose()?;
+        Ok(db)
+    }
+
+    /// The address of a login in the database `name`.
+    pub(crate) fn login(&self, user: &str, password: kernel::Secret, name: &str) -> DatabaseUrl {
+        match &self.cluster {
+            Some(cluster) => cluster.login(user, password, name),
+            None => self.owner.url().login(user, Some(password)).database(name),
+        }
+    }
+
+    /// Whoever may make roles and databases.
+    pub(crate) fn maker(&self) -> anyhow::Result<Db> {
+        Ok(self
+            .superuser("postgres")?
+            .unwrap_or_else(|| self.owner.clone()))
+    }
+
+    async fn managed(config: &Config, data: &Data, rng: &dyn Rng) -> anyhow::Result<Self> {
+        let programs = &config.postgres.programs;
+        let settings = ClusterSettings {
+            data: data.root().to_owned(),
+            programs: (!programs.as_os_str().is_empty()).then(|| programs.clone()),
+            durable: true,
+        };
+        let ran = Cluster::address_in(data.root()).is_some();
+        let cluster = Cluster::open(&settings, rng).await?;
+        let root = Db::connect(&cluster.superuser("postgres"), SUPERUSER_CONNECTIONS).await?;
+        let password = data.password("owner", rng)?;
+        root.ensure_login(CONTROL, &password).await?;
+        root.allow_databases(CONTROL).await?;
+        root.allow_roles(CONTROL).await?;
+        root.ensure_database(CONTROL, CONTROL).await?;
+        let address = cluster.login(CONTROL, password, CONTROL);
+        let owner = Db::connect(&address, OWNER_CONNECTIONS).await?;
+        let programs = cluster.programs().clone();
+        let engine = engine(&owner, &root, data, rng).await?;
+        Ok(Self {
+            cluster: Some(cluster),
+            started: !ran,
+            owner,
+            engine,
+            programs,
+        })
+    }
+
+    async fn existing(
+        url: &str,
+        config: &Config,
+        data: &Data,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<Self> {
+        let owner = Db::connect(&DatabaseUrl::parse(url)?, OWNER_CONNECTIONS).await?;
+        owner.version().await?.check()?;
+        let programs = &config.postgres.programs;
+        let programs = (!programs.as_os_str().is_empty()).then_some(programs.as_path());
+        let programs = Programs::find(programs).await?;
+        let engine = engine(&owner, &owner, data, rng).await.context(
+            "the role in the database address needs CREATEROLE and CREATEDB, and must own the \
+             database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB",
+        )?;
+        Ok(Self {
+            cluster: None,
+            started: false,
+            owner,
+            engine,
+            programs,
+        })
+    }
+}
+
+/// Brings the rooms up to date and logs in as the engine of this installation.
+async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
+    store::migrate(owner, &[&claims::ROOM, &identity::ROOM]).await?;
+    // Roles are cluster-wide and passwords are an installation's own, so the login is too.
+    let id = data.secret("installation", || Ok(kernel::random_hex(rng, 4)?))?;
+    let login = format!("amanah_engine_{}", id.expose());
+    let password = data.password("engine", rng)?;
+    maker.ensure_login(&login, &password).await?;
+    maker.grant_role("amanah_engine", &login).await?;
+    let url = owner.url().login(&login, Some(password));
+    Ok(Db::connect(&url, ENGINE_CONNECTIONS).await?)
+}

@@ -1,0 +1,70 @@
+//! The binary: reads the command line, runs one command, and says how it went.
+
+mod application;
+mod bridge;
+mod cli;
+mod commands;
+mod config;
+mod data;
+mod exit;
+mod ground;
+mod installation;
+mod metrics;
+mod out;
+mod pages;
+mod probe;
+mod protection;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command};
+use exit::{Exit, Usage};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.place.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            out::aside(&format!("amanah: no threads to run on: {error}"));
+            return Exit::CannotTell.into();
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            out::aside(&format!("amanah: {error:#}"));
+            let usage = error.downcast_ref::<Usage>().is_some();
+            (if usage { Exit::Usage } else { Exit::CannotTell }).into()
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let place = &cli.place;
+    match cli.command {
+        Command::Up(up) => commands::up::run(place, up).await,
+        Command::Verify(verify) => commands::verify::run(place, verify).await,
+        Command::Page(page) => commands::page::run(place, page).await,
+        Command::Protect(protect) => commands::protect::run(place, protect).await,
+        Command::Doctor => commands::doctor::run(place).await,
+    }
+}
+
+/// Logs go to standard error: standard output is the command's result. `RUST_LOG` chooses.
+fn log(json: bool) {
+    // Sandboxes are dropped with their connections, and the pool would say so of each.
+    let usual = || EnvFilter::new("warn,deadpool.postgres=error");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if json { log.json().init() } else { log.init() }
+}

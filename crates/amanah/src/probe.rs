@@ -1,0 +1,208 @@
+//! Asks the running gateway as a browser does, for the proofs that sign in.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use gateway::controls::ProbeSession;
+use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use identity::{Attempt, Identities, SignInProbe};
+use kernel::{Fut, Secret, SessionToken};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+
+/// How long one answer may take; a sign-in waits for its turn to be hashed.
+const ANSWER: Duration = Duration::from_secs(20);
+/// A page of ours is never larger, in bytes.
+const MAX_PAGE_BYTES: usize = 1 << 20;
+/// The name in every certificate of ours.
+const NAME: &str = "localhost";
+const SIGN_IN: &str = "/_amanah/sign-in";
+
+/// The running gateway, seen from outside.
+pub(crate) struct Edge {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The certificate authority that is trusted, a PEM file.
+    pub(crate) authority: PathBuf,
+}
+
+/// A form that was fetched and can be sent: the cookie and the token that belong together.
+struct Form {
+    cookie: String,
+    token: String,
+}
+
+type Connection = SendRequest<Full<bytes::Bytes>>;
+
+impl Edge {
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        let config = gateway::client_config(&std::fs::read(&self.authority)?)?;
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let stream = TcpStream::connect(address).await?;
+        let name = rustls_pki_types::ServerName::try_from(NAME)?;
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        let (send, connection) = handshake(TokioIo::new(stream)).await?;
+        // It ends with the last request; its error is also the request's.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(send)
+    }
+
+    fn request(&self, method: Method) -> http::request::Builder {
+        let port = self.address.port();
+        let builder = Request::builder().method(method).uri(SIGN_IN);
+        builder.header(HOST, format!("{NAME}:{port}"))
+    }
+
+    async fn form(&self, connection: &mut Connection) -> anyhow::Result<Form> {
+        let request = self.request(Method::GET).body(Full::default())?;
+        let answer = connection.send_request(request).await?;
+        let cookies = answer.headers().get_all(SET_COOKIE).iter();
+        let mut pairs =
+            cookies.filter_map(|c| Some(c.to_str().ok()?.split(';').next()?.to_owned()));
+        let cookie = pairs.next().context("the sign-in page set no cookie")?;
+        let page = Limited::new(answer.into_body(), MAX_PAGE_BYTES)
+            .collect()
+            .await;
+        let page = page
+            .map_err(|e| anyhow!("the sign-in page broke off: {e}"))?
+            .to_bytes();
+        let page = String::from_utf8_lossy(&page).into_owned();
+        let after = page
+            .split_once("name=\"token\" value=\"")
+            .map(|(_, after)| after);
+        let token = after.and_then(|after| after.split('"').next());
+        Ok(Form {
+            cookie,
+            token: token.context("the sign-in page has no token")?.to_owned(),
+        })
+    }
+
+    async fn sign_in(&self, email: &str, password: &Secret) -> anyhow::Result<Attempt> {
+        let mut connection = self.connect().await?;
+        let form = self.form(&mut connection).await?;
+        let fields = [
+            ("token", form.token.as_str()),
+            ("next", "/"),
+            ("email", email),
+            ("password", password.expose()),
+        ];
+        let fields: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect();
+        let port = self.address.port();
+        let request = self
+            .request(Method::POST)
+            .header(COOKIE, form.cookie)
+            .header(ORIGIN, format!("https://{NAME}:{port}"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::from(fields.join("&")))?;
+        connection.ready().await?;
+        let start = Instant::now();
+        let answer = connection.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_PAGE_BYTES)
+            .collect()
+            .await;
+        let body = body
+            .map_err(|e| anyhow!("the answer broke off: {e}"))?
+            .to_bytes();
+        let took = start.elapsed();
+        // A sign-in that was looked at and refused comes back with its form.
+        let form = b"name=\"token\"";
+        if status == StatusCode::FORBIDDEN && !body.windows(form.len()).any(|w| w == form) {
+            return Err(anyhow!(
+                "the gateway took the sign-in for one from another site"
+            ));
+        }
+        Ok(Attempt {
+            status: status.as_u16(),
+            body_len: body.len(),
+            took,
+        })
+    }
+}
+
+impl SignInProbe for Edge {
+    fn attempt<'a>(
+        &'a self,
+        email: &'a str,
+        password: &'a Secret,
+    ) -> Fut<'a, Result<Attempt, String>> {
+        Box::pin(async move {
+            let answer = tokio::time::timeout(ANSWER, self.sign_in(email, password)).await;
+            let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
+            answer.map_err(|error| {
+                format!(
+                    "the gateway at https://{} does not sign in ({error:#}); is `amanah up` running?",
+                    self.address
+                )
+            })
+        })
+    }
+}
+
+/// A session of the canary, opened when it is first asked for and again when it has ended.
+pub(crate) struct CanarySession {
+    identities: Arc<Identities>,
+    email: String,
+    password: Secret,
+    open: Mutex<Option<SessionToken>>,
+}
+
+impl CanarySession {
+    /// A canary that signs in with this account.
+    pub(crate) fn new(identities: Arc<Identities>, email: String, password: Secret) -> Self {
+        Self {
+            identities,
+            email,
+            password,
+            open: Mutex::new(None),
+        }
+    }
+}
+
+impl ProbeSession for CanarySession {
+    fn token(&self) -> Fut<'_, Option<SessionToken>> {
+        Box::pin(async {
+            use kernel::Sessions as _;
+            let mut open = self.open.lock().await;
+            if let Some(token) = open.as_ref()
+                && self.identities.decide(token).await.is_some()
+            {
+                return Some(token.clone());
+            }
+            let fresh = self.identities.sign_in(&self.email, &self.password).await;
+            *open = fresh
+                .inspect_err(|error| tracing::warn!(%error, "the canary cannot sign in"))
+                .ok();
+            open.clone()
+        })
+    }
+}
+
+/// Percent-encodes everything but letters and digits.
+fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

@@ -1,0 +1,159 @@
+//! A whole Amanah with its sample application, started as a user starts it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a first start may take on a slow machine.
+const START: Duration = Duration::from_secs(120);
+
+/// A running installation in a directory of its own.
+pub struct House {
+    pub data: PathBuf,
+    pub address: String,
+    up: Child,
+    _dir: tempfile::TempDir,
+}
+
+/// The house that the tests of this process share, one test at a time: what one test turns off,
+/// another would find off.
+pub fn shared() -> MutexGuard<'static, House> {
+    static SHARED: OnceLock<Mutex<House>> = OnceLock::new();
+    let house = SHARED.get_or_init(|| {
+        let house = House::start();
+        testkit::guard(house.up.id(), &house.data);
+        Mutex::new(house)
+    });
+    house.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The program, built once for each run of the tests.
+pub fn program() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let cargo = env!("CARGO");
+            let build = ["build", "--quiet", "-p", "amanah", "-p", "demo"];
+            let built = Command::new(cargo).args(build).current_dir(root()).status().unwrap();
+            assert!(built.success(), "the program builds");
+            root().join("target/debug/amanah")
+        })
+        .clone()
+}
+
+/// Runs a command of Amanah to its end, in the checkout.
+pub fn amanah(arguments: &[&str]) -> Output {
+    Command::new(program())
+        .args(arguments)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// A directory that the server's user can enter.
+pub fn directory() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::Builder::new().prefix("amanah-proof-").tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+impl House {
+    /// Starts `amanah up --demo` on free ports and waits until it says where it listens.
+    pub fn start() -> Self {
+        let dir = directory();
+        let data = dir.path().join("data");
+        let up = Self::up(&data);
+        let mut house = Self { data, address: String::new(), up, _dir: dir };
+        house.address = house.wait_for_address();
+        house
+    }
+
+    fn up(data: &Path) -> Child {
+        Command::new(program())
+            .args(["up", "--demo", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .current_dir(root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap()
+    }
+
+    fn wait_for_address(&mut self) -> String {
+        let begun = Instant::now();
+        let file = self.data.join("running.json");
+        let pid = self.up.id();
+        while begun.elapsed() < START {
+            if let Some(ended) = self.up.try_wait().unwrap() {
+                panic!("amanah up ended at once: {ended}");
+            }
+            let told = std::fs::read(&file).ok().and_then(|t| serde_json::from_slice(&t).ok());
+            if let Some(told) = told.filter(|told: &Value| told["pid"] == pid) {
+                return told["listen"].as_str().unwrap().to_owned();
+            }
+            std::thread::yield_now();
+        }
+        panic!("amanah up did not listen within {START:?}");
+    }
+
+    /// Runs a command on this installation.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let data = self.data.display().to_string();
+        amanah(&[arguments, &["--data", &data]].concat())
+    }
+
+    /// Verifies, and returns the exit code and the claims by id.
+    pub fn verify(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
+        let output = self.run(&[&["verify", "--json"], arguments].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let report: Value = serde_json::from_str(&text).unwrap_or_else(|e| {
+            panic!("{e}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
+        });
+        let claims = report["claims"].as_array().unwrap().clone();
+        (output.status.code().unwrap(), claims)
+    }
+
+    /// Runs statements as the superuser, by hand.
+    pub fn psql(&self, database: &str, sql: &str) -> String {
+        let socket = std::fs::read_to_string(self.data.join("postgres/postmaster.pid")).unwrap();
+        let lines: Vec<&str> = socket.lines().collect();
+        let output = Command::new("psql")
+            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres"])
+            .args(["-p", lines[3], "-h", lines[4], "-d", database, "-c", sql])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Kills the process as the kernel would, without a chance to tidy up, and starts it again.
+    pub fn kill_and_restart(&mut self) {
+        self.up.kill().unwrap();
+        self.up.wait().unwrap();
+        self.up = Self::up(&self.data);
+        self.address = self.wait_for_address();
+    }
+
+    /// Ends it as a user does.
+    pub fn stop(&mut self) {
+        let pid = self.up.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.up.wait().unwrap();
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
