@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long a first start may take on a slow machine.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 
 /// A running installation in a directory of its own.
 pub struct House {
@@ -40,8 +40,8 @@ pub fn program() -> PathBuf {
     BUILT
         .get_or_init(|| {
             let cargo = env!("CARGO");
-            let build = ["build", "--quiet", "-p", "amanah", "-p", "demo"];
-            let built = Command::new(cargo).args(build).current_dir(root()).status().unwrap();
+            let command = ["build", "--quiet", "-p", "amanah", "-p", "demo"];
+            let built = Command::new(cargo).args(command).current_dir(root()).status().unwrap();
             assert!(built.success(), "the program builds");
             root().join("target/debug/amanah")
         })
@@ -104,6 +104,14 @@ impl House {
             std::thread::yield_now();
         }
         panic!("amanah up did not listen within {START:?}");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.up.id()
+    }
+
+    pub fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap()
     }
 
     /// Runs a command on this installation.

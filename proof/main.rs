@@ -1,6 +1,21 @@
 //! The proof of the whole: one file for each family of promises, over the house as it runs.
 //!
 //! This is the only integration test binary; what concerns one room is tested in that room.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test that cannot go on fails where it stands"
+)]
 
+mod bad_input;
+mod faults;
 mod house;
+mod isolation;
+mod page;
+mod protect;
+mod schema;
 mod tidy;
+mod trail;
+mod web;

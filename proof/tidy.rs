@@ -79,8 +79,12 @@ fn only_its_room_names_a_thing() {
     for (path, text) in sources() {
         let path = path.display().to_string();
         for (word, rooms) in rules {
-            let names_it = text.lines().any(|l| !l.trim_start().starts_with("//") && l.contains(word));
-            if names_it && !path.starts_with("proof/tidy") && !rooms.iter().any(|r| path.starts_with(r)) {
+            let names_it =
+                text.lines().any(|l| !l.trim_start().starts_with("//") && l.contains(word));
+            if names_it
+                && !path.starts_with("proof/tidy")
+                && !rooms.iter().any(|r| path.starts_with(r))
+            {
                 broken.push(format!("{path} names {word}"));
             }
         }

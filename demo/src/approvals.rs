@@ -57,15 +57,11 @@ pub(crate) async fn changes(
 
 fn read(row: &Row) -> Result<Change, Problem> {
     let new_margin = row.try_get::<_, Option<f64>>("new_margin")?.map(Percent);
-    let minimum = row
-        .try_get::<_, Option<f64>>("minimum_percent")?
-        .map(Percent);
+    let minimum = row.try_get::<_, Option<f64>>("minimum_percent")?.map(Percent);
     let decision = match row.try_get("decision")? {
-        Some(word) => Some(Decision {
-            word,
-            by: row.try_get("decided_by")?,
-            at: row.try_get("decided_at")?,
-        }),
+        Some(word) => {
+            Some(Decision { word, by: row.try_get("decided_by")?, at: row.try_get("decided_at")? })
+        }
         None => None,
     };
     Ok(Change {

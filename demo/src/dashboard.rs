@@ -34,13 +34,8 @@ pub(crate) async fn show(mut session: Session) -> Result<Html<String>, Problem> 
         products: summary.try_get("products")?,
         suppliers: summary.try_get("suppliers")?,
         below_minimum: summary.try_get("below_minimum")?,
-        average_margin: summary
-            .try_get::<_, Option<f64>>("average_margin")?
-            .map(Percent),
-        lowest: lowest
-            .iter()
-            .map(products::read)
-            .collect::<Result<_, _>>()?,
+        average_margin: summary.try_get::<_, Option<f64>>("average_margin")?.map(Percent),
+        lowest: lowest.iter().map(products::read).collect::<Result<_, _>>()?,
         pending: approvals::changes(&tx, None, Some(true), SHOWN).await?,
     };
     tx.commit().await?;

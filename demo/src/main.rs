@@ -43,10 +43,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -105,16 +102,10 @@ fn app(pool: Pool) -> Router {
 }
 
 async fn style() -> ([(header::HeaderName, &'static str); 1], &'static str) {
-    (
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
-        include_str!("../static/style.css"),
-    )
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../static/style.css"))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program of its own, configured by environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "a program of its own, configured by environment")]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -126,12 +117,10 @@ fn end_of_service() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (closed, input) = oneshot::channel();
     // A plain thread, because tokio would wait for its own reader before it ends.
-    std::thread::Builder::new()
-        .name("stdin".to_owned())
-        .spawn(move || {
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            let _ = closed.send(());
-        })?;
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    })?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

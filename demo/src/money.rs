@@ -38,9 +38,7 @@ impl FromStr for Money {
             _ => return Err(NotAPrice::Unclear),
         };
         let groups: Vec<&str> = whole.split(',').collect();
-        let well_grouped = groups
-            .first()
-            .is_some_and(|first| (1..=3).contains(&first.len()))
+        let well_grouped = groups.first().is_some_and(|first| (1..=3).contains(&first.len()))
             && groups.iter().skip(1).all(|group| group.len() == 3);
         if groups.len() > 1 && !well_grouped {
             return Err(NotAPrice::Unclear);
@@ -49,11 +47,7 @@ impl FromStr for Money {
             .checked_mul(100)
             .and_then(|amount| amount.checked_add(hundredths))
             .ok_or(NotAPrice::OutOfRange)?;
-        if (1..=MAXIMUM).contains(&amount) {
-            Ok(Self(amount))
-        } else {
-            Err(NotAPrice::OutOfRange)
-        }
+        if (1..=MAXIMUM).contains(&amount) { Ok(Self(amount)) } else { Err(NotAPrice::OutOfRange) }
     }
 }
 
@@ -115,9 +109,9 @@ mod tests {
 
     #[test]
     fn a_price_that_could_mean_two_things_is_refused() {
-        for text in [
-            "18.500", "18,50", "1,8500", ",500", "1.", ".5", "", "-1", "+1", "1e3", "٣", "1 000",
-        ] {
+        for text in
+            ["18.500", "18,50", "1,8500", ",500", "1.", ".5", "", "-1", "+1", "1e3", "٣", "1 000"]
+        {
             assert_eq!(text.parse::<Money>(), Err(NotAPrice::Unclear), "{text}");
         }
         for text in ["0", "0.00", "1000000000000", "99999999999999999999"] {

@@ -68,12 +68,8 @@ impl IntoResponse for Problem {
             tracing::error!(?reason, "a request failed");
         }
         let (status, title) = self.status();
-        match (Page {
-            title,
-            problem: &self,
-            must_sign_in: matches!(self, Self::NotSignedIn),
-        })
-        .render()
+        match (Page { title, problem: &self, must_sign_in: matches!(self, Self::NotSignedIn) })
+            .render()
         {
             Ok(page) => (status, Html(page)).into_response(),
             Err(_) => (status, title).into_response(),

@@ -51,9 +51,7 @@ impl Margin {
 
 /// Whether a margin is known to be below its minimum.
 pub(crate) fn is_below(margin: Option<Percent>, minimum: Option<Percent>) -> bool {
-    margin
-        .zip(minimum)
-        .is_some_and(|(margin, minimum)| margin.0 < minimum.0)
+    margin.zip(minimum).is_some_and(|(margin, minimum)| margin.0 < minimum.0)
 }
 
 /// Reads a row of `sql::PRODUCTS` or `sql::LOWEST_MARGINS`.
@@ -73,12 +71,8 @@ fn read_margin(row: &Row) -> Result<Margin, Problem> {
         price_list: row.try_get("price_list")?,
         price: row.try_get::<_, Option<i64>>("price")?.map(Money),
         cost: row.try_get::<_, Option<i64>>("cost")?.map(Money),
-        percent: row
-            .try_get::<_, Option<f64>>("margin_percent")?
-            .map(Percent),
-        minimum: row
-            .try_get::<_, Option<f64>>("minimum_percent")?
-            .map(Percent),
+        percent: row.try_get::<_, Option<f64>>("margin_percent")?.map(Percent),
+        minimum: row.try_get::<_, Option<f64>>("minimum_percent")?.map(Percent),
     })
 }
 
@@ -103,9 +97,7 @@ pub(crate) async fn list(
 ) -> Result<Html<String>, Problem> {
     let query = search?.0.q.trim().to_owned();
     if query.chars().count() > QUERY_LIMIT {
-        return Err(Problem::BadInput(
-            "The search is longer than 100 characters.".to_owned(),
-        ));
+        return Err(Problem::BadInput("The search is longer than 100 characters.".to_owned()));
     }
     let tx = session.begin().await?;
     let viewer = tx.viewer().await?;
@@ -116,15 +108,7 @@ pub(crate) async fn list(
     let shown = usize::try_from(LISTED).unwrap_or(usize::MAX);
     let is_cut = products.len() > shown;
     products.truncate(shown);
-    Ok(Html(
-        ListPage {
-            viewer,
-            query,
-            products,
-            is_cut,
-        }
-        .render()?,
-    ))
+    Ok(Html(ListPage { viewer, query, products, is_cut }.render()?))
 }
 
 struct PriceRow {
@@ -161,10 +145,7 @@ pub(crate) async fn show(
     let tx = session.begin().await?;
     let product = tx.one(sql::PRODUCT, &[&id]).await?;
     let price = |row: &Row| -> Result<PriceRow, Problem> {
-        Ok(PriceRow {
-            id: row.try_get("price_id")?,
-            margin: read_margin(row)?,
-        })
+        Ok(PriceRow { id: row.try_get("price_id")?, margin: read_margin(row)? })
     };
     let note = |row: &Row| -> Result<Note, Problem> {
         Ok(Note {
@@ -181,9 +162,7 @@ pub(crate) async fn show(
         name: product.try_get("name")?,
         pack: product.try_get("pack")?,
         category: product.try_get("category")?,
-        minimum: product
-            .try_get::<_, Option<f64>>("minimum_percent")?
-            .map(Percent),
+        minimum: product.try_get::<_, Option<f64>>("minimum_percent")?.map(Percent),
         prices: prices.iter().map(price).collect::<Result<_, _>>()?,
         changes: approvals::changes(&tx, Some(&id), None, REMEMBERED).await?,
         notes: notes.iter().map(note).collect::<Result<_, _>>()?,
@@ -211,11 +190,7 @@ pub(crate) async fn propose(
     let reason = text("reason", &form.reason, REASON_LIMIT)?;
     let tx = session.begin().await?;
     let product = tx.one(sql::PRODUCT, &[&id]).await?;
-    if tx
-        .execute(sql::PROPOSE, &[&id, &form.price_id, &amount.0, &reason])
-        .await?
-        == 0
-    {
+    if tx.execute(sql::PROPOSE, &[&id, &form.price_id, &amount.0, &reason]).await? == 0 {
         return Err(Problem::NotFound);
     }
     let id: String = product.try_get("id")?;
@@ -248,9 +223,9 @@ fn text<'a>(what: &str, given: &'a str, limit: usize) -> Result<&'a str, Problem
     let given = given.trim();
     match given.chars().count() {
         0 => Err(Problem::BadInput(format!("The {what} is empty."))),
-        n if n > limit => Err(Problem::BadInput(format!(
-            "The {what} has {n} characters; {limit} are possible."
-        ))),
+        n if n > limit => {
+            Err(Problem::BadInput(format!("The {what} has {n} characters; {limit} are possible.")))
+        }
         _ => Ok(given),
     }
 }
@@ -271,12 +246,7 @@ mod tests {
             pending: 0,
         };
         let query = "\"><script>alert(1)</script>".to_owned();
-        let page = ListPage {
-            viewer,
-            query,
-            products: Vec::new(),
-            is_cut: false,
-        };
+        let page = ListPage { viewer, query, products: Vec::new(), is_cut: false };
         let html = page.render().unwrap();
         assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
         assert!(html.contains("&#60;script&#62;"), "{html}");

@@ -44,16 +44,9 @@ impl FromRequestParts<Pool> for Session {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, pool: &Pool) -> Result<Self, Problem> {
-        let token = parts
-            .headers
-            .get(BINDING)
-            .and_then(|value| value.to_str().ok());
+        let token = parts.headers.get(BINDING).and_then(|value| value.to_str().ok());
         let token = token.ok_or(Problem::NotSignedIn)?.to_owned();
-        Ok(Self {
-            token,
-            pool: pool.clone(),
-            connection: None,
-        })
+        Ok(Self { token, pool: pool.clone(), connection: None })
     }
 }
 
@@ -95,10 +88,7 @@ impl BoundTx<'_> {
     /// to another tenant: the two cannot be told apart from here, and must not be.
     pub(crate) async fn one(&self, text: &str, values: Values<'_>) -> Result<Row, Problem> {
         let statement = self.0.prepare_cached(text).await?;
-        self.0
-            .query_opt(&statement, values)
-            .await?
-            .ok_or(Problem::NotFound)
+        self.0.query_opt(&statement, values).await?.ok_or(Problem::NotFound)
     }
 
     /// Runs a change and gives the number of rows it touched.
@@ -125,12 +115,9 @@ pub(crate) struct Viewer {
 /// without a database, says so on each page, and recovers by itself.
 pub(crate) fn pool(url: &str) -> Result<Pool, String> {
     // The reason would repeat parts of the URL, and a password must not reach a log.
-    let mut config: Config = url
-        .parse()
-        .map_err(|_| "DATABASE_URL is not a PostgreSQL connection string.")?;
-    config
-        .application_name("prices and margins")
-        .options(SERVER_LIMITS);
+    let mut config: Config =
+        url.parse().map_err(|_| "DATABASE_URL is not a PostgreSQL connection string.")?;
+    config.application_name("prices and margins").options(SERVER_LIMITS);
     let recycling_method = RecyclingMethod::Fast;
     let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
     Pool::builder(manager)

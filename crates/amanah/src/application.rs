@@ -55,10 +55,7 @@ pub(crate) struct Application {
 /// The paths of its pages, for the proofs that ask them.
 pub(crate) fn paths() -> Vec<String> {
     let lines = PATHS.lines().map(str::trim);
-    lines
-        .filter(|l| l.starts_with('/'))
-        .map(str::to_owned)
-        .collect()
+    lines.filter(|l| l.starts_with('/')).map(str::to_owned).collect()
 }
 
 /// Makes its database and its rows, unless they are there. Returns the owner's login.
@@ -66,9 +63,7 @@ pub(crate) async fn database(ground: &Ground, data: &Data, rng: &dyn Rng) -> any
     let maker = ground.maker()?;
     let password = data.password(OWNER, rng)?;
     maker.ensure_login(OWNER, &password).await?;
-    maker
-        .ensure_login(APP_ROLE, &data.password(APP_ROLE, rng)?)
-        .await?;
+    maker.ensure_login(APP_ROLE, &data.password(APP_ROLE, rng)?).await?;
     if ground.cluster.is_none() {
         // No superuser makes the sandboxes then, and only a member of a role can give it a
         // database.
@@ -78,16 +73,10 @@ pub(crate) async fn database(ground: &Ground, data: &Data, rng: &dyn Rng) -> any
     maker.ensure_database(DATABASE, OWNER).await?;
     let owner = Db::connect(&ground.login(OWNER, password, DATABASE), 4).await?;
     let tx = owner.operator().await?;
-    let made = tx
-        .query_one("SELECT to_regclass('public.tenants') IS NOT NULL", &[])
-        .await?;
+    let made = tx.query_one("SELECT to_regclass('public.tenants') IS NOT NULL", &[]).await?;
     if !made.get::<_, bool>(0) {
-        tx.batch(SCHEMA)
-            .await
-            .context("the sample application's schema")?;
-        tx.batch(SEED)
-            .await
-            .context("the sample application's rows")?;
+        tx.batch(SCHEMA).await.context("the sample application's schema")?;
+        tx.batch(SEED).await.context("the sample application's rows")?;
     }
     tx.commit().await?;
     Ok(owner)
@@ -120,11 +109,7 @@ impl Application {
     /// Starts the process on a free port.
     pub(crate) async fn start(url: DatabaseUrl) -> anyhow::Result<Self> {
         let (child, address) = spawn(&url, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        Ok(Self {
-            address,
-            url,
-            child,
-        })
+        Ok(Self { address, url, child })
     }
 
     /// Starts it again, where the gateway knows it.
@@ -161,29 +146,15 @@ async fn spawn(url: &DatabaseUrl, listen: SocketAddr) -> anyhow::Result<(Child, 
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} does not start", program.display()))?;
-    let output = child
-        .stdout
-        .take()
-        .context("the sample application has no output")?;
+    let output = child.stdout.take().context("the sample application has no output")?;
     let mut lines = BufReader::new(output).lines();
     let first = tokio::time::timeout(START, lines.next_line())
         .await
         .context("the sample application did not say where it listens")??;
-    let Some(address) = first
-        .as_deref()
-        .and_then(|l| l.strip_prefix("listening on "))
-    else {
-        bail!(
-            "the sample application ended at once: {}",
-            first.unwrap_or_default()
-        );
+    let Some(address) = first.as_deref().and_then(|l| l.strip_prefix("listening on ")) else {
+        bail!("the sample application ended at once: {}", first.unwrap_or_default());
     };
-    Ok((
-        child,
-        address
-            .parse()
-            .context("the sample application's address")?,
-    ))
+    Ok((child, address.parse().context("the sample application's address")?))
 }
 
 /// The program lies beside ours.
@@ -191,10 +162,7 @@ fn program() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("our own program cannot be found")?;
     let beside = own.with_file_name("demo");
     if !beside.exists() {
-        bail!(
-            "{} is missing. Build it: cargo build -p demo",
-            beside.display()
-        );
+        bail!("{} is missing. Build it: cargo build -p demo", beside.display());
     }
     Ok(beside)
 }

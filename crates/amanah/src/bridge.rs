@@ -28,11 +28,11 @@ impl OwnPages {
 }
 
 impl Own for OwnPages {
-    fn handle<'a>(
-        &'a self,
+    fn handle(
+        &self,
         request: Request<bytes::Bytes>,
         identity: Option<Identity>,
-    ) -> Fut<'a, Response<bytes::Bytes>> {
+    ) -> Fut<'_, Response<bytes::Bytes>> {
         Box::pin(async move {
             let mut request = request.map(Body::from);
             if let Some(identity) = identity {
@@ -56,9 +56,7 @@ impl Own for OwnPages {
 
     fn paths(&self) -> Vec<OwnPath> {
         let routes = console::routes().into_iter();
-        routes
-            .map(|(method, path)| OwnPath { method, path })
-            .collect()
+        routes.map(|(method, path)| OwnPath { method, path }).collect()
     }
 }
 
@@ -90,11 +88,8 @@ impl console::Trust for Trust {
         at: Option<Timestamp>,
     ) -> Fut<'a, Result<Report, console::Error>> {
         Box::pin(async move {
-            let page = self
-                .pages
-                .iter()
-                .find(|p| p.name == page)
-                .ok_or(console::Error::NotFound)?;
+            let page =
+                self.pages.iter().find(|p| p.name == page).ok_or(console::Error::NotFound)?;
             self.engine
                 .report(page, at)
                 .await
@@ -113,14 +108,11 @@ impl console::SignIn for SignIn {
         password: &'a Secret,
     ) -> Fut<'a, Result<SessionToken, console::Refusal>> {
         Box::pin(async move {
-            self.0
-                .sign_in(email, password)
-                .await
-                .map_err(|error| match error {
-                    identity::Error::Refused => console::Refusal::Refused,
-                    identity::Error::Busy => console::Refusal::Busy,
-                    other => console::Refusal::Unavailable(other.to_string()),
-                })
+            self.0.sign_in(email, password).await.map_err(|error| match error {
+                identity::Error::Refused => console::Refusal::Refused,
+                identity::Error::Busy => console::Refusal::Busy,
+                other => console::Refusal::Unavailable(other.to_string()),
+            })
         })
     }
 

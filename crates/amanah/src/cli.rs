@@ -124,8 +124,7 @@ pub(crate) enum Page {
 
 #[derive(Debug, Args)]
 pub(crate) struct Protect {
-    /// The database, as the role that owns its tables. Better set the variable than write a
-    /// password here.
+    /// The database, as the role that owns its tables. Better set the variable than write a password here.
     #[arg(value_name = "URL", env = "AMANAH_PROTECT_URL", hide_env_values = true)]
     pub(crate) url: String,
     /// The column that names the tenant.
@@ -134,6 +133,10 @@ pub(crate) struct Protect {
     /// The role that the application logs in as; without it, `<database>_app` is made.
     #[arg(long, value_name = "ROLE")]
     pub(crate) app_role: Option<String>,
+    /// A superuser in the same database, for what only a superuser may do: guarding the trail
+    /// against the owner, hiding other sessions' statements. It is kept for later proofs.
+    #[arg(long, value_name = "URL", env = "AMANAH_SUPERUSER_URL", hide_env_values = true)]
+    pub(crate) superuser_url: Option<String>,
     /// Carry the plan out, seed the canaries and attack.
     #[arg(long)]
     pub(crate) apply: bool,

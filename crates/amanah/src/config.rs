@@ -11,14 +11,8 @@ const DEFAULT: &str = include_str!("../../../amanah.toml");
 /// A configuration larger than this, in bytes, is a mistake.
 const MAX_BYTES: u64 = 1 << 20;
 /// Parts of key names that call for a secret.
-const SECRET_NAMES: [&str; 6] = [
-    "password",
-    "passwd",
-    "secret_",
-    "token",
-    "api_key",
-    "private_key",
-];
+const SECRET_NAMES: [&str; 6] =
+    ["password", "passwd", "secret_", "token", "api_key", "private_key"];
 
 /// What `amanah.toml` says.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,23 +68,17 @@ impl Config {
             merge(&mut table, own);
         }
         let name = file.map_or_else(|| "the default".to_owned(), |f| f.display().to_string());
-        table
-            .try_into()
-            .with_context(|| format!("{name}: see amanah.toml for every key"))
+        table.try_into().with_context(|| format!("{name}: see amanah.toml for every key"))
     }
 }
 
 fn read(file: &Path) -> anyhow::Result<toml::Table> {
     let what = || format!("the configuration {} cannot be read", file.display());
     if std::fs::metadata(file).with_context(what)?.len() > MAX_BYTES {
-        bail!(
-            "{} is larger than 1 MiB: it is no configuration",
-            file.display()
-        );
+        bail!("{} is larger than 1 MiB: it is no configuration", file.display());
     }
     let text = std::fs::read_to_string(file).with_context(what)?;
-    text.parse()
-        .with_context(|| format!("{} is not TOML", file.display()))
+    text.parse().with_context(|| format!("{} is not TOML", file.display()))
 }
 
 /// Lays `over` on top of `under`, table by table.
@@ -108,15 +96,8 @@ fn merge(under: &mut toml::Table, over: toml::Table) {
 /// A secret in a file that is copied, mailed and committed is no secret.
 fn refuse_secrets(table: &toml::Table, path: &str) -> anyhow::Result<()> {
     for (key, value) in table {
-        let place = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        if SECRET_NAMES
-            .iter()
-            .any(|name| key.to_lowercase().contains(name))
-        {
+        let place = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if SECRET_NAMES.iter().any(|name| key.to_lowercase().contains(name)) {
             bail!("`{place}` looks like a secret. Take it out and set it in the environment");
         }
         match value {
@@ -136,9 +117,7 @@ fn has_password(text: &str) -> bool {
         return false;
     };
     let authority = rest.split('/').next().unwrap_or(rest);
-    authority
-        .rsplit_once('@')
-        .is_some_and(|(user, _)| user.contains(':'))
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 #[cfg(test)]
@@ -163,7 +142,7 @@ mod tests {
 
     #[test]
     fn secrets_and_unknown_keys_are_refused() {
-        let error = |text| format!("{:#}", with(text).unwrap_err());
+        let error = |text: &str| format!("{:#}", with(text).unwrap_err());
         let key = ["pass", "word"].concat();
         assert!(error(&format!("[postgres]\n{key} = \"x\"")).contains("looks like a secret"));
         let url = ["http://me:", "hidden", "@host/"].concat();

@@ -54,19 +54,14 @@ impl Data {
     /// A folder of this installation that nobody else can enter.
     pub(crate) fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.root.join(name);
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(path)
     }
 
     /// A password of this installation, made at its first use.
     pub(crate) fn password(&self, name: &str, rng: &dyn Rng) -> anyhow::Result<Secret> {
-        self.secret(&format!("{name}.password"), || {
-            Ok(random_hex(rng, PASSWORD_BYTES)?)
-        })
+        self.secret(&format!("{name}.password"), || Ok(random_hex(rng, PASSWORD_BYTES)?))
     }
 
     /// A private file's text, made by `make` at its first use.
@@ -105,10 +100,7 @@ impl Data {
     /// The private files, for the proof that they are private.
     pub(crate) fn private_files(&self) -> Vec<PathBuf> {
         let listed = |folder: &str| fs::read_dir(self.root.join(folder)).into_iter().flatten();
-        let all = listed("secrets")
-            .chain(listed("tls"))
-            .flatten()
-            .map(|entry| entry.path());
+        let all = listed("secrets").chain(listed("tls")).flatten().map(|entry| entry.path());
         let private = |path: &PathBuf| path.extension().is_none_or(|e| e != "pem");
         let mut files: Vec<PathBuf> = all.filter(private).collect();
         files.sort();
@@ -119,11 +111,7 @@ impl Data {
     /// the process ends.
     pub(crate) fn lock(&self) -> anyhow::Result<File> {
         let path = self.root.join("amanah.lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
@@ -137,9 +125,7 @@ impl Data {
 
     /// Whether a process holds the installation.
     pub(crate) fn is_locked(&self) -> bool {
-        let file = File::options()
-            .write(true)
-            .open(self.root.join("amanah.lock"));
+        let file = File::options().write(true).open(self.root.join("amanah.lock"));
         file.is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
     }
 
@@ -167,11 +153,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = File::options()
-            .create_new(true)
-            .write(true)
-            .mode(mode)
-            .open(&fresh)?;
+        let mut file = File::options().create_new(true).write(true).mode(mode).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)
@@ -197,10 +179,7 @@ mod tests {
         let file = data.private_files().pop().unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&file, "").unwrap();
-        assert!(
-            data.password("engine", &SystemRng).is_err(),
-            "an emptied secret is not replaced"
-        );
+        assert!(data.password("engine", &SystemRng).is_err(), "an emptied secret is not replaced");
     }
 
     #[test]
@@ -210,12 +189,7 @@ mod tests {
         assert!(!data.is_locked());
         let lock = data.lock().unwrap();
         assert!(data.is_locked());
-        assert!(
-            data.lock()
-                .unwrap_err()
-                .to_string()
-                .contains("another amanah runs")
-        );
+        assert!(data.lock().unwrap_err().to_string().contains("another amanah runs"));
         drop(lock);
         assert!(data.lock().is_ok());
     }

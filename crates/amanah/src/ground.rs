@@ -51,9 +51,7 @@ impl Ground {
     /// The superuser in the database `name`; in the managed cluster only.
     pub(crate) fn superuser(&self, name: &str) -> anyhow::Result<Option<Db>> {
         let url = self.cluster.as_ref().map(|cluster| cluster.superuser(name));
-        let db = url
-            .map(|url| Db::lazy(&url, SUPERUSER_CONNECTIONS))
-            .transpose()?;
+        let db = url.map(|url| Db::lazy(&url, SUPERUSER_CONNECTIONS)).transpose()?;
         Ok(db)
     }
 
@@ -67,9 +65,7 @@ impl Ground {
 
     /// Whoever may make roles and databases.
     pub(crate) fn maker(&self) -> anyhow::Result<Db> {
-        Ok(self
-            .superuser("postgres")?
-            .unwrap_or_else(|| self.owner.clone()))
+        Ok(self.superuser("postgres")?.unwrap_or_else(|| self.owner.clone()))
     }
 
     async fn managed(config: &Config, data: &Data, rng: &dyn Rng) -> anyhow::Result<Self> {
@@ -91,13 +87,7 @@ impl Ground {
         let owner = Db::connect(&address, OWNER_CONNECTIONS).await?;
         let programs = cluster.programs().clone();
         let engine = engine(&owner, &root, data, rng).await?;
-        Ok(Self {
-            cluster: Some(cluster),
-            started: !ran,
-            owner,
-            engine,
-            programs,
-        })
+        Ok(Self { cluster: Some(cluster), started: !ran, owner, engine, programs })
     }
 
     async fn existing(
@@ -115,13 +105,7 @@ impl Ground {
             "the role in the database address needs CREATEROLE and CREATEDB, and must own the \
              database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB",
         )?;
-        Ok(Self {
-            cluster: None,
-            started: false,
-            owner,
-            engine,
-            programs,
-        })
+        Ok(Self { cluster: None, started: false, owner, engine, programs })
     }
 }
 

@@ -45,10 +45,7 @@ pub(crate) struct EdgeAt {
 
 /// Time and randomness of the real world.
 pub(crate) fn world() -> Cx {
-    Cx {
-        clock: Arc::new(SystemClock),
-        rng: Arc::new(SystemRng),
-    }
+    Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 
 impl Installation {
@@ -94,16 +91,8 @@ impl Installation {
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
         let databases = Arc::new(RwLock::new(self.guarded.clone()));
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(&databases);
-        controls.extend(audit::controls(protection::watched(
-            &self.guarded,
-            &self.cx.clock,
-        )));
-        controls.extend(identity::controls(
-            Arc::clone(&self.identities),
-            owner,
-            programs,
-            probe,
-        ));
+        controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
+        controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan()?)?);
         let evidence = Evidence::new(self.ground.engine.clone());
@@ -125,9 +114,7 @@ impl Installation {
         };
         let tenant: TenantId = guarded.protected.canaries.0.clone();
         let rng = &*self.cx.rng;
-        let password = self
-            .data
-            .secret("canary.password", || Ok(random_hex(rng, 24)?))?;
+        let password = self.data.secret("canary.password", || Ok(random_hex(rng, 24)?))?;
         let account = NewAccount {
             email: Email::new(CANARY)?,
             name: "Canary".to_owned(),
@@ -148,10 +135,7 @@ impl Installation {
     fn scan(&self) -> anyhow::Result<Scan> {
         let mut in_use = protection::secrets(&self.data)?;
         for file in self.data.private_files() {
-            let name = file
-                .file_name()
-                .and_then(|n| n.to_str())
-                .unwrap_or_default();
+            let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             if name.ends_with(".password") {
                 in_use.extend(self.data.read_secret(name)?);
             }

@@ -9,6 +9,7 @@ mod data;
 mod exit;
 mod ground;
 mod installation;
+mod kept;
 mod metrics;
 mod out;
 mod pages;
@@ -27,10 +28,7 @@ use exit::{Exit, Usage};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log(cli.place.json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             out::aside(&format!("amanah: no threads to run on: {error}"));
@@ -63,8 +61,6 @@ fn log(json: bool) {
     // Sandboxes are dropped with their connections, and the pool would say so of each.
     let usual = || EnvFilter::new("warn,deadpool.postgres=error");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json { log.json().init() } else { log.init() }
 }

@@ -26,15 +26,9 @@ pub(crate) async fn text(engine: &Engine, pages: &[Arc<Page>], gateway: &Metrics
             let _ = writeln!(text, "# TYPE amanah_{family} counter");
             last = family;
         }
-        let label = reading
-            .label
-            .map(|(name, value)| format!("{{{name}=\"{value}\"}}"));
-        let _ = writeln!(
-            text,
-            "amanah_{family}_total{} {}",
-            label.unwrap_or_default(),
-            reading.value
-        );
+        let label = reading.label.map(|(name, value)| format!("{{{name}=\"{value}\"}}"));
+        let _ =
+            writeln!(text, "amanah_{family}_total{} {}", label.unwrap_or_default(), reading.value);
     }
     text.push_str("# EOF\n");
     text

@@ -19,12 +19,7 @@ pub(crate) fn load(file: &Path) -> anyhow::Result<Page> {
 
 /// Every page in `directory`, by name.
 pub(crate) fn load_all(directory: &Path) -> anyhow::Result<Vec<Page>> {
-    let cannot = || {
-        Usage(format!(
-            "the folder of pages {} cannot be read",
-            directory.display()
-        ))
-    };
+    let cannot = || Usage(format!("the folder of pages {} cannot be read", directory.display()));
     let entries = std::fs::read_dir(directory).with_context(cannot)?;
     let mut files: Vec<PathBuf> = entries
         .flatten()
@@ -53,11 +48,7 @@ pub(crate) fn approve(file: &Path) -> anyhow::Result<usize> {
 
 fn read(file: &Path) -> anyhow::Result<(String, String)> {
     let cannot = || Usage(format!("the page {} cannot be read", file.display()));
-    let name = file
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .with_context(cannot)?
-        .to_owned();
+    let name = file.file_stem().and_then(|stem| stem.to_str()).with_context(cannot)?.to_owned();
     let size = std::fs::metadata(file).with_context(cannot)?.len();
     if size > claims::MAX_PAGE_BYTES as u64 {
         let limit = claims::MAX_PAGE_BYTES / 1024;
@@ -82,10 +73,5 @@ fn approvals_file(file: &Path) -> PathBuf {
 
 fn broken(file: &Path, problems: &[Problem]) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Usage(format!(
-        "the page {} is broken:\n{}",
-        file.display(),
-        lines.join("\n")
-    ))
-    .into()
+    Usage(format!("the page {} is broken:\n{}", file.display(), lines.join("\n"))).into()
 }

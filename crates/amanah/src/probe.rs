@@ -71,21 +71,12 @@ impl Edge {
         let mut pairs =
             cookies.filter_map(|c| Some(c.to_str().ok()?.split(';').next()?.to_owned()));
         let cookie = pairs.next().context("the sign-in page set no cookie")?;
-        let page = Limited::new(answer.into_body(), MAX_PAGE_BYTES)
-            .collect()
-            .await;
-        let page = page
-            .map_err(|e| anyhow!("the sign-in page broke off: {e}"))?
-            .to_bytes();
+        let page = Limited::new(answer.into_body(), MAX_PAGE_BYTES).collect().await;
+        let page = page.map_err(|e| anyhow!("the sign-in page broke off: {e}"))?.to_bytes();
         let page = String::from_utf8_lossy(&page).into_owned();
-        let after = page
-            .split_once("name=\"token\" value=\"")
-            .map(|(_, after)| after);
+        let after = page.split_once("name=\"token\" value=\"").map(|(_, after)| after);
         let token = after.and_then(|after| after.split('"').next());
-        Ok(Form {
-            cookie,
-            token: token.context("the sign-in page has no token")?.to_owned(),
-        })
+        Ok(Form { cookie, token: token.context("the sign-in page has no token")?.to_owned() })
     }
 
     async fn sign_in(&self, email: &str, password: &Secret) -> anyhow::Result<Attempt> {
@@ -97,10 +88,8 @@ impl Edge {
             ("email", email),
             ("password", password.expose()),
         ];
-        let fields: Vec<String> = fields
-            .iter()
-            .map(|(name, value)| format!("{name}={}", encode(value)))
-            .collect();
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let port = self.address.port();
         let request = self
             .request(Method::POST)
@@ -112,25 +101,15 @@ impl Edge {
         let start = Instant::now();
         let answer = connection.send_request(request).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_PAGE_BYTES)
-            .collect()
-            .await;
-        let body = body
-            .map_err(|e| anyhow!("the answer broke off: {e}"))?
-            .to_bytes();
+        let body = Limited::new(answer.into_body(), MAX_PAGE_BYTES).collect().await;
+        let body = body.map_err(|e| anyhow!("the answer broke off: {e}"))?.to_bytes();
         let took = start.elapsed();
         // A sign-in that was looked at and refused comes back with its form.
         let form = b"name=\"token\"";
         if status == StatusCode::FORBIDDEN && !body.windows(form.len()).any(|w| w == form) {
-            return Err(anyhow!(
-                "the gateway took the sign-in for one from another site"
-            ));
+            return Err(anyhow!("the gateway took the sign-in for one from another site"));
         }
-        Ok(Attempt {
-            status: status.as_u16(),
-            body_len: body.len(),
-            took,
-        })
+        Ok(Attempt { status: status.as_u16(), body_len: body.len(), took })
     }
 }
 
@@ -164,12 +143,7 @@ pub(crate) struct CanarySession {
 impl CanarySession {
     /// A canary that signs in with this account.
     pub(crate) fn new(identities: Arc<Identities>, email: String, password: Secret) -> Self {
-        Self {
-            identities,
-            email,
-            password,
-            open: Mutex::new(None),
-        }
+        Self { identities, email, password, open: Mutex::new(None) }
     }
 }
 
@@ -184,9 +158,8 @@ impl ProbeSession for CanarySession {
                 return Some(token.clone());
             }
             let fresh = self.identities.sign_in(&self.email, &self.password).await;
-            *open = fresh
-                .inspect_err(|error| tracing::warn!(%error, "the canary cannot sign in"))
-                .ok();
+            *open =
+                fresh.inspect_err(|error| tracing::warn!(%error, "the canary cannot sign in")).ok();
             open.clone()
         })
     }

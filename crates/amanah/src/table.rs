@@ -7,89 +7,76 @@ use kernel::Verdict;
 
 /// A detail longer than this, in characters, is cut in the table; `--json` has it whole.
 const MAX_DETAIL: usize = 300;
+/// A claim's name longer than this, in characters, is cut in the table.
+const MAX_NAME: usize = 60;
+/// How many things to do are printed for each claim.
+const MAX_FIXES: usize = 3;
+/// Where the text below a claim begins.
+const INDENT: &str = "           ";
 
 /// The claims of a page that have a control; the others are counted.
 pub(crate) fn proofs(report: &Report, built: &dyn Fn(&str) -> bool) -> String {
-    let all = report.claims.len();
     let mut shown = report.clone();
     shown.claims.retain(|claim| built(&claim.id));
-    let others = all - shown.claims.len();
-    let mut text = page(&shown);
-    if others > 0 {
-        text.push_str(&format!(
-            ", and {others} promises without a control yet (unknown)"
-        ));
+    match report.claims.len() - shown.claims.len() {
+        0 => page(&shown),
+        n => format!("{}, and {n} promises without a control yet (unknown)", page(&shown)),
     }
-    text
 }
 
 /// One page as a table: a line for each claim and, below it, why it is not proven.
 pub(crate) fn page(report: &Report) -> String {
     let colour = std::io::stdout().is_terminal();
-    let width = report
-        .claims
-        .iter()
-        .map(|c| name(c).chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(48);
-    let mut text = format!("{} — {} at {}\n", report.title, report.page, report.at);
+    let width = report.claims.iter().map(|c| name(c).chars().count()).max().unwrap_or(0);
+    let mut lines = vec![format!("{} — {} at {:.0}", report.title, report.page, report.at)];
     for claim in &report.claims {
-        let verdict = paint(claim.verdict, colour);
-        let seen = claim
-            .population
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let measured = if claim.measured.is_empty() {
-            seen
-        } else {
-            format!("{seen}; {}", claim.measured)
-        };
-        text.push_str(&format!(
-            "  {verdict}  {:<width$}  {measured}\n",
-            name(claim)
-        ));
-        if claim.verdict != Verdict::Proven && claim.verdict != Verdict::Attested {
-            text.push_str(&format!("           {}\n", cut(&claim.detail)));
-            text.push_str(&format!(
-                "           on the page: {}\n",
-                cut(&claim.sentence)
-            ));
+        let seen = claim.population.as_ref().map(ToString::to_string);
+        let measured = Some(claim.measured.clone()).filter(|m| !m.is_empty());
+        let found: Vec<String> = seen.into_iter().chain(measured).collect();
+        let (verdict, name) = (paint(claim.verdict, colour), name(claim));
+        lines.push(
+            format!("  {verdict}  {name:<width$}  {}", found.join("; ")).trim_end().to_owned(),
+        );
+        if claim.verdict < Verdict::Attested {
+            lines.push(format!("{INDENT}{}", cut(&claim.detail, MAX_DETAIL)));
+            lines.push(format!("{INDENT}on the page: {}", cut(&claim.sentence, MAX_DETAIL)));
         }
-        for finding in claim.findings.iter().filter_map(|f| f.fix.as_ref()).take(3) {
-            text.push_str(&format!("           to do: {}\n", cut(finding)));
-        }
+        lines.extend(fixes(claim));
     }
-    text.push_str(&summary(report));
-    text
+    lines.push(summary(report));
+    lines.join("\n")
 }
 
 /// How many claims have which verdict, worst first.
 pub(crate) fn summary(report: &Report) -> String {
+    let count = |verdict| report.claims.iter().filter(|c| c.verdict == verdict).count();
     let counts: Vec<String> = Verdict::ALL
-        .iter()
-        .map(|v| (v, report.claims.iter().filter(|c| c.verdict == *v).count()))
+        .into_iter()
+        .map(|verdict| (verdict, count(verdict)))
         .filter(|(_, count)| *count > 0)
         .map(|(verdict, count)| format!("{count} {verdict}"))
         .collect();
     format!("  {}: {}", report.page, counts.join(", "))
 }
 
+/// What to do about the findings, each thing once.
+fn fixes(claim: &ClaimReport) -> Vec<String> {
+    let mut fixes: Vec<&String> = claim.findings.iter().filter_map(|f| f.fix.as_ref()).collect();
+    fixes.dedup();
+    let line = |fix: &String| format!("{INDENT}to do: {}", cut(fix, MAX_DETAIL));
+    fixes.into_iter().take(MAX_FIXES).map(line).collect()
+}
+
 fn name(claim: &ClaimReport) -> String {
-    let pairs: Vec<String> = claim
-        .params
-        .iter()
-        .map(|(n, v)| format!("{n}={v}"))
-        .collect();
-    if pairs.is_empty() {
-        claim.id.clone()
-    } else {
-        format!("{}?{}", claim.id, pairs.join("&"))
-    }
+    let pairs: Vec<String> = claim.params.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let mark = if pairs.is_empty() { "" } else { "?" };
+    cut(&format!("{}{mark}{}", claim.id, pairs.join("&")), MAX_NAME)
 }
 
 fn paint(verdict: Verdict, colour: bool) -> String {
+    if !colour {
+        return format!("{verdict:<8}");
+    }
     let code = match verdict {
         Verdict::Failing => "1;31",
         Verdict::Unknown => "33",
@@ -97,19 +84,11 @@ fn paint(verdict: Verdict, colour: bool) -> String {
         Verdict::Attested => "36",
         Verdict::Proven => "32",
     };
-    if colour {
-        format!("\u{1b}[{code}m{verdict:<8}\u{1b}[0m")
-    } else {
-        format!("{verdict:<8}")
-    }
+    format!("\u{1b}[{code}m{verdict:<8}\u{1b}[0m")
 }
 
-fn cut(text: &str) -> String {
+fn cut(text: &str, max: usize) -> String {
     let mut chars = text.chars();
-    let start: String = chars.by_ref().take(MAX_DETAIL).collect();
-    if chars.next().is_some() {
-        format!("{start}…")
-    } else {
-        start
-    }
+    let start: String = chars.by_ref().take(max).collect();
+    if chars.next().is_some() { format!("{start}…") } else { start }
 }

@@ -59,10 +59,8 @@ pub(crate) fn check(
             return vec![Fault::new("approvals", what, fix).at(page, 1)];
         }
     };
-    let keys: Vec<(&str, String)> = pledges
-        .iter()
-        .map(|pledge| (pledge.promise.id, canonical(&pledge.params)))
-        .collect();
+    let keys: Vec<(&str, String)> =
+        pledges.iter().map(|pledge| (pledge.promise.id, canonical(&pledge.params))).collect();
     let on_page = |entry: &Approved| keys.iter().any(|(c, p)| entry.is(c, p));
     let mut left_over: Vec<&Approved> = approved.iter().filter(|e| !on_page(e)).collect();
     let mut problems = Vec::new();
@@ -113,18 +111,13 @@ impl Approved {
 
 fn read(text: &str) -> Result<Vec<Approved>, String> {
     if text.len() > MAX_APPROVALS_BYTES {
-        return Err(format!(
-            "it is larger than {} KiB",
-            MAX_APPROVALS_BYTES / 1024
-        ));
+        return Err(format!("it is larger than {} KiB", MAX_APPROVALS_BYTES / 1024));
     }
     let file: File = toml::from_str(text).map_err(|error| first_line(error.message()))?;
     for (n, entry) in file.approved.iter().enumerate() {
         let claim = shown(&entry.claim);
         if digest(&entry.claim, &entry.params, &entry.sentence) != entry.digest {
-            return Err(format!(
-                "the digest of `{claim}` is not that of its own sentence"
-            ));
+            return Err(format!("the digest of `{claim}` is not that of its own sentence"));
         }
         let same = |other: &Approved| other.is(&entry.claim, &entry.params);
         if file.approved.iter().take(n).any(same) {
@@ -139,32 +132,19 @@ fn first_line(message: &str) -> String {
 }
 
 fn changed(page: &str, before: &Approved, pledge: &Pledge, params: &str) -> Fault {
-    let mut what = format!(
-        "the promise `{}` was changed after it was approved",
-        before.claim
-    );
+    let mut what = format!("the promise `{}` was changed after it was approved", before.claim);
     if before.params != params {
-        let _ = write!(
-            what,
-            "; parameters before: `{}`, now: `{params}`",
-            before.params
-        );
+        let _ = write!(what, "; parameters before: `{}`, now: `{params}`", before.params);
     }
     if before.sentence != pledge.sentence {
-        let _ = write!(
-            what,
-            "; before: “{}”, now: “{}”",
-            before.sentence, pledge.sentence
-        );
+        let _ = write!(what, "; before: “{}”, now: “{}”", before.sentence, pledge.sentence);
     }
     Fault::new("changed", what, approve_it(page))
 }
 
 fn unapproved(page: &str, pledge: &Pledge) -> Fault {
-    let what = format!(
-        "the promise `{}` was never approved: “{}”",
-        pledge.promise.id, pledge.sentence
-    );
+    let what =
+        format!("the promise `{}` was never approved: “{}”", pledge.promise.id, pledge.sentence);
     Fault::new("unapproved", what, approve_it(page))
 }
 

@@ -31,17 +31,11 @@ impl Coverage {
                 let promise = pledge.promise;
                 promised.insert(promise.id);
                 if promise.kind != Kind::Attested && !controls.contains(promise.id) {
-                    unbuilt
-                        .entry(promise.id)
-                        .or_default()
-                        .insert(page.name.clone());
+                    unbuilt.entry(promise.id).or_default().insert(page.name.clone());
                 }
             }
         }
-        Self {
-            unbuilt,
-            unused: controls.difference(&promised).copied().collect(),
-        }
+        Self { unbuilt, unused: controls.difference(&promised).copied().collect() }
     }
 
     /// Whether every promise has a control and every control a promise.

@@ -67,10 +67,7 @@ impl Engine {
             if card.deadline.is_zero() || card.deadline > card.cadence {
                 return Err(Error::Card(card.id));
             }
-            let seat = Seat {
-                control,
-                lane: tokio::sync::Mutex::new(()),
-            };
+            let seat = Seat { control, lane: tokio::sync::Mutex::new(()) };
             if seats.insert(card.id, seat).is_some() {
                 return Err(Error::Twice(card.id));
             }
@@ -128,11 +125,7 @@ impl Engine {
         if !self.inner.controls.contains_key(claim) {
             return Err(Error::NotBuilt(claim.to_owned()));
         }
-        let key = Key {
-            claim: claim.to_owned(),
-            params: canonical(&params),
-            run,
-        };
+        let key = Key { claim: claim.to_owned(), params: canonical(&params), run };
         let flight = {
             let mut flights = locked(&self.inner.flights);
             if let Some(flight) = flights.get(&key) {
@@ -215,9 +208,7 @@ async fn attempt(control: &Arc<dyn Control>, cx: &Cx, run: Run, params: Params) 
             task.abort();
             // A control that blocks its thread never notices; it is not waited for any longer.
             let _ = tokio::time::timeout(CLEAN_UP, task).await;
-            unknown(format!(
-                "it did not finish within its deadline of {deadline:?}"
-            ))
+            unknown(format!("it did not finish within its deadline of {deadline:?}"))
         }
     }
 }
@@ -232,10 +223,7 @@ fn broke(error: JoinError) -> String {
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned());
-    message.map_or_else(
-        || "it panicked".to_owned(),
-        |text| format!("it panicked: {text}"),
-    )
+    message.map_or_else(|| "it panicked".to_owned(), |text| format!("it panicked: {text}"))
 }
 
 /// Locks a mutex whose holder may have panicked: the maps behind them stay whole.

@@ -19,8 +19,7 @@ const MAX_FINDINGS: usize = 200;
 /// One column of a row. A macro, because the driver's traits have no name outside `store`.
 macro_rules! field {
     ($row:expr, $name:expr) => {
-        $row.try_get($name)
-            .map_err(|error| Error::Corrupt(format!("{}: {error}", $name)))
+        $row.try_get($name).map_err(|error| Error::Corrupt(format!("{}: {error}", $name)))
     };
 }
 
@@ -128,10 +127,7 @@ impl Evidence {
     ) -> Result<Record> {
         let record = draft(key, card, proof, took);
         let findings = Json(&record.findings);
-        let (checked, total) = (
-            number(record.population.checked),
-            number(record.population.total),
-        );
+        let (checked, total) = (number(record.population.checked), number(record.population.total));
         let (cadence, took) = (millis(card.cadence), millis(took));
         let tx = self.db.operator().await?;
         let row = tx
@@ -163,11 +159,7 @@ impl Evidence {
             received_at: field!(row, "received_at")?,
             ..record.mark
         };
-        Ok(Record {
-            id: field!(row, "id")?,
-            mark,
-            ..record
-        })
+        Ok(Record { id: field!(row, "id")?, mark, ..record })
     }
 
     /// The latest record for each of `keys` that was stored at `at` or before; the very latest
@@ -184,9 +176,7 @@ impl Evidence {
         let params: Vec<&str> = keys.iter().map(|key| key.params.as_str()).collect();
         let runs: Vec<&str> = keys.iter().map(|key| key.run.as_str()).collect();
         let tx = self.db.operator().await?;
-        let rows = tx
-            .query(sql::LATEST, &[&claims, &params, &runs, &at])
-            .await?;
+        let rows = tx.query(sql::LATEST, &[&claims, &params, &runs, &at]).await?;
         tx.rollback().await?;
         let mut latest = HashMap::with_capacity(rows.len());
         for row in &rows {
@@ -238,19 +228,11 @@ fn draft(key: &Key, card: &Card, proof: &Proof, took: Duration) -> Record {
             observed_at: proof.observed_at(),
             received_at: proof.observed_at(),
         },
-        population: Population {
-            of: clean(&proof.population().of),
-            ..proof.population().clone()
-        },
+        population: Population { of: clean(&proof.population().of), ..proof.population().clone() },
         measured: clean(proof.measured()),
         threshold: clean(proof.threshold()),
         detail: clean(proof.detail()),
-        findings: proof
-            .findings()
-            .iter()
-            .take(MAX_FINDINGS)
-            .map(finding)
-            .collect(),
+        findings: proof.findings().iter().take(MAX_FINDINGS).map(finding).collect(),
         attack: attack.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         took,
@@ -260,13 +242,7 @@ fn draft(key: &Key, card: &Card, proof: &Proof, took: Duration) -> Record {
 fn clean(text: &str) -> String {
     text.chars()
         .take(MAX_TEXT_CHARS)
-        .map(|c| {
-            if c == '\0' {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
+        .map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c })
         .collect()
 }
 
@@ -276,9 +252,7 @@ fn number(n: u64) -> i64 {
 
 /// Whole milliseconds, at least one, so that a cadence is never zero.
 fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis())
-        .unwrap_or(i64::MAX)
-        .max(1)
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
 fn mark(row: &Row) -> Result<Mark> {
@@ -316,11 +290,7 @@ fn read(row: &Row) -> Result<Record> {
     let Json(findings) = field!(row, "findings")?;
     Ok(Record {
         id: field!(row, "id")?,
-        key: Key {
-            claim: field!(row, "claim")?,
-            params: field!(row, "params")?,
-            run,
-        },
+        key: Key { claim: field!(row, "claim")?, params: field!(row, "params")?, run },
         mark: mark(row)?,
         population: Population {
             checked: count(row, "population_checked")?,

@@ -121,10 +121,7 @@ impl<'p> Reader<'p> {
             let what = "the title stands in quotation marks, which would be shown";
             self.fault(number, what, "Write it without them.");
         } else if let Some(c) = deceptive(value) {
-            let what = format!(
-                "the title holds the invisible character {}",
-                c.escape_debug()
-            );
+            let what = format!("the title holds the invisible character {}", c.escape_debug());
             self.fault(number, what, "Take it out.");
         } else {
             return Some(value.to_owned());
@@ -150,20 +147,12 @@ impl<'p> Reader<'p> {
                 self.fault(1, format!("the front matter has no `{key}`"), EXAMPLE);
             }
         }
-        let front = self
-            .title
-            .zip(self.language)
-            .map(|(title, language)| Front {
-                title,
-                language,
-                title_language: self.title_language.unwrap_or(language),
-            });
-        Split {
-            front,
-            body,
-            first_line,
-            problems: self.problems,
-        }
+        let front = self.title.zip(self.language).map(|(title, language)| Front {
+            title,
+            language,
+            title_language: self.title_language.unwrap_or(language),
+        });
+        Split { front, body, first_line, problems: self.problems }
     }
 }
 
@@ -174,10 +163,7 @@ mod tests {
 
     #[test]
     fn the_head_is_read_and_the_body_is_left() {
-        let split = split(
-            "p",
-            "\u{feff}---\r\ntitle: Aman: data\r\nlanguage: id\r\n---\r\nIsi\n",
-        );
+        let split = split("p", "\u{feff}---\r\ntitle: Aman: data\r\nlanguage: id\r\n---\r\nIsi\n");
         assert_eq!(split.problems, []);
         assert_eq!((split.body, split.first_line), ("Isi\n", 5));
         let front = Front {
@@ -190,10 +176,7 @@ mod tests {
 
     #[test]
     fn a_title_may_be_in_another_language() {
-        let split = split(
-            "p",
-            "---\ntitle: أمان\nlanguage: en\ntitle_language: ar\n---\n",
-        );
+        let split = split("p", "---\ntitle: أمان\nlanguage: en\ntitle_language: ar\n---\n");
         assert_eq!(split.front.unwrap().title_language, Language::Arabic);
     }
 }

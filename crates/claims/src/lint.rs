@@ -61,11 +61,7 @@ impl Draft {
         if source.len() > MAX_PAGE_BYTES {
             let what = format!("the page is larger than {} KiB", MAX_PAGE_BYTES / 1024);
             let fault = Fault::new("size", what, "Make two pages of it.");
-            return Self {
-                front: None,
-                tree: Tree::default(),
-                problems: vec![fault.at(page, 1)],
-            };
+            return Self { front: None, tree: Tree::default(), problems: vec![fault.at(page, 1)] };
         }
         let split = front::split(page, source);
         let mut tree = tree::read(page, split.body, split.first_line);
@@ -78,11 +74,7 @@ impl Draft {
         word(&mut tree);
         problems.extend(duplicates(page, &tree));
         problems.sort_by_key(|problem| problem.line);
-        Self {
-            front: split.front,
-            tree,
-            problems,
-        }
+        Self { front: split.front, tree, problems }
     }
 }
 
@@ -123,18 +115,12 @@ fn numbers(page: &str, sentence: &Sentence) -> Vec<Problem> {
         Seen::Number(number) if sentence.marks.numbers.contains(&number) => None,
         Seen::Number(number) => Some(Fault::new(
             "digit",
-            format!(
-                "the number {} is no parameter of a promise in its sentence",
-                shown(&number)
-            ),
+            format!("the number {} is no parameter of a promise in its sentence", shown(&number)),
             "Give it to a claim as a parameter in the same unit, or leave it out.",
         )),
         Seen::Other(c) => Some(Fault::new(
             "digit",
-            format!(
-                "`{}` reads as a number and cannot be checked",
-                c.escape_debug()
-            ),
+            format!("`{}` reads as a number and cannot be checked", c.escape_debug()),
             "Write numbers in the digits 0 to 9 or in Arabic-Indic digits.",
         )),
     };
@@ -151,11 +137,8 @@ fn duplicates(page: &str, tree: &Tree) -> Vec<Problem> {
     for pledge in &tree.pledges {
         let key = (pledge.promise.id, canonical(&pledge.params));
         if let Some(line) = first.get(&key) {
-            let with = if key.1.is_empty() {
-                String::new()
-            } else {
-                format!(" with `{}`", shown(&key.1))
-            };
+            let with =
+                if key.1.is_empty() { String::new() } else { format!(" with `{}`", shown(&key.1)) };
             let what = format!("`{}`{with} is promised on line {line} already", key.0);
             let fix = "Say it once: one promise has one sentence.";
             problems.push(Fault::new("duplicate", what, fix).at(page, pledge.line));
@@ -182,63 +165,30 @@ mod tests {
     const BAD: &[(&str, &str)] = &[
         ("front-matter", "no head at all\n"),
         ("front-matter", "---\ntitle: T\n"),
-        (
-            "front-matter",
-            "---\ntitle: \"T\"\nlanguage: fr\nlanguage: en\nlang: en\nx\n---\n",
-        ),
+        ("front-matter", "---\ntitle: \"T\"\nlanguage: fr\nlanguage: en\nlang: en\nx\n---\n"),
         ("front-matter", "---\ntitle:\n---\n"),
         ("element", "<b>x</b> [a](claim:mfa.totp)"),
         ("element", "<div>\nx\n</div>"),
-        (
-            "element",
-            "![alt](https://a.example/x.png) [a](claim:mfa.totp)",
-        ),
+        ("element", "![alt](https://a.example/x.png) [a](claim:mfa.totp)"),
         ("element", "| a | b |\n|---|---|\n| 1 | 2 |"),
         ("element", "```\nlet x = 1;\n```\n\n    indented"),
         ("element", "1. [a](claim:mfa.totp)"),
         ("element", "> x\n\n---"),
         ("element", "- # Uptime 99.999"),
         ("depth", "> > > > > > > > > > > > > > > > > > deep"),
-        (
-            "link",
-            "> [a](javascript:alert) [b](http://b.example) [c](//c.example)",
-        ),
-        (
-            "nested-link",
-            "- [outer [inner](claim:mfa.totp) words](claim:edge.csp)",
-        ),
-        (
-            "nested-link",
-            "- [words](claim:mfa totp) and [more](claim:edge.csp)",
-        ),
+        ("link", "> [a](javascript:alert) [b](http://b.example) [c](//c.example)"),
+        ("nested-link", "- [outer [inner](claim:mfa.totp) words](claim:edge.csp)"),
+        ("nested-link", "- [words](claim:mfa totp) and [more](claim:edge.csp)"),
         ("character", "- [a\u{202e}b](claim:mfa.totp) &#8294;"),
-        (
-            "place",
-            "# [Heading](claim:mfa.totp)\n\n> [quote](claim:edge.csp)",
-        ),
-        (
-            "unknown-claim",
-            "- [a](claim:isolation.row), [b](claim:nonsense), [c](claim:)",
-        ),
+        ("place", "# [Heading](claim:mfa.totp)\n\n> [quote](claim:edge.csp)"),
+        ("unknown-claim", "- [a](claim:isolation.row), [b](claim:nonsense), [c](claim:)"),
         ("parameter", "- [every 5 days](claim:backup.wal?evry=5m&x)"),
-        (
-            "parameter",
-            "- [kept](claim:backup.daily?keep=30&every=24h&every=24h&to=x)",
-        ),
+        ("parameter", "- [kept](claim:backup.daily?keep=30&every=24h&every=24h&to=x)"),
         ("parameter", "- [a](claim:transit.tls?min=1.%zz)"),
         ("duplicate", "- [a](claim:mfa.totp)\n- [b](claim:mfa.totp)"),
-        (
-            "duplicate",
-            "- [1 d](claim:backup.wal?every=1d), [1 d](claim:backup.wal?every=1d)",
-        ),
-        (
-            "empty-promise",
-            "- x [](claim:mfa.totp) [**…**](claim:edge.csp) <claim:edge.csrf>",
-        ),
-        (
-            "unlinked",
-            "We take security seriously.\n\n- [link](https://a.example)\n-\n",
-        ),
+        ("duplicate", "- [1 d](claim:backup.wal?every=1d), [1 d](claim:backup.wal?every=1d)"),
+        ("empty-promise", "- x [](claim:mfa.totp) [**…**](claim:edge.csp) <claim:edge.csrf>"),
+        ("unlinked", "We take security seriously.\n\n- [link](https://a.example)\n-\n"),
         (
             "digit",
             "- Kept [for 90 days, at 99,9 % and 1.000](claim:backup.daily?every=24h&keep=30d).\n\
@@ -260,10 +210,7 @@ mod tests {
         let mut rules = BTreeSet::new();
         for (rule, body) in BAD {
             let problems = Page::parse("bad", &page(body)).unwrap_err();
-            assert!(
-                problems.iter().any(|p| p.rule == *rule),
-                "{rule}: {problems:?}"
-            );
+            assert!(problems.iter().any(|p| p.rule == *rule), "{rule}: {problems:?}");
             writeln!(golden, "{rule}: {body:?}").unwrap();
             for problem in problems {
                 rules.insert(problem.rule);
@@ -272,9 +219,8 @@ mod tests {
         }
         insta::assert_snapshot!(golden);
         let big = " ".repeat(MAX_PAGE_BYTES + 1);
-        let many: String = (0..501).fold(HEAD.to_owned(), |text, n| {
-            text + &format!("- [x](claim:edge.headers?h{n}=x)\n")
-        });
+        let many: String = (0..501)
+            .fold(HEAD.to_owned(), |text, n| text + &format!("- [x](claim:edge.headers?h{n}=x)\n"));
         for source in [big, many] {
             let problems = Page::parse("bad", &source).unwrap_err();
             assert_eq!(problems.len(), 1);
@@ -293,16 +239,11 @@ mod tests {
         let [Block::Heading(1, _), Block::Context(_), Block::List(items)] = &page.blocks[..] else {
             panic!("{:?}", page.blocks)
         };
-        let [Block::Paragraph(words), Block::List(_)] = &items[0][..] else {
-            panic!("{items:?}")
-        };
+        let [Block::Paragraph(words), Block::List(_)] = &items[0][..] else { panic!("{items:?}") };
         assert_eq!(words[0], Inline::Text("Kept ".to_owned()));
         assert!(matches!(words[1], Inline::Promise(0, _)));
-        let all: Vec<_> = page
-            .pledges
-            .iter()
-            .map(|p| (p.promise.id, p.line, p.sentence.as_str()))
-            .collect();
+        let all: Vec<_> =
+            page.pledges.iter().map(|p| (p.promise.id, p.line, p.sentence.as_str())).collect();
         let outer = "Kept every 24 hours and hashed.";
         assert_eq!(
             all,
@@ -322,10 +263,7 @@ mod tests {
             page.pledges[0].digest.clone()
         };
         let one = digest("- It ends [after 5 m](claim:session.timeout?idle=5m).");
-        assert_eq!(
-            one,
-            digest("It ends\n*[after\n5 m](claim:session.timeout?idle=5m)*.")
-        );
+        assert_eq!(one, digest("It ends\n*[after\n5 m](claim:session.timeout?idle=5m)*."));
         for other in [
             "- It ends [after 5 h](claim:session.timeout?idle=5m).",
             "- It ends [after 5 m](claim:session.timeout?idle=5h).",

@@ -55,35 +55,16 @@ impl Meters {
             "Proofs and bites that were run and stored, by outcome",
             runs.clone(),
         );
-        registry.register(
-            "run_seconds",
-            "How long a proof or a bite took",
-            seconds.clone(),
-        );
-        Self {
-            registry,
-            runs,
-            seconds,
-        }
+        registry.register("run_seconds", "How long a proof or a bite took", seconds.clone());
+        Self { registry, runs, seconds }
     }
 
     pub(crate) fn ran(&self, key: &Key, outcome: Outcome, took: Duration) {
         let (claim, run) = (key.claim.clone(), key.run.as_str());
-        let labels = TimeLabels {
-            claim: claim.clone(),
-            run,
-        };
-        self.seconds
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        let labels = TimeLabels { claim: claim.clone(), run };
+        self.seconds.get_or_create(&labels).observe(took.as_secs_f64());
         let outcome = outcome.as_str();
-        self.runs
-            .get_or_create(&RunLabels {
-                claim,
-                run,
-                outcome,
-            })
-            .inc();
+        self.runs.get_or_create(&RunLabels { claim, run, outcome }).inc();
     }
 }
 
@@ -145,11 +126,7 @@ fn standing(reports: &[Report]) -> Registry {
         }
     }
     let mut registry = Registry::with_prefix("amanah_claim");
-    registry.register(
-        "verdict",
-        "0 failing, 1 unknown, 2 stale, 3 attested, 4 proven",
-        verdicts,
-    );
+    registry.register("verdict", "0 failing, 1 unknown, 2 stale, 3 attested, 4 proven", verdicts);
     registry.register(
         "age_seconds",
         "How long ago the last proof and the last bite saw the system",
@@ -175,9 +152,7 @@ fn labels(report: &Report, claim: &ClaimReport) -> ClaimLabels {
 /// The place of a verdict, the worst at 0.
 fn rank(verdict: Verdict) -> i64 {
     let place = Verdict::ALL.iter().position(|v| *v == verdict);
-    place
-        .and_then(|n| i64::try_from(n).ok())
-        .unwrap_or_default()
+    place.and_then(|n| i64::try_from(n).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -231,11 +206,8 @@ mod tests {
     #[test]
     fn the_text_that_prometheus_reads() {
         let meters = Meters::new();
-        let key = Key {
-            claim: "backup.wal".to_owned(),
-            params: "every=5m".to_owned(),
-            run: Run::Proof,
-        };
+        let key =
+            Key { claim: "backup.wal".to_owned(), params: "every=5m".to_owned(), run: Run::Proof };
         meters.ran(&key, Outcome::Holds, Duration::from_millis(70));
         let mut text = String::new();
         encode_registry(&mut text, &standing(&[report()])).unwrap();

@@ -134,16 +134,8 @@ fn canonical(run: &str) -> Option<String> {
         "" => "0",
         digits => digits,
     };
-    let fraction = if fraction.len() <= 2 {
-        fraction.trim_end_matches('0')
-    } else {
-        fraction
-    };
-    Some(if fraction.is_empty() {
-        whole.to_owned()
-    } else {
-        format!("{whole}.{fraction}")
-    })
+    let fraction = if fraction.len() <= 2 { fraction.trim_end_matches('0') } else { fraction };
+    Some(if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") })
 }
 
 #[cfg(test)]
@@ -173,10 +165,7 @@ mod tests {
             ("24h30", &["24", "30"]),
             ("0–24 h (72)", &["0", "24", "72"]),
             ("each day—24", &["24"]),
-            (
-                "Argon2id, SHA-256, AES-256-GCM, SEV-1, X25519, IPv6, A.8.24",
-                &[],
-            ),
+            ("Argon2id, SHA-256, AES-256-GCM, SEV-1, X25519, IPv6, A.8.24", &[]),
             ("٢٤ ساعة و۹۰ يوما", &["24", "90"]),
             ("و24 ساعة", &["24"]),
             ("١٫٣", &["1.3"]),

@@ -21,13 +21,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            page,
-            line,
-            rule,
-            what,
-            fix,
-        } = self;
+        let Self { page, line, rule, what, fix } = self;
         write!(f, "{page}.md:{line}: {what} ({rule}). {fix}")
     }
 }
@@ -42,21 +36,11 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(rule: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            rule,
-            what: what.into(),
-            fix: fix.into(),
-        }
+        Self { rule, what: what.into(), fix: fix.into() }
     }
 
     pub(crate) fn at(self, page: &str, line: usize) -> Problem {
-        Problem {
-            page: page.to_owned(),
-            line,
-            rule: self.rule,
-            what: self.what,
-            fix: self.fix,
-        }
+        Problem { page: page.to_owned(), line, rule: self.rule, what: self.what, fix: self.fix }
     }
 }
 

@@ -110,11 +110,7 @@ impl Timetable {
             .enumerate()
             .map(|(n, job)| (now + wait(job).unwrap_or_default(), n))
             .collect();
-        Self {
-            jobs,
-            due,
-            rng: Arc::clone(&engine.inner.cx.rng),
-        }
+        Self { jobs, due, rng: Arc::clone(&engine.inner.cx.rng) }
     }
 
     /// When the next job is due; never while enough are running.
@@ -153,12 +149,7 @@ impl Timetable {
 
 impl Job {
     const fn new(key: Key, params: Params, every: Duration) -> Self {
-        Self {
-            key,
-            params,
-            every,
-            failures: 0,
-        }
+        Self { key, params, every, failures: 0 }
     }
 
     /// How long to wait after a run: the cadence after an answer, and soon after none.
@@ -178,12 +169,7 @@ impl Job {
             Run::Proof => last.mark.outcome == Outcome::Holds,
             Run::Bite => engine.is_sharp(last),
         };
-        let age = engine
-            .inner
-            .cx
-            .clock
-            .now()
-            .duration_since(last.mark.observed_at);
+        let age = engine.inner.cx.clock.now().duration_since(last.mark.observed_at);
         let age = Duration::try_from(age).ok().filter(|_| answered)?;
         self.every.checked_sub(age)
     }

@@ -85,16 +85,10 @@ impl Engine {
         let (last, bitten) = (received(proof), standing.bite.map(received));
         let until = bitten.map_or(last, |bitten| bitten.max(last));
         let key = &proof.key;
-        let mut history = self
-            .inner
-            .evidence
-            .history(&key.claim, &key.params, until)
-            .await?;
+        let mut history = self.inner.evidence.history(&key.claim, &key.params, until).await?;
         // Only what the report itself speaks of.
         history.proofs.retain(|mark| mark.received_at <= last);
-        history
-            .bites
-            .retain(|mark| Some(mark.received_at) <= bitten);
+        history.bites.retain(|mark| Some(mark.received_at) <= bitten);
         let since = since(&history, standing.at);
         if live {
             locked(&self.inner.memo).insert(key.clone(), (sight, since));
@@ -118,15 +112,8 @@ pub(crate) struct Sight {
 
 /// The evidence keys of a promise: its proof, and the bite of its control.
 pub(crate) fn keys(pledge: &Pledge) -> (Key, Key) {
-    let key = |run, params| Key {
-        claim: pledge.promise.id.to_owned(),
-        params,
-        run,
-    };
-    (
-        key(Run::Proof, canonical(&pledge.params)),
-        key(Run::Bite, String::new()),
-    )
+    let key = |run, params| Key { claim: pledge.promise.id.to_owned(), params, run };
+    (key(Run::Proof, canonical(&pledge.params)), key(Run::Bite, String::new()))
 }
 
 /// What is known of one promise at one moment.
@@ -162,9 +149,7 @@ impl Standing<'_> {
             since: None,
             bite: self.bite.map(bite_report),
             detail,
-            findings: proof
-                .map(|proof| proof.findings.clone())
-                .unwrap_or_default(),
+            findings: proof.map(|proof| proof.findings.clone()).unwrap_or_default(),
             attack,
             not_covered: not_covered.iter().map(|&text| text.to_owned()).collect(),
         }
@@ -238,22 +223,15 @@ fn bite_report(bite: &Record) -> BiteReport {
         (true, detail) => format!("Found: {detail}."),
         (false, detail) => format!("The control did not find it: {detail}."),
     };
-    BiteReport {
-        bit,
-        at: bite.mark.observed_at,
-        detail: format!("{} {found}", bite.attack),
-    }
+    BiteReport { bit, at: bite.mark.observed_at, detail: format!("{} {found}", bite.attack) }
 }
 
 /// A length of time in its largest unit that leaves at least two of it: "36 hours".
 fn period(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
-    units
-        .into_iter()
-        .find(|(_, unit)| seconds >= 2 * unit)
-        .map_or_else(
-            || format!("{seconds} seconds"),
-            |(name, unit)| format!("{} {name}", seconds / unit),
-        )
+    units.into_iter().find(|(_, unit)| seconds >= 2 * unit).map_or_else(
+        || format!("{seconds} seconds"),
+        |(name, unit)| format!("{} {name}", seconds / unit),
+    )
 }

@@ -28,10 +28,7 @@ pub(crate) fn claim(target: &str) -> Result<(&'static Promise, Params), Vec<Faul
         // A parameter that is there and wrong was already named.
         let named = |piece: &str| piece.split('=').next() == Some(spec.name);
         if !query.split('&').any(named) {
-            faults.push(parameter(&ParamError::Missing {
-                claim: promise.id,
-                name: spec.name,
-            }));
+            faults.push(parameter(&ParamError::Missing { claim: promise.id, name: spec.name }));
         }
     }
     if !faults.is_empty() {
@@ -72,11 +69,7 @@ fn unknown(id: &str) -> Fault {
         || "Use an id of the catalogue, such as `isolation.rows`.".to_owned(),
         |near| format!("Did you mean `{near}`?"),
     );
-    Fault::new(
-        "unknown-claim",
-        format!("there is no claim `{}`", shown(id)),
-        fix,
-    )
+    Fault::new("unknown-claim", format!("there is no claim `{}`", shown(id)), fix)
 }
 
 fn parameter(error: &ParamError) -> Fault {
@@ -97,9 +90,8 @@ fn pairs(query: &str) -> (Vec<(String, String)>, Vec<Fault>) {
         return (pairs, faults);
     }
     for piece in query.split('&').take(MAX_PARAMS) {
-        let pair = piece
-            .split_once('=')
-            .and_then(|(name, value)| Some((decode(name)?, decode(value)?)));
+        let pair =
+            piece.split_once('=').and_then(|(name, value)| Some((decode(name)?, decode(value)?)));
         match pair {
             Some(pair) => pairs.push(pair),
             None => faults.push(Fault::new(
@@ -128,15 +120,10 @@ fn check(
         name: shown(name),
         known: promise.known_names(),
     })?;
-    let known = |error| ParamError::Value {
-        name: name.to_owned(),
-        error,
-    };
+    let known = |error| ParamError::Value { name: name.to_owned(), error };
     unit.parse(value).map_err(known)?;
     if good.iter().any(|(other, _)| *other == name) {
-        return Err(ParamError::Twice {
-            name: name.to_owned(),
-        });
+        return Err(ParamError::Twice { name: name.to_owned() });
     }
     Ok(())
 }
@@ -156,10 +143,7 @@ mod tests {
         let values: Vec<_> = params.iter().collect();
         assert_eq!(
             values,
-            [
-                ("x-frame-options", "SAMEORIGIN"),
-                ("x-xss-protection", "1; mode=block")
-            ]
+            [("x-frame-options", "SAMEORIGIN"), ("x-xss-protection", "1; mode=block")]
         );
     }
 
@@ -171,14 +155,7 @@ mod tests {
 
     #[test]
     fn links_lead_to_safe_places_only() {
-        for good in [
-            "https://a.example/x:y",
-            "mailto:a@b.example",
-            "/a:b",
-            "a/b",
-            "#top",
-            "?q=1",
-        ] {
+        for good in ["https://a.example/x:y", "mailto:a@b.example", "/a:b", "a/b", "#top", "?q=1"] {
             assert_eq!(link(good), Ok(()), "{good}");
         }
         for bad in [

@@ -185,10 +185,7 @@ impl Builder<'_> {
                 None
             }
             Tag::Item => {
-                let sentence = Sentence {
-                    line,
-                    ..Sentence::default()
-                };
+                let sentence = Sentence { line, ..Sentence::default() };
                 self.open_block(Frame::Item(Vec::new(), sentence));
                 None
             }
@@ -200,11 +197,7 @@ impl Builder<'_> {
                 self.open_inline(Frame::Emphasis(Vec::new()), line);
                 None
             }
-            Tag::Link {
-                dest_url,
-                link_type,
-                ..
-            } => {
+            Tag::Link { dest_url, link_type, .. } => {
                 self.open_link(&dest_url, link_type, line);
                 None
             }
@@ -283,10 +276,7 @@ impl Builder<'_> {
 
     fn text(&mut self, text: &str, line: usize, make: fn(String) -> Inline) {
         if let Some(c) = deceptive(text) {
-            let what = format!(
-                "the text holds the invisible character {}",
-                c.escape_debug()
-            );
+            let what = format!("the text holds the invisible character {}", c.escape_debug());
             self.fault(line, Fault::new("character", what, "Take it out."));
         }
         self.imply_paragraph(line);

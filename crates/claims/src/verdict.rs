@@ -104,10 +104,7 @@ pub fn since(history: &History, at: Timestamp) -> Option<Timestamp> {
     let proofs: Vec<Mark> = history.proofs.iter().map(at_most).collect();
     let bites: Vec<Mark> = history.bites.iter().map(at_most).collect();
     let mut moments: Vec<Timestamp> = Vec::new();
-    for (marks, expires) in [
-        (&proofs, expiry as fn(&Mark) -> Timestamp),
-        (&bites, bite_expiry),
-    ] {
+    for (marks, expires) in [(&proofs, expiry as fn(&Mark) -> Timestamp), (&bites, bite_expiry)] {
         for mark in marks {
             // It is still good at the very moment of its expiry.
             let tick = SignedDuration::from_micros(1);
@@ -140,10 +137,7 @@ fn is_ahead(mark: &Mark, at: Timestamp) -> bool {
 }
 
 fn expiry(proof: &Mark) -> Timestamp {
-    later(
-        proof.observed_at,
-        signed(proof.cadence.saturating_mul(GRACE)),
-    )
+    later(proof.observed_at, signed(proof.cadence.saturating_mul(GRACE)))
 }
 
 fn bite_expiry(bite: &Mark) -> Timestamp {
@@ -198,12 +192,8 @@ mod tests {
         ("5 min ahead", -300),
         ("6 min ahead", -360),
     ];
-    const BITE_AGES: [(&str, i64); 4] = [
-        ("now", 0),
-        ("48 h", 48 * HOUR),
-        ("48 h 1 s", 48 * HOUR + 1),
-        ("6 min ahead", -360),
-    ];
+    const BITE_AGES: [(&str, i64); 4] =
+        [("now", 0), ("48 h", 48 * HOUR), ("48 h 1 s", 48 * HOUR + 1), ("6 min ahead", -360)];
 
     fn with<'a>(ages: &'a [(&'a str, i64)]) -> Vec<(String, Option<Mark>)> {
         let mut all = vec![("none".to_owned(), None)];
@@ -236,10 +226,7 @@ mod tests {
 
     fn history(proofs: &[(Outcome, i64)], bites: &[(Outcome, i64)]) -> History {
         let marks = |all: &[(Outcome, i64)]| all.iter().map(|(o, t)| mark(*o, *t)).collect();
-        History {
-            proofs: marks(proofs),
-            bites: marks(bites),
-        }
+        History { proofs: marks(proofs), bites: marks(bites) }
     }
 
     #[test]
@@ -248,29 +235,13 @@ mod tests {
         let bite = [(Broken, -30 * HOUR)];
         for (proofs, bites, expected) in [
             (&[][..], &bite[..], None),
-            (
-                &[(Holds, 0), (Holds, -HOUR), (Holds, -2 * HOUR)],
-                &bite,
-                Some(-2 * HOUR),
-            ),
-            (
-                &[(Holds, 0), (Broken, -HOUR), (Holds, -2 * HOUR)],
-                &bite,
-                Some(0),
-            ),
-            (
-                &[(Broken, 0), (Broken, -40 * HOUR), (Holds, -50 * HOUR)],
-                &bite,
-                Some(-40 * HOUR),
-            ),
+            (&[(Holds, 0), (Holds, -HOUR), (Holds, -2 * HOUR)], &bite, Some(-2 * HOUR)),
+            (&[(Holds, 0), (Broken, -HOUR), (Holds, -2 * HOUR)], &bite, Some(0)),
+            (&[(Broken, 0), (Broken, -40 * HOUR), (Holds, -50 * HOUR)], &bite, Some(-40 * HOUR)),
             // Three hours without a proof: stale from the second on, proven again at noon.
             (&[(Holds, 0), (Holds, -3 * HOUR)], &bite, Some(0)),
             // Proven since the bite came in, though the proofs held before.
-            (
-                &[(Holds, 0), (Holds, -HOUR), (Holds, -2 * HOUR)],
-                &[(Broken, -HOUR)],
-                Some(-HOUR),
-            ),
+            (&[(Holds, 0), (Holds, -HOUR), (Holds, -2 * HOUR)], &[(Broken, -HOUR)], Some(-HOUR)),
             // Two reasons, one verdict.
             (&[(Unknown, 0), (Holds, -HOUR)], &[], Some(-HOUR)),
         ] {
@@ -278,9 +249,7 @@ mod tests {
             assert_eq!(found, expected.map(time), "{proofs:?} {bites:?}");
         }
         let stale = history(&[(Holds, -5 * HOUR)], &bite);
-        let moment = time(-3 * HOUR)
-            .checked_add(SignedDuration::from_micros(1))
-            .unwrap();
+        let moment = time(-3 * HOUR).checked_add(SignedDuration::from_micros(1)).unwrap();
         assert_eq!(since(&stale, time(0)), Some(moment));
     }
 

@@ -94,9 +94,7 @@ impl Engine {
     /// When the evidence cannot be read or stored.
     pub async fn ensure_bites(&self, claims: &[&str], listener: Listener<'_>) -> Result<()> {
         let built = claims.iter().filter(|claim| self.control(claim).is_some());
-        let bites = self
-            .missing_bites(built.map(|&claim| claim.to_owned()))
-            .await?;
+        let bites = self.missing_bites(built.map(|&claim| claim.to_owned())).await?;
         let runs = bites.into_iter().map(|key| (key, Params::none()));
         self.run_all(runs.collect(), listener).await
     }
@@ -133,12 +131,7 @@ impl Engine {
         let total = runs.len();
         let done = &AtomicUsize::new(0);
         let tell = |key: &Key, outcome: Option<Outcome>| {
-            listener(&Progress {
-                done: done.load(Ordering::Relaxed),
-                total,
-                key,
-                outcome,
-            });
+            listener(&Progress { done: done.load(Ordering::Relaxed), total, key, outcome });
         };
         let tell = &tell;
         let jobs = runs.into_iter().map(|(key, params)| async move {
@@ -161,11 +154,7 @@ impl Engine {
 }
 
 pub(crate) fn bite_of(claim: String) -> Key {
-    Key {
-        claim,
-        params: String::new(),
-        run: Run::Bite,
-    }
+    Key { claim, params: String::new(), run: Run::Bite }
 }
 
 /// Whether `text` is `pattern`, in which `*` stands for any characters.

@@ -35,9 +35,7 @@ pub(crate) static ICON: LazyLock<Asset> = LazyLock::new(|| {
 
 /// The file with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*STYLESHEET, &*ICON]
-        .into_iter()
-        .find(|asset| asset.name == name)
+    [&*STYLESHEET, &*ICON].into_iter().find(|asset| asset.name == name)
 }
 
 fn asset(stem: &str, ending: &str, media: &'static str, text: &'static str) -> Asset {
@@ -49,12 +47,7 @@ fn asset(stem: &str, ending: &str, media: &'static str, text: &'static str) -> A
     name.push('.');
     name.push_str(ending);
     let path = format!("/_amanah/static/{name}");
-    Asset {
-        path,
-        name,
-        media,
-        text,
-    }
+    Asset { path, name, media, text }
 }
 
 #[cfg(test)]
@@ -69,9 +62,7 @@ mod tests {
     /// The colours of one `:root` block.
     fn colours(block: &str) -> BTreeMap<&str, [f64; 3]> {
         let (inner, _) = block.split_once('}').unwrap();
-        let pairs = inner
-            .split(';')
-            .filter_map(|line| line.trim().split_once(": #"));
+        let pairs = inner.split(';').filter_map(|line| line.trim().split_once(": #"));
         let channel = |hex: &str, at: usize| {
             f64::from(u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap()) / 255.0
         };
@@ -86,13 +77,8 @@ mod tests {
     /// The contrast of two colours as WCAG 2.2 counts it, from 1 to 21.
     fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
         let light = |colour: [f64; 3]| {
-            let linear = colour.map(|c| {
-                if c <= 0.04045 {
-                    c / 12.92
-                } else {
-                    ((c + 0.055) / 1.055).powf(2.4)
-                }
-            });
+            let linear = colour
+                .map(|c| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) });
             0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
         };
         let (a, b) = (light(a) + 0.05, light(b) + 0.05);

@@ -41,9 +41,7 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<SessionToken> {
 pub(crate) fn set_session(token: &SessionToken) -> Result<HeaderValue, Error> {
     let token = token.0.expose();
     if !fits(token) {
-        return Err(Error::Internal(
-            "the session's token does not fit a cookie".to_owned(),
-        ));
+        return Err(Error::Internal("the session's token does not fit a cookie".to_owned()));
     }
     header(SESSION_COOKIE, token, "")
 }
@@ -76,9 +74,7 @@ fn header(name: &str, value: &str, extra: &str) -> Result<HeaderValue, Error> {
 fn fits(token: &str) -> bool {
     !token.is_empty()
         && token.len() <= MAX_TOKEN_BYTES
-        && token
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b',' | b';' | b'\\'))
+        && token.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b',' | b';' | b'\\'))
 }
 
 #[cfg(test)]
@@ -96,13 +92,7 @@ mod tests {
 
     #[test]
     fn a_token_cannot_add_attributes() {
-        for bad in [
-            "a; Domain=evil.example",
-            "a\r\nX: y",
-            "",
-            "ä",
-            &"a".repeat(1025),
-        ] {
+        for bad in ["a; Domain=evil.example", "a\r\nX: y", "", "ä", &"a".repeat(1025)] {
             let token = SessionToken(Secret::new(bad.to_owned()));
             assert!(set_session(&token).is_err(), "{bad:?}");
         }

@@ -26,10 +26,7 @@ impl FormToken {
     /// [`Error::Internal`] when there is no randomness.
     pub(crate) fn issue(headers: &HeaderMap, rng: &dyn Rng) -> Result<Self, Error> {
         if let Some(value) = held(headers) {
-            return Ok(Self {
-                value: value.to_owned(),
-                cookie: None,
-            });
+            return Ok(Self { value: value.to_owned(), cookie: None });
         }
         let value =
             random_hex(rng, TOKEN_BYTES).map_err(|error| Error::Internal(error.to_string()))?;
@@ -44,19 +41,13 @@ impl FormToken {
 /// [`Error::Forged`] when either is missing or they differ.
 pub(crate) fn check(headers: &HeaderMap, sent: &str) -> Result<(), Error> {
     let held = held(headers).ok_or(Error::Forged)?;
-    if bool::from(held.as_bytes().ct_eq(sent.as_bytes())) {
-        Ok(())
-    } else {
-        Err(Error::Forged)
-    }
+    if bool::from(held.as_bytes().ct_eq(sent.as_bytes())) { Ok(()) } else { Err(Error::Forged) }
 }
 
 fn held(headers: &HeaderMap) -> Option<&str> {
     let ours = |value: &&str| {
         value.len() == TOKEN_BYTES * 2
-            && value
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
     cookie::read(headers, cookie::FORM_COOKIE).filter(ours)
 }
@@ -85,10 +76,7 @@ mod tests {
         assert_eq!(check(&HeaderMap::new(), ""), Err(Error::Forged));
         // An empty or foreign cookie is no token, even when the form agrees with it.
         assert_eq!(check(&with("__Host-amanah-csrf="), ""), Err(Error::Forged));
-        assert_eq!(
-            check(&with("__Host-amanah-csrf=x"), "x"),
-            Err(Error::Forged)
-        );
+        assert_eq!(check(&with("__Host-amanah-csrf=x"), "x"), Err(Error::Forged));
     }
 
     #[test]

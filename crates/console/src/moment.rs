@@ -26,10 +26,7 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp, Error> {
     }
     let at = text
         .parse::<Timestamp>()
-        .or_else(|_| {
-            text.parse::<DateTime>()
-                .and_then(|at| Offset::UTC.to_timestamp(at))
-        })
+        .or_else(|_| text.parse::<DateTime>().and_then(|at| Offset::UTC.to_timestamp(at)))
         .map_err(|_| wrong())?;
     if at > now { Err(wrong()) } else { Ok(at) }
 }
@@ -72,11 +69,7 @@ mod tests {
             ("2026-03-14T08:15", "2026-03-14T08:15:00Z"),
             ("2026-03-01", "2026-03-01T00:00:00Z"),
         ] {
-            assert_eq!(
-                Moment(read(text, now).unwrap()).machine(),
-                machine,
-                "{text}"
-            );
+            assert_eq!(Moment(read(text, now).unwrap()).machine(), machine, "{text}");
         }
     }
 

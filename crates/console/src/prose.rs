@@ -97,16 +97,8 @@ fn open_inline<'a>(inline: &'a Inline, badge: &dyn Fn(usize) -> Badge, todo: &mu
         }
         Inline::Promise(index, words) => {
             let badge = badge(*index);
-            let open = Piece::Promise {
-                number: badge.number,
-                verdict: badge.verdict,
-            };
-            enclose(
-                todo,
-                open,
-                words.iter().map(Todo::Inline),
-                Piece::PromiseEnd(badge),
-            );
+            let open = Piece::Promise { number: badge.number, verdict: badge.verdict };
+            enclose(todo, open, words.iter().map(Todo::Inline), Piece::PromiseEnd(badge));
         }
     }
 }
@@ -160,11 +152,7 @@ mod tests {
     }
 
     fn unknown(index: usize) -> Badge {
-        Badge {
-            verdict: Verdict::Unknown,
-            word: "unknown".to_owned(),
-            number: index + 1,
-        }
+        Badge { verdict: Verdict::Unknown, word: "unknown".to_owned(), number: index + 1 }
     }
 
     fn opened(blocks: &[Block]) -> Vec<&'static str> {
@@ -179,14 +167,8 @@ mod tests {
     #[test]
     fn headings_follow_each_other_whatever_the_page_skips() {
         let levels = [3, 1, 4, 4, 2, 6, 1, 6];
-        let blocks: Vec<Block> = levels
-            .iter()
-            .map(|l| Block::Heading(*l, text("x")))
-            .collect();
-        assert_eq!(
-            opened(&blocks),
-            ["h2", "h2", "h3", "h3", "h3", "h4", "h2", "h3"]
-        );
+        let blocks: Vec<Block> = levels.iter().map(|l| Block::Heading(*l, text("x"))).collect();
+        assert_eq!(opened(&blocks), ["h2", "h2", "h3", "h3", "h3", "h4", "h2", "h3"]);
     }
 
     #[test]

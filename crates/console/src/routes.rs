@@ -19,9 +19,7 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 pub fn router(state: State) -> Router {
     table()
         .into_iter()
-        .fold(Router::new(), |router, route| {
-            router.route(route.path, route.handler)
-        })
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::Method })
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
@@ -52,22 +50,12 @@ impl Route {
 
 fn get<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
     let handler = routing::get(handler);
-    Route {
-        method: Method::GET,
-        path,
-        example: path.to_owned(),
-        handler,
-    }
+    Route { method: Method::GET, path, example: path.to_owned(), handler }
 }
 
 fn post<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
     let handler = routing::post(handler);
-    Route {
-        method: Method::POST,
-        path,
-        example: path.to_owned(),
-        handler,
-    }
+    Route { method: Method::POST, path, example: path.to_owned(), handler }
 }
 
 fn table() -> Vec<Route> {

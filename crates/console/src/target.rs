@@ -15,9 +15,9 @@ pub(crate) fn is_link(target: &str) -> bool {
     let end = target.find(['/', '?', '#']).unwrap_or(target.len());
     let head = target.get(..end).unwrap_or(target);
     match head.split_once(':') {
-        Some((scheme, _)) => ["http", "https", "mailto"]
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known)),
+        Some((scheme, _)) => {
+            ["http", "https", "mailto"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        }
         None => true,
     }
 }
@@ -34,11 +34,7 @@ pub(crate) fn local(next: &str) -> &str {
     let path = next.strip_prefix('/');
     let here = path.is_some_and(|rest| !rest.starts_with(['/', '\\']));
     let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-    if here && plain && next.len() <= MAX_PATH_BYTES {
-        next
-    } else {
-        "/"
-    }
+    if here && plain && next.len() <= MAX_PATH_BYTES { next } else { "/" }
 }
 
 #[cfg(test)]

@@ -35,11 +35,7 @@ pub(crate) async fn speak(request: Request, next: Next) -> Response {
             if let Some(cause) = error.cause() {
                 tracing::error!(cause, "a request could not be answered");
             }
-            let drawn = if machine {
-                json(&error)
-            } else {
-                page(words, &error)
-            };
+            let drawn = if machine { json(&error) } else { page(words, &error) };
             if let Some(media) = drawn.headers().get(CONTENT_TYPE) {
                 parts.headers.insert(CONTENT_TYPE, media.clone());
             }
@@ -51,18 +47,13 @@ pub(crate) async fn speak(request: Request, next: Next) -> Response {
     let headers = &mut parts.headers;
     headers.insert(POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     Response::from_parts(parts, body)
 }
 
 fn page(words: Words, error: &Error) -> Response {
     html(&ErrorPage::new(words, error)).unwrap_or_else(|failed| {
-        tracing::error!(
-            cause = failed.cause(),
-            "the page of an error could not be drawn"
-        );
+        tracing::error!(cause = failed.cause(), "the page of an error could not be drawn");
         error.to_string().into_response()
     })
 }
@@ -74,9 +65,5 @@ fn json(error: &Error) -> Response {
         message: String,
     }
     let message = error.to_string();
-    Json(Problem {
-        error: error.slug(),
-        message,
-    })
-    .into_response()
+    Json(Problem { error: error.slug(), message }).into_response()
 }

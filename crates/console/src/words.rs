@@ -36,9 +36,7 @@ impl Words {
         let wanted = parse_accepted_languages(header.unwrap_or_default());
         let ours = [Language::English, Language::Indonesian, Language::Arabic].map(id);
         let best = negotiate_languages(&wanted, &ours, None, NegotiationStrategy::Filtering);
-        let language = best
-            .first()
-            .and_then(|id| Language::from_tag(id.language.as_str()));
+        let language = best.first().and_then(|id| Language::from_tag(id.language.as_str()));
         Self::of(language.unwrap_or(Language::English))
     }
 
@@ -84,11 +82,7 @@ impl Words {
     /// The attributes of an element that holds what a control reports, for screen readers and for
     /// the direction of the text. A constant, so it is safe to write unescaped.
     pub(crate) fn english(self) -> &'static str {
-        if self.foreign() {
-            r#" lang="en" dir="ltr""#
-        } else {
-            ""
-        }
+        if self.foreign() { r#" lang="en" dir="ltr""# } else { "" }
     }
 
     fn format(self, key: &str, args: Option<&FluentArgs<'_>>) -> String {
@@ -164,11 +158,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: [(&str, &str); 3] = [
-        ("en", ENGLISH_TEXT),
-        ("id", INDONESIAN_TEXT),
-        ("ar", ARABIC_TEXT),
-    ];
+    const ALL: [(&str, &str); 3] =
+        [("en", ENGLISH_TEXT), ("id", INDONESIAN_TEXT), ("ar", ARABIC_TEXT)];
 
     /// Every key of a locale; fails on text that does not parse, and on a key given twice.
     fn keys(name: &str, text: &'static str) -> BTreeSet<&'static str> {
@@ -177,16 +168,8 @@ mod tests {
         let mut keys = BTreeSet::new();
         for entry in resource.body {
             if let Entry::Message(message) = entry {
-                assert!(
-                    message.value.is_some(),
-                    "{name}: {} is empty",
-                    message.id.name
-                );
-                assert!(
-                    keys.insert(message.id.name),
-                    "{name}: {} twice",
-                    message.id.name
-                );
+                assert!(message.value.is_some(), "{name}: {} is empty", message.id.name);
+                assert!(keys.insert(message.id.name), "{name}: {} twice", message.id.name);
             }
         }
         keys
@@ -233,17 +216,12 @@ mod tests {
                 said.insert(format!("{family}-{verdict}"));
             }
         }
-        for slug in crate::pages::sample::errors()
-            .iter()
-            .map(crate::Error::slug)
-        {
+        for slug in crate::pages::sample::errors().iter().map(crate::Error::slug) {
             said.insert(format!("error-{slug}"));
             said.insert(format!("error-{slug}-text"));
         }
-        let known: BTreeSet<String> = keys("en", ENGLISH_TEXT)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let known: BTreeSet<String> =
+            keys("en", ENGLISH_TEXT).into_iter().map(str::to_owned).collect();
         assert_eq!(said, known);
     }
 

@@ -84,10 +84,8 @@ impl LocalAuthority {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, GatewayError> {
         let folder = Folder::open(dir)?;
-        let (key, pem) = match (
-            folder.read_key(AUTHORITY_KEY_FILE)?,
-            folder.read(AUTHORITY_FILE)?,
-        ) {
+        let (key, pem) = match (folder.read_key(AUTHORITY_KEY_FILE)?, folder.read(AUTHORITY_FILE)?)
+        {
             (None, None) => {
                 let key = generate()?;
                 // The key first: a certificate without its key could not be repaired.
@@ -171,11 +169,7 @@ impl LocalAuthority {
             Some(leaf) => leaf,
             None => mint.issue()?,
         };
-        Ok(Self {
-            mint,
-            pem,
-            leaf: RwLock::new(Arc::new(leaf)),
-        })
+        Ok(Self { mint, pem, leaf: RwLock::new(Arc::new(leaf)) })
     }
 }
 
@@ -238,9 +232,7 @@ impl Mint {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
-        let leaf = params
-            .signed_by(&key, &self.issuer)
-            .map_err(|e| certificate(&e))?;
+        let leaf = params.signed_by(&key, &self.issuer).map_err(|e| certificate(&e))?;
         if let Some(folder) = &self.folder {
             folder.write_key(LEAF_KEY_FILE, &key.serialize_pem())?;
             folder.write(LEAF_FILE, &leaf.pem())?;
@@ -258,9 +250,7 @@ impl ResolvesServerCert for LocalAuthority {
 
 impl fmt::Debug for LocalAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalAuthority")
-            .field("names", &self.mint.names)
-            .finish_non_exhaustive()
+        f.debug_struct("LocalAuthority").field("names", &self.mint.names).finish_non_exhaustive()
     }
 }
 
@@ -301,9 +291,7 @@ fn accepts(
     at: Timestamp,
 ) -> Result<Result<(), CertificateError>, String> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(anchor.clone().into_owned())
-        .map_err(|e| e.to_string())?;
+    roots.add(anchor.clone().into_owned()).map_err(|e| e.to_string())?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()

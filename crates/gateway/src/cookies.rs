@@ -33,9 +33,7 @@ pub(crate) fn hide(headers: &mut HeaderMap) {
     if !headers.contains_key(COOKIE) {
         return;
     }
-    let kept: Vec<&[u8]> = pieces(headers)
-        .filter(|piece| !is_ours(name_of(piece)))
-        .collect();
+    let kept: Vec<&[u8]> = pieces(headers).filter(|piece| !is_ours(name_of(piece))).collect();
     let line = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
     headers.remove(COOKIE);
     if let Ok(line) = line
@@ -55,12 +53,8 @@ pub(crate) fn guard(headers: &mut HeaderMap) {
     if !headers.get_all(SET_COOKIE).iter().any(ours) {
         return;
     }
-    let kept: Vec<HeaderValue> = headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .filter(|line| !ours(line))
-        .cloned()
-        .collect();
+    let kept: Vec<HeaderValue> =
+        headers.get_all(SET_COOKIE).iter().filter(|line| !ours(line)).cloned().collect();
     headers.remove(SET_COOKIE);
     for line in kept {
         headers.append(SET_COOKIE, line);

@@ -106,11 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
             let (mut buffer, mut left) = ([0; READ_BYTES], if linger { LINGER_BYTES } else { 0 });
             while left > 0 {
                 let read = self.io.read(&mut buffer).await?;
-                left = if read == 0 {
-                    0
-                } else {
-                    left.saturating_sub(read)
-                };
+                left = if read == 0 { 0 } else { left.saturating_sub(read) };
             }
             io::Result::Ok(())
         };
@@ -195,9 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
             self.stall = None;
             return written;
         }
-        let stall = self
-            .stall
-            .get_or_insert_with(|| Box::pin(sleep(WRITE_STALL)));
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_STALL)));
         ready!(stall.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

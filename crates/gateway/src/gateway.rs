@@ -244,11 +244,7 @@ impl Client {
             Ok(Opened::Nothing) | Err(_) => return self.shared.metrics.handshake_failed(),
         };
         let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
-        let line = Line {
-            shared: Arc::clone(&self.shared),
-            peer: self.peer,
-            turn,
-        };
+        let line = Line { shared: Arc::clone(&self.shared), peer: self.peer, turn };
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.shared.head_deadline)

@@ -97,11 +97,7 @@ fn check_target(method: &str, target: &str) -> Result<(), Refusal> {
     }
     let path = target.starts_with('/') || (target == "*" && method == "OPTIONS");
     let plain = target.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    if path && plain && target.parse::<Uri>().is_ok() {
-        Ok(())
-    } else {
-        Err(TARGET)
-    }
+    if path && plain && target.parse::<Uri>().is_ok() { Ok(()) } else { Err(TARGET) }
 }
 
 fn check_host(headers: &[httparse::Header<'_>], minor: u8) -> Result<(), Refusal> {
@@ -122,21 +118,12 @@ fn is_host(host: &[u8]) -> bool {
 fn framing(headers: &[httparse::Header<'_>], minor: u8) -> Result<Framing, Refusal> {
     let mut lengths = all(headers, "content-length");
     let mut encodings = all(headers, "transfer-encoding");
-    let found = (
-        lengths.next(),
-        lengths.next(),
-        encodings.next(),
-        encodings.next(),
-    );
+    let found = (lengths.next(), lengths.next(), encodings.next(), encodings.next());
     match found {
         (None, None, None, None) => Ok(Framing::Sized(0)),
         (Some(length), None, None, None) => number(length).map(Framing::Sized).ok_or(LENGTH),
         (None, None, Some(coding), None) if minor == 1 => {
-            if coding.eq_ignore_ascii_case(b"chunked") {
-                Ok(Framing::Chunked)
-            } else {
-                Err(LENGTH)
-            }
+            if coding.eq_ignore_ascii_case(b"chunked") { Ok(Framing::Chunked) } else { Err(LENGTH) }
         }
         _ => Err(LENGTH),
     }
@@ -189,10 +176,7 @@ mod tests {
         assert_eq!(read(get), Ok(Framing::Sized(0)));
         assert_eq!(read("GET / HTTP/1.0\r\n\r\n"), Ok(Framing::Sized(0)));
         assert_eq!(framed("Content-Length: 12\r\n"), Ok(Framing::Sized(12)));
-        assert_eq!(
-            framed("Transfer-Encoding: Chunked\r\n"),
-            Ok(Framing::Chunked)
-        );
+        assert_eq!(framed("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
         assert!(read("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").is_ok());
     }
 
@@ -253,17 +237,9 @@ mod tests {
             "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
             "\r\n\r\n",
         ] {
-            assert!(
-                matches!(read(head), Err(Refusal::Malformed(_))),
-                "{head:?} {:?}",
-                read(head)
-            );
+            assert!(matches!(read(head), Err(Refusal::Malformed(_))), "{head:?} {:?}", read(head));
         }
-        for head in [
-            "CONNECT a:443 HTTP/1.1",
-            "TRACE / HTTP/1.1",
-            "get / HTTP/1.1",
-        ] {
+        for head in ["CONNECT a:443 HTTP/1.1", "TRACE / HTTP/1.1", "get / HTTP/1.1"] {
             let read = read(&format!("{head}\r\nHost: a\r\n\r\n"));
             assert_eq!(read, Err(Refusal::Method), "{head}");
         }

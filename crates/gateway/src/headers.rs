@@ -8,10 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 /// `Referrer-Policy` is `same-origin` and not `no-referrer`: under the latter browsers send
 /// `Origin: null` with forms, and the cross-site check could not tell them from a stranger's.
 const SET: [(&str, &str); 12] = [
-    (
-        "strict-transport-security",
-        "max-age=31536000; includeSubDomains",
-    ),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -36,12 +33,7 @@ const SET: [(&str, &str); 12] = [
 ];
 
 /// What no answer carries: what would tell an attacker which programs to look up.
-const REMOVED: [&str; 4] = [
-    "server",
-    "x-powered-by",
-    "x-aspnet-version",
-    "x-aspnetmvc-version",
-];
+const REMOVED: [&str; 4] = ["server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version"];
 
 /// The table of headers that are set and of headers that are removed on every answer.
 ///
@@ -55,16 +47,8 @@ pub struct HeaderPolicy {
 
 impl Default for HeaderPolicy {
     fn default() -> Self {
-        let pair = |(name, value)| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        };
-        Self {
-            set: SET.map(pair).to_vec(),
-            removed: REMOVED.map(HeaderName::from_static).to_vec(),
-        }
+        let pair = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        Self { set: SET.map(pair).to_vec(), removed: REMOVED.map(HeaderName::from_static).to_vec() }
     }
 }
 
@@ -81,9 +65,7 @@ impl HeaderPolicy {
     /// Every header that is set, with its value: name in lower case.
     pub fn set(&self) -> impl Iterator<Item = (&str, &str)> {
         // The table is made of static text, so every value is text.
-        self.set
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+        self.set.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
     }
 
     /// The name of every header that is removed, in lower case.

@@ -36,8 +36,7 @@ pub struct OwnPath {
 /// Whether `path` is answered by [`Own`] and never by the application.
 pub(crate) fn is_own(path: &str) -> bool {
     let below = |root: &str| {
-        path.strip_prefix(root)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     below("/trust") || below("/.well-known") || below("/_amanah") || is_operational(path)
 }
@@ -69,14 +68,7 @@ mod tests {
         ] {
             assert!(is_own(own), "{own}");
         }
-        for theirs in [
-            "/",
-            "/trusted",
-            "/metrics/",
-            "/_amanahs",
-            "//trust",
-            "/a/trust",
-        ] {
+        for theirs in ["/", "/trusted", "/metrics/", "/_amanahs", "//trust", "/a/trust"] {
             assert!(!is_own(theirs), "{theirs}");
         }
     }
@@ -91,11 +83,7 @@ mod tests {
             ("192.0.2.1", true),
             ("::ffff:192.0.2.1", true),
         ] {
-            assert_eq!(
-                is_hidden("/metrics", peer.parse().unwrap()),
-                hidden,
-                "{peer}"
-            );
+            assert_eq!(is_hidden("/metrics", peer.parse().unwrap()), hidden, "{peer}");
             assert!(!is_hidden("/trust", peer.parse().unwrap()));
         }
     }

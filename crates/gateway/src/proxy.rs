@@ -50,12 +50,7 @@ const CLAIMS: [&str; 10] = [
 pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue) {
     let host = parts.headers.get(HOST).cloned();
     strip_hop_by_hop(&mut parts.headers);
-    let unwanted: Vec<HeaderName> = parts
-        .headers
-        .keys()
-        .filter(|n| is_claim(n))
-        .cloned()
-        .collect();
+    let unwanted: Vec<HeaderName> = parts.headers.keys().filter(|n| is_claim(n)).cloned().collect();
     for name in unwanted {
         parts.headers.remove(name);
     }
@@ -81,15 +76,9 @@ pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue)
     };
     for (name, value) in [
         (FORWARDED, text(forwarded)),
-        (
-            HeaderName::from_static("x-forwarded-for"),
-            text(peer.to_string()),
-        ),
+        (HeaderName::from_static("x-forwarded-for"), text(peer.to_string())),
         (HeaderName::from_static("x-forwarded-host"), host),
-        (
-            HeaderName::from_static("x-forwarded-proto"),
-            Some(HeaderValue::from_static("https")),
-        ),
+        (HeaderName::from_static("x-forwarded-proto"), Some(HeaderValue::from_static("https"))),
     ] {
         if let Some(value) = value {
             headers.insert(name, value);
@@ -101,11 +90,7 @@ pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue)
 /// signed in. Methods that must not change anything get a binding that cannot.
 pub(crate) fn bind(parts: &mut Parts, identity: &Identity, binder: &dyn Binder) {
     cookies::hide(&mut parts.headers);
-    let scope = if origin::is_safe(&parts.method) {
-        Scope::ReadOnly
-    } else {
-        Scope::ReadWrite
-    };
+    let scope = if origin::is_safe(&parts.method) { Scope::ReadOnly } else { Scope::ReadWrite };
     let minted = binder.mint(&identity.tenant, &identity.actor, scope);
     if let Some(token) = minted
         && let Ok(mut value) = HeaderValue::try_from(token.expose())

@@ -105,10 +105,7 @@ impl Refusal {
 
     /// Whether it is the application's failing and not the visitor's.
     pub(crate) const fn is_upstream(self) -> bool {
-        matches!(
-            self,
-            Self::UpstreamDown | Self::UpstreamMalformed | Self::UpstreamSlow
-        )
+        matches!(self, Self::UpstreamDown | Self::UpstreamMalformed | Self::UpstreamSlow)
     }
 
     const fn text(self) -> &'static str {
@@ -149,18 +146,12 @@ impl Refusal {
     pub(crate) fn page(self, request_id: &str) -> Response<Bytes> {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or("Refused");
-        let text = format!(
-            "{} {title}\n\n{}\n\nRequest {request_id}\n",
-            status.as_u16(),
-            self.text()
-        );
+        let text =
+            format!("{} {title}\n\n{}\n\nRequest {request_id}\n", status.as_u16(), self.text());
         let mut page = Response::new(Bytes::from(text));
         *page.status_mut() = status;
         let headers = page.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));

@@ -41,19 +41,13 @@ impl Reply {
             if body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
             }
-            Self {
-                source: Source::Upstream(body, lease),
-                _end: None,
-            }
+            Self { source: Source::Upstream(body, lease), _end: None }
         })
     }
 
     /// The same body, whose end is the end of a turn.
     pub(crate) fn ending(self, end: EndOfTurn) -> Self {
-        Self {
-            source: self.source,
-            _end: Some(end),
-        }
+        Self { source: self.source, _end: Some(end) }
     }
 }
 

@@ -64,13 +64,7 @@ impl Shared {
         // Behind chunks the gate lets nothing through, see there.
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
-        let mut asked = Asked {
-            parts,
-            unread: body.is_some(),
-            body,
-            peer,
-            actor: None,
-        };
+        let mut asked = Asked { parts, unread: body.is_some(), body, peer, actor: None };
         let mut answer = match self.route(&mut asked, &id).await {
             Ok(answer) => answer,
             Err(refusal) => self.refuse(refusal, &id),
@@ -120,11 +114,7 @@ impl Shared {
     async fn route(&self, asked: &mut Asked, id: &str) -> Result<Response<Reply>, Refusal> {
         let method = asked.parts.method.clone();
         let own = own::is_own(asked.parts.uri.path());
-        let limit = if own {
-            self.body_limit.min(OWN_BODY_BYTES)
-        } else {
-            self.body_limit
-        };
+        let limit = if own { self.body_limit.min(OWN_BODY_BYTES) } else { self.body_limit };
         if declared(&asked.parts) > limit {
             return Err(Refusal::BodyTooLarge);
         }
@@ -134,11 +124,7 @@ impl Shared {
         let identity = self.identity(&asked.parts).await;
         asked.actor = identity.as_ref().map(|who| who.actor.to_string());
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
-        proxy::cleanse(
-            &mut asked.parts,
-            asked.peer.ip().to_canonical(),
-            &request_id,
-        );
+        proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
         let path = asked.parts.uri.path();
         if own {
             if own::is_hidden(path, asked.peer.ip()) {
@@ -262,11 +248,11 @@ fn declared(parts: &Parts) -> usize {
 
 /// A person is shown the way to the sign-in page, a program is told.
 fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
-    let reads_pages = parts.headers.get_all(ACCEPT).iter().any(|accept| {
-        accept
-            .to_str()
-            .is_ok_and(|types| types.contains("text/html"))
-    });
+    let reads_pages = parts
+        .headers
+        .get_all(ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|types| types.contains("text/html")));
     if !reads_pages || !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Refusal::SignedOut);
     }
@@ -276,9 +262,7 @@ fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
     let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     answer.headers_mut().insert(LOCATION, location);
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(Reply::whole(answer))
 }
 

@@ -61,22 +61,13 @@ impl Edge {
             ..Settings::new(free)
         };
         change(&mut settings);
-        let gateway = Gateway::bind(settings, ports(), Arc::clone(&authority))
-            .await
-            .unwrap();
+        let gateway = Gateway::bind(settings, ports(), Arc::clone(&authority)).await.unwrap();
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(async {
             let _ = stopped.await;
         }));
-        Self {
-            address,
-            authority,
-            application,
-            metrics,
-            stop,
-            task,
-        }
+        Self { address, authority, application, metrics, stop, task }
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {
@@ -129,20 +120,14 @@ async fn read_until(tls: &mut TlsStream<TcpStream>, end: &str) -> String {
     let mut all = Vec::new();
     while !String::from_utf8_lossy(&all).contains(end) {
         let read = timeout(PATIENCE, tls.read_buf(&mut all)).await;
-        assert_ne!(
-            read.expect("nothing came").unwrap(),
-            0,
-            "ended before {end:?}"
-        );
+        assert_ne!(read.expect("nothing came").unwrap(), 0, "ended before {end:?}");
     }
     String::from_utf8(all).unwrap()
 }
 
 fn status(answer: &str) -> u16 {
     let code = answer.strip_prefix("HTTP/1.1 ").and_then(|a| a.get(..3));
-    code.unwrap_or_else(|| panic!("no answer: {answer:?}"))
-        .parse()
-        .unwrap()
+    code.unwrap_or_else(|| panic!("no answer: {answer:?}")).parse().unwrap()
 }
 
 /// The values of a header in an answer.
@@ -205,10 +190,8 @@ impl Application {
         while let Some(request) = read_request(&mut tcp, &mut ahead).await {
             self.requests.lock().unwrap().push(request.clone());
             let path = request.split(' ').nth(1).unwrap_or_default();
-            let ok = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{request}",
-                request.len()
-            );
+            let ok =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{request}", request.len());
             let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
             let answer = match path {
                 "/hostile" => format!(
@@ -296,10 +279,7 @@ impl Own for Pages {
 
     fn paths(&self) -> Vec<OwnPath> {
         ["/trust", "/healthz", "/metrics"]
-            .map(|path| OwnPath {
-                method: Method::GET,
-                path: path.to_owned(),
-            })
+            .map(|path| OwnPath { method: Method::GET, path: path.to_owned() })
             .to_vec()
     }
 }

@@ -50,10 +50,9 @@ impl FromStr for Upstream {
         let host = uri.host().filter(|host| !host.is_empty());
         let bare = uri.path() == "/" && uri.query().is_none() && !text.contains('@');
         match (uri.scheme(), host, uri.port_u16()) {
-            (Some(scheme), Some(host), Some(port)) if *scheme == Scheme::HTTP && bare => Ok(Self {
-                host: host.trim_matches(['[', ']']).to_owned(),
-                port,
-            }),
+            (Some(scheme), Some(host), Some(port)) if *scheme == Scheme::HTTP && bare => {
+                Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port })
+            }
             _ => Err(wrong()),
         }
     }
@@ -84,11 +83,7 @@ pub(crate) struct Lease {
 impl Lease {
     /// Keeps the connection for the next request. Only after the answer has ended.
     pub(crate) fn give_back(self) {
-        let mut idle = self
-            .pool
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
             idle.push((self.sender, Instant::now()));
         }
@@ -97,10 +92,7 @@ impl Lease {
 
 impl Pool {
     pub(crate) fn new(upstream: Upstream) -> Arc<Self> {
-        Arc::new(Self {
-            upstream,
-            idle: Mutex::new(Vec::new()),
-        })
+        Arc::new(Self { upstream, idle: Mutex::new(Vec::new()) })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -123,11 +115,7 @@ impl Pool {
             }
             let sender = self.connect().await.ok_or(Refusal::UpstreamDown)?;
             self.exchange(sender, head, &body).await.map_err(|failure| {
-                if failure.unsent {
-                    Refusal::UpstreamDown
-                } else {
-                    Refusal::UpstreamMalformed
-                }
+                if failure.unsent { Refusal::UpstreamDown } else { Refusal::UpstreamMalformed }
             })
         };
         match timeout(ANSWER_DEADLINE, exchange).await {
@@ -153,10 +141,7 @@ impl Pool {
         })?;
         // Some frameworks answer 101 to anything; there is no second protocol to pass on.
         if answer.status().is_informational() {
-            return Err(Failure {
-                unsent: false,
-                closed: false,
-            });
+            return Err(Failure { unsent: false, closed: false });
         }
         let pool = Arc::clone(self);
         Ok((answer, Lease { pool, sender }))
@@ -172,10 +157,7 @@ impl Pool {
 
     async fn connect(&self) -> Option<SendRequest<Full<Bytes>>> {
         let address = (self.upstream.host.as_str(), self.upstream.port);
-        let tcp = timeout(CONNECT_DEADLINE, TcpStream::connect(address))
-            .await
-            .ok()?
-            .ok()?;
+        let tcp = timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await.ok()?.ok()?;
         // Small requests must not wait for one another's acknowledgement.
         let _ = tcp.set_nodelay(true);
         let (sender, connection) = http1::Builder::new()
@@ -207,11 +189,7 @@ mod tests {
     /// Only an origin on plain HTTP with its port is an upstream.
     #[test]
     fn an_upstream_is_an_origin() {
-        for good in [
-            "http://127.0.0.1:8000",
-            "http://[::1]:80",
-            "http://app:3000",
-        ] {
+        for good in ["http://127.0.0.1:8000", "http://[::1]:80", "http://app:3000"] {
             let parsed: Upstream = good.parse().unwrap();
             assert_eq!(parsed.to_string(), good);
         }

@@ -85,10 +85,7 @@ mod tests {
 
     #[test]
     fn an_address_is_checked_and_folded() {
-        assert_eq!(
-            Email::new(" Sari@Sinar.Example ").unwrap().as_str(),
-            "sari@sinar.example"
-        );
+        assert_eq!(Email::new(" Sari@Sinar.Example ").unwrap().as_str(), "sari@sinar.example");
         let long = format!("{}@x.example", "a".repeat(128));
         // The last but one has a Cyrillic letter that looks like the Latin one.
         for bad in ["", "@", "a@", "@b", "a@b@c", "a b@c", "s\u{430}ri@x", &long] {

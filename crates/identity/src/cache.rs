@@ -74,11 +74,7 @@ impl Cache {
             kept.holders.retain(|_, holder| holder.fresh(now));
         }
         if kept.holders.len() < MAX_KEPT {
-            let holder = Holder {
-                identity: identity.clone(),
-                read_at: now,
-                until,
-            };
+            let holder = Holder { identity: identity.clone(), read_at: now, until };
             kept.holders.insert(digest, holder);
         }
     }

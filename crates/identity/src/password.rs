@@ -32,10 +32,7 @@ pub struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self {
-            at_once: 2,
-            queue: 32,
-        }
+        Self { at_once: 2, queue: 32 }
     }
 }
 
@@ -89,9 +86,7 @@ impl Hasher {
     /// [`Error::Busy`].
     pub(crate) async fn verify(&self, password: &Secret, stored: &Stored) -> Result<bool> {
         let salt = stored.salt.clone();
-        let tried = self
-            .derive(password, stored.cost, salt, stored.output.len())
-            .await?;
+        let tried = self.derive(password, stored.cost, salt, stored.output.len()).await?;
         Ok(tried.output.ct_eq(&stored.output).into())
     }
 
@@ -102,22 +97,15 @@ impl Hasher {
         salt: Vec<u8>,
         bytes: usize,
     ) -> Result<Stored> {
-        let place = Arc::clone(&self.door)
-            .try_acquire_owned()
-            .map_err(|_| Error::Busy)?;
-        let turn = Arc::clone(&self.turns)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::Busy)?;
+        let place = Arc::clone(&self.door).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Error::Busy)?;
         let (password, arenas) = (password.clone(), Arc::clone(&self.arenas));
         // The permits go with the work: if the caller loses patience, the thread is still busy.
         let work = move || {
             let _held: [OwnedSemaphorePermit; 2] = [place, turn];
             hash(&password, cost, salt, bytes, &arenas)
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|e| Error::Hash(e.to_string()))?
+        tokio::task::spawn_blocking(work).await.map_err(|e| Error::Hash(e.to_string()))?
     }
 }
 
@@ -131,11 +119,7 @@ fn hash(
     let failed = |e: argon2::Error| Error::Hash(e.to_string());
     let params = Params::new(cost.memory, cost.passes, cost.lanes, Some(bytes)).map_err(failed)?;
     let standard = usize::try_from(CURRENT.memory).unwrap_or_default();
-    let mut arena = arenas
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .pop()
-        .unwrap_or_default();
+    let mut arena = arenas.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
     arena.resize(params.block_count().max(standard), Block::new());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let mut output = Zeroizing::new(vec![0; bytes]);
@@ -150,10 +134,7 @@ fn hash(
         arena.truncate(standard);
         arena.shrink_to_fit();
     }
-    arenas
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(arena);
+    arenas.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
     done.map_err(failed)?;
     let output = output.to_vec();
     Ok(Stored { cost, salt, output })
@@ -175,41 +156,21 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_what_the_library_itself_accepts() {
         let hasher = Hasher::new(Pool::default()).unwrap();
-        let stored = hasher
-            .make(&secret("correct horse"), &FixedRng::new(7))
-            .await
-            .unwrap();
+        let stored = hasher.make(&secret("correct horse"), &FixedRng::new(7)).await.unwrap();
         let text = stored.to_string();
         assert!(Stored::judge(&text).is_ok(), "{text}");
         let oracle = Argon2::default();
         assert!(oracle.verify_password(b"correct horse", &*text).is_ok());
         assert!(oracle.verify_password(b"correct house", &*text).is_err());
-        assert!(
-            hasher
-                .verify(&secret("correct horse"), &stored)
-                .await
-                .unwrap()
-        );
-        assert!(
-            !hasher
-                .verify(&secret("correct house"), &stored)
-                .await
-                .unwrap()
-        );
+        assert!(hasher.verify(&secret("correct horse"), &stored).await.unwrap());
+        assert!(!hasher.verify(&secret("correct house"), &stored).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_dear_hash_is_checked_and_its_memory_is_given_back() {
-        let hasher = Hasher::new(Pool {
-            at_once: 1,
-            queue: 1,
-        })
-        .unwrap();
+        let hasher = Hasher::new(Pool { at_once: 1, queue: 1 }).unwrap();
         let dear = Cost::new(40_000, 1);
-        let stored = hasher
-            .derive(&secret("password"), dear, vec![3; 16], 32)
-            .await
-            .unwrap();
+        let stored = hasher.derive(&secret("password"), dear, vec![3; 16], 32).await.unwrap();
         assert!(hasher.verify(&secret("password"), &stored).await.unwrap());
         let arenas = hasher.arenas.lock().unwrap();
         assert_eq!(arenas.len(), 1);
@@ -218,21 +179,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_flood_is_told_busy_and_takes_no_more_than_its_arenas() {
-        let hasher = std::sync::Arc::new(
-            Hasher::new(Pool {
-                at_once: 2,
-                queue: 2,
-            })
-            .unwrap(),
-        );
+        let hasher = std::sync::Arc::new(Hasher::new(Pool { at_once: 2, queue: 2 }).unwrap());
         let mut flood = tokio::task::JoinSet::new();
         for n in 0..20 {
             let hasher = std::sync::Arc::clone(&hasher);
-            flood.spawn(async move {
-                hasher
-                    .make(&secret("a long password"), &FixedRng::new(n))
-                    .await
-            });
+            flood.spawn(
+                async move { hasher.make(&secret("a long password"), &FixedRng::new(n)).await },
+            );
         }
         let answers = flood.join_all().await;
         let busy = answers.iter().filter(|a| matches!(a, Err(Error::Busy)));

@@ -54,19 +54,8 @@ impl Identities {
         rng.fill(&mut salt)?;
         // Random instead of computed: nobody knows a password that leads to it.
         rng.fill(&mut output)?;
-        let decoy = Some(Stored {
-            cost: CURRENT,
-            salt,
-            output,
-        });
-        Ok(Self {
-            db,
-            clock,
-            rng,
-            hasher: Hasher::new(pool)?,
-            decoy,
-            cache: Cache::default(),
-        })
+        let decoy = Some(Stored { cost: CURRENT, salt, output });
+        Ok(Self { db, clock, rng, hasher: Hasher::new(pool)?, decoy, cache: Cache::default() })
     }
 
     /// The same service with the fault that gives accounts away by time.
@@ -134,8 +123,7 @@ impl Identities {
             return Ok(());
         };
         let tx = self.db.operator().await?;
-        tx.execute(sql::END_SESSION, &[&digest.as_bytes(), &self.clock.now()])
-            .await?;
+        tx.execute(sql::END_SESSION, &[&digest.as_bytes(), &self.clock.now()]).await?;
         tx.commit().await?;
         self.cache.forget(&digest);
         Ok(())
@@ -212,12 +200,9 @@ impl Identities {
             return Err(Error::Refused);
         }
         if let Some(new) = &account.rehash {
-            tx.execute(sql::REHASH, &[&account.id, &account.hash, new])
-                .await?;
+            tx.execute(sql::REHASH, &[&account.id, &account.hash, new]).await?;
         }
-        let ended = tx
-            .execute(sql::END_OLDEST, &[&account.id, &now, &MAX_SESSIONS])
-            .await?;
+        let ended = tx.execute(sql::END_OLDEST, &[&account.id, &now, &MAX_SESSIONS]).await?;
         let old = now.saturating_sub(KEEP_ENDED).unwrap_or(Timestamp::MIN);
         tx.execute(sql::FORGET_OLD, &[&account.id, &old]).await?;
         tx.commit().await?;
@@ -235,17 +220,12 @@ impl Identities {
         now: Timestamp,
     ) -> Result<Option<Identity>> {
         let tx = self.db.operator().await?;
-        let row = tx
-            .query_opt(sql::FIND_SESSION, &[&digest.as_bytes(), &now])
-            .await?;
+        let row = tx.query_opt(sql::FIND_SESSION, &[&digest.as_bytes(), &now]).await?;
         let Some(row) = row else {
             tx.commit().await?;
             return Ok(None);
         };
-        let field = |field, e: kernel::IdError| Error::Field {
-            field,
-            why: e.to_string(),
-        };
+        let field = |field, e: kernel::IdError| Error::Field { field, why: e.to_string() };
         let identity = Identity {
             actor: Actor::new(row.get::<_, String>(0)).map_err(|e| field("address", e))?,
             name: row.get(1),
@@ -254,11 +234,7 @@ impl Identities {
         };
         let (seen, until): (Timestamp, Timestamp) = (row.get(4), row.get(5));
         if now.duration_since(seen) >= TOUCH_EVERY {
-            tx.execute(
-                sql::TOUCH_SESSION,
-                &[&digest.as_bytes(), &now, &later(now, IDLE)],
-            )
-            .await?;
+            tx.execute(sql::TOUCH_SESSION, &[&digest.as_bytes(), &now, &later(now, IDLE)]).await?;
         }
         tx.commit().await?;
         self.cache.put(ticket, digest, &identity, (now, until));

@@ -22,20 +22,11 @@ pub(crate) const CURRENT: Cost = Cost::new(19_456, 2);
 
 /// OWASP's equivalent minimum choices (Password Storage Cheat Sheet, Argon2id). A hash that
 /// reaches one of them in memory and passes is strong enough.
-const FLOORS: [Cost; 5] = [
-    Cost::new(47_104, 1),
-    CURRENT,
-    Cost::new(12_288, 3),
-    Cost::new(9_216, 4),
-    Cost::new(7_168, 5),
-];
+const FLOORS: [Cost; 5] =
+    [Cost::new(47_104, 1), CURRENT, Cost::new(12_288, 3), Cost::new(9_216, 4), Cost::new(7_168, 5)];
 
 /// The dearest hash that is still checked at sign-in: a row must not be able to take the memory.
-const DEAREST: Cost = Cost {
-    memory: 65_536,
-    passes: 10,
-    lanes: 4,
-};
+const DEAREST: Cost = Cost { memory: 65_536, passes: 10, lanes: 4 };
 
 /// The shortest salt and the shortest output that are strong enough, in bytes (RFC 9106, 3.1).
 const MIN_SALT_BYTES: usize = 16;
@@ -50,11 +41,7 @@ const VERSION: u32 = 19;
 
 impl Cost {
     pub(crate) const fn new(memory: u32, passes: u32) -> Self {
-        Self {
-            memory,
-            passes,
-            lanes: 1,
-        }
+        Self { memory, passes, lanes: 1 }
     }
 
     /// How much there is to do, in KiB written.
@@ -129,11 +116,7 @@ impl Stored {
         }
         // A parameter that is not written would be filled in with a default: refuse that.
         let written = |name: &str| hash.params.get_decimal(name).ok_or(Weakness::Unreadable);
-        let cost = Cost {
-            memory: written("m")?,
-            passes: written("t")?,
-            lanes: written("p")?,
-        };
+        let cost = Cost { memory: written("m")?, passes: written("t")?, lanes: written("p")? };
         if !DEAREST.reaches(cost) {
             return Err(Weakness::TooDear(cost));
         }
@@ -209,12 +192,7 @@ mod tests {
     use super::{CURRENT, Cost, Stored, Weakness};
 
     fn stored(cost: Cost, salt: usize, output: usize) -> String {
-        Stored {
-            cost,
-            salt: vec![1; salt],
-            output: vec![2; output],
-        }
-        .to_string()
+        Stored { cost, salt: vec![1; salt], output: vec![2; output] }.to_string()
     }
 
     #[test]
@@ -229,21 +207,11 @@ mod tests {
             (7_167, 5, false),
         ] {
             let cost = Cost::new(memory, passes);
-            let want = if good {
-                Ok(cost)
-            } else {
-                Err(Weakness::Cheap(cost))
-            };
+            let want = if good { Ok(cost) } else { Err(Weakness::Cheap(cost)) };
             assert_eq!(Stored::judge(&stored(cost, 16, 32)), want);
         }
-        assert_eq!(
-            Stored::judge(&stored(CURRENT, 8, 32)),
-            Err(Weakness::Salt(8))
-        );
-        assert_eq!(
-            Stored::judge(&stored(CURRENT, 16, 12)),
-            Err(Weakness::Output(12))
-        );
+        assert_eq!(Stored::judge(&stored(CURRENT, 8, 32)), Err(Weakness::Salt(8)));
+        assert_eq!(Stored::judge(&stored(CURRENT, 16, 12)), Err(Weakness::Output(12)));
     }
 
     #[test]
@@ -254,14 +222,8 @@ mod tests {
             (String::new(), Weakness::Unreadable),
             ("hunter2".into(), Weakness::Unreadable),
             ("$hunter2$".into(), Weakness::Unreadable),
-            (
-                "$2b$12$abcdefghijklmnopqrstuv".into(),
-                Weakness::Scheme("bcrypt"),
-            ),
-            (
-                good.replace("argon2id", "argon2i"),
-                Weakness::Scheme("argon2i"),
-            ),
+            ("$2b$12$abcdefghijklmnopqrstuv".into(), Weakness::Scheme("bcrypt")),
+            (good.replace("argon2id", "argon2i"), Weakness::Scheme("argon2i")),
             (good.replace("v=19", "v=16"), Weakness::Version),
             (good.replace("$v=19", ""), Weakness::Version),
             (good.replace("m=19456,", ""), Weakness::Unreadable),

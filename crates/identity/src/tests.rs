@@ -30,13 +30,7 @@ fn right() -> Secret {
 
 fn service(base: &TestDb, clock: &Arc<ManualClock>) -> Identities {
     let clock = Arc::clone(clock);
-    Identities::new(
-        base.engine.clone(),
-        clock,
-        Arc::new(SystemRng),
-        Pool::default(),
-    )
-    .unwrap()
+    Identities::new(base.engine.clone(), clock, Arc::new(SystemRng), Pool::default()).unwrap()
 }
 
 async fn house() -> House {
@@ -51,15 +45,8 @@ async fn house() -> House {
         password: right(),
     };
     identities.create_account(&new).await.unwrap();
-    assert!(matches!(
-        identities.create_account(&new).await,
-        Err(Error::Taken)
-    ));
-    House {
-        base,
-        clock,
-        identities,
-    }
+    assert!(matches!(identities.create_account(&new).await, Err(Error::Taken)));
+    House { base, clock, identities }
 }
 
 impl House {
@@ -92,11 +79,7 @@ impl House {
 #[tokio::test]
 async fn somebody_signs_in_is_recognised_and_signs_out() {
     let house = house().await;
-    let token = house
-        .identities
-        .sign_in(" Sari@SINAR.example", &right())
-        .await
-        .unwrap();
+    let token = house.identities.sign_in(" Sari@SINAR.example", &right()).await.unwrap();
     let identity = house.identities.decide(&token).await.unwrap();
     assert_eq!(identity.actor.as_str(), EMAIL);
     assert_eq!((&*identity.name, &*identity.role), ("Sari", "manager"));
@@ -125,9 +108,7 @@ async fn every_wrong_sign_in_gets_the_same_answer() {
         let answer = house.identities.sign_in(email, &secret(password)).await;
         assert!(matches!(answer, Err(Error::Refused)));
     }
-    house
-        .alter("UPDATE identity.accounts SET disabled_at = now()")
-        .await;
+    house.alter("UPDATE identity.accounts SET disabled_at = now()").await;
     let answer = house.identities.sign_in(EMAIL, &right()).await;
     assert!(matches!(answer, Err(Error::Refused)));
 }
@@ -167,9 +148,7 @@ async fn what_ends_elsewhere_ends_here_within_seconds() {
     elsewhere.sign_out(&first).await.unwrap();
     house.later(FRESH);
     assert!(!house.holds(&first).await && house.holds(&second).await);
-    house
-        .alter("UPDATE identity.accounts SET disabled_at = now()")
-        .await;
+    house.alter("UPDATE identity.accounts SET disabled_at = now()").await;
     house.later(FRESH);
     assert!(!house.holds(&second).await);
 }
@@ -179,20 +158,11 @@ async fn no_token_but_ours_is_recognised_and_the_table_gives_none_away() {
     let house = house().await;
     let token = house.sign_in().await;
     let tx = house.base.owner.operator().await.unwrap();
-    let row = tx
-        .query_one("SELECT s::text FROM identity.sessions s", &[])
-        .await
-        .unwrap();
+    let row = tx.query_one("SELECT s::text FROM identity.sessions s", &[]).await.unwrap();
     let row: String = row.get(0);
     assert!(!row.contains(token.0.expose()), "{row}");
     tx.rollback().await.unwrap();
-    for junk in [
-        "",
-        "a",
-        &"A".repeat(43),
-        &"é".repeat(43),
-        &"A".repeat(1 << 20),
-    ] {
+    for junk in ["", "a", &"A".repeat(43), &"é".repeat(43), &"A".repeat(1 << 20)] {
         assert!(!house.holds(&SessionToken(secret(junk))).await);
     }
 }
@@ -216,15 +186,8 @@ async fn a_cheap_hash_is_made_anew_when_its_owner_signs_in() {
         .hash_password_with_salt(right().expose().as_bytes(), b"sixteen bytes sa")
         .unwrap()
         .to_string();
-    house
-        .alter(&format!(
-            "UPDATE identity.accounts SET password_hash = '{cheap}'"
-        ))
-        .await;
-    let wrong = house
-        .identities
-        .sign_in(EMAIL, &secret("wrong horse"))
-        .await;
+    house.alter(&format!("UPDATE identity.accounts SET password_hash = '{cheap}'")).await;
+    let wrong = house.identities.sign_in(EMAIL, &secret("wrong horse")).await;
     assert!(matches!(wrong, Err(Error::Refused)));
     assert_eq!(house.hash().await, cheap);
     let token = house.sign_in().await;
@@ -294,32 +257,14 @@ async fn an_account_that_does_not_fit_is_not_made() {
         password: right(),
     };
     for bad in [
-        NewAccount {
-            password: secret("short"),
-            ..good.clone()
-        },
-        NewAccount {
-            password: secret(&"x".repeat(1_025)),
-            ..good.clone()
-        },
-        NewAccount {
-            name: String::new(),
-            ..good.clone()
-        },
-        NewAccount {
-            name: "a\0b".into(),
-            ..good.clone()
-        },
-        NewAccount {
-            role: "r".repeat(65),
-            ..good.clone()
-        },
+        NewAccount { password: secret("short"), ..good.clone() },
+        NewAccount { password: secret(&"x".repeat(1_025)), ..good.clone() },
+        NewAccount { name: String::new(), ..good.clone() },
+        NewAccount { name: "a\0b".into(), ..good.clone() },
+        NewAccount { role: "r".repeat(65), ..good.clone() },
     ] {
         let answer = house.identities.create_account(&bad).await;
-        assert!(matches!(
-            answer,
-            Err(Error::PasswordSize(_) | Error::Field { .. })
-        ));
+        assert!(matches!(answer, Err(Error::PasswordSize(_) | Error::Field { .. })));
     }
     house.identities.create_account(&good).await.unwrap();
 }

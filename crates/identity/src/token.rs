@@ -63,9 +63,6 @@ mod tests {
         assert_eq!(other(String::new()), None);
         assert_eq!(other("!".repeat(43)), None);
         assert_eq!(other("a".repeat(1 << 20)), None);
-        assert_eq!(
-            other(token.0.expose().replacen(|_: char| true, "=", 1)),
-            None
-        );
+        assert_eq!(other(token.0.expose().replacen(|_: char| true, "=", 1)), None);
     }
 }

@@ -45,8 +45,7 @@ impl Promise {
     /// The unit of the parameter called `name`, or `None` when there is no such parameter.
     pub fn unit_of(&self, name: &str) -> Option<Unit> {
         let spec = self.params.iter().find(|spec| spec.name == name);
-        spec.map(|spec| spec.unit)
-            .or_else(|| (self.open && is_token(name)).then_some(Unit::Text))
+        spec.map(|spec| spec.unit).or_else(|| (self.open && is_token(name)).then_some(Unit::Text))
     }
 
     /// The names it takes, for error messages.
@@ -57,11 +56,7 @@ impl Promise {
         if self.params.is_empty() {
             return "none".to_owned();
         }
-        let quoted: Vec<String> = self
-            .params
-            .iter()
-            .map(|p| format!("`{}`", p.name))
-            .collect();
+        let quoted: Vec<String> = self.params.iter().map(|p| format!("`{}`", p.name)).collect();
         quoted.join(", ")
     }
 }
@@ -75,21 +70,14 @@ pub fn find(id: &str) -> Option<&'static Promise> {
 pub fn nearest(id: &str) -> Option<&'static str> {
     let close = |promise: &&Promise| {
         let (family, rest) = promise.id.split_once('.').unwrap_or((promise.id, ""));
-        id.split_once('.')
-            .is_some_and(|(f, r)| f == family || r == rest)
-            || id == family
+        id.split_once('.').is_some_and(|(f, r)| f == family || r == rest) || id == family
     };
-    ALL.iter()
-        .filter(close)
-        .map(|p| p.id)
-        .min_by_key(|known| distance(known, id))
+    ALL.iter().filter(close).map(|p| p.id).min_by_key(|known| distance(known, id))
 }
 
 fn is_token(name: &str) -> bool {
     !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// How many characters at equal places differ, plus the difference in length: enough to rank.
@@ -98,28 +86,15 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 const fn promise(id: &'static str, kind: Kind, params: &'static [Spec]) -> Promise {
-    Promise {
-        id,
-        kind,
-        params,
-        open: false,
-    }
+    Promise { id, kind, params, open: false }
 }
 
 const fn needs(name: &'static str, unit: Unit) -> Spec {
-    Spec {
-        name,
-        unit,
-        required: true,
-    }
+    Spec { name, unit, required: true }
 }
 
 const fn may(name: &'static str, unit: Unit) -> Spec {
-    Spec {
-        name,
-        unit,
-        required: false,
-    }
+    Spec { name, unit, required: false }
 }
 
 /// Every promise, in the order of the house's rooms.
@@ -132,22 +107,14 @@ pub static ALL: &[Promise] = &[
     promise("isolation.channels", Kind::Proven, &[]),
     // Transit.
     promise("transit.tls", Kind::Proven, &[needs("min", Unit::Version)]),
-    promise(
-        "transit.hsts",
-        Kind::Proven,
-        &[needs("max-age", Unit::Period)],
-    ),
+    promise("transit.hsts", Kind::Proven, &[needs("max-age", Unit::Period)]),
     // At rest.
     promise("rest.disk", Kind::Either, &[may("cipher", Unit::Word)]),
     promise("rest.fields", Kind::Proven, &[]),
     promise("rest.backups", Kind::Proven, &[may("cipher", Unit::Word)]),
     promise("rest.audit", Kind::Proven, &[]),
     // Keys.
-    promise(
-        "keys.rotation",
-        Kind::Proven,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("keys.rotation", Kind::Proven, &[needs("every", Unit::Period)]),
     promise("keys.kms", Kind::Either, &[]),
     // Sign-in.
     promise("password.argon2id", Kind::Proven, &[]),
@@ -161,38 +128,19 @@ pub static ALL: &[Promise] = &[
     ),
     promise("session.cookies", Kind::Proven, &[]),
     promise("session.rotation", Kind::Proven, &[]),
-    promise(
-        "session.revocation",
-        Kind::Proven,
-        &[needs("within", Unit::Period)],
-    ),
+    promise("session.revocation", Kind::Proven, &[needs("within", Unit::Period)]),
     promise("reset.enumeration", Kind::Proven, &[]),
     // Access.
     promise(
         "access.permissions",
         Kind::Proven,
-        &[
-            needs("permissions", Unit::Count),
-            needs("roles", Unit::Count),
-        ],
+        &[needs("permissions", Unit::Count), needs("roles", Unit::Count)],
     ),
     promise("access.per-action", Kind::Proven, &[]),
-    promise(
-        "access.least-privilege",
-        Kind::Proven,
-        &[may("unused", Unit::Period)],
-    ),
-    promise(
-        "access.review",
-        Kind::Proven,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("access.least-privilege", Kind::Proven, &[may("unused", Unit::Period)]),
+    promise("access.review", Kind::Proven, &[needs("every", Unit::Period)]),
     promise("access.support-consent", Kind::Proven, &[]),
-    promise(
-        "access.offboarding",
-        Kind::Proven,
-        &[needs("within", Unit::Period)],
-    ),
+    promise("access.offboarding", Kind::Proven, &[needs("within", Unit::Period)]),
     promise("access.production-audited", Kind::Proven, &[]),
     // Trail.
     promise("audit.append-only", Kind::Proven, &[]),
@@ -201,21 +149,9 @@ pub static ALL: &[Promise] = &[
     promise("audit.hash", Kind::Proven, &[needs("alg", Unit::Word)]),
     promise("audit.tamper-evident", Kind::Proven, &[]),
     promise("audit.reads", Kind::Proven, &[needs("roles", Unit::Words)]),
-    promise(
-        "audit.retention",
-        Kind::Proven,
-        &[needs("for", Unit::Period)],
-    ),
-    promise(
-        "audit.review",
-        Kind::Attested,
-        &[needs("every", Unit::Period)],
-    ),
-    promise(
-        "audit.offsite",
-        Kind::Proven,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("audit.retention", Kind::Proven, &[needs("for", Unit::Period)]),
+    promise("audit.review", Kind::Attested, &[needs("every", Unit::Period)]),
+    promise("audit.offsite", Kind::Proven, &[needs("every", Unit::Period)]),
     // Backups.
     promise(
         "backup.daily",
@@ -227,11 +163,7 @@ pub static ALL: &[Promise] = &[
         Kind::Proven,
         &[needs("every", Unit::Period), may("keep", Unit::Period)],
     ),
-    promise(
-        "backup.tenants",
-        Kind::Proven,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("backup.tenants", Kind::Proven, &[needs("every", Unit::Period)]),
     promise("backup.wal", Kind::Proven, &[needs("every", Unit::Period)]),
     promise("backup.offsite", Kind::Proven, &[]),
     promise(
@@ -240,12 +172,7 @@ pub static ALL: &[Promise] = &[
         &[needs("every", Unit::Period), may("rto", Unit::Period)],
     ),
     // Edge.
-    Promise {
-        id: "edge.headers",
-        kind: Kind::Proven,
-        params: &[],
-        open: true,
-    },
+    Promise { id: "edge.headers", kind: Kind::Proven, params: &[], open: true },
     promise("edge.csp", Kind::Proven, &[]),
     promise("edge.csrf", Kind::Proven, &[]),
     promise("edge.escaping", Kind::Proven, &[]),
@@ -253,103 +180,51 @@ pub static ALL: &[Promise] = &[
     promise(
         "edge.limits",
         Kind::Proven,
-        &[
-            may("login", Unit::Count),
-            may("reset", Unit::Count),
-            may("contact", Unit::Count),
-        ],
+        &[may("login", Unit::Count), may("reset", Unit::Count), may("contact", Unit::Count)],
     ),
     promise("edge.honeypot", Kind::Proven, &[]),
     promise("edge.waf", Kind::Proven, &[]),
     promise("edge.flood", Kind::Proven, &[]),
     // Host and network.
     promise("host.ports", Kind::Proven, &[needs("public", Unit::Words)]),
-    promise(
-        "host.database-closed",
-        Kind::Proven,
-        &[may("port", Unit::Count)],
-    ),
+    promise("host.database-closed", Kind::Proven, &[may("port", Unit::Count)]),
     promise("host.firewall", Kind::Proven, &[]),
     promise("host.ssh-keys-only", Kind::Proven, &[]),
     promise("host.hardened", Kind::Proven, &[]),
     promise("network.segmented", Kind::Proven, &[]),
     promise("network.vpn", Kind::Attested, &[]),
-    promise(
-        "hosting.region",
-        Kind::Attested,
-        &[may("region", Unit::Word)],
-    ),
-    promise(
-        "hosting.datacentre",
-        Kind::Attested,
-        &[may("tier", Unit::Count)],
-    ),
+    promise("hosting.region", Kind::Attested, &[may("region", Unit::Word)]),
+    promise("hosting.datacentre", Kind::Attested, &[may("tier", Unit::Count)]),
     promise("hosting.ddos", Kind::Attested, &[]),
     promise("hosting.kms", Kind::Attested, &[]),
     // Secrets and environments.
     promise("secrets.environment", Kind::Proven, &[]),
-    promise(
-        "environments.separate",
-        Kind::Proven,
-        &[needs("names", Unit::Words)],
-    ),
+    promise("environments.separate", Kind::Proven, &[needs("names", Unit::Words)]),
     // Monitoring.
-    promise(
-        "monitor.scrape",
-        Kind::Proven,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("monitor.scrape", Kind::Proven, &[needs("every", Unit::Period)]),
     promise("monitor.containers", Kind::Proven, &[]),
     promise("monitor.always-on", Kind::Proven, &[]),
     promise("monitor.anomaly", Kind::Proven, &[]),
     promise("alert.cpu", Kind::Proven, &[needs("above", Unit::Percent)]),
-    promise(
-        "alert.memory",
-        Kind::Proven,
-        &[needs("above", Unit::Percent)],
-    ),
+    promise("alert.memory", Kind::Proven, &[needs("above", Unit::Percent)]),
     // Deployment.
     promise("deploy.zero-downtime", Kind::Proven, &[]),
     promise("deploy.tested", Kind::Proven, &[]),
     // Incidents.
     promise("incident.severities", Kind::Proven, &[]),
-    promise(
-        "incident.respond",
-        Kind::Proven,
-        &[needs("sev1", Unit::Period)],
-    ),
-    promise(
-        "incident.contain",
-        Kind::Proven,
-        &[needs("within", Unit::Period)],
-    ),
-    promise(
-        "incident.notify",
-        Kind::Proven,
-        &[needs("within", Unit::Period)],
-    ),
+    promise("incident.respond", Kind::Proven, &[needs("sev1", Unit::Period)]),
+    promise("incident.contain", Kind::Proven, &[needs("within", Unit::Period)]),
+    promise("incident.notify", Kind::Proven, &[needs("within", Unit::Period)]),
     promise("incident.postmortem", Kind::Either, &[]),
-    promise(
-        "incident.exercised",
-        Kind::Either,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("incident.exercised", Kind::Either, &[needs("every", Unit::Period)]),
     // Disclosure.
     promise("disclosure.contact", Kind::Proven, &[]),
     promise("disclosure.scope", Kind::Proven, &[]),
     promise("disclosure.safe-harbour", Kind::Proven, &[]),
     promise("disclosure.credit", Kind::Proven, &[]),
     promise("disclosure.bounty", Kind::Proven, &[]),
-    promise(
-        "disclosure.acknowledge",
-        Kind::Proven,
-        &[needs("within", Unit::BusinessDays)],
-    ),
-    promise(
-        "disclosure.status",
-        Kind::Proven,
-        &[needs("within", Unit::BusinessDays)],
-    ),
+    promise("disclosure.acknowledge", Kind::Proven, &[needs("within", Unit::BusinessDays)]),
+    promise("disclosure.status", Kind::Proven, &[needs("within", Unit::BusinessDays)]),
     // Development.
     promise("sdlc.sast", Kind::Either, &[]),
     promise("sdlc.dependencies", Kind::Either, &[]),
@@ -357,18 +232,10 @@ pub static ALL: &[Promise] = &[
     promise("sdlc.threat-model", Kind::Either, &[]),
     promise("sdlc.code-review", Kind::Either, &[]),
     promise("sdlc.config-review", Kind::Either, &[]),
-    promise(
-        "sdlc.pentest",
-        Kind::Attested,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("sdlc.pentest", Kind::Attested, &[needs("every", Unit::Period)]),
     // People.
     promise("people.nda", Kind::Attested, &[]),
-    promise(
-        "people.training",
-        Kind::Attested,
-        &[needs("every", Unit::Period)],
-    ),
+    promise("people.training", Kind::Attested, &[needs("every", Unit::Period)]),
     promise("people.background", Kind::Attested, &[]),
     promise("people.devices", Kind::Attested, &[]),
     promise("people.sanctions", Kind::Attested, &[]),

@@ -68,28 +68,15 @@ impl Params {
                 name: name.chars().take(40).collect(),
                 known: promise.known_names(),
             })?;
-            let value = unit.parse(text).map_err(|error| ParamError::Value {
-                name: name.to_owned(),
-                error,
-            })?;
-            if all
-                .insert(name.to_owned(), (text.to_owned(), value))
-                .is_some()
-            {
-                return Err(ParamError::Twice {
-                    name: name.to_owned(),
-                });
+            let value = unit
+                .parse(text)
+                .map_err(|error| ParamError::Value { name: name.to_owned(), error })?;
+            if all.insert(name.to_owned(), (text.to_owned(), value)).is_some() {
+                return Err(ParamError::Twice { name: name.to_owned() });
             }
         }
-        match promise
-            .params
-            .iter()
-            .find(|p| p.required && !all.contains_key(p.name))
-        {
-            Some(missing) => Err(ParamError::Missing {
-                claim: promise.id,
-                name: missing.name,
-            }),
+        match promise.params.iter().find(|p| p.required && !all.contains_key(p.name)) {
+            Some(missing) => Err(ParamError::Missing { claim: promise.id, name: missing.name }),
             None => Ok(Self { all }),
         }
     }
@@ -127,9 +114,7 @@ impl Params {
 
     /// The text of every parameter as the page wrote it, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.all
-            .iter()
-            .map(|(name, (text, _))| (name.as_str(), text.as_str()))
+        self.all.iter().map(|(name, (text, _))| (name.as_str(), text.as_str()))
     }
 }
 
@@ -160,18 +145,12 @@ mod tests {
             check("backup.daily", &[("evry", "24h")]),
             Err(ParamError::Unknown { .. })
         ));
-        assert!(matches!(
-            check("backup.daily", &[("every", "24")]),
-            Err(ParamError::Value { .. })
-        ));
+        assert!(matches!(check("backup.daily", &[("every", "24")]), Err(ParamError::Value { .. })));
         assert!(matches!(
             check("backup.daily", &[("every", "1d"), ("every", "2d")]),
             Err(ParamError::Twice { .. })
         ));
-        assert!(matches!(
-            check("backup.daily", &[]),
-            Err(ParamError::Missing { .. })
-        ));
+        assert!(matches!(check("backup.daily", &[]), Err(ParamError::Missing { .. })));
     }
 
     #[test]

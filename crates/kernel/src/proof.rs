@@ -41,20 +41,12 @@ impl Population {
     /// `checked` of `total` things called `of`.
     pub fn new(checked: usize, total: usize, of: impl Into<String>) -> Self {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        Self {
-            checked: count(checked),
-            total: count(total),
-            of: of.into(),
-        }
+        Self { checked: count(checked), total: count(total), of: of.into() }
     }
 
     /// Nothing was looked at.
     pub fn none(of: impl Into<String>) -> Self {
-        Self {
-            checked: 0,
-            total: 0,
-            of: of.into(),
-        }
+        Self { checked: 0, total: 0, of: of.into() }
     }
 }
 
@@ -78,11 +70,7 @@ pub struct Finding {
 impl Finding {
     /// `object` gave way: `what`.
     pub fn new(object: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            object: object.into(),
-            what: what.into(),
-            fix: None,
-        }
+        Self { object: object.into(), what: what.into(), fix: None }
     }
 
     /// The same finding with advice.
@@ -127,28 +115,14 @@ impl Proof {
         let (outcome, detail) = if !findings.is_empty() {
             (Outcome::Broken, list(&findings))
         } else if population.total == 0 {
-            (
-                Outcome::Unknown,
-                format!("there are no {} to look at", population.of),
-            )
+            (Outcome::Unknown, format!("there are no {} to look at", population.of))
         } else if population.checked < population.total {
-            (
-                Outcome::Unknown,
-                format!("only {population} could be checked"),
-            )
+            (Outcome::Unknown, format!("only {population} could be checked"))
         } else {
             (Outcome::Holds, String::new())
         };
         let (measured, threshold) = (measured.into(), threshold.into());
-        Self {
-            outcome,
-            population,
-            measured,
-            threshold,
-            observed_at,
-            detail,
-            findings,
-        }
+        Self { outcome, population, measured, threshold, observed_at, detail, findings }
     }
 
     /// It cannot be told, because of `why`.
@@ -216,11 +190,7 @@ impl Proof {
 const LISTED: usize = 5;
 
 fn list(findings: &[Finding]) -> String {
-    let mut text: Vec<String> = findings
-        .iter()
-        .take(LISTED)
-        .map(ToString::to_string)
-        .collect();
+    let mut text: Vec<String> = findings.iter().take(LISTED).map(ToString::to_string).collect();
     if findings.len() > LISTED {
         text.push(format!("and {} more", findings.len() - LISTED));
     }
@@ -253,20 +223,9 @@ mod tests {
 
     #[test]
     fn many_findings_are_counted() {
-        let many = (0..7)
-            .map(|n| Finding::new(format!("t{n}"), "read"))
-            .collect();
-        let proof = Proof::weigh(
-            Timestamp::UNIX_EPOCH,
-            Population::new(7, 7, "tables"),
-            "",
-            "",
-            many,
-        );
-        assert!(
-            proof.detail().ends_with("t4: read; and 2 more"),
-            "{}",
-            proof.detail()
-        );
+        let many = (0..7).map(|n| Finding::new(format!("t{n}"), "read")).collect();
+        let proof =
+            Proof::weigh(Timestamp::UNIX_EPOCH, Population::new(7, 7, "tables"), "", "", many);
+        assert!(proof.detail().ends_with("t4: read; and 2 more"), "{}", proof.detail());
     }
 }

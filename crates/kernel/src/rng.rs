@@ -22,10 +22,7 @@ pub struct RngError(String);
 pub struct SystemRng;
 
 impl Rng for SystemRng {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads randomness"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads randomness")]
     fn fill(&self, buf: &mut [u8]) -> Result<(), RngError> {
         getrandom::fill(buf).map_err(|e| RngError(e.to_string()))
     }
@@ -47,9 +44,7 @@ impl Rng for FixedRng {
         let mut state = self.0.lock().map_err(|e| RngError(e.to_string()))?;
         for byte in buf {
             // Knuth's multiplier; the high byte is the best mixed.
-            *state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             *byte = state.to_be_bytes().first().copied().unwrap_or_default();
         }
         Ok(())

@@ -59,19 +59,13 @@ impl Unit {
     /// # Errors
     /// When it is not one, or is out of bounds.
     pub fn parse(self, text: &str) -> Result<Value, UnitError> {
-        let wrong = || UnitError {
-            text: text.to_owned(),
-            wanted: self,
-        };
+        let wrong = || UnitError { text: text.to_owned(), wanted: self };
         if text.is_empty() || text.len() > MAX_VALUE_BYTES || text.chars().any(char::is_control) {
             return Err(wrong());
         }
         let value = match self {
             Self::Period => period(text).map(Value::Period),
-            Self::BusinessDays => text
-                .strip_suffix("bd")
-                .and_then(number)
-                .map(Value::BusinessDays),
+            Self::BusinessDays => text.strip_suffix("bd").and_then(number).map(Value::BusinessDays),
             Self::Count => number(text).map(Value::Count),
             Self::Percent => number(text).filter(|n| *n <= 100).map(Value::Percent),
             Self::Version => version(text),
@@ -116,12 +110,7 @@ pub struct UnitError {
 impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.text.chars().take(40).collect();
-        write!(
-            f,
-            "`{}` is not {}",
-            shown.escape_debug(),
-            self.wanted.shape()
-        )
+        write!(f, "`{}` is not {}", shown.escape_debug(), self.wanted.shape())
     }
 }
 
@@ -129,10 +118,7 @@ impl std::error::Error for UnitError {}
 
 fn number(text: &str) -> Option<u64> {
     // `parse` would also take a leading plus sign.
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 fn period(text: &str) -> Option<Duration> {
@@ -157,10 +143,7 @@ fn version(text: &str) -> Option<Value> {
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || "-_.:".contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_.:".contains(c))
 }
 
 #[cfg(test)]
@@ -176,17 +159,9 @@ mod tests {
         let day = Unit::Period.parse("24h").unwrap();
         assert_eq!(day, Value::Period(Duration::from_hours(24)));
         assert_eq!(day, Unit::Period.parse("1d").unwrap());
-        for bad in [
-            "24",
-            "h",
-            "24 h",
-            "+24h",
-            "-1h",
-            "24H",
-            "1e9y",
-            "101y",
-            "99999999999999999999s",
-        ] {
+        for bad in
+            ["24", "h", "24 h", "+24h", "-1h", "24H", "1e9y", "101y", "99999999999999999999s"]
+        {
             assert!(Unit::Period.parse(bad).is_err(), "{bad}");
         }
     }
@@ -194,10 +169,7 @@ mod tests {
     #[test]
     fn the_error_names_the_shape() {
         let error = Unit::Percent.parse("101").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`101` is not a percentage from 0 to 100, without the sign"
-        );
+        assert_eq!(error, "`101` is not a percentage from 0 to 100, without the sign");
     }
 
     proptest! {

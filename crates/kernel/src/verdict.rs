@@ -23,13 +23,8 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, worst first.
-    pub const ALL: [Self; 5] = [
-        Self::Failing,
-        Self::Unknown,
-        Self::Stale,
-        Self::Attested,
-        Self::Proven,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Failing, Self::Unknown, Self::Stale, Self::Attested, Self::Proven];
 
     /// The word in lower case, as JSON and metrics write it.
     pub const fn as_str(self) -> &'static str {
@@ -60,10 +55,7 @@ mod tests {
 
     #[test]
     fn the_worst_wins_and_nothing_is_unknown() {
-        assert_eq!(
-            Verdict::worst([Verdict::Proven, Verdict::Stale]),
-            Verdict::Stale
-        );
+        assert_eq!(Verdict::worst([Verdict::Proven, Verdict::Stale]), Verdict::Stale);
         assert_eq!(Verdict::worst(Verdict::ALL), Verdict::Failing);
         assert_eq!(Verdict::worst([]), Verdict::Unknown);
     }

@@ -73,14 +73,8 @@ fn entry(line: &str) -> Option<Entry> {
     let readable = !path.is_empty()
         && !reason.trim().is_empty()
         && digest.len() >= MIN_DIGITS
-        && digest
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    readable.then(|| Entry {
-        path: path.to_owned(),
-        digest: digest.to_owned(),
-        used: false,
-    })
+        && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    readable.then(|| Entry { path: path.to_owned(), digest: digest.to_owned(), used: false })
 }
 
 /// The SHA-256 of `secret` in lower-case hexadecimal digits.

@@ -169,19 +169,11 @@ fn build((detector, pattern): (&'static str, &str)) -> Result<Regex, Error> {
         .unicode(false)
         .ignore_whitespace(true)
         .build()
-        .map_err(|e| Error::Pattern {
-            detector,
-            why: e.to_string(),
-        })
+        .map_err(|e| Error::Pattern { detector, why: e.to_string() })
 }
 
 fn hit<'t>(detector: &'static str, found: regex::bytes::Match<'t>) -> Hit<'t> {
-    Hit {
-        detector,
-        at: found.start(),
-        secret: found.as_bytes(),
-        public_prefix: false,
-    }
+    Hit { detector, at: found.start(), secret: found.as_bytes(), public_prefix: false }
 }
 
 fn overlaps(hit: &Hit<'_>, range: std::ops::Range<usize>) -> bool {
@@ -190,14 +182,7 @@ fn overlaps(hit: &Hit<'_>, range: std::ops::Range<usize>) -> bool {
 
 /// Whether a value is filled in later: `${PASSWORD}`, `<password>`, `{}`, `%s`, `****`.
 fn is_placeholder(value: &[u8]) -> bool {
-    const WORDS: [&[u8]; 6] = [
-        b"password",
-        b"passwd",
-        b"pass",
-        b"secret",
-        b"token",
-        b"user",
-    ];
+    const WORDS: [&[u8]; 6] = [b"password", b"passwd", b"pass", b"secret", b"token", b"user"];
     let all_the_same = value.windows(2).all(|pair| pair.first() == pair.last());
     all_the_same
         || matches!(value.first(), Some(b'$' | b'{' | b'<' | b'%' | b'[' | b'('))
@@ -276,35 +261,22 @@ mod tests {
             (format!("ghp_{}", part(36)), "github-token"),
             (format!("github_pat_{RANDOM}"), "github-token"),
             (format!("xoxb-{}", part(20)), "slack-token"),
-            (
-                format!("-----BEGIN EC PRIVATE {}-----\n{RANDOM}", "KEY"),
-                "private-key",
-            ),
+            (format!("-----BEGIN EC PRIVATE {}-----\n{RANDOM}", "KEY"), "private-key"),
             (format!("eyJ{0}.eyJ{0}.{0}", part(20)), "json-web-token"),
             (format!("sk_live_{}", part(24)), "stripe-key"),
             (format!("AIza{}", part(35)), "google-api-key"),
             (format!("postgres://app:{}@db/x", part(9)), "url-password"),
-            (
-                format!("let password = \"{}\";", part(16)),
-                "assigned-secret",
-            ),
-            (
-                format!("const API_KEY: &str = \"{}\";", part(20)),
-                "assigned-secret",
-            ),
-            (
-                format!("{{\"clientSecret\": \"{}\"}}", part(20)),
-                "assigned-secret",
-            ),
+            (format!("let password = \"{}\";", part(16)), "assigned-secret"),
+            (format!("const API_KEY: &str = \"{}\";", part(20)), "assigned-secret"),
+            (format!("{{\"clientSecret\": \"{}\"}}", part(20)), "assigned-secret"),
         ] {
             assert_eq!(found(&text, Text::Source), [detector], "{text}");
         }
         let setting = format!("a=1\nexport DB_PASSWORD={}\n", part(20));
         assert_eq!(found(&setting, Text::Settings), ["assigned-secret"]);
-        for arguments in [
-            format!("app\0--password={}", part(20)),
-            format!("app\0--api-key\0{}\0-v", part(20)),
-        ] {
+        for arguments in
+            [format!("app\0--password={}", part(20)), format!("app\0--api-key\0{}\0-v", part(20))]
+        {
             assert_eq!(found(&arguments, Text::Arguments), ["assigned-secret"]);
             assert_eq!(found(&arguments, Text::Foreign), [""; 0]);
         }

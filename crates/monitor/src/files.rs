@@ -49,17 +49,13 @@ pub(crate) fn list(root: &Path, skip: &[PathBuf]) -> Listing {
                         if depth < MAX_DEPTH {
                             folders.push((path, depth + 1));
                         } else {
-                            listing
-                                .unchecked
-                                .push(format!("{}: too deep", path.display()));
+                            listing.unchecked.push(format!("{}: too deep", path.display()));
                         }
                     }
                 }
                 Ok((kind, path)) if kind.is_file() => {
                     if listing.files.len() >= MAX_FILES {
-                        listing
-                            .unchecked
-                            .push(format!("{}: too many files", root.display()));
+                        listing.unchecked.push(format!("{}: too many files", root.display()));
                         return listing;
                     }
                     listing.files.insert(path);
@@ -99,17 +95,13 @@ impl Listing {
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let bytes = || {
         let mut bytes = Vec::new();
-        fs::File::open(path)?
-            .take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)?;
+        fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     match bytes() {
-        Ok(bytes) if bytes.len() as u64 > MAX_FILE_BYTES => Err(format!(
-            "{}: it is larger than {} MiB",
-            path.display(),
-            MAX_FILE_BYTES >> 20
-        )),
+        Ok(bytes) if bytes.len() as u64 > MAX_FILE_BYTES => {
+            Err(format!("{}: it is larger than {} MiB", path.display(), MAX_FILE_BYTES >> 20))
+        }
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(format!("{}: {error}", path.display())),
@@ -123,18 +115,8 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
 
 /// Whether a file holds settings, where values stand without quotes.
 pub(crate) fn is_settings(path: &Path) -> bool {
-    const ENDINGS: [&str; 10] = [
-        "env",
-        "ini",
-        "conf",
-        "cfg",
-        "properties",
-        "yml",
-        "yaml",
-        "toml",
-        "service",
-        "tfvars",
-    ];
+    const ENDINGS: [&str; 10] =
+        ["env", "ini", "conf", "cfg", "properties", "yml", "yaml", "toml", "service", "tfvars"];
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let ending = name.rsplit('.').next().unwrap_or_default();
     name.starts_with(".env") || name.contains("Dockerfile") || ENDINGS.contains(&ending)
@@ -163,11 +145,8 @@ mod tests {
         std::os::unix::fs::symlink("/", root.join("a/link")).unwrap();
         std::os::unix::fs::symlink("file", root.join("a/b/link")).unwrap();
         let listing = list(&root, &[root.join("data")]);
-        let files: Vec<_> = listing
-            .files
-            .iter()
-            .map(|file| file.strip_prefix(&root).unwrap())
-            .collect();
+        let files: Vec<_> =
+            listing.files.iter().map(|file| file.strip_prefix(&root).unwrap()).collect();
         assert_eq!(files, [Path::new(".git/config"), Path::new("a/b/file")]);
         assert_eq!(listing.unchecked, [""; 0]);
         assert_eq!(list(&root.join("none"), &[]).unchecked.len(), 1);
@@ -177,23 +156,14 @@ mod tests {
     fn a_file_too_large_is_not_checked_and_one_that_went_is_no_file() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("large");
-        fs::File::create(&path)
-            .unwrap()
-            .set_len(MAX_FILE_BYTES + 1)
-            .unwrap();
+        fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
         assert!(read(&path).unwrap_err().ends_with("larger than 16 MiB"));
         assert_eq!(read(&root.path().join("none")), Ok(None));
     }
 
     #[test]
     fn settings_are_known_by_their_name() {
-        for name in [
-            ".env",
-            ".env.local",
-            "a/amanah.toml",
-            "b/Dockerfile",
-            "x.yml",
-        ] {
+        for name in [".env", ".env.local", "a/amanah.toml", "b/Dockerfile", "x.yml"] {
             assert!(is_settings(Path::new(name)), "{name}");
         }
         for name in ["main.rs", "env.rs", "README.md", ""] {

@@ -26,10 +26,7 @@ impl<'s> Needles<'s> {
             .map(|secret| secret.expose().trim().as_bytes())
             .map(|bytes| (Finder::new(bytes), bytes))
             .collect();
-        Self {
-            too_short: secrets.len() - finders.len(),
-            finders,
-        }
+        Self { too_short: secrets.len() - finders.len(), finders }
     }
 
     /// Where the first occurrence of each secret begins, in bytes, and the secret.

@@ -41,10 +41,7 @@ impl Planted {
     /// When the folder, a file in it or the process cannot be made.
     pub(crate) fn new(scratch: &Path, rng: &dyn Rng) -> Result<Self, String> {
         let told = |e: &dyn std::fmt::Display| {
-            format!(
-                "the bite could not plant its secrets in {}: {e}",
-                scratch.display()
-            )
+            format!("the bite could not plant its secrets in {}: {e}", scratch.display())
         };
         let in_use = random(rng, 40).map_err(|e| told(&e))?;
         let name = random_hex(rng, 16).map_err(|e| told(&e))?;
@@ -148,10 +145,8 @@ pub(crate) fn is_planted(arguments: &[u8], secret: &[u8]) -> bool {
 
 /// The planted secret that belongs to `number`.
 fn computed(number: &[u8]) -> String {
-    let digest = Sha256::new()
-        .chain_update("amanah planted this: ")
-        .chain_update(number)
-        .finalize();
+    let digest =
+        Sha256::new().chain_update("amanah planted this: ").chain_update(number).finalize();
     letters(&digest)
 }
 
@@ -181,55 +176,19 @@ fn forms(rng: &dyn Rng, in_use: &str) -> Result<Vec<Form>, kernel::RngError> {
     let mut binary = b"\0\n".to_vec();
     binary.extend_from_slice(in_use.as_bytes());
     Ok(vec![
-        (
-            "aws.txt",
-            "aws-access-key",
-            plain(format!("id AKIA{upper}")),
-        ),
-        (
-            "github.txt",
-            "github-token",
-            plain(format!("ghp_{}", r(36)?)),
-        ),
-        (
-            "slack.txt",
-            "slack-token",
-            plain(format!("xoxb-{}", r(24)?)),
-        ),
+        ("aws.txt", "aws-access-key", plain(format!("id AKIA{upper}"))),
+        ("github.txt", "github-token", plain(format!("ghp_{}", r(36)?))),
+        ("slack.txt", "slack-token", plain(format!("xoxb-{}", r(24)?))),
         ("key.txt", "private-key", plain(key)),
-        (
-            "jwt.txt",
-            "json-web-token",
-            plain(format!("eyJ{head}.eyJ{claims}.{mac}")),
-        ),
-        (
-            "stripe.txt",
-            "stripe-key",
-            plain(format!("sk_live_{}", r(24)?)),
-        ),
-        (
-            "google.txt",
-            "google-api-key",
-            plain(format!("AIza{}", r(35)?)),
-        ),
+        ("jwt.txt", "json-web-token", plain(format!("eyJ{head}.eyJ{claims}.{mac}"))),
+        ("stripe.txt", "stripe-key", plain(format!("sk_live_{}", r(24)?))),
+        ("google.txt", "google-api-key", plain(format!("AIza{}", r(35)?))),
         ("url.txt", "url-password", plain(url)),
-        (
-            "source.rs",
-            "assigned-secret",
-            plain(format!("let api_key = \"{}\";", r(32)?)),
-        ),
-        (
-            "settings.env",
-            "assigned-secret",
-            plain(format!("DB_PASSWORD={}", r(32)?)),
-        ),
+        ("source.rs", "assigned-secret", plain(format!("let api_key = \"{}\";", r(32)?))),
+        ("settings.env", "assigned-secret", plain(format!("DB_PASSWORD={}", r(32)?))),
         ("in-use.txt", IN_USE, plain(format!("note: {in_use}"))),
         ("binary", IN_USE, binary),
-        (
-            "clean.rs",
-            "",
-            plain("let password = environment(\"DB_PASSWORD\");".to_owned()),
-        ),
+        ("clean.rs", "", plain("let password = environment(\"DB_PASSWORD\");".to_owned())),
     ])
 }
 

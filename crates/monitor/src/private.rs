@@ -20,11 +20,8 @@ pub(crate) fn check(path: &Path, own_user: u32) -> Result<Option<Finding>, Strin
     let data = fs::symlink_metadata(path).map_err(|e| format!("{shown}: {e}"))?;
     let mode = data.mode() & RIGHTS;
     let finding = if data.file_type().is_symlink() {
-        Finding::new(
-            shown,
-            "a file that holds a secret is a link to another place",
-        )
-        .fix("Put the file itself here")
+        Finding::new(shown, "a file that holds a secret is a link to another place")
+            .fix("Put the file itself here")
     } else if mode & OTHERS != 0 {
         Finding::new(
             &*shown,
@@ -32,11 +29,8 @@ pub(crate) fn check(path: &Path, own_user: u32) -> Result<Option<Finding>, Strin
         )
         .fix(format!("chmod go= {shown}"))
     } else if data.uid() != own_user {
-        Finding::new(
-            shown,
-            format!("a file that holds a secret belongs to user {}", data.uid()),
-        )
-        .fix("Give it to the user that Amanah runs as")
+        Finding::new(shown, format!("a file that holds a secret belongs to user {}", data.uid()))
+            .fix("Give it to the user that Amanah runs as")
     } else {
         return Ok(None);
     };

@@ -66,16 +66,9 @@ pub(crate) fn list(own_user: u32, only: Option<u32>) -> Result<Processes, String
 
 fn read(id: u32, path: &Path, own_user: u32) -> io::Result<Process> {
     let mut arguments = Vec::new();
-    fs::File::open(path.join("cmdline"))?
-        .take(MAX_BYTES)
-        .read_to_end(&mut arguments)?;
+    fs::File::open(path.join("cmdline"))?.take(MAX_BYTES).read_to_end(&mut arguments)?;
     let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
-    Ok(Process {
-        id,
-        name: name.trim_end().to_owned(),
-        arguments,
-        ours: user(path)? == own_user,
-    })
+    Ok(Process { id, name: name.trim_end().to_owned(), arguments, ours: user(path)? == own_user })
 }
 
 /// The effective user of the process at `path`, from the second number after `Uid:`.

@@ -118,11 +118,7 @@ impl Search<'_> {
         for file in listing.files {
             let below = file.strip_prefix(&path).unwrap_or(&file).to_path_buf();
             let shown = below.display().to_string();
-            let kind = if files::is_settings(&below) {
-                Text::Settings
-            } else {
-                Text::Source
-            };
+            let kind = if files::is_settings(&below) { Text::Settings } else { Text::Source };
             if seen.insert(file.clone()) {
                 let list = Some((&mut allowed, &*below));
                 self.file(&file, &shown, kind, needles, list, report);
@@ -151,9 +147,7 @@ impl Search<'_> {
         report: &mut Report,
     ) {
         if self.stop.load(Ordering::Relaxed) || report.bytes > MAX_TOTAL_BYTES {
-            report
-                .unchecked
-                .push(format!("{shown}: the search ended before it"));
+            report.unchecked.push(format!("{shown}: the search ended before it"));
             return;
         }
         let bytes = match files::read(path) {
@@ -175,9 +169,8 @@ impl Search<'_> {
             if is_among(&hit, &used) {
                 continue;
             }
-            let on_list = allowed
-                .as_mut()
-                .is_some_and(|(list, below)| list.allows(below, hit.secret));
+            let on_list =
+                allowed.as_mut().is_some_and(|(list, below)| list.allows(below, hit.secret));
             if on_list {
                 report.allowed += 1;
             } else {
@@ -199,11 +192,7 @@ impl Search<'_> {
             for (_, secret) in &used {
                 report.find(place.clone(), IN_USE, secret, false);
             }
-            let kind = if process.ours {
-                Text::Arguments
-            } else {
-                Text::Foreign
-            };
+            let kind = if process.ours { Text::Arguments } else { Text::Foreign };
             for hit in self.detectors.search(&process.arguments, kind) {
                 let of_a_bite = self.only.is_none() && is_planted(&process.arguments, hit.secret);
                 if !of_a_bite && !is_among(&hit, &used) {
@@ -244,10 +233,7 @@ impl Report {
         if self.findings.len() >= MAX_FINDINGS {
             return;
         }
-        let what = format!(
-            "holds a secret ({detector}, {})",
-            shown(secret, public_prefix)
-        );
+        let what = format!("holds a secret ({detector}, {})", shown(secret, public_prefix));
         let fix = "Take it out, give it through the environment, and replace it: whoever could \
                    read it has it. Only a published sample may go on the list of what is allowed";
         self.findings.push(Finding::new(place, what).fix(fix));
@@ -255,8 +241,7 @@ impl Report {
 
     fn remark(&mut self, scan: &Scan, needles: &Needles<'_>) {
         if scan.roots.is_empty() {
-            self.notes
-                .push("no source was at hand to be searched".to_owned());
+            self.notes.push("no source was at hand to be searched".to_owned());
         }
         if needles.too_short > 0 {
             self.notes.push(format!(
@@ -266,8 +251,7 @@ impl Report {
             ));
         }
         if self.allowed > 0 {
-            self.notes
-                .push(format!("{} samples are on the allow list", self.allowed));
+            self.notes.push(format!("{} samples are on the allow list", self.allowed));
         }
     }
 }
@@ -286,11 +270,7 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
 
 /// The beginning of a secret: enough to recognise it, not enough to be of use.
 fn shown(secret: &[u8], public_prefix: bool) -> String {
-    let many = if public_prefix {
-        SHOW_MAX
-    } else {
-        SHOW_MAX.min(secret.len() / SHOW_ONE_IN)
-    };
+    let many = if public_prefix { SHOW_MAX } else { SHOW_MAX.min(secret.len() / SHOW_ONE_IN) };
     let start: Vec<u8> = secret.iter().copied().take(many).collect();
     format!("{}…, {} bytes", start.escape_ascii(), secret.len())
 }

@@ -26,13 +26,7 @@ impl Account {
         users
             .lines()
             .filter_map(|line| Self::from_passwd(line, is_root))
-            .find(|user| {
-                if is_root {
-                    user.name == "postgres"
-                } else {
-                    user.uid == me
-                }
-            })
+            .find(|user| if is_root { user.name == "postgres" } else { user.uid == me })
             .ok_or_else(|| Error::NoBinaries {
                 looked: if is_root {
                     "there is no user `postgres`".to_owned()
@@ -55,10 +49,7 @@ impl Account {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         // A folder that this user can enter: ours may be closed to it.
-        command
-            .current_dir("/")
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true);
+        command.current_dir("/").stdin(std::process::Stdio::null()).kill_on_drop(true);
         if self.drop_privileges {
             // Supplementary groups are dropped with it.
             command.uid(self.uid).gid(self.gid);
@@ -71,10 +62,8 @@ impl Account {
         if !self.drop_privileges {
             return Ok(());
         }
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(|e| Error::Path {
-            path: path.to_owned(),
-            why: e.to_string(),
-        })
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+            .map_err(|e| Error::Path { path: path.to_owned(), why: e.to_string() })
     }
 
     /// Whether this user can enter `dir`.
@@ -82,12 +71,7 @@ impl Account {
         if !self.drop_privileges {
             return true;
         }
-        let test = self
-            .command(Path::new("/usr/bin/test"))
-            .arg("-x")
-            .arg(dir)
-            .status()
-            .await;
+        let test = self.command(Path::new("/usr/bin/test")).arg("-x").arg(dir).status().await;
         test.is_ok_and(|status| status.success())
     }
 
@@ -101,12 +85,7 @@ impl Account {
         let name = fields.next()?.to_owned();
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
-        Some(Self {
-            name,
-            uid,
-            gid,
-            drop_privileges,
-        })
+        Some(Self { name, uid, gid, drop_privileges })
     }
 }
 
@@ -114,17 +93,11 @@ fn effective_user() -> Result<u32> {
     // `/proc/self` belongs to the effective user.
     let path = Path::new("/proc/self");
     let found = std::fs::metadata(path);
-    found.map(|m| m.uid()).map_err(|e| Error::Path {
-        path: path.to_owned(),
-        why: e.to_string(),
-    })
+    found.map(|m| m.uid()).map_err(|e| Error::Path { path: path.to_owned(), why: e.to_string() })
 }
 
 fn read(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| Error::Path {
-        path: path.into(),
-        why: e.to_string(),
-    })
+    std::fs::read_to_string(path).map_err(|e| Error::Path { path: path.into(), why: e.to_string() })
 }
 
 #[cfg(test)]
@@ -135,10 +108,7 @@ mod tests {
     fn a_line_of_passwd_is_read() {
         let line = "postgres:x:101:104:PostgreSQL administrator,,,:/var/lib/postgresql:/bin/bash";
         let user = Account::from_passwd(line, true).unwrap();
-        assert_eq!(
-            (user.name.as_str(), user.uid, user.gid),
-            ("postgres", 101, 104)
-        );
+        assert_eq!((user.name.as_str(), user.uid, user.gid), ("postgres", 101, 104));
         assert_eq!(Account::from_passwd("broken:x", true), None);
     }
 }

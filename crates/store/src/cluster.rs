@@ -67,14 +67,7 @@ impl Cluster {
         let dir = place::cluster_dir(&settings.data, &account, rng).await?;
         let socket = place::socket_dir(&dir, &account)?;
         let durable = settings.durable;
-        let mut cluster = Self {
-            programs,
-            account,
-            durable,
-            dir,
-            socket,
-            port: 0,
-        };
+        let mut cluster = Self { programs, account, durable, dir, socket, port: 0 };
         match place::standing(&cluster.dir)? {
             Standing::Empty => cluster.initialise().await?,
             Standing::Cluster(major) if major == cluster.programs.version().0 => {}
@@ -84,10 +77,7 @@ impl Cluster {
                     "it belongs to PostgreSQL {major}, and the installed one is {installed}. \
                      Install postgresql-{major}, or move the directory away"
                 );
-                return Err(Error::Path {
-                    path: cluster.dir,
-                    why,
-                });
+                return Err(Error::Path { path: cluster.dir, why });
             }
         }
         if let Some(running) = place::running(&cluster.dir) {
@@ -168,9 +158,7 @@ impl Cluster {
     /// When it does not stop.
     pub async fn stop(&self) -> Result<()> {
         let mut command = self.program("pg_ctl");
-        command
-            .args(["stop", "-w", "-s", "-m", "fast", "-t", START_SECONDS, "-D"])
-            .arg(&self.dir);
+        command.args(["stop", "-w", "-s", "-m", "fast", "-t", START_SECONDS, "-D"]).arg(&self.dir);
         run("pg_ctl", &mut command).await.map(drop)
     }
 
@@ -185,17 +173,8 @@ impl Cluster {
         self.account.own(&fresh)?;
         let mut command = self.program("initdb");
         command
-            .args([
-                "--data-checksums",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-instructions",
-            ])
-            .args([
-                "--auth-local=peer",
-                "--auth-host=reject",
-                "--username=postgres",
-            ]);
+            .args(["--data-checksums", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"])
+            .args(["--auth-local=peer", "--auth-host=reject", "--username=postgres"]);
         if !self.durable {
             command.arg("--no-sync");
         }
@@ -241,10 +220,7 @@ impl Cluster {
              host all postgres all reject\n\
              host all all 127.0.0.1/32 scram-sha-256\n",
         )?;
-        self.write(
-            "pg_ident.conf",
-            &format!("amanah {own} postgres\namanah postgres postgres\n"),
-        )?;
+        self.write("pg_ident.conf", &format!("amanah {own} postgres\namanah postgres postgres\n"))?;
         let main = self.dir.join("postgresql.conf");
         let text = std::fs::read_to_string(&main).map_err(|e| place::error(&main, &e))?;
         let include = format!("include = '{CONF}'");
@@ -261,22 +237,12 @@ impl Cluster {
         }
         let before = std::fs::metadata(&log).map_or(0, |m| m.len());
         let mut command = self.program("pg_ctl");
-        command
-            .args(["start", "-w", "-s", "-t", START_SECONDS, "-l"])
-            .arg(&log);
+        command.args(["start", "-w", "-s", "-t", START_SECONDS, "-l"]).arg(&log);
         let started = run("pg_ctl", command.arg("-D").arg(&self.dir)).await;
         started.map(drop).map_err(|error| {
             let said = place::text_after(&log, before);
-            let why = if said.is_empty() {
-                error.to_string()
-            } else {
-                worst_lines(&said)
-            };
-            Error::Start {
-                dir: self.dir.clone(),
-                why,
-                log,
-            }
+            let why = if said.is_empty() { error.to_string() } else { worst_lines(&said) };
+            Error::Start { dir: self.dir.clone(), why, log }
         })
     }
 
@@ -297,8 +263,7 @@ impl Cluster {
 
     fn configured_port(&self) -> Option<u16> {
         let text = std::fs::read_to_string(self.dir.join(CONF)).ok()?;
-        text.lines()
-            .find_map(|line| line.strip_prefix("port = ")?.parse().ok())
+        text.lines().find_map(|line| line.strip_prefix("port = ")?.parse().ok())
     }
 }
 
@@ -310,20 +275,12 @@ fn free_port(before: Option<u16>) -> Result<u16> {
         _ => listen(0).map_err(|e| place::error(Path::new("127.0.0.1"), &e))?,
     };
     let address = listener.local_addr();
-    address
-        .map(|a| a.port())
-        .map_err(|e| place::error(Path::new("127.0.0.1"), &e))
+    address.map(|a| a.port()).map_err(|e| place::error(Path::new("127.0.0.1"), &e))
 }
 
 /// The lines that say why a server did not start, the fatal ones first.
 fn worst_lines(log: &str) -> String {
-    let fatal: Vec<&str> = log
-        .lines()
-        .filter(|l| l.contains("FATAL:") || l.contains("PANIC:"))
-        .collect();
-    if fatal.is_empty() {
-        tail(log)
-    } else {
-        tail(&fatal.join("\n"))
-    }
+    let fatal: Vec<&str> =
+        log.lines().filter(|l| l.contains("FATAL:") || l.contains("PANIC:")).collect();
+    if fatal.is_empty() { tail(log) } else { tail(&fatal.join("\n")) }
 }

@@ -51,9 +51,7 @@ impl Db {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn lazy(url: &DatabaseUrl, size: usize) -> Result<Self> {
-        let recycle = ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        };
+        let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match url.host {
             // The managed cluster's loopback port never leaves the machine.
             Host::Socket(_) => Manager::from_config(url.config(), NoTls, recycle),
@@ -65,18 +63,8 @@ impl Db {
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
             .build()
-            .map_err(|e| Error::Connect {
-                place: url.to_string(),
-                why: e.to_string(),
-                hint: "",
-            })?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                url: url.clone(),
-                pool,
-                size,
-            }),
-        })
+            .map_err(|e| Error::Connect { place: url.to_string(), why: e.to_string(), hint: "" })?;
+        Ok(Self { inner: Arc::new(Inner { url: url.clone(), pool, size }) })
     }
 
     /// The address that this connects to.
@@ -103,11 +91,7 @@ impl Db {
     /// Runs one statement outside a transaction: `CREATE DATABASE`, `VACUUM` and their like
     /// refuse to run inside one. Only this crate needs it.
     pub(crate) async fn alone(&self, sql: &str) -> Result<()> {
-        self.connection()
-            .await?
-            .batch_execute(sql)
-            .await
-            .map_err(crate::tx::statement)
+        self.connection().await?.batch_execute(sql).await.map_err(crate::tx::statement)
     }
 
     /// Closes every connection; those in use close when they come back.
@@ -152,9 +136,5 @@ fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
     } else {
         "Check that the server runs and that host and port are right"
     };
-    Error::Connect {
-        place: url.to_string(),
-        why,
-        hint,
-    }
+    Error::Connect { place: url.to_string(), why, hint }
 }

@@ -119,9 +119,9 @@ impl Error {
     /// The server's own words, when a statement was refused.
     pub fn server_message(&self) -> Option<&str> {
         match self {
-            Self::Statement(error, _) => error
-                .as_db_error()
-                .map(tokio_postgres::error::DbError::message),
+            Self::Statement(error, _) => {
+                error.as_db_error().map(tokio_postgres::error::DbError::message)
+            }
             _ => None,
         }
     }

@@ -76,8 +76,7 @@ pub async fn migrate(db: &Db, rooms: &[&Room]) -> Result<usize> {
 
 async fn locked(db: &Db) -> Result<OperatorTx> {
     let tx = db.operator().await?;
-    tx.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
+    tx.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     Ok(tx)
 }
 
@@ -87,15 +86,8 @@ async fn known(tx: &OperatorTx, room: &Room) -> Result<usize> {
     let rows = tx.query(sql, &[&room.name]).await?;
     for (n, row) in rows.iter().enumerate() {
         let (name, sha256): (String, Vec<u8>) = (row.get(0), row.get(1));
-        let wrong = |why| Error::Migration {
-            room: room.name,
-            migration: name.clone(),
-            why,
-        };
-        let here = room
-            .migrations
-            .get(n)
-            .ok_or_else(|| wrong("is not known to this version"))?;
+        let wrong = |why| Error::Migration { room: room.name, migration: name.clone(), why };
+        let here = room.migrations.get(n).ok_or_else(|| wrong("is not known to this version"))?;
         if here.name != name {
             return Err(wrong("is not known to this version"));
         }
@@ -110,17 +102,12 @@ async fn apply(db: &Db, room: &Room, migration: &Migration) -> Result<()> {
     let tx = locked(db).await?;
     // Somebody else may have been faster.
     let sql = "SELECT FROM amanah.migration WHERE room = $1 AND name = $2";
-    if tx
-        .query_opt(sql, &[&room.name, &migration.name])
-        .await?
-        .is_some()
-    {
+    if tx.query_opt(sql, &[&room.name, &migration.name]).await?.is_some() {
         return tx.rollback().await;
     }
     tx.batch(migration.sql).await?;
     let sql = "INSERT INTO amanah.migration (room, name, sha256) VALUES ($1, $2, $3)";
-    tx.execute(sql, &[&room.name, &migration.name, &digest(migration)])
-        .await?;
+    tx.execute(sql, &[&room.name, &migration.name, &digest(migration)]).await?;
     tx.commit().await
 }
 

@@ -59,9 +59,7 @@ pub(crate) async fn cluster_dir(data: &Path, account: &Account, rng: &dyn Rng) -
             ),
         });
     }
-    let elsewhere = Path::new(ELSEWHERE)
-        .join(kernel::random_hex(rng, 8)?)
-        .join("postgres");
+    let elsewhere = Path::new(ELSEWHERE).join(kernel::random_hex(rng, 8)?).join("postgres");
     let parent = elsewhere.parent().unwrap_or(Path::new(ELSEWHERE));
     make_dir(parent, 0o755)?;
     make_dir(&elsewhere, 0o700)?;
@@ -83,10 +81,7 @@ pub(crate) fn socket_dir(dir: &Path, account: &Account) -> Result<PathBuf> {
         account.own(&socket)?;
     }
     if !account.owns(&socket) {
-        let why = format!(
-            "it belongs to somebody else than `{}`. Remove it",
-            account.name
-        );
+        let why = format!("it belongs to somebody else than `{}`. Remove it", account.name);
         return Err(Error::Path { path: socket, why });
     }
     Ok(socket)
@@ -127,10 +122,8 @@ pub(crate) fn running(dir: &Path) -> Option<Running> {
     let works_in = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
     // The last line says `ready` when connections are taken.
     let ready = text.lines().last().is_some_and(|l| l.trim() == "ready");
-    (works_in == dir.canonicalize().ok()? && ready).then(|| Running {
-        port,
-        socket: PathBuf::from(socket),
-    })
+    (works_in == dir.canonicalize().ok()? && ready)
+        .then(|| Running { port, socket: PathBuf::from(socket) })
 }
 
 /// What was written to `log` after its first `from` bytes, at most the last 64 KiB of it.
@@ -138,9 +131,7 @@ pub(crate) fn text_after(log: &Path, from: u64) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = std::fs::File::open(log)?;
         let end = file.metadata()?.len();
-        file.seek(SeekFrom::Start(
-            from.max(end.saturating_sub(MAX_TAIL_BYTES)),
-        ))?;
+        file.seek(SeekFrom::Start(from.max(end.saturating_sub(MAX_TAIL_BYTES))))?;
         let mut bytes = Vec::new();
         file.take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -159,27 +150,18 @@ pub(crate) fn error(path: &Path, error: &std::io::Error) -> Error {
         }
         _ => error.to_string(),
     };
-    Error::Path {
-        path: path.to_owned(),
-        why,
-    }
+    Error::Path { path: path.to_owned(), why }
 }
 
 fn make_dir(dir: &Path, bits: u32) -> Result<()> {
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(bits)
-        .create(dir);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(bits).create(dir);
     made.map_err(|e| error(dir, &e))
 }
 
 /// FNV-1a over the path: a short name that is the same at every start.
 fn fnv(path: &Path) -> u64 {
     let step = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
-    path.as_os_str()
-        .as_encoded_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, step)
+    path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]
@@ -190,20 +172,12 @@ mod tests {
     fn a_directory_that_is_no_cluster_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(standing(dir.path()).unwrap(), Standing::Empty);
-        assert_eq!(
-            standing(&dir.path().join("missing")).unwrap(),
-            Standing::Empty
-        );
+        assert_eq!(standing(&dir.path().join("missing")).unwrap(), Standing::Empty);
         std::fs::write(dir.path().join("photo.jpg"), "x").unwrap();
         let error = standing(dir.path()).unwrap_err().to_string();
         assert!(error.contains("no PostgreSQL cluster") && error.contains("nothing was changed"));
         std::fs::write(dir.path().join("PG_VERSION"), "fifteen").unwrap();
-        assert!(
-            standing(dir.path())
-                .unwrap_err()
-                .to_string()
-                .contains("damaged")
-        );
+        assert!(standing(dir.path()).unwrap_err().to_string().contains("damaged"));
         std::fs::write(dir.path().join("PG_VERSION"), "15\n").unwrap();
         assert_eq!(standing(dir.path()).unwrap(), Standing::Cluster(15));
     }
@@ -212,10 +186,7 @@ mod tests {
     fn a_pid_of_another_process_is_not_the_server() {
         let dir = tempfile::tempdir().unwrap();
         let pid = std::process::id();
-        let file = format!(
-            "{pid}\n{}\n0\n5432\n/tmp\n127.0.0.1\n0\nready\n",
-            dir.path().display()
-        );
+        let file = format!("{pid}\n{}\n0\n5432\n/tmp\n127.0.0.1\n0\nready\n", dir.path().display());
         std::fs::write(dir.path().join("postmaster.pid"), file).unwrap();
         assert!(running(dir.path()).is_none());
     }

@@ -30,14 +30,8 @@ impl Programs {
             let Some(version) = version_in(&candidate).await else {
                 continue;
             };
-            let found = Self {
-                dir: candidate,
-                version,
-            };
-            if newest
-                .as_ref()
-                .is_none_or(|known| found.version.0 > known.version.0)
-            {
+            let found = Self { dir: candidate, version };
+            if newest.as_ref().is_none_or(|known| found.version.0 > known.version.0) {
                 newest = Some(found);
             }
         }
@@ -95,21 +89,13 @@ pub(crate) async fn run(program: &'static str, command: &mut Command) -> Result<
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let words = if output.stderr.is_empty() {
-        &output.stdout
-    } else {
-        &output.stderr
-    };
+    let words = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
     Err(failed(tail(&String::from_utf8_lossy(words))))
 }
 
 /// The last lines of a program's output, in one line.
 pub(crate) fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
     lines.get(from..).unwrap_or_default().join(" / ")
 }
@@ -121,17 +107,10 @@ fn candidates(dir: Option<&Path>) -> Vec<PathBuf> {
     let Ok(majors) = std::fs::read_dir(DEBIAN) else {
         return Vec::new();
     };
-    majors
-        .flatten()
-        .map(|major| major.path().join("bin"))
-        .collect()
+    majors.flatten().map(|major| major.path().join("bin")).collect()
 }
 
 async fn version_in(dir: &Path) -> Option<Version> {
-    let output = Command::new(dir.join("postgres"))
-        .arg("--version")
-        .output()
-        .await
-        .ok()?;
+    let output = Command::new(dir.join("postgres")).arg("--version").output().await.ok()?;
     Version::find(&String::from_utf8_lossy(&output.stdout))
 }

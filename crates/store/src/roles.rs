@@ -19,13 +19,9 @@ impl Db {
         let tx = self.operator().await?;
         let sql = "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1";
         if tx.query_opt(sql, &[&role]).await?.is_some() {
-            tx.batch(&format!("ALTER ROLE {role_name} LOGIN PASSWORD {verifier}"))
-                .await?;
+            tx.batch(&format!("ALTER ROLE {role_name} LOGIN PASSWORD {verifier}")).await?;
         } else {
-            tx.batch(&format!(
-                "CREATE ROLE {role_name} LOGIN PASSWORD {verifier}"
-            ))
-            .await?;
+            tx.batch(&format!("CREATE ROLE {role_name} LOGIN PASSWORD {verifier}")).await?;
         }
         tx.commit().await
     }
@@ -36,8 +32,7 @@ impl Db {
     /// When this login may not allow it.
     pub async fn allow_databases(&self, role: &str) -> Result<()> {
         let tx = self.operator().await?;
-        tx.batch(&format!("ALTER ROLE {} CREATEDB", ident(role)))
-            .await?;
+        tx.batch(&format!("ALTER ROLE {} CREATEDB", ident(role))).await?;
         tx.commit().await
     }
 
@@ -47,8 +42,7 @@ impl Db {
     /// When this login may not allow it.
     pub async fn allow_roles(&self, role: &str) -> Result<()> {
         let tx = self.operator().await?;
-        tx.batch(&format!("ALTER ROLE {} CREATEROLE", ident(role)))
-            .await?;
+        tx.batch(&format!("ALTER ROLE {} CREATEROLE", ident(role))).await?;
         tx.commit().await
     }
 
@@ -70,8 +64,7 @@ impl Db {
     /// When this login may not grant it.
     pub async fn grant_role(&self, group: &str, member: &str) -> Result<()> {
         let tx = self.operator().await?;
-        tx.batch(&format!("GRANT {} TO {}", ident(group), ident(member)))
-            .await?;
+        tx.batch(&format!("GRANT {} TO {}", ident(group), ident(member))).await?;
         tx.commit().await
     }
 
@@ -86,10 +79,7 @@ impl Db {
         tx.rollback().await?;
         if !there {
             let (name, owner) = (ident(name), ident(owner));
-            self.alone(&format!(
-                "CREATE DATABASE {name} OWNER {owner} TEMPLATE template0"
-            ))
-            .await?;
+            self.alone(&format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE template0")).await?;
         }
         Ok(!there)
     }

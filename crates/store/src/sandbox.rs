@@ -9,6 +9,12 @@ use crate::{Db, Error, Programs, Protected, Result, ident};
 
 /// Sandboxes are recognised by this, so that those of a crashed run can be swept.
 const PREFIX: &str = "amanah_sandbox_";
+/// SQLSTATE of a database that others are connected to.
+const IN_USE: &str = "55006";
+/// Connections that were closed here end on the server a moment later: so often is the drop tried
+/// again, so long apart.
+const CLOSING_TRIES: usize = 20;
+const CLOSING_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// Connections into one sandbox under one login.
 const SIZE: usize = 4;
 
@@ -27,8 +33,7 @@ impl Db {
     /// # Errors
     /// When a program of PostgreSQL is missing or fails; nothing is left behind then.
     pub async fn scratch(&self, programs: &Programs, rng: &dyn Rng) -> Result<Scratch> {
-        self.clone_structure(programs, rng, &self.url().user, &[])
-            .await
+        self.clone_structure(programs, rng, &self.url().user, &[]).await
     }
 
     /// As [`Db::scratch`], owned by `owner`, with the rows of some schemas.
@@ -41,14 +46,10 @@ impl Db {
     ) -> Result<Scratch> {
         let name = format!("{PREFIX}{}", kernel::random_hex(rng, 6)?);
         let create = "CREATE DATABASE {} TEMPLATE template0 STRATEGY wal_log OWNER {}";
-        let create = create
-            .replacen("{}", &ident(&name), 1)
-            .replacen("{}", &ident(owner), 1);
+        let create = create.replacen("{}", &ident(&name), 1).replacen("{}", &ident(owner), 1);
         self.alone(&create).await?;
-        let scratch = Scratch {
-            maker: self.clone(),
-            db: Db::lazy(&self.url().database(&name), SIZE)?,
-        };
+        let scratch =
+            Scratch { maker: self.clone(), db: Db::lazy(&self.url().database(&name), SIZE)? };
         match scratch.fill(self, programs, with_rows).await {
             Ok(()) => Ok(scratch),
             Err(error) => {
@@ -75,11 +76,7 @@ impl Db {
         let mut swept = 0;
         for row in names {
             let name: String = row.get(0);
-            if self
-                .alone(&format!("DROP DATABASE IF EXISTS {}", ident(&name)))
-                .await
-                .is_ok()
-            {
+            if self.alone(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await.is_ok() {
                 swept += 1;
             }
         }
@@ -99,10 +96,21 @@ impl Scratch {
     /// When the server refuses; it is swept at the next start then.
     pub async fn remove(self) -> Result<()> {
         self.db.close();
-        let name = ident(&self.db.url().database);
-        self.maker
-            .alone(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            .await
+        let sql =
+            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.db.url().database));
+        let mut tries = 0;
+        loop {
+            let dropped = self.maker.alone(&sql).await;
+            // Who is not a superuser may not end another role's connection, but can wait for one
+            // that is closing.
+            let closing =
+                matches!(&dropped, Err(e) if e.is_denied() || e.sqlstate() == Some(IN_USE));
+            if !closing || tries == CLOSING_TRIES {
+                return dropped;
+            }
+            tries += 1;
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
     }
 
     async fn fill(&self, source: &Db, programs: &Programs, with_rows: &[&str]) -> Result<()> {
@@ -112,20 +120,13 @@ impl Scratch {
             return Ok(());
         }
         let mut arguments = vec!["--data-only".to_owned()];
-        arguments.extend(
-            with_rows
-                .iter()
-                .map(|schema| format!("--schema={}", ident(schema))),
-        );
+        arguments.extend(with_rows.iter().map(|schema| format!("--schema={}", ident(schema))));
         let rows = dump(source, programs, &arguments).await?;
         self.replay(programs, &rows).await
     }
 
     async fn replay(&self, programs: &Programs, dump: &[u8]) -> Result<()> {
-        let failed = |why: String| Error::Program {
-            program: "psql",
-            why,
-        };
+        let failed = |why: String| Error::Program { program: "psql", why };
         let mut psql = programs
             .client("psql", self.db.url())
             .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"])
@@ -134,10 +135,7 @@ impl Scratch {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .map_err(|e| failed(e.to_string()))?;
-        let mut input = psql
-            .stdin
-            .take()
-            .ok_or_else(|| failed("it has no input".to_owned()))?;
+        let mut input = psql.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
         let feed = async move {
             // When psql stops early, its own words below say why.
             let _ = input.write_all(dump).await;
@@ -169,9 +167,7 @@ impl Protected {
     pub async fn sandbox(&self, rng: &dyn Rng) -> Result<Sandbox> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
         let owner = &self.owner.url().user;
-        let scratch = maker
-            .clone_structure(&self.programs, rng, owner, &["amanah"])
-            .await?;
+        let scratch = maker.clone_structure(&self.programs, rng, owner, &["amanah"]).await?;
         let name = &scratch.db.url().database;
         let at = |db: &Db| Db::lazy(&db.url().database(name), SIZE);
         let inside = Self {

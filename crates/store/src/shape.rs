@@ -141,10 +141,7 @@ async fn columns(tx: &Tx, tables: &mut BTreeMap<u32, Table>) -> Result<()> {
             not_null: row.get(6),
             has_default: row.get(7),
             generated: row.get(8),
-            hints: checks
-                .iter()
-                .flat_map(|check| quoted_words(check))
-                .collect(),
+            hints: checks.iter().flat_map(|check| quoted_words(check)).collect(),
         });
     }
     Ok(())
@@ -159,10 +156,7 @@ async fn keys(tx: &Tx, tables: &mut BTreeMap<u32, Table>) -> Result<()> {
         if primary {
             table.primary_key = row.get(3);
         } else {
-            table.uniques.push(Unique {
-                name: row.get(1),
-                columns: row.get(3),
-            });
+            table.uniques.push(Unique { name: row.get(1), columns: row.get(3) });
         }
     }
     Ok(())
@@ -190,13 +184,7 @@ async fn foreign_keys(tx: &Tx, tables: &mut BTreeMap<u32, Table>) -> Result<()> 
 
 /// The words between single quotes in a check constraint: `'open'`, `'closed'`.
 fn quoted_words(check: &str) -> Vec<String> {
-    check
-        .split('\'')
-        .skip(1)
-        .step_by(2)
-        .filter(|w| !w.is_empty())
-        .map(str::to_owned)
-        .collect()
+    check.split('\'').skip(1).step_by(2).filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -65,19 +65,9 @@ pub async fn specimen_with(
     owned: &Owned<'_>,
     given: &[(&str, &str)],
 ) -> Result<Specimen> {
-    let given = given
-        .iter()
-        .map(|(c, v)| ((*c).to_owned(), (*v).to_owned()))
-        .collect();
+    let given = given.iter().map(|(c, v)| ((*c).to_owned(), (*v).to_owned())).collect();
     let made = AtomicUsize::new(0);
-    Maker {
-        tx,
-        shape,
-        owned,
-        made,
-    }
-    .place(table, given, 0)
-    .await
+    Maker { tx, shape, owned, made }.place(table, given, 0).await
 }
 
 struct Maker<'a> {
@@ -115,13 +105,7 @@ impl Maker<'_> {
                 n => format!("{}-{n}", self.owned.mark),
             };
             let guesses = BTreeMap::new();
-            let mut draft = Draft {
-                given,
-                depth,
-                mark,
-                guesses,
-                new_parents: false,
-            };
+            let mut draft = Draft { given, depth, mark, guesses, new_parents: false };
             let mut tries = 0;
             loop {
                 self.tx.batch("SAVEPOINT amanah_specimen").await?;
@@ -132,9 +116,7 @@ impl Maker<'_> {
                     }
                     Err(error) => error,
                 };
-                self.tx
-                    .batch("ROLLBACK TO SAVEPOINT amanah_specimen")
-                    .await?;
+                self.tx.batch("ROLLBACK TO SAVEPOINT amanah_specimen").await?;
                 tries += 1;
                 if tries == MAX_TRIES || !self.learn(table, &mut draft, &error, tries).await? {
                     return Err(error);
@@ -170,16 +152,10 @@ impl Maker<'_> {
         error: &Error,
         tries: usize,
     ) -> Result<bool> {
-        if !error
-            .sqlstate()
-            .is_some_and(|state| TRY_AGAIN.contains(&state))
-        {
+        if !error.sqlstate().is_some_and(|state| TRY_AGAIN.contains(&state)) {
             return Ok(false);
         }
-        if error
-            .server_table()
-            .is_some_and(|failed| failed != table.name)
-        {
+        if error.server_table().is_some_and(|failed| failed != table.name) {
             // A parent could not be placed; it has tried everything itself.
             return Ok(false);
         }
@@ -214,16 +190,9 @@ impl Maker<'_> {
         values: &mut Values,
         draft: &Draft,
     ) -> Result<()> {
-        let needed = |c: &String| {
-            table
-                .column(c)
-                .is_some_and(|c| c.not_null && !c.has_default)
-        };
+        let needed = |c: &String| table.column(c).is_some_and(|c| c.not_null && !c.has_default);
         let known = |c: &String| values.contains_key(c);
-        let parent = self
-            .shape
-            .iter()
-            .find(|t| t.schema == key.parent.0 && t.name == key.parent.1);
+        let parent = self.shape.iter().find(|t| t.schema == key.parent.0 && t.name == key.parent.1);
         let Some(parent) = parent else { return Ok(()) };
         // A row that needs no parent gets none, and a table cannot wait for itself.
         let optional = key.columns.iter().any(|c| !needed(c) && !known(c));
@@ -271,15 +240,8 @@ impl Maker<'_> {
             .enumerate()
             .map(|(n, column)| format!("t.{}::text = ${}", ident(column), n + 1))
             .collect();
-        let filter = if filter.is_empty() {
-            "true".to_owned()
-        } else {
-            filter.join(" AND ")
-        };
-        let sql = format!(
-            "SELECT {ROW} FROM {} AS t WHERE {filter} LIMIT 1",
-            parent.quoted()
-        );
+        let filter = if filter.is_empty() { "true".to_owned() } else { filter.join(" AND ") };
+        let sql = format!("SELECT {ROW} FROM {} AS t WHERE {filter} LIMIT 1", parent.quoted());
         let bound: Vec<&(dyn ToSql + Sync)> =
             given.values().map(|v| v as &(dyn ToSql + Sync)).collect();
         let row = self.tx.query_opt(&sql, &bound).await?;
@@ -301,11 +263,7 @@ impl Maker<'_> {
         let what = if names.is_empty() {
             "DEFAULT VALUES".to_owned()
         } else {
-            format!(
-                "({}) OVERRIDING SYSTEM VALUE VALUES ({})",
-                names.join(", "),
-                marks.join(", ")
-            )
+            format!("({}) OVERRIDING SYSTEM VALUE VALUES ({})", names.join(", "), marks.join(", "))
         };
         let sql = format!("INSERT INTO {into} AS t {what} RETURNING {ROW}");
         let made = self.tx.query_one(&sql, &bound).await?;
@@ -323,10 +281,7 @@ impl Maker<'_> {
 const ROW: &str = "(SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each_text(to_jsonb(t)) e)";
 
 fn is_text(column: &Column) -> bool {
-    matches!(
-        column.base.as_str(),
-        "text" | "varchar" | "bpchar" | "citext" | "name"
-    )
+    matches!(column.base.as_str(), "text" | "varchar" | "bpchar" | "citext" | "name")
 }
 
 /// Whether a column needs a value, or is a free text that can carry the mark.
@@ -384,10 +339,7 @@ fn number(mark: &str, below: u64, guess: usize) -> String {
         0 => (1 + hash(mark) % below).to_string(),
         1..=9 => guess.to_string(),
         10 => "0".to_owned(),
-        n => hash(&format!("{mark}{n}"))
-            .checked_rem(below)
-            .unwrap_or(0)
-            .to_string(),
+        n => hash(&format!("{mark}{n}")).checked_rem(below).unwrap_or(0).to_string(),
     }
 }
 
@@ -417,14 +369,7 @@ fn uuid(mark: &str, column: &str) -> String {
     let (a, b) = (hash(mark), hash(&format!("{column}/{mark}")));
     let hex = format!("{a:016x}{b:016x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    format!(
-        "{}-{}-4{}-8{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(13, 16),
-        part(17, 20),
-        part(20, 32)
-    )
+    format!("{}-{}-4{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }
 
 /// The end of the mark, which is what makes it unique.
@@ -438,7 +383,6 @@ fn clip(mark: &str, length: Option<i32>) -> String {
 
 /// FNV-1a: the same mark gives the same value, so that a run can be repeated.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }

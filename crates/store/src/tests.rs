@@ -10,40 +10,24 @@ use crate::{
 
 static FIRST: Room = Room {
     name: "shop",
-    migrations: &[Migration {
-        name: "0001_things",
-        sql: "CREATE TABLE thing (id int)",
-    }],
+    migrations: &[Migration { name: "0001_things", sql: "CREATE TABLE thing (id int)" }],
 };
 static SECOND: Room = Room {
     name: "shop",
     migrations: &[
-        Migration {
-            name: "0001_things",
-            sql: "CREATE TABLE thing (id int)",
-        },
-        Migration {
-            name: "0002_more",
-            sql: "CREATE TABLE more (id int)",
-        },
+        Migration { name: "0001_things", sql: "CREATE TABLE thing (id int)" },
+        Migration { name: "0002_more", sql: "CREATE TABLE more (id int)" },
     ],
 };
 static CHANGED: Room = Room {
     name: "shop",
-    migrations: &[Migration {
-        name: "0001_things",
-        sql: "CREATE TABLE thing (id bigint)",
-    }],
+    migrations: &[Migration { name: "0001_things", sql: "CREATE TABLE thing (id bigint)" }],
 };
 
 struct Server(Cluster, tempfile::TempDir);
 
 async fn open(data: &Path) -> Result<Cluster, Error> {
-    let settings = ClusterSettings {
-        data: data.to_owned(),
-        programs: None,
-        durable: true,
-    };
+    let settings = ClusterSettings { data: data.to_owned(), programs: None, durable: true };
     Cluster::open(&settings, &SystemRng).await
 }
 
@@ -59,9 +43,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let pid = std::fs::read_to_string(self.0.dir().join("postmaster.pid")).unwrap_or_default();
         if let Some(pid) = pid.lines().next() {
-            let _ = std::process::Command::new("kill")
-                .args(["-QUIT", pid])
-                .output();
+            let _ = std::process::Command::new("kill").args(["-QUIT", pid]).output();
         }
     }
 }
@@ -72,14 +54,10 @@ impl Server {
         let password = Secret::new("for this test".to_owned());
         root.ensure_login("shop", &password).await.unwrap();
         let tx = root.operator().await.unwrap();
-        tx.batch("ALTER ROLE shop CREATEDB CREATEROLE")
-            .await
-            .unwrap();
+        tx.batch("ALTER ROLE shop CREATEDB CREATEROLE").await.unwrap();
         tx.commit().await.unwrap();
         root.ensure_database("shop", "shop").await.unwrap();
-        Db::connect(&self.0.login("shop", password, "shop"), 3)
-            .await
-            .unwrap()
+        Db::connect(&self.0.login("shop", password, "shop"), 3).await.unwrap()
     }
 }
 
@@ -92,13 +70,7 @@ async fn a_cluster_survives_being_killed() {
 
     let pid = std::fs::read_to_string(server.0.dir().join("postmaster.pid")).unwrap();
     let pid = pid.lines().next().unwrap().to_owned();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-9", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     while Path::new(&format!("/proc/{pid}/cwd")).read_link().is_ok() {
         tokio::task::yield_now().await;
     }
@@ -113,11 +85,7 @@ async fn a_cluster_survives_being_killed() {
     adopted.stop().await.unwrap();
     assert!(!server.0.is_running());
     let restarted = open(server.1.path()).await.unwrap();
-    assert_eq!(
-        restarted.superuser("x"),
-        server.0.superuser("x"),
-        "the port is kept"
-    );
+    assert_eq!(restarted.superuser("x"), server.0.superuser("x"), "the port is kept");
     restarted.stop().await.unwrap();
 }
 
@@ -128,10 +96,7 @@ async fn a_damaged_cluster_says_so_and_stays_as_it_is() {
     let control = server.0.dir().join("global/pg_control");
     std::fs::write(&control, b"damaged").unwrap();
     let error = open(server.1.path()).await.unwrap_err().to_string();
-    assert!(
-        error.contains("did not start") && error.contains("pg_control"),
-        "{error}"
-    );
+    assert!(error.contains("did not start") && error.contains("pg_control"), "{error}");
     assert_eq!(std::fs::read(&control).unwrap(), b"damaged");
     std::fs::write(server.0.dir().join("PG_VERSION"), "9").unwrap();
     let error = open(server.1.path()).await.unwrap_err().to_string();
@@ -142,9 +107,7 @@ async fn a_damaged_cluster_says_so_and_stays_as_it_is() {
 async fn migrations_are_ordered_and_never_change() {
     let server = server().await;
     let owner = server.owner().await;
-    let wrong = owner
-        .url()
-        .login("shop", Some(Secret::new("wrong".to_owned())));
+    let wrong = owner.url().login("shop", Some(Secret::new("wrong".to_owned())));
     let error = Db::connect(&wrong, 1).await.unwrap_err().to_string();
     assert!(error.contains("Check the user and the password"), "{error}");
 
@@ -152,21 +115,13 @@ async fn migrations_are_ordered_and_never_change() {
     assert_eq!(migrate(&owner, &[&SECOND]).await.unwrap(), 1);
     assert_eq!(migrate(&owner, &[&SECOND]).await.unwrap(), 0);
     let error = migrate(&owner, &[&FIRST]).await.unwrap_err().to_string();
-    assert!(
-        error.contains("0002_more of `shop` is not known"),
-        "{error}"
-    );
+    assert!(error.contains("0002_more of `shop` is not known"), "{error}");
     let error = migrate(&owner, &[&CHANGED]).await.unwrap_err().to_string();
-    assert!(
-        error.contains("0001_things of `shop` has changed"),
-        "{error}"
-    );
+    assert!(error.contains("0001_things of `shop` has changed"), "{error}");
 
     // A transaction that is dropped leaves nothing, and the next one is clean.
     let tx = owner.operator().await.unwrap();
-    tx.execute("INSERT INTO thing VALUES (1)", &[])
-        .await
-        .unwrap();
+    tx.execute("INSERT INTO thing VALUES (1)", &[]).await.unwrap();
     drop(tx);
     let tx = owner.operator().await.unwrap();
     let refused = tx.attempt("SELECT * FROM nowhere", &[]).await.unwrap();
@@ -207,20 +162,11 @@ async fn a_specimen_fits_a_schema_nobody_here_wrote() {
     let tenant = TenantId::new("77").unwrap();
     for round in 0..2 {
         let mark = format!("mark-{round}");
-        let whose = Owned {
-            column: "company_id",
-            tenant: &tenant,
-            mark: &mark,
-        };
+        let whose = Owned { column: "company_id", tenant: &tenant, mark: &mark };
         for table in &shape {
             if table.column("company_id").is_some() {
                 let made = specimen(&tx, &shape, table, &whose).await.unwrap();
-                assert_eq!(
-                    made.row["company_id"].as_deref(),
-                    Some("77"),
-                    "{}",
-                    table.label()
-                );
+                assert_eq!(made.row["company_id"].as_deref(), Some("77"), "{}", table.label());
             }
         }
     }
@@ -228,19 +174,10 @@ async fn a_specimen_fits_a_schema_nobody_here_wrote() {
     assert_eq!(companies.len(), 1, "the tenant itself was made once");
     tx.commit().await.unwrap();
 
-    let scratch = owner
-        .scratch(server.0.programs(), &SystemRng)
-        .await
-        .unwrap();
+    let scratch = owner.scratch(server.0.programs(), &SystemRng).await.unwrap();
     let inside = scratch.db().operator().await.unwrap();
     assert_eq!(tables(&inside).await.unwrap(), shape);
-    assert!(
-        inside
-            .query("SELECT FROM line", &[])
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(inside.query("SELECT FROM line", &[]).await.unwrap().is_empty());
     drop(inside);
     scratch.remove().await.unwrap();
     assert_eq!(owner.sweep().await.unwrap(), 0);

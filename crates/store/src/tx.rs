@@ -34,8 +34,7 @@ pub type Bound<'a> = &'a [&'a (dyn ToSql + Sync)];
 impl TenantTx {
     pub(crate) async fn begin(client: Object, binding: &Secret) -> Result<Self> {
         let tx = Tx::begin(client).await?;
-        tx.execute("SELECT amanah.bind($1)", &[&binding.expose()])
-            .await?;
+        tx.execute("SELECT amanah.bind($1)", &[&binding.expose()]).await?;
         Ok(Self(tx))
     }
 
@@ -95,9 +94,7 @@ impl Deref for OperatorTx {
 impl Tx {
     async fn begin(client: Object) -> Result<Self> {
         client.batch_execute("BEGIN").await.map_err(statement)?;
-        Ok(Self {
-            client: Some(client),
-        })
+        Ok(Self { client: Some(client) })
     }
 
     /// Runs a statement and returns its rows.
@@ -114,10 +111,7 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`], and when there is no row or more than one.
     pub async fn query_one(&self, sql: &str, bound: Bound<'_>) -> Result<Row> {
-        self.client()?
-            .query_one(sql, bound)
-            .await
-            .map_err(statement)
+        self.client()?.query_one(sql, bound).await.map_err(statement)
     }
 
     /// Runs a statement that returns at most one row.
@@ -125,10 +119,7 @@ impl Tx {
     /// # Errors
     /// As [`Tx::query`], and when there is more than one row.
     pub async fn query_opt(&self, sql: &str, bound: Bound<'_>) -> Result<Option<Row>> {
-        self.client()?
-            .query_opt(sql, bound)
-            .await
-            .map_err(statement)
+        self.client()?.query_opt(sql, bound).await.map_err(statement)
     }
 
     /// Runs a statement and returns how many rows it touched.

@@ -42,19 +42,15 @@ impl DatabaseUrl {
         if !(text.starts_with("postgres://") || text.starts_with("postgresql://")) {
             return Err(Error::Url("it does not begin with postgres://"));
         }
-        let config: tokio_postgres::Config = text
-            .parse()
-            .map_err(|_| Error::Url("it could not be read"))?;
+        let config: tokio_postgres::Config =
+            text.parse().map_err(|_| Error::Url("it could not be read"))?;
         let host = match config.get_hosts() {
             [tokio_postgres::config::Host::Tcp(name)] => Host::Tcp(name.clone()),
             [tokio_postgres::config::Host::Unix(dir)] => Host::Socket(dir.clone()),
             [] => return Err(Error::Url("it names no host")),
             _ => return Err(Error::Url("it names several hosts")),
         };
-        let user = config
-            .get_user()
-            .ok_or(Error::Url("it names no user"))?
-            .to_owned();
+        let user = config.get_user().ok_or(Error::Url("it names no user"))?.to_owned();
         let password = match config.get_password().map(std::str::from_utf8) {
             Some(Ok(text)) => Some(Secret::new(text.to_owned())),
             Some(Err(_)) => return Err(Error::Url("its password is not UTF-8")),
@@ -73,39 +69,25 @@ impl DatabaseUrl {
     /// The same server, another database.
     #[must_use]
     pub fn database(&self, name: &str) -> Self {
-        Self {
-            database: name.to_owned(),
-            ..self.clone()
-        }
+        Self { database: name.to_owned(), ..self.clone() }
     }
 
     /// The same database, another login.
     #[must_use]
     pub fn login(&self, user: &str, password: Option<Secret>) -> Self {
-        Self {
-            user: user.to_owned(),
-            password,
-            ..self.clone()
-        }
+        Self { user: user.to_owned(), password, ..self.clone() }
     }
 
     /// The whole address with its password, to be handed to another process or kept in a private
     /// file.
     pub fn expose(&self) -> Secret {
-        let password = self
-            .password
-            .as_ref()
-            .map(|p| format!(":{}", escape(p.expose())));
+        let password = self.password.as_ref().map(|p| format!(":{}", escape(p.expose())));
         let (authority, socket) = match &self.host {
             Host::Tcp(name) if name.contains(':') => (format!("[{name}]:{}", self.port), None),
             Host::Tcp(name) => (format!("{name}:{}", self.port), None),
             Host::Socket(dir) => (
                 String::new(),
-                Some(format!(
-                    "host={}&port={}",
-                    escape(&dir.to_string_lossy()),
-                    self.port
-                )),
+                Some(format!("host={}&port={}", escape(&dir.to_string_lossy()), self.port)),
             ),
         };
         let tls = self.tls.then(|| "sslmode=require".to_owned());
@@ -126,13 +108,8 @@ impl DatabaseUrl {
             Host::Tcp(name) => config.host(name),
             Host::Socket(dir) => config.host_path(dir),
         };
-        config
-            .port(self.port)
-            .user(&self.user)
-            .dbname(&self.database);
-        config
-            .application_name("amanah")
-            .connect_timeout(CONNECT_TIMEOUT);
+        config.port(self.port).user(&self.user).dbname(&self.database);
+        config.application_name("amanah").connect_timeout(CONNECT_TIMEOUT);
         if let Some(password) = &self.password {
             config.password(password.expose());
         }
@@ -197,13 +174,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_without_being_repeated() {
-        for text in [
-            "",
-            "http://x",
-            "postgres://",
-            "postgres://a:topsecret@:x/y",
-            "host=x user=y",
-        ] {
+        for text in ["", "http://x", "postgres://", "postgres://a:topsecret@:x/y", "host=x user=y"]
+        {
             let error = DatabaseUrl::parse(text).unwrap_err().to_string();
             assert!(!error.contains("topsecret"), "{error}");
         }

@@ -25,11 +25,10 @@ impl Version {
     /// Reads the first `15.20` in `text`, as `postgres --version` and `server_version` print it.
     pub fn find(text: &str) -> Option<Self> {
         let number = |part: &str| part.parse().ok();
-        text.split(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .find_map(|word| {
-                let (major, minor) = word.split_once('.')?;
-                Some(Self(number(major)?, number(minor.split('.').next()?)?))
-            })
+        text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|word| {
+            let (major, minor) = word.split_once('.')?;
+            Some(Self(number(major)?, number(minor.split('.').next()?)?))
+        })
     }
 
     /// Refuses a version that is not safe.
@@ -46,11 +45,7 @@ impl Version {
             return Ok(());
         }
         let (major, minor) = floor.unwrap_or((15, 19));
-        Err(Error::TooOld {
-            found: self.to_string(),
-            floor: format!("{major}.{minor}"),
-            why: WHY,
-        })
+        Err(Error::TooOld { found: self.to_string(), floor: format!("{major}.{minor}"), why: WHY })
     }
 }
 
@@ -61,9 +56,7 @@ impl Db {
     /// When it does not answer.
     pub async fn version(&self) -> Result<Version> {
         let tx = self.operator().await?;
-        let row = tx
-            .query_one("SELECT current_setting('server_version')", &[])
-            .await?;
+        let row = tx.query_one("SELECT current_setting('server_version')", &[]).await?;
         let text: String = row.get(0);
         tx.rollback().await?;
         Ok(Version::find(&text).unwrap_or(Version(0, 0)))
@@ -76,18 +69,12 @@ mod tests {
 
     #[test]
     fn versions_are_read_and_compared() {
-        assert_eq!(
-            Version::find("postgres (PostgreSQL) 15.20 (Debian)"),
-            Some(Version(15, 20))
-        );
+        assert_eq!(Version::find("postgres (PostgreSQL) 15.20 (Debian)"), Some(Version(15, 20)));
         assert_eq!(Version::find("16.9"), Some(Version(16, 9)));
         assert_eq!(Version::find("19beta1"), None);
         assert!(Version(15, 19).check().is_ok() && Version(19, 0).check().is_ok());
         let old = Version(15, 18).check().unwrap_err().to_string();
-        assert!(
-            old.starts_with("PostgreSQL 15.18 is too old: 15.19 or newer"),
-            "{old}"
-        );
+        assert!(old.starts_with("PostgreSQL 15.18 is too old: 15.19 or newer"), "{old}");
         assert!(Version(14, 40).check().is_err() && Version(18, 4).check().is_err());
     }
 }

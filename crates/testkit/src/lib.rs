@@ -57,28 +57,14 @@ pub async fn database(rooms: &[&Room]) -> TestDb {
     let root = server.superuser("postgres").await;
     let owner = server.login(&root, &format!("{name}_owner"), &name).await;
     let tx = root.operator().await.expect("the superuser connects");
-    tx.batch(&format!("ALTER ROLE {name}_owner CREATEROLE CREATEDB"))
-        .await
-        .expect("alter role");
+    tx.batch(&format!("ALTER ROLE {name}_owner CREATEROLE CREATEDB")).await.expect("alter role");
     tx.commit().await.expect("commit");
-    root.ensure_database(&name, &format!("{name}_owner"))
-        .await
-        .expect("create database");
-    store::migrate(&owner, rooms)
-        .await
-        .expect("migrations apply");
+    root.ensure_database(&name, &format!("{name}_owner")).await.expect("create database");
+    store::migrate(&owner, rooms).await.expect("migrations apply");
     let engine = server.login(&root, &format!("{name}_engine"), &name).await;
-    root.grant_role("amanah_engine", &format!("{name}_engine"))
-        .await
-        .expect("grant");
+    root.grant_role("amanah_engine", &format!("{name}_engine")).await.expect("grant");
     let superuser = server.superuser(&name).await;
-    TestDb {
-        owner,
-        engine,
-        superuser,
-        programs: server.cluster.programs().clone(),
-        name,
-    }
+    TestDb { owner, engine, superuser, programs: server.cluster.programs().clone(), name }
 }
 
 /// Makes a database with an application's `schema` (`{app}` stands for the application's role) and
@@ -94,19 +80,13 @@ pub async fn protected(
     let root = server.superuser("postgres").await;
     let app_role = format!("{}_app", db.name);
     server.login(&root, &app_role, &db.name).await;
-    let intruder = server
-        .login(&root, &format!("{}_intruder", db.name), &db.name)
-        .await;
+    let intruder = server.login(&root, &format!("{}_intruder", db.name), &db.name).await;
     let member = format!("{}_intruder", db.name);
     root.grant_role(&app_role, &member).await.expect("grant");
     let tx = db.owner.operator().await.expect("the owner connects");
-    tx.batch(&schema.replace("{app}", &app_role))
-        .await
-        .expect("the schema applies");
+    tx.batch(&schema.replace("{app}", &app_role)).await.expect("the schema applies");
     tx.commit().await.expect("commit");
-    store::migrate(&db.owner, rooms)
-        .await
-        .expect("migrations apply");
+    store::migrate(&db.owner, rooms).await.expect("migrations apply");
     let tenant = |id: &str| TenantId::new(id).expect("a canary's id");
     Protected {
         name: db.name,
@@ -128,17 +108,13 @@ impl Server {
 
     /// The superuser in the database `name`.
     pub async fn superuser(&self, name: &str) -> Db {
-        Db::connect(&self.cluster.superuser(name), POOL)
-            .await
-            .expect("the superuser connects")
+        Db::connect(&self.cluster.superuser(name), POOL).await.expect("the superuser connects")
     }
 
     /// Makes a login role with a password of its own; it connects when it is first used.
     pub async fn login(&self, root: &Db, role: &str, database: &str) -> Db {
         let password = Secret::new(random_hex(&SystemRng, 16).expect("randomness"));
-        root.ensure_login(role, &password)
-            .await
-            .expect("the role is made");
+        root.ensure_login(role, &password).await.expect("the role is made");
         Db::lazy(&self.cluster.login(role, password, database), POOL).expect("a pool")
     }
 }
@@ -172,11 +148,7 @@ async fn start() -> Server {
         .expect("a temporary directory")
         .keep();
     open_to_all(&data);
-    let settings = ClusterSettings {
-        data: data.clone(),
-        programs: None,
-        durable: false,
-    };
+    let settings = ClusterSettings { data: data.clone(), programs: None, durable: false };
     let rng: &dyn Rng = &SystemRng;
     let cluster = Cluster::open(&settings, rng)
         .await
@@ -186,10 +158,7 @@ async fn start() -> Server {
     let script = "read -r _; pid=$(head -n 1 \"$1\"); kill -QUIT \"$pid\"; \
                   while kill -0 \"$pid\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
     let guard = watch(script, &[pid.as_ref(), data.as_ref()]);
-    Server {
-        cluster,
-        _guard: guard,
-    }
+    Server { cluster, _guard: guard }
 }
 
 /// As root the server runs as another user, who must be able to enter the directory.

@@ -35,10 +35,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
     signs.push(programs(&config).await);
     signs.push(look_at_pages(&config));
     if !place.data.exists() {
-        let says = format!(
-            "{} is not there yet; `amanah up` makes it",
-            place.data.display()
-        );
+        let says = format!("{} is not there yet; `amanah up` makes it", place.data.display());
         signs.push(well("data directory", &says));
         return print(place, &signs);
     }
@@ -56,20 +53,16 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
 async fn programs(config: &Config) -> Sign {
     let dir = Some(config.postgres.programs.as_path()).filter(|d| !d.as_os_str().is_empty());
     match Programs::find(dir).await {
-        Ok(found) => well(
-            "PostgreSQL's programs",
-            &format!("version {}", found.version()),
-        ),
+        Ok(found) => well("PostgreSQL's programs", &format!("version {}", found.version())),
         Err(error) => ill("PostgreSQL's programs", error.to_string()),
     }
 }
 
 fn look_at_pages(config: &Config) -> Sign {
     match pages::load_all(&config.pages.directory) {
-        Ok(pages) if pages.is_empty() => ill(
-            "pages",
-            format!("there are none in {}", config.pages.directory.display()),
-        ),
+        Ok(pages) if pages.is_empty() => {
+            ill("pages", format!("there are none in {}", config.pages.directory.display()))
+        }
         Ok(pages) => well("pages", &format!("{} pages, all in order", pages.len())),
         Err(error) => ill("pages", format!("{error:#}")),
     }
@@ -78,15 +71,13 @@ fn look_at_pages(config: &Config) -> Sign {
 /// A secret that others can read is no secret.
 fn private(data: &Data) -> Sign {
     let open = |path: &&std::path::PathBuf| {
-        path.metadata()
-            .is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
+        path.metadata().is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
     };
     let files = data.private_files();
     match files.iter().find(open) {
-        Some(file) => ill(
-            "secrets",
-            format!("others can read {0}. Run: chmod 600 {0}", file.display()),
-        ),
+        Some(file) => {
+            ill("secrets", format!("others can read {0}. Run: chmod 600 {0}", file.display()))
+        }
         None => well("secrets", &format!("{} private files", files.len())),
     }
 }
@@ -94,12 +85,7 @@ fn private(data: &Data) -> Sign {
 async fn database(place: &Place, data: &Data) -> Sign {
     let what = "database";
     if let Some(url) = &place.database_url {
-        let connect = async {
-            Db::connect(&DatabaseUrl::parse(url)?, 1)
-                .await?
-                .version()
-                .await
-        };
+        let connect = async { Db::connect(&DatabaseUrl::parse(url)?, 1).await?.version().await };
         return match connect.await {
             Ok(version) => match version.check() {
                 Ok(()) => well(what, &format!("PostgreSQL {version} answers")),
@@ -116,28 +102,21 @@ async fn database(place: &Place, data: &Data) -> Sign {
                 socket.display()
             ),
         ),
-        None => well(
-            what,
-            "the managed PostgreSQL does not run; `amanah up` starts it",
-        ),
+        None => well(what, "the managed PostgreSQL does not run; `amanah up` starts it"),
     }
 }
 
 fn listener(config: &Config, data: &Data) -> Sign {
     let what = "gateway";
     if let Some(running) = data.running() {
-        return well(
-            what,
-            &format!("https://{} runs as process {}", running.listen, running.pid),
-        );
+        return well(what, &format!("https://{} runs as process {}", running.listen, running.pid));
     }
     let listen = config.gateway.listen;
     match TcpListener::bind(listen) {
         Ok(_) => well(what, &format!("does not run; {listen} is free")),
-        Err(error) => ill(
-            what,
-            format!("{listen} cannot be taken ({error}). Choose another with --listen"),
-        ),
+        Err(error) => {
+            ill(what, format!("{listen} cannot be taken ({error}). Choose another with --listen"))
+        }
     }
 }
 
@@ -151,25 +130,13 @@ fn print(place: &Place, signs: &[Sign]) -> anyhow::Result<Exit> {
         }
     }
     let all_well = signs.iter().all(|sign| sign.well);
-    Ok(if all_well {
-        Exit::Holds
-    } else {
-        Exit::CannotTell
-    })
+    Ok(if all_well { Exit::Holds } else { Exit::CannotTell })
 }
 
 fn well(what: &'static str, says: &str) -> Sign {
-    Sign {
-        what,
-        well: true,
-        says: says.to_owned(),
-    }
+    Sign { what, well: true, says: says.to_owned() }
 }
 
 fn ill(what: &'static str, says: String) -> Sign {
-    Sign {
-        what,
-        well: false,
-        says,
-    }
+    Sign { what, well: false, says }
 }

@@ -39,11 +39,7 @@ fn lint(place: &Place, files: &[PathBuf], approve: bool) -> anyhow::Result<Exit>
             out::line(&problem.to_string());
         }
     }
-    Ok(if all.is_empty() {
-        Exit::Holds
-    } else {
-        Exit::Usage
-    })
+    Ok(if all.is_empty() { Exit::Holds } else { Exit::Usage })
 }
 
 /// Draws a page from the evidence that is stored; nothing is proven.
@@ -67,10 +63,7 @@ async fn render(place: &Place, file: &Path, at: Option<Timestamp>) -> anyhow::Re
 async fn explain(place: &Place, claim: &str) -> anyhow::Result<Exit> {
     let promise = catalogue::find(claim).with_context(|| {
         let hint = catalogue::nearest(claim).map(|near| format!("; did you mean `{near}`?"));
-        Usage(format!(
-            "there is no claim `{claim}`{}",
-            hint.unwrap_or_default()
-        ))
+        Usage(format!("there is no claim `{claim}`{}", hint.unwrap_or_default()))
     })?;
     let installation = Installation::open(place).await?;
     let card = engine(&installation).await?.card(claim);
@@ -85,11 +78,7 @@ async fn explain(place: &Place, claim: &str) -> anyhow::Result<Exit> {
 
 async fn engine(installation: &Installation) -> anyhow::Result<Engine> {
     let address = installation.config.gateway.listen;
-    let edge = EdgeAt {
-        address,
-        upstream_paths: Vec::new(),
-        runs: false,
-    };
+    let edge = EdgeAt { address, upstream_paths: Vec::new(), runs: false };
     installation.engine(&OwnPages::default(), edge).await
 }
 
@@ -106,17 +95,10 @@ fn kind(promise: &Promise) -> &'static str {
 }
 
 fn as_text(promise: &Promise, card: Option<&Card>) -> String {
-    let mut lines = vec![
-        promise.id.to_owned(),
-        format!("  kind        {}", kind(promise)),
-    ];
+    let mut lines = vec![promise.id.to_owned(), format!("  kind        {}", kind(promise))];
     for spec in promise.params {
         let must = if spec.required { "needed" } else { "optional" };
-        lines.push(format!(
-            "  parameter   {}: {} ({must})",
-            spec.name,
-            spec.unit.shape()
-        ));
+        lines.push(format!("  parameter   {}: {} ({must})", spec.name, spec.unit.shape()));
     }
     if promise.open {
         lines.push(format!("  parameters  {}", promise.known_names()));
@@ -128,10 +110,7 @@ fn as_text(promise: &Promise, card: Option<&Card>) -> String {
     lines.push(format!("  control     {}", card.title));
     lines.push(format!("  attack      {}", card.attack));
     lines.push(format!("  bite        {}", card.bite));
-    lines.push(format!(
-        "  every       {:?}, at most {:?} long",
-        card.cadence, card.deadline
-    ));
+    lines.push(format!("  every       {:?}, at most {:?} long", card.cadence, card.deadline));
     for gap in card.not_covered {
         lines.push(format!("  not covered {gap}"));
     }

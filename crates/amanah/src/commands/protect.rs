@@ -17,17 +17,25 @@ use crate::protection::{Candidate, Proposal};
 
 /// Connections of the owner while its database is brought under protection.
 const CONNECTIONS: usize = 4;
+/// How many findings of a claim are printed.
+const LISTED: usize = 8;
 /// What is attacked at the end.
 const ATTACKS: [&str; 3] = ["isolation.rows", "audit.triggers", "audit.append-only"];
 
 pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit> {
     let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
     let owner = Db::connect(&url, CONNECTIONS).await?;
-    let app_role = protect
-        .app_role
-        .unwrap_or_else(|| format!("{}_app", url.database));
+    let app_role = protect.app_role.unwrap_or_else(|| format!("{}_app", url.database));
+    let superuser = match &protect.superuser_url {
+        Some(url) => {
+            let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
+            Some(Db::connect(&url, CONNECTIONS).await?)
+        }
+        None => None,
+    };
     let candidate = Candidate {
         owner,
+        superuser,
         own_server: false,
         tenant_column: protect.tenant_column,
         app_role,
@@ -56,9 +64,7 @@ async fn apply(
     candidate: &Candidate,
     proposal: &Proposal,
 ) -> anyhow::Result<Exit> {
-    let Installation {
-        ground, data, cx, ..
-    } = &*installation;
+    let Installation { ground, data, cx, .. } = &*installation;
     let (guarded, canaries) = candidate.protect(ground, data, cx).await?;
     if !place.json {
         out::line(&format!(
@@ -71,10 +77,7 @@ async fn apply(
             out::line(&format!("  no canary in {table}: {why}"));
         }
         if proposal.makes_role {
-            let file = data
-                .root()
-                .join("secrets")
-                .join(format!("{}.password", candidate.app_role));
+            let file = data.root().join("secrets").join(format!("{}.password", candidate.app_role));
             out::line(&format!(
                 "Let the application log in as {} from now on; its password is in {}.",
                 candidate.app_role,
@@ -86,71 +89,58 @@ async fn apply(
     installation.guarded = vec![guarded];
     let claims = attack(installation).await?;
     if place.json {
-        let mut all = as_json(proposal);
-        all["canaries"] = serde_json::to_value(&canaries)?;
-        all["claims"] = serde_json::to_value(&claims)?;
+        let plan = as_json(proposal);
+        let all = json!({"plan": plan, "canaries": canaries, "claims": claims});
         out::line(&serde_json::to_string_pretty(&all)?);
     } else {
         for claim in &claims {
-            let population = claim.population.as_ref().map(ToString::to_string);
-            let population = population.unwrap_or_default();
-            out::line(&format!(
-                "  {:<8}  {:<18}  {population}",
-                claim.verdict, claim.id
-            ));
-            for finding in &claim.findings {
-                out::line(&format!("            {finding}"));
-                if let Some(fix) = &finding.fix {
-                    out::line(&format!("              to do: {fix}"));
-                }
-            }
-            if claim.findings.is_empty() && !claim.detail.is_empty() {
-                out::line(&format!("            {}", claim.detail));
-            }
+            out::line(&result(claim));
         }
     }
-    Ok(Exit::of(Verdict::worst(
-        claims.iter().map(|claim| claim.verdict),
-    )))
+    Ok(Exit::of(Verdict::worst(claims.iter().map(|claim| claim.verdict))))
+}
+
+/// One claim and what gave way, each thing once.
+fn result(claim: &ClaimReport) -> String {
+    let population = claim.population.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut lines = vec![format!("  {:<8}  {:<18}  {population}", claim.verdict, claim.id)];
+    if claim.findings.is_empty() && !claim.detail.is_empty() {
+        lines.push(format!("            {}", claim.detail));
+    }
+    let mut last_fix = None;
+    for finding in claim.findings.iter().take(LISTED) {
+        lines.push(format!("            {finding}"));
+        if finding.fix.is_some() && finding.fix != last_fix {
+            last_fix.clone_from(&finding.fix);
+            lines.extend(finding.fix.as_ref().map(|fix| format!("              to do: {fix}")));
+        }
+    }
+    if claim.findings.len() > LISTED {
+        let more = claim.findings.len() - LISTED;
+        lines.push(format!("            and {more} more; --json names them all"));
+    }
+    lines.join("\n")
 }
 
 /// Attacks what was just protected, and proves the attack with its bite.
 async fn attack(installation: &Installation) -> anyhow::Result<Vec<ClaimReport>> {
     let address = installation.config.gateway.listen;
-    let edge = EdgeAt {
-        address,
-        upstream_paths: Vec::new(),
-        runs: false,
-    };
+    let edge = EdgeAt { address, upstream_paths: Vec::new(), runs: false };
     let engine = installation.engine(&OwnPages::default(), edge).await?;
-    let source = ATTACKS
-        .map(|id| format!("- [{id}](claim:{id})."))
-        .join("\n");
+    let source = ATTACKS.map(|id| format!("- [{id}](claim:{id}).")).join("\n");
     let source = format!("---\ntitle: Protection\nlanguage: en\n---\n{source}\n");
     let page = claims::Page::parse("protection", &source)
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))
         .context("the page of the attacks")?;
-    debug_assert!(
-        page.pledges
-            .iter()
-            .all(|pledge| pledge.params == Params::none())
-    );
-    let reports = engine
-        .verify(&[Arc::new(page)], &Filter::default(), false, &|_| {})
-        .await?;
-    Ok(reports
-        .into_iter()
-        .flat_map(|report| report.claims)
-        .collect())
+    debug_assert!(page.pledges.iter().all(|pledge| pledge.params == Params::none()));
+    let reports = engine.verify(&[Arc::new(page)], &Filter::default(), false, &|_| {}).await?;
+    Ok(reports.into_iter().flat_map(|report| report.claims).collect())
 }
 
 fn print(candidate: &Candidate, proposal: &Proposal) {
     let plan = &proposal.isolation;
     let (role, column) = (&candidate.app_role, &candidate.tenant_column);
-    out::line(&format!(
-        "Plan for database {}: tenant column {column}, role {role}",
-        plan.database
-    ));
+    out::line(&format!("Plan for database {}: tenant column {column}, role {role}", plan.database));
     for warning in &plan.warnings {
         out::line(&format!("  WARNING  {warning}"));
     }
@@ -158,20 +148,13 @@ fn print(candidate: &Candidate, proposal: &Proposal) {
         out::line(&format!("  tenant   {table}: {how}"));
     }
     for table in &plan.shared {
-        out::line(&format!(
-            "  shared   {table}: not isolated; every tenant sees its rows"
-        ));
+        out::line(&format!("  shared   {table}: not isolated; every tenant sees its rows"));
     }
     if proposal.makes_role {
-        out::line(&format!(
-            "  do       role {role}: make it, to read and write rows alone"
-        ));
+        out::line(&format!("  do       role {role}: make it, to read and write rows alone"));
     }
     let isolation = plan.steps.iter().map(|s| (&s.object, &s.why, &s.sql));
-    let recording = proposal
-        .recording
-        .iter()
-        .map(|s| (&s.object, &s.why, &s.sql));
+    let recording = proposal.recording.iter().map(|s| (&s.object, &s.why, &s.sql));
     for (object, why, sql) in isolation.chain(recording) {
         out::line(&format!("  do       {object}: {why}"));
         for line in sql.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -185,10 +168,7 @@ fn print(candidate: &Candidate, proposal: &Proposal) {
         ));
     }
     for advice in &plan.advice {
-        let sql = advice
-            .sql
-            .as_ref()
-            .map(|sql| format!("\n             {sql}"));
+        let sql = advice.sql.as_ref().map(|sql| format!("\n             {sql}"));
         out::line(&format!(
             "  advice   {}: {}{}",
             advice.object,

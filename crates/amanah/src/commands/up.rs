@@ -41,17 +41,9 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = tokio::select! {
         house = build(place, &up) => house?,
-        _ = wait(stopped.clone()) => return Ok(Exit::Holds),
+        () = wait(stopped.clone()) => return Ok(Exit::Holds),
     };
-    let House {
-        installation,
-        engine,
-        pages,
-        gateway,
-        application,
-        address,
-        _lock,
-    } = house;
+    let House { installation, engine, pages, gateway, application, address, _lock } = house;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let result = tokio::select! {
         told = tell(place, &engine, &pages, address, &installation, up.demo) => told,
@@ -90,42 +82,21 @@ async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
     let own = Arc::new(OwnPages::default());
     let gateway = bind(&installation, settings, Arc::clone(&own)).await?;
     let address = gateway.local_addr();
-    let edge = EdgeAt {
-        address,
-        upstream_paths: paths.clone(),
-        runs: true,
-    };
+    let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge).await?;
     own.open(router(&installation, &engine, &pages, &gateway)?);
-    let running = Running {
-        pid: std::process::id(),
-        listen: address,
-        upstream_paths: paths,
-    };
+    let running = Running { pid: std::process::id(), listen: address, upstream_paths: paths };
     installation.data.announce(&running)?;
-    Ok(House {
-        installation,
-        engine,
-        pages,
-        gateway,
-        application,
-        address,
-        _lock: lock,
-    })
+    Ok(House { installation, engine, pages, gateway, application, address, _lock: lock })
 }
 
 /// The sample application: database, protection, people, process.
 async fn demo(installation: &mut Installation) -> anyhow::Result<Application> {
-    let Installation {
-        ground,
-        data,
-        cx,
-        identities,
-        ..
-    } = &*installation;
+    let Installation { ground, data, cx, identities, .. } = &*installation;
     let rng = &*cx.rng;
     let candidate = protection::Candidate {
         owner: application::database(ground, data, rng).await?,
+        superuser: ground.superuser(application::DATABASE)?,
         own_server: true,
         tenant_column: application::TENANT_COLUMN.to_owned(),
         app_role: application::APP_ROLE.to_owned(),
@@ -137,10 +108,8 @@ async fn demo(installation: &mut Installation) -> anyhow::Result<Application> {
     application::people(identities, data, rng).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
-    let known = installation
-        .guarded
-        .iter()
-        .position(|g| g.protected.name == guarded.protected.name);
+    let known =
+        installation.guarded.iter().position(|g| g.protected.name == guarded.protected.name);
     match known.and_then(|n| installation.guarded.get_mut(n)) {
         Some(old) => *old = guarded,
         None => installation.guarded.push(guarded),
@@ -156,15 +125,8 @@ async fn bind(
     let clock = Arc::clone(&installation.cx.clock);
     let folder = installation.data.folder("tls")?;
     let names = &installation.config.gateway.names;
-    let authority = Arc::new(LocalAuthority::open_or_create(
-        &folder,
-        names,
-        Arc::clone(&clock),
-    )?);
-    let behind = installation
-        .guarded
-        .first()
-        .map(|guarded| protection::binder(guarded, clock));
+    let authority = Arc::new(LocalAuthority::open_or_create(&folder, names, Arc::clone(&clock))?);
+    let behind = installation.guarded.first().map(|guarded| protection::binder(guarded, clock));
     let ports = Ports {
         own,
         sessions: Arc::<identity::Identities>::clone(&installation.identities),
@@ -183,10 +145,7 @@ fn router(
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
         let folder = installation.config.pages.directory.display();
-        return Err(Usage(format!(
-            "pages.primary: there is no {primary}.md in {folder}"
-        ))
-        .into());
+        return Err(Usage(format!("pages.primary: there is no {primary}.md in {folder}")).into());
     }
     Ok(console::router(console::State {
         trust: Arc::new(Trust {
@@ -222,10 +181,7 @@ async fn tell(
     }
     let built = |id: &str| engine.ids().any(|known| known == id);
     let fresh = |report: &Report| {
-        report
-            .claims
-            .iter()
-            .any(|c| built(&c.id) && (c.observed_at.is_none() || c.bite.is_none()))
+        report.claims.iter().any(|c| built(&c.id) && (c.observed_at.is_none() || c.bite.is_none()))
     };
     if reports.iter().any(fresh) {
         let bar = bar("first proofs");
@@ -234,9 +190,7 @@ async fn tell(
             bar.set_position(progress.done as u64);
             bar.set_message(progress.key.claim.clone());
         };
-        reports = engine
-            .verify(pages, &Filter::default(), false, &watch)
-            .await?;
+        reports = engine.verify(pages, &Filter::default(), false, &watch).await?;
         bar.finish_and_clear();
     }
     if place.json {
@@ -249,33 +203,17 @@ async fn tell(
             out::line(&table::proofs(report, &built));
         }
     }
-    let others: Vec<String> = reports
-        .iter()
-        .filter(|r| r.page != *primary)
-        .map(table::summary)
-        .collect();
+    let others: Vec<String> =
+        reports.iter().filter(|r| r.page != *primary).map(table::summary).collect();
     out::line(&others.join("\n"));
     out::line(&format!("\n  Security page   https://{address}/trust"));
     if demo {
-        let file = installation
-            .data
-            .root()
-            .join("secrets/demo-people.password");
+        let file = installation.data.root().join("secrets/demo-people.password");
         out::line(&format!("  Application     https://{address}/"));
-        out::line(&format!(
-            "  Sign in as      sari@sinar.example, password in {}",
-            file.display()
-        ));
+        out::line(&format!("  Sign in as      sari@sinar.example, password in {}", file.display()));
     }
-    let authority = installation
-        .data
-        .root()
-        .join("tls")
-        .join(gateway::AUTHORITY_FILE);
-    out::line(&format!(
-        "  Certificate     trust {} in your browser",
-        authority.display()
-    ));
+    let authority = installation.data.root().join("tls").join(gateway::AUTHORITY_FILE);
+    out::line(&format!("  Certificate     trust {} in your browser", authority.display()));
     out::line("  Stop            Ctrl-C");
     Ok(())
 }
@@ -318,9 +256,7 @@ fn upstream(url: &str) -> anyhow::Result<Option<gateway::Upstream>> {
     if url.is_empty() {
         return Ok(None);
     }
-    let parsed = url
-        .parse()
-        .map_err(|e| Usage(format!("upstream.url: {e}")))?;
+    let parsed = url.parse().map_err(|e| Usage(format!("upstream.url: {e}")))?;
     Ok(Some(parsed))
 }
 

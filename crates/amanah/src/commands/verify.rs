@@ -9,7 +9,7 @@ use kernel::Verdict;
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Verify};
 use crate::commands::bar;
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
 use crate::{out, pages, table};
 
@@ -27,14 +27,8 @@ async fn prove(
     named: Vec<Arc<Page>>,
     verify: &Verify,
 ) -> anyhow::Result<Exit> {
-    let pages = if named.is_empty() {
-        installation.pages()?
-    } else {
-        named
-    };
-    let engine = installation
-        .engine(&OwnPages::default(), edge(installation))
-        .await?;
+    let pages = if named.is_empty() { installation.pages()? } else { named };
+    let engine = installation.engine(&OwnPages::default(), edge(installation)).await?;
     let bar = bar("proving");
     let watch = |progress: &Progress<'_>| {
         bar.set_length(progress.total as u64);
@@ -42,26 +36,28 @@ async fn prove(
         bar.set_message(progress.key.claim.clone());
     };
     let filter = Filter(verify.claim.clone());
-    let reports = engine.verify(&pages, &filter, verify.bite, &watch).await?;
+    let reports = engine.verify(&pages, &filter, verify.bite, &watch).await.map_err(usage)?;
     bar.finish_and_clear();
     print(place, &reports)?;
     let blunt = verify.bite && print_blunt(&reports);
     let worst = reports.iter().flat_map(|r| &r.claims).map(|c| c.verdict);
-    Ok(if blunt {
-        Exit::Fails
-    } else {
-        Exit::of(Verdict::worst(worst))
-    })
+    Ok(if blunt { Exit::Fails } else { Exit::of(Verdict::worst(worst)) })
+}
+
+/// A filter that means nothing is the caller's mistake.
+fn usage(error: claims::Error) -> anyhow::Error {
+    match error {
+        claims::Error::NoMatch(_) => Usage(error.to_string()).into(),
+        other => other.into(),
+    }
 }
 
 /// Where the gateway of this installation is: as its running process says, or as it would be.
 fn edge(installation: &Installation) -> EdgeAt {
     match installation.data.running() {
-        Some(running) => EdgeAt {
-            address: running.listen,
-            upstream_paths: running.upstream_paths,
-            runs: true,
-        },
+        Some(running) => {
+            EdgeAt { address: running.listen, upstream_paths: running.upstream_paths, runs: true }
+        }
         None => EdgeAt {
             address: installation.config.gateway.listen,
             upstream_paths: installation.config.upstream.paths.clone(),
@@ -71,10 +67,7 @@ fn edge(installation: &Installation) -> EdgeAt {
 }
 
 fn named(files: &[PathBuf]) -> anyhow::Result<Vec<Arc<Page>>> {
-    files
-        .iter()
-        .map(|file| pages::load(file).map(Arc::new))
-        .collect()
+    files.iter().map(|file| pages::load(file).map(Arc::new)).collect()
 }
 
 /// One page is an object, several are a list.
@@ -96,10 +89,7 @@ fn print_blunt(reports: &[Report]) -> bool {
     let mut blunt = false;
     for claim in reports.iter().flat_map(|report| &report.claims) {
         if let Some(bite) = claim.bite.as_ref().filter(|bite| !bite.bit) {
-            out::aside(&format!(
-                "{}: the bite did not bite: {}",
-                claim.id, bite.detail
-            ));
+            out::aside(&format!("{}: the bite did not bite: {}", claim.id, bite.detail));
             blunt = true;
         }
     }

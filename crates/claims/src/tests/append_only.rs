@@ -15,17 +15,12 @@ async fn nobody_changes_a_row() {
     let fake = Fake::new("mfa.totp");
     let engine = engine(&db, &[&fake], Arc::new(SystemClock));
     engine.prove("mfa.totp", &Params::none()).await.unwrap();
-    for (who, login) in [
-        ("owner", &db.owner),
-        ("engine", &db.engine),
-        ("superuser", &db.superuser),
-    ] {
+    for (who, login) in [("owner", &db.owner), ("engine", &db.engine), ("superuser", &db.superuser)]
+    {
         let tx = login.operator().await.unwrap();
         if who == "superuser" {
             // A replica does not fire ordinary triggers.
-            tx.batch("SET LOCAL session_replication_role = replica")
-                .await
-                .unwrap();
+            tx.batch("SET LOCAL session_replication_role = replica").await.unwrap();
         }
         for sql in [
             "UPDATE claims.proof SET outcome = 'holds'",
@@ -42,11 +37,7 @@ async fn nobody_changes_a_row() {
         tx.rollback().await.unwrap();
     }
     let tx = db.owner.operator().await.unwrap();
-    let refused = tx
-        .attempt("DELETE FROM claims.proof", &[])
-        .await
-        .unwrap()
-        .unwrap_err();
+    let refused = tx.attempt("DELETE FROM claims.proof", &[]).await.unwrap().unwrap_err();
     assert_eq!(
         refused.server_message(),
         Some(
@@ -71,11 +62,7 @@ async fn the_engine_adds_rows_and_nothing_else() {
             "SELECT 'c', '', 'proof', 'broken', 0, 0, '', '', '', '', '[]', '', 1, '', 0, \
              now(), now()",
         );
-        let sql = if sql.contains("stamp") {
-            "SELECT claims.stamp()"
-        } else {
-            sql.as_str()
-        };
+        let sql = if sql.contains("stamp") { "SELECT claims.stamp()" } else { sql.as_str() };
         let refused = tx.attempt(sql, &[]).await.unwrap().unwrap_err();
         assert!(refused.is_denied(), "{sql}: {refused}");
     }
@@ -95,10 +82,7 @@ async fn the_time_of_arrival_is_the_servers_and_a_lie_is_refused() {
     let stamped = tx.query_one(&row("holds", 3, 3), &[]).await.unwrap();
     assert!(stamped.get::<_, bool>(0));
     for (checked, total) in [(0, 0), (2, 3)] {
-        let lie = tx
-            .attempt(&row("holds", checked, total), &[])
-            .await
-            .unwrap();
+        let lie = tx.attempt(&row("holds", checked, total), &[]).await.unwrap();
         assert_eq!(lie.unwrap_err().sqlstate(), Some("23514"));
     }
 }

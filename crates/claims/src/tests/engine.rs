@@ -17,9 +17,7 @@ fn away() -> Evidence {
 }
 
 fn refused(controls: &[&Arc<Fake>]) -> String {
-    let controls = controls
-        .iter()
-        .map(|fake| Arc::clone(fake) as Arc<dyn Control>);
+    let controls = controls.iter().map(|fake| Arc::clone(fake) as Arc<dyn Control>);
     let engine = Engine::new(controls.collect(), away(), cx(Arc::new(SystemClock)));
     engine.unwrap_err().to_string()
 }
@@ -92,21 +90,10 @@ async fn a_run_ends_though_nobody_waits_for_it() {
 #[tokio::test]
 async fn whatever_a_control_does_is_an_outcome() {
     let db = database().await;
-    let fake = Fake::with(
-        "mfa.totp",
-        Duration::from_hours(1),
-        Duration::from_millis(200),
-    );
+    let fake = Fake::with("mfa.totp", Duration::from_hours(1), Duration::from_millis(200));
     let engine = engine(&db, &[&fake], Arc::new(SystemClock));
     let mut golden = Vec::new();
-    for act in [
-        Act::Hold,
-        Act::Break,
-        Act::CannotTell,
-        Act::Hang,
-        Act::Panic,
-        Act::Nul,
-    ] {
+    for act in [Act::Hold, Act::Break, Act::CannotTell, Act::Hang, Act::Panic, Act::Nul] {
         fake.prove_as(act.clone());
         fake.bite_as(act.clone());
         let proof = engine.prove("mfa.totp", &Params::none()).await.unwrap();
@@ -128,10 +115,7 @@ async fn a_result_that_cannot_be_stored_is_no_verdict() {
     assert!(matches!(proof, Err(Error::Evidence(_))));
     assert_eq!(fake.proofs(), 1);
     let page = page("- [a](claim:mfa.totp)");
-    assert!(matches!(
-        engine.report(&page, None).await,
-        Err(Error::Evidence(_))
-    ));
+    assert!(matches!(engine.report(&page, None).await, Err(Error::Evidence(_))));
     let unknown = engine.prove("edge.csp", &Params::none()).await.unwrap_err();
     assert!(matches!(unknown, Error::NotBuilt(_)));
     // Where nothing is built, nothing needs to be read.

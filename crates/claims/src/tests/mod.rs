@@ -122,16 +122,11 @@ async fn database() -> TestDb {
 }
 
 fn cx(clock: Arc<dyn Clock>) -> Cx {
-    Cx {
-        clock,
-        rng: Arc::new(FixedRng::new(7)),
-    }
+    Cx { clock, rng: Arc::new(FixedRng::new(7)) }
 }
 
 fn engine(db: &TestDb, controls: &[&Arc<Fake>], clock: Arc<dyn Clock>) -> Engine {
-    let controls = controls
-        .iter()
-        .map(|fake| Arc::clone(fake) as Arc<dyn Control>);
+    let controls = controls.iter().map(|fake| Arc::clone(fake) as Arc<dyn Control>);
     let evidence = Evidence::new(db.engine.clone());
     Engine::new(controls.collect(), evidence, cx(clock)).unwrap()
 }

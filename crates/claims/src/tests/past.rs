@@ -48,28 +48,17 @@ async fn any_past_page_can_be_rebuilt() {
         };
         let live = stands(&engine, &page, None).await;
         assert_eq!(live.verdict, verdict);
-        assert_eq!(
-            live,
-            stands(&engine, &page, None).await,
-            "remembered or not, it is the same"
-        );
+        assert_eq!(live, stands(&engine, &page, None).await, "remembered or not, it is the same");
         moments.push((record.mark.received_at, live));
     }
     let first = moments[0].0;
     let never = stands(&engine, &page, Some(before(first))).await;
-    assert_eq!(
-        (never.detail.as_str(), never.received_at),
-        ("not yet run", None)
-    );
+    assert_eq!((never.detail.as_str(), never.received_at), ("not yet run", None));
     for (n, (at, live)) in moments.iter().enumerate() {
         let past = stands(&engine, &page, Some(*at)).await;
         assert_eq!(&past, live, "step {n}");
         let until = moments.get(n + 1).map_or(*at, |(next, _)| before(*next));
-        assert_eq!(
-            &stands(&engine, &page, Some(until)).await,
-            live,
-            "until step {n}"
-        );
+        assert_eq!(&stands(&engine, &page, Some(until)).await, live, "until step {n}");
     }
     // The two failing proofs are one stretch.
     assert_eq!(moments[4].1.since, Some(moments[3].0));
@@ -91,9 +80,7 @@ async fn a_proof_grows_old() {
         let moved = SignedDuration::from_mins(minutes);
         clock.set(start.checked_add(moved).unwrap());
         let claim = stands(&engine, &page, None).await;
-        let detail = claim
-            .detail
-            .replace(&claim.observed_at.unwrap().to_string(), "TIME");
+        let detail = claim.detail.replace(&claim.observed_at.unwrap().to_string(), "TIME");
         golden.push(format!("{minutes} min: {}: {detail}", claim.verdict));
     }
     insta::assert_snapshot!(golden.join("\n"));
@@ -102,23 +89,13 @@ async fn a_proof_grows_old() {
 #[tokio::test]
 async fn parameters_have_proofs_of_their_own() {
     let db = database().await;
-    let fake = Fake::with(
-        "backup.wal",
-        Duration::from_hours(1),
-        Duration::from_secs(9),
-    );
+    let fake = Fake::with("backup.wal", Duration::from_hours(1), Duration::from_secs(9));
     let engine = engine(&db, &[&fake], Arc::new(SystemClock));
     let page = page("- [5 m](claim:backup.wal?every=5m), [9 m](claim:backup.wal?every=9m)");
     engine.bite("backup.wal").await.unwrap();
-    engine
-        .prove("backup.wal", &page.pledges[0].params)
-        .await
-        .unwrap();
+    engine.prove("backup.wal", &page.pledges[0].params).await.unwrap();
     fake.prove_as(Act::Break);
-    engine
-        .prove("backup.wal", &page.pledges[1].params)
-        .await
-        .unwrap();
+    engine.prove("backup.wal", &page.pledges[1].params).await.unwrap();
     let report = engine.report(&page, None).await.unwrap();
     let verdicts: Vec<Verdict> = report.claims.iter().map(|claim| claim.verdict).collect();
     assert_eq!(verdicts, [Verdict::Proven, Verdict::Failing]);

@@ -23,67 +23,31 @@ fn only(pattern: &str) -> Filter {
 #[tokio::test]
 async fn verify_runs_what_is_meant_and_tells_of_it() {
     let db = database().await;
-    let (totp, csp, wal) = (
-        Fake::new("mfa.totp"),
-        Fake::new("edge.csp"),
-        Fake::new("backup.wal"),
-    );
+    let (totp, csp, wal) = (Fake::new("mfa.totp"), Fake::new("edge.csp"), Fake::new("backup.wal"));
     csp.prove_as(Act::Break);
     let engine = engine(&db, &[&totp, &csp, &wal], Arc::new(SystemClock));
     let pages = [page(PAGE)];
     let heard = Mutex::new(Vec::new());
     let listener = |progress: &Progress<'_>| {
-        heard
-            .lock()
-            .unwrap()
-            .push((progress.done, progress.total, progress.outcome));
+        heard.lock().unwrap().push((progress.done, progress.total, progress.outcome));
     };
-    let reports = engine
-        .verify(&pages, &Filter::default(), false, &listener)
-        .await
-        .unwrap();
-    let verdicts: Vec<Verdict> = reports[0]
-        .claims
-        .iter()
-        .map(|claim| claim.verdict)
-        .collect();
+    let reports = engine.verify(&pages, &Filter::default(), false, &listener).await.unwrap();
+    let verdicts: Vec<Verdict> = reports[0].claims.iter().map(|claim| claim.verdict).collect();
     let [p, f, u] = [Verdict::Proven, Verdict::Failing, Verdict::Unknown];
     assert_eq!(verdicts, [p, f, u, p, p]);
     assert_eq!(reports[0].verdict, Verdict::Failing);
     let heard = heard.into_inner().unwrap();
-    assert_eq!(
-        heard.len(),
-        2 * 7,
-        "four proofs and three bites, each begun and ended"
-    );
-    assert_eq!(
-        heard
-            .iter()
-            .filter(|(.., outcome)| outcome.is_none())
-            .count(),
-        7
-    );
-    assert_eq!(
-        heard.last().map(|(done, total, _)| (*done, *total)),
-        Some((7, 7))
-    );
+    assert_eq!(heard.len(), 2 * 7, "four proofs and three bites, each begun and ended");
+    assert_eq!(heard.iter().filter(|(.., outcome)| outcome.is_none()).count(), 7);
+    assert_eq!(heard.last().map(|(done, total, _)| (*done, *total)), Some((7, 7)));
 
-    let reports = engine
-        .verify(&pages, &only("edge.*"), false, &quiet)
-        .await
-        .unwrap();
+    let reports = engine.verify(&pages, &only("edge.*"), false, &quiet).await.unwrap();
     assert_eq!(reports[0].claims.len(), 2);
     assert_eq!((totp.proofs(), csp.proofs(), wal.proofs()), (1, 2, 2));
     assert_eq!((totp.bites(), csp.bites(), wal.bites()), (1, 1, 1));
-    engine
-        .verify(&pages, &only("mfa.totp"), true, &quiet)
-        .await
-        .unwrap();
+    engine.verify(&pages, &only("mfa.totp"), true, &quiet).await.unwrap();
     assert_eq!((totp.bites(), csp.bites()), (2, 1));
-    let nothing = engine
-        .verify(&pages, &only("audit.*"), false, &quiet)
-        .await
-        .unwrap_err();
+    let nothing = engine.verify(&pages, &only("audit.*"), false, &quiet).await.unwrap_err();
     assert!(matches!(nothing, Error::NoMatch(_)), "{nothing}");
 }
 
@@ -104,11 +68,7 @@ async fn a_bite_is_run_again_when_it_is_old_or_did_not_bite() {
         // The clock went back: the last bite lies ahead.
         (20, Act::Break, 5),
     ] {
-        clock.set(
-            start
-                .checked_add(SignedDuration::from_hours(hours))
-                .unwrap(),
-        );
+        clock.set(start.checked_add(SignedDuration::from_hours(hours)).unwrap());
         fake.bite_as(act);
         engine.ensure_bites(&claims, &quiet).await.unwrap();
         assert_eq!(fake.bites(), bites);
@@ -139,24 +99,14 @@ async fn the_schedule_goes_on_beside_a_control_that_hangs_or_panics() {
     panicking.prove_as(Act::Panic);
     let engine = engine(&db, &[good, hanging, panicking], Arc::new(SystemClock));
     let (stop, task) = keep_proving(&engine, &page(PAGE));
-    eventually("a fourth round", || {
-        fakes.iter().all(|fake| fake.proofs() >= 4)
-    })
-    .await;
-    assert!(
-        fakes.iter().all(|fake| fake.bites() == 1),
-        "bites have a day"
-    );
+    eventually("a fourth round", || fakes.iter().all(|fake| fake.proofs() >= 4)).await;
+    assert!(fakes.iter().all(|fake| fake.bites() == 1), "bites have a day");
     stop.send(()).unwrap();
     task.await.unwrap();
     let after = good.proofs();
     let report = engine.report(&page(PAGE), None).await.unwrap();
     assert_eq!(good.proofs(), after, "nothing runs after the end");
-    assert!(
-        report.claims[1].detail.contains("deadline"),
-        "{:?}",
-        report.claims[1]
-    );
+    assert!(report.claims[1].detail.contains("deadline"), "{:?}", report.claims[1]);
     assert!(report.claims[2].detail.contains("out of paper"));
 }
 
@@ -167,10 +117,7 @@ async fn after_a_restart_what_was_run_lately_waits_for_its_turn() {
     failed.prove_as(Act::Break);
     let before = engine(&db, &[&held, &failed], Arc::new(SystemClock));
     let page = page(PAGE);
-    before
-        .verify(&[Arc::clone(&page)], &Filter::default(), true, &quiet)
-        .await
-        .unwrap();
+    before.verify(&[Arc::clone(&page)], &Filter::default(), true, &quiet).await.unwrap();
     let after = engine(&db, &[&held, &failed], Arc::new(SystemClock));
     let (stop, task) = keep_proving(&after, &page);
     // What failed is looked at at once: perhaps the restart was its repair.
@@ -198,9 +145,7 @@ async fn the_schedule_waits_for_an_evidence_store_that_is_away() {
 fn waits_differ_by_a_tenth_at_most() {
     let rng = FixedRng::new(3);
     let minute = Duration::from_mins(1);
-    let waits: Vec<Duration> = (0..200)
-        .map(|_| crate::scheduler::jitter(minute, &rng))
-        .collect();
+    let waits: Vec<Duration> = (0..200).map(|_| crate::scheduler::jitter(minute, &rng)).collect();
     let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
     assert!(*least >= Duration::from_secs(54) && *least < Duration::from_secs(56));
     assert!(*most <= Duration::from_secs(66) && *most > Duration::from_secs(64));

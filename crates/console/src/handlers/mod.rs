@@ -25,8 +25,6 @@ pub(crate) fn html(page: &impl Template) -> Result<Response, Error> {
 /// Lets a browser keep the answer only if it asks again each time: a verdict must not be shown
 /// after it has changed.
 fn fresh(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

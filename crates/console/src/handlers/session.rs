@@ -77,10 +77,7 @@ pub(crate) async fn sign_in(
             let opened = cookie::set_session(&token)?;
             let response = with_cookie(Redirect::to(next).into_response(), Some(opened));
             // The token of forms was known before the sign-in; what comes after gets a new one.
-            return Ok(with_cookie(
-                response,
-                Some(cookie::remove(cookie::FORM_COOKIE)?),
-            ));
+            return Ok(with_cookie(response, Some(cookie::remove(cookie::FORM_COOKIE)?)));
         }
         Err(refusal) => refusal,
     };
@@ -113,10 +110,7 @@ pub(crate) async fn sign_out(
     }
     let response = Redirect::to("/_amanah/sign-in").into_response();
     let response = with_cookie(response, Some(cookie::remove(cookie::SESSION_COOKIE)?));
-    Ok(with_cookie(
-        response,
-        Some(cookie::remove(cookie::FORM_COOKIE)?),
-    ))
+    Ok(with_cookie(response, Some(cookie::remove(cookie::FORM_COOKIE)?)))
 }
 
 /// `GET /_amanah/account`.

@@ -49,10 +49,8 @@ impl Trust for House {
             }
             self.asked.lock().unwrap().push(at);
             let all = [sample::english().1, sample::arabic().1];
-            let mut report = all
-                .into_iter()
-                .find(|report| report.page == page)
-                .ok_or(Error::NotFound)?;
+            let mut report =
+                all.into_iter().find(|report| report.page == page).ok_or(Error::NotFound)?;
             report.at = at.unwrap_or(report.at);
             Ok(report)
         })
@@ -113,22 +111,14 @@ fn open(house: House) -> (Arc<House>, Router) {
 
 fn house() -> Router {
     let primary = Some("example".to_owned());
-    open(House {
-        primary,
-        ..House::default()
-    })
-    .1
+    open(House { primary, ..House::default() }).1
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    (
-        parts.status,
-        parts.headers,
-        String::from_utf8(body.to_vec()).unwrap(),
-    )
+    (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
 async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, String) {
@@ -141,10 +131,7 @@ const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccd
 fn form(path: &str) -> Builder {
     Request::post(path)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(
-            COOKIE,
-            format!("__Host-amanah=old; __Host-amanah-csrf={TOKEN}"),
-        )
+        .header(COOKIE, format!("__Host-amanah=old; __Host-amanah-csrf={TOKEN}"))
 }
 
 async fn sign_in(router: &Router, body: String) -> (StatusCode, HeaderMap, String) {
@@ -152,11 +139,7 @@ async fn sign_in(router: &Router, body: String) -> (StatusCode, HeaderMap, Strin
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<&str> {
-    headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .map(|v| v.to_str().unwrap())
-        .collect()
+    headers.get_all(SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -168,10 +151,7 @@ async fn every_route_answers_with_the_policy_and_none_is_missing() {
         let (status, headers, _) = ask(&router, request.body(Body::empty()).unwrap()).await;
         assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         assert_eq!(headers[POLICY], CONTENT_SECURITY_POLICY, "{method} {path}");
-        assert_eq!(
-            headers["x-content-type-options"], "nosniff",
-            "{method} {path}"
-        );
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{method} {path}");
         assert!(headers.contains_key(CACHE_CONTROL), "{method} {path}");
     }
 }
@@ -179,15 +159,9 @@ async fn every_route_answers_with_the_policy_and_none_is_missing() {
 #[tokio::test]
 async fn a_page_is_shown_now_and_as_it_stood() {
     let primary = Some("example".to_owned());
-    let (house, router) = open(House {
-        primary,
-        ..House::default()
-    });
+    let (house, router) = open(House { primary, ..House::default() });
     let (status, headers, html) = get(&router, "/trust").await;
-    assert_eq!(
-        (status, &headers[CACHE_CONTROL]),
-        (StatusCode::OK, &"no-cache".parse().unwrap())
-    );
+    assert_eq!((status, &headers[CACHE_CONTROL]), (StatusCode::OK, &"no-cache".parse().unwrap()));
     assert!(html.contains("Security at Example") && !html.contains("in the past"));
     let (status, _, html) = get(&router, "/trust/mithal").await;
     assert!(status == StatusCode::OK && html.contains("lang=\"ar\" dir=\"rtl\""));
@@ -202,19 +176,11 @@ async fn a_page_is_shown_now_and_as_it_stood() {
 #[tokio::test]
 async fn a_bad_moment_is_told_the_form() {
     let router = house();
-    for at in [
-        "yesterday",
-        "",
-        "2026-03-15T00:00:00Z",
-        "2026-03-14T09:00:00+00:00",
-        "%3Cscript%3E",
-    ] {
+    for at in ["yesterday", "", "2026-03-15T00:00:00Z", "2026-03-14T09:00:00+00:00", "%3Cscript%3E"]
+    {
         let (status, _, html) = get(&router, &format!("/trust?at={at}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{at}");
-        assert!(
-            html.contains("2026-03-14T09:26:53Z") && !html.contains("<script"),
-            "{at}"
-        );
+        assert!(html.contains("2026-03-14T09:26:53Z") && !html.contains("<script"), "{at}");
         let (status, headers, json) =
             get(&router, &format!("/.well-known/trust.json?at={at}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{at}");
@@ -250,12 +216,7 @@ async fn programs_get_the_same_report() {
 #[tokio::test]
 async fn errors_speak_with_one_voice_and_in_the_readers_language() {
     let router = house();
-    for path in [
-        "/trust/nobody",
-        "/_amanah/nothing",
-        "/_amanah/static/x.css",
-        "/trust/%ff",
-    ] {
+    for path in ["/trust/nobody", "/_amanah/nothing", "/_amanah/static/x.css", "/trust/%ff"] {
         let (status, _, html) = get(&router, path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(html.contains("There is nothing at this address"), "{path}");
@@ -272,31 +233,20 @@ async fn errors_speak_with_one_voice_and_in_the_readers_language() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_not_shown_and_its_cause_is_kept_from_the_reader() {
-    let (_, router) = open(House {
-        broken: true,
-        ..House::default()
-    });
+    let (_, router) = open(House { broken: true, ..House::default() });
     let body = format!("token={TOKEN}&email=a%40b.example&password=c");
     let answers = [
         get(&router, "/trust/example").await,
         get(&router, "/.well-known/trust.json?page=example").await,
         sign_in(&router, body).await,
-        ask(
-            &router,
-            form("/_amanah/sign-out")
-                .body(format!("token={TOKEN}").into())
-                .unwrap(),
-        )
-        .await,
+        ask(&router, form("/_amanah/sign-out").body(format!("token={TOKEN}").into()).unwrap())
+            .await,
     ];
     for (status, headers, body) in answers {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(!body.contains("hunter2") && cookies(&headers).is_empty());
     }
-    assert_eq!(
-        get(&router, "/healthz").await.0,
-        StatusCode::SERVICE_UNAVAILABLE
-    );
+    assert_eq!(get(&router, "/healthz").await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(get(&house(), "/healthz").await.2, "ok\n");
     assert_eq!(get(&router, "/metrics").await.2, "# EOF\n");
 }
@@ -306,12 +256,7 @@ async fn a_sign_in_opens_a_session_and_returns_to_this_site() {
     let router = house();
     let (_, headers, html) = get(&router, "/_amanah/sign-in?next=/prices").await;
     let cookie = cookies(&headers)[0];
-    let token = cookie
-        .strip_prefix("__Host-amanah-csrf=")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap();
+    let token = cookie.strip_prefix("__Host-amanah-csrf=").unwrap().split(';').next().unwrap();
     assert!(html.contains(&format!("value=\"{token}\"")) && html.contains("value=\"/prices\""));
     assert!(cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
     for (next, expected) in [
@@ -347,10 +292,7 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
     let html = html.replace("none@toko.example", "sari@toko.example");
     assert_eq!((status, headers, html), known);
 
-    let (_, router) = open(House {
-        busy: true,
-        ..House::default()
-    });
+    let (_, router) = open(House { busy: true, ..House::default() });
     let body = format!("token={TOKEN}&email=a&password=b");
     let (status, headers, html) = sign_in(&router, body).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -360,18 +302,13 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
 #[tokio::test]
 async fn a_form_of_another_site_changes_nothing() {
     let primary = Some("example".to_owned());
-    let (house, router) = open(House {
-        primary,
-        ..House::default()
-    });
+    let (house, router) = open(House { primary, ..House::default() });
     let rest = "email=sari%40toko.example&password=a+b%26c%3Dd";
     for token in ["", "x", &TOKEN.replace('0', "1")] {
         let (status, headers, _) = sign_in(&router, format!("token={token}&{rest}")).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{token}");
         assert!(cookies(&headers).is_empty(), "{token}");
-        let request = form("/_amanah/sign-out")
-            .body(format!("token={token}").into())
-            .unwrap();
+        let request = form("/_amanah/sign-out").body(format!("token={token}").into()).unwrap();
         let (status, headers, _) = ask(&router, request).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{token}");
         assert!(cookies(&headers).is_empty(), "{token}");
@@ -380,20 +317,14 @@ async fn a_form_of_another_site_changes_nothing() {
     let request = Request::post("/_amanah/sign-in")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(format!("token={TOKEN}&{rest}").into());
-    assert_eq!(
-        ask(&router, request.unwrap()).await.0,
-        StatusCode::FORBIDDEN
-    );
+    assert_eq!(ask(&router, request.unwrap()).await.0, StatusCode::FORBIDDEN);
     assert!(house.ended.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_form_that_cannot_be_read_or_is_too_large_is_refused() {
     let router = house();
-    assert_eq!(
-        sign_in(&router, "email=a".to_owned()).await.0,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(sign_in(&router, "email=a".to_owned()).await.0, StatusCode::BAD_REQUEST);
     let large = format!("token={TOKEN}&email=a&password={}", "p".repeat(20_000));
     let (status, _, html) = sign_in(&router, large).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -406,10 +337,7 @@ async fn a_form_that_cannot_be_read_or_is_too_large_is_refused() {
 #[tokio::test]
 async fn the_account_shows_who_is_signed_in_and_the_way_out_ends_the_session() {
     let primary = Some("example".to_owned());
-    let (house, router) = open(House {
-        primary,
-        ..House::default()
-    });
+    let (house, router) = open(House { primary, ..House::default() });
     let (status, headers, _) = get(&router, "/_amanah/account").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(headers[LOCATION], "/_amanah/sign-in?next=/_amanah/account");
@@ -422,14 +350,9 @@ async fn the_account_shows_who_is_signed_in_and_the_way_out_ends_the_session() {
     assert!(html.contains("toko-sari") && html.contains("approver"));
     assert_eq!(headers[CACHE_CONTROL], "no-store");
     let (status, headers, _) = ask(&router, signed_in("/_amanah/sign-in?next=/prices")).await;
-    assert_eq!(
-        (status, &headers[LOCATION]),
-        (StatusCode::SEE_OTHER, &"/prices".parse().unwrap())
-    );
+    assert_eq!((status, &headers[LOCATION]), (StatusCode::SEE_OTHER, &"/prices".parse().unwrap()));
 
-    let request = form("/_amanah/sign-out")
-        .body(format!("token={TOKEN}").into())
-        .unwrap();
+    let request = form("/_amanah/sign-out").body(format!("token={TOKEN}").into()).unwrap();
     let (status, headers, _) = ask(&router, request).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     assert_eq!(*house.ended.lock().unwrap(), ["old"]);
@@ -440,19 +363,11 @@ async fn the_account_shows_who_is_signed_in_and_the_way_out_ends_the_session() {
 #[tokio::test]
 async fn the_stylesheet_may_be_kept_for_ever() {
     let router = house();
-    let (_, path) = routes()
-        .into_iter()
-        .find(|(_, path)| path.contains("/static/"))
-        .unwrap();
+    let (_, path) = routes().into_iter().find(|(_, path)| path.contains("/static/")).unwrap();
     let (status, headers, css) = get(&router, &path).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers[CONTENT_TYPE], "text/css; charset=utf-8");
-    assert!(
-        headers[CACHE_CONTROL]
-            .to_str()
-            .unwrap()
-            .contains("immutable")
-    );
+    assert!(headers[CACHE_CONTROL].to_str().unwrap().contains("immutable"));
     assert!(css.contains(":root"));
     let (_, _, html) = get(&router, "/trust").await;
     assert!(html.contains(&path));

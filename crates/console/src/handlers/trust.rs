@@ -33,10 +33,7 @@ pub(crate) async fn primary(
     let at = at(&state, &asked)?;
     match state.trust.primary() {
         Some(name) => show(&state, &name, at).await,
-        None => html(&IndexPage::new(
-            Words::asked(&headers),
-            &state.trust.pages(),
-        )),
+        None => html(&IndexPage::new(Words::asked(&headers), &state.trust.pages())),
     }
 }
 
@@ -67,10 +64,7 @@ pub(crate) async fn json(
 
 async fn show(state: &State, name: &str, at: Option<Timestamp>) -> Result<Response, Error> {
     let pages = state.trust.pages();
-    let page = pages
-        .iter()
-        .find(|page| page.name == name)
-        .ok_or(Error::NotFound)?;
+    let page = pages.iter().find(|page| page.name == name).ok_or(Error::NotFound)?;
     let report = state.trust.report(name, at).await?;
     html(&TrustPage::new(page, &report, &pages, at.is_some())).map(fresh)
 }
@@ -82,8 +76,7 @@ fn read(query: Wanted) -> Result<Asked, Error> {
 
 fn at(state: &State, asked: &Asked) -> Result<Option<Timestamp>, Error> {
     let text = asked.at.as_deref();
-    text.map(|text| moment::read(text, state.clock.now()))
-        .transpose()
+    text.map(|text| moment::read(text, state.clock.now())).transpose()
 }
 
 #[derive(Serialize)]
@@ -105,7 +98,5 @@ fn list(state: &State) -> List {
         title: page.title.clone(),
         language: page.language,
     });
-    List {
-        pages: listed.collect(),
-    }
+    List { pages: listed.collect() }
 }

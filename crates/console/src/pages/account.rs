@@ -19,10 +19,6 @@ impl AccountPage {
     /// Shows `identity`; `token` goes with the form that signs out.
     pub(crate) fn new(words: Words, identity: Identity, token: String) -> Self {
         let frame = Frame::bare(words);
-        Self {
-            frame,
-            identity,
-            token,
-        }
+        Self { frame, identity, token }
     }
 }

@@ -20,11 +20,7 @@ fn all() -> Vec<(String, String)> {
         ("arabic", sample::arabic()),
         ("hostile", sample::hostile()),
     ];
-    let pages: Vec<_> = samples
-        .iter()
-        .take(3)
-        .map(|(_, (page, _))| page.clone())
-        .collect();
+    let pages: Vec<_> = samples.iter().take(3).map(|(_, (page, _))| page.clone()).collect();
     let words = Words::of(Language::English);
     let arabic = Words::of(Language::Arabic);
     let mut all = Vec::new();
@@ -34,10 +30,7 @@ fn all() -> Vec<(String, String)> {
         all.push((format!("trust-{name}"), drawn.render()));
     }
     all.push(("index".to_owned(), IndexPage::new(words, &pages).render()));
-    all.push((
-        "index-empty".to_owned(),
-        IndexPage::new(words, &[]).render(),
-    ));
+    all.push(("index-empty".to_owned(), IndexPage::new(words, &[]).render()));
     let form = |words| SignInPage::new(words, "00ff".to_owned(), "/prices");
     all.push(("sign-in".to_owned(), form(words).render()));
     let refused = form(arabic).again(sample::EVIL.to_owned(), arabic.say("sign-in-refused"));
@@ -45,14 +38,9 @@ fn all() -> Vec<(String, String)> {
     let account = AccountPage::new(words, sample::identity(), "00ff".to_owned());
     all.push(("account".to_owned(), account.render()));
     for error in sample::errors() {
-        all.push((
-            format!("error-{}", error.slug()),
-            ErrorPage::new(words, &error).render(),
-        ));
+        all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }
-    all.into_iter()
-        .map(|(name, page)| (name, page.unwrap()))
-        .collect()
+    all.into_iter().map(|(name, page)| (name, page.unwrap())).collect()
 }
 
 #[test]
@@ -84,10 +72,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 /// The names of a tag's attributes: what stands outside the quotes, up to the equals signs.
 fn attributes(tag: &str) -> Vec<&str> {
     let outside = tag.split('"').step_by(2);
-    outside
-        .flat_map(str::split_whitespace)
-        .map(|word| word.trim_end_matches('='))
-        .collect()
+    outside.flat_map(str::split_whitespace).map(|word| word.trim_end_matches('=')).collect()
 }
 
 #[test]
@@ -95,10 +80,7 @@ fn nothing_runs_inline_and_everything_said_is_escaped() {
     for (name, html) in all() {
         for tag in tags(&html) {
             let word = tag.split([' ', '\n']).next().unwrap();
-            assert!(
-                !matches!(word, "script" | "style" | "b" | "iframe" | "base"),
-                "{name}: {tag}"
-            );
+            assert!(!matches!(word, "script" | "style" | "b" | "iframe" | "base"), "{name}: {tag}");
             for key in attributes(tag) {
                 assert!(!key.starts_with("on") && key != "style", "{name}: {tag}");
             }
@@ -182,22 +164,14 @@ fn what_fails_comes_first_and_what_is_lost_is_unknown() {
     let mut empty = report.clone();
     empty.claims.clear();
     let html = TrustPage::new(&page, &empty, &[], false).render().unwrap();
-    assert_eq!(
-        html.matches("class=\"claim unknown\"").count(),
-        page.pledges.len()
-    );
+    assert_eq!(html.matches("class=\"claim unknown\"").count(), page.pledges.len());
     assert!(!html.contains("class=\"claim proven\""));
 
     // Nor is anything proven by an entry about another promise.
     let mut shifted = report;
     shifted.claims.rotate_left(1);
-    let html = TrustPage::new(&page, &shifted, &[], false)
-        .render()
-        .unwrap();
-    assert_eq!(
-        html.matches("class=\"claim unknown\"").count(),
-        page.pledges.len()
-    );
+    let html = TrustPage::new(&page, &shifted, &[], false).render().unwrap();
+    assert_eq!(html.matches("class=\"claim unknown\"").count(), page.pledges.len());
 }
 
 #[test]

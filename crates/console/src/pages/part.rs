@@ -34,13 +34,7 @@ impl Frame {
     /// A frame with links to the other pages, at the same moment in the past as this one.
     pub(crate) fn among(words: Words, nav: Vec<NavLink>, at: Option<Moment>) -> Self {
         let (stylesheet, icon) = (&*STYLESHEET.path, &*ICON.path);
-        Self {
-            words,
-            nav,
-            at,
-            stylesheet,
-            icon,
-        }
+        Self { words, nav, at, stylesheet, icon }
     }
 }
 

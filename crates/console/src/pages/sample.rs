@@ -31,13 +31,7 @@ pub(crate) fn english() -> (Arc<Page>, Report) {
             "isolation.rows",
             &[],
         ),
-        (
-            "Traffic is encrypted with ",
-            "TLS 1.3 or later",
-            ".",
-            "transit.tls",
-            &[("min", "1.3")],
-        ),
+        ("Traffic is encrypted with ", "TLS 1.3 or later", ".", "transit.tls", &[("min", "1.3")]),
         (
             "Backups run ",
             "every 24 hours and are kept for 30 days",
@@ -48,13 +42,7 @@ pub(crate) fn english() -> (Arc<Page>, Report) {
     ]);
     page.heading(2, "People");
     page.list(&[
-        (
-            "Engineers sign ",
-            "a confidentiality agreement",
-            ".",
-            "people.nda",
-            &[],
-        ),
+        ("Engineers sign ", "a confidentiality agreement", ".", "people.nda", &[]),
         (
             "We rehearse a disaster ",
             "every 90 days",
@@ -67,10 +55,7 @@ pub(crate) fn english() -> (Arc<Page>, Report) {
     page.heading(1, "Reading on");
     page.blocks.push(Block::Paragraph(vec![
         text("The rules are in "),
-        Inline::Link(
-            "https://example.com/policy".to_owned(),
-            vec![text("our policy")],
-        ),
+        Inline::Link("https://example.com/policy".to_owned(), vec![text("our policy")]),
         text("; write to "),
         Inline::Link(
             "mailto:security@example.com".to_owned(),
@@ -106,13 +91,7 @@ pub(crate) fn indonesian() -> (Arc<Page>, Report) {
             "isolation.rows",
             &[],
         ),
-        (
-            "Setiap insinyur menandatangani ",
-            "perjanjian kerahasiaan",
-            ".",
-            "people.nda",
-            &[],
-        ),
+        ("Setiap insinyur menandatangani ", "perjanjian kerahasiaan", ".", "people.nda", &[]),
     ]);
     let page = page.page();
     let claims = vec![proven(&page, 0), attested(&page, 1)];
@@ -121,12 +100,7 @@ pub(crate) fn indonesian() -> (Arc<Page>, Report) {
 
 /// A page in Arabic whose bite did not bite.
 pub(crate) fn arabic() -> (Arc<Page>, Report) {
-    let mut page = Draft::new(
-        "mithal",
-        "الأمان في مثال",
-        Language::Arabic,
-        Language::Arabic,
-    );
+    let mut page = Draft::new("mithal", "الأمان في مثال", Language::Arabic, Language::Arabic);
     page.heading(1, "بياناتك");
     page.paragraph("تحفظ «مثال» أسعار عملائها وهوامش أرباحهم، وتبيّن هذه الصفحة كيف.");
     page.list(&[
@@ -137,13 +111,7 @@ pub(crate) fn arabic() -> (Arc<Page>, Report) {
             "isolation.rows",
             &[],
         ),
-        (
-            "تُشفّر الاتصالات ببروتوكول ",
-            "TLS 1.3 أو أحدث",
-            ".",
-            "transit.tls",
-            &[("min", "1.3")],
-        ),
+        ("تُشفّر الاتصالات ببروتوكول ", "TLS 1.3 أو أحدث", ".", "transit.tls", &[("min", "1.3")]),
         ("يوقّع المهندسون ", "اتفاقية سرية", ".", "people.nda", &[]),
     ]);
     page.context("نحن فريق من تسعة أشخاص في بلدين.");
@@ -165,18 +133,12 @@ pub(crate) fn hostile() -> (Arc<Page>, Report) {
     let evil = EVIL;
     let mut page = Draft::new(EVIL, evil, Language::English, Language::Arabic);
     page.heading(4, evil);
-    page.list(&[
-        (evil, evil, evil, "isolation.rows", &[]),
-        ("a", "b", "c", "people.nda", &[]),
-    ]);
+    page.list(&[(evil, evil, evil, "isolation.rows", &[]), ("a", "b", "c", "people.nda", &[])]);
     page.context(evil);
     let target = "javascript:alert(1)".to_owned();
     page.blocks.push(Block::Paragraph(vec![
         Inline::Link(target, vec![text(evil)]),
-        Inline::Link(
-            "https://example.com/\"onclick=alert(1)".to_owned(),
-            vec![text("x")],
-        ),
+        Inline::Link("https://example.com/\"onclick=alert(1)".to_owned(), vec![text("x")]),
         Inline::Code(evil.to_owned()),
         Inline::Promise(7, vec![text("a promise that nobody made")]),
     ]));
@@ -188,15 +150,9 @@ pub(crate) fn hostile() -> (Arc<Page>, Report) {
     claim.attack = evil.to_owned();
     claim.not_covered = vec![evil.to_owned()];
     claim.population = Some(Population::new(1, 2, evil));
-    claim.findings = (0..60)
-        .map(|_| Finding::new(evil, evil).fix(evil))
-        .collect();
+    claim.findings = (0..60).map(|_| Finding::new(evil, evil).fix(evil)).collect();
     claim.params = BTreeMap::from([(evil.to_owned(), evil.to_owned())]);
-    claim.bite = Some(BiteReport {
-        bit: true,
-        at: ago(1),
-        detail: evil.to_owned(),
-    });
+    claim.bite = Some(BiteReport { bit: true, at: ago(1), detail: evil.to_owned() });
     // The second promise has no entry, as when the page was changed while it was read.
     finish(page, vec![claim])
 }
@@ -260,10 +216,7 @@ impl Draft {
             blocks: Vec::new(),
             pledges: Vec::new(),
         };
-        Self {
-            page,
-            blocks: Vec::new(),
-        }
+        Self { page, blocks: Vec::new() }
     }
 
     fn heading(&mut self, level: u8, words: &str) {
@@ -275,8 +228,7 @@ impl Draft {
     }
 
     fn context(&mut self, words: &str) {
-        self.blocks
-            .push(Block::Context(vec![Block::Paragraph(vec![text(words)])]));
+        self.blocks.push(Block::Context(vec![Block::Paragraph(vec![text(words)])]));
     }
 
     /// Items of: words before, the promise, words after, the claim and its parameters.
@@ -293,11 +245,7 @@ impl Draft {
                 line: index + 5,
             });
             let promise = Inline::Promise(index, vec![text(words)]);
-            items.push(vec![Block::Paragraph(vec![
-                text(before),
-                promise,
-                text(after),
-            ])]);
+            items.push(vec![Block::Paragraph(vec![text(before), promise, text(after)])]);
         }
         self.blocks.push(Block::List(items));
     }
@@ -330,10 +278,7 @@ fn ago(minutes: i64) -> Timestamp {
 
 fn claim(page: &Page, index: usize, verdict: Verdict) -> ClaimReport {
     let pledge = &page.pledges[index];
-    let params = pledge
-        .params
-        .iter()
-        .map(|(n, t)| (n.to_owned(), t.to_owned()));
+    let params = pledge.params.iter().map(|(n, t)| (n.to_owned(), t.to_owned()));
     ClaimReport {
         id: pledge.promise.id.to_owned(),
         params: params.collect(),
@@ -372,10 +317,7 @@ fn failing(page: &Page, index: usize) -> ClaimReport {
         findings: vec![
             Finding::new("public.margins", "a row of the other canary was read")
                 .fix("ALTER TABLE public.margins FORCE ROW LEVEL SECURITY"),
-            Finding::new(
-                "public.price_list",
-                "a row of the other canary was read through a view",
-            ),
+            Finding::new("public.price_list", "a row of the other canary was read through a view"),
         ],
         attack: "One synthetic tenant, holding a valid binding, tries to read and write the rows \
             of another in every table, view and function it can reach."

@@ -194,11 +194,8 @@ fn fits(claim: &ClaimReport, pledge: &Pledge) -> bool {
 }
 
 fn lost(pledge: &Pledge, words: Words) -> ClaimReport {
-    let params: BTreeMap<String, String> = pledge
-        .params
-        .iter()
-        .map(|(name, text)| (name.to_owned(), text.to_owned()))
-        .collect();
+    let params: BTreeMap<String, String> =
+        pledge.params.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
     ClaimReport {
         id: pledge.promise.id.to_owned(),
         params,
@@ -220,11 +217,7 @@ fn lost(pledge: &Pledge, words: Words) -> ClaimReport {
 
 fn badge(words: Words, verdict: Verdict, number: usize) -> Badge {
     let word = words.verdict(verdict);
-    Badge {
-        verdict,
-        word,
-        number,
-    }
+    Badge { verdict, word, number }
 }
 
 fn stands(verdict: Verdict) -> bool {
@@ -232,20 +225,14 @@ fn stands(verdict: Verdict) -> bool {
 }
 
 fn count(entries: &[Entry<'_>], verdict: Verdict) -> usize {
-    entries
-        .iter()
-        .filter(|entry| entry.verdict == verdict)
-        .count()
+    entries.iter().filter(|entry| entry.verdict == verdict).count()
 }
 
 fn headline(words: Words, worst: Verdict, entries: &[Entry<'_>]) -> String {
     if entries.is_empty() {
         return words.say("headline-none");
     }
-    let numbers = [
-        ("count", number(count(entries, worst))),
-        ("total", number(entries.len())),
-    ];
+    let numbers = [("count", number(count(entries, worst))), ("total", number(entries.len()))];
     words.count(&format!("headline-{worst}"), &numbers)
 }
 

@@ -72,11 +72,8 @@ impl Folder {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut opened = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&temporary)?;
+            let mut opened =
+                OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
             opened.write_all(text.as_bytes())?;
             opened.sync_all()?;
             fs::rename(&temporary, self.0.join(file))?;
@@ -92,18 +89,10 @@ impl Folder {
         why: impl Into<String>,
         next: &'static str,
     ) -> GatewayError {
-        GatewayError::Damaged {
-            file: self.0.join(file),
-            why: why.into(),
-            next,
-        }
+        GatewayError::Damaged { file: self.0.join(file), why: why.into(), next }
     }
 
     fn failed(&self, file: &str, action: &'static str, source: io::Error) -> GatewayError {
-        GatewayError::File {
-            file: self.0.join(file),
-            action,
-            source,
-        }
+        GatewayError::File { file: self.0.join(file), action, source }
     }
 }

@@ -70,9 +70,7 @@ impl Headers {
             _ => "",
         };
         let missed = survey.missed.clone().unwrap_or_default();
-        Ok(weigh(observed_at, survey, &threshold)
-            .note(&missed)
-            .note(unseen))
+        Ok(weigh(observed_at, survey, &threshold).note(&missed).note(unseen))
     }
 
     async fn seed(cx: &Cx) -> Result<Proof, String> {
@@ -150,10 +148,8 @@ fn wanted(params: &Params) -> (Wanted, String) {
         let threshold = format!("{set} headers with their values, {absent} others absent");
         return (wanted, threshold);
     }
-    let set: Vec<(String, String)> = params
-        .iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
+    let set: Vec<(String, String)> =
+        params.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
     let named: Vec<String> = set.iter().map(|(n, v)| format!("{n}: {v}")).collect();
     let absent = Vec::new();
     (Wanted { set, absent }, named.join(", "))

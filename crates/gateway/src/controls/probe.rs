@@ -149,19 +149,12 @@ impl Reach {
     pub(super) fn new(address: SocketAddr, trusted: &[u8]) -> Result<Self, String> {
         let tls = TlsConnector::from(client_config(trusted).map_err(|e| e.to_string())?);
         let name = ServerName::try_from(HOST).map_err(|e| e.to_string())?;
-        Ok(Self {
-            address: reachable(address),
-            tls,
-            name,
-        })
+        Ok(Self { address: reachable(address), tls, name })
     }
 
     /// Asks every probe, one after the other, and compares every answer with `wanted`.
     pub(super) async fn survey(&self, probes: &[Probe], wanted: &Wanted) -> Survey {
-        let mut survey = Survey {
-            total: probes.len(),
-            ..Survey::default()
-        };
+        let mut survey = Survey { total: probes.len(), ..Survey::default() };
         for probe in probes {
             let answer = match self.ask(probe).await {
                 Ok(answer) => answer,
@@ -353,10 +346,7 @@ fn parse(head: &[u8]) -> Option<Answer> {
         let value = String::from_utf8_lossy(line.value).into_owned();
         (line.name.to_ascii_lowercase(), value)
     });
-    Some(Answer {
-        status: answer.code?,
-        headers: headers.collect(),
-    })
+    Some(Answer { status: answer.code?, headers: headers.collect() })
 }
 
 /// Whether anybody listens at `address` at all.

@@ -62,9 +62,8 @@ impl Scratch {
     ) -> Result<Self, String> {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = TcpListener::bind(free).await.map_err(text)?;
-        let upstream: Upstream = format!("http://{}", listener.local_addr().map_err(text)?)
-            .parse()
-            .map_err(text)?;
+        let upstream: Upstream =
+            format!("http://{}", listener.local_addr().map_err(text)?).parse().map_err(text)?;
         let mut tasks = Vec::new();
         match behind {
             Behind::Hostile => tasks.push(tokio::spawn(undo_headers(listener))),
@@ -87,22 +86,12 @@ impl Scratch {
             binder: Arc::new(ScratchBinder),
             rng: Arc::clone(&cx.rng),
         };
-        let settings = Settings {
-            upstream: Some(upstream),
-            headers: policy,
-            ..Settings::new(free)
-        };
-        let gateway = Gateway::bind(settings, ports, Arc::clone(authority))
-            .await
-            .map_err(text)?;
+        let settings =
+            Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
+        let gateway = Gateway::bind(settings, ports, Arc::clone(authority)).await.map_err(text)?;
         let reach = Reach::new(gateway.local_addr(), authority.pem().as_bytes())?;
         tasks.push(tokio::spawn(gateway.run(std::future::pending())));
-        Ok(Self {
-            reach,
-            token,
-            own: own.paths(),
-            tasks,
-        })
+        Ok(Self { reach, token, own: own.paths(), tasks })
     }
 }
 
@@ -155,10 +144,7 @@ impl Own for ScratchOwn {
     }
 
     fn paths(&self) -> Vec<OwnPath> {
-        let route = |method, path: &str| OwnPath {
-            method,
-            path: path.to_owned(),
-        };
+        let route = |method, path: &str| OwnPath { method, path: path.to_owned() };
         vec![
             route(Method::GET, "/trust"),
             route(Method::GET, "/healthz"),

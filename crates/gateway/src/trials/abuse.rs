@@ -48,19 +48,14 @@ async fn an_oversize_body_is_a_413() {
     let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\n{SIGNED_IN}");
     let declared = format!("{head}Content-Length: 1001\r\n\r\n{}", "x".repeat(1001));
     let chunks = "1f4\r\n".to_owned() + &"x".repeat(500) + "\r\n";
-    let chunked = format!(
-        "{head}Transfer-Encoding: chunked\r\n\r\n{}",
-        chunks.repeat(3)
-    );
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunks.repeat(3));
     for wire in [declared, chunked] {
         let answer = edge.talk(wire).await;
         assert_eq!(status(&answer), 413, "{answer}");
         assert_policy(&answer);
     }
-    let fits = format!(
-        "{head}Connection: close\r\nContent-Length: 1000\r\n\r\n{}",
-        "x".repeat(1000)
-    );
+    let fits =
+        format!("{head}Connection: close\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000));
     assert_eq!(status(&edge.talk(fits).await), 200);
 }
 
@@ -239,10 +234,7 @@ async fn stopping_lets_open_requests_finish() {
 async fn connections_beyond_the_most_wait() {
     let edge = Edge::with(|settings| settings.max_connections = 1).await;
     let mut first = edge.connect().await;
-    first
-        .write_all(b"GET /trust HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    first.write_all(b"GET /trust HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     read_until(&mut first, "nobody").await;
     let (address, second) = (edge.address, edge.ask("GET", "/trust", ""));
     let mut second = Box::pin(second);
@@ -257,9 +249,7 @@ async fn connections_beyond_the_most_wait() {
 async fn tls_is_modern() {
     let edge = Edge::start().await;
     let mut tls = edge.connect().await;
-    tls.write_all(b"GET /trust HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
+    tls.write_all(b"GET /trust HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     read_until(&mut tls, "nobody").await;
     let session = tls.get_ref().1;
     let group = session.negotiated_key_exchange_group().unwrap().name();

@@ -52,9 +52,7 @@ async fn each_kind_of_answer_has_the_policy() {
 async fn a_request_in_clear_is_told() {
     let edge = Edge::start().await;
     let mut tcp = TcpStream::connect(edge.address).await.unwrap();
-    tcp.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    tcp.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     tcp.read_to_string(&mut answer).await.unwrap();
     assert_eq!(status(&answer), 400);

@@ -23,10 +23,7 @@ impl ProbeSession for Canary {
 }
 
 fn cx() -> Cx {
-    Cx {
-        clock: Arc::new(SystemClock),
-        rng: Arc::new(SystemRng),
-    }
+    Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 
 fn params(pairs: &[(&str, &str)]) -> Params {
@@ -64,16 +61,10 @@ async fn it_holds_on_a_good_gateway() {
     // 3 own routes, 1 of them signed in too, 3 wrong methods, 2 paths twice, 10 refusals, 1 dead.
     assert_eq!(proof.population().to_string(), "22 of 22 answers");
     assert_eq!(proof.measured(), "352 of 352 headers as wanted");
-    let promised = [
-        ("x-frame-options", "SAMEORIGIN"),
-        ("x-xss-protection", "1; mode=block"),
-    ];
+    let promised = [("x-frame-options", "SAMEORIGIN"), ("x-xss-protection", "1; mode=block")];
     let proof = prove(&edge, &promised, |_| {}).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
-    assert_eq!(
-        proof.threshold(),
-        "x-frame-options: SAMEORIGIN, x-xss-protection: 1; mode=block"
-    );
+    assert_eq!(proof.threshold(), "x-frame-options: SAMEORIGIN, x-xss-protection: 1; mode=block");
 }
 
 /// A header that is dropped, or that the page promises otherwise, is found and named.
@@ -109,11 +100,7 @@ async fn it_is_unknown_when_something_is_unseen() {
     let none = |target: &mut Target| target.authority = PathBuf::from("/nonexistent/ca.pem");
     let proof = prove(&edge, &[], none).await;
     assert_eq!(proof.outcome(), Outcome::Unknown);
-    assert!(
-        proof.detail().contains("cannot be read"),
-        "{}",
-        proof.detail()
-    );
+    assert!(proof.detail().contains("cannot be read"), "{}", proof.detail());
 
     // The gateway of somebody else answers on that port.
     let other = Edge::start().await;

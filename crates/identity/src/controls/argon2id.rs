@@ -113,9 +113,8 @@ impl Argon2id {
 
 fn weigh(observed_at: jiff::Timestamp, scan: Scan, times: Times, in_process: bool) -> Proof {
     let mut findings = scan.findings;
-    let weakest = scan
-        .weakest
-        .map_or_else(|| "none at the floor".to_owned(), |cost| cost.to_string());
+    let weakest =
+        scan.weakest.map_or_else(|| "none at the floor".to_owned(), |cost| cost.to_string());
     let mut measured = format!("weakest {weakest}");
     let mut unclear = None;
     match times {
@@ -191,20 +190,17 @@ async fn ensure_canary(identities: &Identities) -> Result<bool> {
     let new = NewAccount {
         email: canary.clone(),
         name: "Canary".to_owned(),
-        tenant: TenantId::new(CANARY_TENANT).map_err(|e| Error::Field {
-            field: "tenant",
-            why: e.to_string(),
-        })?,
+        tenant: TenantId::new(CANARY_TENANT)
+            .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
         role: "canary".to_owned(),
         password: Secret::new(STANDARD_NO_PAD.encode(random)),
     };
     match identities.create_account(&new).await {
         Ok(_) => Ok(true),
         // Somebody was faster, or it is there and disabled.
-        Err(Error::Taken) => Ok(identities
-            .find(&canary)
-            .await?
-            .is_some_and(|(_, hash)| usable(&hash))),
+        Err(Error::Taken) => {
+            Ok(identities.find(&canary).await?.is_some_and(|(_, hash)| usable(&hash)))
+        }
         Err(error) => Err(error),
     }
 }
@@ -212,13 +208,9 @@ async fn ensure_canary(identities: &Identities) -> Result<bool> {
 /// Seeds every violation in `db`, a sandbox, and runs the attack. Returns how many were seeded,
 /// what was found, and the names of those that were missed.
 async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'static str>)> {
-    let leaky = Identities::new(
-        db.clone(),
-        Arc::clone(&cx.clock),
-        Arc::clone(&cx.rng),
-        Pool::default(),
-    )?
-    .without_decoy();
+    let leaky =
+        Identities::new(db.clone(), Arc::clone(&cx.clock), Arc::clone(&cx.rng), Pool::default())?
+            .without_decoy();
     ensure_canary(&leaky).await?;
     let seeds = seeds(cx)?;
     let mut ids = Vec::new();
@@ -229,14 +221,7 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'s
         let row = tx
             .query_one(
                 sql::ADD_ACCOUNT,
-                &[
-                    &email,
-                    &"Weak",
-                    &CANARY_TENANT,
-                    &"canary",
-                    hash,
-                    &cx.clock.now(),
-                ],
+                &[&email, &"Weak", &CANARY_TENANT, &"canary", hash, &cx.clock.now()],
             )
             .await?;
         ids.push((*name, format!("account {}", row.get::<_, String>(0))));
@@ -265,14 +250,7 @@ fn seeds(cx: &Cx) -> Result<[(&'static str, String); 7]> {
     let (mut salt, mut output) = (vec![0; SALT_BYTES], vec![0; OUTPUT_BYTES]);
     cx.rng.fill(&mut salt)?;
     cx.rng.fill(&mut output)?;
-    let with = |cost| {
-        Stored {
-            cost,
-            salt: salt.clone(),
-            output: output.clone(),
-        }
-        .to_string()
-    };
+    let with = |cost| Stored { cost, salt: salt.clone(), output: output.clone() }.to_string();
     let good = with(CURRENT);
     let bcrypt = STANDARD_NO_PAD.encode(&output).replace('+', ".");
     Ok([

@@ -65,20 +65,15 @@ pub(crate) async fn scan(db: &Db) -> Result<Scan> {
     }
     tx.commit().await?;
     if weak > NAMED {
-        scan.findings.push(Finding::new(
-            "accounts",
-            format!("{} more have weak hashes", weak - NAMED),
-        ));
+        scan.findings
+            .push(Finding::new("accounts", format!("{} more have weak hashes", weak - NAMED)));
     }
     Ok(scan)
 }
 
 impl Scan {
     fn weigh(&mut self, cost: Cost) {
-        if self
-            .weakest
-            .is_none_or(|weakest| cost.work() < weakest.work())
-        {
+        if self.weakest.is_none_or(|weakest| cost.work() < weakest.work()) {
             self.weakest = Some(cost);
         }
     }

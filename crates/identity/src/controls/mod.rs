@@ -26,10 +26,5 @@ pub fn controls(
     programs: Programs,
     probe: Option<Arc<dyn SignInProbe>>,
 ) -> Vec<Arc<dyn Control>> {
-    vec![Arc::new(argon2id::Argon2id {
-        identities,
-        owner,
-        programs,
-        probe,
-    })]
+    vec![Arc::new(argon2id::Argon2id { identities, owner, programs, probe })]
 }

@@ -30,10 +30,7 @@ async fn house() -> House {
 }
 
 fn cx() -> Cx {
-    Cx {
-        clock: Arc::new(SystemClock),
-        rng: Arc::new(SystemRng),
-    }
+    Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 
 impl House {
@@ -86,22 +83,14 @@ async fn it_holds_on_a_good_house_and_is_never_without_a_population() {
     let proof = house.prove(None).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
     assert_eq!(proof.population().to_string(), "1 of 1 stored hashes");
-    assert!(
-        proof
-            .measured()
-            .starts_with("weakest m=19456,t=2,p=1; refusals took")
-    );
+    assert!(proof.measured().starts_with("weakest m=19456,t=2,p=1; refusals took"));
     assert!(proof.detail().contains("inside the program"), "{proof:?}");
 }
 
 #[tokio::test]
 async fn a_weak_hash_is_named_by_its_account_and_never_shown() {
     let house = house().await;
-    let weak = Stored {
-        cost: Cost::new(1_024, 2),
-        salt: vec![7; 16],
-        output: vec![9; 32],
-    };
+    let weak = Stored { cost: Cost::new(1_024, 2), salt: vec![7; 16], output: vec![9; 32] };
     house
         .alter(&format!(
             "INSERT INTO identity.accounts VALUES ('00000000-0000-4000-8000-000000000007',
@@ -151,40 +140,25 @@ async fn answers_that_differ_are_broken_and_answers_that_say_nothing_are_unknown
     let faults: [(Fault, Outcome, &str); 5] = [
         (|_, a| a, Outcome::Holds, ""),
         (
-            |email, a| Attempt {
-                body_len: a.body_len + usize::from(email == CANARY),
-                ..a
-            },
+            |email, a| Attempt { body_len: a.body_len + usize::from(email == CANARY), ..a },
             Outcome::Broken,
             "a known address gets",
         ),
         (
-            |email, a| Attempt {
-                status: if email == CANARY { 403 } else { 401 },
-                ..a
-            },
+            |email, a| Attempt { status: if email == CANARY { 403 } else { 401 }, ..a },
             Outcome::Broken,
             "status 403",
         ),
+        (|_, a| Attempt { status: 429, ..a }, Outcome::Unknown, "answered 429"),
         (
-            |_, a| Attempt { status: 429, ..a },
-            Outcome::Unknown,
-            "answered 429",
-        ),
-        (
-            |_, a| Attempt {
-                took: Duration::from_micros(50),
-                ..a
-            },
+            |_, a| Attempt { took: Duration::from_micros(50), ..a },
             Outcome::Unknown,
             "was not reached",
         ),
     ];
     for (fault, want, words) in faults {
         let identities = Arc::clone(&house.identities);
-        let proof = house
-            .prove(Some(Arc::new(Faulty { identities, fault })))
-            .await;
+        let proof = house.prove(Some(Arc::new(Faulty { identities, fault }))).await;
         assert_eq!(proof.outcome(), want, "{proof:?}");
         assert!(proof.detail().contains(words), "{proof:?}");
     }

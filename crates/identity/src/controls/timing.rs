@@ -57,11 +57,7 @@ impl SignInProbe for InProcess<'_> {
                 Err(other) => return Err(other.to_string()),
             };
             let body_len = answer.err().map_or(0, |e| e.to_string().len());
-            Ok(Attempt {
-                status,
-                body_len,
-                took,
-            })
+            Ok(Attempt { status, body_len, took })
         })
     }
 }
@@ -191,9 +187,7 @@ async fn pair(
     }
     samples.known.push(whole(known.took));
     samples.unknown.push(whole(unknown.took));
-    samples
-        .differences
-        .push(whole(known.took).saturating_sub(whole(unknown.took)));
+    samples.differences.push(whole(known.took).saturating_sub(whole(unknown.took)));
     Ok(())
 }
 

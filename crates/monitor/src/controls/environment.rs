@@ -43,10 +43,7 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(crate) fn new(scan: Scan) -> Result<Self, Error> {
-        Ok(Self {
-            scan: Arc::new(scan),
-            detectors: Arc::new(Detectors::new()?),
-        })
+        Ok(Self { scan: Arc::new(scan), detectors: Arc::new(Detectors::new()?) })
     }
 }
 
@@ -60,12 +57,7 @@ impl Control for Environment {
             let observed_at = cx.clock.now();
             let (scan, detectors) = (Arc::clone(&self.scan), Arc::clone(&self.detectors));
             let report = blocking(move |stop| {
-                let search = Search {
-                    scan: &scan,
-                    detectors: &detectors,
-                    only: None,
-                    stop,
-                };
+                let search = Search { scan: &scan, detectors: &detectors, only: None, stop };
                 search.run()
             });
             match report.await {
@@ -124,13 +116,7 @@ fn weigh(observed_at: Timestamp, report: Report) -> Proof {
         }
         notes.push(format!("not checked: {}", named.join(", ")));
     }
-    let proof = Proof::weigh(
-        observed_at,
-        population,
-        measured,
-        THRESHOLD,
-        report.findings,
-    );
+    let proof = Proof::weigh(observed_at, population, measured, THRESHOLD, report.findings);
     proof.note(&notes.join("; "))
 }
 

@@ -15,10 +15,7 @@ use crate::planted::Planted;
 use crate::scan::Search;
 
 fn cx() -> Cx {
-    Cx {
-        clock: Arc::new(SystemClock),
-        rng: Arc::new(SystemRng),
-    }
+    Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 
 fn scan(folder: &Path) -> Scan {
@@ -66,29 +63,15 @@ async fn a_secret_in_use_is_found_in_the_source() {
     let mut scan = scan(folder.path());
     fs::create_dir_all(folder.path().join("source/a")).unwrap();
     let secret = "only-letters-and-words";
-    fs::write(
-        folder.path().join("source/a/b.md"),
-        format!("x\ny {secret}"),
-    )
-    .unwrap();
-    scan.in_use = vec![
-        Secret::new(format!("{secret}\n")),
-        Secret::new("short".into()),
-    ];
+    fs::write(folder.path().join("source/a/b.md"), format!("x\ny {secret}")).unwrap();
+    scan.in_use = vec![Secret::new(format!("{secret}\n")), Secret::new("short".into())];
     let proof = prove(scan).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
     let finding = proof.findings().iter().find(|f| f.object == "a/b.md:2");
     let finding = finding.unwrap();
-    assert_eq!(
-        finding.what,
-        "holds a secret (secret-in-use, on…, 22 bytes)"
-    );
+    assert_eq!(finding.what, "holds a secret (secret-in-use, on…, 22 bytes)");
     assert!(!format!("{proof:?}").contains("letters"));
-    assert!(
-        proof
-            .detail()
-            .contains("1 of 2 secrets in use are too short")
-    );
+    assert!(proof.detail().contains("1 of 2 secrets in use are too short"));
 }
 
 #[tokio::test]
@@ -138,10 +121,7 @@ fn a_bite_under_way_elsewhere_is_not_taken_for_a_leak() {
         };
         let place = format!("command line of process {} ", planted.process());
         let findings = search.run().findings;
-        findings
-            .iter()
-            .filter(|f| f.object.starts_with(&place))
-            .count()
+        findings.iter().filter(|f| f.object.starts_with(&place)).count()
     };
     assert_eq!(leaks(None), 0);
     assert_eq!(leaks(Some(planted.process())), 1);

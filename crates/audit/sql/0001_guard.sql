@@ -1,0 +1,141 @@
+-- Why: an owner can disable triggers on its own tables and undo its own trail. Here the trail goes
+--      to the superuser, recording to a role without a login, and DDL that weakens it is refused.
+-- Lock: ACCESS EXCLUSIVE on audit.system_audit_logs, for the change of owner alone.
+-- Undo: DROP EVENT TRIGGER amanah_trail_ddl; DROP EVENT TRIGGER amanah_trail_drop; then
+--       ALTER SCHEMA, TABLE and each FUNCTION of schema audit OWNER TO the former owner.
+
+-- Only a superuser can make event triggers, so a superuser runs this file.
+-- Two keepers, not one. The recording function calls amanah.current_actor(), which the
+-- application's owner can replace: planted code runs with the recorder's rights, so the recorder
+-- may insert and nothing else. The table's owner must be out of reach of CREATEROLE, which until
+-- PostgreSQL 16 can enter every role but a superuser.
+DO $$
+DECLARE
+    owner CONSTANT name := (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace
+                             WHERE nspname = 'audit');
+    helper regprocedure;
+BEGIN
+    BEGIN
+        CREATE ROLE amanah_trail NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        -- Another database of this cluster has made it, unless somebody else did.
+        IF EXISTS (SELECT FROM pg_catalog.pg_roles r
+                    WHERE r.rolname = 'amanah_trail' AND (r.rolcanlogin OR r.rolsuper
+                       OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid)))
+        THEN
+            RAISE EXCEPTION 'the role amanah_trail exists and can be used by others'
+                USING HINT = 'Make it NOLOGIN NOSUPERUSER and revoke it from its members.';
+        END IF;
+    END;
+    ALTER SCHEMA audit OWNER TO CURRENT_USER;
+    ALTER TABLE audit.system_audit_logs OWNER TO CURRENT_USER;
+    FOR helper IN
+        SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace = 'audit'::regnamespace
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO CURRENT_USER', helper);
+    END LOOP;
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
+    GRANT USAGE ON SCHEMA audit TO amanah_trail;
+    GRANT INSERT ON audit.system_audit_logs TO amanah_trail;
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA audit TO amanah_trail;
+    ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
+    -- The former owner reads what was recorded, and puts the recording on its tables.
+    EXECUTE format('GRANT USAGE ON SCHEMA audit TO %I', owner);
+    EXECUTE format('GRANT SELECT ON audit.system_audit_logs TO %I', owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO %I', owner);
+END $$;
+
+-- After each DDL command of anybody but a superuser: whatever it touched must still be recorded.
+-- It runs with the rights of whoever gave the command, so it reads the catalogue by name and never
+-- casts to regprocedure, which would ask for USAGE on schema audit.
+CREATE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    recorder CONSTANT oid := (SELECT p.oid FROM pg_proc p JOIN pg_namespace n
+                                  ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                               WHERE p.proname = 'global_track_changes');
+    made record;
+    weak text;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    -- A new trigger sleeps in replica sessions; ours are woken at once.
+    FOR made IN
+        SELECT t.tgname, t.tgrelid::regclass AS place
+          FROM pg_event_trigger_ddl_commands() c
+          JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+         WHERE c.command_tag = 'CREATE TRIGGER' AND t.tgfoid = recorder AND t.tgenabled <> 'A'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', made.place, made.tgname);
+    END LOOP;
+    SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass) INTO weak
+      FROM pg_event_trigger_ddl_commands() c
+      JOIN pg_trigger t ON (c.classid = 'pg_class'::regclass AND t.tgrelid = c.objid)
+                        OR (c.classid = 'pg_trigger'::regclass AND t.oid = c.objid)
+     WHERE (t.tgfoid = recorder OR t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate'))
+       -- 29: after insert, update and delete, for each row; 32: after truncate, once.
+       AND (t.tgfoid <> recorder OR t.tgenabled <> 'A' OR t.tgconstraint <> 0
+            OR t.tgqual IS NOT NULL OR t.tgattr <> ''::int2vector
+            OR (t.tgname, t.tgtype) NOT IN (('amanah_audit_row', 29),
+                                            ('amanah_audit_truncate', 32)))
+     LIMIT 1;
+    -- A detached partition loses its copy of the parent's trigger without a word, but keeps the
+    -- trigger for TRUNCATE, which is its own: one without the other tells.
+    IF weak IS NULL THEN
+        SELECT format('trigger amanah_audit_row on %s', t.tgrelid::regclass) INTO weak
+          FROM pg_trigger t
+         WHERE t.tgfoid = recorder AND t.tgname = 'amanah_audit_truncate'
+           AND NOT EXISTS (SELECT FROM pg_trigger o WHERE o.tgrelid = t.tgrelid
+                              AND o.tgfoid = recorder AND o.tgname = 'amanah_audit_row')
+           AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
+                         JOIN pg_class k ON c.classid = 'pg_class'::regclass AND k.oid = c.objid
+                        WHERE k.relkind = 'p')
+         LIMIT 1;
+    END IF;
+    IF weak IS NULL THEN
+        SELECT object_identity INTO weak FROM pg_event_trigger_ddl_commands()
+         WHERE schema_name = 'audit' LIMIT 1;
+    END IF;
+    IF weak IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %s keeps the audit trail complete', tg_tag, weak),
+            HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
+                   ' will show it.';
+    END IF;
+END $$;
+
+-- A table may go, and its triggers with it; they may not go alone.
+CREATE FUNCTION audit.refuse_drop() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    gone text;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    SELECT d.object_identity INTO gone
+      FROM pg_event_trigger_dropped_objects() d
+     WHERE d.schema_name = 'audit'
+        OR (d.object_type = 'trigger'
+            AND d.address_names[3] IN ('amanah_audit_row', 'amanah_audit_truncate')
+            AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2]))
+     LIMIT 1;
+    IF gone IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %s keeps the audit trail complete', tg_tag, gone),
+            HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
+                   ' will show it.';
+    END IF;
+END $$;
+REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl(), audit.refuse_drop() FROM PUBLIC;
+
+CREATE EVENT TRIGGER amanah_trail_ddl ON ddl_command_end
+    EXECUTE FUNCTION audit.refuse_weaker_ddl();
+CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
+    EXECUTE FUNCTION audit.refuse_drop();
+ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;

@@ -1,0 +1,311 @@
+//! `audit.append-only`: nobody changes what was recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{Binder, Card, Control, Cx, Finding, Fut, Params, Proof, Secret};
+use store::{Db, Protected, Tx, ident, literal};
+
+use super::{Bitten, Ledger, NO_DATABASE, Violation, Watched, news};
+use crate::attack::{Attempt, REFUSED, Target, battery, keepers};
+use crate::canary::Canary;
+use crate::{Result, canary, inspect, sql, trail};
+
+/// How often a statement that could not get its lock is sent again.
+const TRIES: usize = 3;
+/// SQLSTATE: a lock was not free in time.
+const LOCKED: &str = "55P03";
+/// SQLSTATE: a right is missing.
+const DENIED: &str = "42501";
+const FIX: &str = "Run 0001_guard.sql (room audit_guard) as a superuser: it takes the trail out of \
+                   the owner's hands";
+
+static CARD: Card = Card {
+    id: "audit.append-only",
+    title: "Nobody edits the audit trail",
+    attack: "As the application, an administrator, an auditor and the owner, every known way to \
+             change, empty, drop or bypass the trail is tried on a real row of a synthetic tenant, \
+             each inside a savepoint that is rolled back.",
+    bite: "In a sandbox, a right is granted, the guard is dropped, its function is emptied and a \
+           watch over DDL is taken away.",
+    cadence: Duration::from_mins(5),
+    deadline: Duration::from_mins(2),
+    not_covered: &[
+        "a superuser of the database, and whoever can edit its files",
+        "a rewrite of the whole trail by a superuser: it is found only once the trail is sealed \
+         outside the database",
+        "writing additional, truthful or false, rows through a table that the writer owns",
+        "what the owner of the schema amanah says about who acts",
+    ],
+};
+
+/// The control.
+pub(super) struct AppendOnly {
+    pub(super) databases: Arc<[Watched]>,
+}
+
+impl Control for AppendOnly {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
+        Box::pin(async move {
+            let at = cx.clock.now();
+            if self.databases.is_empty() {
+                return Proof::unknown(at, NO_DATABASE);
+            }
+            let mut all = Ledger::default();
+            for database in self.databases.iter() {
+                let protected = &database.protected;
+                match examine(protected, &*database.binder(&protected.name)).await {
+                    Ok(ledger) => all.add(ledger),
+                    Err(error) => {
+                        return Proof::unknown(at, format!("{}: {error}", protected.name));
+                    }
+                }
+            }
+            let measured = format!("{} ways found", all.findings.len());
+            all.proof(
+                at,
+                "attempts on the trail (role × statement)",
+                &measured,
+                "no way to change the trail",
+            )
+        })
+    }
+
+    fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
+        Box::pin(async move {
+            let at = cx.clock.now();
+            let Some(database) = self.databases.first() else {
+                return Proof::unknown(at, NO_DATABASE);
+            };
+            let sandbox = match database.protected.sandbox(&*cx.rng).await {
+                Ok(sandbox) => sandbox,
+                Err(error) => return Proof::unknown(at, format!("no sandbox: {error}")),
+            };
+            let inside = sandbox.inside();
+            let bitten = bite(inside, &*database.binder(&inside.name)).await;
+            let proof = match bitten {
+                Ok(bitten) => bitten.proof(at),
+                Err(error) => Proof::unknown(at, format!("in the sandbox: {error}")),
+            };
+            match sandbox.remove().await {
+                Ok(()) => proof,
+                Err(error) => proof.note(&format!("the sandbox is left behind: {error}")),
+            }
+        })
+    }
+}
+
+/// One role that attacks.
+struct Attacker<'a> {
+    /// "the application".
+    name: String,
+    login: &'a Db,
+    /// A role to change into; group roles cannot sign in.
+    role: Option<&'a str>,
+    /// Whether it holds a binding.
+    binding: Option<&'a Secret>,
+}
+
+async fn examine(protected: &Protected, binder: &dyn Binder) -> Result<Ledger> {
+    let tx = protected.owner.operator().await?;
+    let shape = store::tables(&tx).await?;
+    let (keeper, recorder) = keepers(&tx).await?;
+    let event_triggers = inspect::event_triggers(&tx).await?;
+    let inspected = inspect::inspect(&tx, protected.superuser.is_some()).await?;
+    tx.rollback().await?;
+    let canary = canary::write(protected, binder, &shape).await?;
+    let tracked = canary::critical(&shape, &protected.tenant_column);
+    let attempts = battery(&Target {
+        entry: canary.entry,
+        tracked: &tracked,
+        canary_table: &canary.table,
+        tenant_column: &protected.tenant_column,
+        tenant: protected.canaries.0.as_str(),
+        keeper: &keeper,
+        recorder: &recorder,
+        event_triggers: &event_triggers,
+    });
+    let mut ledger = Ledger { findings: inspected, ..Ledger::default() };
+    let binding = canary::bind(&protected.canaries.0, binder)?;
+    for attacker in attackers(protected, &binding) {
+        ledger.add(attack(&attacker, &attempts).await?);
+    }
+    ledger.findings.extend(untouched(protected, &canary).await?);
+    Ok(ledger)
+}
+
+fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
+    let group_login = protected.superuser.as_ref().unwrap_or(&protected.owner);
+    let group = |name: &str, role| Attacker {
+        name: format!("{name} ({role})"),
+        login: group_login,
+        role: Some(role),
+        binding: None,
+    };
+    vec![
+        Attacker {
+            name: format!("the application ({})", protected.app_role),
+            login: &protected.intruder,
+            role: None,
+            binding: Some(binding),
+        },
+        group("an administrator", "amanah_admin"),
+        group("an auditor", "amanah_auditor"),
+        Attacker {
+            name: format!("the owner ({})", protected.owner.url().user),
+            login: &protected.owner,
+            role: None,
+            binding: Some(binding),
+        },
+    ]
+}
+
+async fn attack(attacker: &Attacker<'_>, attempts: &[Attempt]) -> Result<Ledger> {
+    if let Some(binding) = attacker.binding {
+        let tx = attacker.login.tenant(binding).await?;
+        let ledger = run(&tx, attacker, attempts).await?;
+        tx.rollback().await?;
+        Ok(ledger)
+    } else {
+        let tx = attacker.login.operator().await?;
+        let ledger = run(&tx, attacker, attempts).await?;
+        tx.rollback().await?;
+        Ok(ledger)
+    }
+}
+
+async fn run(tx: &Tx, attacker: &Attacker<'_>, attempts: &[Attempt]) -> Result<Ledger> {
+    let mut ledger = Ledger { total: attempts.len(), ..Ledger::default() };
+    tx.batch(sql::ATTACK_SETTINGS).await?;
+    if let Some(role) = attacker.role {
+        let become_it = format!("SET LOCAL ROLE {}", ident(role));
+        // Tried first: a refusal outside a savepoint would end the transaction.
+        if let Err(error) = tx.attempt(&become_it, &[]).await? {
+            ledger.open.push(format!("as {}: {error}", attacker.name));
+            return Ok(ledger);
+        }
+        tx.batch(&become_it).await?;
+    }
+    for attempt in attempts {
+        match refusal(tx, attempt).await? {
+            Refusal::Refused => ledger.checked += 1,
+            Refusal::GotThrough => {
+                ledger.checked += 1;
+                let what = format!("{} could {}", attacker.name, attempt.deed);
+                ledger.findings.push(Finding::new(&attempt.object, what).fix(FIX));
+            }
+            Refusal::Unclear(why) => ledger.open.push(format!(
+                "as {}, to {} was not refused but failed: {why}",
+                attacker.name, attempt.deed
+            )),
+        }
+    }
+    Ok(ledger)
+}
+
+enum Refusal {
+    Refused,
+    GotThrough,
+    // Failed for a reason that proves nothing: a lock, a missing object.
+    Unclear(String),
+}
+
+async fn refusal(tx: &Tx, attempt: &Attempt) -> Result<Refusal> {
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        let Err(error) = tx.attempt(&attempt.sql, &[]).await? else {
+            return Ok(Refusal::GotThrough);
+        };
+        match error.sqlstate() {
+            Some(DENIED | REFUSED) => return Ok(Refusal::Refused),
+            Some(LOCKED) => last = error.to_string(),
+            _ => return Ok(Refusal::Unclear(error.to_string())),
+        }
+    }
+    Ok(Refusal::Unclear(last))
+}
+
+/// The row that was attacked is still there, and still what was hashed.
+async fn untouched(protected: &Protected, canary: &Canary) -> Result<Option<Finding>> {
+    let tx = protected.owner.operator().await?;
+    let entry = trail::entry(&tx, canary.entry).await?;
+    tx.rollback().await?;
+    let what = match entry {
+        Some(entry) if entry.is_whole() => return Ok(None),
+        Some(_) => format!("row {} no longer fits its SHA-256", canary.entry),
+        None => format!("row {} is gone", canary.entry),
+    };
+    Ok(Some(Finding::new("audit.system_audit_logs", what)))
+}
+
+async fn bite(inside: &Protected, binder: &dyn Binder) -> Result<Bitten> {
+    let before = examine(inside, binder).await?.findings;
+    let maker = inside.superuser.as_ref().unwrap_or(&inside.owner);
+    let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
+    for violation in violations(inside) {
+        batch(maker, &violation.seed).await?;
+        match news(&before, examine(inside, binder).await?.findings) {
+            Some(finding) => bitten.found.push(finding),
+            None => bitten.missed.push(violation.name.to_owned()),
+        }
+        batch(maker, &violation.undo).await?;
+    }
+    Ok(bitten)
+}
+
+async fn batch(db: &Db, sql: &str) -> Result<()> {
+    let tx = db.operator().await?;
+    tx.batch(sql).await?;
+    Ok(tx.commit().await?)
+}
+
+fn violations(inside: &Protected) -> Vec<Violation> {
+    let app = ident(&inside.app_role);
+    let trail = "audit.system_audit_logs";
+    let mut all = vec![
+        Violation {
+            name: "a right to delete, granted to the application",
+            seed: format!("GRANT DELETE ON {trail} TO {app}"),
+            undo: format!("REVOKE DELETE ON {trail} FROM {app}"),
+        },
+        Violation {
+            name: "the guard, asleep",
+            seed: format!("ALTER TABLE {trail} DISABLE TRIGGER refuse_statement"),
+            undo: format!("ALTER TABLE {trail} ENABLE ALWAYS TRIGGER refuse_statement"),
+        },
+        Violation {
+            name: "the guard, dropped",
+            seed: format!("DROP TRIGGER refuse_row ON {trail}"),
+            undo: format!(
+                "CREATE TRIGGER refuse_row BEFORE UPDATE OR DELETE ON {trail}
+                     FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+                 ALTER TABLE {trail} ENABLE ALWAYS TRIGGER refuse_row"
+            ),
+        },
+        Violation {
+            name: "the guard's function, emptied",
+            seed: refuse_change(" BEGIN RETURN NULL; END "),
+            undo: refuse_change(inspect::shipped_body("refuse_change").unwrap_or_default()),
+        },
+    ];
+    if inside.superuser.is_some() {
+        all.push(Violation {
+            name: "the watch over DDL, off",
+            seed: "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE".to_owned(),
+            undo: "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS".to_owned(),
+        });
+    }
+    all
+}
+
+fn refuse_change(body: &str) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION audit.refuse_change() RETURNS trigger
+         LANGUAGE plpgsql AS {}",
+        literal(body)
+    )
+}

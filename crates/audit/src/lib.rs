@@ -1,0 +1,49 @@
+//! The audit trail: who changed what, when, from what to what, in a table that nobody edits.
+//!
+//! It promises that each INSERT, UPDATE, DELETE and TRUNCATE on a tracked table leaves its row in
+//! `audit.system_audit_logs` or does not happen; that the actor and the tenant in it come from the
+//! verified binding and never from a setting; and that no role of the application, of an
+//! administrator, of an auditor or of the owner changes what was recorded. Both promises are
+//! attacked by the two controls in `controls/`.
+//!
+//! The attack it stops: somebody with an application's or an owner's login does something and
+//! removes the trace, or switches the recording off first.
+//!
+//! It does not stop a superuser, who can disable every trigger; it does not yet find a rewrite of
+//! the whole trail, which needs the seal outside the database; and it does not record readings.
+//! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
+//! and `audit.append-only` says so as failing.
+
+mod attack;
+mod canary;
+pub mod controls;
+mod encoding;
+mod error;
+mod inspect;
+mod rehearsal;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod track;
+mod trail;
+
+use store::{Migration, Room};
+
+pub use controls::{Binders, Watched, controls};
+pub use encoding::Fields;
+pub use error::{Error, Result};
+pub use track::{Step, apply, plan};
+pub use trail::Entry;
+
+const TRAIL_SQL: &str = include_str!("../sql/0001_trail.sql");
+
+/// The trail. Installed in each protected database by its owner, after the room `tenancy`.
+pub static ROOM: Room =
+    Room { name: "audit", migrations: &[Migration { name: "0001_trail", sql: TRAIL_SQL }] };
+
+/// The guard over the trail. Installed by a superuser, after [`ROOM`], where there is one; the
+/// owner of the database must not hold `CREATEROLE` then.
+pub static GUARD: Room = Room {
+    name: "audit_guard",
+    migrations: &[Migration { name: "0001_guard", sql: include_str!("../sql/0001_guard.sql") }],
+};

@@ -1,0 +1,144 @@
+//! This crate's statements.
+
+/// Columns of the trail in the order that [`crate::trail::Entry`] reads them.
+pub(crate) const ENTRY: &str = "
+SELECT id, event_timestamp, xid::text, actor_id, tenant_id, db_user::text, request_id, action,
+       table_schema::text, table_name::text, row_key::text, old_data::text, new_data::text,
+       row_hash
+  FROM audit.system_audit_logs";
+
+/// Goes after [`ENTRY`]: what this transaction left on one table since a row of the trail.
+pub(crate) const OF_THIS_TRANSACTION: &str = "
+ WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()
+   AND table_schema = $2::text::name AND table_name = $3::text::name
+ ORDER BY id";
+
+/// The newest row of the trail; 0 when it is empty.
+pub(crate) const NEWEST: &str = "SELECT coalesce(max(id), 0) FROM audit.system_audit_logs";
+
+/// The newest row that this transaction left since a row of the trail.
+pub(crate) const OWN_NEWEST: &str = "
+SELECT max(id) FROM audit.system_audit_logs
+ WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()";
+
+/// Makes values print as the recording function prints them, and keeps a proof from waiting.
+pub(crate) const SETTINGS: &str = "
+SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'iso_8601';
+SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1;
+SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '10s'";
+
+/// A statement that waits for a lock makes others wait behind it, so an attack waits briefly.
+pub(crate) const ATTACK_SETTINGS: &str =
+    "SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '5s'";
+
+/// Every trigger that records, or bears the name of one that does: schema, table, name, when it
+/// fires, whether it is what the plan makes, arguments.
+pub(crate) const TRIGGERS: &str = "
+SELECT n.nspname::text, c.relname::text, t.tgname::text, t.tgenabled = 'A',
+       p.proname = 'global_track_changes' AND f.nspname = 'audit'
+       AND t.tgqual IS NULL AND t.tgattr = ''::pg_catalog.int2vector AND t.tgconstraint = 0
+       AND (t.tgname, t.tgtype) IN (('amanah_audit_row', 29), ('amanah_audit_truncate', 32)),
+       t.tgargs
+  FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+  JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
+ WHERE t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate')";
+
+/// Who owns the trail and who records into it.
+pub(crate) const KEEPERS: &str = "
+SELECT pg_catalog.pg_get_userbyid(c.relowner)::text, pg_catalog.pg_get_userbyid(p.proowner)::text
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_proc p ON p.pronamespace = c.relnamespace
+ WHERE c.oid = 'audit.system_audit_logs'::regclass AND p.proname = 'global_track_changes'";
+
+/// Rights on the trail beyond reading, for anybody but its owner; the recorder may insert.
+pub(crate) const GRANTS: &str = "
+WITH trail AS (
+    SELECT c.oid, c.relowner, c.relacl, n.oid AS schema, n.nspacl, p.proowner AS recorder
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = 'global_track_changes'
+     WHERE c.oid = 'audit.system_audit_logs'::regclass
+), given (grantee, right_on) AS (
+    SELECT a.grantee, a.privilege_type || ' on it'
+      FROM trail, pg_catalog.aclexplode(trail.relacl) a
+    UNION
+    SELECT a.grantee, a.privilege_type || ' on a column of it'
+      FROM trail JOIN pg_catalog.pg_attribute c ON c.attrelid = trail.oid,
+           pg_catalog.aclexplode(c.attacl) a
+    UNION
+    SELECT a.grantee, a.privilege_type || ' on its schema'
+      FROM trail, pg_catalog.aclexplode(trail.nspacl) a WHERE a.privilege_type = 'CREATE'
+)
+SELECT CASE given.grantee WHEN 0 THEN 'everybody'
+       ELSE pg_catalog.pg_get_userbyid(given.grantee)::text END, given.right_on
+  FROM given, trail
+ WHERE given.grantee <> trail.relowner
+   AND NOT pg_catalog.starts_with(given.right_on, 'SELECT ')
+   AND NOT (given.grantee = trail.recorder AND given.right_on = 'INSERT on it')
+ ORDER BY 1, 2";
+
+/// Who can act as the role that owns the trail or records into it; superusers left out.
+pub(crate) const MEMBERS: &str = "
+SELECT DISTINCT pg_catalog.pg_get_userbyid(m.member)::text,
+       pg_catalog.pg_get_userbyid(m.roleid)::text
+  FROM pg_catalog.pg_auth_members m
+  JOIN pg_catalog.pg_roles r ON r.oid = m.member AND NOT r.rolsuper
+ WHERE m.roleid IN (
+       SELECT c.relowner FROM pg_catalog.pg_class c
+        WHERE c.oid = 'audit.system_audit_logs'::regclass
+       UNION
+       SELECT p.proowner FROM pg_catalog.pg_proc p
+         JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit')
+ ORDER BY 1, 2";
+
+/// What in the trail's schema belongs to others than a superuser; the recorder has its function.
+pub(crate) const STRAYS: &str = "
+WITH owned AS (
+    SELECT 'audit.' || c.relname AS object, c.relowner AS owner FROM pg_catalog.pg_class c
+     WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p')
+    UNION ALL
+    SELECT 'audit.' || p.proname, p.proowner FROM pg_catalog.pg_proc p
+     WHERE p.pronamespace = 'audit'::regnamespace
+    UNION ALL
+    SELECT 'the schema audit', n.nspowner FROM pg_catalog.pg_namespace n
+     WHERE n.nspname = 'audit'
+)
+SELECT o.object, r.rolname::text
+  FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
+ WHERE NOT r.rolsuper
+   AND (o.object, r.rolname) <> ('audit.global_track_changes', 'amanah_trail')
+ ORDER BY 1";
+
+/// The triggers on the trail itself: name, whether it always fires, function, kind, plain.
+pub(crate) const GUARDS: &str = "
+SELECT t.tgname::text, t.tgenabled = 'A', p.proname::text, t.tgtype,
+       t.tgqual IS NULL AND t.tgattr = ''::pg_catalog.int2vector
+  FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+ WHERE t.tgrelid = 'audit.system_audit_logs'::regclass AND NOT t.tgisinternal
+ ORDER BY 1";
+
+/// Rules on the trail, and tables that it was hung under.
+pub(crate) const DETOURS: &str = "
+SELECT 'the rule ' || r.rulename FROM pg_catalog.pg_rewrite r
+ WHERE r.ev_class = 'audit.system_audit_logs'::regclass
+UNION ALL
+SELECT 'the parent table ' || i.inhparent::regclass FROM pg_catalog.pg_inherits i
+ WHERE i.inhrelid = 'audit.system_audit_logs'::regclass
+ ORDER BY 1";
+
+/// The bodies of the functions of the trail.
+pub(crate) const BODIES: &str = "
+SELECT p.proname::text, p.prosrc, p.prosecdef
+  FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+ ORDER BY 1";
+
+/// Which of the event triggers stand, and always fire.
+pub(crate) const EVENT_TRIGGERS: &str = "
+SELECT evtname::text FROM pg_catalog.pg_event_trigger
+ WHERE evtname IN ('amanah_trail_ddl', 'amanah_trail_drop') AND evtenabled = 'A'
+ ORDER BY 1";

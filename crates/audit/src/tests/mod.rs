@@ -1,0 +1,136 @@
+//! The trail on a real PostgreSQL.
+
+mod attacks;
+mod bites;
+mod hashing;
+mod recording;
+mod refusing;
+mod tracking;
+
+use std::sync::Arc;
+
+use kernel::{Actor, Binder, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
+use store::{Migration, Protected, Room, Tx};
+
+use crate::{Binders, Entry, GUARD, ROOM, Watched, apply, plan};
+
+/// Stands in for `tenancy`, which this crate must not import: the same functions over a token
+/// that only names its database, where the real one carries a MAC.
+static TENANCY: Room = Room {
+    name: "tenancy",
+    migrations: &[Migration { name: "0001_standin", sql: include_str!("standin.sql") }],
+};
+
+/// Mints what the stand-in takes: database, tenant and actor.
+struct Standin(String);
+
+impl Binder for Standin {
+    fn mint(&self, tenant: &TenantId, actor: &Actor, _: Scope) -> Option<Secret> {
+        let text = format!("{}|{}|{}", self.0, tenant, actor);
+        Some(Secret::new(text))
+    }
+}
+
+fn binders() -> Binders {
+    Arc::new(|database| Arc::new(Standin(database.to_owned())))
+}
+
+fn watched(protected: &Protected) -> Watched {
+    Watched { protected: protected.clone(), binders: binders() }
+}
+
+fn cx() -> Cx {
+    // A seed of its own for each call: sandboxes of one server must not share a name.
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static SEED: AtomicU64 = AtomicU64::new(1);
+    let seed = SEED.fetch_add(1, Ordering::Relaxed);
+    Cx { clock: Arc::new(SystemClock), rng: Arc::new(FixedRng::new(seed)) }
+}
+
+fn none() -> Params {
+    Params::none()
+}
+
+/// A shop with two tables of tenants' rows and one that is shared.
+const SHOP: &str = "
+CREATE TYPE mood AS ENUM ('calm', 'hurried');
+CREATE TABLE company (id int PRIMARY KEY, name text);
+INSERT INTO company VALUES (-1, 'Canary A'), (-2, 'Canary B');
+CREATE TABLE product (
+    id serial PRIMARY KEY,
+    company_id int NOT NULL REFERENCES company,
+    name varchar(20) NOT NULL,
+    price numeric(12, 2) CHECK (price >= 0)
+);
+CREATE TABLE \"Order \"\"line\"\" 'x'\" (
+    company_id int NOT NULL,
+    \"no\" int NOT NULL,
+    product_id int REFERENCES product,
+    mood mood NOT NULL DEFAULT 'calm',
+    PRIMARY KEY (company_id, \"no\")
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {app};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app};";
+
+/// Who holds the guard over the trail.
+#[derive(Clone, Copy, PartialEq)]
+enum Keeper {
+    /// A superuser has installed it.
+    Superuser,
+    /// There is none: the owner keeps the trail.
+    Owner,
+}
+
+/// A database with `schema`, tracked by the plan.
+async fn house(schema: &str, keeper: Keeper) -> Protected {
+    let mut protected =
+        testkit::protected(schema, "company_id", ("-1", "-2"), &[&TENANCY, &ROOM]).await;
+    let superuser = protected.superuser.clone().unwrap();
+    if keeper == Keeper::Superuser {
+        store::migrate(&superuser, &[&GUARD]).await.unwrap();
+        let owner = &protected.owner.url().user;
+        run(&superuser, &format!("ALTER ROLE {owner} NOCREATEROLE")).await;
+    } else {
+        protected.superuser = None;
+    }
+    track(&protected).await;
+    protected
+}
+
+/// Plans and applies, as the owner.
+async fn track(protected: &Protected) {
+    let tx = protected.owner.operator().await.unwrap();
+    let shape = store::tables(&tx).await.unwrap();
+    let steps = plan(&tx, &shape, "company_id", &[]).await.unwrap();
+    apply(&tx, &steps).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn run(db: &store::Db, sql: &str) {
+    let tx = db.operator().await.unwrap();
+    tx.batch(sql).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// A binding to the first canary tenant for `actor`.
+fn binding(protected: &Protected, actor: &str) -> Secret {
+    let actor = Actor::new(actor).unwrap();
+    Standin(protected.name.clone()).mint(&protected.canaries.0, &actor, Scope::ReadWrite).unwrap()
+}
+
+/// The whole trail, oldest first.
+async fn trail(tx: &Tx) -> Vec<Entry> {
+    let sql = format!("{} ORDER BY id", crate::sql::ENTRY);
+    let rows = tx.query(&sql, &[]).await.unwrap();
+    rows.iter().map(Entry::from_row).collect()
+}
+
+/// The statement that installs the recording function, with `old` replaced by `new`.
+fn recorder(old: &str, new: &str) -> String {
+    let (_, after) =
+        crate::TRAIL_SQL.split_once("CREATE FUNCTION audit.global_track_changes(").unwrap();
+    let (whole, _) = after.split_once("END $$;").unwrap();
+    let text = format!("CREATE OR REPLACE FUNCTION audit.global_track_changes({whole}END $$");
+    assert!(text.contains(old), "{old}");
+    text.replace(old, new)
+}

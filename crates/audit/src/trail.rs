@@ -1,0 +1,112 @@
+//! Rows of the trail, read back.
+
+use jiff::Timestamp;
+use store::{Row, Tx};
+
+use crate::encoding::Fields;
+use crate::{Result, sql};
+
+/// Microseconds from 1970 to 2000, where PostgreSQL's count begins.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// One row of `audit.system_audit_logs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number. Numbers have gaps where a write was rolled back.
+    pub id: i64,
+    /// When, by the database's clock, to the microsecond.
+    pub event_timestamp: Timestamp,
+    /// The transaction, as PostgreSQL counts them without wrapping.
+    pub xid: u64,
+    /// Whoever acted, from the binding; `None` when the session was bound to nobody.
+    pub actor_id: Option<String>,
+    /// In which tenant, from the binding.
+    pub tenant_id: Option<String>,
+    /// The login role of the session.
+    pub db_user: String,
+    /// What the application says the request was. It is not verified.
+    pub request_id: Option<String>,
+    /// `INSERT`, `UPDATE`, `DELETE` or `TRUNCATE`.
+    pub action: String,
+    /// The schema of the table.
+    pub table_schema: String,
+    /// The table; for a row in a partition, the partition.
+    pub table_name: String,
+    /// The primary key as an object, as PostgreSQL prints JSONB. `None` for `TRUNCATE` and for a
+    /// table without a primary key.
+    pub row_key: Option<String>,
+    /// The row before.
+    pub old_data: Option<String>,
+    /// The row after.
+    pub new_data: Option<String>,
+    /// The SHA-256 that was stored with it.
+    pub row_hash: Vec<u8>,
+}
+
+impl Entry {
+    pub(crate) fn from_row(row: &Row) -> Self {
+        let xid: String = row.get(2);
+        Self {
+            id: row.get(0),
+            event_timestamp: row.get(1),
+            // PostgreSQL prints an xid8 in decimal; anything else could only fail the hash.
+            xid: xid.parse().unwrap_or_default(),
+            actor_id: row.get(3),
+            tenant_id: row.get(4),
+            db_user: row.get(5),
+            request_id: row.get(6),
+            action: row.get(7),
+            table_schema: row.get(8),
+            table_name: row.get(9),
+            row_key: row.get(10),
+            old_data: row.get(11),
+            new_data: row.get(12),
+            row_hash: row.get(13),
+        }
+    }
+
+    /// The SHA-256 over the row as it is now.
+    pub fn digest(&self) -> [u8; 32] {
+        let fields = Fields {
+            id: self.id,
+            at_micros: self.event_timestamp.as_microsecond() - EPOCH_MICROS,
+            xid: self.xid,
+            actor_id: self.actor_id.as_deref(),
+            tenant_id: self.tenant_id.as_deref(),
+            db_user: &self.db_user,
+            request_id: self.request_id.as_deref(),
+            action: &self.action,
+            table_schema: &self.table_schema,
+            table_name: &self.table_name,
+            row_key: self.row_key.as_deref(),
+            old_data: self.old_data.as_deref(),
+            new_data: self.new_data.as_deref(),
+        };
+        fields.digest()
+    }
+
+    /// Whether the row is what it was when its hash was taken.
+    pub fn is_whole(&self) -> bool {
+        // A public value: nothing is learned from how long the comparison takes.
+        self.row_hash == self.digest()
+    }
+}
+
+/// The row of this number.
+pub(crate) async fn entry(tx: &Tx, id: i64) -> Result<Option<Entry>> {
+    let sql = format!("{} WHERE id = $1", sql::ENTRY);
+    let row = tx.query_opt(&sql, &[&id]).await?;
+    Ok(row.as_ref().map(Entry::from_row))
+}
+
+/// The number of the newest row; 0 when there is none.
+pub(crate) async fn newest(tx: &Tx) -> Result<i64> {
+    Ok(tx.query_one(sql::NEWEST, &[]).await?.get(0))
+}
+
+/// What this transaction left in the trail on `schema.table` after the row `since`.
+pub(crate) async fn since(tx: &Tx, since: i64, schema: &str, table: &str) -> Result<Vec<Entry>> {
+    let sql = format!("{}{}", sql::ENTRY, sql::OF_THIS_TRANSACTION);
+    let rows = tx.query(&sql, &[&since, &schema, &table]).await?;
+    Ok(rows.iter().map(Entry::from_row).collect())
+}

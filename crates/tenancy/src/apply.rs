@@ -1,0 +1,64 @@
+//! Carries a plan out: everything in one transaction, so that the database is protected or as it
+//! was.
+
+use serde::Serialize;
+use store::{Db, OperatorTx};
+
+use crate::{Error, Plan, ROOM, Result, Step};
+
+/// A table that is in use for longer than this makes the plan fail, rather than all other sessions
+/// wait behind it.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL search_path = ''";
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// How many steps were carried out.
+    pub steps: usize,
+    /// What is left, because no superuser was at hand.
+    pub left: Vec<Step>,
+}
+
+/// Installs this [room](ROOM) where it is missing, then carries out `plan` as `owner`, and what
+/// only a superuser may do as `superuser`, where there is one.
+///
+/// # Errors
+/// At the first step that fails; the database is as it was then, except for the room, which
+/// protects nothing by itself and does no harm.
+pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Applied> {
+    store::migrate(owner, &[&ROOM]).await?;
+    let total = plan.steps.len() + superuser.map_or(0, |_| plan.privileged.len());
+    let tx = begin(owner).await?;
+    run(&tx, &plan.steps, 0, total).await?;
+    // Both transactions are open until both are complete; they touch different objects, so neither
+    // waits for the other.
+    if let Some(superuser) = superuser {
+        let above = begin(superuser).await?;
+        run(&above, &plan.privileged, plan.steps.len(), total).await?;
+        above.commit().await?;
+    }
+    tx.commit().await?;
+    let left = match superuser {
+        Some(_) => Vec::new(),
+        None => plan.privileged.clone(),
+    };
+    Ok(Applied { steps: total, left })
+}
+
+async fn begin(db: &Db) -> Result<OperatorTx> {
+    let tx = db.operator().await?;
+    tx.batch(PATIENCE).await?;
+    Ok(tx)
+}
+
+async fn run(tx: &OperatorTx, steps: &[Step], done: usize, total: usize) -> Result<()> {
+    for (n, step) in steps.iter().enumerate() {
+        tx.batch(&step.sql).await.map_err(|source| Error::Step {
+            number: done + n + 1,
+            total,
+            object: step.object.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}

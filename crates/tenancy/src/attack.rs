@@ -1,0 +1,355 @@
+//! The battery: canary A, through a login with exactly the application's rights, goes for the rows
+//! of canary B.
+//!
+//! Each attack runs in a transaction of its own that is rolled back. A refusal for a wrong reason,
+//! a missing table or a timeout, is not a refusal: such an attack counts as not made.
+
+mod forge;
+mod lint;
+mod session;
+mod table;
+mod victim;
+mod write;
+
+use kernel::{Clock, Finding, Scope};
+use store::{Protected, ToSql, Tx};
+
+use crate::canary::{self, PLAIN};
+use crate::{BindingKey, Census, Result};
+use victim::Victim;
+
+/// Raised by our own functions inside an attack when they are shown what they should not see.
+pub(crate) const SEEN: &str = "AM001";
+/// SQLSTATE: the right is missing, or row security refuses.
+const DENIED: &str = "42501";
+/// What a finding names that concerns no single table.
+pub(crate) const SESSION: &str = "the application's sessions";
+/// The class of SQLSTATE for violated constraints: the row was reached, and something else than
+/// the separation of tenants stopped it.
+const CONSTRAINT: &str = "23";
+
+/// An attack that is made on every table.
+pub(crate) type OnTable = Attack<fn(&Scene<'_>, &Victim<'_>) -> Vec<Strike>>;
+/// An attack that is made once for each database.
+pub(crate) type OnSession = Attack<fn(&Scene<'_>) -> Vec<Strike>>;
+
+/// One attack, as data.
+pub(crate) struct Attack<B> {
+    /// Its name in the matrix.
+    pub(crate) name: &'static str,
+    /// What the reader is told when it got through, after the name of the table.
+    pub(crate) told: &'static str,
+    /// What to do then.
+    pub(crate) fix: &'static str,
+    /// Whether both canaries must have a row for it to mean anything.
+    pub(crate) needs_rows: bool,
+    /// Builds its statements for one target; none when it does not apply.
+    pub(crate) build: B,
+}
+
+/// One statement of an attack.
+pub(crate) struct Strike {
+    /// What it goes for, when that is not the table.
+    pub(crate) object: Option<String>,
+    pub(crate) binding: Binding,
+    /// Statements before it, in the same transaction.
+    pub(crate) setup: Vec<String>,
+    pub(crate) sql: String,
+    /// Its parameters; every one is a text in SQL.
+    pub(crate) bound: Vec<Option<String>>,
+    pub(crate) expect: Expect,
+}
+
+/// What the attacker's transaction is bound with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// Its own good token.
+    Own,
+    /// Its own good token for reading alone.
+    OwnForReading,
+    /// None.
+    Missing,
+}
+
+/// What a statement must come to, or the attack got through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expect {
+    /// It counts, and the count is 0; or it is refused for a lack of rights or with one of these.
+    Nothing(&'static [&'static str]),
+    /// It is refused with one of these. Any other violated constraint means that the row was
+    /// reached.
+    Refused(&'static [&'static str]),
+    /// It is refused with one of these; another violated constraint tells nothing.
+    Barred(&'static [&'static str]),
+    /// It is not refused as a duplicate.
+    NoConflict,
+    /// What it shows is declared in the card and counted in a note.
+    Declared(&'static str),
+}
+
+/// What a statement came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was held off.
+    Held,
+    /// It got through, with what it saw or did.
+    Leaked(String),
+    /// It saw what the card declares.
+    Declared,
+    /// It was not really made, and why.
+    Unsure(String),
+}
+
+/// Where the battery runs.
+pub(crate) struct Scene<'a> {
+    pub(crate) protected: &'a Protected,
+    pub(crate) key: &'a BindingKey,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) census: &'a Census,
+    pub(crate) victims: Vec<Victim<'a>>,
+    pub(crate) views: Vec<victim::View>,
+    rights: victim::AllRights,
+}
+
+/// What the battery found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Tables with tenants' rows, protected or not.
+    pub(crate) total: usize,
+    /// Those on which every attack that applies was made.
+    pub(crate) attacked: usize,
+    /// The others, and why.
+    pub(crate) missed: Vec<(String, String)>,
+    /// How many of them got through.
+    pub(crate) through: usize,
+    /// How many statements were run.
+    pub(crate) strikes: usize,
+    /// What gave way.
+    pub(crate) findings: Vec<Finding>,
+    /// What the card declares and was seen.
+    pub(crate) notes: Vec<String>,
+    /// Object, attack and result, for the golden matrix.
+    pub(crate) matrix: Vec<(String, &'static str, &'static str)>,
+}
+
+/// Runs the battery on the canaries of `protected`; on the table `only`, when one is named.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub(crate) async fn run(
+    protected: &Protected,
+    key: &BindingKey,
+    clock: &dyn Clock,
+    only: Option<&str>,
+) -> Result<Report> {
+    let shape = canary::shape(protected).await?;
+    let census = Census::take(&shape, &protected.tenant_column);
+    let mut report =
+        Report { findings: lint::findings(protected, &census, only).await?, ..Report::default() };
+    for (table, why) in &census.unfit {
+        report.total += 1;
+        report.missed.push((table.clone(), why.clone()));
+    }
+    let mut scene = Scene {
+        protected,
+        key,
+        clock,
+        census: &census,
+        victims: Vec::new(),
+        views: victim::views(protected).await?,
+        rights: victim::rights(protected).await?,
+    };
+    for held in &census.held {
+        if only.is_some_and(|only| only != held.table.label()) {
+            continue;
+        }
+        report.total += 1;
+        match victim::find(&scene, held).await? {
+            Ok(victim) => scene.victims.push(victim),
+            Err(why) => report.missed.push((held.table.label(), why)),
+        }
+    }
+    tables(&scene, &mut report).await?;
+    sessions(&scene, &mut report).await?;
+    Ok(report)
+}
+
+async fn tables(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+    for victim in &scene.victims {
+        let label = victim.held.table.label();
+        let mut unsure = None;
+        for attack in table::BATTERY {
+            let strikes = if victim.rows || !attack.needs_rows {
+                (attack.build)(scene, victim)
+            } else {
+                Vec::new()
+            };
+            if let Some(why) = make(scene, report, attack, &label, strikes).await? {
+                unsure = unsure.or(Some(why));
+            }
+        }
+        match unsure {
+            None => report.attacked += 1,
+            Some(why) => report.missed.push((label, why)),
+        }
+    }
+    Ok(())
+}
+
+async fn sessions(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+    // B's session stands open with a statement that holds its mark, as another request's would.
+    let witness = canary::bound(
+        &scene.protected.intruder,
+        scene.key,
+        &scene.protected.canaries.1,
+        scene.clock.now(),
+    )
+    .await?;
+    let literal = store::literal(&scene.mark());
+    witness.query(&format!("SELECT {literal}::text"), &[]).await?;
+    for attack in session::BATTERY {
+        let strikes = (attack.build)(scene);
+        let unsure = make(scene, report, attack, SESSION, strikes).await?;
+        if let Some(why) = unsure {
+            // The whole database is not proven then, so every table is withdrawn.
+            report.attacked = 0;
+            report.missed.push((SESSION.to_owned(), why));
+        }
+    }
+    witness.rollback().await?;
+    Ok(())
+}
+
+/// Makes one attack. Returns why it was not really made, if so.
+async fn make<B>(
+    scene: &Scene<'_>,
+    report: &mut Report,
+    attack: &Attack<B>,
+    label: &str,
+    strikes: Vec<Strike>,
+) -> Result<Option<String>> {
+    let (mut word, mut unsure) = (if strikes.is_empty() { "-" } else { "held" }, None);
+    for strike in strikes {
+        let object = strike.object.clone().unwrap_or_else(|| label.to_owned());
+        report.strikes += 1;
+        match scene.strike(&strike).await? {
+            Outcome::Held => {}
+            Outcome::Leaked(what) => {
+                word = "LEAKED";
+                report.through += 1;
+                let told = format!("another tenant {} ({}: {what})", attack.told, attack.name);
+                report.findings.push(Finding::new(object, told).fix(attack.fix));
+            }
+            Outcome::Declared => {
+                word = "declared";
+                let Expect::Declared(note) = strike.expect else {
+                    continue;
+                };
+                report.notes.push(format!("{object}: {note}"));
+            }
+            Outcome::Unsure(why) => {
+                word = if word == "LEAKED" { word } else { "unsure" };
+                unsure = Some(format!("the attack {} could not be made: {why}", attack.name));
+            }
+        }
+    }
+    report.matrix.push((label.to_owned(), attack.name, word));
+    Ok(unsure)
+}
+
+impl Scene<'_> {
+    /// The text that recognises B's rows.
+    pub(crate) fn mark(&self) -> String {
+        self.key.mark(&self.protected.canaries.1)
+    }
+
+    async fn strike(&self, strike: &Strike) -> Result<Outcome> {
+        let intruder = &self.protected.intruder;
+        let token = |scope| {
+            let (me, database) = (&self.protected.canaries.0, &self.protected.name);
+            canary::token(self.key, me, scope, database, self.clock.now())
+        };
+        let scope = match strike.binding {
+            Binding::Missing => {
+                let tx = intruder.operator().await?;
+                let outcome = hit(&tx, strike).await;
+                tx.rollback().await?;
+                return Ok(outcome);
+            }
+            Binding::Own => Scope::ReadWrite,
+            Binding::OwnForReading => Scope::ReadOnly,
+        };
+        let tx = intruder.tenant(&token(scope)).await?;
+        let outcome = hit(&tx, strike).await;
+        tx.rollback().await?;
+        Ok(outcome)
+    }
+}
+
+async fn hit(tx: &Tx, strike: &Strike) -> Outcome {
+    // Checks that wait for the end would never be made in a transaction that is rolled back.
+    let mut before = vec![PLAIN.to_owned(), "SET CONSTRAINTS ALL IMMEDIATE".to_owned()];
+    before.extend(strike.setup.iter().cloned());
+    for sql in &before {
+        if let Err(error) = tx.batch(sql).await {
+            return match error.sqlstate() {
+                Some(DENIED) => Outcome::Held,
+                _ => Outcome::Unsure(format!("its preparation failed: {error}")),
+            };
+        }
+    }
+    let bound: Vec<&(dyn ToSql + Sync)> =
+        strike.bound.iter().map(|b| b as &(dyn ToSql + Sync)).collect();
+    judge(strike.expect, tx.query(&strike.sql, &bound).await)
+}
+
+fn judge(expect: Expect, answer: store::Result<Vec<store::Row>>) -> Outcome {
+    let rows = match answer {
+        Ok(rows) => rows,
+        Err(error) => return judge_refusal(expect, &error),
+    };
+    let count: Option<i64> = rows.first().and_then(|row| row.try_get(0).ok());
+    match (expect, count) {
+        (Expect::Declared(_), _) if shows_filtered(&rows) => Outcome::Declared,
+        (Expect::NoConflict | Expect::Declared(_), _) | (Expect::Nothing(_), Some(0)) => {
+            Outcome::Held
+        }
+        (Expect::Nothing(_), Some(n)) => Outcome::Leaked(format!("{n} found")),
+        (Expect::Nothing(_), None) => Outcome::Unsure("it did not count".to_owned()),
+        (Expect::Refused(_) | Expect::Barred(_), Some(0)) => {
+            Outcome::Unsure("there was nothing to attack".to_owned())
+        }
+        (Expect::Refused(_) | Expect::Barred(_), _) => {
+            Outcome::Leaked("it was accepted".to_owned())
+        }
+    }
+}
+
+fn judge_refusal(expect: Expect, error: &store::Error) -> Outcome {
+    let code = error.sqlstate().unwrap_or_default();
+    let violated = code.starts_with(CONSTRAINT);
+    let reached = || Outcome::Leaked(format!("only another constraint stopped it, {code}"));
+    let held = match expect {
+        _ if code == SEEN => return Outcome::Leaked("its row was shown to a function".to_owned()),
+        Expect::Nothing(codes) => code == DENIED || codes.contains(&code),
+        Expect::Refused(codes) | Expect::Barred(codes) => codes.contains(&code),
+        Expect::NoConflict if code == "23505" => {
+            return Outcome::Leaked("it is told that the value is taken".to_owned());
+        }
+        // A foreign key is checked after the unique ones, so there was no conflict.
+        Expect::NoConflict => matches!(code, DENIED | "23503"),
+        Expect::Declared(_) => code == DENIED,
+    };
+    match expect {
+        _ if held => Outcome::Held,
+        Expect::Nothing(_) | Expect::Refused(_) if violated => reached(),
+        _ => Outcome::Unsure(error.to_string()),
+    }
+}
+
+/// Whether the answer of EXPLAIN counts rows that a policy held back.
+fn shows_filtered(rows: &[store::Row]) -> bool {
+    rows.iter()
+        .filter_map(|row| row.try_get::<_, String>(0).ok())
+        .any(|line| line.contains("Rows Removed by Filter"))
+}

@@ -1,0 +1,119 @@
+//! What can be seen to be wrong from the catalogue alone, whatever rows there are.
+
+use std::collections::HashSet;
+
+use kernel::Finding;
+use store::Protected;
+
+use crate::{Census, Held, Result, sql};
+
+const PROTECT: &str = "run `amanah protect` again and apply its plan";
+
+/// Every finding, or those about the table `only` and about things that are no table.
+pub(super) async fn findings(
+    protected: &Protected,
+    census: &Census,
+    only: Option<&str>,
+) -> Result<Vec<Finding>> {
+    let tx = protected.owner.operator().await?;
+    let app: &str = &protected.app_role;
+    let views = tx.query(sql::VIEWS, &[&app]).await?;
+    let definers = tx.query(sql::DEFINERS, &[&app]).await?;
+    let rights = tx.query(sql::COLUMN_RIGHTS, &[&app]).await?;
+    tx.rollback().await?;
+    let writes: HashSet<(&str, &str, &str)> = rights
+        .iter()
+        .filter(|row| row.get(4) || row.get(5))
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    let mut all = Vec::new();
+    for held in &census.held {
+        if only.is_none_or(|only| only == held.table.label()) {
+            switches(held, &mut all);
+            loose_keys(held, census, &writes, &mut all);
+        }
+    }
+    let unforced = census.held.iter().any(|h| !h.table.forced);
+    for row in &definers {
+        definer(row, unforced, &mut all);
+    }
+    for row in &views {
+        view(row, census, &mut all);
+    }
+    all.dedup();
+    Ok(all)
+}
+
+fn switches(held: &Held, all: &mut Vec<Finding>) {
+    let table = &held.table;
+    let what = if !table.rls {
+        "it has no row-level security: every tenant reads it whole"
+    } else if !table.forced {
+        "row-level security is not forced: the owner's views and functions read every tenant"
+    } else {
+        return;
+    };
+    all.push(Finding::new(table.label(), what).fix(PROTECT));
+}
+
+fn loose_keys(
+    held: &Held,
+    census: &Census,
+    writes: &HashSet<(&str, &str, &str)>,
+    all: &mut Vec<Finding>,
+) {
+    let table = &held.table;
+    for (key, parent) in held.loose_keys(census) {
+        let may_write =
+            |c: &String| writes.contains(&(table.schema.as_str(), table.name.as_str(), c.as_str()));
+        if key.columns.iter().any(may_write) {
+            let what = format!(
+                "its foreign key {} leaves the tenant out: a row can point into another tenant's \
+                 {}",
+                key.name,
+                parent.table.label()
+            );
+            let fix = "let the foreign key hold the tenant column; `amanah protect` plans it \
+                       where it can";
+            all.push(Finding::new(table.label(), what).fix(fix));
+        }
+    }
+}
+
+/// A function with the rights of an owner whom the policies do not bind reads every tenant. That of
+/// the tables' owner does so too while a table is not forced.
+fn definer(row: &store::Row, unforced: bool, all: &mut Vec<Finding>) {
+    let (schema, signature, owner): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+    let above: bool = row.get(3);
+    if above || unforced {
+        let what = format!(
+            "the application may call it, and it runs with the rights of {owner}, whom row \
+             security does not bind"
+        );
+        let fix = "make it SECURITY INVOKER, give it to an ordinary role, or revoke EXECUTE";
+        all.push(Finding::new(format!("{schema}.{signature}"), what).fix(fix));
+    }
+}
+
+fn view(row: &store::Row, census: &Census, all: &mut Vec<Finding>) {
+    let Some(held) = census.find(&(row.get(6), row.get(7))) else {
+        return;
+    };
+    let (kind, invoker, above, readable): (&str, bool, bool, bool) =
+        (row.get(2), row.get(3), row.get(4), row.get(8));
+    let label = format!("{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1));
+    let finding = if !readable {
+        return;
+    } else if kind == "m" {
+        let what = "it is a materialised view: it holds rows of every tenant and knows no policies";
+        Finding::new(label, what).fix("revoke it from the application's role")
+    } else if !invoker && (above || !held.table.forced) {
+        let what = "it reads with the rights of its owner, whom row security does not bind";
+        Finding::new(label, what).fix("ALTER VIEW … SET (security_invoker = true)")
+    } else {
+        return;
+    };
+    if !all.contains(&finding) {
+        all.push(finding);
+    }
+}

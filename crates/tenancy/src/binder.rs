@@ -1,0 +1,61 @@
+//! Mints bindings for one database, and puts the key that they are made with into it.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Actor, Binder, Clock, Scope, Secret, TenantId};
+use store::Tx;
+
+use crate::{BindingKey, Claims, Result, sql};
+
+/// How long a key is good for after it was installed. Nothing rotates it by itself yet, and an end
+/// that comes unexpected would stop the application; installing it again moves the end.
+const KEY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3_650);
+/// How far the database's clock may be behind ours when a key is installed.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Mints bindings for one database with one key.
+#[derive(Clone)]
+pub struct TenantBinder {
+    clock: Arc<dyn Clock>,
+    key: BindingKey,
+    database: String,
+}
+
+impl TenantBinder {
+    /// Bindings that are good in `database`, as the server calls it.
+    pub fn new(clock: Arc<dyn Clock>, key: BindingKey, database: &str) -> Self {
+        let database = database.to_owned();
+        Self { clock, key, database }
+    }
+
+    /// A token for `tenant` and `actor`, good for a minute.
+    pub fn token(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Secret {
+        let claims = Claims { tenant, actor, scope, database: &self.database };
+        self.key.mint(&claims, self.clock.now())
+    }
+}
+
+impl Binder for TenantBinder {
+    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
+        Some(self.token(tenant, actor, scope))
+    }
+}
+
+/// Puts `key` into the protected database that `tx`, a transaction of its owner, is in; the
+/// [room](crate::ROOM) must be there. A key of the same name is replaced, others are kept.
+///
+/// The pads that are stored are as good as the key: whoever holds a dump of schema `amanah` can
+/// make bindings until the key's end.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn install_key(tx: &Tx, key: &BindingKey, now: Timestamp) -> Result<()> {
+    let (inner, outer) = key.pads();
+    let from = now.checked_sub(CLOCK_SKEW).unwrap_or(now);
+    let until = now.checked_add(KEY_LIFE).unwrap_or(Timestamp::MAX);
+    let (inner, outer): (&[u8], &[u8]) = (&inner, &outer);
+    let bound: store::Bound<'_> = &[&key.kid(), &inner, &outer, &from, &until];
+    tx.execute(sql::INSTALL_KEY, bound).await?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The claim `isolation.rows`: one tenant cannot reach another's rows in a shared database.
+
+use std::time::Duration;
+
+use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
+
+use super::{Databases, Guarded};
+use crate::attack::{self, Report};
+use crate::{bite, canary};
+
+/// How many tables that could not be attacked are spelled out.
+const LISTED: usize = 5;
+
+static CARD: Card = Card {
+    id: "isolation.rows",
+    title: "Row-level security in a shared database",
+    attack: "A synthetic tenant with a good binding and the application's rights goes for another \
+             synthetic tenant's rows, in every table that has a tenant",
+    bite: "In a sandbox, one at a time: a table without row-level security, open policies, a view, \
+           a materialised view and a function with their owner's rights, a foreign key without the \
+           tenant, the right to empty a table, a binding that is not verified",
+    cadence: Duration::from_mins(5),
+    deadline: Duration::from_mins(5),
+    not_covered: &[
+        "A superuser, the owner of the tables and whoever holds the binding key or a dump of \
+         schema amanah",
+        "Tables without the tenant column that point to no tenant's row: they are shared",
+        "Whether a guessed primary key is taken, and names that must be unique over all tenants",
+        "How many rows all tenants have together, as EXPLAIN, sequences and sizes of files tell, \
+         and how long an answer takes",
+        "COPY, which the battery does not run yet",
+        "What an application leaves in a pooled session: temporary tables, open cursors",
+        "A good token that was stolen, until it expires within a minute",
+        "Ending other sessions of the application's own role",
+    ],
+};
+
+/// The control for every protected database.
+pub(super) struct Rows {
+    pub(super) databases: Databases,
+}
+
+impl Control for Rows {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
+        Box::pin(self.attack(cx))
+    }
+
+    fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
+        Box::pin(self.seed(cx))
+    }
+}
+
+impl Rows {
+    async fn attack(&self, cx: &Cx) -> Proof {
+        let now = cx.clock.now();
+        let databases = super::list(&self.databases);
+        if databases.is_empty() {
+            return Proof::unknown(now, "no database is protected");
+        }
+        let (mut all, mut errors) = (Report::default(), Vec::new());
+        for guarded in &databases {
+            match examine(guarded, cx).await {
+                Ok(report) => merge(&mut all, report, guarded, databases.len() > 1),
+                Err(error) => errors.push(format!("{}: {error}", guarded.protected.name)),
+            }
+        }
+        // What gave way is not made undone by a database that did not answer.
+        if !errors.is_empty() && all.findings.is_empty() {
+            return Proof::unknown(now, errors.join("; "));
+        }
+        let measured = format!("{} of {} attacks got through", all.findings.len(), all.strikes);
+        let population = Population::new(all.attacked, all.total, "tables");
+        let mut proof = Proof::weigh(now, population, measured, "0", all.findings);
+        for (table, why) in all.missed.iter().take(LISTED) {
+            proof = proof.note(&format!("{table}: {why}"));
+        }
+        for note in errors.iter().chain(&all.notes) {
+            proof = proof.note(note);
+        }
+        proof
+    }
+
+    async fn seed(&self, cx: &Cx) -> Proof {
+        let now = cx.clock.now();
+        let Some(guarded) = super::list(&self.databases).into_iter().next() else {
+            return Proof::unknown(now, "no database is protected");
+        };
+        let (clock, rng) = (cx.clock.as_ref(), cx.rng.as_ref());
+        let bites = match bite::run(&guarded.protected, &guarded.key, clock, rng).await {
+            Ok(bites) => bites,
+            Err(error) => return Proof::unknown(now, format!("the sandbox failed: {error}")),
+        };
+        if !bites.missed.is_empty() {
+            let missed = bites.missed.join("; ");
+            return Proof::unknown(now, format!("seeded and not found: {missed}"));
+        }
+        let measured = format!("{} of {} violations found", bites.found.len(), bites.seeded);
+        let population = Population::new(bites.found.len(), bites.seeded, "violations");
+        let threshold = bites.seeded.to_string();
+        Proof::weigh(now, population, measured, threshold, bites.found)
+            .note(&bites.left.unwrap_or_default())
+    }
+}
+
+/// One database: its server's version, its canaries, the battery.
+async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
+    let (protected, key) = (&guarded.protected, &guarded.key);
+    let clock = cx.clock.as_ref();
+    let canaries = canary::ensure(protected, key, clock).await?;
+    let mut report = attack::run(protected, key, clock, None).await?;
+    for (table, why) in &mut report.missed {
+        if let Some((_, refused)) = canaries.missing.iter().find(|(label, _)| label == table) {
+            *why = format!("no canary could be placed: {refused}");
+        }
+    }
+    // An old server can keep an outdated policy in force, which no attack from here would show.
+    if let Err(old) = protected.owner.version().await?.check() {
+        report.attacked = 0;
+        report.missed.push((protected.name.clone(), old.to_string()));
+    }
+    Ok(report)
+}
+
+/// Adds what was found in one database; names are told apart where there are several.
+fn merge(all: &mut Report, report: Report, guarded: &Guarded, several: bool) {
+    let named = |object: String| {
+        if several { format!("{}: {object}", guarded.protected.name) } else { object }
+    };
+    all.total += report.total;
+    all.attacked += report.attacked;
+    all.strikes += report.strikes;
+    all.through += report.through;
+    all.missed.extend(report.missed.into_iter().map(|(t, why)| (named(t), why)));
+    all.findings.extend(report.findings.into_iter().map(|mut finding| {
+        finding.object = named(finding.object);
+        finding
+    }));
+    if let Some(first) = report.notes.first() {
+        let more = report.notes.len() - 1;
+        let rest = if more > 0 { format!(" (and {more} more tables)") } else { String::new() };
+        all.notes.push(named(format!("{first}{rest}")));
+    }
+}

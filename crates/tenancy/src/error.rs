@@ -1,0 +1,47 @@
+//! What can go wrong in this room, in words for the person who protects a database.
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong. Nothing in the database was changed, unless the message says so.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refused something.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// No table has the tenant column.
+    #[error(
+        "no table of this database has a column `{column}`, so there is nothing to protect. \
+         The columns that most tables share are: {common}. Name one of them as the tenant column"
+    )]
+    NoTenantColumn {
+        /// The name that was given.
+        column: String,
+        /// The most frequent column names.
+        common: String,
+    },
+    /// Some tables cannot be protected as they are.
+    #[error("nothing was changed, because these tables cannot be protected as they are: {0}")]
+    Unfit(String),
+    /// The application's role is not there.
+    #[error(
+        "the role `{0}` does not exist. Name the role that the application logs in as, or create \
+         it first"
+    )]
+    NoRole(String),
+    /// One step of a plan failed.
+    #[error("step {number} of {total} failed on {object}: {source}. The database is as it was")]
+    Step {
+        /// Which step, from 1.
+        number: usize,
+        /// How many there are.
+        total: usize,
+        /// What it was about to change.
+        object: String,
+        /// The server's words.
+        source: store::Error,
+    },
+    /// The key that came with the database is not usable.
+    #[error(transparent)]
+    Key(#[from] crate::KeyError),
+}

@@ -1,0 +1,52 @@
+//! Keeps the rows of one tenant away from every other, in the database itself, and attacks that
+//! separation on a schedule.
+//!
+//! It promises: in a database that [`apply`] has protected, the application's role sees and
+//! changes the rows of the tenant that its transaction is bound to, and of no other. The binding is
+//! a signed [token](BindingKey) that the application cannot make: one injected statement, which
+//! can change any setting, cannot change the tenant. Without a binding there are no rows; with a
+//! forged, changed or expired one there is an error. [`controls`] proves it with a battery of
+//! attacks by one synthetic tenant on the rows of another, through a login with exactly the
+//! application's rights.
+//!
+//! It does not promise anything against the superuser and the owner of the tables, nor that
+//! nothing can be learned from the side: how many rows all tenants have together, whether a
+//! guessed primary key is taken, how long an answer takes. Injected SQL still has all of its own
+//! tenant. It runs on any PostgreSQL from 15 on, without an extension and without a superuser;
+//! what only a superuser can close is listed in the [plan](Plan).
+//!
+//! The attack that it stops: a request of one customer that reaches another customer's rows, by a
+//! forgotten `WHERE`, by injected SQL, or through a view, a function or a foreign key.
+
+mod apply;
+mod attack;
+mod binder;
+mod bite;
+mod canary;
+mod census;
+mod controls;
+mod error;
+mod plan;
+mod sql;
+mod token;
+
+pub use apply::{Applied, apply};
+pub use binder::{TenantBinder, install_key};
+pub use canary::{Canaries, canary_ids, ensure};
+pub use census::{Belongs, Census, Held, Link};
+pub use controls::{Databases, Guarded, controls};
+pub use error::{Error, Result};
+pub use plan::{Advice, Plan, Step, plan};
+pub use token::{BindingKey, Claims, KeyError, MAX_LIFE_SECONDS};
+
+/// What this room installs in every protected database, as the owner of its tables.
+pub static ROOM: store::Room = store::Room {
+    name: "tenancy",
+    migrations: &[store::Migration {
+        name: "0001_binding",
+        sql: include_str!("../sql/0001_binding.sql"),
+    }],
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! What has to be done to protect a database, worked out from its catalogue and shown before
+//! anything is changed.
+
+mod facts;
+mod keys;
+mod reach;
+mod rows;
+
+use std::fmt;
+
+use serde::Serialize;
+use store::{Table, Tx};
+
+use crate::{Census, Error, Result};
+use facts::Facts;
+
+/// What protecting a database takes. A second plan after the first was applied has no steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The database.
+    pub database: String,
+    /// The column that names the tenant.
+    pub tenant_column: String,
+    /// The role whose rights the application has.
+    pub app_role: String,
+    /// Tables with tenants' rows, and how a row's tenant is known.
+    pub held: Vec<(String, String)>,
+    /// Tables that are shared by all tenants: they are not isolated, and a person should look
+    /// whether that is right.
+    pub shared: Vec<String>,
+    /// What the owner's login does, in this order, in one transaction.
+    pub steps: Vec<Step>,
+    /// What only a superuser may do.
+    pub privileged: Vec<Step>,
+    /// What endangers the protection, in whole sentences.
+    pub warnings: Vec<String>,
+    /// What would make it stronger and is left to a person, because it may change how the
+    /// application behaves.
+    pub advice: Vec<Advice>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The table, view or schema that is changed.
+    pub object: String,
+    /// Why, in a few words.
+    pub why: String,
+    /// The statements.
+    pub sql: String,
+}
+
+/// One thing that a person should decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// The table, view or constraint.
+    pub object: String,
+    /// What is wrong with it.
+    pub why: String,
+    /// What would put it right, where that is known.
+    pub sql: Option<String>,
+}
+
+/// How many column names are offered when the tenant column does not exist.
+const OFFERED: usize = 5;
+
+/// Works out what it takes to protect the database that `tx`, a transaction of its owner, is in.
+/// Nothing is changed, except the transaction's own `search_path`.
+///
+/// # Errors
+/// When no table has the column, the role does not exist, or a table cannot be protected: its
+/// tenant column has another type or holds NULL, or the table belongs to somebody else.
+pub async fn plan(tx: &Tx, tenant_column: &str, app_role: &str) -> Result<Plan> {
+    // With an empty path the catalogue prints every name with its schema.
+    tx.batch("SET LOCAL search_path = ''").await?;
+    let tables = store::tables(tx).await?;
+    if !tables.iter().any(|t| t.column(tenant_column).is_some()) {
+        return Err(Error::NoTenantColumn {
+            column: tenant_column.to_owned(),
+            common: common_columns(&tables),
+        });
+    }
+    let census = Census::take(&tables, tenant_column);
+    let facts = Facts::read(tx, app_role).await?;
+    refuse_unfit(tx, &census, &facts).await?;
+    let mut plan = Plan {
+        database: facts.database.clone(),
+        tenant_column: tenant_column.to_owned(),
+        app_role: app_role.to_owned(),
+        ..Plan::default()
+    };
+    for held in &census.held {
+        plan.held.push((held.table.label(), held.by.to_string()));
+    }
+    plan.shared = census.shared.iter().map(Table::label).collect();
+    plan.warn_of_roles(&facts);
+    plan.keys(tx, &census, &facts).await?;
+    plan.rows(&census, &facts);
+    plan.reach(&census, &facts);
+    Ok(plan)
+}
+
+impl Plan {
+    /// Whether there is nothing that the owner would have to do.
+    pub fn is_done(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    fn step(&mut self, object: String, why: impl Into<String>, sql: String) {
+        let why = why.into();
+        self.steps.push(Step { object, why, sql });
+    }
+
+    fn advise(&mut self, object: String, why: impl Into<String>, sql: Option<String>) {
+        let why = why.into();
+        self.advice.push(Advice { object, why, sql });
+    }
+
+    fn warn_of_roles(&mut self, facts: &Facts) {
+        let role = &self.app_role;
+        if facts.app_is_above {
+            self.warnings.push(format!(
+                "The role {role} is a superuser or has BYPASSRLS: no policy binds it, and nothing \
+                 in this plan protects one tenant from another. Let the application log in as a \
+                 role of its own."
+            ));
+        } else if facts.app_is_owner {
+            self.warnings.push(format!(
+                "The role {role} has the rights of the tables' owner: it can undo every step of \
+                 this plan, and so can SQL that is injected into the application. Let the \
+                 application log in as a role that owns nothing."
+            ));
+        }
+        if facts.owner_is_above {
+            self.warnings.push(format!(
+                "The owner {} is a superuser or has BYPASSRLS: its views and SECURITY DEFINER \
+                 functions read every tenant's rows. Give the tables to an ordinary role.",
+                facts.owner
+            ));
+        }
+        self.warnings.push(format!(
+            "The owner {} itself will see the rows of the bound tenant alone. Dumps, reports over \
+             all tenants and migrations that change data need a role with BYPASSRLS.",
+            facts.owner
+        ));
+    }
+}
+
+/// Prints the whole plan for a terminal. Control characters in names are shown as escapes, so that
+/// a table's name can neither move the cursor nor look like another line of the plan.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (column, role) = (shown(&self.tenant_column), shown(&self.app_role));
+        let database = shown(&self.database);
+        writeln!(f, "Database {database}, tenant column {column}, application role {role}")?;
+        writeln!(f, "\nTables with tenants' rows:")?;
+        for (table, by) in &self.held {
+            writeln!(f, "  {}, {}", shown(table), shown(by))?;
+        }
+        writeln!(f, "\nShared by all tenants, not isolated:")?;
+        for table in &self.shared {
+            writeln!(f, "  {}", shown(table))?;
+        }
+        let titles = ["\nSteps:", "\nSteps for a superuser:"];
+        for (title, steps) in titles.into_iter().zip([&self.steps, &self.privileged]) {
+            writeln!(f, "{title}")?;
+            for step in steps {
+                writeln!(f, "  -- {}: {}", shown(&step.object), shown(&step.why))?;
+                writeln!(f, "{};", indented(&step.sql))?;
+            }
+        }
+        writeln!(f, "\nWarnings:")?;
+        for warning in &self.warnings {
+            writeln!(f, "  {}", shown(warning))?;
+        }
+        writeln!(f, "\nAdvice:")?;
+        for advice in &self.advice {
+            writeln!(f, "  {}: {}", shown(&advice.object), shown(&advice.why))?;
+            if let Some(sql) = &advice.sql {
+                writeln!(f, "  {};", indented(sql))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Statements keep their lines.
+fn indented(sql: &str) -> String {
+    let lines: Vec<String> = sql.split('\n').map(|line| format!("  {}", shown(line))).collect();
+    lines.join("\n")
+}
+
+/// Collects everything that stands in the way, not the first alone.
+async fn refuse_unfit(tx: &Tx, census: &Census, facts: &Facts) -> Result<()> {
+    let mut unfit = census.unfit.clone();
+    for held in &census.held {
+        let table = &held.table;
+        if let Some(owner) = facts.stranger(table) {
+            let why = format!("it belongs to {owner}; connect as its owner");
+            unfit.push((table.label(), why));
+        }
+        let Some(column) = held.column() else {
+            continue;
+        };
+        if facts.lenient.contains(&facts::column(table, column)) {
+            let why = format!(
+                "the collation of its column {column} calls different texts equal, so one \
+                 tenant's name could match another's"
+            );
+            unfit.push((table.label(), why));
+        }
+        let nullable = table.column(column).is_some_and(|c| !c.not_null);
+        if nullable && facts.ours(table) && has_null(tx, table, column).await? {
+            let why = format!(
+                "its column {column} holds NULL, and such a row belongs to nobody. Give each row \
+                 a tenant, or move shared rows to a table of their own"
+            );
+            unfit.push((table.label(), why));
+        }
+    }
+    if unfit.is_empty() {
+        return Ok(());
+    }
+    let all = unfit.iter().map(|(table, why)| format!("{table}: {why}"));
+    Err(Error::Unfit(all.collect::<Vec<_>>().join("; ")))
+}
+
+/// Blind where row security is forced already; there, setting NOT NULL finds them.
+async fn has_null(tx: &Tx, table: &Table, column: &str) -> Result<bool> {
+    let column = store::ident(column);
+    let sql = format!("SELECT FROM {} WHERE {column} IS NULL LIMIT 1", table.quoted());
+    Ok(tx.query_opt(&sql, &[]).await?.is_some())
+}
+
+/// The names that most tables share.
+fn common_columns(tables: &[Table]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for column in tables.iter().flat_map(|t| &t.columns) {
+        match counts.iter_mut().find(|(name, _)| *name == column.name) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((&column.name, 1)),
+        }
+    }
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let names: Vec<&str> = counts.iter().take(OFFERED).map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        return "none, the database has no tables".to_owned();
+    }
+    names.join(", ")
+}

@@ -1,0 +1,166 @@
+//! What reaches past the policies: views with their owner's rights, materialised views, rights to
+//! empty a table or hang a trigger on it, and what can be seen of other sessions.
+
+use std::collections::BTreeMap;
+
+use store::{ident, qualified};
+
+use super::facts::{Facts, Reading, RightsOf, Shares};
+use super::{Plan, Step};
+use crate::Census;
+use crate::census::Name;
+
+impl Plan {
+    pub(super) fn reach(&mut self, census: &Census, facts: &Facts) {
+        let mut views: BTreeMap<&Name, Vec<&Reading>> = BTreeMap::new();
+        for reading in &facts.views {
+            if census.find(&reading.table).is_some() {
+                views.entry(&reading.view).or_default().push(reading);
+            }
+        }
+        for (view, readings) in &views {
+            self.view(view, readings);
+        }
+        self.rights(census, facts, &|view| views.contains_key(view));
+        self.makers(census, facts);
+        self.shares(&facts.shares);
+    }
+
+    fn view(&mut self, view: &Name, readings: &[&Reading]) {
+        let Some(first) = readings.first() else {
+            return;
+        };
+        if first.kind != "v" || first.rights_of == RightsOf::Reader {
+            return;
+        }
+        let label = format!("{}.{}", view.0, view.1);
+        let sql = format!("ALTER VIEW {} SET (security_invoker = true)", ident_of(view));
+        if !first.ours {
+            let why = "it reads tenants' rows with the rights of its owner, who is somebody else";
+            self.advise(label, why, Some(sql));
+        } else if readings.iter().all(|r| r.app_reads_table) {
+            let why = "the view reads with the rights of its reader, not of its owner";
+            self.step(label, why, sql);
+        } else {
+            let why = if first.rights_of == RightsOf::Above {
+                "it shows every tenant's rows, because row security does not bind its owner. It \
+                 was left as it is because the application may not read the tables below it: \
+                 grant that, then plan again"
+            } else {
+                "it reads with its owner's rights, whom the policies bind as long as they are \
+                 forced. It was left as it is because the application may not read the tables \
+                 below it"
+            };
+            self.advise(label, why, Some(sql));
+        }
+    }
+
+    fn rights(&mut self, census: &Census, facts: &Facts, is_view: &dyn Fn(&Name) -> bool) {
+        // Relation and grantee: the rights.
+        let mut all: BTreeMap<(&Name, &str), (bool, Vec<&str>)> = BTreeMap::new();
+        for right in &facts.rights {
+            let matview = right.kind == "m";
+            let concerns = if matview {
+                is_view(&right.relation)
+            } else {
+                census.find(&right.relation).is_some()
+            };
+            if concerns {
+                let entry = all.entry((&right.relation, &right.grantee)).or_default();
+                entry.0 = matview;
+                entry.1.push(&right.word);
+            }
+        }
+        for ((relation, grantee), (matview, rights)) in all {
+            let (what, why) = if matview {
+                let why = "a materialised view holds every tenant's rows and knows no policies";
+                ("ALL".to_owned(), why)
+            } else {
+                let why = "these rights are not subject to row security";
+                (rights.join(", "), why)
+            };
+            let sql = format!("REVOKE {what} ON {} FROM {}", ident_of(relation), role(grantee));
+            self.step(format!("{}.{}", relation.0, relation.1), why, sql);
+        }
+    }
+
+    fn makers(&mut self, census: &Census, facts: &Facts) {
+        for maker in &facts.makers {
+            if !census.held.iter().any(|h| h.table.schema == maker.schema) {
+                continue;
+            }
+            let schema = ident(&maker.schema);
+            let sql = format!("REVOKE CREATE ON SCHEMA {schema} FROM {}", role(&maker.grantee));
+            let why = "whoever makes objects beside the tables can put one in their place";
+            let object = format!("schema {}", maker.schema);
+            if maker.ours {
+                self.step(object, why, sql);
+            } else {
+                self.advise(object, why, Some(sql));
+            }
+        }
+    }
+
+    fn shares(&mut self, open: &[Shares]) {
+        let mut add = |share: Shares, object: &str, why: &str, sql: &str| {
+            if open.contains(&share) {
+                self.privileged.push(Step {
+                    object: object.to_owned(),
+                    why: why.to_owned(),
+                    sql: sql.to_owned(),
+                });
+            }
+        };
+        let seen = "every session of the application has one role, so each sees the statements of \
+                    the others with the values written in them";
+        add(
+            Shares::ActivityView,
+            "pg_stat_activity",
+            seen,
+            "REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC;\n\
+             GRANT SELECT ON pg_catalog.pg_stat_activity TO pg_monitor",
+        );
+        add(
+            Shares::Activity,
+            "pg_stat_get_activity",
+            seen,
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer) FROM PUBLIC;\n\
+             GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity(integer) TO pg_monitor",
+        );
+        add(
+            Shares::BackendActivity,
+            "pg_stat_get_backend_activity",
+            seen,
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_get_backend_activity(integer) FROM \
+             PUBLIC;\nGRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_backend_activity(integer) \
+             TO pg_monitor",
+        );
+        if open.contains(&Shares::HasLarge) {
+            let why = "large objects belong to the application's role and not to a tenant: every \
+                       tenant's session reads all of them. Keep files outside the database, or in \
+                       a bytea column";
+            self.advise("large objects".to_owned(), why, None);
+        } else {
+            add(
+                Shares::MakesLarge,
+                "large objects",
+                "a large object belongs to the application's role and not to a tenant; there are \
+                 none yet",
+                "REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(integer), \
+                 pg_catalog.lo_create(oid),\n  pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC",
+            );
+        }
+    }
+}
+
+fn ident_of(name: &Name) -> String {
+    qualified(&name.0, &name.1)
+}
+
+/// A role for SQL; the empty name stands for everybody.
+fn role(name: &str) -> String {
+    if name.is_empty() {
+        return "PUBLIC".to_owned();
+    }
+    ident(name)
+}

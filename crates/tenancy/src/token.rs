@@ -1,0 +1,199 @@
+//! The binding token: who is bound to which tenant, until when, for reading or for writing.
+//!
+//! `amb1.KID.HEX(TENANT).HEX(ACTOR).EXPIRY.SCOPE.HEX(MAC)`, where EXPIRY is in seconds since 1970,
+//! SCOPE is `ro` or `rw`, and MAC is HMAC-SHA256 over the lines `amanah.binding.1`, the database's
+//! name and everything before the MAC. `amanah.open_token` in `sql/0001_binding.sql` reads the
+//! same layout; a property test holds the two together. Nothing here does I/O, so that a native
+//! extension can share it.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use kernel::{Actor, Rng, RngError, Scope, Secret, TenantId};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// The longest that a token is good for, in seconds.
+pub const MAX_LIFE_SECONDS: i64 = 60;
+/// A key's length, in bytes.
+const KEY_BYTES: usize = 32;
+/// The block of SHA-256, in bytes: how long the pads of HMAC are.
+const PAD_BYTES: usize = 64;
+/// The longest key name, in bytes.
+const MAX_KID_BYTES: usize = 32;
+/// Keeps the MACs of tokens apart from any other use of the same key.
+const DOMAIN: &str = "amanah.binding.1";
+/// The same for the marks of canary rows.
+const MARK_DOMAIN: &str = "amanah.canary.1";
+
+/// A key that makes bindings. Wiped when it is dropped, never shown.
+#[derive(Clone)]
+pub struct BindingKey {
+    kid: String,
+    secret: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+/// A key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Its name is not fit for a token.
+    #[error("a binding key's name has 1 to 32 of the characters a-z, 0-9 and -")]
+    Name,
+    /// It has another length.
+    #[error("a binding key has 32 bytes, this one has {0}")]
+    Length(usize),
+}
+
+/// What a token says.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims<'a> {
+    /// The tenant whose rows are seen.
+    pub tenant: &'a TenantId,
+    /// Whoever acts.
+    pub actor: &'a Actor,
+    /// For reading or for writing.
+    pub scope: Scope,
+    /// The database that the token is good in.
+    pub database: &'a str,
+}
+
+impl BindingKey {
+    /// A key called `kid` with the 32 bytes `secret`.
+    ///
+    /// # Errors
+    /// When the name or the length does not fit.
+    pub fn new(kid: &str, secret: &[u8]) -> Result<Self, KeyError> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if kid.is_empty() || kid.len() > MAX_KID_BYTES || !kid.chars().all(fits) {
+            return Err(KeyError::Name);
+        }
+        let secret = secret.try_into().map_err(|_| KeyError::Length(secret.len()))?;
+        Ok(Self { kid: kid.to_owned(), secret: Zeroizing::new(secret) })
+    }
+
+    /// A new key.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate(rng: &dyn Rng) -> Result<Self, RngError> {
+        let kid = kernel::random_hex(rng, 4)?;
+        let mut secret = Zeroizing::new([0; KEY_BYTES]);
+        rng.fill(secret.as_mut())?;
+        Ok(Self { kid, secret })
+    }
+
+    /// Its name, which is no secret.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Its 32 bytes, for whoever keeps it. The name is meant to stand out in a review.
+    pub fn expose(&self) -> &[u8] {
+        self.secret.as_ref()
+    }
+
+    /// A token for `claims`, good from now for at most [`MAX_LIFE_SECONDS`]; the part of a second
+    /// is cut off, so it is good for a little less.
+    pub fn mint(&self, claims: &Claims<'_>, now: Timestamp) -> Secret {
+        self.mint_until(claims, now.as_second().saturating_add(MAX_LIFE_SECONDS))
+    }
+
+    /// A token with any expiry, in seconds since 1970. The battery of attacks needs expired ones;
+    /// nobody outside this crate can make one that lives longer than [`MAX_LIFE_SECONDS`].
+    pub(crate) fn mint_until(&self, claims: &Claims<'_>, expiry: i64) -> Secret {
+        let mut token = format!("amb1.{}.", self.kid);
+        hex_into(&mut token, claims.tenant.as_str().as_bytes());
+        token.push('.');
+        hex_into(&mut token, claims.actor.as_str().as_bytes());
+        // Writing to a `String` cannot fail.
+        let _ = write!(token, ".{expiry}.{}", claims.scope.as_str());
+        let mac = self.mac(&[DOMAIN, claims.database, &token]);
+        token.push('.');
+        hex_into(&mut token, &mac);
+        Secret::new(token)
+    }
+
+    /// The text that recognises a canary's rows in this installation, 23 characters.
+    pub(crate) fn mark(&self, tenant: &TenantId) -> String {
+        let mut mark = "amanah-".to_owned();
+        let mac = self.mac(&[MARK_DOMAIN, tenant.as_str()]);
+        hex_into(&mut mark, mac.get(..8).unwrap_or_default());
+        mark
+    }
+
+    /// The two pads of HMAC: what the database keeps of the key, and as secret as the key.
+    pub(crate) fn pads(&self) -> (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>) {
+        let pad = |with: u8| {
+            let key = self.secret.iter().copied();
+            let padded = key.chain(std::iter::repeat(0)).take(PAD_BYTES);
+            Zeroizing::new(padded.map(|byte| byte ^ with).collect())
+        };
+        (pad(0x36), pad(0x5c))
+    }
+
+    /// HMAC-SHA256 over `lines`, with a line feed between them. The last line alone may be of
+    /// another's choosing: none of the others can hold a line feed, or it has a fixed form.
+    fn mac(&self, lines: &[&str]) -> [u8; 32] {
+        // HMAC takes a key of any length, so this fallback is never taken; it fails closed, since
+        // the database would compute another MAC.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.as_ref()) else {
+            return [0; 32];
+        };
+        for (n, line) in lines.iter().enumerate() {
+            if n > 0 {
+                mac.update(b"\n");
+            }
+            mac.update(line.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl std::fmt::Debug for BindingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BindingKey({})", self.kid)
+    }
+}
+
+/// `bytes` as lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    hex_into(&mut text, bytes);
+    text
+}
+
+fn hex_into(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_checked_and_not_shown() {
+        assert_eq!(BindingKey::new("K", &[0; 32]).unwrap_err(), KeyError::Name);
+        assert_eq!(BindingKey::new("k", &[0; 31]).unwrap_err(), KeyError::Length(31));
+        let key = BindingKey::new("k-1", &[7; 32]).unwrap();
+        assert_eq!(format!("{key:?}"), "BindingKey(k-1)");
+    }
+
+    /// The layout is a contract with the SQL, with other languages' clients and with the extension
+    /// to come: a change of any byte of it has to be seen.
+    #[test]
+    fn the_layout_is_fixed() {
+        let key = BindingKey::new("k1", &[7; 32]).unwrap();
+        let claims = Claims {
+            tenant: &TenantId::new("41").unwrap(),
+            actor: &Actor::new("é").unwrap(),
+            scope: Scope::ReadOnly,
+            database: "shop",
+        };
+        let token = key.mint(&claims, Timestamp::from_second(1_000).unwrap());
+        insta::assert_snapshot!(token.expose());
+    }
+}

@@ -1,0 +1,145 @@
+//! Bad input: each a clear line that says what to do, a non-zero exit, nothing lost, no panic.
+
+use std::net::TcpListener;
+
+use crate::house::{amanah, directory, shared};
+
+/// A command, the exit code it must have, and the words that its error must hold.
+struct Case<'a> {
+    arguments: Vec<&'a str>,
+    exit: i32,
+    says: Vec<&'a str>,
+}
+
+impl Case<'_> {
+    fn check(&self) {
+        let output = amanah(&self.arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        let all = format!("{error}{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(output.status.code(), Some(self.exit), "{:?}: {all}", self.arguments);
+        for word in &self.says {
+            assert!(all.contains(word), "{:?} does not say {word:?}: {all}", self.arguments);
+        }
+        assert!(!all.contains("panicked"), "{all}");
+    }
+}
+
+/// Each rule of a page, broken.
+#[test]
+fn a_broken_page_is_refused_with_its_line() {
+    let dir = directory();
+    let page = |body: &str| {
+        let file = dir.path().join("page.md");
+        let text = format!("---\ntitle: T\nlanguage: en\n---\n{body}\n");
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let broken = [
+        ("- Rows are [apart](claim:isolation.row).", "isolation.rows"),
+        ("- Keys rotate [every 90 days](claim:keys.rotation?every=90).", "90d"),
+        ("- Keys rotate [every 30 days](claim:keys.rotation?every=90d).", "30"),
+        (
+            "- Rows are [apart](claim:isolation.rows).\n- Rows are [apart](claim:isolation.rows).",
+            "isolation.rows",
+        ),
+        ("- We are very safe.", "claim"),
+        ("- Rows are [apart](claim:isolation.rows).", "--approve"),
+    ];
+    for (body, word) in broken {
+        let file = page(body);
+        Case { arguments: vec!["page", "lint", &file], exit: 2, says: vec![word] }.check();
+        Case { arguments: vec!["verify", "--page", &file], exit: 2, says: vec!["is broken", word] }
+            .check();
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = directory();
+    let data = dir.path().join("data").display().to_string();
+    Case {
+        arguments: vec!["up", "--listen", &address, "--data", &data],
+        exit: 3,
+        says: vec![&address, "--listen"],
+    }
+    .check();
+}
+
+#[test]
+fn one_installation_runs_once() {
+    let house = shared();
+    let data = house.data.display().to_string();
+    Case {
+        arguments: vec!["up", "--listen", "127.0.0.1:0", "--data", &data],
+        exit: 3,
+        says: vec!["another amanah runs", "--data"],
+    }
+    .check();
+}
+
+#[test]
+fn a_damaged_data_directory_is_left_as_it_is() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    std::fs::create_dir_all(data.join("postgres")).unwrap();
+    std::fs::write(data.join("postgres/photo.jpg"), "precious").unwrap();
+    let data = data.display().to_string();
+    Case {
+        arguments: vec!["verify", "--data", &data],
+        exit: 3,
+        says: vec!["no PostgreSQL cluster", "nothing was changed"],
+    }
+    .check();
+    assert_eq!(std::fs::read(dir.path().join("data/postgres/photo.jpg")).unwrap(), b"precious");
+}
+
+/// A wrong password says which server and user, and never the password.
+#[test]
+fn a_wrong_password_is_not_repeated() {
+    let house = shared();
+    let pid = std::fs::read_to_string(house.data.join("postgres/postmaster.pid")).unwrap();
+    let port = pid.lines().nth(3).unwrap();
+    let wrong = ["let", "mein"].concat();
+    let url = format!("postgres://amanah:{wrong}@127.0.0.1:{port}/amanah");
+    let dir = directory();
+    let data = dir.path().join("data").display().to_string();
+    let arguments = vec!["verify", "--database-url", &url, "--data", &data];
+    Case { arguments: arguments.clone(), exit: 3, says: vec!["Check the user and the password"] }
+        .check();
+    let output = amanah(&arguments);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains(&wrong));
+    Case {
+        arguments: vec!["verify", "--database-url", "http://x", "--data", &data],
+        exit: 3,
+        says: vec!["does not begin with postgres://"],
+    }
+    .check();
+}
+
+/// A secret in the configuration is refused before anything is started.
+#[test]
+fn a_secret_in_the_configuration_is_refused() {
+    let dir = directory();
+    let config = dir.path().join("amanah.toml");
+    let key = ["pass", "word"].concat();
+    std::fs::write(&config, format!("[postgres]\n{key} = \"x\"\n")).unwrap();
+    let config = config.display().to_string();
+    let data = dir.path().join("data").display().to_string();
+    Case {
+        arguments: vec!["verify", "--config", &config, "--data", &data],
+        exit: 3,
+        says: vec!["looks like a secret", "environment"],
+    }
+    .check();
+}
+
+#[test]
+fn usage_is_two() {
+    for arguments in
+        [vec!["fly"], vec!["verify", "--pages"], vec!["protect", "x", "--tenant-column", "y"]]
+    {
+        Case { arguments, exit: 2, says: vec![] }.check();
+    }
+}

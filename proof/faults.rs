@@ -1,0 +1,68 @@
+//! Processes that are killed: nothing is lost, and everything comes back by itself.
+
+use std::time::{Duration, Instant};
+
+use crate::house::{House, shared};
+use crate::web;
+
+/// How long something may take to come back on a slow machine.
+const RETURN: Duration = Duration::from_mins(1);
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < RETURN, "{what} within {RETURN:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// Evidence and rows that were committed before a kill are there after it.
+#[test]
+fn amanah_is_killed_and_started_again() {
+    let mut house = shared();
+    let before = proofs(&house);
+    house.kill_and_restart();
+    assert!(proofs(&house) >= before, "evidence was lost");
+    assert_eq!(house.psql("demo", "SELECT count(*) > 3 FROM tenants"), "t");
+    wait_until("the page answers", || web::get(&house, "/trust").status == 200);
+}
+
+/// The running house notices that its PostgreSQL is dead and starts it again.
+#[test]
+fn postgresql_is_killed_and_revived() {
+    let house = shared();
+    let before = proofs(&house);
+    let file = house.data.join("postgres/postmaster.pid");
+    let pid = || std::fs::read_to_string(&file).ok()?.lines().next().map(str::to_owned);
+    let old = pid().unwrap();
+    let killed = std::process::Command::new("kill").args(["-9", &old]).status().unwrap();
+    assert!(killed.success());
+    wait_until("PostgreSQL is back", || pid().is_some_and(|new| new != old));
+    wait_until("health is back", || web::get(&house, "/healthz").status == 200);
+    assert!(proofs(&house) >= before, "evidence was lost");
+}
+
+/// The application is started again where the gateway knows it.
+#[test]
+fn the_application_is_killed_and_started_again() {
+    let house = shared();
+    let asked = || {
+        let request = http::Request::get("/").header("accept", "text/html");
+        web::ask(&house, request, "").status
+    };
+    assert_eq!(asked(), 303);
+    let killed = std::process::Command::new("pkill")
+        .args(["-9", "-P", &house.pid().to_string(), "-x", "demo"])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let style = || web::get(&house, "/_amanah/sign-in").status == 200;
+    wait_until("the gateway answers", style);
+    wait_until("headers are proven again", || {
+        house.verify(&["--page", "pages/amanah.md", "--claim", "edge.headers"]).0 == 0
+    });
+}
+
+fn proofs(house: &House) -> u64 {
+    house.psql("amanah", "SELECT count(*) FROM claims.proof").parse().unwrap()
+}

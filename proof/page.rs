@@ -1,0 +1,88 @@
+//! What a page comes to on a running house: every claim answered, every bite sharp.
+
+use serde_json::Value;
+
+use crate::house::shared;
+
+/// The claims that have a control, with how each population is counted.
+const BUILT: [(&str, &str); 6] = [
+    ("isolation.rows", "tables"),
+    ("audit.append-only", "attempts"),
+    ("audit.triggers", "writes"),
+    ("password.argon2id", "hashes"),
+    ("edge.headers", "answers"),
+    ("secrets.environment", "command lines"),
+];
+
+/// Every promise of a page is in the answer, in the fields that are promised to programs; what is
+/// built is proven with its whole population, and what is not built says so.
+#[test]
+fn every_claim_is_answered() {
+    let house = shared();
+    let (exit, claims) = house.verify(&["--page", "pages/amanah.md"]);
+    let source = std::fs::read_to_string("../pages/amanah.md").unwrap();
+    assert_eq!(claims.len(), source.matches("](claim:").count());
+    assert_eq!(exit, 3, "promises that are not built cannot be told");
+    for claim in &claims {
+        let id = claim["id"].as_str().unwrap();
+        for field in ["params", "sentence", "population", "measured", "threshold"] {
+            assert!(claim.get(field).is_some(), "{id} has no {field}");
+        }
+        assert!(!claim["sentence"].as_str().unwrap().is_empty());
+        if let Some((_, of)) = BUILT.iter().find(|(built, _)| *built == id) {
+            proven(claim, of);
+        } else {
+            assert_eq!(claim["verdict"], "unknown", "{id}");
+            assert!(!claim["detail"].as_str().unwrap().is_empty(), "{id}");
+        }
+    }
+    for (id, _) in BUILT {
+        assert!(claims.iter().any(|claim| claim["id"] == id), "{id} is on the page");
+    }
+}
+
+fn proven(claim: &Value, of: &str) {
+    assert_eq!(claim["verdict"], "proven", "{claim:#}");
+    let population = &claim["population"];
+    assert_eq!(population["checked"], population["total"]);
+    assert!(population["total"].as_u64().unwrap() > 0);
+    assert!(population["of"].as_str().unwrap().contains(of), "{population}");
+    assert_eq!(claim["bite"]["bit"], true);
+    assert!(claim["observed_at"].is_string());
+}
+
+/// A control that cannot find a violation proves nothing: each must find all that are seeded.
+#[test]
+fn every_bite_bites() {
+    let house = shared();
+    let (exit, claims) = house.verify(&["--page", "pages/amanah.md", "--bite"]);
+    assert_eq!(exit, 3);
+    for (id, _) in BUILT {
+        let claim = claims.iter().find(|claim| claim["id"] == id).unwrap();
+        assert_eq!(claim["bite"]["bit"], true, "{claim:#}");
+    }
+}
+
+/// With everything meant proven, the command says so with its exit code.
+#[test]
+fn a_page_that_holds_exits_with_zero() {
+    let house = shared();
+    let only = BUILT.map(|(id, _)| ["--claim", id]).concat();
+    let (exit, claims) = house.verify(&[&["--page", "pages/amanah.md"], &only[..]].concat());
+    assert_eq!((exit, claims.len()), (0, BUILT.len()));
+}
+
+/// A page of the past is drawn from the evidence of the past.
+#[test]
+fn the_past_is_rebuilt() {
+    let house = shared();
+    house.verify(&["--page", "pages/amanah.md", "--claim", "isolation.rows"]);
+    let before = "2020-01-01T00:00:00Z";
+    let drawn = house.run(&["page", "render", "pages/amanah.md", "--json", "--at", before]);
+    let report: Value = serde_json::from_slice(&drawn.stdout).unwrap();
+    let verdicts = report["claims"].as_array().unwrap().iter().map(|claim| &claim["verdict"]);
+    assert!(verdicts.clone().all(|verdict| verdict == "unknown"), "nothing was proven then");
+    let now = house.run(&["page", "render", "pages/amanah.md", "--json"]);
+    let report: Value = serde_json::from_slice(&now.stdout).unwrap();
+    assert_eq!(report["claims"][0]["verdict"], "proven");
+}
