@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::house::{House, shared};
+use crate::house::{House, LOOK_AGAIN, shared};
 use crate::web;
 
 /// How long something may take to come back on a slow machine.
@@ -12,7 +12,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < RETURN, "{what} within {RETURN:?}");
-        std::thread::yield_now();
+        std::thread::park_timeout(LOOK_AGAIN);
     }
 }
 

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// How long a first start may take on a slow machine.
 const START: Duration = Duration::from_mins(2);
 
+/// How long to wait before a condition is looked at again.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// A running installation in a directory of its own.
 pub struct House {
     pub data: PathBuf,
@@ -24,7 +27,7 @@ pub fn shared() -> MutexGuard<'static, House> {
     static SHARED: OnceLock<Mutex<House>> = OnceLock::new();
     let house = SHARED.get_or_init(|| {
         let house = House::start();
-        testkit::guard(house.up.id(), &house.data);
+        testkit::guard(&house.data, house._dir.path());
         Mutex::new(house)
     });
     house.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,13 +81,16 @@ impl House {
     }
 
     fn up(data: &Path) -> Child {
+        // Into a file: a pipe would keep whoever reads our output waiting for that process too.
+        let log = data.with_extension("log");
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
         Command::new(program())
             .args(["up", "--demo", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .current_dir(root())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap()
     }
@@ -95,13 +101,14 @@ impl House {
         let pid = self.up.id();
         while begun.elapsed() < START {
             if let Some(ended) = self.up.try_wait().unwrap() {
-                panic!("amanah up ended at once: {ended}");
+                let log = std::fs::read_to_string(self.data.with_extension("log")).unwrap();
+                panic!("amanah up ended at once: {ended}: {log}");
             }
             let told = std::fs::read(&file).ok().and_then(|t| serde_json::from_slice(&t).ok());
             if let Some(told) = told.filter(|told: &Value| told["pid"] == pid) {
                 return told["listen"].as_str().unwrap().to_owned();
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(LOOK_AGAIN);
         }
         panic!("amanah up did not listen within {START:?}");
     }

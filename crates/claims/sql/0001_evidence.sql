@@ -1,6 +1,6 @@
 -- Why: what a page says must be rebuilt from evidence that nobody can rewrite, Amanah included.
--- Lock taken: none that matters; everything here is new.
--- How to undo: DROP SCHEMA claims CASCADE; it throws all evidence away, so export it first.
+-- Lock: none that matters; everything here is new.
+-- Undo: DROP SCHEMA claims CASCADE; it throws all evidence away, so export it first.
 
 CREATE SCHEMA claims;
 

@@ -1,5 +1,5 @@
 -- Why: accounts and their sessions, so that somebody can sign in and be recognised.
--- Lock taken: none that waits; every object is new.
+-- Lock: none that waits; every object is new.
 -- Undo: DROP SCHEMA identity CASCADE; everybody is signed out and every account is lost.
 
 CREATE SCHEMA identity;

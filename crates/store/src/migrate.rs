@@ -25,8 +25,7 @@ pub struct Migration {
 /// Two installers at once would race; the number is the ASCII of "amanah".
 const LOCK: i64 = 0x616d_616e_6168;
 
-/// What every database needs before the first migration. Group roles are cluster-wide, so another
-/// database may have made them already, perhaps at this very moment.
+/// What every database needs before the first migration.
 const GROUND: &str = "
 CREATE SCHEMA IF NOT EXISTS amanah;
 CREATE TABLE IF NOT EXISTS amanah.migration (
@@ -35,7 +34,11 @@ CREATE TABLE IF NOT EXISTS amanah.migration (
     sha256     bytea       NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (room, name)
-);
+)";
+
+/// Group roles are cluster-wide, so another database may have made them already, perhaps at this
+/// very moment.
+const GROUPS: &str = "
 DO $$
 DECLARE
     wanted text;
@@ -51,6 +54,20 @@ BEGIN
     END LOOP;
 END $$";
 
+impl Db {
+    /// Makes the group roles that rooms grant rights to: `amanah_engine`, `amanah_admin` and
+    /// `amanah_auditor`. [`migrate`] does so too; this is for a login that may make roles, on
+    /// behalf of an owner who may not.
+    ///
+    /// # Errors
+    /// When one is missing and this login may not make roles.
+    pub async fn ensure_groups(&self) -> Result<()> {
+        let tx = self.operator().await?;
+        tx.batch(GROUPS).await?;
+        tx.commit().await
+    }
+}
+
 /// Applies what is missing of `rooms`, in their order, each migration in a transaction of its own.
 /// Returns how many were applied.
 ///
@@ -59,6 +76,7 @@ END $$";
 /// then, and those before it stay.
 pub async fn migrate(db: &Db, rooms: &[&Room]) -> Result<usize> {
     let tx = locked(db).await?;
+    tx.batch(GROUPS).await?;
     tx.batch(GROUND).await?;
     tx.commit().await?;
     let mut applied = 0;

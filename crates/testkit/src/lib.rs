@@ -119,11 +119,13 @@ impl Server {
     }
 }
 
-/// Ends the process `pid` when this one ends, however that happens, and then removes `dir`.
-pub fn guard(pid: u32, dir: &Path) {
-    let script = "read -r _; kill -TERM \"$1\"; \
-                  while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
-    let child = watch(script, &[pid.to_string().as_ref(), dir.as_ref()]);
+/// Ends the installation in `data` when this process ends, however that happens, and then removes
+/// `dir`. The installation's process may be another one by then.
+pub fn guard(data: &Path, dir: &Path) {
+    let script = "read -r _; pid=$(grep -o '\"pid\": [0-9]*' \"$1/running.json\" | tr -dc 0-9); \
+                  kill -TERM \"$pid\"; \
+                  while kill -0 \"$pid\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    let child = watch(script, &[data.as_ref(), dir.as_ref()]);
     // Its standard input must stay open until this process is gone.
     std::mem::forget(child);
 }

@@ -45,21 +45,26 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     };
     let House { installation, engine, pages, gateway, application, address, _lock } = house;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
-    let result = tokio::select! {
-        told = tell(place, &engine, &pages, address, &installation, up.demo) => told,
-        () = wait(stopped.clone()) => Ok(()),
+    let watching = watch_over(&installation, application, stopped.clone());
+    let proving = async {
+        tokio::select! {
+            told = tell(place, &engine, &pages, address, &installation, up.demo) => {
+                if let Err(error) = told {
+                    // The scheduler tries again; the page says unknown meanwhile.
+                    out::aside(&format!("amanah: the first proofs did not end well: {error:#}"));
+                }
+            }
+            () = wait(stopped.clone()) => {}
+        }
+        engine.keep_proving(&pages, wait(stopped.clone())).await;
     };
-    if result.is_ok() {
-        let watching = watch_over(&installation, application, stopped.clone());
-        let proving = engine.keep_proving(&pages, wait(stopped.clone()));
-        tokio::join!(watching, proving);
-    }
+    tokio::join!(watching, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
     signals.abort();
     installation.close().await?;
-    result.map(|()| Exit::Holds)
+    Ok(Exit::Holds)
 }
 
 /// Puts everything together, up to the listener that is bound and does not serve yet.

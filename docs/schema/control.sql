@@ -1,0 +1,219 @@
+CREATE SCHEMA amanah;
+
+ALTER SCHEMA amanah OWNER TO owner;
+
+CREATE SCHEMA claims;
+
+ALTER SCHEMA claims OWNER TO owner;
+
+CREATE SCHEMA identity;
+
+ALTER SCHEMA identity OWNER TO owner;
+
+CREATE FUNCTION claims.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'claims.proof is append-only: % is refused for everybody, and nothing was changed', TG_OP
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'Record a new proof instead; the old one stays.';
+END $$;
+
+ALTER FUNCTION claims.refuse_change() OWNER TO owner;
+
+CREATE FUNCTION claims.stamp() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.received_at := clock_timestamp();
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION claims.stamp() OWNER TO owner;
+
+CREATE TABLE amanah.migration (
+    room text NOT NULL,
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE amanah.migration OWNER TO owner;
+
+CREATE TABLE claims.proof (
+    id bigint NOT NULL,
+    claim text NOT NULL,
+    params text NOT NULL,
+    kind text NOT NULL,
+    outcome text NOT NULL,
+    population_checked bigint NOT NULL,
+    population_total bigint NOT NULL,
+    population_of text NOT NULL,
+    measured text NOT NULL,
+    threshold text NOT NULL,
+    detail text NOT NULL,
+    findings jsonb NOT NULL,
+    attack text NOT NULL,
+    cadence_ms bigint NOT NULL,
+    version text NOT NULL,
+    took_ms bigint NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT holds_means_everything_was_checked CHECK (((outcome <> 'holds'::text) OR ((population_total > 0) AND (population_checked >= population_total)))),
+    CONSTRAINT proof_cadence_ms_check CHECK ((cadence_ms > 0)),
+    CONSTRAINT proof_claim_check CHECK (((octet_length(claim) >= 1) AND (octet_length(claim) <= 100))),
+    CONSTRAINT proof_findings_check CHECK ((jsonb_typeof(findings) = 'array'::text)),
+    CONSTRAINT proof_kind_check CHECK ((kind = ANY (ARRAY['proof'::text, 'bite'::text]))),
+    CONSTRAINT proof_outcome_check CHECK ((outcome = ANY (ARRAY['holds'::text, 'broken'::text, 'unknown'::text]))),
+    CONSTRAINT proof_params_check CHECK ((octet_length(params) <= 2000)),
+    CONSTRAINT proof_population_checked_check CHECK ((population_checked >= 0)),
+    CONSTRAINT proof_population_total_check CHECK ((population_total >= 0)),
+    CONSTRAINT proof_took_ms_check CHECK ((took_ms >= 0))
+);
+
+ALTER TABLE claims.proof OWNER TO owner;
+
+COMMENT ON TABLE claims.proof IS 'Every run of every control and of its bite. Append-only; received_at is the server''s time.';
+
+ALTER TABLE claims.proof ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME claims.proof_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE identity.accounts (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email text NOT NULL,
+    display_name text NOT NULL,
+    tenant text NOT NULL,
+    role text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT accounts_email_folded CHECK ((email = lower(email))),
+    CONSTRAINT accounts_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
+    CONSTRAINT accounts_password_argon2id CHECK ((password_hash ~~ '$argon2id$v=19$m=%'::text))
+);
+
+ALTER TABLE identity.accounts OWNER TO owner;
+
+CREATE TABLE identity.sessions (
+    token_sha256 bytea NOT NULL,
+    account uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    idle_expires_at timestamp with time zone NOT NULL,
+    absolute_expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT sessions_idle_inside CHECK ((idle_expires_at <= absolute_expires_at)),
+    CONSTRAINT sessions_token_size CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE identity.sessions OWNER TO owner;
+
+ALTER TABLE ONLY amanah.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
+
+ALTER TABLE ONLY claims.proof
+    ADD CONSTRAINT proof_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY identity.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY identity.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (token_sha256);
+
+CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
+
+CREATE UNIQUE INDEX accounts_email ON identity.accounts USING btree (lower(email));
+
+CREATE INDEX sessions_account ON identity.sessions USING btree (account, created_at);
+
+CREATE TRIGGER proof_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.proof FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_change();
+
+ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_append_only;
+
+CREATE TRIGGER proof_stamp BEFORE INSERT ON claims.proof FOR EACH ROW EXECUTE FUNCTION claims.stamp();
+
+ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_stamp;
+
+ALTER TABLE ONLY identity.sessions
+    ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+GRANT USAGE ON SCHEMA claims TO amanah_engine;
+
+GRANT USAGE ON SCHEMA identity TO amanah_engine;
+
+REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION claims.stamp() FROM PUBLIC;
+
+GRANT SELECT ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(claim) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(params) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(kind) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(outcome) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(population_checked) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(population_total) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(population_of) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(measured) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(threshold) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(detail) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(findings) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(attack) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(cadence_ms) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(version) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(took_ms) ON TABLE claims.proof TO amanah_engine;
+
+GRANT INSERT(observed_at) ON TABLE claims.proof TO amanah_engine;
+
+GRANT SELECT ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(email) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(display_name) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(role) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(token_sha256) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(last_seen_at),UPDATE(last_seen_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(idle_expires_at),UPDATE(idle_expires_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(absolute_expires_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT UPDATE(revoked_at) ON TABLE identity.sessions TO amanah_engine;
+

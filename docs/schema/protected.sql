@@ -1,0 +1,474 @@
+CREATE SCHEMA amanah;
+
+ALTER SCHEMA amanah OWNER TO owner;
+
+CREATE SCHEMA audit;
+
+ALTER SCHEMA audit OWNER TO postgres;
+
+CREATE FUNCTION amanah.bind(token text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    AS $$
+DECLARE
+    before text := pg_catalog.current_setting('amanah.token', true);
+    wanted text[] := ARRAY[NULL, NULL, NULL, 'there is none'];
+    bound  text[];
+BEGIN
+    IF token OPERATOR(pg_catalog.<>) '' THEN
+        wanted := amanah.open_token(token);
+    END IF;
+    IF wanted[4] IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '28000',
+            MESSAGE = pg_catalog.concat('the tenant binding is refused: ', wanted[4]),
+            HINT = 'A token is good for at most a minute and for one database.';
+    END IF;
+    IF before OPERATOR(pg_catalog.<>) '' THEN
+        bound := amanah.open_token(before);
+        IF bound[4] IS NULL AND bound[1] OPERATOR(pg_catalog.<>) wanted[1] THEN
+            RAISE EXCEPTION USING ERRCODE = '28000',
+                MESSAGE = 'the tenant binding is refused: another tenant is bound already',
+                HINT = 'Begin a new transaction for another tenant.';
+        END IF;
+    END IF;
+    PERFORM pg_catalog.set_config('amanah.token', token, true);
+END $$;
+
+ALTER FUNCTION amanah.bind(token text) OWNER TO owner;
+
+CREATE FUNCTION amanah.binding() RETURNS text[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+    token text := pg_catalog.current_setting('amanah.token', true);
+    found text[];
+BEGIN
+    -- After a commit the setting is empty and not unset.
+    IF token IS NULL OR token OPERATOR(pg_catalog.=) '' THEN
+        RETURN NULL;
+    END IF;
+    found := amanah.open_token(token);
+    IF found[4] IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '28000',
+            MESSAGE = pg_catalog.concat('the tenant binding is refused: ', found[4]),
+            HINT = 'Bind the transaction with SELECT amanah.bind($1) and a fresh token.';
+    END IF;
+    RETURN found;
+END $_$;
+
+ALTER FUNCTION amanah.binding() OWNER TO owner;
+
+CREATE FUNCTION amanah.current_actor() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (amanah.binding())[2];
+END $$;
+
+ALTER FUNCTION amanah.current_actor() OWNER TO owner;
+
+CREATE FUNCTION amanah.current_tenant() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (amanah.binding())[1];
+END $$;
+
+ALTER FUNCTION amanah.current_tenant() OWNER TO owner;
+
+CREATE FUNCTION amanah.may_write() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN COALESCE((amanah.binding())[3] OPERATOR(pg_catalog.=) 'rw', false);
+END $$;
+
+ALTER FUNCTION amanah.may_write() OWNER TO owner;
+
+CREATE FUNCTION amanah.open_token(token text) RETURNS text[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    body text;
+    pads amanah.binding_key;
+    part text[];
+BEGIN
+    IF pg_catalog.length(token) OPERATOR(pg_catalog.>) 700 THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'it is too long'];
+    END IF;
+    body := pg_catalog."left"(token, pg_catalog.length(token) OPERATOR(pg_catalog.-) 65);
+    SELECT k.* INTO pads FROM amanah.binding_key k
+     WHERE k.kid OPERATOR(pg_catalog.=) pg_catalog.split_part(token, '.', 2);
+    IF NOT FOUND THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'its key is not known here'];
+    END IF;
+    IF pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(
+           pg_catalog.sha256(pads.outer_pad OPERATOR(pg_catalog.||)
+               pg_catalog.sha256(pads.inner_pad OPERATOR(pg_catalog.||) pg_catalog.convert_to(
+                   'amanah.binding.1' OPERATOR(pg_catalog.||) E'\n'
+                   OPERATOR(pg_catalog.||) pg_catalog.current_database()::pg_catalog.text
+                   OPERATOR(pg_catalog.||) E'\n' OPERATOR(pg_catalog.||) body, 'UTF8'))),
+           'hex'), 'UTF8'))
+       OPERATOR(pg_catalog.<>)
+       pg_catalog.sha256(pg_catalog.convert_to(
+           pg_catalog.substr(token, pg_catalog.length(body) OPERATOR(pg_catalog.+) 2), 'UTF8'))
+    THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'it was not made for this database, or it was changed'];
+    END IF;
+    part := pg_catalog.string_to_array(body, '.');
+    IF pg_catalog.to_timestamp(part[5]::pg_catalog.float8)
+       OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()
+    THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'it has expired'];
+    END IF;
+    IF pg_catalog.statement_timestamp() OPERATOR(pg_catalog.<) pads.not_before
+       OR pg_catalog.statement_timestamp() OPERATOR(pg_catalog.>=) pads.not_after
+    THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'its key is not in use at this time'];
+    END IF;
+    RETURN ARRAY[pg_catalog.convert_from(pg_catalog.decode(part[3], 'hex'), 'UTF8'),
+                 pg_catalog.convert_from(pg_catalog.decode(part[4], 'hex'), 'UTF8'),
+                 part[6], NULL];
+END $$;
+
+ALTER FUNCTION amanah.open_token(token text) OWNER TO owner;
+
+CREATE FUNCTION audit.bytes_field(value bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(
+        pg_catalog.int4send(pg_catalog.octet_length(value)) OPERATOR(pg_catalog.||) value,
+        pg_catalog.int4send(-1))
+$$;
+
+ALTER FUNCTION audit.bytes_field(value bytea) OWNER TO postgres;
+
+CREATE FUNCTION audit.global_track_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'iso_8601'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    AS $$
+DECLARE
+    was     pg_catalog.jsonb;
+    becomes pg_catalog.jsonb;
+    key     pg_catalog.jsonb;
+BEGIN
+    IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' THEN
+        IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' THEN
+            was := pg_catalog.to_jsonb(OLD);
+        END IF;
+        IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' THEN
+            becomes := pg_catalog.to_jsonb(NEW);
+        END IF;
+        -- The key that the row had before: a changed key is found under its old value.
+        FOR n IN 0 .. TG_NARGS OPERATOR(pg_catalog.-) 1 LOOP
+            key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+                TG_ARGV[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) TG_ARGV[n]);
+        END LOOP;
+    END IF;
+    INSERT INTO audit.system_audit_logs
+        (actor_id, tenant_id, request_id, action, table_schema, table_name,
+         row_key, old_data, new_data)
+    VALUES
+        (amanah.current_actor(), amanah.current_tenant(),
+         CASE WHEN pg_catalog.current_setting('amanah.request_id', true)
+                   OPERATOR(pg_catalog.<>) ''
+              THEN pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128)
+         END,
+         TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes);
+    -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
+                                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
+            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
+    END IF;
+    RETURN NULL;
+END $$;
+
+ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'TRAIL',
+        MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail is append-only',
+                                    TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
+        HINT = 'Nobody changes or removes what was recorded. Correct the data in the'
+               ' application''s own table: the correction is recorded too.';
+END $$;
+
+ALTER FUNCTION audit.refuse_change() OWNER TO postgres;
+
+CREATE FUNCTION audit.refuse_drop() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    gone text;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    SELECT d.object_identity INTO gone
+      FROM pg_event_trigger_dropped_objects() d
+     WHERE d.schema_name = 'audit'
+        OR (d.object_type = 'trigger'
+            AND d.address_names[3] IN ('amanah_audit_row', 'amanah_audit_truncate')
+            AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                         WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2]))
+     LIMIT 1;
+    IF gone IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %s keeps the audit trail complete', tg_tag, gone),
+            HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
+                   ' will show it.';
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.refuse_drop() OWNER TO postgres;
+
+CREATE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    recorder CONSTANT oid := (SELECT p.oid FROM pg_proc p JOIN pg_namespace n
+                                  ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                               WHERE p.proname = 'global_track_changes');
+    made record;
+    weak text;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    -- A new trigger sleeps in replica sessions; ours are woken at once.
+    FOR made IN
+        SELECT t.tgname, t.tgrelid::regclass AS place
+          FROM pg_event_trigger_ddl_commands() c
+          JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+         WHERE c.command_tag = 'CREATE TRIGGER' AND t.tgfoid = recorder AND t.tgenabled <> 'A'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', made.place, made.tgname);
+    END LOOP;
+    SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass) INTO weak
+      FROM pg_event_trigger_ddl_commands() c
+      JOIN pg_trigger t ON (c.classid = 'pg_class'::regclass AND t.tgrelid = c.objid)
+                        OR (c.classid = 'pg_trigger'::regclass AND t.oid = c.objid)
+     WHERE (t.tgfoid = recorder OR t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate'))
+       -- 29: after insert, update and delete, for each row; 32: after truncate, once.
+       AND (t.tgfoid <> recorder OR t.tgenabled <> 'A' OR t.tgconstraint <> 0
+            OR t.tgqual IS NOT NULL OR t.tgattr <> ''::int2vector
+            OR (t.tgname, t.tgtype) NOT IN (('amanah_audit_row', 29),
+                                            ('amanah_audit_truncate', 32)))
+     LIMIT 1;
+    -- A detached partition loses its copy of the parent's trigger without a word, but keeps the
+    -- trigger for TRUNCATE, which is its own: one without the other tells.
+    IF weak IS NULL THEN
+        SELECT format('trigger amanah_audit_row on %s', t.tgrelid::regclass) INTO weak
+          FROM pg_trigger t
+         WHERE t.tgfoid = recorder AND t.tgname = 'amanah_audit_truncate'
+           AND NOT EXISTS (SELECT FROM pg_trigger o WHERE o.tgrelid = t.tgrelid
+                              AND o.tgfoid = recorder AND o.tgname = 'amanah_audit_row')
+           AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
+                         JOIN pg_class k ON c.classid = 'pg_class'::regclass AND k.oid = c.objid
+                        WHERE k.relkind = 'p')
+         LIMIT 1;
+    END IF;
+    IF weak IS NULL THEN
+        SELECT object_identity INTO weak FROM pg_event_trigger_ddl_commands()
+         WHERE schema_name = 'audit' LIMIT 1;
+    END IF;
+    IF weak IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %s keeps the audit trail complete', tg_tag, weak),
+            HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
+                   ' will show it.';
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.refuse_weaker_ddl() OWNER TO postgres;
+
+CREATE TABLE audit.system_audit_logs (
+    id bigint NOT NULL,
+    event_timestamp timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor_id text,
+    tenant_id text,
+    db_user name DEFAULT SESSION_USER NOT NULL,
+    request_id text,
+    action text NOT NULL,
+    table_schema name NOT NULL,
+    table_name name NOT NULL,
+    row_key jsonb,
+    old_data jsonb,
+    new_data jsonb,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    row_hash bytea NOT NULL,
+    CONSTRAINT system_audit_logs_action_check CHECK ((action = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text]))),
+    CONSTRAINT system_audit_logs_row_hash_check CHECK ((octet_length(row_hash) = 32))
+);
+
+ALTER TABLE audit.system_audit_logs OWNER TO postgres;
+
+COMMENT ON TABLE audit.system_audit_logs IS 'Append-only: one row for each change to a tracked row, written by triggers alone.';
+
+CREATE FUNCTION audit.row_digest(entry audit.system_audit_logs) RETURNS bytea
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    -- Printed once each: the fields need the bytes and their length.
+    row_key CONSTANT pg_catalog.bytea :=
+        pg_catalog.convert_to(entry.row_key::pg_catalog.text, 'UTF8');
+    old_data CONSTANT pg_catalog.bytea :=
+        pg_catalog.convert_to(entry.old_data::pg_catalog.text, 'UTF8');
+    new_data CONSTANT pg_catalog.bytea :=
+        pg_catalog.convert_to(entry.new_data::pg_catalog.text, 'UTF8');
+BEGIN
+    RETURN pg_catalog.sha256(
+        pg_catalog.decode('616d616e61682f61756469742d726f772f76310a', 'hex')
+        OPERATOR(pg_catalog.||) pg_catalog.int8send(entry.id)
+        OPERATOR(pg_catalog.||) pg_catalog.timestamptz_send(entry.event_timestamp)
+        OPERATOR(pg_catalog.||) pg_catalog.xid8send(entry.xid)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.actor_id)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.tenant_id)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.db_user::pg_catalog.text)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.request_id)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.action)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.table_schema::pg_catalog.text)
+        OPERATOR(pg_catalog.||) audit.text_field(entry.table_name::pg_catalog.text)
+        OPERATOR(pg_catalog.||) audit.bytes_field(row_key)
+        OPERATOR(pg_catalog.||) audit.bytes_field(old_data)
+        OPERATOR(pg_catalog.||) audit.bytes_field(new_data));
+END $$;
+
+ALTER FUNCTION audit.row_digest(entry audit.system_audit_logs) OWNER TO postgres;
+
+CREATE FUNCTION audit.text_field(value text) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(
+        pg_catalog.int4send(pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')))
+            OPERATOR(pg_catalog.||) pg_catalog.convert_to(value, 'UTF8'),
+        pg_catalog.int4send(-1))
+$$;
+
+ALTER FUNCTION audit.text_field(value text) OWNER TO postgres;
+
+CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.row_hash := audit.row_digest(NEW);
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION audit.trg_compute_audit_log_hash() OWNER TO postgres;
+
+CREATE TABLE amanah.binding_key (
+    kid text NOT NULL,
+    inner_pad bytea NOT NULL,
+    outer_pad bytea NOT NULL,
+    not_before timestamp with time zone NOT NULL,
+    not_after timestamp with time zone NOT NULL,
+    CONSTRAINT binding_key_check CHECK ((not_before < not_after)),
+    CONSTRAINT binding_key_inner_pad_check CHECK ((octet_length(inner_pad) = 64)),
+    CONSTRAINT binding_key_kid_check CHECK ((kid ~ '^[a-z0-9-]{1,32}$'::text)),
+    CONSTRAINT binding_key_outer_pad_check CHECK ((octet_length(outer_pad) = 64))
+);
+
+ALTER TABLE amanah.binding_key OWNER TO owner;
+
+CREATE TABLE amanah.migration (
+    room text NOT NULL,
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE amanah.migration OWNER TO owner;
+
+ALTER TABLE audit.system_audit_logs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME audit.system_audit_logs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY amanah.binding_key
+    ADD CONSTRAINT binding_key_pkey PRIMARY KEY (kid);
+
+ALTER TABLE ONLY amanah.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
+
+ALTER TABLE ONLY audit.system_audit_logs
+    ADD CONSTRAINT system_audit_logs_pkey PRIMARY KEY (id);
+
+CREATE TRIGGER hash BEFORE INSERT ON audit.system_audit_logs FOR EACH ROW EXECUTE FUNCTION audit.trg_compute_audit_log_hash();
+
+ALTER TABLE audit.system_audit_logs ENABLE ALWAYS TRIGGER hash;
+
+CREATE TRIGGER refuse_row BEFORE DELETE OR UPDATE ON audit.system_audit_logs FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
+ALTER TABLE audit.system_audit_logs ENABLE ALWAYS TRIGGER refuse_row;
+
+CREATE TRIGGER refuse_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.system_audit_logs FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+ALTER TABLE audit.system_audit_logs ENABLE ALWAYS TRIGGER refuse_statement;
+
+GRANT USAGE ON SCHEMA amanah TO PUBLIC;
+
+GRANT USAGE ON SCHEMA audit TO amanah_trail;
+GRANT USAGE ON SCHEMA audit TO owner;
+
+REVOKE ALL ON FUNCTION amanah.binding() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.bytes_field(value bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.bytes_field(value bytea) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.global_track_changes() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.global_track_changes() TO owner;
+
+REVOKE ALL ON FUNCTION audit.refuse_change() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.refuse_change() TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.refuse_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl() FROM PUBLIC;
+
+GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
+GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
+
+REVOKE ALL ON FUNCTION audit.row_digest(entry audit.system_audit_logs) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.row_digest(entry audit.system_audit_logs) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.text_field(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.text_field(value text) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.trg_compute_audit_log_hash() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.trg_compute_audit_log_hash() TO amanah_trail;
+
+CREATE EVENT TRIGGER amanah_trail_ddl ON ddl_command_end
+   EXECUTE FUNCTION audit.refuse_weaker_ddl();
+
+ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_ddl OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
+   EXECUTE FUNCTION audit.refuse_drop();
+
+ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_drop OWNER TO postgres;
+
