@@ -143,3 +143,25 @@ fn usage_is_two() {
         Case { arguments, exit: 2, says: vec![] }.check();
     }
 }
+
+/// A server that is too old for row-level security says how old, what is needed, and why.
+#[test]
+fn a_postgresql_that_is_too_old_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = directory();
+    let programs = dir.path().join("bin");
+    std::fs::create_dir(&programs).unwrap();
+    let server = programs.join("postgres");
+    std::fs::write(&server, "#!/bin/sh\necho 'postgres (PostgreSQL) 15.18'\n").unwrap();
+    std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = dir.path().join("amanah.toml");
+    std::fs::write(&config, format!("[postgres]\nprograms = {programs:?}\n")).unwrap();
+    let (config, data) = (config.display().to_string(), dir.path().join("data"));
+    let data = data.display().to_string();
+    Case {
+        arguments: vec!["up", "--config", &config, "--data", &data],
+        exit: 3,
+        says: vec!["15.18 is too old", "15.19", "apt-get install"],
+    }
+    .check();
+}

@@ -18,7 +18,7 @@ pub struct House {
     pub data: PathBuf,
     pub address: String,
     up: Child,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// The house that the tests of this process share, one test at a time: what one test turns off,
@@ -27,7 +27,7 @@ pub fn shared() -> MutexGuard<'static, House> {
     static SHARED: OnceLock<Mutex<House>> = OnceLock::new();
     let house = SHARED.get_or_init(|| {
         let house = House::start();
-        testkit::guard(&house.data, house._dir.path());
+        testkit::guard(&house.data, house.dir.path());
         Mutex::new(house)
     });
     house.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,7 +75,7 @@ impl House {
         let dir = directory();
         let data = dir.path().join("data");
         let up = Self::up(&data);
-        let mut house = Self { data, address: String::new(), up, _dir: dir };
+        let mut house = Self { data, address: String::new(), up, dir };
         house.address = house.wait_for_address();
         house
     }

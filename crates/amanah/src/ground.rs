@@ -77,6 +77,22 @@ impl Ground {
         };
         let ran = Cluster::address_in(data.root()).is_some();
         let cluster = Cluster::open(&settings, rng).await?;
+        match Self::logins(&cluster, data, rng).await {
+            Ok((owner, engine)) => {
+                let programs = cluster.programs().clone();
+                Ok(Self { cluster: Some(cluster), started: !ran, owner, engine, programs })
+            }
+            Err(error) => {
+                if !ran {
+                    cluster.stop().await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The two logins of the control database in the managed cluster.
+    async fn logins(cluster: &Cluster, data: &Data, rng: &dyn Rng) -> anyhow::Result<(Db, Db)> {
         let root = Db::connect(&cluster.superuser("postgres"), SUPERUSER_CONNECTIONS).await?;
         let password = data.password("owner", rng)?;
         root.ensure_login(CONTROL, &password).await?;
@@ -85,9 +101,8 @@ impl Ground {
         root.ensure_database(CONTROL, CONTROL).await?;
         let address = cluster.login(CONTROL, password, CONTROL);
         let owner = Db::connect(&address, OWNER_CONNECTIONS).await?;
-        let programs = cluster.programs().clone();
         let engine = engine(&owner, &root, data, rng).await?;
-        Ok(Self { cluster: Some(cluster), started: !ran, owner, engine, programs })
+        Ok((owner, engine))
     }
 
     async fn existing(

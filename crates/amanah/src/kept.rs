@@ -51,8 +51,11 @@ impl Kept {
             (Some(_), Some(url)) => Some(Db::lazy(&DatabaseUrl::parse(url)?, CONNECTIONS)?),
             (Some(_), None) => None,
         };
-        let maker = superuser.as_ref().unwrap_or(&owner);
-        let intruder = self.intruder(maker, &owner, data, rng).await?;
+        let maker = match &self.address {
+            None => ground.maker()?,
+            Some(_) => superuser.clone().unwrap_or_else(|| owner.clone()),
+        };
+        let intruder = self.intruder(&maker, &owner, data, rng).await?;
         let protected = Protected {
             name: self.database.clone(),
             owner,

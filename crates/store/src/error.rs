@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// A statement was refused or failed.
     #[error("PostgreSQL refused a statement: {1}")]
-    Statement(#[source] Box<tokio_postgres::Error>, String),
+    Statement(Box<tokio_postgres::Error>, String),
     /// A transaction was used after its end.
     #[error("the transaction has ended")]
     Ended,

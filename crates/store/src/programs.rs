@@ -93,8 +93,12 @@ pub(crate) async fn run(program: &'static str, command: &mut Command) -> Result<
     Err(failed(tail(&String::from_utf8_lossy(words))))
 }
 
-/// The last lines of a program's output, in one line.
+/// The last lines of a program's output, in one line; a full disk in words that say what to do,
+/// since the line about it is seldom the last.
 pub(crate) fn tail(text: &str) -> String {
+    if text.contains("No space left on device") {
+        return "the disk is full. Make room and start again; nothing was lost".to_owned();
+    }
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let from = lines.len().saturating_sub(TAIL_LINES);
     lines.get(from..).unwrap_or_default().join(" / ")

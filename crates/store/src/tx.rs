@@ -5,6 +5,7 @@ use std::ops::Deref;
 use deadpool_postgres::Object;
 use kernel::Secret;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::{Error, Result};
@@ -178,6 +179,12 @@ impl Drop for Tx {
 
 pub(crate) fn statement(error: tokio_postgres::Error) -> Error {
     let shown = match error.as_db_error() {
+        Some(db) if db.code() == &SqlState::DISK_FULL => {
+            format!(
+                "its disk is full ({}). Make room and try again; nothing was changed",
+                db.message()
+            )
+        }
         Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
         None => error.to_string(),
     };

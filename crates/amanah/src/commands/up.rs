@@ -27,23 +27,25 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// What stands once everything is up.
 struct House {
     installation: Installation,
+    parts: Parts,
+    // Held as long as we run.
+    _lock: File,
+}
+
+struct Parts {
     engine: Engine,
     pages: Vec<Arc<Page>>,
     gateway: Gateway,
     application: Option<Application>,
     address: SocketAddr,
-    // Held as long as we run.
-    _lock: File,
 }
 
 pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let (stop, stopped) = watch::channel(false);
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
-    let house = tokio::select! {
-        house = build(place, &up) => house?,
-        () = wait(stopped.clone()) => return Ok(Exit::Holds),
-    };
-    let House { installation, engine, pages, gateway, application, address, _lock } = house;
+    let house = build(place, &up).await?;
+    let House { installation, parts, _lock } = house;
+    let Parts { engine, pages, gateway, application, address } = parts;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
     let proving = async {
@@ -67,15 +69,26 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     Ok(Exit::Holds)
 }
 
-/// Puts everything together, up to the listener that is bound and does not serve yet.
+/// Puts everything together, up to the listener that is bound and does not serve yet. What was
+/// started is stopped again when something else cannot be had.
 async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
     let lock = Data::open(&place.data)?.lock()?;
     let mut installation = Installation::open(place).await?;
+    match assemble(up, &mut installation).await {
+        Ok(parts) => Ok(House { parts, installation, _lock: lock }),
+        Err(error) => {
+            installation.close().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Parts> {
     let pages = installation.pages()?;
     let mut paths = installation.config.upstream.paths.clone();
     let mut application = None;
     if up.demo {
-        application = Some(demo(&mut installation).await?);
+        application = Some(demo(installation).await?);
         paths = application::paths();
     }
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
@@ -85,14 +98,14 @@ async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
         None => upstream(&installation.config.upstream.url)?,
     };
     let own = Arc::new(OwnPages::default());
-    let gateway = bind(&installation, settings, Arc::clone(&own)).await?;
+    let gateway = bind(installation, settings, Arc::clone(&own)).await?;
     let address = gateway.local_addr();
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge).await?;
-    own.open(router(&installation, &engine, &pages, &gateway)?);
+    own.open(router(installation, &engine, &pages, &gateway)?);
     let running = Running { pid: std::process::id(), listen: address, upstream_paths: paths };
     installation.data.announce(&running)?;
-    Ok(House { installation, engine, pages, gateway, application, address, _lock: lock })
+    Ok(Parts { engine, pages, gateway, application, address })
 }
 
 /// The sample application: database, protection, people, process.
