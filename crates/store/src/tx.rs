@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use deadpool_postgres::Object;
+use futures_util::TryStreamExt as _;
 use kernel::Secret;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
@@ -13,7 +14,7 @@ use crate::{Error, Result};
 /// A transaction that is bound to one tenant: row-level security shows it that tenant's rows and
 /// no others. Only [`crate::Db::tenant`] makes one.
 ///
-/// Dropping it without [`Tx::commit`] throws the connection away, and the server rolls back.
+/// Dropping it without [`TenantTx::commit`] throws the connection away, and the server rolls back.
 #[derive(Debug)]
 pub struct TenantTx(Tx);
 
@@ -28,6 +29,9 @@ pub struct Tx {
     // Taken out when the transaction ends.
     client: Option<Object>,
 }
+
+/// The most bytes of a `COPY` that are kept.
+pub const MAX_COPY_BYTES: usize = 1 << 20;
 
 /// Parameters of a statement, bound by the server and never spliced into its text.
 pub type Bound<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -137,6 +141,23 @@ impl Tx {
     /// As [`Tx::query`]; none of them lasts then.
     pub async fn batch(&self, sql: &str) -> Result<()> {
         self.client()?.batch_execute(sql).await.map_err(statement)
+    }
+
+    /// Runs `COPY … TO STDOUT` and returns what it wrote, at most [`MAX_COPY_BYTES`] of it.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn copy_out(&self, sql: &str) -> Result<Vec<u8>> {
+        let stream = self.client()?.copy_out(sql).await.map_err(statement)?;
+        let mut stream = std::pin::pin!(stream);
+        let mut bytes = Vec::new();
+        while let Some(piece) = stream.try_next().await.map_err(statement)? {
+            if bytes.len() < MAX_COPY_BYTES {
+                bytes.extend_from_slice(&piece);
+            }
+        }
+        bytes.truncate(MAX_COPY_BYTES);
+        Ok(bytes)
     }
 
     /// Runs one statement inside a savepoint that is always rolled back: what an attack changed is

@@ -57,6 +57,8 @@ pub(crate) struct Strike {
     pub(crate) sql: String,
     /// Its parameters; every one is a text in SQL.
     pub(crate) bound: Vec<Option<String>>,
+    /// Whether it is `COPY … TO STDOUT`, which takes no parameters; its rows are counted.
+    pub(crate) copies: bool,
     pub(crate) expect: Expect,
 }
 
@@ -297,6 +299,13 @@ async fn hit(tx: &Tx, strike: &Strike) -> Outcome {
                 _ => Outcome::Unsure(format!("its preparation failed: {error}")),
             };
         }
+    }
+    if strike.copies {
+        return match tx.copy_out(&strike.sql).await {
+            Ok(rows) if rows.is_empty() => Outcome::Held,
+            Ok(rows) => Outcome::Leaked(format!("{} bytes copied", rows.len())),
+            Err(error) => judge_refusal(strike.expect, &error),
+        };
     }
     let bound: Vec<&(dyn ToSql + Sync)> =
         strike.bound.iter().map(|b| b as &(dyn ToSql + Sync)).collect();

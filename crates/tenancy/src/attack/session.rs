@@ -135,7 +135,7 @@ const fn session(
 }
 
 fn strike(binding: Binding, sql: String, bound: Bound, expect: Expect) -> Strike {
-    Strike { object: None, binding, setup: Vec::new(), sql, bound: bound.0, expect }
+    Strike { object: None, binding, setup: Vec::new(), sql, bound: bound.0, copies: false, expect }
 }
 
 fn denied(sql: &str) -> Strike {

@@ -32,6 +32,7 @@ pub(super) const BATTERY: &[OnTable] = &[
             format!("FROM (SELECT 1) AS o CROSS JOIN LATERAL (SELECT 1 {from} WHERE {b}) AS i")
         })
     }),
+    always("copy", "copies rows that are not its own", PROTECT, copy),
     attack("lock", "locks a row", PROTECT, |s, v| {
         reading(s, v, |from, b| format!("(SELECT 1 {from} WHERE {b} FOR UPDATE)"))
     }),
@@ -90,7 +91,15 @@ const fn always(
 }
 
 pub(super) fn own(sql: String, bound: Bound, expect: Expect) -> Strike {
-    Strike { object: None, binding: Binding::Own, setup: Vec::new(), sql, bound: bound.0, expect }
+    Strike {
+        object: None,
+        binding: Binding::Own,
+        setup: Vec::new(),
+        sql,
+        bound: bound.0,
+        copies: false,
+        expect,
+    }
 }
 
 fn from(victim: &Victim<'_>) -> String {
@@ -136,6 +145,17 @@ fn by_text(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {
     let place = bound.add(Some(&format!("%{mark}%")));
     let sql = format!("SELECT count(*) {} WHERE {ROW}::text LIKE {place}", from(victim));
     vec![own(sql, bound, Expect::Nothing(&[]))]
+}
+
+/// COPY takes no parameters, so the attacker's own id is written into it.
+fn copy(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {
+    let id = store::literal(scene.protected.canaries.0.as_str());
+    let mine = scene.census.owned(victim.held, ROW, 1).replace("$1", &id);
+    let sql = format!(
+        "COPY (SELECT 1 {} WHERE ({mine}) IS NOT TRUE LIMIT {COUNTED}) TO STDOUT",
+        from(victim)
+    );
+    vec![Strike { copies: true, ..own(sql, Bound::default(), Expect::Nothing(&[])) }]
 }
 
 fn sample(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {

@@ -28,7 +28,6 @@ static CARD: Card = Card {
         "Whether a guessed primary key is taken, and names that must be unique over all tenants",
         "How many rows all tenants have together, as EXPLAIN, sequences and sizes of files tell, \
          and how long an answer takes",
-        "COPY, which the battery does not run yet",
         "What an application leaves in a pooled session: temporary tables, open cursors",
         "A good token that was stolen, until it expires within a minute",
         "Ending other sessions of the application's own role",
