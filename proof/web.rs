@@ -48,21 +48,41 @@ fn cookie(answer: &Answer, name: &str) -> String {
     pairs.find(|pair| pair.starts_with(&format!("{name}="))).unwrap()
 }
 
-/// Signs somebody in and returns the session's cookie.
+/// Signs one of the sample application's people in and returns the session's cookie.
 fn sign_in(house: &House, email: &str) -> String {
+    let file = house.data.join("secrets/demo-people.password");
+    let password = std::fs::read_to_string(file).unwrap();
+    let answer = try_sign_in(house, email, password.trim());
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    cookie(&answer, "__Host-amanah")
+}
+
+fn try_sign_in(house: &House, email: &str, password: &str) -> Answer {
     let form = get(house, "/_amanah/sign-in");
     let held = cookie(&form, "__Host-amanah-csrf");
     let token = held.split('=').nth(1).unwrap();
-    let file = house.data.join("secrets/demo-people.password");
-    let password = std::fs::read_to_string(file).unwrap();
-    let fields = format!("token={token}&next=%2F&email={email}&password={}", password.trim());
+    let fields = format!("token={token}&next=%2F&email={email}&password={password}");
     let request = http::Request::post("/_amanah/sign-in")
         .header("cookie", &held)
         .header("origin", format!("https://localhost:{}", house.port()))
         .header("content-type", "application/x-www-form-urlencoded");
-    let answer = ask(house, request, &fields);
-    assert_eq!(answer.status, 303, "{}", answer.body);
-    cookie(&answer, "__Host-amanah")
+    ask(house, request, &fields)
+}
+
+/// An account that is made on the command line can sign in, and cannot be made twice.
+#[test]
+fn an_account_is_made_once() {
+    let house = shared();
+    let tenant = "11111111-1111-4111-8111-111111111111";
+    let command = ["account", "add", "baru@sinar.example", "--tenant", tenant, "--json"];
+    let made = house.run(&command);
+    let account: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let password = account["password"].as_str().unwrap();
+    assert_eq!(try_sign_in(&house, "baru@sinar.example", password).status, 303);
+    assert_eq!(try_sign_in(&house, "baru@sinar.example", "another password").status, 403);
+    let again = house.run(&command);
+    assert_eq!(again.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("there is"), "{again:?}");
 }
 
 /// The public pages are there for everybody, and the application for nobody without a session.

@@ -61,6 +61,9 @@ pub(crate) enum Command {
                       company_id --apply"
     )]
     Protect(Protect),
+    /// Let somebody sign in.
+    #[command(subcommand)]
+    Account(Account),
     /// Look for what could keep Amanah from working, and say what to do.
     #[command(after_help = "Example: amanah doctor --data /srv/amanah")]
     Doctor,
@@ -119,6 +122,28 @@ pub(crate) enum Page {
         /// The claim's id.
         #[arg(value_name = "ID")]
         claim: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Make an account and print its first password.
+    #[command(
+        after_help = "Example: amanah account add sari@shop.example --tenant 17 --role editor"
+    )]
+    Add {
+        /// The e-mail address to sign in with.
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// The tenant, by its key in the application's tables.
+        #[arg(long, value_name = "ID")]
+        tenant: String,
+        /// The role in it.
+        #[arg(long, value_name = "ROLE", default_value = "member")]
+        role: String,
+        /// The name to greet them by; without it, the address.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod account;
 pub(crate) mod doctor;
 pub(crate) mod page;
 pub(crate) mod protect;

@@ -52,6 +52,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(verify) => commands::verify::run(place, verify).await,
         Command::Page(page) => commands::page::run(place, page).await,
         Command::Protect(protect) => commands::protect::run(place, protect).await,
+        Command::Account(account) => commands::account::run(place, account).await,
         Command::Doctor => commands::doctor::run(place).await,
     }
 }
