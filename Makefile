@@ -17,7 +17,7 @@ screenshot: packages
 	scripts/install chromium fonts-noto-core && scripts/screenshot
 
 packages:
-	@scripts/install postgresql-15
+	@scripts/install postgresql-15 procps
 
 target/tools/bin/cargo-deny:
 	cargo install --quiet --locked --root target/tools cargo-deny@0.20.2

@@ -112,7 +112,7 @@ fn a_wrong_password_is_not_repeated() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains(&wrong));
     Case {
         arguments: vec!["verify", "--database-url", "http://x", "--data", &data],
-        exit: 3,
+        exit: 2,
         says: vec!["does not begin with postgres://"],
     }
     .check();
@@ -129,7 +129,7 @@ fn a_secret_in_the_configuration_is_refused() {
     let data = dir.path().join("data").display().to_string();
     Case {
         arguments: vec!["verify", "--config", &config, "--data", &data],
-        exit: 3,
+        exit: 2,
         says: vec!["looks like a secret", "environment"],
     }
     .check();

@@ -27,6 +27,16 @@ fn amanah_is_killed_and_started_again() {
     wait_until("the page answers", || web::get(&house, "/trust").status == 200);
 }
 
+/// What a killed proof left behind is removed at the next start.
+#[test]
+fn leftover_sandboxes_are_swept() {
+    let mut house = shared();
+    house.psql("postgres", "CREATE DATABASE amanah_sandbox_leftover OWNER demo_owner");
+    house.kill_and_restart();
+    let left = "SELECT count(*) FROM pg_database WHERE datname = 'amanah_sandbox_leftover'";
+    wait_until("the sandbox is gone", || house.psql("postgres", left) == "0");
+}
+
 /// The running house notices that its PostgreSQL is dead and starts it again.
 #[test]
 fn postgresql_is_killed_and_revived() {

@@ -78,6 +78,15 @@ async fn a_foreign_schema_is_planned_protected_and_attacked() {
     let again: Value = serde_json::from_slice(&protect("company_id", &[]).stdout).unwrap();
     assert_eq!(again["isolation"]["steps"], serde_json::json!([]), "a second plan is empty");
     assert_eq!(again["recording"], serde_json::json!([]));
+
+    let policies = "SELECT sum(hashtext(polname || pg_get_expr(polqual, polrelid)))::int8
+                      FROM pg_policy";
+    let before = count(policies).await;
+    let other = protect("item_id", &["--apply"]);
+    assert_ne!(other.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(said.contains("protected already") && said.contains("Nothing was changed"), "{said}");
+    assert_eq!(count(policies).await, before, "another column lays no policy over the first");
     stop(&data);
 }
 

@@ -11,7 +11,7 @@ async fn the_schema_files_are_what_the_migrations_make() {
     let control = testkit::database(&[&claims::ROOM, &identity::ROOM]).await;
     compare("control", &control);
     let protected = testkit::database(&[&tenancy::ROOM, &audit::ROOM]).await;
-    store::migrate(&protected.superuser, &[&audit::GUARD]).await.unwrap();
+    store::migrate_privileged(&protected.superuser, &[&audit::GUARD]).await.unwrap();
     compare("protected", &protected);
 }
 

@@ -44,6 +44,46 @@ fn what_is_turned_off_is_named() {
     assert_eq!(verify(&house, "audit.append-only").0, 0, "everything was put right");
 }
 
+/// Code that the tables' owner plants runs with the owner's rights and never with more, whatever
+/// the proofs and their sandboxes do.
+#[test]
+fn planted_code_gains_nothing() {
+    let house = shared();
+    house.psql(
+        "demo",
+        "SET ROLE demo_owner;
+         CREATE FUNCTION public.planted() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             BEGIN
+                 ALTER ROLE demo_owner SUPERUSER;
+             EXCEPTION WHEN insufficient_privilege THEN NULL;
+             END;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON public.products
+             FOR EACH ROW EXECUTE FUNCTION public.planted();
+         ALTER TABLE public.products ENABLE ALWAYS TRIGGER planted;
+         CREATE TRIGGER planted BEFORE INSERT ON amanah.binding_key
+             FOR EACH ROW EXECUTE FUNCTION public.planted();
+         CREATE TRIGGER planted BEFORE INSERT ON amanah.migration
+             FOR EACH ROW EXECUTE FUNCTION public.planted()",
+    );
+    for claim in ["audit.triggers", "audit.append-only"] {
+        house.verify(&["--page", "pages/regulated-audit.md", "--claim", claim, "--bite"]);
+    }
+    house.verify(&["--page", "pages/row-tenants.md", "--claim", "isolation.rows", "--bite"]);
+    let superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = 'demo_owner'";
+    let gained = house.psql("demo", superuser);
+    house.psql(
+        "demo",
+        "DROP TRIGGER planted ON public.products; DROP TRIGGER planted ON amanah.binding_key;
+         DROP TRIGGER planted ON amanah.migration; DROP FUNCTION public.planted();
+         ALTER ROLE demo_owner NOSUPERUSER",
+    );
+    assert_eq!(gained, "f", "the owner of the tables became superuser");
+    house.verify(&["--page", "pages/amanah.md", "--bite"]);
+}
+
 fn verify(house: &House, claim: &str) -> (i32, Vec<serde_json::Value>) {
     house.verify(&["--page", "pages/regulated-audit.md", "--claim", claim])
 }

@@ -62,7 +62,7 @@ CREATE TABLE claims.proof (
     observed_at timestamp with time zone NOT NULL,
     received_at timestamp with time zone NOT NULL,
     CONSTRAINT holds_means_everything_was_checked CHECK (((outcome <> 'holds'::text) OR ((population_total > 0) AND (population_checked >= population_total)))),
-    CONSTRAINT proof_cadence_ms_check CHECK ((cadence_ms > 0)),
+    CONSTRAINT proof_cadence_ms_check CHECK (((cadence_ms >= 1) AND (cadence_ms <= '2678400000'::bigint))),
     CONSTRAINT proof_claim_check CHECK (((octet_length(claim) >= 1) AND (octet_length(claim) <= 100))),
     CONSTRAINT proof_findings_check CHECK ((jsonb_typeof(findings) = 'array'::text)),
     CONSTRAINT proof_kind_check CHECK ((kind = ANY (ARRAY['proof'::text, 'bite'::text]))),

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use kernel::{Rng, Secret, TenantId};
 use store::{DatabaseUrl, Db};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::data::Data;
 use crate::ground::Ground;
@@ -136,7 +136,8 @@ impl Application {
 /// that it cannot outlive us.
 async fn spawn(url: &DatabaseUrl, listen: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
     let program = program()?;
-    let mut child = Command::new(&program)
+    let mut child = store::unprivileged(&program)
+        .await?
         .env_clear()
         .env("DATABASE_URL", url.expose().expose())
         .env("DEMO_LISTEN", listen.to_string())

@@ -140,7 +140,9 @@ impl console::Vitals for Vitals {
                 tx.query_one("SELECT 1", &[]).await?;
                 tx.rollback().await
             };
-            ask.await.is_ok()
+            let well: Result<(), store::Error> = ask.await;
+            well.inspect_err(|error| tracing::warn!(%error, "the control database is not well"))
+                .is_ok()
         })
     }
 

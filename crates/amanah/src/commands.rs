@@ -7,6 +7,7 @@ pub(crate) mod protect;
 pub(crate) mod up;
 pub(crate) mod verify;
 
+use claims::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar that is drawn on a terminal and nowhere else.
@@ -16,4 +17,11 @@ fn bar(what: &'static str) -> ProgressBar {
         bar.set_style(style);
     }
     bar.with_prefix(what)
+}
+
+/// Shows how far a verification has come.
+fn show(bar: &ProgressBar, progress: &Progress<'_>) {
+    bar.set_length(progress.total as u64);
+    bar.set_position(progress.done as u64);
+    bar.set_message(progress.key.claim.clone());
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use crate::exit::Usage;
+
 /// The shipped default.
 const DEFAULT: &str = include_str!("../../../amanah.toml");
 /// A configuration larger than this, in bytes, is a mistake.
@@ -36,6 +38,7 @@ pub(crate) struct Gateway {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
     pub(crate) url: String,
+    pub(crate) database: String,
     pub(crate) paths: Vec<String>,
 }
 
@@ -61,18 +64,27 @@ pub(crate) struct Secrets {
 impl Config {
     /// Reads `file` over the shipped default, or the default alone.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut table: toml::Table = DEFAULT.parse().context("the shipped default is broken")?;
+        Self::read(file).map_err(|error| Usage(format!("{error:#}")).into())
+    }
+
+    /// The folder of PostgreSQL's programs, unless the newest installed one is meant.
+    pub(crate) fn programs(&self) -> Option<&Path> {
+        Some(self.postgres.programs.as_path()).filter(|dir| !dir.as_os_str().is_empty())
+    }
+
+    fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut all: toml::Table = DEFAULT.parse().context("the shipped default is broken")?;
         if let Some(file) = file {
-            let own = read(file)?;
+            let own = table(file)?;
             refuse_secrets(&own, "").with_context(|| file.display().to_string())?;
-            merge(&mut table, own);
+            merge(&mut all, own);
         }
         let name = file.map_or_else(|| "the default".to_owned(), |f| f.display().to_string());
-        table.try_into().with_context(|| format!("{name}: see amanah.toml for every key"))
+        all.try_into().with_context(|| format!("{name}: see amanah.toml for every key"))
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<toml::Table> {
+fn table(file: &Path) -> anyhow::Result<toml::Table> {
     let what = || format!("the configuration {} cannot be read", file.display());
     if std::fs::metadata(file).with_context(what)?.len() > MAX_BYTES {
         bail!("{} is larger than 1 MiB: it is no configuration", file.display());

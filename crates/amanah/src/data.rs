@@ -28,6 +28,8 @@ pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
     /// The paths of the application behind it that the proofs ask.
     pub(crate) upstream_paths: Vec<String>,
+    /// What it scans for secrets, as absolute paths.
+    pub(crate) scan: Vec<PathBuf>,
 }
 
 impl Data {
@@ -61,7 +63,7 @@ impl Data {
 
     /// A password of this installation, made at its first use.
     pub(crate) fn password(&self, name: &str, rng: &dyn Rng) -> anyhow::Result<Secret> {
-        self.secret(&format!("{name}.password"), || Ok(random_hex(rng, PASSWORD_BYTES)?))
+        self.secret(&format!("{}.password", safe(name)), || Ok(random_hex(rng, PASSWORD_BYTES)?))
     }
 
     /// A private file's text, made by `make` at its first use.
@@ -98,13 +100,21 @@ impl Data {
     }
 
     /// The private files, for the proof that they are private.
-    pub(crate) fn private_files(&self) -> Vec<PathBuf> {
-        let listed = |folder: &str| fs::read_dir(self.root.join(folder)).into_iter().flatten();
-        let all = listed("secrets").chain(listed("tls")).flatten().map(|entry| entry.path());
-        let private = |path: &PathBuf| path.extension().is_none_or(|e| e != "pem");
-        let mut files: Vec<PathBuf> = all.filter(private).collect();
+    pub(crate) fn private_files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for folder in ["secrets", "tls"] {
+            let folder = self.folder(folder)?;
+            let cannot = || format!("{} cannot be read", folder.display());
+            for entry in fs::read_dir(&folder).with_context(cannot)? {
+                let path = entry.with_context(cannot)?.path();
+                // Certificates are public.
+                if path.extension().is_none_or(|e| e != "pem") {
+                    files.push(path);
+                }
+            }
+        }
         files.sort();
-        files
+        Ok(files)
     }
 
     /// Takes this installation for one process. It is given back when the file is dropped, however
@@ -137,11 +147,23 @@ impl Data {
 
     /// What the running process told, if one runs.
     pub(crate) fn running(&self) -> Option<Running> {
-        if !self.is_locked() {
-            return None;
-        }
+        self.last_run().filter(|_| self.is_locked())
+    }
+
+    /// What the process that ran last told.
+    pub(crate) fn last_run(&self) -> Option<Running> {
         serde_json::from_slice(&fs::read(self.root.join("running.json")).ok()?).ok()
     }
+}
+
+/// A text as part of a file's name: other characters than letters, digits, `-` and `_` are written
+/// as their code, so that a role's or database's name never becomes a path.
+pub(crate) fn safe(text: &str) -> String {
+    let piece = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') => c.to_string(),
+        other => format!("%{:x}", u32::from(other)),
+    };
+    text.chars().map(piece).collect()
 }
 
 /// Writes a file whole or not at all, and makes it last.
@@ -167,7 +189,7 @@ mod tests {
 
     use kernel::SystemRng;
 
-    use super::Data;
+    use super::{Data, safe};
 
     #[test]
     fn a_password_is_made_once_and_kept_private() {
@@ -176,10 +198,16 @@ mod tests {
         let first = data.password("engine", &SystemRng).unwrap();
         assert_eq!(data.password("engine", &SystemRng).unwrap(), first);
         assert_eq!(first.expose().len(), 48);
-        let file = data.private_files().pop().unwrap();
+        let file = data.private_files().unwrap().pop().unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&file, "").unwrap();
         assert!(data.password("engine", &SystemRng).is_err(), "an emptied secret is not replaced");
+    }
+
+    #[test]
+    fn a_name_never_becomes_a_path() {
+        assert_ne!(safe("a/b"), safe("a_b"));
+        assert!(!safe("../x").contains(['/', '.']));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The ground that an installation stands on: its PostgreSQL and its control database.
 
-use anyhow::Context;
 use kernel::Rng;
 use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs};
 
 use crate::cli::Place;
 use crate::config::Config;
 use crate::data::Data;
+use crate::exit::Usage;
 
 /// The control database in the managed cluster.
 const CONTROL: &str = "amanah";
@@ -14,6 +14,9 @@ const CONTROL: &str = "amanah";
 const ENGINE_CONNECTIONS: usize = 16;
 /// Connections of an owner: migrations, sandboxes, and the proofs that act as owner.
 const OWNER_CONNECTIONS: usize = 6;
+/// What the role in the database address must be allowed to do.
+const NEEDS: &str = "the role in the database address needs CREATEROLE and CREATEDB, and must own \
+                     the database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB";
 /// Connections of the superuser of the managed cluster.
 const SUPERUSER_CONNECTIONS: usize = 4;
 
@@ -39,13 +42,18 @@ impl Ground {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<Self> {
-        let ground = match &place.database_url {
-            Some(url) => Self::existing(url, config, data, rng).await?,
-            None => Self::managed(config, data, rng).await?,
-        };
-        // Sandboxes of a run that was killed.
-        ground.owner.sweep().await?;
-        Ok(ground)
+        match &place.database_url {
+            Some(url) => Self::existing(url, config, data, rng).await,
+            None => Self::managed(config, data, rng).await,
+        }
+    }
+
+    /// Stops the managed cluster if this process started it.
+    pub(crate) async fn close(&self) -> anyhow::Result<()> {
+        match &self.cluster {
+            Some(cluster) if self.started => Ok(cluster.stop().await?),
+            _ => Ok(()),
+        }
     }
 
     /// The superuser in the database `name`; in the managed cluster only.
@@ -69,12 +77,8 @@ impl Ground {
     }
 
     async fn managed(config: &Config, data: &Data, rng: &dyn Rng) -> anyhow::Result<Self> {
-        let programs = &config.postgres.programs;
-        let settings = ClusterSettings {
-            data: data.root().to_owned(),
-            programs: (!programs.as_os_str().is_empty()).then(|| programs.clone()),
-            durable: true,
-        };
+        let programs = config.programs().map(ToOwned::to_owned);
+        let settings = ClusterSettings { data: data.root().to_owned(), programs, durable: true };
         let ran = Cluster::address_in(data.root()).is_some();
         let cluster = Cluster::open(&settings, rng).await?;
         match Self::logins(&cluster, data, rng).await {
@@ -111,15 +115,14 @@ impl Ground {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<Self> {
-        let owner = Db::connect(&DatabaseUrl::parse(url)?, OWNER_CONNECTIONS).await?;
+        let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
+        let owner = Db::connect(&url, OWNER_CONNECTIONS).await?;
         owner.version().await?.check()?;
-        let programs = &config.postgres.programs;
-        let programs = (!programs.as_os_str().is_empty()).then_some(programs.as_path());
-        let programs = Programs::find(programs).await?;
-        let engine = engine(&owner, &owner, data, rng).await.context(
-            "the role in the database address needs CREATEROLE and CREATEDB, and must own the \
-             database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB",
-        )?;
+        let programs = Programs::find(config.programs()).await?;
+        let engine = engine(&owner, &owner, data, rng).await.map_err(|error| {
+            let denied = error.downcast_ref::<store::Error>().is_some_and(store::Error::is_denied);
+            if denied { error.context(NEEDS) } else { error }
+        })?;
         Ok(Self { cluster: None, started: false, owner, engine, programs })
     }
 }

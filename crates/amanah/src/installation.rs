@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
+use anyhow::Context;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
@@ -16,6 +17,7 @@ use crate::bridge::OwnPages;
 use crate::cli::Place;
 use crate::config::Config;
 use crate::data::Data;
+use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::probe::{CanarySession, Edge};
 use crate::{pages, protection};
@@ -33,6 +35,10 @@ pub(crate) struct Installation {
     pub(crate) cx: Cx,
     pub(crate) identities: Arc<Identities>,
     pub(crate) guarded: Vec<Guarded>,
+    /// The sample application's database, when it is behind the gateway.
+    pub(crate) behind: Option<Guarded>,
+    /// Whether this process is the one that serves.
+    pub(crate) starts: bool,
 }
 
 /// Where the gateway is, for the proofs that ask it.
@@ -41,6 +47,14 @@ pub(crate) struct EdgeAt {
     pub(crate) upstream_paths: Vec<String>,
     /// Whether it runs, as far as this process knows.
     pub(crate) runs: bool,
+}
+
+impl EdgeAt {
+    /// A gateway that does not run, where it would be.
+    pub(crate) fn absent(config: &Config) -> Self {
+        let upstream_paths = config.upstream.paths.clone();
+        Self { address: config.gateway.listen, upstream_paths, runs: false }
+    }
 }
 
 /// Time and randomness of the real world.
@@ -54,18 +68,93 @@ impl Installation {
         let (config, cx) = (Config::load(place.config.as_deref())?, world());
         let data = Data::open(&place.data)?;
         let ground = Ground::open(place, &config, &data, &*cx.rng).await?;
-        let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
-        let identities = Identities::new(ground.engine.clone(), clock, rng, Pool::default())?;
-        let guarded = protection::all(&ground, &data, &*cx.rng).await?;
+        let rooms = async {
+            let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
+            let identities = Identities::new(ground.engine.clone(), clock, rng, Pool::default())?;
+            let guarded = protection::all(&ground, &data, &*cx.rng).await?;
+            anyhow::Ok((Arc::new(identities), guarded))
+        };
+        let (identities, guarded) = match rooms.await {
+            Ok(rooms) => rooms,
+            Err(error) => {
+                ground.close().await?;
+                return Err(error);
+            }
+        };
+        let config_file = place.config.clone();
         Ok(Self {
             ground,
             data,
             config,
-            config_file: place.config.clone(),
+            config_file,
             cx,
-            identities: Arc::new(identities),
+            identities,
             guarded,
+            behind: None,
+            starts: false,
         })
+    }
+
+    /// Opens the installation for one piece of work, and closes it again however that ends.
+    pub(crate) async fn with<T>(
+        place: &Place,
+        work: impl AsyncFnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let mut installation = Self::open(place).await?;
+        let result = work(&mut installation).await;
+        // Another command may have begun to use the cluster that this one started.
+        if !installation.data.is_locked() {
+            installation.ground.close().await?;
+        }
+        result
+    }
+
+    /// The protected database that the application behind the gateway works on.
+    pub(crate) fn behind(&self) -> anyhow::Result<Option<&Guarded>> {
+        let wanted = &self.config.upstream.database;
+        match (self.behind.as_ref(), self.guarded.as_slice()) {
+            (Some(guarded), _) => Ok(Some(guarded)),
+            (None, all) if !wanted.is_empty() => {
+                let found = all.iter().find(|guarded| guarded.protected.name == *wanted);
+                let unknown = || Usage(format!("upstream.database: {wanted} is not protected"));
+                Ok(Some(found.with_context(unknown)?))
+            }
+            (None, []) => Ok(None),
+            (None, [one]) => Ok(Some(one)),
+            (None, _) => Err(Usage(
+                "several databases are protected: say in upstream.database which one the \
+                 application works on"
+                    .to_owned(),
+            )
+            .into()),
+        }
+    }
+
+    /// Takes a protected database in, in place of what is known of the same one.
+    pub(crate) fn take_in(&mut self, guarded: Guarded) {
+        let place = |guarded: &Guarded| {
+            let url = guarded.protected.owner.url();
+            (url.host.clone(), url.port, url.database.clone())
+        };
+        self.guarded.retain(|known| place(known) != place(&guarded));
+        self.guarded.push(guarded);
+    }
+
+    /// Removes the sandboxes of a run that was killed. Only the process that holds the lock may:
+    /// another one's sandbox would look like a leftover in the moment before it is used.
+    pub(crate) async fn sweep(&self) {
+        let maker = self.ground.maker().map(|db| vec![db]).unwrap_or_default();
+        let protected = self.guarded.iter().map(|guarded| {
+            let protected = &guarded.protected;
+            protected.superuser.as_ref().unwrap_or(&protected.owner).clone()
+        });
+        for db in maker.into_iter().chain(protected) {
+            match db.sweep().await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "sandboxes of an earlier run were removed"),
+                Err(error) => tracing::warn!(%error, "leftover sandboxes could not be looked for"),
+            }
+        }
     }
 
     /// The pages of the configuration.
@@ -89,8 +178,7 @@ impl Installation {
             session: self.canary().await?,
         };
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
-        let databases = Arc::new(RwLock::new(self.guarded.clone()));
-        let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(&databases);
+        let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(self.guarded.clone());
         controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
@@ -99,17 +187,9 @@ impl Installation {
         Ok(Engine::new(controls, evidence, self.cx.clone())?)
     }
 
-    /// Stops what this process started.
-    pub(crate) async fn close(self) -> anyhow::Result<()> {
-        match &self.ground.cluster {
-            Some(cluster) if self.ground.started => Ok(cluster.stop().await?),
-            _ => Ok(()),
-        }
-    }
-
     /// A session of the canary tenant, when there is an application to look at.
     async fn canary(&self) -> anyhow::Result<Option<Arc<dyn ProbeSession>>> {
-        let Some(guarded) = self.guarded.first() else {
+        let Some(guarded) = self.behind()? else {
             return Ok(None);
         };
         let tenant: TenantId = guarded.protected.canaries.0.clone();
@@ -131,10 +211,23 @@ impl Installation {
         Ok(Some(Arc::new(session)))
     }
 
+    /// The folders that are scanned for secrets. What `up` was started with counts for later
+    /// commands too, from wherever they are called: another folder would prove something else.
+    pub(crate) fn scan_roots(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if let Some(last) = self.data.last_run().filter(|_| !self.starts) {
+            return Ok(last.scan);
+        }
+        let absolute = |root: &PathBuf| {
+            let words = || Usage(format!("secrets.scan: {} is not there", root.display()));
+            root.canonicalize().with_context(words)
+        };
+        self.config.secrets.scan.iter().map(absolute).collect()
+    }
+
     /// What secrets.environment looks at.
     fn scan(&self) -> anyhow::Result<Scan> {
         let mut in_use = protection::secrets(&self.data)?;
-        for file in self.data.private_files() {
+        for file in self.data.private_files()? {
             let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             if name.ends_with(".password") {
                 in_use.extend(self.data.read_secret(name)?);
@@ -142,7 +235,7 @@ impl Installation {
         }
         Ok(Scan {
             configs: self.config_file.iter().cloned().collect(),
-            roots: self.config.secrets.scan.clone(),
+            roots: self.scan_roots()?,
             skip: vec![self.data.root().to_owned()],
             private: vec![self.data.root().join("secrets")],
             in_use,

@@ -1,12 +1,12 @@
 //! What is remembered of each protected database, in a private file of its own.
 
 use anyhow::Context;
-use kernel::{Rng, Secret, TenantId, random_hex};
+use kernel::{Rng, Secret, TenantId, random_hex, unhex};
 use serde::{Deserialize, Serialize};
 use store::{DatabaseUrl, Db, Protected};
 use tenancy::{BindingKey, Guarded};
 
-use crate::data::Data;
+use crate::data::{Data, safe};
 use crate::ground::Ground;
 
 /// Connections of each login into a protected database.
@@ -48,7 +48,9 @@ impl Kept {
         let owner = Db::lazy(&self.owner_url(ground, data, rng)?, CONNECTIONS)?;
         let superuser = match (&self.address, &self.superuser) {
             (None, _) => ground.superuser(&self.database)?,
-            (Some(_), Some(url)) => Some(Db::lazy(&DatabaseUrl::parse(url)?, CONNECTIONS)?),
+            (Some(_), Some(url)) => {
+                Some(Db::lazy(&DatabaseUrl::parse(url)?.pinned(), CONNECTIONS)?)
+            }
             (Some(_), None) => None,
         };
         let maker = match &self.address {
@@ -56,11 +58,16 @@ impl Kept {
             Some(_) => superuser.clone().unwrap_or_else(|| owner.clone()),
         };
         let intruder = self.intruder(&maker, &owner, data, rng).await?;
+        let replicator = match &superuser {
+            Some(superuser) => Some(self.replicator(superuser, &owner, data, rng).await?),
+            None => None,
+        };
         let protected = Protected {
             name: self.database.clone(),
             owner,
             intruder,
             superuser,
+            replicator,
             app_role: self.app_role.clone(),
             tenant_column: self.tenant_column.clone(),
             canaries: self.canaries.clone(),
@@ -96,17 +103,46 @@ impl Kept {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<Db> {
+        let (role, url) = self.own_login("intruder", maker, owner, data, rng).await?;
+        maker.grant_role(&self.app_role, &role).await?;
+        Ok(Db::lazy(&url, CONNECTIONS)?)
+    }
+
+    /// A login of our own with the owner's rights that may also put triggers to sleep.
+    async fn replicator(
+        &self,
+        superuser: &Db,
+        owner: &Db,
+        data: &Data,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<Db> {
+        let (role, url) = self.own_login("replica", superuser, owner, data, rng).await?;
+        superuser.grant_role(&self.owner, &role).await?;
+        superuser.allow_replica(&role).await?;
+        Ok(Db::lazy(&url, CONNECTIONS)?)
+    }
+
+    /// Makes a login role of this installation, for this database, and its address.
+    async fn own_login(
+        &self,
+        what: &str,
+        maker: &Db,
+        owner: &Db,
+        data: &Data,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<(String, DatabaseUrl)> {
         let installation = data.secret("installation", || Ok(random_hex(rng, 4)?))?;
         let name: String = self.database.chars().take(NAME_CHARS).collect();
-        let role = format!("amanah_intruder_{}_{name}", installation.expose());
-        let password = data.password(&format!("intruder-{}", self.file_name()?), rng)?;
+        let role = format!("amanah_{what}_{}_{name}", installation.expose());
+        let password = data.password(&format!("{what}-{}", self.file_name()?), rng)?;
         maker.ensure_login(&role, &password).await?;
-        maker.grant_role(&self.app_role, &role).await?;
-        Ok(Db::lazy(&owner.url().login(&role, Some(password)), CONNECTIONS)?)
+        let url = owner.url().login(&role, Some(password));
+        Ok((role, url))
     }
 
     fn binding_key(&self) -> anyhow::Result<BindingKey> {
-        let bytes = unhex(&self.key).context("the binding key of a protected database")?;
+        let bytes =
+            unhex(&self.key).context("the binding key of a protected database is damaged")?;
         Ok(BindingKey::new(&self.kid, &bytes)?)
     }
 
@@ -121,7 +157,7 @@ impl Kept {
 /// Every remembered database.
 pub(crate) fn all(data: &Data) -> anyhow::Result<Vec<Kept>> {
     let mut all = Vec::new();
-    for path in data.private_files() {
+    for path in data.private_files()? {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         if name.strip_suffix(SUFFIX).is_some_and(|stem| stem.starts_with(PREFIX)) {
             let text = data.read_secret(name)?.context("a file vanished while it was read")?;
@@ -151,23 +187,6 @@ pub(crate) fn find(
     Ok(None)
 }
 
-/// The whole binding key as text.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> anyhow::Result<Vec<u8>> {
-    let digit = |c: char| c.to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let digits: Option<Vec<u8>> = text.chars().map(digit).collect();
-    let digits = digits.filter(|d| d.len() % 2 == 0).context("it is damaged")?;
-    Ok(digits.chunks(2).map(|pair| pair.iter().fold(0, |all, d| all * 16 + d)).collect())
-}
-
 /// Server and database, whoever logs in.
 fn place(url: &DatabaseUrl) -> String {
     let host = match &url.host {
@@ -175,27 +194,4 @@ fn place(url: &DatabaseUrl) -> String {
         store::Host::Socket(dir) => dir.display().to_string(),
     };
     safe(&format!("{host}:{}/{}", url.port, url.database))
-}
-
-/// A text as part of a file's name: other characters than letters, digits and `-` are written as
-/// their code, so that two texts never become one name.
-fn safe(text: &str) -> String {
-    let piece = |c: char| match c {
-        c if c.is_ascii_alphanumeric() || c == '-' => c.to_string(),
-        other => format!("_{:x}_", u32::from(other)),
-    };
-    text.chars().map(piece).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{hex, safe, unhex};
-
-    #[test]
-    fn names_and_keys_survive() {
-        assert_ne!(safe("a/b"), safe("a_b"));
-        assert!(!safe("../x").contains(['/', '.']));
-        assert_eq!(unhex(&hex(&[0, 15, 255])).unwrap(), [0, 15, 255]);
-        assert!(unhex("abc").is_err() && unhex("zz").is_err());
-    }
 }

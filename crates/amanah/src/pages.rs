@@ -21,11 +21,9 @@ pub(crate) fn load(file: &Path) -> anyhow::Result<Page> {
 pub(crate) fn load_all(directory: &Path) -> anyhow::Result<Vec<Page>> {
     let cannot = || Usage(format!("the folder of pages {} cannot be read", directory.display()));
     let entries = std::fs::read_dir(directory).with_context(cannot)?;
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "md"))
-        .collect();
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut files = paths.collect::<Result<Vec<PathBuf>, _>>().with_context(cannot)?;
+    files.retain(|path| path.extension().is_some_and(|e| e == "md"));
     files.sort();
     files.iter().map(|file| load(file)).collect()
 }

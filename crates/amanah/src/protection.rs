@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use audit::Watched;
 use kernel::{Binder, Clock, Cx, Rng, Secret, random_hex};
-use store::{Db, Tx, ident};
+use store::{Db, Table, Tx, ident};
 use tenancy::{BindingKey, Canaries, Census, Guarded, Plan, TenantBinder};
 
 use crate::data::Data;
+use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept};
+
+/// What a login that may not make roles is told.
+const NEEDS: &str = "roles for the application and for the attacks have to be made: give a \
+                     superuser with --superuser-url, or let one run: ALTER ROLE … CREATEROLE \
+                     CREATEDB";
 
 /// A database that is to be protected.
 pub(crate) struct Candidate {
@@ -24,6 +30,16 @@ pub(crate) struct Candidate {
     pub(crate) tenant_column: String,
     /// The role whose rights the application has.
     pub(crate) app_role: String,
+}
+
+/// What was done.
+pub(crate) struct Done {
+    /// The database, ready for proofs.
+    pub(crate) guarded: Guarded,
+    /// What the canaries have.
+    pub(crate) canaries: Canaries,
+    /// What only a superuser may do, and none was at hand.
+    pub(crate) left: Vec<tenancy::Step>,
 }
 
 /// What would be done.
@@ -45,8 +61,11 @@ impl Proposal {
 
 impl Candidate {
     /// Works out what protecting it takes. Nothing is changed.
-    pub(crate) async fn propose(&self) -> anyhow::Result<Proposal> {
+    pub(crate) async fn propose(&self, data: Option<&Data>) -> anyhow::Result<Proposal> {
         self.owner.version().await?.check()?;
+        if let Some(data) = data {
+            self.known(data)?;
+        }
         let makes_role = !self.owner.has_role(&self.app_role).await?;
         let tx = self.maker().operator().await?;
         if makes_role {
@@ -56,7 +75,11 @@ impl Candidate {
         if self.superuser.is_some() {
             tx.batch(&format!("SET LOCAL ROLE {}", ident(&self.owner.url().user))).await?;
         }
-        let isolation = tenancy::plan(&tx, &self.tenant_column, &self.app_role).await?;
+        let plan = tenancy::plan(&tx, &self.tenant_column, &self.app_role).await;
+        let isolation = plan.map_err(|error| match error {
+            tenancy::Error::NoTenantColumn { .. } => Usage(error.to_string()).into(),
+            other => anyhow::Error::from(other),
+        })?;
         let recording = recording(&tx, &self.tenant_column).await?;
         tx.rollback().await?;
         Ok(Proposal { makes_role, isolation, recording })
@@ -68,8 +91,10 @@ impl Candidate {
         ground: &Ground,
         data: &Data,
         cx: &Cx,
-    ) -> anyhow::Result<(Guarded, Canaries)> {
+    ) -> anyhow::Result<Done> {
         let rng = &*cx.rng;
+        // Before anything is changed: other parameters would lay other policies over the old ones.
+        self.known(data)?;
         if !self.owner.has_role(&self.app_role).await? {
             let tx = self.maker().operator().await?;
             self.make_role(&tx).await?;
@@ -81,20 +106,19 @@ impl Candidate {
             // The owner should not be able to make roles, or it could become the recorder.
             self.maker().ensure_groups().await?;
         }
-        // The room first: a plan's policies call its functions.
-        store::migrate(&self.owner, &[&tenancy::ROOM]).await?;
         let tx = self.owner.operator().await?;
         let plan = tenancy::plan(&tx, &self.tenant_column, &self.app_role).await?;
         tx.rollback().await?;
-        tenancy::apply(&self.owner, self.superuser.as_ref(), &plan).await?;
+        let applied = tenancy::apply(&self.owner, self.superuser.as_ref(), &plan).await?;
         self.record().await?;
         let kept = self.keep(data, rng).await?;
         let guarded = kept.open(ground, data, rng).await?;
         let tx = self.owner.operator().await?;
         tenancy::install_key(&tx, &guarded.key, cx.clock.now()).await?;
         tx.commit().await?;
-        let canaries = tenancy::ensure(&guarded.protected, &guarded.key, &*cx.clock).await?;
-        Ok((guarded, canaries))
+        let canaries =
+            tenancy::ensure_canaries(&guarded.protected, &guarded.key, &*cx.clock).await?;
+        Ok(Done { guarded, canaries, left: applied.left })
     }
 
     /// Whoever may make roles.
@@ -110,7 +134,7 @@ impl Candidate {
         audit::apply(&tx, &steps).await?;
         tx.commit().await?;
         if let Some(superuser) = &self.superuser {
-            store::migrate(superuser, &[&audit::GUARD]).await?;
+            store::migrate_privileged(superuser, &[&audit::GUARD]).await?;
         }
         Ok(())
     }
@@ -122,19 +146,7 @@ impl Candidate {
         let address = (!self.own_server).then(|| url.expose().expose().to_owned());
         let superuser = self.superuser.as_ref().filter(|_| !self.own_server);
         let superuser = superuser.map(|db| db.url().expose().expose().to_owned());
-        let known = kept::find(data, &url.database, (!self.own_server).then_some(url))?;
-        let kept = match known {
-            Some(known)
-                if known.tenant_column != self.tenant_column || known.app_role != self.app_role =>
-            {
-                bail!(
-                    "database {} is protected already, by column {} and for role {}. Use these, \
-                     or protect it from another data directory",
-                    known.database,
-                    known.tenant_column,
-                    known.app_role
-                );
-            }
+        let kept = match self.known(data)? {
             Some(known) => {
                 Kept { address, superuser: superuser.or(known.superuser.clone()), ..known }
             }
@@ -142,6 +154,29 @@ impl Candidate {
         };
         kept.save(data)?;
         Ok(kept)
+    }
+
+    /// What is remembered of this database.
+    ///
+    /// # Errors
+    /// When it is protected already in another way.
+    fn known(&self, data: &Data) -> anyhow::Result<Option<Kept>> {
+        let url = self.owner.url();
+        let known = kept::find(data, &url.database, (!self.own_server).then_some(url))?;
+        match known {
+            Some(known)
+                if known.tenant_column != self.tenant_column || known.app_role != self.app_role =>
+            {
+                bail!(
+                    "database {} is protected already, by column {} and for role {}. Nothing was \
+                     changed; use these, or protect it from another data directory",
+                    known.database,
+                    known.tenant_column,
+                    known.app_role
+                )
+            }
+            other => Ok(other),
+        }
     }
 
     async fn new_kept(
@@ -166,7 +201,7 @@ impl Candidate {
             tenant_column: column.clone(),
             canaries,
             kid: key.kid().to_owned(),
-            key: kept::hex(key.expose()),
+            key: kernel::hex(key.expose()),
         })
     }
 
@@ -186,10 +221,11 @@ impl Candidate {
         });
         let make = std::iter::once(format!("CREATE ROLE {role} NOLOGIN"));
         let sql = make.chain(grants).collect::<Vec<_>>().join(";");
-        tx.batch(&sql).await.context(
-            "roles for the application and for the attacks have to be made: give a superuser with \
-             --superuser-url, or let one run: ALTER ROLE … CREATEROLE CREATEDB",
-        )
+        tx.batch(&sql).await.map_err(|error| {
+            let denied = error.is_denied();
+            let error = anyhow::Error::from(error);
+            if denied { error.context(NEEDS) } else { error }
+        })
     }
 }
 
@@ -215,8 +251,10 @@ pub(crate) fn binder(guarded: &Guarded, clock: Arc<dyn Clock>) -> Arc<dyn Binder
 pub(crate) fn watched(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Vec<Watched> {
     let watch = |guarded: &Guarded| {
         let (key, clock) = (guarded.key.clone(), Arc::clone(clock));
+        let column = guarded.protected.tenant_column.clone();
         Watched {
             protected: guarded.protected.clone(),
+            critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
             binders: Arc::new(move |database: &str| {
                 Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))
                     as Arc<dyn Binder>
@@ -233,10 +271,14 @@ pub(crate) fn secrets(data: &Data) -> anyhow::Result<Vec<Secret>> {
 
 async fn recording(tx: &Tx, tenant_column: &str) -> anyhow::Result<Vec<audit::Step>> {
     let tables = store::tables(tx).await?;
-    let census = Census::take(&tables, tenant_column);
-    // Rows without a tenant column of their own: a tenant's root, and what hangs below a parent.
-    let others = census.held.iter().filter(|held| held.table.column(tenant_column).is_none());
-    let also: Vec<(String, String)> =
-        others.map(|held| (held.table.schema.clone(), held.table.name.clone())).collect();
+    let also = critical(&tables, tenant_column);
     Ok(audit::plan(tx, &tables, tenant_column, &also).await?)
+}
+
+/// Every table that holds tenants' rows, also those without the tenant's column: a tenant's root,
+/// and what hangs below a parent. What is isolated is also what is recorded.
+fn critical(tables: &[Table], tenant_column: &str) -> Vec<(String, String)> {
+    let census = Census::take(tables, tenant_column);
+    let names = census.held.iter().map(|held| &held.table);
+    names.map(|table| (table.schema.clone(), table.name.clone())).collect()
 }

@@ -11,10 +11,12 @@
 -- PostgreSQL 16 can enter every role but a superuser.
 DO $$
 DECLARE
-    owner CONSTANT name := (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace
-                             WHERE nspname = 'audit');
-    helper regprocedure;
+    owner pg_catalog.name;
+    helper pg_catalog.regprocedure;
 BEGIN
+    -- The owner of the database chooses the path of sessions in it, a superuser's too.
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    owner := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'audit');
     BEGIN
         CREATE ROLE amanah_trail NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN

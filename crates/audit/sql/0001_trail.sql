@@ -34,10 +34,10 @@ REVOKE ALL ON audit.system_audit_logs FROM PUBLIC;
 COMMENT ON TABLE audit.system_audit_logs IS
     'Append-only: one row for each change to a tracked row, written by triggers alone.';
 
--- The functions below run in sessions whose search_path an attacker may choose, so every function,
--- operator and type in them carries its schema. A SET search_path would do the same, but makes the
--- server look names up again on each call; the settings that are SET on the recording function
--- only change how values print, which costs nothing that could be measured.
+-- The functions below run in sessions whose search_path an attacker may choose, and whose pg_temp
+-- comes first for the names of types whatever the path says. So every function, operator and type
+-- in them carries its schema. The recording function, which runs with another's rights, has its
+-- path SET besides: a name that was forgotten would still be PostgreSQL's own.
 -- CASE x WHEN, IN, BETWEEN and IS DISTINCT FROM look for an unqualified =, and are not used; nor
 -- are backslashes in literals, which standard_conforming_strings would change.
 
@@ -102,7 +102,7 @@ END $$;
 -- fewer digits than they have, so they are put right for the length of the call.
 -- There is no exception handler: when recording fails, the write fails.
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
 SET bytea_output = 'hex' SET extra_float_digits = 1
 AS $$

@@ -26,7 +26,7 @@ pub(crate) struct Target<'a> {
     /// A real row of the trail.
     pub entry: i64,
     /// The tables that are recorded.
-    pub tracked: &'a [Table],
+    pub tracked: &'a [&'a Table],
     /// A table with a row of the synthetic tenant, to which a bound session can write.
     pub canary_table: &'a Table,
     /// The column that names the tenant.

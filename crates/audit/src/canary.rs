@@ -1,7 +1,7 @@
 //! Writes of the synthetic tenant: without a real row, an attack on the trail hits nothing.
 
 use kernel::{Actor, Binder, Rng, Scope, Secret, TenantId, random_hex};
-use store::{Owned, Protected, Table, Tx, ident, specimen};
+use store::{Column, Owned, Protected, Table, Tx, ident, specimen};
 
 use crate::{Error, Result, sql, trail};
 
@@ -25,11 +25,14 @@ pub(crate) fn bind(tenant: &TenantId, binder: &dyn Binder) -> Result<Secret> {
 /// A tenant that nobody has, of the type of the tenant column; `None` for a type that cannot be
 /// made up. Only for transactions that are rolled back.
 pub(crate) fn stranger(
+    shape: &[Table],
     table: &Table,
     tenant_column: &str,
     rng: &dyn Rng,
 ) -> Result<Option<TenantId>> {
-    let Some(column) = table.column(tenant_column) else {
+    // Through its parents a row belongs to a tenant that others name.
+    let other = || shape.iter().find_map(|t| t.column(tenant_column));
+    let Some(column) = identity(shape, table, tenant_column).or_else(other) else {
         return Ok(None);
     };
     let hex = random_hex(rng, 16).map_err(store::Error::from)?;
@@ -54,9 +57,21 @@ pub(crate) fn stranger(
     Ok(Some(TenantId::new(id)?))
 }
 
-/// The tables that must be recorded: those that name a tenant.
-pub(crate) fn critical(shape: &[Table], tenant_column: &str) -> Vec<Table> {
-    shape.iter().filter(|t| t.column(tenant_column).is_some()).cloned().collect()
+/// The column of `table` that names a tenant: its own, or the key that the tenant columns of other
+/// tables point to.
+pub(crate) fn identity<'a>(
+    shape: &[Table],
+    table: &'a Table,
+    tenant_column: &str,
+) -> Option<&'a Column> {
+    let pointed_at = || {
+        let mut keys = shape.iter().flat_map(|t| &t.foreign_keys);
+        let key = keys.find(|k| {
+            k.columns == [tenant_column] && k.parent == (table.schema.clone(), table.name.clone())
+        })?;
+        table.column(key.parent_columns.first()?)
+    };
+    table.column(tenant_column).or_else(pointed_at)
 }
 
 /// Writes to a row of the synthetic tenant and commits, so that every attacker can see a fresh row
@@ -67,16 +82,17 @@ pub(crate) async fn write(
     binder: &dyn Binder,
     shape: &[Table],
 ) -> Result<Canary> {
-    let tables = critical(shape, &protected.tenant_column);
+    let tables = shape.iter().filter(|t| t.column(&protected.tenant_column).is_some());
+    let tables: Vec<&Table> = tables.filter(|t| !t.partition).collect();
     let tx = protected.owner.tenant(&bind(&protected.canaries.0, binder)?).await?;
     tx.batch(sql::SETTINGS).await?;
     let mut why = "there is no table with the tenant column".to_owned();
     for make in [false, true] {
-        for table in tables.iter().filter(|t| !t.partition) {
+        for table in &tables {
             match touch(&tx, protected, shape, table, make).await? {
                 Ok(entry) => {
                     tx.commit().await?;
-                    return Ok(Canary { entry, table: table.clone() });
+                    return Ok(Canary { entry, table: (*table).clone() });
                 }
                 Err(reason) => why = format!("{}: {reason}", table.label()),
             }

@@ -15,12 +15,12 @@ pub enum Error {
     #[error("there is no table {0} to record; nothing was changed. Correct its name")]
     NoTable(String),
     /// A step of the plan was refused.
-    #[error("{object}: {source}. Roll the transaction back: then nothing was changed")]
+    #[error("{object}: {why}. Roll the transaction back: then nothing was changed")]
     Step {
         /// The table.
         object: String,
-        /// The server's words.
-        source: store::Error,
+        /// The server's words. They are in the message, so they are no source beside it.
+        why: store::Error,
     },
     /// The synthetic tenant cannot be bound.
     #[error("no binding for the synthetic tenant could be minted; nothing was written")]

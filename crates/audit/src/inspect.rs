@@ -1,12 +1,12 @@
 //! What the catalogue says about the trail: rights, guards and function bodies that an attack by
 //! the known roles would not show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::Finding;
 use store::{Tx, ident};
 
-use crate::{Result, TRAIL_SQL, sql};
+use crate::{GUARD_SQL, Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
@@ -19,14 +19,30 @@ const GUARDS: [(&str, &str, i16); 3] = [
     ("refuse_row", "refuse_change", 27),
     ("refuse_statement", "refuse_change", 58),
 ];
-const FUNCTIONS: [&str; 6] = [
-    "bytes_field",
-    "global_track_changes",
-    "refuse_change",
-    "row_digest",
-    "text_field",
-    "trg_compute_audit_log_hash",
+/// The functions, with the settings that each runs under as `pg_proc.proconfig` has them.
+const FUNCTIONS: [(&str, &[&str]); 6] = [
+    ("bytes_field", &[]),
+    (
+        RECORDER,
+        &[
+            PATH,
+            "TimeZone=UTC",
+            "DateStyle=ISO, YMD",
+            "IntervalStyle=iso_8601",
+            "bytea_output=hex",
+            "extra_float_digits=1",
+        ],
+    ),
+    ("refuse_change", &[]),
+    ("row_digest", &[]),
+    ("text_field", &[]),
+    ("trg_compute_audit_log_hash", &[]),
 ];
+/// Those of the guard.
+const GUARD_FUNCTIONS: [(&str, &[&str]); 2] =
+    [("refuse_drop", &[PATH]), ("refuse_weaker_ddl", &[PATH])];
+const RECORDER: &str = "global_track_changes";
+const PATH: &str = "search_path=pg_catalog, pg_temp";
 /// The triggers that watch over DDL, where a superuser could install them.
 const EVENT_TRIGGERS: [&str; 2] = ["amanah_trail_ddl", "amanah_trail_drop"];
 
@@ -35,7 +51,7 @@ const EVENT_TRIGGERS: [&str; 2] = ["amanah_trail_ddl", "amanah_trail_drop"];
 pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
     let mut findings = grants(tx).await?;
     findings.extend(guards(tx).await?);
-    findings.extend(bodies(tx).await?);
+    findings.extend(bodies(tx, guarded).await?);
     if guarded {
         findings.extend(strays(tx).await?);
         let standing = event_triggers(tx).await?;
@@ -117,41 +133,58 @@ async fn guards(tx: &Tx) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// A function can be replaced without a trace in any trigger, so its text is compared.
-async fn bodies(tx: &Tx) -> Result<Vec<Finding>> {
-    let mut missing: BTreeSet<&str> = FUNCTIONS.into();
+/// A function can be replaced without a trace in any trigger, so its text, its settings and its
+/// owner are compared.
+async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
+    let mut missing: BTreeMap<&str, &[&str]> = FUNCTIONS.into();
+    // A superuser may have installed the guard by hand.
+    let mut optional: BTreeMap<&str, &[&str]> = GUARD_FUNCTIONS.into();
+    if guarded {
+        missing.append(&mut optional);
+    }
     let mut findings = Vec::new();
     for row in tx.query(sql::BODIES, &[]).await? {
         let (name, body, definer): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
-        let Some(known) = missing.take(name.as_str()) else {
+        let (settings, owner, kept): (Vec<String>, String, bool) =
+            (row.get(3), row.get(4), row.get(5));
+        let known = missing.remove(name.as_str()).or_else(|| optional.remove(name.as_str()));
+        let Some(wanted) = known else {
+            let what = "it is a function that Amanah did not install";
+            findings.push(Finding::new(format!("audit.{name}"), what));
             continue;
         };
-        let shipped = shipped_body(known) == Some(body.as_str());
-        if !(shipped && definer == (known == "global_track_changes")) {
+        let shipped = shipped_body(&name) == Some(body.as_str());
+        if !(shipped && definer == (name == RECORDER) && settings == wanted) {
             let what = "it is not the function that Amanah installed";
             findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
         }
+        // Under the guard, others than the recorder are looked at together with the trail itself.
+        if !kept && (name == RECORDER || !guarded) {
+            let what = format!("it belongs to {owner}, with whose rights it must not run");
+            findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
+        }
     }
-    for name in missing {
+    for name in missing.into_keys() {
         findings.push(Finding::new(format!("audit.{name}"), "it is gone").fix(RESTORE));
     }
     Ok(findings)
 }
 
-/// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(`.
+/// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(` in a migration.
 pub(crate) fn shipped_body(name: &str) -> Option<&'static str> {
-    let (_, after) = TRAIL_SQL.split_once(&format!("CREATE FUNCTION audit.{name}("))?;
+    let start = format!("CREATE FUNCTION audit.{name}(");
+    let (_, after) = TRAIL_SQL.split_once(&start).or_else(|| GUARD_SQL.split_once(&start))?;
     let (_, body) = after.split_once("AS $$")?;
     body.split_once("$$").map(|(body, _)| body)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FUNCTIONS, shipped_body};
+    use super::{FUNCTIONS, GUARD_FUNCTIONS, shipped_body};
 
     #[test]
-    fn every_function_is_found_in_the_migration() {
-        for name in FUNCTIONS {
+    fn every_function_is_found_in_its_migration() {
+        for (name, _) in FUNCTIONS.into_iter().chain(GUARD_FUNCTIONS) {
             assert!(shipped_body(name).is_some_and(|body| body.len() > 20), "{name}");
         }
     }

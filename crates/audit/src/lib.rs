@@ -29,21 +29,21 @@ mod trail;
 
 use store::{Migration, Room};
 
-pub use controls::{Binders, Watched, controls};
+pub use controls::{Binders, Critical, Watched, controls};
 pub use encoding::Fields;
 pub use error::{Error, Result};
 pub use track::{Step, apply, plan};
 pub use trail::Entry;
 
 const TRAIL_SQL: &str = include_str!("../sql/0001_trail.sql");
+const GUARD_SQL: &str = include_str!("../sql/0001_guard.sql");
 
 /// The trail. Installed in each protected database by its owner, after the room `tenancy`.
 pub static ROOM: Room =
     Room { name: "audit", migrations: &[Migration { name: "0001_trail", sql: TRAIL_SQL }] };
 
-/// The guard over the trail. Installed by a superuser, after [`ROOM`], where there is one; the
+/// The guard over the trail. Installed by a superuser with [`store::migrate_privileged`], after
+/// [`ROOM`], where there is one; the
 /// owner of the database must not hold `CREATEROLE` then.
-pub static GUARD: Room = Room {
-    name: "audit_guard",
-    migrations: &[Migration { name: "0001_guard", sql: include_str!("../sql/0001_guard.sql") }],
-};
+pub static GUARD: Room =
+    Room { name: "audit_guard", migrations: &[Migration { name: "0001_guard", sql: GUARD_SQL }] };

@@ -21,6 +21,10 @@ pub(crate) const OWN_NEWEST: &str = "
 SELECT max(id) FROM audit.system_audit_logs
  WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()";
 
+/// For transactions that read the catalogue or that a superuser runs: no name is looked up where
+/// somebody else could have put one.
+pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
+
 /// Makes values print as the recording function prints them, and keeps a proof from waiting.
 pub(crate) const SETTINGS: &str = "
 SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'iso_8601';
@@ -94,7 +98,7 @@ SELECT DISTINCT pg_catalog.pg_get_userbyid(m.member)::text,
          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit')
  ORDER BY 1, 2";
 
-/// What in the trail's schema belongs to others than a superuser; the recorder has its function.
+/// What in the trail's schema belongs to others than a superuser, the recording function left out.
 pub(crate) const STRAYS: &str = "
 WITH owned AS (
     SELECT 'audit.' || c.relname AS object, c.relowner AS owner FROM pg_catalog.pg_class c
@@ -109,13 +113,14 @@ WITH owned AS (
 SELECT o.object, r.rolname::text
   FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
  WHERE NOT r.rolsuper
-   AND (o.object, r.rolname) <> ('audit.global_track_changes', 'amanah_trail')
+   AND o.object <> 'audit.global_track_changes'
  ORDER BY 1";
 
 /// The triggers on the trail itself: name, whether it always fires, function, kind, plain.
 pub(crate) const GUARDS: &str = "
 SELECT t.tgname::text, t.tgenabled = 'A', p.proname::text, t.tgtype,
        t.tgqual IS NULL AND t.tgattr = ''::pg_catalog.int2vector
+       AND p.pronamespace = 'audit'::regnamespace
   FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
  WHERE t.tgrelid = 'audit.system_audit_logs'::regclass AND NOT t.tgisinternal
@@ -130,15 +135,33 @@ SELECT 'the parent table ' || i.inhparent::regclass FROM pg_catalog.pg_inherits 
  WHERE i.inhrelid = 'audit.system_audit_logs'::regclass
  ORDER BY 1";
 
-/// The bodies of the functions of the trail.
+/// The functions of the trail: name, body, whether it runs with its owner's rights, its settings,
+/// its owner, and whether that is as it should be. The recorder calls what the application's owner
+/// can replace, so it must belong to nobody who may do more than the trail's owner.
 pub(crate) const BODIES: &str = "
-SELECT p.proname::text, p.prosrc, p.prosecdef
+SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
+       CASE WHEN p.proname = 'global_track_changes'
+            THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)
+            ELSE r.oid = t.relowner OR r.rolsuper END
   FROM pg_catalog.pg_proc p
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
- ORDER BY 1";
+  JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
+  JOIN pg_catalog.pg_class t ON t.oid = 'audit.system_audit_logs'::regclass
+ ORDER BY 1, p.oid";
 
-/// Which of the event triggers stand, and always fire.
+/// Logins that were made for a proof whose run was killed.
+pub(crate) const EXPIRED_PROBES: &str = "
+SELECT r.rolname::text FROM pg_catalog.pg_roles r
+ WHERE starts_with(r.rolname::text, $1) AND r.rolvaliduntil < now()";
+
+/// Which of the event triggers stand, call what they should, and always fire.
 pub(crate) const EVENT_TRIGGERS: &str = "
-SELECT evtname::text FROM pg_catalog.pg_event_trigger
- WHERE evtname IN ('amanah_trail_ddl', 'amanah_trail_drop') AND evtenabled = 'A'
+SELECT e.evtname::text
+  FROM pg_catalog.pg_event_trigger e
+  JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+ WHERE (e.evtname, e.evtevent, p.proname) IN
+       (('amanah_trail_ddl', 'ddl_command_end', 'refuse_weaker_ddl'),
+        ('amanah_trail_drop', 'sql_drop', 'refuse_drop'))
+   AND e.evttags IS NULL AND e.evtenabled = 'A'
  ORDER BY 1";

@@ -36,15 +36,27 @@ pub async fn plan(
     tenant_column: &str,
     also: &[(String, String)],
 ) -> Result<Vec<Step>> {
+    let wanted = wanted(tables, tenant_column, also)?;
+    let installed = installed(tx).await?;
+    Ok(wanted.into_iter().flat_map(|table| steps(table, &installed)).collect())
+}
+
+/// The tables that must be recorded: those with `tenant_column`, and those in `also`.
+///
+/// # Errors
+/// When a table in `also` is not among `tables`.
+pub(crate) fn wanted<'a>(
+    tables: &'a [Table],
+    tenant_column: &str,
+    also: &[(String, String)],
+) -> Result<Vec<&'a Table>> {
     for (schema, name) in also {
         if !tables.iter().any(|t| (&t.schema, &t.name) == (schema, name)) {
             return Err(Error::NoTable(format!("{schema}.{name}")));
         }
     }
     let named = |t: &Table| also.iter().any(|(s, n)| (&t.schema, &t.name) == (s, n));
-    let installed = installed(tx).await?;
-    let wanted = tables.iter().filter(|t| t.column(tenant_column).is_some() || named(t));
-    Ok(wanted.flat_map(|table| steps(table, &installed)).collect())
+    Ok(tables.iter().filter(|t| t.column(tenant_column).is_some() || named(t)).collect())
 }
 
 /// Runs the plan. The caller commits, or rolls everything back.
@@ -53,7 +65,7 @@ pub async fn plan(
 /// At the first step that the server refuses; the transaction is then good only for a rollback.
 pub async fn apply(tx: &Tx, steps: &[Step]) -> Result<()> {
     for step in steps {
-        let refused = |source| Error::Step { object: step.object.clone(), source };
+        let refused = |why| Error::Step { object: step.object.clone(), why };
         tx.batch(&step.sql).await.map_err(refused)?;
     }
     Ok(())

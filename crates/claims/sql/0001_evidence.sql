@@ -21,7 +21,8 @@ CREATE TABLE claims.proof (
     -- What the control said that it does, and how often, when it ran: a past page is judged by the
     -- rules of its time.
     attack             text        NOT NULL,
-    cadence_ms         bigint      NOT NULL CHECK (cadence_ms > 0),
+    -- At most 31 days: a row cannot keep itself fresh for ever, whoever writes it.
+    cadence_ms         bigint      NOT NULL CHECK (cadence_ms BETWEEN 1 AND 2678400000),
     version            text        NOT NULL,
     took_ms            bigint      NOT NULL CHECK (took_ms >= 0),
     observed_at        timestamptz NOT NULL,

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{canonical, digest};
+use crate::digest::digest;
 use crate::document::{Page, Pledge};
 use crate::problem::{Fault, Problem, shown};
 
 /// The largest file of approvals, in bytes.
-pub const MAX_APPROVALS_BYTES: usize = 1024 * 1024;
+const MAX_APPROVALS_BYTES: usize = 1024 * 1024;
 
 /// The approvals of `page` as it stands now, for the file `NAME.approved.toml` beside it.
 pub fn approve(page: &Page) -> String {
@@ -29,7 +29,7 @@ pub fn approve(page: &Page) -> String {
             text,
             "\n[[approved]]\nclaim = {}\nparams = {}\ndigest = {}\nsentence = {}\n",
             quote(pledge.promise.id),
-            quote(&canonical(&pledge.params)),
+            quote(&pledge.params.to_string()),
             quote(&pledge.digest),
             quote(&pledge.sentence),
         );
@@ -37,14 +37,9 @@ pub fn approve(page: &Page) -> String {
     text
 }
 
-/// What stands between `page` and its publication: sentences that were never approved or were
-/// changed since, and approvals of promises that the page no longer makes.
-pub fn check_approvals(page: &Page, approvals: Option<&str>) -> Vec<Problem> {
-    check(&page.name, &page.pledges, approvals, true)
-}
-
-/// As [`check_approvals`]; left-over approvals are looked for when `whole` says that `pledges` are
-/// all that the page promises.
+/// What stands between a page and its publication: sentences that were never approved or were
+/// changed since, and approvals of promises that the page no longer makes. The latter are looked
+/// for only when `whole` says that `pledges` are all that it promises.
 pub(crate) fn check(
     page: &str,
     pledges: &[Pledge],
@@ -60,7 +55,7 @@ pub(crate) fn check(
         }
     };
     let keys: Vec<(&str, String)> =
-        pledges.iter().map(|pledge| (pledge.promise.id, canonical(&pledge.params))).collect();
+        pledges.iter().map(|pledge| (pledge.promise.id, pledge.params.to_string())).collect();
     let on_page = |entry: &Approved| keys.iter().any(|(c, p)| entry.is(c, p));
     let mut left_over: Vec<&Approved> = approved.iter().filter(|e| !on_page(e)).collect();
     let mut problems = Vec::new();
@@ -171,9 +166,10 @@ fn quote(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{approve, check_approvals};
+    use super::{approve, check};
     use crate::document::Page;
     use crate::lint::lint;
+    use crate::problem::Problem;
 
     const HEAD: &str = "---\ntitle: T\nlanguage: en\n---\n";
     const ONE: &str = "- Kept [\"30\" days](claim:backup.daily?every=24h&keep=30d), 24 h.\n";
@@ -181,6 +177,10 @@ mod tests {
 
     fn page(body: &str) -> Page {
         Page::parse("p", &format!("{HEAD}{body}")).unwrap()
+    }
+
+    fn check_approvals(page: &Page, approvals: Option<&str>) -> Vec<Problem> {
+        check(&page.name, &page.pledges, approvals, true)
     }
 
     fn problems(body: &str, approvals: Option<&str>) -> Vec<String> {

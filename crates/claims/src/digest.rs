@@ -1,34 +1,11 @@
-//! One text for equal parameters, and the digest that pins a promise's words.
+//! The digest that pins a promise's words, and the reading of percent-encoded parameters.
 
-use std::fmt::Write as _;
-
-use kernel::Params;
+use kernel::hex;
 use sha2::{Digest as _, Sha256};
 
-/// The longest canonical text of a claim's parameters, in bytes: it is a key of the evidence, and
-/// an index entry of PostgreSQL ends near 2,700.
-pub const MAX_PARAMS_BYTES: usize = 2_000;
-
-/// `params` as one text: `name=value` pairs by name with `&` between. What would be mistaken for
-/// punctuation (`%`, `&`, `=`) is percent-encoded, so that different parameters never have the same
-/// text. This is how evidence and approvals name a claim's parameters.
-pub fn canonical(params: &Params) -> String {
-    join(params.iter())
-}
-
-/// Names and values as [`canonical`] writes them.
-pub(crate) fn join<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let mut text = String::new();
-    for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        encode(&mut text, name);
-        text.push('=');
-        encode(&mut text, value);
-    }
-    text
-}
+/// The longest [canonical](kernel::canonical) text of a claim's parameters, in bytes: it is a key
+/// of the evidence, and an index entry of PostgreSQL ends near 2,700.
+pub(crate) const MAX_PARAMS_BYTES: usize = 2_000;
 
 /// SHA-256 over id, canonical parameters and sentence, in lower-case hexadecimal. Each is preceded
 /// by its length in bytes as eight big-endian bytes, so that no text can move from one to another.
@@ -39,12 +16,7 @@ pub(crate) fn digest(claim: &str, params: &str, sentence: &str) -> String {
         hash.update(length.to_be_bytes());
         hash.update(part.as_bytes());
     }
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&hash.finalize())
 }
 
 /// `text` with its percent-encoded bytes put back, or `None` when one is broken or the bytes are
@@ -64,37 +36,12 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn encode(text: &mut String, part: &str) {
-    for c in part.chars() {
-        match c {
-            '%' => text.push_str("%25"),
-            '&' => text.push_str("%26"),
-            '=' => text.push_str("%3D"),
-            c => text.push(c),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use kernel::{Params, catalogue};
+    use kernel::canonical;
     use proptest::prelude::*;
 
-    use super::{canonical, decode, digest};
-
-    fn headers(pairs: &[(&str, &str)]) -> Params {
-        let promise = catalogue::find("edge.headers").unwrap();
-        Params::check(promise, pairs.iter().copied()).unwrap()
-    }
-
-    #[test]
-    fn punctuation_inside_a_value_cannot_pose_as_another_parameter() {
-        let one = headers(&[("a", "1&b=2")]);
-        let two = headers(&[("a", "1"), ("b", "2")]);
-        assert_eq!(one.to_string(), two.to_string());
-        assert_eq!(canonical(&one), "a=1%26b%3D2");
-        assert_eq!(canonical(&two), "a=1&b=2");
-    }
+    use super::{decode, digest};
 
     #[test]
     fn the_digest_is_the_one_that_other_programs_compute() {
@@ -107,7 +54,7 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_undoes_encoding(value in "[ -~é]{1,60}") {
-            let text = canonical(&headers(&[("x", &value)]));
+            let text = canonical([("x", value.as_str())]);
             let (_, encoded) = text.split_once('=').unwrap();
             prop_assert_eq!(decode(encoded), Some(value));
         }

@@ -11,12 +11,13 @@ use kernel::{Card, Control, Cx, Params, Proof, catalogue};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
-use crate::digest::canonical;
 use crate::evidence::{Evidence, Key, Record, Run};
 use crate::metrics::Meters;
 use crate::standing::Memo;
 use crate::{Error, Result};
 
+/// The longest cadence that the evidence takes: nothing keeps itself fresh for longer.
+const MAX_CADENCE: Duration = Duration::from_hours(31 * 24);
 /// How long a control that was told to stop at its deadline may take to put its sandbox away.
 const CLEAN_UP: Duration = Duration::from_secs(2);
 
@@ -64,7 +65,10 @@ impl Engine {
             if catalogue::find(card.id).is_none() {
                 return Err(Error::NotInCatalogue(card.id));
             }
-            if card.deadline.is_zero() || card.deadline > card.cadence {
+            let fits = !card.deadline.is_zero()
+                && card.deadline <= card.cadence
+                && card.cadence <= MAX_CADENCE;
+            if !fits {
                 return Err(Error::Card(card.id));
             }
             let seat = Seat { control, lane: tokio::sync::Mutex::new(()) };
@@ -125,7 +129,7 @@ impl Engine {
         if !self.inner.controls.contains_key(claim) {
             return Err(Error::NotBuilt(claim.to_owned()));
         }
-        let key = Key { claim: claim.to_owned(), params: canonical(&params), run };
+        let key = Key { claim: claim.to_owned(), params: params.to_string(), run };
         let flight = {
             let mut flights = locked(&self.inner.flights);
             if let Some(flight) = flights.get(&key) {

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The evidence could not be read or stored.
     #[error("the evidence store does not answer, so nothing new can be said: {0}")]
-    Evidence(#[from] Arc<store::Error>),
+    Evidence(Arc<store::Error>),
     /// A row of the evidence has a value that this version does not know.
     #[error("a row of claims.proof cannot be read: {0}. Nothing was changed")]
     Corrupt(String),

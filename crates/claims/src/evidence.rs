@@ -47,7 +47,7 @@ impl Run {
 pub struct Key {
     /// The claim's id.
     pub claim: String,
-    /// Its parameters in [canonical form](crate::canonical); empty for bites.
+    /// Its parameters in [canonical form](kernel::canonical); empty for bites.
     pub params: String,
     /// What was run.
     pub run: Run,
@@ -95,11 +95,11 @@ pub struct Record {
 
 /// What one claim's runs came to, the latest first.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub(crate) struct History {
     /// Its proofs, at most 10,000.
-    pub proofs: Vec<Mark>,
+    pub(crate) proofs: Vec<Mark>,
     /// Its bites, at most 10,000.
-    pub bites: Vec<Mark>,
+    pub(crate) bites: Vec<Mark>,
 }
 
 /// The evidence in the control database.
@@ -191,7 +191,12 @@ impl Evidence {
     ///
     /// # Errors
     /// When the database does not answer or a row cannot be read.
-    pub async fn history(&self, claim: &str, params: &str, until: Timestamp) -> Result<History> {
+    pub(crate) async fn history(
+        &self,
+        claim: &str,
+        params: &str,
+        until: Timestamp,
+    ) -> Result<History> {
         let tx = self.db.operator().await?;
         let mut both = [Vec::new(), Vec::new()];
         let asked = [(Run::Proof, params), (Run::Bite, "")];

@@ -2,8 +2,8 @@
 //!
 //! It promises that a page says no more than its evidence: a [`Page`] is refused while a sentence
 //! in it is not tied to a claim, a number in it is not the threshold of a proof, or its words were
-//! not approved; and a verdict is computed from append-only rows alone ([`weigh`]), so that the
-//! page of any past day can be computed again. Nothing is proven whose control has not lately
+//! not approved; and a verdict is computed from append-only rows alone, so that the page
+//! of any past day can be computed again. Nothing is proven whose control has not lately
 //! shown, on a seeded violation, that it can fail.
 //!
 //! The attacks it stops: words that were changed after the proof was built, a proof that reports
@@ -11,8 +11,8 @@
 //! was shown and not stored, and a failing promise that quietly leaves the page.
 //!
 //! It does not read files, draw pages or decide who may see them, and it does not know what any
-//! control does. Whoever owns the control database's tables can disable their triggers; that the
-//! evidence was not rewritten is shown by sealing it in the trail, which is `audit`'s work.
+//! control does. Whoever owns the control database's tables can disable their triggers and rewrite
+//! the evidence, and nobody would see it: the evidence is not sealed yet.
 
 mod approval;
 mod coverage;
@@ -37,17 +37,14 @@ mod tree;
 mod verdict;
 mod verify;
 
-pub use approval::{MAX_APPROVALS_BYTES, approve, check_approvals};
+pub use approval::approve;
 pub use coverage::Coverage;
-pub use digest::{MAX_PARAMS_BYTES, canonical};
 pub use document::{Block, Inline, Language, Page, Pledge};
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use evidence::{Evidence, History, Key, Mark, Record, Run};
+pub use evidence::{Evidence, Key, Mark, Record, Run};
 pub use lint::{MAX_PAGE_BYTES, lint};
 pub use problem::Problem;
 pub use report::{BiteReport, ClaimReport, Report};
 pub use sql::ROOM;
-pub use tree::MAX_PROMISES;
-pub use verdict::{BITE_EVERY, MAX_SKEW, Reason, since, weigh};
 pub use verify::{Filter, Listener, Progress};

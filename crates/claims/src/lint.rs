@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::approval;
-use crate::digest::{canonical, digest};
+use crate::digest::digest;
 use crate::document::Page;
 use crate::front::{self, Front};
 use crate::numbers::{Seen, seen};
@@ -18,7 +18,7 @@ impl Page {
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of its lines. Whether its sentences were
-    /// approved is not looked at: that is [`crate::lint`] or [`crate::check_approvals`].
+    /// approved is not looked at: that is [`crate::lint`].
     pub fn parse(name: &str, source: &str) -> Result<Self, Vec<Problem>> {
         let draft = Draft::read(name, source);
         match draft.front {
@@ -83,7 +83,7 @@ fn word(tree: &mut Tree) {
     for sentence in &tree.sentences {
         for index in &sentence.marks.pledges {
             if let Some(pledge) = tree.pledges.get_mut(*index) {
-                let params = canonical(&pledge.params);
+                let params = pledge.params.to_string();
                 pledge.digest = digest(pledge.promise.id, &params, &sentence.text);
                 pledge.sentence.clone_from(&sentence.text);
             }
@@ -135,7 +135,7 @@ fn duplicates(page: &str, tree: &Tree) -> Vec<Problem> {
     let mut first: BTreeMap<(&str, String), usize> = BTreeMap::new();
     let mut problems = Vec::new();
     for pledge in &tree.pledges {
-        let key = (pledge.promise.id, canonical(&pledge.params));
+        let key = (pledge.promise.id, pledge.params.to_string());
         if let Some(line) = first.get(&key) {
             let with =
                 if key.1.is_empty() { String::new() } else { format!(" with `{}`", shown(&key.1)) };

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kernel::{Outcome, Verdict};
+use kernel::{Outcome, Verdict, canonical};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
@@ -15,7 +15,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::digest::join;
 use crate::engine::Engine;
 use crate::evidence::{Key, Run};
 use crate::report::{ClaimReport, Report};
@@ -145,7 +144,7 @@ fn labels(report: &Report, claim: &ClaimReport) -> ClaimLabels {
     ClaimLabels {
         page: report.page.clone(),
         claim: claim.id.clone(),
-        params: join(params.map(|(name, value)| (name.as_str(), value.as_str()))),
+        params: canonical(params.map(|(name, value)| (name.as_str(), value.as_str()))),
     }
 }
 
@@ -188,6 +187,7 @@ mod tests {
                 at: "2027-01-15T11:00:00Z".parse().unwrap(),
                 detail: String::new(),
             }),
+            reason: "holds",
             detail: String::new(),
             findings: Vec::new(),
             attack: String::new(),

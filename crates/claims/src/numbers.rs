@@ -13,7 +13,8 @@ pub(crate) enum Seen {
 
 /// Every number in `text`, in order.
 ///
-/// A word that begins with a letter is a name and may hold digits (`SHA-256`, `Argon2id`). In
+/// A word that begins with a letter is a name and may hold digits (`SHA-256`, `Argon2id`), but one
+/// small letter before a number hides nothing (`x90`, `v99.9`). In
 /// Arabic, a letter before a number is a word of its own (`و24` is "and 24"), so Arabic letters
 /// never begin a name.
 pub(crate) fn seen(text: &str) -> Vec<Seen> {
@@ -27,7 +28,7 @@ pub(crate) fn seen(text: &str) -> Vec<Seen> {
 }
 
 /// Every run of digits anywhere in `text`, names included, in canonical form: what a parameter's
-/// name and value cover.
+/// value covers.
 pub(crate) fn covered(text: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let mut run = String::new();
@@ -56,6 +57,8 @@ enum Place {
 #[derive(Debug, Default)]
 struct Scan {
     place: Place,
+    // The name so far is one small letter.
+    lone: bool,
     run: String,
     found: Vec<Seen>,
 }
@@ -64,10 +67,11 @@ impl Scan {
     fn step(&mut self, c: char, next: Option<char>) {
         let joins = next.is_some_and(char::is_alphanumeric);
         if let Some(d) = digit(c) {
-            if self.place != Place::Name {
+            if self.place != Place::Name || self.lone {
                 self.place = Place::Number;
                 self.run.push(d);
             }
+            self.lone = false;
         } else if is_point(c) && !self.run.is_empty() {
             self.run.push('.');
         } else if is_arabic(c) {
@@ -75,6 +79,7 @@ impl Scan {
             self.place = Place::Outside;
         } else if c.is_alphabetic() && !c.is_numeric() {
             self.flush();
+            self.lone = self.place == Place::Outside && c.is_lowercase();
             if self.place == Place::Outside {
                 self.place = Place::Name;
             }
@@ -88,6 +93,7 @@ impl Scan {
             let connects = matches!(c, '-' | '_' | '.' | '\u{2010}' | '\u{2011}') && joins;
             if !connects {
                 self.place = Place::Outside;
+                self.lone = false;
             }
         }
     }
@@ -168,6 +174,7 @@ mod tests {
             ("Argon2id, SHA-256, AES-256-GCM, SEV-1, X25519, IPv6, A.8.24", &[]),
             ("٢٤ ساعة و۹۰ يوما", &["24", "90"]),
             ("و24 ساعة", &["24"]),
+            ("kept x90 days, uptime v99.9", &["90", "99.9"]),
             ("١٫٣", &["1.3"]),
             ("½ or 2² of Ⅳ", &["other ½", "2", "other ²", "other Ⅳ"]),
             ("２４", &["other ２", "other ４"]),

@@ -50,6 +50,9 @@ pub struct ClaimReport {
     pub since: Option<Timestamp>,
     /// The proof of the proof.
     pub bite: Option<BiteReport>,
+    /// Why, as a word for programs: `holds`, `broken`, `cannot-tell`, `old`, `ahead`, `not-run`,
+    /// `no-bite`, `blunt`, `bite-old`, `bite-ahead`, `not-built` or `not-attested`.
+    pub reason: &'static str,
     /// Why, in a sentence.
     pub detail: String,
     /// What gave way.

@@ -8,7 +8,6 @@ use kernel::catalogue::Kind;
 use kernel::{Card, Verdict};
 
 use crate::Result;
-use crate::digest::canonical;
 use crate::document::{Page, Pledge};
 use crate::engine::{Engine, locked};
 use crate::evidence::{Key, Record, Run};
@@ -113,7 +112,7 @@ pub(crate) struct Sight {
 /// The evidence keys of a promise: its proof, and the bite of its control.
 pub(crate) fn keys(pledge: &Pledge) -> (Key, Key) {
     let key = |run, params| Key { claim: pledge.promise.id.to_owned(), params, run };
-    (key(Run::Proof, canonical(&pledge.params)), key(Run::Bite, String::new()))
+    (key(Run::Proof, pledge.params.to_string()), key(Run::Bite, String::new()))
 }
 
 /// What is known of one promise at one moment.
@@ -126,7 +125,7 @@ struct Standing<'a> {
 
 impl Standing<'_> {
     fn of(&self, pledge: &Pledge) -> ClaimReport {
-        let (verdict, detail) = self.verdict(pledge.promise.kind);
+        let (verdict, reason, detail) = self.verdict(pledge.promise.kind);
         let proof = self.proof;
         let text = |get: fn(&Record) -> &String| proof.map(get).cloned().unwrap_or_default();
         let attack = match (proof, self.card) {
@@ -148,6 +147,7 @@ impl Standing<'_> {
             received_at: proof.map(|proof| proof.mark.received_at),
             since: None,
             bite: self.bite.map(bite_report),
+            reason,
             detail,
             findings: proof.map(|proof| proof.findings.clone()).unwrap_or_default(),
             attack,
@@ -155,17 +155,22 @@ impl Standing<'_> {
         }
     }
 
-    fn verdict(&self, kind: Kind) -> (Verdict, String) {
+    /// The verdict, the word for its reason, and the reason in a sentence.
+    fn verdict(&self, kind: Kind) -> (Verdict, &'static str, String) {
         let Some(card) = self.card else {
-            let detail = match kind {
-                Kind::Attested => "no attestation: nobody has given a dated document for this yet",
-                Kind::Proven | Kind::Either => "not built: no control proves this yet",
+            let (reason, detail) = match kind {
+                Kind::Attested => {
+                    ("not-attested", "not attested: attestations cannot be given yet")
+                }
+                Kind::Proven | Kind::Either => {
+                    ("not-built", "not built: no control proves this yet")
+                }
             };
-            return (Verdict::Unknown, detail.to_owned());
+            return (Verdict::Unknown, reason, detail.to_owned());
         };
         let (proof, bite) = (self.proof.map(|p| &p.mark), self.bite.map(|b| &b.mark));
         let reason = weigh(proof, bite, self.at);
-        (reason.verdict(), self.detail(reason, card))
+        (reason.verdict(), reason.code(), self.detail(reason, card))
     }
 
     fn detail(&self, reason: Reason, card: &Card) -> String {

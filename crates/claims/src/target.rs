@@ -3,7 +3,7 @@
 use kernel::catalogue::{self, Promise};
 use kernel::{ParamError, Params};
 
-use crate::digest::{MAX_PARAMS_BYTES, canonical, decode};
+use crate::digest::{MAX_PARAMS_BYTES, decode};
 use crate::problem::{Fault, shown};
 
 /// The most parameters that one claim may carry.
@@ -35,7 +35,7 @@ pub(crate) fn claim(target: &str) -> Result<(&'static Promise, Params), Vec<Faul
         return Err(faults);
     }
     let params = Params::check(promise, good).map_err(|error| vec![parameter(&error)])?;
-    if canonical(&params).len() > MAX_PARAMS_BYTES {
+    if params.to_string().len() > MAX_PARAMS_BYTES {
         let what = format!("the parameters are longer than {MAX_PARAMS_BYTES} bytes together");
         return Err(vec![Fault::new(RULE, what, "Make two promises of it.")]);
     }

@@ -13,7 +13,7 @@ use crate::target;
 /// How deep lists, quotes and emphasis may lie in one another.
 const MAX_DEPTH: usize = 16;
 /// The most promises on one page.
-pub const MAX_PROMISES: usize = 500;
+const MAX_PROMISES: usize = 500;
 
 /// What the body of a page holds, as far as it could be read.
 #[derive(Debug, Default)]
@@ -247,8 +247,7 @@ impl Builder<'_> {
         self.marks.promises += 1;
         let frame = match target::claim(claim) {
             Ok((promise, params)) => {
-                for (name, value) in params.iter() {
-                    self.marks.numbers.extend(covered(name));
+                for (_, value) in params.iter() {
                     self.marks.numbers.extend(covered(value));
                 }
                 let index = self.tree.pledges.len();

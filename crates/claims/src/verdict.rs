@@ -9,15 +9,15 @@ use kernel::{Outcome, Verdict};
 use crate::evidence::{History, Mark};
 
 /// How often each control must show that it can fail.
-pub const BITE_EVERY: Duration = Duration::from_hours(24);
+pub(crate) const BITE_EVERY: Duration = Duration::from_hours(24);
 /// How many times its period a proof or a bite may be old before it counts no more.
 const GRACE: u32 = 2;
 /// How far a proof's time may lie ahead of the reader's clock.
-pub const MAX_SKEW: Duration = Duration::from_mins(5);
+const MAX_SKEW: Duration = Duration::from_mins(5);
 
 /// Why a claim has the verdict that it has, as far as its runs say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// No proof has run yet.
     NotRun,
     /// The last proof found something that gave way.
@@ -42,7 +42,7 @@ pub enum Reason {
 
 impl Reason {
     /// The verdict that follows.
-    pub const fn verdict(self) -> Verdict {
+    pub(crate) const fn verdict(self) -> Verdict {
         match self {
             Self::Broken => Verdict::Failing,
             Self::NotRun
@@ -56,13 +56,29 @@ impl Reason {
             Self::Holds => Verdict::Proven,
         }
     }
+
+    /// The word for it in reports.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::NotRun => "not-run",
+            Self::Broken => "broken",
+            Self::CannotTell => "cannot-tell",
+            Self::Ahead => "ahead",
+            Self::NoBite => "no-bite",
+            Self::Blunt => "blunt",
+            Self::BiteAhead => "bite-ahead",
+            Self::BiteOld => "bite-old",
+            Self::Old => "old",
+            Self::Holds => "holds",
+        }
+    }
 }
 
 /// Weighs the last proof of a claim and the last bite of its control as they stand at `at`.
 ///
 /// What gave way stays failing whatever else is known. A control that has not lately shown that it
 /// can fail is not believed when it says that something holds.
-pub fn weigh(proof: Option<&Mark>, bite: Option<&Mark>, at: Timestamp) -> Reason {
+pub(crate) fn weigh(proof: Option<&Mark>, bite: Option<&Mark>, at: Timestamp) -> Reason {
     let Some(proof) = proof else {
         return Reason::NotRun;
     };
@@ -95,7 +111,7 @@ pub fn weigh(proof: Option<&Mark>, bite: Option<&Mark>, at: Timestamp) -> Reason
 ///
 /// A verdict changes when a row comes in or when one grows too old, and at no other time: so these
 /// moments are walked backwards until one of them says something else.
-pub fn since(history: &History, at: Timestamp) -> Option<Timestamp> {
+pub(crate) fn since(history: &History, at: Timestamp) -> Option<Timestamp> {
     let at_most = |mark: &Mark| Mark {
         // The database's clock may be a little ahead of ours.
         received_at: mark.received_at.min(at),

@@ -87,18 +87,6 @@ impl Engine {
         Ok(reports)
     }
 
-    /// Runs the bites of `claims` that are missing, too old, blunt, or from another version.
-    /// Claims without a control are left out.
-    ///
-    /// # Errors
-    /// When the evidence cannot be read or stored.
-    pub async fn ensure_bites(&self, claims: &[&str], listener: Listener<'_>) -> Result<()> {
-        let built = claims.iter().filter(|claim| self.control(claim).is_some());
-        let bites = self.missing_bites(built.map(|&claim| claim.to_owned())).await?;
-        let runs = bites.into_iter().map(|key| (key, Params::none()));
-        self.run_all(runs.collect(), listener).await
-    }
-
     /// What is to be proven for `pages`, each once however many pages promise it.
     pub(crate) fn proofs(&self, pages: &[Arc<Page>], filter: &Filter) -> BTreeMap<Key, Params> {
         let pledges = pages.iter().flat_map(|page| &page.pledges);

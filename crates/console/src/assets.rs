@@ -1,9 +1,9 @@
 //! The files that every page needs: one stylesheet and one mark, compiled in and served under a
 //! name that holds their digest, so that a browser may keep them for ever.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use kernel::hex;
 use sha2::{Digest, Sha256};
 
 /// How much of the digest the name holds, in bytes: enough that two versions never share one.
@@ -39,13 +39,9 @@ pub(crate) fn find(name: &str) -> Option<&'static Asset> {
 }
 
 fn asset(stem: &str, ending: &str, media: &'static str, text: &'static str) -> Asset {
-    let mut name = format!("{stem}-");
-    for byte in Sha256::digest(text).iter().take(DIGEST_BYTES) {
-        // Writing to a `String` cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    name.push('.');
-    name.push_str(ending);
+    let digest = Sha256::digest(text);
+    let mark = hex(digest.get(..DIGEST_BYTES).unwrap_or(&digest));
+    let name = format!("{stem}-{mark}.{ending}");
     let path = format!("/_amanah/static/{name}");
     Asset { path, name, media, text }
 }

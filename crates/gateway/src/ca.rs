@@ -5,14 +5,14 @@
 //! to trust a new one, and that is for a person to decide.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use kernel::Clock;
+use kernel::{Clock, hex};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
@@ -136,7 +136,7 @@ impl LocalAuthority {
     ///
     /// # Errors
     /// When a new one cannot be made or kept; the old one stays in use.
-    pub fn renew_if_due(&self) -> Result<bool, GatewayError> {
+    pub(crate) fn renew_if_due(&self) -> Result<bool, GatewayError> {
         let current = Arc::clone(&self.leaf.read().unwrap_or_else(PoisonError::into_inner));
         let due = match current.cert.first() {
             Some(leaf) => self.mint.is_due(leaf)?,
@@ -317,11 +317,7 @@ fn self_sign(key: &KeyPair, now: Timestamp) -> Result<String, GatewayError> {
 fn authority_params(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
     let digest = params.key_identifier(key);
-    let mark = digest.iter().take(4).fold(String::new(), |mut mark, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(mark, "{byte:02x}");
-        mark
-    });
+    let mark = hex(digest.get(..4).unwrap_or(&digest));
     params.distinguished_name = common_name(&format!("Amanah local authority {mark}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

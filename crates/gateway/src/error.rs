@@ -14,12 +14,12 @@ pub enum GatewayError {
     )]
     AddressInUse(SocketAddr),
     /// The address cannot be used.
-    #[error("cannot listen on {address}: {source}; choose another address with `--listen`")]
+    #[error("cannot listen on {address}: {error}; choose another address with `--listen`")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file of the local certificate authority is not what it should be.
     #[error("{}: {why}; nothing was changed; {next}", file.display())]
@@ -32,14 +32,14 @@ pub enum GatewayError {
         next: &'static str,
     },
     /// A file of the local certificate authority cannot be read or written.
-    #[error("cannot {action} {}: {source}", file.display())]
+    #[error("cannot {action} {}: {error}", file.display())]
     File {
         /// The file or folder.
         file: PathBuf,
         /// What was tried, as a verb.
         action: &'static str,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A name that a certificate cannot hold.
     #[error("`{0}` is neither a host name nor an address, so no certificate can be made for it")]

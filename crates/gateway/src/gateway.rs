@@ -26,8 +26,9 @@ use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::serve::{BODIES_KIB, Shared};
+use crate::tls::server_config;
 use crate::upstream::Pool;
-use crate::{GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream, server_config};
+use crate::{GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
 
 /// How long a client may take to agree on TLS, from its first byte on the wire.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -120,9 +121,9 @@ impl Gateway {
         authority: Arc<LocalAuthority>,
     ) -> Result<Self, GatewayError> {
         let address = settings.listen;
-        let listen = |source: io::Error| match source.kind() {
+        let listen = |error: io::Error| match error.kind() {
             io::ErrorKind::AddrInUse => GatewayError::AddressInUse(address),
-            _ => GatewayError::Listen { address, source },
+            _ => GatewayError::Listen { address, error },
         };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

@@ -43,5 +43,5 @@ pub use gateway::{Gateway, Ports, Settings};
 pub use headers::HeaderPolicy;
 pub use metrics::{Metrics, Reading};
 pub use own::{Own, OwnPath};
-pub use tls::{client_config, server_config};
+pub use tls::client_config;
 pub use upstream::Upstream;

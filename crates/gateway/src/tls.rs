@@ -20,7 +20,9 @@ const ALPN: &[u8] = b"http/1.1";
 ///
 /// # Errors
 /// When the cryptographic library refuses the protocol versions.
-pub fn server_config(authority: Arc<LocalAuthority>) -> Result<Arc<ServerConfig>, GatewayError> {
+pub(crate) fn server_config(
+    authority: Arc<LocalAuthority>,
+) -> Result<Arc<ServerConfig>, GatewayError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&VERSIONS)
         .map_err(|e| GatewayError::Certificate(e.to_string()))?

@@ -1,6 +1,6 @@
 //! What can go wrong when somebody signs in or gets an account.
 
-use crate::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;

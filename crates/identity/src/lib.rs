@@ -27,8 +27,8 @@ mod token;
 pub use account::{Email, NewAccount};
 pub use controls::{Attempt, SignInProbe, controls};
 pub use error::{Error, Result};
-pub use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, Pool};
-pub use service::{ABSOLUTE, IDLE, Identities, MAX_SESSIONS};
+pub use password::Pool;
+pub use service::Identities;
 
 /// This room's migrations.
 pub const ROOM: store::Room = store::Room {

@@ -17,9 +17,9 @@ use crate::stored::{CURRENT, Cost, OUTPUT_BYTES, SALT_BYTES, Stored};
 use crate::{Error, Result};
 
 /// The shortest password, in bytes.
-pub const MIN_PASSWORD_BYTES: usize = 8;
+pub(crate) const MIN_PASSWORD_BYTES: usize = 8;
 /// The longest password, in bytes. It is checked before anything is hashed.
-pub const MAX_PASSWORD_BYTES: usize = 1_024;
+pub(crate) const MAX_PASSWORD_BYTES: usize = 1_024;
 
 /// How much hashing may go on.
 #[derive(Debug, Clone, Copy)]

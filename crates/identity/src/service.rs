@@ -14,11 +14,11 @@ use crate::token::{self, Digest};
 use crate::{Error, NewAccount, Pool, Result, sql};
 
 /// How long a session lives without being used.
-pub const IDLE: SignedDuration = SignedDuration::from_mins(30);
+pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
 /// How long a session lives at most.
-pub const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
+pub(crate) const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
 /// How many sessions of one account live at once; a new one ends the oldest.
-pub const MAX_SESSIONS: i64 = 50;
+pub(crate) const MAX_SESSIONS: i64 = 50;
 
 /// How often a session's last use is written down; a session in use ends up to this much early.
 const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);

@@ -8,8 +8,9 @@ use kernel::{ManualClock, Secret, SessionToken, Sessions as _, SystemRng, Tenant
 use testkit::TestDb;
 
 use crate::cache::FRESH;
+use crate::service::{ABSOLUTE, IDLE, MAX_SESSIONS};
 use crate::stored::Stored;
-use crate::{ABSOLUTE, Email, Error, IDLE, Identities, MAX_SESSIONS, NewAccount, Pool, ROOM};
+use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
 
 const EMAIL: &str = "sari@sinar.example";
 const SECOND: SignedDuration = SignedDuration::from_secs(1);

@@ -10,6 +10,7 @@
 pub mod catalogue;
 mod clock;
 mod control;
+mod hex;
 mod params;
 mod ports;
 mod proof;
@@ -21,7 +22,8 @@ mod verdict;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use control::{Card, Control, Cx, Fut};
-pub use params::{ParamError, Params};
+pub use hex::{hex, unhex};
+pub use params::{ParamError, Params, canonical};
 pub use ports::{Binder, Identity, SessionToken, Sessions};
 pub use proof::{Finding, Outcome, Population, Proof};
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};

@@ -118,14 +118,37 @@ impl Params {
     }
 }
 
-/// Writes `name=value` pairs with `&` between, by name: equal parameters have equal text.
+/// Writes the [`canonical`] text, by name: how evidence and approvals name a claim's parameters.
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, (name, text)) in self.iter().enumerate() {
-            let sep = if n == 0 { "" } else { "&" };
-            write!(f, "{sep}{name}={text}")?;
+        f.write_str(&canonical(self.iter()))
+    }
+}
+
+/// `pairs` of name and value as one text: `name=value` with `&` between, in the order given. What
+/// would be mistaken for punctuation (`%`, `&`, `=`) is percent-encoded, so that different pairs
+/// never have the same text.
+pub fn canonical<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
         }
-        Ok(())
+        encode(&mut text, name);
+        text.push('=');
+        encode(&mut text, value);
+    }
+    text
+}
+
+fn encode(text: &mut String, part: &str) {
+    for c in part.chars() {
+        match c {
+            '%' => text.push_str("%25"),
+            '&' => text.push_str("%26"),
+            '=' => text.push_str("%3D"),
+            c => text.push(c),
+        }
     }
 }
 
@@ -157,5 +180,13 @@ mod tests {
     fn an_open_claim_takes_any_header_name() {
         let params = check("edge.headers", &[("x-frame-options", "SAMEORIGIN")]).unwrap();
         assert_eq!(params.to_string(), "x-frame-options=SAMEORIGIN");
+    }
+
+    #[test]
+    fn punctuation_inside_a_value_cannot_pose_as_another_parameter() {
+        let one = check("edge.headers", &[("a", "1&b=2")]).unwrap();
+        let two = check("edge.headers", &[("b", "2"), ("a", "1")]).unwrap();
+        assert_eq!(one.to_string(), "a=1%26b%3D2");
+        assert_eq!(two.to_string(), "a=1&b=2");
     }
 }

@@ -1,7 +1,8 @@
 //! Randomness as a parameter.
 
-use std::fmt::Write as _;
 use std::sync::Mutex;
+
+use crate::hex;
 
 /// Gives random bytes fit for keys and tokens.
 pub trait Rng: Send + Sync {
@@ -58,10 +59,5 @@ impl Rng for FixedRng {
 pub fn random_hex(rng: &dyn Rng, bytes: usize) -> Result<String, RngError> {
     let mut buf = vec![0; bytes];
     rng.fill(&mut buf)?;
-    let mut text = String::with_capacity(bytes * 2);
-    for byte in buf {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
+    Ok(hex(&buf))
 }

@@ -7,10 +7,11 @@
 
 use std::path::Path;
 
+use kernel::hex;
 use sha2::{Digest as _, Sha256};
 
 /// The file's name at a root.
-pub const ALLOW_FILE: &str = ".amanah-secrets-allow";
+pub(crate) const ALLOW_FILE: &str = ".amanah-secrets-allow";
 /// The shortest digest, in hexadecimal digits.
 const MIN_DIGITS: usize = 12;
 
@@ -79,13 +80,7 @@ fn entry(line: &str) -> Option<Entry> {
 
 /// The SHA-256 of `secret` in lower-case hexadecimal digits.
 pub(crate) fn digest(secret: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for byte in Sha256::digest(secret) {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&Sha256::digest(secret))
 }
 
 #[cfg(test)]

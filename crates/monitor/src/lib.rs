@@ -21,7 +21,6 @@ mod private;
 mod processes;
 mod scan;
 
-pub use allow::ALLOW_FILE;
 pub use controls::controls;
 pub use error::Error;
 pub use scan::Scan;

@@ -36,6 +36,17 @@ impl Account {
             })
     }
 
+    /// The user that owns nothing, for programs of others that we start as root; ourselves when we
+    /// are not root.
+    fn for_others() -> Result<Option<Self>> {
+        if effective_user()? != 0 {
+            return Ok(None);
+        }
+        let users = read("/etc/passwd")?;
+        let user = users.lines().filter_map(|line| Self::from_passwd(line, true));
+        Ok(user.into_iter().find(|user| user.name == "nobody"))
+    }
+
     /// The name of the user that Amanah runs as.
     pub(crate) fn own_name() -> Result<String> {
         let me = effective_user()?;
@@ -87,6 +98,20 @@ impl Account {
         let gid = fields.next()?.parse().ok()?;
         Some(Self { name, uid, gid, drop_privileges })
     }
+}
+
+/// A command that runs somebody else's program without our rights: as `nobody` when we are root.
+/// A program in a folder that `nobody` cannot enter is run from a copy.
+///
+/// # Errors
+/// When the users of the machine cannot be read, or the program cannot be copied.
+pub async fn unprivileged(program: &Path) -> Result<Command> {
+    let Some(nobody) = Account::for_others()? else { return Ok(Command::new(program)) };
+    if nobody.can_enter(program).await {
+        return Ok(nobody.command(program));
+    }
+    let copy = crate::place::copy_for_others(program)?;
+    Ok(nobody.command(&copy))
 }
 
 fn effective_user() -> Result<u32> {

@@ -27,8 +27,10 @@ const REVIVALS: usize = 20;
 const REVIVAL_PAUSE: Duration = Duration::from_millis(250);
 /// A server's log that has grown beyond this, in bytes, is begun anew at a start.
 const MAX_LOG_BYTES: u64 = 16 << 20;
-/// Our settings, in a file of their own, so that PostgreSQL's stays as Debian ships it.
-const CONF: &str = "amanah.conf";
+/// The files of our configuration.
+const CONF: &str = "postgresql.conf";
+const HBA: &str = "pg_hba.conf";
+const IDENT: &str = "pg_ident.conf";
 const LOG: &str = "server.log";
 
 /// How a cluster is to run.
@@ -50,6 +52,7 @@ pub struct Cluster {
     account: Account,
     durable: bool,
     dir: PathBuf,
+    conf: PathBuf,
     socket: PathBuf,
     port: u16,
 }
@@ -66,8 +69,9 @@ impl Cluster {
         let account = Account::for_server()?;
         let dir = place::cluster_dir(&settings.data, &account, rng).await?;
         let socket = place::socket_dir(&dir, &account)?;
+        let conf = place::conf_dir(&dir)?;
         let durable = settings.durable;
-        let mut cluster = Self { programs, account, durable, dir, socket, port: 0 };
+        let mut cluster = Self { programs, account, durable, dir, conf, socket, port: 0 };
         match place::standing(&cluster.dir)? {
             Standing::Empty => cluster.initialise().await?,
             Standing::Cluster(major) if major == cluster.programs.version().0 => {}
@@ -105,6 +109,7 @@ impl Cluster {
             password: None,
             database: name.to_owned(),
             tls: false,
+            pinned: true,
         }
     }
 
@@ -117,6 +122,7 @@ impl Cluster {
             password: Some(password),
             database: name.to_owned(),
             tls: false,
+            pinned: false,
         }
     }
 
@@ -183,10 +189,12 @@ impl Cluster {
         std::fs::rename(&fresh, &self.dir).map_err(|e| place::error(&self.dir, &e))
     }
 
-    /// Writes our settings and who may connect how; both files are ours alone.
+    /// Writes our settings and who may connect how. They lie outside the cluster's directory, in
+    /// one that the server's user cannot write to: what it puts into its own directory, a link
+    /// for example, must not lead us to other files when we run as root.
     fn configure(&self) -> Result<()> {
         let own = Account::own_name()?;
-        let socket = self.socket.display().to_string().replace('\'', "''");
+        let quoted = |path: &Path| path.display().to_string().replace('\'', "''");
         let durability = if self.durable {
             ""
         } else {
@@ -194,9 +202,12 @@ impl Cluster {
         };
         let conf = format!(
             "# Written by Amanah at every start.\n\
+             data_directory = '{}'\n\
+             hba_file = '{}'\n\
+             ident_file = '{}'\n\
              listen_addresses = '127.0.0.1'\n\
              port = {}\n\
-             unix_socket_directories = '{socket}'\n\
+             unix_socket_directories = '{}'\n\
              unix_socket_permissions = 0700\n\
              password_encryption = 'scram-sha-256'\n\
              wal_level = logical\n\
@@ -209,35 +220,37 @@ impl Cluster {
              timezone = 'UTC'\n\
              idle_in_transaction_session_timeout = '5min'\n\
              {durability}",
-            self.port
+            quoted(&self.dir),
+            quoted(&self.conf.join(HBA)),
+            quoted(&self.conf.join(IDENT)),
+            self.port,
+            quoted(&self.socket),
         );
         self.write(CONF, &conf)?;
         self.write(
-            "pg_hba.conf",
+            HBA,
             "# Written by Amanah at every start.\n\
              local all postgres peer map=amanah\n\
              local all all scram-sha-256\n\
              host all postgres all reject\n\
              host all all 127.0.0.1/32 scram-sha-256\n",
         )?;
-        self.write("pg_ident.conf", &format!("amanah {own} postgres\namanah postgres postgres\n"))?;
-        let main = self.dir.join("postgresql.conf");
-        let text = std::fs::read_to_string(&main).map_err(|e| place::error(&main, &e))?;
-        let include = format!("include = '{CONF}'");
-        if !text.lines().any(|line| line == include) {
-            self.write("postgresql.conf", &format!("{text}\n{include}\n"))?;
-        }
-        Ok(())
+        self.write(IDENT, &format!("amanah {own} postgres\namanah postgres postgres\n"))
     }
 
     async fn start(&self) -> Result<()> {
         let log = self.dir.join(LOG);
-        if std::fs::metadata(&log).is_ok_and(|m| m.len() > MAX_LOG_BYTES) {
+        // What a link leads to is none of our business.
+        let size = std::fs::symlink_metadata(&log).map_or(0, |m| m.len());
+        if size > MAX_LOG_BYTES {
             std::fs::remove_file(&log).map_err(|e| place::error(&log, &e))?;
         }
-        let before = std::fs::metadata(&log).map_or(0, |m| m.len());
+        let before = if size > MAX_LOG_BYTES { 0 } else { size };
+        let conf = self.conf.join(CONF).display().to_string();
         let mut command = self.program("pg_ctl");
         command.args(["start", "-w", "-s", "-t", START_SECONDS, "-l"]).arg(&log);
+        // A shell reads these options.
+        command.arg("-o").arg(format!("-c config_file='{}'", conf.replace('\'', "'\\''")));
         let started = run("pg_ctl", command.arg("-D").arg(&self.dir)).await;
         started.map(drop).map_err(|error| {
             let said = place::text_after(&log, before);
@@ -253,16 +266,15 @@ impl Cluster {
         command
     }
 
-    /// Writes a file of the cluster whole or not at all.
+    /// Writes a file of our configuration whole or not at all.
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        let (path, fresh) = (self.dir.join(name), self.dir.join(format!("{name}.new")));
+        let (path, fresh) = (self.conf.join(name), self.conf.join(format!("{name}.new")));
         std::fs::write(&fresh, text).map_err(|e| place::error(&fresh, &e))?;
-        self.account.own(&fresh)?;
         std::fs::rename(&fresh, &path).map_err(|e| place::error(&path, &e))
     }
 
     fn configured_port(&self) -> Option<u16> {
-        let text = std::fs::read_to_string(self.dir.join(CONF)).ok()?;
+        let text = std::fs::read_to_string(self.conf.join(CONF)).ok()?;
         text.lines().find_map(|line| line.strip_prefix("port = ")?.parse().ok())
     }
 }

@@ -31,10 +31,11 @@ mod tx;
 mod url;
 mod version;
 
+pub use account::unprivileged;
 pub use cluster::{Cluster, ClusterSettings};
 pub use db::Db;
 pub use error::{Error, Result};
-pub use migrate::{Migration, Room, migrate};
+pub use migrate::{Migration, Room, migrate, migrate_privileged};
 pub use programs::Programs;
 pub use protected::Protected;
 pub use quote::{ident, literal, qualified};

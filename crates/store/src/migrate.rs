@@ -68,6 +68,46 @@ impl Db {
     }
 }
 
+/// Where the migrations of a superuser are noted: in a schema of its own. The usual place belongs
+/// to the database's owner, who could have put a view or a trigger there that runs as superuser.
+const PRIVILEGED_GROUND: &str = "
+CREATE SCHEMA IF NOT EXISTS amanah_guard;
+CREATE TABLE IF NOT EXISTS amanah_guard.migration (
+    room       text        NOT NULL,
+    name       text        NOT NULL,
+    sha256     bytea       NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (room, name)
+);
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                WHERE n.nspname = 'amanah_guard' AND n.nspowner <> current_user::regrole)
+       OR EXISTS (SELECT FROM pg_catalog.pg_class c
+                   WHERE c.relnamespace = 'amanah_guard'::regnamespace
+                     AND (c.relowner <> current_user::regrole OR c.relhastriggers OR c.relhasrules
+                          OR c.relname = 'migration' AND c.relkind <> 'r'))
+    THEN
+        RAISE EXCEPTION 'schema amanah_guard was made by somebody else than the superuser'
+            USING HINT = 'Drop it, and look for who made it.';
+    END IF;
+END $$";
+
+/// Which ledger a room's migrations are noted in.
+#[derive(Debug, Clone, Copy)]
+struct Ledger(&'static str);
+
+/// Applies what is missing of `rooms` as a superuser in somebody else's database.
+///
+/// # Errors
+/// As [`migrate`], and when the superuser's own schema there was made by somebody else.
+pub async fn migrate_privileged(db: &Db, rooms: &[&Room]) -> Result<usize> {
+    let tx = locked(db).await?;
+    tx.batch(PRIVILEGED_GROUND).await?;
+    tx.commit().await?;
+    run(db, rooms, Ledger("amanah_guard")).await
+}
+
 /// Applies what is missing of `rooms`, in their order, each migration in a transaction of its own.
 /// Returns how many were applied.
 ///
@@ -79,13 +119,17 @@ pub async fn migrate(db: &Db, rooms: &[&Room]) -> Result<usize> {
     tx.batch(GROUPS).await?;
     tx.batch(GROUND).await?;
     tx.commit().await?;
+    run(db, rooms, Ledger("amanah")).await
+}
+
+async fn run(db: &Db, rooms: &[&Room], ledger: Ledger) -> Result<usize> {
     let mut applied = 0;
     for room in rooms {
         let tx = locked(db).await?;
-        let known = known(&tx, room).await?;
+        let known = ledger.known(&tx, room).await?;
         tx.rollback().await?;
         for migration in room.migrations.iter().skip(known) {
-            apply(db, room, migration).await?;
+            ledger.apply(db, room, migration).await?;
             applied += 1;
         }
     }
@@ -98,35 +142,40 @@ async fn locked(db: &Db) -> Result<OperatorTx> {
     Ok(tx)
 }
 
-/// How many of the room's migrations are applied, after checking that they are the same ones.
-async fn known(tx: &OperatorTx, room: &Room) -> Result<usize> {
-    let sql = "SELECT name, sha256 FROM amanah.migration WHERE room = $1 ORDER BY name";
-    let rows = tx.query(sql, &[&room.name]).await?;
-    for (n, row) in rows.iter().enumerate() {
-        let (name, sha256): (String, Vec<u8>) = (row.get(0), row.get(1));
-        let wrong = |why| Error::Migration { room: room.name, migration: name.clone(), why };
-        let here = room.migrations.get(n).ok_or_else(|| wrong("is not known to this version"))?;
-        if here.name != name {
-            return Err(wrong("is not known to this version"));
+impl Ledger {
+    /// How many of the room's migrations are applied, after checking that they are the same ones.
+    async fn known(self, tx: &OperatorTx, room: &Room) -> Result<usize> {
+        let sql =
+            format!("SELECT name, sha256 FROM {}.migration WHERE room = $1 ORDER BY name", self.0);
+        let rows = tx.query(&sql, &[&room.name]).await?;
+        for (n, row) in rows.iter().enumerate() {
+            let (name, sha256): (String, Vec<u8>) = (row.get(0), row.get(1));
+            let wrong = |why| Error::Migration { room: room.name, migration: name.clone(), why };
+            let here =
+                room.migrations.get(n).ok_or_else(|| wrong("is not known to this version"))?;
+            if here.name != name {
+                return Err(wrong("is not known to this version"));
+            }
+            if digest(here) != sha256 {
+                return Err(wrong("has changed since it was applied"));
+            }
         }
-        if digest(here) != sha256 {
-            return Err(wrong("has changed since it was applied"));
-        }
+        Ok(rows.len())
     }
-    Ok(rows.len())
-}
 
-async fn apply(db: &Db, room: &Room, migration: &Migration) -> Result<()> {
-    let tx = locked(db).await?;
-    // Somebody else may have been faster.
-    let sql = "SELECT FROM amanah.migration WHERE room = $1 AND name = $2";
-    if tx.query_opt(sql, &[&room.name, &migration.name]).await?.is_some() {
-        return tx.rollback().await;
+    async fn apply(self, db: &Db, room: &Room, migration: &Migration) -> Result<()> {
+        let tx = locked(db).await?;
+        // Somebody else may have been faster.
+        let sql = format!("SELECT FROM {}.migration WHERE room = $1 AND name = $2", self.0);
+        if tx.query_opt(&sql, &[&room.name, &migration.name]).await?.is_some() {
+            return tx.rollback().await;
+        }
+        tx.batch(migration.sql).await?;
+        let sql =
+            format!("INSERT INTO {}.migration (room, name, sha256) VALUES ($1, $2, $3)", self.0);
+        tx.execute(&sql, &[&room.name, &migration.name, &digest(migration)]).await?;
+        tx.commit().await
     }
-    tx.batch(migration.sql).await?;
-    let sql = "INSERT INTO amanah.migration (room, name, sha256) VALUES ($1, $2, $3)";
-    tx.execute(sql, &[&room.name, &migration.name, &digest(migration)]).await?;
-    tx.commit().await
 }
 
 fn digest(migration: &Migration) -> Vec<u8> {

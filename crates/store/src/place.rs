@@ -87,6 +87,25 @@ pub(crate) fn socket_dir(dir: &Path, account: &Account) -> Result<PathBuf> {
     Ok(socket)
 }
 
+/// The directory of our configuration, beside the cluster: the server's user may read it and
+/// nothing more.
+pub(crate) fn conf_dir(dir: &Path) -> Result<PathBuf> {
+    let conf = dir.with_extension("conf");
+    make_dir(&conf, 0o755)?;
+    Ok(conf)
+}
+
+/// A copy of a program where everybody can run it and only root can change it.
+pub(crate) fn copy_for_others(program: &Path) -> Result<PathBuf> {
+    let folder = Path::new(ELSEWHERE).join("bin");
+    make_dir(&folder, 0o755)?;
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let (copy, fresh) = (folder.join(name), folder.join(format!("{:016x}.new", fnv(program))));
+    std::fs::copy(program, &fresh).map_err(|e| error(&fresh, &e))?;
+    std::fs::rename(&fresh, &copy).map_err(|e| error(&copy, &e))?;
+    Ok(copy)
+}
+
 /// What stands in `dir`.
 pub(crate) fn standing(dir: &Path) -> Result<Standing> {
     let not_a_cluster = |why: &str| Error::Path {
@@ -129,6 +148,10 @@ pub(crate) fn running(dir: &Path) -> Option<Running> {
 /// What was written to `log` after its first `from` bytes, at most the last 64 KiB of it.
 pub(crate) fn text_after(log: &Path, from: u64) -> String {
     let read = || -> std::io::Result<String> {
+        // The server's user may have put a link there, to what only we may read.
+        if !std::fs::symlink_metadata(log)?.is_file() {
+            return Ok(String::new());
+        }
         let mut file = std::fs::File::open(log)?;
         let end = file.metadata()?.len();
         file.seek(SeekFrom::Start(from.max(end.saturating_sub(MAX_TAIL_BYTES))))?;

@@ -13,8 +13,16 @@ pub struct Protected {
     pub owner: Db,
     /// A login of Amanah's own with exactly the application's rights: a member of `app_role`.
     pub intruder: Db,
-    /// The superuser; in the managed cluster only.
+    /// The superuser; in the managed cluster, or where one was given.
+    ///
+    /// It may read the catalogue and change what only it may change. It never writes to a table
+    /// of the application and never calls a function there: a trigger or function that the owner
+    /// planted would run as superuser.
     pub superuser: Option<Db>,
+    /// A login without special rights but one, to set `session_replication_role`, and a member of
+    /// the owner: for the attack that puts ordinary triggers to sleep. It takes a superuser to
+    /// make it.
+    pub replicator: Option<Db>,
     /// The role whose rights the application has.
     pub app_role: String,
     /// The column that names the tenant in every table with tenants' rows.

@@ -46,6 +46,18 @@ impl Db {
         tx.commit().await
     }
 
+    /// Lets `role` set `session_replication_role`, which puts ordinary triggers to sleep. Only a
+    /// superuser can allow it.
+    ///
+    /// # Errors
+    /// When this login may not allow it.
+    pub async fn allow_replica(&self, role: &str) -> Result<()> {
+        let tx = self.operator().await?;
+        tx.batch(&format!("GRANT SET ON PARAMETER session_replication_role TO {}", ident(role)))
+            .await?;
+        tx.commit().await
+    }
+
     /// Whether there is a role of this name.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use kernel::Rng;
 use tokio::io::AsyncWriteExt;
 
 use crate::programs::{run, tail};
-use crate::{Db, Error, Programs, Protected, Result, ident};
+use crate::{DatabaseUrl, Db, Error, Programs, Protected, Result, ident};
 
 /// Sandboxes are recognised by this, so that those of a crashed run can be swept.
 const PREFIX: &str = "amanah_sandbox_";
@@ -33,16 +33,15 @@ impl Db {
     /// # Errors
     /// When a program of PostgreSQL is missing or fails; nothing is left behind then.
     pub async fn scratch(&self, programs: &Programs, rng: &dyn Rng) -> Result<Scratch> {
-        self.clone_structure(programs, rng, &self.url().user, &[]).await
+        self.clone_structure(programs, rng, &self.url().user).await
     }
 
-    /// As [`Db::scratch`], owned by `owner`, with the rows of some schemas.
+    /// As [`Db::scratch`], owned by `owner`.
     pub(crate) async fn clone_structure(
         &self,
         programs: &Programs,
         rng: &dyn Rng,
         owner: &str,
-        with_rows: &[&str],
     ) -> Result<Scratch> {
         let name = format!("{PREFIX}{}", kernel::random_hex(rng, 6)?);
         let create = "CREATE DATABASE {} TEMPLATE template0 STRATEGY wal_log OWNER {}";
@@ -50,7 +49,7 @@ impl Db {
         self.alone(&create).await?;
         let scratch =
             Scratch { maker: self.clone(), db: Db::lazy(&self.url().database(&name), SIZE)? };
-        match scratch.fill(self, programs, with_rows).await {
+        match scratch.fill(self, programs).await {
             Ok(()) => Ok(scratch),
             Err(error) => {
                 // The first error is the one to report; a leftover is swept at the next start.
@@ -113,22 +112,25 @@ impl Scratch {
         }
     }
 
-    async fn fill(&self, source: &Db, programs: &Programs, with_rows: &[&str]) -> Result<()> {
-        let structure = dump(source, programs, &["--schema-only".to_owned()]).await?;
-        self.replay(programs, &structure).await?;
-        if with_rows.is_empty() {
-            return Ok(());
-        }
-        let mut arguments = vec!["--data-only".to_owned()];
-        arguments.extend(with_rows.iter().map(|schema| format!("--schema={}", ident(schema))));
-        let rows = dump(source, programs, &arguments).await?;
-        self.replay(programs, &rows).await
+    /// Structure alone: no row is written, so nothing that somebody planted is run.
+    async fn fill(&self, source: &Db, programs: &Programs) -> Result<()> {
+        let structure = dump(source, programs, &["--schema-only"]).await?;
+        self.replay(programs, self.db.url(), &structure).await
     }
 
-    async fn replay(&self, programs: &Programs, dump: &[u8]) -> Result<()> {
+    /// Copies the rows of a schema, as `login` and with its rights: triggers that its owner has
+    /// planted there run as that owner.
+    async fn copy_rows(&self, source: &Db, programs: &Programs, schema: &str) -> Result<()> {
+        let schema = format!("--schema={}", ident(schema));
+        let rows = dump(source, programs, &["--data-only", &schema]).await?;
+        let into = source.url().database(&self.db.url().database);
+        self.replay(programs, &into, &rows).await
+    }
+
+    async fn replay(&self, programs: &Programs, into: &DatabaseUrl, dump: &[u8]) -> Result<()> {
         let failed = |why: String| Error::Program { program: "psql", why };
         let mut psql = programs
-            .client("psql", self.db.url())
+            .client("psql", into)
             .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null())
@@ -167,7 +169,11 @@ impl Protected {
     pub async fn sandbox(&self, rng: &dyn Rng) -> Result<Sandbox> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
         let owner = &self.owner.url().user;
-        let scratch = maker.clone_structure(&self.programs, rng, owner, &["amanah"]).await?;
+        let scratch = maker.clone_structure(&self.programs, rng, owner).await?;
+        if let Err(error) = scratch.copy_rows(&self.owner, &self.programs, "amanah").await {
+            drop(scratch.remove().await);
+            return Err(error);
+        }
         let name = &scratch.db.url().database;
         let at = |db: &Db| Db::lazy(&db.url().database(name), SIZE);
         let inside = Self {
@@ -175,6 +181,7 @@ impl Protected {
             owner: at(&self.owner)?,
             intruder: at(&self.intruder)?,
             superuser: self.superuser.as_ref().map(at).transpose()?,
+            replicator: self.replicator.as_ref().map(at).transpose()?,
             ..self.clone()
         };
         Ok(Sandbox { scratch, inside })
@@ -194,14 +201,14 @@ impl Sandbox {
     pub async fn remove(self) -> Result<()> {
         self.inside.owner.close();
         self.inside.intruder.close();
-        if let Some(superuser) = &self.inside.superuser {
-            superuser.close();
+        for db in [&self.inside.superuser, &self.inside.replicator].into_iter().flatten() {
+            db.close();
         }
         self.scratch.remove().await
     }
 }
 
-async fn dump(source: &Db, programs: &Programs, arguments: &[String]) -> Result<Vec<u8>> {
+async fn dump(source: &Db, programs: &Programs, arguments: &[&str]) -> Result<Vec<u8>> {
     let mut command = programs.client("pg_dump", source.url());
     run("pg_dump", command.args(arguments)).await
 }

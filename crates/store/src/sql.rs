@@ -9,7 +9,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relrowsecurity, c.relforcerows
  WHERE c.relkind IN ('r', 'p')
    AND c.relpersistence <> 't'
    AND n.nspname !~ '^pg_'
-   AND n.nspname NOT IN ('information_schema', 'amanah', 'audit')";
+   AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')";
 
 /// Every live column of every table, with its base type below domains and the checks on it alone.
 pub(crate) const COLUMNS: &str = "

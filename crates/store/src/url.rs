@@ -31,6 +31,9 @@ pub struct DatabaseUrl {
     pub database: String,
     /// Whether to demand TLS (`sslmode=require`).
     pub tls: bool,
+    /// Whether its sessions look names up in `pg_catalog` alone: for superusers, who must not be
+    /// led to a function or operator that somebody else has put on the path.
+    pub pinned: bool,
 }
 
 impl DatabaseUrl {
@@ -63,6 +66,7 @@ impl DatabaseUrl {
             user,
             password,
             tls: config.get_ssl_mode() == tokio_postgres::config::SslMode::Require,
+            pinned: false,
         })
     }
 
@@ -76,6 +80,12 @@ impl DatabaseUrl {
     #[must_use]
     pub fn login(&self, user: &str, password: Option<Secret>) -> Self {
         Self { user: user.to_owned(), password, ..self.clone() }
+    }
+
+    /// The same login, with names looked up in `pg_catalog` alone.
+    #[must_use]
+    pub fn pinned(&self) -> Self {
+        Self { pinned: true, ..self.clone() }
     }
 
     /// The whole address with its password, to be handed to another process or kept in a private
@@ -112,6 +122,10 @@ impl DatabaseUrl {
         config.application_name("amanah").connect_timeout(CONNECT_TIMEOUT);
         if let Some(password) = &self.password {
             config.password(password.expose());
+        }
+        if self.pinned {
+            // The session's own temporary schema comes last: it would come first if left out.
+            config.options("-c search_path=pg_catalog,pg_temp");
         }
         config.ssl_mode(if self.tls {
             tokio_postgres::config::SslMode::Require

@@ -16,22 +16,26 @@ CREATE TABLE amanah.binding_key (
 );
 REVOKE ALL ON amanah.binding_key FROM PUBLIC;
 
--- The functions below run with the owner's rights, because they read the keys. They have no SET
--- clause, which would cost every statement a switch of settings; instead every name and every
--- operator is qualified, so that the caller's search_path decides nothing.
+-- The functions below run with the owner's rights, because they read the keys. The caller decides
+-- nothing of what their names mean: every function, operator and type is qualified, and those that
+-- the application can call have a search_path of their own, with pg_temp last. Left out of a path,
+-- pg_temp comes first for types, and a domain pg_temp.text with a CHECK would be the caller's code
+-- under the owner's rights. The setting costs each statement one switch; that is the price.
 
 -- Opens a token: tenant, actor, scope and, when it is not good, what is wrong with it.
 -- The layout is amb1.KID.HEX(TENANT).HEX(ACTOR).EXPIRY.SCOPE.HEX(MAC).
 --
 -- Nothing but the key's name is looked at before the MAC holds. The two MACs are hashed once more
 -- before they are compared, so that the time of the comparison tells nothing about either.
--- Expiry is compared with the start of the statement: one that began in time may finish.
-CREATE FUNCTION amanah.open_token(token text) RETURNS text[]
+-- Expiry is compared with the start of the statement: one that began in time may finish. One that
+-- lies further ahead than Amanah ever makes it is refused, whoever holds the key.
+CREATE FUNCTION amanah.open_token(token pg_catalog.text) RETURNS pg_catalog.text[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
-    body text;
+    body pg_catalog.text;
     pads amanah.binding_key;
-    part text[];
+    part pg_catalog.text[];
+    expiry pg_catalog.timestamptz;
 BEGIN
     IF pg_catalog.length(token) OPERATOR(pg_catalog.>) 700 THEN
         RETURN ARRAY[NULL, NULL, NULL, 'it is too long'];
@@ -56,10 +60,15 @@ BEGIN
         RETURN ARRAY[NULL, NULL, NULL, 'it was not made for this database, or it was changed'];
     END IF;
     part := pg_catalog.string_to_array(body, '.');
-    IF pg_catalog.to_timestamp(part[5]::pg_catalog.float8)
-       OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()
-    THEN
+    expiry := pg_catalog.to_timestamp(part[5]::pg_catalog.float8);
+    IF expiry OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp() THEN
         RETURN ARRAY[NULL, NULL, NULL, 'it has expired'];
+    END IF;
+    -- A minute, and 5 seconds for two clocks that differ.
+    IF expiry OPERATOR(pg_catalog.>) (pg_catalog.statement_timestamp()
+           OPERATOR(pg_catalog.+) '65 seconds'::pg_catalog.interval)
+    THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'it is good for too long'];
     END IF;
     IF pg_catalog.statement_timestamp() OPERATOR(pg_catalog.<) pads.not_before
        OR pg_catalog.statement_timestamp() OPERATOR(pg_catalog.>=) pads.not_after
@@ -74,11 +83,11 @@ REVOKE ALL ON FUNCTION amanah.open_token(text) FROM PUBLIC;
 
 -- What this transaction is bound to, or NULL when it is not bound. The token is verified at every
 -- call, because amanah.token is a setting, and one injected SELECT can change a setting.
-CREATE FUNCTION amanah.binding() RETURNS text[]
+CREATE FUNCTION amanah.binding() RETURNS pg_catalog.text[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
-    token text := pg_catalog.current_setting('amanah.token', true);
-    found text[];
+    token pg_catalog.text := pg_catalog.current_setting('amanah.token', true);
+    found pg_catalog.text[];
 BEGIN
     -- After a commit the setting is empty and not unset.
     IF token IS NULL OR token OPERATOR(pg_catalog.=) '' THEN
@@ -94,20 +103,23 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION amanah.binding() FROM PUBLIC;
 
-CREATE FUNCTION amanah.current_tenant() RETURNS text
-    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+CREATE FUNCTION amanah.current_tenant() RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (amanah.binding())[1];
 END $$;
 
-CREATE FUNCTION amanah.current_actor() RETURNS text
-    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+CREATE FUNCTION amanah.current_actor() RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (amanah.binding())[2];
 END $$;
 
 CREATE FUNCTION amanah.may_write() RETURNS boolean
-    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN COALESCE((amanah.binding())[3] OPERATOR(pg_catalog.=) 'rw', false);
 END $$;
@@ -116,12 +128,13 @@ END $$;
 -- another, so a pooled connection that is used for two requests at once is caught. It does not
 -- stop somebody who holds good tokens of both tenants: the setting can be emptied in between.
 -- A binding that is not good is ignored: it may be left over from an attack on this session.
-CREATE FUNCTION amanah.bind(token text) RETURNS void
-    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER AS $$
+CREATE FUNCTION amanah.bind(token pg_catalog.text) RETURNS pg_catalog.void
+    LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    before text := pg_catalog.current_setting('amanah.token', true);
-    wanted text[] := ARRAY[NULL, NULL, NULL, 'there is none'];
-    bound  text[];
+    before pg_catalog.text := pg_catalog.current_setting('amanah.token', true);
+    wanted pg_catalog.text[] := ARRAY[NULL, NULL, NULL, 'there is none'];
+    bound pg_catalog.text[];
 BEGIN
     IF token OPERATOR(pg_catalog.<>) '' THEN
         wanted := amanah.open_token(token);

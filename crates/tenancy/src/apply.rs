@@ -53,11 +53,11 @@ async fn begin(db: &Db) -> Result<OperatorTx> {
 
 async fn run(tx: &OperatorTx, steps: &[Step], done: usize, total: usize) -> Result<()> {
     for (n, step) in steps.iter().enumerate() {
-        tx.batch(&step.sql).await.map_err(|source| Error::Step {
+        tx.batch(&step.sql).await.map_err(|why| Error::Step {
             number: done + n + 1,
             total,
             object: step.object.clone(),
-            source,
+            why,
         })?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! a missing table or a timeout, is not a refusal: such an attack counts as not made.
 
 mod forge;
+mod installed;
 mod lint;
 mod session;
 mod table;
@@ -12,13 +13,14 @@ mod victim;
 mod write;
 
 use kernel::{Clock, Finding, Scope};
-use store::{Protected, ToSql, Tx};
+use store::{Db, Protected, ToSql, Tx};
 
 use crate::canary::{self, PLAIN};
 use crate::{BindingKey, Census, Result};
 use victim::Victim;
 
-/// Raised by our own functions inside an attack when they are shown what they should not see.
+/// Raised by our own functions inside an attack when they are shown what they should not see, or
+/// run with rights that are not the attacker's.
 pub(crate) const SEEN: &str = "AM001";
 /// SQLSTATE: the right is missing, or row security refuses.
 const DENIED: &str = "42501";
@@ -59,6 +61,9 @@ pub(crate) struct Strike {
     pub(crate) bound: Vec<Option<String>>,
     /// Whether it is `COPY … TO STDOUT`, which takes no parameters; its rows are counted.
     pub(crate) copies: bool,
+    /// Whether it needs a session in which no function of ours has run yet: PostgreSQL looks the
+    /// names in a function up once for each session.
+    pub(crate) fresh: bool,
     pub(crate) expect: Expect,
 }
 
@@ -122,11 +127,11 @@ pub(crate) struct Report {
     pub(crate) attacked: usize,
     /// The others, and why.
     pub(crate) missed: Vec<(String, String)>,
-    /// How many of them got through.
-    pub(crate) through: usize,
     /// How many statements were run.
     pub(crate) strikes: usize,
-    /// What gave way.
+    /// How many of them got through.
+    pub(crate) through: usize,
+    /// What gave way: one for each object and attack, however many of its statements got through.
     pub(crate) findings: Vec<Finding>,
     /// What the card declares and was seen.
     pub(crate) notes: Vec<String>,
@@ -148,7 +153,7 @@ pub(crate) async fn run(
     let census = Census::take(&shape, &protected.tenant_column);
     let mut report =
         Report { findings: lint::findings(protected, &census, only).await?, ..Report::default() };
-    for (table, why) in &census.unfit {
+    for (table, why) in census.unfit.iter().chain(&census.vague) {
         report.total += 1;
         report.missed.push((table.clone(), why.clone()));
     }
@@ -231,6 +236,7 @@ async fn make<B>(
     strikes: Vec<Strike>,
 ) -> Result<Option<String>> {
     let (mut word, mut unsure) = (if strikes.is_empty() { "-" } else { "held" }, None);
+    let mut leaks: Vec<(String, Vec<String>)> = Vec::new();
     for strike in strikes {
         let object = strike.object.clone().unwrap_or_else(|| label.to_owned());
         report.strikes += 1;
@@ -239,8 +245,11 @@ async fn make<B>(
             Outcome::Leaked(what) => {
                 word = "LEAKED";
                 report.through += 1;
-                let told = format!("another tenant {} ({}: {what})", attack.told, attack.name);
-                report.findings.push(Finding::new(object, told).fix(attack.fix));
+                match leaks.iter_mut().find(|(leaking, _)| *leaking == object) {
+                    Some((_, whats)) if whats.contains(&what) => {}
+                    Some((_, whats)) => whats.push(what),
+                    None => leaks.push((object, vec![what])),
+                }
             }
             Outcome::Declared => {
                 word = "declared";
@@ -255,6 +264,11 @@ async fn make<B>(
             }
         }
     }
+    for (object, whats) in leaks {
+        let (told, name, whats) = (attack.told, attack.name, whats.join(", "));
+        let told = format!("another tenant {told} ({name}: {whats})");
+        report.findings.push(Finding::new(object, told).fix(attack.fix));
+    }
     report.matrix.push((label.to_owned(), attack.name, word));
     Ok(unsure)
 }
@@ -267,6 +281,14 @@ impl Scene<'_> {
 
     async fn strike(&self, strike: &Strike) -> Result<Outcome> {
         let intruder = &self.protected.intruder;
+        if strike.fresh {
+            let alone = Db::lazy(intruder.url(), 1)?;
+            let tx = alone.operator().await?;
+            let outcome = hit(&tx, strike).await;
+            tx.rollback().await?;
+            alone.close();
+            return Ok(outcome);
+        }
         let token = |scope| {
             let (me, database) = (&self.protected.canaries.0, &self.protected.name);
             canary::token(self.key, me, scope, database, self.clock.now())
@@ -339,7 +361,9 @@ fn judge_refusal(expect: Expect, error: &store::Error) -> Outcome {
     let violated = code.starts_with(CONSTRAINT);
     let reached = || Outcome::Leaked(format!("only another constraint stopped it, {code}"));
     let held = match expect {
-        _ if code == SEEN => return Outcome::Leaked("its row was shown to a function".to_owned()),
+        _ if code == SEEN => {
+            return Outcome::Leaked("the attacker's own function was called".to_owned());
+        }
         Expect::Nothing(codes) => code == DENIED || codes.contains(&code),
         Expect::Refused(codes) | Expect::Barred(codes) => codes.contains(&code),
         Expect::NoConflict if code == "23505" => {

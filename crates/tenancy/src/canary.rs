@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use store::{Db, Owned, Protected, Table, TenantTx, ToSql, Tx, ident};
 
 use crate::census::ROW;
-use crate::{BindingKey, Census, Claims, Error, Held, Result, token};
+use crate::{BindingKey, Census, Claims, Error, Held, Result, plan, token};
 
 /// Who the trail names for the canaries' rows.
 const ACTOR: &str = "amanah-canary";
@@ -38,7 +38,7 @@ pub(crate) type Values = Vec<Option<String>>;
 /// depend on `installation` alone: two installations on one database do not share canaries.
 ///
 /// # Errors
-/// When no table has the column, or none with a type that can name a tenant.
+/// When no table has the column with a type that can name a tenant.
 pub async fn canary_ids(
     tx: &Tx,
     tenant_column: &str,
@@ -49,9 +49,13 @@ pub async fn canary_ids(
     let pair = columns.iter().find_map(|c| {
         Some((id(&c.base, c.length, installation, 0)?, id(&c.base, c.length, installation, 1)?))
     });
-    pair.ok_or_else(|| Error::NoTenantColumn {
-        column: tenant_column.to_owned(),
-        common: "none that can name a tenant".to_owned(),
+    pair.ok_or_else(|| {
+        if columns.is_empty() {
+            let common = plan::common_columns(&tables);
+            Error::NoTenantColumn { column: tenant_column.to_owned(), common }
+        } else {
+            Error::TenantType(tenant_column.to_owned())
+        }
     })
 }
 
@@ -96,7 +100,7 @@ fn id(base: &str, length: Option<i32>, installation: &str, which: u8) -> Option<
 /// # Errors
 /// When the database cannot be reached or refuses the binding. A table in which no row could be
 /// placed is no error; it is named in the result.
-pub async fn ensure(
+pub async fn ensure_canaries(
     protected: &Protected,
     key: &BindingKey,
     clock: &dyn Clock,

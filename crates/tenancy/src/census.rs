@@ -20,6 +20,9 @@ pub struct Census {
     pub shared: Vec<Table>,
     /// Columns that should name a tenant and cannot: table, and the reason.
     pub unfit: Vec<(String, String)>,
+    /// Tables that point to tenants' rows by columns that may be NULL, so that whose a row is cannot
+    /// always be told, and those that point to such a table in turn: table, and the reason.
+    pub vague: Vec<(String, String)>,
 }
 
 /// A table with tenants' rows.
@@ -63,7 +66,8 @@ pub struct Link {
 impl Census {
     /// Sorts `tables`.
     pub fn take(tables: &[Table], tenant_column: &str) -> Self {
-        let mut census = Self { held: Vec::new(), shared: Vec::new(), unfit: Vec::new() };
+        let mut census =
+            Self { held: Vec::new(), shared: Vec::new(), unfit: Vec::new(), vague: Vec::new() };
         let mut rest: Vec<&Table> = Vec::new();
         let root = root_of(tables, tenant_column);
         for table in tables {
@@ -144,6 +148,38 @@ impl Census {
             rest = left;
             if found.is_empty() {
                 break;
+            }
+        }
+        self.by_hints(rest);
+    }
+
+    /// A table that points to a tenant's row, however loosely, is not shared: what it holds is about
+    /// a tenant. What is left then is.
+    fn by_hints(&mut self, mut rest: Vec<&Table>) {
+        let mut touched: Vec<Name> =
+            self.held.iter().map(|h| (h.table.schema.clone(), h.table.name.clone())).collect();
+        loop {
+            let hint = |table: &Table| {
+                let mut keys = table.foreign_keys.iter();
+                keys.find(|key| touched.contains(&key.parent)).map(|key| {
+                    format!(
+                        "it points to {}.{} by {}, and a row without that would belong to nobody. \
+                         Give it the tenant column, or make that NOT NULL",
+                        key.parent.0,
+                        key.parent.1,
+                        key.columns.join(", ")
+                    )
+                })
+            };
+            let found: Vec<_> =
+                rest.iter().filter_map(|table| Some((*table, hint(table)?))).collect();
+            if found.is_empty() {
+                break;
+            }
+            rest.retain(|table| !found.iter().any(|(other, _)| std::ptr::eq(*table, *other)));
+            for (table, why) in found {
+                touched.push((table.schema.clone(), table.name.clone()));
+                self.vague.push((table.label(), why));
             }
         }
         self.shared = rest.into_iter().cloned().collect();

@@ -2,7 +2,7 @@
 
 mod rows;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use kernel::Control;
 use store::Protected;
@@ -19,16 +19,7 @@ pub struct Guarded {
     pub key: BindingKey,
 }
 
-/// The protected databases of this installation; one may be added while the controls run.
-pub type Databases = Arc<RwLock<Vec<Guarded>>>;
-
-/// Every control of this room, over the databases in `databases` at the time of each run.
-pub fn controls(databases: &Databases) -> Vec<Arc<dyn Control>> {
-    let databases = Arc::clone(databases);
+/// Every control of this room over `databases`. With none, each of them is unknown.
+pub fn controls(databases: Vec<Guarded>) -> Vec<Arc<dyn Control>> {
     vec![Arc::new(rows::Rows { databases })]
-}
-
-fn list(databases: &Databases) -> Vec<Guarded> {
-    // A list is complete after every change, so one that a panic left behind is still good.
-    databases.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -20,6 +20,12 @@ pub enum Error {
         /// The most frequent column names.
         common: String,
     },
+    /// Tables have the tenant column, but none of them with a type that can name a tenant.
+    #[error(
+        "no canary fits the column `{0}`: it is no uuid, whole number or text in any table. Name \
+         another column as the tenant column"
+    )]
+    TenantType(String),
     /// Some tables cannot be protected as they are.
     #[error("nothing was changed, because these tables cannot be protected as they are: {0}")]
     Unfit(String),
@@ -30,7 +36,7 @@ pub enum Error {
     )]
     NoRole(String),
     /// One step of a plan failed.
-    #[error("step {number} of {total} failed on {object}: {source}. The database is as it was")]
+    #[error("step {number} of {total} failed on {object}: {why}. The database is as it was")]
     Step {
         /// Which step, from 1.
         number: usize,
@@ -38,8 +44,8 @@ pub enum Error {
         total: usize,
         /// What it was about to change.
         object: String,
-        /// The server's words.
-        source: store::Error,
+        /// The server's words. They are in the message, so they are no source beside it.
+        why: store::Error,
     },
     /// The key that came with the database is not usable.
     #[error(transparent)]

@@ -12,8 +12,8 @@
 //! It does not promise anything against the superuser and the owner of the tables, nor that
 //! nothing can be learned from the side: how many rows all tenants have together, whether a
 //! guessed primary key is taken, how long an answer takes. Injected SQL still has all of its own
-//! tenant. It runs on any PostgreSQL from 15 on, without an extension and without a superuser;
-//! what only a superuser can close is listed in the [plan](Plan).
+//! tenant. It runs on PostgreSQL 15.19, 16.15, 17.11, 18.5 and newer, without an extension and
+//! without a superuser; what only a superuser can close is listed in the [plan](Plan).
 //!
 //! The attack that it stops: a request of one customer that reaches another customer's rows, by a
 //! forgotten `WHERE`, by injected SQL, or through a view, a function or a foreign key.
@@ -32,12 +32,12 @@ mod token;
 
 pub use apply::{Applied, apply};
 pub use binder::{TenantBinder, install_key};
-pub use canary::{Canaries, canary_ids, ensure};
+pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
-pub use controls::{Databases, Guarded, controls};
+pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
 pub use plan::{Advice, Plan, Step, plan};
-pub use token::{BindingKey, Claims, KeyError, MAX_LIFE_SECONDS};
+pub use token::{BindingKey, Claims, KeyError};
 
 /// What this room installs in every protected database, as the owner of its tables.
 pub static ROOM: store::Room = store::Room {

@@ -1,6 +1,7 @@
 //! What has to be done to protect a database, worked out from its catalogue and shown before
 //! anything is changed.
 
+mod expression;
 mod facts;
 mod keys;
 mod reach;
@@ -13,6 +14,7 @@ use store::{Table, Tx};
 
 use crate::{Census, Error, Result};
 use facts::Facts;
+pub(crate) use rows::departures;
 
 /// What protecting a database takes. A second plan after the first was applied has no steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -93,6 +95,12 @@ pub async fn plan(tx: &Tx, tenant_column: &str, app_role: &str) -> Result<Plan> 
         plan.held.push((held.table.label(), held.by.to_string()));
     }
     plan.shared = census.shared.iter().map(Table::label).collect();
+    for (table, why) in &census.vague {
+        plan.warnings.push(format!(
+            "{table} is left as it is, and what it holds is not isolated: {why}. Until then the \
+             claim isolation.rows is not proven."
+        ));
+    }
     plan.warn_of_roles(&facts);
     plan.keys(tx, &census, &facts).await?;
     plan.rows(&census, &facts);
@@ -245,7 +253,7 @@ async fn has_null(tx: &Tx, table: &Table, column: &str) -> Result<bool> {
 }
 
 /// The names that most tables share.
-fn common_columns(tables: &[Table]) -> String {
+pub(crate) fn common_columns(tables: &[Table]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for column in tables.iter().flat_map(|t| &t.columns) {
         match counts.iter_mut().find(|(name, _)| *name == column.name) {

@@ -66,7 +66,8 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, x.privilege_type,
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) x
- WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'amanah', 'audit')
+ WHERE n.nspname !~ '^pg_'
+   AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
    AND x.grantee <> c.relowner
    AND CASE WHEN x.grantee = 0 THEN true
             ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
@@ -88,7 +89,8 @@ SELECT n.nspname::text,
 
 /// Which views read which tables, through other views too: schema, view, kind, whether it reads
 /// with its reader's rights, whether its owner is not bound by row security, whether we may alter
-/// it, schema and name of the table, whether `$1` may read the view, whether it may read the table.
+/// it, schema and name of the table, whether `$1` may read the view, whether it may read the table,
+/// whether a materialised view is in between.
 pub(crate) const VIEWS: &str = "
 WITH RECURSIVE reads AS (
     SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation
@@ -97,9 +99,12 @@ WITH RECURSIVE reads AS (
         ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.ev_class
 ), closure AS (
-    SELECT view, relation FROM reads
+    SELECT view, relation, false AS kept FROM reads
     UNION
-    SELECT c.view, r.relation FROM closure c JOIN reads r ON r.view = c.relation
+    SELECT c.view, r.relation, c.kept OR m.relkind = 'm'
+      FROM closure c
+      JOIN reads r ON r.view = c.relation
+      JOIN pg_catalog.pg_class m ON m.oid = c.relation
 )
 SELECT vn.nspname::text, v.relname::text, v.relkind::text,
        COALESCE((SELECT o.option_value::boolean
@@ -110,34 +115,118 @@ SELECT vn.nspname::text, v.relname::text, v.relkind::text,
        tn.nspname::text, t.relname::text,
        pg_catalog.has_schema_privilege($1, vn.oid, 'USAGE')
            AND pg_catalog.has_any_column_privilege($1, v.oid, 'SELECT'),
-       pg_catalog.has_any_column_privilege($1, t.oid, 'SELECT')
+       pg_catalog.has_any_column_privilege($1, t.oid, 'SELECT'), c.kept
   FROM closure c
   JOIN pg_catalog.pg_class v ON v.oid = c.view AND v.relkind IN ('v', 'm')
   JOIN pg_catalog.pg_namespace vn ON vn.oid = v.relnamespace
   JOIN pg_catalog.pg_roles w ON w.oid = v.relowner
   JOIN pg_catalog.pg_class t ON t.oid = c.relation AND t.relkind IN ('r', 'p')
   JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
- WHERE vn.nspname !~ '^pg_' AND vn.nspname NOT IN ('information_schema', 'amanah', 'audit')
+ WHERE vn.nspname !~ '^pg_'
+   AND vn.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
  ORDER BY 1, 2, 7, 8";
 
-/// Functions that `$1` may call and that run with the rights of an owner: schema, signature, owner,
-/// whether row security does not bind that owner. Extensions' functions are left out.
+/// Functions that `$1` may call and that run with the rights of an owner who can reach past row
+/// security: schema, signature, owner. Such an owner is above it, or has the rights of one of the
+/// tables' owners `$2`: those can switch `FORCE ROW LEVEL SECURITY` off and on within one call. What
+/// came with the server is left out, and so are this room's own four, which are checked by their
+/// text.
 pub(crate) const DEFINERS: &str = "
 SELECT n.nspname::text,
        p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
-       w.rolname::text, w.rolsuper OR w.rolbypassrls
+       w.rolname::text
   FROM pg_catalog.pg_proc p
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_catalog.pg_roles w ON w.oid = p.proowner
  WHERE p.prosecdef
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'amanah', 'audit')
+   AND p.oid >= 16384
+   AND NOT (n.nspname = 'amanah'
+            AND (p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid)) IN (
+                ('bind', 'token text'), ('current_tenant', ''), ('current_actor', ''),
+                ('may_write', '')))
    AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
    AND pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')
    AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')
-   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                    WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
-                      AND d.deptype = 'e')
+   AND (w.rolsuper OR w.rolbypassrls
+        OR EXISTS (SELECT FROM pg_catalog.unnest($2::text[]) o
+                    WHERE pg_catalog.pg_has_role(w.oid, o::name, 'USAGE')))
  ORDER BY 1, 2";
+
+/// Foreign tables that `$1` may use: schema, name.
+pub(crate) const FOREIGN: &str = "
+SELECT n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'f'
+   AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')
+   AND (pg_catalog.has_any_column_privilege($1, c.oid, 'SELECT, INSERT, UPDATE')
+        OR pg_catalog.has_table_privilege($1, c.oid, 'DELETE'))
+ ORDER BY 1, 2";
+
+/// The functions in schema `amanah`: signature, result, body, whether it runs with its owner's
+/// rights, language, volatility, parallel safety, settings, who but the owner may call it, whether
+/// it is ours, whether it has a property that none of this room's has.
+pub(crate) const FUNCTIONS: &str = "
+SELECT p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+       COALESCE(pg_catalog.pg_get_function_result(p.oid), ''), p.prosrc, p.prosecdef,
+       l.lanname::text, p.provolatile::text, p.proparallel::text,
+       COALESCE(pg_catalog.array_to_string(p.proconfig, '; '), ''),
+       ARRAY(SELECT CASE WHEN x.grantee = 0 THEN 'PUBLIC'
+                         ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END
+               FROM pg_catalog.aclexplode(
+                        COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) x
+              WHERE x.grantee <> p.proowner ORDER BY 1),
+       pg_catalog.pg_get_userbyid(p.proowner) = current_user,
+       p.proleakproof OR p.proisstrict OR p.proretset OR p.prokind <> 'f'
+           OR p.prosupport::oid <> 0 OR p.prosqlbody IS NOT NULL OR p.protrftypes IS NOT NULL
+  FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+ WHERE p.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'amanah')
+ ORDER BY 1";
+
+/// What else is in schema `amanah`, or hangs on its two tables, and is not this room's: object, what
+/// it is.
+pub(crate) const STRANGERS: &str = "
+WITH ours AS (
+    SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'amanah' AND c.relkind NOT IN ('i', 'I')
+)
+SELECT 'amanah.' || c.relname::text, 'this relation is none of what is installed there'
+  FROM ours c
+ WHERE NOT (c.relkind = 'r' AND c.relname IN ('migration', 'binding_key'))
+UNION ALL
+SELECT 'amanah.' || c.relname::text, 'the trigger ' || t.tgname::text || ' was hung on it'
+  FROM ours c JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+UNION ALL
+SELECT 'amanah.' || c.relname::text, 'the rule ' || r.rulename::text || ' was put on it'
+  FROM ours c JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid
+ WHERE c.relkind = 'r'
+UNION ALL
+SELECT 'amanah.binding_key', 'it belongs to ' || pg_catalog.pg_get_userbyid(c.relowner)::text
+  FROM ours c
+ WHERE c.relname = 'binding_key' AND pg_catalog.pg_get_userbyid(c.relowner) <> current_user
+UNION ALL
+SELECT 'amanah.binding_key', x.privilege_type || ' on it was granted to '
+       || CASE WHEN x.grantee = 0 THEN 'everybody'
+               ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END
+  FROM ours c
+ CROSS JOIN LATERAL (
+    SELECT c.relacl AS acl
+    UNION ALL
+    SELECT a.attacl FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid) g
+ CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) x
+ WHERE c.relname = 'binding_key' AND x.grantee <> c.relowner
+ ORDER BY 1, 2";
+
+/// Whether everybody may make temporary objects in this database, whether the database is ours.
+pub(crate) const TEMPORARY: &str = "
+SELECT EXISTS (SELECT FROM pg_catalog.aclexplode(
+                        COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) x
+                WHERE x.grantee = 0 AND x.privilege_type = 'TEMPORARY'),
+       pg_catalog.pg_has_role(d.datdba, 'USAGE')
+  FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 
 /// What sessions of `$1` share whatever their tenants are: the view of their statements, the two
 /// functions behind it, the right to make large objects, and large objects.
@@ -166,4 +255,5 @@ SELECT n.nspname::text, c.relname::text, a.attname::text,
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE a.attnum > 0 AND NOT a.attisdropped
-   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'amanah', 'audit')";
+   AND n.nspname !~ '^pg_'
+   AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')";

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// The longest that a token is good for, in seconds.
-pub const MAX_LIFE_SECONDS: i64 = 60;
+const MAX_LIFE_SECONDS: i64 = 60;
 /// A key's length, in bytes.
 const KEY_BYTES: usize = 32;
 /// The block of SHA-256, in bytes: how long the pads of HMAC are.
@@ -93,8 +93,8 @@ impl BindingKey {
         self.secret.as_ref()
     }
 
-    /// A token for `claims`, good from now for at most [`MAX_LIFE_SECONDS`]; the part of a second
-    /// is cut off, so it is good for a little less.
+    /// A token for `claims`, good from now for a minute at most; the part of a second is cut off,
+    /// so it is good for a little less.
     pub fn mint(&self, claims: &Claims<'_>, now: Timestamp) -> Secret {
         self.mint_until(claims, now.as_second().saturating_add(MAX_LIFE_SECONDS))
     }

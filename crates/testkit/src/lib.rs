@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use kernel::{Rng, Secret, SystemRng, TenantId, random_hex};
-use store::{Cluster, ClusterSettings, Db, Programs, Protected, Room};
+use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs, Protected, Room};
 use tokio::sync::OnceCell;
 
 /// Connections of each login in a test.
@@ -87,12 +87,17 @@ pub async fn protected(
     tx.batch(&schema.replace("{app}", &app_role)).await.expect("the schema applies");
     tx.commit().await.expect("commit");
     store::migrate(&db.owner, rooms).await.expect("migrations apply");
+    let member = format!("{}_replica", db.name);
+    let replicator = server.login(&root, &member, &db.name).await;
+    root.grant_role(&format!("{}_owner", db.name), &member).await.expect("grant");
+    root.allow_replica(&member).await.expect("grant");
     let tenant = |id: &str| TenantId::new(id).expect("a canary's id");
     Protected {
         name: db.name,
         owner: db.owner,
         intruder,
         superuser: Some(db.superuser),
+        replicator: Some(replicator),
         app_role,
         tenant_column: tenant_column.to_owned(),
         canaries: (tenant(canaries.0), tenant(canaries.1)),
@@ -108,7 +113,9 @@ impl Server {
 
     /// The superuser in the database `name`.
     pub async fn superuser(&self, name: &str) -> Db {
-        Db::connect(&self.cluster.superuser(name), POOL).await.expect("the superuser connects")
+        // Tests write names without their schema.
+        let url = DatabaseUrl { pinned: false, ..self.cluster.superuser(name) };
+        Db::connect(&url, POOL).await.expect("the superuser connects")
     }
 
     /// Makes a login role with a password of its own; it connects when it is first used.

@@ -17,10 +17,10 @@ pub(crate) async fn run(place: &Place, account: Account) -> anyhow::Result<Exit>
     let usage = |what: &str, error: String| Usage(format!("{what}: {error}"));
     let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
     let tenant = TenantId::new(tenant).map_err(|e| usage("--tenant", e.to_string()))?;
-    let installation = Installation::open(place).await?;
-    let result = add(place, &installation, email, tenant, role, name).await;
-    installation.close().await?;
-    result
+    Installation::with(place, async |installation| {
+        add(place, installation, email, tenant, role, name).await
+    })
+    .await
 }
 
 async fn add(

@@ -51,8 +51,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
 }
 
 async fn programs(config: &Config) -> Sign {
-    let dir = Some(config.postgres.programs.as_path()).filter(|d| !d.as_os_str().is_empty());
-    match Programs::find(dir).await {
+    match Programs::find(config.programs()).await {
         Ok(found) => well("PostgreSQL's programs", &format!("version {}", found.version())),
         Err(error) => ill("PostgreSQL's programs", error.to_string()),
     }
@@ -73,7 +72,10 @@ fn private(data: &Data) -> Sign {
     let open = |path: &&std::path::PathBuf| {
         path.metadata().is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
     };
-    let files = data.private_files();
+    let files = match data.private_files() {
+        Ok(files) => files,
+        Err(error) => return ill("secrets", format!("{error:#}")),
+    };
     match files.iter().find(open) {
         Some(file) => {
             ill("secrets", format!("others can read {0}. Run: chmod 600 {0}", file.display()))

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bridge::OwnPages;
 use crate::cli::{Page, Place};
 use crate::exit::{Exit, Usage};
-use crate::installation::{EdgeAt, Installation};
+use crate::installation::{EdgeAt, Installation, world};
 use crate::{out, pages, table};
 
 pub(crate) async fn run(place: &Place, command: Page) -> anyhow::Result<Exit> {
@@ -45,18 +45,18 @@ fn lint(place: &Place, files: &[PathBuf], approve: bool) -> anyhow::Result<Exit>
 /// Draws a page from the evidence that is stored; nothing is proven.
 async fn render(place: &Place, file: &Path, at: Option<Timestamp>) -> anyhow::Result<Exit> {
     let page = pages::load(file)?;
-    let installation = Installation::open(place).await?;
-    let engine = engine(&installation).await?;
-    if at.is_some_and(|at| at > installation.cx.clock.now()) {
+    if at.is_some_and(|at| at > world().clock.now()) {
         return Err(Usage("--at: nobody knows yet how the page will stand then".to_owned()).into());
     }
-    let report = engine.report(&page, at).await?;
+    let report = Installation::with(place, async |installation| {
+        Ok(engine(installation).await?.report(&page, at).await?)
+    });
+    let report = report.await?;
     if place.json {
         out::line(&serde_json::to_string_pretty(&report)?);
     } else {
         out::line(&table::page(&report));
     }
-    installation.close().await?;
     Ok(Exit::of(worst(&report)))
 }
 
@@ -65,20 +65,19 @@ async fn explain(place: &Place, claim: &str) -> anyhow::Result<Exit> {
         let hint = catalogue::nearest(claim).map(|near| format!("; did you mean `{near}`?"));
         Usage(format!("there is no claim `{claim}`{}", hint.unwrap_or_default()))
     })?;
-    let installation = Installation::open(place).await?;
-    let card = engine(&installation).await?.card(claim);
+    let card =
+        Installation::with(place, async |installation| Ok(engine(installation).await?.card(claim)));
+    let card = card.await?;
     if place.json {
         out::line(&serde_json::to_string_pretty(&as_json(promise, card))?);
     } else {
         out::line(&as_text(promise, card));
     }
-    installation.close().await?;
     Ok(Exit::Holds)
 }
 
 async fn engine(installation: &Installation) -> anyhow::Result<Engine> {
-    let address = installation.config.gateway.listen;
-    let edge = EdgeAt { address, upstream_paths: Vec::new(), runs: false };
+    let edge = EdgeAt::absent(&installation.config);
     installation.engine(&OwnPages::default(), edge).await
 }
 

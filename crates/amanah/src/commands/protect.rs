@@ -10,10 +10,11 @@ use store::{DatabaseUrl, Db};
 
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Protect};
+use crate::data::Data;
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
 use crate::out;
-use crate::protection::{Candidate, Proposal};
+use crate::protection::{Candidate, Done, Proposal};
 
 /// Connections of the owner while its database is brought under protection.
 const CONNECTIONS: usize = 4;
@@ -29,7 +30,7 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
     let superuser = match &protect.superuser_url {
         Some(url) => {
             let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
-            Some(Db::connect(&url, CONNECTIONS).await?)
+            Some(Db::connect(&url.pinned(), CONNECTIONS).await?)
         }
         None => None,
     };
@@ -40,7 +41,8 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
         tenant_column: protect.tenant_column,
         app_role,
     };
-    let proposal = candidate.propose().await?;
+    let data = if place.data.exists() { Some(Data::open(&place.data)?) } else { None };
+    let proposal = candidate.propose(data.as_ref()).await?;
     if !place.json {
         print(&candidate, &proposal);
     }
@@ -52,10 +54,10 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
         }
         return Ok(Exit::Holds);
     }
-    let mut installation = Installation::open(place).await?;
-    let result = apply(place, &mut installation, &candidate, &proposal).await;
-    installation.close().await?;
-    result
+    Installation::with(place, async |installation| {
+        apply(place, installation, &candidate, &proposal).await
+    })
+    .await
 }
 
 async fn apply(
@@ -65,7 +67,7 @@ async fn apply(
     proposal: &Proposal,
 ) -> anyhow::Result<Exit> {
     let Installation { ground, data, cx, .. } = &*installation;
-    let (guarded, canaries) = candidate.protect(ground, data, cx).await?;
+    let Done { guarded, canaries, left } = candidate.protect(ground, data, cx).await?;
     if !place.json {
         out::line(&format!(
             "Protected. The canaries {} and {} have a row in {} tables.",
@@ -84,13 +86,21 @@ async fn apply(
                 file.display()
             ));
         }
+        for step in &left {
+            out::line(&format!("  left for a superuser: {}: {}", step.object, step.why));
+            out::line(&format!("             {}", step.sql));
+        }
         out::line("Attacking:");
     }
-    installation.guarded = vec![guarded];
+    if installation.data.is_locked() {
+        out::aside("amanah up runs on this data directory: restart it, so that it proves this too");
+    }
+    installation.guarded.clear();
+    installation.take_in(guarded);
     let claims = attack(installation).await?;
     if place.json {
         let plan = as_json(proposal);
-        let all = json!({"plan": plan, "canaries": canaries, "claims": claims});
+        let all = json!({"plan": plan, "left": left, "canaries": canaries, "claims": claims});
         out::line(&serde_json::to_string_pretty(&all)?);
     } else {
         for claim in &claims {
@@ -124,8 +134,7 @@ fn result(claim: &ClaimReport) -> String {
 
 /// Attacks what was just protected, and proves the attack with its bite.
 async fn attack(installation: &Installation) -> anyhow::Result<Vec<ClaimReport>> {
-    let address = installation.config.gateway.listen;
-    let edge = EdgeAt { address, upstream_paths: Vec::new(), runs: false };
+    let edge = EdgeAt::absent(&installation.config);
     let engine = installation.engine(&OwnPages::default(), edge).await?;
     let source = ATTACKS.map(|id| format!("- [{id}](claim:{id}).")).join("\n");
     let source = format!("---\ntitle: Protection\nlanguage: en\n---\n{source}\n");

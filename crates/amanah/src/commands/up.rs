@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use claims::{Engine, Filter, Page, Progress, Report};
 use gateway::{Gateway, LocalAuthority, Ports, Settings};
-use kernel::Binder;
+use kernel::{Binder, Verdict};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::application::{self, Application};
 use crate::bridge::{OwnPages, SignIn, Trust, Upstream, Vitals};
 use crate::cli::{Place, Up};
-use crate::commands::bar;
+use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
@@ -65,7 +65,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
     signals.abort();
-    installation.close().await?;
+    installation.ground.close().await?;
     Ok(Exit::Holds)
 }
 
@@ -74,16 +74,18 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
 async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
     let lock = Data::open(&place.data)?.lock()?;
     let mut installation = Installation::open(place).await?;
+    installation.sweep().await;
     match assemble(up, &mut installation).await {
         Ok(parts) => Ok(House { parts, installation, _lock: lock }),
         Err(error) => {
-            installation.close().await?;
+            installation.ground.close().await?;
             Err(error)
         }
     }
 }
 
 async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Parts> {
+    installation.starts = true;
     let pages = installation.pages()?;
     let mut paths = installation.config.upstream.paths.clone();
     let mut application = None;
@@ -103,7 +105,9 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge).await?;
     own.open(router(installation, &engine, &pages, &gateway)?);
-    let running = Running { pid: std::process::id(), listen: address, upstream_paths: paths };
+    let scan = installation.scan_roots()?;
+    let pid = std::process::id();
+    let running = Running { pid, listen: address, upstream_paths: paths, scan };
     installation.data.announce(&running)?;
     Ok(Parts { engine, pages, gateway, application, address })
 }
@@ -119,19 +123,15 @@ async fn demo(installation: &mut Installation) -> anyhow::Result<Application> {
         tenant_column: application::TENANT_COLUMN.to_owned(),
         app_role: application::APP_ROLE.to_owned(),
     };
-    let (guarded, canaries) = candidate.protect(ground, data, cx).await?;
-    for (table, why) in canaries.missing {
+    let done = candidate.protect(ground, data, cx).await?;
+    for (table, why) in done.canaries.missing {
         out::aside(&format!("no canary in {table}: {why}"));
     }
     application::people(identities, data, rng).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
-    let known =
-        installation.guarded.iter().position(|g| g.protected.name == guarded.protected.name);
-    match known.and_then(|n| installation.guarded.get_mut(n)) {
-        Some(old) => *old = guarded,
-        None => installation.guarded.push(guarded),
-    }
+    installation.behind = Some(done.guarded.clone());
+    installation.take_in(done.guarded);
     Application::start(url).await
 }
 
@@ -144,7 +144,7 @@ async fn bind(
     let folder = installation.data.folder("tls")?;
     let names = &installation.config.gateway.names;
     let authority = Arc::new(LocalAuthority::open_or_create(&folder, names, Arc::clone(&clock))?);
-    let behind = installation.guarded.first().map(|guarded| protection::binder(guarded, clock));
+    let behind = installation.behind()?.map(|guarded| protection::binder(guarded, clock));
     let ports = Ports {
         own,
         sessions: Arc::<identity::Identities>::clone(&installation.identities),
@@ -183,8 +183,9 @@ fn router(
     }))
 }
 
-/// Ends the start with a table of claims and the address. What was never proven is proven first;
-/// at a later start the stored evidence is shown, and the scheduler renews it.
+/// Ends the start with a table of claims and the address. What is not proven, be it never run,
+/// stale or failing, is run first; otherwise the stored evidence is shown, and the scheduler
+/// renews it.
 async fn tell(
     place: &Place,
     engine: &Engine,
@@ -198,16 +199,12 @@ async fn tell(
         reports.push(engine.report(page, None).await?);
     }
     let built = |id: &str| engine.ids().any(|known| known == id);
-    let fresh = |report: &Report| {
-        report.claims.iter().any(|c| built(&c.id) && (c.observed_at.is_none() || c.bite.is_none()))
+    let due = |report: &Report| {
+        report.claims.iter().any(|claim| built(&claim.id) && claim.verdict != Verdict::Proven)
     };
-    if reports.iter().any(fresh) {
-        let bar = bar("first proofs");
-        let watch = |progress: &Progress<'_>| {
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            bar.set_message(progress.key.claim.clone());
-        };
+    if reports.iter().any(due) {
+        let bar = bar("proving");
+        let watch = |progress: &Progress<'_>| show(&bar, progress);
         reports = engine.verify(pages, &Filter::default(), false, &watch).await?;
         bar.finish_and_clear();
     }
@@ -223,7 +220,9 @@ async fn tell(
     }
     let others: Vec<String> =
         reports.iter().filter(|r| r.page != *primary).map(table::summary).collect();
-    out::line(&others.join("\n"));
+    if !others.is_empty() {
+        out::line(&others.join("\n"));
+    }
     out::line(&format!("\n  Security page   https://{address}/trust"));
     if demo {
         let file = installation.data.root().join("secrets/demo-people.password");

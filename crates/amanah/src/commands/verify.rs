@@ -8,17 +8,15 @@ use kernel::Verdict;
 
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Verify};
-use crate::commands::bar;
+use crate::commands::{bar, show};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
 use crate::{out, pages, table};
 
 pub(crate) async fn run(place: &Place, verify: Verify) -> anyhow::Result<Exit> {
     let named = named(&verify.page)?;
-    let installation = Installation::open(place).await?;
-    let result = prove(place, &installation, named, &verify).await;
-    installation.close().await?;
-    result
+    Installation::with(place, async |installation| prove(place, installation, named, &verify).await)
+        .await
 }
 
 async fn prove(
@@ -30,15 +28,16 @@ async fn prove(
     let pages = if named.is_empty() { installation.pages()? } else { named };
     let engine = installation.engine(&OwnPages::default(), edge(installation)).await?;
     let bar = bar("proving");
-    let watch = |progress: &Progress<'_>| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-        bar.set_message(progress.key.claim.clone());
-    };
+    let watch = |progress: &Progress<'_>| show(&bar, progress);
     let filter = Filter(verify.claim.clone());
     let reports = engine.verify(&pages, &filter, verify.bite, &watch).await.map_err(usage)?;
     bar.finish_and_clear();
     print(place, &reports)?;
+    // Coverage fails both ways: a promise without a control shows on its page, a control that
+    // nobody promises anything with would not show anywhere.
+    for unused in engine.coverage(&installation.pages().unwrap_or_default()).unused {
+        out::aside(&format!("the control of {unused} is on no page"));
+    }
     let blunt = verify.bite && print_blunt(&reports);
     let worst = reports.iter().flat_map(|r| &r.claims).map(|c| c.verdict);
     Ok(if blunt { Exit::Fails } else { Exit::of(Verdict::worst(worst)) })
@@ -58,11 +57,7 @@ fn edge(installation: &Installation) -> EdgeAt {
         Some(running) => {
             EdgeAt { address: running.listen, upstream_paths: running.upstream_paths, runs: true }
         }
-        None => EdgeAt {
-            address: installation.config.gateway.listen,
-            upstream_paths: installation.config.upstream.paths.clone(),
-            runs: false,
-        },
+        None => EdgeAt::absent(&installation.config),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Binder, Card, Control, Cx, Finding, Fut, Params, Proof, Secret};
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Secret};
 use store::{Db, Protected, Tx, ident, literal};
 
-use super::{Bitten, Ledger, NO_DATABASE, Violation, Watched, news};
+use super::probe::Probe;
+use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
 use crate::attack::{Attempt, REFUSED, Target, battery, keepers};
 use crate::canary::Canary;
 use crate::{Result, canary, inspect, sql, trail};
@@ -19,6 +20,10 @@ const LOCKED: &str = "55P03";
 const DENIED: &str = "42501";
 const FIX: &str = "Run 0001_guard.sql (room audit_guard) as a superuser: it takes the trail out of \
                    the owner's hands";
+
+/// Roles that people are given and nobody signs in as.
+const GROUPS: [(&str, &str); 2] =
+    [("an administrator", "amanah_admin"), ("an auditor", "amanah_auditor")];
 
 static CARD: Card = Card {
     id: "audit.append-only",
@@ -36,6 +41,8 @@ static CARD: Card = Card {
          outside the database",
         "writing additional, truthful or false, rows through a table that the writer owns",
         "what the owner of the schema amanah says about who acts",
+        "the bite where several databases are protected: its violations are seeded in a sandbox of \
+         the first one alone, the others are only attacked",
     ],
 };
 
@@ -52,19 +59,8 @@ impl Control for AppendOnly {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            if self.databases.is_empty() {
-                return Proof::unknown(at, NO_DATABASE);
-            }
-            let mut all = Ledger::default();
-            for database in self.databases.iter() {
-                let protected = &database.protected;
-                match examine(protected, &*database.binder(&protected.name)).await {
-                    Ok(ledger) => all.add(ledger),
-                    Err(error) => {
-                        return Proof::unknown(at, format!("{}: {error}", protected.name));
-                    }
-                }
-            }
+            let look: Look = |database, rng| Box::pin(prove(database, rng));
+            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
             let measured = format!("{} ways found", all.findings.len());
             all.proof(
                 at,
@@ -76,26 +72,8 @@ impl Control for AppendOnly {
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(async move {
-            let at = cx.clock.now();
-            let Some(database) = self.databases.first() else {
-                return Proof::unknown(at, NO_DATABASE);
-            };
-            let sandbox = match database.protected.sandbox(&*cx.rng).await {
-                Ok(sandbox) => sandbox,
-                Err(error) => return Proof::unknown(at, format!("no sandbox: {error}")),
-            };
-            let inside = sandbox.inside();
-            let bitten = bite(inside, &*database.binder(&inside.name)).await;
-            let proof = match bitten {
-                Ok(bitten) => bitten.proof(at),
-                Err(error) => Proof::unknown(at, format!("in the sandbox: {error}")),
-            };
-            match sandbox.remove().await {
-                Ok(()) => proof,
-                Err(error) => proof.note(&format!("the sandbox is left behind: {error}")),
-            }
-        })
+        let seed: Work<Bitten> = |inside, rng| Box::pin(bite(inside, rng));
+        Box::pin(super::bite(&self.databases, cx, seed))
     }
 }
 
@@ -110,15 +88,20 @@ struct Attacker<'a> {
     binding: Option<&'a Secret>,
 }
 
-async fn examine(protected: &Protected, binder: &dyn Binder) -> Result<Ledger> {
-    let tx = protected.owner.operator().await?;
-    let shape = store::tables(&tx).await?;
+async fn prove(database: &Watched, rng: &dyn Rng) -> Result<Ledger> {
+    examine(&database.place(), rng).await
+}
+
+async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
+    let protected = place.protected;
+    let shape = place.shape().await?;
+    let tx = place.catalogue().await?;
     let (keeper, recorder) = keepers(&tx).await?;
     let event_triggers = inspect::event_triggers(&tx).await?;
     let inspected = inspect::inspect(&tx, protected.superuser.is_some()).await?;
     tx.rollback().await?;
-    let canary = canary::write(protected, binder, &shape).await?;
-    let tracked = canary::critical(&shape, &protected.tenant_column);
+    let canary = canary::write(protected, &*place.binder, &shape).await?;
+    let tracked = place.recorded(&shape)?;
     let attempts = battery(&Target {
         entry: canary.entry,
         tracked: &tracked,
@@ -130,22 +113,18 @@ async fn examine(protected: &Protected, binder: &dyn Binder) -> Result<Ledger> {
         event_triggers: &event_triggers,
     });
     let mut ledger = Ledger { findings: inspected, ..Ledger::default() };
-    let binding = canary::bind(&protected.canaries.0, binder)?;
+    let binding = canary::bind(&protected.canaries.0, &*place.binder)?;
     for attacker in attackers(protected, &binding) {
         ledger.add(attack(&attacker, &attempts).await?);
+    }
+    for (title, role) in GROUPS {
+        ledger.add(attack_as_group(protected, title, role, &attempts, rng).await?);
     }
     ledger.findings.extend(untouched(protected, &canary).await?);
     Ok(ledger)
 }
 
 fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
-    let group_login = protected.superuser.as_ref().unwrap_or(&protected.owner);
-    let group = |name: &str, role| Attacker {
-        name: format!("{name} ({role})"),
-        login: group_login,
-        role: Some(role),
-        binding: None,
-    };
     vec![
         Attacker {
             name: format!("the application ({})", protected.app_role),
@@ -153,8 +132,6 @@ fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<
             role: None,
             binding: Some(binding),
         },
-        group("an administrator", "amanah_admin"),
-        group("an auditor", "amanah_auditor"),
         Attacker {
             name: format!("the owner ({})", protected.owner.url().user),
             login: &protected.owner,
@@ -162,6 +139,34 @@ fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<
             binding: Some(binding),
         },
     ]
+}
+
+/// Attacks with the rights of a role that nobody signs in as: by a login made for it, or, where
+/// nobody can make one, by the owner.
+async fn attack_as_group(
+    protected: &Protected,
+    title: &str,
+    role: &str,
+    attempts: &[Attempt],
+    rng: &dyn Rng,
+) -> Result<Ledger> {
+    let name = format!("{title} ({role})");
+    let by = |login| Attacker { name: name.clone(), login, role: Some(role), binding: None };
+    let Some(superuser) = &protected.superuser else {
+        return attack(&by(&protected.owner), attempts).await;
+    };
+    let probe = match Probe::make(superuser, role, rng).await {
+        Ok(probe) => probe,
+        Err(error) => {
+            let open = vec![format!("as {name}: no login could be made: {error}")];
+            return Ok(Ledger { total: attempts.len(), open, ..Ledger::default() });
+        }
+    };
+    let answer = attack(&by(&probe.db), attempts).await;
+    let left = probe.remove().await.err();
+    let mut ledger = answer?;
+    ledger.notes.extend(left.map(|error| format!("a login for {role} is left behind: {error}")));
+    Ok(ledger)
 }
 
 async fn attack(attacker: &Attacker<'_>, attempts: &[Attempt]) -> Result<Ledger> {
@@ -242,25 +247,19 @@ async fn untouched(protected: &Protected, canary: &Canary) -> Result<Option<Find
     Ok(Some(Finding::new("audit.system_audit_logs", what)))
 }
 
-async fn bite(inside: &Protected, binder: &dyn Binder) -> Result<Bitten> {
-    let before = examine(inside, binder).await?.findings;
-    let maker = inside.superuser.as_ref().unwrap_or(&inside.owner);
+async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
+    let before = examine(inside, rng).await?.findings;
+    let maker = inside.protected.superuser.as_ref().unwrap_or(&inside.protected.owner);
     let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
-    for violation in violations(inside) {
-        batch(maker, &violation.seed).await?;
-        match news(&before, examine(inside, binder).await?.findings) {
+    for violation in violations(inside.protected) {
+        alter(maker, &violation.seed).await?;
+        match news(&before, examine(inside, rng).await?.findings) {
             Some(finding) => bitten.found.push(finding),
             None => bitten.missed.push(violation.name.to_owned()),
         }
-        batch(maker, &violation.undo).await?;
+        alter(maker, &violation.undo).await?;
     }
     Ok(bitten)
-}
-
-async fn batch(db: &Db, sql: &str) -> Result<()> {
-    let tx = db.operator().await?;
-    tx.batch(sql).await?;
-    Ok(tx.commit().await?)
 }
 
 fn violations(inside: &Protected) -> Vec<Violation> {
@@ -292,6 +291,12 @@ fn violations(inside: &Protected) -> Vec<Violation> {
             undo: refuse_change(inspect::shipped_body("refuse_change").unwrap_or_default()),
         },
     ];
+    all.push(Violation {
+        name: "the recorder's settings, changed",
+        seed: "ALTER FUNCTION audit.global_track_changes() SET search_path = public".to_owned(),
+        undo: "ALTER FUNCTION audit.global_track_changes() SET search_path = pg_catalog, pg_temp"
+            .to_owned(),
+    });
     if inside.superuser.is_some() {
         all.push(Violation {
             name: "the watch over DDL, off",

@@ -1,20 +1,28 @@
 //! What this room can prove.
 
 mod append_only;
+mod probe;
 mod triggers;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kernel::{Binder, Control, Finding, Population, Proof};
-use store::Protected;
+use kernel::{Binder, Control, Cx, Finding, Fut, Population, Proof, Rng};
+use store::{Db, OperatorTx, Protected, Table};
 
 use append_only::AppendOnly;
 use triggers::Triggers;
 
+use crate::{Result, sql, track};
+
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
 /// sandbox is another one.
 pub type Binders = Arc<dyn Fn(&str) -> Arc<dyn Binder> + Send + Sync>;
+
+/// Names, by schema and name, those of all tables of a database that must be recorded. Tables with
+/// the tenant column are recorded whether it names them or not; it adds those that hold tenants'
+/// rows without having the column. It is asked anew at each proof, with the tables of that moment.
+pub type Critical = Arc<dyn Fn(&[Table]) -> Vec<(String, String)> + Send + Sync>;
 
 /// A protected database that the controls watch.
 #[derive(Clone)]
@@ -23,11 +31,57 @@ pub struct Watched {
     pub protected: Protected,
     /// Who mints bindings for it and for its sandboxes.
     pub binders: Binders,
+    /// Which of its tables must be recorded.
+    pub critical: Critical,
 }
 
 impl Watched {
-    fn binder(&self, database: &str) -> Arc<dyn Binder> {
-        (self.binders)(database)
+    fn place(&self) -> Place<'_> {
+        self.at(&self.protected)
+    }
+
+    fn at<'a>(&'a self, protected: &'a Protected) -> Place<'a> {
+        Place { protected, binder: (self.binders)(&protected.name), critical: &self.critical }
+    }
+}
+
+/// A database, real or a sandbox, with what the proofs in it need.
+struct Place<'a> {
+    protected: &'a Protected,
+    binder: Arc<dyn Binder>,
+    critical: &'a Critical,
+}
+
+impl Place<'_> {
+    /// A transaction of the owner that reads the catalogue, and whatever stands on the path of its
+    /// sessions does not lead it astray.
+    async fn catalogue(&self) -> Result<OperatorTx> {
+        let tx = self.protected.owner.operator().await?;
+        tx.batch(sql::CLOSED_PATH).await?;
+        Ok(tx)
+    }
+
+    /// Every table. Types outside `pg_catalog` are named with their schema, so that they are good
+    /// in any session.
+    async fn shape(&self) -> Result<Vec<Table>> {
+        let tx = self.catalogue().await?;
+        let shape = store::tables(&tx).await?;
+        tx.rollback().await?;
+        Ok(shape)
+    }
+
+    /// Those of `shape` that must be recorded.
+    fn recorded<'s>(&self, shape: &'s [Table]) -> Result<Vec<&'s Table>> {
+        track::wanted(shape, &self.protected.tenant_column, &(self.critical)(shape))
+    }
+
+    /// What is missing so that they are.
+    async fn plan(&self, shape: &[Table]) -> Result<Vec<track::Step>> {
+        let tx = self.catalogue().await?;
+        let also = (self.critical)(shape);
+        let plan = track::plan(&tx, shape, &self.protected.tenant_column, &also).await?;
+        tx.rollback().await?;
+        Ok(plan)
     }
 }
 
@@ -42,6 +96,12 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
 
 const NO_DATABASE: &str = "no database is protected; run `amanah protect`";
 
+/// Looks at one database.
+type Look = for<'a> fn(&'a Watched, &'a dyn Rng) -> Fut<'a, Result<Ledger>>;
+
+/// Does something in a sandbox.
+type Work<T> = for<'a> fn(&'a Place<'a>, &'a dyn Rng) -> Fut<'a, Result<T>>;
+
 /// What was looked at in one or more databases.
 #[derive(Debug, Default)]
 struct Ledger {
@@ -52,17 +112,52 @@ struct Ledger {
     open: Vec<String>,
     // What the reader should know.
     notes: Vec<String>,
+    // Databases that did not answer, and why.
+    failed: Vec<String>,
 }
 
 /// How many reasons are spelled out.
 const LISTED: usize = 3;
 
 impl Ledger {
+    /// What `look` sees in all `databases`. One that fails leaves what was seen in others standing.
+    async fn of(databases: &[Watched], rng: &dyn Rng, look: Look) -> Self {
+        let mut all = Self::default();
+        if databases.is_empty() {
+            all.failed.push(NO_DATABASE.to_owned());
+        }
+        for database in databases {
+            let name = &database.protected.name;
+            match look(database, rng).await {
+                Ok(seen) if databases.len() > 1 => all.add(seen.named(name)),
+                Ok(seen) => all.add(seen),
+                Err(error) => all.failed.push(format!("{name}: {error}")),
+            }
+        }
+        all
+    }
+
+    /// The same, told apart from other databases.
+    fn named(mut self, database: &str) -> Self {
+        for finding in &mut self.findings {
+            finding.object = format!("{database}: {}", finding.object);
+        }
+        for line in self.open.iter_mut().chain(&mut self.notes) {
+            *line = format!("{database}: {line}");
+        }
+        self
+    }
+
     fn add(&mut self, other: Self) {
         self.checked += other.checked;
         self.total += other.total;
-        self.findings.extend(other.findings);
+        for finding in other.findings {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
         self.open.extend(other.open);
+        self.failed.extend(other.failed);
         for note in other.notes {
             if !self.notes.contains(&note) {
                 self.notes.push(note);
@@ -71,11 +166,45 @@ impl Ledger {
     }
 
     fn proof(self, at: Timestamp, of: &str, measured: &str, threshold: &str) -> Proof {
+        // What gave way is not made undone by a database that did not answer.
+        if !self.failed.is_empty() && self.findings.is_empty() {
+            return Proof::unknown(at, self.failed.join("; "));
+        }
         let population = Population::new(self.checked, self.total, of);
         let proof = Proof::weigh(at, population, measured, threshold, self.findings);
         let proof = self.open.iter().take(LISTED).fold(proof, |p, why| p.note(why));
-        self.notes.iter().fold(proof, |p, note| p.note(note))
+        self.failed.iter().chain(&self.notes).fold(proof, |p, note| p.note(note))
     }
+}
+
+/// Runs `work` in a sandbox of `database`, which is removed whatever came of it. Beside the answer:
+/// why the sandbox is still there, if it is; it is swept at the next start then.
+async fn in_sandbox<T>(
+    database: &Watched,
+    rng: &dyn Rng,
+    work: Work<T>,
+) -> (Result<T>, Option<String>) {
+    let sandbox = match database.protected.sandbox(rng).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return (Err(error.into()), None),
+    };
+    let answer = work(&database.at(sandbox.inside()), rng).await;
+    let left = sandbox.remove().await.err();
+    (answer, left.map(|error| format!("the sandbox is left behind: {error}")))
+}
+
+/// Seeds violations with `seed`, in a sandbox of the first database.
+async fn bite(databases: &[Watched], cx: &Cx, seed: Work<Bitten>) -> Proof {
+    let at = cx.clock.now();
+    let Some(database) = databases.first() else {
+        return Proof::unknown(at, NO_DATABASE);
+    };
+    let (bitten, left) = in_sandbox(database, &*cx.rng, seed).await;
+    let proof = match bitten {
+        Ok(bitten) => bitten.proof(at),
+        Err(error) => Proof::unknown(at, format!("the sandbox failed: {error}")),
+    };
+    proof.note(&left.unwrap_or_default())
 }
 
 /// One violation to be seeded in a sandbox.
@@ -86,6 +215,15 @@ struct Violation {
     seed: String,
     /// Takes it away again.
     undo: String,
+}
+
+/// Changes the structure of a sandbox, as a superuser where there is one: `statements` touch no row
+/// and call no function, so that nothing planted is run.
+async fn alter(db: &Db, statements: &str) -> Result<()> {
+    let tx = db.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    tx.batch(statements).await?;
+    Ok(tx.commit().await?)
 }
 
 /// What came of the violations.

@@ -3,37 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Binder, Card, Control, Cx, Finding, Fut, Params, Proof, Rng, TenantId, random_hex};
-use store::{Db, Owned, Protected, Table, qualified};
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, TenantId, random_hex};
+use store::{Db, Owned, Table, ident, qualified};
 
-use super::{Bitten, Ledger, NO_DATABASE, Violation, Watched, news};
+use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, in_sandbox, news};
 use crate::rehearsal::{Outcome, Rehearsal, Who};
 use crate::{Error, Result, canary, sql, track};
 
 /// INSERT, UPDATE and DELETE.
 const ROW_ACTIONS: usize = 3;
 const REPLICA: &str = " with session_replication_role=replica";
-const NO_SUPERUSER: &str = "session_replication_role=replica was not tried: only a superuser can \
-                            set it, and none is configured";
+const NO_REPLICATOR: &str = "session_replication_role=replica was not tried: it takes a superuser \
+                             to make a login that may set it, and none is configured";
 
 static CARD: Card = Card {
     id: "audit.triggers",
     title: "Every write to a critical table is recorded",
     attack: "A row of a synthetic tenant is inserted, changed and deleted in each table with the \
-             tenant column, as the owner and with session_replication_role=replica, in \
-             transactions that are rolled back; TRUNCATE is tried in a sandbox. The trail must \
-             hold each write, its key, old and new data, actor, tenant and SHA-256.",
-    bite: "In a sandbox, a table gets no trigger, and a trigger is dropped, disabled, put to sleep \
-           for replica sessions, and made to skip rows.",
+             tenant column or with rows that belong to a tenant through their parents, as the \
+             owner and by a login that sets session_replication_role=replica, in transactions \
+             that are rolled back; TRUNCATE is tried in a sandbox. The trail must hold each \
+             write, its key, old and new data, actor, tenant and SHA-256.",
+    bite: "In a sandbox, a table gets no trigger, nor one that points to it, and a trigger is \
+           dropped, disabled, put to sleep for replica sessions, and made to skip rows.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(5),
     not_covered: &[
         "readings: no trigger sees a SELECT",
         "a superuser who disables triggers between two proofs",
         "schema changes by the owner that rewrite rows (ALTER TABLE … USING) or drop a table",
-        "tables without the tenant column, also when they are recorded by name",
+        "tables whose rows no column and no foreign key ties to a tenant",
         "partitions are written through their parent; their own triggers are read from the \
-         catalogue",
+         catalogue, and TRUNCATE of one partition of a table without the tenant column is not tried",
+        "the bite where several databases are protected: its violations are seeded in a sandbox of \
+         the first one alone, the others are only attacked",
     ],
 };
 
@@ -50,86 +53,50 @@ impl Control for Triggers {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            if self.databases.is_empty() {
-                return Proof::unknown(at, NO_DATABASE);
-            }
-            let mut all = Ledger::default();
-            for database in self.databases.iter() {
-                match prove(database, &*cx.rng).await {
-                    Ok(ledger) => all.add(ledger),
-                    Err(error) => {
-                        let name = &database.protected.name;
-                        return Proof::unknown(at, format!("{name}: {error}"));
-                    }
-                }
-            }
+            let look: Look = |database, rng| Box::pin(prove(database, rng));
+            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
             let measured = format!("{} not recorded", all.findings.len());
             all.proof(at, "writes (table × action × session)", &measured, "0 not recorded")
         })
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(async move {
-            let at = cx.clock.now();
-            let Some(database) = self.databases.first() else {
-                return Proof::unknown(at, NO_DATABASE);
-            };
-            let sandbox = match database.protected.sandbox(&*cx.rng).await {
-                Ok(sandbox) => sandbox,
-                Err(error) => return Proof::unknown(at, format!("no sandbox: {error}")),
-            };
-            let inside = sandbox.inside();
-            let bitten = bite(inside, &*database.binder(&inside.name), &*cx.rng).await;
-            let proof = match bitten {
-                Ok(bitten) => bitten.proof(at),
-                Err(error) => Proof::unknown(at, format!("in the sandbox: {error}")),
-            };
-            match sandbox.remove().await {
-                Ok(()) => proof,
-                Err(error) => proof.note(&format!("the sandbox is left behind: {error}")),
-            }
-        })
+        let seed: Work<Bitten> = |inside, rng| Box::pin(bite(inside, rng));
+        Box::pin(super::bite(&self.databases, cx, seed))
     }
 }
 
 async fn prove(database: &Watched, rng: &dyn Rng) -> Result<Ledger> {
-    let protected = &database.protected;
-    let mut ledger = rows(protected, &*database.binder(&protected.name), rng).await?;
-    match protected.sandbox(rng).await {
-        Ok(sandbox) => {
-            let truncated = truncates(sandbox.inside()).await;
-            if let Err(error) = sandbox.remove().await {
-                ledger.notes.push(format!("the sandbox is left behind: {error}"));
-            }
-            ledger.add(truncated?);
-        }
+    let mut ledger = rows(&database.place(), rng).await?;
+    let work: Work<Ledger> = |inside, _| Box::pin(truncates(inside));
+    let (truncated, left) = in_sandbox(database, rng, work).await;
+    ledger.notes.extend(left);
+    match truncated {
+        Ok(truncated) => ledger.add(truncated),
         Err(error) => {
             ledger.total += 1;
-            ledger.open.push(format!("TRUNCATE could not be tried: no sandbox: {error}"));
+            ledger.open.push(format!("TRUNCATE could not be tried in a sandbox: {error}"));
         }
     }
     Ok(ledger)
 }
 
 /// What the catalogue says, and every row action on every table in every kind of session.
-async fn rows(protected: &Protected, binder: &dyn Binder, rng: &dyn Rng) -> Result<Ledger> {
-    let tx = protected.owner.operator().await?;
-    let shape = store::tables(&tx).await?;
-    let plan = track::plan(&tx, &shape, &protected.tenant_column, &[]).await?;
-    tx.rollback().await?;
+async fn rows(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
+    let shape = place.shape().await?;
     let mut ledger = Ledger::default();
-    for step in plan {
+    for step in place.plan(&shape).await? {
         ledger.findings.push(Finding::new(step.object, step.why).fix(step.sql));
     }
-    let tables = canary::critical(&shape, &protected.tenant_column);
-    let mut sessions = vec![(&protected.owner, false)];
-    match &protected.superuser {
-        Some(superuser) => sessions.push((superuser, true)),
-        None => ledger.notes.push(NO_SUPERUSER.to_owned()),
+    let mut sessions = vec![(&place.protected.owner, false)];
+    // Never a superuser: a trigger that the tables' owner has planted would run as one.
+    match &place.protected.replicator {
+        Some(replicator) => sessions.push((replicator, true)),
+        None => ledger.notes.push(NO_REPLICATOR.to_owned()),
     }
-    for table in tables.iter().filter(|t| !t.partition) {
+    for table in place.recorded(&shape)?.into_iter().filter(|t| !t.partition) {
         for (login, replica) in &sessions {
-            let session = Session { protected, binder, shape: &shape, login, replica: *replica };
+            let session = Session { place, shape: &shape, login, replica: *replica };
             ledger.add(session.rows(table, rng).await?);
         }
     }
@@ -138,8 +105,7 @@ async fn rows(protected: &Protected, binder: &dyn Binder, rng: &dyn Rng) -> Resu
 
 /// A kind of session in which rows are written.
 struct Session<'a> {
-    protected: &'a Protected,
-    binder: &'a dyn Binder,
+    place: &'a Place<'a>,
     shape: &'a [Table],
     login: &'a Db,
     replica: bool,
@@ -147,12 +113,14 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn rows(&self, table: &Table, rng: &dyn Rng) -> Result<Ledger> {
-        let canary = &self.protected.canaries.0;
+        let protected = self.place.protected;
+        let canary = &protected.canaries.0;
         let mut outcomes = self.written_as(canary, table, rng).await?;
         // A table with one row for each tenant takes no second one. There a tenant writes who
         // exists in this transaction alone.
         if outcomes.iter().any(|(_, o)| matches!(o, Outcome::NotDone(_)))
-            && let Some(stranger) = canary::stranger(table, &self.protected.tenant_column, rng)?
+            && let Some(stranger) =
+                canary::stranger(self.shape, table, &protected.tenant_column, rng)?
         {
             let again = self.written_as(&stranger, table, rng).await?;
             for (first, second) in outcomes.iter_mut().zip(again) {
@@ -176,7 +144,7 @@ impl Session<'_> {
         rng: &dyn Rng,
     ) -> Result<Vec<(&'static str, Outcome)>> {
         // A binding lives a minute, so each table gets its own.
-        let binding = canary::bind(tenant, self.binder)?;
+        let binding = canary::bind(tenant, &*self.place.binder)?;
         let tx = self.login.tenant(&binding).await?;
         tx.batch(sql::SETTINGS).await?;
         if self.replica {
@@ -186,7 +154,7 @@ impl Session<'_> {
         let rehearsal = Rehearsal {
             tx: &tx,
             table,
-            owned: Owned { column: &self.protected.tenant_column, tenant, mark: &mark },
+            owned: Owned { column: &self.place.protected.tenant_column, tenant, mark: &mark },
             who: Who {
                 actor: Some(canary::ACTOR),
                 tenant: Some(tenant.as_str()),
@@ -200,12 +168,13 @@ impl Session<'_> {
 }
 
 /// TRUNCATE of every table, partitions too, in a sandbox, by a session that is bound to nobody.
-async fn truncates(inside: &Protected) -> Result<Ledger> {
+async fn truncates(place: &Place<'_>) -> Result<Ledger> {
+    let inside = place.protected;
+    let shape = place.shape().await?;
+    let tables = place.recorded(&shape)?;
     let tx = inside.owner.operator().await?;
-    let shape = store::tables(&tx).await?;
-    let tables = canary::critical(&shape, &inside.tenant_column);
     let mut ledger = Ledger { total: tables.len(), ..Ledger::default() };
-    for table in &tables {
+    for table in tables {
         let owned = Owned { column: &inside.tenant_column, tenant: &inside.canaries.0, mark: "" };
         let who = Who { actor: None, tenant: None, db_user: &inside.owner.url().user };
         let outcome = Rehearsal { tx: &tx, table, owned, who }.truncate().await?;
@@ -230,62 +199,96 @@ fn note(ledger: &mut Ledger, place: &str, action: &str, suffix: &str, outcome: O
     }
 }
 
-async fn bite(inside: &Protected, binder: &dyn Binder, rng: &dyn Rng) -> Result<Bitten> {
-    let tx = inside.owner.operator().await?;
-    let shape = store::tables(&tx).await?;
-    tx.rollback().await?;
-    let tables = canary::critical(&shape, &inside.tenant_column);
-    let Some(table) = tables.iter().find(|t| !t.partition) else {
+async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
+    let shape = inside.shape().await?;
+    let tables: Vec<&Table> =
+        inside.recorded(&shape)?.into_iter().filter(|t| !t.partition).collect();
+    let column = &inside.protected.tenant_column;
+    let Some(table) = tables.iter().find(|t| t.column(column).is_some()) else {
         return Err(Error::NoCanary("there is no table with the tenant column".to_owned()));
     };
-    let before = everything(inside, binder, rng).await?;
-    let maker = inside.superuser.as_ref().unwrap_or(&inside.owner);
+    let owner = &inside.protected.owner;
+    let before = everything(inside, rng).await?;
+    // The guard lets nobody but a superuser weaken what is there; a new table is its owner's.
+    let maker = inside.protected.superuser.as_ref().unwrap_or(owner);
+    let keyed = tables.iter().find(|t| t.column(column).is_some() && !t.primary_key.is_empty());
+    let made = std::iter::once(bare(table, column)).chain(keyed.and_then(|t| linked(t)));
+    let other = tables.iter().find(|t| t.column(column).is_none());
+    let weakened = violations(table).into_iter().chain(other.map(|t| undressed(t)));
+    let seeds = made.map(|v| (owner, v)).chain(weakened.map(|v| (maker, v)));
     let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
-    for violation in violations(table, &inside.tenant_column) {
-        let tx = maker.operator().await?;
-        tx.batch(&violation.seed).await?;
-        tx.commit().await?;
-        match news(&before, everything(inside, binder, rng).await?) {
+    for (by, violation) in seeds {
+        alter(by, &violation.seed).await?;
+        match news(&before, everything(inside, rng).await?) {
             Some(finding) => bitten.found.push(finding),
             None => bitten.missed.push(violation.name.to_owned()),
         }
-        let tx = maker.operator().await?;
-        tx.batch(&violation.undo).await?;
-        let mend = track::plan(&tx, &shape, &inside.tenant_column, &[]).await?;
-        track::apply(&tx, &mend).await?;
-        tx.commit().await?;
+        alter(by, &violation.undo).await?;
+        for step in inside.plan(&shape).await? {
+            alter(maker, &step.sql).await?;
+        }
     }
     Ok(bitten)
 }
 
-async fn everything(
-    inside: &Protected,
-    binder: &dyn Binder,
-    rng: &dyn Rng,
-) -> Result<Vec<Finding>> {
-    let mut ledger = rows(inside, binder, rng).await?;
+async fn everything(inside: &Place<'_>, rng: &dyn Rng) -> Result<Vec<Finding>> {
+    let mut ledger = rows(inside, rng).await?;
     ledger.add(truncates(inside).await?);
     Ok(ledger.findings)
 }
 
-/// What is taken away is put back by the plan, which is how its owner would do it.
-fn violations(table: &Table, tenant_column: &str) -> Vec<Violation> {
-    let place = table.quoted();
+/// A table with the tenant column, and nothing that records.
+fn bare(table: &Table, tenant_column: &str) -> Violation {
     let bare = qualified(&table.schema, "amanah_bite");
+    Violation {
+        name: "a table without triggers",
+        seed: format!(
+            "CREATE TABLE {bare} (id bigint PRIMARY KEY, {} text NOT NULL)",
+            ident(tenant_column)
+        ),
+        undo: format!("DROP TABLE {bare}"),
+    }
+}
+
+/// A table that belongs to a tenant through the rows of `parent`, and nothing that records.
+fn linked(parent: &Table) -> Option<Violation> {
+    let link = qualified(&parent.schema, "amanah_bite_link");
+    let (mut columns, mut own, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    for (n, name) in parent.primary_key.iter().enumerate() {
+        columns.push(format!("parent_{n} {} NOT NULL", parent.column(name)?.sql_type));
+        own.push(format!("parent_{n}"));
+        theirs.push(ident(name));
+    }
+    let (columns, own, theirs) = (columns.join(", "), own.join(", "), theirs.join(", "));
+    Some(Violation {
+        name: "a table without triggers that points to one with the tenant column",
+        seed: format!(
+            "CREATE TABLE {link} (id bigint PRIMARY KEY, {columns},
+                                  FOREIGN KEY ({own}) REFERENCES {} ({theirs}))",
+            parent.quoted()
+        ),
+        undo: format!("DROP TABLE {link}"),
+    })
+}
+
+/// A table without the tenant column that loses what records it.
+fn undressed(table: &Table) -> Violation {
+    Violation {
+        name: "a dropped trigger on a table without the tenant column",
+        seed: format!("DROP TRIGGER {} ON {}", track::ROW_TRIGGER, table.quoted()),
+        undo: String::new(),
+    }
+}
+
+/// What is taken away is put back by the plan, which is how its owner would do it.
+fn violations(table: &Table) -> Vec<Violation> {
+    let place = table.quoted();
     let alter = |name, what: &str| Violation {
         name,
         seed: format!("ALTER TABLE {place} {what}"),
         undo: String::new(),
     };
     vec![
-        Violation {
-            name: "a table without triggers",
-            seed: format!(
-                "CREATE TABLE {bare} (id bigint PRIMARY KEY, {} text NOT NULL)",
-                store::ident(tenant_column)
-            ),
-            undo: format!("DROP TABLE {bare}"),
-        },
         Violation {
             name: "a dropped trigger",
             seed: format!("DROP TRIGGER {} ON {place}", track::ROW_TRIGGER),

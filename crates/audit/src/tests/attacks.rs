@@ -49,6 +49,32 @@ async fn an_owner_with_the_trail_in_hand_is_reported() {
     assert!(disabled, "{}", proof.detail());
 }
 
+/// A database that does not answer leaves what was found in another standing, and turns what holds
+/// there into unknown.
+#[tokio::test]
+async fn what_was_found_outlives_a_database_that_fails() {
+    let (mute, open) = (house(SHOP, Keeper::Owner).await, house(SHOP, Keeper::Superuser).await);
+    mute.owner.close();
+    for (seed, wanted) in [
+        ("", Outcome::Unknown),
+        (
+            "GRANT DELETE ON audit.system_audit_logs TO PUBLIC;
+             ALTER TABLE audit.system_audit_logs DISABLE TRIGGER refuse_row,
+                 DISABLE TRIGGER refuse_statement;
+             ALTER TABLE product DISABLE TRIGGER amanah_audit_row",
+            Outcome::Broken,
+        ),
+    ] {
+        run(open.superuser.as_ref().unwrap(), seed).await;
+        for control in controls(vec![watched(&open), watched(&mute)]) {
+            let (id, proof) = (control.card().id, control.prove(&cx(), &none()).await);
+            assert_eq!(proof.outcome(), wanted, "{id}: {}", proof.detail());
+            assert!(proof.detail().contains(&format!("{}: ", mute.name)), "{}", proof.detail());
+            assert!(proof.findings().iter().all(|f| f.object.starts_with(&open.name)), "{id}");
+        }
+    }
+}
+
 /// A role that can make roles can enter the recorder before PostgreSQL 16; the attack finds it.
 #[tokio::test]
 async fn an_owner_who_makes_roles_is_found() {
@@ -75,11 +101,41 @@ async fn every_write_is_recorded() {
     let protected = house(&schema, Keeper::Superuser).await;
     let proof = prove(&protected, "audit.triggers").await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
-    // Four tables × three actions × two sessions, and TRUNCATE of them and of the partition.
-    assert_eq!(proof.population().to_string(), "29 of 29 writes (table × action × session)");
+    // Five tables × three actions × two sessions, and TRUNCATE of them and of the partition.
+    assert_eq!(proof.population().to_string(), "36 of 36 writes (table × action × session)");
     let tx = protected.owner.operator().await.unwrap();
     let left: i64 = tx.query_one("SELECT count(*) FROM product", &[]).await.unwrap().get(0);
     assert_eq!(left, 0, "the rehearsal must leave nothing behind");
+}
+
+/// Tables that hold tenants' rows without naming a tenant count as much as others: a row of theirs
+/// is written, and what is not recorded is found.
+#[tokio::test]
+async fn tables_without_the_tenant_column_are_proven_too() {
+    let schema = format!(
+        "{SHOP}
+         CREATE TABLE tag (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, word text);
+         CREATE TABLE product_tag (product_id int NOT NULL REFERENCES product,
+                                   tag_id int NOT NULL REFERENCES tag,
+                                   PRIMARY KEY (product_id, tag_id));
+         CREATE TABLE note (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                            product_id int NOT NULL REFERENCES product);"
+    );
+    let protected = house(&schema, Keeper::Superuser).await;
+    let proof = prove(&protected, "audit.triggers").await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
+    // Five tables × three actions × two sessions, and TRUNCATE of each; `tag` belongs to nobody.
+    assert_eq!(proof.population().to_string(), "35 of 35 writes (table × action × session)");
+    let superuser = protected.superuser.as_ref().unwrap();
+    for table in ["company", "note", "product_tag"] {
+        run(superuser, &format!("DROP TRIGGER amanah_audit_row ON {table}")).await;
+        let proof = prove(&protected, "audit.triggers").await;
+        assert_eq!(proof.outcome(), Outcome::Broken, "{table}: {}", proof.detail());
+        let named = format!("public.{table}");
+        assert!(proof.findings().iter().all(|f| f.object == named), "{}", proof.detail());
+        assert_eq!(proof.findings().len(), 7, "{}", proof.detail());
+        super::track(&protected).await;
+    }
 }
 
 /// Each damage × what is found, as a golden table.
@@ -131,6 +187,7 @@ async fn each_weakness_of_the_trail_is_named() {
     let superuser = protected.superuser.as_ref().unwrap();
     let trail = "audit.system_audit_logs";
     let (app, owner) = (&protected.app_role, &protected.owner.url().user);
+    let replica = &protected.replicator.as_ref().unwrap().url().user;
     let mut golden = String::new();
     for damage in [
         format!("GRANT UPDATE (actor_id) ON {trail} TO {app}"),
@@ -146,6 +203,27 @@ async fn each_weakness_of_the_trail_is_named() {
         format!("DROP TRIGGER hash ON {trail}"),
         format!("ALTER TABLE {trail} ENABLE TRIGGER refuse_row"),
         "ALTER FUNCTION audit.global_track_changes() SECURITY INVOKER".to_owned(),
+        "ALTER FUNCTION audit.global_track_changes() RESET search_path".to_owned(),
+        "ALTER FUNCTION audit.row_digest SET search_path = public".to_owned(),
+        "ALTER FUNCTION audit.global_track_changes() OWNER TO postgres".to_owned(),
+        format!("ALTER FUNCTION audit.text_field OWNER TO {owner}"),
+        "CREATE FUNCTION audit.text_field(value varchar) RETURNS bytea
+         LANGUAGE sql AS 'SELECT NULL::bytea'"
+            .to_owned(),
+        format!(
+            "CREATE FUNCTION public.refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN RETURN NEW; END'; DROP TRIGGER refuse_row ON {trail};
+             CREATE TRIGGER refuse_row BEFORE UPDATE OR DELETE ON {trail} FOR EACH ROW
+             EXECUTE FUNCTION public.refuse_change();
+             ALTER TABLE {trail} ENABLE ALWAYS TRIGGER refuse_row"
+        ),
+        "DROP EVENT TRIGGER amanah_trail_ddl; CREATE EVENT TRIGGER amanah_trail_ddl ON
+         ddl_command_end WHEN TAG IN ('CREATE VIEW') EXECUTE FUNCTION audit.refuse_weaker_ddl();
+         ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS"
+            .to_owned(),
+        "CREATE OR REPLACE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
+         LANGUAGE plpgsql AS 'BEGIN END'"
+            .to_owned(),
         "CREATE OR REPLACE FUNCTION audit.text_field(value text) RETURNS bytea
          LANGUAGE sql AS 'SELECT NULL::bytea'"
             .to_owned(),
@@ -160,6 +238,7 @@ async fn each_weakness_of_the_trail_is_named() {
         writeln!(golden, "{}", shown.replace(owner.as_str(), "owner")).unwrap();
         for finding in crate::inspect::inspect(&tx, true).await.unwrap() {
             let shown = finding.to_string().replace(app.as_str(), "app");
+            let shown = shown.replace(replica.as_str(), "replica");
             writeln!(golden, "  {}", shown.replace(owner.as_str(), "owner")).unwrap();
         }
     }

@@ -1,9 +1,11 @@
 //! The bites bite.
 
+use std::sync::Arc;
+
 use kernel::Outcome;
 
 use super::{Keeper, SHOP, cx, house, watched};
-use crate::controls;
+use crate::{Watched, controls};
 
 /// Every seeded violation is found by both controls, with the guard and without it, and no sandbox
 /// is left behind.
@@ -19,11 +21,22 @@ async fn every_seeded_violation_is_found() {
             counts.push(proof.population().to_string());
         }
         // Without a superuser there is no watch over DDL to take away.
-        let first = if keeper == Keeper::Superuser { 5 } else { 4 };
+        let first = if keeper == Keeper::Superuser { 6 } else { 5 };
         let wanted = [
             format!("{first} of {first} seeded violations"),
-            "6 of 6 seeded violations".to_owned(),
+            "8 of 8 seeded violations".to_owned(),
         ];
         assert_eq!(counts, wanted);
     }
+}
+
+/// Whoever hands over a list of tables that looks at the tenant column alone is found out.
+#[tokio::test]
+async fn a_list_without_links_does_not_pass() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let blind = Watched { critical: Arc::new(|_| Vec::new()), ..watched(&protected) };
+    let all = controls(vec![blind]);
+    let proof = all[1].bite(&cx()).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert!(proof.detail().contains("that points to one"), "{}", proof.detail());
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod bites;
 mod hashing;
+mod planted;
 mod recording;
 mod refusing;
 mod tracking;
@@ -10,7 +11,7 @@ mod tracking;
 use std::sync::Arc;
 
 use kernel::{Actor, Binder, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
-use store::{Migration, Protected, Room, Tx};
+use store::{Migration, Protected, Room, Table, Tx};
 
 use crate::{Binders, Entry, GUARD, ROOM, Watched, apply, plan};
 
@@ -36,7 +37,30 @@ fn binders() -> Binders {
 }
 
 fn watched(protected: &Protected) -> Watched {
-    Watched { protected: protected.clone(), binders: binders() }
+    Watched { protected: protected.clone(), binders: binders(), critical: Arc::new(critical) }
+}
+
+/// Stands in for tenancy's census: tables with the tenant column, what it points to, and whatever
+/// points to one of these by columns that are never NULL.
+fn critical(shape: &[Table]) -> Vec<(String, String)> {
+    let name = |t: &Table| (t.schema.clone(), t.name.clone());
+    let own = |t: &&Table| t.column("company_id").is_some();
+    let mut held: Vec<_> = shape.iter().filter(own).map(name).collect();
+    let keys = shape.iter().flat_map(|t| &t.foreign_keys);
+    held.extend(keys.filter(|k| k.columns == ["company_id"]).map(|k| k.parent.clone()));
+    loop {
+        let linked = |t: &&Table| {
+            let required = |c: &String| t.column(c).is_some_and(|c| c.not_null);
+            let mut keys = t.foreign_keys.iter();
+            keys.any(|k| held.contains(&k.parent) && k.columns.iter().all(required))
+        };
+        let found = shape.iter().filter(linked).map(name).find(|n| !held.contains(n));
+        let Some(found) = found else { break };
+        held.push(found);
+    }
+    held.sort();
+    held.dedup();
+    held
 }
 
 fn cx() -> Cx {
@@ -87,10 +111,14 @@ async fn house(schema: &str, keeper: Keeper) -> Protected {
         testkit::protected(schema, "company_id", ("-1", "-2"), &[&TENANCY, &ROOM]).await;
     let superuser = protected.superuser.clone().unwrap();
     if keeper == Keeper::Superuser {
-        store::migrate(&superuser, &[&GUARD]).await.unwrap();
+        store::migrate_privileged(&superuser, &[&GUARD]).await.unwrap();
         let owner = &protected.owner.url().user;
         run(&superuser, &format!("ALTER ROLE {owner} NOCREATEROLE")).await;
     } else {
+        // Nobody could have made this login.
+        let replicator = protected.replicator.take().unwrap();
+        let (role, owner) = (&replicator.url().user, &protected.owner.url().user);
+        run(&superuser, &format!("REVOKE {owner} FROM {role}")).await;
         protected.superuser = None;
     }
     track(&protected).await;
@@ -101,7 +129,7 @@ async fn house(schema: &str, keeper: Keeper) -> Protected {
 async fn track(protected: &Protected) {
     let tx = protected.owner.operator().await.unwrap();
     let shape = store::tables(&tx).await.unwrap();
-    let steps = plan(&tx, &shape, "company_id", &[]).await.unwrap();
+    let steps = plan(&tx, &shape, "company_id", &critical(&shape)).await.unwrap();
     apply(&tx, &steps).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! The plan.
 
-use super::{Keeper, ROOM, SHOP, TENANCY, house, run, track};
+use super::{Keeper, ROOM, SHOP, TENANCY, critical, house, run, track};
 use crate::{Error, apply, plan};
 
 const MORE: &str = "
@@ -52,7 +52,7 @@ async fn what_is_weakened_is_seen_and_mended() {
         run(superuser, damage).await;
         let tx = protected.owner.operator().await.unwrap();
         let shape = store::tables(&tx).await.unwrap();
-        let steps = plan(&tx, &shape, "company_id", &[]).await.unwrap();
+        let steps = plan(&tx, &shape, "company_id", &critical(&shape)).await.unwrap();
         let found: Vec<(&str, &str)> =
             steps.iter().map(|s| (s.object.as_str(), s.why.as_str())).collect();
         assert_eq!(found, [("public.product", why)], "after {damage}");
@@ -60,7 +60,7 @@ async fn what_is_weakened_is_seen_and_mended() {
         track(&protected).await;
         let tx = protected.owner.operator().await.unwrap();
         let shape = store::tables(&tx).await.unwrap();
-        assert_eq!(plan(&tx, &shape, "company_id", &[]).await.unwrap(), []);
+        assert_eq!(plan(&tx, &shape, "company_id", &critical(&shape)).await.unwrap(), []);
     }
 }
 

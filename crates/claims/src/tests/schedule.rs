@@ -57,7 +57,7 @@ async fn a_bite_is_run_again_when_it_is_old_or_did_not_bite() {
     let fake = Fake::new("mfa.totp");
     let clock = stopped();
     let engine = engine(&db, &[&fake], clock.clone());
-    let claims = ["mfa.totp", "edge.csp"];
+    let pages = [page(PAGE)];
     let start = clock.now();
     for (hours, act, bites) in [
         (0, Act::Hold, 1),
@@ -70,7 +70,7 @@ async fn a_bite_is_run_again_when_it_is_old_or_did_not_bite() {
     ] {
         clock.set(start.checked_add(SignedDuration::from_hours(hours)).unwrap());
         fake.bite_as(act);
-        engine.ensure_bites(&claims, &quiet).await.unwrap();
+        engine.verify(&pages, &Filter::default(), false, &quiet).await.unwrap();
         assert_eq!(fake.bites(), bites);
     }
 }

@@ -1,5 +1,7 @@
 //! Every page, drawn from its sample and kept as a golden file, and the rules that all obey.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use claims::Language;
 
@@ -172,6 +174,28 @@ fn what_fails_comes_first_and_what_is_lost_is_unknown() {
     shifted.claims.rotate_left(1);
     let html = TrustPage::new(&page, &shifted, &[], false).render().unwrap();
     assert_eq!(html.matches("class=\"claim unknown\"").count(), page.pledges.len());
+}
+
+/// Where the reason is always put the same way, no reader is left with English; where the control
+/// gives it in its own words, these are shown and marked as English.
+#[test]
+fn fixed_reasons_speak_the_language_of_the_page() {
+    let mut said = BTreeSet::new();
+    for (page, mut report) in [sample::english(), sample::indonesian(), sample::arabic()] {
+        "in the control's words".clone_into(&mut report.claims[0].detail);
+        for reason in ["not-built", "not-attested", "not-run", "no-bite"] {
+            report.claims[0].reason = reason;
+            let html = TrustPage::new(&page, &report, &[], false).render().unwrap();
+            assert!(!html.contains("in the control&#39;s words"), "{reason}");
+            let text = Words::of(page.language).say(&format!("reason-{reason}"));
+            assert!(html.contains(&format!("<span>{text}</span>")), "{text}");
+            assert!(said.insert(text), "{reason} twice");
+        }
+        report.claims[0].reason = "broken";
+        let html = TrustPage::new(&page, &report, &[], false).render().unwrap();
+        let marked = Words::of(page.language).english();
+        assert!(html.contains(&format!("<span{marked}>in the control&#39;s words</span>")));
+    }
 }
 
 #[test]

@@ -118,6 +118,7 @@ pub(crate) fn arabic() -> (Arc<Page>, Report) {
     let page = page.page();
     let mut toothless = proven(&page, 1);
     toothless.verdict = Verdict::Unknown;
+    toothless.reason = "blunt";
     "its last bite did not bite, so its proofs say nothing".clone_into(&mut toothless.detail);
     toothless.bite = Some(BiteReport {
         bit: false,
@@ -291,6 +292,7 @@ fn claim(page: &Page, index: usize, verdict: Verdict) -> ClaimReport {
         received_at: None,
         since: None,
         bite: None,
+        reason: "holds",
         detail: String::new(),
         findings: Vec::new(),
         attack: String::new(),
@@ -311,6 +313,7 @@ fn failing(page: &Page, index: usize) -> ClaimReport {
             at: ago(600),
             detail: "a table without row-level security was planted and was found".to_owned(),
         }),
+        reason: "broken",
         detail: "public.margins: a row of the other canary was read; public.price_list: a row of \
             the other canary was read through a view"
             .to_owned(),
@@ -357,6 +360,7 @@ fn stale(page: &Page, index: usize) -> ClaimReport {
         observed_at: Some(ago(60 * 75)),
         received_at: Some(ago(60 * 74)),
         since: Some(ago(60 * 26)),
+        reason: "old",
         detail: "last proven 3 days ago; it counts for 2 days".to_owned(),
         attack: "Reads the repository and compares age and count with the schedule.".to_owned(),
         ..claim(page, index, Verdict::Stale)
@@ -377,6 +381,7 @@ fn attested(page: &Page, index: usize) -> ClaimReport {
 
 fn not_built(page: &Page, index: usize) -> ClaimReport {
     ClaimReport {
+        reason: "not-built",
         detail: "not built: no control proves this yet".to_owned(),
         ..claim(page, index, Verdict::Unknown)
     }

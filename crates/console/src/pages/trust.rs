@@ -108,6 +108,8 @@ struct Entry<'a> {
     claim: Cow<'a, ClaimReport>,
     /// The attributes of what the control wrote.
     language: &'static str,
+    /// Why, in a sentence, and the attributes of its language.
+    detail: (Cow<'a, str>, &'static str),
 }
 
 impl Entry<'_> {
@@ -171,9 +173,9 @@ fn entries<'a>(page: &'a Page, report: &'a Report, words: Words) -> Vec<Entry<'a
     let entry = |(index, pledge): (usize, &'a Pledge)| {
         let number = index.saturating_add(1);
         let found = report.claims.get(index).filter(|claim| fits(claim, pledge));
-        let (claim, language) = match found {
-            Some(claim) => (Cow::Borrowed(claim), words.english()),
-            None => (Cow::Owned(lost(pledge, words)), ""),
+        let (claim, language, detail) = match found {
+            Some(claim) => (Cow::Borrowed(claim), words.english(), detail(claim, words)),
+            None => (Cow::Owned(lost(pledge)), "", (words.say("mismatch").into(), "")),
         };
         Entry {
             words,
@@ -183,6 +185,7 @@ fn entries<'a>(page: &'a Page, report: &'a Report, words: Words) -> Vec<Entry<'a
             kind: pledge.promise.kind,
             claim,
             language,
+            detail,
         }
     };
     page.pledges.iter().enumerate().map(entry).collect()
@@ -193,7 +196,20 @@ fn fits(claim: &ClaimReport, pledge: &Pledge) -> bool {
     claim.id == pledge.promise.id && claim.sentence == pledge.sentence
 }
 
-fn lost(pledge: &Pledge, words: Words) -> ClaimReport {
+/// Why a promise stands as it does: in the page's language where the reason is always put the same
+/// way, and otherwise in the control's words.
+fn detail(claim: &ClaimReport, words: Words) -> (Cow<'_, str>, &'static str) {
+    let own = match claim.reason {
+        "not-built" => words.say("reason-not-built"),
+        "not-attested" => words.say("reason-not-attested"),
+        "not-run" => words.say("reason-not-run"),
+        "no-bite" => words.say("reason-no-bite"),
+        _ => return (claim.detail.as_str().into(), words.english()),
+    };
+    (own.into(), "")
+}
+
+fn lost(pledge: &Pledge) -> ClaimReport {
     let params: BTreeMap<String, String> =
         pledge.params.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
     ClaimReport {
@@ -208,7 +224,8 @@ fn lost(pledge: &Pledge, words: Words) -> ClaimReport {
         received_at: None,
         since: None,
         bite: None,
-        detail: words.say("mismatch"),
+        reason: "mismatch",
+        detail: String::new(),
         findings: Vec::new(),
         attack: String::new(),
         not_covered: Vec::new(),

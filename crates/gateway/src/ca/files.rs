@@ -92,7 +92,7 @@ impl Folder {
         GatewayError::Damaged { file: self.0.join(file), why: why.into(), next }
     }
 
-    fn failed(&self, file: &str, action: &'static str, source: io::Error) -> GatewayError {
-        GatewayError::File { file: self.0.join(file), action, source }
+    fn failed(&self, file: &str, action: &'static str, error: io::Error) -> GatewayError {
+        GatewayError::File { file: self.0.join(file), action, error }
     }
 }

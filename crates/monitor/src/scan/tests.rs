@@ -43,7 +43,7 @@ fn an_allowed_sample_is_counted_and_one_in_use_is_never_allowed() {
     assert_eq!(objects(&run(folder.path(), |_| {})), ["vector.txt:1"]);
 
     let list = format!("vector.txt:{digest} published\nother:{digest} stale\nbroken\n");
-    fs::write(folder.path().join(crate::ALLOW_FILE), list).unwrap();
+    fs::write(folder.path().join(crate::allow::ALLOW_FILE), list).unwrap();
     let report = run(folder.path(), |_| {});
     assert_eq!(objects(&report), [""; 0]);
     let notes = report.notes.join(";");

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use kernel::Finding;
-use store::Protected;
+use store::{Protected, Tx};
 
-use crate::{Census, Held, Result, sql};
+use super::installed;
+use crate::{Census, Held, Result, plan, sql};
 
 const PROTECT: &str = "run `amanah protect` again and apply its plan";
 
@@ -16,26 +17,38 @@ pub(super) async fn findings(
     only: Option<&str>,
 ) -> Result<Vec<Finding>> {
     let tx = protected.owner.operator().await?;
+    // With an empty path the catalogue prints every name with its schema.
+    tx.batch("SET LOCAL search_path = ''").await?;
     let app: &str = &protected.app_role;
     let views = tx.query(sql::VIEWS, &[&app]).await?;
-    let definers = tx.query(sql::DEFINERS, &[&app]).await?;
     let rights = tx.query(sql::COLUMN_RIGHTS, &[&app]).await?;
+    let foreign = tx.query(sql::FOREIGN, &[&app]).await?;
+    let policies = plan::departures(&tx, census).await?;
+    let definers = definers(&tx, app, census).await?;
+    let mut all = installed::findings(&tx).await?;
     tx.rollback().await?;
     let writes: HashSet<(&str, &str, &str)> = rights
         .iter()
         .filter(|row| row.get(4) || row.get(5))
         .map(|row| (row.get(0), row.get(1), row.get(2)))
         .collect();
-    let mut all = Vec::new();
     for held in &census.held {
         if only.is_none_or(|only| only == held.table.label()) {
             switches(held, &mut all);
             loose_keys(held, census, &writes, &mut all);
         }
     }
-    let unforced = census.held.iter().any(|h| !h.table.forced);
-    for row in &definers {
-        definer(row, unforced, &mut all);
+    for (table, what) in policies {
+        if only.is_none_or(|only| only == table) {
+            let what = format!("its policies differ from the plan: {what}");
+            all.push(Finding::new(table, what).fix(PROTECT));
+        }
+    }
+    all.extend(definers);
+    for row in &foreign {
+        let label = format!("{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1));
+        let what = "it is a foreign table that the application may use: no policy binds it";
+        all.push(Finding::new(label, what).fix("revoke it from the application's role"));
     }
     for row in &views {
         view(row, census, &mut all);
@@ -81,18 +94,24 @@ fn loose_keys(
 }
 
 /// A function with the rights of an owner whom the policies do not bind reads every tenant. That of
-/// the tables' owner does so too while a table is not forced.
-fn definer(row: &store::Row, unforced: bool, all: &mut Vec<Finding>) {
-    let (schema, signature, owner): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
-    let above: bool = row.get(3);
-    if above || unforced {
+/// the tables' owner does so too: it can switch FORCE ROW LEVEL SECURITY off and on within one call.
+async fn definers(tx: &Tx, app: &str, census: &Census) -> Result<Vec<Finding>> {
+    let tables = tx.query(sql::TABLES, &[]).await?;
+    let held = |row: &&store::Row| census.find(&(row.get(0), row.get(1))).is_some();
+    let mut owners: Vec<String> = tables.iter().filter(held).map(|row| row.get(2)).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let rows = tx.query(sql::DEFINERS, &[&app, &owners]).await?;
+    let each = rows.iter().map(|row| {
+        let (schema, signature, owner): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let what = format!(
-            "the application may call it, and it runs with the rights of {owner}, whom row \
-             security does not bind"
+            "the application may call it, and it runs with the rights of {owner}, who can reach \
+             past row security"
         );
         let fix = "make it SECURITY INVOKER, give it to an ordinary role, or revoke EXECUTE";
-        all.push(Finding::new(format!("{schema}.{signature}"), what).fix(fix));
-    }
+        Finding::new(format!("{schema}.{signature}"), what).fix(fix)
+    });
+    Ok(each.collect())
 }
 
 fn view(row: &store::Row, census: &Census, all: &mut Vec<Finding>) {
@@ -101,12 +120,17 @@ fn view(row: &store::Row, census: &Census, all: &mut Vec<Finding>) {
     };
     let (kind, invoker, above, readable): (&str, bool, bool, bool) =
         (row.get(2), row.get(3), row.get(4), row.get(8));
+    let kept: bool = row.get(10);
     let label = format!("{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1));
     let finding = if !readable {
         return;
     } else if kind == "m" {
         let what = "it is a materialised view: it holds rows of every tenant and knows no policies";
         Finding::new(label, what).fix("revoke it from the application's role")
+    } else if !invoker && kept {
+        let what = "it reads a materialised view, which holds rows of every tenant, with the rights \
+                    of its owner";
+        Finding::new(label, what).fix("ALTER VIEW … SET (security_invoker = true)")
     } else if !invoker && (above || !held.table.forced) {
         let what = "it reads with the rights of its owner, whom row security does not bind";
         Finding::new(label, what).fix("ALTER VIEW … SET (security_invoker = true)")

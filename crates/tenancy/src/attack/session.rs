@@ -2,7 +2,7 @@
 
 use super::forge::forgeries;
 use super::victim::Bound;
-use super::{Attack, Binding, Expect, OnSession, Scene, Strike};
+use super::{Attack, Binding, Expect, OnSession, SEEN, Scene, Strike};
 use crate::census::ROW;
 
 const REFUSED: &str = "28000";
@@ -42,6 +42,7 @@ pub(super) const BATTERY: &[OnSession] = &[
             .into()
     }),
     session("shadow-functions", "puts its own functions before the server's", BINDING, shadow),
+    session("shadow-type", "runs its own code with the owner's rights", BINDING, shadow_type),
     session("row-security-off", "reads rows with row_security off", BINDING, |s| {
         vec![prepared(read(s, Binding::Own, None), &["SET LOCAL row_security = off"])]
     }),
@@ -135,7 +136,16 @@ const fn session(
 }
 
 fn strike(binding: Binding, sql: String, bound: Bound, expect: Expect) -> Strike {
-    Strike { object: None, binding, setup: Vec::new(), sql, bound: bound.0, copies: false, expect }
+    Strike {
+        object: None,
+        binding,
+        setup: Vec::new(),
+        sql,
+        bound: bound.0,
+        copies: false,
+        fresh: false,
+        expect,
+    }
 }
 
 fn denied(sql: &str) -> Strike {
@@ -201,6 +211,30 @@ fn shadow(scene: &Scene<'_>) -> Vec<Strike> {
     ];
     let tokens = forgeries(scene).into_iter();
     tokens.map(|token| prepared(bind(Binding::Own, &token), &setup)).collect()
+}
+
+/// A type of the attacker's own, whose check is code of its own, in the place where PostgreSQL looks
+/// first when a path does not name it. If a function of the binding meant it, that code would run
+/// with the owner's rights and could read the keys.
+fn shadow_type(_: &Scene<'_>) -> Vec<Strike> {
+    let leak = format!(
+        "CREATE FUNCTION pg_temp.amanah_probe(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS \
+         $$BEGIN IF current_user <> session_user THEN RAISE EXCEPTION USING ERRCODE = '{SEEN}'; \
+         END IF; RETURN true; END$$"
+    );
+    let setup = [
+        &leak,
+        "CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.amanah_probe(VALUE))",
+        "SET LOCAL amanah.token = 'x'",
+    ];
+    let calls = ["current_tenant()", "current_actor()", "may_write()", "bind('x')"];
+    let each = calls.map(|call| {
+        let sql = format!("SELECT amanah.{call}::pg_catalog.text");
+        let refused = Expect::Refused(&[REFUSED]);
+        let strike = strike(Binding::Missing, sql, Bound::default(), refused);
+        Strike { fresh: true, ..prepared(strike, &setup) }
+    });
+    each.into()
 }
 
 fn write_for_reading(scene: &Scene<'_>) -> Vec<Strike> {

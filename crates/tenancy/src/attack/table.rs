@@ -98,6 +98,7 @@ pub(super) fn own(sql: String, bound: Bound, expect: Expect) -> Strike {
         sql,
         bound: bound.0,
         copies: false,
+        fresh: false,
         expect,
     }
 }

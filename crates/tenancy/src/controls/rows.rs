@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
 
-use super::{Databases, Guarded};
+use super::Guarded;
 use crate::attack::{self, Report};
 use crate::{bite, canary};
 
@@ -16,9 +16,11 @@ static CARD: Card = Card {
     title: "Row-level security in a shared database",
     attack: "A synthetic tenant with a good binding and the application's rights goes for another \
              synthetic tenant's rows, in every table that has a tenant",
-    bite: "In a sandbox, one at a time: a table without row-level security, open policies, a view, \
-           a materialised view and a function with their owner's rights, a foreign key without the \
-           tenant, the right to empty a table, a binding that is not verified",
+    bite: "In a sandbox, one at a time: a table without row-level security, open policies, a policy \
+           with a back door, views, a materialised view and a function with their owner's rights, a \
+           foreign table, a foreign key without the tenant, a table that points to tenants' rows, \
+           the right to empty a table, a binding that is not verified, one that uses its caller's \
+           types, one with a back door, a function beside it",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
     not_covered: &[
@@ -31,12 +33,14 @@ static CARD: Card = Card {
         "What an application leaves in a pooled session: temporary tables, open cursors",
         "A good token that was stolen, until it expires within a minute",
         "Ending other sessions of the application's own role",
+        "The bite where several databases are protected: its violations are seeded in a sandbox of \
+         the first one alone, the others are only attacked",
     ],
 };
 
 /// The control for every protected database.
 pub(super) struct Rows {
-    pub(super) databases: Databases,
+    pub(super) databases: Vec<Guarded>,
 }
 
 impl Control for Rows {
@@ -56,12 +60,12 @@ impl Control for Rows {
 impl Rows {
     async fn attack(&self, cx: &Cx) -> Proof {
         let now = cx.clock.now();
-        let databases = super::list(&self.databases);
+        let databases = &self.databases;
         if databases.is_empty() {
             return Proof::unknown(now, "no database is protected");
         }
         let (mut all, mut errors) = (Report::default(), Vec::new());
-        for guarded in &databases {
+        for guarded in databases {
             match examine(guarded, cx).await {
                 Ok(report) => merge(&mut all, report, guarded, databases.len() > 1),
                 Err(error) => errors.push(format!("{}: {error}", guarded.protected.name)),
@@ -71,7 +75,12 @@ impl Rows {
         if !errors.is_empty() && all.findings.is_empty() {
             return Proof::unknown(now, errors.join("; "));
         }
-        let measured = format!("{} of {} attacks got through", all.findings.len(), all.strikes);
+        let measured = format!(
+            "{} findings; {} of {} attacks got through",
+            all.findings.len(),
+            all.through,
+            all.strikes
+        );
         let population = Population::new(all.attacked, all.total, "tables");
         let mut proof = Proof::weigh(now, population, measured, "0", all.findings);
         for (table, why) in all.missed.iter().take(LISTED) {
@@ -85,7 +94,7 @@ impl Rows {
 
     async fn seed(&self, cx: &Cx) -> Proof {
         let now = cx.clock.now();
-        let Some(guarded) = super::list(&self.databases).into_iter().next() else {
+        let Some(guarded) = self.databases.first() else {
             return Proof::unknown(now, "no database is protected");
         };
         let (clock, rng) = (cx.clock.as_ref(), cx.rng.as_ref());
@@ -109,7 +118,7 @@ impl Rows {
 async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
     let (protected, key) = (&guarded.protected, &guarded.key);
     let clock = cx.clock.as_ref();
-    let canaries = canary::ensure(protected, key, clock).await?;
+    let canaries = canary::ensure_canaries(protected, key, clock).await?;
     let mut report = attack::run(protected, key, clock, None).await?;
     for (table, why) in &mut report.missed {
         if let Some((_, refused)) = canaries.missing.iter().find(|(label, _)| label == table) {

@@ -28,6 +28,10 @@ pub(super) struct Facts {
     pub(super) makers: Vec<Maker>,
     pub(super) views: Vec<Reading>,
     pub(super) shares: Vec<Shares>,
+    /// Everybody may make temporary objects.
+    pub(super) temporary: bool,
+    /// Whether the database is ours.
+    pub(super) database_is_ours: bool,
 }
 
 #[derive(Debug)]
@@ -112,6 +116,7 @@ impl Facts {
         let me = tx.query_one(sql::SELF, &[]).await?;
         let app = tx.query_opt(sql::APP_ROLE, &[&app_role]).await?;
         let app = app.ok_or_else(|| Error::NoRole(app_role.to_owned()))?;
+        let temporary = tx.query_one(sql::TEMPORARY, &[]).await?;
         Ok(Self {
             database: me.get(0),
             owner: me.get(1),
@@ -126,6 +131,8 @@ impl Facts {
             makers: makers(tx, app_role).await?,
             views: views(tx, app_role).await?,
             shares: shares(tx, app_role).await?,
+            temporary: temporary.get(0),
+            database_is_ours: temporary.get(1),
         })
     }
 
@@ -174,7 +181,8 @@ async fn columns(tx: &Tx, sql: &str) -> Result<HashSet<(String, String, String)>
     Ok(names.collect())
 }
 
-async fn policies(tx: &Tx) -> Result<HashMap<Name, Vec<Policy>>> {
+/// Every policy of every table.
+pub(super) async fn policies(tx: &Tx) -> Result<HashMap<Name, Vec<Policy>>> {
     let mut all: HashMap<Name, Vec<Policy>> = HashMap::new();
     for row in tx.query(sql::POLICIES, &[]).await? {
         let policy = Policy {

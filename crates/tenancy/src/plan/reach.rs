@@ -23,6 +23,7 @@ impl Plan {
         }
         self.rights(census, facts, &|view| views.contains_key(view));
         self.makers(census, facts);
+        self.temporary(facts);
         self.shares(&facts.shares);
     }
 
@@ -99,6 +100,33 @@ impl Plan {
                 self.advise(object, why, Some(sql));
             }
         }
+    }
+
+    /// The binding holds without this; it is a second wall.
+    fn temporary(&mut self, facts: &Facts) {
+        if !facts.temporary {
+            return;
+        }
+        let step = Step {
+            object: format!("database {}", facts.database),
+            why:
+                "types and functions of a session's own are what attacks on the binding are built \
+                  from"
+                    .to_owned(),
+            sql: format!("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", ident(&facts.database)),
+        };
+        if facts.database_is_ours {
+            self.steps.push(step);
+        } else {
+            self.privileged.push(step);
+        }
+        let role = &self.app_role;
+        self.warnings.push(format!(
+            "Only roles with a grant of their own will make temporary tables. If the application \
+             needs them, GRANT TEMPORARY ON DATABASE {} TO {}.",
+            ident(&facts.database),
+            ident(role)
+        ));
     }
 
     fn shares(&mut self, open: &[Shares]) {

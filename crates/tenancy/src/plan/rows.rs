@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 
-use store::ident;
+use store::{Tx, ident};
 
 use super::Plan;
-use super::facts::{Facts, Policy};
-use crate::{Census, Held};
+use super::expression::alike;
+use super::facts::{self, Facts, Policy, name};
+use crate::{Census, Held, Result};
 
 /// Where the application has no policies of its own.
 const OPEN: &str = "amanah_open";
@@ -48,13 +49,9 @@ impl Plan {
     fn policies(&mut self, held: &Held, now: &[Policy]) {
         let table = held.table.quoted();
         let mut sql = String::new();
-        for wanted in wanted(held, now) {
-            let there = now.iter().find(|p| p.name == wanted.name);
-            if there.is_some_and(|p| wanted.is(p)) {
-                continue;
-            }
+        for (wanted, there) in astray(held, now) {
             // Writing to a `String` cannot fail.
-            if there.is_some() {
+            if there {
                 let _ = writeln!(sql, "DROP POLICY {} ON {table};", wanted.name);
             }
             let _ = writeln!(sql, "{};", wanted.create(&table));
@@ -79,6 +76,35 @@ impl Plan {
             self.step(table.label(), why, sql);
         }
     }
+}
+
+/// What is not as the plan would make it in the policies of each table with tenants' rows, in words;
+/// tables where all is well are left out. `tx` must have an empty `search_path`, so that every name
+/// is printed with its schema.
+pub(crate) async fn departures(tx: &Tx, census: &Census) -> Result<Vec<(String, String)>> {
+    let policies = facts::policies(tx).await?;
+    let mut all = Vec::new();
+    for held in &census.held {
+        let now = policies.get(&name(&held.table)).map_or(&[][..], Vec::as_slice);
+        let words: Vec<String> = astray(held, now)
+            .map(|(wanted, there)| {
+                format!("{} is {}", wanted.name, if there { "changed" } else { "missing" })
+            })
+            .collect();
+        if !words.is_empty() {
+            all.push((held.table.label(), words.join(", ")));
+        }
+    }
+    Ok(all)
+}
+
+/// The policies that are not as they should be, and whether one of that name is there.
+fn astray(held: &Held, now: &[Policy]) -> impl Iterator<Item = (Wanted, bool)> {
+    wanted(held, now).into_iter().filter_map(|wanted| {
+        let there = now.iter().find(|p| p.name == wanted.name);
+        let right = there.is_some_and(|p| wanted.is(p));
+        (!right).then_some((wanted, there.is_some()))
+    })
 }
 
 impl Wanted {
@@ -146,33 +172,4 @@ fn needs_open(held: &Held, now: &[Policy]) -> bool {
 
 fn is_ours(name: &str) -> bool {
     name.starts_with("amanah_")
-}
-
-fn alike(there: Option<&String>, wanted: Option<&String>) -> bool {
-    there.map(|t| essence(t)) == wanted.map(|w| essence(w))
-}
-
-/// An expression without what PostgreSQL adds when it prints one: spaces, brackets, quotes, names
-/// of results, casts to text. Two policies of the same essence mean the same in the two forms that
-/// are written here; whether a policy holds is not decided by this, but by the attacks.
-fn essence(expression: &str) -> String {
-    let bare: String = expression
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')' | '"'))
-        .collect();
-    bare.replace("AScurrent_tenant", "").replace("ASmay_write", "").replace("::text", "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::essence;
-
-    #[test]
-    fn the_printed_form_is_recognised() {
-        let wanted = "\"slug\" = (SELECT amanah.current_tenant()) AND (SELECT amanah.may_write())";
-        let printed = "(((slug)::text = ( SELECT amanah.current_tenant() AS current_tenant)) AND \
-                       ( SELECT amanah.may_write() AS may_write))";
-        assert_eq!(essence(wanted), essence(printed));
-        assert_ne!(essence(wanted), essence("true"));
-    }
 }

@@ -72,6 +72,7 @@ async fn what_is_not_good_is_refused_in_words() {
         database: &guarded.protected.name,
     };
     let old = guarded.key.mint_until(&claims, SystemClock.now().as_second() - 1);
+    let long = guarded.key.mint_until(&claims, SystemClock.now().as_second() + 75);
     let other = BindingKey::generate(&SystemRng).unwrap().mint(&claims, SystemClock.now());
     let elsewhere = Claims { database: "x", ..claims };
     let elsewhere = guarded.key.mint(&elsewhere, SystemClock.now());
@@ -81,6 +82,7 @@ async fn what_is_not_good_is_refused_in_words() {
         (other.expose().to_owned(), "its key is not known here"),
         ("x".repeat(701), "it is too long"),
         (old.expose().to_owned(), "it has expired"),
+        (long.expose().to_owned(), "it is good for too long"),
         (elsewhere.expose().to_owned(), "it was not made for this database, or it was changed"),
         (good.replace(".rw.", ".ro."), "it was not made for this database, or it was changed"),
         (good.to_uppercase(), "its key is not known here"),
@@ -161,4 +163,36 @@ async fn the_callers_search_path_decides_nothing() {
         assert_eq!(bind(&tx, token).await.unwrap_err().0, "28000");
     }
     assert_eq!(bind(&tx, good.expose()).await, Ok(()));
+}
+
+/// A type of the caller's own is looked up before the server's where a path does not name pg_temp.
+/// In a session in which nothing has been looked up yet, no function of the binding takes it.
+#[tokio::test]
+async fn the_callers_types_decide_nothing() {
+    let guarded = guarded().await;
+    let types = ["text", "bool", "bytea", "timestamptz", "interval", "float8", "int4"];
+    let mut setup = "CREATE FUNCTION pg_temp.leak() RETURNS boolean LANGUAGE plpgsql AS
+        $$BEGIN IF current_user <> session_user THEN RAISE 'with rights of %', current_user; END IF;
+          RETURN true; END$$;"
+        .to_owned();
+    for name in types {
+        setup +=
+            &format!("CREATE DOMAIN pg_temp.{name} AS pg_catalog.{name} CHECK (pg_temp.leak());");
+    }
+    let token = mint(&guarded, "a", "ann", Scope::ReadWrite);
+    let intruder = &guarded.protected.intruder;
+    for call in ["bind($1)", "current_tenant()", "current_actor()", "may_write()"] {
+        let fresh = store::Db::lazy(intruder.url(), 1).unwrap();
+        let tx = fresh.operator().await.unwrap();
+        tx.batch(&setup).await.unwrap();
+        let set = "SELECT set_config('amanah.token', $1, true)";
+        tx.query(set, &[&token.expose()]).await.unwrap();
+        let sql = format!("SELECT amanah.{call}::pg_catalog.text");
+        let bound: &[&(dyn store::ToSql + Sync)] =
+            if call.contains('$') { &[&token.expose()] } else { &[] };
+        let answer = tx.attempt(&sql, bound).await.unwrap();
+        assert!(answer.is_ok(), "{call}: {:?}", answer.err());
+        tx.rollback().await.unwrap();
+        fresh.close();
+    }
 }

@@ -1,6 +1,6 @@
 //! A protected database in one call.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use kernel::{Actor, Clock, Control, Cx, Params, Proof, Scope, SystemClock, SystemRng, TenantId};
 use store::{Protected, TenantTx};
@@ -71,8 +71,7 @@ pub(super) fn cx() -> Cx {
 }
 
 fn control(guarded: &Guarded) -> Arc<dyn Control> {
-    let databases = Arc::new(RwLock::new(vec![guarded.clone()]));
-    controls(&databases).into_iter().next().unwrap()
+    controls(vec![guarded.clone()]).into_iter().next().unwrap()
 }
 
 pub(super) async fn prove(guarded: &Guarded) -> Proof {

@@ -1,7 +1,7 @@
 //! The plan: what it says, that it can be applied, and that a second one has nothing to do.
 
 use super::fixture::{self, DJANGO, NUMBERS, as_owner, bound, planned, try_plan};
-use crate::{apply, canary_ids};
+use crate::{Error, apply, canary_ids};
 
 /// The plan for a Django project, as a person reads it.
 #[tokio::test]
@@ -138,4 +138,33 @@ async fn canary_ids_fit_their_column() {
         assert_eq!(a.as_str().len(), length, "{kind}: {a}");
         tx.batch(&format!("INSERT INTO t VALUES ('{a}'), ('{b}')")).await.unwrap();
     }
+}
+
+/// A column that cannot name a tenant and one that is not there are told apart.
+#[tokio::test]
+async fn a_column_without_canaries_is_named() {
+    let schema = "CREATE TABLE t (tenant date NOT NULL)";
+    let guarded = fixture::bare(schema, "tenant", ("1", "2")).await;
+    let tx = guarded.protected.owner.operator().await.unwrap();
+    let wrong = canary_ids(&tx, "tenant", "one").await.unwrap_err();
+    assert!(matches!(&wrong, Error::TenantType(column) if column == "tenant"), "{wrong}");
+    let absent = canary_ids(&tx, "firm", "one").await.unwrap_err();
+    assert!(matches!(&absent, Error::NoTenantColumn { common, .. } if common.contains("tenant")));
+}
+
+/// The application makes nothing of its own, unless a person grants that to it; then a new plan
+/// leaves it so.
+#[tokio::test]
+async fn temporary_objects_take_a_grant() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let make = "CREATE TEMPORARY TABLE basket (id integer)";
+    let tx = guarded.protected.intruder.operator().await.unwrap();
+    assert!(tx.attempt(make, &[]).await.unwrap().unwrap_err().is_denied());
+    tx.rollback().await.unwrap();
+    let name = store::ident(&guarded.protected.name);
+    as_owner(&guarded, &format!("GRANT TEMPORARY ON DATABASE {name} TO {{app}}")).await;
+    let tx = guarded.protected.intruder.operator().await.unwrap();
+    assert!(tx.attempt(make, &[]).await.unwrap().is_ok());
+    tx.rollback().await.unwrap();
+    assert!(planned(&guarded.protected).await.is_done());
 }

@@ -31,7 +31,7 @@ async fn the_matrix_of_tables_and_attacks() {
     let mut text = String::new();
     for title in ["As it was", "Protected"] {
         let (protected, key) = (&guarded.protected, &guarded.key);
-        canary::ensure(protected, key, &SystemClock).await.unwrap();
+        canary::ensure_canaries(protected, key, &SystemClock).await.unwrap();
         // What the planner knows decides what EXPLAIN and its samples show.
         as_owner(&guarded, "ANALYZE").await;
         let report = attack::run(protected, key, &SystemClock, None).await.unwrap();
@@ -68,7 +68,24 @@ const BY_OWNER: &[(&str, &str)] = &[
          ALTER POLICY amanah_select ON invoice USING (true)",
         "",
     ),
+    (
+        "ALTER POLICY amanah_select ON invoice USING (company_id = \
+         (SELECT amanah.current_tenant()::integer) OR (SELECT amanah.current_tenant()) = '1111')",
+        "",
+    ),
+    (
+        "ALTER POLICY amanah_update ON tag USING (company_id = \
+         (SELECT amanah.current_tenant()::integer) OR session_user = 'nobody here')",
+        "",
+    ),
+    ("ALTER POLICY amanah_delete ON product TO pg_monitor", ""),
     ("GRANT SELECT ON price_list TO {app}", ""),
+    ("CREATE VIEW prices AS TABLE price_list; GRANT SELECT ON prices TO {app}", "DROP VIEW prices"),
+    (
+        "CREATE FUNCTION peep() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
+         AS 'SELECT count(*) FROM public.tag'",
+        "DROP FUNCTION peep()",
+    ),
     ("GRANT CREATE ON SCHEMA public TO {app}", ""),
     (
         "CREATE TABLE forgotten (company_id integer NOT NULL, body text); \
@@ -94,6 +111,17 @@ const BY_SUPERUSER: &[(&str, &str)] = &[
         "CREATE FUNCTION public.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
          AS 'SELECT count(*) FROM public.tag'",
         "DROP FUNCTION public.peek()",
+    ),
+    (
+        "CREATE FUNCTION amanah.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
+         AS 'SELECT count(*) FROM public.tag'",
+        "DROP FUNCTION amanah.peek()",
+    ),
+    (
+        "CREATE FOREIGN DATA WRAPPER far; CREATE SERVER away FOREIGN DATA WRAPPER far; \
+         CREATE FOREIGN TABLE public.elsewhere (body text) SERVER away; \
+         GRANT SELECT ON public.elsewhere TO {app}",
+        "DROP FOREIGN DATA WRAPPER far CASCADE",
     ),
 ];
 
@@ -130,13 +158,101 @@ async fn what_is_taken_away_is_found_by_name() {
     insta::assert_snapshot!(told);
 }
 
+/// What an owner changes in the binding itself, and what is named then.
+const IN_BINDING: &[(&str, &str)] = &[
+    (
+        "CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text LANGUAGE plpgsql STABLE \
+         PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN \
+         COALESCE(pg_catalog.current_setting('app.debug', true), (amanah.binding())[1]); END $$",
+        "amanah.current_tenant(): its body was changed",
+    ),
+    (
+        "ALTER FUNCTION amanah.current_actor() RESET ALL",
+        "amanah.current_actor(): its settings were changed",
+    ),
+    (
+        "ALTER FUNCTION amanah.may_write() SECURITY INVOKER",
+        "amanah.may_write(): it runs with another's rights",
+    ),
+    (
+        "ALTER FUNCTION amanah.bind(text) STABLE",
+        "amanah.bind(token text): it is declared otherwise",
+    ),
+    (
+        "GRANT EXECUTE ON FUNCTION amanah.open_token(text) TO pg_monitor",
+        "amanah.open_token(token text): the rights to call it were changed",
+    ),
+    (
+        "CREATE FUNCTION amanah.bind(x integer) RETURNS void LANGUAGE sql AS ''",
+        "amanah.bind(x integer): it is none of what is installed there",
+    ),
+    ("CREATE VIEW amanah.keys AS TABLE amanah.binding_key", "amanah.keys: this relation is none"),
+    (
+        "CREATE TRIGGER t BEFORE INSERT ON amanah.binding_key FOR EACH ROW \
+         EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()",
+        "amanah.binding_key: the trigger t was hung on it",
+    ),
+    (
+        "CREATE RULE r AS ON DELETE TO amanah.migration DO INSTEAD NOTHING",
+        "amanah.migration: the rule r was put on it",
+    ),
+    (
+        "GRANT SELECT (kid) ON amanah.binding_key TO pg_monitor",
+        "amanah.binding_key: SELECT on it was granted to pg_monitor",
+    ),
+];
+
+/// No canary meets a back door that was made for somebody else; the text of the binding shows it.
+#[tokio::test]
+async fn a_changed_binding_is_found_by_its_text() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    as_owner(&guarded, REPAIRED).await;
+    for (n, (seed, told)) in IN_BINDING.iter().enumerate() {
+        as_owner(&guarded, seed).await;
+        let proof = prove(&guarded).await;
+        let findings: Vec<String> = proof.findings().iter().map(ToString::to_string).collect();
+        assert!(findings.iter().any(|f| f.starts_with(told)), "{seed}: {findings:#?}");
+        let planted = findings.iter().filter(|f| f.starts_with("amanah.")).count();
+        assert_eq!(planted, n + 1, "{findings:#?}");
+    }
+}
+
+/// A table whose rows may point to a tenant's or to none is not silently shared: the claim is not
+/// proven, and the plan says why.
+#[tokio::test]
+async fn a_table_that_may_point_to_tenants_is_not_shared() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    as_owner(&guarded, REPAIRED).await;
+    as_owner(
+        &guarded,
+        "CREATE TABLE log (id serial PRIMARY KEY, about integer REFERENCES invoice, body text);
+         CREATE TABLE log_line (log integer NOT NULL REFERENCES log, body text);
+         GRANT SELECT ON log, log_line TO {app}",
+    )
+    .await;
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert_eq!(proof.population().to_string(), "9 of 11 tables");
+    let told = "public.log: it points to public.invoice by about";
+    assert!(proof.detail().contains(told), "{}", proof.detail());
+    let plan = fixture::planned(&guarded.protected).await;
+    assert_eq!(plan.shared, ["public.country"]);
+    assert!(plan.is_done(), "{plan}");
+    for table in ["public.log ", "public.log_line "] {
+        assert!(plan.warnings.iter().any(|w| w.starts_with(table)), "{plan}");
+    }
+    // The bite goes on: the tables that can be attacked are.
+    let proof = bite(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+}
+
 /// The bite finds every violation that it seeds, with a superuser and without one.
 #[tokio::test]
 async fn the_bite_bites() {
     let mut guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
     let proof = bite(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
-    assert_eq!(proof.measured(), "10 of 10 violations found");
+    assert_eq!(proof.measured(), "17 of 17 violations found");
     guarded.protected.superuser = None;
     let proof = bite(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
@@ -154,13 +270,13 @@ async fn the_demo_is_proven() {
     assert_eq!(proof.population().to_string(), "11 of 11 tables");
     let proof = bite(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
-    assert_eq!(proof.measured(), "10 of 10 violations found");
+    assert_eq!(proof.measured(), "17 of 17 violations found");
 }
 
 /// Nothing to look at is unknown, and so is a database that does not answer.
 #[tokio::test]
 async fn without_a_database_it_is_unknown() {
-    let controls = crate::controls(&crate::Databases::default());
+    let controls = crate::controls(Vec::new());
     let control = controls.first().unwrap();
     let params = kernel::Params::none();
     assert_eq!(control.prove(&fixture::cx(), &params).await.outcome(), Outcome::Unknown);
@@ -179,10 +295,12 @@ async fn what_only_a_superuser_can_close_is_said() {
     crate::apply(&guarded.protected.owner, None, &plan).await.unwrap();
     let proof = prove(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken);
-    for finding in proof.findings() {
-        assert!(finding.what.contains("(other-sessions: "), "{finding}");
-        assert_eq!(finding.fix.as_deref(), Some("run the superuser's steps of `amanah protect`"));
-    }
+    // Three statements of this attack see the same session: that is one finding.
+    let [finding] = proof.findings() else {
+        panic!("{:#?}", proof.findings());
+    };
+    assert!(finding.what.contains("(other-sessions: "), "{finding}");
+    assert_eq!(finding.fix.as_deref(), Some("run the superuser's steps of `amanah protect`"));
 }
 
 /// An application that logs in as the owner of its tables cannot be proven, whatever the plan did.
@@ -216,11 +334,13 @@ async fn every_attack_can_get_through() {
          CREATE VIEW public.all_tags AS SELECT * FROM public.tag;
          GRANT SELECT ON public.all_tags TO {{app}};
          CREATE OR REPLACE FUNCTION amanah.open_token(token text) RETURNS text[] LANGUAGE sql AS
-             $$SELECT ARRAY['1', '1', 'rw', NULL]$$; ANALYZE",
+             $$SELECT ARRAY['1', '1', 'rw', NULL]$$;
+         CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text LANGUAGE plpgsql
+             SECURITY DEFINER AS $$DECLARE one text := '1'; BEGIN RETURN one; END$$; ANALYZE",
         "0f".repeat(32)
     );
     let (protected, key) = (&guarded.protected, &guarded.key);
-    canary::ensure(protected, key, &SystemClock).await.unwrap();
+    canary::ensure_canaries(protected, key, &SystemClock).await.unwrap();
     as_superuser(&guarded, &open).await;
     let report = attack::run(protected, key, &SystemClock, None).await.unwrap();
     let through = |name: &str| {

@@ -1,0 +1,104 @@
+//! What Amanah costs, measured side by side with what people use instead.
+//!
+//! It promises that both sides of a ratio were measured in the same run, in turns, and that the
+//! protection that is measured was seen to be on. It does not promise absolute numbers: clients,
+//! servers and whatever else runs share one machine, so read the ratios and their spread. It uses
+//! loopback only. Its PostgreSQL does not wait for the disk, so a commit costs less than on a
+//! durable server and is a smaller part of each transaction.
+
+mod database;
+mod edge;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kernel::Fut;
+use tokio::time::timeout;
+
+/// The whole run, on a slow and busy machine.
+const DEADLINE: Duration = Duration::from_mins(15);
+/// The rounds that count. One more goes before them, to warm up.
+const ROUNDS: usize = 9;
+
+/// Something that can be measured again and again.
+trait Contestant: Send {
+    /// One turn; its speed in units per second.
+    fn turn(&mut self) -> Fut<'_, anyhow::Result<f64>>;
+}
+
+/// One contestant's speeds, in units per second, one for each round.
+type Speeds = Vec<f64>;
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async { timeout(DEADLINE, run()).await.context("it takes too long")? })
+}
+
+async fn run() -> anyhow::Result<()> {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default().to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let house = database::House::build().await.context("the database")?;
+    let mut rows = house.reading().await.context("the binding")?;
+    rows.extend(house.writing().await.context("the trail")?);
+    rows.push(edge::measure().await.context("the gateway")?);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "| what | ours | peer | ratio: min / median / max |\n|---|---|---|---|")?;
+    for row in &rows {
+        writeln!(out, "{row}")?;
+    }
+    writeln!(
+        out,
+        "\n{ROUNDS} rounds in alternating order; ratio = ours / peer within one round, above 1 is \
+         faster. {cores} cores, load {load} before the start."
+    )?;
+    Ok(())
+}
+
+/// Lets all of them take their turns in every round; their speeds come in the same order. A busy
+/// machine makes everybody slow for a while, so each round goes the opposite way of the last.
+async fn race<const N: usize>(
+    contestants: [&mut dyn Contestant; N],
+) -> anyhow::Result<[Speeds; N]> {
+    let mut speeds = [const { Speeds::new() }; N];
+    let mut lanes: Vec<_> = contestants.into_iter().zip(&mut speeds).collect();
+    for round in 0..=ROUNDS {
+        for (contestant, speeds) in &mut lanes {
+            let speed = contestant.turn().await?;
+            if round > 0 {
+                speeds.push(speed);
+            }
+        }
+        lanes.reverse();
+    }
+    Ok(speeds)
+}
+
+/// One line of the table: medians per second, and the ratios of turns in one round.
+fn row(what: &str, ours: &[f64], peer: &str, theirs: &[f64]) -> String {
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
+    let (least, middle, most) = spread(&ratios);
+    let (ours, theirs) = (spread(ours).1, spread(theirs).1);
+    format!(
+        "| {what} | {ours:.0} /s | {peer}: {theirs:.0} /s | {least:.2} / {middle:.2} / {most:.2} |"
+    )
+}
+
+/// The least, the middle one and the greatest; zero when there are none.
+fn spread(values: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
+    (at(0), at(sorted.len() / 2), at(sorted.len().saturating_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    /// Ratios are taken within a round, not between the medians.
+    #[test]
+    fn a_row_compares_rounds() {
+        let row = super::row("w", &[10.0, 100.0, 30.0], "p", &[20.0, 100.0, 10.0]);
+        assert_eq!(row, "| w | 30 /s | p: 20 /s | 0.50 / 1.00 / 3.00 |");
+    }
+}

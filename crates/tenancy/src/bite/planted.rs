@@ -1,0 +1,203 @@
+//! Violations that somebody plants beside the policies: in the functions of the binding, in schema
+//! `amanah`, and in relations that no policy binds.
+
+use store::{Protected, Tx, ident, literal, qualified};
+
+use super::Violation;
+use crate::{Held, Result, attack};
+
+/// A binding whose MAC is not looked at, which is what a plain setting is.
+const UNVERIFIED: &str = "
+CREATE OR REPLACE FUNCTION amanah.open_token(token text) RETURNS text[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    part text[] := pg_catalog.string_to_array(token, '.');
+BEGIN
+    RETURN ARRAY[pg_catalog.convert_from(pg_catalog.decode(part[3], 'hex'), 'UTF8'),
+                 pg_catalog.convert_from(pg_catalog.decode(part[4], 'hex'), 'UTF8'),
+                 part[6], NULL];
+END $$";
+
+/// A binding that looks its types up where the caller has put some.
+const UNPINNED: &str = "
+CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
+DECLARE
+    tenant text := 'nobody';
+BEGIN
+    tenant := (amanah.binding())[1];
+    RETURN tenant;
+END $$";
+
+/// A binding that holds for everybody but one, whom no attack knows.
+const BACK_DOOR: &str = "
+CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (amanah.binding())[2] = 'amanah-probe' THEN
+        RETURN pg_catalog.current_setting('amanah.probe', true);
+    END IF;
+    RETURN (amanah.binding())[1];
+END $$";
+
+/// What is planted in the binding itself.
+pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
+    let tx = sandbox.owner.operator().await?;
+    let open_token = definition(&tx, "amanah.open_token(text)").await?;
+    let current_tenant = definition(&tx, "amanah.current_tenant()").await?;
+    tx.rollback().await?;
+    let one = |name, object: &str, told, seed: &str, undo: &str| Violation {
+        told,
+        ..Violation::new(name, object.to_owned(), vec![seed.to_owned()], vec![undo.to_owned()])
+    };
+    let session = attack::SESSION;
+    Ok(vec![
+        one("a binding that is not verified", session, "", UNVERIFIED, &open_token),
+        one(
+            "a binding that uses the caller's types",
+            session,
+            "(shadow-type: ",
+            UNPINNED,
+            &current_tenant,
+        ),
+        one(
+            "a binding with a back door",
+            "amanah.current_tenant()",
+            "body",
+            BACK_DOOR,
+            &current_tenant,
+        ),
+        one(
+            "another function beside the binding",
+            "amanah.amanah_probe()",
+            "",
+            "CREATE FUNCTION amanah.amanah_probe() RETURNS text LANGUAGE sql AS 'SELECT NULL'",
+            "DROP FUNCTION amanah.amanah_probe()",
+        ),
+    ])
+}
+
+async fn definition(tx: &Tx, function: &str) -> Result<String> {
+    let sql = format!(
+        "SELECT pg_catalog.pg_get_functiondef({}::pg_catalog.regprocedure)",
+        literal(function)
+    );
+    Ok(tx.query_one(&sql, &[]).await?.get(0))
+}
+
+/// Relations and functions beside the table that show what is in it.
+pub(super) fn beside(held: &Held, app: &str, superuser: bool) -> Vec<Violation> {
+    let (schema, table) = (&held.table.schema, held.table.quoted());
+    let place = |name: &str| qualified(schema, name);
+    let label = |name: &str| format!("{schema}.{name}");
+    let usage = format!("GRANT USAGE ON SCHEMA {} TO {app}", ident(schema));
+    let (view, kept, function) =
+        (place("amanah_probe_view"), place("amanah_probe_kept"), place("amanah_probe_function"));
+    let mut all = vec![
+        Violation::new(
+            "a view with its owner's rights",
+            label("amanah_probe_view"),
+            vec![
+                usage.clone(),
+                format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"),
+                format!("CREATE VIEW {view} AS SELECT * FROM {table}"),
+                format!("GRANT SELECT ON {view} TO {app}"),
+            ],
+            vec![
+                format!("DROP VIEW {view}"),
+                format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
+            ],
+        ),
+        Violation::new(
+            "a materialised view",
+            label("amanah_probe_kept"),
+            vec![
+                usage.clone(),
+                format!("CREATE MATERIALIZED VIEW {kept} AS SELECT * FROM {table}"),
+                format!("GRANT SELECT ON {kept} TO {app}"),
+            ],
+            vec![format!("DROP MATERIALIZED VIEW {kept}")],
+        ),
+        Violation::new(
+            "a view of a materialised view",
+            label("amanah_probe_view"),
+            vec![
+                usage.clone(),
+                format!("CREATE MATERIALIZED VIEW {kept} AS SELECT * FROM {table} WITH NO DATA"),
+                format!("CREATE VIEW {view} AS SELECT * FROM {kept}"),
+                format!("GRANT SELECT ON {view} TO {app}"),
+            ],
+            vec![format!("DROP VIEW {view}"), format!("DROP MATERIALIZED VIEW {kept}")],
+        ),
+        // The policies are forced, and it could switch that off and on.
+        Violation::new(
+            "a function with its owner's rights",
+            label("amanah_probe_function()"),
+            vec![
+                usage.clone(),
+                format!(
+                    "CREATE FUNCTION {function}() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS \
+                     {}",
+                    literal(&format!("SELECT count(*) FROM {table}"))
+                ),
+                format!("GRANT EXECUTE ON FUNCTION {function}() TO {app}"),
+            ],
+            vec![format!("DROP FUNCTION {function}()")],
+        ),
+    ];
+    all.extend(pointing(held, app, usage.clone()));
+    if superuser {
+        all.push(foreign(held, app, usage));
+    }
+    all
+}
+
+/// A table that points to tenants' rows by columns that may be NULL.
+fn pointing(held: &Held, app: &str, usage: String) -> Option<Violation> {
+    let table = &held.table;
+    let key: Vec<_> = table.primary_key.iter().filter_map(|name| table.column(name)).collect();
+    if key.is_empty() {
+        return None;
+    }
+    let columns = |with_type: bool| -> String {
+        let each = key.iter().enumerate().map(|(n, column)| {
+            if with_type { format!("r{n} {}", column.sql_type) } else { format!("r{n}") }
+        });
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let theirs: Vec<String> = key.iter().map(|column| ident(&column.name)).collect();
+    let probe = qualified(&table.schema, "amanah_probe_pointing");
+    let seed = format!(
+        "CREATE TABLE {probe} ({}, body text, FOREIGN KEY ({}) REFERENCES {} ({}))",
+        columns(true),
+        columns(false),
+        table.quoted(),
+        theirs.join(", ")
+    );
+    Some(Violation::new(
+        "a table that points to tenants' rows, or to none",
+        format!("{}.amanah_probe_pointing", table.schema),
+        vec![usage, seed, format!("GRANT SELECT ON {probe} TO {app}")],
+        vec![format!("DROP TABLE {probe}")],
+    ))
+}
+
+/// A foreign table, which only a superuser can lay the ground for.
+fn foreign(held: &Held, app: &str, usage: String) -> Violation {
+    let schema = &held.table.schema;
+    let probe = qualified(schema, "amanah_probe_foreign");
+    let violation = Violation::new(
+        "a foreign table",
+        format!("{schema}.amanah_probe_foreign"),
+        vec![
+            usage,
+            "CREATE FOREIGN DATA WRAPPER amanah_probe".to_owned(),
+            "CREATE SERVER amanah_probe FOREIGN DATA WRAPPER amanah_probe".to_owned(),
+            format!("CREATE FOREIGN TABLE {probe} (body text) SERVER amanah_probe"),
+            format!("GRANT SELECT ON {probe} TO {app}"),
+        ],
+        vec!["DROP FOREIGN DATA WRAPPER amanah_probe CASCADE".to_owned()],
+    );
+    Violation { superuser: true, ..violation }
+}
