@@ -2,17 +2,22 @@ CREATE SCHEMA amanah;
 
 ALTER SCHEMA amanah OWNER TO owner;
 
+CREATE SCHEMA amanah_guard;
+
+ALTER SCHEMA amanah_guard OWNER TO postgres;
+
 CREATE SCHEMA audit;
 
 ALTER SCHEMA audit OWNER TO postgres;
 
 CREATE FUNCTION amanah.bind(token text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    before text := pg_catalog.current_setting('amanah.token', true);
-    wanted text[] := ARRAY[NULL, NULL, NULL, 'there is none'];
-    bound  text[];
+    before pg_catalog.text := pg_catalog.current_setting('amanah.token', true);
+    wanted pg_catalog.text[] := ARRAY[NULL, NULL, NULL, 'there is none'];
+    bound pg_catalog.text[];
 BEGIN
     IF token OPERATOR(pg_catalog.<>) '' THEN
         wanted := amanah.open_token(token);
@@ -39,8 +44,8 @@ CREATE FUNCTION amanah.binding() RETURNS text[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $_$
 DECLARE
-    token text := pg_catalog.current_setting('amanah.token', true);
-    found text[];
+    token pg_catalog.text := pg_catalog.current_setting('amanah.token', true);
+    found pg_catalog.text[];
 BEGIN
     -- After a commit the setting is empty and not unset.
     IF token IS NULL OR token OPERATOR(pg_catalog.=) '' THEN
@@ -59,6 +64,7 @@ ALTER FUNCTION amanah.binding() OWNER TO owner;
 
 CREATE FUNCTION amanah.current_actor() RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (amanah.binding())[2];
@@ -68,6 +74,7 @@ ALTER FUNCTION amanah.current_actor() OWNER TO owner;
 
 CREATE FUNCTION amanah.current_tenant() RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (amanah.binding())[1];
@@ -77,6 +84,7 @@ ALTER FUNCTION amanah.current_tenant() OWNER TO owner;
 
 CREATE FUNCTION amanah.may_write() RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN COALESCE((amanah.binding())[3] OPERATOR(pg_catalog.=) 'rw', false);
@@ -88,9 +96,10 @@ CREATE FUNCTION amanah.open_token(token text) RETURNS text[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $$
 DECLARE
-    body text;
+    body pg_catalog.text;
     pads amanah.binding_key;
-    part text[];
+    part pg_catalog.text[];
+    expiry pg_catalog.timestamptz;
 BEGIN
     IF pg_catalog.length(token) OPERATOR(pg_catalog.>) 700 THEN
         RETURN ARRAY[NULL, NULL, NULL, 'it is too long'];
@@ -115,10 +124,15 @@ BEGIN
         RETURN ARRAY[NULL, NULL, NULL, 'it was not made for this database, or it was changed'];
     END IF;
     part := pg_catalog.string_to_array(body, '.');
-    IF pg_catalog.to_timestamp(part[5]::pg_catalog.float8)
-       OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()
-    THEN
+    expiry := pg_catalog.to_timestamp(part[5]::pg_catalog.float8);
+    IF expiry OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp() THEN
         RETURN ARRAY[NULL, NULL, NULL, 'it has expired'];
+    END IF;
+    -- A minute, and 5 seconds for two clocks that differ.
+    IF expiry OPERATOR(pg_catalog.>) (pg_catalog.statement_timestamp()
+           OPERATOR(pg_catalog.+) '65 seconds'::pg_catalog.interval)
+    THEN
+        RETURN ARRAY[NULL, NULL, NULL, 'it is good for too long'];
     END IF;
     IF pg_catalog.statement_timestamp() OPERATOR(pg_catalog.<) pads.not_before
        OR pg_catalog.statement_timestamp() OPERATOR(pg_catalog.>=) pads.not_after
@@ -144,6 +158,7 @@ ALTER FUNCTION audit.bytes_field(value bytea) OWNER TO postgres;
 
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO, YMD'
     SET "IntervalStyle" TO 'iso_8601'
@@ -394,6 +409,15 @@ CREATE TABLE amanah.migration (
 
 ALTER TABLE amanah.migration OWNER TO owner;
 
+CREATE TABLE amanah_guard.migration (
+    room text NOT NULL,
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE amanah_guard.migration OWNER TO postgres;
+
 ALTER TABLE audit.system_audit_logs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME audit.system_audit_logs_id_seq
     START WITH 1
@@ -407,6 +431,9 @@ ALTER TABLE ONLY amanah.binding_key
     ADD CONSTRAINT binding_key_pkey PRIMARY KEY (kid);
 
 ALTER TABLE ONLY amanah.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
+
+ALTER TABLE ONLY amanah_guard.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
 ALTER TABLE ONLY audit.system_audit_logs

@@ -34,7 +34,8 @@ static CARD: Card = Card {
         "schema changes by the owner that rewrite rows (ALTER TABLE … USING) or drop a table",
         "tables whose rows no column and no foreign key ties to a tenant",
         "partitions are written through their parent; their own triggers are read from the \
-         catalogue, and TRUNCATE of one partition of a table without the tenant column is not tried",
+         catalogue, and TRUNCATE of one partition alone is not tried where the table has no \
+         tenant column",
         "the bite where several databases are protected: its violations are seeded in a sandbox of \
          the first one alone, the others are only attacked",
     ],

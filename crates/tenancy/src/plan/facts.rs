@@ -28,10 +28,18 @@ pub(super) struct Facts {
     pub(super) makers: Vec<Maker>,
     pub(super) views: Vec<Reading>,
     pub(super) shares: Vec<Shares>,
-    /// Everybody may make temporary objects.
-    pub(super) temporary: bool,
-    /// Whether the database is ours.
-    pub(super) database_is_ours: bool,
+    pub(super) temporary: Temporary,
+}
+
+/// Whether everybody may make temporary objects in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Temporary {
+    /// Nobody without a grant may.
+    Granted,
+    /// Everybody may, and the database is ours.
+    OpenHere,
+    /// Everybody may, and the database belongs to somebody else.
+    OpenElsewhere,
 }
 
 #[derive(Debug)]
@@ -131,8 +139,11 @@ impl Facts {
             makers: makers(tx, app_role).await?,
             views: views(tx, app_role).await?,
             shares: shares(tx, app_role).await?,
-            temporary: temporary.get(0),
-            database_is_ours: temporary.get(1),
+            temporary: match (temporary.get(0), temporary.get(1)) {
+                (false, _) => Temporary::Granted,
+                (true, true) => Temporary::OpenHere,
+                (true, false) => Temporary::OpenElsewhere,
+            },
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use store::{ident, qualified};
 
-use super::facts::{Facts, Reading, RightsOf, Shares};
+use super::facts::{Facts, Reading, RightsOf, Shares, Temporary};
 use super::{Plan, Step};
 use crate::Census;
 use crate::census::Name;
@@ -104,7 +104,7 @@ impl Plan {
 
     /// The binding holds without this; it is a second wall.
     fn temporary(&mut self, facts: &Facts) {
-        if !facts.temporary {
+        if facts.temporary == Temporary::Granted {
             return;
         }
         let step = Step {
@@ -115,7 +115,7 @@ impl Plan {
                     .to_owned(),
             sql: format!("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", ident(&facts.database)),
         };
-        if facts.database_is_ours {
+        if facts.temporary == Temporary::OpenHere {
             self.steps.push(step);
         } else {
             self.privileged.push(step);

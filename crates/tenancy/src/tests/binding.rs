@@ -165,7 +165,7 @@ async fn the_callers_search_path_decides_nothing() {
     assert_eq!(bind(&tx, good.expose()).await, Ok(()));
 }
 
-/// A type of the caller's own is looked up before the server's where a path does not name pg_temp.
+/// A type of the caller's own is looked up before the server's where a path does not name `pg_temp`.
 /// In a session in which nothing has been looked up yet, no function of the binding takes it.
 #[tokio::test]
 async fn the_callers_types_decide_nothing() {
@@ -175,10 +175,8 @@ async fn the_callers_types_decide_nothing() {
         $$BEGIN IF current_user <> session_user THEN RAISE 'with rights of %', current_user; END IF;
           RETURN true; END$$;"
         .to_owned();
-    for name in types {
-        setup +=
-            &format!("CREATE DOMAIN pg_temp.{name} AS pg_catalog.{name} CHECK (pg_temp.leak());");
-    }
+    let domain = "CREATE DOMAIN pg_temp.{} AS pg_catalog.{} CHECK (pg_temp.leak());";
+    setup.extend(types.map(|name| domain.replace("{}", name)));
     let token = mint(&guarded, "a", "ann", Scope::ReadWrite);
     let intruder = &guarded.protected.intruder;
     for call in ["bind($1)", "current_tenant()", "current_actor()", "may_write()"] {
