@@ -20,8 +20,8 @@ pub struct Census {
     pub shared: Vec<Table>,
     /// Columns that should name a tenant and cannot: table, and the reason.
     pub unfit: Vec<(String, String)>,
-    /// Tables that point to tenants' rows by columns that may be NULL, so that whose a row is cannot
-    /// always be told, and those that point to such a table in turn: table, and the reason.
+    /// Tables that point to tenants' rows by columns that may be NULL, so that whose a row is
+    /// cannot always be told, and those that point to such a table in turn: table, and the reason.
     pub vague: Vec<(String, String)>,
 }
 
@@ -153,8 +153,8 @@ impl Census {
         self.by_hints(rest);
     }
 
-    /// A table that points to a tenant's row, however loosely, is not shared: what it holds is about
-    /// a tenant. What is left then is.
+    /// A table that points to a tenant's row, however loosely, is not shared: what it holds is
+    /// about a tenant. What is left then is.
     fn by_hints(&mut self, mut rest: Vec<&Table>) {
         let mut touched: Vec<Name> =
             self.held.iter().map(|h| (h.table.schema.clone(), h.table.name.clone())).collect();

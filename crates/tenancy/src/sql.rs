@@ -128,9 +128,9 @@ SELECT vn.nspname::text, v.relname::text, v.relkind::text,
 
 /// Functions that `$1` may call and that run with the rights of an owner who can reach past row
 /// security: schema, signature, owner. Such an owner is above it, or has the rights of one of the
-/// tables' owners `$2`: those can switch `FORCE ROW LEVEL SECURITY` off and on within one call. What
-/// came with the server is left out, and so are this room's own four, which are checked by their
-/// text.
+/// tables' owners `$2`: those can switch `FORCE ROW LEVEL SECURITY` off and on within one call.
+/// What came with the server is left out, and so are this room's own four, which are checked by
+/// their text.
 pub(crate) const DEFINERS: &str = "
 SELECT n.nspname::text,
        p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
@@ -184,8 +184,8 @@ SELECT p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p
  WHERE p.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'amanah')
  ORDER BY 1";
 
-/// What else is in schema `amanah`, or hangs on its two tables, and is not this room's: object, what
-/// it is.
+/// What else is in schema `amanah`, or hangs on its two tables, and is not this room's: object,
+/// what it is.
 pub(crate) const STRANGERS: &str = "
 WITH ours AS (
     SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl

@@ -94,7 +94,7 @@ fn loose_keys(
 }
 
 /// A function with the rights of an owner whom the policies do not bind reads every tenant. That of
-/// the tables' owner does so too: it can switch FORCE ROW LEVEL SECURITY off and on within one call.
+/// the tables' owner does so too: it can switch FORCE ROW LEVEL SECURITY off and on in one call.
 async fn definers(tx: &Tx, app: &str, census: &Census) -> Result<Vec<Finding>> {
     let tables = tx.query(sql::TABLES, &[]).await?;
     let held = |row: &&store::Row| census.find(&(row.get(0), row.get(1))).is_some();
@@ -128,8 +128,8 @@ fn view(row: &store::Row, census: &Census, all: &mut Vec<Finding>) {
         let what = "it is a materialised view: it holds rows of every tenant and knows no policies";
         Finding::new(label, what).fix("revoke it from the application's role")
     } else if !invoker && kept {
-        let what = "it reads a materialised view, which holds rows of every tenant, with the rights \
-                    of its owner";
+        let what = "it reads a materialised view, which holds rows of every tenant, with the \
+                    rights of its owner";
         Finding::new(label, what).fix("ALTER VIEW … SET (security_invoker = true)")
     } else if !invoker && (above || !held.table.forced) {
         let what = "it reads with the rights of its owner, whom row security does not bind";

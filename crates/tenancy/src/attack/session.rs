@@ -213,9 +213,9 @@ fn shadow(scene: &Scene<'_>) -> Vec<Strike> {
     tokens.map(|token| prepared(bind(Binding::Own, &token), &setup)).collect()
 }
 
-/// A type of the attacker's own, whose check is code of its own, in the place where PostgreSQL looks
-/// first when a path does not name it. If a function of the binding meant it, that code would run
-/// with the owner's rights and could read the keys.
+/// A type of the attacker's own, whose check is code of its own, in the place where PostgreSQL
+/// looks first when a path does not name it. If a function of the binding meant it, that code would
+/// run with the owner's rights and could read the keys.
 fn shadow_type(_: &Scene<'_>) -> Vec<Strike> {
     let leak = format!(
         "CREATE FUNCTION pg_temp.amanah_probe(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS \

@@ -16,11 +16,11 @@ static CARD: Card = Card {
     title: "Row-level security in a shared database",
     attack: "A synthetic tenant with a good binding and the application's rights goes for another \
              synthetic tenant's rows, in every table that has a tenant",
-    bite: "In a sandbox, one at a time: a table without row-level security, open policies, a policy \
-           with a back door, views, a materialised view and a function with their owner's rights, a \
-           foreign table, a foreign key without the tenant, a table that points to tenants' rows, \
-           the right to empty a table, a binding that is not verified, one that uses its caller's \
-           types, one with a back door, a function beside it",
+    bite: "In a sandbox, one at a time: a table without row-level security, open policies, a \
+           policy with a back door, views, a materialised view and a function with their owner's \
+           rights, a foreign table, a foreign key without the tenant, a table that points to \
+           tenants' rows, the right to empty a table, a binding that is not verified, one that \
+           uses its caller's types, one with a back door, a function beside it",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
     not_covered: &[

@@ -78,9 +78,9 @@ impl Plan {
     }
 }
 
-/// What is not as the plan would make it in the policies of each table with tenants' rows, in words;
-/// tables where all is well are left out. `tx` must have an empty `search_path`, so that every name
-/// is printed with its schema.
+/// What is not as the plan would make it in the policies of each table with tenants' rows, in
+/// words; tables where all is well are left out. `tx` must have an empty `search_path`, so that
+/// every name is printed with its schema.
 pub(crate) async fn departures(tx: &Tx, census: &Census) -> Result<Vec<(String, String)>> {
     let policies = facts::policies(tx).await?;
     let mut all = Vec::new();
