@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::house::{amanah, directory, shared};
+use crate::house::{amanah, amanah_with, directory, shared};
 
 /// A command, the exit code it must have, and the words that its error must hold.
 struct Case<'a> {
@@ -105,11 +105,11 @@ fn a_wrong_password_is_not_repeated() {
     let url = format!("postgres://amanah:{wrong}@127.0.0.1:{port}/amanah");
     let dir = directory();
     let data = dir.path().join("data").display().to_string();
-    let arguments = vec!["verify", "--database-url", &url, "--data", &data];
-    Case { arguments: arguments.clone(), exit: 3, says: vec!["Check the user and the password"] }
-        .check();
-    let output = amanah(&arguments);
-    assert!(!String::from_utf8_lossy(&output.stderr).contains(&wrong));
+    let output = amanah_with(&[("AMANAH_DATABASE_URL", &url)], &["verify", "--data", &data]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("Check the user and the password"), "{said}");
+    assert!(!said.contains(&wrong), "{said}");
     Case {
         arguments: vec!["verify", "--database-url", "http://x", "--data", &data],
         exit: 2,

@@ -53,7 +53,14 @@ pub fn program() -> PathBuf {
 
 /// Runs a command of Amanah to its end, in the checkout.
 pub fn amanah(arguments: &[&str]) -> Output {
+    amanah_with(&[], arguments)
+}
+
+/// As [`amanah`], with variables of the environment: an address with a password does not belong on
+/// a command line, and the search for secrets of another test would rightly find it there.
+pub fn amanah_with(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     Command::new(program())
+        .envs(variables.iter().copied())
         .args(arguments)
         .current_dir(root())
         .stdin(Stdio::null())

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::house::{amanah, directory};
+use crate::house::{amanah_with, directory};
 
 /// Numbered keys, a root table, a table without the tenant's column, simple foreign keys.
 const SCHEMA: &str = r"
@@ -38,9 +38,10 @@ async fn a_foreign_schema_is_planned_protected_and_attacked() {
     let dir = directory();
     let data = dir.path().join("data").display().to_string();
     let protect = |column: &str, more: &[&str]| {
-        let command = ["protect", owner.expose(), "--tenant-column", column, "--data", &data];
-        let superuser = ["--superuser-url", superuser.expose(), "--json"];
-        amanah(&[&command[..], &superuser, more].concat())
+        let variables =
+            [("AMANAH_PROTECT_URL", owner.expose()), ("AMANAH_SUPERUSER_URL", superuser.expose())];
+        let command = ["protect", "--tenant-column", column, "--data", &data, "--json"];
+        amanah_with(&variables, &[&command[..], more].concat())
     };
 
     let wrong = protect("organisation", &[]);
