@@ -65,6 +65,25 @@ fn every_bite_bites() {
     }
 }
 
+/// A bite that cannot bite fails the command, and its claim is not proven: here the attacker can
+/// log in nowhere, so nothing is found in the sandbox either.
+#[test]
+fn a_blunt_bite_is_told() {
+    let house = shared();
+    let role =
+        house.psql("demo", "SELECT rolname FROM pg_roles WHERE rolname ~ '^amanah_intruder'");
+    house.psql("demo", &format!("ALTER ROLE \"{role}\" CONNECTION LIMIT 0"));
+    let (exit, claims) =
+        house.verify(&["--page", "pages/amanah.md", "--claim", "isolation.rows", "--bite"]);
+    house.psql("demo", &format!("ALTER ROLE \"{role}\" CONNECTION LIMIT -1"));
+    assert_eq!(exit, 1, "{claims:#?}");
+    assert_eq!(claims[0]["bite"]["bit"], false);
+    assert_eq!(claims[0]["verdict"], "unknown");
+    let (exit, _) =
+        house.verify(&["--page", "pages/amanah.md", "--claim", "isolation.rows", "--bite"]);
+    assert_eq!(exit, 0, "with its login back, it bites again");
+}
+
 /// With everything meant proven, the command says so with its exit code.
 #[test]
 fn a_page_that_holds_exits_with_zero() {

@@ -67,6 +67,13 @@ impl Config {
         Self::read(file).map_err(|error| Usage(format!("{error:#}")).into())
     }
 
+    /// What edge.headers asks of the application. Where one is named and none of its paths is, the
+    /// first page: a proof that never saw the application would say too much.
+    pub(crate) fn upstream_paths(&self) -> Vec<String> {
+        let Upstream { url, paths, .. } = &self.upstream;
+        if paths.is_empty() && !url.is_empty() { vec!["/".to_owned()] } else { paths.clone() }
+    }
+
     /// The folder of PostgreSQL's programs, unless the newest installed one is meant.
     pub(crate) fn programs(&self) -> Option<&Path> {
         Some(self.postgres.programs.as_path()).filter(|dir| !dir.as_os_str().is_empty())
@@ -150,6 +157,9 @@ mod tests {
         let own = with("[pages]\nprimary = \"shop\"").unwrap();
         assert_eq!(own.pages.primary, "shop");
         assert_eq!(own.gateway.listen, default.gateway.listen);
+        assert!(default.upstream_paths().is_empty());
+        let behind = with("[upstream]\nurl = \"http://127.0.0.1:3000\"").unwrap();
+        assert_eq!(behind.upstream_paths(), ["/"], "an application is always asked something");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
     /// The paths of the application behind it that the proofs ask.
     pub(crate) upstream_paths: Vec<String>,
+    /// Its configuration file, when it is not the shipped default, as an absolute path.
+    pub(crate) config: Option<PathBuf>,
     /// What it scans for secrets, as absolute paths.
     pub(crate) scan: Vec<PathBuf>,
 }

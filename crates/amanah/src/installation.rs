@@ -52,7 +52,7 @@ pub(crate) struct EdgeAt {
 impl EdgeAt {
     /// A gateway that does not run, where it would be.
     pub(crate) fn absent(config: &Config) -> Self {
-        let upstream_paths = config.upstream.paths.clone();
+        let upstream_paths = config.upstream_paths();
         Self { address: config.gateway.listen, upstream_paths, runs: false }
     }
 }
@@ -224,6 +224,15 @@ impl Installation {
         self.config.secrets.scan.iter().map(absolute).collect()
     }
 
+    /// The configuration that counts, likewise.
+    pub(crate) fn config_file(&self) -> anyhow::Result<Option<PathBuf>> {
+        if let Some(last) = self.data.last_run().filter(|_| !self.starts) {
+            return Ok(last.config);
+        }
+        let absolute = self.config_file.as_ref().map(|file| file.canonicalize());
+        Ok(absolute.transpose()?)
+    }
+
     /// What secrets.environment looks at.
     fn scan(&self) -> anyhow::Result<Scan> {
         let mut in_use = protection::secrets(&self.data)?;
@@ -234,7 +243,7 @@ impl Installation {
             }
         }
         Ok(Scan {
-            configs: self.config_file.iter().cloned().collect(),
+            configs: self.config_file()?.into_iter().collect(),
             roots: self.scan_roots()?,
             skip: vec![self.data.root().to_owned()],
             private: vec![self.data.root().join("secrets")],

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            out::aside(&format!("amanah: {}", words(&error)));
+            out::aside(&format!("amanah: {}", out::words(&error)));
             let usage = error.downcast_ref::<Usage>().is_some();
             (if usage { Exit::Usage } else { Exit::CannotTell }).into()
         }
@@ -55,17 +55,6 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Account(account) => commands::account::run(place, account).await,
         Command::Doctor => commands::doctor::run(place).await,
     }
-}
-
-/// An error and its causes, each said once: some already repeat their cause.
-fn words(error: &anyhow::Error) -> String {
-    let mut words = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !words.contains(&cause) {
-            words = format!("{words}: {cause}");
-        }
-    }
-    words
 }
 
 /// Logs go to standard error: standard output is the command's result. `RUST_LOG` chooses.

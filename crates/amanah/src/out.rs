@@ -11,3 +11,14 @@ pub(crate) fn line(text: &str) {
 pub(crate) fn aside(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
+
+/// An error and its causes, each said once: some already repeat their cause.
+pub(crate) fn words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
+}

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use crate::catalogue::Promise;
 use crate::{UnitError, Value};
@@ -94,22 +93,6 @@ impl Params {
     /// The checked value of `name`.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.all.get(name).map(|(_, value)| value)
-    }
-
-    /// The period called `name`.
-    pub fn period(&self, name: &str) -> Option<Duration> {
-        match self.value(name) {
-            Some(Value::Period(period)) => Some(*period),
-            _ => None,
-        }
-    }
-
-    /// The number called `name`.
-    pub fn count(&self, name: &str) -> Option<u64> {
-        match self.value(name) {
-            Some(Value::Count(n) | Value::Percent(n) | Value::BusinessDays(n)) => Some(*n),
-            _ => None,
-        }
     }
 
     /// The text of every parameter as the page wrote it, by name.

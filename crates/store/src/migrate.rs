@@ -25,17 +25,6 @@ pub struct Migration {
 /// Two installers at once would race; the number is the ASCII of "amanah".
 const LOCK: i64 = 0x616d_616e_6168;
 
-/// What every database needs before the first migration.
-const GROUND: &str = "
-CREATE SCHEMA IF NOT EXISTS amanah;
-CREATE TABLE IF NOT EXISTS amanah.migration (
-    room       text        NOT NULL,
-    name       text        NOT NULL,
-    sha256     bytea       NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (room, name)
-)";
-
 /// Group roles are cluster-wide, so another database may have made them already, perhaps at this
 /// very moment.
 const GROUPS: &str = "
@@ -68,17 +57,8 @@ impl Db {
     }
 }
 
-/// Where the migrations of a superuser are noted: in a schema of its own. The usual place belongs
-/// to the database's owner, who could have put a view or a trigger there that runs as superuser.
-const PRIVILEGED_GROUND: &str = "
-CREATE SCHEMA IF NOT EXISTS amanah_guard;
-CREATE TABLE IF NOT EXISTS amanah_guard.migration (
-    room       text        NOT NULL,
-    name       text        NOT NULL,
-    sha256     bytea       NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (room, name)
-);
+/// Refuses a schema `amanah_guard` that was prepared by somebody else than the superuser.
+const OWN_GUARD: &str = "
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
@@ -93,9 +73,15 @@ BEGIN
     END IF;
 END $$";
 
-/// Which ledger a room's migrations are noted in.
+/// Where migrations are noted: table `migration` in the schema of this name.
 #[derive(Debug, Clone, Copy)]
 struct Ledger(&'static str);
+
+/// The usual place.
+const USUAL: Ledger = Ledger("amanah");
+/// For the migrations of a superuser, a schema of its own. The usual one belongs to the database's
+/// owner, who could have put a view or a trigger there that runs as superuser.
+const GUARD: Ledger = Ledger("amanah_guard");
 
 /// Applies what is missing of `rooms` as a superuser in somebody else's database.
 ///
@@ -103,9 +89,10 @@ struct Ledger(&'static str);
 /// As [`migrate`], and when the superuser's own schema there was made by somebody else.
 pub async fn migrate_privileged(db: &Db, rooms: &[&Room]) -> Result<usize> {
     let tx = locked(db).await?;
-    tx.batch(PRIVILEGED_GROUND).await?;
+    GUARD.make(&tx).await?;
+    tx.batch(OWN_GUARD).await?;
     tx.commit().await?;
-    run(db, rooms, Ledger("amanah_guard")).await
+    run(db, rooms, GUARD).await
 }
 
 /// Applies what is missing of `rooms`, in their order, each migration in a transaction of its own.
@@ -117,9 +104,9 @@ pub async fn migrate_privileged(db: &Db, rooms: &[&Room]) -> Result<usize> {
 pub async fn migrate(db: &Db, rooms: &[&Room]) -> Result<usize> {
     let tx = locked(db).await?;
     tx.batch(GROUPS).await?;
-    tx.batch(GROUND).await?;
+    USUAL.make(&tx).await?;
     tx.commit().await?;
-    run(db, rooms, Ledger("amanah")).await
+    run(db, rooms, USUAL).await
 }
 
 async fn run(db: &Db, rooms: &[&Room], ledger: Ledger) -> Result<usize> {
@@ -143,6 +130,22 @@ async fn locked(db: &Db) -> Result<OperatorTx> {
 }
 
 impl Ledger {
+    /// Makes the schema and the table, if they are missing.
+    async fn make(self, tx: &OperatorTx) -> Result<()> {
+        let sql = format!(
+            "CREATE SCHEMA IF NOT EXISTS {0};
+             CREATE TABLE IF NOT EXISTS {0}.migration (
+                 room       text        NOT NULL,
+                 name       text        NOT NULL,
+                 sha256     bytea       NOT NULL,
+                 applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                 PRIMARY KEY (room, name)
+             )",
+            self.0
+        );
+        tx.batch(&sql).await
+    }
+
     /// How many of the room's migrations are applied, after checking that they are the same ones.
     async fn known(self, tx: &OperatorTx, room: &Room) -> Result<usize> {
         let sql =

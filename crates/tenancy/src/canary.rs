@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use store::{Db, Owned, Protected, Table, TenantTx, ToSql, Tx, ident};
 
 use crate::census::ROW;
-use crate::{BindingKey, Census, Claims, Error, Held, Result, plan, token};
+use crate::{BindingKey, Census, Claims, Error, Held, Result, plan};
 
 /// Who the trail names for the canaries' rows.
 const ACTOR: &str = "amanah-canary";
@@ -65,7 +65,7 @@ fn id(base: &str, length: Option<i32>, installation: &str, which: u8) -> Option<
     hash.update([b'c', which]);
     hash.update(installation.as_bytes());
     let hash: [u8; 32] = hash.finalize().into();
-    let hex = |from: usize, to: usize| token::hex(hash.get(from..to).unwrap_or_default());
+    let hex = |from: usize, to: usize| kernel::hex(hash.get(from..to).unwrap_or_default());
     let number = u32::from(hash[0]) * 2 + u32::from(which);
     let text = match base {
         // Version 8: made by our own rule.

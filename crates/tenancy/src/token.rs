@@ -6,11 +6,9 @@
 //! same layout; a property test holds the two together. Nothing here does I/O, so that a native
 //! extension can share it.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use kernel::{Actor, Rng, RngError, Scope, Secret, TenantId};
+use kernel::{Actor, Rng, RngError, Scope, Secret, TenantId, hex};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -102,24 +100,22 @@ impl BindingKey {
     /// A token with any expiry, in seconds since 1970. The battery of attacks needs expired ones;
     /// nobody outside this crate can make one that lives longer than [`MAX_LIFE_SECONDS`].
     pub(crate) fn mint_until(&self, claims: &Claims<'_>, expiry: i64) -> Secret {
-        let mut token = format!("amb1.{}.", self.kid);
-        hex_into(&mut token, claims.tenant.as_str().as_bytes());
-        token.push('.');
-        hex_into(&mut token, claims.actor.as_str().as_bytes());
-        // Writing to a `String` cannot fail.
-        let _ = write!(token, ".{expiry}.{}", claims.scope.as_str());
+        let (tenant, actor) = (claims.tenant.as_str(), claims.actor.as_str());
+        let token = format!(
+            "amb1.{}.{}.{}.{expiry}.{}",
+            self.kid,
+            hex(tenant.as_bytes()),
+            hex(actor.as_bytes()),
+            claims.scope.as_str()
+        );
         let mac = self.mac(&[DOMAIN, claims.database, &token]);
-        token.push('.');
-        hex_into(&mut token, &mac);
-        Secret::new(token)
+        Secret::new(format!("{token}.{}", hex(&mac)))
     }
 
     /// The text that recognises a canary's rows in this installation, 23 characters.
     pub(crate) fn mark(&self, tenant: &TenantId) -> String {
-        let mut mark = "amanah-".to_owned();
         let mac = self.mac(&[MARK_DOMAIN, tenant.as_str()]);
-        hex_into(&mut mark, mac.get(..8).unwrap_or_default());
-        mark
+        format!("amanah-{}", hex(mac.get(..8).unwrap_or_default()))
     }
 
     /// The two pads of HMAC: what the database keeps of the key, and as secret as the key.
@@ -153,20 +149,6 @@ impl BindingKey {
 impl std::fmt::Debug for BindingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BindingKey({})", self.kid)
-    }
-}
-
-/// `bytes` as lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    hex_into(&mut text, bytes);
-    text
-}
-
-fn hex_into(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
     }
 }
 

@@ -53,7 +53,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
             told = tell(place, &engine, &pages, address, &installation, up.demo) => {
                 if let Err(error) = told {
                     // The scheduler tries again; the page says unknown meanwhile.
-                    out::aside(&format!("amanah: the first proofs did not end well: {error:#}"));
+                    let words = out::words(&error);
+                    out::aside(&format!("amanah: the first proofs did not end well: {words}"));
                 }
             }
             () = wait(stopped.clone()) => {}
@@ -87,7 +88,7 @@ async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
 async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Parts> {
     installation.starts = true;
     let pages = installation.pages()?;
-    let mut paths = installation.config.upstream.paths.clone();
+    let mut paths = installation.config.upstream_paths();
     let mut application = None;
     if up.demo {
         application = Some(demo(installation).await?);
@@ -105,9 +106,9 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge).await?;
     own.open(router(installation, &engine, &pages, &gateway)?);
-    let scan = installation.scan_roots()?;
+    let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
-    let running = Running { pid, listen: address, upstream_paths: paths, scan };
+    let running = Running { pid, listen: address, upstream_paths: paths, config, scan };
     installation.data.announce(&running)?;
     Ok(Parts { engine, pages, gateway, application, address })
 }
@@ -260,7 +261,10 @@ async fn watch_over(
         {
             match application.restart().await {
                 Ok(()) => tracing::warn!("the application had ended and was started again"),
-                Err(error) => tracing::error!("the application does not start again: {error:#}"),
+                Err(error) => {
+                    let why = out::words(&error);
+                    tracing::error!(why, "the application does not start again");
+                }
             }
         }
     }

@@ -34,9 +34,12 @@ async fn prove(
     bar.finish_and_clear();
     print(place, &reports)?;
     // Coverage fails both ways: a promise without a control shows on its page, a control that
-    // nobody promises anything with would not show anywhere.
-    for unused in engine.coverage(&installation.pages().unwrap_or_default()).unused {
-        out::aside(&format!("the control of {unused} is on no page"));
+    // nobody promises anything with would not show anywhere. Without the folder of all pages, as
+    // where one page is named from elsewhere, nothing can be said of it.
+    if let Ok(all) = installation.pages() {
+        for unused in engine.coverage(&all).unused {
+            out::aside(&format!("the control of {unused} is on no page"));
+        }
     }
     let blunt = verify.bite && print_blunt(&reports);
     let worst = reports.iter().flat_map(|r| &r.claims).map(|c| c.verdict);

@@ -1,9 +1,8 @@
 //! Tokens that must not pass.
 
-use kernel::{Actor, Scope};
+use kernel::{Actor, Scope, hex};
 
 use super::Scene;
-use crate::token::hex;
 use crate::{BindingKey, Claims, canary};
 
 /// A token longer than this is not looked at, in characters; the database's bound is below it.
