@@ -1,23 +1,27 @@
 # Two commands do everything: `make run` and `make test`. Missing Debian packages are installed.
-.PHONY: run test lint bench screenshot packages
+.PHONY: run test lint bench screenshot packages peers
 
 run: packages
 	cargo build --quiet -p amanah -p demo && exec target/debug/amanah up --demo
 
-test: packages
+test: packages peers
 	cargo test --workspace
 
 lint: packages target/tools/bin/cargo-deny
 	scripts/lint
 
-bench: packages
-	scripts/bench
+bench: packages peers
+	scripts/bench $(ONLY)
 
 screenshot: packages
 	scripts/install chromium fonts-noto-core && scripts/screenshot
 
 packages:
 	@scripts/install postgresql-15 procps
+
+# What tests and benches compare with and connect to, beyond what a running Amanah needs.
+peers:
+	@scripts/install softhsm2 python3-venv && scripts/python-tools
 
 target/tools/bin/cargo-deny:
 	cargo install --quiet --locked --root target/tools cargo-deny@0.20.2

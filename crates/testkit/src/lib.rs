@@ -1,4 +1,5 @@
-//! A real PostgreSQL for tests, made and started by the same code as the product's.
+//! A real PostgreSQL for tests, made and started by the same code as the product's, and the
+//! programs of others that tests compare with.
 //!
 //! One server for each test process, in a temporary directory, without waiting for the disk. It
 //! goes when the process goes, however that ends. Each test makes databases of its own.
@@ -9,6 +10,8 @@
     reason = "a test that cannot have its server fails here, with the reason"
 )]
 
+mod peers;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +19,8 @@ use std::process::{Child, Command, Stdio};
 use kernel::{Rng, Secret, SystemRng, TenantId, random_hex};
 use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs, Protected, Room};
 use tokio::sync::OnceCell;
+
+pub use peers::{Moto, Token, moto, python_tool, softhsm};
 
 /// Connections of each login in a test.
 const POOL: usize = 6;

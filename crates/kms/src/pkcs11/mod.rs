@@ -1,0 +1,257 @@
+//! A root in a PKCS#11 token: a hardware security module, a smart card, or `SoftHSM`.
+//!
+//! Each generation is an AES-256 key that is made in the token, sensitive and not extractable, and
+//! labelled `NAME-N`. Keys are wrapped with AES-GCM, the context being the associated data. It
+//! stops who has this host's disk, a backup or the ring: only the token opens what is wrapped, and
+//! only for who has its PIN. It does not stop who can use the token from this host while it is
+//! plugged in. A token in software (`SoftHSM`) lies on this host's disk itself and says so.
+//!
+//! Destruction removes the key's object, which the token does at once and for good. It says
+//! nothing of a copy that the token's own backup made before.
+//!
+//! One installation, one name: two that share a name on one token would destroy each other's keys.
+
+#[cfg(test)]
+pub(crate) mod tests;
+mod token;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cipher::{Context, Material};
+use kernel::{Fut, Rng};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use self::token::{Held, Library, Login, NONCE_BYTES, Open, library};
+use crate::settings::Pkcs11Setting;
+use crate::{Destruction, Error, Generation, Place, Result, Root, Wrapped, blocking};
+
+/// How long a token may take for one thing. Some are slow, and some never answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A key's id on the token, in bytes.
+const ID_BYTES: usize = 8;
+/// The longest name, in bytes: labels of some tokens end after 32.
+const MAX_NAME_BYTES: usize = 24;
+
+/// A root in a PKCS#11 token. See the [module](self).
+pub struct Pkcs11Root {
+    shared: Arc<Shared>,
+    library: Arc<Mutex<Library>>,
+    rng: Arc<dyn Rng>,
+    hardware: bool,
+}
+
+/// What goes along to the thread that waits for the token.
+struct Shared {
+    login: Login,
+    name: String,
+    /// The PIN was refused: it is not tried again, since tries are counted.
+    refused: AtomicBool,
+}
+
+impl Pkcs11Root {
+    /// Loads the library, logs in and finds the newest generation. With `create`, the first one
+    /// is made where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when the token holds no key of this name, [`Error::Denied`] for a wrong
+    /// PIN, [`Error::Settings`] for a key that could leave the token.
+    pub async fn open(setting: &Pkcs11Setting, create: bool, rng: Arc<dyn Rng>) -> Result<Self> {
+        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let name = &setting.key;
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(named) {
+            return Err(Error::Settings(format!("`{name}` is no name for a key of a token")));
+        }
+        let login = Login {
+            module: setting.module.clone(),
+            token: setting.label.clone(),
+            pin: setting.pin.clone(),
+            place: format!("{} ({})", setting.label, setting.module.display()),
+        };
+        let shared = Shared { login, name: name.clone(), refused: AtomicBool::new(false) };
+        let library = library(&setting.module);
+        let mut root = Self { shared: Arc::new(shared), library, rng, hardware: false };
+        root.hardware = root.begin(create).await?;
+        Ok(root)
+    }
+
+    /// Whether the token is hardware, once it is known to hold a generation.
+    async fn begin(&self, create: bool) -> Result<bool> {
+        let id = self.fresh_id()?;
+        self.with(move |open, shared| {
+            let newest = match shared.newest(open) {
+                Err(Error::Missing { .. }) if create => {
+                    open.generate(&shared.name, 1, &id)?;
+                    shared.newest(open)?
+                }
+                newest => newest?,
+            };
+            if !newest.stays {
+                let why = format!("key {} can leave the token, so it is no root", shared.name);
+                return Err(Error::Settings(why));
+            }
+            Ok(open.hardware)
+        })
+        .await
+    }
+
+    fn fresh_id(&self) -> Result<[u8; ID_BYTES]> {
+        let mut id = [0; ID_BYTES];
+        self.rng.fill(&mut id)?;
+        Ok(id)
+    }
+
+    /// Does `act` with a logged-in session, on a thread that may wait.
+    async fn with<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Open, &Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = async {
+            let mut library = self.library.clone().lock_owned().await;
+            let shared = self.shared.clone();
+            blocking(move || {
+                let done = shared.log_in(&mut library).and_then(|open| act(&open, &shared));
+                if let Err(Error::Unavailable { .. }) = done {
+                    library.end();
+                }
+                done
+            })
+            .await
+        };
+        timeout(PATIENCE, work).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {} seconds", PATIENCE.as_secs());
+            Err(Error::Unavailable { place: self.shared.login.place.clone(), why })
+        })
+    }
+}
+
+impl Shared {
+    fn log_in(&self, library: &mut Library) -> Result<Open> {
+        if self.refused.load(Ordering::SeqCst) {
+            let why = "the PIN was refused before and is not tried again; start again with the \
+                       right one";
+            return Err(self.login.denied(why));
+        }
+        let opened = library.open(&self.login);
+        if matches!(opened, Err(Error::Denied { .. })) {
+            self.refused.store(true, Ordering::SeqCst);
+        }
+        opened
+    }
+
+    fn newest(&self, open: &Open) -> Result<Held> {
+        let newest = open.keys(&self.name)?.pop();
+        newest
+            .ok_or_else(|| Error::Missing { place: format!("{}: {}", self.login.place, self.name) })
+    }
+
+    /// The key of `generation`.
+    fn find(&self, open: &Open, generation: &Generation) -> Result<Held> {
+        let keys = open.keys(&self.name)?;
+        let named = |key: &&Held| named(key, open) == *generation;
+        if let Some(key) = keys.iter().find(named) {
+            return Ok(key.clone());
+        }
+        // It was this token's, and others came after it: then it was destroyed here.
+        let number = generation.0.split('.').next().and_then(|number| number.parse().ok());
+        let serial = generation.0.splitn(3, '.').nth(2);
+        let newest = keys.last().map_or(0, |key| key.number);
+        match number {
+            Some(1..) if serial == Some(&open.serial) && number <= Some(newest) => {
+                Err(Error::Destroyed(generation.0.clone()))
+            }
+            _ => Err(Error::Refused),
+        }
+    }
+}
+
+impl Root for Pkcs11Root {
+    fn place(&self) -> Place {
+        Place { kind: "pkcs11", place: self.shared.login.place.clone(), on_host: !self.hardware }
+    }
+
+    fn current(&self) -> Fut<'_, Result<Generation>> {
+        Box::pin(self.with(|open, shared| Ok(named(&shared.newest(open)?, open))))
+    }
+
+    fn wrap<'a>(&'a self, key: &'a Material, context: &'a Context) -> Fut<'a, Result<Wrapped>> {
+        let (material, context) = (key.clone(), context.clone());
+        let mut nonce = [0; NONCE_BYTES];
+        let drawn = self.rng.fill(&mut nonce);
+        Box::pin(async move {
+            drawn?;
+            self.with(move |open, shared| {
+                let newest = shared.newest(open)?;
+                let generation = enabled(&newest, open)?;
+                let bytes = open.encrypt(&newest, nonce, context.as_bytes(), material.expose())?;
+                Ok(Wrapped { generation, bytes: BASE64.encode(bytes) })
+            })
+            .await
+        })
+    }
+
+    fn unwrap<'a>(&'a self, key: &'a Wrapped, context: &'a Context) -> Fut<'a, Result<Material>> {
+        let (key, context) = (key.clone(), context.clone());
+        Box::pin(self.with(move |open, shared| {
+            let held = shared.find(open, &key.generation)?;
+            enabled(&held, open)?;
+            let sealed = BASE64.decode(&key.bytes).map_err(|_| Error::Refused)?;
+            let text = open.decrypt(&held, context.as_bytes(), &sealed)?;
+            Material::try_from(text.as_slice()).map_err(|_| Error::Refused)
+        }))
+    }
+
+    fn roll(&self) -> Fut<'_, Result<Generation>> {
+        let id = self.fresh_id();
+        Box::pin(async move {
+            let id = id?;
+            self.with(move |open, shared| {
+                let number = shared.newest(open)?.number.saturating_add(1);
+                open.generate(&shared.name, number, &id)?;
+                Ok(named(&shared.newest(open)?, open))
+            })
+            .await
+        })
+    }
+
+    fn disable<'a>(&'a self, generation: &'a Generation) -> Fut<'a, Result<()>> {
+        let generation = generation.clone();
+        Box::pin(
+            self.with(move |open, shared| open.switch(&shared.find(open, &generation)?, false)),
+        )
+    }
+
+    fn enable<'a>(&'a self, generation: &'a Generation) -> Fut<'a, Result<()>> {
+        let generation = generation.clone();
+        Box::pin(self.with(move |open, shared| open.switch(&shared.find(open, &generation)?, true)))
+    }
+
+    fn destroy<'a>(&'a self, generation: &'a Generation) -> Fut<'a, Result<Destruction>> {
+        let generation = generation.clone();
+        Box::pin(self.with(move |open, shared| {
+            if named(&shared.newest(open)?, open) == generation {
+                return Err(Error::Current(generation.0));
+            }
+            match shared.find(open, &generation) {
+                Ok(held) => open.destroy(&held)?,
+                Err(Error::Destroyed(_)) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(Destruction::Done)
+        }))
+    }
+}
+
+/// A key's name as a generation: its number, its id, and the token that holds it.
+fn named(key: &Held, open: &Open) -> Generation {
+    Generation(format!("{}.{}.{}", key.number, key.id, open.serial))
+}
+
+fn enabled(key: &Held, open: &Open) -> Result<Generation> {
+    let generation = named(key, open);
+    if key.enabled { Ok(generation) } else { Err(Error::Disabled(generation.0)) }
+}
