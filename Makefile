@@ -21,7 +21,7 @@ packages:
 
 # What tests and benches compare with and connect to, beyond what a running Amanah needs.
 peers:
-	@scripts/install softhsm2 python3-venv && scripts/python-tools
+	@scripts/install curl softhsm2 python3-venv && scripts/python-tools
 
 target/tools/bin/cargo-deny:
 	cargo install --quiet --locked --root target/tools cargo-deny@0.20.2

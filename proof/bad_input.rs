@@ -60,7 +60,15 @@ fn a_port_in_use_is_named() {
     let dir = directory();
     let data = dir.path().join("data").display().to_string();
     Case {
-        arguments: vec!["up", "--listen", &address, "--data", &data],
+        arguments: vec![
+            "up",
+            "--listen",
+            &address,
+            "--keys-listen",
+            "127.0.0.1:0",
+            "--data",
+            &data,
+        ],
         exit: 3,
         says: vec![&address, "--listen"],
     }

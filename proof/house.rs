@@ -17,6 +17,7 @@ pub const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub struct House {
     pub data: PathBuf,
     pub address: String,
+    variables: Vec<(&'static str, String)>,
     up: Child,
     dir: tempfile::TempDir,
 }
@@ -79,20 +80,27 @@ pub fn directory() -> tempfile::TempDir {
 impl House {
     /// Starts `amanah up --demo` on free ports and waits until it says where it listens.
     pub fn start() -> Self {
+        Self::start_with(Vec::new())
+    }
+
+    /// As [`House::start`], with variables of the environment for it and its commands.
+    pub fn start_with(variables: Vec<(&'static str, String)>) -> Self {
         let dir = directory();
         let data = dir.path().join("data");
-        let up = Self::up(&data);
-        let mut house = Self { data, address: String::new(), up, dir };
+        let up = Self::up(&data, &variables);
+        let mut house = Self { data, address: String::new(), variables, up, dir };
         house.address = house.wait_for_address();
         house
     }
 
-    fn up(data: &Path) -> Child {
+    fn up(data: &Path, variables: &[(&'static str, String)]) -> Child {
         // Into a file: a pipe would keep whoever reads our output waiting for that process too.
         let log = data.with_extension("log");
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
         Command::new(program())
-            .args(["up", "--demo", "--listen", "127.0.0.1:0", "--data"])
+            .envs(variables.iter().cloned())
+            .args(["up", "--demo", "--listen", "127.0.0.1:0", "--keys-listen", "127.0.0.1:0"])
+            .arg("--data")
             .arg(data)
             .current_dir(root())
             .stdin(Stdio::null())
@@ -131,7 +139,13 @@ impl House {
     /// Runs a command on this installation.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let data = self.data.display().to_string();
-        amanah(&[arguments, &["--data", &data]].concat())
+        let variables: Vec<_> = self.variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        amanah_with(&variables, &[arguments, &["--data", &data]].concat())
+    }
+
+    /// What the running process tells other commands.
+    pub fn running(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.data.join("running.json")).unwrap()).unwrap()
     }
 
     /// Verifies, and returns the exit code and the claims by id.
@@ -162,12 +176,20 @@ impl House {
     pub fn kill_and_restart(&mut self) {
         self.up.kill().unwrap();
         self.up.wait().unwrap();
-        self.up = Self::up(&self.data);
+        self.start_again();
+    }
+
+    /// Starts it again after [`House::stop`].
+    pub fn start_again(&mut self) {
+        self.up = Self::up(&self.data, &self.variables);
         self.address = self.wait_for_address();
     }
 
     /// Ends it as a user does.
     pub fn stop(&mut self) {
+        if self.up.try_wait().unwrap().is_some() {
+            return;
+        }
         let pid = self.up.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().unwrap();
         self.up.wait().unwrap();

@@ -49,7 +49,7 @@ fn cookie(answer: &Answer, name: &str) -> String {
 }
 
 /// Signs one of the sample application's people in and returns the session's cookie.
-fn sign_in(house: &House, email: &str) -> String {
+pub fn sign_in(house: &House, email: &str) -> String {
     let file = house.data.join("secrets/demo-people.password");
     let password = std::fs::read_to_string(file).unwrap();
     let answer = try_sign_in(house, email, password.trim());

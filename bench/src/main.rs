@@ -8,16 +8,19 @@
 
 mod database;
 mod edge;
+mod keys;
 
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use kernel::Fut;
 use tokio::time::timeout;
 
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(15);
+/// What can be measured by itself.
+const PARTS: [&str; 3] = ["database", "gateway", "keys"];
 /// The rounds that count. One more goes before them, to warm up.
 const ROUNDS: usize = 9;
 
@@ -39,10 +42,23 @@ async fn run() -> anyhow::Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default().to_owned();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let house = database::House::build().await.context("the database")?;
-    let mut rows = house.reading().await.context("the binding")?;
-    rows.extend(house.writing().await.context("the trail")?);
-    rows.push(edge::measure().await.context("the gateway")?);
+    // The parts to measure, all of them when none is named: `make bench ONLY=keys`.
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|named| named == part);
+    let unknown = only.iter().find(|named| !PARTS.contains(&named.as_str()));
+    ensure!(unknown.is_none(), "there is no part {unknown:?}; there are {PARTS:?}");
+    let mut rows = Vec::new();
+    if wanted("database") {
+        let house = database::House::build().await.context("the database")?;
+        rows.extend(house.reading().await.context("the binding")?);
+        rows.extend(house.writing().await.context("the trail")?);
+    }
+    if wanted("gateway") {
+        rows.push(edge::measure().await.context("the gateway")?);
+    }
+    if wanted("keys") {
+        rows.extend(keys::measure().await.context("the keys")?);
+    }
     let mut out = std::io::stdout().lock();
     writeln!(out, "| what | ours | peer | ratio: min / median / max |\n|---|---|---|---|")?;
     for row in &rows {

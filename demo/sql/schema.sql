@@ -51,9 +51,24 @@ CREATE TABLE suppliers (
     id        uuid NOT NULL DEFAULT gen_random_uuid(),
     name      text NOT NULL CHECK (length(name) BETWEEN 1 AND 120),
     city      text NOT NULL CHECK (length(city) BETWEEN 1 AND 80),
+    api_token text CHECK (api_token LIKE 'amanah:v%'),
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, name)
 );
+-- Declared, so that the proof of `rest.fields` checks that nothing in clear stands here.
+COMMENT ON COLUMN suppliers.api_token IS 'amanah: sealed';
+
+-- Who looked at a supplier's token in clear: a look that cannot be written down is refused.
+CREATE TABLE token_looks (
+    tenant_id   uuid NOT NULL REFERENCES tenants (tenant_id),
+    id          uuid NOT NULL DEFAULT gen_random_uuid(),
+    supplier_id uuid NOT NULL,
+    revealed_by text NOT NULL CHECK (length(revealed_by) BETWEEN 1 AND 254),
+    revealed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, supplier_id) REFERENCES suppliers (tenant_id, id)
+);
+CREATE INDEX ON token_looks (tenant_id, supplier_id);
 
 -- What a product costs us from a supplier, from a day on.
 CREATE TABLE cost_prices (
@@ -173,9 +188,10 @@ LEFT JOIN LATERAL (
     ORDER BY x.valid_from DESC, x.amount LIMIT 1
 ) c ON true;
 
--- The application reads everything, adds proposals, decisions and notes, and moves a
--- price. It cannot delete a row, rewrite a decision or hand a row to another tenant.
+-- The application reads everything, adds proposals, decisions and notes, moves a price and
+-- replaces a supplier's token. It cannot delete a row, rewrite a decision or hand a row to another tenant.
 GRANT SELECT ON currencies, tenants, categories, products, suppliers, cost_prices, price_lists,
-    prices, margin_rules, price_changes, approvals, notes, current_margins TO demo_app;
-GRANT INSERT ON price_changes, approvals, notes TO demo_app;
+    prices, margin_rules, price_changes, approvals, notes, token_looks, current_margins TO demo_app;
+GRANT INSERT ON price_changes, approvals, notes, token_looks TO demo_app;
+GRANT UPDATE (api_token) ON suppliers TO demo_app;
 GRANT UPDATE (amount, changed_at) ON prices TO demo_app;

@@ -4,7 +4,8 @@
 //!
 //! 1. read the header `Amanah-Binding` that the gateway adds for a signed-in user,
 //! 2. begin a transaction and run `SELECT amanah.bind($1)` with it (`session.rs`),
-//! 3. run ordinary SQL; the database shows and takes rows of that tenant only.
+//! 3. run ordinary SQL; the database shows and takes rows of that tenant only,
+//! 4. what is secret and must be read again, encrypt with Amanah's keys (`keys.rs`).
 //!
 //! No statement here compares a tenant id with a value of its own, no page asks who may
 //! see a row, and a forgotten check leaks nothing. The program imports no crate of Amanah
@@ -12,11 +13,13 @@
 
 mod approvals;
 mod dashboard;
+mod keys;
 mod money;
 mod problem;
 mod products;
 mod session;
 mod sql;
+mod suppliers;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -24,7 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::header;
 use axum::routing::{get, post};
 use deadpool_postgres::Pool;
@@ -32,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::keys::Keys;
 use crate::problem::Problem;
 
 /// Any free port on loopback; the chosen one is printed.
@@ -40,6 +44,25 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:0";
 const FORM_LIMIT: usize = 16 * 1024;
 /// How long running requests may take to finish once the program was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// What every request may use.
+#[derive(Clone)]
+struct Parts {
+    pool: Pool,
+    keys: Keys,
+}
+
+impl FromRef<Parts> for Pool {
+    fn from_ref(parts: &Parts) -> Self {
+        parts.pool.clone()
+    }
+}
+
+impl FromRef<Parts> for Keys {
+    fn from_ref(parts: &Parts) -> Self {
+        parts.keys.clone()
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -60,7 +83,8 @@ async fn run() -> Result<(), String> {
     let address: SocketAddr = listen.parse().map_err(|_| {
         format!("DEMO_LISTEN is {listen:?}; write an address and a port, as in 127.0.0.1:8080.")
     })?;
-    let app = app(session::pool(&url)?);
+    let keys = Keys::new(setting("AMANAH_KEYS_URL"), setting("AMANAH_KEYS_TOKEN"))?;
+    let app = app(Parts { pool: session::pool(&url)?, keys });
     let cannot_listen = |reason| format!("Cannot listen on {address}: {reason}.");
     let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
     let bound = listener.local_addr().map_err(cannot_listen)?;
@@ -84,13 +108,17 @@ async fn run() -> Result<(), String> {
 }
 
 /// Every route of the application. `routes.txt` lists those that answer GET.
-fn app(pool: Pool) -> Router {
+fn app(parts: Parts) -> Router {
     Router::new()
         .route("/", get(dashboard::show))
         .route("/products", get(products::list))
         .route("/products/{id}", get(products::show))
         .route("/products/{id}/price", post(products::propose))
         .route("/products/{id}/notes", post(products::add_note))
+        .route("/suppliers", get(suppliers::list))
+        .route("/suppliers/{id}", get(suppliers::show))
+        .route("/suppliers/{id}/reveal", post(suppliers::reveal))
+        .route("/suppliers/{id}/token", post(suppliers::replace))
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}/approve", post(approvals::approve))
         .route("/approvals/{id}/reject", post(approvals::reject))
@@ -98,7 +126,7 @@ fn app(pool: Pool) -> Router {
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::WrongMethod)
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
-        .with_state(pool)
+        .with_state(parts)
 }
 
 async fn style() -> ([(header::HeaderName, &'static str); 1], &'static str) {

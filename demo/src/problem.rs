@@ -31,6 +31,14 @@ pub(crate) enum Problem {
          Reject the proposal, and propose again from the present price."
     )]
     PriceMoved,
+    #[error("This token cannot be shown or kept: the application was started without keys.")]
+    NoKeys,
+    #[error(
+        "The keys of this company were destroyed on purpose. What they encrypted is gone for good."
+    )]
+    Destroyed,
+    #[error("The keys cannot be reached or refuse us. Nothing was changed. Try again soon.")]
+    KeysAway(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("The database cannot be reached or is too busy. Nothing was saved. Try again soon.")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("Something went wrong on our side. Nothing was saved. We have a record of it.")]
@@ -56,7 +64,11 @@ impl Problem {
             Self::BadInput(_) => (StatusCode::BAD_REQUEST, "Please check what you wrote"),
             Self::AlreadyDecided => (StatusCode::CONFLICT, "Already decided"),
             Self::PriceMoved => (StatusCode::CONFLICT, "The price has moved"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
+            Self::Destroyed => (StatusCode::GONE, "Destroyed"),
+            Self::NoKeys => (StatusCode::SERVICE_UNAVAILABLE, "Not available here"),
+            Self::KeysAway(_) | Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Not available now")
+            }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
         }
     }
@@ -64,7 +76,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if let Self::Unavailable(reason) | Self::Internal(reason) = &self {
+        if let Self::Unavailable(reason) | Self::KeysAway(reason) | Self::Internal(reason) = &self {
             tracing::error!(?reason, "a request failed");
         }
         let (status, title) = self.status();

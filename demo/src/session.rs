@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Transaction,
@@ -40,13 +40,16 @@ pub(crate) struct Session {
     connection: Option<Object>,
 }
 
-impl FromRequestParts<Pool> for Session {
+impl<S: Send + Sync> FromRequestParts<S> for Session
+where
+    Pool: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, pool: &Pool) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = parts.headers.get(BINDING).and_then(|value| value.to_str().ok());
         let token = token.ok_or(Problem::NotSignedIn)?.to_owned();
-        Ok(Self { token, pool: pool.clone(), connection: None })
+        Ok(Self { token, pool: Pool::from_ref(state), connection: None })
     }
 }
 

@@ -107,3 +107,32 @@ pub(crate) const APPLY: &str = "
     FROM price_changes c
     WHERE c.id = $1::text::uuid AND p.tenant_id = c.tenant_id AND p.id = c.price_id
       AND p.amount = c.old_amount";
+
+/// Suppliers, with the version of the key that their token is encrypted with.
+pub(crate) const SUPPLIERS: &str = "
+    SELECT id::text, name, city, substring(api_token FROM '^amanah:(v[0-9]+):') AS version
+    FROM suppliers ORDER BY name";
+
+pub(crate) const SUPPLIER: &str = "
+    SELECT id::text, name, city, substring(api_token FROM '^amanah:(v[0-9]+):') AS version,
+           tenant_id::text AS tenant
+    FROM suppliers WHERE id = $1::text::uuid";
+
+/// The ciphertext of a supplier's token; no row when it has none.
+pub(crate) const SEALED_TOKEN: &str = "
+    SELECT id::text, tenant_id::text AS tenant, api_token
+    FROM suppliers WHERE id = $1::text::uuid AND api_token IS NOT NULL";
+
+/// $1 supplier, $2 ciphertext.
+pub(crate) const SET_TOKEN: &str = "UPDATE suppliers SET api_token = $2 WHERE id = $1::text::uuid";
+
+/// Who looks at the token of supplier $1.
+pub(crate) const NOTE_LOOK: &str = "
+    INSERT INTO token_looks (tenant_id, supplier_id, revealed_by)
+    VALUES ((SELECT amanah.current_tenant()::uuid), $1::text::uuid, amanah.current_actor())";
+
+pub(crate) const LOOKS: &str = "
+    SELECT revealed_by,
+           to_char(revealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS revealed_at
+    FROM token_looks WHERE supplier_id = $1::text::uuid
+    ORDER BY token_looks.revealed_at DESC LIMIT $2";

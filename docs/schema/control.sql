@@ -10,6 +10,10 @@ CREATE SCHEMA identity;
 
 ALTER SCHEMA identity OWNER TO owner;
 
+CREATE SCHEMA keys;
+
+ALTER SCHEMA keys OWNER TO owner;
+
 CREATE FUNCTION claims.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -32,6 +36,19 @@ BEGIN
 END $$;
 
 ALTER FUNCTION claims.stamp() OWNER TO owner;
+
+CREATE FUNCTION keys.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%.% is append-only: % is refused for everybody, and nothing was changed',
+        TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'To go on from an older ring see: amanah keys accept --help';
+END $$;
+
+ALTER FUNCTION keys.refuse_change() OWNER TO owner;
 
 CREATE TABLE amanah.migration (
     room text NOT NULL,
@@ -102,6 +119,8 @@ CREATE TABLE identity.accounts (
 
 ALTER TABLE identity.accounts OWNER TO owner;
 
+COMMENT ON COLUMN identity.accounts.password_hash IS 'amanah: hashed. Argon2id; the proof of password.argon2id judges its cost.';
+
 CREATE TABLE identity.sessions (
     token_sha256 bytea NOT NULL,
     account uuid NOT NULL,
@@ -116,6 +135,55 @@ CREATE TABLE identity.sessions (
 
 ALTER TABLE identity.sessions OWNER TO owner;
 
+COMMENT ON COLUMN identity.sessions.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
+
+CREATE TABLE keys.ring_heads (
+    generation bigint NOT NULL,
+    installation text NOT NULL,
+    public_key text NOT NULL,
+    digest text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ring_heads_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT ring_heads_generation_check CHECK ((generation > 0)),
+    CONSTRAINT ring_heads_installation_check CHECK (((octet_length(installation) >= 1) AND (octet_length(installation) <= 256))),
+    CONSTRAINT ring_heads_public_key_check CHECK ((public_key ~ '^[0-9a-f]{64}$'::text))
+);
+
+ALTER TABLE keys.ring_heads OWNER TO owner;
+
+COMMENT ON TABLE keys.ring_heads IS 'Every generation of the key ring that was seen. Append-only; the newest one is the floor.';
+
+CREATE TABLE keys.secrets (
+    name text NOT NULL,
+    tenant text NOT NULL,
+    sealed text NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT secrets_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 200))),
+    CONSTRAINT secrets_sealed_check CHECK ((sealed ~ '^amanah:v[0-9]{1,10}:[A-Za-z0-9+/=]+$'::text)),
+    CONSTRAINT secrets_tenant_check CHECK ((octet_length(tenant) <= 128))
+);
+
+ALTER TABLE keys.secrets OWNER TO owner;
+
+COMMENT ON TABLE keys.secrets IS 'What Amanah itself must be able to read again, sealed by the ring, which lies elsewhere.';
+
+COMMENT ON COLUMN keys.secrets.sealed IS 'amanah: sealed. Held to that by the proof of rest.fields.';
+
+CREATE TABLE keys.tombstones (
+    sha256 bytea NOT NULL,
+    tenant text NOT NULL,
+    ids text[] NOT NULL,
+    at text NOT NULL,
+    CONSTRAINT tombstones_at_check CHECK ((at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z$'::text)),
+    CONSTRAINT tombstones_ids_check CHECK ((array_position(ids, NULL::text) IS NULL)),
+    CONSTRAINT tombstones_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT tombstones_tenant_check CHECK ((octet_length(tenant) <= 128))
+);
+
+ALTER TABLE keys.tombstones OWNER TO owner;
+
+COMMENT ON TABLE keys.tombstones IS 'What was destroyed on purpose. Append-only: applied to whatever ring is opened.';
+
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
@@ -127,6 +195,15 @@ ALTER TABLE ONLY identity.accounts
 
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY keys.ring_heads
+    ADD CONSTRAINT ring_heads_pkey PRIMARY KEY (generation);
+
+ALTER TABLE ONLY keys.secrets
+    ADD CONSTRAINT secrets_pkey PRIMARY KEY (tenant, name);
+
+ALTER TABLE ONLY keys.tombstones
+    ADD CONSTRAINT tombstones_pkey PRIMARY KEY (sha256);
 
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
 
@@ -142,6 +219,14 @@ CREATE TRIGGER proof_stamp BEFORE INSERT ON claims.proof FOR EACH ROW EXECUTE FU
 
 ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_stamp;
 
+CREATE TRIGGER ring_heads_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON keys.ring_heads FOR EACH STATEMENT EXECUTE FUNCTION keys.refuse_change();
+
+ALTER TABLE keys.ring_heads ENABLE ALWAYS TRIGGER ring_heads_append_only;
+
+CREATE TRIGGER tombstones_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON keys.tombstones FOR EACH STATEMENT EXECUTE FUNCTION keys.refuse_change();
+
+ALTER TABLE keys.tombstones ENABLE ALWAYS TRIGGER tombstones_append_only;
+
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
@@ -149,9 +234,13 @@ GRANT USAGE ON SCHEMA claims TO amanah_engine;
 
 GRANT USAGE ON SCHEMA identity TO amanah_engine;
 
+GRANT USAGE ON SCHEMA keys TO amanah_engine;
+
 REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION claims.stamp() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
 
 GRANT SELECT ON TABLE claims.proof TO amanah_engine;
 
@@ -216,4 +305,22 @@ GRANT INSERT(idle_expires_at),UPDATE(idle_expires_at) ON TABLE identity.sessions
 GRANT INSERT(absolute_expires_at) ON TABLE identity.sessions TO amanah_engine;
 
 GRANT UPDATE(revoked_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT SELECT ON TABLE keys.ring_heads TO amanah_engine;
+
+GRANT INSERT(generation) ON TABLE keys.ring_heads TO amanah_engine;
+
+GRANT INSERT(installation) ON TABLE keys.ring_heads TO amanah_engine;
+
+GRANT INSERT(public_key) ON TABLE keys.ring_heads TO amanah_engine;
+
+GRANT INSERT(digest) ON TABLE keys.ring_heads TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE ON TABLE keys.secrets TO amanah_engine;
+
+GRANT UPDATE(sealed) ON TABLE keys.secrets TO amanah_engine;
+
+GRANT UPDATE(updated_at) ON TABLE keys.secrets TO amanah_engine;
+
+GRANT SELECT,INSERT ON TABLE keys.tombstones TO amanah_engine;
 

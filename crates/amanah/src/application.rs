@@ -1,10 +1,13 @@
-//! The sample application: its database, its people, and its process.
+//! The sample application: its database, its people, its keys, and its process.
+
+mod keys;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use ::keys::Keys;
 use anyhow::{Context, bail};
 use kernel::{Rng, Secret, TenantId};
 use store::{DatabaseUrl, Db};
@@ -14,6 +17,7 @@ use tokio::process::Child;
 use crate::data::Data;
 use crate::ground::Ground;
 use crate::out;
+pub(crate) use keys::{Access, admit};
 
 /// The sample application's database.
 pub(crate) const DATABASE: &str = "demo";
@@ -48,8 +52,16 @@ const PEOPLE: [(&str, &str, &str, &str); 6] = [
 pub(crate) struct Application {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    url: DatabaseUrl,
+    outside: Outside,
     child: Child,
+}
+
+/// What it is given through its environment.
+pub(crate) struct Outside {
+    /// Its database.
+    pub(crate) url: DatabaseUrl,
+    /// Its keys, when they are served.
+    pub(crate) access: Option<Access>,
 }
 
 /// The paths of its pages, for the proofs that ask them.
@@ -59,7 +71,12 @@ pub(crate) fn paths() -> Vec<String> {
 }
 
 /// Makes its database and its rows, unless they are there. Returns the owner's login.
-pub(crate) async fn database(ground: &Ground, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
+pub(crate) async fn database(
+    ground: &Ground,
+    data: &Data,
+    keys: &Keys,
+    rng: &dyn Rng,
+) -> anyhow::Result<Db> {
     let maker = ground.maker()?;
     let password = data.password(OWNER, rng)?;
     maker.ensure_login(OWNER, &password).await?;
@@ -74,9 +91,16 @@ pub(crate) async fn database(ground: &Ground, data: &Data, rng: &dyn Rng) -> any
     let owner = Db::connect(&ground.login(OWNER, password, DATABASE), 4).await?;
     let tx = owner.operator().await?;
     let made = tx.query_one("SELECT to_regclass('public.tenants') IS NOT NULL", &[]).await?;
+    keys::prepare(keys, &[SINAR, BINTANG, GULF]).await?;
     if !made.get::<_, bool>(0) {
         tx.batch(SCHEMA).await.context("the sample application's schema")?;
         tx.batch(SEED).await.context("the sample application's rows")?;
+        keys::seal_seed(keys, &tx, rng).await.context("the sample application's secrets")?;
+    } else if keys::is_old(&tx).await? {
+        out::aside(
+            "the sample application's database is of an earlier version: its suppliers have no \
+             tokens, and their page does not work. Start with another --data to see it",
+        );
     }
     tx.commit().await?;
     Ok(owner)
@@ -107,14 +131,14 @@ pub(crate) async fn people(
 
 impl Application {
     /// Starts the process on a free port.
-    pub(crate) async fn start(url: DatabaseUrl) -> anyhow::Result<Self> {
-        let (child, address) = spawn(&url, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        Ok(Self { address, url, child })
+    pub(crate) async fn start(outside: Outside) -> anyhow::Result<Self> {
+        let (child, address) = spawn(&outside, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        Ok(Self { address, outside, child })
     }
 
     /// Starts it again, where the gateway knows it.
     pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
-        (self.child, self.address) = spawn(&self.url, self.address).await?;
+        (self.child, self.address) = spawn(&self.outside, self.address).await?;
         Ok(())
     }
 
@@ -134,13 +158,18 @@ impl Application {
 
 /// The process finds its secrets in its environment, and stops when its standard input closes, so
 /// that it cannot outlive us.
-async fn spawn(url: &DatabaseUrl, listen: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
+async fn spawn(outside: &Outside, listen: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
     let program = program()?;
-    let mut child = store::unprivileged(&program)
-        .await?
+    let mut command = store::unprivileged(&program).await?;
+    command
         .env_clear()
-        .env("DATABASE_URL", url.expose().expose())
-        .env("DEMO_LISTEN", listen.to_string())
+        .env("DATABASE_URL", outside.url.expose().expose())
+        .env("DEMO_LISTEN", listen.to_string());
+    if let Some(access) = &outside.access {
+        command.env("AMANAH_KEYS_URL", &access.url);
+        command.env("AMANAH_KEYS_TOKEN", access.token.expose());
+    }
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use identity::Identities;
 use jiff::Timestamp;
 use kernel::{Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, TenantId};
+use keys::Keys;
 use store::Db;
 use tower::ServiceExt;
 
@@ -130,6 +131,7 @@ pub(crate) struct Vitals {
     pub(crate) engine: Engine,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) gateway: Arc<Metrics>,
+    pub(crate) keys: Keys,
 }
 
 impl console::Vitals for Vitals {
@@ -147,7 +149,9 @@ impl console::Vitals for Vitals {
     }
 
     fn metrics(&self) -> Fut<'_, String> {
-        Box::pin(async { crate::metrics::text(&self.engine, &self.pages, &self.gateway).await })
+        Box::pin(async {
+            crate::metrics::text(&self.engine, &self.pages, &self.gateway, &self.keys).await
+        })
     }
 }
 

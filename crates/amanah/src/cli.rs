@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod keys;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -64,6 +66,9 @@ pub(crate) enum Command {
     /// Let somebody sign in.
     #[command(subcommand)]
     Account(Account),
+    /// Keys that applications encrypt with: make, rotate, destroy, bring back.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Look for what could keep Amanah from working, and say what to do.
     #[command(after_help = "Example: amanah doctor --data /srv/amanah")]
     Doctor,
@@ -77,6 +82,9 @@ pub(crate) struct Up {
     /// Where to listen for HTTPS.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Where to listen for applications that use keys.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) keys_listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod doctor;
+pub(crate) mod keys;
 pub(crate) mod page;
 pub(crate) mod protect;
 pub(crate) mod up;

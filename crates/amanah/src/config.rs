@@ -1,5 +1,7 @@
 //! The configuration: one file whose shipped default is the reference.
 
+mod keys;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::exit::Usage;
+pub(crate) use keys::{Keys, RootKind, period};
 
 /// The shipped default.
 const DEFAULT: &str = include_str!("../../../amanah.toml");
@@ -25,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) pages: Pages,
     pub(crate) postgres: Postgres,
     pub(crate) secrets: Secrets,
+    pub(crate) keys: Keys,
 }
 
 #[derive(Debug, Clone, Deserialize)]

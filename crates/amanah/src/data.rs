@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// Bytes of randomness in a password that Amanah makes.
 const PASSWORD_BYTES: usize = 24;
+/// The file with the installation's name, and the bytes of randomness in it.
+const INSTALLATION: &str = "installation";
+const INSTALLATION_BYTES: usize = 4;
 
 /// An installation's directory.
 #[derive(Debug, Clone)]
@@ -26,6 +29,9 @@ pub(crate) struct Running {
     pub(crate) pid: u32,
     /// Where its gateway listens.
     pub(crate) listen: SocketAddr,
+    /// Where applications ask for keys, when they are served.
+    #[serde(default)]
+    pub(crate) keys: Option<SocketAddr>,
     /// The paths of the application behind it that the proofs ask.
     pub(crate) upstream_paths: Vec<String>,
     /// Its configuration file, when it is not the shipped default, as an absolute path.
@@ -61,6 +67,25 @@ impl Data {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(path)
+    }
+
+    /// What this installation is called, made at its first use.
+    pub(crate) fn installation(&self, rng: &dyn Rng) -> anyhow::Result<Secret> {
+        self.secret(INSTALLATION, || Ok(random_hex(rng, INSTALLATION_BYTES)?))
+    }
+
+    /// What it is called, if it has a name yet.
+    pub(crate) fn known_installation(&self) -> anyhow::Result<Option<Secret>> {
+        self.read_secret(INSTALLATION)
+    }
+
+    /// Gives it the name of an installation whose keys are to be brought back.
+    pub(crate) fn become_installation(&self, name: &str) -> anyhow::Result<()> {
+        let fits = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        if name.len() != INSTALLATION_BYTES * 2 || !name.chars().all(fits) {
+            bail!("`{}` is no name of an installation", name.escape_debug());
+        }
+        self.write_secret(INSTALLATION, &Secret::new(name.to_owned()))
     }
 
     /// A password of this installation, made at its first use.
@@ -101,16 +126,27 @@ impl Data {
         replace(&path, text.expose().as_bytes(), 0o600)
     }
 
+    /// Removes a private file that is of no use any more.
+    pub(crate) fn forget_secret(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.root.join("secrets").join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The private files, for the proof that they are private.
     pub(crate) fn private_files(&self) -> anyhow::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for folder in ["secrets", "tls"] {
+        for folder in ["secrets", "tls", "keys", "keys/ring"] {
             let folder = self.folder(folder)?;
             let cannot = || format!("{} cannot be read", folder.display());
             for entry in fs::read_dir(&folder).with_context(cannot)? {
                 let path = entry.with_context(cannot)?.path();
                 // Certificates are public.
-                if path.extension().is_none_or(|e| e != "pem") {
+                if path.is_file() && path.extension().is_none_or(|e| e != "pem") {
                     files.push(path);
                 }
             }
@@ -122,9 +158,7 @@ impl Data {
     /// Takes this installation for one process. It is given back when the file is dropped, however
     /// the process ends.
     pub(crate) fn lock(&self) -> anyhow::Result<File> {
-        let path = self.root.join("amanah.lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+        let file = self.lock_file("amanah.lock")?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(fs::TryLockError::WouldBlock) => bail!(
@@ -139,6 +173,27 @@ impl Data {
     pub(crate) fn is_locked(&self) -> bool {
         let file = File::options().write(true).open(self.root.join("amanah.lock"));
         file.is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Waits until no other process opens or closes this installation: logins and schemas are made
+    /// by one at a time. The turn ends when the file is dropped.
+    pub(crate) async fn turn(&self) -> anyhow::Result<File> {
+        let file = self.lock_file("turn.lock")?;
+        let waited = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?;
+        waited.context("waiting for another command on this installation does not work")
+    }
+
+    /// Says that this process works on the installation, until the file is dropped.
+    pub(crate) fn visit(&self) -> anyhow::Result<File> {
+        let file = self.lock_file("visitors.lock")?;
+        file.lock_shared().context("the lock of the visitors does not work")?;
+        Ok(file)
+    }
+
+    fn lock_file(&self, name: &str) -> anyhow::Result<File> {
+        let path = self.root.join(name);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        file.with_context(|| format!("{} cannot be written", path.display()))
     }
 
     /// Tells other commands that this process runs.

@@ -1,5 +1,7 @@
 //! The ground that an installation stands on: its PostgreSQL and its control database.
 
+use std::fs::File;
+
 use kernel::Rng;
 use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs};
 
@@ -24,8 +26,8 @@ const SUPERUSER_CONNECTIONS: usize = 4;
 pub(crate) struct Ground {
     /// The managed cluster, unless an existing server is used.
     pub(crate) cluster: Option<Cluster>,
-    /// Whether this process started it.
-    pub(crate) started: bool,
+    /// Held while this process works on the installation.
+    visit: File,
     /// The control database as its owner.
     pub(crate) owner: Db,
     /// The control database as the running engine, which may do little.
@@ -35,7 +37,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Opens the control database and brings its rooms up to date.
+    /// Opens the control database and brings its rooms up to date, while it is this process's turn.
     pub(crate) async fn open(
         place: &Place,
         config: &Config,
@@ -48,11 +50,20 @@ impl Ground {
         }
     }
 
-    /// Stops the managed cluster if this process started it.
-    pub(crate) async fn close(&self) -> anyhow::Result<()> {
+    /// Ends the visit. The last one to leave stops the managed cluster, unless `amanah up` runs.
+    pub(crate) async fn leave(&self, data: &Data) -> anyhow::Result<()> {
+        let _turn = data.turn().await?;
+        if !data.is_locked() && self.visit.try_lock().is_ok() {
+            self.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// Stops the managed cluster: for the process that holds the installation.
+    pub(crate) async fn stop(&self) -> anyhow::Result<()> {
         match &self.cluster {
-            Some(cluster) if self.started => Ok(cluster.stop().await?),
-            _ => Ok(()),
+            Some(cluster) => Ok(cluster.stop().await?),
+            None => Ok(()),
         }
     }
 
@@ -79,15 +90,15 @@ impl Ground {
     async fn managed(config: &Config, data: &Data, rng: &dyn Rng) -> anyhow::Result<Self> {
         let programs = config.programs().map(ToOwned::to_owned);
         let settings = ClusterSettings { data: data.root().to_owned(), programs, durable: true };
-        let ran = Cluster::address_in(data.root()).is_some();
+        let visit = data.visit()?;
         let cluster = Cluster::open(&settings, rng).await?;
         match Self::logins(&cluster, data, rng).await {
             Ok((owner, engine)) => {
                 let programs = cluster.programs().clone();
-                Ok(Self { cluster: Some(cluster), started: !ran, owner, engine, programs })
+                Ok(Self { cluster: Some(cluster), visit, owner, engine, programs })
             }
             Err(error) => {
-                if !ran {
+                if visit.try_lock().is_ok() {
                     cluster.stop().await?;
                 }
                 Err(error)
@@ -123,15 +134,15 @@ impl Ground {
             let denied = error.downcast_ref::<store::Error>().is_some_and(store::Error::is_denied);
             if denied { error.context(NEEDS) } else { error }
         })?;
-        Ok(Self { cluster: None, started: false, owner, engine, programs })
+        Ok(Self { cluster: None, visit: data.visit()?, owner, engine, programs })
     }
 }
 
 /// Brings the rooms up to date and logs in as the engine of this installation.
 async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
-    store::migrate(owner, &[&claims::ROOM, &identity::ROOM]).await?;
+    store::migrate(owner, &[&claims::ROOM, &identity::ROOM, &keys::ROOM]).await?;
     // Roles are cluster-wide and passwords are an installation's own, so the login is too.
-    let id = data.secret("installation", || Ok(kernel::random_hex(rng, 4)?))?;
+    let id = data.installation(rng)?;
     let login = format!("amanah_engine_{}", id.expose());
     let password = data.password("engine", rng)?;
     maker.ensure_login(&login, &password).await?;

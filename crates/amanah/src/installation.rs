@@ -8,8 +8,9 @@ use anyhow::Context;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
-use identity::{Email, Identities, NewAccount, Pool, SignInProbe};
+use identity::{Custodian, Email, Identities, NewAccount, Pool, SignInProbe};
 use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
+use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
 use tenancy::Guarded;
 
@@ -19,8 +20,10 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::exit::Usage;
 use crate::ground::Ground;
+use crate::keyring::{self, Ring};
 use crate::probe::{CanarySession, Edge};
-use crate::{pages, protection};
+use crate::roots::{self, ROOT_SECRET};
+use crate::{environment, pages, protection};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -33,6 +36,9 @@ pub(crate) struct Installation {
     pub(crate) config: Config,
     config_file: Option<PathBuf>,
     pub(crate) cx: Cx,
+    pub(crate) ring: Ring,
+    /// The house's own secrets, sealed.
+    pub(crate) strongbox: Strongbox,
     pub(crate) identities: Arc<Identities>,
     pub(crate) guarded: Vec<Guarded>,
     /// The sample application's database, when it is behind the gateway.
@@ -63,21 +69,28 @@ pub(crate) fn world() -> Cx {
 }
 
 impl Installation {
-    /// Opens the installation that `place` names.
-    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+    /// Opens the installation that `place` names. `starts` says that this process holds it, and
+    /// is the one that will serve.
+    pub(crate) async fn open(place: &Place, starts: bool) -> anyhow::Result<Self> {
         let (config, cx) = (Config::load(place.config.as_deref())?, world());
         let data = Data::open(&place.data)?;
+        let turn = data.turn().await?;
         let ground = Ground::open(place, &config, &data, &*cx.rng).await?;
         let rooms = async {
-            let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
-            let identities = Identities::new(ground.engine.clone(), clock, rng, Pool::default())?;
-            let guarded = protection::all(&ground, &data, &*cx.rng).await?;
-            anyhow::Ok((Arc::new(identities), guarded))
+            let ring = keyring::open(&ground, &data, &config, &cx).await?;
+            let strongbox = Strongbox::new(ring.keys.clone(), ground.engine.clone());
+            let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
+            let engine = ground.engine.clone();
+            let identities = Identities::new(engine, clock, random, Pool::default())?;
+            let guarded = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
+            anyhow::Ok((ring, strongbox, Arc::new(identities), guarded))
         };
-        let (identities, guarded) = match rooms.await {
+        let (ring, strongbox, identities, guarded) = match rooms.await {
             Ok(rooms) => rooms,
             Err(error) => {
-                ground.close().await?;
+                drop(turn);
+                let closed = if starts { ground.stop().await } else { ground.leave(&data).await };
+                closed?;
                 return Err(error);
             }
         };
@@ -88,10 +101,12 @@ impl Installation {
             config,
             config_file,
             cx,
+            ring,
+            strongbox,
             identities,
             guarded,
             behind: None,
-            starts: false,
+            starts,
         })
     }
 
@@ -100,13 +115,12 @@ impl Installation {
         place: &Place,
         work: impl AsyncFnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let mut installation = Self::open(place).await?;
+        let mut installation = Self::open(place, false).await?;
         let result = work(&mut installation).await;
-        // Another command may have begun to use the cluster that this one started.
-        if !installation.data.is_locked() {
-            installation.ground.close().await?;
-        }
-        result
+        let left = installation.ground.leave(&installation.data).await;
+        let value = result?;
+        left?;
+        Ok(value)
     }
 
     /// The protected database that the application behind the gateway works on.
@@ -177,14 +191,39 @@ impl Installation {
             upstream_paths: edge.upstream_paths,
             session: self.canary().await?,
         };
+        let keys = keys::controls(self.house()?);
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(self.guarded.clone());
         controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan()?)?);
+        controls.extend(keys);
         let evidence = Evidence::new(self.ground.engine.clone());
         Ok(Engine::new(controls, evidence, self.cx.clone())?)
+    }
+
+    /// What the claims about keys and about data at rest look at.
+    fn house(&self) -> anyhow::Result<keys::House> {
+        let Ground { owner, engine, programs, cluster, .. } = &self.ground;
+        let keeper = Keeper::new(self.ring.keys.clone(), engine.clone());
+        let custodian = Custodian::new(Arc::clone(&self.identities), owner.clone());
+        let mut folders = vec![("the data directory", self.data.root().to_owned())];
+        folders.extend(cluster.as_ref().map(|cluster| ("PostgreSQL", cluster.dir().to_owned())));
+        if self.config.keys.ring.is_empty() {
+            folders.push(("the key ring", self.data.folder("keys/ring")?));
+        }
+        Ok(keys::House {
+            keys: self.ring.keys.clone(),
+            root: Arc::clone(&self.ring.root),
+            root_files: vec![roots::root_file(&self.data)],
+            disks: Disks::here(folders),
+            owner: owner.clone(),
+            programs: programs.clone(),
+            custodians: vec![Arc::new(keeper), Arc::new(custodian)],
+            protected: self.guarded.iter().map(|one| one.protected.clone()).collect(),
+            scratch: self.data.folder("scratch")?,
+        })
     }
 
     /// A session of the canary tenant, when there is an application to look at.
@@ -235,7 +274,8 @@ impl Installation {
 
     /// What secrets.environment looks at.
     fn scan(&self) -> anyhow::Result<Scan> {
-        let mut in_use = protection::secrets(&self.data)?;
+        let mut in_use = protection::secrets(&self.guarded);
+        in_use.extend(environment::secret(ROOT_SECRET)?);
         for file in self.data.private_files()? {
             let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             if name.ends_with(".password") {
@@ -246,7 +286,7 @@ impl Installation {
             configs: self.config_file()?.into_iter().collect(),
             roots: self.scan_roots()?,
             skip: vec![self.data.root().to_owned()],
-            private: vec![self.data.root().join("secrets")],
+            private: vec![self.data.root().join("secrets"), self.data.folder("keys")?],
             in_use,
             scratch: self.data.folder("scratch")?,
         })

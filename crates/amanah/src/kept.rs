@@ -1,7 +1,9 @@
-//! What is remembered of each protected database, in a private file of its own.
+//! What is remembered of each protected database, in a private file of its own; its secrets are
+//! sealed in the strongbox.
 
 use anyhow::Context;
-use kernel::{Rng, Secret, TenantId, random_hex, unhex};
+use kernel::{Rng, Secret, TenantId, unhex};
+use keys::Strongbox;
 use serde::{Deserialize, Serialize};
 use store::{DatabaseUrl, Db, Protected};
 use tenancy::{BindingKey, Guarded};
@@ -18,38 +20,81 @@ const SUFFIX: &str = ".json";
 /// bytes.
 const NAME_CHARS: usize = 24;
 
-/// A protected database as its file has it. It holds secrets.
+/// A protected database as its file has it. What is secret about it is in the strongbox.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
     pub(crate) database: String,
-    /// The owner's whole address; absent when the database is on the installation's own server,
-    /// whose port may change.
+    /// The owner's address without its password; absent when the database is on the
+    /// installation's own server, whose port may change.
     pub(crate) address: Option<String>,
-    /// The superuser's whole address, where one was given for another server.
-    pub(crate) superuser: Option<String>,
     pub(crate) owner: String,
     pub(crate) app_role: String,
     pub(crate) tenant_column: String,
     pub(crate) canaries: (TenantId, TenantId),
+    /// The binding key's name, under which the strongbox has the secrets.
     pub(crate) kid: String,
+    /// As earlier versions wrote it: the superuser's address and the binding key.
+    #[serde(default, skip_serializing)]
+    superuser: Option<String>,
+    #[serde(default, skip_serializing)]
+    key: Option<String>,
+}
+
+/// What is secret about a protected database.
+pub(crate) struct KeptSecrets {
     /// The binding key in hexadecimal.
-    pub(crate) key: String,
+    pub(crate) key: Secret,
+    /// The owner's password, where the database is on another server and needs one.
+    pub(crate) owner: Option<Secret>,
+    /// The superuser's whole address, where one was given for another server.
+    pub(crate) superuser: Option<Secret>,
 }
 
 impl Kept {
+    /// What is remembered of a database that nothing was remembered of.
+    pub(crate) fn new(
+        owner: &DatabaseUrl,
+        app_role: &str,
+        tenant_column: &str,
+        canaries: (TenantId, TenantId),
+        kid: &str,
+    ) -> Self {
+        Self {
+            database: owner.database.clone(),
+            address: None,
+            owner: owner.user.clone(),
+            app_role: app_role.to_owned(),
+            tenant_column: tenant_column.to_owned(),
+            canaries,
+            kid: kid.to_owned(),
+            superuser: None,
+            key: None,
+        }
+    }
+
     /// The database with its logins, ready for proofs.
     pub(crate) async fn open(
         &self,
         ground: &Ground,
         data: &Data,
+        strongbox: &Strongbox,
         rng: &dyn Rng,
     ) -> anyhow::Result<Guarded> {
-        let owner = Db::lazy(&self.owner_url(ground, data, rng)?, CONNECTIONS)?;
-        let superuser = match (&self.address, &self.superuser) {
+        let secrets = self.secrets(strongbox).await?;
+        let secrets = secrets.with_context(|| {
+            format!(
+                "the binding key of database {} is not in the control database: put the control \
+                 database back, or run `amanah protect` on that database again",
+                self.database
+            )
+        })?;
+        let owner = self.owner_url(ground, data, secrets.owner, rng)?;
+        let owner = Db::lazy(&owner, CONNECTIONS)?;
+        let superuser = match (&self.address, &secrets.superuser) {
             (None, _) => ground.superuser(&self.database)?,
             (Some(_), Some(url)) => {
-                Some(Db::lazy(&DatabaseUrl::parse(url)?.pinned(), CONNECTIONS)?)
+                Some(Db::lazy(&DatabaseUrl::parse(url.expose())?.pinned(), CONNECTIONS)?)
             }
             (Some(_), None) => None,
         };
@@ -73,23 +118,57 @@ impl Kept {
             canaries: self.canaries.clone(),
             programs: ground.programs.clone(),
         };
-        Ok(Guarded { protected, key: self.binding_key()? })
+        Ok(Guarded { protected, key: self.binding_key(&secrets.key)? })
     }
 
-    /// Writes it down.
-    pub(crate) fn save(&self, data: &Data) -> anyhow::Result<()> {
+    /// Writes it down, its secrets first: a file without secrets is of no use.
+    pub(crate) async fn save(
+        &self,
+        data: &Data,
+        strongbox: &Strongbox,
+        secrets: &KeptSecrets,
+    ) -> anyhow::Result<()> {
+        let all = [
+            ("binding-key", Some(&secrets.key)),
+            ("owner", secrets.owner.as_ref()),
+            ("superuser", secrets.superuser.as_ref()),
+        ];
+        for (what, secret) in all {
+            let name = self.secret_name(what);
+            match secret {
+                Some(secret) => strongbox.put(&name, None, secret).await?,
+                None => drop(strongbox.remove(&name, None).await?),
+            }
+        }
         let text = Secret::new(serde_json::to_string(self)?);
         data.write_secret(&format!("{PREFIX}{}{SUFFIX}", self.file_name()?), &text)
+    }
+
+    /// What the strongbox has, or `None` when it has no binding key.
+    pub(crate) async fn secrets(
+        &self,
+        strongbox: &Strongbox,
+    ) -> anyhow::Result<Option<KeptSecrets>> {
+        let get = async |what: &str| strongbox.get(&self.secret_name(what), None).await;
+        let Some(key) = get("binding-key").await? else { return Ok(None) };
+        let (owner, superuser) = (get("owner").await?, get("superuser").await?);
+        Ok(Some(KeptSecrets { key, owner, superuser }))
+    }
+
+    fn secret_name(&self, what: &str) -> String {
+        format!("protected/{}/{what}", self.kid)
     }
 
     fn owner_url(
         &self,
         ground: &Ground,
         data: &Data,
+        password: Option<Secret>,
         rng: &dyn Rng,
     ) -> anyhow::Result<DatabaseUrl> {
         if let Some(address) = &self.address {
-            return Ok(DatabaseUrl::parse(address)?);
+            let address = DatabaseUrl::parse(address)?;
+            return Ok(address.login(&self.owner, password));
         }
         let password = data.password(&self.owner, rng)?;
         Ok(ground.login(&self.owner, password, &self.database))
@@ -131,7 +210,7 @@ impl Kept {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<(String, DatabaseUrl)> {
-        let installation = data.secret("installation", || Ok(random_hex(rng, 4)?))?;
+        let installation = data.installation(rng)?;
         let name: String = self.database.chars().take(NAME_CHARS).collect();
         let role = format!("amanah_{what}_{}_{name}", installation.expose());
         let password = data.password(&format!("{what}-{}", self.file_name()?), rng)?;
@@ -140,9 +219,9 @@ impl Kept {
         Ok((role, url))
     }
 
-    fn binding_key(&self) -> anyhow::Result<BindingKey> {
-        let bytes =
-            unhex(&self.key).context("the binding key of a protected database is damaged")?;
+    fn binding_key(&self, key: &Secret) -> anyhow::Result<BindingKey> {
+        let bytes = unhex(key.expose());
+        let bytes = bytes.context("the binding key of a protected database is damaged")?;
         Ok(BindingKey::new(&self.kid, &bytes)?)
     }
 
@@ -152,6 +231,25 @@ impl Kept {
             None => safe(&self.database),
         })
     }
+}
+
+/// Takes the secrets out of the files that earlier versions wrote, and into the strongbox. Stopped
+/// in the middle, it begins again: a file is rewritten once its secrets are safe.
+pub(crate) async fn take_in(data: &Data, strongbox: &Strongbox) -> anyhow::Result<()> {
+    for mut kept in all(data)? {
+        let Some(key) = kept.key.take().map(Secret::new) else { continue };
+        let address = kept.address.as_deref().map(DatabaseUrl::parse).transpose()?;
+        let superuser = kept.superuser.take().map(Secret::new);
+        let owner = address.as_ref().and_then(|address| address.password.clone());
+        kept.address = address.as_ref().map(without_password);
+        kept.save(data, strongbox, &KeptSecrets { key, owner, superuser }).await?;
+    }
+    Ok(())
+}
+
+/// An address as a file may hold it.
+pub(crate) fn without_password(url: &DatabaseUrl) -> String {
+    url.login(&url.user, None).expose().expose().to_owned()
 }
 
 /// Every remembered database.
@@ -194,4 +292,34 @@ fn place(url: &DatabaseUrl) -> String {
         store::Host::Socket(dir) => dir.display().to_string(),
     };
     safe(&format!("{host}:{}/{}", url.port, url.database))
+}
+
+#[cfg(test)]
+mod tests {
+    use store::DatabaseUrl;
+
+    use super::{Kept, without_password};
+
+    /// What an earlier version wrote is read; what is written now holds no secret.
+    #[test]
+    fn a_file_holds_no_secret() {
+        let key = "5a".repeat(32);
+        let old = serde_json::json!({
+            "database": "shop", "address": null, "superuser": null, "owner": "o",
+            "app_role": "a", "tenant_column": "t", "canaries": ["1", "2"], "kid": "k", "key": key,
+        });
+        let kept: Kept = serde_json::from_value(old).unwrap();
+        assert_eq!(kept.key.as_deref(), Some(key.as_str()));
+        assert!(!serde_json::to_string(&kept).unwrap().contains(&key));
+    }
+
+    #[test]
+    fn an_address_is_kept_without_its_password() {
+        let word = ["hid", "den"].concat();
+        let url = ["postgres://me:", &word, "@db.example:5433/shop?sslmode=require"].concat();
+        let kept = without_password(&DatabaseUrl::parse(&url).unwrap());
+        assert!(!kept.contains(&word), "{kept}");
+        let again = DatabaseUrl::parse(&kept).unwrap();
+        assert_eq!((again.port, again.tls, again.user.as_str()), (5433, true, "me"));
+    }
 }

@@ -6,15 +6,19 @@ mod cli;
 mod commands;
 mod config;
 mod data;
+mod environment;
 mod exit;
 mod ground;
 mod installation;
 mod kept;
+mod keyring;
+mod keyserver;
 mod metrics;
 mod out;
 mod pages;
 mod probe;
 mod protection;
+mod roots;
 mod table;
 
 use std::process::ExitCode;
@@ -48,11 +52,12 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let place = &cli.place;
     match cli.command {
-        Command::Up(up) => commands::up::run(place, up).await,
+        Command::Up(up) => Box::pin(commands::up::run(place, up)).await,
         Command::Verify(verify) => commands::verify::run(place, verify).await,
         Command::Page(page) => commands::page::run(place, page).await,
         Command::Protect(protect) => commands::protect::run(place, protect).await,
         Command::Account(account) => commands::account::run(place, account).await,
+        Command::Keys(keys) => commands::keys::run(place, keys).await,
         Command::Doctor => commands::doctor::run(place).await,
     }
 }

@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use claims::{Engine, Page};
 use gateway::Metrics;
+use keys::Keys;
 
-/// The measurements of the claims on `pages` and of the gateway, as `OpenMetrics` text.
-pub(crate) async fn text(engine: &Engine, pages: &[Arc<Page>], gateway: &Metrics) -> String {
+/// The measurements of the claims on `pages`, of the gateway and of the keys, as `OpenMetrics` text.
+pub(crate) async fn text(
+    engine: &Engine,
+    pages: &[Arc<Page>],
+    gateway: &Metrics,
+    keys: &Keys,
+) -> String {
     let mut reports = Vec::new();
     for page in pages {
         match engine.report(page, None).await {
@@ -16,19 +22,21 @@ pub(crate) async fn text(engine: &Engine, pages: &[Arc<Page>], gateway: &Metrics
         }
     }
     let mut text = engine.metrics(&reports).unwrap_or_default();
+    let gateway = gateway.snapshot().into_iter().map(|r| (r.name, r.help, r.label, r.value));
+    let keys = keys.readings().into_iter().map(|r| (r.name, r.help, r.label, r.value));
     let mut last = "";
-    for reading in gateway.snapshot() {
+    for (name, help, label, value) in gateway.chain(keys) {
         // OpenMetrics names a counter without the suffix that its samples have.
-        let family = reading.name.strip_suffix("_total").unwrap_or(reading.name);
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        let kind = if family == name { "gauge" } else { "counter" };
+        // Writing to a `String` cannot fail.
         if family != last {
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "# HELP amanah_{family} {}.", reading.help);
-            let _ = writeln!(text, "# TYPE amanah_{family} counter");
+            let _ = writeln!(text, "# HELP amanah_{family} {help}.");
+            let _ = writeln!(text, "# TYPE amanah_{family} {kind}");
             last = family;
         }
-        let label = reading.label.map(|(name, value)| format!("{{{name}=\"{value}\"}}"));
-        let _ =
-            writeln!(text, "amanah_{family}_total{} {}", label.unwrap_or_default(), reading.value);
+        let label = label.map(|(name, value)| format!("{{{name}=\"{value}\"}}"));
+        let _ = writeln!(text, "amanah_{name}{} {value}", label.unwrap_or_default());
     }
     text.push_str("# EOF\n");
     text

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use audit::Watched;
-use kernel::{Binder, Clock, Cx, Rng, Secret, random_hex};
+use kernel::{Binder, Clock, Cx, Rng, Secret};
+use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
 use tenancy::{BindingKey, Canaries, Census, Guarded, Plan, TenantBinder};
 
 use crate::data::Data;
 use crate::exit::Usage;
 use crate::ground::Ground;
-use crate::kept::{self, Kept};
+use crate::kept::{self, Kept, KeptSecrets};
 
 /// What a login that may not make roles is told.
 const NEEDS: &str = "roles for the application and for the attacks have to be made: give a \
@@ -90,6 +91,7 @@ impl Candidate {
         &self,
         ground: &Ground,
         data: &Data,
+        strongbox: &Strongbox,
         cx: &Cx,
     ) -> anyhow::Result<Done> {
         let rng = &*cx.rng;
@@ -111,8 +113,8 @@ impl Candidate {
         tx.rollback().await?;
         let applied = tenancy::apply(&self.owner, self.superuser.as_ref(), &plan).await?;
         self.record().await?;
-        let kept = self.keep(data, rng).await?;
-        let guarded = kept.open(ground, data, rng).await?;
+        let kept = self.keep(data, strongbox, rng).await?;
+        let guarded = kept.open(ground, data, strongbox, rng).await?;
         let tx = self.owner.operator().await?;
         tenancy::install_key(&tx, &guarded.key, cx.clock.now()).await?;
         tx.commit().await?;
@@ -141,18 +143,38 @@ impl Candidate {
 
     /// Remembers the database and its key. A key that exists is kept: tokens that were minted with
     /// it are still on their way.
-    async fn keep(&self, data: &Data, rng: &dyn Rng) -> anyhow::Result<Kept> {
+    async fn keep(
+        &self,
+        data: &Data,
+        strongbox: &Strongbox,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<Kept> {
         let url = self.owner.url();
-        let address = (!self.own_server).then(|| url.expose().expose().to_owned());
-        let superuser = self.superuser.as_ref().filter(|_| !self.own_server);
-        let superuser = superuser.map(|db| db.url().expose().expose().to_owned());
-        let kept = match self.known(data)? {
-            Some(known) => {
-                Kept { address, superuser: superuser.or(known.superuser.clone()), ..known }
-            }
-            None => self.new_kept(data, rng, address, superuser).await?,
+        let known = self.known(data)?;
+        let held = match &known {
+            Some(known) => known.secrets(strongbox).await?,
+            None => None,
         };
-        kept.save(data)?;
+        let given = self.superuser.as_ref().filter(|_| !self.own_server);
+        let given = given.map(|db| db.url().expose());
+        let (mut kept, key, superuser) = match (known, held) {
+            (Some(known), Some(held)) => (known, held.key, given.or(held.superuser)),
+            (known, _) => {
+                let key = BindingKey::generate(rng)?;
+                let secret = Secret::new(kernel::hex(key.expose()));
+                let kept = match known {
+                    Some(mut known) => {
+                        key.kid().clone_into(&mut known.kid);
+                        known
+                    }
+                    None => self.new_kept(data, rng, key.kid()).await?,
+                };
+                (kept, secret, given)
+            }
+        };
+        kept.address = (!self.own_server).then(|| kept::without_password(url));
+        let owner = url.password.clone().filter(|_| !self.own_server);
+        kept.save(data, strongbox, &KeptSecrets { key, owner, superuser }).await?;
         Ok(kept)
     }
 
@@ -179,30 +201,13 @@ impl Candidate {
         }
     }
 
-    async fn new_kept(
-        &self,
-        data: &Data,
-        rng: &dyn Rng,
-        address: Option<String>,
-        superuser: Option<String>,
-    ) -> anyhow::Result<Kept> {
-        let installation = data.secret("installation", || Ok(random_hex(rng, 4)?))?;
+    async fn new_kept(&self, data: &Data, rng: &dyn Rng, kid: &str) -> anyhow::Result<Kept> {
+        let installation = data.installation(rng)?;
         let tx = self.owner.operator().await?;
         let column = &self.tenant_column;
         let canaries = tenancy::canary_ids(&tx, column, installation.expose()).await?;
         tx.rollback().await?;
-        let key = BindingKey::generate(rng)?;
-        Ok(Kept {
-            database: self.owner.url().database.clone(),
-            address,
-            superuser,
-            owner: self.owner.url().user.clone(),
-            app_role: self.app_role.clone(),
-            tenant_column: column.clone(),
-            canaries,
-            kid: key.kid().to_owned(),
-            key: kernel::hex(key.expose()),
-        })
+        Ok(Kept::new(self.owner.url(), &self.app_role, column, canaries, kid))
     }
 
     /// Makes the application's role, with the rights that an application usually has: reading and
@@ -233,11 +238,13 @@ impl Candidate {
 pub(crate) async fn all(
     ground: &Ground,
     data: &Data,
+    strongbox: &Strongbox,
     rng: &dyn Rng,
 ) -> anyhow::Result<Vec<Guarded>> {
     let mut guarded = Vec::new();
+    kept::take_in(data, strongbox).await?;
     for kept in kept::all(data)? {
-        guarded.push(kept.open(ground, data, rng).await?);
+        guarded.push(kept.open(ground, data, strongbox, rng).await?);
     }
     Ok(guarded)
 }
@@ -264,9 +271,9 @@ pub(crate) fn watched(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Vec<Watche
     guarded.iter().map(watch).collect()
 }
 
-/// The secrets of the protected databases: they must be nowhere but in private files.
-pub(crate) fn secrets(data: &Data) -> anyhow::Result<Vec<Secret>> {
-    Ok(kept::all(data)?.into_iter().map(|kept| Secret::new(kept.key)).collect())
+/// The binding keys of the protected databases: they must be nowhere but in the strongbox.
+pub(crate) fn secrets(guarded: &[Guarded]) -> Vec<Secret> {
+    guarded.iter().map(|guarded| Secret::new(kernel::hex(guarded.key.expose()))).collect()
 }
 
 async fn recording(tx: &Tx, tenant_column: &str) -> anyhow::Result<Vec<audit::Step>> {

@@ -6,6 +6,9 @@
 //! told by colour alone. Every page works without script, on paper, and in English, Indonesian and
 //! Arabic.
 //!
+//! Programs are answered too, apart from these pages: [`keys`] is the API through which applications
+//! encrypt and sign, for a listener of its own.
+//!
 //! It does not decide anything: verdicts come from [`Trust`], sessions from [`SignIn`], and who is
 //! signed in from the [`kernel::Identity`] that the gateway puts into the request's extensions. It
 //! opens no port; the gateway serves its [`router`].
@@ -20,6 +23,7 @@ mod cookie;
 mod csrf;
 mod error;
 mod handlers;
+pub mod keys;
 mod moment;
 mod pages;
 mod ports;

@@ -21,6 +21,14 @@ pub enum GatewayError {
         /// What the system said.
         error: io::Error,
     },
+    /// The listener for programs cannot be had.
+    #[error("cannot serve programs on {address}: {why}; nothing was started there")]
+    Private {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// A file of the local certificate authority is not what it should be.
     #[error("{}: {why}; nothing was changed; {next}", file.display())]
     Damaged {

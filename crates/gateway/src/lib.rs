@@ -9,6 +9,9 @@
 //! - a state change that another site started is refused before the application sees it;
 //! - a head that two parsers could read differently (request smuggling) is refused.
 //!
+//! Beside it there is a door for programs, [`Private`]: plain HTTP on loopback, which answers no
+//! browser and is never reached through the public address.
+//!
 //! It does not promise to hold against floods (there are bounds on every connection, but no
 //! limits per address yet), does not speak HTTP/2 or WebSocket yet, and does not inspect what
 //! a request asks for.
@@ -27,6 +30,7 @@ mod headers;
 mod metrics;
 mod origin;
 mod own;
+mod private;
 mod proxy;
 mod refusal;
 mod reply;
@@ -43,5 +47,6 @@ pub use gateway::{Gateway, Ports, Settings};
 pub use headers::HeaderPolicy;
 pub use metrics::{Metrics, Reading};
 pub use own::{Own, OwnPath};
+pub use private::{Private, PrivateBody, PrivateSettings};
 pub use tls::client_config;
 pub use upstream::Upstream;

@@ -15,6 +15,7 @@
 mod account;
 mod cache;
 mod controls;
+mod custody;
 mod error;
 mod password;
 mod service;
@@ -26,6 +27,7 @@ mod token;
 
 pub use account::{Email, NewAccount};
 pub use controls::{Attempt, SignInProbe, controls};
+pub use custody::Custodian;
 pub use error::{Error, Result};
 pub use password::Pool;
 pub use service::Identities;
@@ -33,8 +35,8 @@ pub use service::Identities;
 /// This room's migrations.
 pub const ROOM: store::Room = store::Room {
     name: "identity",
-    migrations: &[store::Migration {
-        name: "0001_accounts",
-        sql: include_str!("../sql/0001_accounts.sql"),
-    }],
+    migrations: &[
+        store::Migration { name: "0001_accounts", sql: include_str!("../sql/0001_accounts.sql") },
+        store::Migration { name: "0002_declared", sql: include_str!("../sql/0002_declared.sql") },
+    ],
 };

@@ -66,3 +66,9 @@ pub(crate) const NEXT_HASHES: &str = "\
 /// For the bite's sandbox: lets it store what the constraint would refuse.
 pub(crate) const DROP_SCHEME_CHECK: &str =
     "ALTER TABLE identity.accounts DROP CONSTRAINT accounts_password_argon2id";
+
+/// Parameters: addresses, the domain's pattern, moment. Run by the owner of the control database:
+/// removes these canaries, and those that were made before that moment, with their sessions.
+pub(crate) const REMOVE_CANARIES: &str = "\
+    DELETE FROM identity.accounts \
+    WHERE email = ANY ($1) OR (email LIKE $2 AND created_at < $3)";

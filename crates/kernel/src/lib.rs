@@ -24,7 +24,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use control::{Card, Control, Cx, Fut};
 pub use hex::{hex, unhex};
 pub use params::{ParamError, Params, canonical};
-pub use ports::{Binder, Identity, SessionToken, Sessions};
+pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions};
 pub use proof::{Finding, Outcome, Population, Proof};
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Actor, Fut, Scope, Secret, TenantId};
+use crate::{Actor, Cx, Fut, Scope, Secret, TenantId};
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,4 +37,36 @@ pub trait Binder: Send + Sync {
     ///
     /// `None` when no database is protected, so that there is nothing to bind to.
     fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret>;
+}
+
+/// A secret that was stored the way real ones are, to be looked for where it must not be.
+#[derive(Debug, Clone)]
+pub struct Planted {
+    /// What it stands for: "the password of an account".
+    pub what: String,
+    /// The secret: ASCII letters and digits, and enough of them that it turns up nowhere by chance.
+    pub secret: Secret,
+    /// ASCII letters, digits, `.`, `@` and `-` that are stored in clear in the same row: a copy of
+    /// the database without them does not hold the row, so that nothing follows from its silence.
+    pub beside: String,
+    /// What is wrong with how it is kept, when it opens for somebody that it should not open for.
+    pub problem: Option<String>,
+}
+
+/// Keeps secrets. Implemented by every room that does, used by the proof that none is in clear.
+pub trait Custody: Send + Sync {
+    /// Whose secrets they are, for people.
+    fn name(&self) -> &'static str;
+
+    /// Stores canaries, each through the very way that a real secret goes.
+    ///
+    /// # Errors
+    /// When it could not; the text says why.
+    fn plant<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Result<Vec<Planted>, String>>;
+
+    /// Removes what [`Custody::plant`] stored, and what a run that was killed left behind.
+    ///
+    /// # Errors
+    /// When it could not; the text says what is still there.
+    fn clear<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Result<(), String>>;
 }

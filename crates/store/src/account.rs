@@ -7,6 +7,9 @@ use tokio::process::Command;
 
 use crate::{Error, Result};
 
+/// Where the system's own programs are: the server's tools call a shell.
+const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A user of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -56,9 +59,11 @@ impl Account {
         Self::for_server().map(|user| user.name)
     }
 
-    /// A command that runs as this user.
+    /// A command that runs as this user, and without our environment: a superuser of the server
+    /// can read the server's, and ours may hold the secret that seals the keys.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
+        command.env_clear().env("PATH", PROGRAMS);
         // A folder that this user can enter: ours may be closed to it.
         command.current_dir("/").stdin(std::process::Stdio::null()).kill_on_drop(true);
         if self.drop_privileges {

@@ -13,6 +13,7 @@
 mod account;
 mod cluster;
 mod db;
+mod dump;
 mod error;
 mod migrate;
 mod place;

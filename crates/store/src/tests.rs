@@ -174,6 +174,20 @@ async fn a_specimen_fits_a_schema_nobody_here_wrote() {
     assert_eq!(companies.len(), 1, "the tenant itself was made once");
     tx.commit().await.unwrap();
 
+    // The dump holds structure and rows, and comes in pieces.
+    let (mut dump, mut pieces) = (Vec::new(), 0);
+    let mut take = |piece: &[u8]| {
+        dump.extend_from_slice(piece);
+        pieces += 1;
+    };
+    let length = owner.dump(server.0.programs(), &mut take).await.unwrap();
+    assert_eq!((length, pieces > 0), (dump.len() as u64, true));
+    let dump = String::from_utf8(dump).unwrap();
+    assert!(dump.contains("CREATE TYPE public.mood") && dump.contains("mark-1"), "{dump}");
+    let nowhere = Db::lazy(&owner.url().database("nowhere"), 1).unwrap();
+    let refused = nowhere.dump(server.0.programs(), &mut |_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("nowhere"), "{refused}");
+
     let scratch = owner.scratch(server.0.programs(), &SystemRng).await.unwrap();
     let inside = scratch.db().operator().await.unwrap();
     assert_eq!(tables(&inside).await.unwrap(), shape);

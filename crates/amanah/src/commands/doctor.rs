@@ -7,9 +7,10 @@ use serde::Serialize;
 use store::{Cluster, DatabaseUrl, Db, Programs};
 
 use crate::cli::Place;
-use crate::config::Config;
+use crate::config::{Config, RootKind};
 use crate::data::Data;
 use crate::exit::Exit;
+use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
 use crate::{out, pages};
 
 /// What was looked at, and what to do if it is not well.
@@ -42,6 +43,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
     match Data::open(&place.data) {
         Ok(data) => {
             signs.push(private(&data));
+            signs.push(root(&config, &data));
             signs.push(database(place, &data).await);
             signs.push(listener(&config, &data));
         }
@@ -81,6 +83,32 @@ fn private(data: &Data) -> Sign {
             ill("secrets", format!("others can read {0}. Run: chmod 600 {0}", file.display()))
         }
         None => well("secrets", &format!("{} private files", files.len())),
+    }
+}
+
+/// Where the root of the keys is, and how to take its secret off this machine's disk.
+fn root(config: &Config, data: &Data) -> Sign {
+    let what = "root of the keys";
+    if config.keys.root != RootKind::File {
+        return well(what, "is not on this machine");
+    }
+    let (file, made) = (roots::root_file(data), data.read_secret(ROOT_PASSWORD));
+    match (file.exists(), made) {
+        (_, Err(error)) => ill(what, format!("{error:#}")),
+        (false, _) => well(what, "is not there yet; `amanah up` makes it"),
+        (true, Ok(None)) => well(
+            what,
+            &format!("{} is sealed by {ROOT_SECRET}, which is not on this disk", file.display()),
+        ),
+        (true, Ok(Some(_))) => well(
+            what,
+            &format!(
+                "{} and the secret that seals it are both on this disk, so keys.kms cannot hold. \
+                 To take the secret elsewhere: {NEW_ROOT_SECRET}_FILE=FILE amanah keys reseal, and \
+                 start with {ROOT_SECRET}_FILE; or choose another root in [keys]",
+                file.display()
+            ),
+        ),
     }
 }
 

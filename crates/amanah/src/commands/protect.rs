@@ -66,8 +66,9 @@ async fn apply(
     candidate: &Candidate,
     proposal: &Proposal,
 ) -> anyhow::Result<Exit> {
-    let Installation { ground, data, cx, .. } = &*installation;
-    let Done { guarded, canaries, left } = candidate.protect(ground, data, cx).await?;
+    let Installation { ground, data, strongbox, cx, .. } = &*installation;
+    let done = candidate.protect(ground, data, strongbox, cx).await?;
+    let Done { guarded, canaries, left } = done;
     if !place.json {
         out::line(&format!(
             "Protected. The canaries {} and {} have a row in {} tables.",

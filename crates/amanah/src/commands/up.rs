@@ -6,20 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use claims::{Engine, Filter, Page, Progress, Report};
-use gateway::{Gateway, LocalAuthority, Ports, Settings};
+use gateway::{Gateway, LocalAuthority, Ports, Private, Settings};
 use kernel::{Binder, Verdict};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::application::{self, Application};
+use crate::application::{self, Application, Outside};
 use crate::bridge::{OwnPages, SignIn, Trust, Upstream, Vitals};
 use crate::cli::{Place, Up};
 use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
-use crate::{out, protection, table};
+use crate::{keyserver, out, protection, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +38,9 @@ struct Parts {
     pages: Vec<Arc<Page>>,
     gateway: Gateway,
     application: Option<Application>,
-    address: SocketAddr,
+    /// Where applications ask for keys, when they are served.
+    private: Option<Private<Router>>,
+    running: Running,
 }
 
 pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
@@ -45,12 +48,13 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { engine, pages, gateway, application, address } = parts;
+    let Parts { engine, pages, gateway, application, private, running } = parts;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
+    let keeping = keyserver::keep(&installation, private, || wait(stopped.clone()));
     let proving = async {
         tokio::select! {
-            told = tell(place, &engine, &pages, address, &installation, up.demo) => {
+            told = tell(place, &engine, &pages, &running, &installation, up.demo) => {
                 if let Err(error) = told {
                     // The scheduler tries again; the page says unknown meanwhile.
                     let words = out::words(&error);
@@ -61,12 +65,12 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
         }
         engine.keep_proving(&pages, wait(stopped.clone())).await;
     };
-    tokio::join!(watching, proving);
+    tokio::join!(watching, keeping, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
     signals.abort();
-    installation.ground.close().await?;
+    installation.ground.stop().await?;
     Ok(Exit::Holds)
 }
 
@@ -74,24 +78,27 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
 /// started is stopped again when something else cannot be had.
 async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
     let lock = Data::open(&place.data)?.lock()?;
-    let mut installation = Installation::open(place).await?;
+    let mut installation = Installation::open(place, true).await?;
     installation.sweep().await;
     match assemble(up, &mut installation).await {
         Ok(parts) => Ok(House { parts, installation, _lock: lock }),
         Err(error) => {
-            installation.ground.close().await?;
+            installation.ground.stop().await?;
             Err(error)
         }
     }
 }
 
 async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Parts> {
-    installation.starts = true;
     let pages = installation.pages()?;
     let mut paths = installation.config.upstream_paths();
     let mut application = None;
+    let private = keyserver::bind(installation, up.keys_listen).await?;
+    let keys = private.as_ref().map(Private::local_addr);
     if up.demo {
-        application = Some(demo(installation).await?);
+        let turn = installation.data.turn().await?;
+        application = Some(demo(installation, keys).await?);
+        drop(turn);
         paths = application::paths();
     }
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
@@ -108,32 +115,40 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     own.open(router(installation, &engine, &pages, &gateway)?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
-    let running = Running { pid, listen: address, upstream_paths: paths, config, scan };
+    let running = Running { pid, listen: address, keys, upstream_paths: paths, config, scan };
     installation.data.announce(&running)?;
-    Ok(Parts { engine, pages, gateway, application, address })
+    Ok(Parts { engine, pages, gateway, application, private, running })
 }
 
-/// The sample application: database, protection, people, process.
-async fn demo(installation: &mut Installation) -> anyhow::Result<Application> {
-    let Installation { ground, data, cx, identities, .. } = &*installation;
+/// The sample application: database, protection, people, keys at `keys`, process.
+async fn demo(
+    installation: &mut Installation,
+    address: Option<SocketAddr>,
+) -> anyhow::Result<Application> {
+    let Installation { ground, data, ring, strongbox, cx, identities, .. } = &*installation;
+    let keys = &ring.keys;
     let rng = &*cx.rng;
     let candidate = protection::Candidate {
-        owner: application::database(ground, data, rng).await?,
+        owner: application::database(ground, data, keys, rng).await?,
         superuser: ground.superuser(application::DATABASE)?,
         own_server: true,
         tenant_column: application::TENANT_COLUMN.to_owned(),
         app_role: application::APP_ROLE.to_owned(),
     };
-    let done = candidate.protect(ground, data, cx).await?;
+    let done = candidate.protect(ground, data, strongbox, cx).await?;
     for (table, why) in done.canaries.missing {
         out::aside(&format!("no canary in {table}: {why}"));
     }
     application::people(identities, data, rng).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
+    let access = match address {
+        Some(address) => Some(application::admit(keys, strongbox, address).await?),
+        None => None,
+    };
     installation.behind = Some(done.guarded.clone());
     installation.take_in(done.guarded);
-    Application::start(url).await
+    Application::start(Outside { url, access }).await
 }
 
 async fn bind(
@@ -160,7 +175,7 @@ fn router(
     engine: &Engine,
     pages: &[Arc<Page>],
     gateway: &Gateway,
-) -> anyhow::Result<axum::Router> {
+) -> anyhow::Result<Router> {
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
         let folder = installation.config.pages.directory.display();
@@ -178,6 +193,7 @@ fn router(
             engine: engine.clone(),
             pages: pages.to_vec(),
             gateway: gateway.metrics(),
+            keys: installation.ring.keys.clone(),
         }),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),
@@ -191,10 +207,11 @@ async fn tell(
     place: &Place,
     engine: &Engine,
     pages: &[Arc<Page>],
-    address: SocketAddr,
+    running: &Running,
     installation: &Installation,
     demo: bool,
 ) -> anyhow::Result<()> {
+    let address = running.listen;
     let mut reports = Vec::new();
     for page in pages {
         reports.push(engine.report(page, None).await?);
@@ -210,7 +227,9 @@ async fn tell(
         bar.finish_and_clear();
     }
     if place.json {
-        out::line(&serde_json::json!({"address": format!("https://{address}")}).to_string());
+        let keys = running.keys.map(|address| format!("http://{address}"));
+        let told = serde_json::json!({"address": format!("https://{address}"), "keys": keys});
+        out::line(&told.to_string());
         return Ok(());
     }
     let primary = &installation.config.pages.primary;
@@ -229,6 +248,9 @@ async fn tell(
         let file = installation.data.root().join("secrets/demo-people.password");
         out::line(&format!("  Application     https://{address}/"));
         out::line(&format!("  Sign in as      sari@sinar.example, password in {}", file.display()));
+    }
+    if let Some(keys) = running.keys {
+        out::line(&format!("  Keys            http://{keys}, token: amanah keys client add"));
     }
     let authority = installation.data.root().join("tls").join(gateway::AUTHORITY_FILE);
     out::line(&format!("  Certificate     trust {} in your browser", authority.display()));

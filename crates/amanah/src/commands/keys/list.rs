@@ -1,0 +1,84 @@
+//! `amanah keys list`.
+
+use keys::{KeyCard, RingCard};
+use serde_json::json;
+
+use super::{age, columns, length, word};
+use crate::cli::Place;
+use crate::exit::Exit;
+use crate::keyring::Keyhouse;
+use crate::out;
+
+const HEAD: [&str; 9] =
+    ["key", "tenant", "kind", "purpose", "versions", "age", "rotates in", "wrapped by", "users"];
+
+pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
+    Keyhouse::with(place, async |house| {
+        let keys = house.keys().await?;
+        let (ring, cards) = (keys.ring()?, keys.list());
+        if place.json {
+            let all = json!({"ring": ring, "keys": cards});
+            out::line(&serde_json::to_string_pretty(&all)?);
+            return Ok(Exit::Holds);
+        }
+        let now = house.cx.clock.now();
+        let head = HEAD.map(str::to_owned).to_vec();
+        let rows: Vec<_> =
+            std::iter::once(head).chain(cards.iter().map(|card| row(card, now))).collect();
+        out::line(&columns(&rows));
+        out::line(&summary(&ring, now));
+        Ok(Exit::Holds)
+    })
+    .await
+}
+
+fn row(card: &KeyCard, now: jiff::Timestamp) -> Vec<String> {
+    let newest = card.newest().map(|version| version.made_at);
+    let left = newest.map(|at| card.rotate_after - now.duration_since(at));
+    let rotates = left.map(|left| {
+        if left.is_negative() { format!("overdue {}", length(-left)) } else { length(left) }
+    });
+    vec![
+        card.key.name.to_string(),
+        card.key.tenant.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string),
+        word(card.spec.kind),
+        word(card.spec.purpose),
+        card.versions.len().to_string(),
+        newest.map(|at| age(at, now)).unwrap_or_default(),
+        rotates.unwrap_or_default(),
+        format!("v{}, {}", card.wrapped_by.version, age(card.wrapped_by.made_at, now)),
+        card.users.join(", "),
+    ]
+}
+
+/// What there is to say about the ring, and about whatever is not finished.
+fn summary(ring: &RingCard, now: jiff::Timestamp) -> String {
+    let place = if ring.root_on_host { ", on this machine" } else { "" };
+    let mut lines = vec![format!(
+        "  ring generation {}, {} old, its key {} old; root {}{place}",
+        ring.generation,
+        age(ring.written_at, now),
+        age(ring.ring_key_made_at, now),
+        ring.root,
+    )];
+    if !ring.pending.is_empty() {
+        lines.push(format!(
+            "  to be destroyed as soon as the root answers: {}",
+            ring.pending.join(", ")
+        ));
+    }
+    if !ring.tombstones.is_empty() {
+        let tenants = ring.tombstones.iter().filter(|stone| stone.tenant.is_some()).count();
+        lines.push(format!("  destroyed: {tenants} tenants, {} in all", ring.tombstones.len()));
+    }
+    if ring.kits.is_empty() {
+        lines.push(
+            "  no recovery kit: make one with `amanah keys recovery-kit`, or a lost root loses \
+             everything"
+                .to_owned(),
+        );
+    } else {
+        lines.push(format!("  recovery kits: {}", ring.kits.join("; ")));
+    }
+    lines.join("\n")
+}

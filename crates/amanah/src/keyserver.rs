@@ -1,0 +1,75 @@
+//! Keys for applications while `amanah up` runs: the private listener, and the work that keys need
+//! from time to time.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use gateway::{Private, PrivateSettings};
+use keys::Strongbox;
+
+use crate::exit::Usage;
+use crate::installation::Installation;
+
+/// How often it is looked for keys that are due, and for work that a crash left behind.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How often the house's own secrets are brought to the newest version of their key.
+const RESEAL_EVERY: Duration = Duration::from_hours(1);
+
+/// Takes the listener's address, unless keys are not served. `wanted` overrules the configuration.
+pub(crate) async fn bind(
+    installation: &Installation,
+    wanted: Option<SocketAddr>,
+) -> anyhow::Result<Option<Private<Router>>> {
+    let config = &installation.config.keys;
+    let listen = match wanted {
+        Some(address) => Some(address),
+        None => config.listen().map_err(Usage)?,
+    };
+    let Some(listen) = listen else { return Ok(None) };
+    let settings =
+        PrivateSettings { listen, allow_remote: config.allow_remote, hosts: config.names.clone() };
+    let (clock, rng) = (installation.cx.clock.clone(), installation.cx.rng.clone());
+    let router = console::keys::router(installation.ring.keys.clone(), clock, rng);
+    let bound = Private::bind(settings, router).await;
+    bound.map(Some).map_err(|error| {
+        anyhow::Error::from(error).context("keys cannot be served; see --keys-listen")
+    })
+}
+
+/// Serves, and keeps keys young, until `stop` ends.
+pub(crate) async fn keep<S: Future<Output = ()> + Send>(
+    installation: &Installation,
+    listener: Option<Private<Router>>,
+    stop: impl Fn() -> S,
+) {
+    let serve = async {
+        match listener {
+            Some(listener) => listener.run(stop()).await,
+            None => stop().await,
+        }
+    };
+    let rotate = keys::jobs::keep(&installation.ring.keys, LOOK_EVERY, stop());
+    let reseal = renew(&installation.strongbox, stop());
+    tokio::join!(serve, rotate, reseal);
+}
+
+/// Brings the house's own secrets to the newest version of their key.
+async fn renew(strongbox: &Strongbox, stop: impl Future<Output = ()>) {
+    let mut tick = tokio::time::interval(RESEAL_EVERY);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            _ = tick.tick() => {}
+        }
+        match strongbox.refresh_all(&|_| {}).await {
+            Ok(found) if found.renewed > 0 => {
+                tracing::info!(renewed = found.renewed, "own secrets have the newest key");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "own secrets keep an older key for now"),
+        }
+    }
+}

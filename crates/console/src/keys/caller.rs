@@ -1,0 +1,164 @@
+//! Who asks, and for whose keys.
+
+use ::keys::{ClientCard, KeyName, KeyRef, Operation};
+use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use kernel::{Secret, TenantId};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Api, Fault};
+
+/// Where Vault's clients put their token.
+const VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+/// Where Vault's clients name their namespace, which is our tenant.
+const VAULT_NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+
+/// A program whose token is known. What it may do is asked key by key.
+pub(super) struct Caller {
+    pub(super) token: Secret,
+    /// The tenant that the header names.
+    pub(super) namespace: Option<TenantId>,
+    pub(super) card: ClientCard,
+}
+
+impl Caller {
+    /// The key `name` of `stated`, which the body or the query name: in our own API the header
+    /// may only say the same.
+    pub(super) fn own_key(&self, name: KeyName, stated: Stated<'_>) -> Result<KeyRef, Fault> {
+        let tenant = stated.tenant()?;
+        if self.namespace.is_some() && self.namespace != tenant {
+            return Err(Fault::TENANTS);
+        }
+        Ok(KeyRef { tenant, name })
+    }
+
+    /// The key `name` of the tenant in the header, as Vault's clients ask for it. A body may name
+    /// the same tenant, and no other.
+    pub(super) fn vault_key(&self, name: KeyName, body: Option<&str>) -> Result<KeyRef, Fault> {
+        if body.is_some() && body != self.namespace.as_ref().map(TenantId::as_str) {
+            return Err(Fault::TENANTS);
+        }
+        Ok(KeyRef { tenant: self.namespace.clone(), name })
+    }
+
+    /// Goes on only when the token allows `operation` with `key`.
+    pub(super) fn may(&self, api: &Api, key: &KeyRef, op: Operation) -> Result<(), Fault> {
+        Ok(api.keys.authorise(&self.token, key, op)?)
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Fault> {
+        let token = token(&parts.headers)?;
+        let card = api.keys.client(&token).ok_or(Fault::DENIED)?;
+        let namespace = match one(&parts.headers, &VAULT_NAMESPACE).map_err(|()| Fault::TENANTS)? {
+            None | Some("") => None,
+            Some(name) => Some(tenant(name)?),
+        };
+        Ok(Self { token, namespace, card })
+    }
+}
+
+/// The token. Two headers that differ are one too many: nobody should have to guess which counts.
+fn token(headers: &HeaderMap) -> Result<Secret, Fault> {
+    let vault = one(headers, &VAULT_TOKEN).map_err(|()| Fault::DENIED)?;
+    let bearer = one(headers, &AUTHORIZATION).map_err(|()| Fault::DENIED)?;
+    let bearer = bearer.map(|text| text.split_once(' ').ok_or(Fault::DENIED)).transpose()?;
+    let token = match (vault, bearer) {
+        (Some(token), None) => token,
+        (vault, Some((scheme, token))) if scheme.eq_ignore_ascii_case("bearer") => {
+            if vault.is_some_and(|vault| vault != token) {
+                return Err(Fault::DENIED);
+            }
+            token
+        }
+        _ => return Err(Fault::DENIED),
+    };
+    Ok(Secret::new(token.to_owned()))
+}
+
+/// The header's one value as text, if it is there.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => str::from_utf8(value.as_bytes()).map(Some).map_err(|_| ()),
+        _ => Err(()),
+    }
+}
+
+/// A tenant by its id.
+pub(super) fn tenant(text: &str) -> Result<TenantId, Fault> {
+    TenantId::new(text).map_err(|_| Fault::bad("tenant", "this is not a tenant's id"))
+}
+
+/// Where our own API names a tenant: in the body or in the query.
+#[derive(Clone, Copy)]
+pub(super) struct Stated<'a> {
+    pub(super) body: Option<&'a str>,
+    pub(super) query: Option<&'a str>,
+}
+
+impl Stated<'_> {
+    pub(super) fn tenant(&self) -> Result<Option<TenantId>, Fault> {
+        if self.body.is_some() && self.query.is_some() && self.body != self.query {
+            return Err(Fault::TENANTS);
+        }
+        self.body.or(self.query).map(tenant).transpose()
+    }
+}
+
+/// `?tenant=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    pub(super) tenant: Option<String>,
+}
+
+/// A query, with a refusal of our own.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Fault> {
+        let query = Query::try_from_uri(&parts.uri);
+        query.map(|Query(asked)| Self(asked)).map_err(|_| {
+            Fault::bad("query", "the query has something that is not asked here, or not like this")
+        })
+    }
+}
+
+/// The `{name}` of the path, and the other segments by their names.
+pub(super) struct Named {
+    pub(super) name: KeyName,
+    others: Vec<(String, String)>,
+}
+
+impl Named {
+    /// Another segment of the path.
+    pub(super) fn other(&self, name: &str) -> Option<&str> {
+        let found = self.others.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl FromRequestParts<Api> for Named {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Fault> {
+        let unreadable = || Fault::bad("name", "the path is not readable text");
+        let params = RawPathParams::from_request_parts(parts, api).await;
+        let params = params.map_err(|_| unreadable())?;
+        let mut others: Vec<_> =
+            params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let at = others.iter().position(|(name, _)| name == "name").ok_or_else(unreadable)?;
+        let name = KeyName::new(others.swap_remove(at).1)?;
+        Ok(Self { name, others })
+    }
+}

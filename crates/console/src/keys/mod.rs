@@ -1,0 +1,106 @@
+//! The API for applications: keys of their own and Vault's transit engine, without its server.
+//!
+//! It promises that nothing is answered without a token, but for whether the service is up; that a
+//! token is asked about the very key and operation before anything else is looked at, so that a
+//! refusal says nothing about what exists; that a request which names two tenants is refused; and
+//! that no body is written to a log. Streams pass in constant memory, and one that fails in its
+//! middle breaks the connection instead of ending like a whole one.
+//!
+//! It opens no port: `gateway::Private` serves it, apart from the public address.
+//!
+//! The attacks it stops: another tenant's ciphertext, a token used beyond its grant, and requests
+//! that are built to exhaust memory (depth, counts, sizes and time are all bounded).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::keys::Keys;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use kernel::{Clock, Rng};
+use tokio::sync::Semaphore;
+
+mod batch;
+mod body;
+mod caller;
+mod cards;
+mod fault;
+mod fields;
+mod item;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod vault;
+
+use fault::Fault;
+
+/// The most items of a batch.
+const MAX_ITEMS: usize = 10_000;
+/// The largest body that is not a stream, in bytes.
+const MAX_BODY_BYTES: usize = 64 << 20;
+/// How much of all bodies together is held in memory, in KiB.
+const BODIES_KIB: u32 = 256 * 1024;
+/// How long a body may take to arrive, and how long it may wait for memory.
+const BODY_DEADLINE: Duration = Duration::from_mins(1);
+/// The most streams at one time; each holds a few MiB.
+const MAX_STREAMS: usize = 64;
+/// The longest context of an item, in bytes.
+const MAX_CONTEXT_BYTES: usize = 16 * 1024;
+/// A body above so many bytes is worked on apart from the threads that answer requests.
+const LARGE_BODY_BYTES: usize = 16 * 1024;
+
+/// Everything under `/api/v1/keys` and `/v1`, to be served by `gateway::Private`. `clock` tells
+/// when tokens end, `rng` is for streams and for the random bytes that applications ask for.
+pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Router {
+    let bodies = usize::try_from(BODIES_KIB).unwrap_or(usize::MAX);
+    serve(Api {
+        keys,
+        clock,
+        rng,
+        bodies: Arc::new(Semaphore::new(bodies)),
+        body_deadline: BODY_DEADLINE,
+        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+    })
+}
+
+fn serve(api: Api) -> Router {
+    Router::new()
+        .merge(cards::routes())
+        .merge(fields::routes())
+        .merge(stream::routes())
+        .merge(vault::routes())
+        .fallback(|| async { Fault::NOWHERE })
+        .method_not_allowed_fallback(|| async { Fault::METHOD })
+        .layer(from_fn(log))
+        .with_state(api)
+}
+
+/// What every handler needs.
+#[derive(Clone)]
+struct Api {
+    keys: Keys,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    /// One permit for each KiB of [`BODIES_KIB`].
+    bodies: Arc<Semaphore>,
+    body_deadline: Duration,
+    streams: Arc<Semaphore>,
+}
+
+/// The log has no queries, since a stream's object stands there, and no bodies.
+async fn log(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let answer = next.run(request).await;
+    tracing::info!(
+        target: "keys::access",
+        %method,
+        %path,
+        status = answer.status().as_u16(),
+        ms = started.elapsed().as_secs_f64() * 1000.0,
+        "answered"
+    );
+    answer
+}

@@ -1,0 +1,165 @@
+//! What this room keeps of secrets, planted so that the proof of `rest.fields` can look for it.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use kernel::{
+    Custody, Cx, Fut, Planted, Secret, SessionToken, Sessions as _, TenantId, hex, random_hex,
+};
+use store::Db;
+
+use crate::token::Digest;
+use crate::{Email, Error, Identities, NewAccount, Result, sql};
+
+/// Canaries' addresses begin and end so, in a domain that cannot exist (RFC 2606).
+const BEGIN: &str = "custody-";
+const DOMAIN: &str = "@amanah.invalid";
+/// The same as a pattern of SQL.
+const PATTERN: &str = "custody-%@amanah.invalid";
+/// The canaries' tenant: no customer has it.
+const TENANT: &str = "amanah-canary";
+/// A canary that is older than this was left behind by a run that was killed.
+const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
+
+/// Plants a password, by making an account, and a session token, by signing in to it.
+pub struct Custodian {
+    identities: Arc<Identities>,
+    owner: Db,
+    /// The addresses of the canaries that are there.
+    planted: Mutex<Vec<String>>,
+}
+
+impl Custodian {
+    /// The custodian of `identities`. `owner` owns the control database: the running program
+    /// itself may not remove accounts.
+    pub const fn new(identities: Arc<Identities>, owner: Db) -> Self {
+        Self { identities, owner, planted: Mutex::new(Vec::new()) }
+    }
+
+    async fn store(&self, cx: &Cx) -> Result<Vec<Planted>> {
+        let email = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
+        let password = Secret::new(random_hex(&*cx.rng, 20)?);
+        // Before it is stored: an account that is not known here would not be removed.
+        self.names().push(email.clone());
+        let new = NewAccount {
+            email: Email::new(&email)?,
+            name: "Canary".to_owned(),
+            tenant: TenantId::new(TENANT)
+                .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
+            role: "canary".to_owned(),
+            password: password.clone(),
+        };
+        self.identities.create_account(&new).await?;
+        let wrong = Secret::new(random_hex(&*cx.rng, 20)?);
+        let accepts = match self.identities.sign_in(&email, &wrong).await {
+            Ok(_) => Some("a wrong password signs in".to_owned()),
+            Err(Error::Refused) => None,
+            Err(other) => return Err(other),
+        };
+        let token = self.identities.sign_in(&email, &password).await?;
+        let session = self.session(token, &*cx.rng).await?;
+        let what = "the password of an account".to_owned();
+        let password = Planted { what, secret: password, beside: email, problem: accepts };
+        Ok(vec![password, session])
+    }
+
+    async fn session(&self, token: SessionToken, rng: &dyn kernel::Rng) -> Result<Planted> {
+        let digest = Digest::of(&token).map(|digest| hex(digest.as_bytes()));
+        let (guess, _) = crate::token::fresh(rng)?;
+        let problem = if self.identities.decide(&token).await.is_none() {
+            Some("the token that was just given out is not recognised".to_owned())
+        } else if self.identities.decide(&guess).await.is_some() {
+            Some("a token that nobody was given is recognised".to_owned())
+        } else {
+            None
+        };
+        Ok(Planted {
+            what: "the token of a session".to_owned(),
+            secret: token.0,
+            beside: digest.unwrap_or_default(),
+            problem,
+        })
+    }
+
+    async fn remove(&self, now: Timestamp) -> Result<()> {
+        let names = self.names().clone();
+        let old = now.saturating_sub(LEFT_BEHIND).unwrap_or(Timestamp::MIN);
+        let tx = self.owner.operator().await?;
+        tx.execute(sql::REMOVE_CANARIES, &[&names, &PATTERN, &old]).await?;
+        tx.commit().await?;
+        self.names().retain(|name| !names.contains(name));
+        Ok(())
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        // A list of names is whole whoever panicked beside it.
+        self.planted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Custody for Custodian {
+    fn name(&self) -> &'static str {
+        "accounts and sessions"
+    }
+
+    fn plant<'a>(&'a self, cx: &'a Cx) -> Fut<'a, std::result::Result<Vec<Planted>, String>> {
+        Box::pin(async move { self.store(cx).await.map_err(|e| e.to_string()) })
+    }
+
+    fn clear<'a>(&'a self, cx: &'a Cx) -> Fut<'a, std::result::Result<(), String>> {
+        Box::pin(async move { self.remove(cx.clock.now()).await.map_err(|e| e.to_string()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kernel::{Custody as _, Cx, SystemClock, SystemRng};
+
+    use super::{Custodian, PATTERN};
+    use crate::{Identities, Pool, ROOM};
+
+    /// The canaries are real accounts and sessions, they are as they should be, and they go.
+    #[tokio::test]
+    async fn canaries_come_and_go() {
+        let base = testkit::database(&[&ROOM]).await;
+        let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+        let identities = Identities::new(
+            base.engine.clone(),
+            Arc::clone(&cx.clock),
+            Arc::clone(&cx.rng),
+            Pool::default(),
+        );
+        let custodian = Custodian::new(Arc::new(identities.unwrap()), base.owner.clone());
+        let planted = custodian.plant(&cx).await.unwrap();
+        assert_eq!(planted.len(), 2);
+        for canary in &planted {
+            assert_eq!(canary.problem, None, "{canary:?}");
+            assert!(!canary.beside.is_empty() && canary.secret.expose().len() >= 40);
+        }
+        let count = || async {
+            let tx = base.owner.operator().await.unwrap();
+            let sql = "SELECT (SELECT count(*) FROM identity.accounts WHERE email LIKE $1),
+                              (SELECT count(*) FROM identity.sessions)";
+            let row = tx.query_one(sql, &[&PATTERN]).await.unwrap();
+            (row.get::<_, i64>(0), row.get::<_, i64>(1))
+        };
+        assert_eq!(count().await, (1, 1));
+        custodian.clear(&cx).await.unwrap();
+        assert_eq!(count().await, (0, 0));
+
+        // Another process's canaries of this moment stay; those of a run that was killed go.
+        custodian.plant(&cx).await.unwrap();
+        let other = Custodian::new(Arc::clone(&custodian.identities), base.owner.clone());
+        other.clear(&cx).await.unwrap();
+        assert_eq!(count().await, (1, 1));
+        let tx = base.owner.operator().await.unwrap();
+        tx.batch("UPDATE identity.accounts SET created_at = now() - interval '2 hours'")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        other.clear(&cx).await.unwrap();
+        assert_eq!(count().await, (0, 0));
+    }
+}

@@ -1,0 +1,205 @@
+//! The control on a real PostgreSQL: it holds when all is well, names what is not, and says what
+//! it could not see.
+
+use std::sync::Arc;
+
+use kernel::{
+    Control, Custody, Cx, Fut, Outcome, Params, Planted, Proof, Secret, SystemClock, SystemRng,
+    random_hex,
+};
+use store::{Db, Protected};
+use tempfile::TempDir;
+use testkit::TestDb;
+
+use super::super::practice::Practice;
+use super::{Fields, Keeper};
+use crate::{Plain, ROOM};
+
+struct House {
+    base: TestDb,
+    practice: Practice,
+    folder: TempDir,
+    cx: Cx,
+}
+
+async fn house() -> House {
+    let base = testkit::database(&[&ROOM]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+    let practice = Practice::new(folder.path(), Arc::clone(&cx.clock), Arc::clone(&cx.rng));
+    House { base, practice: practice.await.unwrap(), folder, cx }
+}
+
+impl House {
+    fn keeper(&self) -> Arc<dyn Custody> {
+        Arc::new(Keeper::new(self.practice.keys.clone(), self.base.engine.clone()))
+    }
+
+    fn control(&self, custodians: Vec<Arc<dyn Custody>>, protected: Vec<Protected>) -> Fields {
+        Fields {
+            keys: self.practice.keys.clone(),
+            owner: self.base.owner.clone(),
+            programs: self.base.programs.clone(),
+            custodians,
+            protected,
+            scratch: self.folder.path().join("scratch"),
+        }
+    }
+
+    async fn prove(&self, protected: Vec<Protected>) -> Proof {
+        let control = self.control(vec![self.keeper()], protected);
+        control.prove(&self.cx, &Params::none()).await
+    }
+}
+
+async fn run(db: &Db, sql: &str) {
+    let tx = db.operator().await.unwrap();
+    tx.batch(sql).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+const SHOP: &str = "
+    CREATE TABLE shop (id int PRIMARY KEY, tenant_id text, api_key text, pin int, token_id int);
+    COMMENT ON COLUMN shop.api_key IS 'amanah: sealed';
+    CREATE TABLE \"{table} \"\"o'd\"\"\" (\"{value} '\"\"); {table}\" bytea);
+    COMMENT ON COLUMN \"{table} \"\"o'd\"\"\".\"{value} '\"\"); {table}\" IS 'amanah: sealed';
+    ALTER TABLE shop ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE shop FORCE ROW LEVEL SECURITY;
+    CREATE POLICY none ON shop USING (false);
+    GRANT SELECT, INSERT ON shop TO {app};";
+
+async fn shop() -> Protected {
+    testkit::protected(SHOP, "tenant_id", ("1", "2"), &[]).await
+}
+
+#[tokio::test]
+async fn it_holds_on_a_good_house_and_leaves_nothing_behind() {
+    let house = house().await;
+    let proof = house.prove(vec![]).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
+    // One dump, six canaries, and the column keys.secrets.sealed.
+    assert_eq!(proof.population().total, 8, "{proof:?}");
+    let tx = house.base.owner.operator().await.unwrap();
+    assert!(tx.query("SELECT FROM keys.secrets", &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn it_bites() {
+    let house = house().await;
+    let control = house.control(vec![], vec![]);
+    let proof = control.bite(&house.cx).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
+    assert_eq!(proof.population().to_string(), "8 of 8 seeded violations");
+    assert!(!proof.detail().contains("left behind"), "{proof:?}");
+    assert_eq!(std::fs::read_dir(&control.scratch).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn without_custodians_nothing_is_proven() {
+    let house = house().await;
+    let proof = house.control(vec![], vec![]).prove(&house.cx, &Params::none()).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+}
+
+/// A room that writes what it is given, or nothing at all.
+struct Careless {
+    db: Db,
+    writes: bool,
+}
+
+impl Custody for Careless {
+    fn name(&self) -> &'static str {
+        "the careless"
+    }
+
+    fn plant<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Result<Vec<Planted>, String>> {
+        Box::pin(async move {
+            let random = || random_hex(&*cx.rng, 20).unwrap();
+            let (secret, beside) = (random(), random());
+            if self.writes {
+                let sql = format!(
+                    "CREATE TABLE careless AS SELECT '{beside}' AS a, '\\x00{}'::bytea AS b",
+                    kernel::hex(secret.as_bytes())
+                );
+                run(&self.db, &sql).await;
+            }
+            let what = "a careless secret".to_owned();
+            Ok(vec![Planted { what, secret: Secret::new(secret), beside, problem: None }])
+        })
+    }
+
+    fn clear<'a>(&'a self, _: &'a Cx) -> Fut<'a, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A secret in clear is found, and what was never in the dump proves nothing by its absence.
+#[tokio::test]
+async fn a_secret_in_clear_is_broken_and_a_missing_row_is_unknown() {
+    let house = house().await;
+    for (writes, outcome, words) in [
+        (false, Outcome::Unknown, "does not hold the row"),
+        (true, Outcome::Broken, "stands as hexadecimal"),
+    ] {
+        let careless = Arc::new(Careless { db: house.base.owner.clone(), writes });
+        let proof = house.control(vec![careless], vec![]).prove(&house.cx, &Params::none()).await;
+        assert_eq!(proof.outcome(), outcome, "{proof:?}");
+        assert!(proof.detail().contains(words), "{proof:?}");
+    }
+}
+
+/// Sealed values hold; one clear value among them is counted and never shown.
+#[tokio::test]
+async fn a_protected_database_is_held_to_what_it_declares() {
+    let house = house().await;
+    let shop = shop().await;
+    let superuser = shop.superuser.clone().unwrap();
+    let key = house.practice.key("shop").await.unwrap();
+    let plain = Plain { text: b"k", context: b"shop" };
+    let sealed = house.practice.keys.encrypt(&key, &[plain]).unwrap().remove(0).text();
+    run(&superuser, &format!("INSERT INTO shop VALUES (1, '1', '{sealed}'), (2, '2', NULL)")).await;
+    let proof = house.prove(vec![shop.clone()]).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
+
+    let clear = random_hex(&SystemRng, 10).unwrap();
+    run(&superuser, &format!("INSERT INTO shop VALUES (3, '1', '{clear}')")).await;
+    let proof = house.prove(vec![shop.clone()]).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
+    assert!(proof.detail().contains("shop.api_key: 1 of 2 values are not sealed"), "{proof:?}");
+    assert!(!format!("{proof:?}").contains(&clear));
+
+    run(&superuser, "DELETE FROM shop WHERE id = 3; COMMENT ON COLUMN shop.api_key IS NULL").await;
+    let proof = house.prove(vec![shop]).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
+    let fix = proof.findings()[0].fix.clone().unwrap();
+    assert!(fix.contains("COMMENT ON COLUMN \"public\".\"shop\".\"api_key\" IS"), "{fix}");
+}
+
+/// A login from which rows are hidden has not seen them.
+#[tokio::test]
+async fn hidden_rows_are_unknown() {
+    let house = house().await;
+    let shop = Protected { superuser: None, ..shop().await };
+    let proof = house.prove(vec![shop]).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+    assert!(proof.detail().contains("rows are hidden"), "{proof:?}");
+    assert!(proof.detail().contains("could not be dumped"), "{proof:?}");
+}
+
+/// What a killed run left behind goes with the next one; what another run just planted stays.
+#[tokio::test]
+async fn canaries_of_a_killed_run_go() {
+    let house = house().await;
+    let (killed, next) = (house.keeper(), house.keeper());
+    killed.plant(&house.cx).await.unwrap();
+    next.clear(&house.cx).await.unwrap();
+    let count = || async {
+        let tx = house.base.owner.operator().await.unwrap();
+        tx.query("SELECT FROM keys.secrets", &[]).await.unwrap().len()
+    };
+    assert_eq!(count().await, 6);
+    let later = house.cx.clock.now() + jiff::SignedDuration::from_hours(2);
+    let clock = Arc::new(kernel::ManualClock::at(later));
+    next.clear(&Cx { clock, rng: Arc::clone(&house.cx.rng) }).await.unwrap();
+    assert_eq!(count().await, 0);
+}

@@ -1,0 +1,152 @@
+//! Destruction that is final: the root's generation that opens any older copy of the ring goes,
+//! and every anchor remembers what went.
+
+use kernel::TenantId;
+use kms::Destruction;
+
+use super::change::Step;
+use super::manage::{refuse_shredded, with_key};
+use super::{Keys, Shredding};
+use crate::document::{Key, Kit};
+use crate::{Error, KeyCard, KeyRef, Result, Tombstone};
+
+impl Keys {
+    /// Destroys a key's versions below `version`, for good.
+    ///
+    /// # Errors
+    /// When there is no such key or version, the root does not answer, or the ring cannot be
+    /// written; nothing was destroyed then.
+    pub async fn trim(&self, key: &KeyRef, version: u32) -> Result<KeyCard> {
+        self.change(Step::Destroy, |draft| {
+            refuse_shredded(&draft.document, key)?;
+            let before = draft.changed;
+            let ids = with_key(draft, key, |found| {
+                if !(1..=found.newest()).contains(&version) {
+                    let oldest = found.min_decryption;
+                    return Err(Error::Version { key: Box::new(key.clone()), version, oldest });
+                }
+                let gone = found.versions.iter().filter(|have| have.number < version);
+                let gone: Vec<_> = gone.map(|have| have.id.text()).collect();
+                if !gone.is_empty() {
+                    found.min_decryption = found.min_decryption.max(version);
+                }
+                Ok(gone)
+            })?;
+            draft.changed = before;
+            if !ids.is_empty() {
+                draft.bury(&[Tombstone { tenant: None, ids, at: draft.now }]);
+            }
+            Ok(())
+        })
+        .await?;
+        self.finish_pending().await;
+        self.card(key)
+    }
+
+    /// Destroys one key, for good.
+    ///
+    /// # Errors
+    /// [`Error::NotRemovable`] until it was allowed, and as [`Keys::trim`].
+    pub async fn remove(&self, key: &KeyRef) -> Result<()> {
+        self.change(Step::Destroy, |draft| {
+            refuse_shredded(&draft.document, key)?;
+            let found = draft.document.key(key);
+            let found = found.ok_or_else(|| Error::Unknown(Box::new(key.clone())))?;
+            if !found.removable {
+                return Err(Error::NotRemovable(Box::new(key.clone())));
+            }
+            let ids = found.versions.iter().map(|version| version.id.text()).collect();
+            draft.bury(&[Tombstone { tenant: None, ids, at: draft.now }]);
+            Ok(())
+        })
+        .await?;
+        self.finish_pending().await;
+        Ok(())
+    }
+
+    /// Destroys every key of a tenant, for good: also in every older copy of the ring. The tenant
+    /// never gets new ones. Done again for the same tenant, it finishes what was left undone.
+    ///
+    /// # Errors
+    /// When the root does not answer or the ring cannot be written; nothing was destroyed then.
+    pub async fn shred(&self, tenant: &TenantId) -> Result<Shredding> {
+        let (stone, kits, keys) = self
+            .change(Step::Destroy, |draft| {
+                let theirs = |key: &&Key| key.tenant.as_ref() == Some(tenant);
+                let kits = draft.document.kits.clone();
+                let mut stones = draft.document.tombstones.iter();
+                if let Some(stone) = stones.find(|stone| stone.tenant.as_ref() == Some(tenant)) {
+                    return Ok((stone.clone(), kits, 0));
+                }
+                let found: Vec<_> = draft.document.keys.iter().filter(theirs).collect();
+                let versions = found.iter().flat_map(|key| &key.versions);
+                let ids = versions.map(|version| version.id.text()).collect();
+                let keys = found.len();
+                let stone = Tombstone { tenant: Some(tenant.clone()), ids, at: draft.now };
+                draft.bury(std::slice::from_ref(&stone));
+                Ok((stone, kits, keys))
+            })
+            .await?;
+        let mut remains = vec![
+            "Dumps, backups and files that were made before keep the tenant's ciphertexts until \
+             their own retention ends; nothing opens them any more."
+                .to_owned(),
+        ];
+        remains.extend(kits.iter().filter(|kit| kit.made_at <= stone.at).map(of_kit));
+        let missed = self.tell_anchors().await;
+        remains.extend(missed.iter().map(|place| {
+            format!(
+                "{place} was not told, so it would not notice an older ring; it is told again \
+                 with each change."
+            )
+        }));
+        let destruction = self.finish_pending().await;
+        remains.extend(of_root(destruction));
+        let versions = stone.ids.len();
+        let (at, generation) = (stone.at, self.generation());
+        let tenant = tenant.clone();
+        Ok(Shredding { tenant, at, keys, versions, generation, remains, destruction })
+    }
+
+    /// Destroys what generations of the root are left to destroy. `None` when the root did not
+    /// answer: it is asked again with each refresh.
+    pub(super) async fn finish_pending(&self) -> Option<Destruction> {
+        let pending = self.inner.state.load().document.pending.clone();
+        if !pending.is_empty()
+            && let Err(error) = self.finish(&pending).await
+        {
+            tracing::warn!(%error, "an old generation of the root is still to be destroyed");
+            return None;
+        }
+        let (state, now) = (self.inner.state.load(), self.inner.settings.now());
+        let until = state.document.scheduled.iter().map(|s| s.until).filter(|at| *at > now).max();
+        Some(until.map_or(Destruction::Done, Destruction::Scheduled))
+    }
+}
+
+fn of_kit(kit: &Kit) -> String {
+    format!(
+        "Recovery kit {} of {:.0} still holds these keys: destroy every copy of it, or all but {} \
+         of its {} shares, and make a new kit.",
+        kit.id,
+        kit.made_at,
+        kit.needed.saturating_sub(1),
+        kit.of
+    )
+}
+
+fn of_root(destruction: Option<Destruction>) -> Option<String> {
+    match destruction {
+        Some(Destruction::Done) => None,
+        Some(Destruction::Scheduled(at)) => Some(format!(
+            "The root refuses its old generation from now on; whoever administers the root could \
+             bring it back until {at:.0}, and open an older copy of the ring with it."
+        )),
+        None => Some(
+            "The root did not destroy its old generation yet, so an older copy of the ring could \
+             still be opened; it is asked again until it does, and `amanah keys list` shows when \
+             nothing is pending any more."
+                .to_owned(),
+        ),
+    }
+}

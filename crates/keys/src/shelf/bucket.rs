@@ -1,0 +1,413 @@
+//! The ring in a bucket of S3, or of whatever speaks its language and knows conditional writes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, TryStreamExt};
+use kernel::{Fut, Secret};
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, Error as Fault, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+};
+use tokio::sync::Mutex;
+
+use crate::document::MAX_RING_BYTES;
+use crate::{Error, Result, Shelf};
+
+#[cfg(test)]
+mod careless;
+#[cfg(test)]
+mod rings;
+#[cfg(test)]
+mod tests;
+
+/// The most objects that are looked through.
+const MAX_OBJECTS: usize = 10_000;
+/// An answer about newer generations serves this long.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(20);
+/// How long a request is tried again, and how often.
+const RETRY: Duration = Duration::from_secs(10);
+const RETRIES: usize = 3;
+/// How often the newest generation is looked up again when it went while it was read.
+const LOOKS: usize = 4;
+/// A generation's number is written with so many digits, so that names sort as numbers do.
+const DIGITS: usize = 16;
+const MAX_NUMBER: u64 = 10_u64.pow(16) - 1;
+const PREFIX: &str = "ring-";
+/// The longest piece of a foreign error message that is passed on, in characters.
+const MAX_WHY: usize = 300;
+
+/// Where a bucket is and who may use it.
+#[derive(Debug, Clone)]
+pub struct BucketSettings {
+    /// `s3://BUCKET` or `s3://BUCKET/PREFIX`.
+    pub url: String,
+    /// The service's address where it is not Amazon's: `https://HOST[:PORT]`; `http` for this
+    /// host alone.
+    pub endpoint: Option<String>,
+    /// The region, as `ap-southeast-3`.
+    pub region: Option<String>,
+    /// Who asks; without it, whatever role the machine itself has.
+    pub credentials: Option<BucketCredentials>,
+}
+
+/// An access key.
+#[derive(Debug, Clone)]
+pub struct BucketCredentials {
+    /// Its id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: Secret,
+    /// The token of a temporary one.
+    pub session_token: Option<Secret>,
+}
+
+/// One object for each generation, created only where there is none: the bucket's own condition
+/// on a write (`If-None-Match`) lets one of two writers win. Some services that speak S3's language
+/// pass over conditions; they are found out at the first write, and refused.
+///
+/// Asking takes a journey over the network, so a use of a key never waits for it: it goes on with
+/// what is known, and is what starts the next question when the last one is a second old.
+///
+/// A bucket that keeps old versions of objects, or holds them under a lock, is fine: an old
+/// generation opens nothing once the root's generation above it is destroyed.
+#[derive(Clone)]
+pub struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+    place: String,
+    seen: Arc<Mutex<Option<Seen>>>,
+    glanced: Arc<Lock<Glanced>>,
+    /// Whether the service was seen to keep to conditions.
+    strict: Arc<AtomicBool>,
+}
+
+/// What was found when it was last asked for newer generations.
+#[derive(Clone, Copy)]
+struct Seen {
+    after: u64,
+    answer: bool,
+    at: Instant,
+}
+
+/// What a question in the background has brought.
+#[derive(Default)]
+struct Glanced {
+    asked: Option<Instant>,
+    newer: Option<(u64, Vec<u8>)>,
+}
+
+impl Bucket {
+    /// A shelf as `settings` say. Nothing is asked of the service yet.
+    ///
+    /// # Errors
+    /// When the settings cannot be used; the message says which.
+    pub fn new(settings: &BucketSettings) -> Result<Self> {
+        let unusable = |why: &str| Error::Ring {
+            place: settings.url.clone(),
+            why: format!("{why}; correct the settings"),
+        };
+        let rest = settings
+            .url
+            .strip_prefix("s3://")
+            .ok_or_else(|| unusable("its address must be s3://BUCKET/PREFIX"))?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if bucket.is_empty() || !bucket.chars().all(plain) {
+            return Err(unusable("it names no bucket"));
+        }
+        let folder = Path::parse(prefix.trim_end_matches('/'))
+            .map_err(|_| unusable("what follows the bucket cannot be a folder"))?;
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_retry(RetryConfig {
+                max_retries: RETRIES,
+                retry_timeout: RETRY,
+                ..RetryConfig::default()
+            });
+        let mut options = ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT);
+        if let Some(endpoint) = &settings.endpoint {
+            if !endpoint.starts_with("https://") {
+                if !on_this_host(endpoint) {
+                    return Err(unusable("its endpoint must be https, or http on this host"));
+                }
+                options = options.with_allow_http(true);
+            }
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(region) = &settings.region {
+            builder = builder.with_region(region);
+        }
+        if let Some(who) = &settings.credentials {
+            builder = builder
+                .with_access_key_id(&who.access_key_id)
+                .with_secret_access_key(who.secret_access_key.expose());
+            if let Some(token) = &who.session_token {
+                builder = builder.with_token(token.expose());
+            }
+        }
+        let store = builder
+            .with_client_options(options)
+            .build()
+            .map_err(|fault| unusable(&brief(&fault)))?;
+        Ok(Self::over(Arc::new(store), folder, settings.url.clone()))
+    }
+
+    fn over(store: Arc<dyn ObjectStore>, folder: Path, place: String) -> Self {
+        let (seen, glanced, strict) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, folder, place, seen, glanced, strict }
+    }
+
+    fn object(&self, number: u64) -> Path {
+        self.folder.clone().join(format!("{PREFIX}{number:0DIGITS$}"))
+    }
+
+    /// The numbers that are there, lowest first.
+    async fn numbers(&self) -> Result<Vec<u64>> {
+        let mut found = Vec::new();
+        let mut listing = self.store.list(Some(&self.folder)).take(MAX_OBJECTS + 1);
+        let mut looked = 0;
+        while let Some(object) = listing.try_next().await.map_err(|fault| self.fault(&fault))? {
+            looked += 1;
+            if looked > MAX_OBJECTS {
+                return Err(self.ring("more than 10,000 objects lie there; empty its folder"));
+            }
+            // Objects of others may lie below the same prefix.
+            found.extend(number(&object.location).filter(|n| self.object(*n) == object.location));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The bytes of generation `number`, or `None` when there is no such.
+    async fn fetch(&self, number: u64) -> Result<Option<Vec<u8>>> {
+        let result = match self.store.get(&self.object(number)).await {
+            Ok(result) => result,
+            Err(Fault::NotFound { .. }) => return Ok(None),
+            Err(fault) => return Err(self.fault(&fault)),
+        };
+        if result.meta.size > MAX_RING_BYTES as u64 {
+            return Err(self.ring("its newest generation is larger than a ring may be"));
+        }
+        let bytes = result.bytes().await.map_err(|fault| self.fault(&fault))?;
+        Ok(Some(bytes.to_vec()))
+    }
+
+    async fn find_newest(&self) -> Result<Option<(u64, Vec<u8>)>> {
+        for _ in 0..LOOKS {
+            let Some(newest) = self.numbers().await?.pop() else { return Ok(None) };
+            // Gone in between: somebody wrote a newer one and removed this.
+            if let Some(bytes) = self.fetch(newest).await? {
+                return Ok(Some((newest, bytes)));
+            }
+        }
+        Err(self.ring("its generations come and go; somebody else is writing it. Try again"))
+    }
+
+    async fn create(&self, number: u64, bytes: Vec<u8>) -> Result<bool> {
+        if number > MAX_NUMBER {
+            return Err(self.ring("its generation is larger than any that is counted"));
+        }
+        match self.put_once(number, &bytes).await {
+            Ok(()) => {}
+            // The answer to a write may get lost after the write was made, and a repetition then
+            // finds the object there: what lies there tells who won.
+            Err(fault) => match self.fetch(number).await? {
+                Some(there) if there == bytes => {}
+                Some(_) => return Ok(false),
+                None if matches!(fault, Fault::AlreadyExists { .. }) => return Ok(false),
+                None => return Err(self.fault(&fault)),
+            },
+        }
+        // The same bytes again do no harm where they are taken.
+        if !self.strict.load(Ordering::Relaxed) {
+            match self.put_once(number, &bytes).await {
+                Err(Fault::AlreadyExists { .. }) => self.strict.store(true, Ordering::Relaxed),
+                // Nothing was learned; the next write asks again.
+                Err(_) => {}
+                Ok(()) => return Err(self.ring(
+                    "the service passes over conditions on a write (If-None-Match), so that two \
+                     writers would overwrite each other; use one that keeps to them, or a folder",
+                )),
+            }
+        }
+        if self.passed(number).await? {
+            self.delete(number).await?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    async fn put_once(&self, number: u64, bytes: &[u8]) -> object_store::Result<()> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let payload = bytes.to_vec().into();
+        self.store.put_opts(&self.object(number), payload, options).await.map(|_| ())
+    }
+
+    /// Whether generation `number` was created in a place that others had passed and pruned: a
+    /// writer that slept finds it free. There are newer ones then, and the one before is gone.
+    async fn passed(&self, number: u64) -> Result<bool> {
+        let numbers = self.numbers().await?;
+        let newer = numbers.last().is_some_and(|newest| *newest > number);
+        Ok(newer && !numbers.contains(&number.saturating_sub(1)))
+    }
+
+    /// Whether there is a newer one, in two small requests at most.
+    ///
+    /// The second is needed when the generation after `number` was pruned already: since pruning
+    /// removes the lowest first, `number` itself is gone then.
+    async fn look_after(&self, number: u64) -> Result<bool> {
+        if self.exists(number.saturating_add(1)).await? {
+            return Ok(true);
+        }
+        if number == 0 {
+            return Ok(!self.numbers().await?.is_empty());
+        }
+        Ok(!self.exists(number).await?)
+    }
+
+    /// Brings a newer generation for the next glance.
+    async fn bring(&self, number: u64) {
+        let newer = match self.look_after(number).await {
+            Ok(false) => Ok(None),
+            Ok(true) => self.find_newest().await,
+            Err(error) => Err(error),
+        };
+        match newer {
+            Ok(None) => {}
+            Ok(Some(newer)) => self.glanced().newer = Some(newer),
+            Err(error) => tracing::warn!(%error, "newer key rings cannot be seen at the moment"),
+        }
+    }
+
+    fn glanced(&self) -> std::sync::MutexGuard<'_, Glanced> {
+        self.glanced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn exists(&self, number: u64) -> Result<bool> {
+        match self.store.head(&self.object(number)).await {
+            Ok(_) => Ok(true),
+            Err(Fault::NotFound { .. }) => Ok(false),
+            Err(fault) => Err(self.fault(&fault)),
+        }
+    }
+
+    async fn delete(&self, number: u64) -> Result<()> {
+        match self.store.delete(&self.object(number)).await {
+            Ok(()) | Err(Fault::NotFound { .. }) => Ok(()),
+            Err(fault) => Err(self.fault(&fault)),
+        }
+    }
+
+    fn fault(&self, fault: &Fault) -> Error {
+        let why = brief(fault);
+        let refused =
+            matches!(fault, Fault::PermissionDenied { .. } | Fault::Unauthenticated { .. });
+        let missing = matches!(fault, Fault::NotFound { .. }) || why.contains("NoSuchBucket");
+        self.ring(&if refused {
+            format!("the bucket refuses us ({why}); check the access key")
+        } else if missing {
+            format!("there is no such bucket ({why}); check its address")
+        } else {
+            format!("the bucket does not answer as it should ({why})")
+        })
+    }
+
+    fn ring(&self, why: &str) -> Error {
+        Error::Ring { place: self.place.clone(), why: why.to_owned() }
+    }
+}
+
+impl Shelf for Bucket {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn newest(&self) -> Fut<'_, Result<Option<(u64, Vec<u8>)>>> {
+        Box::pin(self.find_newest())
+    }
+
+    fn put(&self, number: u64, bytes: Vec<u8>) -> Fut<'_, Result<bool>> {
+        Box::pin(self.create(number, bytes))
+    }
+
+    fn read(&self, number: u64) -> Fut<'_, Result<Option<Vec<u8>>>> {
+        Box::pin(self.fetch(number))
+    }
+
+    fn has_after(&self, number: u64) -> Fut<'_, Result<bool>> {
+        Box::pin(async move {
+            // Whoever comes while another asks waits for that answer and takes it.
+            let mut seen = self.seen.lock().await;
+            if let Some(last) = *seen
+                && last.after == number
+                && last.at.elapsed() < FRESH
+            {
+                return Ok(last.answer);
+            }
+            let at = Instant::now();
+            let answer = self.look_after(number).await?;
+            *seen = Some(Seen { after: number, answer, at });
+            Ok(answer)
+        })
+    }
+
+    fn glance(&self, number: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let mut glanced = self.glanced();
+        glanced.newer.take_if(|(newer, _)| *newer <= number);
+        let due = glanced.asked.is_none_or(|at| at.elapsed() >= FRESH);
+        if due && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            glanced.asked = Some(Instant::now());
+            let bucket = self.clone();
+            runtime.spawn(async move { bucket.bring(number).await });
+        }
+        Ok(glanced.newer.clone())
+    }
+
+    fn prune(&self, number: u64) -> Fut<'_, Result<()>> {
+        Box::pin(async move {
+            // One by one and the lowest first: `look_after` relies on it.
+            for old in self.numbers().await?.into_iter().take_while(|old| *old < number) {
+                self.delete(old).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn number(location: &Path) -> Option<u64> {
+    let digits = location.filename()?.strip_prefix(PREFIX)?;
+    (digits.len() == DIGITS).then(|| digits.parse().ok()).flatten()
+}
+
+fn on_this_host(endpoint: &str) -> bool {
+    let Some(rest) = endpoint.strip_prefix("http://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+}
+
+/// The innermost cause on one line, which says most; of S3's own answers the code and the message.
+fn brief(fault: &Fault) -> String {
+    let mut cause: &dyn std::error::Error = fault;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = cause.to_string();
+    let part = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(part, _)| part)
+    };
+    let line = match (part("Code"), part("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        _ => text.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    line.chars().take(MAX_WHY).collect()
+}

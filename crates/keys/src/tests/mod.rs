@@ -1,0 +1,11 @@
+//! The ring under attack, in outages and in races.
+
+mod clients;
+mod crypto;
+mod destroying;
+mod faults;
+mod files;
+mod opening;
+mod races;
+mod rotation;
+mod world;

@@ -1,0 +1,265 @@
+//! The ring and its root in bad hands: damaged, lost, somebody else's, older, or with the wrong
+//! secret. Each is one clear line, and nothing is overwritten.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::house::{amanah_with, directory};
+
+/// An installation that does not run, with keys and nothing else.
+struct Small {
+    data: PathBuf,
+    secret: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Small {
+    fn new(word: &str) -> Self {
+        let dir = directory();
+        let secret = ["a secret for a", word, "in a test"].join(" ");
+        let small = Self { data: dir.path().join("data"), secret, _dir: dir };
+        small.holds(&["keys", "create", "archive", "--purpose", "files"]);
+        small
+    }
+
+    fn run_as(&self, secret: &str, arguments: &[&str]) -> Output {
+        let data = self.data.display().to_string();
+        let all = [arguments, &["--data", &data]].concat();
+        amanah_with(&[("AMANAH_ROOT_SECRET", secret)], &all)
+    }
+
+    /// Runs a command that must succeed.
+    fn holds(&self, arguments: &[&str]) -> Value {
+        let output = self.run_as(&self.secret, &[arguments, &["--json"]].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    /// Runs a command that must end with one line that has these words, and leave every file of
+    /// the keys as it is.
+    fn refuses(&self, secret: &str, arguments: &[&str], words: &[&str]) {
+        let before = self.files();
+        let output = self.run_as(secret, arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "one line: {error}");
+        for word in words {
+            assert!(error.contains(word), "{arguments:?} does not say {word:?}: {error}");
+        }
+        assert!(!error.contains(secret), "the secret is not repeated");
+        assert_eq!(self.files(), before, "{arguments:?}: nothing is overwritten");
+    }
+
+    /// Every file of root, ring and anchor, byte for byte.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut all = BTreeMap::new();
+        let mut folders = vec![self.data.join("keys")];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(folder) else { continue };
+            for entry in entries {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_none_or(|e| e != "lock") {
+                    all.insert(path.clone(), std::fs::read(&path).unwrap());
+                }
+            }
+        }
+        all
+    }
+
+    /// The newest generation's file.
+    fn newest(&self) -> PathBuf {
+        let entries = std::fs::read_dir(self.data.join("keys/ring")).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        files.filter(|path| path.display().to_string().contains("/ring-")).max().unwrap()
+    }
+}
+
+const LIST: [&str; 2] = ["keys", "list"];
+
+#[test]
+fn a_wrong_root_secret_overwrites_nothing() {
+    let small = Small::new("right");
+    let wrong = ["another secret", "of a test"].join(" ");
+    small.refuses(&wrong, &LIST, &["AMANAH_ROOT_SECRET"]);
+    let up = ["up", "--listen", "127.0.0.1:0", "--keys-listen", "127.0.0.1:0"];
+    small.refuses(&wrong, &up, &["AMANAH_ROOT_SECRET"]);
+    let empty = small.run_as("", &LIST);
+    assert_eq!(empty.status.code(), Some(2), "{}", String::from_utf8_lossy(&empty.stderr));
+    small.holds(&LIST);
+    // The secret can be changed, and then the old one is the wrong one.
+    let data = small.data.display().to_string();
+    let fresh = ["a fresh secret", "of a test"].join(" ");
+    let resealed = amanah_with(
+        &[("AMANAH_ROOT_SECRET", &small.secret), ("AMANAH_NEW_ROOT_SECRET", &fresh)],
+        &["keys", "reseal", "--data", &data],
+    );
+    assert_eq!(resealed.status.code(), Some(0), "{resealed:?}");
+    small.refuses(&small.secret, &LIST, &["AMANAH_ROOT_SECRET"]);
+    assert_eq!(small.run_as(&fresh, &LIST).status.code(), Some(0));
+}
+
+#[test]
+fn a_ring_that_is_damaged_older_or_foreign_is_refused() {
+    let (small, other) = (Small::new("house"), Small::new("neighbour"));
+    let older = (small.newest(), std::fs::read(small.newest()).unwrap());
+    small.holds(&["keys", "create", "second"]);
+    let newest = small.newest();
+    let whole = std::fs::read(&newest).unwrap();
+
+    std::fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
+    small.refuses(&small.secret, &LIST, &["ring"]);
+    std::fs::write(&newest, "").unwrap();
+    small.refuses(&small.secret, &LIST, &["ring"]);
+
+    std::fs::remove_file(&newest).unwrap();
+    std::fs::write(&older.0, &older.1).unwrap();
+    small.refuses(&small.secret, &LIST, &["ring"]);
+
+    std::fs::remove_file(&older.0).unwrap();
+    small.refuses(&small.secret, &LIST, &["ring"]);
+
+    std::fs::write(&newest, std::fs::read(other.newest()).unwrap()).unwrap();
+    small.refuses(&small.secret, &LIST, &["ring"]);
+
+    std::fs::write(&newest, &whole).unwrap();
+    let listed = small.holds(&LIST);
+    assert_eq!(listed["keys"].to_string().matches("\"second\"").count(), 1);
+
+    let root = small.data.join("keys/root");
+    std::fs::rename(&root, root.with_extension("away")).unwrap();
+    small.refuses(&small.secret, &LIST, &["root", "recover"]);
+}
+
+/// A root elsewhere that does not answer at the start: one line, and no ring is made without it.
+#[test]
+fn a_root_that_does_not_answer_is_named() {
+    let dir = directory();
+    let (data, config) = (dir.path().join("data"), dir.path().join("amanah.toml"));
+    // Nobody listens on the port of a listener that is gone.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text =
+        format!("[keys]\nroot = \"transit\"\n[keys.transit]\naddress = \"http://{address}\"\n");
+    std::fs::write(&config, text).unwrap();
+    let (data, config) = (data.display().to_string(), config.display().to_string());
+    let token = ["s", "not a token of anybody"].join(".");
+    let list = ["keys", "list", "--data", &data, "--config", &config];
+    let output = amanah_with(&[("VAULT_TOKEN", &token)], &list);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert_eq!(error.trim_end().lines().count(), 1, "one line: {error}");
+    assert!(error.contains(&address.to_string()) && error.contains("nothing"), "{error}");
+    assert!(!error.contains(&token));
+    let ring = std::fs::read_dir(dir.path().join("data/keys/ring")).unwrap();
+    assert_eq!(ring.count(), 0, "no ring without its root");
+    let output = amanah_with(&[], &list);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("VAULT_TOKEN is not set"), "{error}");
+}
+
+/// Commands that begin an installation together take turns, and the last to leave tidies up.
+#[test]
+fn commands_on_one_installation_take_turns() {
+    let dir = directory();
+    let data = dir.path().join("data").display().to_string();
+    let all = std::thread::scope(|scope| {
+        let run = |name: &str| amanah_with(&[], &["keys", "create", name, "--data", &data]);
+        let commands = ["one", "two", "three"].map(|name| scope.spawn(move || run(name)));
+        commands.map(|command| command.join().unwrap())
+    });
+    for output in &all {
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{error}");
+    }
+    let listed = amanah_with(&[], &["keys", "list", "--json", "--data", &data]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 3);
+    assert!(!dir.path().join("data/postgres/postmaster.pid").exists(), "the server is stopped");
+}
+
+/// Ring and root are lost together; the kit brings the keys back, and the shares do it together.
+#[test]
+fn a_recovery_kit_brings_the_keys_back() {
+    let small = Small::new("kit");
+    let dir = directory();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let (plain, kits) = (place("plain"), place("kits"));
+    std::fs::write(&plain, "what must not be lost").unwrap();
+    small.holds(&["keys", "seal", &plain, "--key", "archive"]);
+    let made = small.holds(&["keys", "recovery-kit", "--needed", "2", "--of", "3", "--out", &kits]);
+    let kit = made["kit"].as_str().unwrap();
+    let shares: Vec<&str> = made["shares"].as_array().unwrap().iter().map(text).collect();
+    for file in shares.iter().chain([&kit]) {
+        assert_eq!(mode(Path::new(file)), 0o600, "{file}");
+    }
+    let two = ["--share", shares[0], "--share", shares[2]];
+    let drilled = small.holds(&[&["keys", "recovery-kit", "--check", kit], &two[..]].concat());
+    assert_eq!(drilled["failed"], serde_json::json!([]));
+
+    std::fs::remove_dir_all(small.data.join("keys")).unwrap();
+    small.refuses(&small.secret, &LIST, &["recover"]);
+    let few = ["keys", "recover", kit, "--share", shares[1]];
+    let output = small.run_as(&small.secret, &few);
+    assert_eq!(output.status.code(), Some(3), "one share is too few");
+    small.holds(&[&["keys", "recover", kit], &two[..]].concat());
+    let again = small.run_as(&small.secret, &[&["keys", "recover", kit], &two[..]].concat());
+    assert_eq!(again.status.code(), Some(2), "a ring that opens is not replaced by accident");
+    let (sealed, back) = (format!("{plain}.sealed"), place("back"));
+    small.holds(&["keys", "open", &sealed, "--out", &back]);
+    assert_eq!(std::fs::read_to_string(back).unwrap(), "what must not be lost");
+}
+
+/// A sealed file opens whole and in parts; renamed, changed or without its sidecar it does not.
+#[test]
+fn a_sealed_file_is_bound_to_its_name_and_key() {
+    let small = Small::new("file");
+    let dir = directory();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let plain = place("plain");
+    let text: Vec<u8> = (0..3_000_000_u32).map(|i| i.to_le_bytes()[0] ^ 0x5a).collect();
+    std::fs::write(&plain, &text).unwrap();
+    small.holds(&["keys", "seal", &plain, "--key", "archive"]);
+    let (sealed, back) = (format!("{plain}.sealed"), place("back"));
+    let range = ["--range", "1048500-1048999", "--out", &back];
+    small.holds(&[&["keys", "open", &sealed], &range[..]].concat());
+    assert_eq!(std::fs::read(&back).unwrap(), text[1_048_500..1_049_000]);
+
+    small.holds(&["keys", "rotate", "archive"]);
+    let before = std::fs::read(&sealed).unwrap();
+    let folder = dir.path().display().to_string();
+    assert_eq!(small.holds(&["keys", "rewrap", &folder])["moved"], 1);
+    assert_eq!(small.holds(&["keys", "rewrap", &folder])["current"], 1);
+    assert_eq!(std::fs::read(&sealed).unwrap(), before, "the file itself is not rewritten");
+    small.holds(&["keys", "open", &sealed, "--out", &back]);
+    assert_eq!(std::fs::read(&back).unwrap(), text);
+
+    let mut changed = before.clone();
+    changed[2_000_000] ^= 1;
+    std::fs::write(&sealed, changed).unwrap();
+    small.refuses(&small.secret, &["keys", "open", &sealed, "--out", &back], &["changed"]);
+    std::fs::write(&sealed, &before[..before.len() - 1]).unwrap();
+    small.refuses(&small.secret, &["keys", "open", &sealed, "--out", &back], &[]);
+    assert_eq!(std::fs::read(&back).unwrap(), text, "a file that was whole is kept");
+    std::fs::write(&sealed, &before).unwrap();
+    let renamed = place("renamed");
+    std::fs::rename(&sealed, &renamed).unwrap();
+    std::fs::rename(format!("{sealed}.key"), format!("{renamed}.key")).unwrap();
+    let output = small.run_as(&small.secret, &["keys", "open", &renamed, "--out", &back]);
+    assert_eq!(output.status.code(), Some(2));
+    small.holds(&["keys", "open", &renamed, "--out", &back, "--object", "plain.sealed"]);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn mode(file: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().unwrap().permissions().mode() & 0o777
+}
