@@ -5,13 +5,15 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 6] = [
+const BUILT: [(&str, &str); 8] = [
     ("isolation.rows", "tables"),
     ("audit.append-only", "attempts"),
     ("audit.triggers", "writes"),
     ("password.argon2id", "hashes"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),
+    ("keys.rotation", "keys"),
+    ("rest.fields", "secret"),
 ];
 
 /// Every promise of a page is in the answer, in the fields that are promised to programs; what is
