@@ -90,13 +90,10 @@ impl Keys {
         let seen = Seen::by(&settings).await?;
         let top = seen.top(&settings).await?.max(snapshot.generation);
         if snapshot.installation != settings.installation {
-            return Err(refuse(
-                &settings,
-                format!(
-                    "the kit is of installation {}, and this one is {}; use this installation's kit",
-                    snapshot.installation, settings.installation
-                ),
-            ));
+            let (theirs, ours) = (&snapshot.installation, &settings.installation);
+            let why =
+                format!("the kit is of installation {theirs}, not of {ours}; use its own kit");
+            return Err(refuse(&settings, why));
         }
         let mut fresh = found(&settings, &snapshot.seed.0).await?;
         seen.refuse_other(&settings, &fresh.document)?;
@@ -237,23 +234,19 @@ impl Seen {
         for (place, head) in &self.heads {
             let known = head.generation;
             if number < known {
-                return Err(refuse(
-                    settings,
-                    format!(
-                        "it is generation {number}, and {place} has seen {known}: an older copy was \
+                let why = format!(
+                    "it is generation {number}, and {place} has seen {known}: an older copy was \
                      put back; put generation {known} there. If that is lost, `amanah keys accept \
                      --generation {number}` goes on from this one, and what changed since is lost"
-                    ),
-                ));
+                );
+                return Err(refuse(settings, why));
             }
             if number == known && digest != head.digest {
-                return Err(refuse(
-                    settings,
-                    format!(
-                        "generation {number} is another one than {place} has seen; put the true one \
+                let why = format!(
+                    "generation {number} is another one than {place} has seen; put the true one \
                      back"
-                    ),
-                ));
+                );
+                return Err(refuse(settings, why));
             }
         }
         Ok(())

@@ -267,7 +267,7 @@ async fn the_demo_is_proven() {
     let guarded = fixture::protected(&schema, "tenant_id", canaries).await;
     let proof = prove(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
-    assert_eq!(proof.population().to_string(), "11 of 11 tables");
+    assert_eq!(proof.population().to_string(), "12 of 12 tables");
     let proof = bite(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
     assert_eq!(proof.measured(), "17 of 17 violations found");
