@@ -108,12 +108,13 @@ async fn a_cut_body_is_not_completed() {
     assert!(answer.ends_with("half"), "{answer}");
 }
 
-/// Nothing listens where the application should be.
+/// Nothing listens where the application should be. The port stays bound, so that no other trial
+/// gets it in the meantime.
 #[tokio::test]
 async fn a_dead_application_is_a_502() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = format!("http://{}", silent.local_addr().unwrap());
     let edge = Edge::with(|settings| settings.upstream = Some(dead.parse().unwrap())).await;
     let answer = edge.ask("GET", "/", SIGNED_IN).await;
     assert_eq!(status(&answer), 502);
