@@ -53,6 +53,9 @@ impl Db {
     /// When this login may not allow it.
     pub async fn allow_replica(&self, role: &str) -> Result<()> {
         let tx = self.operator().await?;
+        // The parameter has one row for all roles of the cluster, and two who change it at one
+        // time fail. The table is shared, so the lock holds across databases too.
+        tx.batch("LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE").await?;
         tx.batch(&format!("GRANT SET ON PARAMETER session_replication_role TO {}", ident(role)))
             .await?;
         tx.commit().await
