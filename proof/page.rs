@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 8] = [
+const BUILT: [(&str, &str); 9] = [
     ("isolation.rows", "tables"),
+    ("isolation.database", "databases"),
     ("audit.append-only", "attempts"),
     ("audit.triggers", "writes"),
     ("password.argon2id", "hashes"),

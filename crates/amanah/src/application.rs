@@ -25,6 +25,8 @@ pub(crate) const DATABASE: &str = "demo";
 const OWNER: &str = "demo_owner";
 /// The role that it logs in as.
 pub(crate) const APP_ROLE: &str = "demo_app";
+/// Who may connect to its database: the application, and whoever reads the trail there.
+const ADMITTED: [&str; 3] = [APP_ROLE, "amanah_admin", "amanah_auditor"];
 /// The column that names the tenant in its tables.
 pub(crate) const TENANT_COLUMN: &str = "tenant_id";
 /// The paths that its pages have.
@@ -88,6 +90,7 @@ pub(crate) async fn database(
         maker.grant_role(OWNER, &ground.owner.url().user).await?;
     }
     maker.ensure_database(DATABASE, OWNER).await?;
+    maker.close_database(DATABASE, &ADMITTED).await?;
     let owner = Db::connect(&ground.login(OWNER, password, DATABASE), 4).await?;
     let tx = owner.operator().await?;
     let made = tx.query_one("SELECT to_regclass('public.tenants') IS NOT NULL", &[]).await?;

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod keys;
+pub(crate) mod tenant;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -66,6 +67,16 @@ pub(crate) enum Command {
     /// Let somebody sign in.
     #[command(subcommand)]
     Account(Account),
+    /// Tenants with a database of their own: make, shut out, erase.
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
+    /// Run the application's migrations in every tenant's database.
+    #[command(
+        after_help = "Synthetic tenants go first, then the template of new ones, then everybody. \
+                      Exit codes: 0 everybody is up to date, 3 somebody is not.\n\
+                      Example: amanah migrate migrations --workers 8 --budget 3"
+    )]
+    Migrate(tenant::Migrate),
     /// Keys that applications encrypt with: make, rotate, destroy, bring back.
     #[command(subcommand)]
     Keys(keys::Keys),

@@ -3,8 +3,10 @@
 pub(crate) mod account;
 pub(crate) mod doctor;
 pub(crate) mod keys;
+pub(crate) mod migrate;
 pub(crate) mod page;
 pub(crate) mod protect;
+pub(crate) mod tenant;
 pub(crate) mod up;
 pub(crate) mod verify;
 

@@ -117,6 +117,10 @@ impl Ground {
         let address = cluster.login(CONTROL, password, CONTROL);
         let owner = Db::connect(&address, OWNER_CONNECTIONS).await?;
         let engine = engine(&owner, &root, data, rng).await?;
+        // Nobody but superusers has anything to do there.
+        for name in ["postgres", "template1"] {
+            root.close_database(name, &[]).await?;
+        }
         Ok((owner, engine))
     }
 
@@ -140,13 +144,15 @@ impl Ground {
 
 /// Brings the rooms up to date and logs in as the engine of this installation.
 async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
-    store::migrate(owner, &[&claims::ROOM, &identity::ROOM, &keys::ROOM]).await?;
+    store::migrate(owner, &[&claims::ROOM, &identity::ROOM, &keys::ROOM, &tenancy::FLEET_ROOM])
+        .await?;
     // Roles are cluster-wide and passwords are an installation's own, so the login is too.
     let id = data.installation(rng)?;
     let login = format!("amanah_engine_{}", id.expose());
     let password = data.password("engine", rng)?;
     maker.ensure_login(&login, &password).await?;
     maker.grant_role("amanah_engine", &login).await?;
+    owner.close_database(&owner.url().database, &["amanah_engine"]).await?;
     let url = owner.url().login(&login, Some(password));
     Ok(Db::connect(&url, ENGINE_CONNECTIONS).await?)
 }

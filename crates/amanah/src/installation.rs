@@ -12,7 +12,7 @@ use identity::{Custodian, Email, Identities, NewAccount, Pool, SignInProbe};
 use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
-use tenancy::Guarded;
+use tenancy::{Fleet, Guarded};
 
 use crate::bridge::OwnPages;
 use crate::cli::Place;
@@ -23,7 +23,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
-use crate::{environment, pages, protection};
+use crate::{environment, fleet, pages, protection};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -40,6 +40,8 @@ pub(crate) struct Installation {
     /// The house's own secrets, sealed.
     pub(crate) strongbox: Strongbox,
     pub(crate) identities: Arc<Identities>,
+    /// Tenants with a database of their own.
+    pub(crate) fleet: Fleet,
     pub(crate) guarded: Vec<Guarded>,
     /// The sample application's database, when it is behind the gateway.
     pub(crate) behind: Option<Guarded>,
@@ -83,9 +85,10 @@ impl Installation {
             let engine = ground.engine.clone();
             let identities = Identities::new(engine, clock, random, Pool::default())?;
             let guarded = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
-            anyhow::Ok((ring, strongbox, Arc::new(identities), guarded))
+            let fleet = fleet::open(&ground, &data, &cx).await?;
+            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, guarded))
         };
-        let (ring, strongbox, identities, guarded) = match rooms.await {
+        let (ring, strongbox, identities, fleet, guarded) = match rooms.await {
             Ok(rooms) => rooms,
             Err(error) => {
                 drop(turn);
@@ -104,6 +107,7 @@ impl Installation {
             ring,
             strongbox,
             identities,
+            fleet,
             guarded,
             behind: None,
             starts,
@@ -194,6 +198,7 @@ impl Installation {
         let keys = keys::controls(self.house()?);
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(self.guarded.clone());
+        controls.push(self.fleet.control());
         controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));

@@ -63,7 +63,12 @@ impl Db {
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
             .build()
-            .map_err(|e| Error::Connect { place: url.to_string(), why: e.to_string(), hint: "" })?;
+            .map_err(|e| Error::Connect {
+                place: url.to_string(),
+                why: e.to_string(),
+                hint: "",
+                code: None,
+            })?;
         Ok(Self { inner: Arc::new(Inner { url: url.clone(), pool, size }) })
     }
 
@@ -111,13 +116,14 @@ impl Db {
                 place: self.inner.url.to_string(),
                 why: other.to_string(),
                 hint: "Try again",
+                code: None,
             },
         })
     }
 }
 
 /// Puts the driver's error into words that say what to do.
-fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
+pub(crate) fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
     let code = error.code();
     let why = match error.as_db_error() {
         Some(db) => db.message().to_owned(),
@@ -136,5 +142,6 @@ fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
     } else {
         "Check that the server runs and that host and port are right"
     };
-    Error::Connect { place: url.to_string(), why, hint }
+    let code = code.map(|code| code.code().into());
+    Error::Connect { place: url.to_string(), why, hint, code }
 }

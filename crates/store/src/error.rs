@@ -25,6 +25,8 @@ pub enum Error {
         why: String,
         /// What to do.
         hint: &'static str,
+        /// The server's SQLSTATE, when it was the server that refused.
+        code: Option<Box<str>>,
     },
     /// All connections were busy for too long.
     #[error("all {size} connections to {place} stayed busy for {seconds} s; nothing was changed")]
@@ -108,10 +110,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// The server's five-character SQLSTATE, when a statement was refused.
+    /// The server's five-character SQLSTATE, when it refused a statement or a connection.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Statement(error, _) => error.code().map(SqlState::code),
+            Self::Connect { code, .. } => code.as_deref(),
             _ => None,
         }
     }

@@ -12,9 +12,11 @@
 
 mod account;
 mod cluster;
+mod databases;
 mod db;
 mod dump;
 mod error;
+mod listener;
 mod migrate;
 mod place;
 mod programs;
@@ -34,13 +36,15 @@ mod version;
 
 pub use account::unprivileged;
 pub use cluster::{Cluster, ClusterSettings};
+pub use databases::EMPTY;
 pub use db::Db;
 pub use error::{Error, Result};
+pub use listener::Listener;
 pub use migrate::{Migration, Room, migrate, migrate_privileged};
 pub use programs::Programs;
 pub use protected::Protected;
 pub use quote::{ident, literal, qualified};
-pub use sandbox::{Sandbox, Scratch};
+pub use sandbox::{SANDBOX, Sandbox, Scratch};
 pub use shape::{Column, ForeignKey, Table, Unique, tables};
 pub use specimen::{Owned, Specimen, specimen, specimen_with};
 pub use tokio_postgres::Row;

@@ -82,20 +82,4 @@ impl Db {
         tx.batch(&format!("GRANT {} TO {}", ident(group), ident(member))).await?;
         tx.commit().await
     }
-
-    /// Makes a database owned by `owner`, unless it is there. Says whether it was made.
-    ///
-    /// # Errors
-    /// When this login may not make databases, or not for that owner.
-    pub async fn ensure_database(&self, name: &str, owner: &str) -> Result<bool> {
-        let tx = self.operator().await?;
-        let sql = "SELECT FROM pg_catalog.pg_database WHERE datname = $1";
-        let there = tx.query_opt(sql, &[&name]).await?.is_some();
-        tx.rollback().await?;
-        if !there {
-            let (name, owner) = (ident(name), ident(owner));
-            self.alone(&format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE template0")).await?;
-        }
-        Ok(!there)
-    }
 }

@@ -4,17 +4,12 @@
 use kernel::Rng;
 use tokio::io::AsyncWriteExt;
 
+use crate::databases::EMPTY;
 use crate::programs::{run, tail};
 use crate::{DatabaseUrl, Db, Error, Programs, Protected, Result, ident};
 
 /// Sandboxes are recognised by this, so that those of a crashed run can be swept.
-const PREFIX: &str = "amanah_sandbox_";
-/// SQLSTATE of a database that others are connected to.
-const IN_USE: &str = "55006";
-/// Connections that were closed here end on the server a moment later: so often is the drop tried
-/// again, so long apart.
-const CLOSING_TRIES: usize = 20;
-const CLOSING_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+pub const SANDBOX: &str = "amanah_sandbox_";
 /// Connections into one sandbox under one login.
 const SIZE: usize = 4;
 
@@ -43,10 +38,8 @@ impl Db {
         rng: &dyn Rng,
         owner: &str,
     ) -> Result<Scratch> {
-        let name = format!("{PREFIX}{}", kernel::random_hex(rng, 6)?);
-        let create = "CREATE DATABASE {} TEMPLATE template0 STRATEGY wal_log OWNER {}";
-        let create = create.replacen("{}", &ident(&name), 1).replacen("{}", &ident(owner), 1);
-        self.alone(&create).await?;
+        let name = format!("{SANDBOX}{}", kernel::random_hex(rng, 6)?);
+        self.create_database(&name, owner, EMPTY).await?;
         let scratch =
             Scratch { maker: self.clone(), db: Db::lazy(&self.url().database(&name), SIZE)? };
         match scratch.fill(self, programs).await {
@@ -70,7 +63,7 @@ impl Db {
              WHERE starts_with(d.datname::text, $1)
                AND pg_catalog.pg_has_role(d.datdba, 'MEMBER')
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)";
-        let names = tx.query(sql, &[&PREFIX]).await?;
+        let names = tx.query(sql, &[&SANDBOX]).await?;
         tx.rollback().await?;
         let mut swept = 0;
         for row in names {
@@ -95,21 +88,7 @@ impl Scratch {
     /// When the server refuses; it is swept at the next start then.
     pub async fn remove(self) -> Result<()> {
         self.db.close();
-        let sql =
-            format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.db.url().database));
-        let mut tries = 0;
-        loop {
-            let dropped = self.maker.alone(&sql).await;
-            // Who is not a superuser may not end another role's connection, but can wait for one
-            // that is closing.
-            let closing =
-                matches!(&dropped, Err(e) if e.is_denied() || e.sqlstate() == Some(IN_USE));
-            if !closing || tries == CLOSING_TRIES {
-                return dropped;
-            }
-            tries += 1;
-            tokio::time::sleep(CLOSING_PAUSE).await;
-        }
+        self.maker.drop_database(&self.db.url().database).await
     }
 
     /// Structure alone: no row is written, so nothing that somebody planted is run.

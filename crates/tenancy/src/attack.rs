@@ -334,7 +334,7 @@ async fn hit(tx: &Tx, strike: &Strike) -> Outcome {
     judge(strike.expect, tx.query(&strike.sql, &bound).await)
 }
 
-fn judge(expect: Expect, answer: store::Result<Vec<store::Row>>) -> Outcome {
+pub(crate) fn judge(expect: Expect, answer: store::Result<Vec<store::Row>>) -> Outcome {
     let rows = match answer {
         Ok(rows) => rows,
         Err(error) => return judge_refusal(expect, &error),

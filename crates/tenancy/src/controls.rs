@@ -1,5 +1,6 @@
 //! The claims that this room proves.
 
+mod database;
 mod rows;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use kernel::Control;
 use store::Protected;
 
-use crate::BindingKey;
+use crate::{BindingKey, Fleet};
 
 /// A protected database and the key that its bindings are made with.
 #[derive(Debug, Clone)]
@@ -19,7 +20,14 @@ pub struct Guarded {
     pub key: BindingKey,
 }
 
-/// Every control of this room over `databases`. With none, each of them is unknown.
+/// The control over `databases` that tenants share. With none, it is unknown.
 pub fn controls(databases: Vec<Guarded>) -> Vec<Arc<dyn Control>> {
     vec![Arc::new(rows::Rows { databases })]
+}
+
+impl Fleet {
+    /// The control over the tenants that have a database of their own. With none, it is unknown.
+    pub fn control(&self) -> Arc<dyn Control> {
+        Arc::new(database::Database { fleet: self.clone() })
+    }
 }

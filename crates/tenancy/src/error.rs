@@ -1,5 +1,9 @@
 //! What can go wrong in this room, in words for the person who protects a database.
 
+use kernel::TenantId;
+
+use crate::State;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -50,4 +54,42 @@ pub enum Error {
     /// The key that came with the database is not usable.
     #[error(transparent)]
     Key(#[from] crate::KeyError),
+    /// An id that cannot name a tenant.
+    #[error(transparent)]
+    Id(#[from] kernel::IdError),
+    /// There is no such tenant.
+    #[error("there is no tenant `{0}` with a database of its own; `amanah tenant list` shows all")]
+    NoTenant(TenantId),
+    /// There is one already.
+    #[error("tenant `{0}` has a database already; nothing was changed")]
+    Exists(TenantId),
+    /// Another command works on it.
+    #[error(
+        "another command works on tenant `{0}`; nothing was changed. Try again when it is done"
+    )]
+    Taken(TenantId),
+    /// It is in a state in which this cannot be done.
+    #[error("tenant `{tenant}` is {state}: {}; nothing was changed", state.way_out())]
+    NotActive {
+        /// Which one.
+        tenant: TenantId,
+        /// What it is instead.
+        state: State,
+    },
+    /// The synthetic tenants belong to the proofs.
+    #[error(
+        "this is one of the two synthetic tenants that the proofs attack; it is made by itself and stays"
+    )]
+    Canary,
+    /// A migration cannot be run.
+    #[error("{0}; nothing was changed")]
+    Script(String),
+    /// What a migration did in one tenant's database.
+    #[error("migration {script}: {why}")]
+    Migration {
+        /// Its name.
+        script: String,
+        /// The server's words, or ours.
+        why: String,
+    },
 }

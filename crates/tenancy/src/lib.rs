@@ -26,6 +26,7 @@ mod canary;
 mod census;
 mod controls;
 mod error;
+mod fleet;
 mod plan;
 mod sql;
 mod token;
@@ -36,6 +37,10 @@ pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
+pub use fleet::{
+    Campaign, Done, Erasure, Fleet, Lease, MAX_LEASE, Place, Progress, Script, Settings, State,
+    Tenant,
+};
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};
 
@@ -45,6 +50,24 @@ pub static ROOM: store::Room = store::Room {
     migrations: &[store::Migration {
         name: "0001_binding",
         sql: include_str!("../sql/0001_binding.sql"),
+    }],
+};
+
+/// What it installs in the control database, for tenants with a database of their own.
+pub static FLEET_ROOM: store::Room = store::Room {
+    name: "fleet",
+    migrations: &[store::Migration {
+        name: "0001_fleet",
+        sql: include_str!("../sql/0001_fleet.sql"),
+    }],
+};
+
+/// What it installs in each such tenant's database.
+static PLACE_ROOM: store::Room = store::Room {
+    name: "place",
+    migrations: &[store::Migration {
+        name: "0001_place",
+        sql: include_str!("../sql/0001_place.sql"),
     }],
 };
 

@@ -1,7 +1,9 @@
 //! Tests on a real PostgreSQL.
 
 mod binding;
+mod campaign;
 mod fixture;
+mod fleet;
 mod hostile;
 mod protect;
 mod prove;

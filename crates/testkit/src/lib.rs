@@ -40,6 +40,12 @@ pub async fn postgres() -> &'static Server {
     SERVER.get_or_init(start).await
 }
 
+/// A server of its own, for what is said of a whole server: other tests make databases in the
+/// shared one.
+pub async fn own_postgres() -> Server {
+    start().await
+}
+
 /// A database of its own, owned by a login that is not a superuser.
 #[derive(Debug)]
 pub struct TestDb {

@@ -20,7 +20,7 @@ use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
-use crate::{keyserver, out, protection, table};
+use crate::{fleet, keyserver, out, protection, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -140,6 +140,7 @@ async fn demo(
         out::aside(&format!("no canary in {table}: {why}"));
     }
     application::people(identities, data, rng).await?;
+    fleet::samples(&installation.fleet).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
     let access = match address {

@@ -1,0 +1,82 @@
+//! The command line of `amanah tenant` and `amanah migrate`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use kernel::{TenantId, Unit, Value};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a database and a role for a tenant. One that was half made is made anew.
+    #[command(after_help = "Example: amanah tenant add \"Toko Jaya\"")]
+    Add {
+        /// What the tenant is called: up to 128 bytes, in any script.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+    },
+    /// Show every tenant with a database of its own: its state, its schema's version.
+    #[command(after_help = "Example: amanah tenant list --json")]
+    List,
+    /// Make a login for a tenant that ends by itself, and print its address with the password.
+    #[command(after_help = "Example: amanah tenant connect \"Toko Jaya\" --for 8h")]
+    Connect {
+        /// Which tenant.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+        /// For how long new sessions are let in, at most 24h.
+        #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = life)]
+        life: Duration,
+    },
+    /// Shut a tenant out: its sessions end and no new ones begin. Its rows are kept.
+    #[command(after_help = "Example: amanah tenant suspend \"Toko Jaya\"")]
+    Suspend {
+        /// Which tenant.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+    },
+    /// Let a suspended tenant in again.
+    #[command(after_help = "Example: amanah tenant resume \"Toko Jaya\"")]
+    Resume {
+        /// Which tenant.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+    },
+    /// Drop a tenant's database and logins and destroy its keys, for good.
+    #[command(
+        after_help = "Without --yes nothing is erased: it says what would be (exit code 2).\n\
+                      Example: amanah tenant erase \"Toko Jaya\" --yes"
+    )]
+    Erase {
+        /// Which tenant.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+        /// Do it. It cannot be undone.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// The folder with the application's migrations: `*.sql`, run in the order of their names.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// How many tenants at a time.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) workers: usize,
+    /// How many tenants may fail before no more are begun.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) budget: usize,
+}
+
+/// Reads a length of time such as `8h`.
+fn life(text: &str) -> Result<Duration, String> {
+    match Unit::Period.parse(text).map_err(|error| error.to_string())? {
+        Value::Period(life) if life > tenancy::MAX_LEASE => {
+            Err(format!("`{text}` is longer than 24 hours"))
+        }
+        Value::Period(life) if !life.is_zero() => Ok(life),
+        _ => Err(format!("`{text}` is no length of time; write 30m or 8h")),
+    }
+}

@@ -1,0 +1,54 @@
+//! The tenants that have a database of their own on the installation's server: which logins make
+//! and own them, and the sample ones.
+
+use kernel::{Cx, TenantId};
+use tenancy::{Campaign, Error, Fleet, Script, Settings};
+
+use crate::data::Data;
+use crate::ground::Ground;
+
+/// Tenants of the sample application that have a database of their own.
+const SAMPLES: [&str; 2] = ["Kopi Senja", "مخبز الواحة"];
+/// What their schema is made by.
+const SAMPLE_SCRIPT: (&str, &str) =
+    ("0001_orders.sql", include_str!("../../../demo/tenants/0001_orders.sql"));
+
+/// The fleet of an installation. Its owner may log in and nothing else: it runs the migrations of
+/// the application.
+pub(crate) async fn open(ground: &Ground, data: &Data, cx: &Cx) -> anyhow::Result<Fleet> {
+    let rng = &*cx.rng;
+    let installation = data.installation(rng)?.expose().to_owned();
+    let maker = ground.maker()?;
+    let name = format!("amanah_tenants_{installation}");
+    let password = data.password("tenants-owner", rng)?;
+    maker.ensure_login(&name, &password).await?;
+    if ground.cluster.is_none() {
+        // Only a member of a role can give it a database.
+        maker.grant_role(&name, &ground.owner.url().user).await?;
+    }
+    Ok(Fleet::new(Settings {
+        registry: ground.owner.clone(),
+        owner: ground.login(&name, password, &name),
+        superuser: ground.superuser("postgres")?,
+        maker,
+        installation,
+        clock: cx.clock.clone(),
+        rng: cx.rng.clone(),
+    }))
+}
+
+/// Makes the sample tenants, unless they are there.
+pub(crate) async fn samples(fleet: &Fleet) -> anyhow::Result<()> {
+    if !fleet.list().await?.is_empty() {
+        return Ok(());
+    }
+    let scripts = [Script::new(SAMPLE_SCRIPT.0, SAMPLE_SCRIPT.1)?];
+    fleet.migrate(&scripts, Campaign { workers: 1, budget: 0 }, &|_| {}).await?;
+    for name in SAMPLES {
+        match fleet.add(&TenantId::new(name)?).await {
+            Ok(_) | Err(Error::Exists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

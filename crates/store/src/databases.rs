@@ -1,0 +1,97 @@
+//! Making, closing and dropping whole databases: statements that run in no transaction, and are
+//! therefore not to be had outside this crate.
+
+use std::time::Duration;
+
+use crate::{Db, Error, Result, ident};
+
+/// The template without anything in it.
+pub const EMPTY: &str = "template0";
+/// SQLSTATE of a database that others are connected to.
+const IN_USE: &str = "55006";
+/// Connections that were closed here end on the server a moment later: so often is something that
+/// waits for them tried again, so long apart.
+const CLOSING_TRIES: usize = 40;
+const CLOSING_PAUSE: Duration = Duration::from_millis(50);
+
+impl Db {
+    /// Makes a database owned by `owner` out of `template`. Its pages go through the log, which
+    /// does not stop everybody else for two checkpoints as copying files does.
+    ///
+    /// # Errors
+    /// When it is there already, the template is in use, or this login may not make it.
+    pub async fn create_database(&self, name: &str, owner: &str, template: &str) -> Result<()> {
+        let (name, owner, template) = (ident(name), ident(owner), ident(template));
+        let sql =
+            format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY wal_log");
+        self.patiently(&sql, &|_| false).await
+    }
+
+    /// Makes an empty database owned by `owner`, unless it is there. Says whether it was made.
+    ///
+    /// # Errors
+    /// When this login may not make databases, or not for that owner.
+    pub async fn ensure_database(&self, name: &str, owner: &str) -> Result<bool> {
+        let there = self.has_database(name).await?;
+        if !there {
+            self.create_database(name, owner, EMPTY).await?;
+        }
+        Ok(!there)
+    }
+
+    /// Whether there is a database of this name.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn has_database(&self, name: &str) -> Result<bool> {
+        let tx = self.operator().await?;
+        let sql = "SELECT FROM pg_catalog.pg_database WHERE datname = $1";
+        let there = tx.query_opt(sql, &[&name]).await?.is_some();
+        tx.rollback().await?;
+        Ok(there)
+    }
+
+    /// Drops a database if it is there, whoever is connected to it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn drop_database(&self, name: &str) -> Result<()> {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name));
+        // Who is not a superuser may not end another role's connection, but can wait for one that
+        // is closing.
+        self.patiently(&sql, &Error::is_denied).await
+    }
+
+    /// Lets only its owner, superusers and `admitted` connect to the database `name`: PostgreSQL
+    /// lets everybody in who may log in at all.
+    ///
+    /// # Errors
+    /// When this login has not the rights of the database's owner.
+    pub async fn close_database(&self, name: &str, admitted: &[&str]) -> Result<()> {
+        let database = ident(name);
+        let tx = self.operator().await?;
+        tx.batch(&format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC")).await?;
+        for role in admitted {
+            tx.batch(&format!("GRANT CONNECT ON DATABASE {database} TO {}", ident(role))).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Tries again while somebody is still connected, or while `else_wait` says that it may pass.
+    async fn patiently(
+        &self,
+        sql: &str,
+        else_wait: &(dyn Fn(&Error) -> bool + Sync),
+    ) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            let done = self.alone(sql).await;
+            let closing = matches!(&done, Err(e) if e.sqlstate() == Some(IN_USE) || else_wait(e));
+            if !closing || tries == CLOSING_TRIES {
+                return done;
+            }
+            tries += 1;
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The claim `isolation.database`: one tenant's logins cannot reach another's database.
+
+use std::time::Duration;
+
+use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
+
+use crate::fleet::{self, Fleet};
+
+/// How many databases that could not be attacked are spelled out.
+const LISTED: usize = 5;
+
+static CARD: Card = Card {
+    id: "isolation.database",
+    title: "A database of its own for each tenant",
+    attack: "A synthetic tenant's login tries to connect to every other database of the server, \
+             then goes from inside its own for another synthetic tenant's: by roles, files, \
+             programs, foreign servers, large objects, snapshots, sessions, channels",
+    bite: "On a scratch pair of tenants, one at a time: a database that everybody or another \
+           tenant may connect to, a role that belongs to another tenant, rights to make roles and \
+           databases, to see statements, end sessions, read and write files, run programs and \
+           replicate, a superuser, dblink, a foreign server, a tenant's name in a comment",
+    cadence: Duration::from_mins(15),
+    deadline: Duration::from_mins(5),
+    not_covered: &[
+        "Superusers, the owner of the tenants' tables, and whoever may make roles",
+        "How many tenants there are, how large and how busy each database is: the server shows it \
+         to every login, by names that say nothing",
+        "Sandboxes of bites, which hold nobody's rows, and databases that refuse all connections",
+        "How long an answer takes, and the room that others leave on disk and processor",
+        "A lease that was stolen, until its password ends; its open sessions until they end",
+        "Rights that only a superuser can give are not seeded where Amanah has none",
+    ],
+};
+
+/// The control for every tenant with a database of its own.
+pub(super) struct Database {
+    pub(super) fleet: Fleet,
+}
+
+impl Control for Database {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
+        Box::pin(async {
+            let now = cx.clock.now();
+            match self.examine().await {
+                Ok(Some(report)) => weigh(now, report),
+                Ok(None) => Proof::unknown(now, NOBODY),
+                Err(error) => Proof::unknown(now, error.to_string()),
+            }
+        })
+    }
+
+    fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
+        Box::pin(self.seed(cx))
+    }
+}
+
+const NOBODY: &str = "no tenant has a database of its own; `amanah tenant add` makes one";
+
+impl Database {
+    /// `None` when nobody has a database of its own.
+    async fn examine(&self) -> crate::Result<Option<fleet::Report>> {
+        let tenants = self.fleet.list().await?;
+        if tenants.is_empty() {
+            return Ok(None);
+        }
+        self.fleet.attack(&tenants).await.map(Some)
+    }
+
+    async fn seed(&self, cx: &Cx) -> Proof {
+        let now = cx.clock.now();
+        match self.fleet.list().await {
+            Ok(tenants) if tenants.is_empty() => return Proof::unknown(now, NOBODY),
+            Ok(_) => {}
+            Err(error) => return Proof::unknown(now, error.to_string()),
+        }
+        let bites = match self.fleet.bite().await {
+            Ok(bites) => bites,
+            Err(error) => return Proof::unknown(now, format!("the scratch pair failed: {error}")),
+        };
+        if !bites.missed.is_empty() {
+            let missed = bites.missed.join("; ");
+            return Proof::unknown(now, format!("seeded and not found: {missed}"));
+        }
+        let measured = format!("{} of {} violations found", bites.found.len(), bites.seeded);
+        let population = Population::new(bites.found.len(), bites.seeded, "violations");
+        Proof::weigh(now, population, measured, bites.seeded.to_string(), bites.found)
+    }
+}
+
+fn weigh(now: jiff::Timestamp, report: fleet::Report) -> Proof {
+    let measured = format!(
+        "{} findings; {} of {} attacks got through",
+        report.findings.len(),
+        report.through,
+        report.strikes
+    );
+    let population = Population::new(report.attacked, report.total, "databases");
+    let mut proof = Proof::weigh(now, population, measured, "0", report.findings);
+    for (database, why) in report.missed.iter().take(LISTED) {
+        proof = proof.note(&format!("{database}: {why}"));
+    }
+    proof
+}

@@ -1,0 +1,252 @@
+//! The battery: one synthetic tenant's login goes for everything that is another's.
+//!
+//! First it tries to connect to every other database of the server, whosever that is; then it
+//! attacks from inside its own. A refusal for a wrong reason is not a refusal: such an attack
+//! counts as not made.
+
+use std::time::Duration;
+
+use kernel::Finding;
+use store::{Db, Listener, Tx};
+use tokio::time::timeout;
+
+use super::scene::{CHANNEL, Scene};
+use super::session::{BATTERY, Shot};
+use super::{Place, Settings, lint, sql};
+use crate::Result;
+use crate::attack::{Outcome, judge};
+
+/// What a finding names that concerns no single database.
+pub(super) const SESSIONS: &str = "the tenants' sessions";
+/// SQLSTATE of a connection that may not be made: no right to connect, no rule that allows it.
+const SHUT_OUT: [&str; 2] = ["42501", "28000"];
+/// SQLSTATE of a wrong password.
+const WRONG_PASSWORD: &str = "28P01";
+/// SQLSTATE of a database that is not there any more.
+const GONE: &str = "3D000";
+/// SQLSTATE of a missing right.
+const DENIED: &str = "42501";
+/// How long a notification may take to arrive.
+const HEARING: Duration = Duration::from_secs(10);
+const CLOSE: &str = "REVOKE CONNECT ON DATABASE … FROM PUBLIC, and from every role that has no \
+                     business there";
+
+/// What the battery found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Databases of the server besides the attacker's own.
+    pub(crate) total: usize,
+    /// Those that were attacked.
+    pub(crate) attacked: usize,
+    /// What was not, and why.
+    pub(crate) missed: Vec<(String, String)>,
+    /// How many attempts were made.
+    pub(crate) strikes: usize,
+    /// How many of them got through.
+    pub(crate) through: usize,
+    /// What gave way.
+    pub(crate) findings: Vec<Finding>,
+    /// Attack and result, for the golden matrix.
+    pub(crate) matrix: Vec<(&'static str, &'static str)>,
+}
+
+/// Whom the battery is about.
+pub(crate) struct Target<'a> {
+    /// Attacker and attacked.
+    pub(crate) pair: (&'a Place, &'a Place),
+    /// The attacked one's id.
+    pub(crate) victim_id: &'a str,
+    /// What the names of the places in question begin with, for what the catalogue says of them.
+    pub(crate) prefixes: Vec<String>,
+    /// The places whose databases are looked into.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Runs the battery.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub(crate) async fn run(settings: &Settings, target: &Target<'_>) -> Result<Report> {
+    let mut report = Report::default();
+    let scene = Scene::set(settings, target.pair, target.victim_id).await?;
+    let made = make(&scene, target, &mut report).await;
+    let struck = scene.strike().await;
+    made?;
+    struck?;
+    Ok(report)
+}
+
+async fn make(scene: &Scene<'_>, target: &Target<'_>, report: &mut Report) -> Result<()> {
+    report.findings = lint::findings(scene.settings, target).await?;
+    connections(scene, report).await?;
+    passwords(scene, report).await?;
+    channels(scene, report).await?;
+    for attack in BATTERY {
+        let (mut word, mut unsure, mut whats) = ("held", None, Vec::new());
+        for shot in (attack.build)(scene) {
+            report.strikes += 1;
+            match hit(scene, &shot).await? {
+                Outcome::Held | Outcome::Declared => {}
+                Outcome::Leaked(what) => {
+                    word = "LEAKED";
+                    report.through += 1;
+                    whats.push(format!("{}: {what}", shot.sql));
+                }
+                Outcome::Unsure(why) => {
+                    word = if word == "LEAKED" { word } else { "unsure" };
+                    unsure = Some(format!("the attack {} could not be made: {why}", attack.name));
+                }
+            }
+        }
+        if !whats.is_empty() {
+            let told = format!("a tenant {} ({}: {})", attack.told, attack.name, whats.join(", "));
+            // The mark of this run is of no use to a reader.
+            let told = told.replace(&scene.mark, "…");
+            report.findings.push(Finding::new(SESSIONS, told).fix(attack.fix));
+        }
+        if let Some(why) = unsure {
+            // Nothing is proven of any database then.
+            report.attacked = 0;
+            report.missed.push((SESSIONS.to_owned(), why));
+        }
+        report.matrix.push((attack.name, word));
+    }
+    Ok(())
+}
+
+/// Every other database, one after the other.
+async fn connections(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+    let names = databases(scene).await?;
+    let mut open = 0;
+    report.total = names.len();
+    for name in names {
+        report.strikes += 1;
+        match connect(scene, &name).await? {
+            Some(Outcome::Leaked(what)) => {
+                (report.attacked, open) = (report.attacked + 1, open + 1);
+                let told = format!("a tenant's login may connect to it (connect: {what})");
+                report.findings.push(Finding::new(name, told).fix(CLOSE));
+            }
+            Some(Outcome::Unsure(why)) => report.missed.push((name, why)),
+            Some(Outcome::Held | Outcome::Declared) => report.attacked += 1,
+            None => report.total -= 1,
+        }
+    }
+    report.through += open;
+    report.matrix.push(("connect", if open > 0 { "LEAKED" } else { "held" }));
+    Ok(())
+}
+
+/// Tries one database; `None` when it was dropped meanwhile.
+async fn connect(scene: &Scene<'_>, name: &str) -> Result<Option<Outcome>> {
+    let tried = Db::connect(&scene.mine.url.database(name), 1).await;
+    let error = match tried {
+        Ok(db) => {
+            db.close();
+            return Ok(Some(Outcome::Leaked("it was let in".to_owned())));
+        }
+        Err(error) => error,
+    };
+    Ok(match error.sqlstate() {
+        Some(code) if SHUT_OUT.contains(&code) => Some(Outcome::Held),
+        Some(GONE) => None,
+        _ => Some(Outcome::Unsure(error.to_string())),
+    })
+}
+
+async fn databases(scene: &Scene<'_>) -> Result<Vec<String>> {
+    let tx = scene.settings.maker.operator().await?;
+    // The other one of a scratch pair is a sandbox too, and is what the bite is about.
+    let rows = tx.query(sql::DATABASES, &[&scene.attacker.name(), &store::SANDBOX]).await?;
+    tx.rollback().await?;
+    let mut names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let victim = scene.victim.name();
+    if !names.iter().any(|name| name == victim) {
+        names.push(victim.to_owned());
+    }
+    Ok(names)
+}
+
+/// The other's login with the attacker's password, and with none.
+async fn passwords(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+    let theirs = &scene.theirs.url;
+    let mut word = "held";
+    for password in [scene.mine.url.password.clone(), None] {
+        report.strikes += 1;
+        let tried = Db::connect(&theirs.login(&theirs.user, password.clone()), 1).await;
+        match tried {
+            Ok(db) => {
+                db.close();
+                word = "LEAKED";
+                report.through += 1;
+                let what = "another tenant's login is let in with a wrong password (password)";
+                let fix = "let pg_hba.conf ask for a password (scram-sha-256) from everywhere";
+                report.findings.push(Finding::new(scene.victim.name(), what).fix(fix));
+            }
+            Err(error) if error.sqlstate() == Some(WRONG_PASSWORD) => {}
+            // The driver itself refuses to log in without the password that the server asks for.
+            Err(_) if password.is_none() => {}
+            Err(error) => {
+                word = "unsure";
+                let why = format!("the attack password could not be made: {error}");
+                report.missed.push((SESSIONS.to_owned(), why));
+                report.attacked = 0;
+            }
+        }
+    }
+    report.matrix.push(("password", word));
+    Ok(())
+}
+
+/// The attacker listens; the other notifies first, then the attacker itself. Notifications come in
+/// the order of their commits, so its own would come second.
+async fn channels(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+    report.strikes += 1;
+    let mut mine = Listener::connect(&scene.mine.url, &[CHANNEL]).await?;
+    let mut theirs = Listener::connect(&scene.theirs.url, &[CHANNEL]).await?;
+    theirs.notify(CHANNEL, "theirs").await?;
+    mine.notify(CHANNEL, "mine").await?;
+    theirs.notify(CHANNEL, "theirs again").await?;
+    let heard = timeout(HEARING, mine.next()).await.ok().flatten();
+    let first = timeout(HEARING, theirs.next()).await.ok().flatten();
+    let second = timeout(HEARING, theirs.next()).await.ok().flatten();
+    let said = |heard: Option<(String, String)>| heard.map(|(_, payload)| payload);
+    let (heard, first, second) = (said(heard), said(first), said(second));
+    let all = (heard.as_deref(), first.as_deref(), second.as_deref());
+    let word = match all {
+        (Some("mine"), Some("theirs"), Some("theirs again")) => "held",
+        (None, ..) | (_, None, _) | (.., None) => {
+            let why = "the attack channel could not be made: a notification did not arrive";
+            report.missed.push((SESSIONS.to_owned(), why.to_owned()));
+            report.attacked = 0;
+            "unsure"
+        }
+        _ => {
+            report.through += 1;
+            let what = "a tenant hears what another notifies (channel)";
+            report.findings.push(Finding::new(SESSIONS, what));
+            "LEAKED"
+        }
+    };
+    report.matrix.push(("channel", word));
+    Ok(())
+}
+
+async fn hit(scene: &Scene<'_>, shot: &Shot) -> Result<Outcome> {
+    let tx = scene.me.operator().await?;
+    let outcome = strike(&tx, shot).await;
+    tx.rollback().await?;
+    Ok(outcome)
+}
+
+async fn strike(tx: &Tx, shot: &Shot) -> Outcome {
+    for sql in &shot.setup {
+        if let Err(error) = tx.batch(sql).await {
+            return match error.sqlstate() {
+                Some(DENIED) => Outcome::Held,
+                _ => Outcome::Unsure(format!("its preparation failed: {error}")),
+            };
+        }
+    }
+    judge(shot.expect, tx.query(&shot.sql, &[]).await)
+}

@@ -1,0 +1,52 @@
+//! What can be seen to be wrong from the catalogue alone, for every tenant and not only for the
+//! pair that attacks.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use kernel::Finding;
+
+use super::attack::Target;
+use super::{Place, Settings, sql};
+use crate::Result;
+
+/// How many databases are looked into at one time.
+const AT_ONCE: usize = 4;
+
+/// Every finding about the places of `target`.
+pub(super) async fn findings(settings: &Settings, target: &Target<'_>) -> Result<Vec<Finding>> {
+    let mut all = Vec::new();
+    let tx = settings.maker.operator().await?;
+    for prefix in &target.prefixes {
+        for row in tx.query(sql::ADMITTED, &[prefix, &settings.owner.user]).await? {
+            let (database, role): (String, String) = (row.get(0), row.get(1));
+            let what = format!("{role} has rights on it, and only its own role should");
+            let fix = format!("REVOKE ALL ON DATABASE {database} FROM {role}");
+            all.push(Finding::new(database, what).fix(fix));
+        }
+        for row in tx.query(sql::ROLE_RIGHTS, &[prefix]).await? {
+            let fix = "ALTER ROLE … NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION \
+                       NOBYPASSRLS, and REVOKE every role but its own";
+            all.push(Finding::new(row.get::<_, String>(0), row.get::<_, String>(1)).fix(fix));
+        }
+    }
+    tx.rollback().await?;
+    let inside = target.places.iter().cloned().map(|place| ways_out(settings.clone(), place));
+    let inside: Vec<_> = stream::iter(inside).buffer_unordered(AT_ONCE).try_collect().await?;
+    all.extend(inside.into_iter().flatten());
+    all.sort_by(|a, b| (&a.object, &a.what).cmp(&(&b.object, &b.what)));
+    Ok(all)
+}
+
+/// What leads out of one tenant's database.
+async fn ways_out(settings: Settings, place: Place) -> Result<Vec<Finding>> {
+    let owner = place.owner(&settings)?;
+    let tx = owner.operator().await?;
+    let rows = tx.query(sql::WAYS_OUT, &[&place.name()]).await?;
+    tx.rollback().await?;
+    owner.close();
+    let each = rows.iter().map(|row| {
+        let what = format!("a way out of it: {}", row.get::<_, &str>(0));
+        Finding::new(place.name(), what)
+            .fix("drop it in this database, or take the right to it away")
+    });
+    Ok(each.collect())
+}

@@ -1,0 +1,267 @@
+//! Tenants with a database of their own.
+//!
+//! It promises: each tenant's database can be entered by that tenant's logins, by the owner of the
+//! tables and by superusers, and by nobody else; its logins own nothing and belong to no role but
+//! the tenant's. Logins are [leases](Lease): each has a password of its own and ends by itself. The
+//! connection itself is what binds a session to its tenant, so there is no token to forge and no
+//! predicate to forget.
+//!
+//! The names of databases and roles say nothing about whose they are, because PostgreSQL shows them
+//! to everybody who can log in. What everybody can see all the same: how many databases there are,
+//! and how busy each is.
+//!
+//! A tenant is made in steps that a crash can come between; its row says so, and making it again
+//! begins anew. What the registry says is never believed by the [proof](crate::controls), which
+//! tries every database of the server.
+//!
+//! The attacks that it stops: a connection of one tenant that reaches another's database, by a
+//! wrong address, a stolen pool, a role, a file, a foreign server or another session.
+
+mod attack;
+mod bite;
+mod lint;
+mod migrate;
+mod place;
+mod registry;
+mod scene;
+mod session;
+mod sql;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kernel::{Clock, Rng, Secret, TenantId, random_hex};
+use store::{DatabaseUrl, Db};
+
+pub use migrate::{Campaign, Done, Progress, Script};
+pub use place::Place;
+pub use registry::{State, Tenant};
+
+pub(crate) use attack::Report;
+use attack::Target;
+use bite::Bites;
+
+use crate::{Error, Result};
+
+/// Connections of each login into a tenant's database, while it is worked on.
+const CONNECTIONS: usize = 2;
+/// The synthetic tenants: the attacker and the attacked.
+const CANARIES: [&str; 2] = ["amanah-canary-a", "amanah-canary-b"];
+/// The longest that a lease is good for.
+pub const MAX_LEASE: Duration = Duration::from_hours(24);
+/// Bytes of randomness in a lease's password, and in its name.
+const PASSWORD_BYTES: usize = 24;
+const LEASE_BYTES: usize = 4;
+
+/// What a fleet is run with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The control database, as its owner.
+    pub registry: Db,
+    /// Whoever may make roles and databases; a member of the owner, or a superuser.
+    pub maker: Db,
+    /// The login that owns the tenants' databases and runs their migrations. It may do nothing
+    /// else, because what it runs is the application's code.
+    pub owner: DatabaseUrl,
+    /// The superuser in the server's default database, where there is one.
+    pub superuser: Option<Db>,
+    /// What this installation is called: 8 hexadecimal digits. Two can share a server.
+    pub installation: String,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// The tenants that have a database of their own. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet {
+    settings: Settings,
+}
+
+/// A login of a tenant, for a time.
+#[derive(Debug)]
+pub struct Lease {
+    /// Where to connect, with the password.
+    pub url: DatabaseUrl,
+    /// When the password ends. Sessions that were opened before go on.
+    pub until: Timestamp,
+}
+
+/// What erasing a tenant came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Erasure {
+    /// Whose database it was.
+    pub tenant: TenantId,
+    /// The name that its database had.
+    pub place: String,
+    /// When it was dropped.
+    pub erased_at: Timestamp,
+    /// How much was in it, in bytes.
+    pub bytes: i64,
+}
+
+impl Fleet {
+    /// A fleet in an installation, whose control database has [`crate::FLEET_ROOM`]. Nothing is made
+    /// before the first tenant.
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Makes a tenant's database and its role, from the template. A tenant that was half made is
+    /// made anew.
+    ///
+    /// # Errors
+    /// When there is one already, another command is at it, or the server refuses; what was made
+    /// is made again at the next try.
+    pub async fn add(&self, id: &TenantId) -> Result<Tenant> {
+        self.make(id, false).await
+    }
+
+    /// Every tenant, canaries too, by their ids.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn list(&self) -> Result<Vec<Tenant>> {
+        registry::all(&self.settings.registry).await
+    }
+
+    /// Shuts a tenant out: no new sessions, and those that are open end.
+    ///
+    /// # Errors
+    /// When it is unknown, or the server refuses.
+    pub async fn suspend(&self, id: &TenantId) -> Result<Tenant> {
+        let turn = registry::turn(&self.settings.registry, id).await?;
+        let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
+        tenant.place.shut(&self.settings).await?;
+        turn.set_state(State::Suspended).await?;
+        turn.end().await?;
+        Ok(Tenant { state: State::Suspended, ..tenant })
+    }
+
+    /// Lets a suspended tenant in again.
+    ///
+    /// # Errors
+    /// When it is unknown, or the server refuses.
+    pub async fn resume(&self, id: &TenantId) -> Result<Tenant> {
+        let turn = registry::turn(&self.settings.registry, id).await?;
+        let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
+        tenant.place.admit(&self.settings).await?;
+        turn.set_state(State::Active).await?;
+        turn.end().await?;
+        Ok(Tenant { state: State::Active, ..tenant })
+    }
+
+    /// Drops a tenant's database and its logins, for good. `keys` says how many of its keys were
+    /// destroyed before. Begun and not finished, it is finished by calling it again.
+    ///
+    /// # Errors
+    /// When it is unknown or a canary, or the server refuses.
+    pub async fn erase(&self, id: &TenantId, keys: usize) -> Result<Erasure> {
+        let turn = registry::turn(&self.settings.registry, id).await?;
+        let tenant = turn.tenant(&[State::Active, State::Suspended, State::Erasing, State::Making]);
+        let tenant = tenant.await?;
+        if tenant.canary {
+            return Err(Error::Canary);
+        }
+        turn.mark(State::Erasing).await?;
+        let bytes = tenant.place.bytes(&self.settings).await?;
+        tenant.place.demolish(&self.settings).await?;
+        let erased_at = self.settings.clock.now();
+        let place = tenant.place.name().to_owned();
+        let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
+        turn.erased(&erasure, keys).await?;
+        turn.end().await?;
+        Ok(erasure)
+    }
+
+    /// A login for a tenant, good for `life` and for at most [`MAX_LEASE`].
+    ///
+    /// # Errors
+    /// When the tenant is unknown or suspended, or the server refuses.
+    pub async fn lease(&self, id: &TenantId, life: Duration) -> Result<Lease> {
+        let tenant = registry::find(&self.settings.registry, id).await?;
+        if tenant.state != State::Active {
+            return Err(Error::NotActive { tenant: id.clone(), state: tenant.state });
+        }
+        tenant.place.lease(&self.settings, life).await
+    }
+
+    /// Removes logins whose time is over. Their sessions go on.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn sweep(&self) -> Result<usize> {
+        place::sweep(&self.settings).await
+    }
+
+    /// The synthetic tenants, made if they are not there and let in if they are shut out.
+    ///
+    /// # Errors
+    /// As [`Fleet::add`].
+    pub async fn ensure_canaries(&self) -> Result<[Tenant; 2]> {
+        let [a, b] = CANARIES.map(TenantId::new);
+        Ok([self.ensure_canary(&a?).await?, self.ensure_canary(&b?).await?])
+    }
+
+    /// Attacks: one canary the other, and every other database of the server.
+    pub(crate) async fn attack(&self, tenants: &[Tenant]) -> Result<Report> {
+        let [a, b] = self.ensure_canaries().await?;
+        let living = |t: &&Tenant| matches!(t.state, State::Active | State::Suspended);
+        let target = Target {
+            pair: (&a.place, &b.place),
+            victim_id: b.id.as_str(),
+            prefixes: vec![format!("amt_{}_", self.settings.installation)],
+            places: tenants.iter().filter(living).map(|t| t.place.clone()).collect(),
+        };
+        attack::run(&self.settings, &target).await
+    }
+
+    /// Seeds violations on a scratch pair and attacks it.
+    pub(crate) async fn bite(&self) -> Result<Bites> {
+        self.ensure_template().await?;
+        bite::run(&self.settings, &Place::template(&self.settings)).await
+    }
+
+    async fn ensure_canary(&self, id: &TenantId) -> Result<Tenant> {
+        match registry::find(&self.settings.registry, id).await {
+            Ok(tenant) if tenant.state == State::Active => Ok(tenant),
+            Ok(tenant) if tenant.state == State::Suspended => self.resume(id).await,
+            Ok(_) | Err(Error::NoTenant(_)) => self.make(id, true).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn make(&self, id: &TenantId, canary: bool) -> Result<Tenant> {
+        let settings = &self.settings;
+        if !canary && CANARIES.contains(&id.as_str()) {
+            return Err(Error::Canary);
+        }
+        let turn = registry::turn(&settings.registry, id).await?;
+        let place = Place::tenant(settings)?;
+        let tenant = turn.begin(place, canary, settings.clock.now()).await?;
+        self.ensure_template().await?;
+        tenant.place.provision(settings, &Place::template(settings)).await?;
+        let version = migrate::version(&tenant.place, settings).await?;
+        turn.made(version.as_deref()).await?;
+        turn.end().await?;
+        Ok(Tenant { state: State::Active, schema_version: version, ..tenant })
+    }
+
+    /// The database that new tenants are made from. Nobody is let in.
+    async fn ensure_template(&self) -> Result<()> {
+        let template = Place::template(&self.settings);
+        if !template.is_whole(&self.settings).await? {
+            template.demolish(&self.settings).await?;
+            template.provision_empty(&self.settings).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A password that nobody has chosen.
+fn password(rng: &dyn Rng) -> Result<Secret> {
+    let text = random_hex(rng, PASSWORD_BYTES).map_err(store::Error::from)?;
+    Ok(Secret::new(text))
+}

@@ -1,0 +1,185 @@
+//! A tenant's place on the server: a database and a role of the same name, and the logins that are
+//! members of that role.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use kernel::{Rng, random_hex};
+use store::{Db, EMPTY, Tx, ident, literal};
+
+use super::{CONNECTIONS, LEASE_BYTES, Lease, MAX_LEASE, Settings, password, sql};
+use crate::{PLACE_ROOM, Result};
+
+/// What every name begins with.
+const PREFIX: &str = "amt_";
+/// Bytes of randomness in a name.
+const NAME_BYTES: usize = 8;
+/// The most connections of one lease.
+const LEASE_CONNECTIONS: u32 = 50;
+/// The shortest lease: less would be over before it is used.
+const MIN_LEASE: Duration = Duration::from_secs(1);
+
+/// A database and the role of the same name. Names are made here alone, from random digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    name: String,
+}
+
+impl Place {
+    /// A name that nobody has.
+    pub(super) fn tenant(settings: &Settings) -> Result<Self> {
+        let own = fresh(settings.rng.as_ref(), NAME_BYTES)?;
+        Ok(Self { name: format!("{PREFIX}{}_{own}", settings.installation) })
+    }
+
+    /// What new tenants are made from.
+    pub(super) fn template(settings: &Settings) -> Self {
+        Self { name: format!("{PREFIX}{}_template", settings.installation) }
+    }
+
+    /// For a bite; swept like every sandbox when a crash leaves it behind.
+    pub(super) fn scratch(settings: &Settings) -> Result<Self> {
+        let own = fresh(settings.rng.as_ref(), NAME_BYTES)?;
+        Ok(Self { name: format!("{}{own}", store::SANDBOX) })
+    }
+
+    /// As the registry has it.
+    pub(super) fn known(name: String) -> Self {
+        Self { name }
+    }
+
+    /// The name of its database and of its role.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes role and database from `template`, and lets its logins at the rows. What a crash has
+    /// left of it is removed before.
+    pub(super) async fn provision(&self, settings: &Settings, template: &Self) -> Result<()> {
+        self.demolish(settings).await?;
+        let tx = settings.maker.operator().await?;
+        tx.batch(&format!("CREATE ROLE {} NOLOGIN", ident(&self.name))).await?;
+        tx.commit().await?;
+        settings.maker.create_database(&self.name, &settings.owner.user, &template.name).await?;
+        settings.maker.close_database(&self.name, &[&self.name]).await?;
+        let owner = self.owner(settings)?;
+        let tx = owner.operator().await?;
+        self.grant(&tx).await?;
+        tx.commit().await?;
+        owner.close();
+        Ok(())
+    }
+
+    /// Makes the template: a database that nobody is let into, with our own schema in it.
+    pub(super) async fn provision_empty(&self, settings: &Settings) -> Result<()> {
+        settings.maker.create_database(&self.name, &settings.owner.user, EMPTY).await?;
+        settings.maker.close_database(&self.name, &[]).await?;
+        let owner = self.owner(settings)?;
+        store::migrate(&owner, &[&PLACE_ROOM]).await?;
+        owner.close();
+        Ok(())
+    }
+
+    /// Whether the database is there, with our schema in it.
+    pub(super) async fn is_whole(&self, settings: &Settings) -> Result<bool> {
+        if !settings.maker.has_database(&self.name).await? {
+            return Ok(false);
+        }
+        let owner = self.owner(settings)?;
+        let tx = owner.operator().await?;
+        let whole = tx.query_one(sql::IS_WHOLE, &[]).await?.get(0);
+        tx.rollback().await?;
+        owner.close();
+        Ok(whole)
+    }
+
+    /// Lets the tenant's logins read and write the rows of every table that the owner has made,
+    /// and nothing else. Run again after each migration, for the tables that it made.
+    pub(super) async fn grant(&self, tx: &Tx) -> Result<()> {
+        let role = literal(&self.name);
+        Ok(tx.batch(&sql::GRANTS.replace("{role}", &role)).await?)
+    }
+
+    /// Drops the database, its logins and its role, whatever there is of them.
+    pub(super) async fn demolish(&self, settings: &Settings) -> Result<()> {
+        settings.maker.drop_database(&self.name).await?;
+        let tx = settings.maker.operator().await?;
+        for row in tx.query(sql::ROLES, &[&self.name]).await? {
+            tx.batch(&format!("DROP ROLE {}", ident(row.get(0)))).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// No new sessions, and the open ones end.
+    pub(super) async fn shut(&self, settings: &Settings) -> Result<()> {
+        let (database, role) = (ident(&self.name), ident(&self.name));
+        let tx = settings.maker.operator().await?;
+        tx.batch(&format!("REVOKE CONNECT ON DATABASE {database} FROM {role}")).await?;
+        tx.commit().await?;
+        // After the commit: a session that began before it is seen now.
+        let tx = settings.maker.operator().await?;
+        tx.query(sql::END_SESSIONS, &[&self.name]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(super) async fn admit(&self, settings: &Settings) -> Result<()> {
+        Ok(settings.maker.close_database(&self.name, &[&self.name]).await?)
+    }
+
+    /// How large its database is, in bytes; nothing where there is none.
+    pub(super) async fn bytes(&self, settings: &Settings) -> Result<i64> {
+        let tx = settings.maker.operator().await?;
+        let row = tx.query_opt(sql::BYTES, &[&self.name]).await?;
+        tx.rollback().await?;
+        Ok(row.map_or(0, |row| row.get(0)))
+    }
+
+    /// A login that is a member of the role, with a password that ends.
+    pub(super) async fn lease(&self, settings: &Settings, life: Duration) -> Result<Lease> {
+        let rng = settings.rng.as_ref();
+        let login = format!("{}_{}", self.name, fresh(rng, LEASE_BYTES)?);
+        let password = password(rng)?;
+        let life = life.clamp(MIN_LEASE, MAX_LEASE);
+        let until = settings.clock.now() + SignedDuration::try_from(life).unwrap_or_default();
+        settings.maker.ensure_login(&login, &password).await?;
+        let tx = settings.maker.operator().await?;
+        let (role, group) = (ident(&login), ident(&self.name));
+        tx.batch(&format!(
+            "ALTER ROLE {role} CONNECTION LIMIT {LEASE_CONNECTIONS} VALID UNTIL {};
+             GRANT {group} TO {role}",
+            literal(&until.to_string())
+        ))
+        .await?;
+        tx.commit().await?;
+        let url = settings.owner.database(&self.name).login(&login, Some(password));
+        Ok(Lease { url, until })
+    }
+
+    /// Drops one lease, for whoever needed it for a moment.
+    pub(super) async fn end_lease(&self, settings: &Settings, lease: &Lease) -> Result<()> {
+        let tx = settings.maker.operator().await?;
+        tx.batch(&format!("DROP ROLE IF EXISTS {}", ident(&lease.url.user))).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The database as the owner of its tables.
+    pub(super) fn owner(&self, settings: &Settings) -> Result<Db> {
+        Ok(Db::lazy(&settings.owner.database(&self.name), CONNECTIONS)?)
+    }
+}
+
+/// Removes leases whose password has ended, and the roles that a bite has left behind.
+pub(super) async fn sweep(settings: &Settings) -> Result<usize> {
+    let tx = settings.maker.operator().await?;
+    let prefix = format!("{PREFIX}{}_", settings.installation);
+    let rows = tx.query(sql::ENDED, &[&prefix, &store::SANDBOX]).await?;
+    for row in &rows {
+        tx.batch(&format!("DROP ROLE {}", ident(row.get(0)))).await?;
+    }
+    tx.commit().await?;
+    Ok(rows.len())
+}
+
+fn fresh(rng: &dyn Rng, bytes: usize) -> Result<String> {
+    Ok(random_hex(rng, bytes).map_err(store::Error::from)?)
+}

@@ -1,0 +1,184 @@
+//! Which tenants there are, in the control database.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use kernel::TenantId;
+use serde::Serialize;
+use store::{Db, OperatorTx, Row};
+
+use super::{Erasure, Place, sql};
+use crate::{Error, Result};
+
+/// How far a tenant's life is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is being made, or a crash came between.
+    Making,
+    /// It is let in.
+    Active,
+    /// It is shut out; its rows are kept.
+    Suspended,
+    /// It is being erased, or a crash came between.
+    Erasing,
+}
+
+/// A tenant with a database of its own.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Who.
+    pub id: TenantId,
+    /// Where.
+    pub place: Place,
+    /// How far its life is.
+    pub state: State,
+    /// Whether it is one of the synthetic ones.
+    pub canary: bool,
+    /// The last migration that it is known to have.
+    pub schema_version: Option<String>,
+    /// Since when.
+    pub made_at: Timestamp,
+}
+
+/// The turn at one tenant: no other command changes it meanwhile.
+pub(super) struct Turn {
+    id: TenantId,
+    registry: Db,
+    /// Holds the turn until its end.
+    lock: OperatorTx,
+}
+
+/// Takes the turn at a tenant.
+pub(super) async fn turn(registry: &Db, id: &TenantId) -> Result<Turn> {
+    let lock = registry.operator().await?;
+    if !lock.query_one(sql::TURN, &[&id.as_str()]).await?.get::<_, bool>(0) {
+        return Err(Error::Taken(id.clone()));
+    }
+    Ok(Turn { id: id.clone(), registry: registry.clone(), lock })
+}
+
+/// Every tenant.
+pub(super) async fn all(registry: &Db) -> Result<Vec<Tenant>> {
+    let tx = registry.operator().await?;
+    let rows = tx.query(sql::ALL, &[]).await?;
+    tx.rollback().await?;
+    rows.iter().map(read).collect()
+}
+
+/// One tenant.
+pub(super) async fn find(registry: &Db, id: &TenantId) -> Result<Tenant> {
+    let tx = registry.operator().await?;
+    let row = tx.query_opt(sql::FIND, &[&id.as_str()]).await?;
+    tx.rollback().await?;
+    row.as_ref().map(read).transpose()?.ok_or_else(|| Error::NoTenant(id.clone()))
+}
+
+/// Notes what a tenant's schema has become.
+pub(super) async fn set_version(registry: &Db, id: &TenantId, version: &str) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(sql::SET_VERSION, &[&id.as_str(), &version]).await?;
+    Ok(tx.commit().await?)
+}
+
+impl Turn {
+    /// The tenant, when it is in one of `states`.
+    pub(super) async fn tenant(&self, states: &[State]) -> Result<Tenant> {
+        let tenant = find(&self.registry, &self.id).await?;
+        if states.contains(&tenant.state) {
+            return Ok(tenant);
+        }
+        Err(Error::NotActive { tenant: self.id.clone(), state: tenant.state })
+    }
+
+    /// Notes at once that a tenant is being made: at `place`, or where it was begun before.
+    pub(super) async fn begin(&self, place: Place, canary: bool, now: Timestamp) -> Result<Tenant> {
+        let tx = self.registry.operator().await?;
+        let bound: [&(dyn store::ToSql + Sync); 4] =
+            [&self.id.as_str(), &place.name(), &canary, &now];
+        let row = tx.query_opt(sql::BEGIN, &bound).await?;
+        tx.commit().await?;
+        row.as_ref().map(read).transpose()?.ok_or_else(|| Error::Exists(self.id.clone()))
+    }
+
+    /// Notes a state at once, so that a crash after it is told by it.
+    pub(super) async fn mark(&self, state: State) -> Result<()> {
+        let tx = self.registry.operator().await?;
+        tx.execute(sql::SET_STATE, &[&self.id.as_str(), &state.as_str()]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Notes a state with the end of the turn.
+    pub(super) async fn set_state(&self, state: State) -> Result<()> {
+        let bound: [&(dyn store::ToSql + Sync); 2] = [&self.id.as_str(), &state.as_str()];
+        self.lock.execute(sql::SET_STATE, &bound).await?;
+        Ok(())
+    }
+
+    /// Notes that a tenant is whole, at the end of the turn.
+    pub(super) async fn made(&self, version: Option<&str>) -> Result<()> {
+        self.set_state(State::Active).await?;
+        self.lock.execute(sql::SET_VERSION, &[&self.id.as_str(), &version]).await?;
+        Ok(())
+    }
+
+    /// Forgets a tenant and keeps that it was erased.
+    pub(super) async fn erased(&self, erasure: &Erasure, keys: usize) -> Result<()> {
+        let keys = i64::try_from(keys).unwrap_or(i64::MAX);
+        let bound: [&(dyn store::ToSql + Sync); 5] =
+            [&self.id.as_str(), &erasure.place, &erasure.erased_at, &erasure.bytes, &keys];
+        self.lock.execute(sql::ERASED, &bound).await?;
+        self.lock.execute(sql::FORGET, &[&self.id.as_str()]).await?;
+        Ok(())
+    }
+
+    pub(super) async fn end(self) -> Result<()> {
+        Ok(self.lock.commit().await?)
+    }
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Making, Self::Active, Self::Suspended, Self::Erasing];
+
+    /// The word in lower case, as SQL and JSON write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Making => "making",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Erasing => "erasing",
+        }
+    }
+}
+
+impl State {
+    /// What to do about a tenant in this state.
+    pub(crate) const fn way_out(self) -> &'static str {
+        match self {
+            Self::Making => "it was not finished, so make it again with `amanah tenant add`",
+            Self::Active => "suspend it first",
+            Self::Suspended => "let it in again first, with `amanah tenant resume`",
+            Self::Erasing => "finish that with `amanah tenant erase`",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+fn read(row: &Row) -> Result<Tenant> {
+    let state: &str = row.get(2);
+    // The table's own check keeps other words out.
+    let state = State::ALL.into_iter().find(|known| known.as_str() == state);
+    Ok(Tenant {
+        id: TenantId::new(row.get::<_, String>(0))?,
+        place: Place::known(row.get(1)),
+        state: state.unwrap_or(State::Making),
+        canary: row.get(3),
+        schema_version: row.get(4),
+        made_at: row.get(5),
+    })
+}
