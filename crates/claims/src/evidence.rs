@@ -13,6 +13,8 @@ use crate::{Error, Result, sql};
 const HISTORY_ROWS: i64 = 10_000;
 /// The longest text that is stored of one run, in characters.
 const MAX_TEXT_CHARS: usize = 4_000;
+/// The version of this program, which is noted with every run.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The most findings that are stored of one run; the text says how many there were.
 const MAX_FINDINGS: usize = 200;
 
@@ -54,7 +56,7 @@ pub struct Key {
 }
 
 /// As much of a row as a verdict needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// What was found.
     pub outcome: Outcome,
@@ -64,6 +66,8 @@ pub struct Mark {
     pub observed_at: Timestamp,
     /// When the database stored it, by its own clock.
     pub received_at: Timestamp,
+    /// The version of Amanah that ran it.
+    pub version: String,
 }
 
 /// One row of evidence.
@@ -87,8 +91,6 @@ pub struct Record {
     pub findings: Vec<Finding>,
     /// What the control did: the sentence of its card at that time.
     pub attack: String,
-    /// The version of Amanah that ran it.
-    pub version: String,
     /// How long it took, to the millisecond.
     pub took: Duration,
 }
@@ -147,7 +149,7 @@ impl Evidence {
                     &findings,
                     &record.attack,
                     &cadence,
-                    &record.version,
+                    &record.mark.version,
                     &took,
                     &record.mark.observed_at,
                 ],
@@ -157,7 +159,7 @@ impl Evidence {
         let mark = Mark {
             observed_at: field!(row, "observed_at")?,
             received_at: field!(row, "received_at")?,
-            ..record.mark
+            ..record.mark.clone()
         };
         Ok(Record { id: field!(row, "id")?, mark, ..record })
     }
@@ -232,6 +234,7 @@ fn draft(key: &Key, card: &Card, proof: &Proof, took: Duration) -> Record {
             cadence: card.cadence,
             observed_at: proof.observed_at(),
             received_at: proof.observed_at(),
+            version: VERSION.to_owned(),
         },
         population: Population { of: clean(&proof.population().of), ..proof.population().clone() },
         measured: clean(proof.measured()),
@@ -239,7 +242,6 @@ fn draft(key: &Key, card: &Card, proof: &Proof, took: Duration) -> Record {
         detail: clean(proof.detail()),
         findings: proof.findings().iter().take(MAX_FINDINGS).map(finding).collect(),
         attack: attack.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
         took,
     }
 }
@@ -272,6 +274,7 @@ fn mark(row: &Row) -> Result<Mark> {
         cadence: duration(field!(row, "cadence_ms")?)?,
         observed_at: field!(row, "observed_at")?,
         received_at: field!(row, "received_at")?,
+        version: field!(row, "version")?,
     })
 }
 
@@ -307,7 +310,6 @@ fn read(row: &Row) -> Result<Record> {
         detail: field!(row, "detail")?,
         findings,
         attack: field!(row, "attack")?,
-        version: field!(row, "version")?,
         took: duration(field!(row, "took_ms")?)?,
     })
 }

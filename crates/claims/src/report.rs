@@ -51,7 +51,7 @@ pub struct ClaimReport {
     /// The proof of the proof.
     pub bite: Option<BiteReport>,
     /// Why, as a word for programs: `holds`, `broken`, `cannot-tell`, `old`, `ahead`, `not-run`,
-    /// `no-bite`, `blunt`, `bite-old`, `bite-ahead`, `not-built` or `not-attested`.
+    /// `no-bite`, `bite-other`, `blunt`, `bite-old`, `bite-ahead`, `not-built` or `not-attested`.
     pub reason: &'static str,
     /// Why, in a sentence.
     pub detail: String,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::Result;
 use crate::document::Page;
 use crate::engine::Engine;
-use crate::evidence::{Key, Record, Run};
+use crate::evidence::{Key, Record, Run, VERSION};
 use crate::verdict::BITE_EVERY;
 use crate::verify::{AT_ONCE, Filter, bite_of};
 
@@ -166,7 +166,8 @@ impl Job {
     /// may not wait.
     fn wait(&self, engine: &Engine, last: &Record) -> Option<Duration> {
         let answered = match self.key.run {
-            Run::Proof => last.mark.outcome == Outcome::Holds,
+            // What another version found is not believed with this one's bite.
+            Run::Proof => last.mark.outcome == Outcome::Holds && last.mark.version == VERSION,
             Run::Bite => engine.is_sharp(last),
         };
         let age = engine.inner.cx.clock.now().duration_since(last.mark.observed_at);

@@ -39,7 +39,7 @@ CROSS JOIN LATERAL (
 
 /// When one claim was proven or bitten with which outcome until $4, the latest first.
 pub(crate) const HISTORY: &str = "
-SELECT outcome, cadence_ms, observed_at, received_at
+SELECT outcome, cadence_ms, observed_at, received_at, version
 FROM claims.proof
 WHERE claim = $1 AND params = $2 AND kind = $3 AND received_at <= $4
 ORDER BY received_at DESC, id DESC

@@ -193,6 +193,15 @@ impl Standing<'_> {
                  fail is not yet shown"
                     .to_owned()
             }
+            Reason::BiteOther => {
+                let version = |run: Option<&Record>| run.map_or("", |r| &r.mark.version).to_owned();
+                format!(
+                    "the proof is that of version {}, and its bite that of version {}: it counts \
+                     once both have run in one version, which `amanah verify` does now",
+                    version(self.proof),
+                    version(self.bite)
+                )
+            }
             Reason::Blunt => {
                 let found = own(self.bite);
                 let why = if found.is_empty() { "" } else { ": " };

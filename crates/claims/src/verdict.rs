@@ -28,6 +28,8 @@ pub(crate) enum Reason {
     Ahead,
     /// The control's bite has not run yet.
     NoBite,
+    /// The last bite is that of another version of the control than the proof.
+    BiteOther,
     /// The control did not find the violation that was seeded for it.
     Blunt,
     /// The last bite says that it was made in the future.
@@ -49,6 +51,7 @@ impl Reason {
             | Self::CannotTell
             | Self::Ahead
             | Self::NoBite
+            | Self::BiteOther
             | Self::Blunt
             | Self::BiteAhead
             | Self::BiteOld => Verdict::Unknown,
@@ -65,6 +68,7 @@ impl Reason {
             Self::CannotTell => "cannot-tell",
             Self::Ahead => "ahead",
             Self::NoBite => "no-bite",
+            Self::BiteOther => "bite-other",
             Self::Blunt => "blunt",
             Self::BiteAhead => "bite-ahead",
             Self::BiteOld => "bite-old",
@@ -77,7 +81,9 @@ impl Reason {
 /// Weighs the last proof of a claim and the last bite of its control as they stand at `at`.
 ///
 /// What gave way stays failing whatever else is known. A control that has not lately shown that it
-/// can fail is not believed when it says that something holds.
+/// can fail is not believed when it says that something holds; and what an older or a newer program
+/// found in its bite says nothing about the control that gave this proof. Both versions are those of
+/// the evidence, so that a past page stays what it was when the program is another one.
 pub(crate) fn weigh(proof: Option<&Mark>, bite: Option<&Mark>, at: Timestamp) -> Reason {
     let Some(proof) = proof else {
         return Reason::NotRun;
@@ -93,7 +99,9 @@ pub(crate) fn weigh(proof: Option<&Mark>, bite: Option<&Mark>, at: Timestamp) ->
     let Some(bite) = bite else {
         return Reason::NoBite;
     };
-    if bite.outcome != Outcome::Broken {
+    if bite.version != proof.version {
+        Reason::BiteOther
+    } else if bite.outcome != Outcome::Broken {
         Reason::Blunt
     } else if is_ahead(bite, at) {
         Reason::BiteAhead
@@ -115,7 +123,7 @@ pub(crate) fn since(history: &History, at: Timestamp) -> Option<Timestamp> {
     let at_most = |mark: &Mark| Mark {
         // The database's clock may be a little ahead of ours.
         received_at: mark.received_at.min(at),
-        ..*mark
+        ..mark.clone()
     };
     let proofs: Vec<Mark> = history.proofs.iter().map(at_most).collect();
     let bites: Vec<Mark> = history.bites.iter().map(at_most).collect();
@@ -181,7 +189,7 @@ mod tests {
     use kernel::{Outcome, Verdict};
     use proptest::prelude::*;
 
-    use super::{History, Mark, since, weigh};
+    use super::{History, Mark, Reason, since, weigh};
 
     /// Noon of some day, and a control that is proven every hour.
     const NOON: i64 = 1_800_000_000;
@@ -197,6 +205,7 @@ mod tests {
             cadence: Duration::from_hours(1),
             observed_at: time(observed),
             received_at: time(observed),
+            version: "1.0.0".to_owned(),
         }
     }
 
@@ -240,6 +249,26 @@ mod tests {
         insta::assert_snapshot!(golden);
     }
 
+    /// A bite vouches for the program that it ran in, and for no other.
+    #[test]
+    fn the_bite_must_be_of_the_same_version() {
+        let (proof, bite) = (mark(Outcome::Holds, 0), mark(Outcome::Broken, 0));
+        for (version, reason) in [
+            ("1.0.0", Reason::Holds),
+            ("0.9.0", Reason::BiteOther),
+            ("1.0.1", Reason::BiteOther),
+            ("", Reason::BiteOther),
+        ] {
+            let bite = Mark { version: version.to_owned(), ..bite.clone() };
+            assert_eq!(weigh(Some(&proof), Some(&bite), time(0)), reason, "{version}");
+        }
+        assert_eq!(Reason::BiteOther.verdict(), Verdict::Unknown);
+        // What gave way needs no bite to be believed.
+        let broken = mark(Outcome::Broken, 0);
+        let other = Mark { version: String::new(), ..bite };
+        assert_eq!(weigh(Some(&broken), Some(&other), time(0)), Reason::Broken);
+    }
+
     fn history(proofs: &[(Outcome, i64)], bites: &[(Outcome, i64)]) -> History {
         let marks = |all: &[(Outcome, i64)]| all.iter().map(|(o, t)| mark(*o, *t)).collect();
         History { proofs: marks(proofs), bites: marks(bites) }
@@ -270,9 +299,13 @@ mod tests {
     }
 
     fn marks() -> impl Strategy<Value = Vec<Mark>> {
-        let one = (0usize..3, 0i64..100 * HOUR, -HOUR..2 * HOUR).prop_map(|(o, received, lag)| {
+        let one = (0usize..3, 0i64..100 * HOUR, -HOUR..2 * HOUR, any::<bool>());
+        let one = one.prop_map(|(o, received, lag, newer)| {
             let mut mark = mark(ALL[o], received - lag);
             mark.received_at = time(received);
+            if newer {
+                "1.1.0".clone_into(&mut mark.version);
+            }
             mark
         });
         prop::collection::vec(one, 0..12).prop_map(|mut all| {
@@ -305,7 +338,7 @@ mod tests {
             let history = History { proofs, bites };
             let verdict = |moment: Timestamp| {
                 let latest = |marks: &[Mark]| {
-                    marks.iter().find(|m| m.received_at <= moment).copied()
+                    marks.iter().find(|m| m.received_at <= moment).cloned()
                 };
                 let (proof, bite) = (latest(&history.proofs), latest(&history.bites));
                 proof.map(|proof| weigh(Some(&proof), bite.as_ref(), moment).verdict())

@@ -10,7 +10,7 @@ use kernel::{Outcome, Params, Verdict};
 
 use crate::document::Page;
 use crate::engine::Engine;
-use crate::evidence::{Key, Record, Run};
+use crate::evidence::{Key, Record, Run, VERSION};
 use crate::report::Report;
 use crate::standing::keys;
 use crate::verdict::BITE_EVERY;
@@ -109,7 +109,7 @@ impl Engine {
         let now = self.inner.cx.clock.now();
         let age = now.duration_since(bite.mark.observed_at);
         bite.mark.outcome == Outcome::Broken
-            && bite.version == env!("CARGO_PKG_VERSION")
+            && bite.mark.version == VERSION
             && age >= SignedDuration::ZERO
             && age < SignedDuration::try_from(BITE_EVERY).unwrap_or(SignedDuration::ZERO)
     }

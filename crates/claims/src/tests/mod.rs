@@ -121,6 +121,27 @@ async fn database() -> TestDb {
     testkit::database(&[&ROOM]).await
 }
 
+/// Stores everything that is there once more, as a program of version 0.0.1 would have.
+async fn older_program(db: &TestDb) {
+    let tx = db.owner.operator().await.unwrap();
+    let rows = tx
+        .execute(
+            "INSERT INTO claims.proof (
+                 claim, params, kind, outcome, population_checked, population_total,
+                 population_of, measured, threshold, detail, findings, attack, cadence_ms,
+                 version, took_ms, observed_at)
+             SELECT claim, params, kind, outcome, population_checked, population_total,
+                    population_of, measured, threshold, detail, findings, attack, cadence_ms,
+                    '0.0.1', took_ms, observed_at
+               FROM claims.proof ORDER BY id",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert!(rows > 0);
+    tx.commit().await.unwrap();
+}
+
 fn cx(clock: Arc<dyn Clock>) -> Cx {
     Cx { clock, rng: Arc::new(FixedRng::new(7)) }
 }

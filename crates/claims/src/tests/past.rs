@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Clock as _, Params, SystemClock, Verdict};
 
-use super::{Act, Fake, database, engine, page, stopped};
+use super::{Act, Fake, database, engine, older_program, page, stopped};
 use crate::{ClaimReport, Engine, Page};
 
 const CLAIM: &str = "mfa.totp";
@@ -63,6 +63,34 @@ async fn any_past_page_can_be_rebuilt() {
     // The two failing proofs are one stretch.
     assert_eq!(moments[4].1.since, Some(moments[3].0));
     assert_eq!(moments[1].1.since, Some(first));
+}
+
+/// What the bite of an older program found says nothing about the control of this one; what the
+/// older program itself had proven stays on the page of its day.
+#[tokio::test]
+async fn the_bite_of_another_version_does_not_count() {
+    let db = database().await;
+    let fake = Fake::new(CLAIM);
+    let engine = engine(&db, &[&fake], Arc::new(SystemClock));
+    let page = page("- [a](claim:mfa.totp)");
+    engine.bite(CLAIM).await.unwrap();
+    engine.prove(CLAIM, &Params::none()).await.unwrap();
+    older_program(&db).await;
+    let old = stands(&engine, &page, None).await;
+    assert_eq!(old.verdict, Verdict::Proven, "proof and bite are of one program: {old:?}");
+
+    let upgraded = engine.prove(CLAIM, &Params::none()).await.unwrap();
+    let claim = stands(&engine, &page, None).await;
+    assert_eq!((claim.verdict, claim.reason), (Verdict::Unknown, "bite-other"), "{claim:?}");
+    assert!(claim.detail.contains("its bite that of version 0.0.1"), "{}", claim.detail);
+    assert_eq!(claim.since, Some(upgraded.mark.received_at));
+    let past = before(upgraded.mark.received_at);
+    assert_eq!(stands(&engine, &page, Some(past)).await.verdict, Verdict::Proven);
+
+    let bitten = engine.bite(CLAIM).await.unwrap();
+    let claim = stands(&engine, &page, None).await;
+    assert_eq!(claim.verdict, Verdict::Proven, "{claim:?}");
+    assert_eq!(claim.since, Some(bitten.mark.received_at));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use kernel::{Clock as _, Control, FixedRng, SystemClock, Verdict};
 use store::{DatabaseUrl, Db};
 use tokio::sync::oneshot;
 
-use super::{Act, Fake, cx, database, engine, eventually, page, stopped};
+use super::{Act, Fake, cx, database, engine, eventually, older_program, page, stopped};
 use crate::{Engine, Error, Evidence, Filter, Page, Progress};
 
 const PAGE: &str = "- [a](claim:mfa.totp), [b](claim:edge.csp), [c](claim:edge.csrf)\n\
@@ -125,6 +125,23 @@ async fn after_a_restart_what_was_run_lately_waits_for_its_turn() {
     stop.send(()).unwrap();
     task.await.unwrap();
     assert_eq!((held.proofs(), held.bites(), failed.bites()), (1, 1, 1));
+}
+
+/// What an older program found waits for nothing: neither its bite nor its proof counts for this
+/// one, however lately they ran.
+#[tokio::test]
+async fn after_an_upgrade_everything_is_run_at_once() {
+    let db = database().await;
+    let fake = Fake::new("mfa.totp");
+    let engine = engine(&db, &[&fake], Arc::new(SystemClock));
+    let page = page("- [a](claim:mfa.totp)");
+    engine.verify(&[Arc::clone(&page)], &Filter::default(), true, &quiet).await.unwrap();
+    older_program(&db).await;
+    let (stop, task) = keep_proving(&engine, &page);
+    eventually("both runs", || (fake.proofs(), fake.bites()) == (2, 2)).await;
+    stop.send(()).unwrap();
+    task.await.unwrap();
+    assert_eq!(engine.report(&page, None).await.unwrap().verdict, Verdict::Proven);
 }
 
 #[tokio::test]
