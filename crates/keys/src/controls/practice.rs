@@ -52,6 +52,8 @@ impl Practice {
 
     /// The ring as it lies in its folder.
     pub(super) async fn written(&self) -> Result<Vec<u8>, crate::Error> {
-        Ok(self.shelf.newest().await?.map(|(_, bytes)| bytes).unwrap_or_default())
+        // An empty ring would hold nothing that should have left it.
+        let newest = self.shelf.newest().await?;
+        newest.map(|(_, bytes)| bytes).ok_or(crate::Error::Malformed("no ring was written"))
     }
 }

@@ -21,8 +21,9 @@ static CARD: Card = Card {
     attack: "Reads the age of every key, of every key-encryption key and of the ring's own key; \
              then rotates a key in a scratch ring and opens what was encrypted before and after, \
              whole and tampered with.",
-    bite: "In scratch rings: a key that is older than allowed, a rotation that loses the old \
-           version, and a rotation that changes nothing.",
+    bite: "In scratch rings: a key, a key-encryption key and a ring's own key that are older than \
+           allowed, each alone; a rotation that loses the old version, and one that changes \
+           nothing.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(1),
     not_covered: &[
@@ -35,7 +36,7 @@ static CARD: Card = Card {
 const OF: &str = "keys in use, and steps of a rehearsed rotation";
 /// A clock may have been put right by so much since a key was made.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
-/// The bite lets a key grow one day older than this.
+/// The bite lets each kind of key grow one day older than this.
 const BITE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
 const BITE_AGE: SignedDuration = SignedDuration::from_hours(91 * 24);
 const FIX: &str = "Run `amanah keys rotate`, and see why the running program does not do it";
@@ -94,8 +95,7 @@ impl Rotation {
 
     async fn seed(&self, cx: &Cx, at: Timestamp) -> std::result::Result<Bitten, String> {
         let clock = Arc::new(ManualClock::at(at));
-        let shared = Arc::clone(&clock) as Arc<dyn kernel::Clock>;
-        let practice = Practice::new(&self.scratch, shared, Arc::clone(&cx.rng)).await?;
+        let practice = Practice::new(&self.scratch, clock, Arc::clone(&cx.rng)).await?;
         let failed = |e: Error| e.to_string();
         let mut bitten = Bitten::default();
         let sound = turn(&practice, "sound", Way::Sound).await.map_err(failed)?;
@@ -107,19 +107,101 @@ impl Rotation {
         let still = turn(&practice, "still", Way::Nothing).await.map_err(failed)?;
         bitten.add("a rotation of nothing", find(still, "is still in the ring"));
 
-        let judge = |now| -> std::result::Result<Seen, String> {
-            let ring = practice.keys.ring().map_err(failed)?;
-            Ok(ages(&practice.keys.list(), &ring, now, BITE_EVERY))
-        };
-        let young = judge(at)?;
+        for layer in [Layer::Ring, Layer::KeyEncryption, Layer::Data] {
+            let (name, object) = layer.words();
+            let late = self.grow(cx, at, layer, &mut bitten).await?;
+            bitten.add(name, alone(late, object));
+        }
+        Ok(bitten)
+    }
+
+    /// What is seen of a scratch ring in which nothing is overdue but `layer`.
+    async fn grow(
+        &self,
+        cx: &Cx,
+        at: Timestamp,
+        layer: Layer,
+        bitten: &mut Bitten,
+    ) -> std::result::Result<Seen, String> {
+        let clock = Arc::new(ManualClock::at(at));
+        let shared = Arc::clone(&clock) as Arc<dyn kernel::Clock>;
+        let practice = Practice::new(&self.scratch, shared, Arc::clone(&cx.rng)).await?;
+        let keys = &practice.keys;
+        let failed = |e: Error| e.to_string();
+        let late = at.saturating_add(BITE_AGE).map_err(|e| e.to_string())?;
+        plant(&practice, layer, || clock.set(late)).await.map_err(failed)?;
+        // By the clock that the keys were made by, which may be coarser.
+        let then = kernel::Clock::now(&*clock);
+        let ring = keys.ring().map_err(failed)?;
+        // Where its whole age is allowed nothing is found: it is the age that is judged.
+        let young = ages(&keys.list(), &ring, then, BITE_AGE);
         if !young.is_whole() {
             bitten.missed.push(format!("the difference to a young key ({})", young.words()));
         }
-        clock.set(at.saturating_add(BITE_AGE).map_err(|e| e.to_string())?);
-        let late = judge(kernel::Clock::now(&*clock))?;
-        bitten.add("an overdue key", find(late, "days old"));
-        Ok(bitten)
+        Ok(ages(&keys.list(), &ring, then, BITE_EVERY))
     }
+}
+
+/// What has an age of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    Ring,
+    KeyEncryption,
+    Data,
+}
+
+impl Layer {
+    /// What the bite calls it when it is overdue, and what its finding is about.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ring => ("an overdue ring key", "the ring's own key"),
+            Self::KeyEncryption => {
+                ("an overdue key-encryption key", "the key-encryption key above key young")
+            }
+            Self::Data => ("an overdue key", "key old"),
+        }
+    }
+}
+
+/// Lets everything in a new ring grow old with `age`, and then renews all but `layer`.
+async fn plant(practice: &Practice, layer: Layer, age: impl Fn()) -> Result<()> {
+    let keys = &practice.keys;
+    let old = practice.key("old").await?;
+    match layer {
+        // A key that is rotated gets a key-encryption key with it; the ring's own stays.
+        Layer::Ring => {
+            age();
+            keys.rotate(&old).await?;
+        }
+        // A key that is made later lies under the key-encryption key that is there, and whatever
+        // is destroyed renews the ring's own.
+        Layer::KeyEncryption => {
+            age();
+            practice.key("young").await?;
+            destroy(keys, &old).await?;
+        }
+        // One rotation renews the key-encryption key above all keys, and no other key.
+        Layer::Data => {
+            let (turned, gone) = (practice.key("turned").await?, practice.key("gone").await?);
+            age();
+            keys.rotate(&turned).await?;
+            destroy(keys, &gone).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn destroy(keys: &Keys, key: &KeyRef) -> Result<()> {
+    let change = Change { removable: Some(true), ..Change::default() };
+    keys.configure(key, &change).await?;
+    keys.remove(key).await
+}
+
+/// The finding about `object`, when there is no other.
+fn alone(seen: Seen, object: &str) -> Option<Finding> {
+    let only = seen.findings.len() == 1 && seen.opens.is_empty();
+    let mut findings = seen.findings.into_iter().filter(|_| only);
+    findings.find(|finding| finding.object == object && finding.what.contains("days old"))
 }
 
 fn find(seen: Seen, words: &str) -> Option<Finding> {
@@ -204,8 +286,11 @@ async fn turn(practice: &Practice, name: &str, way: Way) -> Result<Seen> {
         Way::Nothing => {}
     }
     let bad = |seen: &mut Seen, what: &str| seen.bad(Finding::new(format!("key {key}"), what));
-    if holds(&practice.written().await?, &before.id) {
+    let (written, after) = (practice.written().await?, keys.card(&key)?.wrapped_by);
+    if holds(&written, &before.id) {
         bad(&mut seen, "its key-encryption key from before is still in the ring");
+    } else if !holds(&written, &after.id) {
+        bad(&mut seen, "its new key-encryption key is not in the ring");
     } else {
         seen.count(1);
     }
@@ -264,7 +349,9 @@ mod tests {
     use std::sync::Arc;
 
     use jiff::SignedDuration;
-    use kernel::{Clock, Control, Cx, ManualClock, Outcome, Params, Proof, SystemRng, catalogue};
+    use kernel::{
+        Clock, Control, Cx, ManualClock, Outcome, Params, Proof, SystemClock, SystemRng, catalogue,
+    };
 
     use super::super::practice::Practice;
     use super::Rotation;
@@ -339,9 +426,16 @@ mod tests {
     async fn it_bites_and_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let house = house(folder.path()).await;
-        let proof = house.control.bite(&house.cx).await;
+        // The real clock, which is finer than the one that the bite moves.
+        let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+        let proof = house.control.bite(&cx).await;
         assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
-        assert_eq!(proof.population().to_string(), "3 of 3 seeded violations");
+        assert_eq!(proof.population().to_string(), "5 of 5 seeded violations");
+        // Each age has a finding of its own, so that none of the three checks can be missing.
+        let overdue = proof.findings().iter().filter(|finding| finding.what.contains("days old"));
+        let objects: Vec<&str> = overdue.map(|finding| finding.object.as_str()).collect();
+        let expected = ["the ring's own key", "the key-encryption key above key young", "key old"];
+        assert_eq!(objects, expected, "{proof:?}");
         assert_eq!(std::fs::read_dir(&house.control.scratch).unwrap().count(), 0);
     }
 }
