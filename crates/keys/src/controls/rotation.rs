@@ -39,7 +39,7 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(5);
 /// The bite lets each kind of key grow one day older than this.
 const BITE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
 const BITE_AGE: SignedDuration = SignedDuration::from_hours(91 * 24);
-const FIX: &str = "Run `amanah keys rotate`, and see why the running program does not do it";
+const FIX: &str = "Run `amanah keys rotate --due`, and see why the running program does not do it";
 
 /// The control.
 pub(super) struct Rotation {
