@@ -13,6 +13,7 @@ const BINARY_BYTES: usize = 4_096;
 /// The most that a header of version 2 may have by its specification, in bytes.
 const MAX_HEADER_BYTES: u64 = 4 << 20;
 const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
+const DAMAGED: &str = "its header is damaged";
 
 /// What a volume is encrypted with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(super) fn read(device: &mut dyn Read) -> Result<Header, Fault> {
         return Err(Fault::None);
     }
     match number(&binary, 6, 2) {
-        Some(1) => first(&binary).ok_or_else(|| unclear("its header is damaged")),
+        Some(1) => first(&binary).ok_or_else(|| unclear(DAMAGED)),
         Some(2) => second(&binary, device),
         other => Err(unclear(format!("its header has version {}", other.unwrap_or_default()))),
     }
@@ -77,7 +78,7 @@ fn first(binary: &[u8]) -> Option<Header> {
 }
 
 fn second(binary: &[u8], device: &mut dyn Read) -> Result<Header, Fault> {
-    let damaged = || unclear("its header is damaged");
+    let damaged = || unclear(DAMAGED);
     let size = number(binary, 8, 8).filter(|size| *size <= MAX_HEADER_BYTES).ok_or_else(damaged)?;
     let rest = size.checked_sub(BINARY_BYTES as u64).ok_or_else(damaged)?;
     let mut json = Vec::new();
@@ -86,8 +87,7 @@ fn second(binary: &[u8], device: &mut dyn Read) -> Result<Header, Fault> {
     let end = json.iter().position(|b| *b == 0).unwrap_or(json.len());
     let json: Json =
         serde_json::from_slice(json.get(..end).unwrap_or_default()).map_err(|_| damaged())?;
-    let ciphers = json.ciphers().ok_or_else(damaged)?;
-    Ok(Header { uuid: uuid(binary).ok_or_else(damaged)?, ciphers })
+    Ok(Header { uuid: uuid(binary).ok_or_else(damaged)?, ciphers: json.ciphers()? })
 }
 
 /// What is read of version 2's metadata; the rest is skipped.
@@ -108,8 +108,34 @@ struct Segment {
     #[serde(rename = "type")]
     kind: String,
     encryption: Option<String>,
+    integrity: Option<Integrity>,
     #[serde(default)]
     flags: Vec<String>,
+}
+
+/// What proves that nobody changed a segment. Its key is stored behind the one that encrypts, and
+/// counts in the size of the whole.
+#[derive(Deserialize)]
+struct Integrity {
+    #[serde(rename = "type")]
+    kind: String,
+    key_size: Option<u64>,
+}
+
+impl Integrity {
+    /// The size of its key in bytes, where the header or cryptsetup's own table tells it.
+    fn key_bytes(&self) -> Result<u64, Fault> {
+        let by_kind = match self.kind.as_str() {
+            "none" | "aead" | "poly1305" => Some(0),
+            "hmac(sha1)" => Some(20),
+            "hmac(sha256)" => Some(32),
+            "hmac(sha512)" => Some(64),
+            _ => None,
+        };
+        let why =
+            || unclear(format!("the key of its integrity, {:?}, has no known size", self.kind));
+        self.key_size.or(by_kind).ok_or_else(why)
+    }
 }
 
 #[derive(Deserialize)]
@@ -119,27 +145,36 @@ struct Digest {
 }
 
 impl Json {
-    /// The cipher of each segment; none when something does not fit together.
-    fn ciphers(&self) -> Option<Vec<Cipher>> {
+    /// The cipher of each segment.
+    fn ciphers(&self) -> Result<Vec<Cipher>, Fault> {
+        let damaged = || unclear(DAMAGED);
         // A change under way keeps a description of what was and of what will be.
         let spare = |s: &Segment| s.flags.iter().any(|flag| flag.starts_with("backup-"));
         let used = self.segments.iter().filter(|(_, segment)| !spare(segment));
-        let ciphers: Option<Vec<_>> = used
+        let ciphers: Vec<Cipher> = used
             .map(|(id, segment)| match segment.kind.as_str() {
-                "crypt" => Some(cipher(segment.encryption.clone()?, self.smallest_key(id)?)),
+                "crypt" => {
+                    let name = segment.encryption.clone().ok_or_else(damaged)?;
+                    let other = segment.integrity.as_ref().map(Integrity::key_bytes).transpose()?;
+                    let all = self.smallest_key(id).ok_or_else(damaged)?;
+                    let own = all.checked_sub(other.unwrap_or(0)).ok_or_else(damaged)?;
+                    Ok(cipher(name, own))
+                }
                 // Part of a volume whose encryption is being put on or taken off.
-                "linear" => Some(Cipher { name: NOTHING.to_owned(), bits: 0 }),
-                _ => None,
+                "linear" => Ok(Cipher { name: NOTHING.to_owned(), bits: 0 }),
+                other => Err(unclear(format!("a part of it is of the unknown kind {other:?}"))),
             })
-            .collect();
-        ciphers.filter(|ciphers| !ciphers.is_empty())
+            .collect::<Result<_, _>>()?;
+        if ciphers.is_empty() { Err(damaged()) } else { Ok(ciphers) }
     }
 
-    /// The size of the key of a segment, in bytes.
+    /// The size of the key of a segment, in bytes; none when a slot that is named is not there.
     fn smallest_key(&self, segment: &String) -> Option<u64> {
         let digests = self.digests.values().filter(|digest| digest.segments.contains(segment));
         let slots = digests.flat_map(|digest| &digest.keyslots);
-        slots.filter_map(|slot| self.keyslots.get(slot)).map(|slot| slot.key_size).min()
+        let sizes: Option<Vec<u64>> =
+            slots.map(|slot| self.keyslots.get(slot).map(|slot| slot.key_size)).collect();
+        sizes?.into_iter().min()
     }
 }
 
@@ -218,16 +253,49 @@ mod tests {
         assert_eq!(shown(&future), "its header has version 9");
     }
 
+    /// A header of version 2 in whose metadata `from` is replaced.
+    fn edited(key_bytes: u32, from: &str, to: &str) -> Vec<u8> {
+        let good = luks2(UUID, "aes-xts-plain64", key_bytes);
+        let text = String::from_utf8(good[4_096..].to_vec()).unwrap();
+        assert!(text.contains(from), "{text}");
+        let mut bytes = good[..4_096].to_vec();
+        bytes.extend_from_slice(text.trim_end_matches('\0').replace(from, to).as_bytes());
+        bytes.resize(16_384, 0);
+        bytes
+    }
+
     #[test]
     fn a_part_in_clear_is_seen() {
-        let text = String::from_utf8(luks2(UUID, "aes-xts-plain64", 64)[4_096..].to_vec()).unwrap();
-        let half = text
-            .trim_end_matches('\0')
-            .replace("\"segments\":{", "\"segments\":{\"1\":{\"type\":\"linear\"},");
-        let mut bytes = luks2(UUID, "aes-xts-plain64", 64)[..4_096].to_vec();
-        bytes.extend_from_slice(half.as_bytes());
-        bytes.resize(16_384, 0);
-        assert!(shown(&bytes).contains("cipher_null-ecb"), "{}", shown(&bytes));
+        let half = edited(64, "\"segments\":{", "\"segments\":{\"1\":{\"type\":\"linear\"},");
+        assert!(shown(&half).contains("cipher_null-ecb"), "{}", shown(&half));
+        let strange = edited(64, "\"type\":\"crypt\"", "\"type\":\"hw-opal\"");
+        assert_eq!(shown(&strange), "a part of it is of the unknown kind \"hw-opal\"");
+    }
+
+    /// `cryptsetup luksFormat --integrity hmac-sha256` stores both keys as one.
+    #[test]
+    fn the_key_of_the_integrity_encrypts_nothing() {
+        let with = |key_bytes, integrity: &str| {
+            let field = format!("\"integrity\":{{{integrity}}},\"encryption\":");
+            shown(&edited(key_bytes, "\"encryption\":", &field))
+        };
+        let hmac = "\"type\":\"hmac(sha256)\",\"journal_encryption\":\"none\"";
+        assert_eq!(with(64, hmac), "aes-xts-plain64 with 128 bits");
+        assert_eq!(with(96, hmac), "aes-xts-plain64 with 256 bits");
+        assert_eq!(with(16, hmac), "its header is damaged");
+        let long = "\"type\":\"hmac(sha512)\"";
+        assert_eq!(with(128, long), "aes-xts-plain64 with 256 bits");
+        let told = "\"type\":\"hmac(sha512)\",\"key_size\":32";
+        assert_eq!(with(96, told), "aes-xts-plain64 with 256 bits");
+        assert_eq!(with(64, "\"type\":\"aead\""), "aes-xts-plain64 with 256 bits");
+        let strange = with(64, "\"type\":\"cmac(aes)\"");
+        assert!(strange.contains("has no known size"), "{strange}");
+    }
+
+    #[test]
+    fn a_slot_that_is_not_there_says_nothing() {
+        let lost = edited(64, "\"keyslots\":[\"0\"]", "\"keyslots\":[\"0\",\"7\"]");
+        assert_eq!(shown(&lost), "its header is damaged");
     }
 
     proptest! {
