@@ -1,10 +1,11 @@
 //! What lies between a filesystem and the metal, as `/sys` tells it.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::luks::{self, Cipher, Fault};
-use super::mounts::Device;
+use super::mounts::Mount;
 
 /// How deep devices are stacked at most.
 const MAX_DEPTH: usize = 16;
@@ -24,6 +25,9 @@ const ENCRYPTS: [&str; 6] = [
     "CRYPT-FVAULT2-",
 ];
 
+/// XFS's options for a log and for files on devices of their own.
+const ELSEWHERE: [&str; 2] = ["logdev=", "rtdev="];
+
 /// The end of one way down from a filesystem.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -36,20 +40,63 @@ pub(super) enum Way {
 /// Where the kernel tells of devices. Roots, so that a bite can be played in a scratch tree.
 #[derive(Debug, Clone)]
 pub(super) struct Tree<'a> {
+    pub(super) proc: &'a Path,
     pub(super) sys: &'a Path,
     pub(super) dev: &'a Path,
 }
 
 impl Tree<'_> {
-    /// Every way down from `device`. Never empty.
-    pub(super) fn ways(&self, device: Device) -> Vec<Way> {
+    /// Every way down from what `mount` lies on. Never empty.
+    pub(super) fn ways(&self, mount: &Mount) -> Vec<Way> {
+        let device = mount.device;
         let link = self.sys.join("dev/block").join(device.to_string());
         let Ok(folder) = link.canonicalize() else {
             return vec![Way::Open(format!("device {device} is not listed by this machine"))];
         };
-        let mut ways = Vec::new();
+        let beside = self.beside(mount, &folder);
+        let mut ways: Vec<Way> = beside.into_iter().map(Way::Open).collect();
         self.walk(&folder, 0, &mut ways);
         ways
+    }
+
+    /// Why a filesystem may lie on more than the device that it is mounted from: the kernel names
+    /// that one alone.
+    fn beside(&self, mount: &Mount, folder: &Path) -> Option<String> {
+        let kind = mount.kind.as_str();
+        match kind {
+            "ext2" => None,
+            "ext3" | "ext4" => self.journal(folder),
+            "xfs" => {
+                let mut options = mount.options.split(',');
+                let other = options.find(|option| ELSEWHERE.iter().any(|o| option.starts_with(o)));
+                other.map(|other| format!("a part of it lies elsewhere ({other}): attest that"))
+            }
+            _ => Some(format!(
+                "whether a filesystem of kind {kind} lies on one device alone is not known here: \
+                 attest it"
+            )),
+        }
+    }
+
+    /// A journal may lie on a device of its own, and holds what was written last. The kernel names
+    /// each journal: by device and inode when it lies within.
+    fn journal(&self, folder: &Path) -> Option<String> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let within = |entry: &fs::DirEntry| {
+            let journal = entry.file_name().to_string_lossy().into_owned();
+            let inode = journal.strip_prefix(&name).and_then(|rest| rest.strip_prefix('-'));
+            inode.is_some_and(|inode| inode.parse::<u64>().is_ok())
+        };
+        let journals = fs::read_dir(self.proc.join("fs/jbd2"));
+        // An entry that cannot be read is not the one that is looked for.
+        if journals.is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(|entry| within(&entry)))) {
+            return None;
+        }
+        let task = attribute(&self.sys.join("fs/ext4").join(&name), "journal_task");
+        if task.as_deref() == Some("<none>") {
+            return None;
+        }
+        Some(format!("its journal is not seen on {name}, and may lie elsewhere: attest that"))
     }
 
     fn walk(&self, folder: &Path, depth: usize, ways: &mut Vec<Way>) {
@@ -63,12 +110,10 @@ impl Tree<'_> {
             ways.push(Way::Encrypted(name, self.ciphers(folder, &id)));
             return;
         }
-        let below = below(folder);
-        if below.is_empty() {
-            ways.push(Way::Open(plain(folder, &name)));
-        }
-        for slave in below {
-            self.walk(&slave, depth + 1, ways);
+        match below(folder) {
+            Ok(below) if below.is_empty() => ways.push(Way::Open(plain(folder, &name))),
+            Ok(below) => below.iter().for_each(|slave| self.walk(slave, depth + 1, ways)),
+            Err(why) => ways.push(Way::Open(why)),
         }
     }
 
@@ -77,7 +122,7 @@ impl Tree<'_> {
         let Some(uuid) = id.split('-').nth(2).filter(|_| id.starts_with("CRYPT-LUKS")) else {
             return Err("a volume without a LUKS header does not tell its cipher".to_owned());
         };
-        let mut level = below(folder);
+        let mut level = below(folder)?;
         for _ in 0..MAX_DEPTH {
             for device in &level {
                 let path = self.dev.join(name_of(device));
@@ -93,7 +138,11 @@ impl Tree<'_> {
                     Err(Fault::Unclear(why)) => return Err(told(why)),
                 }
             }
-            level = level.iter().flat_map(|device| below(device)).take(MAX_DEVICES).collect();
+            let next: Result<Vec<_>, _> = level.iter().map(|device| below(device)).collect();
+            level = next?.concat();
+            if level.len() > MAX_DEVICES {
+                return Err(format!("it lies on more than {MAX_DEVICES} devices"));
+            }
         }
         Err("no header is found on the devices below it".to_owned())
     }
@@ -101,21 +150,30 @@ impl Tree<'_> {
 
 /// The devices that this one is made of: its slaves, or, for a partition, those of its disk when
 /// the disk itself is made of others.
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let own = slaves(folder);
+fn below(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let own = slaves(folder)?;
     if !own.is_empty() || !folder.join("partition").exists() {
-        return own;
+        return Ok(own);
     }
-    folder.parent().map(slaves).unwrap_or_default()
+    folder.parent().map_or(Ok(own), slaves)
 }
 
-fn slaves(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder.join("slaves")) else {
-        return Vec::new();
+/// All of them or none: one that is left out could be the one in clear.
+fn slaves(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let told = |e: io::Error| format!("what {} is made of: {e}", name_of(folder));
+    let entries = match fs::read_dir(folder.join("slaves")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(told(error)),
     };
     // One that cannot be followed stays as it is, and is reported as a device without an answer.
     let follow = |path: PathBuf| path.canonicalize().unwrap_or(path);
-    entries.flatten().take(MAX_DEVICES).map(|entry| follow(entry.path())).collect()
+    let all = entries.take(MAX_DEVICES + 1).map(|entry| Ok(follow(entry.map_err(told)?.path())));
+    let all: Vec<PathBuf> = all.collect::<Result<_, String>>()?;
+    if all.len() > MAX_DEVICES {
+        return Err(format!("{} is made of more than {MAX_DEVICES} devices", name_of(folder)));
+    }
+    Ok(all)
 }
 
 /// Why nothing can be said of a device that nothing encrypts here.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::Disks;
+use super::{Device, Disks, Numbers};
 
 /// What is wrong with the planted machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,18 @@ pub(super) enum Seed {
     /// A volume over two devices, one of them not encrypted.
     #[cfg(test)]
     HalfOpen,
+    /// Something else was mounted over the encrypted filesystem later.
+    #[cfg(test)]
+    Hidden,
+    /// The filesystem's journal lies on another device.
+    #[cfg(test)]
+    Journal,
+    /// The filesystem's log lies on another device.
+    #[cfg(test)]
+    Log,
+    /// A kind of filesystem that may lie on several devices.
+    #[cfg(test)]
+    Several,
 }
 
 /// The bite's violations, and words of the finding that each must lead to.
@@ -55,14 +67,18 @@ fn plant(root: &Path, seed: Seed) -> std::io::Result<Disks> {
         fs::create_dir_all(folder)?;
     }
     let escaped = |path: &Path| path.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040");
+    let (format, options) = filesystem(seed);
     let mounts = format!(
         "20 1 8:2 / / rw - ext4 /dev/sda2 rw\n\
-         21 20 253:1 / {} rw - ext4 /dev/mapper/vg-data rw\n\
-         22 20 253:1 / {} rw - ext4 /dev/mapper/vg-data rw\n",
+         21 20 253:1 / {} rw - {format} /dev/mapper/vg-data {options}\n\
+         22 20 253:1 / {} rw - {format} /dev/mapper/vg-data {options}\n",
         escaped(&data),
         escaped(&other)
     );
     fs::write(proc.join("self/mountinfo"), mounts)?;
+    for journal in journals(seed) {
+        fs::create_dir_all(proc.join("fs/jbd2").join(journal))?;
+    }
     let disk = sys.join("devices/sda");
     for (partition, number) in [("sda2", "8:2"), ("sda3", "8:3")] {
         device(&sys, &disk.join(partition), number)?;
@@ -87,7 +103,33 @@ fn plant(root: &Path, seed: Seed) -> std::io::Result<Disks> {
         device(&sys, &sys.join("devices/sdb"), "8:16")?;
         stack(&lvm, &sys.join("devices/sdb"))?;
     }
-    Ok(Disks { folders, proc, sys, dev })
+    let (disk, volume) = (Device { major: 8, minor: 2 }, Device { major: 253, minor: 1 });
+    #[cfg(test)]
+    let volume = if seed == Seed::Hidden { disk } else { volume };
+    let held = [("", disk), ("data", volume), ("other", volume)];
+    let numbers = held.map(|(place, device)| (root.join(place), device));
+    let (unseen, numbers) = (Vec::new(), Numbers::Planted(numbers.to_vec()));
+    Ok(Disks { folders, unseen, proc, sys, dev, numbers })
+}
+
+/// The kind of the encrypted filesystem, and its own options.
+fn filesystem(seed: Seed) -> (&'static str, &'static str) {
+    match seed {
+        #[cfg(test)]
+        Seed::Log => ("xfs", "rw,logdev=/dev/sda2,noquota"),
+        #[cfg(test)]
+        Seed::Several => ("f2fs", "rw"),
+        _ => ("ext4", "rw"),
+    }
+}
+
+/// The journals that the kernel names.
+fn journals(seed: Seed) -> [&'static str; 2] {
+    match seed {
+        #[cfg(test)]
+        Seed::Journal => ["sda2-8", "sda4"],
+        _ => ["sda2-8", "dm-1-8"],
+    }
 }
 
 fn outside(root: &Path) -> std::io::Result<PathBuf> {
