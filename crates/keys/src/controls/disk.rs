@@ -295,6 +295,9 @@ fn judge(name: &str, ways: &[Way], promised: Option<&Promised>, seen: &mut Seen)
             }
         }
     }
+    if open.is_empty() && names.is_empty() && weak.is_empty() {
+        open.push("no cipher of it is known".to_owned());
+    }
     if !open.is_empty() {
         seen.open(format!("{name}: {}", open.join(", ")));
     } else if weak.is_empty() {

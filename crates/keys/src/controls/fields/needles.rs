@@ -81,25 +81,32 @@ impl Search<'_> {
 fn disguises(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let backwards: Vec<u8> = secret.iter().rev().copied().collect();
     let wide: Vec<u8> = secret.iter().flat_map(|b| [*b, 0]).collect();
-    let each = |form: fn(u8) -> String| secret.iter().flat_map(move |b| form(*b).into_bytes());
-    let percent: Vec<u8> = each(|b| format!("%{b:02X}")).collect();
-    let escaped = each(|b| format!("\\u{b:04x}")).collect();
-    let octal = each(|b| format!("\\{b:03o}")).collect();
     // Without the last zero it is in the big-endian form too, which begins with one.
     let wide = wide.get(..wide.len().saturating_sub(1)).unwrap_or_default();
-    let hex = kernel::hex(secret);
+    let (hex, wide_hex) = (kernel::hex(secret), kernel::hex(wide));
     let mut forms = vec![
         ("in clear", secret.to_vec()),
         ("backwards", backwards),
-        ("as hexadecimal", hex.clone().into_bytes()),
         ("as hexadecimal", hex.to_ascii_uppercase().into_bytes()),
+        ("as hexadecimal", hex.into_bytes()),
         ("as UTF-16", wide.to_vec()),
-        ("as UTF-16 in hexadecimal", kernel::hex(wide).into_bytes()),
-        ("percent-encoded", percent.to_ascii_lowercase()),
-        ("percent-encoded", percent),
-        ("as JSON escapes", escaped),
-        ("as octal escapes", octal),
+        ("as UTF-16 in hexadecimal", wide_hex.to_ascii_uppercase().into_bytes()),
+        ("as UTF-16 in hexadecimal", wide_hex.into_bytes()),
     ];
+    let mut each = |how, form: &dyn Fn(u8) -> String| {
+        forms.push((how, secret.iter().flat_map(|b| form(*b).into_bytes()).collect()));
+    };
+    each("percent-encoded", &|b| format!("%{b:02X}"));
+    each("percent-encoded", &|b| format!("%{b:02x}"));
+    // A dump writes each backslash of a text twice.
+    for slash in ["\\", "\\\\"] {
+        each("as JSON escapes", &|b| format!("{slash}u{b:04x}"));
+        each("as JSON escapes", &|b| format!("{slash}u{b:04X}"));
+        each("as octal escapes", &|b| format!("{slash}{b:03o}"));
+    }
+    // Bytes in a dump of a database that writes them with `bytea_output = escape`.
+    let zeros: Vec<u8> = wide.iter().flat_map(|b| zero_escaped(*b)).collect();
+    forms.push(("as UTF-16", zeros));
     for offset in 0..3 {
         forms.push(("as base64", packed(secret, offset, 6, BASE64)));
         forms.push(("as base64 for URLs", packed(secret, offset, 6, BASE64_URL)));
@@ -113,6 +120,10 @@ fn disguises(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut seen = BTreeSet::new();
     forms.retain(|(_, text)| seen.insert(text.clone()));
     forms
+}
+
+fn zero_escaped(byte: u8) -> Vec<u8> {
+    if byte == 0 { b"\\\\000".to_vec() } else { vec![byte] }
 }
 
 /// The digits of `secret` that are the same whatever stands around it, when it begins `offset`
@@ -132,7 +143,7 @@ fn packed(secret: &[u8], offset: usize, bits: usize, alphabet: &[u8]) -> Vec<u8>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use kernel::{Planted, Secret};
@@ -159,28 +170,61 @@ mod tests {
         search.found.into_iter().collect()
     }
 
-    #[test]
-    fn every_disguise_is_seen_through() {
-        let hex = kernel::hex(CANARY.as_bytes());
+    /// `secret` in every form that an application may write as text, each by another way than the
+    /// search goes, with how the search calls it.
+    pub(in super::super) fn written(secret: &str) -> Vec<(&'static str, String)> {
+        let each = |form: fn(u32) -> String| secret.chars().map(|c| form(c.into())).collect();
+        let hex: String = each(|c| format!("{c:02x}"));
+        let (little, big) = (each(|c| format!("{c:02x}00")), each(|c| format!("00{c:02x}")));
         let mut forms = vec![
-            format!("x{CANARY}y"),
-            CANARY.chars().rev().collect(),
-            format!("\\\\x00{hex}"),
-            hex.to_uppercase(),
+            ("in clear", format!("x{secret}y")),
+            ("backwards", secret.chars().rev().collect()),
+            ("as hexadecimal", format!("x{hex}")),
+            ("as hexadecimal", hex.to_uppercase()),
+            ("as UTF-16 in hexadecimal", little.to_uppercase()),
+            ("as UTF-16 in hexadecimal", little),
+            ("as UTF-16 in hexadecimal", big),
+            ("percent-encoded", each(|c| format!("%{c:02X}"))),
+            ("percent-encoded", each(|c| format!("%{c:02x}"))),
+            ("as JSON escapes", each(|c| format!("\\u{c:04x}"))),
+            ("as JSON escapes", each(|c| format!("\\u{c:04X}"))),
+            ("as octal escapes", each(|c| format!("\\{c:03o}"))),
         ];
         for before in ["", "a", "ab", "abc", "user:"] {
-            forms.push(STANDARD.encode(format!("{before}{CANARY}:tail")));
-            forms.push(URL_SAFE_NO_PAD.encode(format!("{before}{CANARY}??>>")));
+            forms.push(("as base64", STANDARD.encode(format!("{before}{secret}:tail"))));
+            forms.push(("as base64", URL_SAFE_NO_PAD.encode(format!("{before}{secret}??>>"))));
+            let upper = base32(format!("{before}{secret}:tail").as_bytes());
+            forms.push(("as base32", upper.to_lowercase()));
+            forms.push(("as base32", upper));
         }
-        for form in forms {
-            assert_eq!(found(form.as_bytes()).len(), 1, "{form}");
+        forms
+    }
+
+    /// RFC 4648 without padding, by way of a string of bits.
+    fn base32(bytes: &[u8]) -> String {
+        let mut bits = bytes.iter().map(|byte| format!("{byte:08b}")).collect::<Vec<_>>().concat();
+        bits.push_str(&"0".repeat(bits.len().next_multiple_of(5) - bits.len()));
+        let digits = bits.as_bytes().chunks(5).map(|five| {
+            let five = usize::from_str_radix(str::from_utf8(five).unwrap(), 2).unwrap();
+            char::from(super::BASE32[five])
+        });
+        digits.collect()
+    }
+
+    #[test]
+    fn every_disguise_is_seen_through() {
+        for (how, form) in written(CANARY) {
+            let found = found(form.as_bytes());
+            let known = |hit: &Hit| matches!(hit, Hit::Secret(0, said) if said.starts_with(how));
+            assert!(!found.is_empty() && found.iter().all(known), "{how}: {form}: {found:?}");
         }
         let wide: Vec<u8> = CANARY.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(found(&wide).len(), 1);
+        assert_eq!(found(&wide), [Hit::Secret(0, "as UTF-16")]);
         let wide: Vec<u8> = CANARY.encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert_eq!(found(&wide).len(), 1);
-        // RFC 4648's own example, at the offsets that the encoding has.
+        assert_eq!(found(&wide), [Hit::Secret(0, "as UTF-16")]);
+        // RFC 4648's own examples, so that two ways to the same mistake are none.
         assert_eq!(super::packed(b"foobar", 0, 5, super::BASE32), b"MZXW6YTBO");
+        assert_eq!(base32(b"foobar"), "MZXW6YTBOI");
         assert_eq!(found(b"nothing of it"), []);
         assert_eq!(found(b"custody-of-a-canary"), [Hit::Beside(0)]);
     }

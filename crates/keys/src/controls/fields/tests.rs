@@ -12,7 +12,9 @@ use tempfile::TempDir;
 use testkit::TestDb;
 
 use super::super::practice::Practice;
-use super::{Fields, Keeper};
+use super::needles::tests::written;
+use super::needles::{Hit, Needles};
+use super::{Fields, Keeper, search};
 use crate::{Plain, ROOM};
 
 struct House {
@@ -173,6 +175,69 @@ async fn a_protected_database_is_held_to_what_it_declares() {
     assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
     let fix = proof.findings()[0].fix.clone().unwrap();
     assert!(fix.contains("COMMENT ON COLUMN \"public\".\"shop\".\"api_key\" IS"), "{fix}");
+}
+
+/// What `pg_dump` really writes of a text, of JSON and of bytes, in either form of bytes.
+#[tokio::test]
+async fn every_disguise_is_found_in_a_dump() {
+    let house = house().await;
+    let (owner, programs) = (&house.base.owner, &house.base.programs);
+    let random = || random_hex(&SystemRng, 20).unwrap();
+    let (mut canaries, mut expected) = (Vec::new(), Vec::new());
+    run(owner, "CREATE TABLE disguises (beside text, a text, b json, c bytea)").await;
+    let tx = owner.operator().await.unwrap();
+    let insert = "INSERT INTO disguises VALUES ($1, $2, $3::text::json, $4)";
+    let mut plant = |how: &'static str, secret: String| {
+        let beside = random();
+        let what = format!("{how}, {}", canaries.len());
+        expected.push((canaries.len(), how));
+        let secret = Secret::new(secret);
+        canaries.push(Planted { what, secret, beside: beside.clone(), problem: None });
+        beside
+    };
+    let none: Option<&str> = None;
+    for n in 0..written(&random()).len() {
+        let secret = random();
+        let (how, form) = written(&secret).remove(n);
+        let beside = plant(how, secret);
+        // A column of JSON keeps its escapes as they were written.
+        tx.execute(insert, &[&beside, &form, &none, &None::<&[u8]>]).await.unwrap();
+        if how == "as JSON escapes" {
+            let secret = random();
+            let json = format!("\"{}\"", written(&secret).remove(n).1);
+            let beside = plant(how, secret);
+            tx.execute(insert, &[&beside, &none, &json, &None::<&[u8]>]).await.unwrap();
+        }
+    }
+    for wide in [u16::to_le_bytes, u16::to_be_bytes] {
+        let secret = random();
+        let form: Vec<u8> = secret.encode_utf16().flat_map(wide).collect();
+        let beside = plant("as UTF-16", secret);
+        tx.execute(insert, &[&beside, &none, &none, &form]).await.unwrap();
+    }
+    let secret = random();
+    let form = secret.clone().into_bytes();
+    let beside = plant("bytes", secret);
+    tx.execute(insert, &[&beside, &none, &none, &form]).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let needles = Needles::new(&canaries).unwrap();
+    let name = store::ident(&owner.url().database);
+    for output in ["hex", "escape"] {
+        run(owner, &format!("ALTER DATABASE {name} SET bytea_output = '{output}'")).await;
+        let (hits, _) = search(owner, programs, &needles).await.unwrap();
+        for (n, how) in &expected {
+            let how = match (*how, output) {
+                ("bytes", "hex") => "as hexadecimal",
+                ("bytes", _) => "in clear",
+                (how, _) => how,
+            };
+            assert!(hits.contains(&Hit::Beside(*n)), "{how}");
+            let found =
+                |hit: &Hit| matches!(hit, Hit::Secret(m, said) if m == n && said.starts_with(how));
+            assert!(hits.iter().any(found), "{how} with {output}");
+        }
+    }
 }
 
 /// A login from which rows are hidden has not seen them.
