@@ -28,8 +28,8 @@ static CARD: Card = Card {
              of every database for them; counts in each column that is declared sealed what is \
              not, and looks for columns that have the name of a secret and are not declared.",
     bite: "In a copy of the control database: a canary in clear and in base64, a clear value in a \
-           sealed column, a sealed value of an unknown key, an undeclared api_key; and sealings \
-           that ignore the context, the key, or a change.",
+           sealed column, a sealed value of an unknown key, an undeclared api_key and pin; and \
+           sealings that ignore the context, the key, or a change.",
     cadence: Duration::from_hours(24),
     deadline: Duration::from_mins(30),
     not_covered: &[

@@ -10,8 +10,9 @@ pub(super) const LOOK: &str = "\
     SET LOCAL lock_timeout = '10s'";
 
 /// Every column of a table or materialised view that people made: schema, table, column, comment,
-/// base type below any domain, whether rows are hidden from this login. A partition is looked at
-/// through its parent.
+/// base type below any domain, whether rows are hidden from this login, whether the type holds
+/// a truth value or a time and nothing else. A type that is not PostgreSQL's own has its schema
+/// before its name: anybody may call one `text`. A partition is looked at through its parent.
 pub(super) const COLUMNS: &str = "\
     WITH RECURSIVE base (type, below) AS ( \
         SELECT oid, oid FROM pg_catalog.pg_type \
@@ -19,14 +20,20 @@ pub(super) const COLUMNS: &str = "\
         SELECT b.type, t.typbasetype FROM base b \
           JOIN pg_catalog.pg_type t ON t.oid = b.below WHERE t.typtype = 'd') \
     SELECT n.nspname::text, c.relname::text, a.attname::text, \
-           coalesce(pg_catalog.col_description(c.oid, a.attnum), ''), t.typname::text, \
-           pg_catalog.row_security_active(c.oid) \
+           coalesce(pg_catalog.col_description(c.oid, a.attnum), ''), \
+           CASE WHEN o.nspname = 'pg_catalog' THEN '' ELSE o.nspname || '.' END || t.typname, \
+           pg_catalog.row_security_active(c.oid), \
+           t.oid IN ('pg_catalog.bool'::regtype, 'pg_catalog.date'::regtype, \
+               'pg_catalog.time'::regtype, 'pg_catalog.timetz'::regtype, \
+               'pg_catalog.timestamp'::regtype, 'pg_catalog.timestamptz'::regtype, \
+               'pg_catalog.interval'::regtype) \
       FROM pg_catalog.pg_class c \
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
       JOIN pg_catalog.pg_attribute a \
         ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
       JOIN base b ON b.type = a.atttypid \
       JOIN pg_catalog.pg_type t ON t.oid = b.below AND t.typtype <> 'd' \
+      JOIN pg_catalog.pg_namespace o ON o.oid = t.typnamespace \
      WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition \
        AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
      ORDER BY 1, 2, a.attnum";

@@ -19,10 +19,11 @@ use crate::{Ciphertext, KeyRef, Plain};
 const TABLE: &str = "\
     CREATE SCHEMA amanah_bite; \
     CREATE TABLE amanah_bite.notes (name text, note text); \
-    CREATE TABLE amanah_bite.sound (good text, plain text, digest text, hash bytea); \
+    CREATE TABLE amanah_bite.sound (good text, plain text, digest text, hash bytea, \
+                                    token_at timestamptz, otp bool); \
     COMMENT ON COLUMN amanah_bite.sound.good IS 'amanah: sealed'; \
     COMMENT ON COLUMN amanah_bite.sound.digest IS 'amanah: hashed'; \
-    CREATE TABLE amanah_bite.faulty (seed text, forged text, api_key text); \
+    CREATE TABLE amanah_bite.faulty (seed text, forged text, api_key text, pin int); \
     COMMENT ON COLUMN amanah_bite.faulty.seed IS 'amanah: sealed'; \
     COMMENT ON COLUMN amanah_bite.faulty.forged IS 'amanah: sealed'";
 const NOTE: &str = "INSERT INTO amanah_bite.notes VALUES ($1, $2)";
@@ -33,12 +34,13 @@ const FAULTY: &str = "INSERT INTO amanah_bite.faulty VALUES ($1, $2, $3)";
 const CONTEXT: &[u8] = b"amanah_bite.sound.good";
 
 /// What each violation in the copy is called, and the words of its finding: object and sentence.
-const SEEDED: [(&str, &str, &str); 5] = [
+const SEEDED: [(&str, &str, &str); 6] = [
     ("a canary in clear", "clear", "stands in clear"),
     ("a canary in base64", "base64", "stands as base64"),
     ("a clear value in a sealed column", "faulty.seed", "1 of 1 values are not sealed"),
     ("a sealed value of an unknown key", "faulty.forged", "has never held"),
     ("an undeclared column", "faulty.api_key", "nobody declared"),
+    ("an undeclared number", "faulty.pin", "nobody declared"),
 ];
 
 /// Seeds everything in `db` and a scratch ring below `scratch`, and looks.

@@ -61,7 +61,8 @@ async fn run(db: &Db, sql: &str) {
 }
 
 const SHOP: &str = "
-    CREATE TABLE shop (id int PRIMARY KEY, tenant_id text, api_key text, pin int, token_id int);
+    CREATE TABLE shop (id int PRIMARY KEY, tenant_id text, api_key text, pinned int,
+                       token_used bool, password_changed timestamptz, secret_type text);
     COMMENT ON COLUMN shop.api_key IS 'amanah: sealed';
     CREATE TABLE \"{table} \"\"o'd\"\"\" (\"{value} '\"\"); {table}\" bytea);
     COMMENT ON COLUMN \"{table} \"\"o'd\"\"\".\"{value} '\"\"); {table}\" IS 'amanah: sealed';
@@ -91,7 +92,7 @@ async fn it_bites() {
     let control = house.control(vec![], vec![]);
     let proof = control.bite(&house.cx).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
-    assert_eq!(proof.population().to_string(), "8 of 8 seeded violations");
+    assert_eq!(proof.population().to_string(), "9 of 9 seeded violations");
     assert!(!proof.detail().contains("left behind"), "{proof:?}");
     assert_eq!(std::fs::read_dir(&control.scratch).unwrap().count(), 0);
 }
@@ -238,6 +239,61 @@ async fn every_disguise_is_found_in_a_dump() {
             assert!(hits.iter().any(found), "{how} with {output}");
         }
     }
+}
+
+/// A secret can be kept in any type but a truth value and a time.
+#[tokio::test]
+async fn a_telling_name_is_reported_whatever_its_type() {
+    let house = house().await;
+    let shop = shop().await;
+    let columns = [
+        "pin int",
+        "otp numeric",
+        "password name",
+        "secret_id uuid",
+        "session_token_id bigint",
+        "tokens text[]",
+        "api_keys bytea[]",
+        "passwords jsonb[]",
+        "passcode char(6)[]",
+        "totp mood",
+        "credential pair",
+        "seed short",
+        "secret inet",
+    ];
+    let sql = format!(
+        "CREATE TYPE mood AS ENUM ('one'); CREATE TYPE pair AS (a text, b text);
+         CREATE DOMAIN short AS mood; CREATE TABLE telling ({})",
+        columns.join(", ")
+    );
+    run(shop.superuser.as_ref().unwrap(), &sql).await;
+    let proof = house.prove(vec![shop]).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
+    for column in columns {
+        let name = format!("public.telling.{}", column.split(' ').next().unwrap());
+        let found = proof.findings().iter().any(|finding| finding.object.ends_with(&name));
+        assert!(found, "{name}: {proof:?}");
+    }
+    assert_eq!(proof.findings().len(), columns.len(), "{proof:?}");
+}
+
+/// The owner may call a type of his own like one of PostgreSQL's, with a cast that runs his code.
+#[tokio::test]
+async fn no_code_of_the_owner_runs() {
+    let house = house().await;
+    let shop = shop().await;
+    let trap = "CREATE SCHEMA trap; CREATE TYPE trap.uuid AS ENUM ('one');
+        CREATE FUNCTION trap.cast(trap.uuid) RETURNS text LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'the trap ran'; END $$;
+        CREATE CAST (trap.uuid AS text) WITH FUNCTION trap.cast(trap.uuid);
+        CREATE TABLE trap.bait (api_key trap.uuid);
+        COMMENT ON COLUMN trap.bait.api_key IS 'amanah: sealed';
+        INSERT INTO trap.bait VALUES ('one')";
+    run(&shop.owner, trap).await;
+    let proof = house.prove(vec![shop]).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+    assert!(proof.detail().contains("values of type trap.uuid cannot be tested"), "{proof:?}");
+    assert!(!proof.detail().contains("the trap ran"), "{proof:?}");
 }
 
 /// A login from which rows are hidden has not seen them.
