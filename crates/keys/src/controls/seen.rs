@@ -46,6 +46,11 @@ impl Seen {
         self.opens.push(why.into());
     }
 
+    /// Whether there was something to look at.
+    pub(super) const fn has_any(&self) -> bool {
+        self.total > 0
+    }
+
     /// Whether there was something, all of it was checked, and nothing gave way.
     pub(super) fn is_whole(&self) -> bool {
         self.total > 0 && self.opens.is_empty() && self.findings.is_empty()

@@ -116,25 +116,20 @@ pub(super) async fn look(db: &Db, keys: &Keys) -> Result<Seen> {
     let columns: Vec<Column> =
         tx.query(sql::COLUMNS, &[]).await?.iter().map(Column::read).collect();
     let mut seen = Seen::default();
-    let (mut hashed, mut clear) = (Vec::new(), Vec::new());
+    let (mut hashed, mut clear, mut empty) = (Vec::new(), Vec::new(), Vec::new());
     for column in &columns {
         match column.declared {
-            Some(Declared::Sealed) => {
-                seen.add(match sealed_by(&tx, column).await {
-                    Ok(Ok(by)) => weigh(column, &by, &known),
-                    Ok(Err(why)) => unclear(column, &why),
-                    // The transaction is lost; the columns that are left were not looked at.
-                    Err(error) => unclear(column, &error.to_string()),
-                });
-            }
-            Some(Declared::Hashed) => {
-                seen.count(1);
-                hashed.push(column.label());
-            }
-            Some(Declared::Clear) => {
-                seen.count(1);
-                clear.push(column.label());
-            }
+            Some(Declared::Sealed) => match sealed_by(&tx, column).await {
+                // Where nothing is, nothing was looked at.
+                Ok(Ok(by)) if by.is_empty() => empty.push(column.label()),
+                Ok(Ok(by)) => seen.add(weigh(column, &by, &known)),
+                Ok(Err(why)) => seen.add(unclear(column, &why)),
+                // The transaction is lost; the columns that are left were not looked at.
+                Err(error) => seen.add(unclear(column, &error.to_string())),
+            },
+            // Nobody looked into it, so it counts for nothing.
+            Some(Declared::Hashed) => hashed.push(column.label()),
+            Some(Declared::Clear) => clear.push(column.label()),
             None if is_secretive(&column.name) && !column.idle => {
                 let what = "has the name of a secret, and nobody declared how it is kept";
                 seen.bad(Finding::new(column.label(), what).fix(column.fix()));
@@ -144,9 +139,16 @@ pub(super) async fn look(db: &Db, keys: &Keys) -> Result<Seen> {
     }
     // Nothing was written. A transaction that was lost is rolled back by itself.
     drop(tx.rollback().await);
-    for (what, names) in [("hashes", hashed), ("no secret", clear)] {
+    if !seen.has_any() {
+        seen.notes.push("no sealed value is in it, so nothing in it was tested".to_owned());
+    }
+    for (what, names) in [
+        ("declared to hold hashes, and believed", hashed),
+        ("declared to hold no secret, and believed", clear),
+        ("declared sealed, and empty", empty),
+    ] {
         if !names.is_empty() {
-            seen.notes.push(format!("declared to hold {what}, and believed: {}", listed(&names)));
+            seen.notes.push(format!("{what}: {}", listed(&names)));
         }
     }
     Ok(seen)

@@ -163,6 +163,9 @@ async fn a_protected_database_is_held_to_what_it_declares() {
     run(&superuser, &format!("INSERT INTO shop VALUES (1, '1', '{sealed}'), (2, '2', NULL)")).await;
     let proof = house.prove(vec![shop.clone()]).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
+    // As on a good house, and shop.api_key: the other sealed column is empty.
+    assert_eq!(proof.population().total, 8 + 1, "{proof:?}");
+    assert!(proof.detail().contains("declared sealed, and empty: public.{table}"), "{proof:?}");
 
     let clear = random_hex(&SystemRng, 10).unwrap();
     run(&superuser, &format!("INSERT INTO shop VALUES (3, '1', '{clear}')")).await;
@@ -239,6 +242,29 @@ async fn every_disguise_is_found_in_a_dump() {
             assert!(hits.iter().any(found), "{how} with {output}");
         }
     }
+}
+
+/// What has no value in it was not looked into, whatever it calls itself; nor was a dump that could
+/// never have held a canary.
+#[tokio::test]
+async fn what_is_empty_counts_for_nothing() {
+    let house = house().await;
+    let shop = shop().await;
+    let proof = house.prove(vec![shop.clone()]).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
+    assert_eq!(proof.population().total, 8, "as without the shop: {proof:?}");
+    for words in [
+        "declared sealed, and empty: public.shop.api_key, ",
+        "no sealed value is in it, so nothing in it was tested",
+        "KiB searched, in which no canary was stored",
+    ] {
+        assert!(proof.detail().contains(words), "{words}: {proof:?}");
+    }
+    assert!(!proof.measured().contains(&shop.name), "{proof:?}");
+    let believed = "COMMENT ON COLUMN shop.api_key IS 'amanah: hashed'";
+    run(shop.superuser.as_ref().unwrap(), believed).await;
+    let proof = house.prove(vec![shop]).await;
+    assert_eq!(proof.population().total, 8, "nobody looked at what is believed: {proof:?}");
 }
 
 /// A secret can be kept in any type but a truth value and a time.
