@@ -19,6 +19,7 @@ mod protect;
 mod ring;
 mod schema;
 mod shred;
+mod tenants;
 mod tidy;
 mod trail;
 mod web;

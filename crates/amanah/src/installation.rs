@@ -174,6 +174,12 @@ impl Installation {
                 Err(error) => tracing::warn!(%error, "leftover sandboxes could not be looked for"),
             }
         }
+        // After them: a sandbox's roles can go when its database is gone.
+        for swept in [self.fleet.sweep_sandboxes().await, self.fleet.sweep().await] {
+            if let Err(error) = swept {
+                tracing::warn!(%error, "roles of an earlier run could not be removed");
+            }
+        }
     }
 
     /// The pages of the configuration.

@@ -196,6 +196,15 @@ impl Fleet {
         place::sweep(&self.settings).await
     }
 
+    /// Removes the roles of sandboxes that are gone. Only for the process that holds the
+    /// installation: another one's role looks like that in the moment before its database is there.
+    ///
+    /// # Errors
+    /// As [`Fleet::sweep`].
+    pub async fn sweep_sandboxes(&self) -> Result<usize> {
+        place::sweep_sandboxes(&self.settings).await
+    }
+
     /// The synthetic tenants, made if they are not there and let in if they are shut out.
     ///
     /// # Errors

@@ -168,11 +168,19 @@ impl Place {
     }
 }
 
-/// Removes leases whose password has ended, and the roles that a bite has left behind.
+/// Removes leases whose password has ended.
 pub(super) async fn sweep(settings: &Settings) -> Result<usize> {
+    drop_roles(settings, sql::ENDED, &format!("{PREFIX}{}_", settings.installation)).await
+}
+
+/// Removes the roles that a bite has left behind.
+pub(super) async fn sweep_sandboxes(settings: &Settings) -> Result<usize> {
+    drop_roles(settings, sql::LEFT_BEHIND, store::SANDBOX).await
+}
+
+async fn drop_roles(settings: &Settings, which: &str, prefix: &str) -> Result<usize> {
     let tx = settings.maker.operator().await?;
-    let prefix = format!("{PREFIX}{}_", settings.installation);
-    let rows = tx.query(sql::ENDED, &[&prefix, &store::SANDBOX]).await?;
+    let rows = tx.query(which, &[&prefix]).await?;
     for row in &rows {
         tx.batch(&format!("DROP ROLE {}", ident(row.get(0)))).await?;
     }

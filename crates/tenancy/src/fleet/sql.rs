@@ -42,16 +42,21 @@ SELECT pg_catalog.pg_terminate_backend(a.pid, 5000)
 pub(super) const BYTES: &str = "
 SELECT pg_catalog.pg_database_size(d.oid) FROM pg_catalog.pg_database d WHERE d.datname = $1";
 
-/// Logins of this installation's places whose password has ended, and roles of sandboxes that are
-/// gone. Logins come first.
+/// Logins of this installation's places whose password has ended.
 pub(super) const ENDED: &str = "
 SELECT r.rolname::text
   FROM pg_catalog.pg_roles r
- WHERE (starts_with(r.rolname::text, $1) AND r.rolcanlogin
-        AND r.rolvaliduntil < pg_catalog.now())
-    OR (starts_with(r.rolname::text, $2)
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_database d
-                         WHERE starts_with(r.rolname::text, d.datname::text)))
+ WHERE starts_with(r.rolname::text, $1) AND r.rolcanlogin
+   AND r.rolvaliduntil < pg_catalog.now()";
+
+/// Roles of sandboxes whose databases are gone, logins first.
+pub(super) const LEFT_BEHIND: &str = "
+SELECT r.rolname::text
+  FROM pg_catalog.pg_roles r
+ WHERE starts_with(r.rolname::text, $1)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_database d
+                    WHERE starts_with(d.datname::text, $1)
+                      AND starts_with(r.rolname::text, d.datname::text))
  ORDER BY r.rolcanlogin DESC";
 
 /// A tenant by its id.
