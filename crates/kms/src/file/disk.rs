@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,17 +91,23 @@ impl Disk {
 
     /// Puts `bytes` in the file's place: after a crash there is the old file or the new one, whole.
     ///
-    /// With `wipe`, what the old file held is overwritten afterwards, so that a destroyed key does
-    /// not lie on in a free block of the disk; file systems that copy on write keep it
-    /// nevertheless. Without, a copy that shares the old file's blocks stays as it is.
+    /// What the old file held is overwritten afterwards: it has the sealed keys of generations that
+    /// are destroyed one day, which must not lie on in free blocks of the disk until then. File
+    /// systems that copy on write keep them nevertheless. A copy that shares the old file's blocks
+    /// stays as it is, until with `wipe` a key is destroyed that it holds.
     pub(super) fn replace(&self, _: &Lock, bytes: &[u8], wipe: bool) -> Result<()> {
         let failed = |error: io::Error| self.failed(&error);
         let fresh = self.beside(".new");
+        // A crash may have left one behind, with keys in it.
+        if let Ok(left) = OpenOptions::new().write(true).open(&fresh) {
+            let _ = zero(left);
+        }
         let mut options = OpenOptions::new();
         options.create(true).truncate(true).write(true).mode(PRIVATE);
         let mut file = options.open(&fresh).map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-        let old = OpenOptions::new().write(true).open(&self.path).ok().filter(|_| wipe);
+        let old = OpenOptions::new().write(true).open(&self.path).ok();
+        let old = old.filter(|old| wipe || is_alone(old));
         fs::rename(&fresh, &self.path).map_err(failed)?;
         File::open(self.folder()).and_then(|folder| folder.sync_all()).map_err(failed)?;
         if let Some(old) = old {
@@ -138,6 +144,11 @@ impl Disk {
             _ => Error::Unavailable { place, why: error.to_string() },
         }
     }
+}
+
+/// Whether no other name leads to the file.
+fn is_alone(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 1)
 }
 
 fn zero(mut old: File) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! The file itself: what is refused, what is left alone, what is gone. How the root behaves is
 //! shown by the conformance suite.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,28 +121,54 @@ async fn it_goes_on_when_the_file_comes_back() {
     assert_eq!(root.unwrap(&wrapped, &context).await.unwrap().expose(), key.expose());
 }
 
-/// The sealed bytes of a destroyed generation are nowhere in the folder any more, nor in the
-/// blocks of the file that was replaced.
+/// The sealed bytes of a destroyed generation are nowhere in the folder any more, nor in the blocks
+/// of any file that was replaced since it was made: each is read through a handle from before.
 #[tokio::test]
 async fn a_destroyed_generation_is_gone_from_the_disk() {
     let (_dir, path) = folder();
     let root = create(&path, "right").await.unwrap();
     let first = root.current().await.unwrap();
-    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let sealed = value["generations"][0]["key"].as_str().unwrap().to_owned();
-    // A hard link keeps the old file's blocks reachable, as a backup may that shares them.
-    let link = path.with_extension("link");
-    std::fs::hard_link(&path, &link).unwrap();
+    let sealed = sealed(&path);
+    let mut replaced = vec![File::open(&path).unwrap()];
     root.roll().await.unwrap();
-    assert!(std::fs::read_to_string(&link).unwrap().contains(&sealed), "nothing was destroyed");
-    std::fs::remove_file(&link).unwrap();
-    std::fs::hard_link(&path, &link).unwrap();
+    replaced.push(File::open(&path).unwrap());
+    root.disable(&first).await.unwrap();
+    replaced.push(File::open(&path).unwrap());
     root.destroy(&first).await.unwrap();
+    for (number, mut file) in replaced.into_iter().enumerate() {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0), "file {number}");
+    }
     for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
         let file = entry.unwrap().path();
         let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
         assert!(!text.contains(&sealed), "{}", file.display());
     }
+}
+
+/// A backup may share the file's blocks through a link: it stays whole until a key is destroyed
+/// that it holds.
+#[tokio::test]
+async fn a_linked_copy_stays_until_its_key_is_destroyed() {
+    let (_dir, path) = folder();
+    let root = create(&path, "right").await.unwrap();
+    let first = root.current().await.unwrap();
+    let sealed = sealed(&path);
+    let (before, after) = (path.with_extension("before"), path.with_extension("after"));
+    std::fs::hard_link(&path, &before).unwrap();
+    root.roll().await.unwrap();
+    let holds = |copy: &Path| std::fs::read_to_string(copy).unwrap().contains(&sealed);
+    assert!(holds(&before), "nothing was destroyed");
+    std::fs::hard_link(&path, &after).unwrap();
+    root.destroy(&first).await.unwrap();
+    assert!(!holds(&after));
+}
+
+/// The first generation's key, as the file at `path` holds it.
+fn sealed(path: &Path) -> String {
+    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    value["generations"][0]["key"].as_str().unwrap().to_owned()
 }
 
 /// After `reseal` the new secret opens, the old one does not, and what was wrapped stays open;
