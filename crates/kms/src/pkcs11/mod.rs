@@ -105,6 +105,13 @@ impl Pkcs11Root {
         Ok(id)
     }
 
+    /// Drawn anew for each message: two under one key with one nonce would give the key away.
+    fn nonce(&self) -> Result<[u8; NONCE_BYTES]> {
+        let mut nonce = [0; NONCE_BYTES];
+        self.rng.fill(&mut nonce)?;
+        Ok(nonce)
+    }
+
     /// Does `act` with a logged-in session, on a thread that may wait.
     async fn with<T: Send + 'static>(
         &self,
@@ -180,10 +187,9 @@ impl Root for Pkcs11Root {
 
     fn wrap<'a>(&'a self, key: &'a Material, context: &'a Context) -> Fut<'a, Result<Wrapped>> {
         let (material, context) = (key.clone(), context.clone());
-        let mut nonce = [0; NONCE_BYTES];
-        let drawn = self.rng.fill(&mut nonce);
+        let nonce = self.nonce();
         Box::pin(async move {
-            drawn?;
+            let nonce = nonce?;
             self.with(move |open, shared| {
                 let newest = shared.newest(open)?;
                 let generation = enabled(&newest, open)?;
@@ -196,13 +202,19 @@ impl Root for Pkcs11Root {
 
     fn unwrap<'a>(&'a self, key: &'a Wrapped, context: &'a Context) -> Fut<'a, Result<Material>> {
         let (key, context) = (key.clone(), context.clone());
-        Box::pin(self.with(move |open, shared| {
-            let held = shared.find(open, &key.generation)?;
-            enabled(&held, open)?;
-            let sealed = BASE64.decode(&key.bytes).map_err(|_| Error::Refused)?;
-            let text = open.decrypt(&held, context.as_bytes(), &sealed)?;
-            Material::try_from(text.as_slice()).map_err(|_| Error::Refused)
-        }))
+        let nonce = self.nonce();
+        Box::pin(async move {
+            // For the case that the token has to be tried out: see `Open::decrypt`.
+            let spare = nonce?;
+            self.with(move |open, shared| {
+                let held = shared.find(open, &key.generation)?;
+                enabled(&held, open)?;
+                let sealed = BASE64.decode(&key.bytes).map_err(|_| Error::Refused)?;
+                let text = open.decrypt(&held, spare, context.as_bytes(), &sealed)?;
+                Material::try_from(text.as_slice()).map_err(|_| Error::Refused)
+            })
+            .await
+        })
     }
 
     fn roll(&self) -> Fut<'_, Result<Generation>> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cipher::{Context, Material};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -10,7 +11,7 @@ use cryptoki::object::Attribute;
 use cryptoki::object::AttributeType::{AlwaysSensitive, Local, NeverExtractable, Value};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
-use kernel::{Fut, Secret, SystemClock, SystemRng};
+use kernel::{Fut, Rng, Secret, SystemClock, SystemRng};
 
 use super::Pkcs11Root;
 use crate::conformance::Bench;
@@ -144,4 +145,35 @@ async fn what_is_not_there_is_told() {
         assert!(matches!(error, Error::Settings(_)), "{error}");
     }
     assert!(matches!(bench.root("root", false).await.err(), Some(Error::Missing { .. })));
+}
+
+/// Changed bytes make some tokens be tried out with a message of our own, which never uses a nonce
+/// that another message under the same key has used.
+#[tokio::test]
+async fn every_message_draws_a_nonce() {
+    let Some(token) = testkit::softhsm("pkcs11::tests::every_message_draws_a_nonce") else {
+        return;
+    };
+    let bench = TokenBench::new(token);
+    let rng = Arc::new(Counting::default());
+    let root = Pkcs11Root::open(&bench.setting("root"), true, rng.clone()).await.unwrap();
+    let context = Context::of("test");
+    let wrapped = root.wrap(&Material::new([7; 32]), &context).await.unwrap();
+    let before = rng.drawn.load(Ordering::SeqCst);
+    let other = root.unwrap(&wrapped, &Context::of("other")).await;
+    assert!(matches!(other, Err(Error::Refused)), "{other:?}");
+    assert_eq!(rng.drawn.load(Ordering::SeqCst), before + super::NONCE_BYTES);
+}
+
+/// Counts the bytes that are drawn.
+#[derive(Default)]
+struct Counting {
+    drawn: AtomicUsize,
+}
+
+impl Rng for Counting {
+    fn fill(&self, bytes: &mut [u8]) -> std::result::Result<(), kernel::RngError> {
+        self.drawn.fetch_add(bytes.len(), Ordering::SeqCst);
+        SystemRng.fill(bytes)
+    }
 }

@@ -224,10 +224,11 @@ impl Open {
     /// Opens what [`Open::encrypt`] gave.
     ///
     /// Not every token says that bytes were changed in words of their own: then it shows in that
-    /// others open.
+    /// others open, which are encrypted for that with the nonce `spare`.
     pub(super) fn decrypt(
         &self,
         key: &Held,
+        spare: [u8; NONCE_BYTES],
         aad: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
@@ -238,7 +239,7 @@ impl Open {
                 _,
             )) => Err(Error::Refused),
             Err(Fault::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, function)) => {
-                let other = self.encrypt(key, [0; NONCE_BYTES], b"", b"")?;
+                let other = self.encrypt(key, spare, b"", b"")?;
                 match self.try_decrypt(key, b"", &other) {
                     Ok(_) => Err(Error::Refused),
                     Err(_) => self.done(Err(Fault::Pkcs11(RvError::GeneralError, function))),
