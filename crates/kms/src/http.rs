@@ -5,11 +5,14 @@
 //! process happened to inherit has no business between us and the root. Plain HTTP is for this
 //! machine alone.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, Url};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -21,6 +24,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const REQUEST: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes. A key's metadata has a few thousand.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Room for an answer that does not say how long it is, in bytes.
+const USUAL_ANSWER_BYTES: usize = 8 << 10;
 /// The longest message of theirs that we repeat, in characters.
 const MAX_WORDS: usize = 300;
 
@@ -85,12 +90,14 @@ impl Http {
         let failed = |error: reqwest::Error| self.unavailable(&reason(&error));
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
-        let mut body = Zeroizing::new(Vec::new());
+        let told = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let room = told.unwrap_or(USUAL_ANSWER_BYTES).min(MAX_ANSWER_BYTES);
+        let mut body = Zeroizing::new(Vec::with_capacity(room));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(self.damaged(&format!("it answers more than {MAX_ANSWER_BYTES} bytes")));
             }
-            body.extend_from_slice(&chunk);
+            body = with(body, &chunk);
         }
         Ok(Answer { status, body })
     }
@@ -113,6 +120,51 @@ impl Http {
     pub(crate) fn damaged(&self, why: &str) -> Error {
         Error::Damaged { place: self.place.clone(), why: why.to_owned() }
     }
+}
+
+/// What a request says, in memory that is wiped once it was sent: it may hold a key in clear.
+///
+/// It is written straight into its place, of the right size from the start: a value of JSON on the
+/// way, or a buffer that grows, would leave copies behind. What the libraries of HTTP and TLS copy
+/// to send it is theirs.
+pub(crate) fn body(content: &impl Serialize) -> Result<Bytes> {
+    Ok(Bytes::from_owner(written(content)?))
+}
+
+fn written(content: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error: serde_json::Error| Error::Settings(error.to_string());
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, content).map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *bytes, content).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Counts what is written and keeps nothing of it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `bytes` and `more` after it. When there is no room, what was there is wiped: a vector that grows
+/// by itself would leave it behind.
+fn with(mut bytes: Zeroizing<Vec<u8>>, more: &[u8]) -> Zeroizing<Vec<u8>> {
+    let length = bytes.len() + more.len();
+    if length > bytes.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(bytes.capacity() * 2)));
+        larger.extend_from_slice(&bytes);
+        bytes = larger;
+    }
+    bytes.extend_from_slice(more);
+    bytes
 }
 
 /// Somebody else's message as one short line.
@@ -158,7 +210,10 @@ fn unusable(error: &reqwest::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Http;
+    use serde_json::json;
+    use zeroize::Zeroizing;
+
+    use super::{Http, with, written};
     use crate::Error;
 
     /// A token never travels in clear, and an address never carries a password.
@@ -187,5 +242,21 @@ mod tests {
     fn an_authority_without_a_certificate_is_refused() {
         let taken = Http::new("https://vault.example", "test".to_owned(), Some("none"));
         assert!(matches!(taken, Err(Error::Settings(_))));
+    }
+
+    /// What is sent has its size from the start, and what comes back does not lie on where it was.
+    #[test]
+    fn bytes_that_may_hold_a_key_do_not_grow() {
+        let content = json!({ "Plaintext": "text \" and \n more", "Number": 7 });
+        let bytes = written(&content).unwrap();
+        assert_eq!(bytes.as_slice(), serde_json::to_vec(&content).unwrap());
+        assert_eq!(bytes.capacity(), bytes.len());
+        let small = Zeroizing::new(b"abc".to_vec());
+        let grown = with(with(small, b"def"), b"");
+        assert_eq!(grown.as_slice(), b"abcdef");
+        let mut room = Zeroizing::new(Vec::with_capacity(64));
+        room.push(b'a');
+        let place = room.as_ptr();
+        assert_eq!(with(room, &[b'b'; 63]).as_ptr(), place, "where there is room, it stays");
     }
 }

@@ -7,12 +7,11 @@ use object_store::aws::{
 };
 use object_store::client::{HttpRequest, HttpRequestBody};
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
-use crate::http::{Answer, Http, words};
+use crate::http::{self, Answer, Http, words};
 use crate::settings::AwsSetting;
 use crate::{Error, Result};
 
@@ -61,7 +60,7 @@ impl Api {
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         action: &str,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> std::result::Result<T, Failure> {
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {
@@ -117,7 +116,7 @@ impl Api {
     async fn once<T: DeserializeOwned>(
         &self,
         action: &str,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> std::result::Result<T, Failure> {
         let mut answer = self.send(action, body).await.map_err(Failure::Not)?;
         if answer.status == StatusCode::OK {
@@ -129,7 +128,7 @@ impl Api {
         Err(self.failure(&answer))
     }
 
-    async fn send(&self, action: &str, body: &Value) -> Result<Answer> {
+    async fn send(&self, action: &str, body: &(impl Serialize + Sync)) -> Result<Answer> {
         let asked = timeout(CREDENTIALS, self.credentials.get_credential()).await;
         let credential =
             asked.map_err(|_| self.http.unavailable("no credentials came in time"))?.map_err(
@@ -138,10 +137,10 @@ impl Api {
         if !sound(&credential) {
             return Err(self.http.denied("the credentials hold what no credentials hold"));
         }
-        let body = serde_json::to_vec(body).map_err(|error| Error::Settings(error.to_string()))?;
+        let body = http::body(body)?;
         let url = self.http.url("/");
         let failed = |why: String| Error::Settings(words(&why));
-        let mut signed: HttpRequest = http::Request::builder()
+        let mut signed: HttpRequest = ::http::Request::builder()
             .method(Method::POST)
             .uri(url.as_str())
             .header("content-type", "application/x-amz-json-1.1")

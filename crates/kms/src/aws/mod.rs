@@ -25,8 +25,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use cipher::{Context, Material};
 use jiff::Timestamp;
 use kernel::Fut;
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -75,12 +75,16 @@ impl AwsRoot {
         Ok(root)
     }
 
-    async fn call<T: DeserializeOwned>(&self, action: &str, body: Value) -> Result<T> {
-        self.api.call(action, &body).await.map_err(|failure| self.api.error(failure))
+    async fn call<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T> {
+        self.api.call(action, body).await.map_err(|failure| self.api.error(failure))
     }
 
     async fn describe(&self, key: &str) -> Result<KeyCard> {
-        let described: Described = self.call("DescribeKey", json!({ "KeyId": key })).await?;
+        let described: Described = self.call("DescribeKey", &json!({ "KeyId": key })).await?;
         Ok(described.card)
     }
 
@@ -126,10 +130,8 @@ impl AwsRoot {
 
     async fn encrypt(&self, arn: &str, material: &[u8], context: &Context) -> Result<Wrapped> {
         let text = Zeroizing::new(BASE64.encode(material));
-        let body = json!({
-            "KeyId": arn, "Plaintext": text.as_str(), "EncryptionContext": bound(context),
-        });
-        let done: Encrypted = self.call("Encrypt", body).await?;
+        let body = Plain { key: arn, text: &text, context: bound(context) };
+        let done: Encrypted = self.call("Encrypt", &body).await?;
         Ok(Wrapped { generation: Generation(done.key), bytes: done.blob })
     }
 
@@ -162,7 +164,7 @@ impl AwsRoot {
     /// Whether what is wrapped now under `generation` opens.
     async fn works(&self, generation: &Generation, context: &Context) -> Result<()> {
         let wrapped = self.encrypt(&generation.0, CONTEXT.as_bytes(), context).await?;
-        let _: IgnoredAny = self.call("Decrypt", opening(&wrapped, context)).await?;
+        let _: IgnoredAny = self.call("Decrypt", &opening(&wrapped, context)).await?;
         Ok(())
     }
 
@@ -175,12 +177,12 @@ impl AwsRoot {
         });
         if let Some(like) = like {
             let named = json!({ "KeyId": like, "PolicyName": "default" });
-            let policy: KeyPolicy = self.call("GetKeyPolicy", named).await?;
+            let policy: KeyPolicy = self.call("GetKeyPolicy", &named).await?;
             if let Some(fields) = body.as_object_mut() {
                 fields.insert("Policy".to_owned(), policy.policy.into());
             }
         }
-        let made: Described = self.call("CreateKey", body).await?;
+        let made: Described = self.call("CreateKey", &body).await?;
         Ok(made.card.arn)
     }
 
@@ -203,7 +205,7 @@ impl AwsRoot {
 
     async fn schedule(&self, arn: &str) -> Result<Destruction> {
         let body = json!({ "KeyId": id(arn), "PendingWindowInDays": DELETION_DAYS });
-        let scheduled: Scheduled = self.call("ScheduleKeyDeletion", body).await?;
+        let scheduled: Scheduled = self.call("ScheduleKeyDeletion", &body).await?;
         Ok(Destruction::Scheduled(self.moment(scheduled.date)?))
     }
 
@@ -225,7 +227,7 @@ impl AwsRoot {
 
     async fn switch(&self, action: &str, generation: &Generation) -> Result<()> {
         self.alive(generation).await?;
-        self.call::<Nothing>(action, json!({ "KeyId": id(&generation.0) })).await?;
+        self.call::<Nothing>(action, &json!({ "KeyId": id(&generation.0) })).await?;
         Ok(())
     }
 }
@@ -355,6 +357,17 @@ fn account(arn: &str) -> Option<&str> {
 /// The key's own id: what changes a key works within the account alone, and asks for no more.
 fn id(arn: &str) -> &str {
     arn.rsplit_once('/').map_or(arn, |(_, id)| id)
+}
+
+/// A key in clear on its way to KMS, borrowed so that it is nowhere twice.
+#[derive(Serialize)]
+struct Plain<'a> {
+    #[serde(rename = "KeyId")]
+    key: &'a str,
+    #[serde(rename = "Plaintext")]
+    text: &'a str,
+    #[serde(rename = "EncryptionContext")]
+    context: Value,
 }
 
 /// An answer with nothing in it, or with nothing that we need.

@@ -77,7 +77,7 @@ pub(crate) async fn gaps() -> Vec<(&'static str, &'static str)> {
     let context = Context::of("test");
     let wrapped = root.wrap(&Material::new([7; 32]), &context).await.unwrap();
     let opens = async || {
-        let opened = root.call::<IgnoredAny>("Decrypt", opening(&wrapped, &context)).await;
+        let opened = root.call::<IgnoredAny>("Decrypt", &opening(&wrapped, &context)).await;
         if opened.is_ok() { "opens" } else { "refuses" }
     };
     let mut rows = Vec::new();
