@@ -6,7 +6,9 @@
 //! machine alone.
 
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use crate::{Error, Result};
+use crate::{Error, Host, Result};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -35,6 +37,8 @@ pub(crate) struct Http {
     client: Client,
     base: Url,
     place: String,
+    /// Whether the address is this host's, or an answer ever came from one that is.
+    here: Arc<AtomicBool>,
 }
 
 /// What came back.
@@ -63,7 +67,23 @@ impl Http {
             }
             builder = builder.tls_certs_only(certificates);
         }
-        Ok(Self { client: builder.build().map_err(|error| unusable(&error))?, base, place })
+        let client = builder.build().map_err(|error| unusable(&error))?;
+        let here = Arc::new(AtomicBool::new(is_here(&base)));
+        Ok(Self { client, base, place, here })
+    }
+
+    /// Whether the root behind this address is on this host.
+    ///
+    /// One that answers from here may lie here, or be forwarded from here to another machine.
+    pub(crate) fn host(&self) -> Host {
+        if self.here.load(Ordering::Relaxed) {
+            Host::Unclear(
+                "it answers at an address of this host, and whether its keys lie here or are only \
+                 passed on from here cannot be told",
+            )
+        } else {
+            Host::Another
+        }
     }
 
     pub(crate) fn place(&self) -> &str {
@@ -89,6 +109,10 @@ impl Http {
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer> {
         let failed = |error: reqwest::Error| self.unavailable(&reason(&error));
         let mut response = request.send().await.map_err(failed)?;
+        // A name may lead back to this host, which shows only in who answers.
+        if response.remote_addr().is_some_and(|peer| is_own(peer.ip())) {
+            self.here.store(true, Ordering::Relaxed);
+        }
         let status = response.status();
         let told = response.content_length().and_then(|length| usize::try_from(length).ok());
         let room = told.unwrap_or(USUAL_ANSWER_BYTES).min(MAX_ANSWER_BYTES);
@@ -182,14 +206,38 @@ fn checked(address: &str) -> Result<Url> {
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("ends after the port"));
     }
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     match url.scheme() {
         "https" => Ok(url),
-        "http" if here => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
         "http" => Err(wrong("uses plain http, which is for this machine alone; use https")),
         _ => Err(wrong("is not https")),
     }
+}
+
+/// The address in `url`, which is read as the standard for URLs reads it: `0x7f000001` is one too.
+fn address(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// Whether what is sent there never leaves this machine. Names below `localhost` are loopback by
+/// RFC 6761, and an unspecified address is where this machine itself is asked.
+fn is_loopback(url: &Url) -> bool {
+    let name = url.host_str().unwrap_or_default().trim_end_matches('.');
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address(url).is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}
+
+/// Whether `url` says itself that it is on this host.
+fn is_here(url: &Url) -> bool {
+    is_loopback(url) || address(url).is_some_and(is_own)
+}
+
+/// Whether this host has the address: a socket can be bound to none but its own. Nothing is sent.
+fn is_own(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// The innermost reason: the outer ones repeat the address.
@@ -210,23 +258,33 @@ fn unusable(error: &reqwest::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::{Method, Url};
     use serde_json::json;
     use zeroize::Zeroizing;
 
-    use super::{Http, with, written};
-    use crate::Error;
+    use super::{Http, is_here, with, written};
+    use crate::testing::serve;
+    use crate::{Error, Host};
 
     /// A token never travels in clear, and an address never carries a password.
     #[test]
     fn only_encrypted_or_local_addresses_are_taken() {
         let take = |address| Http::new(address, "test".to_owned(), None);
-        for good in ["https://kms.example:8200", "http://127.0.0.1:1", "http://[::1]:1"] {
+        for good in [
+            "https://kms.example:8200",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://LOCALHOST:1",
+            "http://vault.localhost:1",
+        ] {
             assert!(take(good).is_ok(), "{good}");
         }
         let with_password = ["https://user:", "word", "@vault.example"].concat();
         for bad in [
             "http://vault.example:8200",
             "http://127.0.0.1.example:8200",
+            "http://localhost.example:8200",
+            "http://notlocalhost:8200",
             with_password.as_str(),
             "https://vault.example/path",
             "ftp://vault.example",
@@ -242,6 +300,56 @@ mod tests {
     fn an_authority_without_a_certificate_is_refused() {
         let taken = Http::new("https://vault.example", "test".to_owned(), Some("none"));
         assert!(matches!(taken, Err(Error::Settings(_))));
+    }
+
+    /// Every way to write this host, and some that only look like it.
+    #[test]
+    fn an_address_of_this_host_is_known() {
+        // Nothing is sent; the kernel only says from which address it would be.
+        let own = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+            socket.connect("192.0.2.1:9")?;
+            Ok(format!("https://{}:8200", socket.local_addr()?.ip()))
+        });
+        let own = own.unwrap_or_else(|_| "https://127.0.0.1".to_owned());
+        for here in [
+            "http://127.0.0.1:8200",
+            "http://LOCALHOST:8200",
+            "http://localhost.:8200",
+            "http://vault.localhost:8200",
+            "http://0x7f000001:8200",
+            "http://2130706433",
+            "http://127.1:8200",
+            "http://[0:0:0:0:0:0:0:1]:8200",
+            "https://[::ffff:127.0.0.1]",
+            "https://0.0.0.0:8200",
+            "https://[::]:8200",
+            own.as_str(),
+        ] {
+            assert!(is_here(&Url::parse(here).unwrap()), "{here}");
+            let http = Http::new(here, "test".to_owned(), None).unwrap();
+            assert!(matches!(http.host(), Host::Unclear(_)), "{here}");
+        }
+        for elsewhere in [
+            "https://vault.example:8200",
+            "https://localhost.example",
+            "https://kms.eu-west-1.amazonaws.com",
+            "https://192.0.2.1:8200",
+            "https://[2001:db8::1]",
+        ] {
+            assert!(!is_here(&Url::parse(elsewhere).unwrap()), "{elsewhere}");
+        }
+    }
+
+    /// A name that leads back here is noticed once somebody answers.
+    #[tokio::test]
+    async fn who_answers_tells_where_a_name_leads() {
+        let address = serve(|_| (200, Vec::new())).await;
+        let mut http = Http::new("https://vault.example", "test".to_owned(), None).unwrap();
+        assert_eq!(http.host(), Host::Another);
+        // As if the name had been resolved to the address that answers.
+        http.client = reqwest::Client::new();
+        http.send(http.request(Method::GET, Url::parse(&address).unwrap())).await.unwrap();
+        assert!(matches!(http.host(), Host::Unclear(_)));
     }
 
     /// What is sent has its size from the start, and what comes back does not lie on where it was.

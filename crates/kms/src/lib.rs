@@ -28,7 +28,7 @@ pub use aws::AwsRoot;
 pub use error::{Error, Result};
 pub use file::FileRoot;
 pub use pkcs11::Pkcs11Root;
-pub use root::{Destruction, Generation, Place, Root, Wrapped};
+pub use root::{Destruction, Generation, Host, Place, Root, Wrapped};
 pub use settings::{AwsSetting, FileSetting, Pkcs11Setting, Setting, Token, TransitSetting};
 pub use transit::TransitRoot;
 

@@ -27,8 +27,19 @@ pub struct Place {
     pub kind: &'static str,
     /// The file, key, address or module.
     pub place: String,
-    /// Whether the root's key is on this host's disk, so that who copies the disk has it.
-    pub on_host: bool,
+    /// Whether it is on this host, as far as that can be told from here.
+    pub host: Host,
+}
+
+/// Whether a root's key is on this host, so that who copies its disk has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// It is.
+    This,
+    /// It is reached over a network, at an address that is not this host's.
+    Another,
+    /// It cannot be told from here, for this reason.
+    Unclear(&'static str),
 }
 
 /// When a destroyed generation is beyond recovery.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cipher::{Context, Material};
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng};
-use kms::{Error, Root, Wrapped};
+use kms::{Error, Host, Root, Wrapped};
 
 use self::stand_in::{Fault, StandIn};
 use super::{Bitten, Seen};
@@ -20,21 +20,26 @@ static CARD: Card = Card {
              and opens it with changed bytes; looks at where the root is, and for what an earlier \
              one left behind.",
     bite: "Stand-ins for a root on this host, one that ignores what a key was wrapped for, one \
-           that opens changed bytes, one that gives back another key, and an old root's file.",
+           that opens changed bytes, one that gives back another key, an old root's file, and one \
+           of which nobody can tell where it is.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(1),
     not_covered: &[
         "who else may use the root: that is set where it lives",
-        "whether an address that is not this machine's loopback leads back to this machine",
+        "whether an address of another host leads on, through a tunnel or a proxy, to this one",
         "copies of an earlier root that were carried elsewhere",
         "the ring's own key and keys in use, which are in this program's memory",
     ],
 };
 
 const THRESHOLD: &str = "opens for its own use alone, and is not on this host";
-const FIX_PLACE: &str = "Set the root to aws-kms, transit, or pkcs11 with a token that is not on this \
-                         host, and move the ring to it";
-const FIX_BROKEN: &str = "Do not use this root: move the ring to another one";
+const FIX_PLACE: &str = "Move the ring to a root in AWS KMS, or in a Vault or OpenBao on another \
+                         host, as docs/roots.md says";
+const FIX_BROKEN: &str =
+    "Do not use this root: move the ring to another one, as docs/roots.md says";
+const FIX_LEFT: &str = "Make sure that no older copy of the ring is needed any more, then overwrite \
+                        and remove the file (`shred -u`); no rotation does it, since those destroy \
+                        generations of the root that is set now";
 
 /// The control.
 pub(super) struct Kms {
@@ -128,19 +133,18 @@ fn changed(wrapped: &Wrapped) -> Vec<Wrapped> {
 fn whereabouts(root: &dyn Root, root_files: &[PathBuf]) -> Seen {
     let mut seen = Seen::default();
     let place = root.place();
-    if place.on_host {
-        let what = format!(
-            "is on this host ({}): whoever copies its disk has it, sealed by one secret at most",
-            place.kind
-        );
-        seen.bad(Finding::new(place.place.clone(), what).fix(FIX_PLACE));
-    } else if is_loopback(&place.place) {
-        seen.open(format!(
-            "{} is an address of this host; whether the keys behind it lie here cannot be told",
-            place.place
-        ));
-    } else {
-        seen.good(format!("{} at {}", place.kind, place.place));
+    match place.host {
+        Host::This => {
+            let what = format!(
+                "is on this host ({}): whoever copies its disk has it, sealed by one secret at most",
+                place.kind
+            );
+            seen.bad(Finding::new(place.place.clone(), what).fix(FIX_PLACE));
+        }
+        Host::Unclear(why) => {
+            seen.open(format!("where {} at {} is: {why}", place.kind, place.place));
+        }
+        Host::Another => seen.good(format!("{} at {}", place.kind, place.place)),
     }
     for file in root_files.iter().filter(|_| place.kind != "file") {
         match file.symlink_metadata() {
@@ -150,18 +154,13 @@ fn whereabouts(root: &dyn Root, root_files: &[PathBuf]) -> Seen {
                     "an earlier root's file is still on this host: with its secret it opens older \
                      copies of the ring",
                 )
-                .fix("Destroy its generations with `amanah keys rotate --all`, then remove it"),
+                .fix(FIX_LEFT),
             ),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => seen.count(1),
             Err(error) => seen.open(format!("{}: {error}", file.display())),
         }
     }
     seen
-}
-
-fn is_loopback(place: &str) -> bool {
-    let host = place.split_once("://").map_or(place, |(_, rest)| rest);
-    ["127.", "localhost", "[::1]", "0.0.0.0", "[::]"].iter().any(|own| host.starts_with(own))
 }
 
 /// Tries out one stand-in for each fault, and one without.
@@ -190,6 +189,10 @@ async fn bite(rng: &dyn Rng) -> Bitten {
         seen.add(whereabouts(&root, &left));
         bitten.add(name, seen.findings.into_iter().find(|finding| finding.what.contains(words)));
     }
+    let unclear = StandIn::new(Fault::Unclear, rng).map(|root| whereabouts(&root, &[]));
+    if !unclear.is_ok_and(|seen| seen.opens.len() == 1 && !seen.is_whole()) {
+        bitten.missed.push("a root of which nobody can tell where it is".to_owned());
+    }
     bitten
 }
 
@@ -200,8 +203,8 @@ mod tests {
     use kernel::{Control, Cx, Outcome, Params, Secret, SystemClock, SystemRng, random_hex};
     use kms::FileRoot;
 
+    use super::Kms;
     use super::stand_in::{Fault, StandIn};
-    use super::{Kms, is_loopback};
 
     fn cx() -> Cx {
         Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
@@ -239,10 +242,10 @@ mod tests {
         }
     }
 
-    /// An outage proves nothing, and neither does a service on this host.
+    /// An outage proves nothing, and neither does a root that may be on this host.
     #[tokio::test]
     async fn what_cannot_be_told_is_unknown() {
-        for fault in [Fault::Outage, Fault::OutageLater, Fault::Loopback] {
+        for fault in [Fault::Outage, Fault::OutageLater, Fault::Unclear] {
             let proof = prove(fault).await;
             assert_eq!(proof.outcome(), Outcome::Unknown, "{fault:?} {proof:?}");
         }
@@ -263,11 +266,5 @@ mod tests {
         assert_eq!(proof.findings().len(), 1, "{proof:?}");
         assert!(proof.detail().contains("is on this host (file)"), "{proof:?}");
         assert_eq!(proof.population().to_string(), "7 of 7 properties of the root");
-    }
-
-    #[test]
-    fn addresses_of_this_host_are_known() {
-        assert!(is_loopback("http://127.0.0.1:8200/v1/transit") && is_loopback("localhost:1"));
-        assert!(!is_loopback("https://vault.example:8200") && !is_loopback("arn:aws:kms:x"));
     }
 }

@@ -41,7 +41,7 @@ impl Keys {
             installation: document.installation.clone(),
             written_at: document.written_at,
             root: format!("{}: {}", place.kind, place.place),
-            root_on_host: place.on_host,
+            root_on_host: place.host == kms::Host::This,
             ring_key_made_at: document.ring_key.made_at,
             pending: document.pending.iter().map(|generation| generation.0.clone()).collect(),
             tombstones: document.tombstones.clone(),

@@ -200,7 +200,7 @@ fn number(generation: &Generation) -> usize {
 
 impl Root for TestRoot {
     fn place(&self) -> Place {
-        Place { kind: "test", place: "memory".to_owned(), on_host: true }
+        Place { kind: "test", place: "memory".to_owned(), host: kms::Host::This }
     }
 
     fn current(&self) -> Fut<'_, kms::Result<Generation>> {

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::http::{self, Answer, Http, words};
 use crate::settings::AwsSetting;
-use crate::{Error, Result};
+use crate::{Error, Host, Result};
 
 /// How often a throttled call is sent in all.
 const ATTEMPTS: u32 = 4;
@@ -52,7 +52,11 @@ impl Api {
         let end = if region.starts_with("cn-") { ".cn" } else { "" };
         let own = format!("https://kms.{region}.amazonaws.com{end}");
         let address = setting.endpoint.as_deref().unwrap_or(&own);
-        let http = Http::new(address, format!("{} in {region}", setting.key), None)?;
+        let place = match &setting.endpoint {
+            Some(endpoint) => format!("{} in {region} at {endpoint}", setting.key),
+            None => format!("{} in {region}", setting.key),
+        };
+        let http = Http::new(address, place, None)?;
         Ok(Self { http, credentials: credentials(setting, &region)?, region })
     }
 
@@ -103,6 +107,10 @@ impl Api {
 
     pub(super) fn place(&self) -> &str {
         self.http.place()
+    }
+
+    pub(super) fn host(&self) -> Host {
+        self.http.host()
     }
 
     pub(super) fn unavailable(&self, why: &str) -> Error {

@@ -234,7 +234,7 @@ impl AwsRoot {
 
 impl Root for AwsRoot {
     fn place(&self) -> Place {
-        Place { kind: "aws-kms", place: self.api.place().to_owned(), on_host: false }
+        Place { kind: "aws-kms", place: self.api.place().to_owned(), host: self.api.host() }
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {

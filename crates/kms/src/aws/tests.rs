@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{AwsRoot, opening};
 use crate::conformance::Bench;
 use crate::testing::{Line, serve};
-use crate::{AwsSetting, Destruction, Error, Generation, Result, Root, Setting, Wrapped};
+use crate::{AwsSetting, Destruction, Error, Generation, Host, Result, Root, Setting, Wrapped};
 
 type Is = fn(&Error) -> bool;
 
@@ -263,6 +263,18 @@ async fn settings_that_make_no_sense_are_refused() {
     assert_eq!(root.current().await.unwrap(), arn);
     assert!(matches!(root.roll().await, Err(Error::Settings(_))));
     assert_eq!(root.current().await.unwrap(), arn);
+}
+
+/// Another address than the region's own is named; at an address of this host it says so.
+#[tokio::test]
+async fn an_emulator_on_this_host_is_not_elsewhere() {
+    let moto = testkit::moto().endpoint();
+    let place = AwsRoot::open(&setting(&moto, "alias/here"), true).await.unwrap().place();
+    assert!(matches!(place.host, Host::Unclear(_)), "{place:?}");
+    assert_eq!(place.place, format!("alias/here in eu-west-1 at {moto}"));
+    let amazon = AwsSetting { endpoint: None, ..setting("", "alias/a") };
+    let api = super::Api::new(&amazon).unwrap();
+    assert_eq!((api.host(), api.place()), (Host::Another, "alias/a in eu-west-1"));
 }
 
 fn card(state: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use cipher::{Context, Material};
 use kernel::Fut;
 
 use super::Bench;
-use crate::{Destruction, Generation, Place, Result, Root, Wrapped};
+use crate::{Destruction, Generation, Host, Place, Result, Root, Wrapped};
 
 /// Opens anything: the last key that it was given, or bytes of nothing.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Careless {
 
 impl Root for Careless {
     fn place(&self) -> Place {
-        Place { kind: "careless", place: "nowhere".to_owned(), on_host: true }
+        Place { kind: "careless", place: "nowhere".to_owned(), host: Host::This }
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {

@@ -23,7 +23,7 @@ use kernel::{Clock, Fut, Rng, Secret};
 
 use self::book::{Book, Verdict};
 use self::disk::{Disk, Lock};
-use crate::{Destruction, Error, Generation, Place, Result, Root, Wrapped, blocking};
+use crate::{Destruction, Error, Generation, Host, Place, Result, Root, Wrapped, blocking};
 
 /// A root in a file. See the [module](self).
 pub struct FileRoot {
@@ -146,7 +146,7 @@ struct Turn {
 
 impl Root for FileRoot {
     fn place(&self) -> Place {
-        Place { kind: "file", place: self.disk.place(), on_host: true }
+        Place { kind: "file", place: self.disk.place(), host: Host::This }
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {

@@ -4,7 +4,8 @@
 //! labelled `NAME-N`. Keys are wrapped with AES-GCM, the context being the associated data. It
 //! stops who has this host's disk, a backup or the ring: only the token opens what is wrapped, and
 //! only for who has its PIN. It does not stop who can use the token from this host while it is
-//! plugged in. A token in software (`SoftHSM`) lies on this host's disk itself and says so.
+//! plugged in. A token in software (`SoftHSM`) lies on this host's disk itself and says so. Whether
+//! one in hardware is in this host, as a TPM is, its module does not say.
 //!
 //! Destruction removes the key's object, which the token does at once and for good. It says
 //! nothing of a copy that the token's own backup made before.
@@ -28,7 +29,7 @@ use tokio::time::timeout;
 
 use self::token::{Held, Library, Login, NONCE_BYTES, Open, library};
 use crate::settings::Pkcs11Setting;
-use crate::{Destruction, Error, Generation, Place, Result, Root, Wrapped, blocking};
+use crate::{Destruction, Error, Generation, Host, Place, Result, Root, Wrapped, blocking};
 
 /// How long a token may take for one thing. Some are slow, and some never answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -178,7 +179,15 @@ impl Shared {
 
 impl Root for Pkcs11Root {
     fn place(&self) -> Place {
-        Place { kind: "pkcs11", place: self.shared.login.place.clone(), on_host: !self.hardware }
+        let host = if self.hardware {
+            Host::Unclear(
+                "a token that calls itself hardware may be in this host all the same, as a TPM or \
+                 on its USB, and no module says where it is",
+            )
+        } else {
+            Host::This
+        };
+        Place { kind: "pkcs11", place: self.shared.login.place.clone(), host }
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {

@@ -15,7 +15,7 @@ use kernel::{Fut, Rng, Secret, SystemClock, SystemRng};
 
 use super::Pkcs11Root;
 use crate::conformance::Bench;
-use crate::{Error, Pkcs11Setting, Result, Root, Setting};
+use crate::{Error, Host, Pkcs11Setting, Result, Root, Setting};
 
 /// A token of its own, for the conformance suite.
 pub(crate) struct TokenBench {
@@ -78,7 +78,9 @@ async fn the_key_never_leaves_the_token() {
     let Some(token) = testkit::softhsm(name) else { return };
     let bench = TokenBench::new(token);
     let root = bench.root("root", true).await.unwrap();
-    assert!(root.place().on_host, "a token in software lies on this host");
+    assert_eq!(root.place().host, Host::This, "a token in software lies on this host");
+    let hardware = Pkcs11Root { hardware: true, ..root };
+    assert!(matches!(hardware.place().host, Host::Unclear(_)), "it may be plugged in here");
     let context = Pkcs11::new(&bench.token.module).unwrap();
     let slot = context.get_slots_with_initialized_token().unwrap()[0];
     let session = context.open_rw_session(slot).unwrap();

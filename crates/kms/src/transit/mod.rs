@@ -218,7 +218,7 @@ impl TransitRoot {
 
 impl Root for TransitRoot {
     fn place(&self) -> Place {
-        Place { kind: "transit", place: self.http.place().to_owned(), on_host: false }
+        Place { kind: "transit", place: self.http.place().to_owned(), host: self.http.host() }
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cipher::field::FieldKey;
 use cipher::{Context, MATERIAL_BYTES, Material};
 use kernel::{Fut, Rng, SystemRng, hex, unhex};
-use kms::{Destruction, Error, Generation, Place, Result, Root, Wrapped};
+use kms::{Destruction, Error, Generation, Host, Place, Result, Root, Wrapped};
 
 /// What is wrong with the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +28,8 @@ pub(super) enum Fault {
     /// It answers twice.
     #[cfg(test)]
     OutageLater,
-    /// Its address is this host's.
-    #[cfg(test)]
-    Loopback,
+    /// Where it is cannot be told.
+    Unclear,
 }
 
 /// The bite's violations, and words of the finding that each must lead to.
@@ -83,13 +82,12 @@ impl StandIn {
 
 impl Root for StandIn {
     fn place(&self) -> Place {
-        let place = match self.fault {
-            #[cfg(test)]
-            Fault::Loopback => "http://127.0.0.1:8200",
-            _ => "stand-in",
+        let host = match self.fault {
+            Fault::OnHost => Host::This,
+            Fault::Unclear => Host::Unclear("it answers from here"),
+            _ => Host::Another,
         };
-        let on_host = self.fault == Fault::OnHost;
-        Place { kind: "transit", place: place.to_owned(), on_host }
+        Place { kind: "transit", place: "stand-in".to_owned(), host }
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {
