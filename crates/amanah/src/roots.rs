@@ -32,15 +32,23 @@ pub(crate) fn setting(
     cx: &Cx,
     may_make: bool,
 ) -> anyhow::Result<Setting> {
+    if config.root == RootKind::File {
+        let path = root_file(data);
+        let is_there = path.try_exists().with_context(|| path.display().to_string())?;
+        let secret = root_secret(data, cx, !is_there && may_make)?;
+        return Ok(Setting::File(FileSetting { path, secret }));
+    }
+    let installation = data.installation(&*cx.rng)?.expose().to_owned();
+    elsewhere(config, installation)
+}
+
+/// A root that is not the file: each is given the installation, whose own it must be.
+fn elsewhere(config: &Keys, installation: String) -> anyhow::Result<Setting> {
     Ok(match config.root {
-        RootKind::File => {
-            let path = root_file(data);
-            let is_there = path.try_exists().with_context(|| path.display().to_string())?;
-            let secret = root_secret(data, cx, !is_there && may_make)?;
-            Setting::File(FileSetting { path, secret })
-        }
+        RootKind::File => anyhow::bail!("the root is a file"),
         RootKind::AwsKms => Setting::Aws(AwsSetting {
             key: config.aws.key.clone(),
+            installation,
             region: config.aws.region.clone(),
             endpoint: said(&config.aws.endpoint),
             environment: environment::beginning_with("AWS_")?,
@@ -49,6 +57,7 @@ pub(crate) fn setting(
             address: config.transit.address.clone(),
             mount: config.transit.mount.clone(),
             key: config.transit.key.clone(),
+            installation,
             namespace: said(&config.transit.namespace),
             token: vault_token()?,
             authority: authority()?,
@@ -57,6 +66,7 @@ pub(crate) fn setting(
             module: config.pkcs11.module.clone(),
             label: config.pkcs11.label.clone(),
             key: config.pkcs11.key.clone(),
+            installation,
             pin: environment::secret(PIN)?.ok_or_else(|| missing(PIN))?,
         }),
     })

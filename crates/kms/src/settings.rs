@@ -35,8 +35,11 @@ pub struct FileSetting {
 /// See [`AwsRoot`].
 #[derive(Debug, Clone)]
 pub struct AwsSetting {
-    /// `alias/NAME`, or a key's id or ARN; only an alias can move on to a new key.
+    /// `alias/NAME`, to which the installation's id is added; or a key's id or ARN, whose
+    /// description must name the installation. Only an alias can move on to a new key.
     pub key: String,
+    /// The id of the installation whose root it is.
+    pub installation: String,
     /// The region, as `eu-west-1`; empty for the one that the environment names.
     pub region: String,
     /// Another address than the region's own: a VPC endpoint, or a stand-in.
@@ -53,8 +56,10 @@ pub struct TransitSetting {
     pub address: String,
     /// Where the engine is mounted; `transit` unless somebody moved it.
     pub mount: String,
-    /// The key's name.
+    /// What the key's name begins with, as `amanah-root`; the installation's id is added.
     pub key: String,
+    /// The id of the installation whose root it is.
+    pub installation: String,
     /// The namespace, where there are any.
     pub namespace: Option<String>,
     /// What lets us in.
@@ -79,11 +84,33 @@ pub struct Pkcs11Setting {
     pub module: PathBuf,
     /// The token's label.
     pub label: String,
-    /// The name that the labels of our keys begin with, as `amanah-root`; no other installation
-    /// may use it on this token.
+    /// What the labels of our keys begin with, as `amanah-root`; the installation's id is added.
     pub key: String,
+    /// The id of the installation whose root it is.
+    pub installation: String,
     /// The user's PIN.
     pub pin: Secret,
+}
+
+/// The name of the root that belongs to `installation`, where the settings say `name`.
+///
+/// Installations that share a root destroy each other's keys: each destroys what came before its
+/// own newest generation. So each has a name of its own, also when their settings are the same.
+///
+/// # Errors
+/// When the installation has no name that fits into one of a root.
+pub(crate) fn own(name: &str, installation: &str) -> Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    if installation.is_empty() || !installation.chars().all(plain) {
+        let why = format!("`{}` is no id of an installation", installation.escape_debug());
+        return Err(Error::Settings(why));
+    }
+    let end = format!("-{installation}");
+    Ok(if name.is_empty() || name.ends_with(&end) {
+        name.to_owned()
+    } else {
+        name.to_owned() + &end
+    })
 }
 
 impl Setting {
@@ -111,6 +138,21 @@ impl Setting {
             Self::Aws(setting) => Ok(Arc::new(AwsRoot::open(setting, create).await?)),
             Self::Transit(setting) => Ok(Arc::new(TransitRoot::open(setting, create).await?)),
             Self::Pkcs11(setting) => Ok(Arc::new(Pkcs11Root::open(setting, create, rng).await?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own;
+
+    #[test]
+    fn an_installation_has_a_name_of_its_own() {
+        assert_eq!(own("alias/root", "0badc0de").unwrap(), "alias/root-0badc0de");
+        assert_eq!(own("root-0badc0de", "0badc0de").unwrap(), "root-0badc0de", "said already");
+        assert_ne!(own("root", "0badc0de").unwrap(), own("root", "0badc0df").unwrap());
+        for wrong in ["", "a/b", "a b", "-"] {
+            assert!(own("root", wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -42,7 +42,8 @@ pub(super) enum Failure {
 }
 
 impl Api {
-    pub(super) fn new(setting: &AwsSetting) -> Result<Self> {
+    /// KMS for the root `key`.
+    pub(super) fn new(setting: &AwsSetting, key: &str) -> Result<Self> {
         let region = region(setting);
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if region.is_empty() || !region.chars().all(plain) {
@@ -53,8 +54,8 @@ impl Api {
         let own = format!("https://kms.{region}.amazonaws.com{end}");
         let address = setting.endpoint.as_deref().unwrap_or(&own);
         let place = match &setting.endpoint {
-            Some(endpoint) => format!("{} in {region} at {endpoint}", setting.key),
-            None => format!("{} in {region}", setting.key),
+            Some(endpoint) => format!("{key} in {region} at {endpoint}"),
+            None => format!("{key} in {region}"),
         };
         let http = Http::new(address, place, None)?;
         Ok(Self { http, credentials: credentials(setting, &region)?, region })

@@ -11,8 +11,12 @@
 //! key (with the same key policy, without tags) and moves the alias, because the versions that
 //! KMS's own rotation makes cannot be destroyed one by one.
 //!
-//! Needs: `kms:DescribeKey`, `Encrypt`, `Decrypt`, `ReEncrypt*`; to roll `CreateKey`,
-//! `GetKeyPolicy`, `UpdateAlias`; to destroy `DisableKey`, `ScheduleKeyDeletion`.
+//! The alias ends with the installation's id, and each key that is made names it in its description,
+//! so that no other installation takes the key for its own and destroys it.
+//!
+//! Needs: `kms:DescribeKey`, `Encrypt`, `Decrypt`, `ReEncrypt*`; to make it `CreateKey` and
+//! `CreateAlias`; to roll `CreateKey`, `GetKeyPolicy`, `UpdateAlias`; to destroy `DisableKey`,
+//! `ScheduleKeyDeletion`.
 
 mod api;
 #[cfg(test)]
@@ -31,19 +35,22 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use self::api::{Api, Failure};
-use crate::settings::AwsSetting;
+use crate::settings::{AwsSetting, own};
 use crate::{Destruction, Error, Generation, Place, Result, Root, Wrapped};
 
 /// How long a deletion can be taken back, in days: the least that KMS allows.
 const DELETION_DAYS: u32 = 7;
 /// The name under which KMS is given our context.
 const CONTEXT: &str = "amanah";
+/// What a key's description says before the id of the installation whose it is.
+const WHOSE: &str = "installation ";
 
 /// A root in AWS KMS. See the [module](self).
 pub struct AwsRoot {
     api: Api,
-    /// The alias or key that the settings name.
+    /// The alias, which ends with the installation's id, or the key that the settings name.
     key: String,
+    installation: String,
     // An alias that was moved may point to the old key for a while. The keys that this process has
     // seen behind it, oldest first, keep us from wrapping with one that was left behind.
     seen: Mutex<Vec<String>>,
@@ -54,10 +61,13 @@ impl AwsRoot {
     ///
     /// # Errors
     /// [`Error::Missing`] when there is no such key, [`Error::Settings`] when it is not a
-    /// symmetric key for encryption.
+    /// symmetric key for encryption, or another installation's.
     pub async fn open(setting: &AwsSetting, create: bool) -> Result<Self> {
-        let api = Api::new(setting)?;
-        let root = Self { api, key: setting.key.clone(), seen: Mutex::default() };
+        let own = own(&setting.key, &setting.installation)?;
+        let key = if alias(&setting.key).is_some() { own } else { setting.key.clone() };
+        let api = Api::new(setting, &key)?;
+        let installation = setting.installation.clone();
+        let root = Self { api, key, installation, seen: Mutex::default() };
         let card = match root.describe(&root.key).await {
             Err(Error::Missing { .. }) if create => {
                 let fresh = root.make(None).await?;
@@ -67,12 +77,31 @@ impl AwsRoot {
             card => card?,
         };
         if card.usage != "ENCRYPT_DECRYPT" || card.spec != "SYMMETRIC_DEFAULT" {
+            let why = format!("{} is no symmetric key for encryption", root.key);
+            return Err(Error::Settings(why));
+        }
+        if !root.owns(&card) {
             return Err(Error::Settings(format!(
-                "{} is no symmetric key for encryption",
-                setting.key
+                "the description of {} does not name this installation, and two that share a root \
+                 destroy each other's keys; take another key, or write `{}` into its description \
+                 if it is nobody else's",
+                root.key,
+                root.whose()
             )));
         }
         Ok(root)
+    }
+
+    /// How a key's description says whose it is.
+    fn whose(&self) -> String {
+        format!("{WHOSE}{}", self.installation)
+    }
+
+    /// Whether the key is this installation's: by its description, or by the alias alone where an
+    /// administrator made the key and described it in other words.
+    fn owns(&self, card: &KeyCard) -> bool {
+        let said = card.description.as_deref().unwrap_or_default();
+        said.contains(&self.whose()) || !said.contains(WHOSE) && alias(&self.key).is_some()
     }
 
     async fn call<T: DeserializeOwned>(
@@ -110,6 +139,8 @@ impl AwsRoot {
                 let here = self.describe(&self.key).await?.arn;
                 Err(if account(&here) == Some(ours) { gone() } else { Error::Refused })
             }
+            // Whoever may use another installation's key is not to touch it by mistake.
+            Ok(card) if !self.owns(&card) => Err(Error::Refused),
             Ok(card) if card.deletion.is_some() => Err(gone()),
             card => card,
         }
@@ -171,7 +202,7 @@ impl AwsRoot {
     /// A new key with the policy of `like`, so that it is as narrow as the one before.
     async fn make(&self, like: Option<&str>) -> Result<String> {
         let mut body = json!({
-            "Description": format!("Root of Amanah's keys behind {}", self.key),
+            "Description": format!("Root of Amanah's keys behind {}, {}", self.key, self.whose()),
             "KeyUsage": "ENCRYPT_DECRYPT",
             "KeySpec": "SYMMETRIC_DEFAULT",
         });
@@ -391,6 +422,8 @@ struct KeyCard {
     spec: String,
     #[serde(rename = "DeletionDate")]
     deletion: Option<f64>,
+    #[serde(rename = "Description", default)]
+    description: Option<String>,
 }
 
 #[derive(Deserialize)]

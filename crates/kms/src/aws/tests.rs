@@ -21,6 +21,7 @@ fn setting(endpoint: &str, key: &str) -> AwsSetting {
     let variable = |name: &str, value: String| (name.to_owned(), Secret::new(value));
     AwsSetting {
         key: key.to_owned(),
+        installation: "0badc0de".to_owned(),
         region: "eu-west-1".to_owned(),
         endpoint: Some(endpoint.to_owned()),
         environment: vec![
@@ -63,6 +64,14 @@ impl Bench for AwsBench {
             let setting = setting(&self.line.address, &format!("{}-other", self.alias));
             Arc::new(AwsRoot::open(&setting, true).await.unwrap()) as Arc<dyn Root>
         })
+    }
+
+    fn stranger(&self, create: bool) -> Fut<'_, Result<Arc<dyn Root>>> {
+        let setting = setting(&self.line.address, &self.alias);
+        let setting = Setting::Aws(AwsSetting { installation: "5eed5eed".to_owned(), ..setting });
+        Box::pin(
+            async move { setting.open(create, Arc::new(SystemClock), Arc::new(SystemRng)).await },
+        )
     }
 
     fn cut(&self, cut: bool) {
@@ -191,7 +200,7 @@ async fn a_stale_alias_does_not_wrap_with_the_old_key() {
 #[tokio::test]
 async fn a_key_that_is_gone_was_destroyed_and_a_stranger_never_ours() {
     let endpoint = serve(|asked| {
-        if asked.json()["KeyId"] == "alias/a" {
+        if asked.json()["KeyId"] == "alias/a-0badc0de" {
             return (200, card("Enabled"));
         }
         (400, json!({ "__type": "NotFoundException" }).to_string().into())
@@ -265,15 +274,54 @@ async fn settings_that_make_no_sense_are_refused() {
     assert_eq!(root.current().await.unwrap(), arn);
 }
 
+/// A key that another installation made is no root for this one, however the settings name it; one
+/// that an administrator made is taken by our own alias, or by a description that names us.
+#[tokio::test]
+async fn another_installations_key_is_refused() {
+    let moto = testkit::moto().endpoint();
+    let theirs =
+        AwsSetting { installation: "5eed5eed".to_owned(), ..setting(&moto, "alias/theirs") };
+    let theirs = AwsRoot::open(&theirs, true).await.unwrap();
+    let (context, arn) = (Context::of("test"), theirs.current().await.unwrap().0);
+    let wrapped = theirs.wrap(&Material::new([7; 32]), &context).await.unwrap();
+    let said = async |setting: AwsSetting| AwsRoot::open(&setting, true).await.err().unwrap();
+    let error = said(setting(&moto, &arn)).await;
+    assert!(error.to_string().contains("write `installation 0badc0de`"), "{error}");
+    let _: Option<IgnoredAny> = theirs
+        .call("CreateAlias", &json!({ "AliasName": "alias/led-0badc0de", "TargetKeyId": arn }))
+        .await
+        .unwrap();
+    assert!(matches!(said(setting(&moto, "alias/led")).await, Error::Settings(_)));
+    assert_eq!(theirs.unwrap(&wrapped, &context).await.unwrap().expose(), &[7; 32]);
+
+    for (description, by_key) in
+        [("somebody's words", false), ("ours: installation 0badc0de", true)]
+    {
+        let body = json!({
+            "Description": description,
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+        });
+        let made: super::Described = theirs.call("CreateKey", &body).await.unwrap();
+        let arn = made.card.arn;
+        let name = format!("alias/{by_key}");
+        let body = json!({ "AliasName": format!("{name}-0badc0de"), "TargetKeyId": arn });
+        let _: Option<IgnoredAny> = theirs.call("CreateAlias", &body).await.unwrap();
+        assert!(AwsRoot::open(&setting(&moto, &name), false).await.is_ok(), "{description}");
+        let opened = AwsRoot::open(&setting(&moto, &arn), false).await;
+        assert_eq!(opened.is_ok(), by_key, "{description}");
+    }
+}
+
 /// Another address than the region's own is named; at an address of this host it says so.
 #[tokio::test]
 async fn an_emulator_on_this_host_is_not_elsewhere() {
     let moto = testkit::moto().endpoint();
     let place = AwsRoot::open(&setting(&moto, "alias/here"), true).await.unwrap().place();
     assert!(matches!(place.host, Host::Unclear(_)), "{place:?}");
-    assert_eq!(place.place, format!("alias/here in eu-west-1 at {moto}"));
+    assert_eq!(place.place, format!("alias/here-0badc0de in eu-west-1 at {moto}"));
     let amazon = AwsSetting { endpoint: None, ..setting("", "alias/a") };
-    let api = super::Api::new(&amazon).unwrap();
+    let api = super::Api::new(&amazon, "alias/a").unwrap();
     assert_eq!((api.host(), api.place()), (Host::Another, "alias/a in eu-west-1"));
 }
 

@@ -73,5 +73,9 @@ impl Bench for CarelessBench {
         Box::pin(async { Arc::new(Careless::default()) as Arc<dyn Root> })
     }
 
+    fn stranger(&self, _: bool) -> Fut<'_, Result<Arc<dyn Root>>> {
+        self.open(false)
+    }
+
     fn cut(&self, _: bool) {}
 }

@@ -21,6 +21,8 @@ pub(crate) trait Bench: Send + Sync {
     fn open(&self, create: bool) -> Fut<'_, Result<Arc<dyn Root>>>;
     /// Another root of the same kind.
     fn other(&self) -> Fut<'_, Arc<dyn Root>>;
+    /// Opens the root as another installation with the same settings would.
+    fn stranger(&self, create: bool) -> Fut<'_, Result<Arc<dyn Root>>>;
     /// Lets the root be out of reach, or in reach again.
     fn cut(&self, cut: bool);
 }
@@ -90,9 +92,33 @@ async fn run(bench: &dyn Bench) -> Column {
         let unknown = Wrapped { generation: Generation(name.to_owned()), ..first.clone() };
         add(check, opens(&*root, &unknown).await);
     }
+    column.append(&mut strangers(bench, &key, &context, &first, &*root).await);
     let (generations, mut rest) = lives(bench, &root, &key, &context, &first).await;
     column.append(&mut rest);
     column.append(&mut outage(bench, &root, &key, &context, &generations).await);
+    column
+}
+
+/// Another installation, whose settings are the same: our root is none for it, and it makes, rolls
+/// and destroys its own.
+async fn strangers(
+    bench: &dyn Bench,
+    key: &Material,
+    context: &Context,
+    ours: &Wrapped,
+    root: &dyn Root,
+) -> Column {
+    let mut column = Column::new();
+    let mut add = |check: &'static str, answer: String| column.push((check, answer));
+    let found = bench.stranger(false).await.map(|_| "TAKES OURS");
+    add("another installation's root", outcome(found));
+    let theirs = bench.stranger(true).await.unwrap();
+    add("ours, with its root", outcome(theirs.unwrap(ours, context).await.map(|_| "OPENS")));
+    let old = theirs.wrap(key, context).await.unwrap().generation;
+    theirs.roll().await.unwrap();
+    theirs.destroy(&old).await.unwrap();
+    let opened = root.unwrap(ours, context).await.map(|opened| same(&opened, key));
+    add("ours, after it destroyed its own", outcome(opened));
     column
 }
 

@@ -247,6 +247,13 @@ impl Bench for FileBench {
         })
     }
 
+    fn stranger(&self, create: bool) -> Fut<'_, Result<Arc<dyn Root>>> {
+        let setting = self.setting("stranger");
+        Box::pin(
+            async move { setting.open(create, Arc::new(SystemClock), Arc::new(SystemRng)).await },
+        )
+    }
+
     /// The disk that holds it is not there.
     fn cut(&self, cut: bool) {
         let (here, away) = (self.dir.path().join("root"), self.dir.path().join("away"));

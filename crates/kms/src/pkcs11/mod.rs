@@ -10,7 +10,8 @@
 //! Destruction removes the key's object, which the token does at once and for good. It says
 //! nothing of a copy that the token's own backup made before.
 //!
-//! One installation, one name: two that share a name on one token would destroy each other's keys.
+//! The installation's id ends the name: two that share a name on one token would destroy each other's
+//! keys.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,8 +28,8 @@ use kernel::{Fut, Rng};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use self::token::{Held, Library, Login, NONCE_BYTES, Open, library};
-use crate::settings::Pkcs11Setting;
+use self::token::{Held, Library, Login, NONCE_BYTES, Open, label, library, number};
+use crate::settings::{Pkcs11Setting, own};
 use crate::{Destruction, Error, Generation, Host, Place, Result, Root, Wrapped, blocking};
 
 /// How long a token may take for one thing. Some are slow, and some never answer.
@@ -63,9 +64,13 @@ impl Pkcs11Root {
     /// PIN, [`Error::Settings`] for a key that could leave the token.
     pub async fn open(setting: &Pkcs11Setting, create: bool, rng: Arc<dyn Rng>) -> Result<Self> {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let name = &setting.key;
+        let name = own(&setting.key, &setting.installation)?;
         if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(named) {
-            return Err(Error::Settings(format!("`{name}` is no name for a key of a token")));
+            let why = format!(
+                "`{name}` is no name for a key of a token: letters, digits, `-` and `_`, and at \
+                 most {MAX_NAME_BYTES} with the installation's id"
+            );
+            return Err(Error::Settings(why));
         }
         let login = Login {
             module: setting.module.clone(),
@@ -73,7 +78,7 @@ impl Pkcs11Root {
             pin: setting.pin.clone(),
             place: format!("{} ({})", setting.label, setting.module.display()),
         };
-        let shared = Shared { login, name: name.clone(), refused: AtomicBool::new(false) };
+        let shared = Shared { login, name, refused: AtomicBool::new(false) };
         let library = library(&setting.module);
         let mut root = Self { shared: Arc::new(shared), library, rng, hardware: false };
         root.hardware = root.begin(create).await?;
@@ -157,19 +162,28 @@ impl Shared {
             .ok_or_else(|| Error::Missing { place: format!("{}: {}", self.login.place, self.name) })
     }
 
+    /// A key as a generation: its label, its id, and the token that holds it.
+    fn named(&self, key: &Held, open: &Open) -> Generation {
+        Generation(format!("{}.{}.{}", label(&self.name, key.number), key.id, open.serial))
+    }
+
+    fn enabled(&self, key: &Held, open: &Open) -> Result<Generation> {
+        let generation = self.named(key, open);
+        if key.enabled { Ok(generation) } else { Err(Error::Disabled(generation.0)) }
+    }
+
     /// The key of `generation`.
     fn find(&self, open: &Open, generation: &Generation) -> Result<Held> {
         let keys = open.keys(&self.name)?;
-        let named = |key: &&Held| named(key, open) == *generation;
-        if let Some(key) = keys.iter().find(named) {
+        if let Some(key) = keys.iter().find(|key| self.named(key, open) == *generation) {
             return Ok(key.clone());
         }
-        // It was this token's, and others came after it: then it was destroyed here.
-        let number = generation.0.split('.').next().and_then(|number| number.parse().ok());
+        // It was ours and this token's, and others came after it: then it was destroyed here.
+        let label = generation.0.split('.').next().unwrap_or_default();
         let serial = generation.0.splitn(3, '.').nth(2);
         let newest = keys.last().map_or(0, |key| key.number);
-        match number {
-            Some(1..) if serial == Some(&open.serial) && number <= Some(newest) => {
+        match number(&self.name, label.as_bytes()) {
+            Some(number @ 1..) if serial == Some(&open.serial) && number <= newest => {
                 Err(Error::Destroyed(generation.0.clone()))
             }
             _ => Err(Error::Refused),
@@ -191,7 +205,7 @@ impl Root for Pkcs11Root {
     }
 
     fn current(&self) -> Fut<'_, Result<Generation>> {
-        Box::pin(self.with(|open, shared| Ok(named(&shared.newest(open)?, open))))
+        Box::pin(self.with(|open, shared| Ok(shared.named(&shared.newest(open)?, open))))
     }
 
     fn wrap<'a>(&'a self, key: &'a Material, context: &'a Context) -> Fut<'a, Result<Wrapped>> {
@@ -201,7 +215,7 @@ impl Root for Pkcs11Root {
             let nonce = nonce?;
             self.with(move |open, shared| {
                 let newest = shared.newest(open)?;
-                let generation = enabled(&newest, open)?;
+                let generation = shared.enabled(&newest, open)?;
                 let bytes = open.encrypt(&newest, nonce, context.as_bytes(), material.expose())?;
                 Ok(Wrapped { generation, bytes: BASE64.encode(bytes) })
             })
@@ -217,7 +231,7 @@ impl Root for Pkcs11Root {
             let spare = nonce?;
             self.with(move |open, shared| {
                 let held = shared.find(open, &key.generation)?;
-                enabled(&held, open)?;
+                shared.enabled(&held, open)?;
                 let sealed = BASE64.decode(&key.bytes).map_err(|_| Error::Refused)?;
                 let text = open.decrypt(&held, spare, context.as_bytes(), &sealed)?;
                 Material::try_from(text.as_slice()).map_err(|_| Error::Refused)
@@ -233,7 +247,7 @@ impl Root for Pkcs11Root {
             self.with(move |open, shared| {
                 let number = shared.newest(open)?.number.saturating_add(1);
                 open.generate(&shared.name, number, &id)?;
-                Ok(named(&shared.newest(open)?, open))
+                Ok(shared.named(&shared.newest(open)?, open))
             })
             .await
         })
@@ -254,7 +268,7 @@ impl Root for Pkcs11Root {
     fn destroy<'a>(&'a self, generation: &'a Generation) -> Fut<'a, Result<Destruction>> {
         let generation = generation.clone();
         Box::pin(self.with(move |open, shared| {
-            if named(&shared.newest(open)?, open) == generation {
+            if shared.named(&shared.newest(open)?, open) == generation {
                 return Err(Error::Current(generation.0));
             }
             match shared.find(open, &generation) {
@@ -265,14 +279,4 @@ impl Root for Pkcs11Root {
             Ok(Destruction::Done)
         }))
     }
-}
-
-/// A key's name as a generation: its number, its id, and the token that holds it.
-fn named(key: &Held, open: &Open) -> Generation {
-    Generation(format!("{}.{}.{}", key.number, key.id, open.serial))
-}
-
-fn enabled(key: &Held, open: &Open) -> Result<Generation> {
-    let generation = named(key, open);
-    if key.enabled { Ok(generation) } else { Err(Error::Disabled(generation.0)) }
 }

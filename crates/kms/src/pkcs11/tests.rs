@@ -42,6 +42,7 @@ impl TokenBench {
             module: self.token.module.clone(),
             label: self.token.label.clone(),
             key: key.to_owned(),
+            installation: "0badc0de".to_owned(),
             pin: Secret::new(self.token.pin.clone()),
         }
     }
@@ -61,6 +62,14 @@ impl Bench for TokenBench {
 
     fn other(&self) -> Fut<'_, Arc<dyn Root>> {
         Box::pin(async { Arc::new(self.root("other", true).await.unwrap()) as Arc<dyn Root> })
+    }
+
+    fn stranger(&self, create: bool) -> Fut<'_, Result<Arc<dyn Root>>> {
+        let installation = "5eed5eed".to_owned();
+        let setting = Setting::Pkcs11(Pkcs11Setting { installation, ..self.setting("root") });
+        Box::pin(
+            async move { setting.open(create, Arc::new(SystemClock), Arc::new(SystemRng)).await },
+        )
     }
 
     fn cut(&self, cut: bool) {
@@ -85,7 +94,7 @@ async fn the_key_never_leaves_the_token() {
     let slot = context.get_slots_with_initialized_token().unwrap()[0];
     let session = context.open_rw_session(slot).unwrap();
     session.login(UserType::User, Some(&AuthPin::from(bench.token.pin.clone()))).unwrap();
-    let key = session.find_objects(&[Attribute::Label(b"root-1".to_vec())]).unwrap()[0];
+    let key = session.find_objects(&[Attribute::Label(b"root-0badc0de-1".to_vec())]).unwrap()[0];
     let attributes =
         session.get_attributes(key, &[AlwaysSensitive, NeverExtractable, Local]).unwrap();
     assert!(attributes.contains(&Attribute::AlwaysSensitive(true)), "{attributes:?}");
@@ -95,7 +104,7 @@ async fn the_key_never_leaves_the_token() {
     assert!(session.wrap_key(&Mechanism::AesKeyWrap, key, key).is_err());
     // A key that may leave is refused as a root.
     let loose = [
-        Attribute::Label(b"loose-1".to_vec()),
+        Attribute::Label(b"loose-0badc0de-1".to_vec()),
         Attribute::Id(vec![1]),
         Attribute::Token(true),
         Attribute::ValueLen(32.into()),

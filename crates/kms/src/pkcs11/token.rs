@@ -314,12 +314,13 @@ impl Open {
     }
 }
 
-fn label(name: &str, number: u64) -> String {
+/// What the key of generation `number` is called on the token.
+pub(super) fn label(name: &str, number: u64) -> String {
     format!("{name}-{number}")
 }
 
 /// The generation that a key's label names.
-fn number(name: &str, label: &[u8]) -> Option<u64> {
+pub(super) fn number(name: &str, label: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(label).ok()?;
     text.strip_prefix(name)?.strip_prefix('-')?.parse().ok()
 }

@@ -15,9 +15,12 @@
 //! from the lower end, so to disable or destroy one does the same to all before it. That is final
 //! for the running server. A backup of its storage holds the old version, sealed by the server.
 //!
-//! Needs, for the mount `transit` and the key `amanah-root`: `read` on `transit/keys/amanah-root`,
-//! `update` on `transit/encrypt/amanah-root` and `transit/decrypt/amanah-root`; to roll and destroy
-//! also `update` on `transit/keys/amanah-root/rotate`, `/config` and `/trim`; to make it also
+//! The key's name ends with the installation's id: two installations on one key would trim each
+//! other's versions.
+//!
+//! Needs, for the mount `transit` and the key `NAME`, that is `amanah-root-INSTALLATION`: `read` on
+//! `transit/keys/NAME`, `update` on `transit/encrypt/NAME` and `transit/decrypt/NAME`; to roll and
+//! destroy also `update` on `transit/keys/NAME/rotate`, `/config` and `/trim`; to make it also
 //! `create` and `update` on the key itself.
 
 #[cfg(test)]
@@ -39,7 +42,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::http::{Answer, Http, body, words};
-use crate::settings::{Token, TransitSetting};
+use crate::settings::{Token, TransitSetting, own};
 use crate::{Destruction, Error, Generation, Place, Result, Root, Wrapped, blocking};
 
 /// The kind of key that is made. Others that authenticate what they encrypt do as well.
@@ -66,8 +69,9 @@ impl TransitRoot {
     /// or does not encrypt.
     pub async fn open(setting: &TransitSetting, create: bool) -> Result<Self> {
         let mount = setting.mount.trim_matches('/').to_owned();
-        if !mount.split('/').all(is_segment) || !is_segment(&setting.key) {
-            let odd = format!("`{mount}` or `{}` is no mount or key", setting.key);
+        let key = own(&setting.key, &setting.installation)?;
+        if !mount.split('/').all(is_segment) || !is_segment(&key) {
+            let odd = format!("`{mount}` or `{key}` is no mount or key");
             return Err(Error::Settings(odd));
         }
         let mut spaces =
@@ -76,12 +80,12 @@ impl TransitRoot {
             return Err(Error::Settings("the namespace is no namespace".to_owned()));
         }
         let address = setting.address.trim_end_matches('/');
-        let place = format!("{address}/v1/{mount}/keys/{}", setting.key);
+        let place = format!("{address}/v1/{mount}/keys/{key}");
         let http = Http::new(&setting.address, place, setting.authority.as_deref())?;
         let root = Self {
             http,
             mount,
-            key: setting.key.clone(),
+            key,
             namespace: setting.namespace.clone(),
             token: setting.token.clone(),
         };
