@@ -2,6 +2,8 @@
 
 pub(crate) mod keys;
 pub(crate) mod tenant;
+#[cfg(test)]
+mod quoted;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

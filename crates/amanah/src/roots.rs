@@ -38,6 +38,7 @@ pub(crate) fn setting(
         let secret = root_secret(data, cx, !is_there && may_make)?;
         return Ok(Setting::File(FileSetting { path, secret }));
     }
+    config.check_root().map_err(Usage)?;
     let installation = data.installation(&*cx.rng)?.expose().to_owned();
     elsewhere(config, installation)
 }

@@ -90,7 +90,7 @@ fn private(data: &Data) -> Sign {
 fn root(config: &Config, data: &Data) -> Sign {
     let what = "root of the keys";
     if config.keys.root != RootKind::File {
-        return well(what, "is not on this machine");
+        return well(what, "is not a file here; keys.kms tells whether it is on this machine");
     }
     let (file, made) = (roots::root_file(data), data.read_secret(ROOT_PASSWORD));
     match (file.exists(), made) {

@@ -90,6 +90,32 @@ impl Keys {
         self.listen.parse().map(Some).map_err(wrong)
     }
 
+    /// Whether the root that is chosen has what its own table must say: there is no guess at which
+    /// server or module is meant.
+    pub(crate) fn check_root(&self) -> Result<(), String> {
+        let (name, is_empty, example) = match self.root {
+            RootKind::File => return Ok(()),
+            RootKind::AwsKms => ("aws.key", self.aws.key.is_empty(), "alias/amanah-root"),
+            RootKind::Transit if self.transit.key.is_empty() => {
+                ("transit.key", true, "amanah-root")
+            }
+            RootKind::Transit => {
+                ("transit.address", self.transit.address.is_empty(), "https://vault.example:8200")
+            }
+            RootKind::Pkcs11 if self.pkcs11.key.is_empty() => ("pkcs11.key", true, "amanah-root"),
+            RootKind::Pkcs11 => {
+                let is_empty = self.pkcs11.module.as_os_str().is_empty();
+                ("pkcs11.module", is_empty, "/usr/lib/softhsm/libsofthsm2.so")
+            }
+        };
+        if is_empty {
+            let why =
+                "is empty, and keys.root asks for it; nothing was changed. Set it, for example";
+            return Err(format!("keys.{name} {why} to {example} (docs/roots.md)"));
+        }
+        Ok(())
+    }
+
     /// At what age keys are rotated.
     pub(crate) fn policy(&self) -> Policy {
         let after = &self.rotate_after;
@@ -169,5 +195,25 @@ mod tests {
         assert!(error("[keys.rotate_after]\nfields = \"soon\"").contains("90d"));
         assert!(error("[keys.s3]\nkey = \"x\"").contains("key"));
         assert!(period("90d").is_ok() && period("").is_err());
+    }
+
+    /// No server and no module is assumed: our own listener stands where Vault's does by default.
+    #[test]
+    fn a_root_elsewhere_says_where() {
+        let check = |text: &str| with(text).unwrap().keys.check_root();
+        assert_eq!(check("[keys]\nroot = \"file\""), Ok(()));
+        assert_eq!(check("[keys]\nroot = \"aws-kms\""), Ok(()));
+        for (root, named) in [("transit", "keys.transit.address"), ("pkcs11", "keys.pkcs11.module")]
+        {
+            let error = check(&format!("[keys]\nroot = \"{root}\"")).unwrap_err();
+            assert!(error.starts_with(named) && error.contains("docs/roots.md"), "{error}");
+        }
+        for (root, table) in [("aws-kms", "aws"), ("transit", "transit"), ("pkcs11", "pkcs11")] {
+            let text = format!("[keys]\nroot = \"{root}\"\n[keys.{table}]\nkey = \"\"");
+            assert!(check(&text).unwrap_err().starts_with(&format!("keys.{table}.key")));
+        }
+        let said =
+            "[keys]\nroot = \"transit\"\n[keys.transit]\naddress = \"https://vault.example\"";
+        assert_eq!(check(said), Ok(()));
     }
 }
