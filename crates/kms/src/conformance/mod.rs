@@ -53,6 +53,15 @@ async fn every_root_behaves_alike() {
     insta::assert_snapshot!("conformance", table);
 }
 
+/// What the documentation shows of this suite is its result.
+#[test]
+fn the_documentation_shows_the_table() {
+    let docs = include_str!("../../../../docs/roots.md");
+    let snapshot = include_str!("snapshots/kms__conformance__conformance.snap");
+    let table = snapshot.splitn(3, "---\n").nth(2).unwrap().trim_matches('\n');
+    assert!(docs.contains(&format!("\n```\n{table}\n```\n")), "copy it to docs/roots.md:\n{table}");
+}
+
 /// The suite itself is tried: a root that keeps none of the promises breaks most rows.
 #[tokio::test]
 async fn the_suite_notices_a_careless_root() {
