@@ -28,7 +28,7 @@ use kernel::{Fut, Rng};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use self::token::{Held, Library, Login, NONCE_BYTES, Open, label, library, number};
+use self::token::{Held, Library, Login, Nonce, Open, label, library, number};
 use crate::settings::{Pkcs11Setting, own};
 use crate::{Destruction, Error, Generation, Host, Place, Result, Root, Wrapped, blocking};
 
@@ -109,13 +109,6 @@ impl Pkcs11Root {
         let mut id = [0; ID_BYTES];
         self.rng.fill(&mut id)?;
         Ok(id)
-    }
-
-    /// Drawn anew for each message: two under one key with one nonce would give the key away.
-    fn nonce(&self) -> Result<[u8; NONCE_BYTES]> {
-        let mut nonce = [0; NONCE_BYTES];
-        self.rng.fill(&mut nonce)?;
-        Ok(nonce)
     }
 
     /// Does `act` with a logged-in session, on a thread that may wait.
@@ -210,7 +203,7 @@ impl Root for Pkcs11Root {
 
     fn wrap<'a>(&'a self, key: &'a Material, context: &'a Context) -> Fut<'a, Result<Wrapped>> {
         let (material, context) = (key.clone(), context.clone());
-        let nonce = self.nonce();
+        let nonce = Nonce::draw(&*self.rng);
         Box::pin(async move {
             let nonce = nonce?;
             self.with(move |open, shared| {
@@ -225,7 +218,7 @@ impl Root for Pkcs11Root {
 
     fn unwrap<'a>(&'a self, key: &'a Wrapped, context: &'a Context) -> Fut<'a, Result<Material>> {
         let (key, context) = (key.clone(), context.clone());
-        let nonce = self.nonce();
+        let nonce = Nonce::draw(&*self.rng);
         Box::pin(async move {
             // For the case that the token has to be tried out: see `Open::decrypt`.
             let spare = nonce?;

@@ -173,7 +173,7 @@ async fn every_message_draws_a_nonce() {
     let before = rng.drawn.load(Ordering::SeqCst);
     let other = root.unwrap(&wrapped, &Context::of("other")).await;
     assert!(matches!(other, Err(Error::Refused)), "{other:?}");
-    assert_eq!(rng.drawn.load(Ordering::SeqCst), before + super::NONCE_BYTES);
+    assert_eq!(rng.drawn.load(Ordering::SeqCst), before + super::token::NONCE_BYTES);
 }
 
 /// Counts the bytes that are drawn.

@@ -12,7 +12,7 @@ use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHan
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
-use kernel::{Secret, hex};
+use kernel::{Rng, Secret, hex};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -58,6 +58,18 @@ pub(super) struct Held {
     pub(super) enabled: bool,
     /// Whether it can never leave the token in clear.
     pub(super) stays: bool,
+}
+
+/// A nonce of AES-GCM, drawn anew. Whoever encrypts gives it up: two messages under one key with one
+/// nonce would give the key away.
+pub(super) struct Nonce([u8; NONCE_BYTES]);
+
+impl Nonce {
+    pub(super) fn draw(rng: &dyn Rng) -> Result<Self> {
+        let mut nonce = [0; NONCE_BYTES];
+        rng.fill(&mut nonce)?;
+        Ok(Self(nonce))
+    }
 }
 
 /// The library at `path`, shared by all roots of this process.
@@ -210,7 +222,7 @@ impl Open {
     pub(super) fn encrypt(
         &self,
         key: &Held,
-        mut nonce: [u8; NONCE_BYTES],
+        Nonce(mut nonce): Nonce,
         aad: &[u8],
         text: &[u8],
     ) -> Result<Vec<u8>> {
@@ -228,7 +240,7 @@ impl Open {
     pub(super) fn decrypt(
         &self,
         key: &Held,
-        spare: [u8; NONCE_BYTES],
+        spare: Nonce,
         aad: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
