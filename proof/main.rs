@@ -23,9 +23,9 @@ mod shred;
 #[path = "../crates/kms/src/transit/stand_in.rs"]
 #[expect(dead_code, reason = "the room's own tests use the rest")]
 mod stand_in;
+mod tenants;
 #[path = "../crates/kms/src/testing.rs"]
 mod testing;
-mod tenants;
 mod tidy;
 mod trail;
 mod web;

@@ -1,9 +1,9 @@
 //! The command line.
 
 pub(crate) mod keys;
-pub(crate) mod tenant;
 #[cfg(test)]
 mod quoted;
+pub(crate) mod tenant;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
