@@ -61,6 +61,16 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// Where the ring should lie, two writers would overwrite each other.
+    #[error(
+        "the service of {place} passes over conditions on a write (If-None-Match), so that two \
+         writers would overwrite each other; nothing of the ring was written. Use a service that \
+         keeps to them, or a folder"
+    )]
+    Careless {
+        /// Where it would lie.
+        place: String,
+    },
     /// What remembers the ring's newest generation cannot be read or written.
     #[error("the memory of the key ring's newest generation at {place} cannot be used: {why}")]
     Anchor {

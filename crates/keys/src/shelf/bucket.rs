@@ -40,6 +40,9 @@ const LOOKS: usize = 4;
 const DIGITS: usize = 16;
 const MAX_NUMBER: u64 = 10_u64.pow(16) - 1;
 const PREFIX: &str = "ring-";
+/// What shows that the service keeps to conditions, and stays there.
+const PROBE: &str = "conditions";
+const PROBE_TEXT: &[u8] = b"Amanah creates this object once: a second time must be refused.\n";
 /// The longest piece of a foreign error message that is passed on, in characters.
 const MAX_WHY: usize = 300;
 
@@ -70,7 +73,7 @@ pub struct BucketCredentials {
 
 /// One object for each generation, created only where there is none: the bucket's own condition
 /// on a write (`If-None-Match`) lets one of two writers win. Some services that speak S3's language
-/// pass over conditions; they are found out at the first write, and refused.
+/// pass over conditions; they are found out before the first write, and refused.
 ///
 /// Asking takes a journey over the network, so a use of a key never waits for it: it goes on with
 /// what is known, and is what starts the next question when the last one is a second old.
@@ -215,7 +218,8 @@ impl Bucket {
         if number > MAX_NUMBER {
             return Err(self.ring("its generation is larger than any that is counted"));
         }
-        match self.put_once(number, &bytes).await {
+        self.insist().await?;
+        match self.put_once(&self.object(number), &bytes).await {
             Ok(()) => {}
             // The answer to a write may get lost after the write was made, and a repetition then
             // finds the object there: what lies there tells who won.
@@ -226,18 +230,6 @@ impl Bucket {
                 None => return Err(self.fault(&fault)),
             },
         }
-        // The same bytes again do no harm where they are taken.
-        if !self.strict.load(Ordering::Relaxed) {
-            match self.put_once(number, &bytes).await {
-                Err(Fault::AlreadyExists { .. }) => self.strict.store(true, Ordering::Relaxed),
-                // Nothing was learned; the next write asks again.
-                Err(_) => {}
-                Ok(()) => return Err(self.ring(
-                    "the service passes over conditions on a write (If-None-Match), so that two \
-                     writers would overwrite each other; use one that keeps to them, or a folder",
-                )),
-            }
-        }
         if self.passed(number).await? {
             self.delete(number).await?;
             return Ok(false);
@@ -245,10 +237,31 @@ impl Bucket {
         Ok(true)
     }
 
-    async fn put_once(&self, number: u64, bytes: &[u8]) -> object_store::Result<()> {
+    /// Finds out whether the service keeps to conditions, before anything of the ring is written
+    /// there: one that does not may have overwritten another's generation by the time it is known.
+    async fn insist(&self) -> Result<()> {
+        if self.strict.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let probe = self.folder.clone().join(PROBE);
+        // The first of them may be the one that makes it.
+        for _ in 0..2 {
+            match self.put_once(&probe, PROBE_TEXT).await {
+                Err(Fault::AlreadyExists { .. }) => {
+                    self.strict.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(fault) => return Err(self.fault(&fault)),
+                Ok(()) => {}
+            }
+        }
+        Err(Error::Careless { place: self.place.clone() })
+    }
+
+    async fn put_once(&self, object: &Path, bytes: &[u8]) -> object_store::Result<()> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let payload = bytes.to_vec().into();
-        self.store.put_opts(&self.object(number), payload, options).await.map(|_| ())
+        self.store.put_opts(object, payload, options).await.map(|_| ())
     }
 
     /// Whether generation `number` was created in a place that others had passed and pruned: a

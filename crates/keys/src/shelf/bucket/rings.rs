@@ -10,7 +10,7 @@ use super::Bucket;
 use super::tests::{LATE, PAUSE, settings};
 use crate::{Error, KeyName, KeyRef, Keys, Plain, Policy, Sealed, Settings, Spec};
 
-struct House {
+pub(super) struct House {
     _dir: tempfile::TempDir,
     bucket: String,
     root: Arc<dyn Root>,
@@ -18,26 +18,38 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let secret = Secret::new(random_hex(&SystemRng, 16).unwrap());
-        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
-        let root = FileRoot::create(&dir.path().join("root"), &secret, clock, rng).await.unwrap();
-        Self { _dir: dir, bucket: testkit::moto().bucket(), root: Arc::new(root) }
+        let (dir, root) = root().await;
+        Self { _dir: dir, bucket: testkit::moto().bucket(), root }
     }
 
     /// A handle that shares nothing with another one but the root.
     async fn keys(&self) -> Keys {
+        let bucket = Arc::new(Bucket::new(&settings(&self.bucket)).unwrap());
+        Self::under(Arc::clone(&self.root), bucket).await.unwrap()
+    }
+
+    /// A ring on this shelf, under this root.
+    pub(super) async fn under(root: Arc<dyn Root>, bucket: Arc<Bucket>) -> crate::Result<Keys> {
         let settings = Settings {
             installation: "here".to_owned(),
-            shelf: Arc::new(Bucket::new(&settings(&self.bucket)).unwrap()),
-            root: Arc::clone(&self.root),
+            shelf: bucket,
+            root,
             anchors: Vec::new(),
             policy: Policy::default(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
         };
-        Keys::open(settings).await.unwrap()
+        Keys::open(settings).await
     }
+}
+
+/// A root of its own, which goes with its folder.
+pub(super) async fn root() -> (tempfile::TempDir, Arc<dyn Root>) {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = Secret::new(random_hex(&SystemRng, 16).unwrap());
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let root = FileRoot::create(&dir.path().join("root"), &secret, clock, rng).await.unwrap();
+    (dir, Arc::new(root))
 }
 
 fn key(tenant: Option<&str>, name: &str) -> KeyRef {

@@ -10,8 +10,9 @@ use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
 use super::careless::Careless;
+use super::rings::{House, root};
 use super::{Bucket, BucketCredentials, BucketSettings};
-use crate::{Error, Shelf as _};
+use crate::{Error, KeyName, KeyRef, Shelf as _, Spec};
 
 /// What has not come by then does not come.
 pub(super) const LATE: Duration = Duration::from_secs(30);
@@ -167,7 +168,7 @@ async fn what_is_not_ours_in_the_folder_is_left_alone() {
     assert_eq!(bucket.newest().await.unwrap(), Some((2, bytes("b"))));
     assert!(bucket.put(10_u64.pow(16), bytes("z")).await.is_err(), "names must sort");
     let all: Vec<_> = store.list(None).try_collect().await.unwrap();
-    assert_eq!(all.len(), others.len() + 1);
+    assert_eq!(all.len(), others.len() + 2, "the newest generation, and what shows conditions");
 }
 
 #[tokio::test]
@@ -210,13 +211,34 @@ fn settings_that_cannot_be_used_are_refused() {
     }
 }
 
-/// A service that answers every write with yes is found out, before a second writer is lost.
+/// A service that answers every write with yes is found out before anything of the ring is written
+/// there, also when the ring is asked and not the bucket, and each time.
 #[tokio::test]
 async fn a_service_that_passes_over_conditions_is_refused() {
-    let bucket =
-        Bucket::over(Arc::new(Careless::default()), Path::from("k"), "careless".to_owned());
+    let store = Arc::new(Careless::default());
+    let open = || Bucket::over(store.clone(), Path::from("k"), "careless".to_owned());
+    let bucket = open();
     for number in 1..=2 {
-        let error = bucket.put(number, bytes("a")).await.unwrap_err().to_string();
-        assert!(error.contains("If-None-Match"), "{error}");
+        let error = bucket.put(number, bytes("a")).await.unwrap_err();
+        assert!(matches!(error, Error::Careless { .. }), "{error}");
+        assert!(error.to_string().contains("If-None-Match"), "{error}");
     }
+    let (_dir, root) = root().await;
+    let ring = async |bucket| House::under(Arc::clone(&root), Arc::new(bucket)).await;
+    for _ in 0..2 {
+        let refused = ring(open()).await.err().unwrap();
+        assert!(matches!(refused, Error::Careless { .. }), "{refused}");
+        assert_eq!(open().newest().await.unwrap(), None, "no ring lies there");
+    }
+    // A ring that was brought there opens, and is not changed.
+    let good = Bucket::over(Arc::new(InMemory::new()), Path::from("k"), "good".to_owned());
+    drop(ring(good.clone()).await.unwrap());
+    let (number, whole) = good.newest().await.unwrap().unwrap();
+    store.put(&open().object(number), whole.into()).await.unwrap();
+    let keys = ring(open()).await.unwrap();
+    let key = KeyRef { tenant: None, name: KeyName::new("notes").unwrap() };
+    let refused = keys.create(&key, &Spec::default()).await.err().unwrap();
+    assert!(matches!(refused, Error::Careless { .. }), "{refused}");
+    assert_eq!(open().newest().await.unwrap().unwrap().0, number, "nothing was written");
+    assert!(keys.list().is_empty());
 }
