@@ -216,15 +216,28 @@ mod tests {
             assert!(opened.is_err());
         }
 
+        /// A body that was sealed with another first line opens with none that somebody makes up,
+        /// though its key is right.
         #[test]
         fn hostile_first_lines_are_refused(
             needed: u8, of: u8, kit in "\\PC{0,20}", shares in any::<Vec<String>>(),
+            generation: u64,
         ) {
-            let card = KitCard { kit, needed, of, shares, ..card() };
-            let file = format!("{}\n\n", serde_json::to_string(&card).unwrap());
-            let key = Material::new([7; 32]);
-            let opened = Kit::parse(file.as_bytes()).and_then(|kit| kit.unseal(&key).map(|_| ()));
-            assert!(opened.is_err());
+            let (key, sealed) = super::tests::kit();
+            let whole = String::from_utf8(sealed.bytes()).unwrap();
+            let (_, body) = whole.split_once('\n').unwrap();
+            let open = |card: &KitCard| {
+                let file = format!("{}\n{body}", serde_json::to_string(card).unwrap());
+                Kit::parse(file.as_bytes()).and_then(|kit| kit.unseal(&key).map(|_| ()))
+            };
+            assert!(open(&card()).is_ok(), "the true line opens it");
+            let hostile = KitCard { kit, needed, of, shares, ..card() };
+            assert!(hostile == card() || open(&hostile).is_err());
+            // Also where each field by itself is one that a kit may have.
+            let older = KitCard { generation, ..card() };
+            assert!(older == card() || open(&older).is_err());
+            let fewer = KitCard { needed: 2 + needed % 2, ..card() };
+            assert!(fewer == card() || open(&fewer).is_err());
         }
     }
 }
