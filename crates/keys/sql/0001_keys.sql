@@ -7,31 +7,35 @@ REVOKE ALL ON SCHEMA keys FROM PUBLIC;
 GRANT USAGE ON SCHEMA keys TO amanah_engine;
 
 CREATE TABLE keys.ring_heads (
-    -- One row for each generation: two rings that both call themselves the tenth cannot both be
-    -- remembered, whichever process writes first.
-    generation   bigint      PRIMARY KEY CHECK (generation > 0),
+    -- Nothing else is unique: a row that somebody planted must not keep a true one out. That two
+    -- rings do not both call themselves the tenth is checked by whoever adds a row, in turn.
+    id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    generation   bigint      NOT NULL CHECK (generation > 0),
     installation text        NOT NULL CHECK (octet_length(installation) BETWEEN 1 AND 256),
     public_key   text        NOT NULL CHECK (public_key ~ '^[0-9a-f]{64}$'),
     digest       text        NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
+    -- By the ring's own key. A head without it is passed over.
+    signature    text        NOT NULL CHECK (signature ~ '^[0-9a-f]{128}$'),
     at           timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX ring_heads_newest ON keys.ring_heads (public_key, generation DESC);
 
 COMMENT ON TABLE keys.ring_heads IS
-    'Every generation of the key ring that was seen. Append-only; the newest one is the floor.';
+    'Every generation of the key ring that was seen, signed. Append-only; the newest is the floor.';
 
 CREATE TABLE keys.tombstones (
-    -- SHA-256 over the rest: the same tombstone comes many times and is kept once. The list of ids
-    -- may be too long for an index.
-    sha256 bytea  PRIMARY KEY CHECK (octet_length(sha256) = 32),
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     -- Empty for the house's own keys, and for a single key that was removed.
-    tenant text   NOT NULL CHECK (octet_length(tenant) <= 128),
-    ids    text[] NOT NULL CHECK (array_position(ids, NULL) IS NULL),
+    tenant    text   NOT NULL CHECK (octet_length(tenant) <= 128),
+    ids       text[] NOT NULL CHECK (array_position(ids, NULL) IS NULL),
     -- As the ring writes it: a type that counts microseconds would give back another moment.
-    at     text   NOT NULL CHECK (at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z$')
+    at        text   NOT NULL CHECK (at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z$'),
+    -- By the ring's own key. A tombstone without it destroys nothing.
+    signature text   NOT NULL CHECK (signature ~ '^[0-9a-f]{128}$')
 );
 
 COMMENT ON TABLE keys.tombstones IS
-    'What was destroyed on purpose. Append-only: applied to whatever ring is opened.';
+    'What was destroyed on purpose, signed. Append-only: applied to whatever ring is opened.';
 
 CREATE TABLE keys.secrets (
     name       text        NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 200),
@@ -69,7 +73,8 @@ REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
 
 -- The time of a head is the server's; a login of the engine cannot name another.
 GRANT SELECT ON keys.ring_heads, keys.tombstones TO amanah_engine;
-GRANT INSERT (generation, installation, public_key, digest) ON keys.ring_heads TO amanah_engine;
-GRANT INSERT ON keys.tombstones TO amanah_engine;
+GRANT INSERT (generation, installation, public_key, digest, signature) ON keys.ring_heads
+    TO amanah_engine;
+GRANT INSERT (tenant, ids, at, signature) ON keys.tombstones TO amanah_engine;
 GRANT SELECT, INSERT, DELETE ON keys.secrets TO amanah_engine;
 GRANT UPDATE (sealed, updated_at) ON keys.secrets TO amanah_engine;

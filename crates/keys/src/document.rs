@@ -70,7 +70,7 @@ pub(crate) struct RingKey {
 }
 
 /// A generation of the root that will be destroyed.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scheduled {
     pub(crate) generation: Generation,

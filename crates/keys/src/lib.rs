@@ -43,14 +43,14 @@ mod strongbox;
 mod tests;
 mod wrapping;
 
-pub use anchor::{Anchor, DatabaseAnchor, FileAnchor, Head, Tombstone};
+pub use anchor::{Anchor, Buried, DatabaseAnchor, FileAnchor, Head, Tombstone};
 pub use client::{Client, ClientCard, NewClient, Operation, Reach};
 pub use controls::{Disks, House, Keeper, controls};
 pub use error::{Error, Result};
 pub use field::{Ciphertext, MAX_CIPHERTEXT_BYTES, Plain, Sealed, Tag};
 pub use metrics::Reading;
 pub use name::{KeyName, KeyRef, Purpose};
-pub use service::{Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding};
+pub use service::{Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding, Standing};
 pub use shelf::{Bucket, BucketCredentials, BucketSettings, Directory, Numbered, Shelf};
 pub use snapshot::Snapshot;
 pub use spec::{Change, KeyCard, Kind, Policy, RingCard, Spec, VersionCard};

@@ -51,6 +51,7 @@ pub(crate) struct Reads {
     pub(crate) ring_key: u64,
     pub(crate) pending: u64,
     pub(crate) tombstones: u64,
+    pub(crate) passed: u64,
 }
 
 impl Metrics {
@@ -104,6 +105,11 @@ impl Metrics {
                     reads.pending,
                 ),
                 ("keys_tombstones", "Destructions that are remembered", reads.tombstones),
+                (
+                    "keys_forged_memories",
+                    "Memories of the ring that its key did not sign, and that were passed over",
+                    reads.passed,
+                ),
             ]
             .map(single),
         );

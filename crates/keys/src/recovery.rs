@@ -77,12 +77,17 @@ pub fn open(kit: &Kit, shares: &[Secret]) -> Result<Snapshot> {
     Snapshot::from_bytes(&content)
 }
 
-/// Builds the ring anew from a kit, under a new ring key and the root of `settings`. What any
-/// anchor of `settings` knows to be destroyed stays destroyed.
+/// Builds the ring anew from a kit, under a new ring key and the root of `settings`, as
+/// [`Keys::rebuild`] does. What any anchor of `settings` knows to be destroyed stays destroyed.
 ///
 /// # Errors
 /// As [`open`], when the kit is of another installation, and when the ring cannot be written.
-pub async fn restore(settings: Settings, kit: &Kit, shares: &[Secret]) -> Result<Keys> {
+pub async fn restore(
+    settings: Settings,
+    kit: &Kit,
+    shares: &[Secret],
+    replace: bool,
+) -> Result<Keys> {
     let snapshot = open(kit, shares)?;
     if kit.card.installation != settings.installation {
         return Err(Error::Kit(format!(
@@ -90,7 +95,7 @@ pub async fn restore(settings: Settings, kit: &Kit, shares: &[Secret]) -> Result
             kit.card.installation, settings.installation
         )));
     }
-    Keys::rebuild(settings, &snapshot).await
+    Keys::rebuild(settings, &snapshot, replace).await
 }
 
 fn content(kit: &Kit, shares: &[Secret]) -> Result<Zeroizing<Vec<u8>>> {

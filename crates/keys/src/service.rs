@@ -28,9 +28,12 @@ mod current;
 mod destroy;
 mod manage;
 mod opening;
+mod returning;
+mod seen;
 mod signing;
 
 pub use crypto::MAX_DATAKEY_BYTES;
+pub use returning::Standing;
 
 /// What a ring is opened with.
 pub struct Settings {
@@ -107,12 +110,17 @@ struct Inner {
     opening: AtomicBool,
     /// The newest generation that every anchor knows of.
     anchored: AtomicU64,
+    /// Whether something was taken out of the ring in memory while the root was not asked for a
+    /// new generation: the next generation that is written asks for it, and refreshing does.
+    owed: AtomicBool,
+    /// What anchors hold and was not believed, for people.
+    passed: Vec<String>,
     registered: Mutex<BTreeMap<KeyRef, BTreeSet<String>>>,
     metrics: Metrics,
 }
 
 impl Keys {
-    fn with(settings: Settings, state: State) -> Self {
+    fn with(settings: Settings, state: State, passed: Vec<String>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 settings,
@@ -122,6 +130,8 @@ impl Keys {
                 refused: Mutex::new(None),
                 opening: AtomicBool::new(false),
                 anchored: AtomicU64::new(0),
+                owed: AtomicBool::new(false),
+                passed,
                 registered: Mutex::new(BTreeMap::new()),
                 metrics: Metrics::default(),
             }),
@@ -132,6 +142,11 @@ impl Keys {
     fn ring_error(&self, why: impl Into<String>) -> Error {
         Error::Ring { place: self.inner.settings.shelf.place(), why: why.into() }
     }
+}
+
+/// Says that the ring cannot be used, and why.
+fn refuse(settings: &Settings, why: String) -> Error {
+    Error::Ring { place: settings.shelf.place(), why }
 }
 
 /// What a lock holds is whole at every moment, so who panicked with it held did no harm.

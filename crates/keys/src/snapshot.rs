@@ -12,7 +12,7 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::document::{Admitted, Blob, Document, FORMAT, Id, Key, Kit, RingKey, Version};
+use crate::document::{Blob, Document, FORMAT, Id, Key, Kit, RingKey, Scheduled, Version};
 use crate::draft::Draft;
 use crate::state::State;
 use crate::wrapping::Ready;
@@ -22,6 +22,9 @@ use crate::{Error, KeyName, KeyRef, Kind, Purpose, Result, Tombstone};
 const MAX_SNAPSHOT_BYTES: usize = 128 << 20;
 
 /// Every key in clear, and what else a ring needs. Wiped when dropped, never shown.
+///
+/// It holds no clients: nobody would know which of them were dismissed since, and a token that
+/// works again is worse than one that has to be given out anew.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
@@ -32,8 +35,10 @@ pub struct Snapshot {
     /// Still wrapped: it tells whether a root is the one that this ring had.
     pub(crate) ring_key: RingKey,
     pub(crate) root_generations: Vec<Generation>,
+    /// What the root had not destroyed yet, and what it could have called back.
+    pub(crate) pending: Vec<Generation>,
+    pub(crate) scheduled: Vec<Scheduled>,
     keys: Vec<ClearKey>,
-    clients: Vec<Admitted>,
     tombstones: Vec<Tombstone>,
     kits: Vec<Kit>,
 }
@@ -64,8 +69,8 @@ struct ClearVersion {
 impl Snapshot {
     /// What `state` holds; `None` while it is not wholly open.
     pub(crate) fn of(state: &State) -> Option<Self> {
-        let Document { installation, generation, ring_key, root_generations, .. } =
-            state.document.clone();
+        let Document { installation, generation, ring_key, .. } = state.document.clone();
+        let Document { root_generations, pending, scheduled, .. } = state.document.clone();
         let version = |version: &Version| {
             Some(ClearVersion {
                 version: version.number,
@@ -94,8 +99,9 @@ impl Snapshot {
             seed: Clear(state.opened.as_ref()?.seed.clone()),
             ring_key,
             root_generations,
+            pending,
+            scheduled,
             keys: state.document.keys.iter().map(key).collect::<Option<_>>()?,
-            clients: state.document.clients.clone(),
             tombstones: state.document.tombstones.clone(),
             kits: state.document.kits.clone(),
         })
@@ -144,7 +150,6 @@ impl Snapshot {
 
     /// Puts everything into an empty draft.
     pub(crate) fn fill(&self, draft: &mut Draft<'_>) -> Result<()> {
-        draft.document.clients.clone_from(&self.clients);
         draft.document.tombstones.clone_from(&self.tombstones);
         draft.document.kits.clone_from(&self.kits);
         for clear in &self.keys {

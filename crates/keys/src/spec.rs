@@ -122,6 +122,10 @@ pub struct RingCard {
     pub ring_key_made_at: Timestamp,
     /// Root generations that are still to be destroyed: the root did not answer then.
     pub pending: Vec<String>,
+    /// Root generations that refuse already and could be called back: which, and until when.
+    pub scheduled: Vec<String>,
+    /// What anchors hold and was not believed, because the ring's key did not sign it.
+    pub passed: Vec<String>,
     /// What was destroyed.
     pub tombstones: Vec<Tombstone>,
     /// The recovery kits that were made of this ring: id, when, how many of how many shares.

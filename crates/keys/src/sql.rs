@@ -1,27 +1,35 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
-/// At most one row: installation, public key, generation, digest of the newest ring seen.
-pub(crate) const HEAD: &str = "\
-    SELECT installation, public_key, generation, digest FROM keys.ring_heads \
-    ORDER BY generation DESC LIMIT 1";
+/// Rows: the public key of each ring that a head names.
+pub(crate) const SIGNERS: &str = "SELECT DISTINCT public_key FROM keys.ring_heads";
 
-/// Parameters: generation, installation, public key, digest. No row when the generation is there.
+/// Parameters: public key, how many, how many to leave out. Rows: installation, public key,
+/// generation, digest, signature; the newest first.
+pub(crate) const HEADS_OF: &str = "\
+    SELECT installation, public_key, generation, digest, signature FROM keys.ring_heads \
+    WHERE public_key = $1 ORDER BY generation DESC, id LIMIT $2 OFFSET $3";
+
+/// Parameters: generation, public key. Rows as those of `HEADS_OF`.
+pub(crate) const HEADS_AT: &str = "\
+    SELECT installation, public_key, generation, digest, signature FROM keys.ring_heads \
+    WHERE generation = $1 AND public_key = $2";
+
+/// Writers of heads and tombstones come one after the other until their transaction ends. The
+/// number is this lock's own.
+pub(crate) const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(7021450183)";
+
+/// Parameters: generation, installation, public key, digest, signature.
 pub(crate) const ADD_HEAD: &str = "\
-    INSERT INTO keys.ring_heads (generation, installation, public_key, digest) \
-    VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    INSERT INTO keys.ring_heads (generation, installation, public_key, digest, signature) \
+    VALUES ($1, $2, $3, $4, $5)";
 
-/// Parameters: generation. At most one row: installation, public key, generation, digest.
-pub(crate) const HEAD_AT: &str = "\
-    SELECT installation, public_key, generation, digest FROM keys.ring_heads \
-    WHERE generation = $1";
-
-/// Parameters: the tombstone's SHA-256, tenant or nothing, ids, when.
+/// Parameters: tenant or nothing, ids, when, signature.
 pub(crate) const BURY: &str = "\
-    INSERT INTO keys.tombstones (sha256, tenant, ids, at) \
-    VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    INSERT INTO keys.tombstones (tenant, ids, at, signature) VALUES ($1, $2, $3, $4)";
 
-/// Rows: tenant or nothing, ids, when.
-pub(crate) const BURIED: &str = "SELECT tenant, ids, at FROM keys.tombstones ORDER BY at, sha256";
+/// Rows: tenant or nothing, ids, when, signature.
+pub(crate) const BURIED: &str =
+    "SELECT tenant, ids, at, signature FROM keys.tombstones ORDER BY id";
 
 /// Parameters: name, tenant or nothing, sealed text.
 pub(crate) const PUT_SECRET: &str = "\

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kernel::Fut;
 use serde::{Deserialize, Serialize};
 
-use super::{Anchor, Head, Tombstone};
+use super::{Anchor, Buried, Head};
 use crate::folder::{self, Place};
 use crate::{Error, Result};
 
@@ -27,7 +27,7 @@ pub struct FileAnchor {
 struct Content {
     format: u32,
     head: Option<Head>,
-    tombstones: Vec<Tombstone>,
+    tombstones: Vec<Buried>,
 }
 
 impl FileAnchor {
@@ -51,7 +51,7 @@ impl FileAnchor {
         })
     }
 
-    fn advance_to(&self, head: &Head, buried: &[Tombstone]) -> Result<()> {
+    fn advance_to(&self, head: &Head, buried: &[Buried]) -> Result<()> {
         let failed = |error: io::Error| self.failed(&error.to_string());
         let parent = self.path.parent().unwrap_or_else(|| Path::new("."));
         folder::make(parent).map_err(failed)?;
@@ -67,7 +67,13 @@ impl FileAnchor {
                 changed = true;
             }
         }
-        if content.head.as_ref().is_none_or(|have| have.generation < head.generation) {
+        // The head of another ring gives way: who advances was let past it by an administrator.
+        let newer = |have: &Head| {
+            have.generation < head.generation
+                || have.public_key != head.public_key
+                || !have.verifies()
+        };
+        if content.head.as_ref().is_none_or(newer) {
             content.head = Some(head.clone());
             changed = true;
         }
@@ -93,11 +99,15 @@ impl Anchor for FileAnchor {
         self.path.display().to_string()
     }
 
-    fn head(&self) -> Fut<'_, Result<Option<Head>>> {
-        Box::pin(async { Ok(self.content()?.head) })
+    fn guarded(&self) -> bool {
+        true
     }
 
-    fn advance<'a>(&'a self, head: &'a Head, buried: &'a [Tombstone]) -> Fut<'a, Result<()>> {
+    fn heads(&self) -> Fut<'_, Result<Vec<Head>>> {
+        Box::pin(async { Ok(self.content()?.head.into_iter().collect()) })
+    }
+
+    fn advance<'a>(&'a self, head: &'a Head, buried: &'a [Buried]) -> Fut<'a, Result<()>> {
         Box::pin(async move {
             let (anchor, head, buried) = (self.clone(), head.clone(), buried.to_vec());
             // It waits for the disk and for a lock, so it is done where waiting is harmless.
@@ -107,7 +117,7 @@ impl Anchor for FileAnchor {
         })
     }
 
-    fn tombstones(&self) -> Fut<'_, Result<Vec<Tombstone>>> {
+    fn buried(&self) -> Fut<'_, Result<Vec<Buried>>> {
         Box::pin(async { Ok(self.content()?.tombstones) })
     }
 }

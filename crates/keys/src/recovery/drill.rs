@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{Kit, open};
 use crate::{
-    Anchor, Ciphertext, Directory, Error, Head, KeyCard, KeyRef, Keys, Kind, Plain, Policy, Result,
-    Sealed, Settings, Tombstone,
+    Anchor, Buried, Ciphertext, Directory, Error, Head, KeyCard, KeyRef, Keys, Kind, Plain, Policy,
+    Result, Sealed, Settings,
 };
 
 /// What the drill works on is as long as a key, in bytes.
@@ -73,12 +73,12 @@ pub async fn drill(
         installation: card.installation,
         shelf: Arc::new(Directory::new(folder.0.join("ring"))),
         root: Arc::new(root),
-        anchors: vec![Arc::new(Still(card.tombstones))],
+        anchors: vec![Arc::new(Still(live.signed()?.1))],
         policy: Policy::default(),
         clock,
         rng: Arc::clone(&rng),
     };
-    let rebuilt = Keys::rebuild(settings, &snapshot).await?;
+    let rebuilt = Keys::rebuild(settings, &snapshot, false).await?;
     let mut probe = [0; PROBE_BYTES];
     rng.fill(&mut probe)?;
     Ok(compare(live, &rebuilt, &kit.card.kit, &probe))
@@ -157,22 +157,22 @@ fn same(holds: bool) -> Result<()> {
 }
 
 /// An anchor that knows what was destroyed and remembers nothing.
-struct Still(Vec<Tombstone>);
+struct Still(Vec<Buried>);
 
 impl Anchor for Still {
     fn place(&self) -> String {
         "the drill".to_owned()
     }
 
-    fn head(&self) -> Fut<'_, Result<Option<Head>>> {
-        Box::pin(async { Ok(None) })
+    fn heads(&self) -> Fut<'_, Result<Vec<Head>>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn advance<'a>(&'a self, _: &'a Head, _: &'a [Tombstone]) -> Fut<'a, Result<()>> {
+    fn advance<'a>(&'a self, _: &'a Head, _: &'a [Buried]) -> Fut<'a, Result<()>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn tombstones(&self) -> Fut<'_, Result<Vec<Tombstone>>> {
+    fn buried(&self) -> Fut<'_, Result<Vec<Buried>>> {
         Box::pin(async { Ok(self.0.clone()) })
     }
 }

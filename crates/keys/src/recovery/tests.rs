@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kernel::{ManualClock, Secret, SystemRng, TenantId, random_hex};
 use kms::FileRoot;
 
+use super::share::Share;
 use super::{Kit, drill, make, open, restore};
 use crate::{
     Ciphertext, Directory, Error, FileAnchor, KeyName, KeyRef, Keys, Kind, Plain, Policy, Sealed,
@@ -137,14 +138,15 @@ async fn the_loss_of_the_whole_ring_is_survived_and_the_destroyed_stays_so() {
     let lost = message(Keys::open(house.settings().await).await);
     assert!(lost.contains("recovery kit"), "{lost}");
 
-    let keys = restore(house.settings().await, &kit, &shares[1..]).await.unwrap();
+    let keys = restore(house.settings().await, &kit, &shares[1..], false).await.unwrap();
     for ciphertext in [&old, &new] {
         assert_eq!(opened(&keys, &mine, ciphertext).unwrap(), b"secret");
     }
     assert!(matches!(opened(&keys, &theirs, &gone), Err(Error::Shredded { .. })));
     assert!(matches!(keys.ensure(&theirs).await, Err(Error::Shredded { .. })));
     assert!(keys.verify(&key(None, "seal"), &[(b"text", &signature)]).unwrap()[0]);
-    assert_eq!(keys.client(&token).unwrap().client.name, "app");
+    // Nobody knows which clients were dismissed since, so each gets its token anew.
+    assert!(keys.client(&token).is_none() && keys.clients().is_empty());
     let after = keys.ring().unwrap();
     assert!(after.generation > before.generation);
     assert_eq!(after.tombstones, before.tombstones);
@@ -162,7 +164,7 @@ async fn a_kit_needs_nothing_else() {
     let old = encrypt(&keys, &key(Some("sinar"), "notes"));
     let (kit, shares) = lost.kit(&keys, (3, 3)).await;
     drop((keys, lost));
-    let keys = restore(fresh.settings().await, &kit, &shares).await.unwrap();
+    let keys = restore(fresh.settings().await, &kit, &shares, false).await.unwrap();
     assert_eq!(opened(&keys, &key(Some("sinar"), "notes"), &old).unwrap(), b"secret");
 }
 
@@ -173,7 +175,7 @@ async fn a_kit_of_another_installation_is_refused() {
     let (kit, shares) = house.kit(&keys, (2, 2)).await;
     let other = House::new();
     let settings = Settings { installation: "there".to_owned(), ..other.settings().await };
-    let refusal = message(restore(settings, &kit, &shares).await);
+    let refusal = message(restore(settings, &kit, &shares, false).await);
     assert!(refusal.contains("installation here"), "{refusal}");
     assert_eq!(files(&other.path("ring")), 0, "nothing was written");
 }
@@ -254,12 +256,45 @@ async fn a_drill_says_what_the_kit_would_bring_back() {
     assert_eq!(house.keys().await.ring().unwrap().generation, before);
 }
 
-/// The drill compares what keys do, so a kit of other keys by the same names fails it.
+/// The drill compares what keys do: a kit whose keys have the right names and ids and other bytes
+/// fails it, and so does one that would bring back what the live ring does not have.
 #[tokio::test]
 async fn a_drill_notices_other_keys() {
-    let (house, other) = (House::new(), House::new());
-    let (keys, others) = (house.keys().await, other.keys().await);
+    let house = House::new();
+    let keys = house.keys().await;
     fill(&keys).await;
+    let (kit, shares) = house.kit(&keys, (2, 2)).await;
+    let content = super::content(&kit, &shares).unwrap();
+    let text = String::from_utf8(content.to_vec()).unwrap();
+    // The same kit with one bit of each key changed, sealed anew by somebody who has the shares.
+    let sealing = {
+        let parsed = shares.iter().zip(1..).map(|(share, n)| Share::parse(share, n).unwrap());
+        super::share::join(&parsed.collect::<Vec<_>>()).unwrap()
+    };
+    let reseal = |text: &str| {
+        let changed = Kit::seal(kit.card.clone(), &sealing, text.as_bytes(), &SystemRng).unwrap();
+        Kit::parse(&changed.bytes()).unwrap()
+    };
+    let found = house.drill(&keys, &reseal(&text), &shares).await;
+    assert!(found.complete(), "nothing was changed yet: {found:?}");
+    let flip = |part: &str| {
+        let digit = if part.starts_with('0') { '1' } else { '0' };
+        format!("{digit}{}", &part[1..])
+    };
+    let mut parts = text.split("\"material\":\"");
+    let first = parts.next().unwrap().to_owned();
+    let all: Vec<String> = std::iter::once(first).chain(parts.map(flip)).collect();
+    let found = house.drill(&keys, &reseal(&all.join("\"material\":\"")), &shares).await;
+    assert!(!found.works() && !found.complete(), "{found:?}");
+    assert_eq!((found.failed.len(), found.newer.len()), (9, 0), "each key is named: {found:?}");
+    // One key that the live ring has by another name.
+    let renamed = text.replace("\"name\":\"seal\"", "\"name\":\"sole\"");
+    let found = house.drill(&keys, &reseal(&renamed), &shares).await;
+    assert!(!found.works(), "{found:?}");
+    assert_eq!(found.failed, [None, Some("bulan"), Some("sinar")].map(|t| key(t, "sole")));
+    // And a kit of another ring has none of the versions.
+    let other = House::new();
+    let others = other.keys().await;
     fill(&others).await;
     let (kit, shares) = other.kit(&others, (2, 2)).await;
     let found = house.drill(&keys, &kit, &shares).await;

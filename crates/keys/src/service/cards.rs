@@ -1,5 +1,7 @@
 //! What there is to say about keys and the ring.
 
+use std::sync::atomic::Ordering;
+
 use kernel::hex;
 
 use super::{Keys, locked};
@@ -33,6 +35,12 @@ impl Keys {
         let state = self.state();
         let document = &state.document;
         let place = self.inner.settings.root.place();
+        let name = |generation: &kms::Generation| generation.0.clone();
+        let mut pending: Vec<_> = document.pending.iter().map(name).collect();
+        if self.inner.owed.load(Ordering::Acquire) {
+            pending.extend(document.root_generations.iter().map(name));
+        }
+        let scheduled = document.scheduled.iter();
         let kit = |kit: &crate::document::Kit| {
             format!("{}, made {:.0}, {} of {} shares", kit.id, kit.made_at, kit.needed, kit.of)
         };
@@ -43,7 +51,11 @@ impl Keys {
             root: format!("{}: {}", place.kind, place.place),
             root_on_host: place.host == kms::Host::This,
             ring_key_made_at: document.ring_key.made_at,
-            pending: document.pending.iter().map(|generation| generation.0.clone()).collect(),
+            pending,
+            scheduled: scheduled
+                .map(|s| format!("{} until {:.0}", s.generation.0, s.until))
+                .collect(),
+            passed: self.inner.passed.clone(),
             tombstones: document.tombstones.clone(),
             kits: document.kits.iter().map(kit).collect(),
         })
@@ -62,7 +74,9 @@ impl Keys {
             oldest: ages.clone().max().unwrap_or(0),
             newest: ages.min().unwrap_or(0),
             ring_key: age(state.document.ring_key.made_at),
-            pending: state.document.pending.len() as u64,
+            pending: state.document.pending.len() as u64
+                + u64::from(self.inner.owed.load(Ordering::Acquire)),
+            passed: self.inner.passed.len() as u64,
             tombstones: state.document.tombstones.len() as u64,
         })
     }

@@ -9,10 +9,10 @@ use kms::{Destruction, Generation};
 
 use super::current::open_ring;
 use super::{Keys, Settings};
-use crate::document::{Id, Scheduled, sha256};
+use crate::document::{Document, Id, Scheduled, sha256};
 use crate::draft::Draft;
 use crate::wrapping::ring_context;
-use crate::{Error, Head, Result};
+use crate::{Buried, Error, Head, Result, Tombstone};
 
 /// So often a change is made again when others were faster.
 const MAX_TRIES: u32 = 64;
@@ -21,7 +21,7 @@ const PAUSE_FROM: u32 = 2;
 /// The longest pause, in milliseconds.
 const MAX_PAUSE: u8 = 64;
 /// So many generations are kept, the newest included, unless something was destroyed.
-const KEPT: u64 = 8;
+pub(super) const KEPT: u64 = 8;
 
 /// What happens to the ring key with a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,13 @@ impl Keys {
             if !draft.changed {
                 return Ok(value);
             }
+            // What an older copy brought back is destroyed with whatever is written first: once a
+            // generation names it as destroyed, nobody would ask the root again.
+            let owed = self.inner.owed.load(Ordering::Acquire);
+            let step = if owed { Step::Destroy } else { step };
+            if owed {
+                draft.forget();
+            }
             if step != Step::Keep {
                 rekey(settings, &mut draft, step, &mut rolled).await?;
             }
@@ -67,6 +74,9 @@ impl Keys {
             let (next, bytes) = draft.finish(number, settings.shelf.place())?;
             if put(settings, number, bytes, &next.digest).await? {
                 self.install(next);
+                if owed {
+                    self.inner.owed.store(false, Ordering::Release);
+                }
                 self.tell_anchors().await;
                 self.prune(number.saturating_sub(KEPT - 1)).await;
                 return Ok(value);
@@ -86,48 +96,71 @@ impl Keys {
         let ring = open_ring(root, &state.document).await?;
         let same = verify_slices_are_equal(ring.material.expose(), opened.ring.material.expose());
         same.map_err(|_| self.ring_error("the root opens it to another key than was wrapped"))?;
-        let mut scheduled = Vec::new();
+        let (mut done, mut scheduled, mut failed) = (Vec::new(), Vec::new(), None);
         for generation in pending {
             if *generation == state.document.ring_key.wrapped.generation {
                 return Err(self.ring_error("the root's generation that opens it is to go"));
             }
             match root.destroy(generation).await {
-                Ok(Destruction::Done) | Err(kms::Error::Destroyed(_)) => {}
+                Ok(Destruction::Done) | Err(kms::Error::Destroyed(_)) => {
+                    done.push(generation.clone());
+                }
                 Ok(Destruction::Scheduled(until)) => {
                     scheduled.push(Scheduled { generation: generation.clone(), until });
                 }
-                Err(error) => return Err(error.into()),
+                // The others may go all the same.
+                Err(error) => failed = Some(error),
             }
         }
         self.change(Step::Keep, |draft| {
-            let (document, now) = (&mut draft.document, draft.now);
-            let before = document.pending.len();
-            document.pending.retain(|generation| !pending.contains(generation));
-            draft.changed = document.pending.len() < before;
-            let again =
-                |have: &Scheduled| scheduled.iter().any(|s| s.generation == have.generation);
-            document.scheduled.retain(|have| have.until > now && !again(have));
+            let document = &mut draft.document;
+            let (before, had) = (document.pending.len(), document.scheduled.clone());
+            let answered = |generation: &Generation| {
+                done.contains(generation) || scheduled.iter().any(|s| s.generation == *generation)
+            };
+            document.pending.retain(|generation| !answered(generation));
+            // The time alone does not make it so: an administrator may have called it back.
+            document.scheduled.retain(|have| !answered(&have.generation));
             document.scheduled.extend(scheduled.iter().cloned());
+            draft.changed = document.pending.len() < before || document.scheduled != had;
             Ok(())
         })
         .await?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
         self.prune(self.generation()).await;
         Ok(())
+    }
+
+    /// Has the root begin a new generation when something was destroyed in memory alone.
+    pub(super) async fn finish_owed(&self) {
+        if !self.inner.owed.load(Ordering::Acquire) {
+            return;
+        }
+        let buried = self.change(Step::Destroy, |draft| {
+            draft.forget();
+            draft.changed = true;
+            Ok(())
+        });
+        if let Err(error) = buried.await {
+            tracing::warn!(%error, "what was destroyed before is destroyed in memory alone");
+        }
     }
 
     /// Tells every anchor of the generation in memory. Which of them did not take it: they are
     /// told again with the next change or refresh.
     pub(super) async fn tell_anchors(&self) -> Vec<String> {
-        let state = self.inner.state.load_full();
-        let head = Head {
-            installation: state.document.installation.clone(),
-            public_key: state.document.public_key.clone(),
-            generation: state.document.generation,
-            digest: state.digest.clone(),
+        let (head, buried) = match self.signed() {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::warn!(%error, "the anchors of the key ring were not told");
+                return self.inner.settings.anchors.iter().map(|a| a.place()).collect();
+            }
         };
         let mut missed = Vec::new();
         for anchor in &self.inner.settings.anchors {
-            if let Err(error) = anchor.advance(&head, &state.document.tombstones).await {
+            if let Err(error) = anchor.advance(&head, &buried).await {
                 let place = anchor.place();
                 tracing::warn!(%error, %place, "an anchor of the key ring was not told");
                 missed.push(place);
@@ -137,6 +170,19 @@ impl Keys {
             self.inner.anchored.fetch_max(head.generation, Ordering::AcqRel);
         }
         missed
+    }
+
+    /// What anchors are told of the generation in memory, with the ring's own signature.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] while a ring key that another process made is not open yet.
+    pub(crate) fn signed(&self) -> Result<(Head, Vec<Buried>)> {
+        let state = self.inner.state.load_full();
+        let signer = &state.opened.as_ref().ok_or(Error::Conflict)?.signer;
+        let Document { installation, generation, tombstones, .. } = &state.document;
+        let head = Head::sign(installation, (*generation, &state.digest), signer)?;
+        let sign = |stone: &Tombstone| Buried::sign(stone.clone(), installation, signer);
+        Ok((head, tombstones.iter().map(sign).collect::<Result<_>>()?))
     }
 
     /// Removes generations before `number`. What stays behind opens nothing that was destroyed.
@@ -157,7 +203,7 @@ impl Keys {
 
 /// Puts a new ring key into the draft. `rolled` remembers the root's new generation for the next
 /// try, so that a lost race does not leave one unused.
-async fn rekey(
+pub(super) async fn rekey(
     settings: &Settings,
     draft: &mut Draft<'_>,
     step: Step,
@@ -191,7 +237,8 @@ async fn rekey(
     draft.rekey(id, material, wrapped)
 }
 
-/// Puts a generation on the shelf. An answer that was lost on the way is looked up.
+/// Puts a generation on the shelf. An answer that was lost on the way is looked up; one that says
+/// that the shelf is of no use is believed, whatever lies there.
 pub(super) async fn put(
     settings: &Settings,
     number: u64,
@@ -200,6 +247,7 @@ pub(super) async fn put(
 ) -> Result<bool> {
     match settings.shelf.put(number, bytes).await {
         Ok(first) => Ok(first),
+        Err(error @ Error::Careless { .. }) => Err(error),
         Err(error) => match settings.shelf.newest().await {
             Ok(Some((found, bytes))) if found == number && sha256(&bytes) == digest => Ok(true),
             _ => Err(error),

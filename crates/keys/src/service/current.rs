@@ -28,6 +28,7 @@ impl Keys {
         if self.inner.anchored.load(Ordering::Acquire) < self.generation() {
             self.tell_anchors().await;
         }
+        self.finish_owed().await;
         self.finish_pending().await;
         Ok(fresh)
     }
@@ -59,7 +60,7 @@ impl Keys {
     fn adopt(&self, number: u64, bytes: &[u8]) -> Result<()> {
         let current = self.inner.state.load_full();
         let mut document = self.judge(number, bytes, &current)?;
-        document.bury(&current.document.tombstones);
+        self.bury_in(&mut document, &current);
         let same = current.opened.as_ref().filter(|opened| opened.id == document.ring_key.id);
         let settings = &self.inner.settings;
         let open = |o: &Opened| open_layers(settings, &document, Arc::clone(&o.ring));
@@ -118,7 +119,7 @@ impl Keys {
             return Ok(false);
         }
         let mut document = self.judge(number, &bytes, &current)?;
-        document.bury(&current.document.tombstones);
+        self.bury_in(&mut document, &current);
         let same = current.opened.as_ref().filter(|opened| opened.id == document.ring_key.id);
         let opened = match same {
             Some(opened) => open_layers(settings, &document, Arc::clone(&opened.ring))?,
@@ -126,6 +127,13 @@ impl Keys {
         };
         self.install(State::new(document, sha256(&bytes), Some(opened), current.ready.clone())?);
         Ok(number > at)
+    }
+
+    /// What this process knows to be destroyed stays so, though a newer generation does not say so.
+    fn bury_in(&self, document: &mut Document, current: &State) {
+        if document.bury(&current.document.tombstones) {
+            self.inner.owed.store(true, Ordering::Release);
+        }
     }
 
     /// Reads a newer generation of this very ring.

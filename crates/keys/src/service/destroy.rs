@@ -1,13 +1,15 @@
 //! Destruction that is final: the root's generation that opens any older copy of the ring goes,
 //! and every anchor remembers what went.
 
+use std::sync::atomic::Ordering;
+
 use kernel::TenantId;
 use kms::Destruction;
 
 use super::change::Step;
 use super::manage::{refuse_shredded, with_key};
 use super::{Keys, Shredding};
-use crate::document::{Key, Kit};
+use crate::document::{Key, Kit, Scheduled};
 use crate::{Error, KeyCard, KeyRef, Result, Tombstone};
 
 impl Keys {
@@ -73,9 +75,10 @@ impl Keys {
         let (stone, kits, keys) = self
             .change(Step::Destroy, |draft| {
                 let theirs = |key: &&Key| key.tenant.as_ref() == Some(tenant);
-                let kits = draft.document.kits.clone();
+                let mut kits = draft.document.kits.clone();
                 let mut stones = draft.document.tombstones.iter();
                 if let Some(stone) = stones.find(|stone| stone.tenant.as_ref() == Some(tenant)) {
+                    kits.retain(|kit| kit.made_at <= stone.at);
                     return Ok((stone.clone(), kits, 0));
                 }
                 let found: Vec<_> = draft.document.keys.iter().filter(theirs).collect();
@@ -84,15 +87,12 @@ impl Keys {
                 let keys = found.len();
                 let stone = Tombstone { tenant: Some(tenant.clone()), ids, at: draft.now };
                 draft.bury(std::slice::from_ref(&stone));
+                // Each kit that is noted was made before, whatever its clock said.
                 Ok((stone, kits, keys))
             })
             .await?;
-        let mut remains = vec![
-            "Dumps, backups and files that were made before keep the tenant's ciphertexts until \
-             their own retention ends; nothing opens them any more."
-                .to_owned(),
-        ];
-        remains.extend(kits.iter().filter(|kit| kit.made_at <= stone.at).map(of_kit));
+        let mut remains: Vec<_> = REMAINS.map(str::to_owned).into();
+        remains.extend(kits.iter().map(of_kit));
         let missed = self.tell_anchors().await;
         remains.extend(missed.iter().map(|place| {
             format!(
@@ -108,30 +108,78 @@ impl Keys {
         Ok(Shredding { tenant, at, keys, versions, generation, remains, destruction })
     }
 
+    /// What would still hold a tenant's keys or texts when they were destroyed now: one sentence
+    /// each, as far as it can be known beforehand.
+    pub fn would_remain(&self) -> Vec<String> {
+        let kits = self.state().document.kits.iter().map(of_kit).collect::<Vec<_>>();
+        REMAINS.map(str::to_owned).into_iter().chain(kits).chain([ROOT_WINDOW.to_owned()]).collect()
+    }
+
+    /// Forgets a recovery kit, because every copy of it, or enough of its shares, were destroyed.
+    /// Whether there was one.
+    ///
+    /// # Errors
+    /// When the ring cannot be written.
+    pub async fn forget_kit(&self, id: &str) -> Result<bool> {
+        self.change(Step::Keep, |draft| {
+            let before = draft.document.kits.len();
+            draft.document.kits.retain(|kit| kit.id != id);
+            draft.changed = draft.document.kits.len() < before;
+            Ok(draft.changed)
+        })
+        .await
+    }
+
     /// Destroys what generations of the root are left to destroy. `None` when the root did not
     /// answer: it is asked again with each refresh.
     pub(super) async fn finish_pending(&self) -> Option<Destruction> {
-        let pending = self.inner.state.load().document.pending.clone();
+        let (state, now) = (self.inner.state.load_full(), self.inner.settings.now());
+        let late = |scheduled: &&Scheduled| scheduled.until <= now;
+        // What a day has come for is asked again: it may have been called back before it.
+        let passed = state.document.scheduled.iter().filter(late).map(|s| &s.generation);
+        let pending: Vec<_> = state.document.pending.iter().chain(passed).cloned().collect();
         if !pending.is_empty()
             && let Err(error) = self.finish(&pending).await
         {
             tracing::warn!(%error, "an old generation of the root is still to be destroyed");
             return None;
         }
-        let (state, now) = (self.inner.state.load(), self.inner.settings.now());
-        let until = state.document.scheduled.iter().map(|s| s.until).filter(|at| *at > now).max();
+        let state = self.inner.state.load();
+        let owed = self.inner.owed.load(Ordering::Acquire);
+        if owed || state.document.scheduled.iter().any(|scheduled| late(&scheduled)) {
+            return None;
+        }
+        let until = state.document.scheduled.iter().map(|s| s.until).max();
         Some(until.map_or(Destruction::Done, Destruction::Scheduled))
     }
 }
 
+/// What remains whatever the root and the kits are.
+const REMAINS: [&str; 4] = [
+    "Physical backups of the database, and files that were sealed before, keep the tenant's \
+     ciphertexts until their own retention ends; nothing opens them any more.",
+    "A logical dump (pg_dump) holds ciphertexts where a column was encrypted, which do not open \
+     any more, and in clear whatever was stored in clear.",
+    "Text that an application stored in clear, in a column, a log or a search index, is not \
+     reached: delete it there, and it goes from backups with their retention.",
+    "Copies that others made of an opened text, such as exports, mails and screenshots, are not \
+     reached either.",
+];
+/// The same for the root, before it was asked.
+const ROOT_WINDOW: &str = "Where the root destroys with a delay, as AWS KMS does after 7 days, whoever administers it \
+     could bring its old generation back until then; what is copied with the data directory of a \
+     root in a file is copied with it.";
+
 fn of_kit(kit: &Kit) -> String {
     format!(
         "Recovery kit {} of {:.0} still holds these keys: destroy every copy of it, or all but {} \
-         of its {} shares, and make a new kit.",
+         of its {} shares, note it with `amanah keys recovery-kit --destroyed {}`, and make a new \
+         kit.",
         kit.id,
         kit.made_at,
         kit.needed.saturating_sub(1),
-        kit.of
+        kit.of,
+        kit.id
     )
 }
 

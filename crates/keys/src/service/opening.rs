@@ -1,21 +1,22 @@
-//! From the shelf into memory: opening a ring, making the first one, and going on after a loss.
+//! From the shelf into memory: opening a ring, and making the first one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aws_lc_rs::signature::KeyPair as _;
 use cipher::Material;
 use kernel::hex;
 
-use super::change::{Step, put};
-use super::current::{judge, open_all};
-use super::{Keys, Settings};
+use super::change::put;
+use super::current::open_all;
+use super::seen::{Known, Others, Seen};
+use super::{Keys, Settings, refuse};
 use crate::document::{Blob, Document, FORMAT, Id, RingKey, sha256};
 use crate::draft::Draft;
-use crate::snapshot::Snapshot;
 use crate::state::{ReadyKeys, State};
 use crate::wrapping::{Opened, Wrapping, ring_context, seed_context, signer};
-use crate::{Error, Head, Result, Tombstone};
+use crate::{Error, Result, Tombstone};
 
 /// So often opening begins again when others change the ring meanwhile.
 const MAX_TRIES: u32 = 8;
@@ -41,102 +42,26 @@ impl Keys {
                         ),
                     ));
                 }
-                match first(&settings).await? {
-                    Some(state) => return Ok(Self::opened(settings, state, &[]).await),
-                    None => continue,
-                }
+                let Some(state) = first(&settings).await? else { continue };
+                let known = seen.of(&settings, &state.document.public_key, Others::Refuse)?;
+                return Ok(Self::opened(settings, state, known).await);
             };
-            let document = seen.judge(&settings, number, &bytes)?;
-            seen.refuse_older(&settings, number, &sha256(&bytes))?;
+            let (document, known) = seen.judge(&settings, (number, &bytes), Others::Refuse)?;
+            known.refuse_older(&settings, number, &sha256(&bytes))?;
             let opened = open_all(&settings, &document).await?;
             let state = State::new(document, sha256(&bytes), Some(opened), ReadyKeys::new())?;
-            return Ok(Self::opened(settings, state, &seen.tombstones).await);
+            return Ok(Self::opened(settings, state, known).await);
         }
         Err(Error::Conflict)
     }
 
-    /// Goes on from generation `number`, because what came after it is lost: an administrator
-    /// decides this. What any anchor knows to be destroyed is gone from it; other changes that
-    /// were made after it are lost. It is written again as the newest generation.
-    ///
-    /// # Errors
-    /// As [`Keys::open`], but for its age.
-    pub async fn accept(settings: Settings, number: u64) -> Result<Self> {
-        let seen = Seen::by(&settings).await?;
-        let top = seen.top(&settings).await?;
-        let bytes = settings.shelf.read(number).await?.ok_or_else(|| {
-            refuse(&settings, format!("generation {number} is not there; put a copy of it there"))
-        })?;
-        let document = seen.judge(&settings, number, &bytes)?;
-        let opened = open_all(&settings, &document).await?;
-        let state = State::new(document, sha256(&bytes), Some(opened), ReadyKeys::new())?;
-        // What is lost may lie under the generation that the root has now.
-        let current = settings.root.current().await?;
-        let (now, rng) = (settings.now(), Arc::clone(&settings.rng));
-        let mut draft = Draft::of(&state, now, rng.as_ref()).ok_or(Error::Conflict)?;
-        if !draft.document.root_generations.contains(&current) {
-            draft.document.root_generations.push(current);
-        }
-        Self::publish(settings, draft, top, &seen.tombstones).await
-    }
-
-    /// Makes the ring again from what a recovery kit held: under a new ring key, above every
-    /// generation that an anchor knows, without what any anchor knows to be destroyed.
-    ///
-    /// # Errors
-    /// When the kit is of another installation or of another ring than the anchors know, and when
-    /// the root does not answer. Nothing is overwritten then.
-    pub async fn rebuild(settings: Settings, snapshot: &Snapshot) -> Result<Self> {
-        let seen = Seen::by(&settings).await?;
-        let top = seen.top(&settings).await?.max(snapshot.generation);
-        if snapshot.installation != settings.installation {
-            let (theirs, ours) = (&snapshot.installation, &settings.installation);
-            let why =
-                format!("the kit is of installation {theirs}, not of {ours}; use its own kit");
-            return Err(refuse(&settings, why));
-        }
-        let mut fresh = found(&settings, &snapshot.seed.0).await?;
-        seen.refuse_other(&settings, &fresh.document)?;
-        // Older copies may lie under other generations of the same root.
-        let context = ring_context(&snapshot.installation, snapshot.ring_key.id);
-        if settings.root.unwrap(&snapshot.ring_key.wrapped, &context).await.is_ok() {
-            for generation in &snapshot.root_generations {
-                if !fresh.document.root_generations.contains(generation) {
-                    fresh.document.root_generations.push(generation.clone());
-                }
-            }
-        }
-        let (now, rng) = (settings.now(), Arc::clone(&settings.rng));
-        let Founded { document, opened } = fresh;
-        let mut draft = Draft::new(document, opened, ReadyKeys::new(), (now, rng.as_ref()));
-        snapshot.fill(&mut draft)?;
-        // Before it is written: what was destroyed never lies in the new ring.
-        draft.bury(&seen.tombstones);
-        Self::publish(settings, draft, top, &seen.tombstones).await
-    }
-
-    /// Writes a ring that was put together anew as the generation after `top`.
-    async fn publish(
-        settings: Settings,
-        draft: Draft<'_>,
-        top: u64,
-        tombstones: &[Tombstone],
-    ) -> Result<Self> {
-        let number = top.saturating_add(1);
-        let (state, bytes) = draft.finish(number, settings.shelf.place())?;
-        if !put(&settings, number, bytes, &state.digest).await? {
-            return Err(Error::Conflict);
-        }
-        Ok(Self::opened(settings, state, tombstones).await)
-    }
-
     /// Finishes what an earlier process left undone, as far as it can be done now.
-    async fn opened(settings: Settings, state: State, tombstones: &[Tombstone]) -> Self {
-        let keys = Self::with(settings, state);
+    pub(super) async fn opened(settings: Settings, state: State, known: Known) -> Self {
+        let keys = Self::with(settings, state, known.passed);
         keys.tell_anchors().await;
-        let back = keys.inner.state.load().document.news(tombstones);
+        let back = keys.inner.state.load().document.news(&known.tombstones);
         if !back.is_empty() {
-            keys.bury_again(&back).await;
+            keys.bury_again(&back);
         }
         if let Err(error) = keys.refresh().await {
             tracing::warn!(%error, "the key ring could not be read again");
@@ -144,9 +69,9 @@ impl Keys {
         keys
     }
 
-    /// Destroys again what an older copy brought back. It is gone from memory whatever the root
-    /// and the shelf say.
-    async fn bury_again(&self, tombstones: &[Tombstone]) {
+    /// Destroys in memory again what an older copy brought back, whatever the root and the shelf
+    /// say. The ring follows with the next refresh or change.
+    fn bury_again(&self, tombstones: &[Tombstone]) {
         let state = self.inner.state.load_full();
         let mut document = state.document.clone();
         document.bury(tombstones);
@@ -154,109 +79,14 @@ impl Keys {
         if let Ok(next) = State::new(document, digest, opened, state.ready.clone()) {
             self.inner.state.store(Arc::new(next));
         }
-        let buried = self.change(Step::Destroy, |draft| {
-            draft.forget();
-            draft.changed = true;
-            Ok(())
-        });
-        if let Err(error) = buried.await {
-            tracing::warn!(%error, "what was destroyed before is destroyed in memory alone");
-        }
-    }
-}
-
-/// What the anchors know.
-struct Seen {
-    heads: Vec<(String, Head)>,
-    tombstones: Vec<Tombstone>,
-}
-
-impl Seen {
-    async fn by(settings: &Settings) -> Result<Self> {
-        let mut seen = Self { heads: Vec::new(), tombstones: Vec::new() };
-        for anchor in &settings.anchors {
-            if let Some(head) = anchor.head().await? {
-                seen.heads.push((anchor.place(), head));
-            }
-            for stone in anchor.tombstones().await? {
-                if !seen.tombstones.contains(&stone) {
-                    seen.tombstones.push(stone);
-                }
-            }
-        }
-        Ok(seen)
-    }
-
-    fn newest(&self) -> Option<&Head> {
-        self.heads.iter().map(|(_, head)| head).max_by_key(|head| head.generation)
-    }
-
-    /// The highest number that is known anywhere.
-    async fn top(&self, settings: &Settings) -> Result<u64> {
-        let there = settings.shelf.newest().await?.map_or(0, |(number, _)| number);
-        Ok(self.newest().map_or(0, |head| head.generation).max(there))
-    }
-
-    /// Reads a ring, which must be the one that every anchor knows.
-    fn judge(&self, settings: &Settings, number: u64, bytes: &[u8]) -> Result<Document> {
-        let document = judge(number, bytes, &settings.installation, None);
-        let document = document.map_err(|why| refuse(settings, why))?;
-        self.refuse_other(settings, &document)?;
-        Ok(document)
-    }
-
-    fn refuse_other(&self, settings: &Settings, document: &Document) -> Result<()> {
-        for (place, head) in &self.heads {
-            if head.installation != settings.installation {
-                return Err(refuse(
-                    settings,
-                    format!(
-                        "{place} remembers installation {}, and this one is {}; somebody mixed two \
-                     installations, so put each one's files back",
-                        head.installation, settings.installation
-                    ),
-                ));
-            }
-            if head.public_key != document.public_key {
-                return Err(refuse(
-                    settings,
-                    format!(
-                        "it was signed by another key than {place} remembers: it was forged, or is \
-                     another ring; put the true one back, or recover it from a recovery kit"
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse_older(&self, settings: &Settings, number: u64, digest: &str) -> Result<()> {
-        for (place, head) in &self.heads {
-            let known = head.generation;
-            if number < known {
-                let why = format!(
-                    "it is generation {number}, and {place} has seen {known}: an older copy was \
-                     put back; put generation {known} there. If that is lost, `amanah keys accept \
-                     --generation {number}` goes on from this one, and what changed since is lost"
-                );
-                return Err(refuse(settings, why));
-            }
-            if number == known && digest != head.digest {
-                let why = format!(
-                    "generation {number} is another one than {place} has seen; put the true one \
-                     back"
-                );
-                return Err(refuse(settings, why));
-            }
-        }
-        Ok(())
+        self.inner.owed.store(true, Ordering::Release);
     }
 }
 
 /// A ring without keys, not written yet.
-struct Founded {
-    document: Document,
-    opened: Opened,
+pub(super) struct Founded {
+    pub(super) document: Document,
+    pub(super) opened: Opened,
 }
 
 /// Makes the first ring. `None` when another process was faster.
@@ -269,7 +99,7 @@ async fn first(settings: &Settings) -> Result<Option<State>> {
     Ok(put(settings, 1, bytes, &state.digest).await?.then_some(state))
 }
 
-async fn found(settings: &Settings, seed: &Material) -> Result<Founded> {
+pub(super) async fn found(settings: &Settings, seed: &Material) -> Result<Founded> {
     let (now, rng) = (settings.now(), settings.rng.as_ref());
     let installation = settings.installation.clone();
     let (material, id) = (Material::generate(rng)?, Id::generate(rng)?);
@@ -295,8 +125,4 @@ async fn found(settings: &Settings, seed: &Material) -> Result<Founded> {
     };
     let opened = Opened { id, ring: above, keks: BTreeMap::new(), seed: seed.clone(), signer };
     Ok(Founded { document, opened })
-}
-
-fn refuse(settings: &Settings, why: String) -> Error {
-    Error::Ring { place: settings.shelf.place(), why }
 }

@@ -25,7 +25,7 @@ async fn a_tenants_keys_are_gone_for_good() {
     let done = keys.shred(&tenant("a")).await.unwrap();
     assert_eq!((done.keys, done.versions), (2, 3));
     assert_eq!(done.destruction, Some(Destruction::Done));
-    assert_eq!(done.remains.len(), 1, "{:?}", done.remains);
+    assert_eq!(done.remains.len(), 4, "{:?}", done.remains);
     assert!(matches!(opens(&keys, &gone, &lost), Err(Error::Shredded { at }) if at == done.at));
     opens(&keys, &kept, &text).unwrap();
     // The tenant gets no new keys, however they are asked for.
@@ -101,12 +101,110 @@ async fn what_remains_is_said() {
     let done = keys.shred(&tenant("a")).await.unwrap();
     assert_eq!(done.destruction, Some(Destruction::Scheduled(until)));
     insta::assert_snapshot!(done.remains.join("\n"));
+    let beforehand = keys.would_remain().join("\n");
+    assert!(beforehand.contains("kit-1") && beforehand.contains("7 days"), "{beforehand}");
     // Asked again, it says the same, until the day has come.
     let again = keys.shred(&tenant("a")).await.unwrap();
     assert_eq!(again.destruction, Some(Destruction::Scheduled(until)));
+    // The day has come, and the root does not say that it is done.
     world.pass(30);
+    let before = keys.ring().unwrap().generation;
+    let again = keys.shred(&tenant("a")).await.unwrap();
+    assert_eq!(again.destruction, None);
+    keys.refresh().await.unwrap();
+    let ring = keys.ring().unwrap();
+    assert_eq!((ring.generation, ring.scheduled.len()), (before, 1), "nothing is written for it");
+    world.root.memory.lock().unwrap().until = None;
     let again = keys.shred(&tenant("a")).await.unwrap();
     assert_eq!(again.destruction, Some(Destruction::Done));
+    assert!(keys.ring().unwrap().scheduled.is_empty());
+}
+
+/// Somebody calls the old generation back before its day: when that has come, it is destroyed
+/// again, and is not forgotten before the root says that it is gone.
+#[tokio::test]
+async fn what_was_called_back_is_destroyed_again() {
+    let world = World::new();
+    let keys = world.open().await.unwrap();
+    made(&keys, &of("a", "orders")).await;
+    let older = world.shelf.copy();
+    world.root.memory.lock().unwrap().until = Some("2026-01-08T00:00:00Z".parse().unwrap());
+    keys.shred(&tenant("a")).await.unwrap();
+    world.root.revive();
+    world.root.memory.lock().unwrap().until = Some("2026-01-15T00:00:00Z".parse().unwrap());
+    world.pass(7);
+    keys.refresh().await.unwrap();
+    let ring = keys.ring().unwrap();
+    assert!(ring.scheduled[0].contains("2026-01-15"), "{:?}", ring.scheduled);
+    let elsewhere = World { root: Arc::clone(&world.root), ..World::new() };
+    elsewhere.shelf.put_back(older);
+    assert!(matches!(elsewhere.open().await, Err(Error::Root(kms::Error::Destroyed(_)))));
+    world.root.memory.lock().unwrap().until = None;
+    world.pass(7);
+    world.root.go(true);
+    keys.refresh().await.unwrap();
+    assert_eq!(keys.ring().unwrap().scheduled.len(), 1, "an outage is no answer");
+    world.root.go(false);
+    keys.refresh().await.unwrap();
+    assert!(keys.ring().unwrap().scheduled.is_empty());
+}
+
+/// A clock that is ahead hides no kit; one that was destroyed is named no more.
+#[tokio::test]
+async fn each_kit_is_named_until_it_is_destroyed() {
+    let world = World::new();
+    let keys = world.open().await.unwrap();
+    made(&keys, &of("a", "orders")).await;
+    let ahead = "2026-02-01T00:00:00Z".parse().unwrap();
+    for id in ["kit-1", "kit-2"] {
+        keys.note_kit(id, ahead, 2, 3).await.unwrap();
+    }
+    assert!(keys.forget_kit("kit-1").await.unwrap());
+    assert!(!keys.forget_kit("kit-1").await.unwrap());
+    let kits = keys.ring().unwrap().kits;
+    assert!(kits.len() == 1 && kits[0].starts_with("kit-2"), "{kits:?}");
+    let said = keys.shred(&tenant("a")).await.unwrap().remains.join("\n");
+    assert!(said.contains("Recovery kit kit-2") && !said.contains("kit-1"), "{said}");
+    assert_eq!(world.open().await.unwrap().ring().unwrap().kits, kits);
+}
+
+/// The root is away when an older copy brings destroyed keys back: they are gone from memory, the
+/// destruction is owed and shown, nothing is written without it, and it is done with the root.
+#[tokio::test]
+async fn an_owed_destruction_is_not_forgotten() {
+    for write in [false, true] {
+        let world = World::new();
+        let keys = world.open().await.unwrap();
+        let (gone, kept) = (of("a", "orders"), of("b", "orders"));
+        let (lost, text) = (made(&keys, &gone).await, made(&keys, &kept).await);
+        let older = world.shelf.copy();
+        keys.shred(&tenant("a")).await.unwrap();
+        drop(keys);
+        // An older ring, its root generation and an older head are put back.
+        world.root.revive();
+        world.shelf.put_back(older.clone());
+        world.anchor.memory.lock().unwrap().0 = None;
+        world.root.refuse_to_roll(true);
+        let keys = world.open().await.unwrap();
+        assert!(matches!(opens(&keys, &gone, &lost), Err(Error::Shredded { .. })));
+        assert_eq!(keys.ring().unwrap().pending, ["g1"]);
+        assert_eq!(keys.shred(&tenant("a")).await.unwrap().destruction, None);
+        assert!(keys.rotate(&kept).await.is_err(), "a ring that says it was done would be a lie");
+        assert_eq!(world.shelf.copy(), older);
+        world.root.refuse_to_roll(false);
+        if write {
+            keys.rotate(&kept).await.unwrap();
+        }
+        keys.refresh().await.unwrap();
+        assert_eq!(keys.ring().unwrap().pending, Vec::<String>::new());
+        opens(&keys, &kept, &text).unwrap();
+        let elsewhere = World { root: Arc::clone(&world.root), ..World::new() };
+        elsewhere.shelf.put_back(older);
+        assert!(matches!(elsewhere.open().await, Err(Error::Root(kms::Error::Destroyed(_)))));
+        let again = world.open().await.unwrap();
+        assert_eq!(again.ring().unwrap().tombstones.len(), 1);
+        assert!(matches!(opens(&again, &gone, &lost), Err(Error::Shredded { .. })));
+    }
 }
 
 /// The root goes away in the middle: the keys are gone, it says that older copies still open, and

@@ -7,5 +7,6 @@ mod faults;
 mod files;
 mod opening;
 mod races;
+mod returning;
 mod rotation;
 mod world;

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::world::{TestRoot, World, house, made, of, opens, sealed};
 use crate::document::{Document, Id};
 use crate::{Anchor, Error, FileAnchor, Keys, Settings, Snapshot, Tombstone};
@@ -255,9 +258,9 @@ async fn a_lost_ring_is_rebuilt() {
     let root = Arc::new(TestRoot::new(Arc::clone(&world.fuse)));
     let settings = || Settings { root: Arc::clone(&root) as _, ..world.settings() };
     let other = Settings { installation: "other".to_owned(), ..settings() };
-    assert!(Keys::rebuild(other, &snapshot).await.is_err());
+    assert!(Keys::rebuild(other, &snapshot, false).await.is_err());
     assert!(world.shelf.copy().is_empty());
-    let keys = Keys::rebuild(settings(), &snapshot).await.unwrap();
+    let keys = Keys::rebuild(settings(), &snapshot, false).await.unwrap();
     assert_eq!(keys.ring().unwrap().generation, before + 1);
     opens(&keys, &kept, &text).unwrap();
     assert!(matches!(opens(&keys, &gone, &lost), Err(Error::Shredded { .. })));
@@ -266,8 +269,13 @@ async fn a_lost_ring_is_rebuilt() {
     assert_eq!(sealed(&again, &kept).version, 1);
     // The ring that was written holds no key in clear, and nothing of the destroyed one.
     let ring = String::from_utf8(newest(&world)).unwrap();
-    for material in clear.split("\"material\":\"").skip(1) {
-        assert!(!ring.contains(material.split('"').next().unwrap()));
+    let seed = clear.split("\"seed\":\"").skip(1);
+    let all: Vec<_> = clear.split("\"material\":\"").skip(1).chain(seed).collect();
+    assert_eq!(all.len(), 3, "two keys and the signing seed");
+    for digits in all.into_iter().map(|rest| rest.split('"').next().unwrap()) {
+        // As the snapshot would write it, and as the ring would.
+        let text = STANDARD.encode(kernel::unhex(digits).unwrap());
+        assert!(!ring.contains(digits) && !ring.contains(text.trim_end_matches('=')));
     }
     assert!(!ring.contains(&format!("\"tenant\": \"{}\",\n      \"name\"", "b")));
     for bad in [&b"{}"[..], b"", b"[1]", &bytes[..bytes.len() - 1]] {
@@ -303,21 +311,30 @@ async fn the_file_anchor_forgets_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("keys/head");
     let anchor = FileAnchor::new(&path);
-    assert_eq!(anchor.head().await.unwrap(), None);
+    assert_eq!(anchor.heads().await.unwrap(), []);
     let world = World::new();
     drop(world.open().await.unwrap());
     let head = world.anchor.memory.lock().unwrap().0.clone().unwrap();
-    let newer = crate::Head { generation: 9, ..head.clone() };
+    let signer = crate::wrapping::signer(&cipher::Material::new([7; 32])).unwrap();
+    let sign = |generation| crate::Head::sign("house", (generation, "cd"), &signer).unwrap();
+    let (newer, other) = (sign(9), head);
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
     let stone = Tombstone { tenant: None, ids: vec!["00".repeat(8)], at };
+    let stone = crate::Buried::sign(stone, "house", &signer).unwrap();
+    anchor.advance(&other, &[]).await.unwrap();
+    // Who advances another ring was let past this one; and what nobody signed stands in no way.
     anchor.advance(&newer, &[]).await.unwrap();
-    anchor.advance(&head, std::slice::from_ref(&stone)).await.unwrap();
-    assert_eq!(anchor.head().await.unwrap(), Some(newer));
-    assert_eq!(anchor.tombstones().await.unwrap(), [stone]);
+    anchor.advance(&sign(8), std::slice::from_ref(&stone)).await.unwrap();
+    assert_eq!(anchor.heads().await.unwrap(), [newer.clone()]);
+    assert_eq!(anchor.buried().await.unwrap(), [stone]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"generation\": 9", "\"generation\": 99")).unwrap();
+    anchor.advance(&newer, &[]).await.unwrap();
+    assert_eq!(anchor.heads().await.unwrap(), [newer.clone()]);
     let whole = std::fs::read(&path).unwrap();
     for length in 0..whole.len() - 1 {
         std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(matches!(anchor.head().await, Err(Error::Anchor { .. })), "{length}");
-        assert!(anchor.advance(&head, &[]).await.is_err());
+        assert!(matches!(anchor.heads().await, Err(Error::Anchor { .. })), "{length}");
+        assert!(anchor.advance(&newer, &[]).await.is_err());
     }
 }

@@ -12,8 +12,8 @@ use kernel::{Fut, ManualClock, SystemRng, TenantId};
 use kms::{Destruction, Generation, Place, Root, Wrapped};
 
 use crate::{
-    Anchor, Ciphertext, Error, Head, KeyName, KeyRef, Keys, Plain, Policy, Result, Sealed,
-    Settings, Shelf, Spec, Tombstone,
+    Anchor, Buried, Ciphertext, Error, Head, KeyName, KeyRef, Keys, Plain, Policy, Result, Sealed,
+    Settings, Shelf, Spec,
 };
 
 /// Everything that outlives a process.
@@ -151,6 +151,10 @@ pub(super) struct Generations {
     pub(super) destroyed: BTreeMap<usize, Material>,
     /// Whether it does not answer at all.
     pub(super) away: bool,
+    /// Whether it answers, and begins no new generation.
+    pub(super) stuck: bool,
+    /// Whether it answers, and destroys nothing.
+    pub(super) keeps: bool,
     /// What destruction answers.
     pub(super) until: Option<Timestamp>,
 }
@@ -159,7 +163,15 @@ impl TestRoot {
     pub(super) fn new(fuse: Arc<Fuse>) -> Self {
         let keys = BTreeMap::from([(1, Material::generate(&SystemRng).unwrap())]);
         let destroyed = BTreeMap::new();
-        let memory = Generations { current: 1, keys, destroyed, away: false, until: None };
+        let memory = Generations {
+            current: 1,
+            keys,
+            destroyed,
+            away: false,
+            stuck: false,
+            keeps: false,
+            until: None,
+        };
         Self { memory: Mutex::new(memory), fuse }
     }
 
@@ -173,6 +185,16 @@ impl TestRoot {
     /// Lets it answer no more, or again.
     pub(super) fn go(&self, away: bool) {
         self.memory.lock().unwrap().away = away;
+    }
+
+    /// Lets it begin no new generation, or again.
+    pub(super) fn refuse_to_roll(&self, stuck: bool) {
+        self.memory.lock().unwrap().stuck = stuck;
+    }
+
+    /// Lets it destroy nothing, or again.
+    pub(super) fn refuse_to_destroy(&self, keeps: bool) {
+        self.memory.lock().unwrap().keeps = keeps;
     }
 
     fn step<T>(
@@ -196,6 +218,10 @@ fn name(generation: usize) -> Generation {
 
 fn number(generation: &Generation) -> usize {
     generation.0.trim_start_matches('g').parse().unwrap()
+}
+
+fn denied() -> kms::Error {
+    kms::Error::Denied { place: "memory".to_owned(), why: "the test".to_owned() }
 }
 
 impl Root for TestRoot {
@@ -236,6 +262,9 @@ impl Root for TestRoot {
     fn roll(&self) -> Fut<'_, kms::Result<Generation>> {
         Box::pin(async {
             self.step("root.roll", |memory| {
+                if memory.stuck {
+                    return Err(denied());
+                }
                 memory.current += 1;
                 let fresh = Material::generate(&SystemRng)?;
                 memory.keys.insert(memory.current, fresh);
@@ -252,6 +281,9 @@ impl Root for TestRoot {
         Box::pin(async move {
             self.step("root.destroy", |memory| {
                 let generation = number(generation);
+                if memory.keeps {
+                    return Err(denied());
+                }
                 assert_ne!(generation, memory.current, "the current generation must stay");
                 if let Some(gone) = memory.keys.remove(&generation) {
                     memory.destroyed.insert(generation, gone);
@@ -338,7 +370,7 @@ impl Shelf for TestShelf {
 }
 
 pub(super) struct TestAnchor {
-    pub(super) memory: Mutex<(Option<Head>, Vec<Tombstone>)>,
+    pub(super) memory: Mutex<(Option<Head>, Vec<Buried>)>,
     fuse: Arc<Fuse>,
 }
 
@@ -346,7 +378,7 @@ impl TestAnchor {
     fn step<T>(
         &self,
         name: &'static str,
-        effect: impl FnOnce(&mut (Option<Head>, Vec<Tombstone>)) -> T,
+        effect: impl FnOnce(&mut (Option<Head>, Vec<Buried>)) -> T,
     ) -> Result<T> {
         let effect = || Ok(effect(&mut self.memory.lock().unwrap()));
         self.fuse.step(name, effect, || Error::Anchor {
@@ -361,11 +393,13 @@ impl Anchor for TestAnchor {
         "anchor".to_owned()
     }
 
-    fn head(&self) -> Fut<'_, Result<Option<Head>>> {
-        Box::pin(async { self.step("anchor.head", |memory| memory.0.clone()) })
+    fn heads(&self) -> Fut<'_, Result<Vec<Head>>> {
+        Box::pin(async {
+            self.step("anchor.heads", |memory| memory.0.clone().into_iter().collect())
+        })
     }
 
-    fn advance<'a>(&'a self, head: &'a Head, buried: &'a [Tombstone]) -> Fut<'a, Result<()>> {
+    fn advance<'a>(&'a self, head: &'a Head, buried: &'a [Buried]) -> Fut<'a, Result<()>> {
         Box::pin(async move {
             self.step("anchor.advance", |(have, stones)| {
                 if have.as_ref().is_none_or(|have| have.generation < head.generation) {
@@ -378,7 +412,7 @@ impl Anchor for TestAnchor {
         })
     }
 
-    fn tombstones(&self) -> Fut<'_, Result<Vec<Tombstone>>> {
-        Box::pin(async { self.step("anchor.tombstones", |memory| memory.1.clone()) })
+    fn buried(&self) -> Fut<'_, Result<Vec<Buried>>> {
+        Box::pin(async { self.step("anchor.buried", |memory| memory.1.clone()) })
     }
 }
