@@ -278,8 +278,9 @@ async fn a_drill_notices_other_keys() {
     let found = house.drill(&keys, &reseal(&text), &shares).await;
     assert!(found.complete(), "nothing was changed yet: {found:?}");
     let flip = |part: &str| {
-        let digit = if part.starts_with('0') { '1' } else { '0' };
-        format!("{digit}{}", &part[1..])
+        let mut digits = part.chars();
+        let digit = if digits.next() == Some('0') { '1' } else { '0' };
+        format!("{digit}{}", digits.as_str())
     };
     let mut parts = text.split("\"material\":\"");
     let first = parts.next().unwrap().to_owned();

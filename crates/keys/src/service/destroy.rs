@@ -102,6 +102,9 @@ impl Keys {
         }));
         let destruction = self.finish_pending().await;
         remains.extend(of_root(destruction));
+        if self.inner.settings.root.place().on_host {
+            remains.push(ON_HOST.to_owned());
+        }
         let versions = stone.ids.len();
         let (at, generation) = (stone.at, self.generation());
         let tenant = tenant.clone();
@@ -112,7 +115,9 @@ impl Keys {
     /// each, as far as it can be known beforehand.
     pub fn would_remain(&self) -> Vec<String> {
         let kits = self.state().document.kits.iter().map(of_kit).collect::<Vec<_>>();
-        REMAINS.map(str::to_owned).into_iter().chain(kits).chain([ROOT_WINDOW.to_owned()]).collect()
+        let on_host = self.inner.settings.root.place().on_host;
+        let root = if on_host { ON_HOST } else { ROOT_WINDOW };
+        REMAINS.map(str::to_owned).into_iter().chain(kits).chain([root.to_owned()]).collect()
     }
 
     /// Forgets a recovery kit, because every copy of it, or enough of its shares, were destroyed.
@@ -165,10 +170,12 @@ const REMAINS: [&str; 4] = [
     "Copies that others made of an opened text, such as exports, mails and screenshots, are not \
      reached either.",
 ];
-/// The same for the root, before it was asked.
+/// The same for a root elsewhere, before it was asked.
 const ROOT_WINDOW: &str = "Where the root destroys with a delay, as AWS KMS does after 7 days, whoever administers it \
-     could bring its old generation back until then; what is copied with the data directory of a \
-     root in a file is copied with it.";
+     could bring its old generation back until then.";
+/// The same for a root on this machine.
+const ON_HOST: &str = "The root is on this machine: a copy of its file or token that was made before, together with \
+     its secret and an older ring, still opens these keys.";
 
 fn of_kit(kit: &Kit) -> String {
     format!(

@@ -25,7 +25,7 @@ async fn a_tenants_keys_are_gone_for_good() {
     let done = keys.shred(&tenant("a")).await.unwrap();
     assert_eq!((done.keys, done.versions), (2, 3));
     assert_eq!(done.destruction, Some(Destruction::Done));
-    assert_eq!(done.remains.len(), 4, "{:?}", done.remains);
+    assert_eq!(done.remains.len(), 5, "{:?}", done.remains);
     assert!(matches!(opens(&keys, &gone, &lost), Err(Error::Shredded { at }) if at == done.at));
     opens(&keys, &kept, &text).unwrap();
     // The tenant gets no new keys, however they are asked for.
@@ -102,7 +102,7 @@ async fn what_remains_is_said() {
     assert_eq!(done.destruction, Some(Destruction::Scheduled(until)));
     insta::assert_snapshot!(done.remains.join("\n"));
     let beforehand = keys.would_remain().join("\n");
-    assert!(beforehand.contains("kit-1") && beforehand.contains("7 days"), "{beforehand}");
+    assert!(beforehand.contains("kit-1") && beforehand.contains("on this machine"), "{beforehand}");
     // Asked again, it says the same, until the day has come.
     let again = keys.shred(&tenant("a")).await.unwrap();
     assert_eq!(again.destruction, Some(Destruction::Scheduled(until)));
@@ -223,7 +223,7 @@ async fn an_unfinished_destruction_is_finished() {
         }
         let done = done.unwrap();
         assert_eq!(done.destruction, None);
-        assert!(done.remains.last().unwrap().contains("could still be opened"));
+        assert!(done.remains.join("").contains("could still be opened"));
         assert_eq!(keys.ring().unwrap().pending.len(), 1);
         assert!(matches!(opens(&keys, &key, &lost), Err(Error::Shredded { .. })));
         keys.refresh().await.unwrap();

@@ -38,10 +38,16 @@ pub(crate) async fn run(place: &Place, shred: Shred) -> anyhow::Result<Exit> {
 
 /// What would be destroyed, and what would still hold it.
 fn preview(place: &Place, keys: &Keys, shred: &Shred, doomed: &[&KeyCard]) -> anyhow::Result<()> {
-    let kits = keys.ring()?.kits;
+    let (kits, remains) = (keys.ring()?.kits, keys.would_remain());
     let tenant = &shred.tenant;
     if place.json {
-        let all = json!({"destroyed": false, "tenant": tenant, "keys": doomed, "kits": kits});
+        let all = json!({
+            "destroyed": false,
+            "tenant": tenant,
+            "keys": doomed,
+            "kits": kits,
+            "remains": remains,
+        });
         out::line(&serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
@@ -53,8 +59,9 @@ fn preview(place: &Place, keys: &Keys, shred: &Shred, doomed: &[&KeyCard]) -> an
         out::line("  none: it has no keys");
     }
     out::line("Every field, file and dump that they encrypted could not be read by anybody again.");
-    for kit in &kits {
-        out::line(&format!("  recovery kit {kit} still holds them: destroy it and its shares"));
+    out::line("What would remain:");
+    for sentence in &remains {
+        out::line(&format!("  {sentence}"));
     }
     out::aside("Nothing was destroyed. To destroy them, add --yes; it cannot be undone.");
     Ok(())
@@ -81,6 +88,7 @@ fn tell(place: &Place, done: &Shredding) -> anyhow::Result<()> {
         "Destroyed: {} keys of tenant {} with {} versions, at {:.0}. Ring generation {}.",
         done.keys, done.tenant, done.versions, done.at, done.generation
     ));
+    out::line("What remains:");
     for sentence in &done.remains {
         out::line(&format!("  {sentence}"));
     }

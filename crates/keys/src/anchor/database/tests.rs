@@ -254,7 +254,7 @@ async fn rows_that_the_ring_did_not_sign_are_passed_over() {
         ids: Vec::new(),
         at: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
-    let forged = Buried::sign(stone, "here", &forger).unwrap();
+    let planted = Buried::sign(stone, "here", &forger).unwrap();
     for (tenant, at) in [
         ("sinar", "2026-01-01T00:00:00Z"),
         ("sinar", "2026-99-99T99:99:99Z"),
@@ -264,7 +264,7 @@ async fn rows_that_the_ring_did_not_sign_are_passed_over() {
             .plant(&format!(
                 "INSERT INTO keys.tombstones (tenant, ids, at, signature) \
                  VALUES ('{tenant}', '{{}}', '{at}', '{}')",
-                forged.signature
+                planted.signature
             ))
             .await;
     }
