@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kernel::Cx;
 use keys::{
-    Anchor, DatabaseAnchor, Directory, FileAnchor, KeyName, KeyRef, Keys, SECRETS_KEY, Settings,
-    Shelf, Strongbox,
+    Anchor, DatabaseAnchor, Directory, FileAnchor, Head, KeyName, KeyRef, Keys, SECRETS_KEY,
+    Settings, Shelf, Standing, Strongbox,
 };
 use kms::Root;
 
@@ -58,6 +58,30 @@ impl Keyhouse {
         settings(&self.ground, &self.data, &self.config, &self.cx, start).await
     }
 
+    /// Whether there is a ring that opens, without making one, or a root.
+    ///
+    /// # Errors
+    /// When it cannot be told: an outage and a wrong secret are no loss.
+    pub(crate) async fn standing(&self) -> anyhow::Result<Standing> {
+        let lies = around(&self.ground, &self.data, &self.config)?;
+        if lies.0.newest().await?.is_none() {
+            return Ok(Standing::Gone);
+        }
+        // Its secret is not asked for: on a new machine there is none yet.
+        let file = roots::root_file(&self.data);
+        if self.config.keys.root == RootKind::File && !file.try_exists()? {
+            let why = format!("its root is gone: there is no {}", file.display());
+            return Ok(Standing::Lost(why));
+        }
+        let opened = match root(&self.data, &self.config, &self.cx, false).await {
+            Ok(opened) => opened,
+            Err(error) if is_lost(&error) => return Ok(Standing::Lost(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let settings = put_together(lies, opened, &self.data, &self.config, &self.cx)?;
+        Ok(Keys::standing(&settings).await?)
+    }
+
     /// The house's own secrets.
     pub(crate) fn strongbox(&self, keys: &Keys) -> Strongbox {
         Strongbox::new(keys.clone(), self.ground.engine.clone())
@@ -101,14 +125,35 @@ async fn settings(
     cx: &Cx,
     start: Start,
 ) -> anyhow::Result<Settings> {
+    let (shelf, anchors) = around(ground, data, config)?;
+    let may_make = start == Start::Recovery || !seen(&*shelf, &anchors).await?;
+    let root = root(data, config, cx, may_make).await?;
+    put_together((shelf, anchors), root, data, config, cx)
+}
+
+type Anchors = Vec<Arc<dyn Anchor>>;
+
+/// Where the ring lies, and what remembers it.
+fn around(
+    ground: &Ground,
+    data: &Data,
+    config: &Config,
+) -> anyhow::Result<(Arc<dyn Shelf>, Anchors)> {
     let folder = data.folder("keys")?;
-    let shelf = shelf(data, config)?;
-    let anchors: Vec<Arc<dyn Anchor>> = vec![
+    let anchors: Anchors = vec![
         Arc::new(FileAnchor::new(folder.join("head"))),
         Arc::new(DatabaseAnchor::new(ground.engine.clone())),
     ];
-    let may_make = start == Start::Recovery || !seen(&*shelf, &anchors).await?;
-    let root = root(data, config, cx, may_make).await?;
+    Ok((shelf(data, config)?, anchors))
+}
+
+fn put_together(
+    (shelf, anchors): (Arc<dyn Shelf>, Anchors),
+    root: Arc<dyn Root>,
+    data: &Data,
+    config: &Config,
+    cx: &Cx,
+) -> anyhow::Result<Settings> {
     Ok(Settings {
         installation: data.installation(&*cx.rng)?.expose().to_owned(),
         shelf,
@@ -120,10 +165,16 @@ async fn settings(
     })
 }
 
+/// Whether the root is gone, and not out of reach.
+fn is_lost(error: &anyhow::Error) -> bool {
+    use kms::Error::{Destroyed, Missing, Refused};
+    matches!(error.downcast_ref(), Some(Missing { .. } | Refused | Destroyed(_)))
+}
+
 /// Whether there is a ring, or somebody remembers one.
 async fn seen(shelf: &dyn Shelf, anchors: &[Arc<dyn Anchor>]) -> anyhow::Result<bool> {
     for anchor in anchors {
-        if anchor.head().await?.is_some() {
+        if anchor.heads().await?.iter().any(Head::verifies) {
             return Ok(true);
         }
     }

@@ -50,15 +50,25 @@ pub(crate) enum Keys {
     /// Make a kit that brings the keys back when ring and root are lost, or try one out.
     #[command(
         after_help = "Examples: amanah keys recovery-kit --needed 3 --of 5 --out /media/usb\n          \
-                      amanah keys recovery-kit --check kit.amanah --share a.share --share b.share"
+                      amanah keys recovery-kit --check kit.amanah --share a.share --share b.share\n          \
+                      amanah keys recovery-kit --destroyed 0011223344556677"
     )]
     RecoveryKit(RecoveryKit),
-    /// Bring the keys back from a recovery kit.
-    #[command(after_help = "Shares come from files, or from standard input, one a line.\n\
-                      Example: amanah keys recover kit.amanah --share a.share --share b.share")]
+    /// Bring the keys back from a recovery kit. Applications get new tokens afterwards.
+    #[command(
+        after_help = "Shares come from files, or from standard input, one a line. In a data \
+                      directory that was never used it becomes the kit's installation.\n\
+                      Example: amanah keys recover kit.amanah --share a.share --share b.share"
+    )]
     Recover(Recover),
-    /// Go on from an older ring, because the newer one is lost. What was destroyed stays destroyed.
-    #[command(after_help = "Example: amanah keys accept --generation 41")]
+    /// Go on from an older ring, because the newer one is lost. What was destroyed stays destroyed;
+    /// a token that was ended since works again, and is named.
+    #[command(
+        after_help = "Where the database remembers another ring and the file beside the ring \
+                      remembers this one, it goes on and says so. Where no such file knows this \
+                      ring, only `amanah keys recover --replace` does.\n\
+                      Example: amanah keys accept --generation 41"
+    )]
     Accept {
         /// The generation of the ring that is there.
         #[arg(long, value_name = "N")]
@@ -166,7 +176,7 @@ pub(crate) struct Open {
 
 #[derive(Debug, Args)]
 #[group(skip)]
-#[command(group(ArgGroup::new("deed").required(true).args(["out", "check"])))]
+#[command(group(ArgGroup::new("deed").required(true).args(["out", "check", "destroyed"])))]
 pub(crate) struct RecoveryKit {
     /// How many shares open it.
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -181,8 +191,11 @@ pub(crate) struct RecoveryKit {
     #[arg(long, value_name = "KIT", conflicts_with_all = ["needed", "of"])]
     pub(crate) check: Option<PathBuf>,
     /// A file with a share, for --check; without any, they are read from standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "destroyed"])]
     pub(crate) share: Vec<PathBuf>,
+    /// Forget the kit of this id, because every copy of it, or enough of its shares, are destroyed.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["needed", "of"])]
+    pub(crate) destroyed: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -193,7 +206,8 @@ pub(crate) struct Recover {
     /// A file with a share; without any, they are read from standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) share: Vec<PathBuf>,
-    /// Do it although the ring is there and opens: what was made after the kit is lost then.
+    /// Do it although the ring is there and opens: what was made after the kit is lost then. And
+    /// although the database or the file beside the ring remembers another ring than the kit's.
     #[arg(long)]
     pub(crate) replace: bool,
 }
@@ -307,7 +321,15 @@ mod tests {
         };
         assert!(parse("--needed 2 --of 3 --out kits") && parse("--out kits"));
         assert!(parse("--check kit --share a --share b") && parse("--check kit"));
-        for bad in ["", "--out kits --check kit", "--share a --out kits", "--needed 2"] {
+        assert!(parse("--destroyed 0011223344556677"));
+        for bad in [
+            "",
+            "--out kits --check kit",
+            "--share a --out kits",
+            "--needed 2",
+            "--destroyed id --out kits",
+            "--destroyed id --share a",
+        ] {
             assert!(!parse(bad), "{bad}");
         }
     }

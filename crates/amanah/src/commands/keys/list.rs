@@ -67,6 +67,15 @@ fn summary(ring: &RingCard, now: jiff::Timestamp) -> String {
             ring.pending.join(", ")
         ));
     }
+    if !ring.scheduled.is_empty() {
+        lines.push(format!(
+            "  destroyed, and could be called back where the root lives: {}",
+            ring.scheduled.join(", ")
+        ));
+    }
+    for what in &ring.passed {
+        lines.push(format!("  passed over, somebody may have forged it: {what}"));
+    }
     if !ring.tombstones.is_empty() {
         let tenants = ring.tombstones.iter().filter(|stone| stone.tenant.is_some()).count();
         lines.push(format!("  destroyed: {tenants} tenants, {} in all", ring.tombstones.len()));

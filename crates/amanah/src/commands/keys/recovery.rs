@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use kernel::Secret;
-use keys::Keys;
 use keys::recovery::{self, Drilled, Kit, MAX_KIT_BYTES};
+use keys::{Keys, RingCard, Standing};
 use kms::FileRoot;
 use serde_json::json;
 
@@ -29,12 +29,35 @@ const MAX_SHARE_BYTES: u64 = 4 << 10;
 const MAX_SHARES: usize = 64;
 
 pub(crate) async fn kit(place: &Place, command: RecoveryKit) -> anyhow::Result<Exit> {
-    let RecoveryKit { needed, of, out, check, share } = command;
+    let RecoveryKit { needed, of, out, check, share, destroyed } = command;
+    if let Some(id) = destroyed {
+        return forget(place, &id).await;
+    }
     match (check, out) {
         (Some(kit), _) => try_out(place, &kit, &share).await,
         (None, Some(folder)) => make(place, &folder, (needed, of)).await,
         (None, None) => Err(Usage("name a folder with --out, or a kit with --check".into()).into()),
     }
+}
+
+async fn forget(place: &Place, id: &str) -> anyhow::Result<Exit> {
+    Keyhouse::with(place, async |house| {
+        if !house.keys().await?.forget_kit(id).await? {
+            let id = id.escape_debug();
+            let words = format!("there is no recovery kit {id}; `amanah keys list` shows them");
+            return Err(Usage(words).into());
+        }
+        if place.json {
+            out::line(&json!({"forgotten": id}).to_string());
+        } else {
+            out::line(&format!(
+                "Recovery kit {id} is not named any more by `amanah keys list` and `amanah keys \
+                 shred`. A copy of it that is left, with its shares, would open as before."
+            ));
+        }
+        Ok(Exit::Holds)
+    })
+    .await
 }
 
 async fn make(place: &Place, folder: &Path, counts: (u8, u8)) -> anyhow::Result<Exit> {
@@ -85,7 +108,7 @@ async fn try_out(place: &Place, kit: &Path, shares: &[PathBuf]) -> anyhow::Resul
         } else {
             tell(&found);
         }
-        Ok(if found.works() { Exit::Holds } else { Exit::Fails })
+        Ok(if found.complete() { Exit::Holds } else { Exit::Fails })
     })
     .await
 }
@@ -109,29 +132,46 @@ fn tell(found: &Drilled) {
 
 pub(crate) async fn recover(place: &Place, command: Recover) -> anyhow::Result<Exit> {
     let (kit, shares) = (read_kit(&command.kit)?, read_shares(&command.share)?);
+    // Before anything is made: a directory that was never used stays so when the shares are wrong.
+    recovery::open(&kit, &shares)?;
     belong(&Data::open(&place.data)?, &kit)?;
     Keyhouse::with(place, async |house| {
-        if !command.replace && house.keys().await.is_ok() {
+        if !command.replace && house.standing().await? == Standing::Opens {
             let words = "the ring is there and opens: what was made or rotated after the kit would \
                          be lost. Nothing was changed; to do it all the same, add --replace";
             return Err(Usage(words.to_owned()).into());
         }
         let settings = house.settings(Start::Recovery).await?;
-        let keys = recovery::restore(settings, &kit, &shares).await?;
+        let keys = recovery::restore(settings, &kit, &shares, command.replace).await?;
         let (ring, count) = (keys.ring()?, keys.list().len());
         if place.json {
-            out::line(&json!({"generation": ring.generation, "keys": count}).to_string());
-        } else {
-            out::line(&format!(
-                "{count} keys are back, in generation {} of the ring under a new ring key. What \
-                 was destroyed since the kit was made stays destroyed.",
-                ring.generation
-            ));
-            out::line("Make a new kit now: amanah keys recovery-kit --out FOLDER");
+            let all = json!({
+                "generation": ring.generation,
+                "keys": count,
+                "clients": [],
+                "passed": ring.passed,
+            });
+            out::line(&all.to_string());
+            return Ok(Exit::Holds);
         }
+        out::line(&format!(
+            "{count} keys are back, in generation {} of the ring under a new ring key. What was \
+             destroyed since the kit was made stays destroyed.",
+            ring.generation
+        ));
+        passed(&ring);
+        out::line("No application's token works any more: amanah keys client add NAME …");
+        out::line("Make a new kit now: amanah keys recovery-kit --out FOLDER");
         Ok(Exit::Holds)
     })
     .await
+}
+
+/// Says what anchors hold and was not believed.
+fn passed(ring: &RingCard) {
+    for what in &ring.passed {
+        out::line(&format!("  passed over, somebody may have forged it: {what}"));
+    }
 }
 
 /// A data directory that was never used becomes the kit's installation; any other must be it.
@@ -154,13 +194,29 @@ pub(crate) async fn accept(place: &Place, generation: u64) -> anyhow::Result<Exi
     Keyhouse::with(place, async |house| {
         let settings = house.settings(Start::Usual).await?;
         let keys = Keys::accept(settings, generation).await?;
-        let now = keys.ring()?.generation;
+        let (ring, clients) = (keys.ring()?, keys.clients());
+        let now = ring.generation;
+        let clients: Vec<_> = clients.into_iter().map(|card| card.client.name).collect();
         if place.json {
-            out::line(&json!({"accepted": generation, "generation": now}).to_string());
-        } else {
+            let all = json!({
+                "accepted": generation,
+                "generation": now,
+                "clients": clients,
+                "passed": ring.passed,
+            });
+            out::line(&all.to_string());
+            return Ok(Exit::Holds);
+        }
+        out::line(&format!(
+            "Generation {generation} was taken for good and goes on as generation {now}. Whatever \
+             was made or rotated after it is gone; what was destroyed stays destroyed."
+        ));
+        passed(&ring);
+        if !clients.is_empty() {
             out::line(&format!(
-                "Generation {generation} was taken for good and goes on as generation {now}. \
-                 Whatever was made or rotated after it is gone; what was destroyed stays destroyed."
+                "The tokens of these applications are those of that generation, also where they \
+                 were ended since: {}. End them again with `amanah keys client remove NAME`.",
+                clients.join(", ")
             ));
         }
         Ok(Exit::Holds)
