@@ -183,36 +183,143 @@ fn commands_on_one_installation_take_turns() {
     assert!(!dir.path().join("data/postgres/postmaster.pid").exists(), "the server is stopped");
 }
 
+/// A kit of an installation, its shares, and a file that one of its keys has sealed.
+struct Kept {
+    small: Small,
+    dir: tempfile::TempDir,
+    kit: String,
+    shares: Vec<String>,
+}
+
+impl Kept {
+    fn new(word: &str) -> Self {
+        let small = Small::new(word);
+        let dir = directory();
+        let place = |name: &str| dir.path().join(name).display().to_string();
+        let (plain, kits) = (place("plain"), place("kits"));
+        std::fs::write(&plain, "what must not be lost").unwrap();
+        small.holds(&["keys", "seal", &plain, "--key", "archive"]);
+        let client = ["keys", "client", "add", "shop", "--keys", "archive", "--allow", "decrypt"];
+        small.holds(&client);
+        let counts = ["--needed", "2", "--of", "3", "--out", &kits];
+        let made = small.holds(&[&["keys", "recovery-kit"], &counts[..]].concat());
+        let kit = text(&made["kit"]).to_owned();
+        let shares = made["shares"].as_array().unwrap().iter().map(|s| text(s).to_owned());
+        let shares = shares.collect();
+        Self { small, dir, kit, shares }
+    }
+
+    /// The command, with two shares that suffice.
+    fn with_shares<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
+        let two = ["--share", &self.shares[0], "--share", &self.shares[2]];
+        [command, &two[..]].concat()
+    }
+
+    /// Whether the sealed file opens, as it should after a recovery, and no token works.
+    fn is_back(&self) {
+        let place = |name: &str| self.dir.path().join(name).display().to_string();
+        let (sealed, back) = (place("plain.sealed"), place("back"));
+        self.small.holds(&["keys", "open", &sealed, "--out", &back]);
+        assert_eq!(std::fs::read_to_string(back).unwrap(), "what must not be lost");
+        let clients = self.small.holds(&["keys", "client", "list"]);
+        assert_eq!(clients, serde_json::json!([]), "tokens are given out anew");
+    }
+
+    /// The kit says whose it is.
+    fn installation(&self) -> String {
+        let file = std::fs::read_to_string(&self.kit).unwrap();
+        let card: Value = serde_json::from_str(file.lines().next().unwrap()).unwrap();
+        text(&card["installation"]).to_owned()
+    }
+
+    /// Everything of the installation is lost; its server was stopped by the last command.
+    fn lose_all(&self) {
+        assert!(!self.small.data.join("postgres/postmaster.pid").exists());
+        std::fs::remove_dir_all(&self.small.data).unwrap();
+    }
+
+    fn ends_with(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.small.run_as(&self.small.secret, arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        error
+    }
+}
+
 /// Ring and root are lost together; the kit brings the keys back, and the shares do it together.
 #[test]
 fn a_recovery_kit_brings_the_keys_back() {
-    let small = Small::new("kit");
-    let dir = directory();
-    let place = |name: &str| dir.path().join(name).display().to_string();
-    let (plain, kits) = (place("plain"), place("kits"));
-    std::fs::write(&plain, "what must not be lost").unwrap();
-    small.holds(&["keys", "seal", &plain, "--key", "archive"]);
-    let made = small.holds(&["keys", "recovery-kit", "--needed", "2", "--of", "3", "--out", &kits]);
-    let kit = made["kit"].as_str().unwrap();
-    let shares: Vec<&str> = made["shares"].as_array().unwrap().iter().map(text).collect();
-    for file in shares.iter().chain([&kit]) {
+    let kept = Kept::new("kit");
+    let small = &kept.small;
+    for file in kept.shares.iter().chain([&kept.kit]) {
         assert_eq!(mode(Path::new(file)), 0o600, "{file}");
     }
-    let two = ["--share", shares[0], "--share", shares[2]];
-    let drilled = small.holds(&[&["keys", "recovery-kit", "--check", kit], &two[..]].concat());
-    assert_eq!(drilled["failed"], serde_json::json!([]));
+    let check = kept.with_shares(&["keys", "recovery-kit", "--check", &kept.kit]);
+    assert_eq!(small.holds(&check)["failed"], serde_json::json!([]));
+    // A kit that does not hold what was made since fails its check, and is named until it is
+    // destroyed.
+    small.holds(&["keys", "create", "later"]);
+    kept.ends_with(1, &check);
+    let card = small.holds(&LIST)["ring"]["kits"][0].as_str().unwrap().to_owned();
+    let (id, _) = card.split_once(',').unwrap();
+    let forget = ["keys", "recovery-kit", "--destroyed", id];
+    small.holds(&forget);
+    assert_eq!(small.holds(&LIST)["ring"]["kits"], serde_json::json!([]));
+    kept.ends_with(2, &forget);
 
     std::fs::remove_dir_all(small.data.join("keys")).unwrap();
     small.refuses(&small.secret, &LIST, &["recover"]);
-    let few = ["keys", "recover", kit, "--share", shares[1]];
-    let output = small.run_as(&small.secret, &few);
-    assert_eq!(output.status.code(), Some(3), "one share is too few");
-    small.holds(&[&["keys", "recover", kit], &two[..]].concat());
-    let again = small.run_as(&small.secret, &[&["keys", "recover", kit], &two[..]].concat());
-    assert_eq!(again.status.code(), Some(2), "a ring that opens is not replaced by accident");
-    let (sealed, back) = (format!("{plain}.sealed"), place("back"));
-    small.holds(&["keys", "open", &sealed, "--out", &back]);
-    assert_eq!(std::fs::read_to_string(back).unwrap(), "what must not be lost");
+    kept.ends_with(3, &["keys", "recover", &kept.kit, "--share", &kept.shares[1]]);
+    let recover = kept.with_shares(&["keys", "recover", &kept.kit]);
+    small.holds(&recover);
+    kept.ends_with(2, &recover);
+    kept.is_back();
+    // A ring that opens for the right secret alone is no lost one.
+    let wrong = ["another secret", "of a test"].join(" ");
+    small.refuses(&wrong, &recover, &["AMANAH_ROOT_SECRET"]);
+    // A root that is gone is.
+    let root = small.data.join("keys/root");
+    std::fs::rename(&root, root.with_extension("away")).unwrap();
+    small.holds(&recover);
+    kept.is_back();
+}
+
+/// A new machine: ring, root, head and database are lost, and the first command is the recovery.
+#[test]
+fn a_recovery_into_a_fresh_directory_needs_one_try() {
+    let kept = Kept::new("fresh machine");
+    kept.lose_all();
+    let recover = kept.with_shares(&["keys", "recover", &kept.kit]);
+    let back = kept.small.holds(&recover);
+    assert_eq!(back["keys"], 1, "{back:#}");
+    assert!(back["generation"].as_u64().unwrap() > 4, "above the kit's: {back:#}");
+    kept.is_back();
+}
+
+/// The same after a try with too few shares, which leaves nothing; and after somebody made a ring
+/// in that directory, which has to be said.
+#[test]
+fn an_earlier_try_stands_in_no_recoverys_way() {
+    let kept = Kept::new("second try");
+    kept.lose_all();
+    kept.ends_with(3, &["keys", "recover", &kept.kit, "--share", &kept.shares[1]]);
+    let secrets = kept.small.data.join("secrets/installation");
+    assert!(!secrets.exists(), "the directory is nobody's as yet");
+    let installation = kept.installation();
+    // As a recovery that was killed leaves it: the name is there, and whoever came next made a
+    // ring of their own under it.
+    std::fs::create_dir_all(secrets.parent().unwrap()).unwrap();
+    std::fs::write(&secrets, installation).unwrap();
+    kept.small.holds(&["keys", "create", "archive", "--purpose", "files"]);
+    let recover = kept.with_shares(&["keys", "recover", &kept.kit]);
+    let error = kept.ends_with(2, &recover);
+    assert!(error.contains("--replace"), "{error}");
+    let back = kept.small.holds(&[&recover[..], &["--replace"]].concat());
+    assert!(back["passed"].to_string().contains("knows other rings alone"), "{back:#}");
+    kept.is_back();
+    let listed = kept.small.holds(&LIST);
+    let passed = listed["ring"]["passed"].to_string();
+    assert!(passed.contains("other rings as well") && !passed.contains("alone"), "{passed}");
 }
 
 /// A sealed file opens whole and in parts; renamed, changed or without its sidecar it does not.
