@@ -138,20 +138,32 @@ ALTER TABLE identity.sessions OWNER TO owner;
 COMMENT ON COLUMN identity.sessions.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
 
 CREATE TABLE keys.ring_heads (
+    id bigint NOT NULL,
     generation bigint NOT NULL,
     installation text NOT NULL,
     public_key text NOT NULL,
     digest text NOT NULL,
+    signature text NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT ring_heads_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
     CONSTRAINT ring_heads_generation_check CHECK ((generation > 0)),
     CONSTRAINT ring_heads_installation_check CHECK (((octet_length(installation) >= 1) AND (octet_length(installation) <= 256))),
-    CONSTRAINT ring_heads_public_key_check CHECK ((public_key ~ '^[0-9a-f]{64}$'::text))
+    CONSTRAINT ring_heads_public_key_check CHECK ((public_key ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT ring_heads_signature_check CHECK ((signature ~ '^[0-9a-f]{128}$'::text))
 );
 
 ALTER TABLE keys.ring_heads OWNER TO owner;
 
-COMMENT ON TABLE keys.ring_heads IS 'Every generation of the key ring that was seen. Append-only; the newest one is the floor.';
+COMMENT ON TABLE keys.ring_heads IS 'Every generation of the key ring that was seen, signed. Append-only; the newest is the floor.';
+
+ALTER TABLE keys.ring_heads ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME keys.ring_heads_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE keys.secrets (
     name text NOT NULL,
@@ -170,19 +182,29 @@ COMMENT ON TABLE keys.secrets IS 'What Amanah itself must be able to read again,
 COMMENT ON COLUMN keys.secrets.sealed IS 'amanah: sealed. Held to that by the proof of rest.fields.';
 
 CREATE TABLE keys.tombstones (
-    sha256 bytea NOT NULL,
+    id bigint NOT NULL,
     tenant text NOT NULL,
     ids text[] NOT NULL,
     at text NOT NULL,
+    signature text NOT NULL,
     CONSTRAINT tombstones_at_check CHECK ((at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z$'::text)),
     CONSTRAINT tombstones_ids_check CHECK ((array_position(ids, NULL::text) IS NULL)),
-    CONSTRAINT tombstones_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT tombstones_signature_check CHECK ((signature ~ '^[0-9a-f]{128}$'::text)),
     CONSTRAINT tombstones_tenant_check CHECK ((octet_length(tenant) <= 128))
 );
 
 ALTER TABLE keys.tombstones OWNER TO owner;
 
-COMMENT ON TABLE keys.tombstones IS 'What was destroyed on purpose. Append-only: applied to whatever ring is opened.';
+COMMENT ON TABLE keys.tombstones IS 'What was destroyed on purpose, signed. Append-only: applied to whatever ring is opened.';
+
+ALTER TABLE keys.tombstones ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME keys.tombstones_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
@@ -197,19 +219,21 @@ ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (token_sha256);
 
 ALTER TABLE ONLY keys.ring_heads
-    ADD CONSTRAINT ring_heads_pkey PRIMARY KEY (generation);
+    ADD CONSTRAINT ring_heads_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY keys.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (tenant, name);
 
 ALTER TABLE ONLY keys.tombstones
-    ADD CONSTRAINT tombstones_pkey PRIMARY KEY (sha256);
+    ADD CONSTRAINT tombstones_pkey PRIMARY KEY (id);
 
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
 
 CREATE UNIQUE INDEX accounts_email ON identity.accounts USING btree (lower(email));
 
 CREATE INDEX sessions_account ON identity.sessions USING btree (account, created_at);
+
+CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
 CREATE TRIGGER proof_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.proof FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_change();
 
@@ -316,11 +340,21 @@ GRANT INSERT(public_key) ON TABLE keys.ring_heads TO amanah_engine;
 
 GRANT INSERT(digest) ON TABLE keys.ring_heads TO amanah_engine;
 
+GRANT INSERT(signature) ON TABLE keys.ring_heads TO amanah_engine;
+
 GRANT SELECT,INSERT,DELETE ON TABLE keys.secrets TO amanah_engine;
 
 GRANT UPDATE(sealed) ON TABLE keys.secrets TO amanah_engine;
 
 GRANT UPDATE(updated_at) ON TABLE keys.secrets TO amanah_engine;
 
-GRANT SELECT,INSERT ON TABLE keys.tombstones TO amanah_engine;
+GRANT SELECT ON TABLE keys.tombstones TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE keys.tombstones TO amanah_engine;
+
+GRANT INSERT(ids) ON TABLE keys.tombstones TO amanah_engine;
+
+GRANT INSERT(at) ON TABLE keys.tombstones TO amanah_engine;
+
+GRANT INSERT(signature) ON TABLE keys.tombstones TO amanah_engine;
 
