@@ -37,6 +37,18 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
+/// Runs one of PostgreSQL's programs as the superuser, with a file as its last argument.
+fn server(house: &House, program: &str, arguments: &[&str], file: &Path) -> Output {
+    let pid = std::fs::read_to_string(house.data.join("postgres/postmaster.pid")).unwrap();
+    let lines: Vec<&str> = pid.lines().collect();
+    Command::new(program)
+        .args(["-U", "postgres", "-p", lines[3], "-h", lines[4]])
+        .args(arguments)
+        .arg(file)
+        .output()
+        .unwrap()
+}
+
 fn code(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -63,6 +75,9 @@ fn a_shredded_tenant_stays_unreadable() {
     }
 
     // What an attacker, or an operator in a hurry, has kept.
+    let dump = away.path().join("demo.sql");
+    let dumped = server(&house, "pg_dump", &["--create", "-d", "demo", "-f"], &dump);
+    assert_eq!(code(&dumped).0, Some(0), "{}", code(&dumped).1);
     house.stop();
     let (old_ring, old_postgres) = (away.path().join("ring"), away.path().join("postgres"));
     copy(&ring, &old_ring);
@@ -70,6 +85,20 @@ fn a_shredded_tenant_stays_unreadable() {
     house.start_again();
 
     shred(&house);
+    gone(&house, &sealed);
+
+    // The logical dump of before: the rows come back with their ciphertexts, which do not open.
+    house
+        .psql("demo", &format!("UPDATE suppliers SET api_token = NULL WHERE tenant_id = '{GULF}'"));
+    house.psql("postgres", "DROP DATABASE demo WITH (FORCE)");
+    let restored = server(&house, "psql", &["-X", "-q", "-d", "postgres", "-f"], &dump);
+    assert_eq!(code(&restored).0, Some(0), "{}", code(&restored).1);
+    house.stop();
+    house.start_again();
+    let rows = format!(
+        "SELECT count(*) FROM suppliers WHERE tenant_id = '{GULF}' AND api_token IS NOT NULL"
+    );
+    assert_eq!(house.psql("demo", &rows), "3", "the dumped rows are back");
     gone(&house, &sealed);
 
     // The older ring alone, or with the older database: refused, in one line.
@@ -89,9 +118,6 @@ fn a_shredded_tenant_stays_unreadable() {
     // tenant's rows are there again and say what became of their keys.
     copy(&new_ring, &ring);
     house.start_again();
-    let rows = format!(
-        "SELECT count(*) FROM suppliers WHERE tenant_id = '{GULF}' AND api_token IS NOT NULL"
-    );
     assert_eq!(house.psql("demo", &rows), "3", "the older rows are back");
     gone(&house, &sealed);
 }
@@ -102,6 +128,12 @@ fn shred(house: &House) {
     assert_eq!(code(&asked).0, Some(2));
     let said = String::from_utf8_lossy(&asked.stdout).into_owned();
     assert!(said.contains("contracts") && said.contains("supplier-tokens"), "{said}");
+    for remains in ["backups", "logical dump", "stored in clear", "others made", "root"] {
+        assert!(said.contains(remains), "{remains}: {said}");
+    }
+    let asked = house.run(&["keys", "shred", "--tenant", GULF, "--json"]);
+    let preview: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert_eq!(preview["remains"].as_array().unwrap().len(), 5, "{preview:#}");
     assert!(reveal(house, "amal@gulf.example").body.contains("<code>sup_"), "nothing happened");
     let done = house.run(&["keys", "shred", "--tenant", GULF, "--yes", "--json"]);
     let report: Value = serde_json::from_slice(&done.stdout).unwrap();
