@@ -80,8 +80,10 @@ impl Keys {
         let mut news = bury(&mut draft, &known, later.as_ref());
         if let Some(later) = &later {
             inherit(&mut draft.document, later);
-            // Its destruction had begun.
-            news |= later.pending.contains(&draft.document.ring_key.wrapped.generation);
+            // Its destruction had begun, and an administrator of the root called it back.
+            let wrapped = &draft.document.ring_key.wrapped.generation;
+            news |= later.pending.contains(wrapped)
+                || later.scheduled.iter().any(|scheduled| scheduled.generation == *wrapped);
         }
         if news {
             rekey(&settings, &mut draft, Step::Destroy, &mut None).await?;

@@ -85,6 +85,31 @@ async fn a_torn_ring_hides_no_destruction() {
     assert!(keys.ring().unwrap().generation > newest + 1);
 }
 
+/// The accepted ring lies under a generation that is to go, and was called back for it: it is
+/// written under another one, so that the old one can go when its day comes.
+#[tokio::test]
+async fn an_accepted_ring_does_not_lie_under_what_is_to_go() {
+    let world = World::new();
+    let keys = Keys::open(bare(&world)).await.unwrap();
+    let kept = of("b", "orders");
+    let text = made(&keys, &kept).await;
+    let mut files = world.shelf.copy();
+    let until = "2026-01-08T00:00:00Z".parse().unwrap();
+    world.root.memory.lock().unwrap().until = Some(until);
+    keys.rotate_all(&|_| {}).await.unwrap();
+    drop(keys);
+    files.extend(world.shelf.copy());
+    world.shelf.put_back(files);
+    world.root.revive();
+    let keys = Keys::accept(bare(&world), 2).await.unwrap();
+    world.root.memory.lock().unwrap().until = None;
+    world.pass(10);
+    keys.refresh().await.unwrap();
+    let ring = keys.ring().unwrap();
+    assert_eq!((ring.pending.len(), ring.scheduled.len()), (0, 0), "{ring:?}");
+    opens(&Keys::open(bare(&world)).await.unwrap(), &kept, &text).unwrap();
+}
+
 /// A destruction that the root had not finished when the ring was lost is finished by the kit's.
 #[tokio::test]
 async fn a_kit_carries_what_the_root_has_not_finished() {
