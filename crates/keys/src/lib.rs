@@ -11,8 +11,9 @@
 //!
 //! It does not protect against whoever controls the running process: keys in use are in its
 //! memory. Who puts back an older copy of the ring, and of every anchor with it, while no process
-//! runs, goes unnoticed unless something was destroyed since: then it does not open. It does not
-//! reach copies of a text that were stored in clear.
+//! runs, goes unnoticed unless something was destroyed since: then it does not open. Who can write
+//! to the database can neither destroy a key nor hide that one was, for the ring signs what is
+//! remembered of it; see `anchor.rs`. It does not reach copies of a text that were stored in clear.
 //!
 //! The attacks it stops: reading secrets out of a dump, a backup or a stolen disk; opening one
 //! tenant's secret as another; bringing back a destroyed key from an old copy; and using an

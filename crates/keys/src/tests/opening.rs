@@ -338,3 +338,33 @@ async fn the_file_anchor_forgets_nothing() {
         assert!(anchor.advance(&newer, &[]).await.is_err());
     }
 }
+
+/// What somebody wrote into the file destroys nothing and stops nothing, and is named.
+#[tokio::test]
+async fn what_nobody_signed_in_the_file_is_passed_over() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("head");
+    let world = World::new();
+    let settings =
+        || Settings { anchors: vec![Arc::new(FileAnchor::new(&path))], ..world.settings() };
+    let keys = Keys::open(settings()).await.unwrap();
+    let (key, other) = (of("a", "orders"), of("b", "orders"));
+    let text = made(&keys, &key).await;
+    made(&keys, &other).await;
+    keys.shred(other.tenant.as_ref().unwrap()).await.unwrap();
+    drop(keys);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let generation = world.shelf.copy().last_key_value().unwrap().0.to_string();
+    let number = format!("\"generation\": {generation}");
+    for (from, to, word) in [
+        (number.as_str(), "\"generation\": 99", "nobody signed"),
+        ("\"tenant\": \"b\"", "\"tenant\": \"a\"", "did not sign"),
+    ] {
+        assert!(whole.contains(from), "{whole}");
+        std::fs::write(&path, whole.replace(from, to)).unwrap();
+        let keys = Keys::open(settings()).await.unwrap();
+        opens(&keys, &key, &text).unwrap();
+        let passed = keys.ring().unwrap().passed;
+        assert!(passed.len() == 1 && passed[0].contains(word), "{passed:?}");
+    }
+}
