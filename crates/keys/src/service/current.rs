@@ -28,7 +28,6 @@ impl Keys {
         if self.inner.anchored.load(Ordering::Acquire) < self.generation() {
             self.tell_anchors().await;
         }
-        self.finish_owed().await;
         self.finish_pending().await;
         Ok(fresh)
     }

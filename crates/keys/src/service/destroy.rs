@@ -138,6 +138,7 @@ impl Keys {
     /// Destroys what generations of the root are left to destroy. `None` when the root did not
     /// answer: it is asked again with each refresh.
     pub(super) async fn finish_pending(&self) -> Option<Destruction> {
+        self.finish_owed().await;
         let (state, now) = (self.inner.state.load_full(), self.inner.settings.now());
         let late = |scheduled: &&Scheduled| scheduled.until <= now;
         // What a day has come for is asked again: it may have been called back before it.
