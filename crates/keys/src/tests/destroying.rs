@@ -145,6 +145,10 @@ async fn what_was_called_back_is_destroyed_again() {
     keys.refresh().await.unwrap();
     assert_eq!(keys.ring().unwrap().scheduled.len(), 1, "an outage is no answer");
     world.root.go(false);
+    world.root.refuse_to_destroy(true);
+    keys.refresh().await.unwrap();
+    assert_eq!(keys.ring().unwrap().scheduled.len(), 1, "nor is a refusal");
+    world.root.refuse_to_destroy(false);
     keys.refresh().await.unwrap();
     assert!(keys.ring().unwrap().scheduled.is_empty());
 }
