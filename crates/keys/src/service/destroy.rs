@@ -102,7 +102,7 @@ impl Keys {
         }));
         let destruction = self.finish_pending().await;
         remains.extend(of_root(destruction));
-        if self.inner.settings.root.place().on_host {
+        if self.inner.settings.root.place().host == kms::Host::This {
             remains.push(ON_HOST.to_owned());
         }
         let versions = stone.ids.len();
@@ -115,7 +115,7 @@ impl Keys {
     /// each, as far as it can be known beforehand.
     pub fn would_remain(&self) -> Vec<String> {
         let kits = self.state().document.kits.iter().map(of_kit).collect::<Vec<_>>();
-        let on_host = self.inner.settings.root.place().on_host;
+        let on_host = self.inner.settings.root.place().host == kms::Host::This;
         let root = if on_host { ON_HOST } else { ROOT_WINDOW };
         REMAINS.map(str::to_owned).into_iter().chain(kits).chain([root.to_owned()]).collect()
     }
