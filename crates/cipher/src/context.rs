@@ -1,6 +1,7 @@
 //! What a ciphertext belongs to, as bytes that are authenticated with it.
 
-/// The tenant, purpose and object that a ciphertext belongs to.
+/// What a ciphertext belongs to: whose it is, what for, and which object. Which parts there are is
+/// the business of whoever writes one; here they are only kept apart.
 ///
 /// Each part is written behind its length in eight bytes, so that no two different lists of parts
 /// give the same bytes.

@@ -147,7 +147,7 @@ impl<'a> Draft<'a> {
         let number = key.newest().saturating_add(1);
         let id = Id::generate(self.rng)?;
         let material = Material::generate(self.rng)?;
-        let ready = Ready::new(&key.key(), key.kind, (number, id), material)?;
+        let ready = Ready::new(&key.key(), (key.kind, key.purpose), (number, id), material)?;
         self.ready.insert(id, Arc::new(ready));
         key.versions.push(Version { number, id, made_at: self.now, sealed: Blob(Vec::new()) });
         Ok(())

@@ -159,7 +159,8 @@ impl Snapshot {
             };
             let mut versions = Vec::with_capacity(clear.versions.len());
             for ClearVersion { version, id, made_at, material } in &clear.versions {
-                let ready = Ready::new(&key, clear.kind, (*version, *id), material.0.clone())?;
+                let (is, at) = ((clear.kind, clear.purpose), (*version, *id));
+                let ready = Ready::new(&key, is, at, material.0.clone())?;
                 draft.ready.insert(*id, Arc::new(ready));
                 let sealed = Blob(Vec::new());
                 versions.push(Version { number: *version, id: *id, made_at: *made_at, sealed });

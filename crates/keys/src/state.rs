@@ -158,5 +158,5 @@ fn open(
     let context = version_context(&document.installation, key, version);
     let material = wrapping.unwrap(&context, &version.sealed.0)?;
     let at = (version.number, version.id);
-    Ok(Arc::new(Ready::new(&key.key(), key.kind, at, material)?))
+    Ok(Arc::new(Ready::new(&key.key(), (key.kind, key.purpose), at, material)?))
 }

@@ -86,11 +86,22 @@ pub(crate) enum Layer {
 }
 
 impl Ready {
-    pub(crate) fn new(key: &KeyRef, kind: Kind, at: (u32, Id), material: Material) -> Result<Self> {
+    /// The version `at` of the key. Kind and purpose are fixed when a key is made, so what is bound
+    /// to them opens for as long as the key is there.
+    pub(crate) fn new(
+        key: &KeyRef,
+        (kind, purpose): (Kind, Purpose),
+        at: (u32, Id),
+        material: Material,
+    ) -> Result<Self> {
         let (version, id) = at;
         let field = (kind == Kind::Aes256Gcm).then(|| FieldKey::new(&material)).transpose()?;
         let context = |layer: &'static str| {
-            Context::of(layer).maybe(tenant(key.tenant.as_ref())).with(key.name.as_str()).with(id.0)
+            Context::of(layer)
+                .with(word(purpose))
+                .maybe(tenant(key.tenant.as_ref()))
+                .with(key.name.as_str())
+                .with(id.0)
         };
         Ok(Self {
             version,
@@ -153,7 +164,7 @@ pub(crate) fn seed_context(installation: &str) -> Context {
 pub(crate) fn kek_context(installation: &str, kek: &Kek) -> Context {
     Context::of("amanah/kek/1")
         .with(installation)
-        .with(purpose(kek.purpose))
+        .with(word(kek.purpose))
         .maybe(tenant(kek.tenant.as_ref()))
         .with(kek.version.to_be_bytes())
         .with(kek.id.0)
@@ -168,7 +179,7 @@ pub(crate) fn version_context(installation: &str, key: &Key, version: &Version) 
     };
     Context::of("amanah/data-key/1")
         .with(installation)
-        .with(purpose(key.purpose))
+        .with(word(key.purpose))
         .maybe(tenant(key.tenant.as_ref()))
         .with(key.name.as_str())
         .with(kind)
@@ -180,11 +191,69 @@ fn tenant(tenant: Option<&TenantId>) -> Option<&str> {
     tenant.map(TenantId::as_str)
 }
 
-const fn purpose(purpose: Purpose) -> &'static str {
+/// A purpose in a context.
+const fn word(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Fields => "fields",
         Purpose::Files => "files",
         Purpose::Backups => "backups",
         Purpose::Signing => "signing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cipher::{Context, Material};
+    use kernel::{SystemRng, TenantId};
+
+    use super::{Layer, Ready};
+    use crate::document::Id;
+    use crate::{KeyName, KeyRef, Kind, Purpose};
+
+    const ID: Id = Id(*b"eight by");
+
+    fn ready(tenant: Option<&str>, name: &str, purpose: Purpose) -> Ready {
+        let tenant = tenant.map(|tenant| TenantId::new(tenant).unwrap());
+        let key = KeyRef { tenant, name: KeyName::new(name).unwrap() };
+        let material = Material::new([7; 32]);
+        Ready::new(&key, (Kind::Aes256Gcm, purpose), (3, ID), material).unwrap()
+    }
+
+    /// Even under one and the same key, what was sealed for one purpose, tenant, name or layer
+    /// opens for no other.
+    #[test]
+    fn a_ciphertext_opens_for_its_purpose_alone() {
+        let ours = ready(Some("17"), "archive", Purpose::Backups);
+        for layer in [Layer::Field, Layer::Stream] {
+            let (key, context) = ours.field(layer, b"object").unwrap();
+            let sealed = key.seal(&context, b"text", &SystemRng).unwrap();
+            assert_eq!(key.open(&context, &sealed).unwrap().as_slice(), b"text");
+            for other in [
+                ready(Some("17"), "archive", Purpose::Fields),
+                ready(Some("17"), "archive", Purpose::Files),
+                ready(Some("18"), "archive", Purpose::Backups),
+                ready(None, "archive", Purpose::Backups),
+                ready(Some("17"), "archives", Purpose::Backups),
+            ] {
+                let (key, context) = other.field(layer, b"object").unwrap();
+                assert!(key.open(&context, &sealed).is_err());
+            }
+            let other = if layer == Layer::Field { Layer::Stream } else { Layer::Field };
+            let (key, context) = ours.field(other, b"object").unwrap();
+            assert!(key.open(&context, &sealed).is_err());
+        }
+    }
+
+    /// `docs/streams.md` tells others how to write these contexts.
+    #[test]
+    fn the_contexts_are_those_that_are_documented() {
+        let ours = ready(Some("17"), "archive", Purpose::Backups);
+        let documented = |begins: &'static str| {
+            let context = Context::of(begins).with("backups").with([1]).with("17");
+            context.with("archive").with(ID.0).with("object")
+        };
+        let context = |layer| ours.field(layer, b"object").unwrap().1;
+        assert_eq!(context(Layer::Field), documented("amanah/field/1"));
+        assert_eq!(context(Layer::Stream), documented("amanah/stream-key/1"));
     }
 }
