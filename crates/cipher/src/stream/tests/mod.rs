@@ -2,6 +2,7 @@
 
 mod hostile;
 mod interop;
+mod long;
 mod ranges;
 
 use std::io::{self, Read, Write};
