@@ -1,7 +1,10 @@
 """Tink's own implementation, on the files of a folder: seals every NAME.text into NAME.theirs,
-opens every NAME.ours, which must give NAME.text, and refuses every NAME.bad.
+opens every NAME.ours, which must give NAME.text, and refuses every NAME.bad. Besides it seals every
+NAME.text as what it is not: for another object, into NAME.context, and as that other object under its
+own key, into NAME.object.
 
-Key and context come in hexadecimal on standard input, one a line.
+Key and context come in hexadecimal on standard input, one a line, and behind them those of the other
+object.
 """
 import io
 import pathlib
@@ -28,8 +31,9 @@ def primitive(material):
     return handle.primitive(streaming_aead.StreamingAead)
 
 
-material, context = (bytes.fromhex(line) for line in sys.stdin.read().split())
-aead = primitive(material)
+lines = [bytes.fromhex(line) for line in sys.stdin.read().split()]
+material, context, other_material, other_context = lines
+aead, other_aead = primitive(material), primitive(other_material)
 
 
 def open_file(path):
@@ -37,11 +41,16 @@ def open_file(path):
         return stream.read()
 
 
+def seal_file(text, suffix, aead, context):
+    with aead.new_encrypting_stream(open(text.with_suffix(suffix), "wb"), context) as stream:
+        stream.write(text.read_bytes())
+
+
 folder = pathlib.Path(sys.argv[1])
 for text in folder.glob("*.text"):
-    theirs = open(text.with_suffix(".theirs"), "wb")
-    with aead.new_encrypting_stream(theirs, context) as stream:
-        stream.write(text.read_bytes())
+    seal_file(text, ".theirs", aead, context)
+    seal_file(text, ".context", aead, other_context)
+    seal_file(text, ".object", other_aead, other_context)
     if open_file(text.with_suffix(".ours")) != text.read_bytes():
         sys.exit(f"{text.name} differs")
 for bad in folder.glob("*.bad"):
