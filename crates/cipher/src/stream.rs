@@ -32,7 +32,7 @@ use zeroize::Zeroizing;
 use crate::{Context, Error, MATERIAL_BYTES, Material, Result};
 
 pub use opener::Opener;
-pub use pump::{MAX_THREADS, decrypt, encrypt};
+pub use pump::{decrypt, encrypt};
 pub use ranged::{Ranged, ReadAt};
 pub use sealer::Sealer;
 use slot::Slot;

@@ -10,7 +10,7 @@ use crate::document::ID_BYTES;
 use crate::{Error, Result};
 
 /// The longest ciphertext as text, in bytes: the largest field in base64, behind its prefix.
-pub const MAX_CIPHERTEXT_BYTES: usize = (MAX_FIELD_BYTES + OVERHEAD + ID_BYTES) / 3 * 4 + 64;
+const MAX_CIPHERTEXT_BYTES: usize = (MAX_FIELD_BYTES + OVERHEAD + ID_BYTES) / 3 * 4 + 64;
 /// How Amanah's own ciphertexts begin.
 const OWN: &str = "amanah:v";
 /// How those begin that Vault's clients read and write.

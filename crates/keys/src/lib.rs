@@ -48,16 +48,14 @@ pub use anchor::{Anchor, Buried, DatabaseAnchor, FileAnchor, Head, Tombstone};
 pub use client::{Client, ClientCard, NewClient, Operation, Reach};
 pub use controls::{Disks, House, Keeper, controls};
 pub use error::{Error, Result};
-pub use field::{Ciphertext, MAX_CIPHERTEXT_BYTES, Plain, Sealed, Tag};
+pub use field::{Ciphertext, Plain, Sealed, Tag};
 pub use metrics::Reading;
 pub use name::{KeyName, KeyRef, Purpose};
 pub use service::{Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding, Standing};
 pub use shelf::{Bucket, BucketCredentials, BucketSettings, Directory, Numbered, Shelf};
 pub use snapshot::Snapshot;
 pub use spec::{Change, KeyCard, Kind, Policy, RingCard, Spec, VersionCard};
-pub use strongbox::{
-    MAX_SECRET_BYTES, MAX_SECRET_NAME_BYTES, Refreshed, SECRETS_KEY, SecretCard, Strongbox,
-};
+pub use strongbox::{Refreshed, SECRETS_KEY, SecretCard, Strongbox};
 
 /// This room's migrations.
 pub const ROOM: store::Room = store::Room {

@@ -18,10 +18,10 @@ use crate::{
 pub const SECRETS_KEY: &str = "amanah.secrets";
 
 /// The longest name of a secret, in bytes.
-pub const MAX_SECRET_NAME_BYTES: usize = 200;
+const MAX_SECRET_NAME_BYTES: usize = 200;
 
 /// The longest secret, in bytes.
-pub const MAX_SECRET_BYTES: usize = 64 << 10;
+const MAX_SECRET_BYTES: usize = 64 << 10;
 
 /// Who uses the key, for those who list keys.
 const ROOM: &str = "strongbox";

@@ -10,7 +10,7 @@ use super::{HEADER, SEGMENT, Slot, StreamKey, TAG};
 use crate::{Context, Error, Material, Result};
 
 /// The most threads that work on one stream.
-pub const MAX_THREADS: usize = 64;
+const MAX_THREADS: usize = 64;
 /// So many segments wait for or lie with each thread, so that it always finds the next one. The
 /// memory for a stream of any length is this many MiB for each thread, and two more.
 const SLOTS_PER_THREAD: usize = 2;
@@ -19,7 +19,7 @@ const SLOTS_PER_THREAD: usize = 2;
 /// Returns the text's length in bytes.
 ///
 /// The calling thread reads and writes. With 0 or 1 `threads` it also does the work; otherwise so
-/// many others do it, at most [`MAX_THREADS`].
+/// many others do it, at most 64.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Random`], and [`Error::TooLarge`] above
