@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::house::{amanah_with, directory};
+use crate::house::{amanah_with, directory, program, root};
 
 /// An installation that does not run, with keys and nothing else.
 struct Small {
@@ -29,6 +29,14 @@ impl Small {
         let data = self.data.display().to_string();
         let all = [arguments, &["--data", &data]].concat();
         amanah_with(&[("AMANAH_ROOT_SECRET", secret)], &all)
+    }
+
+    /// Starts a command that is not waited for.
+    fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(program());
+        command.env("AMANAH_ROOT_SECRET", &self.secret).args(arguments).current_dir(root());
+        command.arg("--data").arg(&self.data).stdin(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
     }
 
     /// Runs a command that must succeed.
@@ -360,6 +368,54 @@ fn a_sealed_file_is_bound_to_its_name_and_key() {
     let output = small.run_as(&small.secret, &["keys", "open", &renamed, "--out", &back]);
     assert_eq!(output.status.code(), Some(2));
     small.holds(&["keys", "open", &renamed, "--out", &back, "--object", "plain.sealed"]);
+}
+
+/// A command that was killed while it wrote a file is in nobody's way, and leaves nothing behind
+/// once the next one is through.
+#[test]
+fn a_killed_command_stops_no_other() {
+    let small = Small::new("killed");
+    let dir = directory();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let (plain, pipe, back) = (place("plain"), place("pipe"), place("back"));
+    let sealed = format!("{plain}.sealed");
+    std::fs::write(&plain, "text").unwrap();
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let begun = |name: &str| {
+        let begins = format!(".{name}.new-");
+        let entries = std::fs::read_dir(dir.path()).unwrap();
+        entries
+            .filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().starts_with(&begins))
+            .count()
+    };
+    let kill = |arguments: &[&str], name: &str| {
+        let mut child = small.spawn(arguments);
+        // Nothing ever comes out of the pipe, so it waits in the middle of its file.
+        let _pipe = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+        while begun(name) == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "{arguments:?} ended");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(begun(name), 1);
+    };
+    kill(&["keys", "seal", &pipe, "--key", "archive", "--out", &sealed], "plain.sealed");
+    small.holds(&["keys", "seal", &plain, "--key", "archive"]);
+    assert_eq!(begun("plain.sealed"), 0);
+    std::fs::copy(format!("{sealed}.key"), format!("{pipe}.key")).unwrap();
+    kill(&["keys", "open", &pipe, "--object", "plain.sealed", "--out", &back], "back");
+    small.holds(&["keys", "open", &sealed, "--out", &back]);
+    assert_eq!(begun("back"), 0);
+    assert_eq!(std::fs::read_to_string(&back).unwrap(), "text");
+    // A sidecar whose file was moved stays, and the message says why.
+    std::fs::remove_file(&sealed).unwrap();
+    let again = small.run_as(&small.secret, &["keys", "seal", &plain, "--key", "archive"]);
+    let error = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(again.status.code(), Some(2), "{error}");
+    assert!(error.contains("may be all that opens one that was moved"), "{error}");
+    assert!(Path::new(&format!("{sealed}.key")).exists());
 }
 
 fn text(value: &Value) -> &str {

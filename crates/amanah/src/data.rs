@@ -1,13 +1,12 @@
 //! The data directory: what belongs to one installation, and who may read it.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use kernel::{Rng, Secret, random_hex};
+use kernel::{Rng, Secret, SystemRng, random_hex};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of randomness in a password that Amanah makes.
@@ -225,19 +224,8 @@ pub(crate) fn safe(text: &str) -> String {
 
 /// Writes a file whole or not at all, and makes it last.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    let fresh = path.with_added_extension("new");
-    let write = || -> std::io::Result<()> {
-        // A leftover of a crash may have another mode.
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::options().create_new(true).write(true).mode(mode).open(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)
-    };
-    write().with_context(|| format!("{} cannot be written; the old one was kept", path.display()))
+    keys::whole::replace(path, bytes, mode, &SystemRng)
+        .with_context(|| format!("{} cannot be written; the old one was kept", path.display()))
 }
 
 #[cfg(test)]

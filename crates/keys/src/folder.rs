@@ -1,14 +1,13 @@
 //! Small files that are written whole or not at all, for their owner alone.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use kernel::{Rng, SystemRng, random_hex};
+use kernel::SystemRng;
 
-/// How a file is called while it is being written.
-const NEW: &str = ".new-";
+use crate::whole::{Dead, NEW, Unfinished};
 
 /// Makes the folder, for its owner alone, if it is not there.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -49,28 +48,12 @@ pub(crate) enum Place {
 /// it is not to be replaced.
 pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8], place: Place) -> io::Result<bool> {
     make(folder)?;
-    let (new, mut file) = begin(folder, name)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let target = folder.join(name);
-    let named = written.and_then(|()| match place {
-        Place::Replace => fs::rename(&new, &target).map(|()| true),
-        // A link is made only where there is no file of that name: the one step in which two
-        // processes are told apart.
-        Place::Create => match fs::hard_link(&new, &target) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        },
-    });
-    let removed = match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    };
-    let named = named?;
-    if named {
-        File::open(folder)?.sync_all()?;
+    let fresh = Unfinished::begin(&folder.join(name), &SystemRng)?;
+    fresh.file().write_all(bytes)?;
+    match place {
+        Place::Replace => fresh.replace().map(|()| true),
+        Place::Create => fresh.create(),
     }
-    removed.map(|()| named)
 }
 
 /// Removes what writers of files whose names begin with `stem` left behind when they died. One
@@ -85,29 +68,9 @@ pub(crate) fn clean(folder: &Path, stem: &str) -> io::Result<()> {
         if !path.file_name().and_then(|name| name.to_str()).is_some_and(ours) {
             continue;
         }
-        let Ok(file) = OpenOptions::new().write(true).open(&path) else { continue };
-        match file.try_lock() {
-            Ok(()) => match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            },
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(error),
+        if let Some(dead) = Dead::find(&path)? {
+            dead.remove()?;
         }
     }
     Ok(())
-}
-
-/// A new file of a name of its own, locked for as long as it is open.
-fn begin(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
-    loop {
-        let tail = random_hex(&SystemRng as &dyn Rng, 8).map_err(io::Error::other)?;
-        let path = folder.join(format!(".{name}{NEW}{tail}"));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.lock()?;
-        // Whoever cleans up may have had the lock first, and removed it.
-        if path.exists() {
-            return Ok((path, file));
-        }
-    }
 }

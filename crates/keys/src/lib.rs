@@ -42,6 +42,7 @@ mod state;
 mod strongbox;
 #[cfg(test)]
 mod tests;
+pub mod whole;
 mod wrapping;
 
 pub use anchor::{Anchor, Buried, DatabaseAnchor, FileAnchor, Head, Tombstone};

@@ -7,9 +7,10 @@
 //! Everything here blocks: in asynchronous code it belongs on a thread of its own. Only [`sealer`]
 //! and [`opener`] do not, which work on pieces as they arrive.
 
+mod place;
 mod sidecar;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 
 use std::io::{Read, Write};
@@ -20,7 +21,8 @@ use kernel::{Rng, TenantId};
 
 use crate::{Ciphertext, Error, KeyRef, Keys, Result, Sealed};
 
-pub use sidecar::{MAX_OBJECT_BYTES, MAX_SIDECAR_BYTES, SIDECAR_SUFFIX, Sidecar};
+pub use place::{settle, vacate};
+pub use sidecar::{MAX_OBJECT_BYTES, Sidecar};
 pub use tree::{Left, Rewrapped, rewrap_tree};
 
 /// Which object: it opens under this key and this name alone.
@@ -36,7 +38,8 @@ pub struct Object<'a> {
 /// Seals what `reader` gives, and writes the stream to `writer`. `threads` as for
 /// [`cipher::stream::encrypt`].
 ///
-/// Without the sidecar the object is lost, so write the sidecar before the object gets its name.
+/// Without the sidecar the object is lost, so write the sidecar before the object gets its name:
+/// [`settle`] does both for files.
 ///
 /// # Errors
 /// As for [`Keys::stream_key`]; [`Error::Cipher`] when reading or writing fails.

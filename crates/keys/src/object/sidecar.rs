@@ -1,29 +1,25 @@
 //! What lies beside a sealed object: its stream key, encrypted.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use cipher::Material;
-use kernel::{Rng, TenantId, random_hex};
+use kernel::{Rng, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::{Ciphertext, Error, KeyRef, Keys, Object, Result, Sealed};
 use crate::KeyName;
+use crate::whole::Unfinished;
 
 /// What a sidecar's name has more than its object's.
-pub const SIDECAR_SUFFIX: &str = ".key";
+pub(super) const SIDECAR_SUFFIX: &str = ".key";
 /// The longest name of an object, in bytes.
 pub const MAX_OBJECT_BYTES: usize = 1024;
 /// The largest sidecar, in bytes.
-pub const MAX_SIDECAR_BYTES: u64 = 16 * 1024;
+pub(super) const MAX_SIDECAR_BYTES: u64 = 16 * 1024;
 
-/// What a file that is being written is called beside the sidecar it will replace.
-pub(super) const UNFINISHED_SUFFIX: &str = ".key.new";
-/// How often a file is begun again that went while it was written.
-const TRIES: usize = 3;
 /// The only format there is.
 const FORMAT: u32 = 1;
 
@@ -163,45 +159,26 @@ impl Sidecar {
 
     /// Writes it to `place` itself.
     pub(super) fn store(&self, place: &Path, rng: &dyn Rng) -> Result<()> {
-        let mut tries = 0;
-        loop {
-            // A name of its own, so that two writers never write into one file.
-            let fresh = with_suffix(place, &format!(".{}{UNFINISHED_SUFFIX}", random_hex(rng, 8)?));
-            let Err(error) = write_whole(place, &fresh, self.text().as_bytes()) else {
-                return Ok(());
-            };
-            // What matters is the error; an unfinished file is removed by the next rewrap.
-            let _ = fs::remove_file(&fresh);
-            tries += 1;
-            // Somebody who cleans up took the file for one that was left behind.
-            if error.kind() != io::ErrorKind::NotFound || tries == TRIES {
-                return Err(failed(place, &error));
-            }
-        }
+        let write = || {
+            let fresh = self.unfinished(place, rng)?;
+            fresh.take_after_target()?;
+            fresh.replace()
+        };
+        write().map_err(|error| failed(place, &error))
     }
-}
 
-/// Writes `text` to `fresh`, makes it last, and gives it `place`'s name.
-fn write_whole(place: &Path, fresh: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
-    // While this is held, nobody takes the file for one that was left behind.
-    file.lock()?;
-    match fs::metadata(place) {
-        Ok(before) => {
-            let made = file.metadata()?;
-            if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
-                fchown(&file, Some(before.uid()), Some(before.gid()))?;
-            }
-            file.set_permissions(before.permissions())?;
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
+    /// Writes it beside the object at `path` where there is none. `false` when there is one.
+    pub(super) fn create(&self, path: &Path, rng: &dyn Rng) -> Result<bool> {
+        let place = Self::beside(path);
+        let written = self.unfinished(&place, rng).and_then(Unfinished::create);
+        written.map_err(|error| failed(&place, &error))
     }
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(fresh, place)?;
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+
+    fn unfinished(&self, place: &Path, rng: &dyn Rng) -> io::Result<Unfinished> {
+        let fresh = Unfinished::begin(place, rng)?;
+        fresh.file().write_all(self.text().as_bytes())?;
+        Ok(fresh)
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

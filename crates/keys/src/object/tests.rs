@@ -10,19 +10,21 @@ use kernel::{Secret, SystemClock, SystemRng, TenantId, random_hex};
 use kms::FileRoot;
 use proptest::prelude::proptest;
 
+use super::sidecar::MAX_SIDECAR_BYTES;
 use super::{
-    MAX_OBJECT_BYTES, MAX_SIDECAR_BYTES, Object, Rewrapped, Sidecar, open, open_range, opener,
-    rewrap_tree, seal, sealer,
+    MAX_OBJECT_BYTES, Object, Rewrapped, Sidecar, open, open_range, opener, rewrap_tree, seal,
+    sealer, settle, vacate,
 };
+use crate::whole::Unfinished;
 use crate::{Directory, Error, KeyName, KeyRef, Keys, Policy, Settings, Spec};
 
-struct House {
+pub(crate) struct House {
     dir: tempfile::TempDir,
-    keys: Keys,
+    pub(crate) keys: Keys,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let secret = Secret::new(random_hex(&SystemRng, 16).unwrap());
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
@@ -43,7 +45,7 @@ impl House {
     }
 
     /// A key of the house, and one of the same name for `tenant`.
-    async fn key(&self, tenant: Option<&str>) -> KeyRef {
+    pub(crate) async fn key(&self, tenant: Option<&str>) -> KeyRef {
         let house = KeyRef { tenant: None, name: KeyName::new("files").unwrap() };
         if self.keys.card(&house).is_err() {
             self.keys.create(&house, &Spec::default()).await.unwrap();
@@ -56,12 +58,16 @@ impl House {
         own
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn files(&self) -> PathBuf {
         self.dir.path().join("files")
     }
 
     /// Seals `text` as the file `name`, with its sidecar.
-    fn store(&self, key: &KeyRef, name: &str, text: &[u8]) -> PathBuf {
+    pub(crate) fn store(&self, key: &KeyRef, name: &str, text: &[u8]) -> PathBuf {
         let path = self.files().join(name);
         let mut sealed = Vec::new();
         let object = Object { key, name };
@@ -220,11 +226,22 @@ async fn a_bad_sidecar_stops_no_other() {
     fs::write(&damaged, &text[..text.len() / 2]).unwrap();
     let foreign = house.files().join("tls.key");
     fs::write(&foreign, vec![b'-'; 20_000]).unwrap();
-    let behind = house.files().join("b.key.0123456789abcdef.key.new");
+    let behind = house.files().join(".b.key.new-0123456789abcdef");
     fs::write(&behind, b"{").unwrap();
-    let writing = house.files().join("c.key.0123456789abcdef.key.new");
+    let writing = house.files().join(".c.key.new-0123456789abcdef");
     let writer = fs::File::create(&writing).unwrap();
     writer.lock().unwrap();
+    let strangers = [
+        "server.key.new",
+        "b.key.new",
+        "b.key.0123456789abcdef.key.new",
+        ".b.key.new-0123456789abcde",
+        ".b.new-0123456789abcdef",
+    ]
+    .map(|name| house.files().join(name));
+    for stranger in &strangers {
+        fs::write(stranger, b"a stranger's").unwrap();
+    }
     std::os::unix::fs::symlink("/", house.files().join("away")).unwrap();
     std::os::unix::fs::symlink(Sidecar::beside(&paths[1]), house.files().join("d.key")).unwrap();
 
@@ -235,12 +252,124 @@ async fn a_bad_sidecar_stops_no_other() {
     assert_eq!(fs::read(&damaged).unwrap(), text[..text.len() / 2]);
     assert_eq!(fs::metadata(&foreign).unwrap().len(), 20_000);
     assert!(!behind.exists() && writing.exists());
+    for stranger in &strangers {
+        assert_eq!(fs::read(stranger).unwrap(), b"a stranger's", "{}", stranger.display());
+    }
     drop(writer);
 
     let nowhere = rewrap_tree(&house.keys, &SystemRng, Path::new("/nowhere"), &|_| {});
     assert!(matches!(nowhere, Err(Error::Sidecar { .. })), "{nowhere:?}");
     let missing = Sidecar::read(Path::new("/nowhere/a")).unwrap_err().to_string();
     assert!(missing.contains("/nowhere/a.key"), "{missing}");
+}
+
+/// What `keys seal` does with its files.
+fn settled(house: &House, key: &KeyRef, text: &[u8]) -> bool {
+    let (path, object) = (house.files().join("a"), Object { key, name: "a" });
+    if !vacate(&house.keys, object, &path).unwrap() {
+        return false;
+    }
+    let (fresh, sidecar) = begun(house, object, text);
+    settle(fresh, &path, &sidecar, &SystemRng).unwrap()
+}
+
+/// A stream that is written and has no name yet.
+fn begun(house: &House, object: Object<'_>, text: &[u8]) -> (Unfinished, Sidecar) {
+    let fresh = Unfinished::begin(&house.files().join("a"), &SystemRng).unwrap();
+    let sidecar = seal(&house.keys, &SystemRng, object, 1, text, fresh.file()).unwrap();
+    (fresh, sidecar)
+}
+
+/// Leaves what a kill leaves: the unfinished file, whose lock goes with the process.
+fn killed(house: &House, fresh: Unfinished) {
+    let own = fs::read_dir(house.files()).unwrap().map(|entry| entry.unwrap());
+    let own = own.filter(|entry| entry.file_name().to_string_lossy().starts_with(".a.new-"));
+    let paths: Vec<_> = own.map(|entry| (entry.path(), fs::read(entry.path()).unwrap())).collect();
+    drop(fresh);
+    for (path, bytes) in paths {
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn names(house: &House) -> Vec<String> {
+    let entries = fs::read_dir(house.files()).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A seal that was killed, at whatever moment, is in nobody's way.
+#[tokio::test]
+async fn a_killed_seal_stops_no_other() {
+    let house = House::new().await;
+    let key = house.key(Some("17")).await;
+    let (path, object) = (house.files().join("a"), Object { key: &key, name: "a" });
+    // Before the sidecar was there.
+    let (fresh, _) = begun(&house, object, b"half");
+    killed(&house, fresh);
+    assert_eq!(names(&house).len(), 2, "the unfinished file and a folder");
+    assert!(settled(&house, &key, b"one"));
+    assert_eq!(names(&house), ["a", "a.key", "deep"]);
+    assert_eq!(house.fetch(&key, "a").unwrap(), b"one");
+    assert!(!settled(&house, &key, b"two"), "what is there stays");
+    assert_eq!(house.fetch(&key, "a").unwrap(), b"one");
+    // Between the two names.
+    fs::remove_file(&path).unwrap();
+    fs::remove_file(Sidecar::beside(&path)).unwrap();
+    let (fresh, sidecar) = begun(&house, object, b"half");
+    sidecar.write(&path, &SystemRng).unwrap();
+    killed(&house, fresh);
+    assert!(settled(&house, &key, b"three"));
+    assert_eq!(names(&house), ["a", "a.key", "deep"]);
+    assert_eq!(house.fetch(&key, "a").unwrap(), b"three");
+}
+
+/// A sidecar alone may be all that opens a file which somebody moved away.
+#[tokio::test]
+async fn the_sidecar_of_a_moved_file_stays() {
+    let house = House::new().await;
+    let key = house.key(Some("17")).await;
+    let (path, object) = (house.files().join("a"), Object { key: &key, name: "a" });
+    assert!(settled(&house, &key, b"one"));
+    let moved = house.files().join("deep/a");
+    fs::rename(&path, &moved).unwrap();
+    // Also beside what a seal left that was killed before it came so far.
+    let (fresh, _) = begun(&house, object, b"half");
+    killed(&house, fresh);
+    assert!(!settled(&house, &key, b"two"));
+    // Nor is it taken by a seal that looked before it was there.
+    let (fresh, sidecar) = begun(&house, object, b"late");
+    assert!(!settle(fresh, &path, &sidecar, &SystemRng).unwrap());
+    fs::rename(&moved, &path).unwrap();
+    assert_eq!(house.fetch(&key, "a").unwrap(), b"one");
+    // Nor is it removed by one that finds an object in its place at the last moment.
+    let (fresh, sidecar) = begun(&house, object, b"late");
+    assert!(!settle(fresh, &path, &sidecar, &SystemRng).unwrap());
+    assert_eq!(house.fetch(&key, "a").unwrap(), b"one");
+}
+
+/// Of two seals of one name at one time one holds, with its own sidecar.
+#[tokio::test]
+async fn two_seals_at_once_do_not_mix() {
+    let house = House::new().await;
+    let key = house.key(Some("17")).await;
+    for round in 0..20 {
+        let texts = [[1_u8, round], [2, round]];
+        let done = std::thread::scope(|scope| {
+            let threads = texts.map(|text| {
+                let (house, key) = (&house, &key);
+                scope.spawn(move || settled(house, key, &text))
+            });
+            threads.map(|thread| thread.join().unwrap())
+        });
+        let held = texts.iter().zip(done).filter(|(_, done)| *done).map(|(text, _)| text);
+        let held: Vec<_> = held.collect();
+        assert_eq!(held.len(), 1, "{done:?}");
+        assert_eq!(house.fetch(&key, "a").unwrap(), held[0]);
+        fs::remove_file(house.files().join("a")).unwrap();
+        fs::remove_file(house.files().join("a.key")).unwrap();
+    }
 }
 
 /// Two at a time on one folder lose nothing.

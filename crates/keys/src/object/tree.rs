@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use kernel::Rng;
 
-use super::sidecar::{SIDECAR_SUFFIX, UNFINISHED_SUFFIX};
+use super::sidecar::SIDECAR_SUFFIX;
 use super::{Error, KeyRef, Keys, Result, Sidecar};
 use crate::Progress;
+use crate::whole::{Dead, target_of};
 
 /// What became of the sidecars under a folder.
 #[derive(Debug, Default)]
@@ -118,23 +119,22 @@ fn list(folder: &Path, folders: &mut Vec<PathBuf>, sidecars: &mut Vec<PathBuf>) 
         let name = entry.file_name();
         if kind.is_dir() {
             folders.push(path);
-        } else if kind.is_file() && ends_with(&name, UNFINISHED_SUFFIX) {
+        } else if kind.is_file() && target_of(&name).is_some_and(is_sidecar) {
             remove_if_left_behind(&path);
-        } else if kind.is_file() && ends_with(&name, SIDECAR_SUFFIX) {
+        } else if kind.is_file() && is_sidecar(&name) {
             sidecars.push(path);
         }
     }
     Ok(())
 }
 
-/// Who writes the file holds its lock. Where it cannot be removed, it does no harm: all it has is
-/// another encryption of a stream key.
+/// Where it cannot be removed, it does no harm: all it has is another encryption of a stream key.
 fn remove_if_left_behind(path: &Path) {
-    if File::open(path).is_ok_and(|file| file.try_lock().is_ok()) {
-        let _ = fs::remove_file(path);
+    if let Ok(Some(dead)) = Dead::find(path) {
+        let _ = dead.remove();
     }
 }
 
-fn ends_with(name: &OsStr, suffix: &str) -> bool {
-    name.as_encoded_bytes().ends_with(suffix.as_bytes())
+fn is_sidecar(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(SIDECAR_SUFFIX.as_bytes())
 }

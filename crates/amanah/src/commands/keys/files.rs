@@ -1,14 +1,15 @@
 //! `amanah keys seal`, `open` and `rewrap`: files of any size.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use indicatif::ProgressStyle;
+use kernel::Rng;
 use keys::object::{self, Object, Sidecar};
+use keys::whole::{self, Unfinished};
 use keys::{KeyRef, Keys};
 use serde_json::json;
 
@@ -23,17 +24,14 @@ use crate::out;
 
 /// What a sealed file's name has more than the file's.
 const SUFFIX: &str = "sealed";
-/// What a file that is being written has more, until it is whole.
-const UNFINISHED: &str = "new";
 
 pub(crate) async fn seal(place: &Place, seal: Seal) -> anyhow::Result<Exit> {
     let key = named(&seal.key, seal.tenant)?;
     let to = seal.out.unwrap_or_else(|| seal.file.with_added_extension(SUFFIX));
     let name = seal.object.map_or_else(|| base_name(&to), Ok)?;
     let source = source(&seal.file)?;
-    if to.exists() || Sidecar::beside(&to).exists() {
-        let words = "is there already; it was kept. Choose another name with --out";
-        return Err(Usage(format!("{} {words}", to.display())).into());
+    if to.exists() {
+        return Err(taken(&to).into());
     }
     Keyhouse::with(place, async |house| {
         let keys = house.keys().await?;
@@ -41,19 +39,14 @@ pub(crate) async fn seal(place: &Place, seal: Seal) -> anyhow::Result<Exit> {
             keys.ensure(&key).await?;
         }
         let rng = house.cx.rng.clone();
-        let (bar, threads) = (bytes_bar("sealing", &source)?, threads());
+        let bar = bytes_bar("sealing", &source)?;
         let (target, bytes) = (to.clone(), source.metadata()?.len());
         let (seal_key, object) = (key.clone(), name.clone());
         let work = move || {
             let object = Object { key: &seal_key, name: &object };
-            let reader = bar.wrap_read(source);
-            write_whole(&target, |file| {
-                let sidecar = object::seal(&keys, &*rng, object, threads, reader, file)?;
-                // Before the object has its name: without this it would be lost.
-                sidecar.write(&target, &*rng)?;
-                bar.finish_and_clear();
-                Ok(())
-            })
+            seal_into(&keys, &*rng, object, bar.wrap_read(source), &target)?;
+            bar.finish_and_clear();
+            anyhow::Ok(())
         };
         tokio::task::spawn_blocking(work).await??;
         let sidecar = Sidecar::beside(&to);
@@ -69,6 +62,29 @@ pub(crate) async fn seal(place: &Place, seal: Seal) -> anyhow::Result<Exit> {
         Ok(Exit::Holds)
     })
     .await
+}
+
+/// Seals what `reader` gives into the file `to` and its sidecar. Both have their names when both are
+/// whole, and what a seal that was killed left of them is in nobody's way.
+fn seal_into(
+    keys: &Keys,
+    rng: &dyn Rng,
+    object: Object<'_>,
+    reader: impl Read,
+    to: &Path,
+) -> anyhow::Result<()> {
+    if !object::vacate(keys, object, to).with_context(|| cannot(to))? {
+        return Err(taken(to).into());
+    }
+    let fresh = Unfinished::begin(to, rng).with_context(|| cannot(to))?;
+    let mut file = BufWriter::new(fresh.file());
+    let sidecar = object::seal(keys, rng, object, threads(), reader, &mut file)?;
+    file.flush().with_context(|| cannot(to))?;
+    drop(file);
+    if object::settle(fresh, to, &sidecar, rng).with_context(|| cannot(to))? {
+        return Ok(());
+    }
+    Err(taken(to).into())
 }
 
 pub(crate) async fn open(place: &Place, open: Open) -> anyhow::Result<Exit> {
@@ -92,7 +108,9 @@ pub(crate) async fn open(place: &Place, open: Open) -> anyhow::Result<Exit> {
         let keys = house.keys().await?;
         let whole = Opening { keys, key: key.clone(), name, sidecar, source, range: open.range };
         let (out, file) = (open.out.clone(), open.file.clone());
-        let bytes = tokio::task::spawn_blocking(move || whole.run(out.as_deref())).await??;
+        let rng = house.cx.rng.clone();
+        let run = move || whole.run(out.as_deref(), &*rng);
+        let bytes = tokio::task::spawn_blocking(run).await??;
         if let Some(to) = &open.out {
             if place.json {
                 out::line(&json!({"opened": file, "out": to, "bytes": bytes}).to_string());
@@ -162,9 +180,19 @@ struct Opening {
 
 impl Opening {
     /// Writes the text to `to`, or to standard output, and returns its length in bytes.
-    fn run(self, to: Option<&Path>) -> anyhow::Result<u64> {
+    ///
+    /// A file has its name once it is whole, and nobody else can read it. What was there before
+    /// goes then and not sooner.
+    fn run(self, to: Option<&Path>, rng: &dyn Rng) -> anyhow::Result<u64> {
         if let Some(to) = to {
-            return write_whole(to, |file| self.write(file));
+            whole::sweep(to).with_context(|| cannot(to))?;
+            let fresh = Unfinished::begin(to, rng).with_context(|| cannot(to))?;
+            let mut file = BufWriter::new(fresh.file());
+            let bytes = self.write(&mut file)?;
+            file.flush().with_context(|| cannot(to))?;
+            drop(file);
+            fresh.replace().with_context(|| cannot(to))?;
+            return Ok(bytes);
         }
         let mut out = BufWriter::new(std::io::stdout().lock());
         let bytes = self.write(&mut out)?;
@@ -208,27 +236,19 @@ fn bytes_bar(what: &'static str, source: &File) -> anyhow::Result<indicatif::Pro
     Ok(bar)
 }
 
-/// Writes a file that nobody else can read, which has its name once it is whole. What was there
-/// before goes then and not sooner.
-fn write_whole<T>(
-    to: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let fresh: PathBuf = to.with_added_extension(UNFINISHED);
-    let cannot = || format!("{} cannot be written", fresh.display());
-    let mut options = File::options();
-    let file =
-        options.write(true).create_new(true).mode(0o600).open(&fresh).with_context(cannot)?;
-    let mut file = BufWriter::new(file);
-    let written = write(&mut file).and_then(|value| {
-        file.flush().with_context(cannot)?;
-        file.get_ref().sync_all().with_context(cannot)?;
-        std::fs::rename(&fresh, to).with_context(cannot)?;
-        Ok(value)
-    });
-    if written.is_err() {
-        // The reason is the error above; half a file is of no use.
-        drop(std::fs::remove_file(&fresh));
+fn cannot(to: &Path) -> String {
+    format!("{} cannot be written", to.display())
+}
+
+/// Why nothing can be sealed under this name.
+fn taken(to: &Path) -> Usage {
+    if to.exists() {
+        let words = "is there already; it was kept. Choose another name with --out";
+        return Usage(format!("{} {words}", to.display()));
     }
-    written
+    Usage(format!(
+        "{} is there already without its file; it was kept, because it may be all that opens one \
+         that was moved. Put it beside that one, or choose another name with --out",
+        Sidecar::beside(to).display()
+    ))
 }
