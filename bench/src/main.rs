@@ -21,7 +21,10 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 4] = ["database", "fleet", "gateway", "keys"];
+const PARTS: [&str; 5] = ["database", "fleet", "gateway", "keys", LONG];
+/// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
+/// one of 20 GB.
+const LONG: &str = "long";
 /// The rounds that count. One more goes before them, to warm up.
 const ROUNDS: usize = 9;
 
@@ -46,9 +49,20 @@ async fn run() -> anyhow::Result<()> {
     // The parts to measure, all of them when none is named: `make bench ONLY=keys`.
     let only: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |part: &str| only.is_empty() || only.iter().any(|named| named == part);
-    let unknown = only.iter().find(|named| !PARTS.contains(&named.as_str()));
+    let sized = |named: &str| Some(named.strip_prefix(LONG)?.strip_prefix('=')?.parse::<u64>());
+    let known = |named: &String| PARTS.contains(&named.as_str()) || sized(named).is_some();
+    let unknown = only.iter().find(|named| !known(named));
     ensure!(unknown.is_none(), "there is no part {unknown:?}; there are {PARTS:?}");
     let mut rows = Vec::new();
+    // Before all others, so that what they leave in memory does not hide what it takes.
+    for named in &only {
+        let gigabytes = if named == LONG { Some(Ok(keys::long::DEFAULT_GB)) } else { sized(named) };
+        if let Some(gigabytes) = gigabytes {
+            let gigabytes = gigabytes.context("`long=` takes a number of GB")?;
+            let long = tokio::task::spawn_blocking(move || keys::long::measure(gigabytes));
+            rows.extend(long.await?.context("the long stream")?);
+        }
+    }
     if wanted("database") {
         let house = database::House::build().await.context("the database")?;
         rows.extend(house.reading().await.context("the binding")?);

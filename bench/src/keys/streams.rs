@@ -25,24 +25,33 @@ const TURN_DEADLINE: Duration = Duration::from_secs(30);
 const SEALED: &str = "streams: MiB sealed, one thread, from memory";
 const OPENED: &str = "streams: MiB opened, one thread, from memory";
 const IDLE: &str = "streams: MiB sealed, one thread, with nothing to read";
+const SEALED_BY_TWO: &str = "streams: MiB sealed, two threads, from memory";
+const OPENED_BY_TWO: &str = "streams: MiB opened, two threads, from memory";
+const BY_ONE: &str = "the same on one thread";
 const ALONE: &str = "aws-lc-rs, AES-256-GCM alone";
 const TINK: &str = "Tink for Python";
 const PEER: &str = include_str!("tink_peer.py");
 
-/// Measures both directions, each with both peers, and sealing without anything to read.
+/// Measures both directions, each with both peers; sealing without anything to read; and what a
+/// second thread adds.
 pub(super) async fn measure() -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     let mut tink = Tink::start().await?;
     for (way, what) in [(Way::Seal, SEALED), (Way::Open, OPENED)] {
-        let (mut ours, mut alone) = (Stream::new(way)?, Alone::new(way)?);
+        let (mut ours, mut alone) = (Stream::new(way, 1)?, Alone::new(way)?);
         let mut theirs = TinkTurn { tink: &mut tink, way };
         let [ours, alone, theirs] = race([&mut ours, &mut alone, &mut theirs]).await?;
         rows.push(row(what, &ours, ALONE, &alone));
         rows.push(row(what, &ours, TINK, &theirs));
     }
-    let (mut ours, mut alone) = (Stream::new(Way::Idle)?, Alone::new(Way::Idle)?);
+    let (mut ours, mut alone) = (Stream::new(Way::Idle, 1)?, Alone::new(Way::Idle)?);
     let [ours, alone] = race([&mut ours, &mut alone]).await?;
     rows.push(row(IDLE, &ours, ALONE, &alone));
+    for (way, what) in [(Way::Seal, SEALED_BY_TWO), (Way::Open, OPENED_BY_TWO)] {
+        let (mut two, mut one) = (Stream::new(way, 2)?, Stream::new(way, 1)?);
+        let [two, one] = race([&mut two, &mut one]).await?;
+        rows.push(row(what, &two, BY_ONE, &one));
+    }
     Ok(rows)
 }
 
@@ -57,13 +66,14 @@ enum Way {
 /// Ours: from memory, to nowhere.
 struct Stream {
     way: Way,
+    threads: usize,
     material: Material,
     context: Context,
     bytes: Vec<u8>,
 }
 
 impl Stream {
-    fn new(way: Way) -> anyhow::Result<Self> {
+    fn new(way: Way, threads: usize) -> anyhow::Result<Self> {
         let (material, context) = (Material::generate(&SystemRng)?, Context::of("bench"));
         let mut bytes = vec![0x5a; TURN_MIB * MIB];
         if way == Way::Open {
@@ -71,7 +81,7 @@ impl Stream {
             encrypt(&material, &context, &SystemRng, 1, &*bytes, &mut sealed)?;
             bytes = sealed;
         }
-        Ok(Self { way, material, context, bytes })
+        Ok(Self { way, threads, material, context, bytes })
     }
 }
 
@@ -79,12 +89,12 @@ impl Contestant for Stream {
     fn turn(&mut self) -> Fut<'_, anyhow::Result<f64>> {
         Box::pin(async {
             let (material, context, rng) = (&self.material, &self.context, &SystemRng);
-            let (from, mut to) = (&*self.bytes, Counted(0));
+            let (from, mut to, threads) = (&*self.bytes, Counted(0), self.threads);
             let began = Instant::now();
             let text = match self.way {
-                Way::Seal => encrypt(material, context, rng, 1, from, &mut to)?,
-                Way::Open => decrypt(material, context, 1, from, &mut to)?,
-                Way::Idle => encrypt(material, context, rng, 1, Idle(from.len()), &mut to)?,
+                Way::Seal => encrypt(material, context, rng, threads, from, &mut to)?,
+                Way::Open => decrypt(material, context, threads, from, &mut to)?,
+                Way::Idle => encrypt(material, context, rng, threads, Idle(from.len()), &mut to)?,
             };
             let speed = mib_per_second(TURN_MIB, began);
             ensure!(text == (TURN_MIB * MIB) as u64 && to.0 >= text, "bytes are missing");
