@@ -32,6 +32,7 @@ mod file;
 
 pub use database::DatabaseAnchor;
 pub use file::FileAnchor;
+pub(crate) use file::reread as reread_file;
 
 /// The newest generation that somebody has seen, signed by the key that signs the ring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

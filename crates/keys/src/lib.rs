@@ -28,6 +28,8 @@ mod draft;
 mod error;
 mod field;
 mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod jobs;
 mod metrics;
 mod name;

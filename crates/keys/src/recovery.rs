@@ -125,3 +125,9 @@ fn content(kit: &Kit, shares: &[Secret]) -> Result<Zeroizing<Vec<u8>>> {
     }
     kit.unseal(&share::join(&chosen)?)
 }
+
+/// Reads a share's text and writes it again: for [`crate::fuzzing`].
+pub(crate) fn reread_share(text: &str) -> Option<String> {
+    let share = Share::parse(&Secret::new(text.to_owned()), 1).ok()?;
+    Some(share.text().expose().to_owned())
+}

@@ -16,6 +16,8 @@ pub mod aws;
 mod conformance;
 mod error;
 pub mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod pkcs11;
 mod root;

@@ -10,6 +10,8 @@
     reason = "a test that cannot have its server fails here, with the reason"
 )]
 
+mod answers;
+mod hostile;
 mod peers;
 
 use std::ffi::OsStr;
@@ -20,6 +22,8 @@ use kernel::{Rng, Secret, SystemRng, TenantId, random_hex};
 use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs, Protected, Room};
 use tokio::sync::OnceCell;
 
+pub use answers::Answers;
+pub use hostile::{try_damaged, try_damaged_again};
 pub use peers::{Moto, Token, moto, python_tool, softhsm};
 
 /// Connections of each login in a test.

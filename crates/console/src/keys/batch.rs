@@ -38,7 +38,7 @@ pub(super) enum Done {
 }
 
 /// An item, read.
-struct Ready {
+pub(super) struct Ready {
     /// The text, wiped when dropped; empty for a ciphertext.
     text: Zeroizing<Vec<u8>>,
     context: Vec<u8>,
@@ -116,7 +116,7 @@ impl Verb {
         Ok(read.into_iter().map(place).collect())
     }
 
-    fn read(self, item: &Item<'_>) -> Result<Ready, Fault> {
+    pub(super) fn read(self, item: &Item<'_>) -> Result<Ready, Fault> {
         if item.nonce.as_ref().is_some_and(|nonce| !nonce.as_str().is_empty()) {
             return Err(Fault::unsupported(
                 "a nonce is never chosen by the client here: each ciphertext has its own",
@@ -263,7 +263,7 @@ pub(super) fn vault_tag(tag: &Tag) -> String {
     format!("vault:v{}:{}", tag.version, STANDARD.encode(&tag.bytes))
 }
 
-fn read_tag(text: &str) -> Result<Tag, Fault> {
+pub(super) fn read_tag(text: &str) -> Result<Tag, Fault> {
     let read = || {
         let rest = text.strip_prefix("amanah:v").or_else(|| text.strip_prefix("vault:v"))?;
         let (version, bytes) = rest.split_once(':')?;

@@ -28,6 +28,8 @@ mod caller;
 mod cards;
 mod fault;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod item;
 mod stream;
 #[cfg(test)]

@@ -30,6 +30,19 @@ struct Content {
     tombstones: Vec<Buried>,
 }
 
+impl Content {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let content: Option<Self> =
+            serde_json::from_slice(bytes).ok().filter(|_| bytes.len() <= MAX_BYTES);
+        content.filter(|content| content.format == FORMAT)
+    }
+}
+
+/// Reads a file's bytes and writes them again: for [`crate::fuzzing`].
+pub(crate) fn reread(bytes: &[u8]) -> Option<Vec<u8>> {
+    serde_json::to_vec(&Content::parse(bytes)?).ok()
+}
+
 impl FileAnchor {
     /// An anchor in the file `path`, which is made when there is something to remember.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -41,9 +54,7 @@ impl FileAnchor {
         let Some(bytes) = folder::read(&self.path, MAX_BYTES).map_err(failed)? else {
             return Ok(Content { format: FORMAT, head: None, tombstones: Vec::new() });
         };
-        let content: Option<Content> =
-            serde_json::from_slice(&bytes).ok().filter(|_| bytes.len() <= MAX_BYTES);
-        content.filter(|content| content.format == FORMAT).ok_or_else(|| {
+        Content::parse(&bytes).ok_or_else(|| {
             self.failed(
                 "it is damaged; put a whole copy of it back. Remove it only when you are sure \
                  that the ring is the newest: nothing else may tell an older one",

@@ -1,5 +1,6 @@
 //! `rest.disk`: what holds our data is encrypted before it reaches the disk.
 
+pub(crate) mod hostile;
 mod layers;
 mod luks;
 mod mounts;

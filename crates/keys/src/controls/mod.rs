@@ -1,6 +1,6 @@
 //! The claims that this room can prove, one file each; the others here are their instruments.
 
-mod disk;
+pub(crate) mod disk;
 mod fields;
 mod kms;
 mod practice;

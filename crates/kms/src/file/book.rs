@@ -33,7 +33,7 @@ pub(super) const MIN_SECRET_BYTES: usize = 16;
 /// The file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Book {
+pub(crate) struct Book {
     format: String,
     /// The root's own id.
     id: String,
@@ -102,6 +102,13 @@ impl Book {
             return Err(format!("it is not of the format {FORMAT}; a newer program wrote it"));
         }
         Ok(book)
+    }
+
+    /// Reads a file's bytes, asks `key` for its seal, and writes them again: for [`crate::fuzzing`].
+    pub(crate) fn reread(bytes: &[u8], key: &FieldKey) -> Option<Vec<u8>> {
+        let book = Self::parse(bytes).ok()?;
+        let _ = book.verify(key);
+        serde_json::to_vec(&book).ok()
     }
 
     /// The file's bytes, sealed by `key`.

@@ -8,7 +8,7 @@
 //! older copy of this very file together with the secret: a backup of it, or a file system that
 //! keeps old blocks. Where that is not good enough, the root belongs in a KMS or a token.
 
-mod book;
+pub(crate) mod book;
 mod disk;
 #[cfg(test)]
 pub(crate) mod tests;
