@@ -49,8 +49,13 @@ pub fn settle(sealed: Unfinished, path: &Path, sidecar: &Sidecar, rng: &dyn Rng)
     if !sidecar.create(path, rng)? {
         return Ok(false);
     }
-    let named = sealed.create();
-    if !matches!(named, Ok(true)) {
+    // Whoever made the sidecar alone may give the object its name, so that no other seal comes
+    // between. A rename does it in one step: after a link, the unfinished name would be there too,
+    // and would make the sidecar look like a leftover to [`vacate`].
+    let free = path.try_exists().map(|taken| !taken);
+    let named =
+        free.and_then(|free| if free { sealed.replace().map(|()| true) } else { Ok(false) });
+    if matches!(named, Ok(false)) || !path.exists() {
         // It was made here, just now, so it opens nothing else.
         let _ = std::fs::remove_file(Sidecar::beside(path));
     }
