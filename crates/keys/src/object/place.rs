@@ -8,7 +8,7 @@ use kernel::Rng;
 use super::{Error, Keys, Object, Result, Sidecar, open_range};
 use crate::whole::{self, Dead, Unfinished};
 
-/// Whether `object` can be sealed into the file `path`: neither it nor its sidecar is there. What
+/// Whether an object can be sealed into the file `path`: neither it nor its sidecar is there. What
 /// a seal that was killed left there is removed first.
 ///
 /// Such a seal may have written the sidecar already. A sidecar that lies alone may also be all that
@@ -17,7 +17,7 @@ use crate::whole::{self, Dead, Unfinished};
 ///
 /// # Errors
 /// [`Error::Cipher`] when the folder cannot be read or the leftovers cannot be removed.
-pub fn vacate(keys: &Keys, object: Object<'_>, path: &Path) -> Result<bool> {
+pub fn vacate(keys: &Keys, path: &Path) -> Result<bool> {
     if path.try_exists().map_err(failed)? {
         return Ok(false);
     }
@@ -26,6 +26,9 @@ pub fn vacate(keys: &Keys, object: Object<'_>, path: &Path) -> Result<bool> {
         let Some(dead) = Dead::find(&left).map_err(failed)? else { continue };
         if beside.try_exists().map_err(failed)? {
             let Ok(sidecar) = Sidecar::load(&beside) else { continue };
+            // As what it says it is: whether it opens tells that it belongs to this stream.
+            let (key, name) = (sidecar.key(), sidecar.object());
+            let object = Object { key: &key, name };
             if open_range(keys, object, &sidecar, dead.file().map_err(failed)?).is_err() {
                 continue;
             }

@@ -266,7 +266,7 @@ async fn a_bad_sidecar_stops_no_other() {
 /// What `keys seal` does with its files.
 fn settled(house: &House, key: &KeyRef, text: &[u8]) -> bool {
     let (path, object) = (house.files().join("a"), Object { key, name: "a" });
-    if !vacate(&house.keys, object, &path).unwrap() {
+    if !vacate(&house.keys, &path).unwrap() {
         return false;
     }
     let (fresh, sidecar) = begun(house, object, text);
@@ -314,10 +314,10 @@ async fn a_killed_seal_stops_no_other() {
     assert_eq!(house.fetch(&key, "a").unwrap(), b"one");
     assert!(!settled(&house, &key, b"two"), "what is there stays");
     assert_eq!(house.fetch(&key, "a").unwrap(), b"one");
-    // Between the two names.
+    // Between the two names, under another name of the object.
     fs::remove_file(&path).unwrap();
     fs::remove_file(Sidecar::beside(&path)).unwrap();
-    let (fresh, sidecar) = begun(&house, object, b"half");
+    let (fresh, sidecar) = begun(&house, Object { name: "other", ..object }, b"half");
     sidecar.write(&path, &SystemRng).unwrap();
     killed(&house, fresh);
     assert!(settled(&house, &key, b"three"));

@@ -73,7 +73,7 @@ fn seal_into(
     reader: impl Read,
     to: &Path,
 ) -> anyhow::Result<()> {
-    if !object::vacate(keys, object, to).with_context(|| cannot(to))? {
+    if !object::vacate(keys, to).with_context(|| cannot(to))? {
         return Err(taken(to).into());
     }
     let fresh = Unfinished::begin(to, rng).with_context(|| cannot(to))?;
