@@ -395,7 +395,7 @@ fn a_killed_command_stops_no_other() {
         let _pipe = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
         while begun(name) == 0 {
             assert!(child.try_wait().unwrap().is_none(), "{arguments:?} ended");
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::yield_now();
         }
         child.kill().unwrap();
         child.wait().unwrap();
