@@ -1,0 +1,6 @@
+//! What lies beside a sealed object.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| amanah_fuzz::again(keys::fuzzing::sidecar, bytes));
