@@ -47,7 +47,7 @@ struct World {
 
 /// Measures making and migrating.
 pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
-    let mut world = World::build().await?;
+    let world = World::build().await?;
     let mut rows = Vec::new();
     for there in ["few there", "1,000 there"] {
         let [ours, alone] = race([&mut Making(&world), &mut Bare(&world)]).await?;
