@@ -48,12 +48,14 @@ impl Told {
             address: address.to_owned(),
             mount: "transit".to_owned(),
             key: "root".to_owned(),
+            installation: "0123abcd".to_owned(),
             namespace: None,
             token: Token::Fixed(Secret::new("X".repeat(20))),
             authority: None,
         };
         let aws = AwsSetting {
             key: "alias/root".to_owned(),
+            installation: "0123abcd".to_owned(),
             region: "eu-west-1".to_owned(),
             endpoint: Some(address.to_owned()),
             environment: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(variable).to_vec(),

@@ -75,7 +75,8 @@ fn parses(command: &str) -> Result<(), String> {
     match Cli::try_parse_from(std::iter::once("amanah").chain(words)) {
         Ok(_) => Ok(()),
         Err(error) => match error.kind() {
-            ErrorKind::MissingRequiredArgument
+            ErrorKind::DisplayHelp
+            | ErrorKind::MissingRequiredArgument
             | ErrorKind::MissingSubcommand
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             | ErrorKind::ValueValidation

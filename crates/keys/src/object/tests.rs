@@ -16,7 +16,7 @@ use super::{
     sealer, settle, vacate,
 };
 use crate::whole::Unfinished;
-use crate::{Directory, Error, KeyName, KeyRef, Keys, Policy, Settings, Spec};
+use crate::{Directory, Error, FileAnchor, KeyName, KeyRef, Keys, Policy, Settings, Spec};
 
 pub(crate) struct House {
     dir: tempfile::TempDir,
@@ -34,7 +34,7 @@ impl House {
             installation: "here".to_owned(),
             shelf: Arc::new(Directory::new(dir.path().join("ring"))),
             root: Arc::new(root),
-            anchors: Vec::new(),
+            anchors: vec![Arc::new(FileAnchor::new(dir.path().join("head")))],
             policy: Policy::default(),
             clock,
             rng,
