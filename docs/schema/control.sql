@@ -14,6 +14,10 @@ CREATE SCHEMA keys;
 
 ALTER SCHEMA keys OWNER TO owner;
 
+CREATE SCHEMA tenancy;
+
+ALTER SCHEMA tenancy OWNER TO owner;
+
 CREATE FUNCTION claims.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -206,6 +210,35 @@ ALTER TABLE keys.tombstones ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE tenancy.erasures (
+    tenant_sha256 bytea NOT NULL,
+    place text NOT NULL,
+    erased_at timestamp with time zone NOT NULL,
+    bytes bigint NOT NULL,
+    keys bigint NOT NULL,
+    CONSTRAINT erasures_tenant_sha256_check CHECK ((octet_length(tenant_sha256) = 32))
+);
+
+ALTER TABLE tenancy.erasures OWNER TO owner;
+
+COMMENT ON TABLE tenancy.erasures IS 'That a tenant was erased, and when. Nobody who runs the engine can change it.';
+
+CREATE TABLE tenancy.tenants (
+    id text NOT NULL,
+    place text NOT NULL,
+    state text NOT NULL,
+    canary boolean NOT NULL,
+    schema_version text,
+    made_at timestamp with time zone NOT NULL,
+    CONSTRAINT tenants_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 128))),
+    CONSTRAINT tenants_place_check CHECK ((place ~ '^amt_[0-9a-f]{8}_[0-9a-f]{16}$'::text)),
+    CONSTRAINT tenants_state_check CHECK ((state = ANY (ARRAY['making'::text, 'active'::text, 'suspended'::text, 'erasing'::text])))
+);
+
+ALTER TABLE tenancy.tenants OWNER TO owner;
+
+COMMENT ON TABLE tenancy.tenants IS 'Tenants with a database of their own. Written by commands, read by the proofs.';
+
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
@@ -226,6 +259,15 @@ ALTER TABLE ONLY keys.secrets
 
 ALTER TABLE ONLY keys.tombstones
     ADD CONSTRAINT tombstones_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY tenancy.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (tenant_sha256, erased_at);
+
+ALTER TABLE ONLY tenancy.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY tenancy.tenants
+    ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
 
@@ -259,6 +301,8 @@ GRANT USAGE ON SCHEMA claims TO amanah_engine;
 GRANT USAGE ON SCHEMA identity TO amanah_engine;
 
 GRANT USAGE ON SCHEMA keys TO amanah_engine;
+
+GRANT USAGE ON SCHEMA tenancy TO amanah_engine;
 
 REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
 
@@ -357,4 +401,8 @@ GRANT INSERT(ids) ON TABLE keys.tombstones TO amanah_engine;
 GRANT INSERT(at) ON TABLE keys.tombstones TO amanah_engine;
 
 GRANT INSERT(signature) ON TABLE keys.tombstones TO amanah_engine;
+
+GRANT SELECT ON TABLE tenancy.erasures TO amanah_engine;
+
+GRANT SELECT ON TABLE tenancy.tenants TO amanah_engine;
 

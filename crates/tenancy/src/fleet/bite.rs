@@ -99,28 +99,6 @@ async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Resu
 /// What only a superuser can do wrong is seeded where there is one.
 fn violations(settings: &Settings, attacker: &Place, victim: &Place) -> Vec<Violation> {
     let (a, b) = (ident(attacker.name()), ident(victim.name()));
-    let granted = |name, role: &str, told| Violation {
-        name,
-        seed: format!("GRANT {role} TO {a}"),
-        undo: format!("REVOKE {role} FROM {a}"),
-        inside: false,
-        told,
-    };
-    let attribute = |name, word: &str, told| Violation {
-        name,
-        seed: format!("ALTER ROLE {a} {word}"),
-        undo: format!("ALTER ROLE {a} NO{word}"),
-        inside: false,
-        told,
-    };
-    let extension = |name, what: &str, told| Violation {
-        name,
-        // A superuser's session looks names up in the catalogue alone, and would make it there.
-        seed: format!("CREATE EXTENSION {what} SCHEMA public"),
-        undo: format!("DROP EXTENSION {what}"),
-        inside: true,
-        told,
-    };
     let connect = |name, role: &str| Violation {
         name,
         seed: format!("GRANT CONNECT ON DATABASE {b} TO {role}"),
@@ -131,43 +109,79 @@ fn violations(settings: &Settings, attacker: &Place, victim: &Place) -> Vec<Viol
     let mut all = vec![
         connect("a database that everybody may connect to", "PUBLIC"),
         connect("a database that lets another tenant in", &a),
-        granted("a role that belongs to another tenant", &b, "(set-role"),
-        attribute("a role that may make roles", "CREATEROLE", "(create-role"),
-        attribute("a role that may make databases", "CREATEDB", "may make databases"),
+        granted(&a, "a role that belongs to another tenant", &b, "(set-role"),
+        attribute(&a, "a role that may make roles", "CREATEROLE", "(create-role"),
+        attribute(&a, "a role that may make databases", "CREATEDB", "may make databases"),
     ];
     if settings.superuser.is_some() {
-        all.extend([
-            granted("the right to see statements", "pg_read_all_stats", "(see-statements"),
-            granted("the right to end sessions", "pg_signal_backend", "(end-session"),
-            granted("the right to look into folders", "pg_monitor", "(read-file"),
-            // It takes a table to read into, and the attacker may have none.
-            granted("the right to read files", "pg_read_server_files", "of pg_read_server_files"),
-            granted("the right to write files", "pg_write_server_files", "(write-file"),
-            granted("the right to run programs", "pg_execute_server_program", "(run-program"),
-            attribute("a role that may replicate", "REPLICATION", "(replicate"),
-            attribute("a superuser", "SUPERUSER", "(read-passwords"),
-            extension("functions that connect elsewhere", "dblink", "the extension dblink"),
-            Violation {
-                name: "a foreign server",
-                seed: format!(
-                    "CREATE EXTENSION postgres_fdw SCHEMA public; \
-                     CREATE SERVER amanah FOREIGN DATA WRAPPER postgres_fdw; \
-                     GRANT USAGE ON FOREIGN SERVER amanah TO {a}"
-                ),
-                undo: "DROP EXTENSION postgres_fdw CASCADE".to_owned(),
-                inside: true,
-                told: "the foreign server amanah",
-            },
-            Violation {
-                name: "a tenant's name in a comment",
-                seed: format!("COMMENT ON DATABASE {b} IS 'belongs to {NAMED}'"),
-                undo: format!("COMMENT ON DATABASE {b} IS NULL"),
-                inside: false,
-                told: "(names",
-            },
-        ]);
+        all.extend(by_superuser(&a, &b));
     }
     all
+}
+
+/// What only a superuser can do wrong.
+fn by_superuser(a: &str, b: &str) -> Vec<Violation> {
+    vec![
+        granted(a, "the right to see statements", "pg_read_all_stats", "(see-statements"),
+        granted(a, "the right to end sessions", "pg_signal_backend", "(end-session"),
+        granted(a, "the right to look into folders", "pg_monitor", "(read-file"),
+        // It takes a table to read into, and the attacker may have none.
+        granted(a, "the right to read files", "pg_read_server_files", "of pg_read_server_files"),
+        granted(a, "the right to write files", "pg_write_server_files", "(write-file"),
+        granted(a, "the right to run programs", "pg_execute_server_program", "(run-program"),
+        attribute(a, "a role that may replicate", "REPLICATION", "(replicate"),
+        attribute(a, "a superuser", "SUPERUSER", "(read-passwords"),
+        extension("functions that connect elsewhere", "dblink", "the extension dblink"),
+        Violation {
+            name: "a foreign server",
+            seed: format!(
+                "CREATE EXTENSION postgres_fdw SCHEMA public; \
+                 CREATE SERVER amanah FOREIGN DATA WRAPPER postgres_fdw; \
+                 GRANT USAGE ON FOREIGN SERVER amanah TO {a}"
+            ),
+            undo: "DROP EXTENSION postgres_fdw CASCADE".to_owned(),
+            inside: true,
+            told: "the foreign server amanah",
+        },
+        Violation {
+            name: "a tenant's name in a comment",
+            seed: format!("COMMENT ON DATABASE {b} IS 'belongs to {NAMED}'"),
+            undo: format!("COMMENT ON DATABASE {b} IS NULL"),
+            inside: false,
+            told: "(names",
+        },
+    ]
+}
+
+fn granted(to: &str, name: &'static str, role: &str, told: &'static str) -> Violation {
+    Violation {
+        name,
+        seed: format!("GRANT {role} TO {to}"),
+        undo: format!("REVOKE {role} FROM {to}"),
+        inside: false,
+        told,
+    }
+}
+
+fn attribute(of: &str, name: &'static str, word: &str, told: &'static str) -> Violation {
+    Violation {
+        name,
+        seed: format!("ALTER ROLE {of} {word}"),
+        undo: format!("ALTER ROLE {of} NO{word}"),
+        inside: false,
+        told,
+    }
+}
+
+fn extension(name: &'static str, what: &str, told: &'static str) -> Violation {
+    Violation {
+        name,
+        // A superuser's session looks names up in the catalogue alone, and would make it there.
+        seed: format!("CREATE EXTENSION {what} SCHEMA public"),
+        undo: format!("DROP EXTENSION {what}"),
+        inside: true,
+        told,
+    }
 }
 
 async fn all(db: &Db, sql: &str) -> Result<()> {
