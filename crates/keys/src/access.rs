@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kernel::{Rng, Secret};
 use zeroize::Zeroizing;
 
-use crate::name::MAX_NAME_BYTES;
+use crate::name::{MAX_NAME_BYTES, OWN_PREFIX};
 use crate::{Client, Error, KeyName, KeyRef, Operation, Reach, Result};
 
 /// How every token begins, so that a search for secrets finds it.
@@ -26,14 +26,17 @@ pub(crate) fn token(rng: &dyn Rng) -> Result<Secret> {
     Ok(Secret::new(format!("{PREFIX}{}", text.as_str())))
 }
 
-/// Whether the client's names and tenants hold this key.
+/// Whether the client's names and tenants hold this key. Amanah's own keys are nobody's: `*` means
+/// every key of applications, also in a ring that admitted the client before this was so.
 pub(crate) fn reaches(client: &Client, key: &KeyRef) -> bool {
     let theirs = match (&client.reach, &key.tenant) {
         (Reach::All, _) | (Reach::House, None) => true,
         (Reach::Tenants(tenants), Some(tenant)) => tenants.contains(tenant),
         (Reach::House, Some(_)) | (Reach::Tenants(_), None) => false,
     };
-    theirs && client.keys.iter().any(|pattern| matches(pattern, key.name.as_str()))
+    theirs
+        && !key.name.is_own()
+        && client.keys.iter().any(|pattern| matches(pattern, key.name.as_str()))
 }
 
 /// Whether the client may do this now.
@@ -59,6 +62,9 @@ pub(crate) fn check(client: &Client, now: Timestamp) -> Result<()> {
     };
     if !client.keys.iter().all(pattern) {
         return refuse("a client is admitted to names of keys, of which one may end in `*`");
+    }
+    if client.keys.iter().any(|pattern| pattern.starts_with(OWN_PREFIX)) {
+        return refuse("keys whose names begin with `amanah.` are Amanah's own, and no client's");
     }
     if client.operations.is_empty() || client.reach == Reach::Tenants(BTreeSet::new()) {
         return refuse("a client without operations or tenants could do nothing");

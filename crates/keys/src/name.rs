@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 /// The longest name of a key, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 64;
+/// How the names of Amanah's own keys begin. No client reaches them, whatever its patterns say.
+pub(crate) const OWN_PREFIX: &str = "amanah.";
 
 /// A key's name: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +35,12 @@ impl KeyName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it begins with `amanah.`, as the names of Amanah's own keys do: those are used by
+    /// the house itself, and never by an application.
+    pub fn is_own(&self) -> bool {
+        self.0.starts_with(OWN_PREFIX)
     }
 }
 
