@@ -97,6 +97,31 @@ pub struct Tag {
     pub bytes: Vec<u8>,
 }
 
+impl Tag {
+    /// Reads either form. Each tag has one spelling in each of them.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when it is neither.
+    pub fn parse(text: &str) -> Result<Self> {
+        const WRONG: Error = Error::Malformed("this is no HMAC or signature of ours");
+        let rest = text.strip_prefix(OWN).or_else(|| text.strip_prefix(VAULT)).ok_or(WRONG)?;
+        let (number, bytes) = rest.split_once(':').ok_or(WRONG)?;
+        let version = version(number).ok_or(WRONG)?;
+        let bytes = STANDARD.decode(bytes).map_err(|_| WRONG)?;
+        Ok(Self { version, bytes })
+    }
+
+    /// `amanah:v3:…`
+    pub fn text(&self) -> String {
+        format!("{OWN}{}:{}", self.version, STANDARD.encode(&self.bytes))
+    }
+
+    /// `vault:v3:…`
+    pub fn vault(&self) -> String {
+        format!("{VAULT}{}:{}", self.version, STANDARD.encode(&self.bytes))
+    }
+}
+
 /// A number from 1 in its one spelling.
 fn version(digits: &str) -> Option<u32> {
     let plain = !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
@@ -108,7 +133,18 @@ mod tests {
     use cipher::field::OVERHEAD;
     use proptest::prelude::*;
 
-    use super::Ciphertext;
+    use super::{Ciphertext, Tag};
+
+    #[test]
+    fn a_tag_has_one_spelling() {
+        let tag = Tag { version: 3, bytes: vec![7; 32] };
+        for text in [tag.text(), tag.vault()] {
+            assert_eq!(Tag::parse(&text).unwrap(), tag, "{text}");
+            for wrong in ["v03:", "v+3:", "v0:", "v3", ":", "v4294967296:"] {
+                assert!(Tag::parse(&text.replace("v3:", wrong)).is_err(), "{wrong}");
+            }
+        }
+    }
 
     #[test]
     fn a_ciphertext_has_one_spelling() {
