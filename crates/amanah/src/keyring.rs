@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kernel::Cx;
 use keys::{
-    Anchor, DatabaseAnchor, Directory, FileAnchor, Head, KeyName, KeyRef, Keys, SECRETS_KEY,
-    Settings, Shelf, Standing, Strongbox,
+    Anchor, DatabaseAnchor, Directory, FileAnchor, Head, KeyName, KeyRef, Keys, OWN_SECRETS,
+    SECRETS_KEY, Settings, Shelf, Standing, Strongbox,
 };
 use kms::Root;
 
@@ -16,9 +16,6 @@ use crate::data::Data;
 use crate::ground::Ground;
 use crate::installation::world;
 use crate::roots::{self, ROOT_PASSWORD, ROOT_SECRET};
-
-/// Who uses the key of the strongbox, for `amanah keys list`.
-const OWN_SECRETS: &str = "Amanah's own secrets";
 
 /// What commands on keys stand on. Accounts and protected databases are not opened: keys must be
 /// within reach when those are not.

@@ -22,8 +22,10 @@ pub enum Operation {
     Sign,
     /// Read what a key is: versions, ages, public keys.
     Read,
-    /// Create, rotate, configure and remove keys.
+    /// Create, rotate and configure keys.
     Manage,
+    /// Destroy keys and old versions of them for good, and allow that a key is removed.
+    Destroy,
 }
 
 /// Whose keys a client may use.

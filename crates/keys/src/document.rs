@@ -18,6 +18,7 @@ use crate::{Client, KeyName, KeyRef, Kind, Purpose, Tombstone};
 mod check;
 mod encoded;
 
+pub(crate) use check::{MAX_VERSIONS, MOST_BY_HAND, Room};
 pub(crate) use encoded::{Blob, ID_BYTES, Id};
 
 /// The version of this layout.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kernel::{Rng, TenantId};
 use kms::Wrapped;
 
-use crate::document::{Blob, Document, Id, Kek, KekRef, Key, RingKey, Version, sha256};
+use crate::document::{Blob, Document, Id, Kek, KekRef, Key, RingKey, Room, Version, sha256};
 use crate::state::{ReadyKeys, State};
 use crate::wrapping::{Opened, Ready, Wrapping, kek_context, seed_context, version_context};
 use crate::{Error, KeyRef, Progress, Result, Spec, Tombstone};
@@ -21,6 +21,8 @@ pub(crate) struct Draft<'a> {
     /// Whether there is anything to write.
     pub(crate) changed: bool,
     pub(crate) now: Timestamp,
+    /// How far this change may fill the ring.
+    pub(crate) room: Room,
     rng: &'a dyn Rng,
 }
 
@@ -38,7 +40,7 @@ impl<'a> Draft<'a> {
         ready: ReadyKeys,
         (now, rng): (Timestamp, &'a dyn Rng),
     ) -> Self {
-        Self { document, opened, ready, changed: false, now, rng }
+        Self { document, opened, ready, changed: false, now, room: Room::All, rng }
     }
 
     /// Writes it down as generation `number`. The error says what is wrong, for people.
@@ -47,6 +49,9 @@ impl<'a> Draft<'a> {
         self.document.written_at = self.now;
         let written = self.document.write(&self.opened.signer);
         let bytes = written.map_err(|why| Error::Ring { place, why })?;
+        if self.room != Room::All && !self.document.leaves_room(bytes.len(), self.room) {
+            return Err(Error::Full(self.room.what()));
+        }
         let state = State::new(self.document, sha256(&bytes), Some(self.opened), self.ready)?;
         Ok((state, bytes))
     }
@@ -143,7 +148,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes a version and appends it, not yet wrapped.
-    fn version(&mut self, key: &mut Key) -> Result<()> {
+    pub(crate) fn version(&mut self, key: &mut Key) -> Result<()> {
         let number = key.newest().saturating_add(1);
         let id = Id::generate(self.rng)?;
         let material = Material::generate(self.rng)?;

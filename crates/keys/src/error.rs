@@ -41,6 +41,19 @@ pub enum Error {
     /// The key may not be removed.
     #[error("key {0} may not be removed; allow that first. Nothing was changed")]
     NotRemovable(Box<KeyRef>),
+    /// The key has as many versions as rotation by hand may give it.
+    #[error(
+        "key {0} has {most} versions, the most that it gets by hand; nothing was changed. Destroy \
+         old versions first (`trim`), once what they encrypted is rewrapped",
+        most = crate::document::MOST_BY_HAND
+    )]
+    Versions(Box<KeyRef>),
+    /// The ring has no room left for this: what is left is kept for what matters more.
+    #[error(
+        "the key ring is too full for {0}; nothing was changed. The operator makes room: trim old \
+         versions, and remove or shred keys that nobody needs (`amanah keys list` shows them)"
+    )]
+    Full(&'static str),
     /// Not a name for a key.
     #[error("`{0}` is no name for a key: letters, digits, `.`, `_` and `-`, at most 64")]
     Name(String),

@@ -58,7 +58,7 @@ pub use service::{Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding, Standi
 pub use shelf::{Bucket, BucketCredentials, BucketSettings, Directory, Numbered, Shelf};
 pub use snapshot::Snapshot;
 pub use spec::{Change, KeyCard, Kind, Policy, RingCard, Spec, VersionCard};
-pub use strongbox::{Refreshed, SECRETS_KEY, SecretCard, Strongbox};
+pub use strongbox::{OWN_SECRETS, Refreshed, SECRETS_KEY, SecretCard, Strongbox};
 
 /// This room's migrations.
 pub const ROOM: store::Room = store::Room {

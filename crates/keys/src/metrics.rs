@@ -44,6 +44,7 @@ pub struct Reading {
 pub(crate) struct Reads {
     pub(crate) generation: u64,
     pub(crate) keys: u64,
+    pub(crate) bytes: u64,
     /// Seconds since the newest version of the key was made that was not rotated for longest.
     pub(crate) oldest: u64,
     /// Seconds since any key was rotated or made.
@@ -92,6 +93,11 @@ impl Metrics {
                 ("keys_denied_total", "Requests that their token did not allow", denied),
                 ("keys_ring_generation", "The key ring's generation", reads.generation),
                 ("keys_count", "Keys in the ring", reads.keys),
+                (
+                    "keys_ring_bytes",
+                    "Length of the key ring, of which 67108864 are the most",
+                    reads.bytes,
+                ),
                 (
                     "keys_oldest_age_seconds",
                     "Age of the newest version of the key that was rotated longest ago",

@@ -114,6 +114,11 @@ pub struct RingCard {
     pub installation: String,
     /// When this generation was written.
     pub written_at: Timestamp,
+    /// How long it is, in bytes.
+    pub bytes: usize,
+    /// How long it may become. New keys are made up to half of this; the rest is kept for rotation
+    /// and destruction.
+    pub most_bytes: usize,
     /// The kind of root and its place, as `file: data/keys/root`.
     pub root: String,
     /// Whether the root's key lies on this host.

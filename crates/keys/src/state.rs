@@ -1,7 +1,7 @@
 //! The ring in memory: what one generation says, with the keys that were opened.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use kernel::{TenantId, unhex};
@@ -23,9 +23,12 @@ pub(crate) struct State {
     pub(crate) opened: Option<Opened>,
     pub(crate) ready: ReadyKeys,
     keys: HashMap<KeyRef, KeyState>,
+    /// Of single keys and versions. Those of a shredded tenant are said to be destroyed by the
+    /// tenant's own keys alone, so that nobody else learns what happened to them.
     destroyed: HashMap<Id, Timestamp>,
     shredded: HashMap<TenantId, Timestamp>,
     clients: HashMap<Vec<u8>, usize>,
+    bytes: OnceLock<usize>,
 }
 
 /// A key, for use.
@@ -76,12 +79,29 @@ impl State {
             let ids: Vec<_> = stone.ids.iter().filter_map(|id| Id::parse(id)).collect();
             ids.into_iter().map(move |id| (id, at))
         };
-        let destroyed = document.tombstones.iter().flat_map(buried).collect();
+        let single = document.tombstones.iter().filter(|stone| stone.tenant.is_none());
+        let destroyed = single.flat_map(buried).collect();
         let stones = document.tombstones.iter();
         let shredded = stones.filter_map(|s| s.tenant.clone().map(|t| (t, s.at))).collect();
         let clients = document.clients.iter().enumerate();
         let clients = clients.filter_map(|(at, c)| Some((unhex(&c.token_sha256)?, at))).collect();
-        Ok(Self { document, digest, opened, ready: kept, keys, destroyed, shredded, clients })
+        let bytes = OnceLock::new();
+        Ok(Self {
+            document,
+            digest,
+            opened,
+            ready: kept,
+            keys,
+            destroyed,
+            shredded,
+            clients,
+            bytes,
+        })
+    }
+
+    /// How long the ring is, in bytes. It is measured when somebody asks.
+    pub(crate) fn bytes(&self) -> usize {
+        *self.bytes.get_or_init(|| self.document.size())
     }
 
     /// A key with its settings.
@@ -108,7 +128,7 @@ impl State {
         self.shredded.get(tenant).copied()
     }
 
-    /// When the version was destroyed.
+    /// When the version was destroyed, by itself or with its key.
     pub(crate) fn destroyed(&self, id: Id) -> Option<Timestamp> {
         self.destroyed.get(&id).copied()
     }

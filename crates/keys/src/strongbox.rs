@@ -24,7 +24,7 @@ const MAX_SECRET_NAME_BYTES: usize = 200;
 const MAX_SECRET_BYTES: usize = 64 << 10;
 
 /// Who uses the key, for those who list keys.
-const ROOM: &str = "strongbox";
+pub const OWN_SECRETS: &str = "Amanah's own secrets";
 
 /// So many rows are read at a time.
 const PAGE_ROWS: i64 = 500;
@@ -69,7 +69,7 @@ impl Strongbox {
     /// The strongbox in the control database behind `db`, a login of the engine.
     pub fn new(keys: Keys, db: Db) -> Self {
         if let Ok(house) = named(None) {
-            keys.registers(ROOM, &house);
+            keys.registers(OWN_SECRETS, &house);
         }
         Self { keys, db }
     }
@@ -209,7 +209,7 @@ impl Strongbox {
         let Some(tenant) = tenant else { return Ok(house) };
         let own = named(Some(tenant))?;
         self.keys.ensure(&own).await?;
-        self.keys.registers(ROOM, &own);
+        self.keys.registers(OWN_SECRETS, &own);
         Ok(own)
     }
 

@@ -1,13 +1,17 @@
 //! What a ring must be like, whoever signed it: bounded, in order, and whole.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 
-use super::{Document, FORMAT, Id, Key};
+use super::{Document, FORMAT, Id, Key, MAX_RING_BYTES, SIGNATURE};
 
 /// The most keys.
 const MAX_KEYS: usize = 100_000;
 /// The most versions of one key.
-const MAX_VERSIONS: usize = 10_000;
+pub(crate) const MAX_VERSIONS: usize = 10_000;
+/// The most versions that rotation by hand gives a key. Rotation by age and in an emergency may
+/// give it more, so that nobody stops them by rotating a key again and again.
+pub(crate) const MOST_BY_HAND: usize = 1_000;
 /// The most clients.
 const MAX_CLIENTS: usize = 10_000;
 /// The most patterns of a client.
@@ -21,7 +25,70 @@ const MAX_ROOT_GENERATIONS: usize = 1_000;
 /// The longest id of an installation, in bytes.
 const MAX_INSTALLATION_BYTES: usize = 256;
 
+/// How far a change may fill the ring. The rest is kept for what must never be stopped by a ring
+/// that somebody filled: first rotation, then destruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// New keys.
+    Creation,
+    /// Versions that were asked for.
+    ByHand,
+    /// Versions that are due, and what clients destroy.
+    Upkeep,
+    /// The operator's destructions and the emergency.
+    All,
+}
+
+impl Room {
+    /// How many eighths of the ring it may fill.
+    const fn eighths(self) -> usize {
+        match self {
+            Self::Creation => 4,
+            Self::ByHand => 6,
+            Self::Upkeep => 7,
+            Self::All => 8,
+        }
+    }
+
+    /// What has no room when the ring is so full.
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Self::Creation => "new keys",
+            Self::ByHand => "more versions",
+            Self::Upkeep => "versions that are due",
+            Self::All => "anything more",
+        }
+    }
+
+    /// The most of something that there may be at most `all` of.
+    pub(crate) const fn of(self, all: usize) -> usize {
+        all / 8 * self.eighths()
+    }
+}
+
 impl Document {
+    /// Whether a ring of so many bytes leaves the room that is kept from such a change.
+    pub(crate) fn leaves_room(&self, bytes: usize, room: Room) -> bool {
+        bytes <= room.of(MAX_RING_BYTES)
+            && self.keys.len() <= room.of(MAX_KEYS)
+            && self.key_encryption_keys.len() <= room.of(MAX_KEYS)
+    }
+
+    /// Whether so many destructions can still be remembered that the operator's are sure to be.
+    pub(crate) fn takes_tombstones(&self) -> bool {
+        let root = self.root_generations.len() + self.pending.len() + self.scheduled.len();
+        self.tombstones.len() < Room::Upkeep.of(MAX_TOMBSTONES)
+            && root < Room::Upkeep.of(MAX_ROOT_GENERATIONS)
+    }
+
+    /// How long it is when it is written, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let mut length = Length(0);
+        // Writing to a counter cannot fail.
+        let _ = serde_json::to_writer_pretty(&mut length, self);
+        length.0 + SIGNATURE.len() + SIGNATURE_DIGITS + 2
+    }
+
     /// The error says what is wrong, for people.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
@@ -69,6 +136,23 @@ impl Document {
         if versions.any(|version| !ids.insert(version.id)) {
             return Err("two of its keys have one id".to_owned());
         }
+        Ok(())
+    }
+}
+
+/// The digits of a signature in the last line.
+const SIGNATURE_DIGITS: usize = 128;
+
+/// Counts what would be written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -2,19 +2,42 @@
 
 use std::sync::atomic::Ordering;
 
-use kernel::hex;
+use kernel::{TenantId, hex};
 
 use super::{Keys, locked};
-use crate::document::Key;
+use crate::document::{Key, MAX_RING_BYTES};
 use crate::metrics::{Metrics, Reading, Reads};
 use crate::state::State;
-use crate::{Error, KeyCard, KeyRef, Result, RingCard, Spec, VersionCard, access};
+use crate::{
+    Client, Error, KeyCard, KeyRef, Operation, Result, RingCard, Spec, VersionCard, access,
+};
 
 impl Keys {
     /// Every key, ordered by tenant and name.
     pub fn list(&self) -> Vec<KeyCard> {
         let state = self.state();
-        state.document.keys.iter().filter_map(|key| self.card_of(&state, key)).collect()
+        let card = |key| self.card_of(&state, key, self.users(&state, key));
+        state.document.keys.iter().filter_map(card).collect()
+    }
+
+    /// Every key that `client` may read, without who else uses it. `wanted` looks at a key before
+    /// its card is made.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the client reads nothing at all.
+    pub fn readable(
+        &self,
+        client: &Client,
+        wanted: impl Fn(Option<&TenantId>) -> bool,
+    ) -> Result<Vec<KeyCard>> {
+        let (state, now) = (self.state(), self.inner.settings.now());
+        if !client.operations.contains(&Operation::Read) {
+            self.metrics().denied();
+            return Err(Error::Denied);
+        }
+        let keys = state.document.keys.iter().filter(|key| wanted(key.tenant.as_ref()));
+        let theirs = keys.filter(|key| access::allows(client, &key.key(), Operation::Read, now));
+        Ok(theirs.filter_map(|key| self.card_of(&state, key, Vec::new())).collect())
     }
 
     /// One key.
@@ -24,7 +47,8 @@ impl Keys {
     pub fn card(&self, key: &KeyRef) -> Result<KeyCard> {
         let state = self.state();
         let (_, found) = state.key(key)?;
-        self.card_of(&state, found).ok_or_else(|| Error::Unknown(Box::new(key.clone())))
+        let users = self.users(&state, found);
+        self.card_of(&state, found, users).ok_or_else(|| Error::Unknown(Box::new(key.clone())))
     }
 
     /// The ring as a whole.
@@ -48,6 +72,8 @@ impl Keys {
             generation: document.generation,
             installation: document.installation.clone(),
             written_at: document.written_at,
+            bytes: state.bytes(),
+            most_bytes: MAX_RING_BYTES,
             root: format!("{}: {}", place.kind, place.place),
             root_on_host: place.host == kms::Host::This,
             ring_key_made_at: document.ring_key.made_at,
@@ -71,6 +97,7 @@ impl Keys {
         self.inner.metrics.snapshot(&Reads {
             generation: state.document.generation,
             keys: state.document.keys.len() as u64,
+            bytes: state.bytes() as u64,
             oldest: ages.clone().max().unwrap_or(0),
             newest: ages.min().unwrap_or(0),
             ring_key: age(state.document.ring_key.made_at),
@@ -85,7 +112,7 @@ impl Keys {
         &self.inner.metrics
     }
 
-    fn card_of(&self, state: &State, key: &Key) -> Option<KeyCard> {
+    fn card_of(&self, state: &State, key: &Key, users: Vec<String>) -> Option<KeyCard> {
         let kek = state.document.kek(&key.kek())?;
         let versions = key.versions.iter().map(|version| VersionCard {
             version: version.number,
@@ -95,7 +122,6 @@ impl Keys {
         let wrapped_by =
             VersionCard { version: kek.version, id: hex(&kek.id.0), made_at: kek.made_at };
         let policy = &self.inner.settings.policy;
-        let reference = key.key();
         Some(KeyCard {
             spec: Spec { kind: key.kind, purpose: key.purpose, needs_context: key.needs_context },
             versions: versions.collect(),
@@ -103,13 +129,14 @@ impl Keys {
             rotate_after: key.rotate_after.unwrap_or_else(|| policy.of(key.purpose)),
             removable: key.removable,
             wrapped_by,
-            users: self.users(state, &reference),
-            key: reference,
+            users,
+            key: key.key(),
         })
     }
 
     /// The rooms that said so, and the clients that may.
-    fn users(&self, state: &State, key: &KeyRef) -> Vec<String> {
+    fn users(&self, state: &State, key: &Key) -> Vec<String> {
+        let key = &key.key();
         let rooms = locked(&self.inner.registered).get(key).cloned().unwrap_or_default();
         let clients = state.document.clients.iter().map(|admitted| &admitted.client);
         let clients = clients.filter(|client| access::reaches(client, key));

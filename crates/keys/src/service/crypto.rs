@@ -225,8 +225,8 @@ impl Keys {
     }
 }
 
-/// A key that encrypts. Where there is none any more, and `sealed` holds what a destroyed one
-/// encrypted, that is said.
+/// A key that encrypts. Where there is none any more, and `sealed` holds what a single destroyed
+/// one encrypted, that is said.
 fn encrypting<'a>(
     state: &'a State,
     key: &KeyRef,

@@ -5,6 +5,7 @@ mod crypto;
 mod destroying;
 mod faults;
 mod files;
+mod limits;
 mod opening;
 mod races;
 mod returning;
