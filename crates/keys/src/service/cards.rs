@@ -51,6 +51,11 @@ impl Keys {
         self.card_of(&state, found, users).ok_or_else(|| Error::Unknown(Box::new(key.clone())))
     }
 
+    /// How long the ring is, in bytes.
+    pub fn size(&self) -> usize {
+        self.state().bytes()
+    }
+
     /// The ring as a whole.
     ///
     /// # Errors

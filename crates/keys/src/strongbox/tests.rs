@@ -77,7 +77,7 @@ async fn what_was_put_comes_back_and_nothing_in_clear_is_stored() {
     assert_eq!(house.get("smtp", Some(&tenant("bulan"))).await, None);
 
     let users = house.keys.card(&named(Some(&sinar)).unwrap()).unwrap().users;
-    assert_eq!(users, ["strongbox"]);
+    assert_eq!(users, [crate::OWN_SECRETS]);
 
     let cards = strongbox.names().await.unwrap();
     let listed: Vec<_> = cards.iter().map(|c| (c.name.as_str(), c.tenant.as_ref())).collect();
