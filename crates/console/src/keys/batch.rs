@@ -158,7 +158,7 @@ impl Verb {
             _ => return Ok(ready),
         };
         let missing = Fault::bad("missing", "`signature` or `hmac` is missing");
-        ready.tag = Some(read_tag(tag.ok_or(missing)?.as_str())?);
+        ready.tag = Some(Tag::parse(tag.ok_or(missing)?.as_str())?);
         Ok(ready)
     }
 
@@ -251,25 +251,4 @@ const fn blames_an_item(error: &Error) -> bool {
             | Error::Refused
             | Error::Cipher(Malformed(_) | Refused | TooLarge(_))
     )
-}
-
-/// `amanah:v3:…`, with the tag's bytes in base64.
-pub(super) fn own_tag(tag: &Tag) -> String {
-    format!("amanah:v{}:{}", tag.version, STANDARD.encode(&tag.bytes))
-}
-
-/// `vault:v3:…`, with the tag's bytes in base64.
-pub(super) fn vault_tag(tag: &Tag) -> String {
-    format!("vault:v{}:{}", tag.version, STANDARD.encode(&tag.bytes))
-}
-
-pub(super) fn read_tag(text: &str) -> Result<Tag, Fault> {
-    let read = || {
-        let rest = text.strip_prefix("amanah:v").or_else(|| text.strip_prefix("vault:v"))?;
-        let (version, bytes) = rest.split_once(':')?;
-        let plain = version.bytes().all(|byte| byte.is_ascii_digit());
-        let version = version.parse().ok().filter(|version| plain && *version > 0)?;
-        Some(Tag { version, bytes: STANDARD.decode(bytes).ok()? })
-    };
-    read().ok_or(Fault::bad("malformed", "this is no HMAC or signature of ours"))
 }

@@ -1,6 +1,7 @@
 //! Bodies that are read whole, within bounds, and wiped afterwards; and answers that are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -10,17 +11,21 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use super::{Api, BODIES_KIB, Fault, LARGE_BODY_BYTES, MAX_BODY_BYTES};
+use super::budget::Share;
+use super::escapes::unescape;
+use super::{Api, Fault, LARGE_BODY_BYTES, MAX_BODY_BYTES, MAX_NOTE_BYTES};
+
+/// The unit in which memory is counted, in bytes.
+const UNIT_BYTES: usize = 1024;
 
 /// A body in memory, wiped when dropped, with its share of the memory for all of them.
 pub(super) struct Held {
     bytes: Zeroizing<Vec<u8>>,
-    _share: OwnedSemaphorePermit,
+    pub(super) share: Arc<Share>,
 }
 
 impl Held {
@@ -34,71 +39,130 @@ impl Held {
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
+
+    /// Reads at most so many bytes. The caller's share stands in the request, where
+    /// [`Caller`](super::caller::Caller) put it: it comes before this in every handler, so that
+    /// only whose token is known takes memory.
+    async fn read(
+        request: Request,
+        (most, larger): (usize, Fault),
+        patience: Duration,
+    ) -> Result<Self, Fault> {
+        let share = request.extensions().get::<Arc<Share>>().map(Arc::clone);
+        let share = share.ok_or(Fault::INTERNAL)?;
+        let stated = request.headers().get(CONTENT_LENGTH);
+        let stated = stated.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let most = match stated {
+            Some(stated) if stated > most => return Err(larger),
+            Some(stated) => stated,
+            None => most,
+        };
+        let mut bytes = collect(request.into_body(), (most, larger), &share, patience).await?;
+        unescape(&mut bytes);
+        Ok(Self { bytes, share })
+    }
 }
 
-/// Comes behind [`Caller`](super::caller::Caller) in every handler, so that only whose token is
-/// known takes memory.
 impl FromRequest<Api> for Held {
     type Rejection = Fault;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Fault> {
-        let stated = request.headers().get(CONTENT_LENGTH);
-        let stated = stated.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        // A body of unknown length may become the largest.
-        let most = stated.unwrap_or(MAX_BODY_BYTES);
-        if most > MAX_BODY_BYTES {
-            return Err(Fault::TOO_LARGE);
-        }
-        let share = u32::try_from(most.div_ceil(1024)).unwrap_or(BODIES_KIB);
-        let share = Arc::clone(&api.bodies).acquire_many_owned(share);
-        let share = timeout(api.body_deadline, share).await;
-        let Ok(Ok(share)) = share else { return Err(Fault::BUSY) };
-        let room = stated.unwrap_or_default();
-        let read = timeout(api.body_deadline, collect(request.into_body(), room));
-        let bytes = read.await.map_err(|_| Fault::SLOW)??;
-        Ok(Self { bytes, _share: share })
+        Self::read(request, (MAX_BODY_BYTES, Fault::TOO_LARGE), api.body_deadline).await
     }
 }
 
-async fn collect(body: Body, room: usize) -> Result<Zeroizing<Vec<u8>>, Fault> {
+/// A body that says what is to be done with a key, or a few words more: never a long one.
+pub(super) struct Note(pub(super) Held);
+
+impl FromRequest<Api> for Note {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Fault> {
+        let read = Held::read(request, (MAX_NOTE_BYTES, Fault::LONG_NOTE), api.body_deadline);
+        Ok(Self(read.await?))
+    }
+}
+
+/// Memory is taken as the bytes arrive: what a client announces and does not send takes nothing
+/// from the others.
+async fn collect(
+    body: Body,
+    (most, larger): (usize, Fault),
+    share: &Share,
+    patience: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let end = Instant::now() + patience;
     let mut parts = body.into_data_stream();
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    while let Some(part) = parts.next().await {
+    let mut bytes = Zeroizing::new(Vec::new());
+    loop {
+        let part = timeout_at(end, parts.next()).await.map_err(|_| Fault::SLOW)?;
+        let Some(part) = part else { return Ok(bytes) };
         let part = part.map_err(|_| Fault::bad("body", "the body ended too early"))?;
-        if bytes.len() + part.len() > MAX_BODY_BYTES {
-            return Err(Fault::TOO_LARGE);
+        let length = bytes.len() + part.len();
+        if length > most {
+            return Err(larger);
         }
-        if bytes.capacity() < bytes.len() + part.len() {
+        if length > bytes.capacity() {
+            let room = length.saturating_mul(2).min(most);
+            let covered = timeout_at(end, share.cover(room.div_ceil(UNIT_BYTES))).await;
+            covered.map_err(|_| Fault::BUSY)?;
             // Growing in place would leave a copy behind that nobody wipes.
-            let mut grown = Vec::with_capacity(2 * (bytes.len() + part.len()));
+            let mut grown = Vec::with_capacity(room);
             grown.extend_from_slice(&bytes);
             bytes = Zeroizing::new(grown);
         }
         bytes.extend_from_slice(&part);
     }
-    Ok(bytes)
 }
 
 /// Works on a body: a large one apart from the threads that answer requests.
 pub(super) async fn work<T: Send + 'static>(
-    held: &Held,
+    length: usize,
     job: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    if held.len() <= LARGE_BODY_BYTES {
+    if length <= LARGE_BODY_BYTES {
         return job();
     }
     spawn_blocking(job).await.unwrap_or(Err(Fault::INTERNAL))
 }
 
+/// An answer's bytes, wiped once they were sent, with their share of the memory: a client that
+/// does not read holds its own share and nobody else's.
+struct Sent {
+    bytes: Zeroizing<Vec<u8>>,
+    _share: Arc<Share>,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// `value` as an answer that is wiped once it was sent; `room` is about how long it becomes, in
 /// bytes.
 pub(super) fn json(
+    share: &Arc<Share>,
     status: StatusCode,
     room: usize,
     value: &impl Serialize,
 ) -> Result<Response, Fault> {
+    let covers = |bytes: usize| {
+        let covered = share.try_cover(bytes.div_ceil(UNIT_BYTES));
+        if covered { Ok(()) } else { Err(Fault::UNREAD) }
+    };
+    covers(room)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     serde_json::to_writer(&mut *bytes, value).map_err(|_| Fault::INTERNAL)?;
+    covers(bytes.capacity())?;
+    let sent = Sent { bytes, _share: Arc::clone(share) };
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((status, headers, Bytes::from_owner(bytes)).into_response())
+    Ok((status, headers, Bytes::from_owner(sent)).into_response())
+}
+
+/// Takes the memory for work on everything in the ring, before it is begun.
+pub(super) async fn cover_ring(api: &Api, share: &Share) -> Result<(), Fault> {
+    let units = api.keys.size().div_ceil(UNIT_BYTES);
+    let end = Instant::now() + api.body_deadline;
+    timeout_at(end, share.cover(units)).await.map_err(|_| Fault::BUSY)
 }

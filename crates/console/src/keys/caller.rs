@@ -1,14 +1,17 @@
 //! Who asks, and for whose keys.
 
+use std::sync::Arc;
+
 use ::keys::{ClientCard, KeyName, KeyRef, Operation};
 use axum::extract::{FromRequestParts, Query, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Uri};
 use kernel::{Secret, TenantId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::budget::Share;
 use super::{Api, Fault};
 
 /// Where Vault's clients put their token.
@@ -16,12 +19,17 @@ const VAULT_TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 /// Where Vault's clients name their namespace, which is our tenant.
 const VAULT_NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 
+/// Vault's paths that are asked with a query, which they read themselves.
+const LISTS: [&str; 2] = ["/v1/transit/keys", "/v1/transit/keys/"];
+
 /// A program whose token is known. What it may do is asked key by key.
 pub(super) struct Caller {
     pub(super) token: Secret,
     /// The tenant that the header names.
     pub(super) namespace: Option<TenantId>,
     pub(super) card: ClientCard,
+    /// Its share of the memory, for this request.
+    pub(super) share: Arc<Share>,
 }
 
 impl Caller {
@@ -60,8 +68,21 @@ impl FromRequestParts<Api> for Caller {
             None | Some("") => None,
             Some(name) => Some(tenant(name)?),
         };
-        Ok(Self { token, namespace, card })
+        let path = parts.uri.path();
+        // Here, and not in each handler, so that none of them can forget it: a tenant that stands
+        // in the query of Vault's paths would be ignored, and the house's key used.
+        if path.starts_with("/v1/") && !LISTS.contains(&path) {
+            plain(&parts.uri)?;
+        }
+        let share = api.bodies.share(&card.client.name);
+        parts.extensions.insert(Arc::clone(&share));
+        Ok(Self { token, namespace, card, share })
     }
+}
+
+/// Refuses a query where none is asked.
+pub(super) fn plain(uri: &Uri) -> Result<(), Fault> {
+    if uri.query().is_none_or(str::is_empty) { Ok(()) } else { Err(Fault::QUERY) }
 }
 
 /// The token. Two headers that differ are one too many: nobody should have to guess which counts.
@@ -128,9 +149,7 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Fault> {
         let query = Query::try_from_uri(&parts.uri);
-        query.map(|Query(asked)| Self(asked)).map_err(|_| {
-            Fault::bad("query", "the query has something that is not asked here, or not like this")
-        })
+        query.map(|Query(asked)| Self(asked)).map_err(|_| Fault::QUERY)
     }
 }
 
@@ -159,6 +178,13 @@ impl FromRequestParts<Api> for Named {
             params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let at = others.iter().position(|(name, _)| name == "name").ok_or_else(unreadable)?;
         let name = KeyName::new(others.swap_remove(at).1)?;
+        if name.is_own() {
+            return Err(Fault::bad(
+                "name",
+                "keys whose names begin with `amanah.` are Amanah's own; nothing was changed, \
+                 choose another name",
+            ));
+        }
         Ok(Self { name, others })
     }
 }

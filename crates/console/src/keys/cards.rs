@@ -3,18 +3,24 @@
 use ::keys::{Change, KeyCard, KeyName, KeyRef, Keys, Kind, Operation, Purpose, Spec};
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
+use kernel::TenantId;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::body::Held;
+use super::body::{Note, cover_ring, json};
 use super::caller::{Asked, Caller, Named, Of, Stated};
-use super::{Api, Fault};
+use super::{Api, Fault, manage};
+
+/// About how long a key of no version is in an answer, in bytes.
+const CARD_BYTES: usize = 1024;
+/// And each of its versions.
+const VERSION_BYTES: usize = 256;
 
 pub(super) fn routes() -> Router<Api> {
     let one = get(read).post(create).patch(configure).delete(remove);
@@ -72,19 +78,27 @@ async fn list(
     if who.namespace.is_some() && who.namespace != tenant {
         return Err(Fault::TENANTS);
     }
+    cover_ring(&api, &who.share).await?;
     let found = spawn_blocking(move || {
-        let readable = readable(&api, &who);
-        let wanted = readable.filter(|card| tenant.is_none() || card.key.tenant == tenant);
-        wanted.map(|card| Shown::of(&api.keys, card)).collect::<Result<_, _>>()
+        let wanted = |of: Option<&TenantId>| tenant.is_none() || of == tenant.as_ref();
+        let cards = api.keys.readable(&who.card.client, wanted)?;
+        let room = cards.iter().map(room).sum();
+        let keys = cards.into_iter().map(|card| Shown::of(&api.keys, card));
+        let list = List { keys: keys.collect::<Result<_, _>>()? };
+        json(&who.share, StatusCode::OK, room, &list)
     });
-    let keys = found.await.unwrap_or(Err(Fault::INTERNAL))?;
-    Ok(Json(List { keys }).into_response())
+    found.await.unwrap_or(Err(Fault::INTERNAL))
 }
 
-/// Every key that the caller may read.
-pub(super) fn readable(api: &Api, who: &Caller) -> impl Iterator<Item = KeyCard> {
-    let all = api.keys.list().into_iter();
-    all.filter(|card| who.may(api, &card.key, Operation::Read).is_ok())
+/// About how long a key's card is in an answer, in bytes.
+fn room(card: &KeyCard) -> usize {
+    CARD_BYTES + VERSION_BYTES * card.versions.len()
+}
+
+/// One key's card as an answer.
+fn show(api: &Api, who: &Caller, status: StatusCode, card: KeyCard) -> Result<Response, Fault> {
+    let room = room(&card);
+    json(&who.share, status, room, &Shown::of(&api.keys, card)?)
 }
 
 async fn read(
@@ -94,7 +108,7 @@ async fn read(
     Asked(of): Asked<Of>,
 ) -> Result<Response, Fault> {
     let key = may(&api, &who, named.name, None, &of, Operation::Read)?;
-    Ok(Json(Shown::of(&api.keys, api.keys.card(&key)?)?).into_response())
+    show(&api, &who, StatusCode::OK, api.keys.card(&key)?)
 }
 
 #[derive(Deserialize)]
@@ -114,13 +128,13 @@ async fn create(
     who: Caller,
     named: Named,
     Asked(of): Asked<Of>,
-    held: Held,
+    Note(held): Note,
 ) -> Result<Response, Fault> {
     let new: New = held.parse()?;
     let key = may(&api, &who, named.name, new.tenant.as_deref(), &of, Operation::Manage)?;
     let spec = Spec { kind: new.kind, purpose: new.purpose, needs_context: new.needs_context };
     let card = api.keys.create(&key, &spec).await?;
-    Ok((StatusCode::CREATED, Json(Shown::of(&api.keys, card)?)).into_response())
+    show(&api, &who, StatusCode::CREATED, card)
 }
 
 #[derive(Deserialize)]
@@ -137,13 +151,14 @@ async fn configure(
     who: Caller,
     named: Named,
     Asked(of): Asked<Of>,
-    held: Held,
+    Note(held): Note,
 ) -> Result<Response, Fault> {
     let Changed { tenant, min_decryption, rotate_after, removable } = held.parse()?;
-    let key = may(&api, &who, named.name, tenant.as_deref(), &of, Operation::Manage)?;
+    let stated = Stated { body: tenant.as_deref(), query: of.tenant.as_deref() };
+    let key = who.own_key(named.name, stated)?;
     let change = Change { min_decryption, rotate_after, removable };
-    let card = api.keys.configure(&key, &change).await?;
-    Ok(Json(Shown::of(&api.keys, card)?).into_response())
+    let card = manage::configure(&api, &who, &key, &change).await?;
+    show(&api, &who, StatusCode::OK, card)
 }
 
 async fn remove(
@@ -152,7 +167,8 @@ async fn remove(
     named: Named,
     Asked(of): Asked<Of>,
 ) -> Result<StatusCode, Fault> {
-    let key = may(&api, &who, named.name, None, &of, Operation::Manage)?;
+    let key = who.own_key(named.name, Stated { body: None, query: of.tenant.as_deref() })?;
+    manage::destroying(&api, &who, &key)?;
     api.keys.remove(&key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -173,7 +189,7 @@ async fn rotate(
     who: Caller,
     named: Named,
     Asked(of): Asked<Of>,
-    held: Held,
+    Note(held): Note,
 ) -> Result<Json<Rotated>, Fault> {
     let asked: Rotation = held.parse()?;
     let key = may(&api, &who, named.name, asked.tenant.as_deref(), &of, Operation::Manage)?;
@@ -193,12 +209,14 @@ async fn trim(
     who: Caller,
     named: Named,
     Asked(of): Asked<Of>,
-    held: Held,
+    Note(held): Note,
 ) -> Result<Response, Fault> {
     let asked: Trim = held.parse()?;
-    let key = may(&api, &who, named.name, asked.tenant.as_deref(), &of, Operation::Manage)?;
+    let stated = Stated { body: asked.tenant.as_deref(), query: of.tenant.as_deref() };
+    let key = who.own_key(named.name, stated)?;
+    manage::destroying(&api, &who, &key)?;
     let card = api.keys.trim(&key, asked.before).await?;
-    Ok(Json(Shown::of(&api.keys, card)?).into_response())
+    show(&api, &who, StatusCode::OK, card)
 }
 
 /// The key that is meant, if the caller may.

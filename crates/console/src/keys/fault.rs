@@ -15,6 +15,8 @@ pub(super) struct Fault {
     pub(super) status: StatusCode,
     pub(super) slug: &'static str,
     pub(super) message: Cow<'static, str>,
+    /// How long to wait before trying again, in seconds, where that helps.
+    pub(super) wait: u64,
     /// The key that there is not, for whoever can make it.
     pub(super) missing: Option<Box<KeyRef>>,
 }
@@ -37,6 +39,19 @@ impl Fault {
         "busy",
         "too much is being asked at once; nothing was changed, try again",
     );
+    /// Not the same as [`Fault::BUSY`]: a key may have been changed already.
+    pub(super) const UNREAD: Self = Self::fixed(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "it was done, and there is no memory for its answer until the client has read earlier \
+         ones; read them, then ask again",
+    );
+    pub(super) const OFTEN: Self = Self::fixed(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "each destruction ends a generation of the root, so that a client may do only a few at \
+         once and then one a minute; nothing was changed, try again",
+    );
     pub(super) const INTERNAL: Self = Self::fixed(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
@@ -46,6 +61,15 @@ impl Fault {
         StatusCode::PAYLOAD_TOO_LARGE,
         "too-large",
         "the body is larger than 64 MiB; send fewer items, or a stream",
+    );
+    pub(super) const LONG_NOTE: Self = Self::fixed(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "the body is larger than 64 KiB, which is the most here; nothing was changed",
+    );
+    pub(super) const QUERY: Self = Self::bad(
+        "query",
+        "the query has something that is not asked here, or not like this; nothing was changed",
     );
     pub(super) const SLOW: Self = Self::fixed(
         StatusCode::REQUEST_TIMEOUT,
@@ -63,7 +87,7 @@ impl Fault {
         slug: &'static str,
         message: &'static str,
     ) -> Self {
-        Self { status, slug, message: Cow::Borrowed(message), missing: None }
+        Self { status, slug, message: Cow::Borrowed(message), wait: 1, missing: None }
     }
 
     /// A request that makes no sense.
@@ -95,7 +119,8 @@ impl Fault {
     }
 
     fn of(status: StatusCode, slug: &'static str, error: &Error) -> Self {
-        Self { status, slug, message: Cow::Owned(error.to_string()), missing: None }
+        let message = Cow::Owned(error.to_string());
+        Self { status, slug, message, wait: 1, missing: None }
     }
 
     /// As an item of a batch says it.
@@ -115,6 +140,8 @@ impl From<Error> for Fault {
             Error::Exists(_) => Self::of(StatusCode::CONFLICT, "exists", &error),
             Error::Shredded { .. } => Self::of(StatusCode::GONE, "shredded", &error),
             Error::NotRemovable(_) => Self::of(StatusCode::CONFLICT, "not-removable", &error),
+            Error::Versions(_) => Self::of(StatusCode::CONFLICT, "versions", &error),
+            Error::Full(_) => Self::of(StatusCode::INSUFFICIENT_STORAGE, "full", &error),
             Error::Version { .. } => bad("version"),
             Error::Kind(_) => bad("kind"),
             Error::NoContext(_) => bad("no-context"),
@@ -153,7 +180,7 @@ impl IntoResponse for Fault {
         let body = json!({ "error": self.value(), "errors": [self.message] });
         let mut answer = (self.status, Json(body)).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.wait));
         }
         answer
     }

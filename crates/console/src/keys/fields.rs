@@ -14,10 +14,12 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::batch::{Done, Verb, own_tag};
-use super::body::{Held, json, work};
+use super::batch::{Done, Verb};
+use super::body::{Held, Note, json};
+use super::budget::Share;
 use super::caller::{Asked, Caller, Named, Of, Stated};
-use super::item::{Batch, Item, Text, context};
+use super::item::{Text, context};
+use super::perform::{Dialect, Finished, Job, perform};
 use super::{Api, Fault};
 
 pub(super) fn routes() -> Router<Api> {
@@ -31,92 +33,26 @@ pub(super) fn routes() -> Router<Api> {
         // Whether it is about HMACs or signatures stands in its body.
         ("verify", None),
     ] {
-        let handler = move |api: State<Api>, who: Caller, key: Named, of: Asked<Of>, held: Held| {
-            perform(api.0, who, key, of.0, held, verb)
+        let handler = async move |State(api): State<Api>,
+                                  who: Caller,
+                                  key: Named,
+                                  Asked(of): Asked<Of>,
+                                  held: Held| {
+            perform(Job { api, who, key, held, verb, dialect: Dialect::Own(of) }).await
         };
         router = router.route(&format!("/api/v1/keys/{{name}}/{word}"), post(handler));
     }
     router.route("/api/v1/keys/{name}/datakey", post(datakey))
 }
 
-async fn perform(
-    api: Api,
-    who: Caller,
-    key: Named,
-    of: Of,
-    held: Held,
-    verb: Option<Verb>,
-) -> Result<Response, Fault> {
-    let job = Arc::new(Job { api: api.clone(), who, key, of, held, verb });
-    let again = Arc::clone(&job);
-    let once = move || job.run();
-    match work(&again.held, once).await {
-        Err(Fault { missing: Some(key), .. }) if key.tenant.is_some() && again.makes_keys() => {
-            api.keys.ensure(&key).await?;
-            let job = Arc::clone(&again);
-            work(&again.held, move || job.run()).await
-        }
-        answer => answer,
+/// The answer, as our own API writes it.
+pub(super) fn written(share: &Arc<Share>, finished: Finished<'_>) -> Result<Response, Fault> {
+    let room = finished.room;
+    if finished.single {
+        return json(share, StatusCode::OK, room, &Shown(&Ok(finished.one()?)));
     }
-}
-
-struct Job {
-    api: Api,
-    who: Caller,
-    key: Named,
-    of: Of,
-    held: Held,
-    verb: Option<Verb>,
-}
-
-impl Job {
-    fn makes_keys(&self) -> bool {
-        self.verb.is_some_and(Verb::makes_keys)
-    }
-
-    fn run(&self) -> Result<Response, Fault> {
-        let mut batch: Batch<'_> = self.held.parse()?;
-        if batch.vault_items.is_some() {
-            return Err(Fault::bad("json", "a batch stands in `items` here"));
-        }
-        let one = batch.single();
-        let (items, single) = match batch.items {
-            Some(items) if items.0.is_empty() => {
-                return Err(Fault::bad("empty", "`items` is empty; nothing was done"));
-            }
-            Some(_) if !one.is_bare() => {
-                return Err(Fault::bad("json", "a request has one item or a batch, not both"));
-            }
-            Some(items) => (items.0, false),
-            None => (vec![one], true),
-        };
-        let verb = self.verb.map_or_else(|| Verb::of_verify(&items), Ok)?;
-        let stated = Stated {
-            body: batch.tenant.as_ref().map(Text::as_str),
-            query: self.of.tenant.as_deref(),
-        };
-        let key = self.who.own_key(self.key.name.clone(), stated)?;
-        self.who.may(&self.api, &key, verb.operation())?;
-        let version = verb.version(&self.api.keys, &key, batch.key_version)?;
-        let done = verb.perform(&self.api.keys, &key, version, &items)?;
-        let room = 2 * self.held.len() + 128 * items.len();
-        if single {
-            let done = done.into_iter().next().unwrap_or(Err(Fault::INTERNAL))?;
-            return json(StatusCode::OK, room, &Shown(&Ok(done)));
-        }
-        let items = done.iter().map(Shown).collect();
-        json(StatusCode::OK, room, &All { items })
-    }
-}
-
-impl Item<'_> {
-    /// Whether nothing is in it.
-    fn is_bare(&self) -> bool {
-        let Self { plaintext, ciphertext, input, hmac, signature, .. } = self;
-        let main = [plaintext, ciphertext, input, hmac, signature];
-        let besides = [&self.context, &self.associated_data, &self.nonce, &self.reference];
-        main.into_iter().chain(besides).all(Option::is_none)
-    }
+    let items = finished.done.iter().map(Shown).collect();
+    json(share, StatusCode::OK, room, &All { items })
 }
 
 #[derive(Serialize)]
@@ -133,8 +69,8 @@ impl Serialize for Shown<'_> {
         match self.0 {
             Ok(Done::Ciphertext(text)) => map.serialize_entry("ciphertext", &text.text()),
             Ok(Done::Plaintext(text)) => map.serialize_entry("plaintext", text.as_str()),
-            Ok(Done::Hmac(tag)) => map.serialize_entry("hmac", &own_tag(tag)),
-            Ok(Done::Signature(tag)) => map.serialize_entry("signature", &own_tag(tag)),
+            Ok(Done::Hmac(tag)) => map.serialize_entry("hmac", &tag.text()),
+            Ok(Done::Signature(tag)) => map.serialize_entry("signature", &tag.text()),
             Ok(Done::Valid(valid)) => map.serialize_entry("valid", valid),
             Err(fault) => map.serialize_entry("error", &fault.value()),
         }?;
@@ -162,7 +98,7 @@ async fn datakey(
     who: Caller,
     named: Named,
     Asked(of): Asked<Of>,
-    held: Held,
+    Note(held): Note,
 ) -> Result<Response, Fault> {
     let asked: NewDataKey<'_> = held.parse()?;
     let stated =
@@ -173,7 +109,7 @@ async fn datakey(
     let (text, sealed) = new_data_key(&api, &key, asked.bits, &object).await?;
     let (plaintext, ciphertext) = (Zeroizing::new(STANDARD.encode(&*text)), sealed.text());
     let shown = DataKey { plaintext: &plaintext, ciphertext: &ciphertext };
-    json(StatusCode::OK, 4 * plaintext.len() + ciphertext.len() + 64, &shown)
+    json(&held.share, StatusCode::OK, 4 * plaintext.len() + ciphertext.len() + 64, &shown)
 }
 
 /// A new data key of 128, 256 or 512 bits, in clear and encrypted.

@@ -1,7 +1,6 @@
 //! What a request about texts, ciphertexts and tags looks like: one shape for our own API and for
 //! Vault's, of which each takes its part.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -71,6 +70,16 @@ pub(super) struct Batch<'a> {
     _kind: Option<Text<'a>>,
 }
 
+impl Item<'_> {
+    /// Whether nothing is in it.
+    pub(super) fn is_bare(&self) -> bool {
+        let Self { plaintext, ciphertext, input, hmac, signature, .. } = self;
+        let main = [plaintext, ciphertext, input, hmac, signature];
+        let besides = [&self.context, &self.associated_data, &self.nonce, &self.reference];
+        main.into_iter().chain(besides).all(Option::is_none)
+    }
+}
+
 impl<'a> Batch<'a> {
     /// The one item that stands in the request itself.
     pub(super) fn single(&mut self) -> Item<'a> {
@@ -119,16 +128,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
 }
 
 /// Text that stays where it is in the body, unless it was escaped there.
-pub(super) struct Text<'a>(Cow<'a, str>);
+pub(super) enum Text<'a> {
+    Plain(&'a str),
+    /// A copy, wiped when dropped.
+    Escaped(Zeroizing<String>),
+}
 
 impl Text<'_> {
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        match self {
+            Self::Plain(text) => text,
+            Self::Escaped(text) => text,
+        }
     }
 
     /// The bytes that it writes in base64, wiped when dropped.
     pub(super) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let bytes = STANDARD.decode(self.0.as_bytes());
+        let bytes = STANDARD.decode(self.as_str().as_bytes());
         bytes.map(Zeroizing::new).map_err(|_| {
             Fault::bad("base64", "this is not base64 in the standard alphabet, with its padding")
         })
@@ -146,11 +162,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
+                Ok(Text::Plain(text))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+                Ok(Text::Escaped(Zeroizing::new(text.to_owned())))
             }
         }
         from.deserialize_str(Reader)

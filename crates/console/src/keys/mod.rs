@@ -8,8 +8,10 @@
 //!
 //! It opens no port: `gateway::Private` serves it, apart from the public address.
 //!
-//! The attacks it stops: another tenant's ciphertext, a token used beyond its grant, and requests
-//! that are built to exhaust memory (depth, counts, sizes and time are all bounded).
+//! The attacks it stops: another tenant's ciphertext, a token used beyond its grant, requests that
+//! are built to exhaust memory (depth, counts, sizes and time are all bounded), and a client that
+//! takes what others need: none has more than its share of memory and streams, and none destroys
+//! often.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,34 +22,42 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use kernel::{Clock, Rng};
-use tokio::sync::Semaphore;
 
 mod batch;
 mod body;
+mod budget;
 mod caller;
 mod cards;
+mod escapes;
 mod fault;
 mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod item;
+mod manage;
+mod perform;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod vault;
 
+use budget::{Budget, Turns};
 use fault::Fault;
 
 /// The most items of a batch.
 const MAX_ITEMS: usize = 10_000;
 /// The largest body that is not a stream, in bytes.
 const MAX_BODY_BYTES: usize = 64 << 20;
-/// How much of all bodies together is held in memory, in KiB.
-const BODIES_KIB: u32 = 256 * 1024;
+/// The largest body that says what is to be done with a key, in bytes.
+const MAX_NOTE_BYTES: usize = 64 << 10;
+/// How much of all bodies and answers together is held in memory, in KiB.
+const BODIES_KIB: usize = 256 * 1024;
 /// How long a body may take to arrive, and how long it may wait for memory.
 const BODY_DEADLINE: Duration = Duration::from_mins(1);
 /// The most streams at one time; each holds a few MiB.
 const MAX_STREAMS: usize = 64;
+/// One client gets at most such a part of memory and streams: one of so many.
+const CLIENT_SHARES: usize = 4;
 /// The longest context of an item, in bytes.
 const MAX_CONTEXT_BYTES: usize = 16 * 1024;
 /// A body above so many bytes is worked on apart from the threads that answer requests.
@@ -56,14 +66,14 @@ const LARGE_BODY_BYTES: usize = 16 * 1024;
 /// Everything under `/api/v1/keys` and `/v1`, to be served by `gateway::Private`. `clock` tells
 /// when tokens end, `rng` is for streams and for the random bytes that applications ask for.
 pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Router {
-    let bodies = usize::try_from(BODIES_KIB).unwrap_or(usize::MAX);
     serve(Api {
         keys,
         clock,
         rng,
-        bodies: Arc::new(Semaphore::new(bodies)),
+        bodies: Budget::new(BODIES_KIB, BODIES_KIB / CLIENT_SHARES),
         body_deadline: BODY_DEADLINE,
-        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        streams: Budget::new(MAX_STREAMS, MAX_STREAMS / CLIENT_SHARES),
+        turns: Arc::default(),
     })
 }
 
@@ -85,10 +95,12 @@ struct Api {
     keys: Keys,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-    /// One permit for each KiB of [`BODIES_KIB`].
-    bodies: Arc<Semaphore>,
+    /// In KiB.
+    bodies: Arc<Budget>,
     body_deadline: Duration,
-    streams: Arc<Semaphore>,
+    streams: Arc<Budget>,
+    /// What destroys a generation of the root.
+    turns: Arc<Turns>,
 }
 
 /// The log has no queries, since a stream's object stands there, and no bodies.

@@ -19,9 +19,9 @@ use bytes::{Buf as _, Bytes};
 use cipher::stream::{Opener, Sealer, ciphertext_len, plaintext_len};
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
+use super::budget::Share;
 use super::caller::{Asked, Caller, Named, Stated};
 use super::fields::first_use;
 use super::{Api, Fault};
@@ -54,11 +54,11 @@ async fn seal(
     body: Body,
 ) -> Result<Response, Fault> {
     let key = begin(&api, &who, named, &which, Operation::Encrypt)?;
-    let turn = turn(&api)?;
+    let place = place(&api, &who)?;
     let object = Object { key: &key, name: &which.object };
     let (sealer, sidecar) =
         first_use(&api, &key, || sealer(&api.keys, api.rng.as_ref(), object)).await?;
-    let mut answer = answer(Work::Seal(sealer), body, turn).await?;
+    let mut answer = answer(Work::Seal(sealer), body, place).await?;
     tell(&mut answer, &sidecar.ciphertext()?)?;
     foretell(&headers, &mut answer, ciphertext_len)?;
     Ok(answer)
@@ -73,10 +73,10 @@ async fn open(
     body: Body,
 ) -> Result<Response, Fault> {
     let key = begin(&api, &who, named, &which, Operation::Decrypt)?;
-    let turn = turn(&api)?;
+    let place = place(&api, &who)?;
     let object = Object { key: &key, name: &which.object };
     let opener = opener(&api.keys, object, &Sidecar::new(object, &told(&headers)?)?)?;
-    let mut answer = answer(Work::Open(Box::new(opener)), body, turn).await?;
+    let mut answer = answer(Work::Open(Box::new(opener)), body, place).await?;
     foretell(&headers, &mut answer, plaintext_len)?;
     Ok(answer)
 }
@@ -114,9 +114,10 @@ fn begin(
     Ok(key)
 }
 
-/// One of the places for streams.
-fn turn(api: &Api) -> Result<OwnedSemaphorePermit, Fault> {
-    Arc::clone(&api.streams).try_acquire_owned().map_err(|_| Fault::BUSY)
+/// One of the client's places for streams.
+fn place(api: &Api, who: &Caller) -> Result<Arc<Share>, Fault> {
+    let place = api.streams.share(&who.card.client.name);
+    if place.try_cover(1) { Ok(place) } else { Err(Fault::BUSY) }
 }
 
 /// The stream's key that the request brings.
@@ -191,7 +192,7 @@ struct Passing {
     body: BodyDataStream,
     /// Bytes that came in and were not taken yet.
     held: Bytes,
-    _turn: OwnedSemaphorePermit,
+    _place: Arc<Share>,
 }
 
 impl Passing {
@@ -217,9 +218,9 @@ impl Passing {
 
 /// The answer, which begins once its first piece is there: what is wrong until then still gets a
 /// status of its own. An error later on breaks the connection.
-async fn answer(work: Work, body: Body, turn: OwnedSemaphorePermit) -> Result<Response, Fault> {
+async fn answer(work: Work, body: Body, place: Arc<Share>) -> Result<Response, Fault> {
     let body = body.into_data_stream();
-    let mut passing = Passing { work, body, held: Bytes::new(), _turn: turn };
+    let mut passing = Passing { work, body, held: Bytes::new(), _place: place };
     let first = passing.next().await?.unwrap_or_default();
     let rest = stream::unfold(Some(passing), async |passing| {
         let mut passing = passing?;

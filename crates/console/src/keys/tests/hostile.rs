@@ -1,10 +1,7 @@
 //! Requests that no honest client sends.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::Semaphore;
 
 use super::*;
 
@@ -96,32 +93,6 @@ async fn a_body_has_its_bound() {
     let endless = stream::repeat_with(move || Ok::<_, std::io::Error>(part.clone()));
     let said = raw(&house, ENCRYPT, Body::from_stream(endless)).await;
     assert_eq!(said.slug(), "too-large");
-}
-
-/// Neither slow bodies nor many of them hold what others need for long.
-#[tokio::test]
-async fn slow_and_many_bodies_are_given_up() {
-    let mut house = House::new().await;
-    let api = |bodies, streams| super::super::Api {
-        keys: house.keys.clone(),
-        clock: Arc::new(SystemClock),
-        rng: Arc::new(SystemRng),
-        bodies: Arc::new(Semaphore::new(bodies)),
-        body_deadline: Duration::from_millis(20),
-        streams: Arc::new(Semaphore::new(streams)),
-    };
-    let (patient, full) = (super::super::serve(api(1 << 20, 1)), super::super::serve(api(1, 0)));
-    house.router = patient;
-    let pending = stream::pending::<Result<Bytes, std::io::Error>>();
-    let said = raw(&house, ENCRYPT, Body::from_stream(pending)).await;
-    assert_eq!((said.status, said.slug()), (StatusCode::REQUEST_TIMEOUT, "slow-body"));
-    house.router = full;
-    let endless = stream::pending::<Result<Bytes, std::io::Error>>();
-    let said = raw(&house, ENCRYPT, Body::from_stream(endless)).await;
-    assert_eq!((said.status, said.slug()), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
-    assert_eq!(said.headers["retry-after"], "1");
-    let said = raw(&house, "/api/v1/keys/orders/seal?object=a", "text").await;
-    assert_eq!(said.slug(), "busy");
 }
 
 /// Whoever has no token is told so before a byte of the body is read.

@@ -28,10 +28,11 @@ mod grants;
 mod hostile;
 mod hvac;
 mod own;
+mod shares;
 mod stream;
 mod transit;
 
-const ALL: [Operation; 7] = [
+const ALL: [Operation; 8] = [
     Operation::Encrypt,
     Operation::Decrypt,
     Operation::Rewrap,
@@ -39,6 +40,7 @@ const ALL: [Operation; 7] = [
     Operation::Sign,
     Operation::Read,
     Operation::Manage,
+    Operation::Destroy,
 ];
 
 /// A house with two keys, `orders` and `seal`, that belong to the house; its tenants are made as

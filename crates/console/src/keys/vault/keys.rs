@@ -1,6 +1,8 @@
 //! Vault's paths for the keys themselves.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use ::keys::{Change, Error, KeyCard, KeyRef, Keys, Kind, Operation, Spec};
 use axum::extract::State;
@@ -9,14 +11,15 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
+use kernel::TenantId;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::super::body::Held;
+use super::super::body::{Note, cover_ring};
 use super::super::caller::{Asked, Caller, Named};
-use super::super::cards::readable;
-use super::super::{Api, Fault};
+use super::super::{Api, Fault, manage};
 use super::{Answer, answer};
 
 /// About how long the answer for a key of one version is, in bytes.
@@ -26,6 +29,7 @@ const NO_EXPORT: Fault = Fault::unsupported(
 );
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Listing {
     #[serde(default)]
     list: bool,
@@ -46,23 +50,25 @@ pub(super) async fn list(
     if method.as_str() != "LIST" && !(method == Method::GET && asked.list) {
         return Err(Fault::METHOD);
     }
-    let asked = api.clone();
+    cover_ring(&api, &who.share).await?;
+    let (asked, share) = (api.clone(), Arc::clone(&who.share));
     let names = spawn_blocking(move || {
-        let ours = readable(&asked, &who).filter(|card| card.key.tenant == who.namespace);
-        ours.map(|card| card.key.name.into()).collect::<Vec<String>>()
+        let wanted = |of: Option<&TenantId>| of == who.namespace.as_ref();
+        let ours = asked.keys.readable(&who.card.client, wanted)?;
+        Ok(ours.into_iter().map(|card| card.key.name.into()).collect::<Vec<String>>())
     });
-    let keys = names.await.map_err(|_| Fault::INTERNAL)?;
+    let keys = names.await.unwrap_or(Err(Fault::INTERNAL))?;
     if keys.is_empty() {
         // As Vault says that there are none.
         return Ok((StatusCode::NOT_FOUND, axum::Json(json!({ "errors": [] }))).into_response());
     }
-    answer(&api, StatusCode::OK, 70 * keys.len(), &Names { keys })
+    answer(&api, &share, StatusCode::OK, 70 * keys.len(), &Names { keys })
 }
 
 pub(super) async fn read(State(api): State<Api>, who: Caller, named: Named) -> Answer {
     let key = who.vault_key(named.name, None)?;
     who.may(&api, &key, Operation::Read)?;
-    show(&api, &api.keys.card(&key)?)
+    show(&api, &who, &api.keys.card(&key)?)
 }
 
 #[derive(Deserialize)]
@@ -75,7 +81,7 @@ struct New {
     exportable: Option<bool>,
     allow_plaintext_backup: Option<bool>,
     key_size: Option<u32>,
-    auto_rotate_period: Option<Value>,
+    auto_rotate_period: Option<Period>,
     tenant: Option<String>,
 }
 
@@ -83,13 +89,16 @@ pub(super) async fn create(
     State(api): State<Api>,
     who: Caller,
     named: Named,
-    held: Held,
+    Note(held): Note,
 ) -> Answer {
     let new: New = held.parse()?;
     let key = who.vault_key(named.name, new.tenant.as_deref())?;
     who.may(&api, &key, Operation::Manage)?;
     let spec = spec(&new)?;
-    let rotate_after = new.auto_rotate_period.as_ref().map(period).transpose()?.flatten();
+    let rotate_after = new.auto_rotate_period.and_then(|Period(period)| period);
+    if let Some(after) = rotate_after {
+        manage::allow_age(&api, spec.purpose, after)?;
+    }
     let card = match api.keys.create(&key, &spec).await {
         // To Vault it is no error when the key is there, as long as it is the same kind of key.
         Err(Error::Exists(_)) => {
@@ -102,10 +111,10 @@ pub(super) async fn create(
         made => made?,
     };
     if rotate_after.is_none() {
-        return show(&api, &card);
+        return show(&api, &who, &card);
     }
     let change = Change { rotate_after, ..Change::default() };
-    show(&api, &api.keys.configure(&key, &change).await?)
+    show(&api, &who, &manage::configure(&api, &who, &key, &change).await?)
 }
 
 fn spec(new: &New) -> Result<Spec, Fault> {
@@ -144,7 +153,7 @@ pub(super) async fn remove(
     named: Named,
 ) -> Result<Response, Fault> {
     let key = who.vault_key(named.name, None)?;
-    who.may(&api, &key, Operation::Manage)?;
+    manage::destroying(&api, &who, &key)?;
     api.keys.remove(&key).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -157,7 +166,7 @@ struct Config {
     deletion_allowed: Option<bool>,
     exportable: Option<bool>,
     allow_plaintext_backup: Option<bool>,
-    auto_rotate_period: Option<Value>,
+    auto_rotate_period: Option<Period>,
     tenant: Option<String>,
 }
 
@@ -165,24 +174,24 @@ pub(super) async fn configure(
     State(api): State<Api>,
     who: Caller,
     named: Named,
-    held: Held,
+    Note(held): Note,
 ) -> Answer {
     let config: Config = held.parse()?;
     let key = who.vault_key(named.name, config.tenant.as_deref())?;
-    who.may(&api, &key, Operation::Manage)?;
+    let change = Change {
+        // To Vault zero is the first version.
+        min_decryption: config.min_decryption_version.map(|version| version.max(1)),
+        rotate_after: config.auto_rotate_period.and_then(|Period(period)| period),
+        removable: config.deletion_allowed,
+    };
+    manage::may_configure(&api, &who, &key, &change)?;
     if config.exportable == Some(true) || config.allow_plaintext_backup == Some(true) {
         return Err(NO_EXPORT);
     }
     if config.min_encryption_version.is_some_and(|version| version != 0) {
         return Err(Fault::unsupported("the newest version encrypts here, and no other"));
     }
-    let change = Change {
-        // To Vault zero is the first version.
-        min_decryption: config.min_decryption_version.map(|version| version.max(1)),
-        rotate_after: config.auto_rotate_period.as_ref().map(period).transpose()?.flatten(),
-        removable: config.deletion_allowed,
-    };
-    show(&api, &api.keys.configure(&key, &change).await?)
+    show(&api, &who, &manage::configure(&api, &who, &key, &change).await?)
 }
 
 #[derive(Deserialize)]
@@ -195,13 +204,13 @@ pub(super) async fn rotate(
     State(api): State<Api>,
     who: Caller,
     named: Named,
-    held: Held,
+    Note(held): Note,
 ) -> Answer {
     let asked: Rotation = held.parse()?;
     let key = who.vault_key(named.name, asked.tenant.as_deref())?;
     who.may(&api, &key, Operation::Manage)?;
     api.keys.rotate(&key).await?;
-    show(&api, &api.keys.card(&key)?)
+    show(&api, &who, &api.keys.card(&key)?)
 }
 
 #[derive(Deserialize)]
@@ -211,44 +220,75 @@ struct Trim {
     tenant: Option<String>,
 }
 
-pub(super) async fn trim(State(api): State<Api>, who: Caller, named: Named, held: Held) -> Answer {
+pub(super) async fn trim(
+    State(api): State<Api>,
+    who: Caller,
+    named: Named,
+    Note(held): Note,
+) -> Answer {
     let asked: Trim = held.parse()?;
     let key = who.vault_key(named.name, asked.tenant.as_deref())?;
-    who.may(&api, &key, Operation::Manage)?;
-    show(&api, &api.keys.trim(&key, asked.min_available_version).await?)
+    manage::destroying(&api, &who, &key)?;
+    show(&api, &who, &api.keys.trim(&key, asked.min_available_version).await?)
 }
 
 /// A period as Vault's clients write it: seconds, or `720h`, `30m`, `5d`. Zero, which switches
 /// rotation off in Vault, is `None`: the policy stays in force.
-fn period(value: &Value) -> Result<Option<SignedDuration>, Fault> {
-    const WRONG: Fault = Fault::bad("period", "a period is a number of seconds, or like `720h`");
-    let seconds = match value {
-        Value::Number(seconds) => seconds.as_i64().ok_or(WRONG)?,
-        Value::String(text) if text.is_empty() => 0,
-        Value::String(text) => {
-            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-            let (number, unit) = text.split_at_checked(end).ok_or(WRONG)?;
-            let unit = match unit {
-                "" | "s" => 1,
-                "m" => 60,
-                "h" => 60 * 60,
-                "d" => 24 * 60 * 60,
-                _ => return Err(WRONG),
-            };
-            number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(WRONG)?
+struct Period(Option<SignedDuration>);
+
+impl Period {
+    fn seconds(seconds: Option<i64>) -> Option<Self> {
+        match seconds? {
+            ..0 => None,
+            0 => Some(Self(None)),
+            seconds => Some(Self(Some(SignedDuration::from_secs(seconds)))),
         }
-        _ => return Err(WRONG),
-    };
-    match seconds {
-        ..0 => Err(WRONG),
-        0 => Ok(None),
-        _ => Ok(Some(SignedDuration::from_secs(seconds))),
+    }
+
+    fn text(text: &str) -> Option<Self> {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(end)?;
+        let unit = match unit {
+            "" if text.is_empty() => return Some(Self(None)),
+            "" | "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return None,
+        };
+        Self::seconds(number.parse::<i64>().ok()?.checked_mul(unit))
     }
 }
 
-fn show(api: &Api, card: &KeyCard) -> Answer {
+/// A number or a text and nothing else, so that nothing larger is built from a body.
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Period;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a period: a number of seconds, or like `720h`")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Period, E> {
+                Period::seconds(i64::try_from(seconds).ok()).ok_or_else(|| E::custom(WRONG))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Period, E> {
+                Period::text(text).ok_or_else(|| E::custom(WRONG))
+            }
+        }
+        from.deserialize_any(Reader)
+    }
+}
+
+/// As if another kind of value stood there.
+const WRONG: &str = "another value, expected a period: a number of seconds, or like `720h`";
+
+fn show(api: &Api, who: &Caller, card: &KeyCard) -> Answer {
     let shown = shown(&api.keys, &card.key, card)?;
-    answer(api, StatusCode::OK, CARD_BYTES + 256 * card.versions.len(), &shown)
+    answer(api, &who.share, StatusCode::OK, CARD_BYTES + 256 * card.versions.len(), &shown)
 }
 
 /// A key in the words of Vault.

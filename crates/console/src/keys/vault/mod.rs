@@ -3,6 +3,8 @@
 //! A namespace is a tenant. What Vault has and we do not is answered with 400 and a sentence,
 //! never done halfway.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
@@ -13,12 +15,13 @@ use kernel::random_hex;
 use serde::Serialize;
 
 use super::body::json;
+use super::budget::Share;
 use super::caller::Caller;
 use super::{Api, Fault};
 
 mod keys;
 mod system;
-mod transit;
+pub(super) mod transit;
 
 pub(super) fn routes() -> Router<Api> {
     transit::routes()
@@ -81,7 +84,13 @@ struct Envelope<'a, T> {
 }
 
 /// `data` as Vault answers it; `room` is about how long it becomes, in bytes.
-fn answer(api: &Api, status: StatusCode, room: usize, data: &impl Serialize) -> Answer {
+fn answer(
+    api: &Api,
+    share: &Arc<Share>,
+    status: StatusCode,
+    room: usize,
+    data: &impl Serialize,
+) -> Answer {
     let envelope = Envelope {
         // Without randomness the answer is still right, only not told from others.
         request_id: random_hex(api.rng.as_ref(), 16).unwrap_or_default(),
@@ -93,7 +102,7 @@ fn answer(api: &Api, status: StatusCode, room: usize, data: &impl Serialize) -> 
         warnings: None,
         auth: None,
     };
-    json(status, room + 256, &envelope)
+    json(share, status, room + 256, &envelope)
 }
 
 type Answer = Result<Response, Fault>;

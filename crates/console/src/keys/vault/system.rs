@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use super::super::body::Held;
-use super::super::caller::Caller;
+use super::super::body::{Held, Note, work};
+use super::super::caller::{Asked, Caller};
 use super::super::item::Text;
 use super::super::{Api, Fault};
 use super::{Answer, answer};
@@ -23,6 +23,8 @@ use super::{Answer, answer};
 const MAX_RANDOM_BYTES: usize = 128 * 1024;
 /// The random bytes that are given when no number is named.
 const RANDOM_BYTES: usize = 32;
+/// About how long the answer about a token is, in bytes.
+const LOOKUP_BYTES: usize = 1024;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -37,8 +39,34 @@ pub(super) fn routes() -> Router<Api> {
         .route("/v1/transit/hash/{algorithm}", post(hash).put(hash))
 }
 
+/// What Vault's clients may ask besides. None of it says anything about a service that is never
+/// sealed and never stands by.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Health {
+    #[serde(rename = "standbyok")]
+    _standby_ok: Option<String>,
+    #[serde(rename = "perfstandbyok")]
+    _performance_standby_ok: Option<String>,
+    #[serde(rename = "standbycode")]
+    _standby_code: Option<String>,
+    #[serde(rename = "drsecondarycode")]
+    _secondary_code: Option<String>,
+    #[serde(rename = "performancestandbycode")]
+    _performance_standby_code: Option<String>,
+    #[serde(rename = "sealedcode")]
+    _sealed_code: Option<String>,
+    #[serde(rename = "uninitcode")]
+    _uninitialised_code: Option<String>,
+}
+
+/// Nothing is asked in the query.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// Like Vault's, it asks for no token. Whoever can ask at all has opened the ring.
-async fn health(State(api): State<Api>) -> Json<Value> {
+async fn health(State(api): State<Api>, _: Asked<Health>) -> Json<Value> {
     Json(json!({
         "initialized": true,
         "sealed": false,
@@ -52,11 +80,11 @@ async fn health(State(api): State<Api>) -> Json<Value> {
     }))
 }
 
-async fn initialised() -> Json<Value> {
+async fn initialised(_: Asked<Nothing>) -> Json<Value> {
     Json(json!({ "initialized": true }))
 }
 
-async fn seal_status() -> Json<Value> {
+async fn seal_status(_: Asked<Nothing>) -> Json<Value> {
     Json(json!({
         "type": "amanah",
         "initialized": true,
@@ -97,7 +125,7 @@ async fn lookup_self(State(api): State<Api>, who: Caller) -> Answer {
         "entity_id": "",
         "meta": { "keys": client.keys, "operations": client.operations },
     });
-    answer(&api, StatusCode::OK, 1024, &data)
+    answer(&api, &who.share, StatusCode::OK, LOOKUP_BYTES, &data)
 }
 
 #[derive(Deserialize)]
@@ -114,7 +142,7 @@ async fn random(
     State(api): State<Api>,
     _: Caller,
     path: axum::extract::RawPathParams,
-    held: Held,
+    Note(held): Note,
 ) -> Answer {
     let asked: Random<'_> = held.parse()?;
     let (mut bytes, mut source) = (asked.bytes, asked.source.as_ref().map(Text::as_str));
@@ -134,7 +162,7 @@ async fn random(
     let mut bytes = Zeroizing::new(vec![0; wanted]);
     api.rng.fill(&mut bytes).map_err(::keys::Error::from)?;
     let text = Zeroizing::new(written(&bytes, asked.format.as_ref(), "base64")?);
-    answer(&api, StatusCode::OK, text.len(), &json_of("random_bytes", &text))
+    answer(&api, &held.share, StatusCode::OK, text.len() + 32, &json_of("random_bytes", &text))
 }
 
 #[derive(Deserialize)]
@@ -152,8 +180,12 @@ async fn hash(
     path: axum::extract::RawPathParams,
     held: Held,
 ) -> Answer {
+    let in_path = path.iter().next().map(|(_, algorithm)| algorithm.to_owned());
+    work(held.len(), move || hashed(&api, &held, in_path.as_deref())).await
+}
+
+fn hashed(api: &Api, held: &Held, in_path: Option<&str>) -> Answer {
     let asked: Hash<'_> = held.parse()?;
-    let in_path = path.iter().next().map(|(_, algorithm)| algorithm);
     let algorithm = asked.algorithm.as_ref().map(Text::as_str).or(in_path).unwrap_or("sha2-256");
     let input = asked.input.bytes()?;
     let sum = match algorithm {
@@ -164,7 +196,7 @@ async fn hash(
         _ => return Err(Fault::unsupported("the hashes here are sha2-224, -256, -384 and -512")),
     };
     let text = written(&sum, asked.format.as_ref(), "hex")?;
-    answer(&api, StatusCode::OK, text.len(), &json_of("sum", &text))
+    answer(api, &held.share, StatusCode::OK, text.len() + 32, &json_of("sum", &text))
 }
 
 fn json_of<'a>(name: &'a str, text: &'a str) -> std::collections::BTreeMap<&'a str, &'a str> {

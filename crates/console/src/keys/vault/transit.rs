@@ -14,11 +14,13 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::super::batch::{Done, Verb, vault_tag};
-use super::super::body::{Held, work};
+use super::super::batch::{Done, Verb};
+use super::super::body::{Held, Note};
+use super::super::budget::Share;
 use super::super::caller::{Caller, Named};
 use super::super::fields::new_data_key;
-use super::super::item::{Batch, Text, context};
+use super::super::item::{Batch, Item, Text, context};
+use super::super::perform::{Dialect, Finished, Job, perform};
 use super::super::{Api, Fault};
 use super::{Answer, answer};
 
@@ -32,8 +34,8 @@ pub(super) fn routes() -> Router<Api> {
         ("sign", Some(Verb::Sign)),
         ("verify", None),
     ] {
-        let handler = move |api: State<Api>, who: Caller, key: Named, held: Held| {
-            perform(api.0, who, key, held, verb)
+        let handler = async move |State(api): State<Api>, who: Caller, key: Named, held: Held| {
+            perform(Job { api, who, key, held, verb, dialect: Dialect::Vault }).await
         };
         let handler = post(handler).put(handler);
         router = router.route(&format!("/v1/transit/{word}/{{name}}"), handler.clone());
@@ -44,83 +46,41 @@ pub(super) fn routes() -> Router<Api> {
     router.route("/v1/transit/datakey/{form}/{name}", post(datakey).put(datakey))
 }
 
-async fn perform(
-    api: Api,
-    who: Caller,
-    key: Named,
-    held: Held,
-    verb: Option<Verb>,
+/// The answer, as Vault writes it.
+pub(in super::super) fn written(
+    api: &Api,
+    share: &Arc<Share>,
+    finished: Finished<'_>,
 ) -> Result<Response, Fault> {
-    let job = Arc::new(Job { api: api.clone(), who, key, held, verb });
-    let again = Arc::clone(&job);
-    match work(&again.held, move || job.run()).await {
-        Err(Fault { missing: Some(key), .. })
-            if key.tenant.is_some() && verb.is_some_and(Verb::makes_keys) =>
-        {
-            api.keys.ensure(&key).await?;
-            let job = Arc::clone(&again);
-            work(&again.held, move || job.run()).await
-        }
-        answer => answer,
+    let room = finished.room;
+    if finished.single {
+        return answer(api, share, StatusCode::OK, room, &Shown(&Ok(finished.one()?), None));
     }
-}
-
-struct Job {
-    api: Api,
-    who: Caller,
-    key: Named,
-    held: Held,
-    verb: Option<Verb>,
-}
-
-impl Job {
-    fn run(&self) -> Result<Response, Fault> {
-        let mut batch: Batch<'_> = self.held.parse()?;
-        if batch.items.is_some() {
-            return Err(Fault::bad("json", "a batch stands in `batch_input` here"));
-        }
-        // As Vault does it: beside a batch, a single item is ignored.
-        let one = batch.single();
-        let (items, single) = match batch.vault_items.take() {
-            Some(items) if items.0.is_empty() => {
-                return Err(Fault::bad("empty", "`batch_input` is empty; nothing was done"));
-            }
-            Some(items) => (items.0, false),
-            None => (vec![one], true),
-        };
-        let verb = self.verb.map_or_else(|| Verb::of_verify(&items), Ok)?;
-        supported(&batch, verb, self.key.other("algorithm"))?;
-        let tenant = batch.tenant.as_ref().map(Text::as_str);
-        let key = self.who.vault_key(self.key.name.clone(), tenant)?;
-        self.who.may(&self.api, &key, verb.operation())?;
-        let version = verb.version(&self.api.keys, &key, batch.key_version)?;
-        let done = verb.perform(&self.api.keys, &key, version, &items)?;
-        let room = 2 * self.held.len() + 128 * items.len();
-        if single {
-            let done = done.into_iter().next().unwrap_or(Err(Fault::INTERNAL))?;
-            return answer(&self.api, StatusCode::OK, room, &Shown(&Ok(done), None));
-        }
-        let failed = done.iter().filter(|done| done.is_err()).count();
-        let partial = batch.partial_failure_response_code.filter(|_| failed < done.len());
-        let status = match failed {
-            0 => StatusCode::OK,
-            _ => partial
-                .and_then(|code| StatusCode::from_u16(code).ok())
-                // A status below would promise another body, or none.
-                .filter(|code| code.as_u16() >= 200 && *code != StatusCode::NO_CONTENT)
-                .unwrap_or(StatusCode::BAD_REQUEST),
-        };
-        let shown = |(done, item)| {
-            let item: &super::super::item::Item<'_> = item;
-            Shown(done, item.reference.as_ref().map(Text::as_str))
-        };
-        let batch_results = done.iter().zip(&items).map(shown).collect();
-        answer(&self.api, status, room, &Data { batch_results })
-    }
+    let Finished { done, items, partial_status, .. } = finished;
+    let failed = done.iter().filter(|done| done.is_err()).count();
+    let partial = partial_status.filter(|_| failed < done.len());
+    let status = match failed {
+        0 => StatusCode::OK,
+        _ => partial
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            // A status below would promise another body, or none.
+            .filter(|code| code.as_u16() >= 200 && *code != StatusCode::NO_CONTENT)
+            .unwrap_or(StatusCode::BAD_REQUEST),
+    };
+    let shown = |(done, item)| {
+        let item: &Item<'_> = item;
+        Shown(done, item.reference.as_ref().map(Text::as_str))
+    };
+    let batch_results = done.iter().zip(&items).map(shown).collect();
+    answer(api, share, status, room, &Data { batch_results })
 }
 
 /// Refuses what Vault would do and we do not, instead of doing something else.
-fn supported(batch: &Batch<'_>, verb: Verb, in_path: Option<&str>) -> Result<(), Fault> {
+pub(in super::super) fn supported(
+    batch: &Batch<'_>,
+    verb: Verb,
+    in_path: Option<&str>,
+) -> Result<(), Fault> {
     if batch.convergent_encryption {
         return Err(Fault::unsupported(
             "convergent encryption is not offered: equal texts would have equal ciphertexts",
@@ -160,9 +120,9 @@ impl Serialize for Shown<'_> {
                 map.serialize_entry("key_version", &text.version)
             }
             Ok(Done::Plaintext(text)) => map.serialize_entry("plaintext", text.as_str()),
-            Ok(Done::Hmac(tag)) => map.serialize_entry("hmac", &vault_tag(tag)),
+            Ok(Done::Hmac(tag)) => map.serialize_entry("hmac", &tag.vault()),
             Ok(Done::Signature(tag)) => {
-                map.serialize_entry("signature", &vault_tag(tag))?;
+                map.serialize_entry("signature", &tag.vault())?;
                 map.serialize_entry("key_version", &tag.version)
             }
             Ok(Done::Valid(valid)) => map.serialize_entry("valid", valid),
@@ -194,7 +154,7 @@ struct DataKey<'a> {
     key_version: u32,
 }
 
-async fn datakey(State(api): State<Api>, who: Caller, named: Named, held: Held) -> Answer {
+async fn datakey(State(api): State<Api>, who: Caller, named: Named, Note(held): Note) -> Answer {
     let shown = match named.other("form") {
         Some("plaintext") => true,
         Some("wrapped") => false,
@@ -214,5 +174,5 @@ async fn datakey(State(api): State<Api>, who: Caller, named: Named, held: Held) 
         ciphertext: &ciphertext,
         key_version: sealed.version,
     };
-    answer(&api, StatusCode::OK, text.len() + ciphertext.len() + 64, &data)
+    answer(&api, &held.share, StatusCode::OK, text.len() + ciphertext.len() + 64, &data)
 }
