@@ -40,7 +40,7 @@ mod stall;
 mod tests;
 
 pub use stall::PrivateBody;
-use stall::Stalling;
+use stall::{Pace, Stalling};
 
 /// The longest head of a request, and all that is held of a connection, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -48,8 +48,11 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 64;
 /// How long a head may take, and how long a connection may be unused.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
-/// How long a body or an answer may stand still.
-const STALL_DEADLINE: Duration = Duration::from_mins(1);
+/// How long a body or an answer may be waited for, until so many bytes of it have moved. A body is
+/// as slow as the program that makes it; an answer lies whole in memory, and who takes the largest
+/// of them at this pace has it within eight minutes.
+const BODY_PACE: Pace = Pace { wait: Duration::from_mins(1), bytes: 64 << 10 };
+const ANSWER_PACE: Pace = Pace { wait: Duration::from_mins(1), bytes: 8 << 20 };
 /// The most connections at one time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 512;
 /// How long open requests may take to finish at the end.
@@ -200,7 +203,7 @@ async fn serve<S, B>(
     // Answers are written whole; waiting to fill a packet only delays their end.
     let _ = tcp.set_nodelay(true);
     let Ok(here) = tcp.local_addr() else { return };
-    let Deadlines { head, stall } = door.deadlines;
+    let Deadlines { head, answer: pace, .. } = door.deadlines;
     let answering = service_fn(move |request: Request<Incoming>| {
         let (door, service) = (Arc::clone(&door), service.clone());
         async move { Ok::<_, Infallible>(answer(&door, here.ip(), service, request).await) }
@@ -210,7 +213,7 @@ async fn serve<S, B>(
         .header_read_timeout(head)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(Stalling::new(tcp, stall)), answering);
+        .serve_connection(TokioIo::new(Stalling::new(tcp, pace)), answering);
     let mut connection = pin::pin!(connection);
     let mut stopping = false;
     let ended = loop {
@@ -240,7 +243,7 @@ where
     let mut answer = if let Some(refusal) = door.refuses(&request, here) {
         refusal.answer().map(Either::Left)
     } else {
-        let asked = request.map(|body| PrivateBody::new(body, door.deadlines.stall));
+        let asked = request.map(|body| PrivateBody::new(body, door.deadlines.body));
         match AssertUnwindSafe(service.oneshot(asked)).catch_unwind().await {
             Ok(Ok(answer)) => answer.map(Either::Right),
             Ok(Err(never)) => match never {},
@@ -260,17 +263,17 @@ struct Door {
     deadlines: Deadlines,
 }
 
-/// How long nothing may happen.
+/// How long the other side may be waited for.
 #[derive(Clone, Copy)]
 struct Deadlines {
     /// In the middle of a head, and between requests.
     head: Duration,
-    /// In the middle of a body or an answer.
-    stall: Duration,
+    body: Pace,
+    answer: Pace,
 }
 
 impl Deadlines {
-    const USUAL: Self = Self { head: HEAD_DEADLINE, stall: STALL_DEADLINE };
+    const USUAL: Self = Self { head: HEAD_DEADLINE, body: BODY_PACE, answer: ANSWER_PACE };
 }
 
 impl Door {

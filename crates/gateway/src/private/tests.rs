@@ -17,10 +17,13 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Deadlines, Private, PrivateBody, PrivateSettings};
+use super::{Deadlines, Pace, Private, PrivateBody, PrivateSettings};
 use crate::GatewayError;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The length of an answer that no buffer of the system takes whole, in bytes.
+const LARGE: usize = 64 << 20;
 
 type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
@@ -46,6 +49,16 @@ async fn serve(request: Request<PrivateBody>) -> Result<Answer, Infallible> {
             Ok(_) => whole("whole"),
             Err(_) => whole("stalled"),
         },
+        "/later" => {
+            tokio::time::sleep(HASTY.wait * 3).await;
+            match request.into_body().collect().await {
+                Ok(_) => whole("whole"),
+                Err(_) => whole("stalled"),
+            }
+        }
+        "/large" => {
+            Full::new(Bytes::from(vec![7; LARGE])).map_err(|never| match never {}).boxed_unsync()
+        }
         "/panic" => panic!("as a bug would"),
         _ => whole("served"),
     }))
@@ -222,12 +235,63 @@ async fn an_endless_head_and_a_slow_one_end() {
     assert!(!house.raw("GET / HTTP/1.1\r\nHost: loc").await.contains("served"));
 }
 
+const HASTY: Pace = Pace { wait: Duration::from_millis(50), bytes: 64 << 10 };
+
 #[tokio::test]
 async fn a_body_that_stands_still_ends() {
-    let deadlines = Deadlines { stall: Duration::from_millis(50), ..Deadlines::USUAL };
+    let deadlines = Deadlines { body: HASTY, ..Deadlines::USUAL };
     let house = House::open_for(PrivateSettings::new(LOOPBACK), deadlines).await;
     let request = "POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc";
     assert!(house.raw(request).await.contains("stalled"));
+}
+
+/// A byte from time to time is not enough to be waited for.
+#[tokio::test]
+async fn a_body_that_trickles_ends() {
+    let deadlines = Deadlines { body: HASTY, ..Deadlines::USUAL };
+    let house = House::open_for(PrivateSettings::new(LOOPBACK), deadlines).await;
+    let tcp = TcpStream::connect(house.address).await.unwrap();
+    let (mut from, mut to) = tcp.into_split();
+    let head = "POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\n";
+    to.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    for _ in 0..2_000 {
+        let wait = tokio::time::timeout(Duration::from_millis(5), from.read(&mut answer));
+        if let Ok(read) = wait.await {
+            let answer = String::from_utf8_lossy(&answer[..read.unwrap()]).into_owned();
+            assert!(answer.contains("stalled"), "{answer}");
+            return;
+        }
+        let _ = to.write_all(b"x").await;
+    }
+    panic!("it is still waited for");
+}
+
+/// What we are slow with ourselves is not held against a client that has sent all the time.
+#[tokio::test]
+async fn only_waiting_counts() {
+    let deadlines = Deadlines { body: HASTY, answer: HASTY, ..Deadlines::USUAL };
+    let house = House::open_for(PrivateSettings::new(LOOPBACK), deadlines).await;
+    let head = "POST /later HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Length: 3\r\n\r\nabc";
+    assert!(house.raw(head).await.ends_with("whole"));
+}
+
+/// Who reads an answer bit by bit holds its memory; that ends too.
+#[tokio::test]
+async fn an_answer_that_is_hardly_read_ends() {
+    let pace = Pace { wait: Duration::from_millis(300), bytes: LARGE };
+    let deadlines = Deadlines { answer: pace, ..Deadlines::USUAL };
+    let house = House::open_for(PrivateSettings::new(LOOPBACK), deadlines).await;
+    let mut tcp = TcpStream::connect(house.address).await.unwrap();
+    let head = "GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    tcp.write_all(head.as_bytes()).await.unwrap();
+    let (mut bit, mut got) = (vec![0; 64 << 10], 0);
+    while let Ok(read @ 1..) = tcp.read(&mut bit).await {
+        got += read;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(got > 0 && got < LARGE, "{got} bytes of it came");
 }
 
 /// Whoever stops the listener does not cut off what is under way.
