@@ -23,6 +23,21 @@ pub(crate) enum Keys {
                       amanah keys rotate --due\n          \
                       amanah keys rotate --emergency")]
     Rotate(Rotate),
+    /// Change a key's settings.
+    #[command(after_help = "Examples: amanah keys set invoices --rotate-after 30d\n          \
+                      amanah keys set invoices --tenant 17 --removable\n          \
+                      amanah keys set invoices --min-decryption 3")]
+    Set(Set),
+    /// Destroy old versions of a key for good, and with them what they encrypted and was not
+    /// rewrapped since.
+    #[command(after_help = "The version that encrypts always stays.\n\
+                      Examples: amanah keys trim invoices --before 4\n          \
+                      amanah keys trim invoices --tenant 17 --older-than 90d")]
+    Trim(Trim),
+    /// Destroy a key for good, and with it everything it encrypted.
+    #[command(after_help = "It must be allowed first: amanah keys set NAME --removable\n\
+                      Example: amanah keys remove invoices --tenant 17")]
+    Remove(Which),
     /// Destroy every key of a tenant for good, and with them everything they encrypted.
     #[command(
         after_help = "Without --yes nothing is destroyed: it says what would be, and what would \
@@ -121,6 +136,60 @@ pub(crate) struct Rotate {
     /// may be known to somebody.
     #[arg(long)]
     pub(crate) emergency: bool,
+}
+
+/// A key.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// The key.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Its tenant; without it, it is the house's own.
+    #[arg(long, value_name = "ID", value_parser = tenant)]
+    pub(crate) tenant: Option<TenantId>,
+}
+
+#[derive(Debug, Args)]
+#[group(skip)]
+#[command(group(
+    ArgGroup::new("setting")
+        .required(true)
+        .multiple(true)
+        .args(["rotate_after", "removable", "min_decryption"])
+))]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Rotate it at this age, instead of what the configuration says of its purpose: 30d, 24h.
+    #[arg(long, value_name = "PERIOD", value_parser = config::period)]
+    pub(crate) rotate_after: Option<SignedDuration>,
+    /// Allow that it is removed; `--removable=false` forbids it again.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(crate) removable: Option<bool>,
+    /// Versions below this one open nothing from now on. A lower number takes it back, as long as
+    /// they are not trimmed.
+    #[arg(long, value_name = "N")]
+    pub(crate) min_decryption: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[group(skip)]
+#[command(group(ArgGroup::new("until").required(true).args(["before", "older_than"])))]
+pub(crate) struct Trim {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Destroy the versions below this one.
+    #[arg(long, value_name = "N")]
+    pub(crate) before: Option<u32>,
+    /// Destroy the versions that were made so long ago: 90d.
+    #[arg(long, value_name = "PERIOD", value_parser = config::period)]
+    pub(crate) older_than: Option<SignedDuration>,
 }
 
 #[derive(Debug, Args)]
@@ -235,10 +304,12 @@ pub(crate) struct Add {
     /// What to call it. An application of the same name gets a new token.
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// The keys it may use; `*` at the end stands for any rest.
+    /// The keys it may use; `*` at the end stands for any rest. Amanah's own keys (`amanah.…`) are
+    /// never among them.
     #[arg(long, value_name = "NAMES", required = true, value_delimiter = ',')]
     pub(crate) keys: Vec<String>,
-    /// What it may do: encrypt, decrypt, rewrap, hmac, sign, read, manage.
+    /// What it may do: encrypt, decrypt, rewrap, hmac, sign, read, manage (make, rotate and
+    /// configure keys), destroy (trim and remove them).
     #[arg(long, value_name = "WHAT", required = true, value_delimiter = ',', value_parser = operation)]
     pub(crate) allow: Vec<Operation>,
     /// Only these tenants' keys; without it, the house's alone.
@@ -265,7 +336,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 fn operation(text: &str) -> Result<Operation, String> {
-    word(text, "encrypt, decrypt, rewrap, hmac, sign, read or manage")
+    word(text, "encrypt, decrypt, rewrap, hmac, sign, read, manage or destroy")
 }
 
 /// Reads a word as the ring's document writes it, so that there is one spelling of each.
@@ -311,6 +382,37 @@ mod tests {
         for bad in ["", "orders --due", "--due --emergency", "--tenant 17", "--due --tenant 17"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_is_set_and_trimmed_with_a_reason() {
+        let parse = |more: &str| {
+            let all = ["amanah", "keys"].into_iter().chain(more.split_whitespace());
+            Cli::try_parse_from(all)
+        };
+        for good in [
+            "set orders --removable",
+            "set orders --removable=false --rotate-after 30d --min-decryption 2 --tenant 17",
+            "trim orders --before 3",
+            "trim orders --older-than 90d --tenant 17",
+            "remove orders --tenant 17",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "set orders",
+            "set --removable",
+            "set orders --removable maybe",
+            "trim orders",
+            "trim orders --before 3 --older-than 90d",
+            "remove",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        let Command::Keys(Keys::Set(set)) = parse("set orders --removable").unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!((set.which.name.as_str(), set.removable), ("orders", Some(true)));
     }
 
     #[test]

@@ -61,6 +61,14 @@ fn summary(ring: &RingCard, now: jiff::Timestamp) -> String {
         age(ring.ring_key_made_at, now),
         ring.root,
     )];
+    if ring.bytes >= ring.most_bytes / 2 {
+        lines.push(format!(
+            "  the ring is full for new keys: {} of {} MiB. Trim old versions, and remove or shred \
+             keys that nobody needs",
+            ring.bytes >> 20,
+            ring.most_bytes >> 20
+        ));
+    }
     if !ring.pending.is_empty() {
         lines.push(format!(
             "  to be destroyed as soon as the root answers: {}",
@@ -90,4 +98,33 @@ fn summary(ring: &RingCard, now: jiff::Timestamp) -> String {
         lines.push(format!("  recovery kits: {}", ring.kits.join("; ")));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use keys::RingCard;
+
+    use super::summary;
+
+    #[test]
+    fn a_ring_that_fills_up_is_said() {
+        let mut ring = RingCard {
+            generation: 7,
+            installation: "house".to_owned(),
+            written_at: Timestamp::UNIX_EPOCH,
+            bytes: (32 << 20) - 1,
+            most_bytes: 64 << 20,
+            root: "file: root".to_owned(),
+            root_on_host: true,
+            ring_key_made_at: Timestamp::UNIX_EPOCH,
+            pending: Vec::new(),
+            tombstones: Vec::new(),
+            kits: Vec::new(),
+        };
+        assert!(!summary(&ring, Timestamp::UNIX_EPOCH).contains("full"));
+        ring.bytes += 1;
+        let said = summary(&ring, Timestamp::UNIX_EPOCH);
+        assert!(said.contains("full for new keys: 32 of 64 MiB"), "{said}");
+    }
 }

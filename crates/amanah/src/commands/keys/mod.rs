@@ -2,6 +2,7 @@
 
 mod change;
 mod client;
+mod destroy;
 mod files;
 mod list;
 mod recovery;
@@ -20,6 +21,9 @@ pub(crate) async fn run(place: &Place, command: Keys) -> anyhow::Result<Exit> {
         Keys::List => list::run(place).await,
         Keys::Create(create) => change::create(place, create).await,
         Keys::Rotate(rotate) => change::rotate(place, rotate).await,
+        Keys::Set(set) => change::set(place, set).await,
+        Keys::Trim(trim) => destroy::trim(place, trim).await,
+        Keys::Remove(which) => destroy::remove(place, which).await,
         Keys::Shred(shred) => shred::run(place, shred).await,
         Keys::Seal(seal) => files::seal(place, seal).await,
         Keys::Open(open) => files::open(place, open).await,
@@ -36,6 +40,20 @@ pub(crate) async fn run(place: &Place, command: Keys) -> anyhow::Result<Exit> {
 fn named(name: &str, tenant: Option<TenantId>) -> anyhow::Result<KeyRef> {
     let name = KeyName::new(name).map_err(|error| Usage(error.to_string()))?;
     Ok(KeyRef { tenant, name })
+}
+
+/// The key that the command line names, if it is an application's: Amanah's own are made by
+/// Amanah, and nothing could be read any more if one were removed.
+fn application(name: &str, tenant: Option<TenantId>) -> anyhow::Result<KeyRef> {
+    let key = named(name, tenant)?;
+    if key.name.is_own() {
+        return Err(Usage(format!(
+            "{} is the name of one of Amanah's own keys; nothing was changed, choose another",
+            key.name
+        ))
+        .into());
+    }
+    Ok(key)
 }
 
 /// What the rings' documents call a kind, a purpose or an operation.
@@ -83,7 +101,14 @@ mod tests {
     use jiff::SignedDuration;
     use keys::{Operation, Purpose};
 
-    use super::{columns, length, word};
+    use super::{application, columns, length, word};
+
+    #[test]
+    fn amanahs_own_keys_are_not_for_applications() {
+        assert!(application("orders", None).is_ok() && application("amanah", None).is_ok());
+        let refused = application(keys::SECRETS_KEY, None).unwrap_err();
+        assert!(refused.to_string().contains("own keys"), "{refused}");
+    }
 
     #[test]
     fn a_length_is_told_in_its_largest_unit() {
