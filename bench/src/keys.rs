@@ -7,6 +7,7 @@
 //! two of them do. Tink is the one for Python, whose core
 //! is C++.
 
+mod api;
 mod fields;
 pub(crate) mod long;
 mod streams;

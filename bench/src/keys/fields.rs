@@ -13,10 +13,11 @@ use keys::{
 };
 use kms::FileRoot;
 
-use crate::{Contestant, race, row};
+use super::api;
+use crate::{Contestant, race, row, spread};
 
 /// A batch, as an application sends it.
-const BATCH: usize = 1_000;
+pub(super) const BATCH: usize = 1_000;
 /// The batches in one turn.
 const BATCHES: usize = 50;
 /// What a field holds, in bytes: a number of an account, an address.
@@ -43,19 +44,23 @@ pub(super) async fn measure() -> anyhow::Result<Vec<String>> {
     let mut decrypt_alone = Alone::new(Way::Decrypt)?;
     let [ours, theirs] = race([&mut decrypt, &mut decrypt_alone]).await?;
     rows.push(row(DECRYPTED, &ours, ALONE, &theirs));
+    rows.extend(api::measure(&house).await.context("the API")?);
     let [ours, theirs] = race([&mut Rotation(&house), &mut Again(&house)]).await?;
     rows.push(row(ROTATED, &ours, AGAIN, &theirs));
+    let protected = milliseconds(PROTECTED, spread(&ours).1);
+    let again = milliseconds(PROTECTED, spread(&theirs).1);
+    rows.push(format!("| the same as time | {protected:.1} ms | {AGAIN}: {again:.0} ms | |"));
     Ok(rows)
 }
 
 /// A ring as the product opens it, with a tenant's key and a batch that it encrypted.
-struct House {
+pub(super) struct House {
     _dir: tempfile::TempDir,
-    keys: Keys,
-    key: KeyRef,
-    texts: Vec<[u8; FIELD_BYTES]>,
-    contexts: Vec<String>,
-    sealed: Vec<Ciphertext>,
+    pub(super) keys: Keys,
+    pub(super) key: KeyRef,
+    pub(super) texts: Vec<[u8; FIELD_BYTES]>,
+    pub(super) contexts: Vec<String>,
+    pub(super) sealed: Vec<Ciphertext>,
 }
 
 impl House {
@@ -97,14 +102,14 @@ fn plain<'a>(texts: &'a [[u8; FIELD_BYTES]], contexts: &'a [String]) -> Vec<Plai
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+pub(super) enum Way {
     Encrypt,
     Decrypt,
 }
 
-struct Batches<'a> {
-    house: &'a House,
-    way: Way,
+pub(super) struct Batches<'a> {
+    pub(super) house: &'a House,
+    pub(super) way: Way,
 }
 
 impl Contestant for Batches<'_> {
@@ -216,6 +221,12 @@ fn unusable() -> anyhow::Error {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a million at most")]
-fn per_second(count: usize, began: Instant) -> f64 {
+pub(super) fn per_second(count: usize, began: Instant) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
+}
+
+/// How long so many take at this speed.
+#[expect(clippy::cast_precision_loss, reason = "a million at most")]
+fn milliseconds(count: usize, speed: f64) -> f64 {
+    count as f64 / speed * 1_000.0
 }
