@@ -21,8 +21,8 @@ use tokio::net::TcpStream;
 use super::fields::{BATCH, Batches, House, Way, per_second};
 use crate::{Contestant, race, row, spread};
 
-/// The batches in one turn.
-const BATCHES: usize = 20;
+/// The batches in one turn: enough for many ticks of the clock below.
+const BATCHES: usize = 200;
 /// The system's clock of processor time has so many ticks in a second, on every Linux.
 const TICKS: f64 = 100.0;
 /// What the API was built for.
