@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| amanah_fuzz::again(console::keys::fuzzing::tag, bytes));
+fuzz_target!(|bytes: &[u8]| amanah_fuzz::again(keys::fuzzing::tag, bytes));

@@ -10,7 +10,7 @@ use crate::controls::disk::hostile;
 use crate::document::Document;
 use crate::object::Sidecar;
 use crate::recovery::Kit;
-use crate::{Ciphertext, Snapshot, anchor, recovery, wrapping};
+use crate::{Ciphertext, Snapshot, Tag, anchor, recovery, wrapping};
 
 /// A ring, with or without its last line. The signature would stop everything else, so the text
 /// above it is also read as if it had been signed.
@@ -33,6 +33,14 @@ pub fn ring(bytes: &[u8]) -> Option<Vec<u8>> {
 pub fn ciphertext(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let read = Ciphertext::parse(text).ok()?;
+    let written = if text.starts_with("vault") { read.vault() } else { read.text() };
+    Some(written.into_bytes())
+}
+
+/// An HMAC's or a signature's text.
+pub fn tag(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let read = Tag::parse(text).ok()?;
     let written = if text.starts_with("vault") { read.vault() } else { read.text() };
     Some(written.into_bytes())
 }
@@ -112,6 +120,12 @@ mod tests {
         let key = house.key(None).await;
         let other = fs::read(house.store(&key, "é", b"").with_added_extension("key")).unwrap();
         try_damaged_again("sidecar", &[own, other], super::sidecar);
+    }
+
+    #[test]
+    fn damaged_tags_are_read_or_refused() {
+        let samples = ["amanah:v1:AAAA", "vault:v4294967295:AAAAAAAAAAA="];
+        try_damaged_again("tag", &samples.map(|text| text.as_bytes().to_vec()), super::tag);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! A door for `fuzz/` and its like: parsers of what others can write.
 
-use super::batch::{Verb, own_tag, read_tag};
+use super::batch::Verb;
 use super::item::Batch;
 
 /// Reads a request's body and each of its items for each thing that can be asked. Whether one of
@@ -27,15 +27,9 @@ pub fn items(bytes: &[u8]) -> bool {
     good.count() > 0
 }
 
-/// An HMAC's or a signature's text, read and written again; nothing when it is refused.
-pub fn tag(bytes: &[u8]) -> Option<Vec<u8>> {
-    let tag = read_tag(std::str::from_utf8(bytes).ok()?).ok()?;
-    Some(own_tag(&tag).into_bytes())
-}
-
 #[cfg(test)]
 mod tests {
-    use testkit::{try_damaged, try_damaged_again};
+    use testkit::try_damaged;
 
     #[test]
     fn damaged_requests_are_read_or_refused() {
@@ -46,11 +40,5 @@ mod tests {
             r#"{"plaintext":"AAAA","associated_data":"QUFB","nonce":"","type":"aes256-gcm96"}"#,
         ];
         try_damaged("items", &samples.map(|text| text.as_bytes().to_vec()), super::items);
-    }
-
-    #[test]
-    fn damaged_tags_are_read_or_refused() {
-        let samples = ["amanah:v1:AAAA", "vault:v4294967295:AAAAAAAAAAA="];
-        try_damaged_again("tag", &samples.map(|text| text.as_bytes().to_vec()), super::tag);
     }
 }

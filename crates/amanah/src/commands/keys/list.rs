@@ -119,6 +119,8 @@ mod tests {
             root_on_host: true,
             ring_key_made_at: Timestamp::UNIX_EPOCH,
             pending: Vec::new(),
+            scheduled: Vec::new(),
+            passed: Vec::new(),
             tombstones: Vec::new(),
             kits: Vec::new(),
         };
