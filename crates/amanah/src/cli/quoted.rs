@@ -69,7 +69,10 @@ fn typed(text: &str) -> Vec<String> {
 
 /// Whether a command and its options are ours. Words in the place of values need not make sense.
 fn parses(command: &str) -> Result<(), String> {
-    let words = command.replace(['[', ']', '\''], "");
+    // A name in quotation marks is one word, whatever it is.
+    let quoted = command.split('"').enumerate();
+    let words = quoted.map(|(n, part)| if n % 2 == 1 { "NAME" } else { part }).collect::<String>();
+    let words = words.replace(['[', ']', '\''], "");
     let words = words.split_whitespace().filter(|word| !["…", "..."].contains(word));
     let words = words.map(|word| if word.starts_with('{') { "1" } else { word });
     match Cli::try_parse_from(std::iter::once("amanah").chain(words)) {

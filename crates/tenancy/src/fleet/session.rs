@@ -110,7 +110,8 @@ pub(super) const BATTERY: &[Attack] = &[
         ]
     }),
     attack("run-program", "runs programs on the server", ROLE, |_| {
-        vec![denied("COPY (SELECT 1) TO PROGRAM 'true'".to_owned())]
+        // One that does not read to the end would fail by itself when it was let through.
+        vec![denied("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'".to_owned())]
     }),
     attack("load-code", "brings code into the server", OUT, |_| {
         let c = "CREATE FUNCTION public.amanah_attack() RETURNS integer LANGUAGE c \
