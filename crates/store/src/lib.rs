@@ -44,6 +44,7 @@ pub use migrate::{Migration, Room, migrate, migrate_privileged};
 pub use programs::Programs;
 pub use protected::Protected;
 pub use quote::{ident, literal, qualified};
+pub use roles::Passing;
 pub use sandbox::{SANDBOX, Sandbox, Scratch};
 pub use shape::{Column, ForeignKey, Table, Unique, tables};
 pub use specimen::{Owned, Specimen, specimen, specimen_with};

@@ -5,7 +5,73 @@ use postgres_protocol::password;
 
 use crate::{Db, Result, ident, literal};
 
+/// SQLSTATE of a role that something still belongs to.
+const DEPENDENT: &str = "2BP01";
+
+/// A login that ends by itself.
+#[derive(Debug)]
+pub struct Passing<'a> {
+    /// Its name, which nobody has.
+    pub role: &'a str,
+    /// Its password.
+    pub password: &'a Secret,
+    /// When the password ends, as a timestamp in ISO 8601.
+    pub until: &'a str,
+    /// The role whose rights it has, and that its sessions begin as: what they make belongs to
+    /// that role and stays when the login goes.
+    pub group: &'a str,
+    /// How many sessions it may have.
+    pub sessions: u32,
+}
+
 impl Db {
+    /// Makes a login that ends by itself, wholly or not at all.
+    ///
+    /// # Errors
+    /// When it is there already, or this login may not make roles.
+    pub async fn make_passing(&self, login: &Passing<'_>) -> Result<()> {
+        let verifier = literal(&password::scram_sha_256(login.password.expose().as_bytes()));
+        let (role, group) = (ident(login.role), ident(login.group));
+        let (until, sessions) = (literal(login.until), login.sessions);
+        let tx = self.operator().await?;
+        tx.batch(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD {verifier} VALID UNTIL {until}
+                 CONNECTION LIMIT {sessions} IN ROLE {group};
+             ALTER ROLE {role} SET role = {group}"
+        ))
+        .await?;
+        tx.commit().await
+    }
+
+    /// Drops a login of the database `place`, whatever it has left there: that goes to `heir`.
+    ///
+    /// # Errors
+    /// When this login may not.
+    pub async fn drop_login(&self, role: &str, place: &str, heir: &str) -> Result<()> {
+        let drop = format!("DROP ROLE IF EXISTS {}", ident(role));
+        let tx = self.operator().await?;
+        let error = match tx.batch(&drop).await {
+            Ok(()) => return tx.commit().await,
+            Err(error) => error,
+        };
+        tx.rollback().await?;
+        if error.sqlstate() != Some(DEPENDENT) {
+            return Err(error);
+        }
+        let inside = Self::lazy(&self.url().database(place), 1)?;
+        let tx = inside.operator().await?;
+        let (left, heir) = (ident(role), ident(heir));
+        // Who is not a superuser must be a member of both to hand things over.
+        tx.batch(&format!(
+            "GRANT {left}, {heir} TO CURRENT_USER; REASSIGN OWNED BY {left} TO {heir};
+             DROP OWNED BY {left}; REVOKE {heir} FROM CURRENT_USER; {drop}"
+        ))
+        .await?;
+        let done = tx.commit().await;
+        inside.close();
+        done
+    }
+
     /// Makes a login role without any special right, or gives an existing one a new password.
     ///
     /// The statement carries the SCRAM verifier and not the password: statements are seen in

@@ -5,6 +5,7 @@
 //! A crash at any moment therefore leaves each database before or after a script, and running the
 //! same again goes on where it stopped.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -111,9 +112,8 @@ impl Fleet {
     ) -> Result<Done> {
         in_order(scripts)?;
         let canaries = self.ensure_canaries().await?;
-        let living = |t: &Tenant| matches!(t.state, State::Active | State::Suspended);
         let mut tenants = self.list().await?;
-        tenants.retain(|tenant| !tenant.canary && living(tenant));
+        tenants.retain(|tenant| !tenant.canary && is_living(tenant));
         let total = canaries.len() + 1 + tenants.len();
         let mut first: Vec<Target> = canaries.into_iter().map(Target::from).collect();
         let template = Place::template(&self.settings);
@@ -129,7 +129,41 @@ impl Fleet {
                 return Ok(done);
             }
         }
+        self.everybody(tenants, scripts, campaign, (&mut done, total), watch).await?;
+        done.failed.sort();
+        done.left.sort();
+        Ok(done)
+    }
+
+    /// Everybody in `tenants`, and who was made meanwhile from a template that was older.
+    async fn everybody(
+        &self,
+        mut tenants: Vec<Tenant>,
+        scripts: &[Script],
+        campaign: Campaign,
+        (done, mut total): (&mut Done, usize),
+        watch: &(dyn Fn(Progress) + Sync),
+    ) -> Result<()> {
+        let mut seen = BTreeSet::new();
         let failed = AtomicUsize::new(0);
+        while !tenants.is_empty() {
+            seen.extend(tenants.iter().map(|tenant| tenant.id.clone()));
+            self.several(tenants, scripts, (campaign, &failed), (done, total), watch).await;
+            tenants = self.list().await?;
+            tenants.retain(|t| !t.canary && is_living(t) && !seen.contains(&t.id));
+            total += tenants.len();
+        }
+        Ok(())
+    }
+
+    async fn several(
+        &self,
+        tenants: Vec<Tenant>,
+        scripts: &[Script],
+        (campaign, failed): (Campaign, &AtomicUsize),
+        (done, total): (&mut Done, usize),
+        watch: &(dyn Fn(Progress) + Sync),
+    ) {
         let work = tenants.into_iter().map(Target::from).map(|target| async {
             if failed.load(Ordering::Acquire) > campaign.budget {
                 return (target.label, None);
@@ -148,9 +182,6 @@ impl Fleet {
             }
             watch(done.progress(total));
         }
-        done.failed.sort();
-        done.left.sort();
-        Ok(done)
     }
 
     /// Runs what is missing in one database. How many scripts that were.
@@ -187,6 +218,10 @@ impl Done {
         let (failed, left) = (self.failed.len(), self.left.len());
         Progress { done: self.current + failed + left, total, failed }
     }
+}
+
+const fn is_living(tenant: &Tenant) -> bool {
+    matches!(tenant.state, State::Active | State::Suspended)
 }
 
 /// The last migration of a place.

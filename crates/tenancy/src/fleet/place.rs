@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kernel::{Rng, random_hex};
-use store::{Db, EMPTY, Tx, ident, literal};
+use store::{Db, EMPTY, Passing, Tx, ident, literal};
 
 use super::{CONNECTIONS, LEASE_BYTES, Lease, MAX_LEASE, Settings, password, sql};
 use crate::{PLACE_ROOM, Result};
@@ -141,25 +141,21 @@ impl Place {
         let password = password(rng)?;
         let life = life.clamp(MIN_LEASE, MAX_LEASE);
         let until = settings.clock.now() + SignedDuration::try_from(life).unwrap_or_default();
-        settings.maker.ensure_login(&login, &password).await?;
-        let tx = settings.maker.operator().await?;
-        let (role, group) = (ident(&login), ident(&self.name));
-        tx.batch(&format!(
-            "ALTER ROLE {role} CONNECTION LIMIT {LEASE_CONNECTIONS} VALID UNTIL {};
-             GRANT {group} TO {role}",
-            literal(&until.to_string())
-        ))
-        .await?;
-        tx.commit().await?;
+        let passing = Passing {
+            role: &login,
+            password: &password,
+            until: &until.to_string(),
+            group: &self.name,
+            sessions: LEASE_CONNECTIONS,
+        };
+        settings.maker.make_passing(&passing).await?;
         let url = settings.owner.database(&self.name).login(&login, Some(password));
         Ok(Lease { url, until })
     }
 
     /// Drops one lease, for whoever needed it for a moment.
     pub(super) async fn end_lease(&self, settings: &Settings, lease: &Lease) -> Result<()> {
-        let tx = settings.maker.operator().await?;
-        tx.batch(&format!("DROP ROLE IF EXISTS {}", ident(&lease.url.user))).await?;
-        Ok(tx.commit().await?)
+        Ok(settings.maker.drop_login(&lease.url.user, &self.name, &self.name).await?)
     }
 
     /// The database as the owner of its tables.
@@ -170,17 +166,21 @@ impl Place {
 
 /// Removes leases whose password has ended.
 pub(super) async fn sweep(settings: &Settings) -> Result<usize> {
-    drop_roles(settings, sql::ENDED, &format!("{PREFIX}{}_", settings.installation)).await
+    let prefix = format!("{PREFIX}{}_", settings.installation);
+    let tx = settings.maker.operator().await?;
+    let rows = tx.query(sql::ENDED, &[&prefix]).await?;
+    tx.rollback().await?;
+    for row in &rows {
+        let (login, place): (&str, &str) = (row.get(0), row.get(1));
+        settings.maker.drop_login(login, place, place).await?;
+    }
+    Ok(rows.len())
 }
 
 /// Removes the roles that a bite has left behind.
 pub(super) async fn sweep_sandboxes(settings: &Settings) -> Result<usize> {
-    drop_roles(settings, sql::LEFT_BEHIND, store::SANDBOX).await
-}
-
-async fn drop_roles(settings: &Settings, which: &str, prefix: &str) -> Result<usize> {
     let tx = settings.maker.operator().await?;
-    let rows = tx.query(which, &[&prefix]).await?;
+    let rows = tx.query(sql::LEFT_BEHIND, &[&store::SANDBOX]).await?;
     for row in &rows {
         tx.batch(&format!("DROP ROLE {}", ident(row.get(0)))).await?;
     }

@@ -54,16 +54,16 @@ pub(super) const BATTERY: &[Attack] = &[
     }),
     attack("grant-role", "makes itself a member of another tenant's role", ROLE, |s| {
         let (group, me) = (ident(s.victim.name()), ident(&s.mine.url.user));
-        both(s, &format!("GRANT {group} TO {me}"))
+        both(&format!("GRANT {group} TO {me}"))
     }),
     attack("grant-connect", "lets itself into another tenant's database", ROLE, |s| {
         let (database, me) = (ident(s.victim.name()), ident(&s.mine.url.user));
-        both(s, &format!("GRANT CONNECT ON DATABASE {database} TO {me}"))
+        both(&format!("GRANT CONNECT ON DATABASE {database} TO {me}"))
     }),
     attack("change-password", "gives another tenant's login a password", ROLE, |s| {
-        both(s, &format!("ALTER ROLE {} PASSWORD 'amanah'", ident(&s.theirs.url.user)))
+        both(&format!("ALTER ROLE {} PASSWORD 'amanah'", ident(&s.theirs.url.user)))
     }),
-    attack("create-role", "makes a role", ROLE, |s| both(s, "CREATE ROLE amanah_attack")),
+    attack("create-role", "makes a role", ROLE, |_| both("CREATE ROLE amanah_attack")),
     attack("take-database", "takes another tenant's database", ROLE, |s| {
         let (database, me) = (ident(s.victim.name()), ident(&s.mine.url.user));
         vec![
@@ -73,9 +73,9 @@ pub(super) const BATTERY: &[Attack] = &[
             denied(format!("COMMENT ON DATABASE {database} IS 'amanah'")),
         ]
     }),
-    attack("read-passwords", "reads the server's password verifiers", ROLE, |s| {
+    attack("read-passwords", "reads the server's password verifiers", ROLE, |_| {
         let tables = ["pg_authid", "pg_shadow"].map(|t| format!("pg_catalog.{t}"));
-        tables.iter().flat_map(|t| both(s, &format!("SELECT count(*) FROM {t}"))).collect()
+        tables.iter().flat_map(|t| both(&format!("SELECT count(*) FROM {t}"))).collect()
     }),
     attack("read-file", "reads files of the server", ROLE, |_| {
         let calls = [
@@ -193,21 +193,18 @@ pub(super) const BATTERY: &[Attack] = &[
     }),
     attack("subscribe", "subscribes to another database", ROLE, |s| {
         let to = literal(&format!("dbname={}", s.victim.name()));
-        both(
-            s,
-            &format!(
-                "CREATE SUBSCRIPTION amanah CONNECTION {to} PUBLICATION p WITH (connect = false)"
-            ),
-        )
+        both(&format!(
+            "CREATE SUBSCRIPTION amanah CONNECTION {to} PUBLICATION p WITH (connect = false)"
+        ))
     }),
-    attack("replicate", "reads the log of the whole server", ROLE, |s| {
+    attack("replicate", "reads the log of the whole server", ROLE, |_| {
         let slot = "SELECT pg_catalog.pg_create_logical_replication_slot('amanah_attack', \
                     'pgoutput', true)";
-        let mut all = both(s, slot);
+        let mut all = both(slot);
         all.push(denied_or_absent(
             "SELECT pg_catalog.pg_logical_slot_peek_binary_changes('amanah', NULL, NULL)",
         ));
-        all.extend(both(s, "SELECT pg_catalog.pg_drop_replication_slot('amanah')"));
+        all.extend(both("SELECT pg_catalog.pg_drop_replication_slot('amanah')"));
         all
     }),
     attack("change-server", "changes the server's settings", ROLE, |_| {
@@ -250,13 +247,12 @@ const fn attack(
     Attack { name, told, fix, build }
 }
 
-/// As the login, and as the role that it is a member of: attributes of a role are not inherited,
-/// but may be taken up.
-fn both(scene: &Scene<'_>, sql: &str) -> Vec<Shot> {
-    let group = format!("SET LOCAL ROLE {}", ident(scene.attacker.name()));
-    let mut as_group = denied_or_absent(sql);
-    as_group.setup = vec![group];
-    vec![denied_or_absent(sql), as_group]
+/// As the tenant's role, which sessions begin as, and as the login itself: a role's attributes are
+/// not inherited, and the login has its own.
+fn both(sql: &str) -> Vec<Shot> {
+    let mut as_login = denied_or_absent(sql);
+    as_login.setup = vec!["SET LOCAL ROLE NONE".to_owned()];
+    vec![denied_or_absent(sql), as_login]
 }
 
 fn shot(sql: String, expect: Expect) -> Shot {

@@ -3,8 +3,7 @@
 /// Whether our schema is there.
 pub(super) const IS_WHOLE: &str = "SELECT pg_catalog.to_regclass('amanah.applied') IS NOT NULL";
 
-/// Rights on rows for `{role}`, in every schema but our own. Idempotent, and it takes back what
-/// lets a login past its own rows: emptying tables, references, triggers.
+/// Rights on rows for `{role}`, in every schema but our own, and on nothing else. Idempotent.
 pub(super) const GRANTS: &str = "
 DO $$
 DECLARE
@@ -42,12 +41,13 @@ SELECT pg_catalog.pg_terminate_backend(a.pid, 5000)
 pub(super) const BYTES: &str = "
 SELECT pg_catalog.pg_database_size(d.oid) FROM pg_catalog.pg_database d WHERE d.datname = $1";
 
-/// Logins of this installation's places whose password has ended.
+/// Logins of this installation's places whose password has ended, each with its place.
 pub(super) const ENDED: &str = "
-SELECT r.rolname::text
+SELECT r.rolname::text, g.rolname::text
   FROM pg_catalog.pg_roles r
- WHERE starts_with(r.rolname::text, $1) AND r.rolcanlogin
-   AND r.rolvaliduntil < pg_catalog.now()";
+  JOIN pg_catalog.pg_roles g ON r.rolname::text ~ ('^' || g.rolname || '_[0-9a-f]{8}$')
+ WHERE starts_with(r.rolname::text, $1) AND starts_with(g.rolname::text, $1)
+   AND r.rolcanlogin AND NOT g.rolcanlogin AND r.rolvaliduntil < pg_catalog.now()";
 
 /// Roles of sandboxes whose databases are gone, logins first.
 pub(super) const LEFT_BEHIND: &str = "

@@ -254,6 +254,31 @@ async fn wait_for_refusal(url: &DatabaseUrl) -> Option<String> {
     None
 }
 
+/// What a session has made belongs to the tenant, and holds up nothing when its login goes: also
+/// what it made as itself.
+#[tokio::test]
+async fn a_lease_leaves_what_it_made_to_the_tenant() {
+    let world = world().await;
+    let shop = world.fleet.add(&tenant("shop")).await.unwrap();
+    let lease = world.fleet.lease(&tenant("shop"), Duration::from_mins(1)).await.unwrap();
+    let db = Db::connect(&lease.url, 1).await.unwrap();
+    let tx = db.operator().await.unwrap();
+    let own = tx.query_one("SELECT current_user::text, lo_create(0)", &[]).await.unwrap();
+    assert_eq!(own.get::<_, &str>(0), shop.place.name());
+    tx.batch("RESET ROLE; SET ROLE NONE; SELECT lo_create(0)").await.unwrap();
+    tx.batch("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC").await.unwrap();
+    tx.commit().await.unwrap();
+    db.close();
+    let expire = format!("ALTER ROLE {} VALID UNTIL '2020-01-01'", lease.url.user);
+    world.sql("postgres", &expire).await;
+    assert_eq!(world.fleet.sweep().await.unwrap(), 1);
+    let db = world.as_tenant("shop").await;
+    let tx = db.operator().await.unwrap();
+    let sql = "SELECT count(*) FROM pg_largeobject_metadata WHERE lomowner = $1::text::regrole";
+    let kept = tx.query_one(sql, &[&shop.place.name()]).await.unwrap();
+    assert_eq!(kept.get::<_, i64>(0), 2);
+}
+
 /// What a crash has left half made is made anew.
 #[tokio::test]
 async fn a_half_made_tenant_is_made_again() {
