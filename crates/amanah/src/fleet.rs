@@ -1,7 +1,8 @@
 //! The tenants that have a database of their own on the installation's server: which logins make
 //! and own them, and the sample ones.
 
-use kernel::{Cx, TenantId};
+use kernel::{Cx, Fut, TenantId};
+use store::Db;
 use tenancy::{Campaign, Error, Fleet, Script, Settings};
 
 use crate::data::Data;
@@ -35,6 +36,15 @@ pub(crate) async fn open(ground: &Ground, data: &Data, cx: &Cx) -> anyhow::Resul
         clock: cx.clock.clone(),
         rng: cx.rng.clone(),
     }))
+}
+
+/// The tenants' databases, for the proof of what is stored in them.
+pub(crate) struct Databases(pub(crate) Fleet);
+
+impl keys::Tenants for Databases {
+    fn databases(&self) -> Fut<'_, Result<Vec<(String, Db)>, String>> {
+        Box::pin(async { self.0.databases().await.map_err(|error| error.to_string()) })
+    }
 }
 
 /// Makes the sample tenants, unless they are there.

@@ -238,6 +238,7 @@ impl Installation {
             programs: programs.clone(),
             custodians: vec![Arc::new(keeper), Arc::new(custodian)],
             protected: self.guarded.iter().map(|one| one.protected.clone()).collect(),
+            tenants: Arc::new(fleet::Databases(self.fleet.clone())),
             scratch: self.data.folder("scratch")?,
         })
     }

@@ -49,7 +49,7 @@ mod wrapping;
 
 pub use anchor::{Anchor, Buried, DatabaseAnchor, FileAnchor, Head, Tombstone};
 pub use client::{Client, ClientCard, NewClient, Operation, Reach};
-pub use controls::{Disks, House, Keeper, controls};
+pub use controls::{Disks, House, Keeper, Tenants, controls};
 pub use error::{Error, Result};
 pub use field::{Ciphertext, Plain, Sealed, Tag};
 pub use metrics::Reading;

@@ -17,7 +17,7 @@ use store::{Db, Programs, Protected};
 
 pub use self::keeper::Keeper;
 use self::needles::{Hit, Needles};
-use super::Seen;
+use super::{Seen, Tenants};
 use crate::Keys;
 
 static CARD: Card = Card {
@@ -25,8 +25,9 @@ static CARD: Card = Card {
     title: "Secret fields are never stored in clear",
     attack: "Stores canary passwords, tokens, seeds and keys the way that real ones go, tries to \
              open each with a wrong key, in a wrong context and changed, and searches a full dump \
-             of every database for them; counts in each column that is declared sealed what is \
-             not, and looks for columns that have the name of a secret and are not declared.",
+             of the control database and of every protected one for them; counts in each column \
+             that is declared sealed what is not, in the tenants' own databases too, and looks for \
+             columns that have the name of a secret and are not declared.",
     bite: "In a copy of the control database: a canary in clear and in base64, a clear value in a \
            sealed column, a sealed value of an unknown key, an undeclared api_key and pin; and \
            sealings that ignore the context, the key, or a change.",
@@ -40,6 +41,8 @@ static CARD: Card = Card {
         "canaries that are compressed, split, hashed, or encoded twice or by another key",
         "protected databases get no canaries, for the application alone knows how it stores a \
          secret: only values in columns that are declared sealed are tested there",
+        "the tenants' own databases are looked at by their columns and not dumped: no canary can be \
+         there",
         "views, foreign tables and large objects by their columns; the search reads them as far as \
          the dump does",
         "the keys of bindings in schema amanah, which the database itself must be able to read",
@@ -58,6 +61,7 @@ pub(super) struct Fields {
     pub(super) programs: Programs,
     pub(super) custodians: Vec<Arc<dyn Custody>>,
     pub(super) protected: Vec<Protected>,
+    pub(super) tenants: Arc<dyn Tenants>,
     pub(super) scratch: PathBuf,
 }
 
@@ -135,6 +139,29 @@ impl Fields {
             let hits = search(reader, &database.programs, &needles).await;
             seen.add(weigh(canaries, &database.name, hits, false));
             seen.add(declared(reader, &self.keys, &database.name).await);
+        }
+        seen.add(self.look_at_tenants().await);
+        seen
+    }
+
+    /// The columns of every tenant's own database; what there is to note of them, once for all.
+    async fn look_at_tenants(&self) -> Seen {
+        let mut seen = Seen::default();
+        let databases = match self.tenants.databases().await {
+            Ok(databases) => databases,
+            Err(why) => {
+                seen.open(format!("the tenants' own databases: {why}"));
+                return seen;
+            }
+        };
+        let count = databases.len();
+        for (name, db) in databases {
+            seen.add(declared(&db, &self.keys, &name).await);
+            db.close();
+        }
+        seen.notes.clear();
+        if count > 0 {
+            seen.notes.push(format!("the columns of {count} databases of tenants were looked at"));
         }
         seen
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::kms::Root;
-use kernel::{Control, Custody};
+use kernel::{Control, Custody, Fut};
 use store::{Db, Programs, Protected};
 
 pub use disk::Disks;
@@ -23,6 +23,13 @@ use scratch::Scratch;
 use seen::{Bitten, Seen};
 
 use crate::Keys;
+
+/// Whoever has databases that come and go: those of tenants.
+pub trait Tenants: Send + Sync {
+    /// Each of them as it is now, by its name on the server, under a login that sees every row.
+    /// The error is in words.
+    fn databases(&self) -> Fut<'_, Result<Vec<(String, Db)>, String>>;
+}
 
 /// What the proofs of this room look at.
 pub struct House {
@@ -43,6 +50,8 @@ pub struct House {
     pub custodians: Vec<Arc<dyn Custody>>,
     /// The protected databases.
     pub protected: Vec<Protected>,
+    /// Who knows the databases of tenants.
+    pub tenants: Arc<dyn Tenants>,
     /// A private folder for scratch rings. It is made when it is first needed.
     pub scratch: PathBuf,
 }
@@ -56,6 +65,7 @@ pub fn controls(house: House) -> Vec<Arc<dyn Control>> {
         programs: house.programs,
         custodians: house.custodians,
         protected: house.protected,
+        tenants: house.tenants,
         scratch: scratch.clone(),
     };
     vec![

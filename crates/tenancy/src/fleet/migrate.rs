@@ -16,7 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::{Db, Tx};
 
-use super::{Fleet, Place, Settings, State, Tenant, registry, sql};
+use super::{Fleet, Place, Settings, Tenant, registry, sql};
 use crate::{Error, Result};
 
 /// How long a script waits for a lock that a tenant's sessions hold, before it is undone and tried
@@ -113,7 +113,7 @@ impl Fleet {
         in_order(scripts)?;
         let canaries = self.ensure_canaries().await?;
         let mut tenants = self.list().await?;
-        tenants.retain(|tenant| !tenant.canary && is_living(tenant));
+        tenants.retain(|tenant| !tenant.canary && tenant.is_living());
         let total = canaries.len() + 1 + tenants.len();
         let mut first: Vec<Target> = canaries.into_iter().map(Target::from).collect();
         let template = Place::template(&self.settings);
@@ -150,7 +150,7 @@ impl Fleet {
             seen.extend(tenants.iter().map(|tenant| tenant.id.clone()));
             self.several(tenants, scripts, (campaign, &failed), (done, total), watch).await;
             tenants = self.list().await?;
-            tenants.retain(|t| !t.canary && is_living(t) && !seen.contains(&t.id));
+            tenants.retain(|t| !t.canary && t.is_living() && !seen.contains(&t.id));
             total += tenants.len();
         }
         Ok(())
@@ -218,10 +218,6 @@ impl Done {
         let (failed, left) = (self.failed.len(), self.left.len());
         Progress { done: self.current + failed + left, total, failed }
     }
-}
-
-const fn is_living(tenant: &Tenant) -> bool {
-    matches!(tenant.state, State::Active | State::Suspended)
 }
 
 /// The last migration of a place.

@@ -127,6 +127,20 @@ impl Fleet {
         registry::all(&self.settings.registry).await
     }
 
+    /// The database of every tenant that has one, by its name on the server, as the owner of its
+    /// tables: for proofs of other promises, which change nothing there.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn databases(&self) -> Result<Vec<(String, Db)>> {
+        let tenants = self.list().await?;
+        let each = tenants.iter().filter(|tenant| tenant.is_living()).map(|tenant| {
+            let db = tenant.place.owner(&self.settings)?;
+            Ok((tenant.place.name().to_owned(), db))
+        });
+        each.collect()
+    }
+
     /// Shuts a tenant out: no new sessions, and those that are open end.
     ///
     /// # Errors
@@ -217,12 +231,11 @@ impl Fleet {
     /// Attacks: one canary the other, and every other database of the server.
     pub(crate) async fn attack(&self, tenants: &[Tenant]) -> Result<Report> {
         let [a, b] = self.ensure_canaries().await?;
-        let living = |t: &&Tenant| matches!(t.state, State::Active | State::Suspended);
         let target = Target {
             pair: (&a.place, &b.place),
             victim_id: b.id.as_str(),
             prefixes: vec![format!("amt_{}_", self.settings.installation)],
-            places: tenants.iter().filter(living).map(|t| t.place.clone()).collect(),
+            places: tenants.iter().filter(|t| t.is_living()).map(|t| t.place.clone()).collect(),
         };
         attack::run(&self.settings, &target).await
     }

@@ -41,6 +41,13 @@ pub struct Tenant {
     pub made_at: Timestamp,
 }
 
+impl Tenant {
+    /// Whether its database is whole, be it let in or not.
+    pub(super) const fn is_living(&self) -> bool {
+        matches!(self.state, State::Active | State::Suspended)
+    }
+}
+
 /// The turn at one tenant: no other command changes it meanwhile.
 pub(super) struct Turn {
     id: TenantId,

@@ -15,7 +15,7 @@ use super::super::practice::Practice;
 use super::needles::tests::written;
 use super::needles::{Hit, Needles};
 use super::{Fields, Keeper, search};
-use crate::{Plain, ROOM};
+use crate::{Plain, ROOM, Tenants};
 
 struct House {
     base: TestDb,
@@ -44,6 +44,7 @@ impl House {
             programs: self.base.programs.clone(),
             custodians,
             protected,
+            tenants: Arc::new(Nobody),
             scratch: self.folder.path().join("scratch"),
         }
     }
@@ -51,6 +52,25 @@ impl House {
     async fn prove(&self, protected: Vec<Protected>) -> Proof {
         let control = self.control(vec![self.keeper()], protected);
         control.prove(&self.cx, &Params::none()).await
+    }
+}
+
+/// No tenant has a database of its own.
+struct Nobody;
+
+impl Tenants for Nobody {
+    fn databases(&self) -> Fut<'_, Result<Vec<(String, Db)>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// One tenant has, or nobody knows.
+struct Shop(Option<Db>);
+
+impl Tenants for Shop {
+    fn databases(&self) -> Fut<'_, Result<Vec<(String, Db)>, String>> {
+        let found = self.0.clone().map(|db| vec![("amt_shop".to_owned(), db)]);
+        Box::pin(async { found.ok_or_else(|| "the registry does not answer".to_owned()) })
     }
 }
 
@@ -95,6 +115,35 @@ async fn it_bites() {
     assert_eq!(proof.population().to_string(), "9 of 9 seeded violations");
     assert!(!proof.detail().contains("left behind"), "{proof:?}");
     assert_eq!(std::fs::read_dir(&control.scratch).unwrap().count(), 0);
+}
+
+/// The databases that tenants have of their own are looked into; where nobody knows which there
+/// are, nothing is proven.
+#[tokio::test]
+async fn a_tenants_own_database_is_looked_into() {
+    let house = house().await;
+    let shop = testkit::database(&[]).await;
+    run(&shop.owner, "CREATE TABLE orders (id int, note text)").await;
+    let prove = async |tenants: Shop| {
+        let mut control = house.control(vec![house.keeper()], vec![]);
+        control.tenants = Arc::new(tenants);
+        control.prove(&house.cx, &Params::none()).await
+    };
+    let proof = prove(Shop(Some(reopened(&shop.owner)))).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
+    assert!(proof.detail().contains("1 databases of tenants"), "{proof:?}");
+    run(&shop.owner, "ALTER TABLE orders ADD COLUMN api_key text").await;
+    let proof = prove(Shop(Some(reopened(&shop.owner)))).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
+    let named = proof.findings().iter().any(|finding| finding.object.starts_with("amt_shop: "));
+    assert!(named, "{proof:?}");
+    let proof = prove(Shop(None)).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+}
+
+/// As whoever has tenants hands their databases out: to be closed afterwards.
+fn reopened(db: &Db) -> Db {
+    Db::lazy(db.url(), 1).unwrap()
 }
 
 #[tokio::test]
