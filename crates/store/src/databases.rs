@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Db, Error, Result, ident};
+use crate::{Db, Error, Result, Tx, ident};
 
 /// The template without anything in it.
 pub const EMPTY: &str = "template0";
@@ -25,6 +25,53 @@ impl Db {
         let sql =
             format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY wal_log");
         self.patiently(&sql, &|_| false).await
+    }
+
+    /// As [`Db::create_database`], and nobody but its owner, superusers and `admitted` is ever let
+    /// in, with `sessions` at one time: PostgreSQL lets everybody into a new database, so it
+    /// refuses all connections until that is changed. A crash in between leaves it shut.
+    ///
+    /// # Errors
+    /// As [`Db::create_database`].
+    pub async fn create_closed(
+        &self,
+        (name, owner, template): (&str, &str, &str),
+        admitted: &[&str],
+        sessions: Option<u32>,
+    ) -> Result<()> {
+        let (database, owner, template) = (ident(name), ident(owner), ident(template));
+        let create = format!(
+            "CREATE DATABASE {database} OWNER {owner} TEMPLATE {template} STRATEGY wal_log \
+             ALLOW_CONNECTIONS false"
+        );
+        self.patiently(&create, &|_| false).await?;
+        let limit = sessions.map_or_else(String::new, |most| format!(" CONNECTION LIMIT {most}"));
+        let tx = self.operator().await?;
+        admit(&tx, name, admitted).await?;
+        tx.batch(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true{limit}")).await?;
+        tx.commit().await
+    }
+
+    /// Ends every session in the database `name` but those of `spared`, whoever they log in as and
+    /// whether that login is still there.
+    ///
+    /// # Errors
+    /// When one of them does not end, or may not be ended by this login.
+    pub async fn end_sessions(&self, name: &str, spared: &str) -> Result<()> {
+        // A session that is just logging in shows only a moment later, so nobody must be seen
+        // twice in a row.
+        let mut quiet = 0;
+        for _ in 0..CLOSING_TRIES {
+            let tx = self.operator().await?;
+            let ended = tx.query(crate::sql::END_SESSIONS, &[&name, &spared]).await;
+            tx.rollback().await?;
+            quiet = if ended?.is_empty() { quiet + 1 } else { 0 };
+            if quiet > 1 {
+                return Ok(());
+            }
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
+        Err(Error::Sessions(name.to_owned()))
     }
 
     /// Makes an empty database owned by `owner`, unless it is there. Says whether it was made.
@@ -68,12 +115,8 @@ impl Db {
     /// # Errors
     /// When this login has not the rights of the database's owner.
     pub async fn close_database(&self, name: &str, admitted: &[&str]) -> Result<()> {
-        let database = ident(name);
         let tx = self.operator().await?;
-        tx.batch(&format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC")).await?;
-        for role in admitted {
-            tx.batch(&format!("GRANT CONNECT ON DATABASE {database} TO {}", ident(role))).await?;
-        }
+        admit(&tx, name, admitted).await?;
         tx.commit().await
     }
 
@@ -94,4 +137,13 @@ impl Db {
             tokio::time::sleep(CLOSING_PAUSE).await;
         }
     }
+}
+
+async fn admit(tx: &Tx, name: &str, admitted: &[&str]) -> Result<()> {
+    let database = ident(name);
+    tx.batch(&format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC")).await?;
+    for role in admitted {
+        tx.batch(&format!("GRANT CONNECT ON DATABASE {database} TO {}", ident(role))).await?;
+    }
+    Ok(())
 }

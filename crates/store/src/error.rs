@@ -41,6 +41,11 @@ pub enum Error {
     /// A statement was refused or failed.
     #[error("PostgreSQL refused a statement: {1}")]
     Statement(Box<tokio_postgres::Error>, String),
+    /// Sessions did not end.
+    #[error(
+        "sessions in the database {0} do not end; nobody new is let in. Look for them in pg_stat_activity and try again"
+    )]
+    Sessions(String),
     /// A transaction was used after its end.
     #[error("the transaction has ended")]
     Ended,

@@ -22,6 +22,8 @@ pub struct Passing<'a> {
     pub group: &'a str,
     /// How many sessions it may have.
     pub sessions: u32,
+    /// Whether its maker must be a member, to end its sessions: who is no superuser.
+    pub supervised: bool,
 }
 
 impl Db {
@@ -33,11 +35,16 @@ impl Db {
         let verifier = literal(&password::scram_sha_256(login.password.expose().as_bytes()));
         let (role, group) = (ident(login.role), ident(login.group));
         let (until, sessions) = (literal(login.until), login.sessions);
+        let supervise = if login.supervised {
+            format!("; GRANT {role} TO CURRENT_USER")
+        } else {
+            String::new()
+        };
         let tx = self.operator().await?;
         tx.batch(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD {verifier} VALID UNTIL {until}
                  CONNECTION LIMIT {sessions} IN ROLE {group};
-             ALTER ROLE {role} SET role = {group}"
+             ALTER ROLE {role} SET role = {group}{supervise}"
         ))
         .await?;
         tx.commit().await

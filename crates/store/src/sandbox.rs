@@ -28,7 +28,7 @@ impl Db {
     /// # Errors
     /// When a program of PostgreSQL is missing or fails; nothing is left behind then.
     pub async fn scratch(&self, programs: &Programs, rng: &dyn Rng) -> Result<Scratch> {
-        self.clone_structure(programs, rng, &self.url().user).await
+        self.clone_structure(programs, rng, &self.url().user, &[]).await
     }
 
     /// As [`Db::scratch`], owned by `owner`.
@@ -37,9 +37,10 @@ impl Db {
         programs: &Programs,
         rng: &dyn Rng,
         owner: &str,
+        admitted: &[&str],
     ) -> Result<Scratch> {
         let name = format!("{SANDBOX}{}", kernel::random_hex(rng, 6)?);
-        self.create_database(&name, owner, EMPTY).await?;
+        self.create_closed((&name, owner, EMPTY), admitted, None).await?;
         let scratch =
             Scratch { maker: self.clone(), db: Db::lazy(&self.url().database(&name), SIZE)? };
         match scratch.fill(self, programs).await {
@@ -148,7 +149,9 @@ impl Protected {
     pub async fn sandbox(&self, rng: &dyn Rng) -> Result<Sandbox> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
         let owner = &self.owner.url().user;
-        let scratch = maker.clone_structure(&self.programs, rng, owner).await?;
+        // Those who have business in the real one: the attackers are members of these.
+        let admitted = [self.app_role.as_str(), "amanah_admin", "amanah_auditor"];
+        let scratch = maker.clone_structure(&self.programs, rng, owner, &admitted).await?;
         if let Err(error) = scratch.copy_rows(&self.owner, &self.programs, "amanah").await {
             drop(scratch.remove().await);
             return Err(error);

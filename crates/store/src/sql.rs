@@ -76,3 +76,13 @@ SELECT a.attname::text
                  WHERE i.indrelid = c.oid
                    AND a.attnum = ANY (i.indkey::pg_catalog.int2[])))
  ORDER BY a.attnum";
+
+/// Ends the sessions in the database `$1` that are not of the role `$2`, nor our own; a row each.
+/// A login that was dropped has still its number there.
+pub(crate) const END_SESSIONS: &str = "
+SELECT pg_catalog.pg_terminate_backend(a.pid)
+  FROM pg_catalog.pg_stat_activity a
+ WHERE a.datname = $1 AND a.backend_type = 'client backend'
+   AND a.pid <> pg_catalog.pg_backend_pid()
+   AND a.usesysid IS DISTINCT FROM
+       (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $2)";

@@ -38,8 +38,8 @@ pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
 pub use fleet::{
-    Campaign, Done, Erasure, Fleet, Lease, MAX_LEASE, Place, Progress, Script, Settings, State,
-    Tenant,
+    Campaign, Done, Erasing, Erasure, Fleet, Lease, MAX_LEASE, Place, Progress, Script, Settings,
+    State, Tenant,
 };
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};

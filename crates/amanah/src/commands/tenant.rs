@@ -94,12 +94,14 @@ async fn preview(place: &Place, house: &Installation, id: &TenantId) -> anyhow::
     Ok(())
 }
 
-/// The keys first: when something comes between, what is left cannot be read.
+/// The keys before the database: when something comes between, what is left cannot be read. Nothing
+/// is destroyed before it is sure that there is such a tenant.
 async fn erase(house: &Installation, id: &TenantId) -> anyhow::Result<(String, Value)> {
     let keys = &house.ring.keys;
+    let erasing = house.fleet.erase(id).await?;
     let count = owned(keys, id);
     let shredding = if count > 0 { Some(keys.shred(id).await?) } else { None };
-    let erasure = house.fleet.erase(id, count).await?;
+    let erasure = erasing.finish(count).await?;
     let mut remains = vec![
         "Backups and copies of the server that were made before still hold the database, in clear \
          but for what its keys encrypted, until they are removed."

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
 
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Tenant};
 
 /// How many databases that could not be attacked are spelled out.
 const LISTED: usize = 5;
@@ -18,7 +18,9 @@ static CARD: Card = Card {
     bite: "On a scratch pair of tenants, one at a time: a database that everybody or another \
            tenant may connect to, a role that belongs to another tenant, rights to make roles and \
            databases, to see statements, end sessions, read and write files, run programs and \
-           replicate, a superuser, dblink, a foreign server, a tenant's name in a comment",
+           replicate, a superuser, dblink, a foreign server, functions, tables and settings of the \
+           server given to a tenant, a function with another's rights, somebody else in a \
+           tenant's database or role, a tenant's name in a comment",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(5),
     not_covered: &[
@@ -26,6 +28,10 @@ static CARD: Card = Card {
         "How many tenants there are, how large and how busy each database is: the server shows it \
          to every login, by names that say nothing",
         "Sandboxes of bites, which hold nobody's rows, and databases that refuse all connections",
+        "What one tenant takes from all on one server: its share of sessions is bounded, its locks, \
+         its disk and its processor time are not",
+        "What a tenant's own sessions call themselves (application_name): every login can read it",
+        "Tenants' names of less than 8 bytes, which could stand in other names by chance",
         "How long an answer takes, and the room that others leave on disk and processor",
         "A lease that was stolen, until its password ends; its open sessions until they end",
         "Rights that only a superuser can give are not seeded where Amanah has none",
@@ -64,7 +70,7 @@ impl Database {
     /// `None` when nobody has a database of its own.
     async fn examine(&self) -> crate::Result<Option<fleet::Report>> {
         let tenants = self.fleet.list().await?;
-        if tenants.is_empty() {
+        if !has_somebody(&tenants) {
             return Ok(None);
         }
         self.fleet.attack(&tenants).await.map(Some)
@@ -73,7 +79,7 @@ impl Database {
     async fn seed(&self, cx: &Cx) -> Proof {
         let now = cx.clock.now();
         match self.fleet.list().await {
-            Ok(tenants) if tenants.is_empty() => return Proof::unknown(now, NOBODY),
+            Ok(tenants) if !has_somebody(&tenants) => return Proof::unknown(now, NOBODY),
             Ok(_) => {}
             Err(error) => return Proof::unknown(now, error.to_string()),
         }
@@ -89,6 +95,11 @@ impl Database {
         let population = Population::new(bites.found.len(), bites.seeded, "violations");
         Proof::weigh(now, population, measured, bites.seeded.to_string(), bites.found)
     }
+}
+
+/// Whether a customer is there: the synthetic ones alone would prove nothing of anybody.
+fn has_somebody(tenants: &[Tenant]) -> bool {
+    tenants.iter().any(|tenant| !tenant.canary && tenant.is_living())
 }
 
 fn weigh(now: jiff::Timestamp, report: fleet::Report) -> Proof {

@@ -10,7 +10,7 @@ use kernel::Finding;
 use store::{Db, Listener, Tx};
 use tokio::time::timeout;
 
-use super::scene::{CHANNEL, Scene};
+use super::scene::Scene;
 use super::session::{BATTERY, Shot};
 use super::{Place, Settings, lint, sql};
 use crate::Result;
@@ -54,8 +54,8 @@ pub(crate) struct Report {
 pub(crate) struct Target<'a> {
     /// Attacker and attacked.
     pub(crate) pair: (&'a Place, &'a Place),
-    /// The attacked one's id.
-    pub(crate) victim_id: &'a str,
+    /// The tenants' names, which nobody may read off the server.
+    pub(crate) names: Vec<String>,
     /// What the names of the places in question begin with, for what the catalogue says of them.
     pub(crate) prefixes: Vec<String>,
     /// The places whose databases are looked into.
@@ -68,7 +68,7 @@ pub(crate) struct Target<'a> {
 /// When the server cannot be reached.
 pub(crate) async fn run(settings: &Settings, target: &Target<'_>) -> Result<Report> {
     let mut report = Report::default();
-    let scene = Scene::set(settings, target.pair, target.victim_id).await?;
+    let scene = Scene::set(settings, target.pair, &target.names).await?;
     let made = make(&scene, target, &mut report).await;
     let struck = scene.strike().await;
     made?;
@@ -100,8 +100,9 @@ async fn make(scene: &Scene<'_>, target: &Target<'_>, report: &mut Report) -> Re
         }
         if !whats.is_empty() {
             let told = format!("a tenant {} ({}: {})", attack.told, attack.name, whats.join(", "));
-            // The mark of this run is of no use to a reader.
+            // The mark of this run is of no use to a reader, and the names are not for the page.
             let told = told.replace(&scene.mark, "…");
+            let told = scene.names.iter().fold(told, |told, name| told.replace(name, "…"));
             report.findings.push(Finding::new(SESSIONS, told).fix(attack.fix));
         }
         if let Some(why) = unsure {
@@ -202,11 +203,12 @@ async fn passwords(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
 /// the order of their commits, so its own would come second.
 async fn channels(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
     report.strikes += 1;
-    let mut mine = Listener::connect(&scene.mine.url, &[CHANNEL]).await?;
-    let mut theirs = Listener::connect(&scene.theirs.url, &[CHANNEL]).await?;
-    theirs.notify(CHANNEL, "theirs").await?;
-    mine.notify(CHANNEL, "mine").await?;
-    theirs.notify(CHANNEL, "theirs again").await?;
+    let channel = scene.channel();
+    let mut mine = Listener::connect(&scene.mine.url, &[&channel]).await?;
+    let mut theirs = Listener::connect(&scene.theirs.url, &[&channel]).await?;
+    theirs.notify(&channel, "theirs").await?;
+    mine.notify(&channel, "mine").await?;
+    theirs.notify(&channel, "theirs again").await?;
     let heard = timeout(HEARING, mine.next()).await.ok().flatten();
     let first = timeout(HEARING, theirs.next()).await.ok().flatten();
     let second = timeout(HEARING, theirs.next()).await.ok().flatten();

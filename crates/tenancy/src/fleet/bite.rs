@@ -17,10 +17,18 @@ struct Violation {
     name: &'static str,
     seed: String,
     undo: String,
-    /// Whether it is seeded in the attacker's database; else it is the server's.
-    inside: bool,
+    place: Where,
     /// Words of the finding that the battery must come to.
     told: &'static str,
+}
+
+/// Where a violation is seeded.
+#[derive(Clone, Copy)]
+enum Where {
+    Server,
+    Attacker,
+    /// Nothing attacks from there, so that it must be seen in every tenant's database.
+    Victim,
 }
 
 /// What came of them.
@@ -55,7 +63,7 @@ pub(crate) async fn run(settings: &Settings, template: &Place) -> Result<Bites> 
 async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Result<Bites> {
     let target = Target {
         pair: (attacker, victim),
-        victim_id: NAMED,
+        names: vec![NAMED.to_owned()],
         prefixes: vec![attacker.name().to_owned(), victim.name().to_owned()],
         places: vec![attacker.clone(), victim.clone()],
     };
@@ -70,13 +78,15 @@ async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Resu
         bites.missed.push(format!("the scratch pair is not sound as it is: {finding}"));
         return Ok(bites);
     }
-    let inside = match &settings.superuser {
-        Some(superuser) => Some(Db::lazy(&superuser.url().database(attacker.name()), 1)?),
-        None => None,
-    };
+    let server = settings.superuser.as_ref().unwrap_or(&settings.maker);
+    let inside = |place: &Place| Db::lazy(&server.url().database(place.name()), 1);
+    let (in_attacker, in_victim) = (inside(attacker)?, inside(victim)?);
     for violation in violations(settings, attacker, victim) {
-        let server = settings.superuser.as_ref().unwrap_or(&settings.maker);
-        let login = if violation.inside { inside.as_ref().unwrap_or(server) } else { server };
+        let login = match violation.place {
+            Where::Server => server,
+            Where::Attacker => &in_attacker,
+            Where::Victim => &in_victim,
+        };
         bites.seeded += 1;
         if let Err(error) = all(login, &violation.seed).await {
             bites.missed.push(format!("{} (it could not be seeded: {error})", violation.name));
@@ -90,9 +100,8 @@ async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Resu
             None => bites.missed.push(violation.name.to_owned()),
         }
     }
-    if let Some(inside) = inside {
-        inside.close();
-    }
+    in_attacker.close();
+    in_victim.close();
     Ok(bites)
 }
 
@@ -103,7 +112,7 @@ fn violations(settings: &Settings, attacker: &Place, victim: &Place) -> Vec<Viol
         name,
         seed: format!("GRANT CONNECT ON DATABASE {b} TO {role}"),
         undo: format!("REVOKE CONNECT ON DATABASE {b} FROM {role}"),
-        inside: false,
+        place: Where::Server,
         told: "(connect",
     };
     let mut all = vec![
@@ -115,6 +124,7 @@ fn violations(settings: &Settings, attacker: &Place, victim: &Place) -> Vec<Viol
     ];
     if settings.superuser.is_some() {
         all.extend(by_superuser(&a, &b));
+        all.extend(unattacked(&b));
     }
     all
 }
@@ -140,16 +150,73 @@ fn by_superuser(a: &str, b: &str) -> Vec<Violation> {
                  GRANT USAGE ON FOREIGN SERVER amanah TO {a}"
             ),
             undo: "DROP EXTENSION postgres_fdw CASCADE".to_owned(),
-            inside: true,
+            place: Where::Attacker,
             told: "the foreign server amanah",
         },
         Violation {
             name: "a tenant's name in a comment",
             seed: format!("COMMENT ON DATABASE {b} IS 'belongs to {NAMED}'"),
             undo: format!("COMMENT ON DATABASE {b} IS NULL"),
-            inside: false,
+            place: Where::Server,
             told: "(names",
         },
+    ]
+}
+
+/// What nothing attacks, and must be seen all the same: in the database of another tenant, or in
+/// what the catalogue says of it.
+fn unattacked(b: &str) -> Vec<Violation> {
+    let one =
+        |name, place, told, seed: String, undo: String| Violation { name, seed, undo, place, told };
+    let granted = |name, place, told, what: &str, to: &str| {
+        let (seed, undo) = (format!("GRANT {what} TO {to}"), format!("REVOKE {what} FROM {to}"));
+        one(name, place, told, seed, undo)
+    };
+    vec![
+        granted(
+            "a function of the server given to another tenant",
+            Where::Victim,
+            "pg_read_file(text), which the server keeps",
+            "EXECUTE ON FUNCTION pg_catalog.pg_read_file(text)",
+            b,
+        ),
+        granted(
+            "a table of the server given to another tenant",
+            Where::Victim,
+            "pg_authid, which the server keeps",
+            "SELECT (rolname) ON pg_catalog.pg_authid",
+            b,
+        ),
+        granted(
+            "a setting of the server given to another tenant",
+            Where::Server,
+            "the server's setting session_preload_libraries",
+            "SET ON PARAMETER session_preload_libraries",
+            b,
+        ),
+        granted(
+            "somebody else let in",
+            Where::Server,
+            "pg_checkpoint has rights on it",
+            &format!("CONNECT ON DATABASE {b}"),
+            "pg_checkpoint",
+        ),
+        granted(
+            "somebody else in a tenant's role",
+            Where::Server,
+            "pg_checkpoint is a member of it",
+            b,
+            "pg_checkpoint",
+        ),
+        one(
+            "a function with another's rights",
+            Where::Victim,
+            "which runs with the rights of",
+            "CREATE FUNCTION public.amanah_probe() RETURNS text LANGUAGE sql SECURITY DEFINER \
+             AS 'SELECT NULL'"
+                .to_owned(),
+            "DROP FUNCTION public.amanah_probe()".to_owned(),
+        ),
     ]
 }
 
@@ -158,7 +225,7 @@ fn granted(to: &str, name: &'static str, role: &str, told: &'static str) -> Viol
         name,
         seed: format!("GRANT {role} TO {to}"),
         undo: format!("REVOKE {role} FROM {to}"),
-        inside: false,
+        place: Where::Server,
         told,
     }
 }
@@ -168,7 +235,7 @@ fn attribute(of: &str, name: &'static str, word: &str, told: &'static str) -> Vi
         name,
         seed: format!("ALTER ROLE {of} {word}"),
         undo: format!("ALTER ROLE {of} NO{word}"),
-        inside: false,
+        place: Where::Server,
         told,
     }
 }
@@ -179,7 +246,7 @@ fn extension(name: &'static str, what: &str, told: &'static str) -> Violation {
         // A superuser's session looks names up in the catalogue alone, and would make it there.
         seed: format!("CREATE EXTENSION {what} SCHEMA public"),
         undo: format!("DROP EXTENSION {what}"),
-        inside: true,
+        place: Where::Attacker,
         told,
     }
 }

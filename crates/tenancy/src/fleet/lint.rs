@@ -28,6 +28,20 @@ pub(super) async fn findings(settings: &Settings, target: &Target<'_>) -> Result
             all.push(Finding::new(row.get::<_, String>(0), row.get::<_, String>(1)).fix(fix));
         }
     }
+    for prefix in &target.prefixes {
+        for row in tx.query(sql::MEMBERS, &[prefix]).await? {
+            let (role, member): (String, String) = (row.get(0), row.get(1));
+            let what = format!("{member} is a member of it, and only its own logins should be");
+            let fix = format!("REVOKE {role} FROM {member}");
+            all.push(Finding::new(role, what).fix(fix));
+        }
+        for row in tx.query(sql::PARAMETERS, &[prefix]).await? {
+            let (role, setting): (String, String) = (row.get(0), row.get(1));
+            let what = format!("it may change the server's setting {setting}");
+            let fix = format!("REVOKE SET, ALTER SYSTEM ON PARAMETER {setting} FROM {role}");
+            all.push(Finding::new(role, what).fix(fix));
+        }
+    }
     tx.rollback().await?;
     let inside = target.places.iter().cloned().map(|place| ways_out(settings.clone(), place));
     let inside: Vec<_> = stream::iter(inside).buffer_unordered(AT_ONCE).try_collect().await?;

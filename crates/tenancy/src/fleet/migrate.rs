@@ -5,7 +5,6 @@
 //! A crash at any moment therefore leaves each database before or after a script, and running the
 //! same again goes on where it stopped.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::{Db, Tx};
 
-use super::{Fleet, Place, Settings, Tenant, registry, sql};
+use super::{Fleet, Place, Settings, State, Tenant, registry, sql};
 use crate::{Error, Result};
 
 /// How long a script waits for a lock that a tenant's sessions hold, before it is undone and tried
@@ -112,66 +111,81 @@ impl Fleet {
     ) -> Result<Done> {
         in_order(scripts)?;
         let canaries = self.ensure_canaries().await?;
-        let mut tenants = self.list().await?;
-        tenants.retain(|tenant| !tenant.canary && tenant.is_living());
-        let total = canaries.len() + 1 + tenants.len();
-        let mut first: Vec<Target> = canaries.into_iter().map(Target::from).collect();
-        let template = Place::template(&self.settings);
-        first.push(Target { label: TEMPLATE.to_owned(), place: template, id: None });
         let mut done = Done::default();
-        for target in first {
-            let came_to = self.bring(&target, scripts).await;
-            let went_wrong = came_to.is_err();
-            done.add(target.label, came_to);
-            watch(done.progress(total));
-            if went_wrong {
-                done.left = tenants.iter().map(|tenant| tenant.id.to_string()).collect();
-                return Ok(done);
+        let mut total = canaries.len() + 1;
+        for target in canaries.into_iter().map(Target::from) {
+            if !self.first(target, scripts, (&mut done, total), watch).await {
+                return self.left(done).await;
             }
         }
-        self.everybody(tenants, scripts, campaign, (&mut done, total), watch).await?;
+        // Whoever copies the template has done so before, and is listed below, or copies it after.
+        let lock = self.settings.registry.operator().await?;
+        lock.query(sql::CHANGE_TEMPLATE, &[]).await?;
+        let template = Place::template(&self.settings);
+        let template = Target { label: TEMPLATE.to_owned(), place: template, id: None };
+        let held = self.first(template, scripts, (&mut done, total), watch).await;
+        lock.commit().await?;
+        if !held {
+            return self.left(done).await;
+        }
+        let tenants = self.others().await?;
+        total += tenants.len();
+        self.several(tenants, scripts, campaign, (&mut done, total), watch).await;
         done.failed.sort();
         done.left.sort();
         Ok(done)
     }
 
-    /// Everybody in `tenants`, and who was made meanwhile from a template that was older.
-    async fn everybody(
+    /// One that goes before all others. Whether it went well.
+    async fn first(
         &self,
-        mut tenants: Vec<Tenant>,
+        target: Target,
         scripts: &[Script],
-        campaign: Campaign,
-        (done, mut total): (&mut Done, usize),
+        (done, total): (&mut Done, usize),
         watch: &(dyn Fn(Progress) + Sync),
-    ) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        let failed = AtomicUsize::new(0);
-        while !tenants.is_empty() {
-            seen.extend(tenants.iter().map(|tenant| tenant.id.clone()));
-            self.several(tenants, scripts, (campaign, &failed), (done, total), watch).await;
-            tenants = self.list().await?;
-            tenants.retain(|t| !t.canary && t.is_living() && !seen.contains(&t.id));
-            total += tenants.len();
-        }
-        Ok(())
+    ) -> bool {
+        let came_to = self.bring(&target, scripts).await;
+        let held = came_to.is_ok();
+        done.add(target.label, came_to);
+        watch(done.progress(total));
+        held
+    }
+
+    /// Everybody else is not begun.
+    async fn left(&self, mut done: Done) -> Result<Done> {
+        done.left = self.others().await?.iter().map(|tenant| tenant.id.to_string()).collect();
+        Ok(done)
+    }
+
+    /// The tenants that are no canaries and whose database is whole.
+    async fn others(&self) -> Result<Vec<Tenant>> {
+        let mut tenants = self.list().await?;
+        tenants.retain(|tenant| !tenant.canary && tenant.is_living());
+        Ok(tenants)
     }
 
     async fn several(
         &self,
         tenants: Vec<Tenant>,
         scripts: &[Script],
-        (campaign, failed): (Campaign, &AtomicUsize),
+        campaign: Campaign,
         (done, total): (&mut Done, usize),
         watch: &(dyn Fn(Progress) + Sync),
     ) {
-        let work = tenants.into_iter().map(Target::from).map(|target| async {
+        let failed = &AtomicUsize::new(0);
+        let work = tenants.into_iter().map(Target::from).map(|target| async move {
             if failed.load(Ordering::Acquire) > campaign.budget {
                 return (target.label, None);
             }
-            let came_to = self.bring(&target, scripts).await;
-            if came_to.is_err() {
-                failed.fetch_add(1, Ordering::AcqRel);
-            }
+            let came_to = match self.bring(&target, scripts).await {
+                // It was erased meanwhile, so there is nothing to bring up to date.
+                Err(_) if self.is_gone(&target).await => Ok(0),
+                Err(error) => {
+                    failed.fetch_add(1, Ordering::AcqRel);
+                    Err(error)
+                }
+                ran => ran,
+            };
             (target.label, Some(came_to))
         });
         let mut work = stream::iter(work).buffer_unordered(campaign.workers.max(1));
@@ -181,6 +195,14 @@ impl Fleet {
                 None => done.left.push(label),
             }
             watch(done.progress(total));
+        }
+    }
+
+    async fn is_gone(&self, target: &Target) -> bool {
+        let Some(id) = &target.id else { return false };
+        match registry::find(&self.settings.registry, id).await {
+            Ok(tenant) => tenant.state == State::Erasing,
+            Err(error) => matches!(error, Error::NoTenant(_)),
         }
     }
 

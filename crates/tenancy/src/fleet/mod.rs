@@ -50,6 +50,8 @@ const CONNECTIONS: usize = 2;
 const CANARIES: [&str; 2] = ["amanah-canary-a", "amanah-canary-b"];
 /// The longest that a lease is good for.
 pub const MAX_LEASE: Duration = Duration::from_hours(24);
+/// A tenant's name that is shorter could stand in another name by chance, in bytes.
+const MIN_TELLING_BYTES: usize = 8;
 /// Bytes of randomness in a lease's password, and in its name.
 const PASSWORD_BYTES: usize = 24;
 const LEASE_BYTES: usize = 4;
@@ -167,27 +169,21 @@ impl Fleet {
         Ok(Tenant { state: State::Active, ..tenant })
     }
 
-    /// Drops a tenant's database and its logins, for good. `keys` says how many of its keys were
-    /// destroyed before. Begun and not finished, it is finished by calling it again.
+    /// Begins to erase a tenant: from here on it is let in no more, and only the end is left. What
+    /// else belongs to it, its keys for example, is destroyed between this and
+    /// [`Erasing::finish`]. Begun and not finished, it is begun again by the same call.
     ///
     /// # Errors
-    /// When it is unknown or a canary, or the server refuses.
-    pub async fn erase(&self, id: &TenantId, keys: usize) -> Result<Erasure> {
+    /// When it is unknown or a canary, another command works on it, or the server refuses; nothing
+    /// was changed then.
+    pub async fn erase(&self, id: &TenantId) -> Result<Erasing> {
         let turn = registry::turn(&self.settings.registry, id).await?;
-        let tenant = turn.tenant(&[State::Active, State::Suspended, State::Erasing, State::Making]);
-        let tenant = tenant.await?;
+        let tenant = turn.tenant(&State::ALL).await?;
         if tenant.canary {
             return Err(Error::Canary);
         }
         turn.mark(State::Erasing).await?;
-        let bytes = tenant.place.bytes(&self.settings).await?;
-        tenant.place.demolish(&self.settings).await?;
-        let erased_at = self.settings.clock.now();
-        let place = tenant.place.name().to_owned();
-        let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
-        turn.erased(&erasure, keys).await?;
-        turn.end().await?;
-        Ok(erasure)
+        Ok(Erasing { settings: self.settings.clone(), turn, tenant })
     }
 
     /// A login for a tenant, good for `life` and for at most [`MAX_LEASE`].
@@ -195,11 +191,11 @@ impl Fleet {
     /// # Errors
     /// When the tenant is unknown or suspended, or the server refuses.
     pub async fn lease(&self, id: &TenantId, life: Duration) -> Result<Lease> {
-        let tenant = registry::find(&self.settings.registry, id).await?;
-        if tenant.state != State::Active {
-            return Err(Error::NotActive { tenant: id.clone(), state: tenant.state });
-        }
-        tenant.place.lease(&self.settings, life).await
+        let visit = registry::visit(&self.settings.registry, id).await?;
+        let tenant = visit.tenant(&[State::Active]).await?;
+        let lease = tenant.place.lease(&self.settings, life).await?;
+        visit.end().await?;
+        Ok(lease)
     }
 
     /// Removes logins whose time is over. Their sessions go on.
@@ -233,7 +229,7 @@ impl Fleet {
         let [a, b] = self.ensure_canaries().await?;
         let target = Target {
             pair: (&a.place, &b.place),
-            victim_id: b.id.as_str(),
+            names: names(tenants, &b.id),
             prefixes: vec![format!("amt_{}_", self.settings.installation)],
             places: tenants.iter().filter(|t| t.is_living()).map(|t| t.place.clone()).collect(),
         };
@@ -264,6 +260,8 @@ impl Fleet {
         let place = Place::tenant(settings)?;
         let tenant = turn.begin(place, canary, settings.clock.now()).await?;
         self.ensure_template().await?;
+        // Until it is whole and listed, so that a migration of the template is missed by nobody.
+        turn.copy_template().await?;
         tenant.place.provision(settings, &Place::template(settings)).await?;
         let version = migrate::version(&tenant.place, settings).await?;
         turn.made(version.as_deref()).await?;
@@ -271,15 +269,53 @@ impl Fleet {
         Ok(Tenant { state: State::Active, schema_version: version, ..tenant })
     }
 
-    /// The database that new tenants are made from. Nobody is let in.
+    /// The database that new tenants are made from, made if it is not there or half made. Nobody is
+    /// let in.
     async fn ensure_template(&self) -> Result<()> {
         let template = Place::template(&self.settings);
+        if template.is_whole(&self.settings).await? {
+            return Ok(());
+        }
+        let lock = self.settings.registry.operator().await?;
+        lock.query(sql::CHANGE_TEMPLATE, &[]).await?;
         if !template.is_whole(&self.settings).await? {
             template.demolish(&self.settings).await?;
             template.provision_empty(&self.settings).await?;
         }
-        Ok(())
+        Ok(lock.commit().await?)
     }
+}
+
+/// A tenant that is being erased. Nobody else works on it meanwhile.
+pub struct Erasing {
+    settings: Settings,
+    turn: registry::Turn,
+    tenant: Tenant,
+}
+
+impl Erasing {
+    /// Drops its database and its logins, for good. `keys` says how many of its keys were destroyed.
+    ///
+    /// # Errors
+    /// When the server refuses; it is left begun.
+    pub async fn finish(self, keys: usize) -> Result<Erasure> {
+        let Self { settings, turn, tenant } = self;
+        let bytes = tenant.place.bytes(&settings).await?;
+        tenant.place.demolish(&settings).await?;
+        let (erased_at, place) = (settings.clock.now(), tenant.place.name().to_owned());
+        let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
+        turn.erased(&erasure, keys).await?;
+        turn.end().await?;
+        Ok(erasure)
+    }
+}
+
+/// The names that must stand nowhere on the server. Short ones are left out: they would be found by
+/// chance in others.
+fn names(tenants: &[Tenant], victim: &TenantId) -> Vec<String> {
+    let ids = tenants.iter().map(|tenant| &tenant.id).chain([victim]);
+    let long = ids.map(ToString::to_string).filter(|id| id.len() >= MIN_TELLING_BYTES);
+    long.collect()
 }
 
 /// A password that nobody has chosen.

@@ -14,8 +14,10 @@ use crate::{PLACE_ROOM, Result};
 const PREFIX: &str = "amt_";
 /// Bytes of randomness in a name.
 const NAME_BYTES: usize = 8;
-/// The most connections of one lease.
-const LEASE_CONNECTIONS: u32 = 50;
+/// The most sessions of one lease, and of all in one database: a tenant must not take those of the
+/// whole server.
+const LEASE_SESSIONS: u32 = 30;
+const PLACE_SESSIONS: u32 = 40;
 /// The shortest lease: less would be over before it is used.
 const MIN_LEASE: Duration = Duration::from_secs(1);
 
@@ -40,7 +42,7 @@ impl Place {
     /// For a bite; swept like every sandbox when a crash leaves it behind.
     pub(super) fn scratch(settings: &Settings) -> Result<Self> {
         let own = fresh(settings.rng.as_ref(), NAME_BYTES)?;
-        Ok(Self { name: format!("{}{own}", store::SANDBOX) })
+        Ok(Self { name: format!("{}{}_{own}", store::SANDBOX, settings.installation) })
     }
 
     /// As the registry has it.
@@ -60,8 +62,8 @@ impl Place {
         let tx = settings.maker.operator().await?;
         tx.batch(&format!("CREATE ROLE {} NOLOGIN", ident(&self.name))).await?;
         tx.commit().await?;
-        settings.maker.create_database(&self.name, &settings.owner.user, &template.name).await?;
-        settings.maker.close_database(&self.name, &[&self.name]).await?;
+        let made = (self.name.as_str(), settings.owner.user.as_str(), template.name.as_str());
+        settings.maker.create_closed(made, &[&self.name], Some(PLACE_SESSIONS)).await?;
         let owner = self.owner(settings)?;
         let tx = owner.operator().await?;
         self.grant(&tx).await?;
@@ -72,8 +74,8 @@ impl Place {
 
     /// Makes the template: a database that nobody is let into, with our own schema in it.
     pub(super) async fn provision_empty(&self, settings: &Settings) -> Result<()> {
-        settings.maker.create_database(&self.name, &settings.owner.user, EMPTY).await?;
-        settings.maker.close_database(&self.name, &[]).await?;
+        let made = (self.name.as_str(), settings.owner.user.as_str(), EMPTY);
+        settings.maker.create_closed(made, &[], None).await?;
         let owner = self.owner(settings)?;
         store::migrate(&owner, &[&PLACE_ROOM]).await?;
         owner.close();
@@ -116,10 +118,7 @@ impl Place {
         let tx = settings.maker.operator().await?;
         tx.batch(&format!("REVOKE CONNECT ON DATABASE {database} FROM {role}")).await?;
         tx.commit().await?;
-        // After the commit: a session that began before it is seen now.
-        let tx = settings.maker.operator().await?;
-        tx.query(sql::END_SESSIONS, &[&self.name]).await?;
-        Ok(tx.commit().await?)
+        Ok(settings.maker.end_sessions(&self.name, &settings.owner.user).await?)
     }
 
     pub(super) async fn admit(&self, settings: &Settings) -> Result<()> {
@@ -146,7 +145,8 @@ impl Place {
             password: &password,
             until: &until.to_string(),
             group: &self.name,
-            sessions: LEASE_CONNECTIONS,
+            sessions: LEASE_SESSIONS,
+            supervised: settings.superuser.is_none(),
         };
         settings.maker.make_passing(&passing).await?;
         let url = settings.owner.database(&self.name).login(&login, Some(password));
@@ -170,21 +170,30 @@ pub(super) async fn sweep(settings: &Settings) -> Result<usize> {
     let tx = settings.maker.operator().await?;
     let rows = tx.query(sql::ENDED, &[&prefix]).await?;
     tx.rollback().await?;
+    let mut swept = 0;
     for row in &rows {
         let (login, place): (&str, &str) = (row.get(0), row.get(1));
-        settings.maker.drop_login(login, place, place).await?;
+        // One that cannot go holds up no other.
+        match settings.maker.drop_login(login, place, place).await {
+            Ok(()) => swept += 1,
+            Err(error) => tracing::warn!(login, %error, "a login that has ended is still there"),
+        }
     }
-    Ok(rows.len())
+    Ok(swept)
 }
 
 /// Removes the roles that a bite has left behind.
 pub(super) async fn sweep_sandboxes(settings: &Settings) -> Result<usize> {
+    let prefix = format!("{}{}_", store::SANDBOX, settings.installation);
     let tx = settings.maker.operator().await?;
-    let rows = tx.query(sql::LEFT_BEHIND, &[&store::SANDBOX]).await?;
+    let rows = tx.query(sql::LEFT_BEHIND, &[&prefix]).await?;
+    tx.rollback().await?;
     for row in &rows {
-        tx.batch(&format!("DROP ROLE {}", ident(row.get(0)))).await?;
+        let role: &str = row.get(0);
+        let tx = settings.maker.operator().await?;
+        tx.batch(&format!("DROP ROLE IF EXISTS {}", ident(role))).await?;
+        tx.commit().await?;
     }
-    tx.commit().await?;
     Ok(rows.len())
 }
 

@@ -43,7 +43,7 @@ pub struct Tenant {
 
 impl Tenant {
     /// Whether its database is whole, be it let in or not.
-    pub(super) const fn is_living(&self) -> bool {
+    pub(crate) const fn is_living(&self) -> bool {
         matches!(self.state, State::Active | State::Suspended)
     }
 }
@@ -58,11 +58,20 @@ pub(super) struct Turn {
 
 /// Takes the turn at a tenant.
 pub(super) async fn turn(registry: &Db, id: &TenantId) -> Result<Turn> {
+    take(registry, id, sql::TURN).await
+}
+
+async fn take(registry: &Db, id: &TenantId, how: &str) -> Result<Turn> {
     let lock = registry.operator().await?;
-    if !lock.query_one(sql::TURN, &[&id.as_str()]).await?.get::<_, bool>(0) {
+    if !lock.query_one(how, &[&id.as_str()]).await?.get::<_, bool>(0) {
         return Err(Error::Taken(id.clone()));
     }
     Ok(Turn { id: id.clone(), registry: registry.clone(), lock })
+}
+
+/// Looks in at a tenant beside others who do; nobody changes it meanwhile.
+pub(super) async fn visit(registry: &Db, id: &TenantId) -> Result<Turn> {
+    take(registry, id, sql::VISIT).await
 }
 
 /// Every tenant.
@@ -108,6 +117,12 @@ impl Turn {
         row.as_ref().map(read).transpose()?.ok_or_else(|| Error::Exists(self.id.clone()))
     }
 
+    /// Holds the template as it is until the end of the turn.
+    pub(super) async fn copy_template(&self) -> Result<()> {
+        self.lock.query(sql::COPY_TEMPLATE, &[]).await?;
+        Ok(())
+    }
+
     /// Notes a state at once, so that a crash after it is told by it.
     pub(super) async fn mark(&self, state: State) -> Result<()> {
         let tx = self.registry.operator().await?;
@@ -145,7 +160,7 @@ impl Turn {
 }
 
 impl State {
-    const ALL: [Self; 4] = [Self::Making, Self::Active, Self::Suspended, Self::Erasing];
+    pub(super) const ALL: [Self; 4] = [Self::Making, Self::Active, Self::Suspended, Self::Erasing];
 
     /// The word in lower case, as SQL and JSON write it.
     pub const fn as_str(self) -> &'static str {

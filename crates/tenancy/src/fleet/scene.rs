@@ -9,18 +9,14 @@ use crate::Result;
 
 /// How long the logins of one battery live.
 const LIFE: std::time::Duration = std::time::Duration::from_mins(10);
-/// The attacked session's advisory lock.
-pub(super) const LOCK: i64 = 0x616d_616e_6168;
-/// The channel that the attacked notifies on.
-pub(super) const CHANNEL: &str = "amanah_canary";
 
 /// A pair of tenants, ready.
 pub(super) struct Scene<'a> {
     pub(super) settings: &'a Settings,
     pub(super) attacker: &'a Place,
     pub(super) victim: &'a Place,
-    /// The attacked tenant's id, which no name or comment may show.
-    pub(super) victim_id: &'a str,
+    /// What no name or comment on the server may show.
+    pub(super) names: &'a [String],
     /// The attacker's login.
     pub(super) mine: Lease,
     /// The attacked one's.
@@ -44,7 +40,7 @@ impl<'a> Scene<'a> {
     pub(super) async fn set(
         settings: &'a Settings,
         (attacker, victim): (&'a Place, &'a Place),
-        victim_id: &'a str,
+        names: &'a [String],
     ) -> Result<Self> {
         let mark = random_hex(settings.rng.as_ref(), 12).map_err(store::Error::from)?;
         let mine = attacker.lease(settings, LIFE).await?;
@@ -70,7 +66,7 @@ impl<'a> Scene<'a> {
             settings,
             attacker,
             victim,
-            victim_id,
+            names,
             mine,
             theirs,
             mark,
@@ -81,6 +77,12 @@ impl<'a> Scene<'a> {
             them,
             witness,
         })
+    }
+
+    /// The channel that the attacked notifies on. It is this battery's own, as its mark is: another
+    /// process may run one at the same time.
+    pub(super) fn channel(&self) -> String {
+        format!("amanah_{}", self.mark)
     }
 
     /// Removes what was made. The logins go whatever else fails.
@@ -111,10 +113,15 @@ async fn prepare(them: &Db, mark: &str) -> Result<(OperatorTx, i32, u32, String)
     let sql = "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_backend_pid()";
     let row = witness.query_one(sql, &[]).await?;
     let (snapshot, pid): (String, i32) = (row.get(0), row.get(1));
-    let lock =
-        format!("SELECT pg_catalog.pg_advisory_xact_lock({LOCK}); SELECT {}", store::literal(mark));
+    let lock = format!("SELECT {}; SELECT {}", lock_of(mark), store::literal(mark));
     witness.batch(&lock).await?;
     Ok((witness, pid, blob, snapshot))
+}
+
+/// Takes the advisory lock of a mark.
+pub(super) fn lock_of(mark: &str) -> String {
+    let number = format!("pg_catalog.hashtextextended({}, 0)", store::literal(mark));
+    format!("pg_catalog.pg_try_advisory_xact_lock({number})")
 }
 
 async fn clear(them: &Db, blob: u32) -> Result<()> {

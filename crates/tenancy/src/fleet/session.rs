@@ -2,7 +2,7 @@
 
 use store::{ident, literal};
 
-use super::scene::{LOCK, Scene};
+use super::scene::{Scene, lock_of};
 use crate::attack::Expect;
 
 /// One attack.
@@ -162,10 +162,10 @@ pub(super) const BATTERY: &[Attack] = &[
         let table = format!("{}.pg_catalog.pg_class", ident(s.victim.name()));
         vec![elsewhere(&[], format!("SELECT count(*) FROM {table}"))]
     }),
-    attack("meet-lock", "meets another tenant's advisory lock", ROLE, |_| {
+    attack("meet-lock", "meets another tenant's advisory lock", ROLE, |s| {
         vec![nothing(format!(
-            "SELECT count(*) FROM (SELECT pg_catalog.pg_try_advisory_xact_lock({LOCK}) AS free) l \
-             WHERE NOT free"
+            "SELECT count(*) FROM (SELECT {} AS free) l WHERE NOT free",
+            lock_of(&s.mark)
         ))]
     }),
     attack("prepared", "sees another tenant's prepared transactions", ROLE, |_| {
@@ -222,18 +222,22 @@ pub(super) const BATTERY: &[Attack] = &[
         calls.map(|call| denied(format!("SELECT count(*) FROM pg_catalog.{call}"))).into()
     }),
     attack("names", "reads another tenant's name off the server", NAMES, |s| {
-        let like = literal(&format!("%{}%", s.victim_id));
+        let names: Vec<String> = s.names.iter().map(|name| literal(name)).collect();
+        let names = format!("ARRAY[{}]::text[]", names.join(", "));
         let count = |from: &str, column: &str| {
-            nothing(format!("SELECT count(*) FROM pg_catalog.{from} WHERE {column} LIKE {like}"))
+            nothing(format!(
+                "SELECT count(*) FROM pg_catalog.{from} f \
+                 WHERE EXISTS (SELECT FROM pg_catalog.unnest({names}) n \
+                                WHERE pg_catalog.strpos({column}, n) > 0)"
+            ))
         };
         vec![
-            count("pg_database", "datname"),
-            count("pg_roles", "rolname"),
-            count("pg_shdescription", "description"),
-            count("pg_shseclabel", "label"),
-            count("pg_tablespace", "spcname"),
-            count("pg_db_role_setting", "setconfig::text"),
-            count("pg_stat_activity", "application_name"),
+            count("pg_database", "f.datname::text"),
+            count("pg_roles", "f.rolname::text"),
+            count("pg_shdescription", "f.description"),
+            count("pg_shseclabel", "f.label"),
+            count("pg_tablespace", "f.spcname::text"),
+            count("pg_db_role_setting", "f.setconfig::text"),
         ]
     }),
 ];

@@ -31,23 +31,18 @@ SELECT r.rolname::text
     OR starts_with(r.rolname::text, $1 || '_') AND r.rolcanlogin
  ORDER BY r.rolname = $1";
 
-/// Ends every session in the database of a place that is not the owner's.
-pub(super) const END_SESSIONS: &str = "
-SELECT pg_catalog.pg_terminate_backend(a.pid, 5000)
-  FROM pg_catalog.pg_stat_activity a
- WHERE a.datname = $1 AND starts_with(a.usename::text, $1 || '_')";
-
 /// The size of a database.
 pub(super) const BYTES: &str = "
 SELECT pg_catalog.pg_database_size(d.oid) FROM pg_catalog.pg_database d WHERE d.datname = $1";
 
-/// Logins of this installation's places whose password has ended, each with its place.
+/// Logins of this installation's places whose password has ended and who have no session, each with
+/// its place.
 pub(super) const ENDED: &str = "
-SELECT r.rolname::text, g.rolname::text
+SELECT r.rolname::text, pg_catalog.substring(r.rolname::text, '^(.*)_[0-9a-f]{8}$')
   FROM pg_catalog.pg_roles r
-  JOIN pg_catalog.pg_roles g ON r.rolname::text ~ ('^' || g.rolname || '_[0-9a-f]{8}$')
- WHERE starts_with(r.rolname::text, $1) AND starts_with(g.rolname::text, $1)
-   AND r.rolcanlogin AND NOT g.rolcanlogin AND r.rolvaliduntil < pg_catalog.now()";
+ WHERE starts_with(r.rolname::text, $1) AND r.rolcanlogin
+   AND r.rolname ~ '_[0-9a-f]{16}_[0-9a-f]{8}$' AND r.rolvaliduntil < pg_catalog.now()
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid)";
 
 /// Roles of sandboxes whose databases are gone, logins first.
 pub(super) const LEFT_BEHIND: &str = "
@@ -143,22 +138,82 @@ SELECT m.rolname::text, 'it has the rights of ' || g.rolname
    AND NOT (starts_with(m.rolname::text, g.rolname || '_') AND starts_with(g.rolname::text, $1))
  ORDER BY 1, 2";
 
-/// What leads out of a database: foreign servers, and functions that connect elsewhere or run
-/// programs, that `$1` may use.
+/// Who is a member of a tenant's role and no lease of it: role, member. The one who asks is left
+/// out: without a superuser, the maker of leases must be a member to end their sessions.
+pub(super) const MEMBERS: &str = "
+SELECT g.rolname::text, m.rolname::text
+  FROM pg_catalog.pg_auth_members a
+  JOIN pg_catalog.pg_roles m ON m.oid = a.member
+  JOIN pg_catalog.pg_roles g ON g.oid = a.roleid
+ WHERE starts_with(g.rolname::text, $1) AND m.rolname <> current_user
+   AND NOT m.rolname::text ~ ('^' || g.rolname || '_[0-9a-f]{8}$')
+ ORDER BY 1, 2";
+
+/// Settings of the server that a tenant may change: role, setting.
+pub(super) const PARAMETERS: &str = "
+SELECT r.rolname::text, p.parname::text
+  FROM pg_catalog.pg_parameter_acl p
+  CROSS JOIN LATERAL pg_catalog.aclexplode(p.paracl) a
+  JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+ WHERE starts_with(r.rolname::text, $1)
+ ORDER BY 1, 2";
+
+/// What leads out of a database, for the role `$1` and each of its leases: foreign servers,
+/// functions that connect elsewhere, run programs or run with another's rights, and what the server
+/// keeps from everybody and somebody has granted here. Rights on the server's own functions and
+/// tables are each database's own.
 pub(super) const WAYS_OUT: &str = "
-SELECT 'the foreign server ' || s.srvname
-  FROM pg_catalog.pg_foreign_server s
- WHERE pg_catalog.has_server_privilege($1, s.oid, 'USAGE')
-UNION ALL
+WITH tenant AS (
+    SELECT r.oid FROM pg_catalog.pg_roles r
+     WHERE r.rolname = $1 OR r.rolname::text ~ ('^' || $1 || '_[0-9a-f]{8}$')
+)
+SELECT DISTINCT 'the foreign server ' || s.srvname
+  FROM pg_catalog.pg_foreign_server s, tenant t
+ WHERE pg_catalog.has_server_privilege(t.oid, s.oid, 'USAGE')
+UNION
 SELECT 'the foreign table ' || c.oid::regclass
-  FROM pg_catalog.pg_class c
- WHERE c.relkind = 'f' AND pg_catalog.has_table_privilege($1, c.oid, 'SELECT')
-UNION ALL
+  FROM pg_catalog.pg_class c, tenant t
+ WHERE c.relkind = 'f' AND pg_catalog.has_table_privilege(t.oid, c.oid, 'SELECT')
+UNION
 SELECT 'the extension ' || e.extname
   FROM pg_catalog.pg_extension e
  WHERE e.extname IN ('dblink', 'adminpack', 'file_fdw')
-UNION ALL
+UNION
 SELECT 'functions in the language ' || l.lanname
   FROM pg_catalog.pg_language l
  WHERE NOT l.lanpltrusted AND l.lanname NOT IN ('internal', 'c')
+UNION
+SELECT 'the function ' || p.oid::regprocedure || ', which runs with the rights of ' || o.rolname
+  FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_roles o ON o.oid = p.proowner, tenant t
+ WHERE p.prosecdef AND pg_catalog.has_function_privilege(t.oid, p.oid, 'EXECUTE')
+UNION
+SELECT 'the function ' || p.oid::regprocedure || ', which the server keeps from everybody'
+  FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_init_privs i
+    ON i.objoid = p.oid AND i.classoid = 'pg_catalog.pg_proc'::regclass, tenant t
+ WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(i.initprivs) a WHERE a.grantee = 0)
+   AND pg_catalog.has_function_privilege(t.oid, p.oid, 'EXECUTE')
+UNION
+SELECT 'the table ' || c.oid::regclass || ', which the server keeps from everybody'
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_init_privs i
+    ON i.objoid = c.oid AND i.classoid = 'pg_catalog.pg_class'::regclass AND i.objsubid = 0
+  JOIN pg_catalog.pg_attribute k ON k.attrelid = c.oid AND k.attnum > 0, tenant t
+ WHERE pg_catalog.has_column_privilege(t.oid, c.oid, k.attnum, 'SELECT')
+   AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(i.initprivs) a WHERE a.grantee = 0)
+   -- Of some of its tables the server keeps a few columns alone.
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_init_privs o, pg_catalog.aclexplode(o.initprivs) a
+                    WHERE o.objoid = c.oid AND o.classoid = i.classoid AND o.objsubid = k.attnum
+                      AND a.grantee = 0)
  ORDER BY 1";
+
+/// Waits until nobody copies the template, or changes it; the lock ends with the transaction.
+pub(super) const CHANGE_TEMPLATE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304680, 1)";
+
+/// Waits until nobody changes the template; others may copy it too.
+pub(super) const COPY_TEMPLATE: &str = "SELECT pg_catalog.pg_advisory_xact_lock_shared(7304680, 1)";
+
+/// As the turn at a tenant, beside others who change nothing of it.
+pub(super) const VISIT: &str = "
+SELECT pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended($1, 7304680))";

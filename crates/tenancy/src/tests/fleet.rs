@@ -21,6 +21,12 @@ pub(super) const ORDERS: &str =
     "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric NOT NULL)";
 
 pub(super) async fn world() -> World {
+    world_of(true).await
+}
+
+/// A world whose fleet has a superuser, or a login that may make roles and databases and nothing
+/// else, as on a server of somebody else's.
+async fn world_of(superuser: bool) -> World {
     let server = testkit::own_postgres().await;
     let root = server.superuser("postgres").await;
     let registry = server.login(&root, "amanah", "amanah").await;
@@ -29,12 +35,16 @@ pub(super) async fn world() -> World {
     for name in ["postgres", "template1", "amanah"] {
         root.close_database(name, &[]).await.unwrap();
     }
-    let owner = server.login(&root, "amt_owner", "amanah").await.url().clone();
+    let owner = server.login(&root, "amanah_tenants", "amanah").await.url().clone();
+    if !superuser {
+        root.allow_databases("amanah").await.unwrap();
+        root.grant_role("amanah_tenants", "amanah").await.unwrap();
+    }
     let settings = Settings {
+        maker: if superuser { root.clone() } else { registry.clone() },
         registry,
-        maker: root.clone(),
         owner,
-        superuser: Some(root.clone()),
+        superuser: superuser.then(|| root.clone()),
         installation: "0123abcd".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
@@ -115,6 +125,8 @@ async fn a_tenant_may_be_called_anything() {
 async fn it_holds_and_what_is_undone_is_named() {
     let world = world().await;
     assert_eq!(world.prove().await.outcome(), Outcome::Unknown, "nobody is there yet");
+    world.migrate(&[script("0001", ORDERS)]).await;
+    assert_eq!(world.prove().await.outcome(), Outcome::Unknown, "the synthetic ones are nobody");
     let shop = world.fleet.add(&tenant("shop")).await.unwrap();
     let proof = world.prove().await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
@@ -159,7 +171,7 @@ async fn it_bites() {
     world.fleet.add(&tenant("shop")).await.unwrap();
     let bite = world.control().bite(&cx()).await;
     assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
-    assert_eq!(bite.population().checked, 16, "{bite:?}");
+    assert_eq!(bite.population().checked, 22, "{bite:?}");
     let tx = world.root.operator().await.unwrap();
     let sql = "SELECT count(*) FROM pg_database, pg_roles
                 WHERE datname ~ '^amanah_sandbox' OR rolname ~ '^amanah_sandbox'";
@@ -202,6 +214,41 @@ async fn a_suspended_tenant_is_shut_out() {
     assert_eq!(tx.query("SELECT FROM orders", &[]).await.unwrap().len(), 1);
 }
 
+/// A session whose login has gone is ended all the same when its tenant is suspended.
+#[tokio::test]
+async fn a_session_without_a_login_ends_too() {
+    let world = world().await;
+    world.fleet.add(&tenant("shop")).await.unwrap();
+    let lease = world.fleet.lease(&tenant("shop"), Duration::from_mins(1)).await.unwrap();
+    let db = Db::connect(&lease.url, 1).await.unwrap();
+    let open = db.operator().await.unwrap();
+    let expire = format!("ALTER ROLE {} VALID UNTIL '2020-01-01'", lease.url.user);
+    world.sql("postgres", &expire).await;
+    assert_eq!(world.fleet.sweep().await.unwrap(), 0, "it has a session");
+    world.sql("postgres", &format!("DROP ROLE {}", lease.url.user)).await;
+    world.fleet.suspend(&tenant("shop")).await.unwrap();
+    assert!(open.query("SELECT 1", &[]).await.is_err());
+}
+
+/// All of it without a superuser: made, attacked, suspended and erased with a session open.
+#[tokio::test]
+async fn it_works_without_a_superuser() {
+    let world = world_of(false).await;
+    for id in ["shop", "kiosk"] {
+        world.fleet.add(&tenant(id)).await.unwrap();
+    }
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
+    let bite = world.fleet.control().bite(&cx()).await;
+    assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
+    let (first, second) = (world.as_tenant("shop").await, world.as_tenant("kiosk").await);
+    let (open, other) = (first.operator().await.unwrap(), second.operator().await.unwrap());
+    world.fleet.suspend(&tenant("shop")).await.unwrap();
+    assert!(open.query("SELECT 1", &[]).await.is_err());
+    world.fleet.erase(&tenant("kiosk")).await.unwrap().finish(0).await.unwrap();
+    assert!(other.query("SELECT 1", &[]).await.is_err());
+}
+
 /// Erased is erased, and the others' rows are what they were.
 #[tokio::test]
 async fn an_erased_tenant_is_gone() {
@@ -216,7 +263,7 @@ async fn an_erased_tenant_is_gone() {
         tx.commit().await.unwrap();
         db.close();
     }
-    let erasure = world.fleet.erase(&tenant("gone"), 0).await.unwrap();
+    let erasure = world.fleet.erase(&tenant("gone")).await.unwrap().finish(0).await.unwrap();
     assert!(erasure.bytes > 1_000_000, "{erasure:?}");
     assert!(!world.root.has_database(gone.place.name()).await.unwrap());
     assert!(!world.root.has_role(gone.place.name()).await.unwrap());
@@ -226,8 +273,8 @@ async fn an_erased_tenant_is_gone() {
     let tx = db.operator().await.unwrap();
     let sum = tx.query_one("SELECT sum(total)::bigint FROM orders", &[]).await.unwrap();
     assert_eq!(sum.get::<_, i64>(0), 5050);
-    let canary = world.fleet.erase(&tenant("amanah-canary-a"), 0).await;
-    assert!(matches!(canary, Err(Error::Canary)), "{canary:?}");
+    let canary = world.fleet.erase(&tenant("amanah-canary-a")).await;
+    assert!(matches!(canary, Err(Error::Canary)));
 }
 
 /// A lease ends by itself, and its role is swept.
