@@ -73,6 +73,10 @@ pub trait Root: Send + Sync {
     fn roll(&self) -> Fut<'_, Result<Generation>>;
 
     /// Wraps again under the current generation, all or none.
+    ///
+    /// Only the conformance suite calls this so far, since the ring gets a new key with each new
+    /// generation. It is here for a key that has to stay the same while the root moves on, and the
+    /// suite shows that it opens nothing of a generation that is disabled or destroyed.
     fn rewrap<'a>(
         &'a self,
         keys: &'a [Wrapped],
@@ -89,9 +93,13 @@ pub trait Root: Send + Sync {
     }
 
     /// Refuses this generation until it is enabled again where the root lives.
+    ///
+    /// Only the conformance suite calls this so far: it stands for an administrator who does so,
+    /// and shows that every root tells what is disabled from what is destroyed.
     fn disable<'a>(&'a self, generation: &'a Generation) -> Fut<'a, Result<()>>;
 
-    /// Takes [`Root::disable`] back.
+    /// Takes [`Root::disable`] back. Only the conformance suite calls this so far: it shows that
+    /// what was disabled opens again, and that nothing brings back what was destroyed.
     fn enable<'a>(&'a self, generation: &'a Generation) -> Fut<'a, Result<()>> {
         let why = format!("generation {} is enabled where the root lives", generation.0);
         Box::pin(async move { Err(Error::Settings(why)) })

@@ -14,9 +14,9 @@
 //! The alias ends with the installation's id, and each key that is made names it in its description,
 //! so that no other installation takes the key for its own and destroys it.
 //!
-//! Needs: `kms:DescribeKey`, `Encrypt`, `Decrypt`, `ReEncrypt*`; to make it `CreateKey` and
-//! `CreateAlias`; to roll `CreateKey`, `GetKeyPolicy`, `UpdateAlias`; to destroy `DisableKey`,
-//! `ScheduleKeyDeletion`.
+//! Needs: `kms:DescribeKey`, `Encrypt`, `Decrypt`; to make it `CreateKey` and `CreateAlias`; to
+//! roll `CreateKey`, `GetKeyPolicy`, `UpdateAlias`; to destroy `DisableKey`, `ScheduleKeyDeletion`.
+//! What only the conformance suite calls so far would need `ReEncrypt*` and `EnableKey` besides.
 
 mod api;
 #[cfg(test)]
