@@ -17,7 +17,8 @@
 //!   that, for the shares have spoken for the kit.
 //!
 //! What is left: who can write to the database *and* forge a ring through the root is noticed by
-//! the file alone; and who can delete what an anchor remembers makes it forget.
+//! the file alone; who can delete what an anchor remembers makes it forget; and the key that signs
+//! never changes, so that whoever once had it, from a ring key or a kit, can sign here for good.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use cipher::Context;

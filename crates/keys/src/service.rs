@@ -4,6 +4,23 @@
 //! as a whole. What changes the ring is made on a copy, put on the shelf as the next generation,
 //! and taken into memory only when it lies there; whoever loses the race for the number takes the
 //! winner's change in and makes his own again.
+//!
+//! A destruction is over when the root has none of the generations left that open an older copy of
+//! the ring. Until then it is in one of three states. The first two are generations of the root
+//! that the ring names. The third is in memory alone: something was taken out there for which the
+//! root was not asked yet, and whoever opens the older ring again finds it anew.
+//!
+//! | state | set by | what it blocks | cleared by |
+//! |---|---|---|---|
+//! | `pending` | `rekey` with `Destroy`; `accept`, `rebuild` | a ring key under it | `finish` |
+//! | `scheduled` | `finish`; `accept`, `rebuild` | nothing | `finish`, after its day |
+//! | `owed` | `bury_again`, `bury_in` | changes, until the root rolls | the next change written |
+//!
+//! `finish` runs with each refresh and asks the root to destroy what is pending, and what is
+//! scheduled once its day has come: the answer *done* clears it, a day makes it scheduled until
+//! then, and no answer leaves it as it is. What is owed makes the next change, whatever it is, a
+//! `Step::Destroy`, and a refresh makes one for its sake: the generations that opened the ring
+//! until then become pending.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64};

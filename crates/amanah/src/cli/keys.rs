@@ -44,7 +44,8 @@ pub(crate) enum Keys {
                       remain where (exit code 2).\nExample: amanah keys shred --tenant 17 --yes"
     )]
     Shred(Shred),
-    /// Encrypt a file of any size. Beside it lies FILE.key, which holds its wrapped key.
+    /// Encrypt a file of any size. Beside the sealed file lies FILE.sealed.key, which holds its
+    /// wrapped key.
     #[command(
         after_help = "Example: amanah keys seal backup.tar --key archive --out backup.tar.sealed"
     )]
@@ -132,8 +133,8 @@ pub(crate) struct Rotate {
     /// Every key that is older than its policy allows.
     #[arg(long)]
     pub(crate) due: bool,
-    /// Everything, up to the root, whose old generation is destroyed: for when a key or the root
-    /// may be known to somebody.
+    /// Everything but the key that signs the ring, up to the root, whose old generation is
+    /// destroyed: for when a key or the root may be known to somebody.
     #[arg(long)]
     pub(crate) emergency: bool,
 }
@@ -309,7 +310,7 @@ pub(crate) struct Add {
     #[arg(long, value_name = "NAMES", required = true, value_delimiter = ',')]
     pub(crate) keys: Vec<String>,
     /// What it may do: encrypt, decrypt, rewrap, hmac, sign, read, manage (make, rotate and
-    /// configure keys), destroy (trim and remove them).
+    /// configure keys), destroy (trim and remove them, and allow removal).
     #[arg(long, value_name = "WHAT", required = true, value_delimiter = ',', value_parser = operation)]
     pub(crate) allow: Vec<Operation>,
     /// Only these tenants' keys; without it, the house's alone.

@@ -136,10 +136,10 @@ impl Keys {
         Ok(rotated)
     }
 
-    /// The emergency: new versions of everything up to the root's generation, whose old one is
-    /// destroyed. All or nothing, but for keys that have no room for another version: those are left
-    /// out, and [`Keys::full`] tells which. Which keys got a new version; `watch` is told how far it
-    /// came.
+    /// The emergency: new versions of everything but the key that signs the ring, up to the root's
+    /// generation, whose old one is destroyed. All or nothing, but for keys that have no room for
+    /// another version: those are left out, and [`Keys::full`] tells which. Which keys got a new
+    /// version; `watch` is told how far it came.
     ///
     /// # Errors
     /// When the root does not answer or the ring cannot be written; nothing was rotated then. When
