@@ -110,7 +110,8 @@ impl Db {
     }
 
     /// Lets only its owner, superusers and `admitted` connect to the database `name`: PostgreSQL
-    /// lets everybody in who may log in at all.
+    /// lets everybody in who may log in at all. Whether they may make temporary tables there stays
+    /// as it is.
     ///
     /// # Errors
     /// When this login has not the rights of the database's owner.
@@ -141,7 +142,7 @@ impl Db {
 
 async fn admit(tx: &Tx, name: &str, admitted: &[&str]) -> Result<()> {
     let database = ident(name);
-    tx.batch(&format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC")).await?;
+    tx.batch(&format!("REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")).await?;
     for role in admitted {
         tx.batch(&format!("GRANT CONNECT ON DATABASE {database} TO {}", ident(role))).await?;
     }

@@ -59,11 +59,13 @@ impl Place {
     /// left of it is removed before.
     pub(super) async fn provision(&self, settings: &Settings, template: &Self) -> Result<()> {
         self.demolish(settings).await?;
-        let tx = settings.maker.operator().await?;
-        tx.batch(&format!("CREATE ROLE {} NOLOGIN", ident(&self.name))).await?;
+        let (name, maker) = (ident(&self.name), &settings.maker);
+        let tx = maker.operator().await?;
+        tx.batch(&format!("CREATE ROLE {name} NOLOGIN")).await?;
         tx.commit().await?;
         let made = (self.name.as_str(), settings.owner.user.as_str(), template.name.as_str());
-        settings.maker.create_closed(made, &[&self.name], Some(PLACE_SESSIONS)).await?;
+        maker.create_closed(made, &[&self.name], Some(PLACE_SESSIONS)).await?;
+        self.keep_nothing(settings).await?;
         let owner = self.owner(settings)?;
         let tx = owner.operator().await?;
         self.grant(&tx).await?;
@@ -76,10 +78,19 @@ impl Place {
     pub(super) async fn provision_empty(&self, settings: &Settings) -> Result<()> {
         let made = (self.name.as_str(), settings.owner.user.as_str(), EMPTY);
         settings.maker.create_closed(made, &[], None).await?;
+        self.keep_nothing(settings).await?;
         let owner = self.owner(settings)?;
         store::migrate(&owner, &[&PLACE_ROOM]).await?;
         owner.close();
         Ok(())
+    }
+
+    /// No temporary tables of anybody's: another session may run into what they hide.
+    async fn keep_nothing(&self, settings: &Settings) -> Result<()> {
+        let tx = settings.maker.operator().await?;
+        tx.batch(&format!("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", ident(&self.name)))
+            .await?;
+        Ok(tx.commit().await?)
     }
 
     /// Whether the database is there, with our schema in it.
