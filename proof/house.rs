@@ -10,6 +10,9 @@ use serde_json::Value;
 /// How long a first start may take on a slow machine.
 const START: Duration = Duration::from_mins(2);
 
+/// How often a busy machine is asked again.
+const TRIES_WHEN_BUSY: usize = 6;
+
 /// How long to wait before a condition is looked at again.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -149,7 +152,24 @@ impl House {
     }
 
     /// Verifies, and returns the exit code and the claims by id.
+    ///
+    /// Tests run beside each other, and a machine that is too busy to compare the times of sign-ins
+    /// says so: then it is asked again.
     pub fn verify(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
+        let busy = |claims: &[Value]| {
+            claims.iter().any(|claim| claim["detail"].to_string().contains("machine is too busy"))
+        };
+        let mut answer = self.verify_once(arguments);
+        for _ in 1..TRIES_WHEN_BUSY {
+            if !busy(&answer.1) {
+                break;
+            }
+            answer = self.verify_once(arguments);
+        }
+        answer
+    }
+
+    fn verify_once(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
         let output = self.run(&[&["verify", "--json"], arguments].concat());
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let report: Value = serde_json::from_str(&text).unwrap_or_else(|e| {

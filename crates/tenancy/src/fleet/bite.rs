@@ -11,6 +11,9 @@ use crate::Result;
 /// The name that the attacked of the scratch pair goes by.
 const NAMED: &str = "amanah-scratch-tenant";
 
+/// A setting has one row for all roles of the server, and two who change it at one time fail.
+const ONE_AT_A_TIME: &str = "LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE";
+
 /// One violation.
 struct Violation {
     /// What it is, for the one who reads which was missed.
@@ -187,12 +190,12 @@ fn unattacked(b: &str) -> Vec<Violation> {
             "SELECT (rolname) ON pg_catalog.pg_authid",
             b,
         ),
-        granted(
+        one(
             "a setting of the server given to another tenant",
             Where::Server,
             "the server's setting session_preload_libraries",
-            "SET ON PARAMETER session_preload_libraries",
-            b,
+            format!("{ONE_AT_A_TIME}; GRANT SET ON PARAMETER session_preload_libraries TO {b}"),
+            format!("{ONE_AT_A_TIME}; REVOKE SET ON PARAMETER session_preload_libraries FROM {b}"),
         ),
         granted(
             "somebody else let in",

@@ -149,11 +149,14 @@ impl Fleet {
     /// When it is unknown, or the server refuses.
     pub async fn suspend(&self, id: &TenantId) -> Result<Tenant> {
         let turn = registry::turn(&self.settings.registry, id).await?;
-        let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
-        tenant.place.shut(&self.settings).await?;
-        turn.set_state(State::Suspended).await?;
-        turn.end().await?;
-        Ok(Tenant { state: State::Suspended, ..tenant })
+        let shut = async {
+            let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
+            tenant.place.shut(&self.settings).await?;
+            turn.set_state(State::Suspended).await?;
+            Ok(Tenant { state: State::Suspended, ..tenant })
+        };
+        let shut = shut.await;
+        turn.end(shut).await
     }
 
     /// Lets a suspended tenant in again.
@@ -162,15 +165,18 @@ impl Fleet {
     /// When it is unknown, or the server refuses.
     pub async fn resume(&self, id: &TenantId) -> Result<Tenant> {
         let turn = registry::turn(&self.settings.registry, id).await?;
-        let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
-        tenant.place.admit(&self.settings).await?;
-        turn.set_state(State::Active).await?;
-        turn.end().await?;
-        Ok(Tenant { state: State::Active, ..tenant })
+        let admitted = async {
+            let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
+            tenant.place.admit(&self.settings).await?;
+            turn.set_state(State::Active).await?;
+            Ok(Tenant { state: State::Active, ..tenant })
+        };
+        let admitted = admitted.await;
+        turn.end(admitted).await
     }
 
-    /// Begins to erase a tenant: from here on it is let in no more, and only the end is left. What
-    /// else belongs to it, its keys for example, is destroyed between this and
+    /// Begins to erase a tenant: from here on it gets no login, and only the end is left. What else
+    /// belongs to it, its keys for example, is destroyed between this and
     /// [`Erasing::finish`]. Begun and not finished, it is begun again by the same call.
     ///
     /// # Errors
@@ -178,12 +184,18 @@ impl Fleet {
     /// was changed then.
     pub async fn erase(&self, id: &TenantId) -> Result<Erasing> {
         let turn = registry::turn(&self.settings.registry, id).await?;
-        let tenant = turn.tenant(&State::ALL).await?;
-        if tenant.canary {
-            return Err(Error::Canary);
+        let begun = async {
+            let tenant = turn.tenant(&State::ALL).await?;
+            if tenant.canary {
+                return Err(Error::Canary);
+            }
+            turn.mark(State::Erasing).await?;
+            Ok(tenant)
+        };
+        match begun.await {
+            Ok(tenant) => Ok(Erasing { settings: self.settings.clone(), turn, tenant }),
+            Err(error) => turn.end(Err(error)).await,
         }
-        turn.mark(State::Erasing).await?;
-        Ok(Erasing { settings: self.settings.clone(), turn, tenant })
     }
 
     /// A login for a tenant, good for `life` and for at most [`MAX_LEASE`].
@@ -192,10 +204,12 @@ impl Fleet {
     /// When the tenant is unknown or suspended, or the server refuses.
     pub async fn lease(&self, id: &TenantId, life: Duration) -> Result<Lease> {
         let visit = registry::visit(&self.settings.registry, id).await?;
-        let tenant = visit.tenant(&[State::Active]).await?;
-        let lease = tenant.place.lease(&self.settings, life).await?;
-        visit.end().await?;
-        Ok(lease)
+        let lease = async {
+            let tenant = visit.tenant(&[State::Active]).await?;
+            tenant.place.lease(&self.settings, life).await
+        };
+        let lease = lease.await;
+        visit.end(lease).await
     }
 
     /// Removes logins whose time is over. Their sessions go on.
@@ -257,6 +271,12 @@ impl Fleet {
             return Err(Error::Canary);
         }
         let turn = registry::turn(&settings.registry, id).await?;
+        let made = self.make_in(&turn, canary).await;
+        turn.end(made).await
+    }
+
+    async fn make_in(&self, turn: &registry::Turn, canary: bool) -> Result<Tenant> {
+        let settings = &self.settings;
         let place = Place::tenant(settings)?;
         let tenant = turn.begin(place, canary, settings.clock.now()).await?;
         self.ensure_template().await?;
@@ -265,7 +285,6 @@ impl Fleet {
         tenant.place.provision(settings, &Place::template(settings)).await?;
         let version = migrate::version(&tenant.place, settings).await?;
         turn.made(version.as_deref()).await?;
-        turn.end().await?;
         Ok(Tenant { state: State::Active, schema_version: version, ..tenant })
     }
 
@@ -300,13 +319,16 @@ impl Erasing {
     /// When the server refuses; it is left begun.
     pub async fn finish(self, keys: usize) -> Result<Erasure> {
         let Self { settings, turn, tenant } = self;
-        let bytes = tenant.place.bytes(&settings).await?;
-        tenant.place.demolish(&settings).await?;
-        let (erased_at, place) = (settings.clock.now(), tenant.place.name().to_owned());
-        let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
-        turn.erased(&erasure, keys).await?;
-        turn.end().await?;
-        Ok(erasure)
+        let gone = async {
+            let bytes = tenant.place.bytes(&settings).await?;
+            tenant.place.demolish(&settings).await?;
+            let (erased_at, place) = (settings.clock.now(), tenant.place.name().to_owned());
+            let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
+            turn.erased(&erasure, keys).await?;
+            Ok(erasure)
+        };
+        let gone = gone.await;
+        turn.end(gone).await
     }
 }
 

@@ -93,9 +93,13 @@ impl Place {
         Ok(tx.commit().await?)
     }
 
-    /// Whether the database is there, with our schema in it.
+    /// Whether the database is there, with our schema in it. One that refuses all connections was
+    /// left behind while it was made.
     pub(super) async fn is_whole(&self, settings: &Settings) -> Result<bool> {
-        if !settings.maker.has_database(&self.name).await? {
+        let tx = settings.maker.operator().await?;
+        let there = tx.query_opt(sql::ACCEPTS, &[&self.name]).await?;
+        tx.rollback().await?;
+        if !there.is_some_and(|row| row.get(0)) {
             return Ok(false);
         }
         let owner = self.owner(settings)?;

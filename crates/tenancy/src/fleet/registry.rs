@@ -154,8 +154,19 @@ impl Turn {
         Ok(())
     }
 
-    pub(super) async fn end(self) -> Result<()> {
-        Ok(self.lock.commit().await?)
+    /// Gives the turn back, with what was noted for its end when it went well.
+    pub(super) async fn end<T>(self, came_to: Result<T>) -> Result<T> {
+        let value = match came_to {
+            Ok(value) => value,
+            Err(error) => {
+                // Where this fails the connection is gone, and the turn with it. Left to itself it
+                // would end a moment later, and the next command would be told to wait.
+                drop(self.lock.rollback().await);
+                return Err(error);
+            }
+        };
+        self.lock.commit().await?;
+        Ok(value)
     }
 }
 

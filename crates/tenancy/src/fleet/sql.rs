@@ -3,6 +3,10 @@
 /// Whether our schema is there.
 pub(super) const IS_WHOLE: &str = "SELECT pg_catalog.to_regclass('amanah.applied') IS NOT NULL";
 
+/// Whether a database accepts connections; no row when it is not there.
+pub(super) const ACCEPTS: &str =
+    "SELECT d.datallowconn FROM pg_catalog.pg_database d WHERE d.datname = $1";
+
 /// Rights on rows for `{role}`, in every schema but our own, and on nothing else. Idempotent.
 pub(super) const GRANTS: &str = "
 DO $$

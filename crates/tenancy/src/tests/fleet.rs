@@ -339,6 +339,10 @@ async fn a_half_made_tenant_is_made_again() {
     let again = world.fleet.add(&tenant("shop")).await.unwrap();
     assert_eq!(again.place, shop.place, "it keeps its name");
     world.as_tenant("shop").await;
+    // A template that was left behind while it was made is made again.
+    world.sql("postgres", "ALTER DATABASE amt_0123abcd_template ALLOW_CONNECTIONS false").await;
+    world.fleet.add(&tenant("stall")).await.unwrap();
+    world.as_tenant("stall").await;
     // Two commands at once: one of them is told.
     let (shop, kiosk) = (tenant("shop"), tenant("kiosk"));
     let both = tokio::join!(world.fleet.add(&kiosk), world.fleet.add(&kiosk));
