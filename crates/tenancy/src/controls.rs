@@ -5,9 +5,11 @@ mod rows;
 
 use std::sync::Arc;
 
-use kernel::Control;
+use jiff::Timestamp;
+use kernel::{Control, Population, Proof};
 use store::Protected;
 
+use crate::bite::Bites;
 use crate::{BindingKey, Fleet};
 
 /// A protected database and the key that its bindings are made with.
@@ -30,4 +32,16 @@ impl Fleet {
     pub fn control(&self) -> Arc<dyn Control> {
         Arc::new(database::Database { fleet: self.clone() })
     }
+}
+
+/// What a bite comes to: broken when everything that was seeded was found, else unknown.
+fn bitten(now: Timestamp, bites: Bites) -> Proof {
+    if !bites.missed.is_empty() {
+        let missed = bites.missed.join("; ");
+        return Proof::unknown(now, format!("seeded and not found: {missed}"));
+    }
+    let measured = format!("{} of {} violations found", bites.found.len(), bites.seeded);
+    let population = Population::new(bites.found.len(), bites.seeded, "violations");
+    Proof::weigh(now, population, measured, bites.seeded.to_string(), bites.found)
+        .note(&bites.left.unwrap_or_default())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
 
+use super::bitten;
 use crate::fleet::{self, Fleet, Tenant};
 
 /// How many databases that could not be attacked are spelled out.
@@ -87,13 +88,7 @@ impl Database {
             Ok(bites) => bites,
             Err(error) => return Proof::unknown(now, format!("the scratch pair failed: {error}")),
         };
-        if !bites.missed.is_empty() {
-            let missed = bites.missed.join("; ");
-            return Proof::unknown(now, format!("seeded and not found: {missed}"));
-        }
-        let measured = format!("{} of {} violations found", bites.found.len(), bites.seeded);
-        let population = Population::new(bites.found.len(), bites.seeded, "violations");
-        Proof::weigh(now, population, measured, bites.seeded.to_string(), bites.found)
+        bitten(now, bites)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
 
-use super::Guarded;
+use super::{Guarded, bitten};
 use crate::attack::{self, Report};
 use crate::{bite, canary};
 
@@ -102,15 +102,7 @@ impl Rows {
             Ok(bites) => bites,
             Err(error) => return Proof::unknown(now, format!("the sandbox failed: {error}")),
         };
-        if !bites.missed.is_empty() {
-            let missed = bites.missed.join("; ");
-            return Proof::unknown(now, format!("seeded and not found: {missed}"));
-        }
-        let measured = format!("{} of {} violations found", bites.found.len(), bites.seeded);
-        let population = Population::new(bites.found.len(), bites.seeded, "violations");
-        let threshold = bites.seeded.to_string();
-        Proof::weigh(now, population, measured, threshold, bites.found)
-            .note(&bites.left.unwrap_or_default())
+        bitten(now, bites)
     }
 }
 

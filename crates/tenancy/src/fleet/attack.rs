@@ -22,6 +22,8 @@ pub(super) const SESSIONS: &str = "the tenants' sessions";
 const SHUT_OUT: [&str; 2] = ["42501", "28000"];
 /// SQLSTATE of a wrong password.
 const WRONG_PASSWORD: &str = "28P01";
+/// The driver's words when the server asks for a password and there is none.
+const NO_PASSWORD: &str = "password missing";
 /// SQLSTATE of a database that is not there any more.
 const GONE: &str = "3D000";
 /// SQLSTATE of a missing right.
@@ -185,8 +187,8 @@ async fn passwords(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
                 report.findings.push(Finding::new(scene.victim.name(), what).fix(fix));
             }
             Err(error) if error.sqlstate() == Some(WRONG_PASSWORD) => {}
-            // The driver itself refuses to log in without the password that the server asks for.
-            Err(_) if password.is_none() => {}
+            // The driver itself ends it when the server asks for the password that is not there.
+            Err(error) if password.is_none() && error.to_string().contains(NO_PASSWORD) => {}
             Err(error) => {
                 word = "unsure";
                 let why = format!("the attack password could not be made: {error}");

@@ -7,6 +7,7 @@ use store::{Db, ident};
 use super::attack::{self, Target};
 use super::{Place, Settings};
 use crate::Result;
+use crate::bite::Bites;
 
 /// The name that the attacked of the scratch pair goes by.
 const NAMED: &str = "amanah-scratch-tenant";
@@ -34,21 +35,10 @@ enum Where {
     Victim,
 }
 
-/// What came of them.
-#[derive(Debug, Default)]
-pub(crate) struct Bites {
-    /// How many were seeded.
-    pub(crate) seeded: usize,
-    /// One finding for each that was found.
-    pub(crate) found: Vec<Finding>,
-    /// Names of those that were not, with the reason.
-    pub(crate) missed: Vec<String>,
-}
-
 /// Makes a scratch pair from `template`, seeds every violation there and runs the battery on each.
 ///
 /// # Errors
-/// When the pair cannot be made or removed.
+/// When the pair cannot be made.
 pub(crate) async fn run(settings: &Settings, template: &Place) -> Result<Bites> {
     let (attacker, victim) = (Place::scratch(settings)?, Place::scratch(settings)?);
     let bites = async {
@@ -58,8 +48,10 @@ pub(crate) async fn run(settings: &Settings, template: &Place) -> Result<Bites> 
     };
     let bites = bites.await;
     let gone = [attacker.demolish(settings).await, victim.demolish(settings).await];
-    let bites = bites?;
-    gone.into_iter().collect::<Result<()>>()?;
+    // Removed whatever came of it. What was found stays true when that fails.
+    let mut bites = bites?;
+    let left = gone.into_iter().find_map(Result::err);
+    bites.left = left.map(|error| format!("the scratch pair was left behind: {error}"));
     Ok(bites)
 }
 

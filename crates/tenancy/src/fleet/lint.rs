@@ -27,8 +27,6 @@ pub(super) async fn findings(settings: &Settings, target: &Target<'_>) -> Result
                        NOBYPASSRLS, and REVOKE every role but its own";
             all.push(Finding::new(row.get::<_, String>(0), row.get::<_, String>(1)).fix(fix));
         }
-    }
-    for prefix in &target.prefixes {
         for row in tx.query(sql::MEMBERS, &[prefix]).await? {
             let (role, member): (String, String) = (row.get(0), row.get(1));
             let what = format!("{member} is a member of it, and only its own logins should be");

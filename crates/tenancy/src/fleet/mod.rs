@@ -40,8 +40,8 @@ pub use registry::{State, Tenant};
 
 pub(crate) use attack::Report;
 use attack::Target;
-use bite::Bites;
 
+use crate::bite::Bites;
 use crate::{Error, Result};
 
 /// Connections of each login into a tenant's database, while it is worked on.
