@@ -1,11 +1,13 @@
-//! Keys for applications while `amanah up` runs: the private listener, and the work that keys need
-//! from time to time.
+//! What applications ask for while `amanah up` runs: the private listener with keys and tenants, and
+//! the work that keys need from time to time.
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use console::tenants::{Bindings, Tenants};
 use gateway::{Private, PrivateSettings};
 use keys::Strongbox;
 
@@ -17,10 +19,12 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How often the house's own secrets are brought to the newest version of their key.
 const RESEAL_EVERY: Duration = Duration::from_hours(1);
 
-/// Takes the listener's address, unless keys are not served. `wanted` overrules the configuration.
+/// Takes the listener's address, unless keys are not served. `wanted` overrules the configuration;
+/// `bindings` is looked at when somebody asks, and may be filled until then.
 pub(crate) async fn bind(
     installation: &Installation,
     wanted: Option<SocketAddr>,
+    bindings: Arc<OnceLock<Bindings>>,
 ) -> anyhow::Result<Option<Private<Router>>> {
     let config = &installation.config.keys;
     let listen = match wanted {
@@ -31,7 +35,8 @@ pub(crate) async fn bind(
     let settings =
         PrivateSettings { listen, allow_remote: config.allow_remote, hosts: config.names.clone() };
     let (clock, rng) = (installation.cx.clock.clone(), installation.cx.rng.clone());
-    let router = console::keys::router(installation.ring.keys.clone(), clock, rng);
+    let tenants = Tenants { fleet: installation.fleet.clone(), bindings };
+    let router = console::tenants::router(installation.ring.keys.clone(), clock, rng, tenants);
     let bound = Private::bind(settings, router).await;
     bound.map(Some).map_err(|error| {
         anyhow::Error::from(error).context("keys cannot be served; see --keys-listen")

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use audit::Watched;
+use console::tenants::Bindings;
 use kernel::{Binder, Clock, Cx, Rng, Secret};
 use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
@@ -252,6 +253,20 @@ pub(crate) async fn all(
 /// Who mints bindings for a protected database.
 pub(crate) fn binder(guarded: &Guarded, clock: Arc<dyn Clock>) -> Arc<dyn Binder> {
     Arc::new(TenantBinder::new(clock, guarded.key.clone(), &guarded.protected.name))
+}
+
+/// Who mints bindings for whoever asks by a database's name. Two of one name are left out:
+/// which of them is meant could not be told.
+pub(crate) fn bindings(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Bindings {
+    let named = |name: &str| guarded.iter().filter(|one| one.protected.name == name).count();
+    let alone = guarded.iter().filter(|one| named(&one.protected.name) == 1);
+    alone
+        .map(|one| {
+            let name = one.protected.name.clone();
+            let binder = TenantBinder::new(Arc::clone(clock), one.key.clone(), &name);
+            (name, binder)
+        })
+        .collect()
 }
 
 /// The same databases as the trail's controls watch them.

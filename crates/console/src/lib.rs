@@ -6,8 +6,9 @@
 //! told by colour alone. Every page works without script, on paper, and in English, Indonesian and
 //! Arabic.
 //!
-//! Programs are answered too, apart from these pages: [`keys`] is the API through which applications
-//! encrypt and sign, for a listener of its own.
+//! Programs are answered too, apart from these pages, on a listener of its own: [`keys`] is the API
+//! through which applications encrypt and sign, [`tenants`] the one through which they act for
+//! tenants.
 //!
 //! It does not decide anything: verdicts come from [`Trust`], sessions from [`SignIn`], and who is
 //! signed in from the [`kernel::Identity`] that the gateway puts into the request's extensions. It
@@ -30,6 +31,7 @@ mod ports;
 mod prose;
 mod routes;
 mod target;
+pub mod tenants;
 mod voice;
 mod words;
 

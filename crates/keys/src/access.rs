@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use kernel::{Rng, Secret};
+use kernel::{Rng, Secret, TenantId};
 use zeroize::Zeroizing;
 
 use crate::name::{MAX_NAME_BYTES, OWN_PREFIX};
@@ -39,7 +39,22 @@ pub(crate) fn reaches(client: &Client, key: &KeyRef) -> bool {
         && client.keys.iter().any(|pattern| matches(pattern, key.name.as_str()))
 }
 
-/// Whether the client may do this now.
+/// Whether the client may do this for `tenant` now.
+pub(crate) fn acts_for(
+    client: &Client,
+    tenant: &TenantId,
+    does: Operation,
+    now: Timestamp,
+) -> bool {
+    let theirs = match &client.reach {
+        Reach::All => true,
+        Reach::Tenants(tenants) => tenants.contains(tenant),
+        Reach::House => false,
+    };
+    client.expires_at.is_none_or(|end| now < end) && client.operations.contains(&does) && theirs
+}
+
+/// Whether the client may do this with `key` now.
 pub(crate) fn allows(client: &Client, key: &KeyRef, does: Operation, now: Timestamp) -> bool {
     client.expires_at.is_none_or(|end| now < end)
         && client.operations.contains(&does)
@@ -52,8 +67,13 @@ pub(crate) fn check(client: &Client, now: Timestamp) -> Result<()> {
     if KeyName::new(client.name.as_str()).is_err() {
         return refuse("a client's name has letters, digits, `.`, `_` and `-`, at most 64");
     }
-    if client.keys.is_empty() || client.keys.len() > MAX_PATTERNS {
+    let with_keys = client.operations.iter().any(|operation| operation.is_with_key());
+    if with_keys && client.keys.is_empty() || client.keys.len() > MAX_PATTERNS {
         return refuse("a client is admitted to at least one name of a key, and at most 1,000");
+    }
+    let for_tenants = client.operations.iter().any(|operation| !operation.is_with_key());
+    if for_tenants && client.reach == Reach::House {
+        return refuse("binding, connecting and files are done for tenants: say for which");
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let pattern = |text: &String| {

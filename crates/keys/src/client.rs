@@ -1,4 +1,4 @@
-//! Applications that may use keys, and for what.
+//! Applications that may use keys or act for tenants, and for what.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use kernel::TenantId;
 use serde::{Deserialize, Serialize};
 
-/// What a client may do with a key.
+/// What a client may do: with a key, or for a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// Encrypt, and make data keys whose text is shown.
     Encrypt,
@@ -26,9 +26,24 @@ pub enum Operation {
     Manage,
     /// Destroy keys and old versions of them for good, and allow that a key is removed.
     Destroy,
+    /// Get tokens that bind a transaction in a shared database to a tenant.
+    Bind,
+    /// Get logins of a tenant's own database, cache and channels.
+    Connect,
+    /// Read and list a tenant's files.
+    ReadFiles,
+    /// Write and remove a tenant's files.
+    WriteFiles,
 }
 
-/// Whose keys a client may use.
+impl Operation {
+    /// Whether it is done with a key. The others are done for a tenant.
+    pub const fn is_with_key(self) -> bool {
+        !matches!(self, Self::Bind | Self::Connect | Self::ReadFiles | Self::WriteFiles)
+    }
+}
+
+/// Whose keys a client may use, and for whom it may act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
@@ -46,9 +61,10 @@ pub enum Reach {
 pub struct Client {
     /// What people call it.
     pub name: String,
-    /// The names of keys it may use; a `*` at the end stands for any rest.
+    /// The names of keys it may use; a `*` at the end stands for any rest. None for a client that
+    /// does nothing with keys.
     pub keys: Vec<String>,
-    /// What it may do with them.
+    /// What it may do.
     pub operations: BTreeSet<Operation>,
     /// Whose keys.
     pub reach: Reach,

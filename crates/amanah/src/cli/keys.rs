@@ -306,17 +306,18 @@ pub(crate) struct Add {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// The keys it may use; `*` at the end stands for any rest. Amanah's own keys (`amanah.…`) are
-    /// never among them.
-    #[arg(long, value_name = "NAMES", required = true, value_delimiter = ',')]
+    /// never among them. Not needed for what is done without a key.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) keys: Vec<String>,
     /// What it may do: encrypt, decrypt, rewrap, hmac, sign, read, manage (make, rotate and
-    /// configure keys), destroy (trim and remove them, and allow removal).
+    /// configure keys), destroy (trim and remove them, and allow removal); and for tenants: bind
+    /// (get binding tokens), connect (get logins), read-files, write-files.
     #[arg(long, value_name = "WHAT", required = true, value_delimiter = ',', value_parser = operation)]
     pub(crate) allow: Vec<Operation>,
-    /// Only these tenants' keys; without it, the house's alone.
+    /// Only these tenants, and their keys; without it, the house's keys alone.
     #[arg(long, value_name = "ID", value_parser = tenant, conflicts_with = "all_tenants")]
     pub(crate) tenant: Vec<TenantId>,
-    /// Every tenant's keys, and the house's.
+    /// Every tenant, and the house's keys.
     #[arg(long)]
     pub(crate) all_tenants: bool,
     /// When its token ends: 30d, 24h. Without it, when it is removed.
@@ -337,7 +338,9 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 fn operation(text: &str) -> Result<Operation, String> {
-    word(text, "encrypt, decrypt, rewrap, hmac, sign, read, manage or destroy")
+    let choices = "encrypt, decrypt, rewrap, hmac, sign, read, manage, destroy, bind, connect, \
+                   read-files or write-files";
+    word(text, choices)
 }
 
 /// Reads a word as the ring's document writes it, so that there is one spelling of each.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -93,7 +93,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let pages = installation.pages()?;
     let mut paths = installation.config.upstream_paths();
     let mut application = None;
-    let private = keyserver::bind(installation, up.keys_listen).await?;
+    let bindings = Arc::new(OnceLock::new());
+    let private = keyserver::bind(installation, up.keys_listen, Arc::clone(&bindings)).await?;
     let keys = private.as_ref().map(Private::local_addr);
     if up.demo {
         let turn = installation.data.turn().await?;
@@ -101,6 +102,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         drop(turn);
         paths = application::paths();
     }
+    bindings.get_or_init(|| protection::bindings(&installation.guarded, &installation.cx.clock));
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
     let mut settings = Settings::new(listen);
     settings.upstream = match &application {

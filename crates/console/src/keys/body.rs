@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -23,14 +23,14 @@ use super::{Api, Fault, LARGE_BODY_BYTES, MAX_BODY_BYTES, MAX_NOTE_BYTES};
 const UNIT_BYTES: usize = 1024;
 
 /// A body in memory, wiped when dropped, with its share of the memory for all of them.
-pub(super) struct Held {
+pub(crate) struct Held {
     bytes: Zeroizing<Vec<u8>>,
     pub(super) share: Arc<Share>,
 }
 
 impl Held {
     /// What it says; an empty body says the same as `{}`.
-    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
+    pub(crate) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
         let bytes: &[u8] = if self.bytes.is_empty() { b"{}" } else { &self.bytes };
         serde_json::from_slice(bytes).map_err(|error| Fault::json(&error))
     }
@@ -72,12 +72,16 @@ impl FromRequest<Api> for Held {
 }
 
 /// A body that says what is to be done with a key, or a few words more: never a long one.
-pub(super) struct Note(pub(super) Held);
+pub(crate) struct Note(pub(crate) Held);
 
-impl FromRequest<Api> for Note {
+impl<S: Send + Sync> FromRequest<S> for Note
+where
+    Api: FromRef<S>,
+{
     type Rejection = Fault;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Fault> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let api = Api::from_ref(state);
         let read = Held::read(request, (MAX_NOTE_BYTES, Fault::LONG_NOTE), api.body_deadline);
         Ok(Self(read.await?))
     }
@@ -141,7 +145,7 @@ impl AsRef<[u8]> for Sent {
 
 /// `value` as an answer that is wiped once it was sent; `room` is about how long it becomes, in
 /// bytes.
-pub(super) fn json(
+pub(crate) fn json(
     share: &Arc<Share>,
     status: StatusCode,
     room: usize,

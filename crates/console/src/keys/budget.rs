@@ -38,7 +38,7 @@ impl Budget {
 
 /// What one request holds. It is given back when the last one who needs it is done: for memory,
 /// that is when the client has read the answer.
-pub(super) struct Share {
+pub(crate) struct Share {
     budget: Arc<Budget>,
     client: String,
     /// Changes only while the ledger is held.

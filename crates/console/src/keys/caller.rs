@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::keys::{ClientCard, KeyName, KeyRef, Operation};
-use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRef, FromRequestParts, Query, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
@@ -23,13 +23,13 @@ const VAULT_NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace")
 const LISTS: [&str; 2] = ["/v1/transit/keys", "/v1/transit/keys/"];
 
 /// A program whose token is known. What it may do is asked key by key.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     pub(super) token: Secret,
     /// The tenant that the header names.
     pub(super) namespace: Option<TenantId>,
-    pub(super) card: ClientCard,
+    pub(crate) card: ClientCard,
     /// Its share of the memory, for this request.
-    pub(super) share: Arc<Share>,
+    pub(crate) share: Arc<Share>,
 }
 
 impl Caller {
@@ -56,12 +56,30 @@ impl Caller {
     pub(super) fn may(&self, api: &Api, key: &KeyRef, op: Operation) -> Result<(), Fault> {
         Ok(api.keys.authorise(&self.token, key, op)?)
     }
+
+    /// Goes on only when the token allows `operation` for `tenant`. A header may only say the same
+    /// tenant.
+    pub(crate) fn acts_for(
+        &self,
+        api: &Api,
+        tenant: &TenantId,
+        op: Operation,
+    ) -> Result<(), Fault> {
+        if self.namespace.as_ref().is_some_and(|named| named != tenant) {
+            return Err(Fault::TENANTS);
+        }
+        Ok(api.keys.authorise_for(&self.token, tenant, op)?)
+    }
 }
 
-impl FromRequestParts<Api> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Api: FromRef<S>,
+{
     type Rejection = Fault;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let api = Api::from_ref(state);
         let token = token(&parts.headers)?;
         let card = api.keys.client(&token).ok_or(Fault::DENIED)?;
         let namespace = match one(&parts.headers, &VAULT_NAMESPACE).map_err(|()| Fault::TENANTS)? {
@@ -114,7 +132,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
 }
 
 /// A tenant by its id.
-pub(super) fn tenant(text: &str) -> Result<TenantId, Fault> {
+pub(crate) fn tenant(text: &str) -> Result<TenantId, Fault> {
     TenantId::new(text).map_err(|_| Fault::bad("tenant", "this is not a tenant's id"))
 }
 

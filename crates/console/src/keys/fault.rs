@@ -11,78 +11,78 @@ use serde_json::{Value, json};
 
 /// A refusal, with a slug that does not change.
 #[derive(Debug, Clone)]
-pub(super) struct Fault {
-    pub(super) status: StatusCode,
-    pub(super) slug: &'static str,
-    pub(super) message: Cow<'static, str>,
+pub(crate) struct Fault {
+    pub(crate) status: StatusCode,
+    pub(crate) slug: &'static str,
+    pub(crate) message: Cow<'static, str>,
     /// How long to wait before trying again, in seconds, where that helps.
-    pub(super) wait: u64,
+    pub(crate) wait: u64,
     /// The key that there is not, for whoever can make it.
-    pub(super) missing: Option<Box<KeyRef>>,
+    pub(crate) missing: Option<Box<KeyRef>>,
 }
 
 impl Fault {
-    pub(super) const NOWHERE: Self =
+    pub(crate) const NOWHERE: Self =
         Self::fixed(StatusCode::NOT_FOUND, "not-found", "there is nothing at this address");
-    pub(super) const METHOD: Self = Self::fixed(
+    pub(crate) const METHOD: Self = Self::fixed(
         StatusCode::METHOD_NOT_ALLOWED,
         "method",
         "this address is not asked with this method; nothing was changed",
     );
-    pub(super) const DENIED: Self = Self::fixed(
+    pub(crate) const DENIED: Self = Self::fixed(
         StatusCode::FORBIDDEN,
         "denied",
         "permission denied: the token is missing, unknown or expired, or does not allow this",
     );
-    pub(super) const BUSY: Self = Self::fixed(
+    pub(crate) const BUSY: Self = Self::fixed(
         StatusCode::SERVICE_UNAVAILABLE,
         "busy",
         "too much is being asked at once; nothing was changed, try again",
     );
     /// Not the same as [`Fault::BUSY`]: a key may have been changed already.
-    pub(super) const UNREAD: Self = Self::fixed(
+    pub(crate) const UNREAD: Self = Self::fixed(
         StatusCode::SERVICE_UNAVAILABLE,
         "busy",
         "it was done, and there is no memory for its answer until the client has read earlier \
          ones; read them, then ask again",
     );
-    pub(super) const OFTEN: Self = Self::fixed(
+    pub(crate) const OFTEN: Self = Self::fixed(
         StatusCode::SERVICE_UNAVAILABLE,
         "busy",
         "each destruction ends a generation of the root, so that a client may do only a few at \
          once and then one a minute; nothing was changed, try again",
     );
-    pub(super) const INTERNAL: Self = Self::fixed(
+    pub(crate) const INTERNAL: Self = Self::fixed(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
         "something went wrong on our side and was logged; try again",
     );
-    pub(super) const TOO_LARGE: Self = Self::fixed(
+    pub(crate) const TOO_LARGE: Self = Self::fixed(
         StatusCode::PAYLOAD_TOO_LARGE,
         "too-large",
         "the body is larger than 64 MiB; send fewer items, or a stream",
     );
-    pub(super) const LONG_NOTE: Self = Self::fixed(
+    pub(crate) const LONG_NOTE: Self = Self::fixed(
         StatusCode::PAYLOAD_TOO_LARGE,
         "too-large",
         "the body is larger than 64 KiB, which is the most here; nothing was changed",
     );
-    pub(super) const QUERY: Self = Self::bad(
+    pub(crate) const QUERY: Self = Self::bad(
         "query",
         "the query has something that is not asked here, or not like this; nothing was changed",
     );
-    pub(super) const SLOW: Self = Self::fixed(
+    pub(crate) const SLOW: Self = Self::fixed(
         StatusCode::REQUEST_TIMEOUT,
         "slow-body",
         "the body took too long to arrive; nothing was changed",
     );
-    pub(super) const TENANTS: Self = Self::bad(
+    pub(crate) const TENANTS: Self = Self::bad(
         "tenant",
         "the request names two tenants, or one where none belongs; nothing was changed",
     );
 
     /// One whose words are always the same.
-    pub(super) const fn fixed(
+    pub(crate) const fn fixed(
         status: StatusCode,
         slug: &'static str,
         message: &'static str,
@@ -91,18 +91,18 @@ impl Fault {
     }
 
     /// A request that makes no sense.
-    pub(super) const fn bad(slug: &'static str, message: &'static str) -> Self {
+    pub(crate) const fn bad(slug: &'static str, message: &'static str) -> Self {
         Self::fixed(StatusCode::BAD_REQUEST, slug, message)
     }
 
     /// Something that Vault has and we do not.
-    pub(super) const fn unsupported(message: &'static str) -> Self {
+    pub(crate) const fn unsupported(message: &'static str) -> Self {
         Self::bad("unsupported", message)
     }
 
     /// JSON that is none, or not of the shape that is needed. Field names are repeated, values
     /// never: they may be secrets.
-    pub(super) fn json(error: &serde_json::Error) -> Self {
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
         let said = error.to_string();
         let names_fields = ["unknown field", "missing field", "duplicate field", "a batch has"];
         let what = if !error.is_data() {
@@ -124,7 +124,7 @@ impl Fault {
     }
 
     /// As an item of a batch says it.
-    pub(super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         json!({ "slug": self.slug, "message": self.message })
     }
 }

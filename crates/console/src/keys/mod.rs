@@ -24,12 +24,12 @@ use axum::response::Response;
 use kernel::{Clock, Rng};
 
 mod batch;
-mod body;
+pub(crate) mod body;
 mod budget;
-mod caller;
+pub(crate) mod caller;
 mod cards;
 mod escapes;
-mod fault;
+pub(crate) mod fault;
 mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,7 +38,7 @@ mod manage;
 mod perform;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vault;
 
 use budget::{Budget, Turns};
@@ -66,34 +66,35 @@ const LARGE_BODY_BYTES: usize = 16 * 1024;
 /// Everything under `/api/v1/keys` and `/v1`, to be served by `gateway::Private`. `clock` tells
 /// when tokens end, `rng` is for streams and for the random bytes that applications ask for.
 pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Router {
-    serve(Api {
-        keys,
-        clock,
-        rng,
-        bodies: Budget::new(BODIES_KIB, BODIES_KIB / CLIENT_SHARES),
-        body_deadline: BODY_DEADLINE,
-        streams: Budget::new(MAX_STREAMS, MAX_STREAMS / CLIENT_SHARES),
-        turns: Arc::default(),
-    })
+    serve(Api::new(keys, clock, rng))
 }
 
 fn serve(api: Api) -> Router {
+    dressed(routes().with_state(api))
+}
+
+/// The routes of keys alone.
+pub(crate) fn routes() -> Router<Api> {
     Router::new()
         .merge(cards::routes())
         .merge(fields::routes())
         .merge(stream::routes())
         .merge(vault::routes())
+}
+
+/// What every request meets, whatever it asks for.
+pub(crate) fn dressed(routes: Router) -> Router {
+    routes
         .fallback(|| async { Fault::NOWHERE })
         .method_not_allowed_fallback(|| async { Fault::METHOD })
         .layer(from_fn(log))
-        .with_state(api)
 }
 
 /// What every handler needs.
 #[derive(Clone)]
-struct Api {
-    keys: Keys,
-    clock: Arc<dyn Clock>,
+pub(crate) struct Api {
+    pub(crate) keys: Keys,
+    pub(crate) clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     /// In KiB.
     bodies: Arc<Budget>,
@@ -101,6 +102,20 @@ struct Api {
     streams: Arc<Budget>,
     /// What destroys a generation of the root.
     turns: Arc<Turns>,
+}
+
+impl Api {
+    pub(crate) fn new(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+        Self {
+            keys,
+            clock,
+            rng,
+            bodies: Budget::new(BODIES_KIB, BODIES_KIB / CLIENT_SHARES),
+            body_deadline: BODY_DEADLINE,
+            streams: Budget::new(MAX_STREAMS, MAX_STREAMS / CLIENT_SHARES),
+            turns: Arc::default(),
+        }
+    }
 }
 
 /// The log has no queries, since a stream's object stands there, and no bodies.

@@ -1,7 +1,7 @@
 //! Admitting applications, and recognising them.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use kernel::{Secret, hex};
+use kernel::{Secret, TenantId, hex};
 
 use super::Keys;
 use super::change::Step;
@@ -67,6 +67,26 @@ impl Keys {
         let admitted = state.client(&sha256(token))?;
         let now = self.inner.settings.now();
         admitted.client.expires_at.is_none_or(|end| now < end).then(|| card(admitted))
+    }
+
+    /// Whether the token's holder may do `operation` for `tenant`.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], whatever the reason.
+    pub fn authorise_for(
+        &self,
+        token: &Secret,
+        tenant: &TenantId,
+        operation: Operation,
+    ) -> Result<()> {
+        let now = self.inner.settings.now();
+        match self.client(token) {
+            Some(card) if access::acts_for(&card.client, tenant, operation, now) => Ok(()),
+            _ => {
+                self.metrics().denied();
+                Err(Error::Denied)
+            }
+        }
     }
 
     /// Whether the token's holder may do `operation` with `key`.

@@ -1,4 +1,4 @@
-//! The examples of `docs/keys-api.md`, run by a shell and curl against a real listener.
+//! The examples of the API's pages, run by a shell and curl against a real listener.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -59,41 +59,56 @@ fn is_like(page: &Value, said: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_page_does_what_it_says() {
     let house = House::bare().await;
+    let run = try_page("keys-api.md", &house.router, &house.admin, "KEYS").await;
+    assert!(run >= 10, "the page has fewer examples than it had");
+}
+
+/// Runs the examples of a page in `docs`, as the client with `token`; the variable `address` names
+/// the listener. Returns how many there are.
+pub(crate) async fn try_page(page: &str, router: &Router, token: &str, address: &str) -> usize {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let private = Private::bind(PrivateSettings::new(listen), house.router.clone()).await.unwrap();
-    let address = private.local_addr();
+    let private = Private::bind(PrivateSettings::new(listen), router.clone()).await.unwrap();
+    let url = format!("http://{}", private.local_addr());
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(private.run(async {
         let _ = stopped.await;
     }));
     let folder = tempfile::tempdir().unwrap();
-    let header = format!("Authorization: Bearer {}\n", house.admin);
+    let header = format!("Authorization: Bearer {token}\n");
     std::fs::write(folder.path().join("token"), header).unwrap();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/keys-api.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
     let page = std::fs::read_to_string(page).unwrap();
     let examples = examples(&page);
-    assert!(examples.len() >= 10, "the page has fewer examples than it had");
-    for Example { commands, answer } in examples {
+    let count = examples.len();
+    for example in examples {
+        example.run((address, &url), folder.path()).await;
+    }
+    let _ = stop.send(());
+    running.await.unwrap();
+    count
+}
+
+impl Example {
+    async fn run(self, (variable, url): (&str, &str), folder: &Path) {
+        let Self { commands, answer } = self;
         let ran = Command::new("sh")
             .args(["-euc", &commands])
-            .env("KEYS", format!("http://{address}"))
+            .env(variable, url)
             .env("NO_PROXY", "127.0.0.1")
-            .current_dir(folder.path())
+            .current_dir(folder)
             .stdin(Stdio::null())
             .output();
         let ran = ran.await.unwrap();
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "{commands}\n{said}\n{complaint}");
-        let Some((language, wanted)) = answer else { continue };
+        let Some((language, wanted)) = answer else { return };
         if language == "text" {
             assert_eq!(said.trim(), wanted.trim(), "{commands}");
-            continue;
+            return;
         }
         let wanted: Value = serde_json::from_str(&wanted).unwrap();
         let said: Value = serde_json::from_str(&said).unwrap();
         assert!(is_like(&wanted, &said), "{commands}\nthe page: {wanted}\nthe answer: {said}");
     }
-    let _ = stop.send(());
-    running.await.unwrap();
 }

@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 
 use super::router;
 
-mod documented;
+pub(crate) mod documented;
 mod grants;
 mod hostile;
 mod hvac;
@@ -45,23 +45,23 @@ const ALL: [Operation; 8] = [
 
 /// A house with two keys, `orders` and `seal`, that belong to the house; its tenants are made as
 /// they come.
-struct House {
-    router: Router,
-    keys: Keys,
+pub(crate) struct House {
+    pub(crate) router: Router,
+    pub(crate) keys: Keys,
     /// May do everything.
-    admin: String,
+    pub(crate) admin: String,
     _folder: TempDir,
 }
 
 /// An answer.
-struct Said {
-    status: StatusCode,
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Said {
-    fn slug(&self) -> &str {
+    pub(crate) fn slug(&self) -> &str {
         self.body["error"]["slug"].as_str().unwrap_or_default()
     }
 }
@@ -76,7 +76,7 @@ impl House {
     }
 
     /// Without keys.
-    async fn bare() -> Self {
+    pub(crate) async fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) =
             (Arc::new(SystemClock), Arc::new(SystemRng));
@@ -103,7 +103,13 @@ impl House {
     }
 
     /// Admits a client and gives its token.
-    async fn client(&self, name: &str, keys: &str, may: &[Operation], reach: Reach) -> String {
+    pub(crate) async fn client(
+        &self,
+        name: &str,
+        keys: &str,
+        may: &[Operation],
+        reach: Reach,
+    ) -> String {
         let client = NewClient {
             name: name.to_owned(),
             keys: vec![keys.to_owned()],
@@ -114,7 +120,7 @@ impl House {
         self.keys.admit(client).await.unwrap().expose().to_owned()
     }
 
-    async fn send(&self, request: Request<Body>) -> Said {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Said {
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (answer.status(), answer.headers().clone());
         let bytes = to_bytes(answer.into_body(), 1 << 30).await.unwrap();
@@ -128,7 +134,7 @@ impl House {
     }
 
     /// As the client with `token`.
-    async fn ask(&self, token: &str, method: &str, path: &str, body: Value) -> Said {
+    pub(crate) async fn ask(&self, token: &str, method: &str, path: &str, body: Value) -> Said {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         self.send(asking(token, method, path).body(body).unwrap()).await
     }
@@ -141,7 +147,7 @@ impl House {
     }
 }
 
-fn asking(token: &str, method: &str, path: &str) -> Builder {
+pub(crate) fn asking(token: &str, method: &str, path: &str) -> Builder {
     let builder = Request::builder().method(method).uri(path);
     if token.is_empty() {
         builder
@@ -155,7 +161,7 @@ fn of(name: &str, tenant: Option<&str>) -> KeyRef {
     KeyRef { tenant, name: KeyName::new(name).unwrap() }
 }
 
-fn tenants(ids: &[&str]) -> Reach {
+pub(crate) fn tenants(ids: &[&str]) -> Reach {
     let ids: BTreeSet<_> = ids.iter().map(|id| TenantId::new(*id).unwrap()).collect();
     Reach::Tenants(ids)
 }

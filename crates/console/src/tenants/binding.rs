@@ -1,0 +1,80 @@
+//! Tokens that bind a transaction in a shared database to a tenant.
+
+use ::keys::Operation;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use kernel::{Actor, Scope};
+use serde::{Deserialize, Serialize};
+use tenancy::TenantBinder;
+
+use super::{For, Served, Tenants};
+use crate::keys::body::{Note, json};
+use crate::keys::caller::Caller;
+use crate::keys::fault::Fault;
+
+/// About how long the answer is, in bytes.
+const ROOM_BYTES: usize = 2 * 1024;
+
+pub(super) fn routes() -> Router<Served> {
+    Router::new().route("/api/v1/tenants/{tenant}/binding", post(mint))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// In which database; it may be left out where one alone is protected.
+    database: Option<String>,
+    /// For whom: who acts, as the trail will name them.
+    actor: String,
+    #[serde(default = "writing")]
+    scope: Scope,
+}
+
+const fn writing() -> Scope {
+    Scope::ReadWrite
+}
+
+#[derive(Serialize)]
+struct Given<'a> {
+    /// For `SELECT amanah.bind($1)`, within a minute.
+    token: &'a str,
+    database: &'a str,
+}
+
+async fn mint(
+    State(served): State<Served>,
+    who: Caller,
+    tenant: For,
+    Note(held): Note,
+) -> Result<Response, Fault> {
+    let Wanted { database, actor, scope } = held.parse()?;
+    let tenant = tenant.allowed(&served, &who, Operation::Bind)?;
+    let actor = Actor::new(actor).map_err(|_| {
+        Fault::bad("actor", "an actor has 1 to 128 bytes and no control characters")
+    })?;
+    let (database, binder) = binder(&served.tenants, database.as_deref())?;
+    let token = binder.token(&tenant, &actor, scope);
+    let given = Given { token: token.expose(), database };
+    json(&who.share, StatusCode::OK, ROOM_BYTES, &given)
+}
+
+/// Who makes bindings for the database that is meant.
+fn binder<'a>(
+    tenants: &'a Tenants,
+    database: Option<&str>,
+) -> Result<(&'a str, &'a TenantBinder), Fault> {
+    let all = tenants.bindings.get();
+    let found = match database {
+        Some(name) => all.and_then(|all| all.get_key_value(name)),
+        None => all.filter(|all| all.len() == 1).and_then(|all| all.first_key_value()),
+    };
+    found.map(|(name, binder)| (name.as_str(), binder)).ok_or(Fault::fixed(
+        StatusCode::NOT_FOUND,
+        "unknown-database",
+        "no protected database is meant by this: name one that `amanah protect` has protected, \
+         where there are several",
+    ))
+}

@@ -1,0 +1,39 @@
+//! What goes wrong with tenants, as HTTP says it.
+
+use axum::http::StatusCode;
+use tenancy::Error;
+
+use crate::keys::fault::Fault;
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::NoTenant(_) => Self::fixed(
+                StatusCode::NOT_FOUND,
+                "unknown-tenant",
+                "this tenant has no database of its own; nothing was changed",
+            ),
+            Error::NotActive { .. } => Self::fixed(
+                StatusCode::CONFLICT,
+                "not-active",
+                "this tenant is not let in just now: it is suspended, or being made, moved or \
+                 erased; nothing was changed",
+            ),
+            Error::Taken(_) => Self::fixed(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "this tenant is being changed; nothing was done, try again",
+            ),
+            // What these say names servers and files: it is for whoever runs the service.
+            other => {
+                tracing::error!(error = %other, "a tenant could not be served");
+                Self::fixed(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "this cannot be done just now; nothing was changed, and the log says why; \
+                     try again",
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The API through which applications act for tenants: tokens that bind a transaction in a shared
+//! database, logins of a tenant's own database.
+//!
+//! It promises that nothing is given without a client's token (`amanah keys client add`) that allows
+//! this operation for this tenant, and that a token which does not is answered in the same words
+//! whether there is such a tenant or not. What is given ends by itself: a binding within a minute, a
+//! login within a day.
+//!
+//! It is served beside [`crate::keys`], by the same listener, from the same shares of memory.
+//!
+//! The attacks it stops: an application that is admitted for some tenants and asks for another, by
+//! the path, the header or the body; and one that is admitted to keys alone and asks for logins.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use ::keys::{Keys, Operation};
+use axum::Router;
+use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use kernel::{Clock, Rng, TenantId};
+use tenancy::{Fleet, TenantBinder};
+
+mod binding;
+mod fault;
+mod lease;
+#[cfg(test)]
+mod tests;
+
+use crate::keys::caller::{self, Caller};
+use crate::keys::fault::Fault;
+use crate::keys::{self as programs, Api};
+
+/// What applications can get for tenants.
+pub struct Tenants {
+    /// Tenants with a database of their own.
+    pub fleet: Fleet,
+    /// Who makes bindings. Set once it is known which databases are protected, before anything is
+    /// served.
+    pub bindings: Arc<OnceLock<Bindings>>,
+}
+
+/// Who makes bindings, by the name of the protected database. Of two databases with one name
+/// neither is here: which of them is meant could not be told.
+pub type Bindings = BTreeMap<String, TenantBinder>;
+
+/// Everything of [`crate::keys::router`], and what is under `/api/v1/tenants`.
+pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, tenants: Tenants) -> Router {
+    let api = Api::new(keys, clock, rng);
+    let served = Served { api: api.clone(), tenants: Arc::new(tenants) };
+    let own = Router::new().merge(binding::routes()).merge(lease::routes()).with_state(served);
+    programs::dressed(programs::routes().with_state(api).merge(own))
+}
+
+/// What every handler here needs.
+#[derive(Clone)]
+struct Served {
+    api: Api,
+    tenants: Arc<Tenants>,
+}
+
+impl FromRef<Served> for Api {
+    fn from_ref(served: &Served) -> Self {
+        served.api.clone()
+    }
+}
+
+/// The `{tenant}` of the path.
+struct For(TenantId);
+
+impl For {
+    /// The tenant, when the caller may do `operation` for it.
+    fn allowed(self, served: &Served, who: &Caller, op: Operation) -> Result<TenantId, Fault> {
+        who.acts_for(&served.api, &self.0, op)?;
+        Ok(self.0)
+    }
+}
+
+impl FromRequestParts<Served> for For {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, Fault> {
+        let unreadable = || Fault::bad("tenant", "the path is not readable text");
+        let params = RawPathParams::from_request_parts(parts, served).await;
+        let params = params.map_err(|_| unreadable())?;
+        let found = params.iter().find(|(name, _)| *name == "tenant").ok_or_else(unreadable)?;
+        Ok(Self(caller::tenant(found.1)?))
+    }
+}

@@ -1,0 +1,202 @@
+//! What a client gets for tenants, and what it does not, against a real server.
+
+use std::sync::{Arc, OnceLock};
+
+use ::keys::{NewClient, Operation, Reach};
+use kernel::{Clock, Rng, SystemClock, SystemRng, TenantId, random_hex};
+use serde_json::{Value, json};
+use store::{DatabaseUrl, Db};
+use tenancy::{BindingKey, Campaign, FLEET_ROOM, Fleet, Script, Settings, TenantBinder};
+
+use super::{Bindings, Tenants, router};
+use crate::keys::tests::documented::try_page;
+use crate::keys::tests::{House, Said, tenants};
+
+/// A table with a policy and one row for each of two tenants.
+const SHOP: &str = "
+CREATE TABLE products (tenant_id text NOT NULL, name text PRIMARY KEY);
+INSERT INTO products VALUES ('toko', 'kopi'), ('warung', 'teh');
+GRANT SELECT ON products TO {app}";
+
+/// A house whose API serves the tenants `toko` and `warung`, both with a database of their own and
+/// with rows in the shared database `shop`.
+struct World {
+    house: House,
+    fleet: Fleet,
+    shop: store::Protected,
+}
+
+async fn world() -> World {
+    let server = testkit::postgres().await;
+    let db = testkit::database(&[&FLEET_ROOM]).await;
+    let root = server.superuser("postgres").await;
+    let owner = server.login(&root, &format!("{}_places", db.name), &db.name).await;
+    let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let fleet = Fleet::new(Settings {
+        registry: db.owner.clone(),
+        maker: root.clone(),
+        owner: owner.url().clone(),
+        superuser: Some(root),
+        installation: random_hex(&SystemRng, 4).unwrap(),
+        clock: Arc::clone(&clock),
+        rng: Arc::clone(&rng),
+    });
+    let script = Script::new("0001.sql", "CREATE TABLE notes (text text)").unwrap();
+    fleet.migrate(&[script], Campaign { workers: 1, budget: 0 }, &|_| {}).await.unwrap();
+    for id in ["toko", "warung"] {
+        fleet.add(&TenantId::new(id).unwrap()).await.unwrap();
+    }
+    let shop = testkit::protected(SHOP, "tenant_id", ("a", "b"), &[&tenancy::ROOM]).await;
+    let key = BindingKey::generate(&SystemRng).unwrap();
+    let tx = shop.owner.operator().await.unwrap();
+    let plan = tenancy::plan(&tx, "tenant_id", &shop.app_role).await.unwrap();
+    tenancy::install_key(&tx, &key, SystemClock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    tenancy::apply(&shop.owner, shop.superuser.as_ref(), &plan).await.unwrap();
+    let binder = TenantBinder::new(Arc::clone(&clock), key, &shop.name);
+    let bindings = OnceLock::from(Bindings::from([(shop.name.clone(), binder)]));
+    let mut house = House::bare().await;
+    let parts = Tenants { fleet: fleet.clone(), bindings: Arc::new(bindings) };
+    house.router = router(house.keys.clone(), clock, rng, parts);
+    World { house, fleet, shop }
+}
+
+impl World {
+    /// A client that may do `may` for `reach`.
+    async fn client(&self, name: &str, may: &[Operation], reach: Reach) -> String {
+        let client = NewClient {
+            name: name.to_owned(),
+            keys: Vec::new(),
+            operations: may.iter().copied().collect(),
+            reach,
+            expires_at: None,
+        };
+        self.house.keys.admit(client).await.unwrap().expose().to_owned()
+    }
+
+    async fn post(&self, token: &str, path: &str, body: Value) -> Said {
+        self.house.ask(token, "POST", &format!("/api/v1/tenants/{path}"), body).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binding_opens_the_rows_of_its_tenant_alone() {
+    let world = world().await;
+    let token = world.client("shop", &[Operation::Bind], tenants(&["toko"])).await;
+    let said = world.post(&token, "toko/binding", json!({"actor": "sari@toko.example"})).await;
+    assert_eq!(said.status, 200, "{}", said.body);
+    assert_eq!(said.body["database"], world.shop.name.as_str());
+    let binding = kernel::Secret::new(said.body["token"].as_str().unwrap().to_owned());
+    let tx = world.shop.intruder.tenant(&binding).await.unwrap();
+    let rows = tx.query("SELECT name FROM products", &[]).await.unwrap();
+    let seen: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(seen, ["kopi"]);
+    let actor = tx.query_one("SELECT amanah.current_actor()", &[]).await.unwrap();
+    assert_eq!(actor.get::<_, &str>(0), "sari@toko.example");
+    tx.rollback().await.unwrap();
+
+    let named = json!({"actor": "sari", "database": world.shop.name, "scope": "ro"});
+    assert_eq!(world.post(&token, "toko/binding", named).await.status, 200);
+    let wrong = [
+        (json!({}), 400, "json"),
+        (json!({"actor": ""}), 400, "actor"),
+        (json!({"actor": "sari\u{7}"}), 400, "actor"),
+        (json!({"actor": "sari", "scope": "all"}), 400, "json"),
+        (json!({"actor": "sari", "tenant": "warung"}), 400, "json"),
+        (json!({"actor": "sari", "database": "postgres"}), 404, "unknown-database"),
+    ];
+    for (body, status, slug) in wrong {
+        let said = world.post(&token, "toko/binding", body.clone()).await;
+        assert_eq!((said.status.as_u16(), said.slug()), (status, slug), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_opens_the_tenants_own_database_and_ends() {
+    let world = world().await;
+    let token = world.client("shop", &[Operation::Connect], Reach::All).await;
+    let said = world.post(&token, "toko/lease", json!({"for": "PT5M"})).await;
+    assert_eq!(said.status, 201, "{}", said.body);
+    let until: jiff::Timestamp = said.body["until"].as_str().unwrap().parse().unwrap();
+    let left = until.duration_since(SystemClock.now());
+    assert!(left.as_secs() <= 300 && left.as_secs() > 240, "{left}");
+    let url = DatabaseUrl::parse(said.body["url"].as_str().unwrap()).unwrap();
+    let db = Db::connect(&url, 1).await.unwrap();
+    let tx = db.operator().await.unwrap();
+    tx.execute("INSERT INTO notes VALUES ('mine')", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let usual = world.post(&token, "warung/lease", Value::Null).await;
+    assert_eq!(usual.status, 201, "an empty body asks for an hour: {}", usual.body);
+
+    let nobody = world.post(&token, "nobody/lease", json!({})).await;
+    assert_eq!((nobody.status.as_u16(), nobody.slug()), (404, "unknown-tenant"));
+    for life in ["PT0S", "-PT1H", "PT25H", "P1D", "soon"] {
+        let said = world.post(&token, "toko/lease", json!({"for": life})).await;
+        assert_eq!(said.status, 400, "{life}: {}", said.body);
+    }
+    let toko = TenantId::new("toko").unwrap();
+    world.fleet.suspend(&toko).await.unwrap();
+    let said = world.post(&token, "toko/lease", json!({})).await;
+    assert_eq!((said.status.as_u16(), said.slug()), (409, "not-active"));
+}
+
+/// Whatever a token does not allow is answered alike: nobody learns which tenants there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_gives_nothing_for_another_tenant() {
+    let world = world().await;
+    let both = [Operation::Bind, Operation::Connect];
+    let toko = world.client("toko", &both, tenants(&["toko"])).await;
+    let bind = world.client("bind", &[Operation::Bind], Reach::All).await;
+    let connect = world.client("connect", &[Operation::Connect], Reach::All).await;
+    let actor = json!({"actor": "sari"});
+    let mut refusals = Vec::new();
+    for path in ["warung/lease", "nobody/lease", "%74oko%2F..%2Fwarung/lease", "TOKO/lease"] {
+        refusals.push(world.post(&toko, path, json!({})).await);
+    }
+    refusals.push(world.post(&toko, "warung/binding", actor.clone()).await);
+    refusals.push(world.post(&connect, "toko/binding", actor.clone()).await);
+    refusals.push(world.post(&bind, "toko/lease", json!({})).await);
+    refusals.push(world.post("", "toko/lease", json!({})).await);
+    refusals.push(world.post(&format!("{toko}x"), "toko/lease", json!({})).await);
+    refusals.push(world.post(&world.house.admin, "toko/lease", json!({})).await);
+    for said in &refusals {
+        assert_eq!((said.status.as_u16(), said.slug()), (403, "denied"));
+        assert_eq!(said.body, refusals[0].body);
+    }
+    let said = world.post(&toko, "%74oko/lease", json!({})).await;
+    assert_eq!(said.status, 201, "the path is decoded once: {}", said.body);
+    let asked = crate::keys::tests::asking(&toko, "POST", "/api/v1/tenants/toko/lease");
+    let asked = asked.header("x-vault-namespace", "warung").body(axum::body::Body::empty());
+    let said = world.house.send(asked.unwrap()).await;
+    assert_eq!((said.status.as_u16(), said.slug()), (400, "tenant"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_page_does_what_it_says() {
+    let world = world().await;
+    let all = [Operation::Bind, Operation::Connect];
+    let token = world.client("shop", &all, tenants(&["toko"])).await;
+    let run = try_page("tenants-api.md", &world.house.router, &token, "AMANAH").await;
+    assert!(run >= 2, "the page has fewer examples than it had");
+}
+
+#[tokio::test]
+async fn a_client_for_tenants_says_for_which() {
+    let house = House::bare().await;
+    let client = |operations: &[Operation], keys: &[&str], reach| NewClient {
+        name: "shop".to_owned(),
+        keys: keys.iter().map(|&key| key.to_owned()).collect(),
+        operations: operations.iter().copied().collect(),
+        reach,
+        expires_at: None,
+    };
+    let refused = [
+        client(&[Operation::Bind], &[], Reach::House),
+        client(&[Operation::Bind, Operation::Encrypt], &[], Reach::All),
+        client(&[Operation::Encrypt], &[], Reach::House),
+    ];
+    for client in refused {
+        house.keys.admit(client).await.unwrap_err();
+    }
+    house.keys.admit(client(&[Operation::ReadFiles], &[], tenants(&["toko"]))).await.unwrap();
+}
