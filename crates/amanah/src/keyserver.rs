@@ -1,5 +1,5 @@
 //! What applications ask for while `amanah up` runs: the private listener with keys and tenants, and
-//! the work that keys need from time to time.
+//! the work that both need from time to time.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,11 +10,13 @@ use axum::Router;
 use console::tenants::{Bindings, Tenants};
 use gateway::{Private, PrivateSettings};
 use keys::Strongbox;
+use tenancy::Fleet;
 
 use crate::exit::Usage;
 use crate::installation::Installation;
 
-/// How often it is looked for keys that are due, and for work that a crash left behind.
+/// How often it is looked for keys that are due, for logins that have ended, and for work that a crash
+/// left behind.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How often the house's own secrets are brought to the newest version of their key.
 const RESEAL_EVERY: Duration = Duration::from_hours(1);
@@ -43,7 +45,7 @@ pub(crate) async fn bind(
     })
 }
 
-/// Serves, and keeps keys young, until `stop` ends.
+/// Serves, keeps keys young and clears logins away, until `stop` ends.
 pub(crate) async fn keep<S: Future<Output = ()> + Send>(
     installation: &Installation,
     listener: Option<Private<Router>>,
@@ -57,7 +59,25 @@ pub(crate) async fn keep<S: Future<Output = ()> + Send>(
     };
     let rotate = keys::jobs::keep(&installation.ring.keys, LOOK_EVERY, stop());
     let reseal = renew(&installation.strongbox, stop());
-    tokio::join!(serve, rotate, reseal);
+    let clear = clear(&installation.fleet, stop());
+    tokio::join!(serve, rotate, reseal, clear);
+}
+
+/// Removes logins of tenants whose time is over.
+async fn clear(fleet: &Fleet, stop: impl Future<Output = ()>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            _ = tick.tick() => {}
+        }
+        match fleet.sweep().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(swept, "logins that had ended were removed"),
+            Err(error) => tracing::warn!(%error, "logins that have ended are still there"),
+        }
+    }
 }
 
 /// Brings the house's own secrets to the newest version of their key.

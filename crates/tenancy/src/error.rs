@@ -68,6 +68,12 @@ pub enum Error {
         "another command works on tenant `{0}`; nothing was changed. Try again when it is done"
     )]
     Taken(TenantId),
+    /// It has as many logins as it may have.
+    #[error(
+        "the tenant has {0} logins that still let in sessions, and gets no more until one ends; \
+         nothing was made. Use a login for as long as it is good"
+    )]
+    Leases(i64),
     /// It is in a state in which this cannot be done.
     #[error("tenant `{tenant}` is {state}: {}; nothing was changed", state.way_out())]
     NotActive {

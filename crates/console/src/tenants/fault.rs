@@ -24,6 +24,12 @@ impl From<Error> for Fault {
                 "busy",
                 "this tenant is being changed; nothing was done, try again",
             ),
+            Error::Leases(_) => Self::fixed(
+                StatusCode::TOO_MANY_REQUESTS,
+                "logins",
+                "the tenant has as many logins as it may have; use one for as long as it is good, \
+                 nothing was made",
+            ),
             // What these say names servers and files: it is for whoever runs the service.
             other => {
                 tracing::error!(error = %other, "a tenant could not be served");

@@ -8,7 +8,7 @@ use kernel::{Rng, random_hex};
 use store::{Db, EMPTY, Passing, Tx, ident, literal};
 
 use super::{CONNECTIONS, LEASE_BYTES, Lease, MAX_LEASE, Settings, password, sql};
-use crate::{PLACE_ROOM, Result};
+use crate::{Error, PLACE_ROOM, Result};
 
 /// What every name begins with.
 const PREFIX: &str = "amt_";
@@ -18,6 +18,9 @@ const NAME_BYTES: usize = 8;
 /// whole server.
 const LEASE_SESSIONS: u32 = 30;
 const PLACE_SESSIONS: u32 = 40;
+/// The most logins of one tenant that let in new sessions: a program that asks for one with each
+/// request would fill the server with roles.
+const PLACE_LEASES: i64 = 200;
 /// The shortest lease: less would be over before it is used.
 const MIN_LEASE: Duration = Duration::from_secs(1);
 
@@ -150,6 +153,12 @@ impl Place {
 
     /// A login that is a member of the role, with a password that ends.
     pub(super) async fn lease(&self, settings: &Settings, life: Duration) -> Result<Lease> {
+        let tx = settings.maker.operator().await?;
+        let open: i64 = tx.query_one(sql::OPEN_LEASES, &[&self.name]).await?.get(0);
+        tx.rollback().await?;
+        if open >= PLACE_LEASES {
+            return Err(Error::Leases(PLACE_LEASES));
+        }
         let rng = settings.rng.as_ref();
         let login = format!("{}_{}", self.name, fresh(rng, LEASE_BYTES)?);
         let password = password(rng)?;

@@ -48,6 +48,13 @@ SELECT r.rolname::text, pg_catalog.substring(r.rolname::text, '^(.*)_[0-9a-f]{8}
    AND r.rolname ~ '_[0-9a-f]{16}_[0-9a-f]{8}$' AND r.rolvaliduntil < pg_catalog.now()
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid)";
 
+/// How many logins of a place let in new sessions.
+pub(super) const OPEN_LEASES: &str = "
+SELECT count(*)
+  FROM pg_catalog.pg_roles r
+ WHERE starts_with(r.rolname::text, $1) AND r.rolcanlogin
+   AND r.rolname ~ '_[0-9a-f]{16}_[0-9a-f]{8}$' AND r.rolvaliduntil > pg_catalog.now()";
+
 /// Roles of sandboxes whose databases are gone, logins first.
 pub(super) const LEFT_BEHIND: &str = "
 SELECT r.rolname::text

@@ -291,6 +291,25 @@ async fn a_lease_ends() {
     assert!(Db::connect(&wrong, 1).await.is_err());
 }
 
+/// A program that asks for a login with each request fills no server with roles.
+#[tokio::test]
+async fn a_tenant_has_so_many_logins_at_a_time() {
+    let world = world().await;
+    let shop = world.fleet.add(&tenant("shop")).await.unwrap();
+    let make = format!(
+        "DO $$ BEGIN FOR n IN 1..199 LOOP EXECUTE format('CREATE ROLE {}_%s LOGIN VALID UNTIL \
+         %L', lpad(to_hex(n), 8, '0'), now() + interval '1 hour'); END LOOP; END $$",
+        shop.place.name()
+    );
+    world.sql("postgres", &make).await;
+    world.fleet.lease(&tenant("shop"), Duration::from_mins(1)).await.unwrap();
+    let refused = world.fleet.lease(&tenant("shop"), Duration::from_mins(1)).await.unwrap_err();
+    assert!(matches!(refused, Error::Leases(_)), "{refused}");
+    let end = format!("ALTER ROLE {}_00000001 VALID UNTIL '2020-01-01'", shop.place.name());
+    world.sql("postgres", &end).await;
+    world.fleet.lease(&tenant("shop"), Duration::from_mins(1)).await.unwrap();
+}
+
 async fn wait_for_refusal(url: &DatabaseUrl) -> Option<String> {
     for _ in 0..1000 {
         match Db::connect(url, 1).await {
