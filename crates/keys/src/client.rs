@@ -30,6 +30,8 @@ pub enum Operation {
     Bind,
     /// Get logins of a tenant's own database, cache and channels.
     Connect,
+    /// Make, suspend and resume tenants with a database of their own. Never erase them.
+    Provision,
     /// Read and list a tenant's files.
     ReadFiles,
     /// Write and remove a tenant's files.
@@ -39,7 +41,10 @@ pub enum Operation {
 impl Operation {
     /// Whether it is done with a key. The others are done for a tenant.
     pub const fn is_with_key(self) -> bool {
-        !matches!(self, Self::Bind | Self::Connect | Self::ReadFiles | Self::WriteFiles)
+        !matches!(
+            self,
+            Self::Bind | Self::Connect | Self::Provision | Self::ReadFiles | Self::WriteFiles
+        )
     }
 }
 

@@ -39,7 +39,7 @@ pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
 pub use fleet::{
     Campaign, Done, Erasing, Erasure, Fleet, Lease, MAX_LEASE, Place, Progress, Script, Settings,
-    State, Tenant,
+    State, Tenant, is_canary,
 };
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};

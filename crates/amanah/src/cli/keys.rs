@@ -311,7 +311,8 @@ pub(crate) struct Add {
     pub(crate) keys: Vec<String>,
     /// What it may do: encrypt, decrypt, rewrap, hmac, sign, read, manage (make, rotate and
     /// configure keys), destroy (trim and remove them, and allow removal); and for tenants: bind
-    /// (get binding tokens), connect (get logins), read-files, write-files.
+    /// (get binding tokens), connect (get logins), provision (make, suspend and resume tenants),
+    /// read-files, write-files.
     #[arg(long, value_name = "WHAT", required = true, value_delimiter = ',', value_parser = operation)]
     pub(crate) allow: Vec<Operation>,
     /// Only these tenants, and their keys; without it, the house's keys alone.
@@ -339,7 +340,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 fn operation(text: &str) -> Result<Operation, String> {
     let choices = "encrypt, decrypt, rewrap, hmac, sign, read, manage, destroy, bind, connect, \
-                   read-files or write-files";
+                   provision, read-files or write-files";
     word(text, choices)
 }
 

@@ -160,12 +160,12 @@ pub(super) struct Of {
 }
 
 /// A query, with a refusal of our own.
-pub(super) struct Asked<T>(pub(super) T);
+pub(crate) struct Asked<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Api> for Asked<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Fault;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
         let query = Query::try_from_uri(&parts.uri);
         query.map(|Query(asked)| Self(asked)).map_err(|_| Fault::QUERY)
     }

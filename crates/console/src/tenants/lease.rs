@@ -51,7 +51,7 @@ async fn lease(
     Note(held): Note,
 ) -> Result<Response, Fault> {
     let Wanted { life } = held.parse()?;
-    let tenant = tenant.allowed(&served, &who, Operation::Connect)?;
+    let tenant = tenant.customer(&served, &who, Operation::Connect)?;
     let life = Duration::try_from(life).ok().filter(|life| !life.is_zero() && *life <= MAX_LEASE);
     let life = life.ok_or(Fault::bad(
         "for",

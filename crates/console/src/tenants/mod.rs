@@ -1,5 +1,5 @@
 //! The API through which applications act for tenants: tokens that bind a transaction in a shared
-//! database, logins of a tenant's own database.
+//! database, logins of a tenant's own database, and the life of such a database, but for its end.
 //!
 //! It promises that nothing is given without a client's token (`amanah keys client add`) that allows
 //! this operation for this tenant, and that a token which does not is answered in the same words
@@ -24,6 +24,7 @@ use tenancy::{Fleet, TenantBinder};
 mod binding;
 mod fault;
 mod lease;
+mod life;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +49,8 @@ pub type Bindings = BTreeMap<String, TenantBinder>;
 pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, tenants: Tenants) -> Router {
     let api = Api::new(keys, clock, rng);
     let served = Served { api: api.clone(), tenants: Arc::new(tenants) };
-    let own = Router::new().merge(binding::routes()).merge(lease::routes()).with_state(served);
+    let own = Router::new().merge(binding::routes()).merge(lease::routes()).merge(life::routes());
+    let own = own.with_state(served);
     programs::dressed(programs::routes().with_state(api).merge(own))
 }
 
@@ -73,6 +75,14 @@ impl For {
     fn allowed(self, served: &Served, who: &Caller, op: Operation) -> Result<TenantId, Fault> {
         who.acts_for(&served.api, &self.0, op)?;
         Ok(self.0)
+    }
+
+    /// The same, and never one of the synthetic tenants, whose databases are the proofs' alone.
+    fn customer(self, served: &Served, who: &Caller, op: Operation) -> Result<TenantId, Fault> {
+        if tenancy::is_canary(&self.0) {
+            return Err(Fault::DENIED);
+        }
+        self.allowed(served, who, op)
     }
 }
 

@@ -140,6 +140,50 @@ async fn a_login_opens_the_tenants_own_database_and_ends() {
     assert_eq!((said.status.as_u16(), said.slug()), (409, "not-active"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_makes_tenants_and_shuts_them_out() {
+    let world = world().await;
+    let token = world.client("signup", &[Operation::Provision], Reach::All).await;
+    let ask =
+        async |method: &str, path: &str| world.house.ask(&token, method, path, Value::Null).await;
+    let arabic = "/api/v1/tenants/%D9%85%D8%AE%D8%A8%D8%B2";
+    for status in [201, 200] {
+        let said = ask("PUT", arabic).await;
+        assert_eq!((said.status.as_u16(), &said.body["tenant"]), (status, &json!("مخبز")));
+    }
+    let said = ask("POST", &format!("{arabic}/suspend")).await;
+    assert_eq!(said.body["state"], "suspended", "{}", said.body);
+    assert_eq!(ask("GET", arabic).await.body["state"], "suspended");
+    assert_eq!(ask("POST", &format!("{arabic}/resume")).await.body["state"], "active");
+
+    let first = ask("GET", "/api/v1/tenants?limit=2").await;
+    assert_eq!(first.body["next"], "warung", "{}", first.body);
+    let second = ask("GET", "/api/v1/tenants?limit=2&after=warung").await;
+    assert_eq!(second.body["tenants"][0]["tenant"], "مخبز");
+    assert_eq!(second.body["next"], Value::Null);
+    for query in ["limit=0", "limit=1001", "limit=-1", "before=x"] {
+        assert_eq!(ask("GET", &format!("/api/v1/tenants?{query}")).await.status, 400, "{query}");
+    }
+    let some = world.client("some", &[Operation::Provision], tenants(&["toko", "new"])).await;
+    let said = world.house.ask(&some, "GET", "/api/v1/tenants", Value::Null).await;
+    assert_eq!(said.body["tenants"].as_array().unwrap().len(), 1, "{}", said.body);
+    for path in ["warung", "amanah-canary-a"] {
+        let path = format!("/api/v1/tenants/{path}");
+        for (method, path) in
+            [("GET", path.clone()), ("PUT", path.clone()), ("POST", path + "/suspend")]
+        {
+            let said = world.house.ask(&some, method, &path, Value::Null).await;
+            assert_eq!((said.status.as_u16(), said.slug()), (403, "denied"), "{method} {path}");
+        }
+    }
+    let canary = ask("POST", "/api/v1/tenants/amanah-canary-a/suspend").await;
+    assert_eq!(canary.status, 403, "the synthetic tenants are the proofs' alone");
+    let none = ask("GET", "/api/v1/tenants/nobody").await;
+    assert_eq!((none.status.as_u16(), none.slug()), (404, "unknown-tenant"));
+    let connect = world.client("connect", &[Operation::Connect], Reach::All).await;
+    assert_eq!(world.house.ask(&connect, "GET", "/api/v1/tenants", Value::Null).await.status, 403);
+}
+
 /// Whatever a token does not allow is answered alike: nobody learns which tenants there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_gives_nothing_for_another_tenant() {
@@ -174,10 +218,10 @@ async fn a_token_gives_nothing_for_another_tenant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_page_does_what_it_says() {
     let world = world().await;
-    let all = [Operation::Bind, Operation::Connect];
+    let all = [Operation::Bind, Operation::Connect, Operation::Provision];
     let token = world.client("shop", &all, tenants(&["toko"])).await;
     let run = try_page("tenants-api.md", &world.house.router, &token, "AMANAH").await;
-    assert!(run >= 2, "the page has fewer examples than it had");
+    assert!(run >= 4, "the page has fewer examples than it had");
 }
 
 #[tokio::test]

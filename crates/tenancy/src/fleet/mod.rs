@@ -48,6 +48,11 @@ use crate::{Error, Result};
 const CONNECTIONS: usize = 2;
 /// The synthetic tenants: the attacker and the attacked.
 const CANARIES: [&str; 2] = ["amanah-canary-a", "amanah-canary-b"];
+/// Whether this is one of the two synthetic tenants, which are the proofs' own.
+pub fn is_canary(id: &TenantId) -> bool {
+    CANARIES.contains(&id.as_str())
+}
+
 /// The longest that a lease is good for.
 pub const MAX_LEASE: Duration = Duration::from_hours(24);
 /// A tenant's name that is shorter could stand in another name by chance, in bytes.
@@ -127,6 +132,14 @@ impl Fleet {
     /// When the registry cannot be read.
     pub async fn list(&self) -> Result<Vec<Tenant>> {
         registry::all(&self.settings.registry).await
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// When there is none of this id, or the registry cannot be read.
+    pub async fn find(&self, id: &TenantId) -> Result<Tenant> {
+        registry::find(&self.settings.registry, id).await
     }
 
     /// The database of every tenant that has one, by its name on the server, as the owner of its
@@ -267,7 +280,7 @@ impl Fleet {
 
     async fn make(&self, id: &TenantId, canary: bool) -> Result<Tenant> {
         let settings = &self.settings;
-        if !canary && CANARIES.contains(&id.as_str()) {
+        if !canary && is_canary(id) {
             return Err(Error::Canary);
         }
         let turn = registry::turn(&settings.registry, id).await?;
