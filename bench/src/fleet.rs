@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kernel::{Fut, SystemClock, SystemRng, TenantId, random_hex};
 use store::{Db, Host};
-use tenancy::{Campaign, FLEET_ROOM, Fleet, Script, Settings};
+use tenancy::{Campaign, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings};
 use testkit::Server;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -75,9 +75,9 @@ impl World {
         let template = format!("amt_{installation}_template");
         let fleet = Fleet::new(Settings {
             registry,
-            maker: root.clone(),
-            owner: owner.clone(),
-            superuser: None,
+            vault: Arc::new(MemoryVault::default()),
+            programs: server.cluster().programs().clone(),
+            home: Logins { maker: root.clone(), owner: owner.clone(), superuser: None },
             installation,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),

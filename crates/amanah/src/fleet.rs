@@ -1,9 +1,12 @@
 //! The tenants that have a database of their own on the installation's server: which logins make
 //! and own them, and the sample ones.
 
-use kernel::{Cx, Fut, TenantId};
+use std::sync::Arc;
+
+use kernel::{Cx, Fut, Secret, TenantId};
+use keys::Strongbox;
 use store::Db;
-use tenancy::{Campaign, Error, Fleet, Script, Settings};
+use tenancy::{Answer, Campaign, Error, Fleet, Logins, Script, Settings, Vault};
 
 use crate::data::Data;
 use crate::ground::Ground;
@@ -16,7 +19,12 @@ const SAMPLE_SCRIPT: (&str, &str) =
 
 /// The fleet of an installation. Its owner may log in and nothing else: it runs the migrations of
 /// the application.
-pub(crate) async fn open(ground: &Ground, data: &Data, cx: &Cx) -> anyhow::Result<Fleet> {
+pub(crate) async fn open(
+    ground: &Ground,
+    data: &Data,
+    strongbox: &Strongbox,
+    cx: &Cx,
+) -> anyhow::Result<Fleet> {
     let rng = &*cx.rng;
     let installation = data.installation(rng)?.expose().to_owned();
     let maker = ground.maker()?;
@@ -29,13 +37,47 @@ pub(crate) async fn open(ground: &Ground, data: &Data, cx: &Cx) -> anyhow::Resul
     }
     Ok(Fleet::new(Settings {
         registry: ground.owner.clone(),
-        owner: ground.login(&name, password, &name),
-        superuser: ground.superuser("postgres")?,
-        maker,
+        home: Logins {
+            owner: ground.login(&name, password, &name),
+            superuser: ground.superuser("postgres")?,
+            maker,
+        },
+        vault: Arc::new(Safe(strongbox.clone())),
+        programs: ground.programs.clone(),
         installation,
         clock: cx.clock.clone(),
         rng: cx.rng.clone(),
     }))
+}
+
+/// How to log in on the cells, in the strongbox.
+struct Safe(Strongbox);
+
+impl Safe {
+    fn name(cell: &str) -> String {
+        format!("cell/{cell}")
+    }
+}
+
+impl Vault for Safe {
+    fn get<'a>(&'a self, cell: &'a str) -> Fut<'a, Answer<Option<Secret>>> {
+        Box::pin(async move {
+            self.0.get(&Self::name(cell), None).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn put<'a>(&'a self, cell: &'a str, secret: &'a Secret) -> Fut<'a, Answer<()>> {
+        Box::pin(async move {
+            self.0.put(&Self::name(cell), None, secret).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn remove<'a>(&'a self, cell: &'a str) -> Fut<'a, Answer<()>> {
+        Box::pin(async move {
+            let removed = self.0.remove(&Self::name(cell), None).await;
+            removed.map(drop).map_err(|error| error.to_string())
+        })
+    }
 }
 
 /// The tenants' databases, for the proof of what is stored in them.

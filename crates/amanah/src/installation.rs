@@ -86,7 +86,7 @@ impl Installation {
             let engine = ground.engine.clone();
             let identities = Identities::new(engine, clock, random, Pool::default())?;
             let guarded = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
-            let fleet = fleet::open(&ground, &data, &cx).await?;
+            let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
             anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, guarded))
         };
         let (ring, strongbox, identities, fleet, guarded) = match rooms.await {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Db, Error, Result, Tx, ident};
+use crate::{Db, Error, Result, Tx, ident, literal};
 
 /// The template without anything in it.
 pub const EMPTY: &str = "template0";
@@ -13,6 +13,31 @@ const IN_USE: &str = "55006";
 /// waits for them tried again, so long apart.
 const CLOSING_TRIES: usize = 40;
 const CLOSING_PAUSE: Duration = Duration::from_millis(50);
+
+/// The encoding and the order of letters of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locale {
+    /// `UTF8` and its like.
+    pub encoding: String,
+    /// The operating system's name of the order of letters.
+    pub collate: String,
+    /// The operating system's name of the kinds of letters.
+    pub ctype: String,
+    /// ICU's name of both, where it is in charge.
+    pub icu: Option<String>,
+}
+
+impl Locale {
+    fn words(&self) -> String {
+        let Self { encoding, collate, ctype, icu } = self;
+        let (encoding, collate, ctype) = (literal(encoding), literal(collate), literal(ctype));
+        let icu = icu.as_deref().map_or_else(
+            || "libc".to_owned(),
+            |locale| format!("icu ICU_LOCALE {}", literal(locale)),
+        );
+        format!("ENCODING {encoding} LC_COLLATE {collate} LC_CTYPE {ctype} LOCALE_PROVIDER {icu}")
+    }
+}
 
 impl Db {
     /// Makes a database owned by `owner` out of `template`. Its pages go through the log, which
@@ -39,16 +64,53 @@ impl Db {
         admitted: &[&str],
         sessions: Option<u32>,
     ) -> Result<()> {
-        let (database, owner, template) = (ident(name), ident(owner), ident(template));
         let create = format!(
-            "CREATE DATABASE {database} OWNER {owner} TEMPLATE {template} STRATEGY wal_log \
-             ALLOW_CONNECTIONS false"
+            "CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY wal_log ALLOW_CONNECTIONS false",
+            ident(name),
+            ident(owner),
+            ident(template)
         );
         self.patiently(&create, &|_| false).await?;
+        self.open_closed(name, admitted, sessions, "").await
+    }
+
+    /// As [`Db::create_closed`], without anything in it and with a locale of its own. `comment`
+    /// says from the first moment what it is.
+    ///
+    /// # Errors
+    /// As [`Db::create_closed`], and when the server has not got the locale.
+    pub async fn create_empty(
+        &self,
+        (name, owner): (&str, &str),
+        locale: &Locale,
+        admitted: &[&str],
+        sessions: Option<u32>,
+        comment: &str,
+    ) -> Result<()> {
+        let create = format!(
+            "CREATE DATABASE {} OWNER {} TEMPLATE {EMPTY} STRATEGY wal_log \
+             ALLOW_CONNECTIONS false {}",
+            ident(name),
+            ident(owner),
+            locale.words()
+        );
+        self.patiently(&create, &|_| false).await?;
+        let comment = format!("; COMMENT ON DATABASE {} IS {}", ident(name), literal(comment));
+        self.open_closed(name, admitted, sessions, &comment).await
+    }
+
+    async fn open_closed(
+        &self,
+        name: &str,
+        admitted: &[&str],
+        sessions: Option<u32>,
+        and: &str,
+    ) -> Result<()> {
+        let database = ident(name);
         let limit = sessions.map_or_else(String::new, |most| format!(" CONNECTION LIMIT {most}"));
         let tx = self.operator().await?;
         admit(&tx, name, admitted).await?;
-        tx.batch(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true{limit}")).await?;
+        tx.batch(&format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true{limit}{and}")).await?;
         tx.commit().await
     }
 

@@ -30,13 +30,14 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod transfer;
 mod tx;
 mod url;
 mod version;
 
 pub use account::unprivileged;
 pub use cluster::{Cluster, ClusterSettings};
-pub use databases::EMPTY;
+pub use databases::{EMPTY, Locale};
 pub use db::Db;
 pub use error::{Error, Result};
 pub use listener::Listener;

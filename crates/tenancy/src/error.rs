@@ -87,6 +87,34 @@ pub enum Error {
         "this is one of the two synthetic tenants that the proofs attack; it is made by itself and stays"
     )]
     Canary,
+    /// There is no such cell.
+    #[error("there is no cell `{0}`; `amanah cell list` shows all")]
+    NoCell(String),
+    /// A cell does not answer, or it is not known how to log in there.
+    #[error("cell `{cell}` cannot be reached: {why}")]
+    Unreachable {
+        /// Which one.
+        cell: String,
+        /// Why not.
+        why: String,
+    },
+    /// A cell does not do what it was asked to.
+    #[error("the cell `{cell}` {why}")]
+    Cell {
+        /// Which one.
+        cell: String,
+        /// Why not, and what was kept.
+        why: String,
+    },
+    /// It went to another cell while something worked on it.
+    #[error("tenant `{0}` was moved or erased meanwhile; run the same again")]
+    Moved(TenantId),
+    /// No cell takes a tenant.
+    #[error(
+        "no cell takes a tenant now, and nothing was made: {0}. Add one with `amanah cell add`, or \
+         let one take more with `amanah cell set`"
+    )]
+    NoRoom(String),
     /// A migration cannot be run.
     #[error("{0}; nothing was changed")]
     Script(String),

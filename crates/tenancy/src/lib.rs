@@ -38,8 +38,9 @@ pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
 pub use fleet::{
-    Campaign, Done, Erasing, Erasure, Fleet, Lease, MAX_LEASE, Place, Progress, Script, Settings,
-    State, Tenant, is_canary,
+    Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Fleet, HOME, Lease,
+    Logins, MAX_LEASE, MemoryVault, Place, Progress, Reach, Script, Settings, State, Tenant, Vault,
+    is_canary,
 };
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};
@@ -56,10 +57,10 @@ pub static ROOM: store::Room = store::Room {
 /// What it installs in the control database, for tenants with a database of their own.
 pub static FLEET_ROOM: store::Room = store::Room {
     name: "fleet",
-    migrations: &[store::Migration {
-        name: "0001_fleet",
-        sql: include_str!("../sql/0001_fleet.sql"),
-    }],
+    migrations: &[
+        store::Migration { name: "0001_fleet", sql: include_str!("../sql/0001_fleet.sql") },
+        store::Migration { name: "0002_cells", sql: include_str!("../sql/0002_cells.sql") },
+    ],
 };
 
 /// What it installs in each such tenant's database.

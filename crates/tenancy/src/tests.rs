@@ -2,6 +2,7 @@
 
 mod binding;
 mod campaign;
+mod cells;
 mod fixture;
 mod fleet;
 mod hostile;

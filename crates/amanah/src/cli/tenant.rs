@@ -14,6 +14,9 @@ pub(crate) enum Tenant {
         /// What the tenant is called: up to 128 bytes, in any script.
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
         tenant: TenantId,
+        /// On which cell; without it, on the one with the most free room.
+        #[arg(long, value_name = "NAME")]
+        cell: Option<String>,
     },
     /// Show every tenant with a database of its own: its state, its schema's version.
     #[command(after_help = "Example: amanah tenant list --json")]

@@ -18,7 +18,8 @@ pub(crate) async fn run(place: &Place, tenant: Tenant) -> anyhow::Result<Exit> {
 async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyhow::Result<Exit> {
     let fleet = &installation.fleet;
     let told = match tenant {
-        Tenant::Add { tenant } => changed(&fleet.add(&tenant).await?),
+        Tenant::Add { tenant, cell: None } => changed(&fleet.add(&tenant).await?),
+        Tenant::Add { tenant, cell: Some(cell) } => changed(&fleet.add_on(&tenant, &cell).await?),
         Tenant::Suspend { tenant } => changed(&fleet.suspend(&tenant).await?),
         Tenant::Resume { tenant } => changed(&fleet.resume(&tenant).await?),
         Tenant::Connect { tenant, life } => {

@@ -6,7 +6,9 @@ use ::keys::{NewClient, Operation, Reach};
 use kernel::{Clock, Rng, SystemClock, SystemRng, TenantId, random_hex};
 use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
-use tenancy::{BindingKey, Campaign, FLEET_ROOM, Fleet, Script, Settings, TenantBinder};
+use tenancy::{
+    BindingKey, Campaign, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, TenantBinder,
+};
 
 use super::{Bindings, Tenants, router};
 use crate::keys::tests::documented::try_page;
@@ -34,9 +36,9 @@ async fn world() -> World {
     let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
     let fleet = Fleet::new(Settings {
         registry: db.owner.clone(),
-        maker: root.clone(),
-        owner: owner.url().clone(),
-        superuser: Some(root),
+        home: Logins { maker: root.clone(), owner: owner.url().clone(), superuser: Some(root) },
+        vault: Arc::new(MemoryVault::default()),
+        programs: server.cluster().programs().clone(),
         installation: random_hex(&SystemRng, 4).unwrap(),
         clock: Arc::clone(&clock),
         rng: Arc::clone(&rng),

@@ -7,19 +7,21 @@
 use std::time::Duration;
 
 use kernel::Finding;
-use store::{Db, Listener, Tx};
+use store::{DatabaseUrl, Db, Listener, Tx, ident};
 use tokio::time::timeout;
 
 use super::scene::Scene;
 use super::session::{BATTERY, Shot};
-use super::{Place, Settings, lint, sql};
+use super::{Cell, Place, lint, sql};
 use crate::Result;
 use crate::attack::{Outcome, judge};
 
 /// What a finding names that concerns no single database.
 pub(super) const SESSIONS: &str = "the tenants' sessions";
 /// SQLSTATE of a connection that may not be made: no right to connect, no rule that allows it.
-const SHUT_OUT: [&str; 2] = ["42501", "28000"];
+const SHUT_OUT: [&str; 2] = [DENIED, NO_RULE];
+/// SQLSTATE of a login that no rule of the server lets in.
+const NO_RULE: &str = "28000";
 /// SQLSTATE of a wrong password.
 const WRONG_PASSWORD: &str = "28P01";
 /// The driver's words when the server asks for a password and there is none.
@@ -62,15 +64,17 @@ pub(crate) struct Target<'a> {
     pub(crate) prefixes: Vec<String>,
     /// The places whose databases are looked into.
     pub(crate) places: Vec<Place>,
+    /// Other cells, each with where a login of theirs would be let in.
+    pub(crate) abroad: Vec<(String, DatabaseUrl)>,
 }
 
 /// Runs the battery.
 ///
 /// # Errors
 /// When the server cannot be reached.
-pub(crate) async fn run(settings: &Settings, target: &Target<'_>) -> Result<Report> {
+pub(crate) async fn run(cell: &Cell, target: &Target<'_>) -> Result<Report> {
     let mut report = Report::default();
-    let scene = Scene::set(settings, target.pair, &target.names).await?;
+    let scene = Scene::set(cell, target.pair, &target.names).await?;
     let made = make(&scene, target, &mut report).await;
     let struck = scene.strike().await;
     made?;
@@ -79,9 +83,12 @@ pub(crate) async fn run(settings: &Settings, target: &Target<'_>) -> Result<Repo
 }
 
 async fn make(scene: &Scene<'_>, target: &Target<'_>, report: &mut Report) -> Result<()> {
-    report.findings = lint::findings(scene.settings, target).await?;
+    report.findings = lint::findings(scene.cell, target).await?;
     connections(scene, report).await?;
     passwords(scene, report).await?;
+    if !target.abroad.is_empty() {
+        abroad(scene, &target.abroad, report).await?;
+    }
     channels(scene, report).await?;
     for attack in BATTERY {
         let (mut word, mut unsure, mut whats) = ("held", None, Vec::new());
@@ -158,7 +165,7 @@ async fn connect(scene: &Scene<'_>, name: &str) -> Result<Option<Outcome>> {
 }
 
 async fn databases(scene: &Scene<'_>) -> Result<Vec<String>> {
-    let tx = scene.settings.maker.operator().await?;
+    let tx = scene.cell.maker.operator().await?;
     // The other one of a scratch pair is a sandbox too, and is what the bite is about.
     let rows = tx.query(sql::DATABASES, &[&scene.attacker.name(), &store::SANDBOX]).await?;
     tx.rollback().await?;
@@ -198,6 +205,48 @@ async fn passwords(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
         }
     }
     report.matrix.push(("password", word));
+    Ok(())
+}
+
+/// The attacker's login, on the other cells. That it is let into no database there would not do: it
+/// must not be known.
+async fn abroad(
+    scene: &Scene<'_>,
+    cells: &[(String, DatabaseUrl)],
+    report: &mut Report,
+) -> Result<()> {
+    let mut word = "held";
+    for (cell, url) in cells {
+        report.strikes += 1;
+        let mine = &scene.mine.url;
+        let tried = Db::connect(&url.login(&mine.user, mine.password.clone()), 1).await;
+        let known = match tried {
+            Ok(db) => {
+                db.close();
+                true
+            }
+            Err(error) => match error.sqlstate() {
+                Some(WRONG_PASSWORD | NO_RULE) => false,
+                // The password was right there, and what came after it refused.
+                Some(DENIED | GONE) => true,
+                _ => {
+                    word = if word == "LEAKED" { word } else { "unsure" };
+                    let why = format!("the attack abroad could not be made on {cell}: {error}");
+                    report.missed.push((SESSIONS.to_owned(), why));
+                    report.attacked = 0;
+                    continue;
+                }
+            },
+        };
+        if known {
+            word = "LEAKED";
+            report.through += 1;
+            let what = format!("a tenant's login is known on the cell {cell} too (abroad)");
+            let fix = format!("DROP ROLE {} on {cell}", ident(&mine.user));
+            report.findings.push(Finding::new(SESSIONS, what).fix(fix));
+        }
+    }
+    report.matrix.push(("abroad", word));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use kernel::Finding;
 use store::{Db, ident};
 
 use super::attack::{self, Target};
-use super::{Place, Settings};
+use super::{Cell, Place};
 use crate::Result;
 use crate::bite::Bites;
 
@@ -39,15 +39,15 @@ enum Where {
 ///
 /// # Errors
 /// When the pair cannot be made.
-pub(crate) async fn run(settings: &Settings, template: &Place) -> Result<Bites> {
-    let (attacker, victim) = (Place::scratch(settings)?, Place::scratch(settings)?);
+pub(crate) async fn run(cell: &Cell, template: &Place) -> Result<Bites> {
+    let (attacker, victim) = (Place::scratch(cell)?, Place::scratch(cell)?);
     let bites = async {
-        attacker.provision(settings, template).await?;
-        victim.provision(settings, template).await?;
-        seed_all(settings, &attacker, &victim).await
+        attacker.provision(cell, template).await?;
+        victim.provision(cell, template).await?;
+        seed_all(cell, &attacker, &victim).await
     };
     let bites = bites.await;
-    let gone = [attacker.demolish(settings).await, victim.demolish(settings).await];
+    let gone = [attacker.demolish(cell).await, victim.demolish(cell).await];
     // Removed whatever came of it. What was found stays true when that fails.
     let mut bites = bites?;
     let left = gone.into_iter().find_map(Result::err);
@@ -55,12 +55,13 @@ pub(crate) async fn run(settings: &Settings, template: &Place) -> Result<Bites> 
     Ok(bites)
 }
 
-async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Result<Bites> {
+async fn seed_all(cell: &Cell, attacker: &Place, victim: &Place) -> Result<Bites> {
     let target = Target {
         pair: (attacker, victim),
         names: vec![NAMED.to_owned()],
         prefixes: vec![attacker.name().to_owned(), victim.name().to_owned()],
         places: vec![attacker.clone(), victim.clone()],
+        abroad: Vec::new(),
     };
     let mut bites = Bites::default();
     let about = |finding: &Finding| {
@@ -68,15 +69,15 @@ async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Resu
         own.iter().any(|name| finding.object.starts_with(name))
     };
     // The pair as it is must be sound, or a finding says nothing about what was seeded.
-    let before = attack::run(settings, &target).await?;
+    let before = attack::run(cell, &target).await?;
     if let Some(finding) = before.findings.iter().find(|finding| about(finding)) {
         bites.missed.push(format!("the scratch pair is not sound as it is: {finding}"));
         return Ok(bites);
     }
-    let server = settings.superuser.as_ref().unwrap_or(&settings.maker);
+    let server = cell.superuser.as_ref().unwrap_or(&cell.maker);
     let inside = |place: &Place| Db::lazy(&server.url().database(place.name()), 1);
     let (in_attacker, in_victim) = (inside(attacker)?, inside(victim)?);
-    for violation in violations(settings, attacker, victim) {
+    for violation in violations(cell, attacker, victim) {
         let login = match violation.place {
             Where::Server => server,
             Where::Attacker => &in_attacker,
@@ -87,7 +88,7 @@ async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Resu
             bites.missed.push(format!("{} (it could not be seeded: {error})", violation.name));
             continue;
         }
-        let report = attack::run(settings, &target).await;
+        let report = attack::run(cell, &target).await;
         all(login, &violation.undo).await?;
         let mut found = report?.findings.into_iter().filter(|finding| about(finding));
         match found.find(|finding| finding.what.contains(violation.told)) {
@@ -101,7 +102,7 @@ async fn seed_all(settings: &Settings, attacker: &Place, victim: &Place) -> Resu
 }
 
 /// What only a superuser can do wrong is seeded where there is one.
-fn violations(settings: &Settings, attacker: &Place, victim: &Place) -> Vec<Violation> {
+fn violations(cell: &Cell, attacker: &Place, victim: &Place) -> Vec<Violation> {
     let (a, b) = (ident(attacker.name()), ident(victim.name()));
     let connect = |name, role: &str| Violation {
         name,
@@ -117,7 +118,7 @@ fn violations(settings: &Settings, attacker: &Place, victim: &Place) -> Vec<Viol
         attribute(&a, "a role that may make roles", "CREATEROLE", "(create-role"),
         attribute(&a, "a role that may make databases", "CREATEDB", "may make databases"),
     ];
-    if settings.superuser.is_some() {
+    if cell.superuser.is_some() {
         all.extend(by_superuser(&a, &b));
         all.extend(unattacked(&b));
     }

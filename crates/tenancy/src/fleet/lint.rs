@@ -5,18 +5,18 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kernel::Finding;
 
 use super::attack::Target;
-use super::{Place, Settings, sql};
+use super::{Cell, Place, sql};
 use crate::Result;
 
 /// How many databases are looked into at one time.
 const AT_ONCE: usize = 4;
 
 /// Every finding about the places of `target`.
-pub(super) async fn findings(settings: &Settings, target: &Target<'_>) -> Result<Vec<Finding>> {
+pub(super) async fn findings(cell: &Cell, target: &Target<'_>) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
-    let tx = settings.maker.operator().await?;
+    let tx = cell.maker.operator().await?;
     for prefix in &target.prefixes {
-        for row in tx.query(sql::ADMITTED, &[prefix, &settings.owner.user]).await? {
+        for row in tx.query(sql::ADMITTED, &[prefix, &cell.owner.user]).await? {
             let (database, role): (String, String) = (row.get(0), row.get(1));
             let what = format!("{role} has rights on it, and only its own role should");
             let fix = format!("REVOKE ALL ON DATABASE {database} FROM {role}");
@@ -41,7 +41,7 @@ pub(super) async fn findings(settings: &Settings, target: &Target<'_>) -> Result
         }
     }
     tx.rollback().await?;
-    let inside = target.places.iter().cloned().map(|place| ways_out(settings.clone(), place));
+    let inside = target.places.iter().cloned().map(|place| ways_out(cell.clone(), place));
     let inside: Vec<_> = stream::iter(inside).buffer_unordered(AT_ONCE).try_collect().await?;
     all.extend(inside.into_iter().flatten());
     all.sort_by(|a, b| (&a.object, &a.what).cmp(&(&b.object, &b.what)));
@@ -49,8 +49,8 @@ pub(super) async fn findings(settings: &Settings, target: &Target<'_>) -> Result
 }
 
 /// What leads out of one tenant's database.
-async fn ways_out(settings: Settings, place: Place) -> Result<Vec<Finding>> {
-    let owner = place.owner(&settings)?;
+async fn ways_out(cell: Cell, place: Place) -> Result<Vec<Finding>> {
+    let owner = place.owner(&cell)?;
     let tx = owner.operator().await?;
     let rows = tx.query(sql::WAYS_OUT, &[&place.name()]).await?;
     tx.rollback().await?;

@@ -5,7 +5,9 @@
 //! A crash at any moment therefore leaves each database before or after a script, and running the
 //! same again goes on where it stopped.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -15,7 +17,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use store::{Db, Tx};
 
-use super::{Fleet, Place, Settings, State, Tenant, registry, sql};
+use super::{Cell, Fleet, HOME, Place, State, Tenant, registry, sql};
 use crate::{Error, Result};
 
 /// How long a script waits for a lock that a tenant's sessions hold, before it is undone and tried
@@ -66,6 +68,9 @@ pub struct Done {
     pub migrated: usize,
     /// Those that failed, each with the reason. What they had before, they have still.
     pub failed: Vec<(String, String)>,
+    /// Those whose cell does not answer, each with the reason. They catch up when the same is run
+    /// again.
+    pub unreached: Vec<(String, String)>,
     /// Those that were not begun, because too many had failed.
     pub left: Vec<String>,
 }
@@ -92,13 +97,30 @@ impl Script {
 /// A database that is migrated.
 struct Target {
     label: String,
+    cell: Cell,
     place: Place,
     id: Option<TenantId>,
 }
 
+/// The cells that stopped to answer on the way, each with why.
+type Lost = Mutex<HashMap<String, String>>;
+
+/// What became of one database.
+enum Came {
+    /// So many scripts were run.
+    To(usize),
+    /// What failed.
+    Failed(Error),
+    /// Why it was not reached.
+    Unreached(String),
+    /// Too many others had failed.
+    Left,
+}
+
 impl Fleet {
-    /// Runs what is missing of `scripts` in every tenant's database. A failure in a canary or in
-    /// the template ends it before any other tenant is touched.
+    /// Runs what is missing of `scripts` in every tenant's database, on every cell. A failure in a
+    /// canary or in a template ends it before any other tenant is touched. A cell that does not
+    /// answer keeps only its own tenants back.
     ///
     /// # Errors
     /// When the scripts are not in order, the canaries cannot be made or the registry cannot be
@@ -110,42 +132,55 @@ impl Fleet {
         watch: &(dyn Fn(Progress) + Sync),
     ) -> Result<Done> {
         in_order(scripts)?;
-        let canaries = self.ensure_canaries().await?;
-        let mut done = Done::default();
-        let mut total = canaries.len() + 1;
-        for target in canaries.into_iter().map(Target::from) {
-            if !self.first(target, scripts, (&mut done, total), watch).await {
+        let (cells, silent) = self.split().await?;
+        let lost = Lost::new(silent.into_iter().collect());
+        let mut firsts = Vec::new();
+        for cell in &cells {
+            match self.ensure_pair(cell).await {
+                Ok(pair) => firsts.extend(pair.map(|tenant| Target::of(tenant, cell))),
+                Err(error) if cell.name == HOME || cell.reach().await.is_ok() => return Err(error),
+                Err(error) => note(&lost, &cell.name, error.to_string()),
+            }
+        }
+        let (mut done, mut total) = (Done::default(), firsts.len() + cells.len());
+        for target in firsts {
+            if !self.first(target, scripts, &lost, (&mut done, total), watch).await {
                 return self.left(done).await;
             }
         }
-        // Whoever copies the template has done so before, and is listed below, or copies it after.
-        let lock = self.settings.registry.operator().await?;
-        lock.query(sql::CHANGE_TEMPLATE, &[]).await?;
-        let template = Place::template(&self.settings);
-        let template = Target { label: TEMPLATE.to_owned(), place: template, id: None };
-        let held = self.first(template, scripts, (&mut done, total), watch).await;
-        lock.commit().await?;
-        if !held {
-            return self.left(done).await;
+        for cell in &cells {
+            // Whoever copies the template has done so before, and is listed below, or copies it
+            // after.
+            let lock = registry::waiting(&self.settings.registry).await?;
+            lock.query(sql::CHANGE_TEMPLATE, &[&cell.name]).await?;
+            let target = Target::template(cell);
+            let held = self.first(target, scripts, &lost, (&mut done, total), watch).await;
+            lock.commit().await?;
+            if !held {
+                return self.left(done).await;
+            }
         }
         let tenants = self.others().await?;
         total += tenants.len();
-        self.several(tenants, scripts, campaign, (&mut done, total), watch).await;
+        let tenants = Self::reachable(tenants, &cells, &lost, &mut done);
+        self.several(tenants, scripts, campaign, &lost, (&mut done, total), watch).await;
         done.failed.sort();
+        done.unreached.sort();
         done.left.sort();
         Ok(done)
     }
 
-    /// One that goes before all others. Whether it went well.
+    /// One that goes before all others. Whether it went well, or not at all with its cell.
     async fn first(
         &self,
         target: Target,
         scripts: &[Script],
+        lost: &Lost,
         (done, total): (&mut Done, usize),
         watch: &(dyn Fn(Progress) + Sync),
     ) -> bool {
-        let came_to = self.bring(&target, scripts).await;
-        let held = came_to.is_ok();
+        let came_to = self.attend(&target, scripts, lost).await;
+        let held = !matches!(came_to, Came::Failed(_));
         done.add(target.label, came_to);
         watch(done.progress(total));
         held
@@ -164,36 +199,53 @@ impl Fleet {
         Ok(tenants)
     }
 
+    /// The tenants on cells that answer; the others are noted.
+    fn reachable(
+        tenants: Vec<Tenant>,
+        cells: &[Cell],
+        lost: &Lost,
+        done: &mut Done,
+    ) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for tenant in tenants {
+            if let Some(cell) = cells.iter().find(|cell| cell.name == tenant.cell) {
+                targets.push(Target::of(tenant, cell));
+            } else {
+                let why = lost_with(lost, &tenant.cell).unwrap_or_default();
+                done.add(tenant.id.to_string(), Came::Unreached(why));
+            }
+        }
+        targets
+    }
+
     async fn several(
         &self,
-        tenants: Vec<Tenant>,
+        tenants: Vec<Target>,
         scripts: &[Script],
         campaign: Campaign,
+        lost: &Lost,
         (done, total): (&mut Done, usize),
         watch: &(dyn Fn(Progress) + Sync),
     ) {
         let failed = &AtomicUsize::new(0);
-        let work = tenants.into_iter().map(Target::from).map(|target| async move {
+        let work = tenants.into_iter().map(|target| async move {
             if failed.load(Ordering::Acquire) > campaign.budget {
-                return (target.label, None);
+                return (target.label, Came::Left);
             }
-            let came_to = match self.bring(&target, scripts).await {
+            let came_to = match self.attend(&target, scripts, lost).await {
                 // It was erased meanwhile, so there is nothing to bring up to date.
-                Err(_) if self.is_gone(&target).await => Ok(0),
-                Err(error) => {
+                Came::Failed(_) if self.is_gone(&target).await => Came::To(0),
+                Came::Failed(error) => {
                     failed.fetch_add(1, Ordering::AcqRel);
-                    Err(error)
+                    Came::Failed(error)
                 }
-                ran => ran,
+                other => other,
             };
-            (target.label, Some(came_to))
+            (target.label, came_to)
         });
         let mut work = stream::iter(work).buffer_unordered(campaign.workers.max(1));
         while let Some((label, came_to)) = work.next().await {
-            match came_to {
-                Some(came_to) => done.add(label, came_to),
-                None => done.left.push(label),
-            }
+            done.add(label, came_to);
             watch(done.progress(total));
         }
     }
@@ -206,50 +258,95 @@ impl Fleet {
         }
     }
 
+    /// Brings one database up to date, unless its cell is lost: then the others of that cell are not
+    /// tried any more.
+    async fn attend(&self, target: &Target, scripts: &[Script], lost: &Lost) -> Came {
+        if let Some(why) = lost_with(lost, &target.cell.name) {
+            return Came::Unreached(why);
+        }
+        match self.bring(target, scripts).await {
+            Ok(ran) => Came::To(ran),
+            Err(error) => match target.cell.reach().await {
+                Ok(_) => Came::Failed(error),
+                Err(why) => {
+                    note(lost, &target.cell.name, why.clone());
+                    Came::Unreached(why)
+                }
+            },
+        }
+    }
+
     /// Runs what is missing in one database. How many scripts that were.
     async fn bring(&self, target: &Target, scripts: &[Script]) -> Result<usize> {
-        let owner = target.place.owner(&self.settings)?;
+        let owner = target.place.owner(&target.cell)?;
         let brought = run_missing(&owner, &target.place, scripts, target.id.is_some()).await;
         owner.close();
         let ran = brought?;
         if let (Some(id), Some(last)) = (&target.id, scripts.last()) {
-            registry::set_version(&self.settings.registry, id, &last.name).await?;
+            let cell = &target.cell.name;
+            registry::set_version(&self.settings.registry, id, cell, &last.name).await?;
         }
         Ok(ran)
     }
 }
 
-impl From<Tenant> for Target {
-    fn from(tenant: Tenant) -> Self {
-        Self { label: tenant.id.to_string(), place: tenant.place, id: Some(tenant.id) }
+impl Target {
+    fn of(tenant: Tenant, cell: &Cell) -> Self {
+        let label = tenant.id.to_string();
+        Self { label, cell: cell.clone(), place: tenant.place, id: Some(tenant.id) }
+    }
+
+    fn template(cell: &Cell) -> Self {
+        let label = match cell.name.as_str() {
+            HOME => TEMPLATE.to_owned(),
+            other => format!("{TEMPLATE} of {other}"),
+        };
+        Self { label, cell: cell.clone(), place: Place::template(cell), id: None }
     }
 }
 
+fn note(lost: &Lost, cell: &str, why: String) {
+    lost.lock().unwrap_or_else(PoisonError::into_inner).insert(cell.to_owned(), why);
+}
+
+/// Why a cell is lost, in words for the reader, if it is.
+fn lost_with(lost: &Lost, cell: &str) -> Option<String> {
+    let lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+    lost.get(cell).map(|why| format!("its cell {cell} cannot be reached: {why}"))
+}
+
 impl Done {
-    fn add(&mut self, label: String, came_to: Result<usize>) {
+    fn add(&mut self, label: String, came_to: Came) {
         match came_to {
-            Ok(ran) => {
+            Came::To(ran) => {
                 self.current += 1;
                 self.migrated += usize::from(ran > 0);
             }
-            Err(error) => self.failed.push((label, error.to_string())),
+            Came::Failed(error) => self.failed.push((label, error.to_string())),
+            Came::Unreached(why) => self.unreached.push((label, why)),
+            Came::Left => self.left.push(label),
         }
     }
 
     fn progress(&self, total: usize) -> Progress {
-        let (failed, left) = (self.failed.len(), self.left.len());
-        Progress { done: self.current + failed + left, total, failed }
+        let failed = self.failed.len() + self.unreached.len();
+        Progress { done: self.current + failed + self.left.len(), total, failed }
     }
 }
 
-/// The last migration of a place.
-pub(super) async fn version(place: &Place, settings: &Settings) -> Result<Option<String>> {
-    let owner = place.owner(settings)?;
+/// The migrations of a place, in order: name and digest.
+pub(super) async fn applied(place: &Place, cell: &Cell) -> Result<Vec<(String, Vec<u8>)>> {
+    let owner = place.owner(cell)?;
     let tx = owner.operator().await?;
-    let last = tx.query(sql::APPLIED, &[]).await?.last().map(|row| row.get(0));
+    let rows = tx.query(sql::APPLIED, &[]).await?;
     tx.rollback().await?;
     owner.close();
-    Ok(last)
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The last migration of a place.
+pub(super) async fn version(place: &Place, cell: &Cell) -> Result<Option<String>> {
+    Ok(applied(place, cell).await?.pop().map(|(name, _)| name))
 }
 
 /// Names decide the order, so they must not repeat and must be sorted as bytes.

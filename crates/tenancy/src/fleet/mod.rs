@@ -19,27 +19,34 @@
 
 mod attack;
 mod bite;
+mod cell;
+mod everywhere;
 mod lint;
+mod make;
 mod migrate;
+mod moving;
 mod place;
 mod registry;
+mod roster;
 mod scene;
 mod session;
 mod sql;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kernel::{Clock, Rng, Secret, TenantId, random_hex};
-use store::{DatabaseUrl, Db};
+use store::{DatabaseUrl, Db, Programs};
 
+pub use cell::{Added, Answer, CellCard, CellState, HOME, Logins, MemoryVault, Reach, Vault};
 pub use migrate::{Campaign, Done, Progress, Script};
 pub use place::Place;
 pub use registry::{State, Tenant};
 
 pub(crate) use attack::Report;
-use attack::Target;
+pub(crate) use cell::Cell;
 
 use crate::bite::Bites;
 use crate::{Error, Result};
@@ -48,9 +55,9 @@ use crate::{Error, Result};
 const CONNECTIONS: usize = 2;
 /// The synthetic tenants: the attacker and the attacked.
 const CANARIES: [&str; 2] = ["amanah-canary-a", "amanah-canary-b"];
-/// Whether this is one of the two synthetic tenants, which are the proofs' own.
+/// Whether this is one of the two synthetic tenants of a cell, which are the proofs' own.
 pub fn is_canary(id: &TenantId) -> bool {
-    CANARIES.contains(&id.as_str())
+    CANARIES.iter().any(|name| id.as_str().starts_with(name))
 }
 
 /// The longest that a lease is good for.
@@ -66,13 +73,12 @@ const LEASE_BYTES: usize = 4;
 pub struct Settings {
     /// The control database, as its owner.
     pub registry: Db,
-    /// Whoever may make roles and databases; a member of the owner, or a superuser.
-    pub maker: Db,
-    /// The login that owns the tenants' databases and runs their migrations. It may do nothing
-    /// else, because what it runs is the application's code.
-    pub owner: DatabaseUrl,
-    /// The superuser in the server's default database, where there is one.
-    pub superuser: Option<Db>,
+    /// The installation's own server, which is the first cell.
+    pub home: Logins,
+    /// Keeps how to log in on the other cells.
+    pub vault: Arc<dyn Vault>,
+    /// PostgreSQL's programs, which carry a tenant from one cell to another.
+    pub programs: Programs,
     /// What this installation is called: 8 hexadecimal digits. Two can share a server.
     pub installation: String,
     /// The time.
@@ -85,6 +91,8 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Fleet {
     settings: Settings,
+    /// The cells that were used, each with when it was added.
+    cells: Arc<Mutex<HashMap<String, (Timestamp, Cell)>>>,
 }
 
 /// A login of a tenant, for a time.
@@ -112,18 +120,8 @@ pub struct Erasure {
 impl Fleet {
     /// A fleet in an installation, whose control database has [`crate::FLEET_ROOM`]. Nothing is made
     /// before the first tenant.
-    pub const fn new(settings: Settings) -> Self {
-        Self { settings }
-    }
-
-    /// Makes a tenant's database and its role, from the template. A tenant that was half made is
-    /// made anew.
-    ///
-    /// # Errors
-    /// When there is one already, another command is at it, or the server refuses; what was made
-    /// is made again at the next try.
-    pub async fn add(&self, id: &TenantId) -> Result<Tenant> {
-        self.make(id, false).await
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, cells: Arc::default() }
     }
 
     /// Every tenant, canaries too, by their ids.
@@ -142,20 +140,6 @@ impl Fleet {
         registry::find(&self.settings.registry, id).await
     }
 
-    /// The database of every tenant that has one, by its name on the server, as the owner of its
-    /// tables: for proofs of other promises, which change nothing there.
-    ///
-    /// # Errors
-    /// When the registry cannot be read.
-    pub async fn databases(&self) -> Result<Vec<(String, Db)>> {
-        let tenants = self.list().await?;
-        let each = tenants.iter().filter(|tenant| tenant.is_living()).map(|tenant| {
-            let db = tenant.place.owner(&self.settings)?;
-            Ok((tenant.place.name().to_owned(), db))
-        });
-        each.collect()
-    }
-
     /// Shuts a tenant out: no new sessions, and those that are open end.
     ///
     /// # Errors
@@ -164,7 +148,7 @@ impl Fleet {
         let turn = registry::turn(&self.settings.registry, id).await?;
         let shut = async {
             let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
-            tenant.place.shut(&self.settings).await?;
+            tenant.place.shut(&self.cell_of(&tenant).await?).await?;
             turn.set_state(State::Suspended).await?;
             Ok(Tenant { state: State::Suspended, ..tenant })
         };
@@ -180,7 +164,7 @@ impl Fleet {
         let turn = registry::turn(&self.settings.registry, id).await?;
         let admitted = async {
             let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
-            tenant.place.admit(&self.settings).await?;
+            tenant.place.admit(&self.cell_of(&tenant).await?).await?;
             turn.set_state(State::Active).await?;
             Ok(Tenant { state: State::Active, ..tenant })
         };
@@ -202,11 +186,12 @@ impl Fleet {
             if tenant.canary {
                 return Err(Error::Canary);
             }
+            let cell = self.cell_of(&tenant).await?;
             turn.mark(State::Erasing).await?;
-            Ok(tenant)
+            Ok((cell, tenant))
         };
         match begun.await {
-            Ok(tenant) => Ok(Erasing { settings: self.settings.clone(), turn, tenant }),
+            Ok((cell, tenant)) => Ok(Erasing { cell, turn, tenant }),
             Err(error) => turn.end(Err(error)).await,
         }
     }
@@ -219,18 +204,10 @@ impl Fleet {
         let visit = registry::visit(&self.settings.registry, id).await?;
         let lease = async {
             let tenant = visit.tenant(&[State::Active]).await?;
-            tenant.place.lease(&self.settings, life).await
+            tenant.place.lease(&self.cell_of(&tenant).await?, life).await
         };
         let lease = lease.await;
         visit.end(lease).await
-    }
-
-    /// Removes logins whose time is over. Their sessions go on.
-    ///
-    /// # Errors
-    /// When the catalogue cannot be read.
-    pub async fn sweep(&self) -> Result<usize> {
-        place::sweep(&self.settings).await
     }
 
     /// Removes the roles of sandboxes that are gone. Only for the process that holds the
@@ -239,88 +216,20 @@ impl Fleet {
     /// # Errors
     /// As [`Fleet::sweep`].
     pub async fn sweep_sandboxes(&self) -> Result<usize> {
-        place::sweep_sandboxes(&self.settings).await
-    }
-
-    /// The synthetic tenants, made if they are not there and let in if they are shut out.
-    ///
-    /// # Errors
-    /// As [`Fleet::add`].
-    pub async fn ensure_canaries(&self) -> Result<[Tenant; 2]> {
-        let [a, b] = CANARIES.map(TenantId::new);
-        Ok([self.ensure_canary(&a?).await?, self.ensure_canary(&b?).await?])
-    }
-
-    /// Attacks: one canary the other, and every other database of the server.
-    pub(crate) async fn attack(&self, tenants: &[Tenant]) -> Result<Report> {
-        let [a, b] = self.ensure_canaries().await?;
-        let target = Target {
-            pair: (&a.place, &b.place),
-            names: names(tenants, &b.id),
-            prefixes: vec![format!("amt_{}_", self.settings.installation)],
-            places: tenants.iter().filter(|t| t.is_living()).map(|t| t.place.clone()).collect(),
-        };
-        attack::run(&self.settings, &target).await
+        place::sweep_sandboxes(&self.home()).await
     }
 
     /// Seeds violations on a scratch pair and attacks it.
     pub(crate) async fn bite(&self) -> Result<Bites> {
-        self.ensure_template().await?;
-        bite::run(&self.settings, &Place::template(&self.settings)).await
-    }
-
-    async fn ensure_canary(&self, id: &TenantId) -> Result<Tenant> {
-        match registry::find(&self.settings.registry, id).await {
-            Ok(tenant) if tenant.state == State::Active => Ok(tenant),
-            Ok(tenant) if tenant.state == State::Suspended => self.resume(id).await,
-            Ok(_) | Err(Error::NoTenant(_)) => self.make(id, true).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn make(&self, id: &TenantId, canary: bool) -> Result<Tenant> {
-        let settings = &self.settings;
-        if !canary && is_canary(id) {
-            return Err(Error::Canary);
-        }
-        let turn = registry::turn(&settings.registry, id).await?;
-        let made = self.make_in(&turn, canary).await;
-        turn.end(made).await
-    }
-
-    async fn make_in(&self, turn: &registry::Turn, canary: bool) -> Result<Tenant> {
-        let settings = &self.settings;
-        let place = Place::tenant(settings)?;
-        let tenant = turn.begin(place, canary, settings.clock.now()).await?;
-        self.ensure_template().await?;
-        // Until it is whole and listed, so that a migration of the template is missed by nobody.
-        turn.copy_template().await?;
-        tenant.place.provision(settings, &Place::template(settings)).await?;
-        let version = migrate::version(&tenant.place, settings).await?;
-        turn.made(version.as_deref()).await?;
-        Ok(Tenant { state: State::Active, schema_version: version, ..tenant })
-    }
-
-    /// The database that new tenants are made from, made if it is not there or half made. Nobody is
-    /// let in.
-    async fn ensure_template(&self) -> Result<()> {
-        let template = Place::template(&self.settings);
-        if template.is_whole(&self.settings).await? {
-            return Ok(());
-        }
-        let lock = self.settings.registry.operator().await?;
-        lock.query(sql::CHANGE_TEMPLATE, &[]).await?;
-        if !template.is_whole(&self.settings).await? {
-            template.demolish(&self.settings).await?;
-            template.provision_empty(&self.settings).await?;
-        }
-        Ok(lock.commit().await?)
+        let home = self.home();
+        self.ensure_template(&home).await?;
+        bite::run(&home, &Place::template(&home)).await
     }
 }
 
 /// A tenant that is being erased. Nobody else works on it meanwhile.
 pub struct Erasing {
-    settings: Settings,
+    cell: Cell,
     turn: registry::Turn,
     tenant: Tenant,
 }
@@ -331,11 +240,11 @@ impl Erasing {
     /// # Errors
     /// When the server refuses; it is left begun.
     pub async fn finish(self, keys: usize) -> Result<Erasure> {
-        let Self { settings, turn, tenant } = self;
+        let Self { cell, turn, tenant } = self;
         let gone = async {
-            let bytes = tenant.place.bytes(&settings).await?;
-            tenant.place.demolish(&settings).await?;
-            let (erased_at, place) = (settings.clock.now(), tenant.place.name().to_owned());
+            let bytes = tenant.place.bytes(&cell).await?;
+            tenant.place.demolish(&cell).await?;
+            let (erased_at, place) = (cell.clock.now(), tenant.place.name().to_owned());
             let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
             turn.erased(&erasure, keys).await?;
             Ok(erasure)
@@ -343,14 +252,6 @@ impl Erasing {
         let gone = gone.await;
         turn.end(gone).await
     }
-}
-
-/// The names that must stand nowhere on the server. Short ones are left out: they would be found by
-/// chance in others.
-fn names(tenants: &[Tenant], victim: &TenantId) -> Vec<String> {
-    let ids = tenants.iter().map(|tenant| &tenant.id).chain([victim]);
-    let long = ids.map(ToString::to_string).filter(|id| id.len() >= MIN_TELLING_BYTES);
-    long.collect()
 }
 
 /// A password that nobody has chosen.

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use kernel::{Rng, random_hex};
 use store::{Db, EMPTY, Passing, Tx, ident, literal};
 
-use super::{CONNECTIONS, LEASE_BYTES, Lease, MAX_LEASE, Settings, password, sql};
+use super::moving::Form;
+use super::{CONNECTIONS, Cell, LEASE_BYTES, Lease, MAX_LEASE, password, sql};
 use crate::{Error, PLACE_ROOM, Result};
 
 /// What every name begins with.
@@ -21,6 +22,8 @@ const PLACE_SESSIONS: u32 = 40;
 /// The most logins of one tenant that let in new sessions: a program that asks for one with each
 /// request would fill the server with roles.
 const PLACE_LEASES: i64 = 200;
+/// The comment on a database that is being copied.
+const UNFINISHED: &str = "a copy that Amanah has not finished";
 /// The shortest lease: less would be over before it is used.
 const MIN_LEASE: Duration = Duration::from_secs(1);
 
@@ -32,20 +35,20 @@ pub struct Place {
 
 impl Place {
     /// A name that nobody has.
-    pub(super) fn tenant(settings: &Settings) -> Result<Self> {
-        let own = fresh(settings.rng.as_ref(), NAME_BYTES)?;
-        Ok(Self { name: format!("{PREFIX}{}_{own}", settings.installation) })
+    pub(super) fn tenant(cell: &Cell) -> Result<Self> {
+        let own = fresh(cell.rng.as_ref(), NAME_BYTES)?;
+        Ok(Self { name: format!("{PREFIX}{}_{own}", cell.installation) })
     }
 
     /// What new tenants are made from.
-    pub(super) fn template(settings: &Settings) -> Self {
-        Self { name: format!("{PREFIX}{}_template", settings.installation) }
+    pub(super) fn template(cell: &Cell) -> Self {
+        Self { name: format!("{PREFIX}{}_template", cell.installation) }
     }
 
     /// For a bite; swept like every sandbox when a crash leaves it behind.
-    pub(super) fn scratch(settings: &Settings) -> Result<Self> {
-        let own = fresh(settings.rng.as_ref(), NAME_BYTES)?;
-        Ok(Self { name: format!("{}{}_{own}", store::SANDBOX, settings.installation) })
+    pub(super) fn scratch(cell: &Cell) -> Result<Self> {
+        let own = fresh(cell.rng.as_ref(), NAME_BYTES)?;
+        Ok(Self { name: format!("{}{}_{own}", store::SANDBOX, cell.installation) })
     }
 
     /// As the registry has it.
@@ -60,16 +63,16 @@ impl Place {
 
     /// Makes role and database from `template`, and lets its logins at the rows. What a crash has
     /// left of it is removed before.
-    pub(super) async fn provision(&self, settings: &Settings, template: &Self) -> Result<()> {
-        self.demolish(settings).await?;
-        let (name, maker) = (ident(&self.name), &settings.maker);
+    pub(super) async fn provision(&self, cell: &Cell, template: &Self) -> Result<()> {
+        self.demolish(cell).await?;
+        let (name, maker) = (ident(&self.name), &cell.maker);
         let tx = maker.operator().await?;
         tx.batch(&format!("CREATE ROLE {name} NOLOGIN")).await?;
         tx.commit().await?;
-        let made = (self.name.as_str(), settings.owner.user.as_str(), template.name.as_str());
+        let made = (self.name.as_str(), cell.owner.user.as_str(), template.name.as_str());
         maker.create_closed(made, &[&self.name], Some(PLACE_SESSIONS)).await?;
-        self.keep_nothing(settings).await?;
-        let owner = self.owner(settings)?;
+        self.keep_nothing(cell).await?;
+        let owner = self.owner(cell)?;
         let tx = owner.operator().await?;
         self.grant(&tx).await?;
         tx.commit().await?;
@@ -78,19 +81,41 @@ impl Place {
     }
 
     /// Makes the template: a database that nobody is let into, with our own schema in it.
-    pub(super) async fn provision_empty(&self, settings: &Settings) -> Result<()> {
-        let made = (self.name.as_str(), settings.owner.user.as_str(), EMPTY);
-        settings.maker.create_closed(made, &[], None).await?;
-        self.keep_nothing(settings).await?;
-        let owner = self.owner(settings)?;
+    pub(super) async fn provision_empty(&self, cell: &Cell) -> Result<()> {
+        let made = (self.name.as_str(), cell.owner.user.as_str(), EMPTY);
+        cell.maker.create_closed(made, &[], None).await?;
+        self.keep_nothing(cell).await?;
+        let owner = self.owner(cell)?;
         store::migrate(&owner, &[&PLACE_ROOM]).await?;
         owner.close();
         Ok(())
     }
 
+    /// Makes an empty database of a form, and a role where it is a tenant's. `admitted` says whether
+    /// its logins are let in. Until it is [whole](super::moving::Form::set) a comment says that it is
+    /// not.
+    pub(super) async fn receive(
+        &self,
+        cell: &Cell,
+        form: &Form,
+        (role, admitted): (bool, bool),
+    ) -> Result<()> {
+        self.demolish(cell).await?;
+        if role {
+            let tx = cell.maker.operator().await?;
+            tx.batch(&format!("CREATE ROLE {} NOLOGIN", ident(&self.name))).await?;
+            tx.commit().await?;
+        }
+        let made = (self.name.as_str(), cell.owner.user.as_str());
+        let admitted: &[&str] = if admitted { &[&self.name] } else { &[] };
+        let sessions = u32::try_from(form.sessions).ok();
+        cell.maker.create_empty(made, &form.locale, admitted, sessions, UNFINISHED).await?;
+        self.keep_nothing(cell).await
+    }
+
     /// No temporary tables of anybody's: another session may run into what they hide.
-    async fn keep_nothing(&self, settings: &Settings) -> Result<()> {
-        let tx = settings.maker.operator().await?;
+    async fn keep_nothing(&self, cell: &Cell) -> Result<()> {
+        let tx = cell.maker.operator().await?;
         tx.batch(&format!("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", ident(&self.name)))
             .await?;
         Ok(tx.commit().await?)
@@ -98,14 +123,14 @@ impl Place {
 
     /// Whether the database is there, with our schema in it. One that refuses all connections was
     /// left behind while it was made.
-    pub(super) async fn is_whole(&self, settings: &Settings) -> Result<bool> {
-        let tx = settings.maker.operator().await?;
-        let there = tx.query_opt(sql::ACCEPTS, &[&self.name]).await?;
+    pub(super) async fn is_whole(&self, cell: &Cell) -> Result<bool> {
+        let tx = cell.maker.operator().await?;
+        let there = tx.query_opt(sql::ACCEPTS, &[&self.name, &UNFINISHED]).await?;
         tx.rollback().await?;
         if !there.is_some_and(|row| row.get(0)) {
             return Ok(false);
         }
-        let owner = self.owner(settings)?;
+        let owner = self.owner(cell)?;
         let tx = owner.operator().await?;
         let whole = tx.query_one(sql::IS_WHOLE, &[]).await?.get(0);
         tx.rollback().await?;
@@ -121,9 +146,9 @@ impl Place {
     }
 
     /// Drops the database, its logins and its role, whatever there is of them.
-    pub(super) async fn demolish(&self, settings: &Settings) -> Result<()> {
-        settings.maker.drop_database(&self.name).await?;
-        let tx = settings.maker.operator().await?;
+    pub(super) async fn demolish(&self, cell: &Cell) -> Result<()> {
+        cell.maker.drop_database(&self.name).await?;
+        let tx = cell.maker.operator().await?;
         for row in tx.query(sql::ROLES, &[&self.name]).await? {
             tx.batch(&format!("DROP ROLE {}", ident(row.get(0)))).await?;
         }
@@ -131,74 +156,81 @@ impl Place {
     }
 
     /// No new sessions, and the open ones end.
-    pub(super) async fn shut(&self, settings: &Settings) -> Result<()> {
+    pub(super) async fn shut(&self, cell: &Cell) -> Result<()> {
         let (database, role) = (ident(&self.name), ident(&self.name));
-        let tx = settings.maker.operator().await?;
+        let tx = cell.maker.operator().await?;
         tx.batch(&format!("REVOKE CONNECT ON DATABASE {database} FROM {role}")).await?;
         tx.commit().await?;
-        Ok(settings.maker.end_sessions(&self.name, &settings.owner.user).await?)
+        Ok(cell.maker.end_sessions(&self.name, &cell.owner.user).await?)
     }
 
-    pub(super) async fn admit(&self, settings: &Settings) -> Result<()> {
-        Ok(settings.maker.close_database(&self.name, &[&self.name]).await?)
+    pub(super) async fn admit(&self, cell: &Cell) -> Result<()> {
+        Ok(cell.maker.close_database(&self.name, &[&self.name]).await?)
     }
 
     /// How large its database is, in bytes; nothing where there is none.
-    pub(super) async fn bytes(&self, settings: &Settings) -> Result<i64> {
-        let tx = settings.maker.operator().await?;
+    pub(super) async fn bytes(&self, cell: &Cell) -> Result<i64> {
+        let tx = cell.maker.operator().await?;
         let row = tx.query_opt(sql::BYTES, &[&self.name]).await?;
         tx.rollback().await?;
         Ok(row.map_or(0, |row| row.get(0)))
     }
 
     /// A login that is a member of the role, with a password that ends.
-    pub(super) async fn lease(&self, settings: &Settings, life: Duration) -> Result<Lease> {
-        let tx = settings.maker.operator().await?;
+    pub(super) async fn lease(&self, cell: &Cell, life: Duration) -> Result<Lease> {
+        let tx = cell.maker.operator().await?;
         let open: i64 = tx.query_one(sql::OPEN_LEASES, &[&self.name]).await?.get(0);
         tx.rollback().await?;
         if open >= PLACE_LEASES {
             return Err(Error::Leases(PLACE_LEASES));
         }
-        let rng = settings.rng.as_ref();
+        let rng = cell.rng.as_ref();
         let login = format!("{}_{}", self.name, fresh(rng, LEASE_BYTES)?);
         let password = password(rng)?;
         let life = life.clamp(MIN_LEASE, MAX_LEASE);
-        let until = settings.clock.now() + SignedDuration::try_from(life).unwrap_or_default();
+        let until = cell.clock.now() + SignedDuration::try_from(life).unwrap_or_default();
         let passing = Passing {
             role: &login,
             password: &password,
             until: &until.to_string(),
             group: &self.name,
             sessions: LEASE_SESSIONS,
-            supervised: settings.superuser.is_none(),
+            supervised: cell.superuser.is_none(),
         };
-        settings.maker.make_passing(&passing).await?;
-        let url = settings.owner.database(&self.name).login(&login, Some(password));
+        cell.maker.make_passing(&passing).await?;
+        let url = cell.owner.database(&self.name).login(&login, Some(password));
         Ok(Lease { url, until })
     }
 
     /// Drops one lease, for whoever needed it for a moment.
-    pub(super) async fn end_lease(&self, settings: &Settings, lease: &Lease) -> Result<()> {
-        Ok(settings.maker.drop_login(&lease.url.user, &self.name, &self.name).await?)
+    pub(super) async fn end_lease(&self, cell: &Cell, lease: &Lease) -> Result<()> {
+        Ok(cell.maker.drop_login(&lease.url.user, &self.name, &self.name).await?)
+    }
+
+    /// The database as whoever may read everything in it: a superuser, or else the owner of its
+    /// tables, who sees no rows where a policy binds owners too.
+    pub(super) fn reader(&self, cell: &Cell) -> Result<Db> {
+        let Some(superuser) = &cell.superuser else { return self.owner(cell) };
+        Ok(Db::lazy(&superuser.url().database(&self.name), CONNECTIONS)?)
     }
 
     /// The database as the owner of its tables.
-    pub(super) fn owner(&self, settings: &Settings) -> Result<Db> {
-        Ok(Db::lazy(&settings.owner.database(&self.name), CONNECTIONS)?)
+    pub(super) fn owner(&self, cell: &Cell) -> Result<Db> {
+        Ok(Db::lazy(&cell.owner.database(&self.name), CONNECTIONS)?)
     }
 }
 
 /// Removes leases whose password has ended.
-pub(super) async fn sweep(settings: &Settings) -> Result<usize> {
-    let prefix = format!("{PREFIX}{}_", settings.installation);
-    let tx = settings.maker.operator().await?;
+pub(super) async fn sweep(cell: &Cell) -> Result<usize> {
+    let prefix = format!("{PREFIX}{}_", cell.installation);
+    let tx = cell.maker.operator().await?;
     let rows = tx.query(sql::ENDED, &[&prefix]).await?;
     tx.rollback().await?;
     let mut swept = 0;
     for row in &rows {
         let (login, place): (&str, &str) = (row.get(0), row.get(1));
         // One that cannot go holds up no other.
-        match settings.maker.drop_login(login, place, place).await {
+        match cell.maker.drop_login(login, place, place).await {
             Ok(()) => swept += 1,
             Err(error) => tracing::warn!(login, %error, "a login that has ended is still there"),
         }
@@ -207,14 +239,14 @@ pub(super) async fn sweep(settings: &Settings) -> Result<usize> {
 }
 
 /// Removes the roles that a bite has left behind.
-pub(super) async fn sweep_sandboxes(settings: &Settings) -> Result<usize> {
-    let prefix = format!("{}{}_", store::SANDBOX, settings.installation);
-    let tx = settings.maker.operator().await?;
+pub(super) async fn sweep_sandboxes(cell: &Cell) -> Result<usize> {
+    let prefix = format!("{}{}_", store::SANDBOX, cell.installation);
+    let tx = cell.maker.operator().await?;
     let rows = tx.query(sql::LEFT_BEHIND, &[&prefix]).await?;
     tx.rollback().await?;
     for row in &rows {
         let role: &str = row.get(0);
-        let tx = settings.maker.operator().await?;
+        let tx = cell.maker.operator().await?;
         tx.batch(&format!("DROP ROLE IF EXISTS {}", ident(role))).await?;
         tx.commit().await?;
     }

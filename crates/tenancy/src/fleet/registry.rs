@@ -7,7 +7,8 @@ use kernel::TenantId;
 use serde::Serialize;
 use store::{Db, OperatorTx, Row};
 
-use super::{Erasure, Place, sql};
+use super::cell::{Cell, CellCard};
+use super::{Erasure, Place, roster, sql};
 use crate::{Error, Result};
 
 /// How far a tenant's life is.
@@ -20,6 +21,8 @@ pub enum State {
     Active,
     /// It is shut out; its rows are kept.
     Suspended,
+    /// It is being moved to another cell, or a crash came between. It is whole where it was.
+    Moving,
     /// It is being erased, or a crash came between.
     Erasing,
 }
@@ -29,7 +32,9 @@ pub enum State {
 pub struct Tenant {
     /// Who.
     pub id: TenantId,
-    /// Where.
+    /// On which cell.
+    pub cell: String,
+    /// Where there.
     pub place: Place,
     /// How far its life is.
     pub state: State,
@@ -39,12 +44,14 @@ pub struct Tenant {
     pub schema_version: Option<String>,
     /// Since when.
     pub made_at: Timestamp,
+    /// Where it is moving to, and what it was before.
+    pub(super) course: Option<(String, State)>,
 }
 
 impl Tenant {
     /// Whether its database is whole, be it let in or not.
     pub(crate) const fn is_living(&self) -> bool {
-        matches!(self.state, State::Active | State::Suspended)
+        matches!(self.state, State::Active | State::Suspended | State::Moving)
     }
 }
 
@@ -62,7 +69,7 @@ pub(super) async fn turn(registry: &Db, id: &TenantId) -> Result<Turn> {
 }
 
 async fn take(registry: &Db, id: &TenantId, how: &str) -> Result<Turn> {
-    let lock = registry.operator().await?;
+    let lock = waiting(registry).await?;
     if !lock.query_one(how, &[&id.as_str()]).await?.get::<_, bool>(0) {
         return Err(Error::Taken(id.clone()));
     }
@@ -90,11 +97,33 @@ pub(super) async fn find(registry: &Db, id: &TenantId) -> Result<Tenant> {
     row.as_ref().map(read).transpose()?.ok_or_else(|| Error::NoTenant(id.clone()))
 }
 
-/// Notes what a tenant's schema has become.
-pub(super) async fn set_version(registry: &Db, id: &TenantId, version: &str) -> Result<()> {
+/// Forgets a tenant: one of the synthetic ones of a cell that goes.
+pub(super) async fn forget(registry: &Db, id: &TenantId) -> Result<()> {
     let tx = registry.operator().await?;
-    tx.execute(sql::SET_VERSION, &[&id.as_str(), &version]).await?;
+    tx.execute(sql::FORGET, &[&id.as_str()]).await?;
     Ok(tx.commit().await?)
+}
+
+/// Notes what the schema of a tenant on `cell` has become. One that has moved since, or was erased,
+/// has another.
+pub(super) async fn set_version(
+    registry: &Db,
+    id: &TenantId,
+    cell: &str,
+    version: &str,
+) -> Result<()> {
+    let tx = registry.operator().await?;
+    if tx.execute(sql::SET_VERSION_ON, &[&id.as_str(), &version, &cell]).await? == 0 {
+        return Err(Error::Moved(id.clone()));
+    }
+    Ok(tx.commit().await?)
+}
+
+/// A transaction that may wait as long as its work takes, on a server that ends idle ones.
+pub(super) async fn waiting(registry: &Db) -> Result<OperatorTx> {
+    let tx = registry.operator().await?;
+    tx.batch(sql::WAITS).await?;
+    Ok(tx)
 }
 
 impl Turn {
@@ -107,19 +136,34 @@ impl Turn {
         Err(Error::NotActive { tenant: self.id.clone(), state: tenant.state })
     }
 
-    /// Notes at once that a tenant is being made: at `place`, or where it was begun before.
-    pub(super) async fn begin(&self, place: Place, canary: bool, now: Timestamp) -> Result<Tenant> {
+    /// Notes at once that a tenant is being made: at `place`, or where it was begun before. `choose`
+    /// names its cell, out of all as they are while nobody else chooses one.
+    pub(super) async fn begin(
+        &self,
+        place: Place,
+        canary: bool,
+        now: Timestamp,
+        choose: &(dyn Fn(&[CellCard]) -> Result<String> + Sync),
+    ) -> Result<Tenant> {
         let tx = self.registry.operator().await?;
-        let bound: [&(dyn store::ToSql + Sync); 4] =
-            [&self.id.as_str(), &place.name(), &canary, &now];
-        let row = tx.query_opt(sql::BEGIN, &bound).await?;
+        tx.query(sql::CHOOSE, &[]).await?;
+        let known = tx.query_opt(sql::FIND, &[&self.id.as_str()]).await?;
+        let known = known.as_ref().map(read).transpose()?;
+        let cell = match known {
+            Some(known) if known.state == State::Making => known.cell,
+            Some(_) => return Err(Error::Exists(self.id.clone())),
+            None => choose(&roster::read(&tx).await?)?,
+        };
+        let bound: [&(dyn store::ToSql + Sync); 5] =
+            [&self.id.as_str(), &place.name(), &canary, &now, &cell];
+        let row = tx.query_one(sql::BEGIN, &bound).await?;
         tx.commit().await?;
-        row.as_ref().map(read).transpose()?.ok_or_else(|| Error::Exists(self.id.clone()))
+        read(&row)
     }
 
-    /// Holds the template as it is until the end of the turn.
-    pub(super) async fn copy_template(&self) -> Result<()> {
-        self.lock.query(sql::COPY_TEMPLATE, &[]).await?;
+    /// Holds the template of a cell as it is until the end of the turn.
+    pub(super) async fn copy_template(&self, cell: &Cell) -> Result<()> {
+        self.lock.query(sql::COPY_TEMPLATE, &[&cell.name]).await?;
         Ok(())
     }
 
@@ -171,7 +215,8 @@ impl Turn {
 }
 
 impl State {
-    pub(super) const ALL: [Self; 4] = [Self::Making, Self::Active, Self::Suspended, Self::Erasing];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Making, Self::Active, Self::Suspended, Self::Moving, Self::Erasing];
 
     /// The word in lower case, as SQL and JSON write it.
     pub const fn as_str(self) -> &'static str {
@@ -179,6 +224,7 @@ impl State {
             Self::Making => "making",
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Moving => "moving",
             Self::Erasing => "erasing",
         }
     }
@@ -191,6 +237,9 @@ impl State {
             Self::Making => "it was not finished, so make it again with `amanah tenant add`",
             Self::Active => "suspend it first",
             Self::Suspended => "let it in again first, with `amanah tenant resume`",
+            Self::Moving => {
+                "go on with `amanah tenant move`, or leave it where it is with `amanah tenant resume`"
+            }
             Self::Erasing => "finish that with `amanah tenant erase`",
         }
     }
@@ -203,15 +252,17 @@ impl fmt::Display for State {
 }
 
 fn read(row: &Row) -> Result<Tenant> {
-    let state: &str = row.get(2);
     // The table's own check keeps other words out.
-    let state = State::ALL.into_iter().find(|known| known.as_str() == state);
+    let state = |word: &str| State::ALL.into_iter().find(|known| known.as_str() == word);
+    let (target, before): (Option<String>, Option<&str>) = (row.get(7), row.get(8));
     Ok(Tenant {
         id: TenantId::new(row.get::<_, String>(0))?,
         place: Place::known(row.get(1)),
-        state: state.unwrap_or(State::Making),
+        state: state(row.get(2)).unwrap_or(State::Making),
         canary: row.get(3),
         schema_version: row.get(4),
         made_at: row.get(5),
+        cell: row.get(6),
+        course: target.zip(before.and_then(state)),
     })
 }

@@ -4,7 +4,7 @@
 use kernel::random_hex;
 use store::{Db, OperatorTx};
 
-use super::{Lease, Place, Settings};
+use super::{Cell, Lease, Place};
 use crate::Result;
 
 /// How long the logins of one battery live.
@@ -12,7 +12,7 @@ const LIFE: std::time::Duration = std::time::Duration::from_mins(10);
 
 /// A pair of tenants, ready.
 pub(super) struct Scene<'a> {
-    pub(super) settings: &'a Settings,
+    pub(super) cell: &'a Cell,
     pub(super) attacker: &'a Place,
     pub(super) victim: &'a Place,
     /// What no name or comment on the server may show.
@@ -38,16 +38,16 @@ pub(super) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// Logs both in.
     pub(super) async fn set(
-        settings: &'a Settings,
+        cell: &'a Cell,
         (attacker, victim): (&'a Place, &'a Place),
         names: &'a [String],
     ) -> Result<Self> {
-        let mark = random_hex(settings.rng.as_ref(), 12).map_err(store::Error::from)?;
-        let mine = attacker.lease(settings, LIFE).await?;
-        let theirs = match victim.lease(settings, LIFE).await {
+        let mark = random_hex(cell.rng.as_ref(), 12).map_err(store::Error::from)?;
+        let mine = attacker.lease(cell, LIFE).await?;
+        let theirs = match victim.lease(cell, LIFE).await {
             Ok(theirs) => theirs,
             Err(error) => {
-                attacker.end_lease(settings, &mine).await?;
+                attacker.end_lease(cell, &mine).await?;
                 return Err(error);
             }
         };
@@ -57,13 +57,13 @@ impl<'a> Scene<'a> {
             Ok(prepared) => prepared,
             Err(error) => {
                 them.close();
-                attacker.end_lease(settings, &mine).await?;
-                victim.end_lease(settings, &theirs).await?;
+                attacker.end_lease(cell, &mine).await?;
+                victim.end_lease(cell, &theirs).await?;
                 return Err(error);
             }
         };
         Ok(Self {
-            settings,
+            cell,
             attacker,
             victim,
             names,
@@ -92,8 +92,8 @@ impl<'a> Scene<'a> {
         let cleared = clear(&self.them, self.blob).await;
         self.me.close();
         self.them.close();
-        self.attacker.end_lease(self.settings, &self.mine).await?;
-        self.victim.end_lease(self.settings, &self.theirs).await?;
+        self.attacker.end_lease(self.cell, &self.mine).await?;
+        self.victim.end_lease(self.cell, &self.theirs).await?;
         if ended.is_ok() {
             cleared?;
         }

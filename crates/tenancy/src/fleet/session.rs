@@ -46,7 +46,7 @@ pub(super) const BATTERY: &[Attack] = &[
         vec![denied(format!("SET ROLE {group}")), denied(format!("SET ROLE {login}"))]
     }),
     attack("set-owner", "takes the role of the tables' owner", ROLE, |s| {
-        let owner = ident(&s.settings.owner.user);
+        let owner = ident(&s.cell.owner.user);
         vec![denied(format!("SET ROLE {owner}"))]
     }),
     attack("set-session", "becomes another tenant's login", ROLE, |s| {

@@ -3,9 +3,11 @@
 /// Whether our schema is there.
 pub(super) const IS_WHOLE: &str = "SELECT pg_catalog.to_regclass('amanah.applied') IS NOT NULL";
 
-/// Whether a database accepts connections; no row when it is not there.
-pub(super) const ACCEPTS: &str =
-    "SELECT d.datallowconn FROM pg_catalog.pg_database d WHERE d.datname = $1";
+/// Whether a database accepts connections and its comment is not `$2`; no row when it is not there.
+pub(super) const ACCEPTS: &str = "
+SELECT d.datallowconn
+       AND pg_catalog.shobj_description(d.oid, 'pg_database') IS DISTINCT FROM $2::text
+  FROM pg_catalog.pg_database d WHERE d.datname = $1";
 
 /// Rights on rows for `{role}`, in every schema but our own, and on nothing else. Idempotent.
 pub(super) const GRANTS: &str = "
@@ -67,12 +69,12 @@ SELECT r.rolname::text
 
 /// A tenant by its id.
 pub(super) const FIND: &str = "
-SELECT id, place, state, canary, schema_version, made_at
+SELECT id, place, state, canary, schema_version, made_at, cell, target, before
   FROM tenancy.tenants WHERE id = $1";
 
 /// Every tenant.
 pub(super) const ALL: &str = "
-SELECT id, place, state, canary, schema_version, made_at
+SELECT id, place, state, canary, schema_version, made_at, cell, target, before
   FROM tenancy.tenants ORDER BY canary DESC, id";
 
 /// Takes the turn at a tenant, if nobody has it. The number is a digest of its id.
@@ -81,15 +83,21 @@ pub(super) const TURN: &str =
 
 /// Notes that a tenant is being made; one that was half made keeps its place.
 pub(super) const BEGIN: &str = "
-INSERT INTO tenancy.tenants (id, place, state, canary, made_at)
-VALUES ($1, $2, 'making', $3, $4)
+INSERT INTO tenancy.tenants (id, place, state, canary, made_at, cell)
+VALUES ($1, $2, 'making', $3, $4, $5)
     ON CONFLICT (id) DO UPDATE SET made_at = EXCLUDED.made_at
-     WHERE tenancy.tenants.state = 'making'
-RETURNING id, place, state, canary, schema_version, made_at";
+RETURNING id, place, state, canary, schema_version, made_at, cell, target, before";
 
-pub(super) const SET_STATE: &str = "UPDATE tenancy.tenants SET state = $2 WHERE id = $1";
+pub(super) const SET_STATE: &str = "
+UPDATE tenancy.tenants SET state = $2, target = NULL, before = NULL WHERE id = $1";
 
 pub(super) const SET_VERSION: &str = "UPDATE tenancy.tenants SET schema_version = $2 WHERE id = $1";
+
+pub(super) const SET_VERSION_ON: &str =
+    "UPDATE tenancy.tenants SET schema_version = $2 WHERE id = $1 AND cell = $3";
+
+/// For transactions that hold a lock while something else works.
+pub(super) const WAITS: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 pub(super) const FORGET: &str = "DELETE FROM tenancy.tenants WHERE id = $1";
 
@@ -219,12 +227,149 @@ SELECT 'the table ' || c.oid::regclass || ', which the server keeps from everybo
                       AND a.grantee = 0)
  ORDER BY 1";
 
-/// Waits until nobody copies the template, or changes it; the lock ends with the transaction.
-pub(super) const CHANGE_TEMPLATE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304680, 1)";
+/// Waits until nobody copies the template of the cell `$1`, or changes it; the lock ends with the transaction.
+pub(super) const CHANGE_TEMPLATE: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock(7304680, pg_catalog.hashtext($1))";
 
-/// Waits until nobody changes the template; others may copy it too.
-pub(super) const COPY_TEMPLATE: &str = "SELECT pg_catalog.pg_advisory_xact_lock_shared(7304680, 1)";
+/// Waits until nobody changes the template of the cell `$1`; others may copy it too.
+pub(super) const COPY_TEMPLATE: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock_shared(7304680, pg_catalog.hashtext($1))";
 
 /// As the turn at a tenant, beside others who change nothing of it.
 pub(super) const VISIT: &str = "
 SELECT pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended($1, 7304680))";
+
+/// What PostgreSQL calls the cluster; a copy of its files has the same name.
+pub(super) const SERVER: &str =
+    "SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() c";
+
+pub(super) const VERSION: &str = "SELECT pg_catalog.current_setting('server_version')";
+
+/// Every cell, the first one first, and how many tenants are there or on their way there.
+pub(super) const CELLS: &str = "
+SELECT c.name, c.state, c.capacity, c.server, c.added_at,
+       (SELECT count(*) FROM tenancy.tenants t
+         WHERE NOT t.canary AND (t.cell = c.name OR t.target = c.name))
+  FROM tenancy.cells c
+ ORDER BY c.name <> 'home', c.name";
+
+/// Waits until nobody else chooses a cell; the lock ends with the transaction.
+pub(super) const CHOOSE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304681, 0)";
+
+/// Takes the turn at a cell, if nobody has it.
+pub(super) const CELL_TURN: &str =
+    "SELECT pg_catalog.pg_try_advisory_xact_lock(7304682, pg_catalog.hashtext($1))";
+
+pub(super) const MAKE_CELL: &str = "
+INSERT INTO tenancy.cells (name, server, capacity, added_at, state)
+VALUES ($1, $2, $3, $4, 'making')
+    ON CONFLICT (name) DO UPDATE SET server = EXCLUDED.server, capacity = EXCLUDED.capacity,
+                                     added_at = EXCLUDED.added_at
+     WHERE tenancy.cells.state = 'making'";
+
+pub(super) const SET_CELL_STATE: &str = "UPDATE tenancy.cells SET state = $2 WHERE name = $1";
+
+pub(super) const SET_CAPACITY: &str = "UPDATE tenancy.cells SET capacity = $2 WHERE name = $1";
+
+/// What keeps a cell from being removed: tenants that are there or on their way, synthetic ones
+/// apart, and copies of some that moved.
+pub(super) const CELL_HOLDS: &str = "
+SELECT (SELECT count(*) FROM tenancy.tenants t
+         WHERE NOT t.canary AND (t.cell = $1 OR t.target = $1))
+     + (SELECT count(*) FROM tenancy.leftovers l WHERE l.cell = $1)";
+
+pub(super) const FORGET_CELL: &str = "DELETE FROM tenancy.cells WHERE name = $1";
+
+/// Whether the one who asks is a superuser, and whether it may make roles and databases.
+pub(super) const RIGHTS: &str = "
+SELECT r.rolsuper, r.rolsuper OR r.rolcreaterole AND r.rolcreatedb
+  FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
+
+/// Whether there is a database or a role whose name begins with `$1`, or the role `$2`.
+pub(super) const TAKEN: &str = "
+SELECT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE starts_with(d.datname::text, $1))
+    OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+                WHERE starts_with(r.rolname::text, $1) OR r.rolname = $2)";
+
+/// Databases that everybody may connect to.
+pub(super) const OPEN_DATABASES: &str = "
+SELECT d.datname::text
+  FROM pg_catalog.pg_database d
+ WHERE d.datallowconn
+   AND EXISTS (SELECT FROM pg_catalog.aclexplode(
+                   COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
+                WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT')
+ ORDER BY d.datname";
+
+/// How much is in the databases whose names begin with `$1`, in bytes.
+pub(super) const HELD_BYTES: &str = "
+SELECT COALESCE(sum(pg_catalog.pg_database_size(d.oid)), 0)::int8
+  FROM pg_catalog.pg_database d WHERE starts_with(d.datname::text, $1)";
+
+/// What belongs to a database as a whole.
+pub(super) const FORM: &str = "
+SELECT pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text,
+       CASE WHEN pg_catalog.to_jsonb(d) ->> 'datlocprovider' <> 'c'
+            THEN COALESCE(pg_catalog.to_jsonb(d) ->> 'daticulocale',
+                          pg_catalog.to_jsonb(d) ->> 'datlocale') END,
+       d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database')
+  FROM pg_catalog.pg_database d WHERE d.datname = $1";
+
+/// What is set in the database `$1` for everybody, for its role, and for its owner `$2`.
+pub(super) const DATABASE_SETTINGS: &str = "
+SELECT r.rolname::text, pg_catalog.split_part(c.line, '=', 1),
+       pg_catalog.substr(c.line, pg_catalog.strpos(c.line, '=') + 1)
+  FROM pg_catalog.pg_db_role_setting s
+  JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+  LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+  CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c(line)
+ WHERE d.datname = $1 AND (s.setrole = 0 OR r.rolname IN ($1, $2))
+ ORDER BY 1, 2";
+
+pub(super) const SET_LOCAL: &str = "SELECT pg_catalog.set_config($1, $2, true)";
+
+/// The extensions of a database: name, version, schema.
+pub(super) const EXTENSIONS: &str = "
+SELECT e.extname::text, e.extversion::text, n.nspname::text
+  FROM pg_catalog.pg_extension e
+  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+ WHERE e.extname <> 'plpgsql' ORDER BY 1";
+
+/// Whether the owner of a database may make the extension `$1`, of the version `$2` that would be
+/// made; no row when it is another one or none.
+pub(super) const EXTENSION_THERE: &str = "
+SELECT v.trusted OR NOT v.superuser
+  FROM pg_catalog.pg_available_extensions a
+  JOIN pg_catalog.pg_available_extension_versions v
+    ON v.name = a.name AND v.version = a.default_version
+ WHERE a.name::text = $1 AND a.default_version = $2";
+
+/// Every large object: its number, the name of its owner, who else may what.
+pub(super) const OBJECTS: &str = "
+SELECT m.oid, r.rolname::text,
+       ARRAY(SELECT a.privilege_type || ' ' || COALESCE(g.rolname::text, '')
+               FROM pg_catalog.aclexplode(m.lomacl) a
+               LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee
+              WHERE a.grantee <> m.lomowner ORDER BY 1)
+  FROM pg_catalog.pg_largeobject_metadata m
+  JOIN pg_catalog.pg_roles r ON r.oid = m.lomowner
+ ORDER BY m.oid";
+
+pub(super) const OBJECT_PIECE: &str = "SELECT pg_catalog.lo_get($1, $2, $3)";
+
+pub(super) const MAKE_OBJECT: &str = "SELECT pg_catalog.lo_create($1)";
+
+pub(super) const FILL_OBJECT: &str = "SELECT pg_catalog.lo_put($1, $2, $3)";
+
+/// Copies that are due to be dropped at `$1`: cell, place, tenant. One that a move is about to fill
+/// or to leave is left alone.
+pub(super) const LEFTOVERS: &str = "
+SELECT l.cell, l.place, t.id
+  FROM tenancy.leftovers l
+  LEFT JOIN tenancy.tenants t ON t.place = l.place
+ WHERE l.due <= $1
+   AND (t.id IS NULL OR t.cell <> l.cell AND t.target IS DISTINCT FROM l.cell)
+ ORDER BY 1, 2";
+
+pub(super) const FORGET_LEFTOVER: &str =
+    "DELETE FROM tenancy.leftovers WHERE cell = $1 AND place = $2";

@@ -7,12 +7,12 @@ use kernel::{Control, Cx, Outcome, Params, Proof, Secret, SystemClock, SystemRng
 use store::{DatabaseUrl, Db};
 use testkit::Server;
 
-use crate::{Campaign, Error, FLEET_ROOM, Fleet, Script, Settings, State};
+use crate::{Campaign, Error, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, State};
 
 /// A fleet on a fresh server, whose own databases are closed as the product's are.
 pub(super) struct World {
-    server: Server,
-    root: Db,
+    pub(super) server: Server,
+    pub(super) root: Db,
     pub(super) fleet: Fleet,
 }
 
@@ -41,10 +41,14 @@ async fn world_of(superuser: bool) -> World {
         root.grant_role("amanah_tenants", "amanah").await.unwrap();
     }
     let settings = Settings {
-        maker: if superuser { root.clone() } else { registry.clone() },
+        home: Logins {
+            maker: if superuser { root.clone() } else { registry.clone() },
+            owner,
+            superuser: superuser.then(|| root.clone()),
+        },
         registry,
-        owner,
-        superuser: superuser.then(|| root.clone()),
+        vault: Arc::new(MemoryVault::default()),
+        programs: server.cluster().programs().clone(),
         installation: "0123abcd".to_owned(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
@@ -63,7 +67,7 @@ pub(super) fn script(name: &str, sql: &str) -> Script {
 }
 
 impl World {
-    async fn sql(&self, database: &str, sql: &str) {
+    pub(super) async fn sql(&self, database: &str, sql: &str) {
         let db = self.server.superuser(database).await;
         let tx = db.operator().await.unwrap();
         tx.batch(sql).await.unwrap();
@@ -80,16 +84,16 @@ impl World {
         Db::connect(&lease.url, 1).await.unwrap()
     }
 
-    fn control(&self) -> Arc<dyn Control> {
+    pub(super) fn control(&self) -> Arc<dyn Control> {
         self.fleet.control()
     }
 
-    async fn prove(&self) -> Proof {
+    pub(super) async fn prove(&self) -> Proof {
         self.control().prove(&cx(), &Params::default()).await
     }
 }
 
-fn cx() -> Cx {
+pub(super) fn cx() -> Cx {
     Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 

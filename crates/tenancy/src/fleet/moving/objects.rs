@@ -1,0 +1,111 @@
+//! Large objects. They belong to the owner of a tenant's tables, to its role, or to one of its logins,
+//! whose objects become the role's. Each is read and written with its owner's rights.
+
+use store::{Db, OperatorTx, ident};
+
+use crate::Result;
+use crate::fleet::cell::Cell;
+use crate::fleet::{Place, sql};
+
+/// So much of one is in memory at once, in bytes.
+const PIECE_BYTES: i32 = 1 << 20;
+
+/// One large object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Object {
+    number: u32,
+    owner: String,
+    /// A right and who has it, everybody when the name is empty. Logins are left out: they stay
+    /// behind.
+    rights: Vec<String>,
+}
+
+/// The large objects of one place.
+struct Shelf {
+    inside: Db,
+    place: String,
+    /// A superuser needs no membership to become somebody.
+    superuser: bool,
+}
+
+/// Copies all of them.
+pub(super) async fn copy(
+    (source, place): (&Cell, &Place),
+    (target, copy): (&Cell, &Place),
+) -> Result<()> {
+    let (from, into) = (Shelf::of(source, place)?, Shelf::of(target, copy)?);
+    for (object, owner) in from.list().await? {
+        let reading = from.act_as(&owner).await?;
+        let writing = into.act_as(&object.owner).await?;
+        let number = object.number;
+        writing.query(sql::MAKE_OBJECT, &[&number]).await?;
+        let mut at = 0_i64;
+        loop {
+            let piece: Vec<u8> = piece(&reading, number, at).await?;
+            if piece.is_empty() {
+                break;
+            }
+            writing.query(sql::FILL_OBJECT, &[&number, &at, &piece]).await?;
+            at += i64::try_from(piece.len()).unwrap_or(i64::MAX);
+        }
+        for right in &object.rights {
+            let (what, whose) = right.split_once(' ').unwrap_or((right, ""));
+            let whose = if whose.is_empty() { "PUBLIC".to_owned() } else { ident(whose) };
+            writing.batch(&format!("GRANT {what} ON LARGE OBJECT {number} TO {whose}")).await?;
+        }
+        reading.rollback().await?;
+        into.done(writing, &object.owner).await?;
+    }
+    from.inside.close();
+    into.inside.close();
+    Ok(())
+}
+
+impl Shelf {
+    fn of(cell: &Cell, place: &Place) -> Result<Self> {
+        let maker = cell.superuser.as_ref().unwrap_or(&cell.maker);
+        let inside = Db::lazy(&maker.url().database(place.name()), 2)?;
+        let superuser = cell.superuser.is_some();
+        Ok(Self { inside, place: place.name().to_owned(), superuser })
+    }
+
+    /// Every object as it is to be elsewhere, and whose it is here.
+    async fn list(&self) -> Result<Vec<(Object, String)>> {
+        let tx = self.inside.operator().await?;
+        let rows = tx.query(sql::OBJECTS, &[]).await?;
+        tx.rollback().await?;
+        let passing = format!("{}_", self.place);
+        let each = rows.iter().map(|row| {
+            let (owner, mut rights): (String, Vec<String>) = (row.get(1), row.get(2));
+            let belongs = owner.starts_with(&passing);
+            let heir = if belongs { self.place.clone() } else { owner.clone() };
+            rights.retain(|right| !right.contains(&passing));
+            (Object { number: row.get(0), owner: heir, rights }, owner)
+        });
+        Ok(each.collect())
+    }
+
+    /// A transaction with the rights of a role.
+    async fn act_as(&self, role: &str) -> Result<OperatorTx> {
+        let (tx, name) = (self.inside.operator().await?, ident(role));
+        if !self.superuser {
+            tx.batch(&format!("GRANT {name} TO CURRENT_USER")).await?;
+        }
+        tx.batch(&format!("SET LOCAL ROLE {name}")).await?;
+        Ok(tx)
+    }
+
+    /// Ends such a transaction, and the membership that it took but for that in the owner, which
+    /// was there before.
+    async fn done(&self, tx: OperatorTx, role: &str) -> Result<()> {
+        if !self.superuser && role == self.place {
+            tx.batch(&format!("RESET ROLE; REVOKE {} FROM CURRENT_USER", ident(role))).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The next bytes of an object; none at its end.
+async fn piece(tx: &OperatorTx, number: u32, at: i64) -> Result<Vec<u8>> {
+    Ok(tx.query_one(sql::OBJECT_PIECE, &[&number, &at, &PIECE_BYTES]).await?.get(0))
+}

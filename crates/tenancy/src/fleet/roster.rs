@@ -1,0 +1,96 @@
+//! Which cells there are, in the control database.
+
+use jiff::Timestamp;
+use store::{Db, OperatorTx, Row, Tx};
+
+use super::cell::{CellCard, CellState, refused};
+use super::sql;
+use crate::Result;
+
+/// Takes the turn at a cell: no other command adds or removes it meanwhile.
+pub(super) async fn turn(registry: &Db, name: &str) -> Result<OperatorTx> {
+    let lock = registry.operator().await?;
+    if !lock.query_one(sql::CELL_TURN, &[&name]).await?.get::<_, bool>(0) {
+        return Err(refused(name, "is being worked on by another command; nothing was changed"));
+    }
+    Ok(lock)
+}
+
+/// Every cell, the first one first.
+pub(super) async fn cards(registry: &Db) -> Result<Vec<CellCard>> {
+    let tx = registry.operator().await?;
+    let cards = read(&tx).await?;
+    tx.rollback().await?;
+    Ok(cards)
+}
+
+/// As [`cards`], in a transaction.
+pub(super) async fn read(tx: &Tx) -> Result<Vec<CellCard>> {
+    Ok(tx.query(sql::CELLS, &[]).await?.iter().map(card_of).collect())
+}
+
+/// A cell by its name.
+pub(super) async fn card(registry: &Db, name: &str) -> Result<Option<CellCard>> {
+    Ok(cards(registry).await?.into_iter().find(|card| card.name == name))
+}
+
+/// Notes that a cell is being added. One that was begun is begun anew.
+pub(super) async fn make(
+    registry: &Db,
+    name: &str,
+    server: &str,
+    capacity: Option<i64>,
+    now: Timestamp,
+) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(sql::MAKE_CELL, &[&name, &server, &capacity, &now]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Notes whether a cell takes tenants.
+pub(super) async fn set_state(registry: &Db, name: &str, state: CellState) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(sql::SET_CELL_STATE, &[&name, &state.as_str()]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Notes how many tenants a cell takes.
+pub(super) async fn set_capacity(registry: &Db, name: &str, capacity: Option<i64>) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(sql::SET_CAPACITY, &[&name, &capacity]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Lets nobody choose a cell any more, if it is empty. How many tenants, and copies of them, are
+/// there.
+pub(super) async fn close(registry: &Db, name: &str) -> Result<i64> {
+    let tx = registry.operator().await?;
+    tx.query(sql::CHOOSE, &[]).await?;
+    let there: i64 = tx.query_one(sql::CELL_HOLDS, &[&name]).await?.get(0);
+    if there == 0 {
+        tx.execute(sql::SET_CELL_STATE, &[&name, &CellState::Making.as_str()]).await?;
+    }
+    tx.commit().await?;
+    Ok(there)
+}
+
+/// Forgets a cell.
+pub(super) async fn forget(registry: &Db, name: &str) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(sql::FORGET_CELL, &[&name]).await?;
+    Ok(tx.commit().await?)
+}
+
+fn card_of(row: &Row) -> CellCard {
+    let state: &str = row.get(1);
+    let state = CellState::ALL.into_iter().find(|known| known.as_str() == state);
+    CellCard {
+        name: row.get(0),
+        // The table's own check keeps other words out.
+        state: state.unwrap_or(CellState::Making),
+        capacity: row.get(2),
+        server: row.get(3),
+        added_at: row.get(4),
+        tenants: row.get(5),
+    }
+}

@@ -1,0 +1,199 @@
+//! Tenants on several cells: each a PostgreSQL of its own.
+
+use kernel::Outcome;
+use store::{DatabaseUrl, Db};
+use testkit::Server;
+
+use super::fleet::{ORDERS, World, script, tenant, world};
+use crate::{CellState, Error};
+
+/// Another server, whose own databases are closed as the product's are, with a login on it that may
+/// make roles and databases.
+pub(super) struct Ground {
+    pub(super) server: Server,
+    pub(super) root: Db,
+    pub(super) maker: DatabaseUrl,
+}
+
+pub(super) async fn ground() -> Ground {
+    let server = testkit::own_postgres().await;
+    let root = server.superuser("postgres").await;
+    let maker = server.login(&root, "maker", "maker").await.url().clone();
+    root.allow_roles("maker").await.unwrap();
+    root.allow_databases("maker").await.unwrap();
+    root.ensure_database("maker", "maker").await.unwrap();
+    for name in ["postgres", "template1", "maker"] {
+        root.close_database(name, &[]).await.unwrap();
+    }
+    Ground { server, root, maker }
+}
+
+impl Ground {
+    pub(super) fn superuser(&self) -> DatabaseUrl {
+        self.server.cluster().superuser("postgres")
+    }
+
+    /// Makes it a cell of `world`.
+    pub(super) async fn join(&self, world: &World, name: &str) {
+        let superuser = self.superuser();
+        let added = world.fleet.add_cell(name, &self.maker, Some(&superuser), None).await.unwrap();
+        assert_eq!(added.open_databases, Vec::<String>::new());
+    }
+}
+
+fn refused<T>(came_to: Result<T, Error>) -> String {
+    match came_to {
+        Ok(_) => panic!("it was let through"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A cell gets what every tenant is made from, is chosen by its free room, takes no more when it is
+/// full or drained, and goes when it is empty.
+#[tokio::test]
+async fn a_cell_comes_fills_and_goes() {
+    let (world, other) = (world().await, ground().await);
+    let fleet = &world.fleet;
+    world.migrate(&[script("0001", &format!("{ORDERS}; INSERT INTO orders VALUES (0, 0)"))]).await;
+    fleet.bound_cell("home", Some(1)).await.unwrap();
+    fleet.add(&tenant("first")).await.unwrap();
+    let full = refused(fleet.add(&tenant("second")).await);
+    assert!(full.contains("home is full, with 1 tenants"), "{full}");
+
+    let open = "GRANT CONNECT ON DATABASE postgres TO PUBLIC";
+    let tx = other.root.operator().await.unwrap();
+    tx.batch(open).await.unwrap();
+    tx.commit().await.unwrap();
+    // Without a superuser there.
+    let added = fleet.add_cell("east", &other.maker, None, Some(2)).await.unwrap();
+    assert_eq!(added.open_databases, ["postgres"]);
+    other.root.close_database("postgres", &[]).await.unwrap();
+    for (name, words) in [
+        ("east", "is there already"),
+        ("west", "this server is another cell already"),
+        ("West", "is no name"),
+        ("home", "is no name"),
+    ] {
+        let again = refused(fleet.add_cell(name, &other.maker, None, None).await);
+        assert!(again.contains(words), "{name}: {again}");
+    }
+    let made = fleet.add(&tenant("second")).await.unwrap();
+    assert_eq!((made.cell.as_str(), made.schema_version.as_deref()), ("east", Some("0001")));
+    let db = world.as_tenant("second").await;
+    let tx = db.operator().await.unwrap();
+    assert_eq!(tx.query("SELECT FROM orders", &[]).await.unwrap().len(), 1, "rows of the template");
+    tx.rollback().await.unwrap();
+    db.close();
+
+    let ids = ["a", "b", "c"].map(tenant);
+    let together = futures_util::future::join_all(ids.iter().map(|id| fleet.add(id))).await;
+    let made = together.iter().filter(|made| made.is_ok()).count();
+    assert_eq!(made, 1, "two commands do not take the last place: {together:?}");
+    let named = refused(fleet.add_on(&tenant("d"), "home").await);
+    assert!(named.contains("`home` takes no tenant: is full"), "{named}");
+
+    fleet.bound_cell("east", None).await.unwrap();
+    fleet.drain_cell("east", true).await.unwrap();
+    let drained = refused(fleet.add(&tenant("d")).await);
+    assert!(drained.contains("east is being drained"), "{drained}");
+    let occupied = refused(fleet.remove_cell("east").await);
+    assert!(occupied.contains("2 tenants"), "{occupied}");
+    for tenant in fleet.list().await.unwrap() {
+        if !tenant.canary && tenant.cell == "east" {
+            fleet.erase(&tenant.id).await.unwrap().finish(0).await.unwrap();
+        }
+    }
+    fleet.remove_cell("east").await.unwrap();
+    let tx = other.root.operator().await.unwrap();
+    let sql = "SELECT datname::text FROM pg_database WHERE datname ~ '^amt_'
+               UNION SELECT rolname::text FROM pg_roles WHERE rolname ~ '^am(t|anah_tenants)'";
+    let left: Vec<String> =
+        tx.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(fleet.cells().await.unwrap().len(), 1);
+}
+
+/// Another installation, or a copy of this one, does not share a server with it under one id.
+#[tokio::test]
+async fn a_server_that_is_used_under_the_same_id_is_refused() {
+    let (first, second, other) = (world().await, world().await, ground().await);
+    other.join(&first, "east").await;
+    let clash = refused(second.fleet.add_cell("east", &other.maker, None, None).await);
+    assert!(clash.contains("another installation"), "{clash}");
+    let home = first.server.login(&first.root, "maker", "amanah").await.url().clone();
+    first.root.allow_roles("maker").await.unwrap();
+    first.root.allow_databases("maker").await.unwrap();
+    let tx = first.root.operator().await.unwrap();
+    tx.batch("GRANT CONNECT ON DATABASE amanah TO maker").await.unwrap();
+    tx.commit().await.unwrap();
+    let own = refused(first.fleet.add_cell("own", &home, None, None).await);
+    assert!(own.contains("this server is the cell `home`"), "{own}");
+    let weak = other.server.login(&other.root, "weak", "maker").await.url().clone();
+    let tx = other.root.operator().await.unwrap();
+    tx.batch("GRANT CONNECT ON DATABASE maker TO weak").await.unwrap();
+    tx.commit().await.unwrap();
+    let weak = refused(second.fleet.add_cell("weak", &weak, None, None).await);
+    assert!(weak.contains("needs CREATEROLE and CREATEDB"), "{weak}");
+}
+
+/// Both cells are attacked, each with its own pair and the logins of the other.
+#[tokio::test]
+async fn the_proof_covers_every_cell() {
+    let (world, other) = (world().await, ground().await);
+    world.migrate(&[script("0001", ORDERS)]).await;
+    other.join(&world, "east").await;
+    world.fleet.add_on(&tenant("shop"), "home").await.unwrap();
+    world.fleet.add_on(&tenant("kiosk"), "east").await.unwrap();
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
+    assert_eq!(proof.population().total, 6 + 6, "all databases but an attacker's on each");
+    // What is opened on the other one is named there.
+    let tx = other.root.operator().await.unwrap();
+    tx.batch("GRANT CONNECT ON DATABASE postgres TO PUBLIC").await.unwrap();
+    tx.commit().await.unwrap();
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Broken);
+    assert_eq!(proof.findings()[0].object, "east/postgres", "{:?}", proof.findings());
+}
+
+/// A cell that is down keeps its own tenants back and nobody else, and says so; when it is up
+/// again, everything catches up.
+#[tokio::test]
+async fn a_cell_that_is_down_affects_only_its_tenants() {
+    let (world, other) = (world().await, ground().await);
+    let fleet = &world.fleet;
+    let first = script("0001", ORDERS);
+    world.migrate(std::slice::from_ref(&first)).await;
+    other.join(&world, "east").await;
+    fleet.add_on(&tenant("shop"), "home").await.unwrap();
+    fleet.add_on(&tenant("kiosk"), "east").await.unwrap();
+    other.server.cluster().stop().await.unwrap();
+
+    let cells = fleet.cells().await.unwrap();
+    assert!(cells[0].1.is_ok() && cells[1].1.is_err(), "{cells:?}");
+    assert_eq!((cells[1].0.state, cells[1].0.tenants), (CellState::Open, 1));
+    world.as_tenant("shop").await.close();
+    let lost = fleet.lease(&tenant("kiosk"), std::time::Duration::from_mins(1)).await;
+    assert!(lost.is_err());
+    assert_eq!(fleet.add(&tenant("stall")).await.unwrap().cell, "home");
+    let named = refused(fleet.add_on(&tenant("booth"), "east").await);
+    assert!(named.contains("`east` cannot be reached"), "{named}");
+    let both = [first, script("0002", "CREATE TABLE notes (id bigint PRIMARY KEY)")];
+    let done = world.migrate(&both).await;
+    assert_eq!((done.failed.len(), done.left.len(), done.current), (0, 0, 5), "{done:?}");
+    assert_eq!(done.unreached[0].0, "kiosk");
+    assert!(done.unreached[0].1.contains("its cell east cannot be reached"), "{done:?}");
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+    let population = proof.population();
+    assert_eq!(population.total - population.checked, 4, "its databases count: {proof:?}");
+    assert!(proof.detail().contains("could not be attacked"), "{}", proof.detail());
+
+    other.server.cluster().revive().await.unwrap();
+    let done = world.migrate(&both).await;
+    assert_eq!((done.migrated, done.unreached.len()), (4, 0), "{done:?}");
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
+    let late = fleet.add_on(&tenant("late"), "east").await.unwrap();
+    assert_eq!(late.schema_version.as_deref(), Some("0002"));
+}
