@@ -13,52 +13,40 @@ ALTER SCHEMA audit OWNER TO postgres;
 CREATE FUNCTION amanah.bind(token text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 DECLARE
-    before pg_catalog.text := pg_catalog.current_setting('amanah.token', true);
-    wanted pg_catalog.text[] := ARRAY[NULL, NULL, NULL, 'there is none'];
+    wanted CONSTANT pg_catalog.text[] := amanah.open_token(token);
     bound pg_catalog.text[];
 BEGIN
-    IF token OPERATOR(pg_catalog.<>) '' THEN
-        wanted := amanah.open_token(token);
-    END IF;
-    IF wanted[4] IS NOT NULL THEN
+    IF wanted IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = '28000',
-            MESSAGE = pg_catalog.concat('the tenant binding is refused: ', wanted[4]),
-            HINT = 'A token is good for at most a minute and for one database.';
+            MESSAGE = 'the tenant binding is refused: there is none',
+            HINT = 'Bind the transaction with SELECT amanah.bind($1) and a fresh token.';
     END IF;
-    IF before OPERATOR(pg_catalog.<>) '' THEN
-        bound := amanah.open_token(before);
-        IF bound[4] IS NULL AND bound[1] OPERATOR(pg_catalog.<>) wanted[1] THEN
+    IF pg_catalog.current_setting('amanah.token', true) OPERATOR(pg_catalog.<>) '' THEN
+        BEGIN
+            bound := amanah.open_token(pg_catalog.current_setting('amanah.token', true));
+        EXCEPTION WHEN invalid_authorization_specification THEN
+            bound := NULL;
+        END;
+        IF bound[3] OPERATOR(pg_catalog.<>) wanted[3] THEN
             RAISE EXCEPTION USING ERRCODE = '28000',
                 MESSAGE = 'the tenant binding is refused: another tenant is bound already',
                 HINT = 'Begin a new transaction for another tenant.';
         END IF;
     END IF;
     PERFORM pg_catalog.set_config('amanah.token', token, true);
-END $$;
+END $_$;
 
 ALTER FUNCTION amanah.bind(token text) OWNER TO owner;
 
 CREATE FUNCTION amanah.binding() RETURNS text[]
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    AS $_$
-DECLARE
-    token pg_catalog.text := pg_catalog.current_setting('amanah.token', true);
-    found pg_catalog.text[];
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
 BEGIN
-    -- After a commit the setting is empty and not unset.
-    IF token IS NULL OR token OPERATOR(pg_catalog.=) '' THEN
-        RETURN NULL;
-    END IF;
-    found := amanah.open_token(token);
-    IF found[4] IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = '28000',
-            MESSAGE = pg_catalog.concat('the tenant binding is refused: ', found[4]),
-            HINT = 'Bind the transaction with SELECT amanah.bind($1) and a fresh token.';
-    END IF;
-    RETURN found;
-END $_$;
+    RETURN amanah.open_token(pg_catalog.current_setting('amanah.token', true));
+END $$;
 
 ALTER FUNCTION amanah.binding() OWNER TO owner;
 
@@ -67,7 +55,8 @@ CREATE FUNCTION amanah.current_actor() RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN (amanah.binding())[2];
+    RETURN pg_catalog.convert_from(pg_catalog.decode((amanah.open_token(
+        pg_catalog.current_setting('amanah.token', true)))[4], 'hex'), 'UTF8');
 END $$;
 
 ALTER FUNCTION amanah.current_actor() OWNER TO owner;
@@ -77,7 +66,8 @@ CREATE FUNCTION amanah.current_tenant() RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN (amanah.binding())[1];
+    RETURN pg_catalog.convert_from(pg_catalog.decode((amanah.open_token(
+        pg_catalog.current_setting('amanah.token', true)))[3], 'hex'), 'UTF8');
 END $$;
 
 ALTER FUNCTION amanah.current_tenant() OWNER TO owner;
@@ -87,62 +77,73 @@ CREATE FUNCTION amanah.may_write() RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN COALESCE((amanah.binding())[3] OPERATOR(pg_catalog.=) 'rw', false);
+    RETURN COALESCE((amanah.open_token(pg_catalog.current_setting('amanah.token', true)))[6]
+                    OPERATOR(pg_catalog.=) 'rw', false);
 END $$;
 
 ALTER FUNCTION amanah.may_write() OWNER TO owner;
 
 CREATE FUNCTION amanah.open_token(token text) RETURNS text[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
-    AS $$
+    AS $_$
 DECLARE
-    body pg_catalog.text;
-    pads amanah.binding_key;
-    part pg_catalog.text[];
-    expiry pg_catalog.timestamptz;
+    bytes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(token, 'UTF8');
+    inner_pad pg_catalog.bytea;
+    outer_pad pg_catalog.bytea;
+    not_before pg_catalog.timestamptz;
+    not_after pg_catalog.timestamptz;
+    from_key boolean;
 BEGIN
-    IF pg_catalog.length(token) OPERATOR(pg_catalog.>) 700 THEN
-        RETURN ARRAY[NULL, NULL, NULL, 'it is too long'];
-    END IF;
-    body := pg_catalog."left"(token, pg_catalog.length(token) OPERATOR(pg_catalog.-) 65);
-    SELECT k.* INTO pads FROM amanah.binding_key k
+    SELECT k.inner_pad, k.outer_pad, k.not_before, k.not_after
+      INTO inner_pad, outer_pad, not_before, not_after
+      FROM amanah.binding_key k
      WHERE k.kid OPERATOR(pg_catalog.=) pg_catalog.split_part(token, '.', 2);
-    IF NOT FOUND THEN
-        RETURN ARRAY[NULL, NULL, NULL, 'its key is not known here'];
+    -- Shorter than its MAC or longer than any real one, it is not looked at.
+    from_key := CASE WHEN pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.>) 65
+                      AND pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.<=) 700 THEN
+        pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(
+            pg_catalog.sha256(outer_pad OPERATOR(pg_catalog.||)
+                pg_catalog.sha256(inner_pad OPERATOR(pg_catalog.||) pg_catalog.convert_to(
+                    E'amanah.binding.1\n' OPERATOR(pg_catalog.||)
+                    pg_catalog.current_database()::pg_catalog.text OPERATOR(pg_catalog.||) E'\n',
+                    'UTF8') OPERATOR(pg_catalog.||) pg_catalog.substr(bytes, 1,
+                        pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.-) 65))),
+            'hex'), 'UTF8'))
+        OPERATOR(pg_catalog.=) pg_catalog.sha256(pg_catalog.substr(bytes,
+            pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.-) 63)) END;
+    -- One in the other: only a token from the key is sure to have a number there.
+    IF from_key THEN
+        IF pg_catalog.split_part(token, '.', 5)::pg_catalog.float8 OPERATOR(pg_catalog.>)
+               pg_catalog.date_part('epoch', pg_catalog.statement_timestamp())
+           AND pg_catalog.split_part(token, '.', 5)::pg_catalog.float8 OPERATOR(pg_catalog.-)
+               65::pg_catalog.float8 OPERATOR(pg_catalog.<=)
+               pg_catalog.date_part('epoch', pg_catalog.statement_timestamp())
+           AND not_before OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()
+           AND not_after OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp()
+        THEN
+            RETURN pg_catalog.string_to_array(token, '.');
+        END IF;
     END IF;
-    IF pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(
-           pg_catalog.sha256(pads.outer_pad OPERATOR(pg_catalog.||)
-               pg_catalog.sha256(pads.inner_pad OPERATOR(pg_catalog.||) pg_catalog.convert_to(
-                   'amanah.binding.1' OPERATOR(pg_catalog.||) E'\n'
-                   OPERATOR(pg_catalog.||) pg_catalog.current_database()::pg_catalog.text
-                   OPERATOR(pg_catalog.||) E'\n' OPERATOR(pg_catalog.||) body, 'UTF8'))),
-           'hex'), 'UTF8'))
-       OPERATOR(pg_catalog.<>)
-       pg_catalog.sha256(pg_catalog.convert_to(
-           pg_catalog.substr(token, pg_catalog.length(body) OPERATOR(pg_catalog.+) 2), 'UTF8'))
-    THEN
-        RETURN ARRAY[NULL, NULL, NULL, 'it was not made for this database, or it was changed'];
+    -- After a commit the setting is empty and not unset.
+    IF token IS NULL OR token OPERATOR(pg_catalog.=) '' THEN
+        RETURN NULL;
     END IF;
-    part := pg_catalog.string_to_array(body, '.');
-    expiry := pg_catalog.to_timestamp(part[5]::pg_catalog.float8);
-    IF expiry OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp() THEN
-        RETURN ARRAY[NULL, NULL, NULL, 'it has expired'];
-    END IF;
-    -- A minute, and 5 seconds for two clocks that differ.
-    IF expiry OPERATOR(pg_catalog.>) (pg_catalog.statement_timestamp()
-           OPERATOR(pg_catalog.+) '65 seconds'::pg_catalog.interval)
-    THEN
-        RETURN ARRAY[NULL, NULL, NULL, 'it is good for too long'];
-    END IF;
-    IF pg_catalog.statement_timestamp() OPERATOR(pg_catalog.<) pads.not_before
-       OR pg_catalog.statement_timestamp() OPERATOR(pg_catalog.>=) pads.not_after
-    THEN
-        RETURN ARRAY[NULL, NULL, NULL, 'its key is not in use at this time'];
-    END IF;
-    RETURN ARRAY[pg_catalog.convert_from(pg_catalog.decode(part[3], 'hex'), 'UTF8'),
-                 pg_catalog.convert_from(pg_catalog.decode(part[4], 'hex'), 'UTF8'),
-                 part[6], NULL];
-END $$;
+    RAISE EXCEPTION USING ERRCODE = '28000',
+        MESSAGE = pg_catalog.concat('the tenant binding is refused: ', CASE
+            WHEN pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.>) 700 THEN 'it is too long'
+            WHEN inner_pad IS NULL THEN 'its key is not known here'
+            WHEN from_key IS NOT TRUE
+            THEN 'it was not made for this database, or it was changed'
+            WHEN not_before OPERATOR(pg_catalog.>) pg_catalog.statement_timestamp()
+                OR not_after OPERATOR(pg_catalog.<=) pg_catalog.statement_timestamp()
+            THEN 'its key is not in use at this time'
+            WHEN pg_catalog.split_part(token, '.', 5)::pg_catalog.float8 OPERATOR(pg_catalog.>)
+                pg_catalog.date_part('epoch', pg_catalog.statement_timestamp())
+            THEN 'it is good for too long'
+            ELSE 'it has expired' END),
+        HINT = 'Bind the transaction with SELECT amanah.bind($1) and a fresh token. '
+               'It is good for at most a minute and for one database.';
+END $_$;
 
 ALTER FUNCTION amanah.open_token(token text) OWNER TO owner;
 
@@ -455,8 +456,6 @@ GRANT USAGE ON SCHEMA amanah TO PUBLIC;
 
 GRANT USAGE ON SCHEMA audit TO amanah_trail;
 GRANT USAGE ON SCHEMA audit TO owner;
-
-REVOKE ALL ON FUNCTION amanah.binding() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
 

@@ -118,7 +118,7 @@ impl Kept {
             canaries: self.canaries.clone(),
             programs: ground.programs.clone(),
         };
-        Ok(Guarded { protected, key: self.binding_key(&secrets.key)? })
+        Ok(Guarded { protected, key: self.binding_key(&secrets.key)?.into() })
     }
 
     /// Writes it down, its secrets first: a file without secrets is of no use.

@@ -42,6 +42,8 @@ pub(crate) struct Done {
     pub(crate) canaries: Canaries,
     /// What only a superuser may do, and none was at hand.
     pub(crate) left: Vec<tenancy::Step>,
+    /// How bindings are verified there now.
+    pub(crate) binding: tenancy::Choice,
 }
 
 /// What would be done.
@@ -52,12 +54,17 @@ pub(crate) struct Proposal {
     pub(crate) isolation: Plan,
     /// How changes are recorded.
     pub(crate) recording: Vec<audit::Step>,
+    /// How bindings will be verified.
+    pub(crate) binding: tenancy::Choice,
 }
 
 impl Proposal {
     /// Whether everything is as it should be.
     pub(crate) fn is_done(&self) -> bool {
-        !self.makes_role && self.isolation.is_done() && self.recording.is_empty()
+        !self.makes_role
+            && self.isolation.is_done()
+            && self.recording.is_empty()
+            && self.binding.installed
     }
 }
 
@@ -83,8 +90,9 @@ impl Candidate {
             other => anyhow::Error::from(other),
         })?;
         let recording = recording(&tx, &self.tenant_column).await?;
+        let binding = tenancy::choose(&tx, self.superuser.is_some(), &self.app_role).await?;
         tx.rollback().await?;
-        Ok(Proposal { makes_role, isolation, recording })
+        Ok(Proposal { makes_role, isolation, recording, binding })
     }
 
     /// Brings it under protection, seeds the canaries and remembers it.
@@ -117,11 +125,11 @@ impl Candidate {
         let kept = self.keep(data, strongbox, rng).await?;
         let guarded = kept.open(ground, data, strongbox, rng).await?;
         let tx = self.owner.operator().await?;
-        tenancy::install_key(&tx, &guarded.key, cx.clock.now()).await?;
+        tenancy::install_key(&tx, &guarded.key.get(), cx.clock.now()).await?;
         tx.commit().await?;
         let canaries =
-            tenancy::ensure_canaries(&guarded.protected, &guarded.key, &*cx.clock).await?;
-        Ok(Done { guarded, canaries, left: applied.left })
+            tenancy::ensure_canaries(&guarded.protected, &guarded.key.get(), &*cx.clock).await?;
+        Ok(Done { guarded, canaries, left: applied.left, binding: applied.binding })
     }
 
     /// Whoever may make roles.
@@ -288,7 +296,7 @@ pub(crate) fn watched(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Vec<Watche
 
 /// The binding keys of the protected databases: they must be nowhere but in the strongbox.
 pub(crate) fn secrets(guarded: &[Guarded]) -> Vec<Secret> {
-    guarded.iter().map(|guarded| Secret::new(kernel::hex(guarded.key.expose()))).collect()
+    guarded.iter().map(|guarded| Secret::new(kernel::hex(guarded.key.get().expose()))).collect()
 }
 
 async fn recording(tx: &Tx, tenant_column: &str) -> anyhow::Result<Vec<audit::Step>> {

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use store::{Db, OperatorTx};
 
-use crate::{Error, Plan, ROOM, Result, Step};
+use crate::{Choice, Error, Plan, ROOM, Result, Step, form};
 
 /// A table that is in use for longer than this makes the plan fail, rather than all other sessions
 /// wait behind it.
@@ -17,10 +17,13 @@ pub struct Applied {
     pub steps: usize,
     /// What is left, because no superuser was at hand.
     pub left: Vec<Step>,
+    /// How the binding is verified from now on.
+    pub binding: Choice,
 }
 
 /// Installs this [room](ROOM) where it is missing, then carries out `plan` as `owner`, and what
-/// only a superuser may do as `superuser`, where there is one.
+/// only a superuser may do as `superuser`, where there is one. The binding gets the form that this
+/// cluster allows; where that is another than before, transactions that are under way stay bound.
 ///
 /// # Errors
 /// At the first step that fails; the database is as it was then, except for the room, which
@@ -30,19 +33,24 @@ pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Ap
     let total = plan.steps.len() + superuser.map_or(0, |_| plan.privileged.len());
     let tx = begin(owner).await?;
     run(&tx, &plan.steps, 0, total).await?;
+    let mut binding = form::choose(&tx, superuser.is_some(), &plan.app_role).await?;
     // Both transactions are open until both are complete; they touch different objects, so neither
     // waits for the other.
     if let Some(superuser) = superuser {
         let above = begin(superuser).await?;
         run(&above, &plan.privileged, plan.steps.len(), total).await?;
+        binding = form::grant(&above, &owner.url().user, binding).await?;
         above.commit().await?;
+    }
+    if !binding.installed {
+        binding.form.install(&tx).await?;
     }
     tx.commit().await?;
     let left = match superuser {
         Some(_) => Vec::new(),
         None => plan.privileged.clone(),
     };
-    Ok(Applied { steps: total, left })
+    Ok(Applied { steps: total, left, binding })
 }
 
 async fn begin(db: &Db) -> Result<OperatorTx> {

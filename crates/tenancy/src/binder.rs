@@ -2,37 +2,61 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Actor, Binder, Clock, Scope, Secret, TenantId};
 use store::Tx;
 
 use crate::{BindingKey, Claims, Result, sql};
 
-/// How long a key is good for after it was installed. Nothing rotates it by itself yet, and an end
-/// that comes unexpected would stop the application; installing it again moves the end.
+/// How long a key is good for after it was installed. A rotation ends it sooner; an end that comes
+/// unexpected would stop the application, and installing it again moves it.
 const KEY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3_650);
 /// How far the database's clock may be behind ours when a key is installed.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// Mints bindings for one database with one key.
+/// The key that a database's bindings are made with now. Clones share it: whoever rotates replaces
+/// it for all of them. Reading it takes no lock.
+#[derive(Debug, Clone)]
+pub struct CurrentKey(Arc<ArcSwap<BindingKey>>);
+
+impl CurrentKey {
+    /// The key as it is now.
+    pub fn get(&self) -> Arc<BindingKey> {
+        self.0.load_full()
+    }
+
+    /// From now on it is another; what was minted stays good as long as the database has its key.
+    pub fn replace(&self, key: BindingKey) {
+        self.0.store(Arc::new(key));
+    }
+}
+
+impl From<BindingKey> for CurrentKey {
+    fn from(key: BindingKey) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(key)))
+    }
+}
+
+/// Mints bindings for one database with the key that is current when it is asked.
 #[derive(Clone)]
 pub struct TenantBinder {
     clock: Arc<dyn Clock>,
-    key: BindingKey,
+    key: CurrentKey,
     database: String,
 }
 
 impl TenantBinder {
     /// Bindings that are good in `database`, as the server calls it.
-    pub fn new(clock: Arc<dyn Clock>, key: BindingKey, database: &str) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, key: impl Into<CurrentKey>, database: &str) -> Self {
         let database = database.to_owned();
-        Self { clock, key, database }
+        Self { clock, key: key.into(), database }
     }
 
     /// A token for `tenant` and `actor`, good for a minute.
     pub fn token(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Secret {
         let claims = Claims { tenant, actor, scope, database: &self.database };
-        self.key.mint(&claims, self.clock.now())
+        self.key.0.load().mint(&claims, self.clock.now())
     }
 }
 

@@ -10,7 +10,7 @@ use kernel::{Control, Population, Proof};
 use store::Protected;
 
 use crate::bite::Bites;
-use crate::{BindingKey, Fleet};
+use crate::{CurrentKey, Fleet};
 
 /// A protected database and the key that its bindings are made with.
 #[derive(Debug, Clone)]
@@ -18,8 +18,8 @@ pub struct Guarded {
     /// The database. Its intruder's pool needs two connections at least: one attacks, one is
     /// watched.
     pub protected: Protected,
-    /// The key; it must be [installed](crate::install_key) there.
-    pub key: BindingKey,
+    /// The key; it must be [installed](crate::install_key) there. It follows rotations.
+    pub key: CurrentKey,
 }
 
 /// The control over `databases` that tenants share. With none, it is unknown.

@@ -27,12 +27,13 @@ mod census;
 mod controls;
 mod error;
 mod fleet;
+mod form;
 mod plan;
 mod sql;
 mod token;
 
 pub use apply::{Applied, apply};
-pub use binder::{TenantBinder, install_key};
+pub use binder::{CurrentKey, TenantBinder, install_key};
 pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};
@@ -42,16 +43,17 @@ pub use fleet::{
     Logins, MAX_LEASE, MemoryVault, Place, Progress, Reach, Script, Settings, State, Tenant, Vault,
     is_canary,
 };
+pub use form::{Choice, Form, choose};
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};
 
 /// What this room installs in every protected database, as the owner of its tables.
 pub static ROOM: store::Room = store::Room {
     name: "tenancy",
-    migrations: &[store::Migration {
-        name: "0001_binding",
-        sql: include_str!("../sql/0001_binding.sql"),
-    }],
+    migrations: &[
+        store::Migration { name: "0001_binding", sql: include_str!("../sql/0001_binding.sql") },
+        store::Migration { name: "0002_portable", sql: form::PORTABLE },
+    ],
 };
 
 /// What it installs in the control database, for tenants with a database of their own.

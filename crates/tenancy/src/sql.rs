@@ -9,6 +9,14 @@ ON CONFLICT (kid) DO UPDATE
        not_before = least(binding_key.not_before, excluded.not_before),
        not_after = excluded.not_after";
 
+/// Whether the current user and the role `$2` may set the parameter `$1`, and the body of
+/// `amanah.bind`, if it is there.
+pub(crate) const FORM: &str = "
+SELECT pg_catalog.has_parameter_privilege($1, 'SET'),
+       pg_catalog.has_parameter_privilege($2::name, $1, 'SET'),
+       (SELECT p.prosrc FROM pg_catalog.pg_proc p
+         WHERE p.oid = pg_catalog.to_regprocedure('amanah.bind(text)'))";
+
 /// Who plans: the database, the login, whether row security does not bind it.
 pub(crate) const SELF: &str = "
 SELECT current_database()::text, current_user::text, r.rolsuper OR r.rolbypassrls
@@ -129,8 +137,8 @@ SELECT vn.nspname::text, v.relname::text, v.relkind::text,
 /// Functions that `$1` may call and that run with the rights of an owner who can reach past row
 /// security: schema, signature, owner. Such an owner is above it, or has the rights of one of the
 /// tables' owners `$2`: those can switch `FORCE ROW LEVEL SECURITY` off and on within one call.
-/// What came with the server is left out, and so are this room's own four, which are checked by
-/// their text.
+/// What came with the server is left out, and so are this room's own, which are checked by their
+/// text.
 pub(crate) const DEFINERS: &str = "
 SELECT n.nspname::text,
        p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
@@ -143,7 +151,7 @@ SELECT n.nspname::text,
    AND NOT (n.nspname = 'amanah'
             AND (p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid)) IN (
                 ('bind', 'token text'), ('current_tenant', ''), ('current_actor', ''),
-                ('may_write', '')))
+                ('may_write', ''), ('binding', '')))
    AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
    AND pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')
    AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')

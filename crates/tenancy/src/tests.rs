@@ -5,6 +5,7 @@ mod campaign;
 mod cells;
 mod fixture;
 mod fleet;
+mod form;
 mod hostile;
 mod protect;
 mod prove;

@@ -2,7 +2,7 @@
 //!
 //! `amb1.KID.HEX(TENANT).HEX(ACTOR).EXPIRY.SCOPE.HEX(MAC)`, where EXPIRY is in seconds since 1970,
 //! SCOPE is `ro` or `rw`, and MAC is HMAC-SHA256 over the lines `amanah.binding.1`, the database's
-//! name and everything before the MAC. `amanah.open_token` in `sql/0001_binding.sql` reads the
+//! name and everything before the MAC. `amanah.open_token` in `sql/0002_portable.sql` reads the
 //! same layout; a property test holds the two together. Nothing here does I/O, so that a native
 //! extension can share it.
 
@@ -30,6 +30,9 @@ const MARK_DOMAIN: &str = "amanah.canary.1";
 pub struct BindingKey {
     kid: String,
     secret: Zeroizing<[u8; KEY_BYTES]>,
+    /// What the marks of canary rows are made with: the first key's secret. The rows stay when the
+    /// key is rotated, and so must their marks.
+    marker: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 /// A key cannot be used.
@@ -66,8 +69,8 @@ impl BindingKey {
         if kid.is_empty() || kid.len() > MAX_KID_BYTES || !kid.chars().all(fits) {
             return Err(KeyError::Name);
         }
-        let secret = secret.try_into().map_err(|_| KeyError::Length(secret.len()))?;
-        Ok(Self { kid: kid.to_owned(), secret: Zeroizing::new(secret) })
+        let secret = Zeroizing::new(bytes(secret)?);
+        Ok(Self { kid: kid.to_owned(), marker: secret.clone(), secret })
     }
 
     /// A new key.
@@ -78,7 +81,23 @@ impl BindingKey {
         let kid = kernel::random_hex(rng, 4)?;
         let mut secret = Zeroizing::new([0; KEY_BYTES]);
         rng.fill(secret.as_mut())?;
-        Ok(Self { kid, secret })
+        Ok(Self { kid, marker: secret.clone(), secret })
+    }
+
+    /// A new key to follow this one.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn successor(&self, rng: &dyn Rng) -> Result<Self, RngError> {
+        Ok(Self { marker: self.marker.clone(), ..Self::generate(rng)? })
+    }
+
+    /// The same key with the marker that [`BindingKey::expose_marker`] gave.
+    ///
+    /// # Errors
+    /// When the length does not fit.
+    pub fn marked(self, marker: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self { marker: Zeroizing::new(bytes(marker)?), ..self })
     }
 
     /// Its name, which is no secret.
@@ -89,6 +108,11 @@ impl BindingKey {
     /// Its 32 bytes, for whoever keeps it. The name is meant to stand out in a review.
     pub fn expose(&self) -> &[u8] {
         self.secret.as_ref()
+    }
+
+    /// What the marks of canary rows are made with, 32 bytes, for whoever keeps the key.
+    pub fn expose_marker(&self) -> &[u8] {
+        self.marker.as_ref()
     }
 
     /// A token for `claims`, good from now for a minute at most; the part of a second is cut off,
@@ -108,13 +132,13 @@ impl BindingKey {
             hex(actor.as_bytes()),
             claims.scope.as_str()
         );
-        let mac = self.mac(&[DOMAIN, claims.database, &token]);
+        let mac = mac(&self.secret, &[DOMAIN, claims.database, &token]);
         Secret::new(format!("{token}.{}", hex(&mac)))
     }
 
     /// The text that recognises a canary's rows in this installation, 23 characters.
     pub(crate) fn mark(&self, tenant: &TenantId) -> String {
-        let mac = self.mac(&[MARK_DOMAIN, tenant.as_str()]);
+        let mac = mac(&self.marker, &[MARK_DOMAIN, tenant.as_str()]);
         format!("amanah-{}", hex(mac.get(..8).unwrap_or_default()))
     }
 
@@ -127,23 +151,27 @@ impl BindingKey {
         };
         (pad(0x36), pad(0x5c))
     }
+}
 
-    /// HMAC-SHA256 over `lines`, with a line feed between them. The last line alone may be of
-    /// another's choosing: none of the others can hold a line feed, or it has a fixed form.
-    fn mac(&self, lines: &[&str]) -> [u8; 32] {
-        // HMAC takes a key of any length, so this fallback is never taken; it fails closed, since
-        // the database would compute another MAC.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.as_ref()) else {
-            return [0; 32];
-        };
-        for (n, line) in lines.iter().enumerate() {
-            if n > 0 {
-                mac.update(b"\n");
-            }
-            mac.update(line.as_bytes());
+fn bytes(secret: &[u8]) -> Result<[u8; KEY_BYTES], KeyError> {
+    secret.try_into().map_err(|_| KeyError::Length(secret.len()))
+}
+
+/// HMAC-SHA256 over `lines`, with a line feed between them. The last line alone may be of
+/// another's choosing: none of the others can hold a line feed, or it has a fixed form.
+fn mac(key: &[u8; KEY_BYTES], lines: &[&str]) -> [u8; 32] {
+    // HMAC takes a key of any length, so this fallback is never taken; it fails closed, since the
+    // database would compute another MAC.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return [0; 32];
+    };
+    for (n, line) in lines.iter().enumerate() {
+        if n > 0 {
+            mac.update(b"\n");
         }
-        mac.finalize().into_bytes().into()
+        mac.update(line.as_bytes());
     }
+    mac.finalize().into_bytes().into()
 }
 
 impl std::fmt::Debug for BindingKey {
@@ -162,6 +190,20 @@ mod tests {
         assert_eq!(BindingKey::new("k", &[0; 31]).unwrap_err(), KeyError::Length(31));
         let key = BindingKey::new("k-1", &[7; 32]).unwrap();
         assert_eq!(format!("{key:?}"), "BindingKey(k-1)");
+    }
+
+    /// A rotation changes every token and no mark.
+    #[test]
+    fn a_successor_keeps_the_marks() {
+        let first = BindingKey::new("k-1", &[7; 32]).unwrap();
+        let second = first.successor(&kernel::SystemRng).unwrap();
+        let tenant = TenantId::new("41").unwrap();
+        assert_ne!((first.kid(), first.expose()), (second.kid(), second.expose()));
+        assert_eq!(first.mark(&tenant), second.mark(&tenant));
+        let kept = BindingKey::new(second.kid(), second.expose()).unwrap();
+        assert_ne!(kept.mark(&tenant), first.mark(&tenant));
+        let kept = kept.marked(second.expose_marker()).unwrap();
+        assert_eq!(kept.mark(&tenant), first.mark(&tenant));
     }
 
     /// The layout is a contract with the SQL, with other languages' clients and with the extension

@@ -7,6 +7,7 @@ use claims::{ClaimReport, Filter};
 use kernel::{Params, Verdict};
 use serde_json::json;
 use store::{DatabaseUrl, Db};
+use tenancy::{Choice, Form};
 
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Protect};
@@ -68,7 +69,7 @@ async fn apply(
 ) -> anyhow::Result<Exit> {
     let Installation { ground, data, strongbox, cx, .. } = &*installation;
     let done = candidate.protect(ground, data, strongbox, cx).await?;
-    let Done { guarded, canaries, left } = done;
+    let Done { guarded, canaries, left, binding } = done;
     if !place.json {
         out::line(&format!(
             "Protected. The canaries {} and {} have a row in {} tables.",
@@ -91,6 +92,7 @@ async fn apply(
             out::line(&format!("  left for a superuser: {}: {}", step.object, step.why));
             out::line(&format!("             {}", step.sql));
         }
+        out::line(&format!("Bindings are {}: {}.", told(&binding), binding.why));
         out::line("Attacking:");
     }
     if installation.data.is_locked() {
@@ -101,7 +103,9 @@ async fn apply(
     let claims = attack(installation).await?;
     if place.json {
         let plan = as_json(proposal);
-        let all = json!({"plan": plan, "left": left, "canaries": canaries, "claims": claims});
+        let all = json!({
+            "plan": plan, "left": left, "binding": binding, "canaries": canaries, "claims": claims,
+        });
         out::line(&serde_json::to_string_pretty(&all)?);
     } else {
         for claim in &claims {
@@ -186,8 +190,19 @@ fn print(candidate: &Candidate, proposal: &Proposal) {
             sql.unwrap_or_default()
         ));
     }
+    let binding = &proposal.binding;
+    let mark = if binding.installed { "binding " } else { "do      " };
+    out::line(&format!("  {mark} bindings are {}: {}", told(binding), binding.why));
     if proposal.is_done() {
         out::line("  Nothing is left to do: the database is protected.");
+    }
+}
+
+/// When a binding is verified, in words.
+const fn told(binding: &Choice) -> &'static str {
+    match binding.form {
+        Form::Portable => "verified at every statement (portable form)",
+        Form::VerifyOnce => "verified once for each transaction (verify-once form)",
     }
 }
 
@@ -201,5 +216,6 @@ fn as_json(proposal: &Proposal) -> serde_json::Value {
         "makes_role": proposal.makes_role,
         "isolation": proposal.isolation,
         "recording": recording,
+        "binding": proposal.binding,
     })
 }

@@ -4,29 +4,46 @@
 use kernel::Finding;
 use store::Tx;
 
-use crate::{ROOM, Result, sql};
+use crate::form::{self, Form};
+use crate::{Result, sql};
 
 const RESTORE: &str = "find out who changed it; drop schema amanah and run `amanah protect` again";
+const UNSET: &str = "REVOKE SET ON PARAMETER backtrace_functions from it and from everybody";
+/// By whose text the form is told.
+const BIND: &str = "bind(token text)";
 /// The settings of the functions that the application can call.
 const PINNED: &str = "search_path=pg_catalog, pg_temp";
 
-/// A function as the migrations make it.
+/// A function as one form of the binding makes it.
 struct Shipped {
     /// Name and arguments, as the catalogue prints them.
     signature: String,
     result: String,
     body: &'static str,
-    /// Those that run with their owner's rights are the ones that everybody may call.
     definer: bool,
-    stable: bool,
-    parallel: bool,
+    /// As the catalogue has them: `s` for stable and for safe, `v` for volatile, `u` for unsafe.
+    volatility: &'static str,
+    parallel: &'static str,
+    /// Whether everybody may call it; those have a search path of their own.
+    public: bool,
 }
 
-/// Every function, relation, trigger, rule and right in the schema that is not as it was made.
-pub(super) async fn findings(tx: &Tx) -> Result<Vec<Finding>> {
+/// Every function, relation, trigger, rule and right in the schema that is not as it was made, in
+/// the form that the database has, and the right of the role `app` to write what is kept.
+pub(super) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
     let there = tx.query(sql::FUNCTIONS, &[]).await?;
-    let shipped = shipped();
+    let bind = there.iter().find(|row| row.get::<_, &str>(0) == BIND);
+    let form = bind.map_or(Form::Portable, |row| Form::of(row.get(2)));
+    let shipped = shipped(form);
+    if form == Form::VerifyOnce {
+        let row = tx.query_one(sql::FORM, &[&form::PARAMETER, &app]).await?;
+        if row.get(1) {
+            let what = format!("the role {app} may set it, and so bind itself to any tenant");
+            let object = format!("parameter {}", form::PARAMETER);
+            all.push(Finding::new(object, what).fix(UNSET));
+        }
+    }
     for row in &there {
         let signature: &str = row.get(0);
         let changed = match shipped.iter().find(|s| s.signature == signature) {
@@ -57,15 +74,13 @@ impl Shipped {
     fn departures(&self, row: &store::Row) -> Vec<&'static str> {
         let text = |n: usize| row.get::<_, &str>(n);
         let callers: Vec<&str> = row.get(8);
-        let (volatile, parallel) =
-            (if self.stable { "s" } else { "v" }, if self.parallel { "s" } else { "u" });
         let (settings, everybody): (&str, &[&str]) =
-            if self.definer { (PINNED, &["PUBLIC"]) } else { ("", &[]) };
+            if self.public { (PINNED, &["PUBLIC"]) } else { ("", &[]) };
         let checks = [
             (text(2) == self.body && text(4) == "plpgsql", "its body was changed"),
             (text(1) == self.result, "its result has another type"),
             (row.get::<_, bool>(3) == self.definer, "it runs with another's rights"),
-            (text(5) == volatile && text(6) == parallel, "it is declared otherwise"),
+            (text(5) == self.volatility && text(6) == self.parallel, "it is declared otherwise"),
             (text(7) == settings, "its settings were changed"),
             (callers == everybody, "the rights to call it were changed"),
             (row.get(9), "it belongs to somebody else than the owner"),
@@ -75,23 +90,38 @@ impl Shipped {
     }
 }
 
-/// Reads the functions out of the migrations' text: `CREATE FUNCTION amanah.… AS $$ … $$`.
-fn shipped() -> Vec<Shipped> {
-    let texts = ROOM.migrations.iter().map(|migration| migration.sql);
-    texts
-        .flat_map(|sql| sql.split("CREATE FUNCTION amanah.").skip(1))
+/// The functions of a form. What the other form does not replace is as in the portable one.
+fn shipped(form: Form) -> Vec<Shipped> {
+    let mut all = read(form::PORTABLE);
+    if form == Form::VerifyOnce {
+        for other in read(form::VERIFY_ONCE) {
+            if let Some(place) = all.iter_mut().find(|f| f.signature == other.signature) {
+                *place = other;
+            }
+        }
+    }
+    all
+}
+
+/// Reads functions out of their text: `CREATE OR REPLACE FUNCTION amanah.… AS $$ … $$`.
+fn read(text: &'static str) -> Vec<Shipped> {
+    text.split("CREATE OR REPLACE FUNCTION amanah.")
+        .skip(1)
         .filter_map(|rest| {
             let (head, rest) = rest.split_once("AS $$")?;
             let (body, _) = rest.split_once("$$")?;
             let (signature, properties) = head.split_once(") RETURNS ")?;
             let result = properties.split_whitespace().next()?;
+            let name = signature.split('(').next()?;
+            let revoked = format!("REVOKE ALL ON FUNCTION amanah.{name}(");
             Some(Shipped {
                 signature: format!("{signature})").replace("pg_catalog.", ""),
                 result: result.replace("pg_catalog.", ""),
                 body,
                 definer: properties.contains("SECURITY DEFINER"),
-                stable: properties.contains("STABLE"),
-                parallel: properties.contains("PARALLEL SAFE"),
+                volatility: if properties.contains("STABLE") { "s" } else { "v" },
+                parallel: if properties.contains("PARALLEL SAFE") { "s" } else { "u" },
+                public: !text.contains(&revoked),
             })
         })
         .collect()
@@ -99,19 +129,32 @@ fn shipped() -> Vec<Shipped> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROOM, shipped};
+    use super::{Form, read, shipped};
+    use crate::form::{PORTABLE, VERIFY_ONCE};
 
     /// A function that the reader above overlooks would count as a stranger, and one that it reads
     /// twice would be compared with the wrong text.
     #[test]
-    fn every_function_of_the_migrations_is_read() {
-        let read: Vec<_> = shipped().into_iter().map(|f| (f.signature, f.definer)).collect();
-        let made: usize = ROOM.migrations.iter().map(|m| m.sql.matches("FUNCTION").count()).sum();
-        assert!(made > read.len());
-        let names = ["open_token(token text)", "binding()", "current_tenant()", "current_actor()"];
-        let names = names.into_iter().chain(["may_write()", "bind(token text)"]);
-        let definers = [false, false, true, true, true, true];
-        let wanted: Vec<_> = names.map(str::to_owned).zip(definers).collect();
-        assert_eq!(read, wanted);
+    fn every_function_of_both_forms_is_read() {
+        for text in [PORTABLE, VERIFY_ONCE] {
+            assert_eq!(read(text).len(), text.matches("CREATE OR REPLACE FUNCTION").count());
+        }
+        let told = |form| -> Vec<(String, bool, bool)> {
+            shipped(form).into_iter().map(|f| (f.signature, f.definer, f.public)).collect()
+        };
+        let wanted = |own: bool| -> Vec<(String, bool, bool)> {
+            [
+                ("open_token(token text)", false, false),
+                ("binding()", true, true),
+                ("current_tenant()", own, true),
+                ("current_actor()", own, true),
+                ("may_write()", own, true),
+                ("bind(token text)", true, true),
+            ]
+            .map(|(name, definer, public)| (name.to_owned(), definer, public))
+            .into()
+        };
+        assert_eq!(told(Form::Portable), wanted(true));
+        assert_eq!(told(Form::VerifyOnce), wanted(false));
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn findings(
     let foreign = tx.query(sql::FOREIGN, &[&app]).await?;
     let policies = plan::departures(&tx, census).await?;
     let definers = definers(&tx, app, census).await?;
-    let mut all = installed::findings(&tx).await?;
+    let mut all = installed::findings(&tx, app).await?;
     tx.rollback().await?;
     let writes: HashSet<(&str, &str, &str)> = rights
         .iter()

@@ -4,10 +4,12 @@ use super::forge::forgeries;
 use super::victim::Bound;
 use super::{Attack, Binding, Expect, OnSession, SEEN, Scene, Strike};
 use crate::census::ROW;
+use crate::form::PARAMETER;
 
 const REFUSED: &str = "28000";
 const BIND: &str = "SELECT amanah.bind($1::text)";
 const BINDING: &str = "restore schema amanah: the binding must be verified at every statement";
+const KEPT: &str = "REVOKE SET ON PARAMETER backtrace_functions from the application's role";
 const ROLE: &str = "let the application log in as an ordinary role that belongs to no other";
 const SUPERUSER: &str = "run the superuser's steps of `amanah protect`";
 const OWNER: &str = "revoke this right from the application's role";
@@ -36,6 +38,7 @@ pub(super) const BATTERY: &[OnSession] = &[
             .map(|name| read(s, Binding::Own, Some((name, b.to_owned()))))
             .into()
     }),
+    session("forge-kept", "writes what the server keeps of a binding", KEPT, forge_kept),
     session("reset-setting", "reads rows after resetting its binding", BINDING, |s| {
         ["RESET amanah.token", "RESET ALL", "SET amanah.token TO DEFAULT"]
             .map(|setup| prepared(read(s, Binding::Own, None), &[setup]))
@@ -51,7 +54,7 @@ pub(super) const BATTERY: &[OnSession] = &[
         vec![denied("SELECT count(*)::text FROM amanah.binding_key")]
     }),
     session("call-inner", "calls the functions below the binding", BINDING, |_| {
-        vec![denied("SELECT amanah.open_token('x')"), denied("SELECT amanah.binding()")]
+        vec![denied("SELECT amanah.open_token('x')")]
     }),
     session("key-in-source", "finds a key in a function's source", BINDING, |_| {
         let sql = "SELECT count(*) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n \
@@ -235,6 +238,32 @@ fn shadow_type(_: &Scene<'_>) -> Vec<Strike> {
         Strike { fresh: true, ..prepared(strike, &setup) }
     });
     each.into()
+}
+
+/// Where the cluster allows it, the server keeps what a token says in a parameter. An attacker who
+/// could write there would need no token; so each way to write is tried, whatever the form.
+fn forge_kept(scene: &Scene<'_>) -> Vec<Strike> {
+    let hex = kernel::hex(scene.protected.canaries.1.as_str().as_bytes());
+    let value = format!("amb1_9999999999_rw_{hex}_78");
+    let setting = Some((PARAMETER, value.clone()));
+    let (mine, none) = (Binding::Own, Binding::Missing);
+    let statements = [
+        format!("SET LOCAL {PARAMETER} = {value}"),
+        format!("RESET {PARAMETER}"),
+        format!("ALTER ROLE CURRENT_USER SET {PARAMETER} = {value}"),
+        format!("UPDATE pg_catalog.pg_settings SET setting = '{value}' WHERE name = '{PARAMETER}'"),
+        format!(
+            "CREATE FUNCTION pg_temp.amanah_kept() RETURNS pg_catalog.text LANGUAGE sql \
+             SET {PARAMETER} = {value} AS 'SELECT amanah.current_tenant()'"
+        ),
+        "CREATE FUNCTION pg_temp.amanah_kept() RETURNS pg_catalog.text LANGUAGE sql \
+         SET backtrace_functions FROM CURRENT AS 'SELECT amanah.current_tenant()'"
+            .to_owned(),
+    ];
+    let mut all: Vec<Strike> = statements.iter().map(|sql| denied(sql)).collect();
+    all.push(read(scene, none, setting.clone()));
+    all.push(read(scene, mine, setting));
+    all
 }
 
 fn write_for_reading(scene: &Scene<'_>) -> Vec<Strike> {

@@ -13,9 +13,7 @@ CREATE OR REPLACE FUNCTION amanah.open_token(token text) RETURNS text[]
 DECLARE
     part text[] := pg_catalog.string_to_array(token, '.');
 BEGIN
-    RETURN ARRAY[pg_catalog.convert_from(pg_catalog.decode(part[3], 'hex'), 'UTF8'),
-                 pg_catalog.convert_from(pg_catalog.decode(part[4], 'hex'), 'UTF8'),
-                 part[6], NULL];
+    RETURN part;
 END $$";
 
 /// A binding that looks its types up where the caller has put some.
@@ -25,7 +23,7 @@ CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text
 DECLARE
     tenant text := 'nobody';
 BEGIN
-    tenant := (amanah.binding())[1];
+    tenant := pg_catalog.convert_from(pg_catalog.decode((amanah.binding())[3], 'hex'), 'UTF8');
     RETURN tenant;
 END $$";
 
@@ -35,10 +33,10 @@ CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF (amanah.binding())[2] = 'amanah-probe' THEN
+    IF (amanah.binding())[4] = '616d616e61682d70726f6265' THEN
         RETURN pg_catalog.current_setting('amanah.probe', true);
     END IF;
-    RETURN (amanah.binding())[1];
+    RETURN pg_catalog.convert_from(pg_catalog.decode((amanah.binding())[3], 'hex'), 'UTF8');
 END $$";
 
 /// What is planted in the binding itself.

@@ -98,7 +98,7 @@ impl Rows {
             return Proof::unknown(now, "no database is protected");
         };
         let (clock, rng) = (cx.clock.as_ref(), cx.rng.as_ref());
-        let bites = match bite::run(&guarded.protected, &guarded.key, clock, rng).await {
+        let bites = match bite::run(&guarded.protected, &guarded.key.get(), clock, rng).await {
             Ok(bites) => bites,
             Err(error) => return Proof::unknown(now, format!("the sandbox failed: {error}")),
         };
@@ -108,7 +108,7 @@ impl Rows {
 
 /// One database: its server's version, its canaries, the battery.
 async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
-    let (protected, key) = (&guarded.protected, &guarded.key);
+    let (protected, key) = (&guarded.protected, &guarded.key.get());
     let clock = cx.clock.as_ref();
     let canaries = canary::ensure_canaries(protected, key, clock).await?;
     let mut report = attack::run(protected, key, clock, None).await?;

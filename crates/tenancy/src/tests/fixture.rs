@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use kernel::{Actor, Clock, Control, Cx, Params, Proof, Scope, SystemClock, SystemRng, TenantId};
+use kernel::{
+    Actor, Clock, Control, Cx, Params, Proof, Scope, Secret, SystemClock, SystemRng, TenantId,
+};
 use store::{Protected, TenantTx};
 
-use crate::{BindingKey, Guarded, Plan, ROOM, TenantBinder, apply, controls, install_key, plan};
+use crate::{
+    BindingKey, Form, Guarded, Plan, ROOM, TenantBinder, apply, controls, install_key, plan,
+};
 
 /// Tables as a Django project makes them.
 pub(super) const DJANGO: &str = include_str!("django.sql");
@@ -19,7 +23,19 @@ pub(super) async fn bare(schema: &str, column: &str, canaries: (&str, &str)) -> 
     let tx = protected.owner.operator().await.unwrap();
     install_key(&tx, &key, SystemClock.now()).await.unwrap();
     tx.commit().await.unwrap();
-    Guarded { protected, key }
+    Guarded { protected, key: key.into() }
+}
+
+/// Both forms of the binding: what holds in one has to hold in the other.
+pub(super) const FORMS: [Form; 2] = [Form::Portable, Form::VerifyOnce];
+
+/// Gives a database the form that is wanted, whatever its cluster would allow.
+pub(super) async fn shape(guarded: &Guarded, form: Form) {
+    let owner = store::ident(&guarded.protected.owner.url().user);
+    as_superuser(guarded, &format!("GRANT SET ON PARAMETER backtrace_functions TO {owner}")).await;
+    let tx = guarded.protected.owner.operator().await.unwrap();
+    form.install(&tx).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// The same after `protect`.
@@ -56,14 +72,18 @@ pub(super) async fn as_superuser(guarded: &Guarded, sql: &str) {
     tx.commit().await.unwrap();
 }
 
-/// A transaction of the application that is bound to `tenant`.
-pub(super) async fn bound(guarded: &Guarded, tenant: &str) -> TenantTx {
+/// A good token of `tenant`.
+pub(super) fn token(guarded: &Guarded, tenant: &str) -> Secret {
     let (key, name) = (guarded.key.clone(), &guarded.protected.name);
     let binder = TenantBinder::new(Arc::new(SystemClock), key, name);
     let tenant = TenantId::new(tenant).unwrap();
     let actor = Actor::new("sari@one.example").unwrap();
-    let token = binder.token(&tenant, &actor, Scope::ReadWrite);
-    guarded.protected.intruder.tenant(&token).await.unwrap()
+    binder.token(&tenant, &actor, Scope::ReadWrite)
+}
+
+/// A transaction of the application that is bound to `tenant`.
+pub(super) async fn bound(guarded: &Guarded, tenant: &str) -> TenantTx {
+    guarded.protected.intruder.tenant(&token(guarded, tenant)).await.unwrap()
 }
 
 pub(super) fn cx() -> Cx {
