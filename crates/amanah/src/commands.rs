@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod account;
+pub(crate) mod archive;
 pub(crate) mod doctor;
 pub(crate) mod keys;
 pub(crate) mod migrate;

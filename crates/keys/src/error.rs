@@ -141,6 +141,15 @@ pub enum Error {
         /// Of so many.
         needed: u8,
     },
+    /// A secret that could be guessed.
+    #[error(
+        "the secret is weak: it needs 16 bytes at least, and 8 different ones. Make one with \
+         `openssl rand -hex 32`, for example; nothing was written"
+    )]
+    Weak,
+    /// A file that a secret seals cannot be opened or made.
+    #[error("the sealed file cannot be used: {0}")]
+    Envelope(&'static str),
     /// The root.
     #[error(transparent)]
     Root(#[from] kms::Error),

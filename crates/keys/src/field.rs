@@ -68,6 +68,11 @@ impl Ciphertext {
         Ok(Self { version, id: *id, sealed: sealed.to_vec() })
     }
 
+    /// The id of the version that encrypted it, as [`crate::VersionCard`] has it.
+    pub fn key_id(&self) -> String {
+        kernel::hex(&self.id)
+    }
+
     /// `amanah:v3:…`
     pub fn text(&self) -> String {
         self.write(OWN)

@@ -65,6 +65,11 @@ pub fn snapshot(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(Snapshot::from_bytes(bytes).ok()?.to_bytes().ok()?.to_vec())
 }
 
+/// The first line of an envelope, whose key is not asked for.
+pub fn envelope(bytes: &[u8]) -> Option<Vec<u8>> {
+    crate::envelope::reread_line(bytes)
+}
+
 /// The file of an anchor.
 pub fn anchor(bytes: &[u8]) -> Option<Vec<u8>> {
     anchor::reread_file(bytes)

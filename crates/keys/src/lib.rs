@@ -25,6 +25,7 @@ mod client;
 mod controls;
 mod document;
 mod draft;
+pub mod envelope;
 mod error;
 mod field;
 mod folder;

@@ -24,9 +24,37 @@ impl Db {
         programs: &Programs,
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<u64> {
+        self.dumped(programs, &[], take).await
+    }
+
+    /// Writes down the structure of this database as it is in the exported `snapshot`, as SQL
+    /// without owners and grants, and hands it over likewise. Our own schema is left out.
+    ///
+    /// # Errors
+    /// As [`Db::dump`].
+    pub async fn dump_structure(
+        &self,
+        programs: &Programs,
+        snapshot: &str,
+        take: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<u64> {
+        let snapshot = format!("--snapshot={snapshot}");
+        let structure =
+            ["--schema-only", "--no-owner", "--no-privileges", "--exclude-schema=amanah"];
+        let arguments: Vec<&str> = structure.into_iter().chain([snapshot.as_str()]).collect();
+        self.dumped(programs, &arguments, take).await
+    }
+
+    async fn dumped(
+        &self,
+        programs: &Programs,
+        arguments: &[&str],
+        take: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<u64> {
         let failed = |why: String| Error::Program { program: "pg_dump", why };
         let mut child = programs
             .client("pg_dump", self.url())
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

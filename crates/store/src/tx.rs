@@ -2,14 +2,18 @@
 
 use std::ops::Deref;
 
+use bytes::Bytes;
 use deadpool_postgres::Object;
-use futures_util::TryStreamExt as _;
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use kernel::Secret;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use crate::{Error, Result};
+use crate::Error;
+
+/// As [`crate::Result`], with an error of the caller's where one is named.
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A transaction that is bound to one tenant: row-level security shows it that tenant's rows and
 /// no others. Only [`crate::Db::tenant`] makes one.
@@ -158,6 +162,41 @@ impl Tx {
         }
         bytes.truncate(MAX_COPY_BYTES);
         Ok(bytes)
+    }
+
+    /// Runs `COPY … TO STDOUT` of any length and hands it to `take` as it comes: a row at a time.
+    ///
+    /// # Errors
+    /// As [`Tx::query`], and what `take` says.
+    pub async fn copy_each<E: From<Error>>(
+        &self,
+        sql: &str,
+        take: &mut (dyn FnMut(&[u8]) -> Result<(), E> + Send),
+    ) -> Result<(), E> {
+        let stream = self.client()?.copy_out(sql).await.map_err(statement)?;
+        let mut stream = std::pin::pin!(stream);
+        while let Some(piece) = stream.try_next().await.map_err(statement)? {
+            take(&piece)?;
+        }
+        Ok(())
+    }
+
+    /// Runs `COPY … FROM STDIN` with the pieces that `next` gives, until it gives none. Returns how
+    /// many rows the server took.
+    ///
+    /// # Errors
+    /// As [`Tx::query`], and what `next` says; the server takes nothing then.
+    pub async fn copy_from<E: From<Error>>(
+        &self,
+        sql: &str,
+        next: &mut (dyn FnMut() -> Result<Option<Vec<u8>>, E> + Send),
+    ) -> Result<u64, E> {
+        let sink = self.client()?.copy_in(sql).await.map_err(statement)?;
+        let mut sink = std::pin::pin!(sink);
+        while let Some(piece) = next()? {
+            sink.feed(Bytes::from(piece)).await.map_err(statement)?;
+        }
+        Ok(sink.finish().await.map_err(statement)?)
     }
 
     /// Runs one statement inside a savepoint that is always rolled back: what an attack changed is

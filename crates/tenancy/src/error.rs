@@ -118,6 +118,28 @@ pub enum Error {
     /// A migration cannot be run.
     #[error("{0}; nothing was changed")]
     Script(String),
+    /// An archive cannot be used.
+    #[error(
+        "the archive cannot be imported: {0}. Nothing was made, and the archive was left as it is"
+    )]
+    Archive(String),
+    /// An archive cannot be written.
+    #[error("the archive cannot be written: {0}. The tenant goes on as it is")]
+    Write(std::io::Error),
+    /// A table cannot be read or written whole.
+    #[error("the rows of {table} cannot be copied: {why}. Nothing was changed")]
+    Table {
+        /// Which one.
+        table: String,
+        /// The server's words.
+        why: store::Error,
+    },
+    /// Large objects of a tenant that is shut out.
+    #[error(
+        "tenant `{0}` has large objects, which only a login of its own can read, and it is \
+         suspended: let it in again first, with `amanah tenant resume`; nothing was changed"
+    )]
+    ShutObjects(TenantId),
     /// What a migration did in one tenant's database.
     #[error("migration {script}: {why}")]
     Migration {

@@ -38,10 +38,11 @@ pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
+pub use fleet::archive;
 pub use fleet::{
-    Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Fleet, HOME, Lease,
-    Logins, MAX_LEASE, MemoryVault, Place, Progress, Reach, Script, Settings, State, Tenant, Vault,
-    is_canary,
+    Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,
+    Imported, Lease, Logins, MAX_LEASE, MemoryVault, Open, Place, Progress, Reach, Script,
+    Settings, State, Tenant, Vault, is_canary,
 };
 pub use form::{Choice, Form, choose};
 pub use plan::{Advice, Plan, Step, plan};

@@ -1,5 +1,6 @@
 //! Tests on a real PostgreSQL.
 
+mod archive;
 mod binding;
 mod campaign;
 mod cells;

@@ -45,6 +45,20 @@ pub(crate) enum Tenant {
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
         tenant: TenantId,
     },
+    /// Write a tenant to one file that another Amanah imports: rows, sequences, large objects.
+    #[command(
+        after_help = "The tenant goes on meanwhile; the file shows one moment. It is sealed by \
+                      AMANAH_ARCHIVE_SECRET (or AMANAH_ARCHIVE_SECRET_FILE), of 16 bytes at least.\n\
+                      Example: amanah tenant export \"Toko Jaya\" --to toko.amanah"
+    )]
+    Export(Export),
+    /// Make a tenant out of such a file, after all of it was checked.
+    #[command(
+        after_help = "The same migrations must have been run here before. Nothing in the file is \
+                      run. What fails is removed again.\n\
+                      Example: amanah tenant import toko.amanah --as \"Toko Jaya 2\""
+    )]
+    Import(Import),
     /// Drop a tenant's database and logins and destroy its keys, for good.
     #[command(
         after_help = "Without --yes nothing is erased: it says what would be (exit code 2).\n\
@@ -58,6 +72,35 @@ pub(crate) enum Tenant {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Which tenant.
+    #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+    pub(crate) tenant: TenantId,
+    /// The file to write; it must not be there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Do not seal it: whoever has the file reads all of it.
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The archive.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Call the tenant this, and not what it was called.
+    #[arg(long = "as", value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+    pub(crate) called: Option<TenantId>,
+    /// On which cell; without it, on the one with the most free room.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cell: Option<String>,
+    /// Refuse an archive that unpacks into more than so many gigabytes.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) most_gb: u64,
 }
 
 #[derive(Debug, Args)]

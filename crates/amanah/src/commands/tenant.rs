@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Place;
 use crate::cli::tenant::Tenant;
+use crate::commands::archive;
 use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::out;
@@ -29,6 +30,8 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
             let words = format!("{}\ngood for new sessions until {:.0}", url.expose(), lease.until);
             (words, json!({"url": url.expose(), "until": lease.until}))
         }
+        Tenant::Export(export) => archive::export(installation, export).await?,
+        Tenant::Import(import) => archive::import(installation, import).await?,
         Tenant::List => list(&fleet.list().await?),
         Tenant::Erase { tenant, yes: false } => {
             preview(place, installation, &tenant).await?;

@@ -77,6 +77,17 @@ impl Fleet {
         canary: bool,
         choice: &Choice,
     ) -> Result<Tenant> {
+        let (cell, tenant) = self.begin_in(turn, canary, choice).await?;
+        self.finish_in(turn, &cell, tenant).await
+    }
+
+    /// Makes database and role; nobody is told of them yet.
+    pub(super) async fn begin_in(
+        &self,
+        turn: &registry::Turn,
+        canary: bool,
+        choice: &Choice,
+    ) -> Result<(Cell, Tenant)> {
         let (place, now) = (Place::tenant(&self.home())?, self.settings.clock.now());
         let tenant = turn.begin(place, canary, now, &|cards| choice.among(cards)).await?;
         let cell = self.cell_of(&tenant).await?;
@@ -84,7 +95,17 @@ impl Fleet {
         // Until it is whole and listed, so that a migration of the template is missed by nobody.
         turn.copy_template(&cell).await?;
         tenant.place.provision(&cell, &Place::template(&cell)).await?;
-        let version = migrate::version(&tenant.place, &cell).await?;
+        Ok((cell, tenant))
+    }
+
+    /// Tells of them: the tenant is let in.
+    pub(super) async fn finish_in(
+        &self,
+        turn: &registry::Turn,
+        cell: &Cell,
+        tenant: Tenant,
+    ) -> Result<Tenant> {
+        let version = migrate::version(&tenant.place, cell).await?;
         turn.made(version.as_deref()).await?;
         Ok(Tenant { state: State::Active, schema_version: version, ..tenant })
     }

@@ -17,10 +17,13 @@
 //! The attacks that it stops: a connection of one tenant that reaches another's database, by a
 //! wrong address, a stolen pool, a role, a file, a foreign server or another session.
 
+pub mod archive;
 mod attack;
 mod bite;
 mod cell;
 mod everywhere;
+mod export;
+mod import;
 mod lint;
 mod make;
 mod migrate;
@@ -41,6 +44,8 @@ use kernel::{Clock, Rng, Secret, TenantId, random_hex};
 use store::{DatabaseUrl, Db, Programs};
 
 pub use cell::{Added, Answer, CellCard, CellState, HOME, Logins, MemoryVault, Reach, Vault};
+pub use export::Exporting;
+pub use import::{Imported, Open};
 pub use migrate::{Campaign, Done, Progress, Script};
 pub use place::Place;
 pub use registry::{State, Tenant};

@@ -26,7 +26,7 @@ pub(super) async fn world() -> World {
 
 /// A world whose fleet has a superuser, or a login that may make roles and databases and nothing
 /// else, as on a server of somebody else's.
-async fn world_of(superuser: bool) -> World {
+pub(super) async fn world_of(superuser: bool) -> World {
     let server = testkit::own_postgres().await;
     let root = server.superuser("postgres").await;
     let registry = server.login(&root, "amanah", "amanah").await;
@@ -67,6 +67,14 @@ pub(super) fn script(name: &str, sql: &str) -> Script {
 }
 
 impl World {
+    /// The databases of tenants, the template apart.
+    pub(super) async fn places(&self) -> Vec<String> {
+        let tx = self.root.operator().await.unwrap();
+        let sql = "SELECT datname::text FROM pg_database WHERE datname ~ '^amt_.*_[0-9a-f]{16}$'";
+        let rows = tx.query(sql, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     pub(super) async fn sql(&self, database: &str, sql: &str) {
         let db = self.server.superuser(database).await;
         let tx = db.operator().await.unwrap();

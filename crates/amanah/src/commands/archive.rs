@@ -1,0 +1,250 @@
+//! `amanah tenant export` and `import`: a tenant as one file, for another installation.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::path::Path;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use kernel::{Secret, TenantId};
+use keys::envelope::{self, Opening, Sealing};
+use keys::whole::Unfinished;
+use keys::{Ciphertext, Keys};
+use serde_json::{Value, json};
+use tenancy::Exporting;
+use tenancy::archive::Manifest;
+
+use crate::cli::tenant::{Export, Import};
+use crate::commands::bar;
+use crate::environment;
+use crate::exit::Usage;
+use crate::installation::Installation;
+
+/// What an archive is sealed by.
+const SECRET: &str = "AMANAH_ARCHIVE_SECRET";
+/// Bytes of a gigabyte.
+const GIGABYTE: u64 = 1_000_000_000;
+/// How ciphertexts of ours begin, also those of keys that are not here.
+const OWN: &str = "amanah:v";
+/// What an archive never holds.
+const WITHOUT: [&str; 3] = [
+    "The migrations themselves: they must have been run with `amanah migrate` where the tenant is to \
+     be imported.",
+    "Grants and comments that somebody made by hand in its database.",
+    "Accounts that sign in, the audit trail, and what Amanah's own database says of the tenant.",
+];
+
+/// Writes a tenant to a file that nobody else can read, under its name once it is whole.
+pub(crate) async fn export(
+    house: &Installation,
+    export: Export,
+) -> anyhow::Result<(String, Value)> {
+    let Export { tenant, to, plain } = export;
+    let secret = secret_for(plain)?;
+    if to.exists() {
+        return Err(taken(&to).into());
+    }
+    let cannot = || format!("{} cannot be written", to.display());
+    let keys = &house.ring.keys;
+    let known = known(keys);
+    let with = Exporting {
+        version: env!("CARGO_PKG_VERSION"),
+        key_of: &|text| key_of(&known, text),
+        without: without(keys, &tenant),
+    };
+    let rng = &*house.cx.rng;
+    let fresh = Unfinished::begin(&to, rng).with_context(cannot)?;
+    let bar = bytes_bar("exporting", None);
+    let mut file = BufWriter::new(bar.wrap_write(fresh.file()));
+    let manifest = if let Some(secret) = &secret {
+        let sealing = Sealing::begin(secret, rng, &mut file);
+        let mut sealing = sealing.map_err(|error| match error {
+            keys::Error::Weak => Usage(format!("{SECRET}: {error}")).into(),
+            other => anyhow::Error::from(other),
+        })?;
+        let manifest = house.fleet.export(&tenant, &with, &mut sealing).await?;
+        sealing.finish()?;
+        manifest
+    } else {
+        house.fleet.export(&tenant, &with, &mut file).await?
+    };
+    file.flush().with_context(cannot)?;
+    drop(file);
+    bar.finish_and_clear();
+    let bytes = fresh.file().metadata().with_context(cannot)?.len();
+    if !fresh.create().with_context(cannot)? {
+        return Err(taken(&to).into());
+    }
+    let how = if secret.is_some() { "sealed" } else { "in clear: whoever has it reads all of it" };
+    let words = format!(
+        "{} holds {tenant} as of {:.0}: {} ({bytes} bytes, {how}).\n  Not in it:{}",
+        to.display(),
+        manifest.made_at,
+        summary(&manifest),
+        indented(&manifest.without)
+    );
+    let data = json!({
+        "archive": to,
+        "bytes": bytes,
+        "sealed": secret.is_some(),
+        "manifest": short(&manifest),
+    });
+    Ok((words, data))
+}
+
+/// Makes a tenant out of a file that may come from anybody.
+pub(crate) async fn import(
+    house: &Installation,
+    import: Import,
+) -> anyhow::Result<(String, Value)> {
+    let file = &import.file;
+    let unreadable = || Usage(format!("{} cannot be read", file.display()));
+    let mut begin = [0];
+    let length = File::open(file)
+        .and_then(|mut opened| {
+            opened.read_exact(&mut begin)?;
+            opened.metadata()
+        })
+        .with_context(unreadable)?
+        .len();
+    let secret = match (envelope::is_envelope(&begin), environment::secret(SECRET)?) {
+        (true, None) => return Err(Usage(format!("{} is sealed: {HOW}", file.display())).into()),
+        (true, secret) => secret,
+        (false, _) => None,
+    };
+    // It is read twice: checked first, and then taken in.
+    let bar = bytes_bar("importing", Some(length.saturating_mul(2)));
+    let open = || -> std::io::Result<Box<dyn Read + Send>> {
+        let reader = BufReader::new(bar.wrap_read(File::open(file)?));
+        Ok(match &secret {
+            Some(secret) => {
+                Box::new(Opening::begin(secret, reader).map_err(std::io::Error::other)?)
+            }
+            None => Box::new(reader),
+        })
+    };
+    let onto = (import.called.as_ref(), import.cell.as_deref());
+    let most = import.most_gb.saturating_mul(GIGABYTE);
+    let done = house.fleet.import(&open, onto, most).await;
+    bar.finish_and_clear();
+    let done = done?;
+    let (manifest, id) = (&done.manifest, &done.tenant.id);
+    let mut notes = done.notes.clone();
+    let fields: u64 = manifest.ciphertexts.iter().map(|needed| needed.fields).sum();
+    if fields > 0 && manifest.installation != installation(house)? {
+        notes.push(format!("{fields} ciphertexts in its rows do not open here."));
+    }
+    let words = format!(
+        "{id} is {}, in database {}: {}, as {} had it in installation {} at {:.0}. Every row was \
+         counted and compared.{}\n  Not in it:{}",
+        done.tenant.state,
+        done.tenant.place.name(),
+        summary(manifest),
+        manifest.tenant,
+        manifest.installation,
+        manifest.made_at,
+        indented(&notes),
+        indented(&manifest.without)
+    );
+    let data = json!({
+        "tenant": id,
+        "database": done.tenant.place.name(),
+        "state": done.tenant.state,
+        "notes": notes,
+        "manifest": short(manifest),
+    });
+    Ok((words, data))
+}
+
+const HOW: &str =
+    "set AMANAH_ARCHIVE_SECRET, or AMANAH_ARCHIVE_SECRET_FILE to a file that holds it";
+
+/// What it is to be sealed by; nothing where that was said in so many words.
+fn secret_for(plain: bool) -> anyhow::Result<Option<Secret>> {
+    match (environment::secret(SECRET)?, plain) {
+        (Some(_), true) => {
+            Err(Usage(format!("--plain and {SECRET} are both there; leave one out")).into())
+        }
+        (None, false) => {
+            let words = "an archive holds all that a customer has, so it is sealed";
+            Err(Usage(format!("{words}: {HOW}; or say --plain")).into())
+        }
+        (secret, _) => Ok(secret),
+    }
+}
+
+fn installation(house: &Installation) -> anyhow::Result<String> {
+    Ok(house.data.installation(&*house.cx.rng)?.expose().to_owned())
+}
+
+/// Every version of every key, by its id.
+fn known(keys: &Keys) -> HashMap<String, String> {
+    let cards = keys.list();
+    let each = cards.iter().flat_map(|card| {
+        card.versions.iter().map(|version| (version.id.clone(), card.key.to_string()))
+    });
+    each.collect()
+}
+
+/// The key of a ciphertext. Of texts that only look like one of Vault's, nothing is said.
+fn key_of(known: &HashMap<String, String>, text: &str) -> Option<String> {
+    let id = Ciphertext::parse(text).ok()?.key_id();
+    let unknown = || text.starts_with(OWN).then(|| format!("version {id}, which is not here"));
+    known.get(&id).cloned().or_else(unknown)
+}
+
+fn without(keys: &Keys, tenant: &TenantId) -> Vec<String> {
+    let count = keys.list().iter().filter(|card| card.key.tenant.as_ref() == Some(tenant)).count();
+    let keys = (count > 0).then(|| {
+        format!(
+            "Its {count} keys: they stay in this installation's ring. What they encrypted opens \
+             here alone; where the tenant is to go for good, have the application open it first."
+        )
+    });
+    WITHOUT.map(str::to_owned).into_iter().chain(keys).collect()
+}
+
+/// Each sentence on a line of its own.
+fn indented(sentences: &[String]) -> String {
+    sentences.iter().flat_map(|sentence| ["\n  ", sentence]).collect()
+}
+
+fn summary(manifest: &Manifest) -> String {
+    format!(
+        "{} tables with {} rows, {} sequences, {} large objects",
+        manifest.tables.len(),
+        manifest.rows(),
+        manifest.sequences.len(),
+        manifest.objects.len()
+    )
+}
+
+/// A manifest without the list of its members, which may be long.
+fn short(manifest: &Manifest) -> Value {
+    let mut shown = json!(manifest);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("members".to_owned(), json!(manifest.members.len()));
+    }
+    shown
+}
+
+fn taken(to: &Path) -> Usage {
+    let words = "is there already; it was kept. Choose another name with --to";
+    Usage(format!("{} {words}", to.display()))
+}
+
+fn bytes_bar(what: &'static str, length: Option<u64>) -> ProgressBar {
+    let bar = bar(what);
+    let template = match length {
+        Some(length) => {
+            bar.set_length(length);
+            "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}"
+        }
+        None => "{prefix} {bytes} {bytes_per_sec}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

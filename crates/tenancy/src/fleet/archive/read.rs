@@ -1,0 +1,323 @@
+//! Reading an archive that may come from anybody.
+//!
+//! The tar around the members is read by a strict subset of the format: plain files under the
+//! names that a writer of ours gives, one after the other, and nothing else. Extended headers, by
+//! which two programs could see two different archives, are refused.
+
+use std::io::{ErrorKind, Read};
+
+use kernel::hex;
+use sha2::{Digest as _, Sha256};
+use tar::{EntryType, Header};
+
+use super::write::BLOCK;
+use super::{
+    FIRST, FORMAT, MANIFEST, MAX_MANIFEST_BYTES, MAX_STRUCTURE_BYTES, Manifest, Member, Object,
+    PART_BYTES, Rows, Table, Text,
+};
+use crate::{Error, Result};
+
+/// Where the checksum of a header lies in it.
+const CHECKSUM: std::ops::Range<usize> = 148..156;
+
+/// The members of an archive, in their order.
+pub(crate) struct Reader<R> {
+    input: R,
+    ahead: Option<(String, Vec<u8>)>,
+}
+
+/// An archive that is whole: every digest, count and sum in it is right.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The structure of its database, in lines.
+    pub(in super::super) structure: Vec<Line>,
+}
+
+/// A thing in a database: its kind, its name, its definition.
+pub(in super::super) type Line = (String, String, String);
+
+impl<R: Read> Reader<R> {
+    /// Begins with the first member, which must be ours.
+    pub(crate) fn begin(input: R) -> Result<Self> {
+        let mut reader = Self { input, ahead: None };
+        let first = reader.next()?;
+        let text = format!("{FORMAT}\n");
+        match first {
+            Some((name, bytes)) if name == FIRST && bytes == text.as_bytes() => Ok(reader),
+            Some((name, bytes))
+                if name == FIRST && bytes.starts_with(b"amanah-tenant-archive/") =>
+            {
+                Err(refused("a later version of Amanah wrote it; import it with that one"))
+            }
+            _ => Err(refused("it is no archive of a tenant")),
+        }
+    }
+
+    /// The next member; `None` at the end, behind which nothing may follow.
+    fn next(&mut self) -> Result<Option<(String, Vec<u8>)>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
+        let block = self.block()?;
+        if block.iter().all(|byte| *byte == 0) {
+            let second = self.block()?;
+            if second.iter().any(|byte| *byte != 0)
+                || self.input.read(&mut [0]).map_err(|e| read(&e))? > 0
+            {
+                return Err(refused("something follows its end"));
+            }
+            return Ok(None);
+        }
+        let (name, length) = entry(&block)?;
+        let most = if name == MANIFEST { MAX_MANIFEST_BYTES } else { 2 * PART_BYTES };
+        if length > most {
+            return Err(refused("a member of it is larger than any that we write"));
+        }
+        let mut bytes = Vec::new();
+        let padded = length.next_multiple_of(BLOCK);
+        // Grows with what is there, so that a short file with a large number costs nothing.
+        let read_now = self.input.by_ref().take(padded as u64).read_to_end(&mut bytes);
+        if read_now.map_err(|e| read(&e))? < padded {
+            return Err(cut());
+        }
+        if bytes.split_off(length).iter().any(|byte| *byte != 0) {
+            return Err(refused("there is something between its members"));
+        }
+        Ok(Some((name, bytes)))
+    }
+
+    fn block(&mut self) -> Result<[u8; BLOCK]> {
+        let mut block = [0; BLOCK];
+        self.input.read_exact(&mut block).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => cut(),
+            _ => read(&error),
+        })?;
+        Ok(block)
+    }
+
+    /// The part `number` of a text, unpacked; `None` when the next member is something else.
+    pub(in super::super) fn part(&mut self, text: Text, number: usize) -> Result<Option<Vec<u8>>> {
+        Ok(self.member(text, number)?.map(|(_, unpacked)| unpacked))
+    }
+
+    fn member(&mut self, text: Text, number: usize) -> Result<Option<(Member, Vec<u8>)>> {
+        match self.next()? {
+            Some((name, bytes)) if name == text.part(number) => {
+                let unpacked = unpack(&bytes)?;
+                Ok(Some((member(name, &bytes), unpacked)))
+            }
+            other => {
+                self.ahead = other;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Hands a text over part by part, and its members to `members`.
+    fn text(
+        &mut self,
+        text: Text,
+        members: &mut Vec<Member>,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<bool> {
+        let mut number = 0;
+        while let Some((member, bytes)) = self.member(text, number + 1)? {
+            number += 1;
+            members.push(member);
+            take(&bytes)?;
+        }
+        Ok(number > 0)
+    }
+
+    /// Leaves out what is for people, and what was checked before.
+    pub(in super::super) fn skip_structure(&mut self) -> Result<()> {
+        for text in [Text::Structure, Text::Schema] {
+            self.text(text, &mut Vec::new(), &mut |_| Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads an archive to its end and checks all of it.
+///
+/// # Errors
+/// [`Error::Archive`] with what is wrong with it.
+pub fn check(input: impl Read) -> Result<Checked> {
+    let mut reader = Reader::begin(input)?;
+    let mut seen = Seen::default();
+    seen.members.push(member(FIRST.to_owned(), format!("{FORMAT}\n").as_bytes()));
+    let mut structure = Vec::new();
+    reader.text(Text::Structure, &mut seen.members, &mut |bytes| {
+        structure.extend_from_slice(bytes);
+        let fits = structure.len() <= MAX_STRUCTURE_BYTES;
+        if fits { Ok(()) } else { Err(refused("its structure is larger than any")) }
+    })?;
+    reader.text(Text::Schema, &mut seen.members, &mut |_| Ok(()))?;
+    seen.tables(&mut reader)?;
+    seen.objects(&mut reader)?;
+    let manifest = match reader.next()? {
+        Some((name, bytes)) if name == MANIFEST => parse(&bytes)?,
+        Some(_) => return Err(refused("its members are not in their order")),
+        None => return Err(cut()),
+    };
+    if reader.next()?.is_some() {
+        return Err(refused("something follows its manifest"));
+    }
+    seen.compare(&manifest)?;
+    let structure = serde_json::from_slice(&structure)
+        .map_err(|error| refused(&format!("its structure cannot be read: {error}")))?;
+    Ok(Checked { manifest, structure })
+}
+
+/// What was found in the members, before the manifest says what there should be. Texts without a
+/// byte have no member, so only those that are there are seen, each with its place.
+#[derive(Default)]
+struct Seen {
+    members: Vec<Member>,
+    tables: Vec<(usize, Rows)>,
+    objects: Vec<(usize, u64, String)>,
+}
+
+impl Seen {
+    fn tables<R: Read>(&mut self, reader: &mut Reader<R>) -> Result<()> {
+        while let Some(at) = reader.peek("tables/")? {
+            let mut rows = Rows::default();
+            let take = &mut |bytes: &[u8]| {
+                rows.take(bytes);
+                Ok(())
+            };
+            if !reader.text(Text::Table(at), &mut self.members, take)? {
+                return Err(refused("its members are not in their order"));
+            }
+            self.tables.push((at, rows));
+        }
+        Ok(())
+    }
+
+    fn objects<R: Read>(&mut self, reader: &mut Reader<R>) -> Result<()> {
+        while let Some(at) = reader.peek("objects/")? {
+            let (mut bytes, mut digest) = (0, Sha256::new());
+            let take = &mut |piece: &[u8]| {
+                bytes += piece.len() as u64;
+                digest.update(piece);
+                Ok(())
+            };
+            if !reader.text(Text::Object(at), &mut self.members, take)? {
+                return Err(refused("its members are not in their order"));
+            }
+            self.objects.push((at, bytes, hex(&digest.finalize())));
+        }
+        Ok(())
+    }
+
+    fn compare(self, manifest: &Manifest) -> Result<()> {
+        let changed = |what: &str| refused(&format!("{what}, so it was changed or damaged"));
+        if self.members != manifest.members {
+            return Err(changed("its members are not those of its manifest"));
+        }
+        let mut tables = self.tables.into_iter().peekable();
+        for (at, table) in manifest.tables.iter().enumerate() {
+            let rows = tables.next_if(|(found, _)| *found == at + 1).map(|(_, rows)| rows);
+            if !is_of(rows.unwrap_or_default(), table) {
+                let name = format!("{}.{}", table.schema, table.name);
+                return Err(changed(&format!("the rows of {name} are not those of its manifest")));
+            }
+        }
+        let mut objects = self.objects.into_iter().peekable();
+        for (at, object) in manifest.objects.iter().enumerate() {
+            let found = objects.next_if(|(found, ..)| *found == at + 1);
+            if !is_object(found, object) {
+                return Err(changed(&format!(
+                    "large object {} is not as it should be",
+                    object.oid
+                )));
+            }
+        }
+        if tables.next().is_some() || objects.next().is_some() {
+            return Err(changed("it holds more than its manifest says"));
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// The number in the name of the next member, when it begins with `folder`.
+    fn peek(&mut self, folder: &str) -> Result<Option<usize>> {
+        self.ahead = self.next()?;
+        let name = self.ahead.as_ref().and_then(|(name, _)| name.strip_prefix(folder));
+        let number = name.and_then(|rest| rest.split_once('/')).map(|(number, _)| number.parse());
+        Ok(number.and_then(std::result::Result::ok))
+    }
+}
+
+/// Whether these are the rows of a table.
+pub(in super::super) fn is_of(rows: Rows, table: &Table) -> bool {
+    rows.finish().is_some_and(|(count, bytes, sum)| {
+        count == table.rows && bytes == table.bytes && sum == table.sum
+    })
+}
+
+fn is_object(found: Option<(usize, u64, String)>, object: &Object) -> bool {
+    let empty = || (0, 0, hex(&Sha256::digest(b"")));
+    let (_, bytes, sha256) = found.unwrap_or_else(empty);
+    bytes == object.bytes && sha256 == object.sha256
+}
+
+fn parse(bytes: &[u8]) -> Result<Manifest> {
+    let manifest: Manifest = serde_json::from_slice(bytes)
+        .map_err(|error| refused(&format!("its manifest cannot be read: {error}")))?;
+    if manifest.format != FORMAT {
+        return Err(refused("its manifest is of another version"));
+    }
+    Ok(manifest)
+}
+
+fn member(name: String, bytes: &[u8]) -> Member {
+    Member { name, bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+}
+
+/// Unpacks a part; one that holds more than any part of ours is refused before that is made.
+fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+    let bytes = zstd::bulk::decompress(packed, PART_BYTES).map_err(|_| {
+        refused("a part of it does not unpack, or is larger than any that we write")
+    })?;
+    // A part of nothing is never written, and could be repeated without end.
+    if bytes.is_empty() { Err(refused("a part of it is empty")) } else { Ok(bytes) }
+}
+
+/// Name and length of a member, out of its header.
+fn entry(block: &[u8; BLOCK]) -> Result<(String, usize)> {
+    let header = Header::from_byte_slice(block);
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| u32::from(if CHECKSUM.contains(&at) { b' ' } else { *byte }))
+        .sum();
+    if header.cksum().ok() != Some(sum) {
+        return Err(refused("it is damaged, or no archive of a tenant"));
+    }
+    if header.entry_type() != EntryType::Regular || header.as_ustar().is_none() {
+        return Err(refused("a member of it is no plain file"));
+    }
+    let name = header.path_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+    let name = Some(name).filter(|name| name.iter().all(plain));
+    let name = name.and_then(|name| String::from_utf8(name.into_owned()).ok());
+    let length = header.entry_size().ok().and_then(|length| usize::try_from(length).ok());
+    name.zip(length).ok_or_else(|| refused("a member of it has a name or a length of no sense"))
+}
+
+fn refused(why: &str) -> Error {
+    Error::Archive(why.to_owned())
+}
+
+fn cut() -> Error {
+    refused("its end is missing: take another copy of it")
+}
+
+/// What the reader says is told in its own words: a sealed archive that was changed, say.
+fn read(error: &std::io::Error) -> Error {
+    Error::Archive(error.to_string())
+}

@@ -1,0 +1,266 @@
+//! A tenant goes from one installation to another, and hostile archives do not.
+
+use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kernel::TenantId;
+use store::Db;
+use testkit::try_damaged;
+
+use super::fleet::{World, script, tenant, world};
+use crate::archive::{Manifest, check};
+use crate::{Error, Exporting, Imported};
+
+/// Every kind of thing that a schema can have, and rows that break other tools.
+const SCHEMA: &str = include_str!("archive/schema.sql");
+const ROWS: &str = include_str!("archive/rows.sql");
+const MOST: u64 = 1 << 30;
+
+async fn export(world: &World, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
+    let with = Exporting {
+        version: "0.0.0",
+        key_of: &|text| text.starts_with("amanah:v1:AAAA").then(|| "notes".to_owned()),
+        without: Vec::new(),
+    };
+    let mut bytes = Vec::new();
+    let manifest = world.fleet.export(&tenant(id), &with, &mut bytes).await?;
+    Ok((manifest, bytes))
+}
+
+async fn import(world: &World, bytes: &[u8], called: Option<&str>) -> crate::Result<Imported> {
+    let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
+    let called = called.map(tenant);
+    world.fleet.import(&open, (called.as_ref(), None), MOST).await
+}
+
+async fn run(db: &Db, sql: &str) {
+    let tx = db.operator().await.unwrap();
+    tx.batch(sql).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn one(db: &Db, sql: &str) -> String {
+    let tx = db.operator().await.unwrap();
+    tx.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn is_there(world: &World, id: &str) -> bool {
+    let all = world.fleet.list().await.unwrap();
+    all.iter().any(|found| found.id == tenant(id))
+}
+
+/// Nothing of a refused import is left: no tenant, no database, no role.
+async fn nothing_is_left(world: &World, id: &str) {
+    assert!(!is_there(world, id).await, "{id} is listed");
+    let known: Vec<_> = world.fleet.list().await.unwrap();
+    let known: Vec<&str> = known.iter().map(|tenant| tenant.place.name()).collect();
+    for name in world.places().await {
+        assert!(known.contains(&name.as_str()), "{name} is left");
+    }
+}
+
+/// A world with the schema and a tenant that has everything.
+async fn full(id: &str) -> World {
+    let world = world().await;
+    world.migrate(&[script("0001_shop", SCHEMA)]).await;
+    world.fleet.add(&tenant(id)).await.unwrap();
+    let db = world.as_tenant(id).await;
+    run(&db, ROWS).await;
+    db.close();
+    world
+}
+
+#[tokio::test]
+async fn a_tenant_goes_to_another_installation_whole() {
+    let id = "Toko \"Jaya\" – شركة o'brien select";
+    let there = full(id).await;
+    let (manifest, bytes) = export(&there, id).await.unwrap();
+    assert_eq!(manifest.tenant, tenant(id));
+    assert_eq!(manifest.objects.len(), 3, "{:?}", manifest.objects);
+    assert_eq!(manifest.ciphertexts.iter().map(|n| n.fields).sum::<u64>(), 2, "{manifest:?}");
+    assert!(manifest.without.iter().any(|words| words.contains("2 ciphertexts")));
+    let checked = check(bytes.as_slice()).unwrap();
+    assert_eq!(checked.manifest, manifest);
+    let here = world().await;
+    let early = import(&here, &bytes, None).await.unwrap_err();
+    assert!(early.to_string().contains("0001_shop"), "{early}");
+    nothing_is_left(&here, id).await;
+    here.migrate(&[script("0001_shop", SCHEMA)]).await;
+    let imported = import(&here, &bytes, None).await.unwrap();
+    assert_eq!(imported.tenant.schema_version.as_deref(), Some("0001_shop"));
+    // What comes out of the new place is what came out of the old one.
+    let (again, _) = export(&here, id).await.unwrap();
+    assert_eq!(again.tables, manifest.tables);
+    assert_eq!(again.sequences, manifest.sequences);
+    assert_eq!(again.objects, manifest.objects);
+    assert_eq!(again.migrations, manifest.migrations);
+    // It works: keys between tables hold, triggers fire, sequences go on, objects are the tenant's.
+    let db = here.as_tenant(id).await;
+    let missing = db.operator().await.unwrap();
+    let refused = missing.query("INSERT INTO \"Order\" (customer) VALUES (99)", &[]).await;
+    assert_eq!(refused.unwrap_err().sqlstate(), Some("23503"));
+    drop(missing);
+    run(&db, "INSERT INTO \"Order\" (customer) VALUES (1)").await;
+    assert_eq!(one(&db, "SELECT max(id)::text FROM \"Order\"").await, "4", "3 was refused");
+    assert_eq!(one(&db, "SELECT note FROM \"Order\" WHERE id = 4").await, "triggered");
+    assert_eq!(one(&db, "SELECT count(*)::text FROM summary").await, "2");
+    let object = "SELECT encode(lo_get(photo), 'escape') FROM album WHERE id = 1";
+    assert_eq!(one(&db, object).await, "a photo");
+    assert_eq!(one(&db, "SELECT sum(pg_catalog.lo_unlink(photo))::text FROM album").await, "2");
+    db.close();
+    // The twin is refused, and nothing happens to the first one; under another name it is made.
+    let twin = import(&here, &bytes, None).await;
+    assert!(matches!(twin, Err(Error::Exists(_))), "{twin:?}");
+    import(&here, &bytes, Some("other")).await.unwrap();
+    let canary = import(&here, &bytes, Some("amanah-canary-a")).await;
+    assert!(matches!(canary, Err(Error::Canary)), "{canary:?}");
+}
+
+#[tokio::test]
+async fn it_works_without_a_superuser_and_in_the_same_installation() {
+    let world = super::fleet::world_of(false).await;
+    world.migrate(&[script("0001_shop", SCHEMA)]).await;
+    world.fleet.add(&tenant("shop")).await.unwrap();
+    let db = world.as_tenant("shop").await;
+    run(&db, ROWS).await;
+    db.close();
+    let (manifest, bytes) = export(&world, "shop").await.unwrap();
+    import(&world, &bytes, Some("copy")).await.unwrap();
+    let (again, _) = export(&world, "copy").await.unwrap();
+    assert_eq!((again.tables, again.objects), (manifest.tables, manifest.objects));
+}
+
+/// What was written after the beginning is in no part of it, also while the tenant goes on.
+#[tokio::test]
+async fn an_archive_is_of_one_moment() {
+    let world = full("shop").await;
+    let db = world.as_tenant("shop").await;
+    let writes = async {
+        for _ in 0..100 {
+            run(&db, "INSERT INTO customer (name) VALUES ('x'); INSERT INTO log VALUES ('x')")
+                .await;
+        }
+    };
+    let (written, ()) = tokio::join!(export(&world, "shop"), writes);
+    let (manifest, bytes) = written.unwrap();
+    let rows = |name: &str| manifest.tables.iter().find(|t| t.name == name).unwrap().rows;
+    assert_eq!(rows("customer") - 2, rows("log"), "both tables are of the same moment");
+    check(bytes.as_slice()).unwrap();
+}
+
+/// Damaged anywhere, it is refused before anything is made.
+#[tokio::test]
+async fn a_damaged_archive_is_refused() {
+    let there = full("shop").await;
+    let (manifest, bytes) = export(&there, "shop").await.unwrap();
+    let read = |bytes: &[u8]| match check(bytes) {
+        // Only bytes that mean nothing may differ: who wrote a member, and when.
+        Ok(checked) => checked.manifest == manifest,
+        Err(Error::Archive(_)) => false,
+        Err(error) => panic!("{error}"),
+    };
+    try_damaged("archive", std::slice::from_ref(&bytes), read);
+    let here = world().await;
+    here.migrate(&[script("0001_shop", SCHEMA)]).await;
+    for place in [0, 600, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1500, bytes.len() - 1] {
+        let cut = import(&here, &bytes[..place], None).await;
+        assert!(matches!(cut, Err(Error::Archive(_))), "{place}: {cut:?}");
+    }
+    nothing_is_left(&here, "shop").await;
+}
+
+/// It is another one when it is read for the second time, or its reading ends in the middle: what
+/// was made is removed.
+#[tokio::test]
+async fn what_changes_while_it_is_read_is_refused() {
+    let there = full("shop").await;
+    let (_, bytes) = export(&there, "shop").await.unwrap();
+    let db = there.as_tenant("shop").await;
+    run(&db, "UPDATE customer SET name = 'changed' WHERE id = 1").await;
+    db.close();
+    let (_, changed) = export(&there, "shop").await.unwrap();
+    let here = world().await;
+    here.migrate(&[script("0001_shop", SCHEMA)]).await;
+    let half = bytes[..bytes.len() / 2].to_vec();
+    for other in [changed, half] {
+        let turn = AtomicUsize::new(0);
+        let open = || {
+            let first = turn.fetch_add(1, Ordering::Relaxed) == 0;
+            let bytes = if first { bytes.clone() } else { other.clone() };
+            Ok(Box::new(Cursor::new(bytes)) as Box<dyn Read + Send>)
+        };
+        let refused = here.fleet.import(&open, (None, None), MOST).await;
+        assert!(matches!(refused, Err(Error::Archive(_))), "{refused:?}");
+        nothing_is_left(&here, "shop").await;
+    }
+    let small =
+        here.fleet.import(&|| Ok(Box::new(Cursor::new(bytes.clone()))), (None, None), 1).await;
+    assert!(small.unwrap_err().to_string().contains("are allowed"));
+    // A crash in the middle of an import leaves it in the making; the same import begins it anew.
+    import(&here, &bytes, None).await.unwrap();
+    here.sql("amanah", "UPDATE tenancy.tenants SET state = 'making' WHERE id = 'shop'").await;
+    import(&here, &bytes, None).await.unwrap();
+}
+
+/// Another structure is refused, each with the name of what differs; and no SQL of an archive runs.
+#[tokio::test]
+async fn a_foreign_structure_is_refused() {
+    let there = full("shop").await;
+    let here = world().await;
+    here.migrate(&[script("0001_shop", SCHEMA)]).await;
+    let place = there.fleet.list().await.unwrap().pop().unwrap().place;
+    let changes = [
+        ("CREATE TABLE planted (x int DEFAULT 7)", "DROP TABLE planted", "planted"),
+        (
+            "ALTER TABLE customer ADD CHECK (pg_catalog.pg_sleep(0) IS NOT NULL)",
+            "ALTER TABLE customer DROP CONSTRAINT customer_check",
+            "customer_check",
+        ),
+        (
+            "ALTER TABLE customer ALTER name SET DEFAULT pg_catalog.current_query()",
+            "ALTER TABLE customer ALTER name DROP DEFAULT",
+            "customer.name",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN DELETE FROM customer; RETURN NEW; END'",
+            include_str!("archive/touch.sql"),
+            "touch()",
+        ),
+        ("CREATE INDEX planted ON customer (lower(name))", "DROP INDEX planted", "planted"),
+        ("ALTER TYPE mood ADD VALUE 'odd'", "SELECT", "mood"),
+    ];
+    for (harm, mend, named) in changes {
+        there.sql(place.name(), &format!("SET ROLE amanah_tenants; {harm}")).await;
+        let (_, bytes) = export(&there, "shop").await.unwrap();
+        let refused = import(&here, &bytes, None).await.unwrap_err().to_string();
+        assert!(refused.contains(named), "{harm}: {refused}");
+        there.sql(place.name(), mend).await;
+    }
+    nothing_is_left(&here, "shop").await;
+    here.migrate(&[script("0001_shop", SCHEMA), script("0002", "CREATE TABLE later ()")]).await;
+    let (_, bytes) = export(&there, "shop").await.unwrap();
+    let older = import(&here, &bytes, None).await.unwrap_err().to_string();
+    assert!(older.contains("0002 was run here and not there"), "{older}");
+}
+
+/// A table that is filtered for its owner is not exported in part.
+#[tokio::test]
+async fn what_cannot_be_read_whole_is_not_exported() {
+    let world = full("shop").await;
+    let place = world.fleet.list().await.unwrap().pop().unwrap().place;
+    let harm = "ALTER TABLE customer ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY";
+    world.sql(place.name(), harm).await;
+    let refused = export(&world, "shop").await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::Table { table, .. } if table == "public.customer"),
+        "{refused}"
+    );
+    world.sql(place.name(), "ALTER TABLE customer NO FORCE ROW LEVEL SECURITY").await;
+    world.fleet.suspend(&tenant("shop")).await.unwrap();
+    let refused = export(&world, "shop").await;
+    assert!(matches!(refused, Err(Error::ShutObjects(_))), "{refused:?}");
+    let unknown = export(&world, "nobody").await;
+    assert!(matches!(unknown, Err(Error::NoTenant(_))));
+    assert!(TenantId::new("x".repeat(200)).is_err());
+}
