@@ -10,6 +10,7 @@
 pub mod catalogue;
 mod clock;
 mod control;
+mod files;
 mod hex;
 mod params;
 mod ports;
@@ -22,6 +23,11 @@ mod verdict;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use control::{Card, Control, Cx, Fut};
+pub use files::{
+    Condition, FileCard, FileFault, FileName, FilePage, FileReader, FileWriter, Listing,
+    MAX_CONTENT_TYPE_BYTES, MAX_FILE_NAME_BYTES, MAX_FILES_LISTED, NewFile, Opened, Quota,
+    Sealable, SealedSource, Sealer, Seals, Sealing, TenantFiles, Written,
+};
 pub use hex::{hex, unhex};
 pub use params::{ParamError, Params, canonical};
 pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions};

@@ -26,6 +26,7 @@ mod canary;
 mod census;
 mod controls;
 mod error;
+mod files;
 mod fleet;
 mod form;
 mod plan;
@@ -38,6 +39,7 @@ pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};
 pub use error::{Error, Result};
+pub use files::{ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, Usage, Walk};
 pub use fleet::archive;
 pub use fleet::{
     Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,
@@ -64,6 +66,15 @@ pub static FLEET_ROOM: store::Room = store::Room {
         store::Migration { name: "0001_fleet", sql: include_str!("../sql/0001_fleet.sql") },
         store::Migration { name: "0002_cells", sql: include_str!("../sql/0002_cells.sql") },
     ],
+};
+
+/// What it installs in the control database, for files of tenants.
+pub static FILES_ROOM: store::Room = store::Room {
+    name: "files",
+    migrations: &[store::Migration {
+        name: "0001_files",
+        sql: include_str!("../sql/0001_files.sql"),
+    }],
 };
 
 /// What it installs in each such tenant's database.

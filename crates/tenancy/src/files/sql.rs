@@ -1,0 +1,116 @@
+//! The statements about tenants' files.
+
+/// Names the tenant of a transaction; the policies show its rows and no others.
+pub(super) const NAME_TENANT: &str =
+    "SELECT pg_catalog.set_config('amanah_files.tenant', $1, true)";
+
+/// Admits a tenant, unless it is there.
+pub(super) const ADMIT: &str =
+    "INSERT INTO files.tenants (tenant, prefix) VALUES ($1, $2) ON CONFLICT (tenant) DO NOTHING";
+
+/// A tenant's row.
+pub(super) const TENANT: &str = "
+SELECT prefix, max_bytes, max_files, used_bytes, used_files FROM files.tenants WHERE tenant = $1";
+
+/// The same, and nobody else changes the tenant's files until the end of the transaction.
+pub(super) const TAKE_TENANT: &str = "
+SELECT prefix, max_bytes, max_files, used_bytes, used_files FROM files.tenants WHERE tenant = $1
+   FOR UPDATE";
+
+/// What uploads other than one have taken in advance. Asked after [`TAKE_TENANT`], in a statement
+/// of its own: one that waited for the row would see what there was before it waited.
+pub(super) const RESERVED: &str = "
+SELECT COALESCE(pg_catalog.sum(reserved), 0)::bigint FROM files.loose
+ WHERE tenant = $1 AND object <> $2";
+
+/// Notes an object before it is made.
+pub(super) const ARRIVE: &str = "
+INSERT INTO files.loose (object, tenant, state, reserved, since)
+VALUES ($2, $1, 'arriving', 0, $3)";
+
+/// Takes room in advance.
+pub(super) const RESERVE: &str = "
+UPDATE files.loose SET reserved = $3, since = $4
+ WHERE tenant = $1 AND object = $2 AND state = 'arriving'";
+
+/// An upload lives.
+pub(super) const HEARD: &str = "
+UPDATE files.loose SET since = $3 WHERE tenant = $1 AND object = $2 AND state = 'arriving'";
+
+/// An object is a file from now on.
+pub(super) const ARRIVED: &str =
+    "DELETE FROM files.loose WHERE tenant = $1 AND object = $2 AND state = 'arriving'";
+
+/// An object is nobody's from now on.
+pub(super) const LEAVE: &str = "
+INSERT INTO files.loose (object, tenant, state, reserved, since)
+VALUES ($2, $1, 'leaving', 0, $3)
+ON CONFLICT (object) DO UPDATE SET state = 'leaving', reserved = 0";
+
+/// An object is gone.
+pub(super) const GONE: &str =
+    "DELETE FROM files.loose WHERE tenant = $1 AND object = $2 AND state = 'leaving'";
+
+/// A file, with where it lies.
+pub(super) const FIND: &str = "
+SELECT f.name, f.object, f.sealed_key, f.bytes, f.content_type, f.sha256, f.created_at, t.prefix
+  FROM files.files f JOIN files.tenants t ON t.tenant = f.tenant
+ WHERE f.tenant = $1 AND f.name = $2";
+
+/// Files behind one name and before another.
+pub(super) const LIST: &str = "
+SELECT f.name, f.object, f.sealed_key, f.bytes, f.content_type, f.sha256, f.created_at, t.prefix
+  FROM files.files f JOIN files.tenants t ON t.tenant = f.tenant
+ WHERE f.tenant = $1 AND f.name > $2 AND f.name >= $3 AND ($4::bytea IS NULL OR f.name < $4)
+ ORDER BY f.name LIMIT $5";
+
+/// Gives an object its name, in the place of the one before.
+pub(super) const NAME: &str = "
+INSERT INTO files.files (tenant, name, object, sealed_key, bytes, content_type, sha256, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (tenant, name) DO UPDATE
+   SET object = $3, sealed_key = $4, bytes = $5, content_type = $6, sha256 = $7, created_at = $8";
+
+/// Takes a file its name.
+pub(super) const UNNAME: &str = "DELETE FROM files.files WHERE tenant = $1 AND name = $2";
+
+/// Notes what a tenant keeps.
+pub(super) const USE: &str = "
+UPDATE files.tenants SET used_bytes = used_bytes + $2, used_files = used_files + $3
+ WHERE tenant = $1";
+
+/// Moves an object's key to another version of the tenant's, unless it was replaced meanwhile.
+pub(super) const RESEAL: &str =
+    "UPDATE files.files SET sealed_key = $3 WHERE tenant = $1 AND object = $2";
+
+/// Every tenant, as the owner sees them.
+pub(super) const TENANTS: &str = "
+SELECT tenant, prefix, max_bytes, max_files, used_bytes, used_files FROM files.tenants
+ ORDER BY tenant";
+
+/// What a tenant may keep.
+pub(super) const SET_QUOTA: &str =
+    "UPDATE files.tenants SET max_bytes = $2, max_files = $3 WHERE tenant = $1";
+
+/// Uploads that were not heard of since then are given up.
+pub(super) const GIVE_UP: &str = "
+UPDATE files.loose SET state = 'leaving', reserved = 0 WHERE state = 'arriving' AND since < $1";
+
+/// What is nobody's since before then.
+pub(super) const LEAVING: &str = "
+SELECT l.tenant, l.object, t.prefix
+  FROM files.loose l JOIN files.tenants t ON t.tenant = l.tenant
+ WHERE l.state = 'leaving' AND l.since < $1
+ ORDER BY l.since LIMIT $2";
+
+/// Every object of a tenant that has a row, whichever.
+pub(super) const KNOWN: &str = "
+SELECT object FROM files.files WHERE tenant = $1
+ UNION ALL SELECT object FROM files.loose WHERE tenant = $1";
+
+/// The files of a tenant, as the proof compares them with the store.
+pub(super) const LAID: &str =
+    "SELECT object, bytes FROM files.files WHERE tenant = $1 ORDER BY object LIMIT $2";
+
+/// Forgets a tenant and its files.
+pub(super) const FORGET: &str = "DELETE FROM files.tenants WHERE tenant = $1";
