@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod files;
 pub(crate) mod keys;
 #[cfg(test)]
 mod quoted;
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     /// Tenants with a database of their own: make, shut out, erase.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// Files of tenants, sealed by their keys: keep, read, list, remove.
+    #[command(subcommand)]
+    File(files::File),
     /// Run the application's migrations in every tenant's database.
     #[command(
         after_help = "Synthetic tenants go first, then the template of new ones, then everybody. \

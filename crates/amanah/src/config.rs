@@ -1,5 +1,6 @@
 //! The configuration: one file whose shipped default is the reference.
 
+mod files;
 mod keys;
 
 use std::net::SocketAddr;
@@ -9,7 +10,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::exit::Usage;
-pub(crate) use keys::{Keys, RootKind, period};
+pub(crate) use files::{Files, bytes, shown};
+pub(crate) use keys::{Keys, RootKind, S3, period};
 
 /// The shipped default.
 const DEFAULT: &str = include_str!("../../../amanah.toml");
@@ -29,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) postgres: Postgres,
     pub(crate) secrets: Secrets,
     pub(crate) keys: Keys,
+    pub(crate) files: Files,
 }
 
 #[derive(Debug, Clone, Deserialize)]

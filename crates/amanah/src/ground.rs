@@ -144,8 +144,9 @@ impl Ground {
 
 /// Brings the rooms up to date and logs in as the engine of this installation.
 async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
-    store::migrate(owner, &[&claims::ROOM, &identity::ROOM, &keys::ROOM, &tenancy::FLEET_ROOM])
-        .await?;
+    let rooms =
+        [&claims::ROOM, &identity::ROOM, &keys::ROOM, &tenancy::FLEET_ROOM, &tenancy::FILES_ROOM];
+    store::migrate(owner, &rooms).await?;
     // Roles are cluster-wide and passwords are an installation's own, so the login is too.
     let id = data.installation(rng)?;
     let login = format!("amanah_engine_{}", id.expose());

@@ -13,7 +13,7 @@ use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
 use store::DatabaseUrl;
-use tenancy::{Fleet, Guarded};
+use tenancy::{Files, Fleet, Guarded};
 
 use crate::bridge::OwnPages;
 use crate::cli::Place;
@@ -24,7 +24,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
-use crate::{environment, fleet, pages, protection};
+use crate::{environment, files, fleet, pages, protection};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -43,6 +43,8 @@ pub(crate) struct Installation {
     pub(crate) identities: Arc<Identities>,
     /// Tenants with a database of their own.
     pub(crate) fleet: Fleet,
+    /// Tenants' files.
+    pub(crate) files: Files,
     pub(crate) guarded: Vec<Guarded>,
     /// The sample application's database, when it is behind the gateway.
     pub(crate) behind: Option<Guarded>,
@@ -87,9 +89,10 @@ impl Installation {
             let identities = Identities::new(engine, clock, random, Pool::default())?;
             let guarded = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
-            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, guarded))
+            let files = files::open(&ground, &data, &config, &ring.keys, &cx)?;
+            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, files, guarded))
         };
-        let (ring, strongbox, identities, fleet, guarded) = match rooms.await {
+        let (ring, strongbox, identities, fleet, files, guarded) = match rooms.await {
             Ok(rooms) => rooms,
             Err(error) => {
                 drop(turn);
@@ -109,6 +112,7 @@ impl Installation {
             strongbox,
             identities,
             fleet,
+            files,
             guarded,
             behind: None,
             starts,

@@ -7,7 +7,7 @@ use kernel::{Cx, Secret};
 use keys::{Bucket, BucketCredentials, BucketSettings};
 use kms::{AwsSetting, FileSetting, Pkcs11Setting, Setting, Token, TransitSetting};
 
-use crate::config::{Keys, RootKind};
+use crate::config::{Keys, RootKind, S3};
 use crate::data::Data;
 use crate::environment;
 use crate::exit::Usage;
@@ -80,6 +80,16 @@ pub(crate) fn root_file(data: &Data) -> PathBuf {
 
 /// The ring's bucket.
 pub(crate) fn bucket(config: &Keys) -> anyhow::Result<Bucket> {
+    let (endpoint, region, credentials) = s3(&config.s3)?;
+    let settings = BucketSettings { url: config.ring.clone(), endpoint, region, credentials };
+    Bucket::new(&settings).map_err(|error| Usage(format!("keys.ring: {error}")).into())
+}
+
+/// Endpoint, region and access key of a service that speaks S3's language: the last from the
+/// environment, where it is there.
+pub(crate) fn s3(
+    config: &S3,
+) -> anyhow::Result<(Option<String>, Option<String>, Option<BucketCredentials>)> {
     const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
     const ID: &str = "AWS_ACCESS_KEY_ID";
     let credentials = match environment::secret(SECRET)? {
@@ -90,13 +100,7 @@ pub(crate) fn bucket(config: &Keys) -> anyhow::Result<Bucket> {
         }),
         None => None,
     };
-    let settings = BucketSettings {
-        url: config.ring.clone(),
-        endpoint: said(&config.s3.endpoint),
-        region: said(&config.s3.region),
-        credentials,
-    };
-    Bucket::new(&settings).map_err(|error| Usage(format!("keys.ring: {error}")).into())
+    Ok((said(&config.endpoint), said(&config.region), credentials))
 }
 
 /// The secret of the environment, or the one that was made where none was given.
@@ -130,7 +134,7 @@ fn authority() -> anyhow::Result<Option<String>> {
 }
 
 fn missing(name: &str) -> anyhow::Error {
-    let words = format!("{name} is not set, and [keys] of the configuration asks for it");
+    let words = format!("{name} is not set, and the configuration asks for it");
     Usage(words).into()
 }
 

@@ -26,7 +26,7 @@ pub use control::{Card, Control, Cx, Fut};
 pub use files::{
     Condition, FileCard, FileFault, FileName, FilePage, FileReader, FileWriter, Listing,
     MAX_CONTENT_TYPE_BYTES, MAX_FILE_NAME_BYTES, MAX_FILES_LISTED, NewFile, Opened, Quota,
-    Sealable, SealedSource, Sealer, Seals, Sealing, TenantFiles, Written,
+    Sealable, SealedSource, Sealer, Sealing, Seals, TenantFiles, Written,
 };
 pub use hex::{hex, unhex};
 pub use params::{ParamError, Params, canonical};

@@ -8,6 +8,7 @@
 //! and [`opener`] do not, which work on pieces as they arrive.
 
 mod place;
+mod seals;
 mod sidecar;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -22,6 +23,7 @@ use kernel::{Rng, TenantId};
 use crate::{Ciphertext, Error, KeyRef, Keys, Result, Sealed};
 
 pub use place::{settle, vacate};
+pub use seals::{FILES_KEY, FileSeals};
 pub use sidecar::{MAX_OBJECT_BYTES, Sidecar};
 pub use tree::{Left, Rewrapped, rewrap_tree};
 

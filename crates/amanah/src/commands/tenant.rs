@@ -84,27 +84,32 @@ async fn preview(place: &Place, house: &Installation, id: &TenantId) -> anyhow::
     let found = tenants.into_iter().find(|tenant| tenant.id == *id);
     let tenant = found.ok_or_else(|| tenancy::Error::NoTenant(id.clone()))?;
     let keys = owned(&house.ring.keys, id);
+    let files = house.files.usage(id).await?.used;
     if place.json {
-        let all = json!({"erased": false, "tenant": shown(&tenant), "keys": keys});
+        let all = json!({"erased": false, "tenant": shown(&tenant), "files": files, "keys": keys});
         out::line(&serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     out::line(&format!(
         "Of {id} these would be gone for good: the database {} with everything in it, its logins, \
-         and {keys} keys with whatever they encrypted, wherever copies of it lie.",
-        tenant.place.name()
+         {} files with {} bytes, and {keys} keys with whatever they encrypted, wherever copies of \
+         it lie.",
+        tenant.place.name(),
+        files.files,
+        files.bytes
     ));
     out::aside("Nothing was erased. To erase it, add --yes; it cannot be undone.");
     Ok(())
 }
 
-/// The keys before the database: when something comes between, what is left cannot be read. Nothing
-/// is destroyed before it is sure that there is such a tenant.
+/// The keys before the files and the database: when something comes between, what is left cannot be
+/// read. Nothing is destroyed before it is sure that there is such a tenant.
 async fn erase(house: &Installation, id: &TenantId) -> anyhow::Result<(String, Value)> {
     let keys = &house.ring.keys;
     let erasing = house.fleet.erase(id).await?;
     let count = owned(keys, id);
     let shredding = if count > 0 { Some(keys.shred(id).await?) } else { None };
+    let files = house.files.erase(id).await?;
     let erasure = erasing.finish(count).await?;
     let mut remains = vec![
         "Backups and copies of the server that were made before still hold the database, in clear \
@@ -113,13 +118,18 @@ async fn erase(house: &Installation, id: &TenantId) -> anyhow::Result<(String, V
     ];
     remains.extend(shredding.iter().flat_map(|shredding| shredding.remains.clone()));
     let words = format!(
-        "Erased: {id}, database {} with {} bytes, {count} keys, at {:.0}.\n  {}",
+        "Erased: {id}, database {} with {} bytes, {} files with {} bytes, {count} keys, at \
+         {:.0}.\n  {}",
         erasure.place,
         erasure.bytes,
+        files.files,
+        files.bytes,
         erasure.erased_at,
         remains.join("\n  ")
     );
-    let data = json!({"erased": true, "erasure": erasure, "keys": count, "remains": remains});
+    let data = json!({
+        "erased": true, "erasure": erasure, "files": files, "keys": count, "remains": remains,
+    });
     Ok((words, data))
 }
 

@@ -20,7 +20,7 @@ use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
-use crate::{fleet, keyserver, out, protection, table};
+use crate::{files, fleet, keyserver, out, protection, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
     let keeping = keyserver::keep(&installation, private, || wait(stopped.clone()));
+    let tidying = files::keep(&installation.files, wait(stopped.clone()));
     let proving = async {
         tokio::select! {
             told = tell(place, &engine, &pages, &running, &installation, up.demo) => {
@@ -65,7 +66,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
         }
         engine.keep_proving(&pages, wait(stopped.clone())).await;
     };
-    tokio::join!(watching, keeping, proving);
+    tokio::join!(watching, keeping, tidying, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
@@ -143,6 +144,7 @@ async fn demo(
     }
     application::people(identities, data, rng).await?;
     fleet::samples(&installation.fleet).await?;
+    files::samples(&installation.files).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
     let access = match address {

@@ -41,10 +41,7 @@ pub(super) struct Account {
 impl Account {
     /// What it may keep, where everybody may keep `usual`.
     pub(super) fn quota(&self, usual: Quota) -> Quota {
-        Quota {
-            bytes: self.own.0.unwrap_or(usual.bytes),
-            files: self.own.1.unwrap_or(usual.files),
-        }
+        Quota { bytes: self.own.0.unwrap_or(usual.bytes), files: self.own.1.unwrap_or(usual.files) }
     }
 }
 
@@ -113,8 +110,7 @@ impl Index {
         let end = end.pop().map(|last| [end, vec![last.saturating_add(1)]].concat());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let tx = self.of(tenant).await?;
-        let bound: store::Bound<'_> =
-            &[&tenant.as_str(), &after, &prefix.as_bytes(), &end, &limit];
+        let bound: store::Bound<'_> = &[&tenant.as_str(), &after, &prefix.as_bytes(), &end, &limit];
         let rows = tx.query(sql::LIST, bound).await.map_err(store)?;
         tx.rollback().await.map_err(store)?;
         rows.iter().map(filed).collect()

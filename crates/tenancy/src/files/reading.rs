@@ -3,9 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use kernel::{
-    FileCard, FileFault, FileReader, Fut, Opened, SealedSource, Sealable, TenantId,
-};
+use kernel::{FileCard, FileFault, FileReader, Fut, Opened, Sealable, SealedSource, TenantId};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;

@@ -119,12 +119,11 @@ impl FileShelf {
         }
         let folder = Path::parse(prefix.trim_end_matches('/'))
             .map_err(|_| unusable("what follows the bucket cannot be a folder"))?;
-        let mut builder =
-            AmazonS3Builder::new().with_bucket_name(bucket).with_retry(RetryConfig {
-                max_retries: RETRIES,
-                retry_timeout: RETRY,
-                ..RetryConfig::default()
-            });
+        let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(RetryConfig {
+            max_retries: RETRIES,
+            retry_timeout: RETRY,
+            ..RetryConfig::default()
+        });
         let mut options = ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT);
         if let Some(endpoint) = &settings.endpoint {
             if !endpoint.starts_with("https://") {

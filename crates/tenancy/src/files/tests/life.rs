@@ -20,8 +20,7 @@ async fn what_a_crash_leaves_is_swept() {
     let world = world().await;
     let sinar = tenant("sinar");
     world.put("sinar", "report", &bytes(1000, 1)).await.unwrap();
-    let mut writer =
-        world.files.write(&sinar, &name("report"), NewFile::default()).await.unwrap();
+    let mut writer = world.files.write(&sinar, &name("report"), NewFile::default()).await.unwrap();
     writer.push(&bytes(20 << 20, 1)).await.unwrap();
     // Its drop is what a crash leaves out.
     std::mem::forget(writer);

@@ -46,9 +46,27 @@ async fn a_file_may_be_called_anything() {
     let world = world().await;
     let long = "x".repeat(1024);
     let names = [
-        "../../etc/passwd", "/", ".", "..", "a\0b", "a/../b", "%2e%2e%2f", "CON", "a.", " a ", "é",
-        "e\u{301}", "\u{202e}gpj.exe", "\n", "\\..\\x", "'; DROP SCHEMA files; --", "%", "_", "⁄..",
-        "😀", long.as_str(),
+        "../../etc/passwd",
+        "/",
+        ".",
+        "..",
+        "a\0b",
+        "a/../b",
+        "%2e%2e%2f",
+        "CON",
+        "a.",
+        " a ",
+        "é",
+        "e\u{301}",
+        "\u{202e}gpj.exe",
+        "\n",
+        "\\..\\x",
+        "'; DROP SCHEMA files; --",
+        "%",
+        "_",
+        "⁄..",
+        "😀",
+        long.as_str(),
     ];
     for (n, odd) in names.iter().enumerate() {
         world.put("sinar", odd, format!("content {n}").as_bytes()).await.unwrap();

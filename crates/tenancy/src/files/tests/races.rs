@@ -93,7 +93,8 @@ async fn the_last_writer_wins_as_a_whole() {
         let world = Arc::clone(&world);
         tokio::spawn(async move { world.get("sinar", "shared").await.unwrap() })
     };
-    let (writes, reads): (Vec<_>, Vec<_>) = ((1..6).map(write).collect(), (0..8).map(read).collect());
+    let (writes, reads): (Vec<_>, Vec<_>) =
+        ((1..6).map(write).collect(), (0..8).map(read).collect());
     let is_whole = |read: &[u8]| {
         let seed = read[0];
         read.len() == 1_500_000 + usize::from(seed) && read.iter().all(|byte| *byte == seed)

@@ -9,7 +9,7 @@ use cipher::stream::{Ranged, ReadAt, ciphertext_len};
 use cipher::{Context, Material, stream};
 use kernel::{
     Condition, FileFault, FileName, ManualClock, NewFile, Opened, Quota, Rng, Sealable,
-    SealedSource, Sealer, Seals, Sealing, Secret, SystemRng, TenantFiles as _, TenantId, Written,
+    SealedSource, Sealer, Sealing, Seals, Secret, SystemRng, TenantFiles as _, TenantId, Written,
     random_hex,
 };
 use tempfile::TempDir;
