@@ -57,6 +57,12 @@ impl Caller {
         Ok(api.keys.authorise(&self.token, key, op)?)
     }
 
+    /// One of the client's places for streams.
+    pub(crate) fn place(&self, api: &Api) -> Result<Arc<Share>, Fault> {
+        let place = api.streams.share(&self.card.client.name);
+        if place.try_cover(1) { Ok(place) } else { Err(Fault::BUSY) }
+    }
+
     /// Goes on only when the token allows `operation` for `tenant`. A header may only say the same
     /// tenant.
     pub(crate) fn acts_for(
@@ -99,7 +105,7 @@ where
 }
 
 /// Refuses a query where none is asked.
-pub(super) fn plain(uri: &Uri) -> Result<(), Fault> {
+pub(crate) fn plain(uri: &Uri) -> Result<(), Fault> {
     if uri.query().is_none_or(str::is_empty) { Ok(()) } else { Err(Fault::QUERY) }
 }
 

@@ -54,7 +54,7 @@ async fn seal(
     body: Body,
 ) -> Result<Response, Fault> {
     let key = begin(&api, &who, named, &which, Operation::Encrypt)?;
-    let place = place(&api, &who)?;
+    let place = who.place(&api)?;
     let object = Object { key: &key, name: &which.object };
     let (sealer, sidecar) =
         first_use(&api, &key, || sealer(&api.keys, api.rng.as_ref(), object)).await?;
@@ -73,7 +73,7 @@ async fn open(
     body: Body,
 ) -> Result<Response, Fault> {
     let key = begin(&api, &who, named, &which, Operation::Decrypt)?;
-    let place = place(&api, &who)?;
+    let place = who.place(&api)?;
     let object = Object { key: &key, name: &which.object };
     let opener = opener(&api.keys, object, &Sidecar::new(object, &told(&headers)?)?)?;
     let mut answer = answer(Work::Open(Box::new(opener)), body, place).await?;
@@ -112,12 +112,6 @@ fn begin(
         return Err(Fault::bad("object", "`object` is missing, or longer than 1024 bytes"));
     }
     Ok(key)
-}
-
-/// One of the client's places for streams.
-fn place(api: &Api, who: &Caller) -> Result<Arc<Share>, Fault> {
-    let place = api.streams.share(&who.card.client.name);
-    if place.try_cover(1) { Ok(place) } else { Err(Fault::BUSY) }
 }
 
 /// The stream's key that the request brings.

@@ -18,11 +18,12 @@ use ::keys::{Keys, Operation};
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use kernel::{Clock, Rng, TenantId};
+use kernel::{Clock, Rng, TenantFiles, TenantId};
 use tenancy::{Fleet, TenantBinder};
 
 mod binding;
 mod fault;
+pub mod files;
 mod lease;
 mod life;
 #[cfg(test)]
@@ -39,6 +40,8 @@ pub struct Tenants {
     /// Who makes bindings. Set once it is known which databases are protected, before anything is
     /// served.
     pub bindings: Arc<OnceLock<Bindings>>,
+    /// Files of tenants.
+    pub files: Arc<dyn TenantFiles>,
 }
 
 /// Who makes bindings, by the name of the protected database. Of two databases with one name
@@ -48,10 +51,11 @@ pub type Bindings = BTreeMap<String, TenantBinder>;
 /// Everything of [`crate::keys::router`], and what is under `/api/v1/tenants`.
 pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, tenants: Tenants) -> Router {
     let api = Api::new(keys, clock, rng);
+    let files = files::routes(api.clone(), Arc::clone(&tenants.files));
     let served = Served { api: api.clone(), tenants: Arc::new(tenants) };
     let own = Router::new().merge(binding::routes()).merge(lease::routes()).merge(life::routes());
     let own = own.with_state(served);
-    programs::dressed(programs::routes().with_state(api).merge(own))
+    programs::dressed(programs::routes().with_state(api).merge(own).merge(files))
 }
 
 /// What every handler here needs.

@@ -6,10 +6,12 @@ use ::keys::{NewClient, Operation, Reach};
 use kernel::{Clock, Rng, SystemClock, SystemRng, TenantId, random_hex};
 use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
+use tempfile::TempDir;
 use tenancy::{
     BindingKey, Campaign, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, TenantBinder,
 };
 
+use super::files::tests::store;
 use super::{Bindings, Tenants, router};
 use crate::keys::tests::documented::try_page;
 use crate::keys::tests::{House, Said, tenants};
@@ -26,6 +28,7 @@ struct World {
     house: House,
     fleet: Fleet,
     shop: store::Protected,
+    _folder: TempDir,
 }
 
 async fn world() -> World {
@@ -58,9 +61,11 @@ async fn world() -> World {
     let binder = TenantBinder::new(Arc::clone(&clock), key, &shop.name);
     let bindings = OnceLock::from(Bindings::from([(shop.name.clone(), binder)]));
     let mut house = House::bare().await;
-    let parts = Tenants { fleet: fleet.clone(), bindings: Arc::new(bindings) };
+    let folder = tempfile::tempdir().unwrap();
+    let files = Arc::new(store(&house, &db, folder.path()));
+    let parts = Tenants { fleet: fleet.clone(), bindings: Arc::new(bindings), files };
     house.router = router(house.keys.clone(), clock, rng, parts);
-    World { house, fleet, shop }
+    World { house, fleet, shop, _folder: folder }
 }
 
 impl World {
