@@ -56,19 +56,15 @@ pub(crate) async fn run(place: &Place, file: File) -> anyhow::Result<Exit> {
 
 async fn put(place: &Place, files: &Files, what: Put) -> anyhow::Result<()> {
     let Put { which: Which { tenant, name }, from, content_type, new } = what;
-    let (mut source, bytes) = match &from {
-        Some(path) => {
-            let unreadable = || Usage(format!("{} cannot be read", path.display()));
-            let file = Input::open(path).await.with_context(unreadable)?;
-            let meta = file.metadata().await.with_context(unreadable)?;
-            // A pipe does not know how long it is going to be.
-            (file, meta.is_file().then_some(meta.len()))
-        }
-        None => {
-            let input = std::io::stdin().as_fd().try_clone_to_owned()?;
-            (Input::from_std(input.into()), None)
-        }
+    let mut source = if let Some(path) = &from {
+        let unreadable = || Usage(format!("{} cannot be read", path.display()));
+        Input::open(path).await.with_context(unreadable)?
+    } else {
+        Input::from_std(std::io::stdin().as_fd().try_clone_to_owned()?.into())
     };
+    let meta = source.metadata().await?;
+    // A pipe does not know how long it is going to be.
+    let bytes = meta.is_file().then_some(meta.len());
     let condition = if new { Condition::Absent } else { Condition::None };
     let bar = progress("sealing", bytes);
     let mut writer =

@@ -10,14 +10,15 @@ use super::keys::S3;
 pub(crate) struct Files {
     pub(crate) store: String,
     max_bytes: Bytes,
-    max_files: u64,
+    #[serde(rename = "max_files")]
+    max_count: u64,
     pub(crate) s3: S3,
 }
 
 impl Files {
     /// What a tenant may keep, unless another quota is set for it.
     pub(crate) const fn quota(&self) -> Quota {
-        Quota { bytes: self.max_bytes.0, files: self.max_files }
+        Quota { bytes: self.max_bytes.0, files: self.max_count }
     }
 }
 

@@ -163,14 +163,15 @@ fn named(tenant: Option<&TenantId>) -> Result<KeyRef> {
 fn fault(error: Error) -> FileFault {
     match error {
         Error::Shredded { .. } => FileFault::Shredded,
-        // A tenant that has no key has sealed nothing, so this is another's.
-        Error::Unknown(_) | Error::Refused | Error::Malformed(_) => FileFault::Damaged,
         Error::Cipher(cipher::Error::TooLarge(most)) => FileFault::TooLarge(most),
         Error::Cipher(cipher::Error::Io(error)) if error.kind() != io::ErrorKind::NotFound => {
             FileFault::Unavailable(error.to_string())
         }
         Error::Cipher(cipher::Error::Random(error)) => FileFault::Unavailable(error.to_string()),
-        Error::Cipher(_) => FileFault::Damaged,
+        // A tenant that has no key has sealed nothing, so this is another's.
+        Error::Unknown(_) | Error::Refused | Error::Malformed(_) | Error::Cipher(_) => {
+            FileFault::Damaged
+        }
         other => FileFault::Unavailable(other.to_string()),
     }
 }

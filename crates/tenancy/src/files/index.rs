@@ -330,7 +330,8 @@ fn filed(row: &Row) -> Result<Filed, FileFault> {
 /// A file's etag: it follows from the object's random name, which stays inside.
 pub(super) fn etag(object: &str) -> String {
     let digest = Sha256::digest(format!("amanah.file.etag\n{object}"));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let short: Vec<u8> = digest.iter().take(16).copied().collect();
+    hex(&short)
 }
 
 /// Counts in the database are never negative.

@@ -24,18 +24,18 @@ pub(super) struct Reading {
 
 /// Opens a file. Its stream must be as long as its row says, and end as it should.
 pub(super) async fn open(
-    files: &Files,
+    all: &Files,
     tenant: &TenantId,
     filed: Filed,
 ) -> Result<Reading, FileFault> {
     let Filed { card, spot, sealed_key } = filed;
-    let sealed = files.shelf.size(&spot).await?.ok_or(FileFault::Damaged)?;
-    if sealed != files.seals.sealed_bytes(card.bytes)? {
+    let sealed = all.shelf.size(&spot).await?.ok_or(FileFault::Damaged)?;
+    if sealed != all.seals.sealed_bytes(card.bytes)? {
         return Err(FileFault::Damaged);
     }
     let object = sealed_name(&spot.object, &card.name);
-    let source = Source { shelf: files.shelf.clone(), spot, sealed, runtime: Handle::current() };
-    let (seals, tenant) = (files.seals.clone(), tenant.clone());
+    let source = Source { shelf: all.shelf.clone(), spot, sealed, runtime: Handle::current() };
+    let (seals, tenant) = (all.seals.clone(), tenant.clone());
     let opened = spawn_blocking(move || {
         let what = Sealable { tenant: &tenant, object: &object };
         seals.open(what, &sealed_key, Box::new(source))

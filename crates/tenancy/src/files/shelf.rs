@@ -24,10 +24,12 @@ use object_store::{
 
 use super::unavailable;
 
-/// How much is sent to the store at a time, in bytes. A bucket takes 10,000 such parts at most.
-const PART_BYTES: usize = 16 << 20;
+/// How much is sent to a bucket at a time, in bytes. It takes 10,000 such parts at most.
+const PART_BYTES: usize = 8 << 20;
+/// How much is sent to a folder at a time.
+const PIECE_BYTES: usize = 1 << 20;
 /// The longest file, in bytes: 9,000 parts, so that what sealing adds fits too.
-pub(super) const MAX_FILE_BYTES: u64 = 9_000 * (16 << 20);
+pub(super) const MAX_FILE_BYTES: u64 = 9_000 * (8 << 20);
 /// How long a connection may take to come about, a request, and all of its repetitions.
 const CONNECT: Duration = Duration::from_secs(3);
 const REQUEST: Duration = Duration::from_mins(2);
@@ -73,7 +75,6 @@ pub(super) struct Spot {
 pub(super) struct Found {
     /// Its name behind the store's own folder.
     pub(super) name: String,
-    pub(super) bytes: u64,
     /// When it was written, in seconds since 1970.
     pub(super) written: i64,
 }
@@ -89,8 +90,8 @@ impl FileShelf {
         let cannot = |why: &dyn std::fmt::Display| {
             FileFault::Unavailable(format!("the folder {place} cannot be used: {why}"))
         };
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
-        made.map_err(|error| cannot(&error))?;
+        let make = fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+        make.map_err(|error| cannot(&error))?;
         let mode = fs::metadata(&root).map_err(|error| cannot(&error))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(cannot(
@@ -197,7 +198,6 @@ impl FileShelf {
         let begin = folder.as_ref().to_owned();
         let found = |meta: ObjectMeta| Found {
             name: behind(meta.location.as_ref(), &begin),
-            bytes: meta.size,
             written: meta.last_modified.timestamp(),
         };
         match self.store.list(Some(&folder)).map_ok(found).try_collect().await {
@@ -271,43 +271,44 @@ impl Laying {
     }
 
     /// Adds bytes; what is more than a part is sent before this comes back.
-    pub(super) async fn push(&mut self, shelf: &FileShelf, bytes: &[u8]) -> Result<(), FileFault> {
+    pub(super) async fn push(&mut self, on: &FileShelf, bytes: &[u8]) -> Result<(), FileFault> {
         self.held.extend_from_slice(bytes);
         // Every part but the last is of one length, which some services insist on.
-        while self.held.len() >= PART_BYTES {
-            let rest = self.held.split_off(PART_BYTES);
+        let most = if on.root.is_some() { PIECE_BYTES } else { PART_BYTES };
+        while self.held.len() >= most {
+            let rest = self.held.split_off(most);
             let part = std::mem::replace(&mut self.held, rest);
-            self.send(shelf, part).await?;
+            self.send(on, part).await?;
         }
         Ok(())
     }
 
     /// Ends it: from now on it is there.
-    pub(super) async fn finish(mut self, shelf: &FileShelf) -> Result<(), FileFault> {
+    pub(super) async fn finish(mut self, on: &FileShelf) -> Result<(), FileFault> {
         let last = std::mem::take(&mut self.held);
         if self.upload.is_none() {
-            let put = shelf.store.put(&shelf.path(&self.spot), last.into()).await;
-            return put.map(|_| ()).map_err(|fault| shelf.fault(&fault));
+            let put = on.store.put(&on.path(&self.spot), last.into()).await;
+            return put.map(|_| ()).map_err(|fault| on.fault(&fault));
         }
         if !last.is_empty() {
-            self.send(shelf, last).await?;
+            self.send(on, last).await?;
         }
         let Some(upload) = self.upload.as_mut() else { return Ok(()) };
-        upload.complete().await.map(|_| ()).map_err(|fault| shelf.fault(&fault))
+        upload.complete().await.map(|_| ()).map_err(|fault| on.fault(&fault))
     }
 
     /// Takes back what was sent.
-    pub(super) async fn abort(self, shelf: &FileShelf) -> Result<(), FileFault> {
+    pub(super) async fn abort(self, on: &FileShelf) -> Result<(), FileFault> {
         let Some(mut upload) = self.upload else { return Ok(()) };
-        upload.abort().await.map_err(|fault| shelf.fault(&fault))
+        upload.abort().await.map_err(|fault| on.fault(&fault))
     }
 
-    async fn send(&mut self, shelf: &FileShelf, part: Vec<u8>) -> Result<(), FileFault> {
-        let fault = |fault: Fault| shelf.fault(&fault);
+    async fn send(&mut self, on: &FileShelf, part: Vec<u8>) -> Result<(), FileFault> {
+        let fault = |fault: Fault| on.fault(&fault);
         let upload = match &mut self.upload {
             Some(upload) => upload,
             none => {
-                let begun = shelf.store.put_multipart(&shelf.path(&self.spot)).await;
+                let begun = on.store.put_multipart(&on.path(&self.spot)).await;
                 none.insert(begun.map_err(fault)?)
             }
         };

@@ -108,9 +108,5 @@ pub(super) const KNOWN: &str = "
 SELECT object FROM files.files WHERE tenant = $1
  UNION ALL SELECT object FROM files.loose WHERE tenant = $1";
 
-/// The files of a tenant, as the proof compares them with the store.
-pub(super) const LAID: &str =
-    "SELECT object, bytes FROM files.files WHERE tenant = $1 ORDER BY object LIMIT $2";
-
 /// Forgets a tenant and its files.
 pub(super) const FORGET: &str = "DELETE FROM files.tenants WHERE tenant = $1";

@@ -1,5 +1,6 @@
 //! What an answer with a file says: never anything that a browser would run.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use axum::body::Body;
@@ -87,7 +88,8 @@ fn disposition(name: &str) -> String {
     for byte in last.bytes() {
         match byte {
             plain_byte if plain(plain_byte) => text.push(char::from(plain_byte)),
-            other => text.push_str(&format!("%{other:02X}")),
+            // Writing to a `String` cannot fail.
+            other => drop(write!(text, "%{other:02X}")),
         }
     }
     text
