@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(read("two", &cursor), Err(FileFault::Cursor));
         let changed = format!("{}00", cursor.strip_suffix("00").unwrap_or(&cursor));
         assert_eq!(read("one", &format!("{changed}41")), Err(FileFault::Cursor));
-        for odd in ["", "zz", "00", "é", &cursor[2..]] {
+        for odd in ["", "zz", "00", "é", cursor.trim_start_matches(|c| c != '0')] {
             assert_eq!(read("one", odd), Err(FileFault::Cursor), "{odd}");
         }
     }
