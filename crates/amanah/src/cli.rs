@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// Let somebody sign in.
     #[command(subcommand)]
     Account(Account),
-    /// Tenants with a database of their own: make, shut out, erase.
+    /// Tenants with a database of their own: make, shut out, erase. Shared databases: lint.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
     /// Files of tenants, sealed by their keys: keep, read, list, remove.

@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub(crate) mod doctor;
 pub(crate) mod files;
 pub(crate) mod keys;
+pub(crate) mod lint;
 pub(crate) mod migrate;
 pub(crate) mod page;
 pub(crate) mod protect;

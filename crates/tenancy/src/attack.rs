@@ -6,7 +6,6 @@
 
 mod forge;
 mod installed;
-mod lint;
 mod session;
 mod table;
 mod victim;
@@ -16,7 +15,8 @@ use kernel::{Clock, Finding, Scope};
 use store::{Db, Protected, ToSql, Tx};
 
 use crate::canary::{self, PLAIN};
-use crate::{BindingKey, Census, Result};
+use crate::{BindingKey, Census, Result, lint};
+pub(crate) use installed::findings as installed;
 use victim::Victim;
 
 /// Raised by our own functions inside an attack when they are shown what they should not see, or
@@ -151,8 +151,8 @@ pub(crate) async fn run(
 ) -> Result<Report> {
     let shape = canary::shape(protected).await?;
     let census = Census::take(&shape, &protected.tenant_column);
-    let mut report =
-        Report { findings: lint::findings(protected, &census, only).await?, ..Report::default() };
+    let findings = lint::leaks(protected, &shape, &census, only).await?;
+    let mut report = Report { findings, ..Report::default() };
     for (table, why) in census.unfit.iter().chain(&census.vague) {
         report.total += 1;
         report.missed.push((table.clone(), why.clone()));

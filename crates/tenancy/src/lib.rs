@@ -29,6 +29,7 @@ mod error;
 mod files;
 mod fleet;
 mod form;
+mod lint;
 mod plan;
 mod sql;
 mod token;
@@ -47,6 +48,7 @@ pub use fleet::{
     Settings, State, Tenant, Vault, is_canary,
 };
 pub use form::{Choice, Form, choose};
+pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};
 

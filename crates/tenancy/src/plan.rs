@@ -14,6 +14,7 @@ use store::{Table, Tx};
 
 use crate::{Census, Error, Result};
 use facts::Facts;
+pub(crate) use keys::tying;
 pub(crate) use rows::departures;
 
 /// What protecting a database takes. A second plan after the first was applied has no steps.

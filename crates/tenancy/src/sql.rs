@@ -134,43 +134,6 @@ SELECT vn.nspname::text, v.relname::text, v.relkind::text,
    AND vn.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
  ORDER BY 1, 2, 7, 8";
 
-/// Functions that `$1` may call and that run with the rights of an owner who can reach past row
-/// security: schema, signature, owner. Such an owner is above it, or has the rights of one of the
-/// tables' owners `$2`: those can switch `FORCE ROW LEVEL SECURITY` off and on within one call.
-/// What came with the server is left out, and so are this room's own, which are checked by their
-/// text.
-pub(crate) const DEFINERS: &str = "
-SELECT n.nspname::text,
-       p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
-       w.rolname::text
-  FROM pg_catalog.pg_proc p
-  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  JOIN pg_catalog.pg_roles w ON w.oid = p.proowner
- WHERE p.prosecdef
-   AND p.oid >= 16384
-   AND NOT (n.nspname = 'amanah'
-            AND (p.proname::text, pg_catalog.pg_get_function_identity_arguments(p.oid)) IN (
-                ('bind', 'token text'), ('current_tenant', ''), ('current_actor', ''),
-                ('may_write', ''), ('binding', '')))
-   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-   AND pg_catalog.has_function_privilege($1, p.oid, 'EXECUTE')
-   AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')
-   AND (w.rolsuper OR w.rolbypassrls
-        OR EXISTS (SELECT FROM pg_catalog.unnest($2::text[]) o
-                    WHERE pg_catalog.pg_has_role(w.oid, o::name, 'USAGE')))
- ORDER BY 1, 2";
-
-/// Foreign tables that `$1` may use: schema, name.
-pub(crate) const FOREIGN: &str = "
-SELECT n.nspname::text, c.relname::text
-  FROM pg_catalog.pg_class c
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind = 'f'
-   AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')
-   AND (pg_catalog.has_any_column_privilege($1, c.oid, 'SELECT, INSERT, UPDATE')
-        OR pg_catalog.has_table_privilege($1, c.oid, 'DELETE'))
- ORDER BY 1, 2";
-
 /// The functions in schema `amanah`: signature, result, body, whether it runs with its owner's
 /// rights, language, volatility, parallel safety, settings, who but the owner may call it, whether
 /// it is ours, whether it has a property that none of this room's has.

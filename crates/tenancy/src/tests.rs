@@ -8,5 +8,6 @@ mod fixture;
 mod fleet;
 mod form;
 mod hostile;
+mod lint;
 mod protect;
 mod prove;

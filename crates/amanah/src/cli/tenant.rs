@@ -72,6 +72,47 @@ pub(crate) enum Tenant {
         #[arg(long)]
         yes: bool,
     },
+    /// Look for what is open between tenants in a shared database, protected or not, and print the
+    /// SQL that closes it. Nothing is changed.
+    #[command(
+        after_help = "Exit codes: 0 nothing but notes, 1 findings, 2 usage, 3 cannot tell.\n\
+                      Example: amanah tenant lint postgres://owner@db.example/shop --tenant-column \
+                      company_id\n\
+                      Example: amanah tenant lint --sarif"
+    )]
+    Lint(Lint),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The database, as the role that owns its tables; without it, every protected database of this
+    /// installation. Better set the variable than write a password here.
+    #[arg(
+        value_name = "URL",
+        env = "AMANAH_LINT_URL",
+        hide_env_values = true,
+        requires = "tenant_column"
+    )]
+    pub(crate) url: Option<String>,
+    /// The column that names the tenant.
+    #[arg(long, value_name = "COLUMN", requires = "url")]
+    pub(crate) tenant_column: Option<String>,
+    /// The role that the application logs in as; without it, `<database>_app`, or the login of the
+    /// address where there is no such role.
+    #[arg(long, value_name = "ROLE", requires = "url")]
+    pub(crate) app_role: Option<String>,
+    /// Leave out the findings of a rule, by its id.
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub(crate) except: Vec<String>,
+    /// Print SARIF 2.1.0, for code scanning and viewers.
+    #[arg(long)]
+    pub(crate) sarif: bool,
+}
+
+/// Reads a rule's id.
+fn rule(text: &str) -> Result<String, String> {
+    let known = tenancy::RULES.iter().any(|rule| rule.id == text);
+    known.then(|| text.to_owned()).ok_or_else(|| format!("there is no rule `{text}`"))
 }
 
 #[derive(Debug, Args)]

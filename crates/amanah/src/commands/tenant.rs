@@ -1,4 +1,5 @@
-//! `amanah tenant`: tenants with a database of their own.
+//! `amanah tenant`: tenants with a database of their own, and what is open between those of a
+//! shared one.
 
 use jiff::Timestamp;
 use kernel::TenantId;
@@ -13,6 +14,11 @@ use crate::installation::Installation;
 use crate::out;
 
 pub(crate) async fn run(place: &Place, tenant: Tenant) -> anyhow::Result<Exit> {
+    if let Tenant::Lint(lint) = &tenant
+        && let Some(url) = &lint.url
+    {
+        return super::lint::one(place, lint, url).await;
+    }
     Installation::with(place, async |installation| act(place, installation, tenant).await).await
 }
 
@@ -33,6 +39,7 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         Tenant::Export(export) => archive::export(installation, export).await?,
         Tenant::Import(import) => archive::import(installation, import).await?,
         Tenant::List => list(&fleet.list().await?),
+        Tenant::Lint(lint) => return super::lint::all(place, &installation.guarded, &lint).await,
         Tenant::Erase { tenant, yes: false } => {
             preview(place, installation, &tenant).await?;
             return Ok(Exit::Usage);

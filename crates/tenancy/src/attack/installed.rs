@@ -30,7 +30,7 @@ struct Shipped {
 
 /// Every function, relation, trigger, rule and right in the schema that is not as it was made, in
 /// the form that the database has, and the right of the role `app` to write what is kept.
-pub(super) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
+pub(crate) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
     let there = tx.query(sql::FUNCTIONS, &[]).await?;
     let bind = there.iter().find(|row| row.get::<_, &str>(0) == BIND);

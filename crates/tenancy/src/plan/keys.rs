@@ -217,6 +217,18 @@ impl Pair<'_> {
     }
 }
 
+/// The statements that let a foreign key hold the tenant.
+pub(crate) fn tying(held: &Held, key: &ForeignKey, parent: &Held) -> String {
+    let pair = Pair { held, key, parent };
+    let target = pair.target();
+    let swap = pair.sql(&target);
+    if has_unique(&parent.table, &target) {
+        return swap;
+    }
+    let table = parent.table.quoted();
+    format!("ALTER TABLE {table} ADD UNIQUE ({});\n{swap}", list(&target))
+}
+
 impl Held {
     /// Unique keys that leave the tenant out. One that holds a reference to a tenant's row is left
     /// aside: it tells something only to somebody who has guessed that row's key. So is a name in

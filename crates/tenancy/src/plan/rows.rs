@@ -47,16 +47,7 @@ impl Plan {
     }
 
     fn policies(&mut self, held: &Held, now: &[Policy]) {
-        let table = held.table.quoted();
-        let mut sql = String::new();
-        for (wanted, there) in astray(held, now) {
-            // Writing to a `String` cannot fail.
-            if there {
-                let _ = writeln!(sql, "DROP POLICY {} ON {table};", wanted.name);
-            }
-            let _ = writeln!(sql, "{};", wanted.create(&table));
-        }
-        let sql = sql.trim_end().trim_end_matches(';').to_owned();
+        let sql = restoring(held, now);
         if !sql.is_empty() {
             let why = "a row is seen and changed by its tenant alone";
             self.step(held.table.label(), why, sql);
@@ -79,9 +70,10 @@ impl Plan {
 }
 
 /// What is not as the plan would make it in the policies of each table with tenants' rows, in
-/// words; tables where all is well are left out. `tx` must have an empty `search_path`, so that
-/// every name is printed with its schema.
-pub(crate) async fn departures(tx: &Tx, census: &Census) -> Result<Vec<(String, String)>> {
+/// words, and the statements that put it right; tables where all is well are left out. `tx` must
+/// have no schema of the application in its `search_path`, so that every name is printed with its
+/// own.
+pub(crate) async fn departures(tx: &Tx, census: &Census) -> Result<Vec<(String, String, String)>> {
     let policies = facts::policies(tx).await?;
     let mut all = Vec::new();
     for held in &census.held {
@@ -92,7 +84,7 @@ pub(crate) async fn departures(tx: &Tx, census: &Census) -> Result<Vec<(String, 
             })
             .collect();
         if !words.is_empty() {
-            all.push((held.table.label(), words.join(", ")));
+            all.push((held.table.label(), words.join(", "), restoring(held, now)));
         }
     }
     Ok(all)
@@ -105,6 +97,20 @@ fn astray(held: &Held, now: &[Policy]) -> impl Iterator<Item = (Wanted, bool)> {
         let right = there.is_some_and(|p| wanted.is(p));
         (!right).then_some((wanted, there.is_some()))
     })
+}
+
+/// The statements that make the policies of a table as they should be; empty when they are.
+fn restoring(held: &Held, now: &[Policy]) -> String {
+    let table = held.table.quoted();
+    let mut sql = String::new();
+    for (wanted, there) in astray(held, now) {
+        // Writing to a `String` cannot fail.
+        if there {
+            let _ = writeln!(sql, "DROP POLICY {} ON {table};", wanted.name);
+        }
+        let _ = writeln!(sql, "{};", wanted.create(&table));
+    }
+    sql.trim_end().trim_end_matches(';').to_owned()
 }
 
 impl Wanted {

@@ -296,10 +296,12 @@ async fn what_only_a_superuser_can_close_is_said() {
     crate::apply(&guarded.protected.owner, None, &plan).await.unwrap();
     let proof = prove(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken);
-    // Three statements of this attack see the same session: that is one finding.
-    let [finding] = proof.findings() else {
+    // What the catalogue shows, and then what the attack made of it: three statements of it see the
+    // same session, which is one finding.
+    let [shown @ .., finding] = proof.findings() else {
         panic!("{:#?}", proof.findings());
     };
+    assert!(shown.len() == 3 && shown.iter().all(|f| f.what.ends_with("(AM411)")), "{shown:#?}");
     assert!(finding.what.contains("(other-sessions: "), "{finding}");
     assert_eq!(finding.fix.as_deref(), Some("run the superuser's steps of `amanah protect`"));
 }

@@ -1,0 +1,290 @@
+//! Rules about rights of the application that reach past row security.
+
+use super::Severity::{Leak, Note, Weak};
+use super::Who::{Owner, Superuser};
+use super::{Find, Rule};
+
+const PAST: &str = "rights that no policy binds";
+const SESSIONS: &str = "what sessions of one role see of each other";
+const LARGE: &str = "large objects";
+const MAKING: &str = "objects of the application's own";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "AM401",
+        title: "The application may empty a table, or hang something on it",
+        channel: PAST,
+        severity: Leak,
+        why: "TRUNCATE is not subject to row security and takes the rows of every tenant. With \
+              TRIGGER or REFERENCES a role can have its own code or its own key see the rows of \
+              others. GRANT ALL gives all three.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'table', h.label,
+                    'the application may do this to it: '
+                        || string_agg(DISTINCT x.privilege_type, ', '),
+                    format('REVOKE %s ON %s FROM %s',
+                           string_agg(DISTINCT x.privilege_type, ', '), h.quoted,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM held h JOIN pg_class c ON c.oid = h.oid
+              CROSS JOIN LATERAL aclexplode(c.relacl) x JOIN mine m ON m.oid = x.grantee
+              WHERE x.grantee <> c.relowner
+                AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
+              GROUP BY h.label, h.quoted ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM402",
+        title: "New tables will give the application rights that no policy binds",
+        channel: PAST,
+        severity: Weak,
+        why: "Default privileges are given with every table that is made: the next one comes with \
+              TRUNCATE, REFERENCES or TRIGGER.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'default privileges', 'tables of ' || w.rolname
+                        || COALESCE(' in schema ' || n.nspname, ''),
+                    'each new one lets the application do this: '
+                        || string_agg(DISTINCT x.privilege_type, ', '),
+                    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON TABLES FROM %s',
+                           w.rolname, COALESCE(' IN SCHEMA ' || quote_ident(n.nspname), ''),
+                           string_agg(DISTINCT x.privilege_type, ', '),
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_default_acl d JOIN pg_roles w ON w.oid = d.defaclrole
+               LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+              CROSS JOIN LATERAL aclexplode(d.defaclacl) x JOIN mine m ON m.oid = x.grantee
+              WHERE d.defaclobjtype = 'r' AND x.grantee <> d.defaclrole
+                AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
+              GROUP BY d.oid, w.rolname, n.nspname ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM403",
+        title: "The application may make objects beside the tables",
+        channel: MAKING,
+        severity: Leak,
+        why: "Whoever makes objects in the schema of the tables can put a function, an operator or \
+              a table in the place of one that others mean.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'schema', 'schema ' || n.nspname, 'the application may make objects in it',
+                    format('REVOKE CREATE ON SCHEMA %I FROM %s', n.nspname,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_namespace n
+              CROSS JOIN LATERAL aclexplode(n.nspacl) x JOIN mine m ON m.oid = x.grantee
+              WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner
+                AND n.oid IN (SELECT space FROM held)
+              GROUP BY n.nspname ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM404",
+        title: "The application may make schemas",
+        channel: MAKING,
+        severity: Weak,
+        why: "In a schema of its own it can keep functions and operators and put them before those \
+              of the server, for every later session of the pool.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'database', 'database ' || d.datname, 'the application may make schemas in it',
+                    format('REVOKE CREATE ON DATABASE %I FROM %s', d.datname,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_database d
+              CROSS JOIN LATERAL aclexplode(COALESCE(d.datacl, acldefault('d', d.datdba))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE d.datname = current_database() AND x.privilege_type = 'CREATE'
+                AND x.grantee <> d.datdba
+              GROUP BY d.datname",
+        ),
+    },
+    Rule {
+        id: "AM405",
+        title: "The application may make temporary objects",
+        channel: MAKING,
+        severity: Weak,
+        why: "Types and functions of a session's own are what attacks on policies are built from, \
+              and a temporary table stays in a pooled session for the next tenant.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'database', 'database ' || d.datname,
+                    'the application may make temporary tables, types and functions',
+                    format('REVOKE TEMPORARY ON DATABASE %I FROM %s', d.datname,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_database d
+              CROSS JOIN LATERAL aclexplode(COALESCE(d.datacl, acldefault('d', d.datdba))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE d.datname = current_database() AND x.privilege_type = 'TEMPORARY'
+                AND x.grantee <> d.datdba
+              GROUP BY d.datname",
+        ),
+    },
+    Rule {
+        id: "AM411",
+        title: "Sessions see each other's statements",
+        channel: SESSIONS,
+        severity: Leak,
+        why: "Every session of the application has one role, so each sees the statements of the \
+              others with the values that are written in them. The functions below the view answer \
+              by themselves.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'view', 'pg_catalog.pg_stat_activity',
+                    'the application sees the statements of its other sessions',
+                    format('REVOKE SELECT ON pg_catalog.pg_stat_activity FROM %s',
+                           string_agg(DISTINCT m.name, ', '))
+                        || CASE WHEN bool_or(m.name = 'pg_monitor') THEN '' ELSE ';' || chr(10)
+                           || 'GRANT SELECT ON pg_catalog.pg_stat_activity TO pg_monitor' END
+               FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE c.oid = 'pg_stat_activity'::regclass AND x.privilege_type = 'SELECT'
+                AND x.grantee <> c.relowner
+             HAVING count(*) > 0
+             UNION ALL
+             SELECT 'function', 'pg_catalog.' || f.oid::regprocedure,
+                    'the application sees the statements of its other sessions',
+                    format('REVOKE EXECUTE ON FUNCTION pg_catalog.%s FROM %s', f.oid::regprocedure,
+                           string_agg(DISTINCT m.name, ', '))
+                        || CASE WHEN bool_or(m.name = 'pg_monitor') THEN '' ELSE ';' || chr(10)
+                           || format('GRANT EXECUTE ON FUNCTION pg_catalog.%s TO pg_monitor',
+                                     f.oid::regprocedure) END
+               FROM pg_proc f
+              CROSS JOIN LATERAL aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE f.pronamespace = 'pg_catalog'::regnamespace AND x.grantee <> f.proowner
+                AND f.proname IN ('pg_stat_get_activity', 'pg_stat_get_backend_activity')
+              GROUP BY f.oid",
+        ),
+    },
+    Rule {
+        id: "AM412",
+        title: "Sessions can end each other",
+        channel: SESSIONS,
+        severity: Weak,
+        why: "Every session of the application has one role, so each may cancel or end those of the \
+              others: one tenant can stop another's work.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'function', 'pg_catalog.' || f.oid::regprocedure,
+                    'the application may call it on its other sessions',
+                    format('REVOKE EXECUTE ON FUNCTION pg_catalog.%s FROM %s', f.oid::regprocedure,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_proc f
+              CROSS JOIN LATERAL aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE f.pronamespace = 'pg_catalog'::regnamespace AND x.grantee <> f.proowner
+                AND f.proname IN ('pg_cancel_backend', 'pg_terminate_backend')
+              GROUP BY f.oid ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM413",
+        title: "Statements of everybody are kept in pg_stat_statements",
+        channel: SESSIONS,
+        severity: Weak,
+        why: "It shows each role its own statements, and the role is the same for every tenant. \
+              Values in utility statements are kept as they were written.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'view', n.nspname || '.' || c.relname,
+                    'the application sees the statements of all tenants',
+                    format('REVOKE SELECT ON %I.%I FROM %s', n.nspname, c.relname,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                               AND d.deptype = 'e'
+               JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_stat_statements'
+              CROSS JOIN LATERAL aclexplode(c.relacl) x JOIN mine m ON m.oid = x.grantee
+              WHERE x.privilege_type = 'SELECT' AND x.grantee <> c.relowner
+              GROUP BY n.nspname, c.relname ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM414",
+        title: "Sessions can hold each other up by advisory locks",
+        channel: SESSIONS,
+        severity: Note,
+        why: "Advisory locks have no owner but the database: one tenant can take a lock that \
+              another's request waits for, and pg_locks shows which are taken. Where the \
+              application does not use them, take the right away.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'function', 'advisory locks', 'the application may take and see them',
+                    'REVOKE EXECUTE ON FUNCTION '
+                        || string_agg(DISTINCT 'pg_catalog.' || f.oid::regprocedure, ', ')
+                        || ' FROM ' || string_agg(DISTINCT m.name, ', ')
+               FROM pg_proc f
+              CROSS JOIN LATERAL aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE f.pronamespace = 'pg_catalog'::regnamespace AND x.grantee <> f.proowner
+                AND f.proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+             HAVING count(*) > 0",
+        ),
+    },
+    Rule {
+        id: "AM415",
+        title: "Sizes and counters tell how much all tenants have",
+        channel: "sequences, sizes and counters",
+        severity: Note,
+        why: "pg_relation_size, n_live_tup and their like count the rows of all tenants together. \
+              An ordinary application needs none of them.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'function', 'sizes and counters', 'the application may read them',
+                    'REVOKE EXECUTE ON FUNCTION '
+                        || string_agg(DISTINCT 'pg_catalog.' || f.oid::regprocedure, ', ')
+                        || ' FROM ' || string_agg(DISTINCT m.name, ', ')
+               FROM pg_proc f
+              CROSS JOIN LATERAL aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE f.pronamespace = 'pg_catalog'::regnamespace AND x.grantee <> f.proowner
+                AND f.proname IN ('pg_relation_size', 'pg_table_size', 'pg_total_relation_size',
+                    'pg_indexes_size', 'pg_stat_get_live_tuples', 'pg_stat_get_dead_tuples',
+                    'pg_stat_get_tuples_inserted', 'pg_stat_get_tuples_updated',
+                    'pg_stat_get_tuples_deleted')
+             HAVING count(*) > 0",
+        ),
+    },
+    Rule {
+        id: "AM421",
+        title: "The application may make large objects",
+        channel: LARGE,
+        severity: Weak,
+        why: "A large object belongs to a role and not to a tenant: what one session stores, every \
+              other reads. Keep files outside the database, or in a bytea column.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'function', 'pg_catalog.' || f.oid::regprocedure,
+                    'the application may make large objects with it',
+                    format('REVOKE EXECUTE ON FUNCTION pg_catalog.%s FROM %s', f.oid::regprocedure,
+                           string_agg(DISTINCT m.name, ', '))
+               FROM pg_proc f
+              CROSS JOIN LATERAL aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) x
+               JOIN mine m ON m.oid = x.grantee
+              WHERE f.pronamespace = 'pg_catalog'::regnamespace AND x.grantee <> f.proowner
+                AND f.proname IN ('lo_creat', 'lo_create', 'lo_from_bytea')
+              GROUP BY f.oid ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM422",
+        title: "There are large objects that every tenant reads",
+        channel: LARGE,
+        severity: Leak,
+        why: "They belong to the application's role, or are granted to it, so every session reads \
+              all of them, whoever's tenant stored them.",
+        who: Superuser,
+        find: Find::Sql(
+            "SELECT 'large object', 'large object ' || l.oid, 'every session of the application \
+                    reads it', format('ALTER LARGE OBJECT %s OWNER TO %I;' || chr(10)
+                        || 'REVOKE ALL ON LARGE OBJECT %s FROM %s', l.oid,
+                        (SELECT w.rolname FROM pg_database d JOIN pg_roles w ON w.oid = d.datdba
+                          WHERE d.datname = current_database()), l.oid,
+                        concat_ws(', ', 'PUBLIC', quote_ident($1::text)))
+               FROM pg_largeobject_metadata l
+              WHERE l.lomowner IN (SELECT oid FROM mine)
+                 OR EXISTS (SELECT FROM aclexplode(l.lomacl) x JOIN mine m ON m.oid = x.grantee
+                             WHERE x.grantee <> l.lomowner)
+              ORDER BY l.oid LIMIT 1000",
+        ),
+    },
+];

@@ -1,0 +1,86 @@
+//! Rules about views and what is copied out of tables.
+
+use super::Severity::{Leak, Weak};
+use super::Who::Owner;
+use super::{Find, Rule};
+
+const VIEWS: &str = "views with their owner's rights";
+const KEPT: &str = "materialised views";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "AM201",
+        title: "A view reads every tenant with its owner's rights",
+        channel: VIEWS,
+        severity: Leak,
+        why: "A view reads with the rights of its owner, and row security does not bind this one: \
+              a superuser, a role with BYPASSRLS, or the owner of a table where it is not forced.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT DISTINCT 'view', v.label,
+                    'it reads with the rights of its owner, whom row security does not bind',
+                    'ALTER VIEW ' || v.quoted || ' SET (security_invoker = true)'
+               FROM seen v
+              WHERE v.relkind = 'v' AND NOT v.invoker AND NOT v.kept
+                AND (v.above OR NOT v.forced)
+              ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM202",
+        title: "A view reads with its owner's rights",
+        channel: VIEWS,
+        severity: Weak,
+        why: "Row security binds its owner as long as it is forced and the owner is an ordinary \
+              role: two switches in two places, and each of them opens the view to everybody.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'view', v.label, 'it reads with the rights of its owner',
+                    'ALTER VIEW ' || v.quoted || ' SET (security_invoker = true)'
+               FROM seen v
+              WHERE v.relkind = 'v' AND NOT v.invoker
+              GROUP BY v.label, v.quoted
+             HAVING NOT bool_or(v.kept OR v.above OR NOT v.forced)
+              ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM203",
+        title: "A materialised view holds every tenant's rows",
+        channel: KEPT,
+        severity: Leak,
+        why: "It is a copy that was made with the rights of its owner, and PostgreSQL knows no \
+              policies for it.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT DISTINCT 'materialised view', v.label,
+                    'it is a materialised view: it holds rows of every tenant and knows no \
+                     policies',
+                    format('REVOKE ALL ON %s FROM %s', v.quoted,
+                           (SELECT string_agg(DISTINCT m.name, ', ')
+                              FROM (SELECT v.relacl AS acl
+                                    UNION ALL SELECT acldefault('r', v.relowner)
+                                    UNION ALL SELECT a.attacl FROM pg_attribute a
+                                     WHERE a.attrelid = v.oid) g
+                             CROSS JOIN LATERAL aclexplode(g.acl) x
+                              JOIN mine m ON m.oid = x.grantee))
+               FROM seen v WHERE v.relkind = 'm' ORDER BY 2",
+        ),
+    },
+    Rule {
+        id: "AM204",
+        title: "A view shows a materialised view",
+        channel: KEPT,
+        severity: Leak,
+        why: "The copy below holds the rows of every tenant, and the view reads it with the rights \
+              of its owner, so revoking the copy closes nothing.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT DISTINCT 'view', v.label,
+                    'it reads a materialised view, which holds rows of every tenant, with the \
+                     rights of its owner',
+                    'ALTER VIEW ' || v.quoted || ' SET (security_invoker = true)'
+               FROM seen v WHERE v.relkind = 'v' AND NOT v.invoker AND v.kept ORDER BY 2",
+        ),
+    },
+];
