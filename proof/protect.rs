@@ -88,6 +88,40 @@ async fn a_foreign_schema_is_planned_protected_and_attacked() {
     let said = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(said.contains("protected already") && said.contains("Nothing was changed"), "{said}");
     assert_eq!(count(policies).await, before, "another column lays no policy over the first");
+
+    let undo = |more: &[&str]| {
+        let variables =
+            [("AMANAH_PROTECT_URL", owner.expose()), ("AMANAH_SUPERUSER_URL", superuser.expose())];
+        amanah_with(&variables, &[&["protect", "--undo", "--data", &data], more].concat())
+    };
+    let shown = undo(&["--json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert!(shown["undo"]["steps"].as_array().unwrap().len() > 5, "{shown:#}");
+    assert_eq!(count(policies).await, before, "what would be undone is not undone");
+    let undone = undo(&["--apply"]);
+    let said = String::from_utf8_lossy(&undone.stderr).into_owned();
+    assert_eq!((undone.status.code(), said.as_str()), (Some(0), ""));
+    let own = "SELECT count(*) FROM pg_roles
+                WHERE rolname ~ ('^amanah_(intruder|replica)_.*' || current_database())";
+    let left = "SELECT (SELECT count(*) FROM pg_policy) + (SELECT count(*) FROM pg_event_trigger)
+                     + (SELECT count(*) FROM pg_trigger
+                         WHERE tgname ~ '^amanah_' AND tgrelid::regclass::text ~ '^shop')
+                     + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'amanah'::regnamespace)";
+    for nothing in [roles, own, left] {
+        assert_eq!(count(nothing).await, 0, "{nothing}");
+    }
+    assert_eq!(count("SELECT count(*) FROM shop_order").await, 2, "no synthetic row is left");
+    let kept = "SELECT count(*) FROM audit.system_audit_logs";
+    assert!(count(kept).await > 10, "what was recorded is kept");
+
+    // It can be protected again, on the trail that was kept, and undone with the trail.
+    let again = protect("company_id", &["--apply"]);
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(matches!(again.status.code(), Some(0 | 1)), "{said}");
+    let undone = undo(&["--apply", "--drop-trail"]);
+    assert_eq!(undone.status.code(), Some(0), "{}", String::from_utf8_lossy(&undone.stderr));
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^(amanah|audit)'";
+    assert_eq!(count(schemas).await, 0);
     stop(&data);
 }
 

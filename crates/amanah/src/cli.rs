@@ -61,10 +61,13 @@ pub(crate) enum Command {
     /// Check, draw or explain security pages.
     #[command(subcommand)]
     Page(Page),
-    /// Plan the protection of an existing database, and apply it.
+    /// Plan the protection of an existing database, apply it, or take it away again.
     #[command(
-        after_help = "Example: amanah protect postgres://owner@db.example/shop --tenant-column \
-                      company_id --apply"
+        after_help = "Exit codes: 0 planned, or protected and proven, or undone; 1 an attack \
+                      succeeded, 2 usage, 3 it could not be done or told.\n\
+                      Example: amanah protect postgres://owner@db.example/shop --tenant-column \
+                      company_id --apply\n\
+                      Example: amanah protect postgres://owner@db.example/shop --undo --apply"
     )]
     Protect(Protect),
     /// Let somebody sign in.
@@ -178,8 +181,8 @@ pub(crate) struct Protect {
     #[arg(value_name = "URL", env = "AMANAH_PROTECT_URL", hide_env_values = true)]
     pub(crate) url: String,
     /// The column that names the tenant.
-    #[arg(long, value_name = "COLUMN")]
-    pub(crate) tenant_column: String,
+    #[arg(long, value_name = "COLUMN", required_unless_present = "undo")]
+    pub(crate) tenant_column: Option<String>,
     /// The role that the application logs in as; without it, `<database>_app` is made.
     #[arg(long, value_name = "ROLE")]
     pub(crate) app_role: Option<String>,
@@ -187,7 +190,23 @@ pub(crate) struct Protect {
     /// against the owner, hiding other sessions' statements. It is kept for later proofs.
     #[arg(long, value_name = "URL", env = "AMANAH_SUPERUSER_URL", hide_env_values = true)]
     pub(crate) superuser_url: Option<String>,
-    /// Carry the plan out, seed the canaries and attack.
+    /// Carry the plan out, seed the canaries and attack; with --undo, undo.
     #[arg(long)]
     pub(crate) apply: bool,
+    /// Taking it away again.
+    #[command(flatten)]
+    pub(crate) undoing: Undoing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Undoing {
+    /// Put back what was there before the database was protected.
+    #[arg(long, conflicts_with = "tenant_column")]
+    pub(crate) undo: bool,
+    /// Drop what was recorded too: the audit trail with its rows. It cannot be brought back.
+    #[arg(long, requires = "undo")]
+    pub(crate) drop_trail: bool,
+    /// Leave what somebody has changed since as it is, and undo the rest.
+    #[arg(long, requires = "undo")]
+    pub(crate) leave_changed: bool,
 }

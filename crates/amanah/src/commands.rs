@@ -10,6 +10,7 @@ pub(crate) mod migrate;
 pub(crate) mod page;
 pub(crate) mod protect;
 pub(crate) mod tenant;
+pub(crate) mod unprotect;
 pub(crate) mod up;
 pub(crate) mod verify;
 

@@ -136,6 +136,11 @@ impl Data {
         }
     }
 
+    /// Removes a password of this installation, if there is one.
+    pub(crate) fn forget_password(&self, name: &str) -> anyhow::Result<()> {
+        self.forget_secret(&format!("{}.password", safe(name)))
+    }
+
     /// The private files, for the proof that they are private.
     pub(crate) fn private_files(&self) -> anyhow::Result<Vec<PathBuf>> {
         let mut files = Vec::new();

@@ -19,6 +19,8 @@ const SUFFIX: &str = ".json";
 /// How much of a database's name goes into the name of our login; PostgreSQL cuts names at 63
 /// bytes.
 const NAME_CHARS: usize = 24;
+/// What our logins in it are for.
+const OWN_LOGINS: [&str; 2] = ["intruder", "replica"];
 
 /// A protected database as its file has it. What is secret about it is in the strongbox.
 #[derive(Serialize, Deserialize)]
@@ -144,6 +146,18 @@ impl Kept {
         data.write_secret(&format!("{PREFIX}{}{SUFFIX}", self.file_name()?), &text)
     }
 
+    /// Forgets it: its file last, so that what was stopped in between can be done again.
+    pub(crate) async fn forget(&self, data: &Data, strongbox: &Strongbox) -> anyhow::Result<()> {
+        for what in ["binding-key", "owner", "superuser"] {
+            strongbox.remove(&self.secret_name(what), None).await?;
+        }
+        let file = self.file_name()?;
+        for what in OWN_LOGINS {
+            data.forget_password(&format!("{what}-{file}"))?;
+        }
+        data.forget_secret(&format!("{PREFIX}{file}{SUFFIX}"))
+    }
+
     /// What the strongbox has, or `None` when it has no binding key.
     pub(crate) async fn secrets(
         &self,
@@ -210,9 +224,7 @@ impl Kept {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<(String, DatabaseUrl)> {
-        let installation = data.installation(rng)?;
-        let name: String = self.database.chars().take(NAME_CHARS).collect();
-        let role = format!("amanah_{what}_{}_{name}", installation.expose());
+        let role = login_name(what, data.installation(rng)?.expose(), &self.database);
         let password = data.password(&format!("{what}-{}", self.file_name()?), rng)?;
         maker.ensure_login(&role, &password).await?;
         let url = owner.url().login(&role, Some(password));
@@ -231,6 +243,16 @@ impl Kept {
             None => safe(&self.database),
         })
     }
+}
+
+/// The logins that an installation of this name makes for a database.
+pub(crate) fn own_logins(installation: &str, database: &str) -> [String; 2] {
+    OWN_LOGINS.map(|what| login_name(what, installation, database))
+}
+
+fn login_name(what: &str, installation: &str, database: &str) -> String {
+    let name: String = database.chars().take(NAME_CHARS).collect();
+    format!("amanah_{what}_{installation}_{name}")
 }
 
 /// Takes the secrets out of the files that earlier versions wrote, and into the strongbox. Stopped

@@ -106,16 +106,18 @@ impl Candidate {
         let rng = &*cx.rng;
         // Before anything is changed: other parameters would lay other policies over the old ones.
         self.known(data)?;
-        if !self.owner.has_role(&self.app_role).await? {
-            let tx = self.maker().operator().await?;
-            self.make_role(&tx).await?;
-            tx.commit().await?;
-            let password = data.password(&self.app_role, rng)?;
-            self.maker().ensure_login(&self.app_role, &password).await?;
-        }
         if self.superuser.is_some() {
             // The owner should not be able to make roles, or it could become the recorder.
             self.maker().ensure_groups().await?;
+        }
+        tenancy::install(&self.owner, self.superuser.as_ref()).await?;
+        if !self.owner.has_role(&self.app_role).await? {
+            let tx = self.maker().operator().await?;
+            self.make_role(&tx).await?;
+            tenancy::note_role(&tx, &self.app_role, self.superuser.is_some()).await?;
+            tx.commit().await?;
+            let password = data.password(&self.app_role, rng)?;
+            self.maker().ensure_login(&self.app_role, &password).await?;
         }
         let tx = self.owner.operator().await?;
         let plan = tenancy::plan(&tx, &self.tenant_column, &self.app_role).await?;

@@ -50,6 +50,34 @@ SELECT n.nspname::text, c.relname::text, t.tgname::text, t.tgenabled = 'A',
   JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
  WHERE t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate')";
 
+/// Those of the event triggers `$1` that are there.
+pub(crate) const GUARDS_THERE: &str = "SELECT e.evtname::text FROM pg_catalog.pg_event_trigger e
+      WHERE e.evtname::text = ANY ($1::text[]) ORDER BY 1";
+
+/// Those of the functions `$1` of schema `audit` that are there.
+pub(crate) const GUARD_THERE: &str = "SELECT p.proname::text FROM pg_catalog.pg_proc p
+       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = 'audit' AND p.pronargs = 0 AND p.proname::text = ANY ($1::text[])
+      ORDER BY 1";
+
+/// Triggers with the names `$1` that call the recorder, those of partitions that are copies of
+/// their parent's left out: schema, table, trigger.
+pub(crate) const RECORDED: &str = "
+SELECT n.nspname::text, c.relname::text, t.tgname::text
+  FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+  JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
+ WHERE t.tgname::text = ANY ($1::text[]) AND t.tgparentid = 0
+   AND f.nspname = 'audit' AND p.proname = 'global_track_changes'
+ ORDER BY 1, 2, 3";
+
+/// Schema `audit`, and whether we may drop it.
+pub(crate) const TRAIL_THERE: &str =
+    "SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE') FROM pg_catalog.pg_namespace n
+      WHERE n.nspname = 'audit'";
+
 /// Who owns the trail and who records into it.
 pub(crate) const KEEPERS: &str = "
 SELECT pg_catalog.pg_get_userbyid(c.relowner)::text, pg_catalog.pg_get_userbyid(p.proowner)::text

@@ -134,6 +134,18 @@ impl Db {
         tx.commit().await
     }
 
+    /// Takes that from `role` again. Without it the role can be dropped.
+    ///
+    /// # Errors
+    /// When this login is not a superuser, or there is no such role.
+    pub async fn forbid_replica(&self, role: &str) -> Result<()> {
+        let tx = self.operator().await?;
+        tx.batch("LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE").await?;
+        let sql = "REVOKE SET ON PARAMETER session_replication_role FROM";
+        tx.batch(&format!("{sql} {}", ident(role))).await?;
+        tx.commit().await
+    }
+
     /// Whether there is a role of this name.
     ///
     /// # Errors

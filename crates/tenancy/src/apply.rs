@@ -2,9 +2,10 @@
 //! was.
 
 use serde::Serialize;
-use store::{Db, OperatorTx};
+use store::{Db, OperatorTx, Tx};
 
-use crate::{Choice, Error, Plan, ROOM, Result, Step, form};
+use crate::undo::Watch;
+use crate::{Choice, Error, GUARD, Plan, ROOM, Result, Step, form};
 
 /// A table that is in use for longer than this makes the plan fail, rather than all other sessions
 /// wait behind it.
@@ -29,17 +30,21 @@ pub struct Applied {
 /// At the first step that fails; the database is as it was then, except for the room, which
 /// protects nothing by itself and does no harm.
 pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Applied> {
-    store::migrate(owner, &[&ROOM]).await?;
+    install(owner, superuser).await?;
     let total = plan.steps.len() + superuser.map_or(0, |_| plan.privileged.len());
     let tx = begin(owner).await?;
+    let watch = Watch::owner(&tx, &plan.steps).await?;
     run(&tx, &plan.steps, 0, total).await?;
+    watch.note(&tx).await?;
     let mut binding = form::choose(&tx, superuser.is_some(), &plan.app_role).await?;
     // Both transactions are open until both are complete; they touch different objects, so neither
     // waits for the other.
     if let Some(superuser) = superuser {
         let above = begin(superuser).await?;
+        let watch = Watch::superuser(&above).await?;
         run(&above, &plan.privileged, plan.steps.len(), total).await?;
         binding = form::grant(&above, &owner.url().user, binding).await?;
+        watch.note(&above).await?;
         above.commit().await?;
     }
     if !binding.installed {
@@ -53,13 +58,25 @@ pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Ap
     Ok(Applied { steps: total, left, binding })
 }
 
-async fn begin(db: &Db) -> Result<OperatorTx> {
+/// Installs this room, and where there is a superuser what only a superuser may install.
+///
+/// # Errors
+/// As [`store::migrate`] and [`store::migrate_privileged`].
+pub async fn install(owner: &Db, superuser: Option<&Db>) -> Result<()> {
+    store::migrate(owner, &[&ROOM]).await?;
+    if let Some(superuser) = superuser {
+        store::migrate_privileged(superuser, &[&GUARD]).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn begin(db: &Db) -> Result<OperatorTx> {
     let tx = db.operator().await?;
     tx.batch(PATIENCE).await?;
     Ok(tx)
 }
 
-async fn run(tx: &OperatorTx, steps: &[Step], done: usize, total: usize) -> Result<()> {
+pub(crate) async fn run(tx: &Tx, steps: &[Step], done: usize, total: usize) -> Result<()> {
     for (n, step) in steps.iter().enumerate() {
         tx.batch(&step.sql).await.map_err(|why| Error::Step {
             number: done + n + 1,

@@ -51,6 +51,27 @@ pub enum Error {
         /// The server's words. They are in the message, so they are no source beside it.
         why: store::Error,
     },
+    /// Somebody has changed what is to be put back.
+    #[error(
+        "nothing was undone, because this was changed since it was protected: {0}. Put it back, or \
+         leave it as it is with --leave-changed"
+    )]
+    Changed(String),
+    /// Something else uses what would be removed.
+    #[error(
+        "schema amanah is still in use and was kept, with what the owner had changed: {0}. Remove \
+         these, or what they use of it, then undo again"
+    )]
+    Hanging(String),
+    /// Only a superuser can take the guard away.
+    #[error("nothing was undone: a superuser guards this database. Name one with --superuser-url")]
+    Guarded,
+    /// A thing is not as it was after it was put back.
+    #[error("{0} could not be put back as it was; what the owner had changed was kept")]
+    NotRestored(String),
+    /// A journal's row cannot be read.
+    #[error("the journal of {0} is damaged; nothing was undone")]
+    Journal(String),
     /// The key that came with the database is not usable.
     #[error(transparent)]
     Key(#[from] crate::KeyError),

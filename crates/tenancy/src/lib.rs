@@ -33,8 +33,9 @@ mod lint;
 mod plan;
 mod sql;
 mod token;
+mod undo;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, apply, install};
 pub use binder::{CurrentKey, TenantBinder, install_key};
 pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
@@ -51,6 +52,7 @@ pub use form::{Choice, Form, choose};
 pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
 pub use plan::{Advice, Plan, Step, plan};
 pub use token::{BindingKey, Claims, KeyError};
+pub use undo::{Farewell, Undoing, note_role, remove_canaries, undo, undo_plan};
 
 /// What this room installs in every protected database, as the owner of its tables.
 pub static ROOM: store::Room = store::Room {
@@ -58,7 +60,17 @@ pub static ROOM: store::Room = store::Room {
     migrations: &[
         store::Migration { name: "0001_binding", sql: include_str!("../sql/0001_binding.sql") },
         store::Migration { name: "0002_portable", sql: form::PORTABLE },
+        store::Migration { name: "0003_journal", sql: include_str!("../sql/0003_journal.sql") },
     ],
+};
+
+/// What a superuser installs beside it with [`store::migrate_privileged`], where there is one.
+pub static GUARD: store::Room = store::Room {
+    name: "tenancy_guard",
+    migrations: &[store::Migration {
+        name: "0001_vault",
+        sql: include_str!("../sql/0001_vault.sql"),
+    }],
 };
 
 /// What it installs in the control database, for tenants with a database of their own.

@@ -83,6 +83,23 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, x.privilege_type,
         OR c.relkind = 'm')
  ORDER BY 1, 2, 5, 4";
 
+/// Such rights on tables that are made later, as [`RIGHTS`]: the role whose tables, the schema or
+/// nothing, right, grantee, whether we may change it.
+pub(crate) const DEFAULT_RIGHTS: &str = "
+SELECT pg_catalog.pg_get_userbyid(f.defaclrole)::text, COALESCE(n.nspname::text, ''),
+       x.privilege_type,
+       CASE WHEN x.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
+       pg_catalog.pg_has_role(f.defaclrole, 'USAGE')
+  FROM pg_catalog.pg_default_acl f
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = f.defaclnamespace
+ CROSS JOIN LATERAL pg_catalog.aclexplode(f.defaclacl) x
+ WHERE f.defaclobjtype = 'r'
+   AND x.grantee <> f.defaclrole
+   AND CASE WHEN x.grantee = 0 THEN true
+            ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
+   AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+ ORDER BY 1, 2, 4, 3";
+
 /// Who may make objects in a schema, as [`RIGHTS`]: schema, grantee, whether it is ours.
 pub(crate) const MAKERS: &str = "
 SELECT n.nspname::text,
@@ -166,7 +183,7 @@ WITH ours AS (
 )
 SELECT 'amanah.' || c.relname::text, 'this relation is none of what is installed there'
   FROM ours c
- WHERE NOT (c.relkind = 'r' AND c.relname IN ('migration', 'binding_key'))
+ WHERE NOT (c.relkind = 'r' AND c.relname IN ('migration', 'binding_key', 'journal'))
 UNION ALL
 SELECT 'amanah.' || c.relname::text, 'the trigger ' || t.tgname::text || ' was hung on it'
   FROM ours c JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
@@ -200,7 +217,8 @@ SELECT EXISTS (SELECT FROM pg_catalog.aclexplode(
   FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 
 /// What sessions of `$1` share whatever their tenants are: the view of their statements, the two
-/// functions behind it, the right to make large objects, and large objects.
+/// functions behind it, the right to make large objects, large objects, and whether everybody may
+/// end another session of the same role.
 pub(crate) const SHARES: &str = "
 SELECT pg_catalog.has_table_privilege($1, 'pg_catalog.pg_stat_activity', 'SELECT'),
        pg_catalog.has_function_privilege($1, 'pg_catalog.pg_stat_get_activity(integer)',
@@ -211,7 +229,13 @@ SELECT pg_catalog.has_table_privilege($1, 'pg_catalog.pg_stat_activity', 'SELECT
            OR pg_catalog.has_function_privilege($1, 'pg_catalog.lo_creat(integer)', 'EXECUTE')
            OR pg_catalog.has_function_privilege($1, 'pg_catalog.lo_from_bytea(oid, bytea)',
                                                 'EXECUTE'),
-       EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)";
+       EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata),
+       EXISTS (SELECT FROM pg_catalog.pg_proc p
+                CROSS JOIN LATERAL pg_catalog.aclexplode(
+                    COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) x
+                WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+                  AND p.proname IN ('pg_cancel_backend', 'pg_terminate_backend')
+                  AND x.grantee = 0)";
 
 /// What `$1` may do with the columns of every table: schema, table, column, select, insert, update.
 /// A column that is always generated takes no value, whatever the rights.

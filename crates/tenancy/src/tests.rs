@@ -11,3 +11,4 @@ mod hostile;
 mod lint;
 mod protect;
 mod prove;
+mod undo;

@@ -18,28 +18,26 @@ use crate::out;
 use crate::protection::{Candidate, Done, Proposal};
 
 /// Connections of the owner while its database is brought under protection.
-const CONNECTIONS: usize = 4;
+pub(super) const CONNECTIONS: usize = 4;
 /// How many findings of a claim are printed.
 const LISTED: usize = 8;
 /// What is attacked at the end.
 const ATTACKS: [&str; 3] = ["isolation.rows", "audit.triggers", "audit.append-only"];
 
 pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit> {
+    if protect.undoing.undo {
+        return super::unprotect::run(place, &protect).await;
+    }
     let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
     let owner = Db::connect(&url, CONNECTIONS).await?;
+    let superuser = superuser(&protect).await?;
     let app_role = protect.app_role.unwrap_or_else(|| format!("{}_app", url.database));
-    let superuser = match &protect.superuser_url {
-        Some(url) => {
-            let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
-            Some(Db::connect(&url.pinned(), CONNECTIONS).await?)
-        }
-        None => None,
-    };
     let candidate = Candidate {
         owner,
         superuser,
         own_server: false,
-        tenant_column: protect.tenant_column,
+        // It can be left out with --undo alone.
+        tenant_column: protect.tenant_column.unwrap_or_default(),
         app_role,
     };
     let data = if place.data.exists() { Some(Data::open(&place.data)?) } else { None };
@@ -59,6 +57,13 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
         apply(place, installation, &candidate, &proposal).await
     })
     .await
+}
+
+/// The superuser who was named.
+pub(super) async fn superuser(protect: &Protect) -> anyhow::Result<Option<Db>> {
+    let Some(url) = &protect.superuser_url else { return Ok(None) };
+    let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
+    Ok(Some(Db::connect(&url.pinned(), CONNECTIONS).await?))
 }
 
 async fn apply(

@@ -25,6 +25,7 @@ pub(super) struct Facts {
     pub(super) leading: HashSet<(String, String, String)>,
     policies: HashMap<Name, Vec<Policy>>,
     pub(super) rights: Vec<Right>,
+    pub(super) later: Vec<LaterRight>,
     pub(super) makers: Vec<Maker>,
     pub(super) views: Vec<Reading>,
     pub(super) shares: Vec<Shares>,
@@ -72,6 +73,18 @@ pub(super) struct Right {
     pub(super) grantee: String,
 }
 
+/// The same on tables that a role makes later.
+#[derive(Debug)]
+pub(super) struct LaterRight {
+    pub(super) role: String,
+    /// Empty for all of them.
+    pub(super) schema: String,
+    pub(super) word: String,
+    /// Empty for everybody.
+    pub(super) grantee: String,
+    pub(super) ours: bool,
+}
+
 /// Somebody who may make objects in a schema.
 #[derive(Debug)]
 pub(super) struct Maker {
@@ -117,6 +130,8 @@ pub(super) enum Shares {
     MakesLarge,
     /// There are large objects.
     HasLarge,
+    /// Every session may end another one of its role.
+    Signals,
 }
 
 impl Facts {
@@ -136,6 +151,7 @@ impl Facts {
             leading: columns(tx, sql::LEADING).await?,
             policies: policies(tx).await?,
             rights: rights(tx, app_role).await?,
+            later: later(tx, app_role).await?,
             makers: makers(tx, app_role).await?,
             views: views(tx, app_role).await?,
             shares: shares(tx, app_role).await?,
@@ -220,6 +236,18 @@ async fn rights(tx: &Tx, app_role: &str) -> Result<Vec<Right>> {
     Ok(rows.iter().map(right).collect())
 }
 
+async fn later(tx: &Tx, app_role: &str) -> Result<Vec<LaterRight>> {
+    let rows = tx.query(sql::DEFAULT_RIGHTS, &[&app_role]).await?;
+    let right = |row: &store::Row| LaterRight {
+        role: row.get(0),
+        schema: row.get(1),
+        word: row.get(2),
+        grantee: row.get(3),
+        ours: row.get(4),
+    };
+    Ok(rows.iter().map(right).collect())
+}
+
 async fn makers(tx: &Tx, app_role: &str) -> Result<Vec<Maker>> {
     let rows = tx.query(sql::MAKERS, &[&app_role]).await?;
     let maker =
@@ -252,6 +280,7 @@ async fn shares(tx: &Tx, app_role: &str) -> Result<Vec<Shares>> {
         Shares::BackendActivity,
         Shares::MakesLarge,
         Shares::HasLarge,
+        Shares::Signals,
     ];
     let open = all.into_iter().enumerate().filter(|(n, _)| row.get(*n));
     Ok(open.map(|(_, shares)| shares).collect())

@@ -1,4 +1,4 @@
-//! Keys: a tenant column that is never empty, foreign keys and unique keys that hold the tenant.
+//! Keys: a tenant column that is never empty and fills itself, foreign keys and unique keys that hold the tenant.
 //!
 //! The check of a foreign key looks past row-level security, so a key without the tenant lets a row
 //! point into another tenant and tells whether a guessed row is there.
@@ -9,12 +9,14 @@ use store::{ForeignKey, Table, Tx, ident};
 
 use super::Plan;
 use super::facts::{Facts, column, name};
+use crate::census::suffix;
 use crate::{Belongs, Census, Held, Result};
 
 impl Plan {
     pub(super) async fn keys(&mut self, tx: &Tx, census: &Census, facts: &Facts) -> Result<()> {
         for held in &census.held {
             self.never_empty(held);
+            self.own_default(held);
         }
         let mut made = HashSet::new();
         for held in &census.held {
@@ -45,6 +47,27 @@ impl Plan {
                 table.quoted(),
                 ident(&own.name)
             );
+            self.step(table.label(), why, sql);
+        }
+    }
+
+    /// An application that leaves the tenant out writes its own. A tenant's own row is left aside: a
+    /// new tenant is not the one that is bound.
+    fn own_default(&mut self, held: &Held) {
+        let Belongs::Column { column, cast, root: false } = &held.by else {
+            return;
+        };
+        let table = &held.table;
+        let bare = table.column(column).is_some_and(|c| !c.has_default && !c.generated);
+        if bare {
+            // Each partition keeps its own.
+            let sql = format!(
+                "ALTER TABLE ONLY {} ALTER COLUMN {} SET DEFAULT amanah.current_tenant(){}",
+                table.quoted(),
+                ident(column),
+                suffix(cast)
+            );
+            let why = "a row whose tenant is left out belongs to the bound one";
             self.step(table.label(), why, sql);
         }
     }

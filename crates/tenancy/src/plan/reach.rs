@@ -22,6 +22,7 @@ impl Plan {
             self.view(view, readings);
         }
         self.rights(census, facts, &|view| views.contains_key(view));
+        self.later_rights(facts);
         self.makers(census, facts);
         self.temporary(facts);
         self.shares(&facts.shares);
@@ -82,6 +83,36 @@ impl Plan {
             };
             let sql = format!("REVOKE {what} ON {} FROM {}", ident_of(relation), role(grantee));
             self.step(format!("{}.{}", relation.0, relation.1), why, sql);
+        }
+    }
+
+    /// Tables that are made later come with these rights.
+    fn later_rights(&mut self, facts: &Facts) {
+        let mut all: BTreeMap<(&str, &str, &str, bool), Vec<&str>> = BTreeMap::new();
+        for right in &facts.later {
+            let key = (right.role.as_str(), right.schema.as_str(), right.grantee.as_str());
+            all.entry((key.0, key.1, key.2, right.ours)).or_default().push(&right.word);
+        }
+        for ((maker, schema, grantee, ours), rights) in all {
+            let (place, object) = if schema.is_empty() {
+                (String::new(), format!("default privileges of {maker}"))
+            } else {
+                let object = format!("default privileges of {maker} in schema {schema}");
+                (format!(" IN SCHEMA {}", ident(schema)), object)
+            };
+            let sql = format!(
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE {} ON TABLES FROM {}",
+                ident(maker),
+                rights.join(", "),
+                role(grantee)
+            );
+            let why = "tables that are made later would come with rights that are not subject to \
+                       row security";
+            if ours {
+                self.step(object, why, sql);
+            } else {
+                self.advise(object, why, Some(sql));
+            }
         }
     }
 
@@ -162,6 +193,15 @@ impl Plan {
             "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_stat_get_backend_activity(integer) FROM \
              PUBLIC;\nGRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_backend_activity(integer) \
              TO pg_monitor",
+        );
+        add(
+            Shares::Signals,
+            "pg_cancel_backend, pg_terminate_backend",
+            "every session of the application has one role, so each can end the others",
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_cancel_backend(integer),\n  \
+             pg_catalog.pg_terminate_backend(integer, bigint) FROM PUBLIC;\n\
+             GRANT EXECUTE ON FUNCTION pg_catalog.pg_cancel_backend(integer),\n  \
+             pg_catalog.pg_terminate_backend(integer, bigint) TO pg_signal_backend",
         );
         if open.contains(&Shares::HasLarge) {
             let why = "large objects belong to the application's role and not to a tenant: every \

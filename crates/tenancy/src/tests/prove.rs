@@ -250,10 +250,13 @@ async fn a_table_that_may_point_to_tenants_is_not_shared() {
 /// The bite finds every violation that it seeds, with a superuser and without one.
 #[tokio::test]
 async fn the_bite_bites() {
-    let mut guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
     let proof = bite(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
     assert_eq!(proof.measured(), "17 of 17 violations found");
+    let mut guarded = fixture::bare(DJANGO, "company_id", NUMBERS).await;
+    let plan = fixture::planned(&guarded.protected).await;
+    crate::apply(&guarded.protected.owner, None, &plan).await.unwrap();
     guarded.protected.superuser = None;
     let proof = bite(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());

@@ -1,0 +1,237 @@
+//! `amanah protect --undo`: a database as it was before it was protected.
+
+use anyhow::Context as _;
+use serde_json::json;
+use store::{DatabaseUrl, Db, Tx, ident, qualified};
+use tenancy::{Farewell, Undoing};
+
+use super::protect::{CONNECTIONS, superuser};
+use crate::cli::{Place, Protect};
+use crate::exit::{Exit, Usage};
+use crate::installation::Installation;
+use crate::kept::{self, Kept};
+use crate::out;
+
+/// What stays noted of the migrations, because the trail stays.
+const TRAIL_ROOM: &str = "audit";
+/// The rights of a role, by what they are on: the word in `GRANT`, schema, name.
+const RIGHTS_OF: &str = "
+SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) x
+                WHERE x.grantee = $1::text::pg_catalog.regrole
+                  AND pg_catalog.pg_has_role(x.grantor, 'USAGE'))
+UNION ALL
+SELECT 'SCHEMA', '', n.nspname::text FROM pg_catalog.pg_namespace n
+ WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) x
+                WHERE x.grantee = $1::text::pg_catalog.regrole
+                  AND pg_catalog.pg_has_role(x.grantor, 'USAGE'))";
+
+/// The database and who works on it.
+struct Subject {
+    owner: Db,
+    superuser: Option<Db>,
+    drop_trail: bool,
+}
+
+/// What is done to the trail, and whether some of it stays.
+struct Trail {
+    steps: Vec<audit::Step>,
+    stays: bool,
+    out_of_reach: bool,
+}
+
+pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit> {
+    let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
+    let owner = Db::connect(&url, CONNECTIONS).await?;
+    let superuser = superuser(protect).await?;
+    let mut subject = Subject { owner, superuser, drop_trail: protect.undoing.drop_trail };
+    if !protect.apply {
+        let (undoing, trail) = subject.plan().await?;
+        show(place, &undoing, &trail);
+        if !place.json {
+            out::line("Nothing was changed. To carry this out, add --apply.");
+        }
+        return Ok(Exit::Holds);
+    }
+    let leave_changed = protect.undoing.leave_changed;
+    Installation::with(place, async |installation| {
+        let known = kept::find(&installation.data, &url.database, Some(&url))?;
+        if subject.superuser.is_none() {
+            subject.superuser = kept_superuser(installation, known.as_ref()).await?;
+        }
+        let (undoing, trail) = subject.plan().await?;
+        show(place, &undoing, &trail);
+        if trail.out_of_reach {
+            anyhow::bail!(
+                "nothing was undone: a superuser keeps the audit trail. Name one with \
+                 --superuser-url"
+            );
+        }
+        if undoing.needs_superuser || !undoing.changed.is_empty() && !leave_changed {
+            // Nothing is changed then; the canaries stay too.
+            return Err(refusal(&undoing).into());
+        }
+        remove_canaries(installation, known.as_ref()).await?;
+        subject.undo(&trail, leave_changed, &undoing.made_roles).await?;
+        if let Some(known) = &known {
+            known.forget(&installation.data, &installation.strongbox).await?;
+        }
+        subject.drop_logins(installation, &undoing.made_roles).await?;
+        if !place.json {
+            out::line("Undone: the database is as it was, and this installation has forgotten it.");
+            if trail.stays {
+                out::line("What was recorded is kept in schema audit.");
+            }
+        }
+        if installation.data.is_locked() {
+            out::aside(
+                "amanah up runs on this data directory: restart it, so that it stops proofs",
+            );
+        }
+        Ok(Exit::Holds)
+    })
+    .await
+}
+
+/// Their rows, where this installation has a key to bind with. The trail keeps that they were there.
+async fn remove_canaries(installation: &Installation, known: Option<&Kept>) -> anyhow::Result<()> {
+    let Some(known) = known else { return Ok(()) };
+    let Installation { ground, data, strongbox, cx, .. } = installation;
+    let guarded = known.open(ground, data, strongbox, &*cx.rng).await?;
+    let refused =
+        tenancy::remove_canaries(&guarded.protected, &guarded.key.get(), &*cx.clock).await?;
+    for (table, why) in refused {
+        out::aside(&format!("a synthetic row stays in {table}: {why}"));
+    }
+    Ok(())
+}
+
+/// The superuser that was named when the database was protected.
+async fn kept_superuser(
+    installation: &Installation,
+    known: Option<&Kept>,
+) -> anyhow::Result<Option<Db>> {
+    let Some(known) = known else { return Ok(None) };
+    let secrets = known.secrets(&installation.strongbox).await?;
+    let Some(url) = secrets.and_then(|secrets| secrets.superuser) else { return Ok(None) };
+    let url = DatabaseUrl::parse(url.expose()).context("the superuser's address is damaged")?;
+    Ok(Some(Db::connect(&url.pinned(), CONNECTIONS).await?))
+}
+
+impl Subject {
+    async fn plan(&self) -> anyhow::Result<(Undoing, Trail)> {
+        let undoing = tenancy::undo_plan(&self.owner, self.superuser.as_ref()).await?;
+        let tx = self.superuser.as_ref().unwrap_or(&self.owner).operator().await?;
+        let steps = audit::removal(&tx, self.drop_trail).await?;
+        let (there, ours) = audit::has_trail(&tx).await?;
+        tx.rollback().await?;
+        let stays = there && !self.drop_trail;
+        Ok((undoing, Trail { steps, stays, out_of_reach: there && self.drop_trail && !ours }))
+    }
+
+    async fn undo(&self, trail: &Trail, leave: bool, roles: &[String]) -> anyhow::Result<()> {
+        let mut farewell = Farewell {
+            kept_rooms: if trail.stays { &[TRAIL_ROOM] } else { &[] },
+            leave_changed: leave,
+            ..Farewell::default()
+        };
+        let recording = trail.steps.iter().map(|step| step.sql.clone());
+        if self.superuser.is_some() {
+            farewell.privileged = recording.collect();
+        } else {
+            farewell.owner = recording.collect();
+        }
+        let tx = self.owner.operator().await?;
+        for role in roles {
+            farewell.owner.extend(revoke_all(&tx, role).await?);
+        }
+        tx.rollback().await?;
+        tenancy::undo(&self.owner, self.superuser.as_ref(), &farewell).await?;
+        Ok(())
+    }
+
+    /// Our own logins, and the roles that were made for the application. What something still
+    /// belongs to stays, and is named.
+    async fn drop_logins(
+        &self,
+        installation: &Installation,
+        made: &[String],
+    ) -> anyhow::Result<()> {
+        let maker = self.superuser.as_ref().unwrap_or(&self.owner);
+        let name = installation.data.installation(&*installation.cx.rng)?;
+        let own = kept::own_logins(name.expose(), &self.owner.url().database);
+        for role in own.iter().chain(made) {
+            if !maker.has_role(role).await? {
+                continue;
+            }
+            if self.superuser.is_some() && own.contains(role) {
+                maker.forbid_replica(role).await?;
+            }
+            let tx = maker.operator().await?;
+            match tx.batch(&format!("DROP ROLE {}", ident(role))).await {
+                Ok(()) => tx.commit().await?,
+                Err(error) => out::aside(&format!("role {role} is kept: {error}")),
+            }
+        }
+        for role in made {
+            installation.data.forget_password(role)?;
+        }
+        Ok(())
+    }
+}
+
+/// What takes every right from `role` that the owner gave it.
+async fn revoke_all(tx: &Tx, role: &str) -> anyhow::Result<Vec<String>> {
+    let (rows, to) = (tx.query(RIGHTS_OF, &[&ident(role)]).await?, ident(role));
+    let revoke = |row: &store::Row| {
+        let (what, schema, name): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        let name = if schema.is_empty() { ident(name) } else { qualified(schema, name) };
+        format!("REVOKE ALL ON {what} {name} FROM {to}")
+    };
+    Ok(rows.iter().map(revoke).collect())
+}
+
+fn refusal(undoing: &Undoing) -> tenancy::Error {
+    if undoing.needs_superuser {
+        return tenancy::Error::Guarded;
+    }
+    tenancy::Error::Changed(undoing.changed.join("; "))
+}
+
+fn show(place: &Place, undoing: &Undoing, trail: &Trail) {
+    if place.json {
+        let recording: Vec<_> = trail
+            .steps
+            .iter()
+            .map(|s| json!({"object": s.object, "why": s.why, "sql": s.sql}))
+            .collect();
+        let all = json!({"undo": undoing, "recording": recording, "trail_stays": trail.stays});
+        out::line(&format!("{all:#}"));
+        return;
+    }
+    for what in &undoing.changed {
+        out::line(&format!("  CHANGED  {what}"));
+    }
+    for what in &undoing.gone {
+        out::line(&format!("  gone     {what}"));
+    }
+    let recording = trail.steps.iter().map(|s| ("undo", &s.object, &s.why, &s.sql));
+    let own = undoing.steps.iter().map(|s| ("undo", &s.object, &s.why, &s.sql));
+    let above = undoing.privileged.iter().map(|s| ("superuser", &s.object, &s.why, &s.sql));
+    for (who, object, why, sql) in recording.chain(own).chain(above) {
+        out::line(&format!("  {who:<9}  {object}: {why}"));
+        for line in sql.lines() {
+            out::line(&format!("             {line}"));
+        }
+    }
+    for role in &undoing.made_roles {
+        out::line(&format!("  undo       role {role}: it was made for the application"));
+    }
+    if undoing.needs_superuser {
+        out::line("  A superuser guards this database: name one with --superuser-url.");
+    }
+    if trail.stays {
+        out::line("  Schema audit stays with what was recorded; --drop-trail drops it too.");
+    }
+}

@@ -1,0 +1,55 @@
+//! Takes the recording away again. What was recorded is evidence and stays, unless somebody asks for
+//! it to go too.
+
+use store::{Tx, ident, qualified};
+
+use crate::track::{ROW_TRIGGER, TRUNCATE_TRIGGER};
+use crate::{Result, Step, sql};
+
+/// The functions that the guard installed.
+const GUARD_FUNCTIONS: [&str; 2] = ["refuse_weaker_ddl", "refuse_drop"];
+/// Its event triggers.
+const EVENT_TRIGGERS: [&str; 2] = ["amanah_trail_ddl", "amanah_trail_drop"];
+
+/// What it takes to record nothing any more, and with `with_trail` to drop what was recorded. Where
+/// the guard was installed, a superuser has to run it: it names what the catalogue has and calls
+/// nothing.
+///
+/// # Errors
+/// When the catalogue cannot be read.
+pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let add = |steps: &mut Vec<Step>, object: &str, why: &str, sql: String| {
+        steps.push(Step { object: object.to_owned(), why: why.to_owned(), sql });
+    };
+    for row in tx.query(sql::GUARDS_THERE, &[&&EVENT_TRIGGERS[..]]).await? {
+        let name: &str = row.get(0);
+        let sql = format!("DROP EVENT TRIGGER {}", ident(name));
+        add(&mut steps, name, "recording may be taken away", sql);
+    }
+    for row in tx.query(sql::RECORDED, &[&&[ROW_TRIGGER, TRUNCATE_TRIGGER][..]]).await? {
+        let (schema, table, trigger): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        let sql = format!("DROP TRIGGER {} ON {}", ident(trigger), qualified(schema, table));
+        let why = "changes are recorded no more";
+        add(&mut steps, &format!("{schema}.{table}"), why, sql);
+    }
+    for row in tx.query(sql::GUARD_THERE, &[&&GUARD_FUNCTIONS[..]]).await? {
+        let name: &str = row.get(0);
+        let sql = format!("DROP FUNCTION {}()", qualified("audit", name));
+        add(&mut steps, &format!("audit.{name}"), "it guards nothing any more", sql);
+    }
+    if with_trail && tx.query_opt(sql::TRAIL_THERE, &[]).await?.is_some() {
+        let why = "what was recorded is dropped, as was asked for";
+        add(&mut steps, "schema audit", why, "DROP SCHEMA audit CASCADE".to_owned());
+    }
+    Ok(steps)
+}
+
+/// Whether there is a trail, and whether this login may drop it.
+///
+/// # Errors
+/// When the catalogue cannot be read.
+pub async fn has_trail(tx: &Tx) -> Result<(bool, bool)> {
+    let row = tx.query_opt(sql::TRAIL_THERE, &[]).await?;
+    Ok(row.map_or((false, false), |row| (true, row.get(0))))
+}

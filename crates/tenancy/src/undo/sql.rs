@@ -1,0 +1,182 @@
+//! The statements of undoing: they read what can be changed, and the journal of what was.
+
+/// The state of what a plan's steps can change, for the relations with the labels `$1`, and of
+/// every right on schemas, on the database and by default: kind, schema, name, part, number of the
+/// relation, state, whether it is a partition. With an empty `search_path` each name in an
+/// expression is printed with its schema.
+pub(super) const STATES: &str = "
+WITH rel AS (
+    SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind,
+           c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relacl,
+           c.relowner
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'v', 'm')
+       AND n.nspname::text || '.' || c.relname::text = ANY ($1::text[])
+), item AS (
+    SELECT 'acl' AS kind, r.schema, r.name, '' AS part, r.oid AS relation, r.relispartition,
+           COALESCE(r.relacl, pg_catalog.acldefault('r', r.relowner)) AS acl
+      FROM rel r
+    UNION ALL
+    SELECT 'acl', r.schema, r.name, a.attname::text, r.oid, r.relispartition, a.attacl
+      FROM rel r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+     WHERE a.attnum > 0 AND a.attacl IS NOT NULL
+    UNION ALL
+    SELECT 'schema acl', '', n.nspname::text, '', NULL, false,
+           COALESCE(n.nspacl, pg_catalog.acldefault('n', n.nspowner))
+      FROM pg_catalog.pg_namespace n
+     WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('amanah', 'amanah_guard', 'audit')
+    UNION ALL
+    SELECT 'database acl', '', d.datname::text, '', NULL, false,
+           COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))
+      FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+    UNION ALL
+    SELECT 'default acl', COALESCE(n.nspname::text, ''),
+           pg_catalog.pg_get_userbyid(f.defaclrole)::text, f.defaclobjtype::text, NULL, false,
+           f.defaclacl
+      FROM pg_catalog.pg_default_acl f
+      LEFT JOIN pg_catalog.pg_namespace n ON n.oid = f.defaclnamespace
+     WHERE f.defaclobjtype = 'r'
+)
+SELECT 'row security', schema, name, '', oid,
+       pg_catalog.json_build_object('enabled', relrowsecurity, 'forced', relforcerowsecurity)::text,
+       relispartition
+  FROM rel WHERE relkind IN ('r', 'p')
+UNION ALL
+SELECT 'policy', r.schema, r.name, p.polname::text, r.oid,
+       pg_catalog.json_build_object('permissive', p.polpermissive, 'command', p.polcmd::text,
+           'roles', ARRAY(SELECT CASE WHEN u = 0 THEN NULL
+                                      ELSE pg_catalog.pg_get_userbyid(u)::text END
+                            FROM pg_catalog.unnest(p.polroles) u ORDER BY 1),
+           'using', pg_catalog.pg_get_expr(p.polqual, p.polrelid),
+           'check', pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid),
+           'comment', pg_catalog.obj_description(p.oid, 'pg_policy'))::text, r.relispartition
+  FROM rel r JOIN pg_catalog.pg_policy p ON p.polrelid = r.oid
+UNION ALL
+SELECT 'not null', r.schema, r.name, a.attname::text, r.oid, a.attnotnull::text, r.relispartition
+  FROM rel r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+ WHERE r.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'default', r.schema, r.name, a.attname::text, r.oid,
+       pg_catalog.pg_get_expr(d.adbin, d.adrelid), r.relispartition
+  FROM rel r
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attgenerated = ''
+  JOIN pg_catalog.pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
+ WHERE r.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'constraint', r.schema, r.name, k.conname::text, r.oid,
+       pg_catalog.json_build_object('type', k.contype::text,
+           'definition', pg_catalog.pg_get_constraintdef(k.oid),
+           'comment', pg_catalog.obj_description(k.oid, 'pg_constraint'))::text, r.relispartition
+  FROM rel r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
+ WHERE k.contype IN ('f', 'u') AND k.conparentid = 0 AND k.conislocal
+UNION ALL
+SELECT 'options', r.schema, r.name, '', r.oid, pg_catalog.to_json(r.reloptions)::text, false
+  FROM rel r WHERE r.relkind = 'v' AND r.reloptions IS NOT NULL
+UNION ALL
+SELECT i.kind, i.schema, i.name, i.part, i.relation,
+       (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+                   CASE WHEN x.grantee = 0 THEN NULL
+                        ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
+                   pg_catalog.pg_get_userbyid(x.grantor)::text, x.privilege_type, x.is_grantable)
+                   ORDER BY x.grantee, x.grantor, x.privilege_type)
+          FROM pg_catalog.aclexplode(i.acl) x)::text, i.relispartition
+  FROM item i";
+
+/// The rights that only a superuser changes, as [`STATES`] has them: on the relations, functions and
+/// parameters of PostgreSQL's own that are named in `$1`, and on the database.
+pub(super) const PRIVILEGED_STATES: &str = "
+WITH item AS (
+    SELECT 'acl' AS kind, c.relname::text AS name, c.oid AS relation,
+           COALESCE(c.relacl, pg_catalog.acldefault('r', c.relowner)) AS acl
+      FROM pg_catalog.pg_class c
+     WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace
+       AND c.relname::text = ANY ($1::text[])
+    UNION ALL
+    SELECT 'function acl',
+           p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+           NULL, COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))
+      FROM pg_catalog.pg_proc p
+     WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND p.prokind = 'f'
+       AND p.proname::text = ANY ($1::text[])
+    UNION ALL
+    SELECT 'database acl', d.datname::text, NULL,
+           COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))
+      FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+    UNION ALL
+    SELECT 'parameter acl', s.name, NULL,
+           COALESCE((SELECT p.paracl FROM pg_catalog.pg_parameter_acl p WHERE p.parname = s.name),
+                    pg_catalog.acldefault('p', 10))
+      FROM pg_catalog.pg_settings s WHERE s.name = ANY ($1::text[])
+)
+SELECT i.kind,
+       CASE WHEN i.kind IN ('database acl', 'parameter acl') THEN '' ELSE 'pg_catalog' END,
+       i.name, '',
+       i.relation,
+       (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+                   CASE WHEN x.grantee = 0 THEN NULL
+                        ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
+                   pg_catalog.pg_get_userbyid(x.grantor)::text, x.privilege_type, x.is_grantable)
+                   ORDER BY x.grantee, x.grantor, x.privilege_type)
+          FROM pg_catalog.aclexplode(i.acl) x)::text, false
+  FROM item i";
+
+/// Whether the owner's journal is there.
+pub(super) const HAS_JOURNAL: &str =
+    "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'amanah' AND c.relname = 'journal' AND c.relkind = 'r'";
+
+/// Whether the superuser's journal is there and nobody else could have written it.
+pub(super) const HAS_VAULT: &str =
+    "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'amanah_guard' AND c.relname = 'journal' AND c.relkind = 'r'
+        AND n.nspowner = current_user::pg_catalog.regrole
+        AND c.relowner = n.nspowner AND NOT c.relhastriggers AND NOT c.relhasrules";
+
+/// Whether anything guards the database that only a superuser may switch off.
+pub(super) const GUARDED: &str =
+    "SELECT FROM pg_catalog.pg_event_trigger e WHERE starts_with(e.evtname::text, 'amanah_')
+      LIMIT 1";
+
+/// What a journal's rows say of relations that have another name by now is said of that name.
+pub(super) const FOLLOW: &str = "
+UPDATE amanah.journal j SET schema = n.nspname::text, name = c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = j.relation
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class o
+                     JOIN pg_catalog.pg_namespace s ON s.oid = o.relnamespace
+                    WHERE s.nspname::text = j.schema AND o.relname::text = j.name)";
+
+/// Whether the owner of this database owns another one that is not a sandbox.
+pub(super) const OTHER_DATABASES: &str =
+    "SELECT FROM pg_catalog.pg_database d JOIN pg_catalog.pg_database me ON me.datdba = d.datdba
+      WHERE me.datname = pg_catalog.current_database() AND d.oid <> me.oid
+        AND NOT starts_with(d.datname::text, 'amanah_sandbox_') LIMIT 1";
+
+/// Roles that exist, out of `$1`.
+pub(super) const ROLES: &str =
+    "SELECT r.rolname::text FROM pg_catalog.pg_roles r WHERE r.rolname::text = ANY ($1::text[])";
+
+/// What outside schema `amanah` hangs on something in it, as people name it.
+pub(super) const HANGING: &str = "
+WITH ours AS (
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS classid, p.oid
+      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname = 'amanah'
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'amanah'
+    UNION ALL
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid
+      FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+     WHERE n.nspname = 'amanah'
+)
+SELECT DISTINCT i.type || ' ' || i.identity
+  FROM pg_catalog.pg_depend d
+  JOIN ours o ON d.refclassid = o.classid AND d.refobjid = o.oid
+ CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i
+ WHERE d.deptype IN ('n', 'a')
+   AND COALESCE(i.schema, '') <> 'amanah'
+   AND i.identity !~ '(^| )(on|for) amanah\\.'
+ ORDER BY 1";
