@@ -14,6 +14,7 @@ mod faults;
 mod house;
 mod isolation;
 mod keys;
+mod leaving;
 mod page;
 mod protect;
 mod ring;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod archive;
 pub(crate) mod doctor;
+pub(crate) mod erase;
 pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod lint;

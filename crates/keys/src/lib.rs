@@ -55,7 +55,9 @@ pub use error::{Error, Result};
 pub use field::{Ciphertext, Plain, Sealed, Tag};
 pub use metrics::Reading;
 pub use name::{KeyName, KeyRef, Purpose};
-pub use service::{Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding, Standing};
+pub use service::{
+    Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding, Standing, verify_signature,
+};
 pub use shelf::{Bucket, BucketCredentials, BucketSettings, Directory, Numbered, Shelf};
 pub use snapshot::Snapshot;
 pub use spec::{Change, KeyCard, Kind, Policy, RingCard, Spec, VersionCard};

@@ -51,6 +51,7 @@ mod signing;
 
 pub use crypto::MAX_DATAKEY_BYTES;
 pub use returning::Standing;
+pub use signing::verify_signature;
 
 /// What a ring is opened with.
 pub struct Settings {

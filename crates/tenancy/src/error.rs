@@ -155,6 +155,15 @@ pub enum Error {
         /// The server's words.
         why: store::Error,
     },
+    /// A certificate of erasure is none, or cannot be written.
+    #[error("the certificate of erasure cannot be used: {0}")]
+    Certificate(String),
+    /// It cannot be signed.
+    #[error(
+        "the certificate of erasure cannot be signed: {0}. What was destroyed is gone; run the same \
+         command again to finish and to get the certificate"
+    )]
+    Unsigned(String),
     /// Large objects of a tenant that is shut out.
     #[error(
         "tenant `{0}` has large objects, which only a login of its own can read, and it is \

@@ -48,6 +48,10 @@ pub use fleet::{
     Imported, Lease, Logins, MAX_LEASE, MemoryVault, Open, Place, Progress, Reach, Script,
     Settings, State, Tenant, Vault, is_canary,
 };
+pub use fleet::{
+    Certificate, Closing, Erased, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature,
+    Signed,
+};
 pub use form::{Choice, Form, choose};
 pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
 pub use plan::{Advice, Plan, Step, plan};
@@ -79,6 +83,10 @@ pub static FLEET_ROOM: store::Room = store::Room {
     migrations: &[
         store::Migration { name: "0001_fleet", sql: include_str!("../sql/0001_fleet.sql") },
         store::Migration { name: "0002_cells", sql: include_str!("../sql/0002_cells.sql") },
+        store::Migration {
+            name: "0003_certificates",
+            sql: include_str!("../sql/0003_certificates.sql"),
+        },
     ],
 };
 

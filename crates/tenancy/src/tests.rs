@@ -4,6 +4,7 @@ mod archive;
 mod binding;
 mod campaign;
 mod cells;
+mod erasure;
 mod fixture;
 mod fleet;
 mod form;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use kernel::{TenantId, Unit, Value};
 
+use crate::commands::erase::PublicKey;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenant {
     /// Make a database and a role for a tenant. One that was half made is made anew.
@@ -59,19 +61,21 @@ pub(crate) enum Tenant {
                       Example: amanah tenant import toko.amanah --as \"Toko Jaya 2\""
     )]
     Import(Import),
-    /// Drop a tenant's database and logins and destroy its keys, for good.
+    /// Drop a tenant's database and logins and destroy its keys, for good; a signed certificate says
+    /// so.
     #[command(
         after_help = "Without --yes nothing is erased: it says what would be (exit code 2).\n\
-                      Example: amanah tenant erase \"Toko Jaya\" --yes"
+                      Example: amanah tenant erase \"Toko Jaya\" --yes --certificate toko.txt"
     )]
-    Erase {
-        /// Which tenant.
-        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
-        tenant: TenantId,
-        /// Do it. It cannot be undone.
-        #[arg(long)]
-        yes: bool,
-    },
+    Erase(Erase),
+    /// Show what was erased, and the public keys of the certificates.
+    #[command(after_help = "Example: amanah tenant erasures --json")]
+    Erasures,
+    /// Check a certificate of erasure.
+    #[command(after_help = "Exit codes: 0 it holds, 1 it does not, 2 usage, 3 cannot tell. With \
+                      --public-key no installation is needed.\n\
+                      Example: amanah tenant certificate toko.txt --tenant \"Toko Jaya\"")]
+    Certificate(Certificate),
     /// Look for what is open between tenants in a shared database, protected or not, and print the
     /// SQL that closes it. Nothing is changed.
     #[command(
@@ -81,6 +85,35 @@ pub(crate) enum Tenant {
                       Example: amanah tenant lint --sarif"
     )]
     Lint(Lint),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    /// Which tenant.
+    #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+    pub(crate) tenant: TenantId,
+    /// Do it. It cannot be undone.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Write the certificate to this file too; it must not be there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Who the certificate says has erased it; without it, the user of the machine.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Certificate {
+    /// The certificate.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The key that must have signed it, from somebody you trust; without it, this installation's.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) public_key: Option<PublicKey>,
+    /// The tenant that it must be of.
+    #[arg(long, value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+    pub(crate) tenant: Option<TenantId>,
 }
 
 #[derive(Debug, Args)]

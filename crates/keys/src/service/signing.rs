@@ -118,6 +118,11 @@ impl Keys {
     }
 }
 
+/// Whether `signature` is Ed25519's of `text`: for whoever has a public key and no ring.
+pub fn verify_signature(public_key: &[u8; 32], text: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public_key).verify(text, signature).is_ok()
+}
+
 /// A key that signs.
 fn signing<'a>(state: &'a State, key: &KeyRef) -> Result<(&'a KeyState, &'a Key)> {
     match state.key(key)? {

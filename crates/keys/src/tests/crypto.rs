@@ -4,7 +4,7 @@ use cipher::Material;
 use jiff::SignedDuration;
 
 use super::world::{World, house, made, of, opens, sealed};
-use crate::{Change, Ciphertext, Error, Kind, Plain, Purpose, Sealed, Spec, Tag};
+use crate::{Change, Ciphertext, Error, Kind, Plain, Purpose, Sealed, Spec, Tag, verify_signature};
 
 /// A text opens with its key, tenant and object, and with no other.
 #[tokio::test]
@@ -157,9 +157,12 @@ async fn kinds_are_kept_apart() {
     assert_eq!(keys.verify(&signs, &items).unwrap(), [true, true, false]);
     let public = keys.public_keys(&signs).unwrap();
     assert_eq!(public.iter().map(|(version, _)| *version).collect::<Vec<_>>(), [1, 2]);
-    let key =
-        aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, public[0].1);
-    key.verify(b"text", &old.bytes).unwrap();
+    // Without a ring: by the right key, of the right text, and wholly.
+    let (first, second) = (public[0].1, public[1].1);
+    assert!(verify_signature(&first, b"text", &old.bytes));
+    assert!(!verify_signature(&second, b"text", &old.bytes));
+    assert!(!verify_signature(&first, b"texT", &old.bytes));
+    assert!(!verify_signature(&first, b"text", &old.bytes[1..]));
 }
 
 /// Settings that make no sense change nothing.

@@ -21,6 +21,8 @@ pub mod archive;
 mod attack;
 mod bite;
 mod cell;
+mod certificate;
+mod erase;
 mod everywhere;
 mod export;
 mod import;
@@ -44,6 +46,10 @@ use kernel::{Clock, Rng, Secret, TenantId, random_hex};
 use store::{DatabaseUrl, Db, Programs};
 
 pub use cell::{Added, Answer, CellCard, CellState, HOME, Logins, MemoryVault, Reach, Vault};
+pub use certificate::{
+    Certificate, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature, Signed,
+};
+pub use erase::{Closing, Erased, Gone};
 pub use export::Exporting;
 pub use import::{Imported, Open};
 pub use migrate::{Campaign, Done, Progress, Script};
@@ -192,6 +198,10 @@ impl Fleet {
                 return Err(Error::Canary);
             }
             let cell = self.cell_of(&tenant).await?;
+            let bytes = tenant.place.bytes(&cell).await?;
+            let logins = tenant.place.logins(&cell).await?;
+            let (at, gone) = (cell.clock.now(), Gone::default());
+            erase::begin(&turn, &erase::Begun { at, bytes, logins, gone }).await?;
             turn.mark(State::Erasing).await?;
             Ok((cell, tenant))
         };
@@ -240,7 +250,8 @@ pub struct Erasing {
 }
 
 impl Erasing {
-    /// Drops its database and its logins, for good. `keys` says how many of its keys were destroyed.
+    /// Drops its database and its logins, for good, without a certificate: for a tenant that was
+    /// nobody's. `keys` says how many of its keys were destroyed.
     ///
     /// # Errors
     /// When the server refuses; it is left begun.
@@ -251,7 +262,7 @@ impl Erasing {
             tenant.place.demolish(&cell).await?;
             let (erased_at, place) = (cell.clock.now(), tenant.place.name().to_owned());
             let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
-            turn.erased(&erasure, keys).await?;
+            turn.erased(&erasure, keys, None).await?;
             Ok(erasure)
         };
         let gone = gone.await;

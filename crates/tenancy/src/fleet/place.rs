@@ -168,6 +168,14 @@ impl Place {
         Ok(cell.maker.close_database(&self.name, &[&self.name]).await?)
     }
 
+    /// How many roles there are of it, its logins too.
+    pub(super) async fn logins(&self, cell: &Cell) -> Result<i64> {
+        let tx = cell.maker.operator().await?;
+        let roles = tx.query(sql::ROLES, &[&self.name]).await?;
+        tx.rollback().await?;
+        Ok(i64::try_from(roles.len()).unwrap_or(i64::MAX))
+    }
+
     /// How large its database is, in bytes; nothing where there is none.
     pub(super) async fn bytes(&self, cell: &Cell) -> Result<i64> {
         let tx = cell.maker.operator().await?;

@@ -127,6 +127,16 @@ pub(super) async fn waiting(registry: &Db) -> Result<OperatorTx> {
 }
 
 impl Turn {
+    /// Whose it is.
+    pub(super) const fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Where it is noted what becomes of the tenant.
+    pub(super) const fn registry(&self) -> &Db {
+        &self.registry
+    }
+
     /// The tenant, when it is in one of `states`.
     pub(super) async fn tenant(&self, states: &[State]) -> Result<Tenant> {
         let tenant = find(&self.registry, &self.id).await?;
@@ -189,11 +199,16 @@ impl Turn {
     }
 
     /// Forgets a tenant and keeps that it was erased.
-    pub(super) async fn erased(&self, erasure: &Erasure, keys: usize) -> Result<()> {
+    pub(super) async fn erased(
+        &self,
+        erasure: &Erasure,
+        keys: usize,
+        certificate: Option<&str>,
+    ) -> Result<()> {
         let keys = i64::try_from(keys).unwrap_or(i64::MAX);
-        let bound: [&(dyn store::ToSql + Sync); 5] =
-            [&self.id.as_str(), &erasure.place, &erasure.erased_at, &erasure.bytes, &keys];
-        self.lock.execute(sql::ERASED, &bound).await?;
+        let (place, at, bytes) = (&erasure.place, &erasure.erased_at, &erasure.bytes);
+        let bound: store::Bound<'_> = &[&self.id.as_str(), place, at, bytes, &keys, &certificate];
+        self.lock.execute(sql::ERASED, bound).await?;
         self.lock.execute(sql::FORGET, &[&self.id.as_str()]).await?;
         Ok(())
     }

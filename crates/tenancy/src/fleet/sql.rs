@@ -102,8 +102,22 @@ pub(super) const WAITS: &str = "SET LOCAL idle_in_transaction_session_timeout = 
 pub(super) const FORGET: &str = "DELETE FROM tenancy.tenants WHERE id = $1";
 
 pub(super) const ERASED: &str = "
-INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys)
-VALUES (pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), $2, $3, $4, $5)";
+INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys, certificate)
+VALUES (pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), $2, $3, $4, $5, $6)";
+
+/// Notes what there was of a tenant, unless it was noted before.
+pub(super) const BEGIN_ERASING: &str = "
+INSERT INTO tenancy.erasing (id, begun_at, bytes, logins, gone) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (id) DO NOTHING";
+
+pub(super) const BEGUN: &str =
+    "SELECT begun_at, bytes, logins, gone FROM tenancy.erasing WHERE id = $1";
+
+pub(super) const NOTE_GONE: &str = "UPDATE tenancy.erasing SET gone = $2 WHERE id = $1";
+
+pub(super) const ERASURES: &str = "
+SELECT tenant_sha256, place, erased_at, bytes, keys, certificate
+  FROM tenancy.erasures ORDER BY erased_at DESC";
 
 /// The migrations of a tenant's database, in the order of their names.
 pub(super) const APPLIED: &str =

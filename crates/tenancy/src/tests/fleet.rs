@@ -7,7 +7,9 @@ use kernel::{Control, Cx, Outcome, Params, Proof, Secret, SystemClock, SystemRng
 use store::{DatabaseUrl, Db};
 use testkit::Server;
 
-use crate::{Campaign, Error, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, State};
+use crate::{
+    Campaign, Erasing, Error, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, State,
+};
 
 /// A fleet on a fresh server, whose own databases are closed as the product's are.
 pub(super) struct World {
@@ -67,6 +69,16 @@ pub(super) fn script(name: &str, sql: &str) -> Script {
 }
 
 impl World {
+    /// Begins an erasure again, as soon as the server has noticed that the first one has ended.
+    pub(super) async fn again(&self, id: &TenantId) -> Erasing {
+        loop {
+            match self.fleet.erase(id).await {
+                Err(Error::Taken(_)) => tokio::task::yield_now().await,
+                other => return other.unwrap(),
+            }
+        }
+    }
+
     /// The databases of tenants, the template apart.
     pub(super) async fn places(&self) -> Vec<String> {
         let tx = self.root.operator().await.unwrap();
