@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod cell;
 pub(crate) mod files;
 pub(crate) mod keys;
 #[cfg(test)]
@@ -76,6 +77,9 @@ pub(crate) enum Command {
     /// Tenants with a database of their own: make, shut out, erase. Shared databases: lint.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// PostgreSQL servers that hold tenants: add, drain, remove.
+    #[command(subcommand)]
+    Cell(cell::Cell),
     /// Files of tenants, sealed by their keys: keep, read, list, remove.
     #[command(subcommand)]
     File(files::File),

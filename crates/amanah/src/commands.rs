@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod archive;
+pub(crate) mod cell;
 pub(crate) mod doctor;
 pub(crate) mod erase;
 pub(crate) mod files;

@@ -60,6 +60,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Protect(protect) => commands::protect::run(place, protect).await,
         Command::Account(account) => commands::account::run(place, account).await,
         Command::Tenant(tenant) => commands::tenant::run(place, tenant).await,
+        Command::Cell(cell) => commands::cell::run(place, cell).await,
         Command::File(file) => commands::files::run(place, file).await,
         Command::Migrate(migrate) => commands::migrate::run(place, migrate).await,
         Command::Keys(keys) => commands::keys::run(place, keys).await,

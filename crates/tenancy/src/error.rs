@@ -130,6 +130,19 @@ pub enum Error {
     /// It went to another cell while something worked on it.
     #[error("tenant `{0}` was moved or erased meanwhile; run the same again")]
     Moved(TenantId),
+    /// A copy of a tenant is not the same as the tenant.
+    #[error("the copy is not the same: {0}")]
+    Differs(String),
+    /// A tenant was not moved.
+    #[error("tenant `{tenant}` was not moved: {why}. {kept}")]
+    NotMoved {
+        /// Which one.
+        tenant: TenantId,
+        /// Why not. Its words are in the message, so it is no source beside it.
+        why: Box<Error>,
+        /// Where it is, and what to do.
+        kept: String,
+    },
     /// No cell takes a tenant.
     #[error(
         "no cell takes a tenant now, and nothing was made: {0}. Add one with `amanah cell add`, or \

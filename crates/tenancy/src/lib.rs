@@ -45,8 +45,8 @@ pub use files::{ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Reseale
 pub use fleet::archive;
 pub use fleet::{
     Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,
-    Imported, Lease, Logins, MAX_LEASE, MemoryVault, Open, Place, Progress, Reach, Script,
-    Settings, State, Tenant, Vault, is_canary,
+    Imported, Lease, Logins, MAX_LEASE, MemoryVault, Moved, Open, Place, Progress, Reach, Script,
+    Settings, Stage, State, Tally, Tenant, Vault, is_canary,
 };
 pub use fleet::{
     Certificate, Closing, Erased, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature,

@@ -10,6 +10,7 @@ mod fleet;
 mod form;
 mod hostile;
 mod lint;
+mod moving;
 mod protect;
 mod prove;
 mod undo;

@@ -61,6 +61,24 @@ pub(crate) enum Tenant {
                       Example: amanah tenant import toko.amanah --as \"Toko Jaya 2\""
     )]
     Import(Import),
+    /// Move a tenant to another cell, and print for how long it could not write.
+    #[command(
+        after_help = "Its logins end with the move: get new ones with `amanah tenant connect`. \
+                      Nothing changes for it when something fails; stopped halfway, the same \
+                      command goes on, and `amanah tenant resume` leaves it where it is.\n\
+                      Example: amanah tenant move \"Toko Jaya\" --to east"
+    )]
+    Move {
+        /// Which tenant.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+        /// To which cell.
+        #[arg(long, value_name = "NAME")]
+        to: String,
+        /// Keep the old database for so long, shut.
+        #[arg(long, value_name = "TIME", value_parser = period)]
+        keep: Option<Duration>,
+    },
     /// Drop a tenant's database and logins and destroy its keys, for good; a signed certificate says
     /// so.
     #[command(
@@ -188,6 +206,14 @@ pub(crate) struct Migrate {
     /// How many tenants may fail before no more are begun.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) budget: usize,
+}
+
+/// Reads a length of time such as `7d`.
+fn period(text: &str) -> Result<Duration, String> {
+    match Unit::Period.parse(text).map_err(|error| error.to_string())? {
+        Value::Period(period) => Ok(period),
+        _ => Err(format!("`{text}` is no length of time; write 8h or 7d")),
+    }
 }
 
 /// Reads a length of time such as `8h`.

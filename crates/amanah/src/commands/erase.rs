@@ -74,6 +74,12 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
     let parts = vec![GonePart { what, count, bytes }];
     let gone = erasing.note(Gone { keys: Vec::new(), parts }).await?;
     let mut remains = vec![BACKUPS.to_owned(), EXPORTS.to_owned()];
+    remains.extend(erasing.copies().await?.iter().map(|cell| {
+        format!(
+            "A copy of its database, from a move, is still on the cell {cell}, which could not be \
+             asked to drop it. `amanah up` drops it at a start at which the cell answers."
+        )
+    }));
     remains.extend(shredding.iter().flat_map(|shredding| shredding.remains.clone()));
     let version = env!("CARGO_PKG_VERSION");
     let by = by.map_or_else(operator, Ok)?;

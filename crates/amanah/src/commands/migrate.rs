@@ -37,24 +37,28 @@ pub(crate) async fn run(place: &Place, migrate: Migrate) -> anyhow::Result<Exit>
 }
 
 fn tell(place: &Place, done: &Done) -> anyhow::Result<Exit> {
+    let all = done.failed.is_empty() && done.unreached.is_empty() && done.left.is_empty();
     if place.json {
         out::line(&serde_json::to_string_pretty(done)?);
     } else {
         out::line(&format!(
-            "{} databases are up to date, {} of them since now; {} failed, {} were not begun",
+            "{} databases are up to date, {} of them since now; {} failed, {} were not reached, {} \
+             were not begun",
             done.current,
             done.migrated,
             done.failed.len(),
+            done.unreached.len(),
             done.left.len()
         ));
-        for (tenant, why) in done.failed.iter().take(LISTED) {
+        for (tenant, why) in done.failed.iter().chain(&done.unreached).take(LISTED) {
             out::line(&format!("  {tenant}: {why}"));
         }
-        if !done.failed.is_empty() || !done.left.is_empty() {
-            out::aside("Mend what failed and run the same again: it goes on where it stopped.");
+        if !all {
+            out::aside(
+                "Mend what failed, and what cannot be reached, and run the same again: it goes on where it stopped.",
+            );
         }
     }
-    let all = done.failed.is_empty() && done.left.is_empty();
     Ok(if all { Exit::Holds } else { Exit::CannotTell })
 }
 

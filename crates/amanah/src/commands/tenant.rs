@@ -1,8 +1,13 @@
 //! `amanah tenant`: tenants with a database of their own, and what is open between those of a
 //! shared one.
 
+use std::time::Duration;
+
+use indicatif::ProgressBar;
 use jiff::Timestamp;
+use kernel::TenantId;
 use serde_json::{Value, json};
+use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage};
 
 use crate::cli::Place;
 use crate::cli::tenant::Tenant;
@@ -10,6 +15,9 @@ use crate::commands::{archive, erase};
 use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::out;
+
+/// How often the sign of life on a terminal moves.
+const TICK: Duration = Duration::from_millis(120);
 
 pub(crate) async fn run(place: &Place, tenant: Tenant) -> anyhow::Result<Exit> {
     if let Tenant::Lint(lint) = &tenant
@@ -39,8 +47,16 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         }
         Tenant::Export(export) => archive::export(installation, export).await?,
         Tenant::Import(import) => archive::import(installation, import).await?,
-        Tenant::List => list(&fleet.list().await?),
         Tenant::Lint(lint) => return super::lint::all(place, &installation.guarded, &lint).await,
+        Tenant::List => list(&fleet.list().await?, &fleet.cells().await?),
+        Tenant::Move { tenant, to, keep } => {
+            let bar = ProgressBar::new_spinner().with_message("preparing");
+            bar.enable_steady_tick(TICK);
+            let watch = |stage: Stage| bar.set_message(words(stage));
+            let moved = fleet.move_to(&tenant, &to, keep.unwrap_or_default(), &watch).await;
+            bar.finish_and_clear();
+            told_moved(&tenant, &moved?, keep.is_some())
+        }
         Tenant::Erase(wanted) if !wanted.yes => {
             erase::preview(place, installation, &wanted.tenant).await?;
             return Ok(Exit::Usage);
@@ -60,13 +76,16 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
 }
 
 fn changed(tenant: &tenancy::Tenant) -> (String, Value) {
-    let words = format!("{} is {}, in database {}", tenant.id, tenant.state, tenant.place.name());
+    let on = if tenant.cell == HOME { String::new() } else { format!(" on {}", tenant.cell) };
+    let words =
+        format!("{} is {}, in database {}{on}", tenant.id, tenant.state, tenant.place.name());
     (words, shown(tenant))
 }
 
 pub(super) fn shown(tenant: &tenancy::Tenant) -> Value {
     json!({
         "tenant": tenant.id,
+        "cell": tenant.cell,
         "database": tenant.place.name(),
         "state": tenant.state,
         "canary": tenant.canary,
@@ -75,17 +94,67 @@ pub(super) fn shown(tenant: &tenancy::Tenant) -> Value {
     })
 }
 
-fn list(tenants: &[tenancy::Tenant]) -> (String, Value) {
+/// How a move goes on.
+const fn words(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Preparing => "preparing; the tenant works",
+        Stage::Paused => "copying; nobody can write",
+        Stage::Comparing => "comparing both sides; nobody can write",
+        Stage::Switched => "done; dropping the old database",
+    }
+}
+
+fn told_moved(id: &TenantId, moved: &Moved, kept: bool) -> (String, Value) {
+    let Moved { from, to, database, compared, left, .. } = moved;
+    let mut words = format!(
+        "{id} is on {to}, in database {database}. It could not write for {:.1} s.\n  The same on \
+         both sides: {} tables with {} rows, {} sequences, {} large objects, and what defines them.\n  \
+         Its logins on {from} have ended: get new ones with `amanah tenant connect`.",
+        Duration::from_millis(moved.paused_ms).as_secs_f64(),
+        compared.tables,
+        compared.rows,
+        compared.sequences,
+        compared.objects
+    );
+    if let Some(why) = left {
+        words += &["\n  The old database is still there, and swept later: ", why].concat();
+    } else if kept {
+        words += &["\n  The old database is kept, shut, on ", from].concat();
+    }
+    (words, json!({"tenant": id, "moved": moved}))
+}
+
+fn list(tenants: &[tenancy::Tenant], cells: &[(CellCard, Answer<Reach>)]) -> (String, Value) {
     if tenants.is_empty() {
         let words = "no tenant has a database of its own: make one with `amanah tenant add`";
         return (words.to_owned(), json!([]));
     }
     let date = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let silent = |tenant: &tenancy::Tenant| {
+        let found = cells.iter().find(|(card, _)| card.name == tenant.cell);
+        found.and_then(|(_, reach)| reach.as_ref().err())
+    };
+    let several = cells.len() > 1;
     let line = |t: &tenancy::Tenant| {
         let version = t.schema_version.as_deref().unwrap_or("–");
         let name = if t.canary { format!("{} (synthetic)", t.id) } else { t.id.to_string() };
-        format!("  {:<9}  {}  {version:<24}  {}  {name}", t.state, t.place.name(), date(t.made_at))
+        let state = if silent(t).is_some() { "unreachable" } else { t.state.as_str() };
+        let cell = if several { format!("  {:<10}", t.cell) } else { String::new() };
+        let (place, made) = (t.place.name(), date(t.made_at));
+        format!("  {state:<11}{cell}  {place}  {version:<24}  {made}  {name}")
     };
-    let lines: Vec<String> = tenants.iter().map(line).collect();
-    (lines.join("\n"), tenants.iter().map(shown).collect())
+    let mut lines: Vec<String> = tenants.iter().map(line).collect();
+    for (card, reach) in cells {
+        if let Err(why) = reach {
+            lines.push(format!("  the cell {} cannot be reached: {why}", card.name));
+        }
+    }
+    let each = tenants.iter().map(|tenant| {
+        let mut shown = shown(tenant);
+        if let Value::Object(fields) = &mut shown {
+            fields.insert("unreachable".to_owned(), json!(silent(tenant)));
+        }
+        shown
+    });
+    (lines.join("\n"), each.collect())
 }

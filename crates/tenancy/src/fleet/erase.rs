@@ -109,7 +109,7 @@ impl Erasing {
     /// # Errors
     /// When the server refuses, or the certificate cannot be signed; it is left begun.
     pub async fn certify(self, closing: Closing<'_>, sign: Sign<'_>) -> Result<(Erasure, String)> {
-        let Self { cell, turn, tenant } = self;
+        let Self { cell, turn, tenant, .. } = self;
         let gone = async {
             let begun = begun(turn.registry(), &tenant.id).await?;
             tenant.place.demolish(&cell).await?;

@@ -53,6 +53,7 @@ pub use erase::{Closing, Erased, Gone};
 pub use export::Exporting;
 pub use import::{Imported, Open};
 pub use migrate::{Campaign, Done, Progress, Script};
+pub use moving::{Moved, Stage, Tally};
 pub use place::Place;
 pub use registry::{State, Tenant};
 
@@ -167,14 +168,19 @@ impl Fleet {
         turn.end(shut).await
     }
 
-    /// Lets a suspended tenant in again.
+    /// Lets a suspended tenant in again. One whose move has stopped stays where it is, and is what it
+    /// was before.
     ///
     /// # Errors
     /// When it is unknown, or the server refuses.
     pub async fn resume(&self, id: &TenantId) -> Result<Tenant> {
         let turn = registry::turn(&self.settings.registry, id).await?;
         let admitted = async {
-            let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
+            let resumable = [State::Active, State::Suspended, State::Moving];
+            let tenant = turn.tenant(&resumable).await?;
+            if tenant.state == State::Moving {
+                return self.go_back(&turn, &tenant).await;
+            }
             tenant.place.admit(&self.cell_of(&tenant).await?).await?;
             turn.set_state(State::Active).await?;
             Ok(Tenant { state: State::Active, ..tenant })
@@ -206,7 +212,7 @@ impl Fleet {
             Ok((cell, tenant))
         };
         match begun.await {
-            Ok((cell, tenant)) => Ok(Erasing { cell, turn, tenant }),
+            Ok((cell, tenant)) => Ok(Erasing { fleet: self.clone(), cell, turn, tenant }),
             Err(error) => turn.end(Err(error)).await,
         }
     }
@@ -218,7 +224,15 @@ impl Fleet {
     pub async fn lease(&self, id: &TenantId, life: Duration) -> Result<Lease> {
         let visit = registry::visit(&self.settings.registry, id).await?;
         let lease = async {
-            let tenant = visit.tenant(&[State::Active]).await?;
+            let tenant = visit.tenant(&[State::Active, State::Moving]).await?;
+            // While its copy is made it works; a move that has stopped may have shut it out.
+            let works = match &tenant.course {
+                Some((_, before)) => *before == State::Active && visit.is_moved().await?,
+                None => true,
+            };
+            if !works {
+                return Err(Error::NotActive { tenant: tenant.id, state: tenant.state });
+            }
             tenant.place.lease(&self.cell_of(&tenant).await?, life).await
         };
         let lease = lease.await;
@@ -244,6 +258,7 @@ impl Fleet {
 
 /// A tenant that is being erased. Nobody else works on it meanwhile.
 pub struct Erasing {
+    fleet: Fleet,
     cell: Cell,
     turn: registry::Turn,
     tenant: Tenant,
@@ -256,7 +271,7 @@ impl Erasing {
     /// # Errors
     /// When the server refuses; it is left begun.
     pub async fn finish(self, keys: usize) -> Result<Erasure> {
-        let Self { cell, turn, tenant } = self;
+        let Self { cell, turn, tenant, .. } = self;
         let gone = async {
             let bytes = tenant.place.bytes(&cell).await?;
             tenant.place.demolish(&cell).await?;

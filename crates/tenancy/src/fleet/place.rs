@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kernel::{Rng, random_hex};
-use store::{Db, EMPTY, Passing, Tx, ident, literal};
+use store::{Db, EMPTY, OperatorTx, Passing, Tx, ident, literal};
 
 use super::moving::Form;
-use super::{CONNECTIONS, Cell, LEASE_BYTES, Lease, MAX_LEASE, password, sql};
+use super::{CONNECTIONS, Cell, LEASE_BYTES, Lease, MAX_LEASE, password, registry, sql};
 use crate::{Error, PLACE_ROOM, Result};
 
 /// What every name begins with.
@@ -164,6 +164,19 @@ impl Place {
         Ok(cell.maker.end_sessions(&self.name, &cell.owner.user).await?)
     }
 
+    /// Holds migrations off until the end of the transaction, in a database that is shut.
+    pub(super) async fn hold_still(&self, cell: &Cell) -> Result<OperatorTx> {
+        let owner = self.owner(cell)?;
+        let tx = registry::waiting(&owner).await?;
+        tx.batch(sql::HOLD_STILL).await?;
+        let prepared: i64 = tx.query_one(sql::PREPARED, &[&self.name]).await?.get(0);
+        if prepared > 0 {
+            let why = format!("{prepared} transactions are prepared in it and not ended");
+            return Err(Error::Differs(why));
+        }
+        Ok(tx)
+    }
+
     pub(super) async fn admit(&self, cell: &Cell) -> Result<()> {
         Ok(cell.maker.close_database(&self.name, &[&self.name]).await?)
     }
@@ -223,7 +236,7 @@ impl Place {
     }
 
     /// The database as the owner of its tables.
-    pub(super) fn owner(&self, cell: &Cell) -> Result<Db> {
+    pub(crate) fn owner(&self, cell: &Cell) -> Result<Db> {
         Ok(Db::lazy(&cell.owner.database(&self.name), CONNECTIONS)?)
     }
 }

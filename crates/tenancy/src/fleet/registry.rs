@@ -7,7 +7,7 @@ use kernel::TenantId;
 use serde::Serialize;
 use store::{Db, OperatorTx, Row};
 
-use super::cell::{Cell, CellCard};
+use super::cell::{Cell, CellCard, Choice};
 use super::{Erasure, Place, roster, sql};
 use crate::{Error, Result};
 
@@ -79,6 +79,15 @@ async fn take(registry: &Db, id: &TenantId, how: &str) -> Result<Turn> {
 /// Looks in at a tenant beside others who do; nobody changes it meanwhile.
 pub(super) async fn visit(registry: &Db, id: &TenantId) -> Result<Turn> {
     take(registry, id, sql::VISIT).await
+}
+
+/// Takes a tenant on its way: nobody else moves it until the end of the transaction.
+pub(super) async fn mover(registry: &Db, id: &TenantId) -> Result<OperatorTx> {
+    let lock = waiting(registry).await?;
+    if !lock.query_one(sql::MOVER, &[&id.as_str()]).await?.get::<_, bool>(0) {
+        return Err(Error::Taken(id.clone()));
+    }
+    Ok(lock)
 }
 
 /// Every tenant.
@@ -177,6 +186,49 @@ impl Turn {
         Ok(())
     }
 
+    /// Notes at once where a tenant goes, if that cell takes it, and that there is going to be a copy
+    /// which does not count yet.
+    pub(super) async fn set_out(
+        &self,
+        tenant: &Tenant,
+        to: &str,
+        before: State,
+        now: Timestamp,
+    ) -> Result<()> {
+        let tx = self.registry.operator().await?;
+        tx.query(sql::CHOOSE, &[]).await?;
+        if tenant.course.is_none() {
+            Choice::only(to).among(&roster::read(&tx).await?)?;
+        }
+        tx.execute(sql::SET_OUT, &[&self.id.as_str(), &to, &before.as_str()]).await?;
+        tx.execute(sql::LEAVE, &[&to, &tenant.place.name(), &now]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes the copy the tenant at the end of the turn, and what it was copied from a copy that
+    /// does not count.
+    pub(super) async fn switch(
+        &self,
+        tenant: &Tenant,
+        to: &str,
+        before: State,
+        due: Timestamp,
+    ) -> Result<()> {
+        let place = tenant.place.name();
+        self.lock.execute(sql::FORGET_LEFTOVER, &[&to, &place]).await?;
+        self.lock.execute(sql::LEAVE, &[&tenant.cell, &place, &due]).await?;
+        let bound: [&(dyn store::ToSql + Sync); 3] = [&self.id.as_str(), &to, &before.as_str()];
+        if self.lock.execute(sql::SWITCH, &bound).await? == 1 {
+            return Ok(());
+        }
+        Err(Error::Moved(self.id.clone()))
+    }
+
+    /// Whether somebody moves the tenant at this moment.
+    pub(super) async fn is_moved(&self) -> Result<bool> {
+        Ok(!self.lock.query_one(sql::UNMOVED, &[&self.id.as_str()]).await?.get::<_, bool>(0))
+    }
+
     /// Notes a state at once, so that a crash after it is told by it.
     pub(super) async fn mark(&self, state: State) -> Result<()> {
         let tx = self.registry.operator().await?;
@@ -209,6 +261,7 @@ impl Turn {
         let (place, at, bytes) = (&erasure.place, &erasure.erased_at, &erasure.bytes);
         let bound: store::Bound<'_> = &[&self.id.as_str(), place, at, bytes, &keys, &certificate];
         self.lock.execute(sql::ERASED, bound).await?;
+        self.lock.execute(sql::COPIES_DUE, &[place, at]).await?;
         self.lock.execute(sql::FORGET, &[&self.id.as_str()]).await?;
         Ok(())
     }

@@ -387,3 +387,76 @@ SELECT l.cell, l.place, t.id
 
 pub(super) const FORGET_LEFTOVER: &str =
     "DELETE FROM tenancy.leftovers WHERE cell = $1 AND place = $2";
+
+/// Takes the tenant on its way, if nobody does.
+pub(super) const MOVER: &str =
+    "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 7304683))";
+
+/// Whether nobody moves the tenant at this moment.
+pub(super) const UNMOVED: &str = "
+SELECT pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended($1, 7304683))";
+
+/// Notes where a tenant goes and what it was before.
+pub(super) const SET_OUT: &str = "
+UPDATE tenancy.tenants SET state = 'moving', target = $2, before = $3 WHERE id = $1";
+
+/// Notes a copy that does not count, and when it may be dropped.
+pub(super) const LEAVE: &str = "
+INSERT INTO tenancy.leftovers (cell, place, due) VALUES ($1, $2, $3)
+    ON CONFLICT (cell, place) DO UPDATE SET due = EXCLUDED.due";
+
+/// The moment of a move: from here on the tenant is on the other cell.
+pub(super) const SWITCH: &str = "
+UPDATE tenancy.tenants SET cell = target, state = before, target = NULL, before = NULL
+ WHERE id = $1 AND state = 'moving' AND target = $2 AND before = $3";
+
+/// Holds migrations off, which are noted in this table. Those that read it are not held up.
+pub(super) const HOLD_STILL: &str = "LOCK TABLE amanah.applied IN SHARE ROW EXCLUSIVE MODE";
+
+/// How many transactions are prepared in the database `$1` and may be committed by anybody.
+pub(super) const PREPARED: &str =
+    "SELECT count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database = $1::text";
+
+/// Every table that holds rows of its own, qualified and quoted.
+pub(super) const TABLES_THERE: &str = "
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ ORDER BY 1";
+
+pub(super) const SEQUENCES_THERE: &str = "
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'S' AND c.relpersistence <> 't'
+ ORDER BY 1";
+
+pub(super) const SEQUENCE_AT: &str = "SELECT last_value, is_called FROM {sequence}";
+
+/// The rows of `{table}`: how many, and the sum of a digest of each. A row's text is what its
+/// types write, and never a cast that the application has made.
+pub(super) const DIGEST: &str = "
+SELECT count(*), COALESCE(sum(pg_catalog.hashtextextended(
+           pg_catalog.textin(pg_catalog.record_out(ROW(amanah_row.*))), 0)::numeric), 0)::text
+  FROM ONLY {table} amanah_row";
+
+/// Values look the same on both sides, names are looked up in the catalogue alone, and nothing that
+/// is set for the database stops it.
+pub(super) const PLAIN: &str = "
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL statement_timeout = 0;
+SET LOCAL row_security = off;
+SET LOCAL timezone = 'UTC';
+SET LOCAL datestyle = 'ISO, YMD';
+SET LOCAL intervalstyle = 'postgres';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = 'hex';
+SET LOCAL lc_monetary = 'C'";
+
+pub(super) const COPIES: &str = "SELECT cell FROM tenancy.leftovers WHERE place = $1 ORDER BY cell";
+
+/// Copies of an erased tenant go at once, also where they were to be kept.
+pub(super) const COPIES_DUE: &str = "
+UPDATE tenancy.leftovers SET due = LEAST(due, $2) WHERE place = $1";

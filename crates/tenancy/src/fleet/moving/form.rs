@@ -6,6 +6,16 @@ use crate::Result;
 use crate::fleet::cell::{Cell, refused};
 use crate::fleet::{Place, sql};
 
+/// Settings whose values are lists of names.
+const LISTS: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
 /// What belongs to a database as a whole and must be the same on another cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::fleet) struct Form {
@@ -44,13 +54,18 @@ impl Form {
         let maker = cell.superuser.as_ref().unwrap_or(&cell.maker);
         let (database, tx) = (ident(place.name()), maker.operator().await?);
         for (role, name, value) in &self.settings {
-            // So that no value has to be quoted: a list of names and a text would differ.
-            tx.query(sql::SET_LOCAL, &[name, value]).await?;
             let whose = match role {
                 None => format!("DATABASE {database}"),
                 Some(role) => format!("ROLE {} IN DATABASE {database}", ident(role)),
             };
-            tx.batch(&format!("ALTER {whose} SET {} FROM CURRENT", setting(name))).await?;
+            let value = if LISTS.contains(&name.as_str()) {
+                // Its names are quoted one by one already, and as a text it would be one name.
+                tx.query(sql::SET_LOCAL, &[name, value]).await?;
+                "FROM CURRENT".to_owned()
+            } else {
+                format!("TO {}", literal(value))
+            };
+            tx.batch(&format!("ALTER {whose} SET {} {value}", setting(name))).await?;
         }
         // Without one, what said that the database is not whole goes.
         let comment = self.comment.as_deref().map_or_else(|| "NULL".to_owned(), literal);
@@ -103,6 +118,15 @@ pub(super) async fn extensions(
         tx.batch(&make).await?;
         tx.commit().await?;
         inside.close();
+    }
+    Ok(())
+}
+/// Refuses a cell whose PostgreSQL is older than the tenant's.
+pub(super) async fn versions(source: &Cell, target: &Cell) -> Result<()> {
+    let (from, to) = (source.reached().await?.version, target.reached().await?.version);
+    if to.0 < from.0 {
+        let why = format!("cannot take it: PostgreSQL {to} runs there, and {from} where it is");
+        return Err(refused(&target.name, &why));
     }
     Ok(())
 }

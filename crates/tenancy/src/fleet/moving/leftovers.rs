@@ -3,7 +3,7 @@
 use kernel::TenantId;
 
 use crate::Result;
-use crate::fleet::{Fleet, Place, State, registry, sql};
+use crate::fleet::{Erasing, Fleet, Place, State, registry, sql};
 
 impl Fleet {
     /// Drops the copies that moves have left behind and that are due. One on a cell that does not
@@ -64,5 +64,28 @@ impl Fleet {
         tx.execute(sql::FORGET_LEFTOVER, &[&cell.name, &place.name()]).await?;
         tx.commit().await?;
         Ok(true)
+    }
+}
+
+impl Erasing {
+    /// Drops the copies of the tenant's database that moves have left behind, also those that were to
+    /// be kept. The cells that still hold one, because they do not answer.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn copies(&self) -> Result<Vec<String>> {
+        let tx = self.fleet.settings.registry.operator().await?;
+        let rows = tx.query(sql::COPIES, &[&self.tenant.place.name()]).await?;
+        tx.rollback().await?;
+        let mut left = Vec::new();
+        for row in &rows {
+            let cell: &str = row.get(0);
+            let dropped = self.fleet.drop_leftover(cell, None, &self.tenant.place).await;
+            if let Err(error) = dropped {
+                tracing::warn!(cell, %error, "a copy of an erased tenant is still there");
+                left.push(cell.to_owned());
+            }
+        }
+        Ok(left)
     }
 }

@@ -1,6 +1,7 @@
 //! Large objects. They belong to the owner of a tenant's tables, to its role, or to one of its logins,
 //! whose objects become the role's. Each is read and written with its owner's rights.
 
+use sha2::{Digest as _, Sha256};
 use store::{Db, OperatorTx, ident};
 
 use crate::Result;
@@ -59,6 +60,27 @@ pub(super) async fn copy(
     from.inside.close();
     into.inside.close();
     Ok(())
+}
+
+/// All of them, each with a digest of what is in it.
+pub(super) async fn digests(cell: &Cell, place: &Place) -> Result<Vec<(Object, [u8; 32])>> {
+    let shelf = Shelf::of(cell, place)?;
+    let mut all = Vec::new();
+    for (object, owner) in shelf.list().await? {
+        let (reading, mut digest, mut at) = (shelf.act_as(&owner).await?, Sha256::new(), 0_i64);
+        loop {
+            let piece = piece(&reading, object.number, at).await?;
+            if piece.is_empty() {
+                break;
+            }
+            digest.update(&piece);
+            at += i64::try_from(piece.len()).unwrap_or(i64::MAX);
+        }
+        reading.rollback().await?;
+        all.push((object, digest.finalize().into()));
+    }
+    shelf.inside.close();
+    Ok(all)
 }
 
 impl Shelf {
