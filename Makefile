@@ -21,7 +21,8 @@ packages:
 
 # What tests and benches compare with and connect to, beyond what a running Amanah needs.
 peers:
-	@scripts/install curl softhsm2 python3-venv && scripts/python-tools
+	@scripts/install curl softhsm2 python3-venv pgbouncer php-cli php-pgsql
+	@scripts/python-tools && scripts/node-tools
 
 target/tools/bin/cargo-deny:
 	cargo install --quiet --locked --root target/tools cargo-deny@0.20.2

@@ -10,6 +10,7 @@
 )]
 
 mod bad_input;
+mod binding;
 mod faults;
 mod house;
 mod isolation;
@@ -17,6 +18,7 @@ mod keys;
 mod leaving;
 mod page;
 mod protect;
+mod recipes;
 mod ring;
 mod roots;
 mod schema;

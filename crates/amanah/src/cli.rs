@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod binding;
 pub(crate) mod cell;
 pub(crate) mod files;
 pub(crate) mod keys;
@@ -90,6 +91,9 @@ pub(crate) enum Command {
                       Example: amanah migrate migrations --workers 8 --budget 3"
     )]
     Migrate(tenant::Migrate),
+    /// Tokens that bind a transaction to a tenant, and the keys that they are made with.
+    #[command(subcommand)]
+    Binding(binding::Binding),
     /// Keys that applications encrypt with: make, rotate, destroy, bring back.
     #[command(subcommand)]
     Keys(keys::Keys),

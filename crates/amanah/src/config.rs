@@ -1,5 +1,6 @@
 //! The configuration: one file whose shipped default is the reference.
 
+mod binding;
 mod files;
 mod keys;
 
@@ -10,6 +11,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::exit::Usage;
+pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
 pub(crate) use keys::{Keys, RootKind, S3, period};
 
@@ -27,6 +29,7 @@ const SECRET_NAMES: [&str; 6] =
 pub(crate) struct Config {
     pub(crate) gateway: Gateway,
     pub(crate) upstream: Upstream,
+    pub(crate) binding: Binding,
     pub(crate) pages: Pages,
     pub(crate) postgres: Postgres,
     pub(crate) secrets: Secrets,

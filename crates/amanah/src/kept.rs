@@ -2,20 +2,23 @@
 //! sealed in the strongbox.
 
 use anyhow::Context;
-use kernel::{Rng, Secret, TenantId, unhex};
+use kernel::{Rng, Secret, TenantId};
 use keys::Strongbox;
 use serde::{Deserialize, Serialize};
 use store::{DatabaseUrl, Db, Protected};
-use tenancy::{BindingKey, Guarded};
+use tenancy::Guarded;
 
 use crate::data::{Data, safe};
 use crate::ground::Ground;
+use crate::keyset::KeySet;
 
 /// Connections of each login into a protected database.
 const CONNECTIONS: usize = 6;
 /// Files of remembered databases begin with this.
 const PREFIX: &str = "protected-";
 const SUFFIX: &str = ".json";
+/// The binding keys' place in the strongbox.
+const KEYS: &str = "binding-key";
 /// How much of a database's name goes into the name of our login; PostgreSQL cuts names at 63
 /// bytes.
 const NAME_CHARS: usize = 24;
@@ -34,7 +37,7 @@ pub(crate) struct Kept {
     pub(crate) app_role: String,
     pub(crate) tenant_column: String,
     pub(crate) canaries: (TenantId, TenantId),
-    /// The binding key's name, under which the strongbox has the secrets.
+    /// The first binding key's name, under which the strongbox has the secrets.
     pub(crate) kid: String,
     /// As earlier versions wrote it: the superuser's address and the binding key.
     #[serde(default, skip_serializing)]
@@ -45,8 +48,8 @@ pub(crate) struct Kept {
 
 /// What is secret about a protected database.
 pub(crate) struct KeptSecrets {
-    /// The binding key in hexadecimal.
-    pub(crate) key: Secret,
+    /// The binding keys.
+    pub(crate) keys: KeySet,
     /// The owner's password, where the database is on another server and needs one.
     pub(crate) owner: Option<Secret>,
     /// The superuser's whole address, where one was given for another server.
@@ -83,14 +86,7 @@ impl Kept {
         strongbox: &Strongbox,
         rng: &dyn Rng,
     ) -> anyhow::Result<Guarded> {
-        let secrets = self.secrets(strongbox).await?;
-        let secrets = secrets.with_context(|| {
-            format!(
-                "the binding key of database {} is not in the control database: put the control \
-                 database back, or run `amanah protect` on that database again",
-                self.database
-            )
-        })?;
+        let secrets = self.secrets(strongbox).await?.with_context(|| self.lost())?;
         let owner = self.owner_url(ground, data, secrets.owner, rng)?;
         let owner = Db::lazy(&owner, CONNECTIONS)?;
         let superuser = match (&self.address, &secrets.superuser) {
@@ -120,7 +116,7 @@ impl Kept {
             canaries: self.canaries.clone(),
             programs: ground.programs.clone(),
         };
-        Ok(Guarded { protected, key: self.binding_key(&secrets.key)?.into() })
+        Ok(Guarded { protected, key: secrets.keys.current.into() })
     }
 
     /// Writes it down, its secrets first: a file without secrets is of no use.
@@ -130,8 +126,9 @@ impl Kept {
         strongbox: &Strongbox,
         secrets: &KeptSecrets,
     ) -> anyhow::Result<()> {
+        let keys = secrets.keys.text();
         let all = [
-            ("binding-key", Some(&secrets.key)),
+            (KEYS, Some(&keys)),
             ("owner", secrets.owner.as_ref()),
             ("superuser", secrets.superuser.as_ref()),
         ];
@@ -164,9 +161,33 @@ impl Kept {
         strongbox: &Strongbox,
     ) -> anyhow::Result<Option<KeptSecrets>> {
         let get = async |what: &str| strongbox.get(&self.secret_name(what), None).await;
-        let Some(key) = get("binding-key").await? else { return Ok(None) };
+        let Some(keys) = get(KEYS).await? else { return Ok(None) };
+        let keys = KeySet::read(&keys, &self.kid)?;
         let (owner, superuser) = (get("owner").await?, get("superuser").await?);
-        Ok(Some(KeptSecrets { key, owner, superuser }))
+        Ok(Some(KeptSecrets { keys, owner, superuser }))
+    }
+
+    /// The binding keys alone.
+    pub(crate) async fn keys(&self, strongbox: &Strongbox) -> anyhow::Result<KeySet> {
+        let keys = strongbox.get(&self.secret_name(KEYS), None).await?;
+        KeySet::read(&keys.with_context(|| self.lost())?, &self.kid)
+    }
+
+    /// Writes the binding keys down, all at once.
+    pub(crate) async fn put_keys(
+        &self,
+        strongbox: &Strongbox,
+        keys: &KeySet,
+    ) -> anyhow::Result<()> {
+        Ok(strongbox.put(&self.secret_name(KEYS), None, &keys.text()).await?)
+    }
+
+    fn lost(&self) -> String {
+        format!(
+            "the binding key of database {} is not in the control database: put the control \
+             database back, or run `amanah protect` on that database again",
+            self.database
+        )
     }
 
     fn secret_name(&self, what: &str) -> String {
@@ -231,12 +252,6 @@ impl Kept {
         Ok((role, url))
     }
 
-    fn binding_key(&self, key: &Secret) -> anyhow::Result<BindingKey> {
-        let bytes = unhex(key.expose());
-        let bytes = bytes.context("the binding key of a protected database is damaged")?;
-        Ok(BindingKey::new(&self.kid, &bytes)?)
-    }
-
     fn file_name(&self) -> anyhow::Result<String> {
         Ok(match &self.address {
             Some(address) => place(&DatabaseUrl::parse(address)?),
@@ -260,11 +275,12 @@ fn login_name(what: &str, installation: &str, database: &str) -> String {
 pub(crate) async fn take_in(data: &Data, strongbox: &Strongbox) -> anyhow::Result<()> {
     for mut kept in all(data)? {
         let Some(key) = kept.key.take().map(Secret::new) else { continue };
+        let keys = KeySet::read(&key, &kept.kid)?;
         let address = kept.address.as_deref().map(DatabaseUrl::parse).transpose()?;
         let superuser = kept.superuser.take().map(Secret::new);
         let owner = address.as_ref().and_then(|address| address.password.clone());
         kept.address = address.as_ref().map(without_password);
-        kept.save(data, strongbox, &KeptSecrets { key, owner, superuser }).await?;
+        kept.save(data, strongbox, &KeptSecrets { keys, owner, superuser }).await?;
     }
     Ok(())
 }

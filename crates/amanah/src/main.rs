@@ -15,12 +15,14 @@ mod installation;
 mod kept;
 mod keyring;
 mod keyserver;
+mod keyset;
 mod metrics;
 mod out;
 mod pages;
 mod probe;
 mod protection;
 mod roots;
+mod rotation;
 mod table;
 
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Cell(cell) => commands::cell::run(place, cell).await,
         Command::File(file) => commands::files::run(place, file).await,
         Command::Migrate(migrate) => commands::migrate::run(place, migrate).await,
+        Command::Binding(binding) => commands::binding::run(place, binding).await,
         Command::Keys(keys) => commands::keys::run(place, keys).await,
         Command::Doctor => commands::doctor::run(place).await,
     }

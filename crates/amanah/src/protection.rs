@@ -8,12 +8,13 @@ use console::tenants::Bindings;
 use kernel::{Binder, Clock, Cx, Rng, Secret};
 use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
-use tenancy::{BindingKey, Canaries, Census, Guarded, Plan, TenantBinder};
+use tenancy::{Canaries, Census, Guarded, Plan, TenantBinder};
 
 use crate::data::Data;
 use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
+use crate::keyset::KeySet;
 
 /// What a login that may not make roles is told.
 const NEEDS: &str = "roles for the application and for the attacks have to be made: give a \
@@ -124,7 +125,7 @@ impl Candidate {
         tx.rollback().await?;
         let applied = tenancy::apply(&self.owner, self.superuser.as_ref(), &plan).await?;
         self.record().await?;
-        let kept = self.keep(data, strongbox, rng).await?;
+        let kept = self.keep(data, strongbox, cx).await?;
         let guarded = kept.open(ground, data, strongbox, rng).await?;
         let tx = self.owner.operator().await?;
         tenancy::install_key(&tx, &guarded.key.get(), cx.clock.now()).await?;
@@ -158,8 +159,9 @@ impl Candidate {
         &self,
         data: &Data,
         strongbox: &Strongbox,
-        rng: &dyn Rng,
+        Cx { clock, rng }: &Cx,
     ) -> anyhow::Result<Kept> {
+        let rng = &**rng;
         let url = self.owner.url();
         let known = self.known(data)?;
         let held = match &known {
@@ -168,24 +170,24 @@ impl Candidate {
         };
         let given = self.superuser.as_ref().filter(|_| !self.own_server);
         let given = given.map(|db| db.url().expose());
-        let (mut kept, key, superuser) = match (known, held) {
-            (Some(known), Some(held)) => (known, held.key, given.or(held.superuser)),
+        let (mut kept, keys, superuser) = match (known, held) {
+            (Some(known), Some(held)) => (known, held.keys, given.or(held.superuser)),
             (known, _) => {
-                let key = BindingKey::generate(rng)?;
-                let secret = Secret::new(kernel::hex(key.expose()));
+                let keys = KeySet::first(rng, clock.now())?;
+                let kid = keys.current.kid();
                 let kept = match known {
                     Some(mut known) => {
-                        key.kid().clone_into(&mut known.kid);
+                        kid.clone_into(&mut known.kid);
                         known
                     }
-                    None => self.new_kept(data, rng, key.kid()).await?,
+                    None => self.new_kept(data, rng, kid).await?,
                 };
-                (kept, secret, given)
+                (kept, keys, given)
             }
         };
         kept.address = (!self.own_server).then(|| kept::without_password(url));
         let owner = url.password.clone().filter(|_| !self.own_server);
-        kept.save(data, strongbox, &KeptSecrets { key, owner, superuser }).await?;
+        kept.save(data, strongbox, &KeptSecrets { keys, owner, superuser }).await?;
         Ok(kept)
     }
 

@@ -83,3 +83,43 @@ pub async fn install_key(tx: &Tx, key: &BindingKey, now: Timestamp) -> Result<()
     tx.execute(sql::INSTALL_KEY, bound).await?;
     Ok(())
 }
+
+/// A key that a database knows, without what is secret of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct KnownKey {
+    /// Its name.
+    pub kid: String,
+    /// From when it is honoured.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// Lets the key called `kid` end at `until`, unless it ends sooner. A key that is not there is no
+/// error: it was removed already.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn end_key(tx: &Tx, kid: &str, until: Timestamp) -> Result<()> {
+    tx.execute(sql::END_KEY, &[&kid, &until]).await?;
+    Ok(())
+}
+
+/// Removes every key whose end has come, whoever installed it. Returns how many there were.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn forget_keys(tx: &Tx, now: Timestamp) -> Result<u64> {
+    Ok(tx.execute(sql::FORGET_KEYS, &[&now]).await?)
+}
+
+/// The keys that the database of `tx`, a transaction of its owner, knows.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn known_keys(tx: &Tx) -> Result<Vec<KnownKey>> {
+    let rows = tx.query(sql::KNOWN_KEYS, &[]).await?;
+    let known =
+        |row: &store::Row| KnownKey { kid: row.get(0), from: row.get(1), until: row.get(2) };
+    Ok(rows.iter().map(known).collect())
+}

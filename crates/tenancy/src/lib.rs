@@ -36,7 +36,9 @@ mod token;
 mod undo;
 
 pub use apply::{Applied, apply, install};
-pub use binder::{CurrentKey, TenantBinder, install_key};
+pub use binder::{
+    CurrentKey, KnownKey, TenantBinder, end_key, forget_keys, install_key, known_keys,
+};
 pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Guarded, controls};

@@ -9,6 +9,19 @@ ON CONFLICT (kid) DO UPDATE
        not_before = least(binding_key.not_before, excluded.not_before),
        not_after = excluded.not_after";
 
+/// Lets the key `$1` end at `$2`.
+pub(crate) const END_KEY: &str = "
+UPDATE amanah.binding_key SET not_after = $2
+ WHERE kid = $1 AND not_after > $2 AND not_before < $2";
+
+/// Removes the keys that have ended at `$1`, by both clocks.
+pub(crate) const FORGET_KEYS: &str = "
+DELETE FROM amanah.binding_key WHERE not_after <= least($1, pg_catalog.now())";
+
+/// The keys: name, from, until.
+pub(crate) const KNOWN_KEYS: &str = "
+SELECT kid, not_before, not_after FROM amanah.binding_key ORDER BY not_before, kid";
+
 /// Whether the current user and the role `$2` may set the parameter `$1`, and the body of
 /// `amanah.bind`, if it is there.
 pub(crate) const FORM: &str = "

@@ -11,6 +11,7 @@ mod form;
 mod hostile;
 mod lint;
 mod moving;
+mod pooler;
 mod protect;
 mod prove;
 mod undo;

@@ -13,6 +13,7 @@
 mod answers;
 mod hostile;
 mod peers;
+mod pooler;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -25,6 +26,7 @@ use tokio::sync::OnceCell;
 pub use answers::Answers;
 pub use hostile::{try_damaged, try_damaged_again};
 pub use peers::{Moto, Token, moto, python_tool, softhsm};
+pub use pooler::{Pooler, pgbouncer};
 
 /// Connections of each login in a test.
 const POOL: usize = 6;

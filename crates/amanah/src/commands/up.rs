@@ -20,7 +20,7 @@ use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
-use crate::{files, fleet, keyserver, out, protection, table};
+use crate::{files, fleet, keyserver, out, protection, rotation, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -66,7 +66,9 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
         }
         engine.keep_proving(&pages, wait(stopped.clone())).await;
     };
-    tokio::join!(watching, keeping, tidying, proving);
+    let rhythm = installation.config.binding.rhythm();
+    let rotating = rotation::keep(&installation, rhythm, wait(stopped.clone()));
+    tokio::join!(watching, keeping, tidying, rotating, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;

@@ -1,0 +1,154 @@
+//! `amanah binding`: tokens, and the keys that they are made with.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use kernel::Scope;
+use serde_json::json;
+use tenancy::{Guarded, KnownKey, TenantBinder};
+
+use crate::cli::Place;
+use crate::cli::binding::{Binding, Token};
+use crate::exit::{Exit, Usage};
+use crate::installation::Installation;
+use crate::kept::{self, Kept};
+use crate::keyset::KeySet;
+use crate::{out, rotation};
+
+pub(crate) async fn run(place: &Place, binding: Binding) -> anyhow::Result<Exit> {
+    Installation::with(place, async |installation| match binding {
+        Binding::Token(token) => mint(place, installation, &token),
+        Binding::Rotate { database } => rotate(place, installation, database.as_deref()).await,
+        Binding::List { database } => list(place, installation, database.as_deref()).await,
+    })
+    .await
+}
+
+fn mint(place: &Place, installation: &Installation, token: &Token) -> anyhow::Result<Exit> {
+    let meant = named(installation, token.database.as_deref())?;
+    let [guarded] = meant.as_slice() else {
+        let words = "several databases are protected: name one with --database";
+        return Err(Usage(words.to_owned()).into());
+    };
+    let name = &guarded.protected.name;
+    let clock = Arc::clone(&installation.cx.clock);
+    let scope = if token.read_only { Scope::ReadOnly } else { Scope::ReadWrite };
+    let binder = TenantBinder::new(clock, guarded.key.clone(), name);
+    let made = binder.token(&token.tenant, &token.actor, scope);
+    if place.json {
+        let told = json!({"token": made.expose(), "database": name, "scope": scope.as_str()});
+        out::line(&serde_json::to_string_pretty(&told)?);
+    } else {
+        out::line(made.expose());
+    }
+    Ok(Exit::Holds)
+}
+
+async fn rotate(
+    place: &Place,
+    installation: &Installation,
+    database: Option<&str>,
+) -> anyhow::Result<Exit> {
+    let rhythm = installation.config.binding.rhythm();
+    let turn = installation.data.turn().await?;
+    let mut all = Vec::new();
+    for (kept, guarded, _) in pairs(installation, database).await? {
+        let keys = rotation::rotate(&kept, guarded, installation, rhythm.overlap).await;
+        let keys = keys.with_context(|| {
+            format!(
+                "the key of database {} was not rotated to the end; tokens are good as before. \
+                 Run `amanah binding rotate` again",
+                kept.database
+            )
+        })?;
+        let until = keys.former.last().map(|(_, until)| *until);
+        if let (false, Some(until)) = (place.json, until) {
+            let (name, kid) = (&kept.database, keys.current.kid());
+            out::line(&format!("{name}: key {kid}; the one before is honoured until {until:.0}"));
+        }
+        all.push(json!({"database": kept.database, "kid": keys.current.kid(),
+                        "former_until": until}));
+    }
+    drop(turn);
+    if place.json {
+        out::line(&serde_json::to_string_pretty(&all)?);
+    }
+    Ok(Exit::Holds)
+}
+
+async fn list(
+    place: &Place,
+    installation: &Installation,
+    database: Option<&str>,
+) -> anyhow::Result<Exit> {
+    let mut all = Vec::new();
+    for (kept, guarded, keys) in pairs(installation, database).await? {
+        let tx = guarded.protected.owner.operator().await?;
+        let known = tenancy::known_keys(&tx).await?;
+        tx.rollback().await?;
+        if !place.json {
+            out::line(&kept.database);
+            for key in &known {
+                let (kid, from, until) = (&key.kid, key.from, key.until);
+                let role = role(key, &keys);
+                out::line(&format!("  {kid:<10} {role:<9} from {from:.0} until {until:.0}"));
+            }
+        }
+        let keys: Vec<_> = known
+            .iter()
+            .map(|key| {
+                json!({"kid": key.kid, "role": role(key, &keys), "from": key.from,
+                       "until": key.until})
+            })
+            .collect();
+        all.push(json!({"database": kept.database, "keys": keys}));
+    }
+    if place.json {
+        out::line(&serde_json::to_string_pretty(&all)?);
+    }
+    Ok(Exit::Holds)
+}
+
+/// What a key is to this installation.
+fn role(key: &KnownKey, keys: &KeySet) -> &'static str {
+    if key.kid == keys.current.kid() {
+        "current"
+    } else if keys.knows(&key.kid) {
+        "former"
+    } else {
+        "foreign"
+    }
+}
+
+/// The protected databases that are meant.
+fn named<'a>(
+    installation: &'a Installation,
+    database: Option<&str>,
+) -> anyhow::Result<Vec<&'a Guarded>> {
+    let meant = |guarded: &&Guarded| database.is_none_or(|name| guarded.protected.name == name);
+    let all: Vec<&Guarded> = installation.guarded.iter().filter(meant).collect();
+    if all.is_empty() {
+        let words = match database {
+            Some(name) => format!("no database {name} is protected here; see `amanah protect`"),
+            None => "no database is protected yet; see `amanah protect`".to_owned(),
+        };
+        return Err(Usage(words).into());
+    }
+    Ok(all)
+}
+
+/// The same with what is remembered of each, and with its keys.
+async fn pairs<'a>(
+    installation: &'a Installation,
+    database: Option<&str>,
+) -> anyhow::Result<Vec<(Kept, &'a Guarded, KeySet)>> {
+    let meant = named(installation, database)?;
+    let mut all = Vec::new();
+    for kept in kept::all(&installation.data)? {
+        let keys = kept.keys(&installation.strongbox).await?;
+        if let Some(guarded) = meant.iter().find(|guarded| keys.knows(guarded.key.get().kid())) {
+            all.push((kept, *guarded, keys));
+        }
+    }
+    Ok(all)
+}
