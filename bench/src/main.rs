@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use kernel::Fut;
+use tenancy::Form;
 use tokio::time::timeout;
 
 /// The whole run, on a slow and busy machine.
@@ -64,7 +65,10 @@ async fn run() -> anyhow::Result<()> {
         }
     }
     if wanted("database") {
-        let house = database::House::build().await.context("the database")?;
+        let portable = database::House::build(Form::Portable).await.context("the database")?;
+        let house = database::House::build(Form::VerifyOnce).await.context("the database")?;
+        rows.extend(portable.costs(&house).await.context("the binding's cost")?);
+        rows.extend(portable.reading().await.context("the binding")?);
         rows.extend(house.reading().await.context("the binding")?);
         rows.extend(house.writing().await.context("the trail")?);
     }
@@ -85,7 +89,7 @@ async fn run() -> anyhow::Result<()> {
     writeln!(
         out,
         "\n{ROUNDS} rounds in alternating order, 3 where a thousand tenants are migrated; ratio = ours / peer within one round, above 1 is \
-         faster. {cores} cores, load {load} before the start."
+         faster; where CPU is compared, above 1 is dearer. {cores} cores, load {load} before the start."
     )?;
     Ok(())
 }
@@ -124,6 +128,18 @@ fn row(what: &str, ours: &[f64], peer: &str, theirs: &[f64]) -> String {
     let (ours, theirs) = (spread(ours).1, spread(theirs).1);
     format!(
         "| {what} | {ours:.0} /s | {peer}: {theirs:.0} /s | {least:.2} / {middle:.2} / {most:.2} |"
+    )
+}
+
+/// One line of the table in CPU: medians of what one transaction costs, from transactions per second
+/// of CPU, and how many times the peer's cost ours is.
+fn cost(what: &str, ours: &[f64], peer: &str, theirs: &[f64]) -> String {
+    let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| b / a).collect();
+    let (least, middle, most) = spread(&ratios);
+    let (ours, theirs) = (1e6 / spread(ours).1, 1e6 / spread(theirs).1);
+    format!(
+        "| {what} | {ours:.0} µs | {peer}: {theirs:.0} µs | {least:.2} / {middle:.2} / {most:.2}, \
+         cost |"
     )
 }
 

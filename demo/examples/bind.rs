@@ -2,7 +2,11 @@
 //!
 //! `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE` say where, `AMANAH_BINDING` is the
 //! token. It prints one line for each transaction.
-#![expect(clippy::print_stdout, reason = "it is a program for a terminal")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a program of its own, for a terminal: it reads its environment"
+)]
 
 use std::env::{VarError, var};
 
