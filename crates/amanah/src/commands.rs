@@ -2,8 +2,8 @@
 
 pub(crate) mod account;
 pub(crate) mod archive;
-pub(crate) mod cell;
 pub(crate) mod binding;
+pub(crate) mod cell;
 pub(crate) mod doctor;
 pub(crate) mod erase;
 pub(crate) mod files;
