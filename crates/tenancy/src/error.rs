@@ -177,6 +177,20 @@ pub enum Error {
          command again to finish and to get the certificate"
     )]
     Unsigned(String),
+    /// The files of a tenant cannot be read or written.
+    #[error("the tenant's file {name}: {why}. Nothing was changed")]
+    File {
+        /// Which one, as it may be shown.
+        name: String,
+        /// What the store says.
+        why: kernel::FileFault,
+    },
+    /// There are files of a tenant of this name.
+    #[error(
+        "there are files of a tenant `{0}` already, which are nobody's own: remove them, or give \
+         the tenant another name with --as; nothing was changed"
+    )]
+    HasFiles(TenantId),
     /// Large objects of a tenant that is shut out.
     #[error(
         "tenant `{0}` has large objects, which only a login of its own can read, and it is \

@@ -51,6 +51,7 @@ pub(crate) async fn export(
     let with = Exporting {
         version: env!("CARGO_PKG_VERSION"),
         key_of: &|text| key_of(&known, text),
+        files: &house.files,
         without: without(keys, &tenant),
     };
     let rng = &*house.cx.rng;
@@ -126,7 +127,7 @@ pub(crate) async fn import(
     };
     let onto = (import.called.as_ref(), import.cell.as_deref());
     let most = import.most_gb.saturating_mul(GIGABYTE);
-    let done = house.fleet.import(&open, onto, most).await;
+    let done = house.fleet.import(&open, onto, &house.files, most).await;
     bar.finish_and_clear();
     let done = done?;
     let (manifest, id) = (&done.manifest, &done.tenant.id);
@@ -212,19 +213,21 @@ fn indented(sentences: &[String]) -> String {
 
 fn summary(manifest: &Manifest) -> String {
     format!(
-        "{} tables with {} rows, {} sequences, {} large objects",
+        "{} tables with {} rows, {} sequences, {} large objects, {} files",
         manifest.tables.len(),
         manifest.rows(),
         manifest.sequences.len(),
-        manifest.objects.len()
+        manifest.objects.len(),
+        manifest.files.len()
     )
 }
 
-/// A manifest without the list of its members, which may be long.
+/// A manifest without the lists of its members and files, which may be long.
 fn short(manifest: &Manifest) -> Value {
     let mut shown = json!(manifest);
     if let Some(fields) = shown.as_object_mut() {
         fields.insert("members".to_owned(), json!(manifest.members.len()));
+        fields.insert("files".to_owned(), json!(manifest.files.len()));
     }
     shown
 }

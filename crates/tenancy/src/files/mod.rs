@@ -23,7 +23,7 @@ mod reading;
 mod shelf;
 mod sql;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upload;
 
 use std::fmt::Display;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use kernel::{TenantId, hex};
+use kernel::{TenantFiles, TenantId, hex};
 use sha2::{Digest as _, Sha256};
 use store::{Db, Programs, Tx, qualified};
 
@@ -16,7 +16,7 @@ use super::archive::{
     Applied, FORMAT, Line, Manifest, Needed, Object, PART_BYTES, Rows, Sequence, Server, Table,
     Text, Writer, sql,
 };
-use super::{Cell, Fleet, Lease, MAX_LEASE, State, Tenant, registry};
+use super::{Cell, Fleet, Lease, MAX_LEASE, State, Tenant, archive, registry};
 use crate::{Error, Result};
 
 /// What ciphertexts begin with.
@@ -28,6 +28,8 @@ pub struct Exporting<'a> {
     pub version: &'a str,
     /// Which key opens a ciphertext; `None` for what is none.
     pub key_of: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// The store of its files.
+    pub files: &'a dyn TenantFiles,
     /// What else is not in the archive, one sentence each.
     pub without: Vec<String>,
 }
@@ -81,6 +83,7 @@ async fn write(
         tables.push(write_table(&tx, table, at + 1, &mut writer, &mut found).await?);
     }
     let objects = write_objects(cell, (tenant, &tx), &snapshot, &mut writer).await?;
+    let files = archive::files::write(with.files, &tenant.id, &mut writer).await?;
     let mut without = with.without.clone();
     without.extend(foreign(&tx).await?);
     without.extend(found.sentence());
@@ -95,6 +98,7 @@ async fn write(
         tables,
         sequences: sequences(&tx).await?,
         objects,
+        files,
         ciphertexts: found.needed(),
         without,
         members: Vec::new(),

@@ -14,11 +14,14 @@
 
 use std::io::Read;
 
-use kernel::TenantId;
+use kernel::{TenantFiles, TenantId};
 use store::{Db, Tx, ident, literal, qualified};
 
 use super::archive::{Checked, Line, Manifest, Reader, Rows, Table, Text, check, is_of, sql};
-use super::{Cell, Fleet, Lease, MAX_LEASE, Place, Tenant, export, is_canary, registry};
+use super::{
+    Cell, Fleet, Lease, MAX_LEASE, Place, State, Tenant, archive as format, export, is_canary,
+    registry,
+};
 use crate::{Error, Result};
 
 /// Reading an archive from its beginning.
@@ -37,7 +40,8 @@ pub struct Imported {
 
 impl Fleet {
     /// Makes a tenant out of an archive, which is read twice, under its own name or another
-    /// one, on the named cell or on the one with the most free room. `most` is how many bytes of rows and large objects are taken. Reading blocks the thread.
+    /// one, on the named cell or on the one with the most free room. Files go to
+    /// `files`; `most` is how many bytes are taken. Reading blocks the thread.
     ///
     /// # Errors
     /// When the archive is damaged, of another structure or too large, and when there is such a
@@ -46,13 +50,14 @@ impl Fleet {
         &self,
         open: Open<'_>,
         (called, on): (Option<&TenantId>, Option<&str>),
+        files: &dyn TenantFiles,
         most: u64,
     ) -> Result<Imported> {
         let begin = || open().map_err(|error| Error::Archive(error.to_string()));
         let Checked { manifest, structure } = check(begin()?)?;
         if manifest.bytes() > most {
             return Err(Error::Archive(format!(
-                "it holds {} bytes of rows and large objects, and {most} are allowed",
+                "it holds {} bytes of rows, large objects and files, and {most} are allowed",
                 manifest.bytes()
             )));
         }
@@ -67,16 +72,20 @@ impl Fleet {
         let choice = self.choice(on).await?;
         let turn = registry::turn(&self.settings.registry, &id).await?;
         let made = async {
+            self.make_room(&id, files).await?;
             let (cell, tenant) = self.begin_in(&turn, false, &choice).await?;
             let filled = async {
                 let reader = Reader::begin(begin()?)?;
                 let notes = compare(&tenant.place, &cell, &archive).await?;
-                fill(&cell, &tenant.place, &archive.manifest, reader).await?;
+                let mut reader = fill(&cell, &tenant.place, &archive.manifest, reader).await?;
+                let listed = &archive.manifest.files;
+                format::files::make(files, &id, listed, &mut reader).await?;
                 Ok(notes)
             };
             match filled.await {
                 Ok(notes) => Ok((self.finish_in(&turn, &cell, tenant).await?, notes)),
                 Err(error) => {
+                    format::files::remove(files, &id).await?;
                     tenant.place.demolish(&cell).await?;
                     registry::forget(&self.settings.registry, &id).await?;
                     Err(error)
@@ -86,6 +95,21 @@ impl Fleet {
         let made = made.await;
         let (tenant, notes) = turn.end(made).await?;
         Ok(Imported { tenant, manifest: archive.manifest, notes })
+    }
+
+    /// Files of this name may be left of an import that a crash has ended, and go. Any others are
+    /// somebody's.
+    async fn make_room(&self, id: &TenantId, files: &dyn TenantFiles) -> Result<()> {
+        let half_made = match registry::find(&self.settings.registry, id).await {
+            Ok(tenant) if tenant.state == State::Making => true,
+            Ok(_) => return Err(Error::Exists(id.clone())),
+            Err(Error::NoTenant(_)) => false,
+            Err(error) => return Err(error),
+        };
+        if half_made {
+            return format::files::remove(files, id).await;
+        }
+        if format::files::has(files, id).await? { Err(Error::HasFiles(id.clone())) } else { Ok(()) }
     }
 }
 
@@ -154,9 +178,9 @@ async fn fill<R: Read + Send>(
     cell: &Cell,
     place: &Place,
     manifest: &Manifest,
-    mut reader: Reader<R>,
-) -> Result<()> {
-    let reader = &mut reader;
+    mut whole: Reader<R>,
+) -> Result<Reader<R>> {
+    let reader = &mut whole;
     let owner = place.owner(cell)?;
     reader.skip_structure()?;
     let tx = owner.operator().await?;
@@ -175,7 +199,7 @@ async fn fill<R: Read + Send>(
         tx.commit().await?;
     }
     owner.close();
-    Ok(())
+    Ok(whole)
 }
 
 /// Rows and sequences, in one transaction: without keys between tables and without triggers, since

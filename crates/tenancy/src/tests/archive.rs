@@ -1,25 +1,84 @@
 //! A tenant goes from one installation to another, and hostile archives do not.
 
 use std::io::{Cursor, Read};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kernel::TenantId;
+use kernel::{
+    Condition, FileFault, FileName, NewFile, Quota, SystemClock, SystemRng, TenantFiles as _,
+    TenantId,
+};
 use store::Db;
+use tempfile::TempDir;
 use testkit::try_damaged;
 
-use super::fleet::{World, script, tenant, world};
+use super::fleet::{World, script, tenant, world_of};
 use crate::archive::{Manifest, check};
-use crate::{Error, Exporting, Imported};
+use crate::files::tests::world::TestSeals;
+use crate::{Error, Exporting, FILES_ROOM, FileSettings, FileShelf, Files, Imported};
+
+/// An installation with its tenants' files.
+struct Site {
+    world: World,
+    files: Files,
+    _folder: TempDir,
+}
+
+impl Deref for Site {
+    type Target = World;
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
+async fn site(superuser: bool) -> Site {
+    let (world, folder) = (world_of(superuser).await, tempfile::tempdir().unwrap());
+    let db = world.server.superuser("amanah").await;
+    store::migrate(&db, &[&FILES_ROOM]).await.unwrap();
+    let files = Files::new(FileSettings {
+        engine: db.clone(),
+        owner: db,
+        shelf: FileShelf::folder(folder.path().join("files")).unwrap(),
+        seals: Arc::new(TestSeals::default()),
+        quota: Quota { bytes: 64 << 20, files: 100 },
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    });
+    Site { world, files, _folder: folder }
+}
+
+impl Site {
+    async fn put(&self, who: &str, name: &str, content: &[u8]) {
+        let (content_type, condition) = ("text/plain".to_owned(), Condition::None);
+        let new = NewFile { content_type, bytes: None, condition };
+        let name = FileName::new(name).unwrap();
+        let mut writer = self.files.write(&tenant(who), &name, new).await.unwrap();
+        writer.push(content).await.unwrap();
+        writer.finish().await.unwrap();
+    }
+
+    async fn get(&self, who: &str, name: &str) -> Result<Vec<u8>, FileFault> {
+        let name = FileName::new(name).unwrap();
+        let mut reader = self.files.read(&tenant(who), &name).await?;
+        let (all, mut read) = (reader.card().bytes, Vec::new());
+        while (read.len() as u64) < all {
+            read.extend_from_slice(&reader.next(read.len() as u64..all).await?);
+        }
+        Ok(read)
+    }
+}
 
 /// Every kind of thing that a schema can have, and rows that break other tools.
 const SCHEMA: &str = include_str!("archive/schema.sql");
 const ROWS: &str = include_str!("archive/rows.sql");
 const MOST: u64 = 1 << 30;
 
-async fn export(world: &World, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
+async fn export(world: &Site, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
     let with = Exporting {
         version: "0.0.0",
         key_of: &|text| text.starts_with("amanah:v1:AAAA").then(|| "notes".to_owned()),
+        files: &world.files,
         without: Vec::new(),
     };
     let mut bytes = Vec::new();
@@ -27,10 +86,10 @@ async fn export(world: &World, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
     Ok((manifest, bytes))
 }
 
-async fn import(world: &World, bytes: &[u8], called: Option<&str>) -> crate::Result<Imported> {
+async fn import(world: &Site, bytes: &[u8], called: Option<&str>) -> crate::Result<Imported> {
     let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
     let called = called.map(tenant);
-    world.fleet.import(&open, (called.as_ref(), None), MOST).await
+    world.fleet.import(&open, (called.as_ref(), None), &world.files, MOST).await
 }
 
 async fn run(db: &Db, sql: &str) {
@@ -44,13 +103,13 @@ async fn one(db: &Db, sql: &str) -> String {
     tx.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-async fn is_there(world: &World, id: &str) -> bool {
+async fn is_there(world: &Site, id: &str) -> bool {
     let all = world.fleet.list().await.unwrap();
     all.iter().any(|found| found.id == tenant(id))
 }
 
 /// Nothing of a refused import is left: no tenant, no database, no role.
-async fn nothing_is_left(world: &World, id: &str) {
+async fn nothing_is_left(world: &Site, id: &str) {
     assert!(!is_there(world, id).await, "{id} is listed");
     let known: Vec<_> = world.fleet.list().await.unwrap();
     let known: Vec<&str> = known.iter().map(|tenant| tenant.place.name()).collect();
@@ -60,8 +119,8 @@ async fn nothing_is_left(world: &World, id: &str) {
 }
 
 /// A world with the schema and a tenant that has everything.
-async fn full(id: &str) -> World {
-    let world = world().await;
+async fn full(id: &str) -> Site {
+    let world = site(true).await;
     world.migrate(&[script("0001_shop", SCHEMA)]).await;
     world.fleet.add(&tenant(id)).await.unwrap();
     let db = world.as_tenant(id).await;
@@ -81,7 +140,7 @@ async fn a_tenant_goes_to_another_installation_whole() {
     assert!(manifest.without.iter().any(|words| words.contains("2 ciphertexts")));
     let checked = check(bytes.as_slice()).unwrap();
     assert_eq!(checked.manifest, manifest);
-    let here = world().await;
+    let here = site(true).await;
     let early = import(&here, &bytes, None).await.unwrap_err();
     assert!(early.to_string().contains("0001_shop"), "{early}");
     nothing_is_left(&here, id).await;
@@ -118,7 +177,7 @@ async fn a_tenant_goes_to_another_installation_whole() {
 
 #[tokio::test]
 async fn it_works_without_a_superuser_and_in_the_same_installation() {
-    let world = super::fleet::world_of(false).await;
+    let world = site(false).await;
     world.migrate(&[script("0001_shop", SCHEMA)]).await;
     world.fleet.add(&tenant("shop")).await.unwrap();
     let db = world.as_tenant("shop").await;
@@ -128,6 +187,45 @@ async fn it_works_without_a_superuser_and_in_the_same_installation() {
     import(&world, &bytes, Some("copy")).await.unwrap();
     let (again, _) = export(&world, "copy").await.unwrap();
     assert_eq!((again.tables, again.objects), (manifest.tables, manifest.objects));
+}
+
+/// Files go along under any names, and come out sealed for the new tenant; what fails takes its files
+/// with it.
+#[tokio::test]
+async fn files_go_along() {
+    let there = full("shop").await;
+    let long: Vec<u8> = (0..9_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let names = [("../../etc/passwd", &b"a"[..]), ("empty", b""), ("ملف\n\0 'x'", &long)];
+    for (name, content) in names {
+        there.put("shop", name, content).await;
+    }
+    there.put("other", "theirs", b"not this one").await;
+    let (manifest, bytes) = export(&there, "shop").await.unwrap();
+    assert_eq!(manifest.files.len(), 3, "{:?}", manifest.files);
+    let here = site(true).await;
+    here.migrate(&[script("0001_shop", SCHEMA)]).await;
+    import(&here, &bytes, None).await.unwrap();
+    for (name, content) in names {
+        assert!(here.get("shop", name).await.unwrap() == content, "{name}");
+    }
+    assert_eq!(here.get("shop", "theirs").await, Err(FileFault::Missing));
+    // Where there are files of this name already, they stay.
+    here.put("taken", "theirs", b"x").await;
+    let taken = import(&here, &bytes, Some("taken")).await;
+    assert!(matches!(taken, Err(Error::HasFiles(_))), "{taken:?}");
+    assert_eq!(here.get("taken", "theirs").await.unwrap(), b"x");
+    // Where there is no room for all, none stay.
+    here.files.set_quota(&tenant("small"), Some(1 << 20), None).await.unwrap();
+    let small = import(&here, &bytes, Some("small")).await;
+    assert!(matches!(small, Err(Error::File { .. })), "{small:?}");
+    assert_eq!(here.get("small", "empty").await, Err(FileFault::Missing));
+    nothing_is_left(&here, "small").await;
+    // A crash leaves some, and the same import takes their place.
+    here.sql("amanah", "UPDATE tenancy.tenants SET state = 'making' WHERE id = 'shop'").await;
+    here.put("shop", "left over", b"x").await;
+    import(&here, &bytes, None).await.unwrap();
+    assert_eq!(here.get("shop", "left over").await, Err(FileFault::Missing));
+    assert!(here.get("shop", "ملف\n\0 'x'").await.unwrap() == long);
 }
 
 /// What was written after the beginning is in no part of it, also while the tenant goes on.
@@ -160,7 +258,7 @@ async fn a_damaged_archive_is_refused() {
         Err(error) => panic!("{error}"),
     };
     try_damaged("archive", std::slice::from_ref(&bytes), read);
-    let here = world().await;
+    let here = site(true).await;
     here.migrate(&[script("0001_shop", SCHEMA)]).await;
     for place in [0, 600, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1500, bytes.len() - 1] {
         let cut = import(&here, &bytes[..place], None).await;
@@ -179,7 +277,7 @@ async fn what_changes_while_it_is_read_is_refused() {
     run(&db, "UPDATE customer SET name = 'changed' WHERE id = 1").await;
     db.close();
     let (_, changed) = export(&there, "shop").await.unwrap();
-    let here = world().await;
+    let here = site(true).await;
     here.migrate(&[script("0001_shop", SCHEMA)]).await;
     let half = bytes[..bytes.len() / 2].to_vec();
     for other in [changed, half] {
@@ -189,12 +287,14 @@ async fn what_changes_while_it_is_read_is_refused() {
             let bytes = if first { bytes.clone() } else { other.clone() };
             Ok(Box::new(Cursor::new(bytes)) as Box<dyn Read + Send>)
         };
-        let refused = here.fleet.import(&open, (None, None), MOST).await;
+        let refused = here.fleet.import(&open, (None, None), &here.files, MOST).await;
         assert!(matches!(refused, Err(Error::Archive(_))), "{refused:?}");
         nothing_is_left(&here, "shop").await;
     }
-    let small =
-        here.fleet.import(&|| Ok(Box::new(Cursor::new(bytes.clone()))), (None, None), 1).await;
+    let small = here
+        .fleet
+        .import(&|| Ok(Box::new(Cursor::new(bytes.clone()))), (None, None), &here.files, 1)
+        .await;
     assert!(small.unwrap_err().to_string().contains("are allowed"));
     // A crash in the middle of an import leaves it in the making; the same import begins it anew.
     import(&here, &bytes, None).await.unwrap();
@@ -206,7 +306,7 @@ async fn what_changes_while_it_is_read_is_refused() {
 #[tokio::test]
 async fn a_foreign_structure_is_refused() {
     let there = full("shop").await;
-    let here = world().await;
+    let here = site(true).await;
     here.migrate(&[script("0001_shop", SCHEMA)]).await;
     let place = there.fleet.list().await.unwrap().pop().unwrap().place;
     let changes = [

@@ -17,6 +17,7 @@
 //! every tenant's database; a member that unpacks into more than there is room for; and an archive
 //! that was cut off, damaged or put together from two.
 
+pub(super) mod files;
 mod read;
 mod rows;
 pub(super) mod sql;
@@ -56,6 +57,8 @@ pub(super) enum Text {
     Table(usize),
     /// A large object, likewise.
     Object(usize),
+    /// A file, likewise.
+    File(usize),
 }
 
 impl Text {
@@ -66,6 +69,7 @@ impl Text {
             Self::Structure => format!("structure/{number:06}.json.zst"),
             Self::Table(at) => format!("tables/{at:06}/{number:06}.copy.zst"),
             Self::Object(at) => format!("objects/{at:06}/{number:06}.bin.zst"),
+            Self::File(at) => format!("files/{at:06}/{number:06}.bin.zst"),
         }
     }
 }
@@ -94,6 +98,8 @@ pub struct Manifest {
     pub sequences: Vec<Sequence>,
     /// Its large objects, in their order.
     pub objects: Vec<Object>,
+    /// Its files, in their order. Each is whole; they were read after the moment of the rows.
+    pub files: Vec<File>,
     /// The keys that ciphertexts in its rows need. They are not in the archive.
     pub ciphertexts: Vec<Needed>,
     /// What is not in the archive, one sentence each.
@@ -172,6 +178,22 @@ pub struct Object {
     pub sha256: String,
 }
 
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// What its tenant calls it: any text, and never a path.
+    pub name: String,
+    /// What it is said to be.
+    pub content_type: String,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
 /// A key that ciphertexts need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,9 +222,11 @@ impl Manifest {
         self.tables.iter().map(|table| table.rows).fold(0, u64::saturating_add)
     }
 
-    /// How many bytes rows and large objects have, before they were compressed.
+    /// How many bytes rows, large objects and files have, before they were compressed.
     pub fn bytes(&self) -> u64 {
         let rows = self.tables.iter().map(|table| table.bytes);
-        rows.chain(self.objects.iter().map(|object| object.bytes)).fold(0, u64::saturating_add)
+        let objects = self.objects.iter().map(|object| object.bytes);
+        let files = self.files.iter().map(|file| file.bytes);
+        rows.chain(objects).chain(files).fold(0, u64::saturating_add)
     }
 }

@@ -12,8 +12,8 @@ use tar::{EntryType, Header};
 
 use super::write::BLOCK;
 use super::{
-    FIRST, FORMAT, MANIFEST, MAX_MANIFEST_BYTES, MAX_STRUCTURE_BYTES, Manifest, Member, Object,
-    PART_BYTES, Rows, Table, Text,
+    FIRST, FORMAT, MANIFEST, MAX_MANIFEST_BYTES, MAX_STRUCTURE_BYTES, Manifest, Member, PART_BYTES,
+    Rows, Table, Text,
 };
 use crate::{Error, Result};
 
@@ -156,7 +156,8 @@ pub fn check(input: impl Read) -> Result<Checked> {
     })?;
     reader.text(Text::Schema, &mut seen.members, &mut |_| Ok(()))?;
     seen.tables(&mut reader)?;
-    seen.objects(&mut reader)?;
+    seen.objects = seen.blobs(&mut reader, "objects/", Text::Object)?;
+    seen.files = seen.blobs(&mut reader, "files/", Text::File)?;
     let manifest = match reader.next()? {
         Some((name, bytes)) if name == MANIFEST => parse(&bytes)?,
         Some(_) => return Err(refused("its members are not in their order")),
@@ -177,8 +178,12 @@ pub fn check(input: impl Read) -> Result<Checked> {
 struct Seen {
     members: Vec<Member>,
     tables: Vec<(usize, Rows)>,
-    objects: Vec<(usize, u64, String)>,
+    objects: Vec<Blob>,
+    files: Vec<Blob>,
 }
+
+/// The place of bytes in their list, how many there are, and their digest.
+type Blob = (usize, u64, String);
 
 impl Seen {
     fn tables<R: Read>(&mut self, reader: &mut Reader<R>) -> Result<()> {
@@ -196,20 +201,26 @@ impl Seen {
         Ok(())
     }
 
-    fn objects<R: Read>(&mut self, reader: &mut Reader<R>) -> Result<()> {
-        while let Some(at) = reader.peek("objects/")? {
+    fn blobs<R: Read>(
+        &mut self,
+        reader: &mut Reader<R>,
+        folder: &str,
+        text: fn(usize) -> Text,
+    ) -> Result<Vec<Blob>> {
+        let mut blobs = Vec::new();
+        while let Some(at) = reader.peek(folder)? {
             let (mut bytes, mut digest) = (0, Sha256::new());
             let take = &mut |piece: &[u8]| {
                 bytes += piece.len() as u64;
                 digest.update(piece);
                 Ok(())
             };
-            if !reader.text(Text::Object(at), &mut self.members, take)? {
+            if !reader.text(text(at), &mut self.members, take)? {
                 return Err(refused("its members are not in their order"));
             }
-            self.objects.push((at, bytes, hex(&digest.finalize())));
+            blobs.push((at, bytes, hex(&digest.finalize())));
         }
-        Ok(())
+        Ok(blobs)
     }
 
     fn compare(self, manifest: &Manifest) -> Result<()> {
@@ -225,17 +236,15 @@ impl Seen {
                 return Err(changed(&format!("the rows of {name} are not those of its manifest")));
             }
         }
-        let mut objects = self.objects.into_iter().peekable();
-        for (at, object) in manifest.objects.iter().enumerate() {
-            let found = objects.next_if(|(found, ..)| *found == at + 1);
-            if !is_object(found, object) {
-                return Err(changed(&format!(
-                    "large object {} is not as it should be",
-                    object.oid
-                )));
-            }
+        let objects = manifest.objects.iter().map(|one| (one.bytes, one.sha256.as_str()));
+        if !are(self.objects, objects) {
+            return Err(changed("its large objects are not those of its manifest"));
         }
-        if tables.next().is_some() || objects.next().is_some() {
+        let files = manifest.files.iter().map(|one| (one.bytes, one.sha256.as_str()));
+        if !are(self.files, files) {
+            return Err(changed("its files are not those of its manifest"));
+        }
+        if tables.next().is_some() {
             return Err(changed("it holds more than its manifest says"));
         }
         Ok(())
@@ -259,10 +268,18 @@ pub(in super::super) fn is_of(rows: Rows, table: &Table) -> bool {
     })
 }
 
-fn is_object(found: Option<(usize, u64, String)>, object: &Object) -> bool {
-    let empty = || (0, 0, hex(&Sha256::digest(b"")));
-    let (_, bytes, sha256) = found.unwrap_or_else(empty);
-    bytes == object.bytes && sha256 == object.sha256
+/// Whether what was found is what there should be. Where there are no bytes, nothing is found.
+fn are<'a>(found: Vec<Blob>, wanted: impl Iterator<Item = (u64, &'a str)>) -> bool {
+    let none = hex(&Sha256::digest(b""));
+    let mut found = found.into_iter().peekable();
+    for (at, wanted) in wanted.enumerate() {
+        let blob = found.next_if(|(place, ..)| *place == at + 1);
+        let (bytes, sha256) = blob.map_or((0, none.clone()), |(_, bytes, sha256)| (bytes, sha256));
+        if wanted != (bytes, sha256.as_str()) {
+            return false;
+        }
+    }
+    found.next().is_none()
 }
 
 fn parse(bytes: &[u8]) -> Result<Manifest> {
