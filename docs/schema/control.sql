@@ -6,6 +6,10 @@ CREATE SCHEMA claims;
 
 ALTER SCHEMA claims OWNER TO owner;
 
+CREATE SCHEMA files;
+
+ALTER SCHEMA files OWNER TO owner;
+
 CREATE SCHEMA identity;
 
 ALTER SCHEMA identity OWNER TO owner;
@@ -106,6 +110,60 @@ ALTER TABLE claims.proof ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE files.files (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    name bytea NOT NULL,
+    object text NOT NULL,
+    sealed_key text NOT NULL,
+    bytes bigint NOT NULL,
+    content_type text NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT files_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT files_content_type_check CHECK ((octet_length(content_type) <= 255)),
+    CONSTRAINT files_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1024))),
+    CONSTRAINT files_object_check CHECK ((object ~ '^[0-9a-f]{32}$'::text)),
+    CONSTRAINT files_sha256_check CHECK ((octet_length(sha256) = 32))
+);
+
+ALTER TABLE files.files OWNER TO owner;
+
+COMMENT ON TABLE files.files IS 'One row for each file: the row is what makes an object a file.';
+
+CREATE TABLE files.loose (
+    object text NOT NULL,
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    state text NOT NULL,
+    reserved bigint NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT loose_object_check CHECK ((object ~ '^[0-9a-f]{32}$'::text)),
+    CONSTRAINT loose_reserved_check CHECK ((reserved >= 0)),
+    CONSTRAINT loose_state_check CHECK ((state = ANY (ARRAY['arriving'::text, 'leaving'::text])))
+);
+
+ALTER TABLE files.loose OWNER TO owner;
+
+COMMENT ON TABLE files.loose IS 'Objects that are no files: not yet, or no more. Noted before they are made, so none is lost.';
+
+CREATE TABLE files.tenants (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    prefix text NOT NULL,
+    max_bytes bigint,
+    max_files bigint,
+    used_bytes bigint DEFAULT 0 NOT NULL,
+    used_files bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT tenants_max_bytes_check CHECK ((max_bytes >= 0)),
+    CONSTRAINT tenants_max_files_check CHECK ((max_files >= 0)),
+    CONSTRAINT tenants_prefix_check CHECK ((prefix ~ '^[0-9a-f]{32}$'::text)),
+    CONSTRAINT tenants_tenant_check CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128))),
+    CONSTRAINT tenants_used_bytes_check CHECK ((used_bytes >= 0)),
+    CONSTRAINT tenants_used_files_check CHECK ((used_files >= 0))
+);
+
+ALTER TABLE files.tenants OWNER TO owner;
+
+COMMENT ON TABLE files.tenants IS 'Tenants that have or had files. Whoever writes takes the row first, so quotas hold.';
 
 CREATE TABLE identity.accounts (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -210,6 +268,21 @@ ALTER TABLE keys.tombstones ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE tenancy.cells (
+    name text NOT NULL,
+    state text NOT NULL,
+    capacity bigint,
+    server text,
+    added_at timestamp with time zone NOT NULL,
+    CONSTRAINT cells_capacity_check CHECK ((capacity > 0)),
+    CONSTRAINT cells_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,30}$'::text)),
+    CONSTRAINT cells_state_check CHECK ((state = ANY (ARRAY['making'::text, 'open'::text, 'draining'::text])))
+);
+
+ALTER TABLE tenancy.cells OWNER TO owner;
+
+COMMENT ON TABLE tenancy.cells IS 'PostgreSQL clusters that hold tenants. `home` is the one of the installation.';
+
 CREATE TABLE tenancy.erasures (
     tenant_sha256 bytea NOT NULL,
     place text NOT NULL,
@@ -223,6 +296,17 @@ ALTER TABLE tenancy.erasures OWNER TO owner;
 
 COMMENT ON TABLE tenancy.erasures IS 'That a tenant was erased, and when. Nobody who runs the engine can change it.';
 
+CREATE TABLE tenancy.leftovers (
+    cell text NOT NULL,
+    place text NOT NULL,
+    due timestamp with time zone NOT NULL,
+    CONSTRAINT leftovers_place_check CHECK ((place ~ '^amt_[0-9a-f]{8}_[0-9a-f]{16}$'::text))
+);
+
+ALTER TABLE tenancy.leftovers OWNER TO owner;
+
+COMMENT ON TABLE tenancy.leftovers IS 'Copies of tenants'' databases that do not count: moves made them, or left them behind.';
+
 CREATE TABLE tenancy.tenants (
     id text NOT NULL,
     place text NOT NULL,
@@ -230,9 +314,14 @@ CREATE TABLE tenancy.tenants (
     canary boolean NOT NULL,
     schema_version text,
     made_at timestamp with time zone NOT NULL,
+    cell text NOT NULL,
+    target text,
+    before text,
+    CONSTRAINT tenants_before_check CHECK ((before = ANY (ARRAY['active'::text, 'suspended'::text]))),
     CONSTRAINT tenants_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 128))),
+    CONSTRAINT tenants_moving_check CHECK ((((state = 'moving'::text) = (target IS NOT NULL)) AND ((state = 'moving'::text) = (before IS NOT NULL)))),
     CONSTRAINT tenants_place_check CHECK ((place ~ '^amt_[0-9a-f]{8}_[0-9a-f]{16}$'::text)),
-    CONSTRAINT tenants_state_check CHECK ((state = ANY (ARRAY['making'::text, 'active'::text, 'suspended'::text, 'erasing'::text])))
+    CONSTRAINT tenants_state_check CHECK ((state = ANY (ARRAY['making'::text, 'active'::text, 'suspended'::text, 'moving'::text, 'erasing'::text])))
 );
 
 ALTER TABLE tenancy.tenants OWNER TO owner;
@@ -244,6 +333,21 @@ ALTER TABLE ONLY amanah.migration
 
 ALTER TABLE ONLY claims.proof
     ADD CONSTRAINT proof_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY files.files
+    ADD CONSTRAINT files_object_key UNIQUE (object);
+
+ALTER TABLE ONLY files.files
+    ADD CONSTRAINT files_pkey PRIMARY KEY (tenant, name);
+
+ALTER TABLE ONLY files.loose
+    ADD CONSTRAINT loose_pkey PRIMARY KEY (object);
+
+ALTER TABLE ONLY files.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant);
+
+ALTER TABLE ONLY files.tenants
+    ADD CONSTRAINT tenants_prefix_key UNIQUE (prefix);
 
 ALTER TABLE ONLY identity.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -260,8 +364,17 @@ ALTER TABLE ONLY keys.secrets
 ALTER TABLE ONLY keys.tombstones
     ADD CONSTRAINT tombstones_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY tenancy.cells
+    ADD CONSTRAINT cells_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY tenancy.cells
+    ADD CONSTRAINT cells_server_key UNIQUE (server);
+
 ALTER TABLE ONLY tenancy.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (tenant_sha256, erased_at);
+
+ALTER TABLE ONLY tenancy.leftovers
+    ADD CONSTRAINT leftovers_pkey PRIMARY KEY (cell, place);
 
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
@@ -270,6 +383,8 @@ ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
+
+CREATE INDEX loose_by_tenant ON files.loose USING btree (tenant);
 
 CREATE UNIQUE INDEX accounts_email ON identity.accounts USING btree (lower(email));
 
@@ -293,10 +408,39 @@ CREATE TRIGGER tombstones_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON key
 
 ALTER TABLE keys.tombstones ENABLE ALWAYS TRIGGER tombstones_append_only;
 
+ALTER TABLE ONLY files.files
+    ADD CONSTRAINT files_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;
+
+ALTER TABLE ONLY files.loose
+    ADD CONSTRAINT loose_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;
+
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY tenancy.leftovers
+    ADD CONSTRAINT leftovers_cell_fkey FOREIGN KEY (cell) REFERENCES tenancy.cells(name);
+
+ALTER TABLE ONLY tenancy.tenants
+    ADD CONSTRAINT tenants_cell_fkey FOREIGN KEY (cell) REFERENCES tenancy.cells(name);
+
+ALTER TABLE ONLY tenancy.tenants
+    ADD CONSTRAINT tenants_target_fkey FOREIGN KEY (target) REFERENCES tenancy.cells(name);
+
+ALTER TABLE files.files ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE files.loose ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY one_tenant ON files.files TO amanah_engine USING ((tenant = ( SELECT current_setting('amanah_files.tenant'::text, true) AS current_setting)));
+
+CREATE POLICY one_tenant ON files.loose TO amanah_engine USING ((tenant = ( SELECT current_setting('amanah_files.tenant'::text, true) AS current_setting)));
+
+CREATE POLICY one_tenant ON files.tenants TO amanah_engine USING ((tenant = ( SELECT current_setting('amanah_files.tenant'::text, true) AS current_setting)));
+
+ALTER TABLE files.tenants ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA claims TO amanah_engine;
+
+GRANT USAGE ON SCHEMA files TO amanah_engine;
 
 GRANT USAGE ON SCHEMA identity TO amanah_engine;
 
@@ -343,6 +487,20 @@ GRANT INSERT(version) ON TABLE claims.proof TO amanah_engine;
 GRANT INSERT(took_ms) ON TABLE claims.proof TO amanah_engine;
 
 GRANT INSERT(observed_at) ON TABLE claims.proof TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.files TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.loose TO amanah_engine;
+
+GRANT SELECT ON TABLE files.tenants TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE files.tenants TO amanah_engine;
+
+GRANT INSERT(prefix) ON TABLE files.tenants TO amanah_engine;
+
+GRANT UPDATE(used_bytes) ON TABLE files.tenants TO amanah_engine;
+
+GRANT UPDATE(used_files) ON TABLE files.tenants TO amanah_engine;
 
 GRANT SELECT ON TABLE identity.accounts TO amanah_engine;
 
@@ -402,7 +560,11 @@ GRANT INSERT(at) ON TABLE keys.tombstones TO amanah_engine;
 
 GRANT INSERT(signature) ON TABLE keys.tombstones TO amanah_engine;
 
+GRANT SELECT ON TABLE tenancy.cells TO amanah_engine;
+
 GRANT SELECT ON TABLE tenancy.erasures TO amanah_engine;
+
+GRANT SELECT ON TABLE tenancy.leftovers TO amanah_engine;
 
 GRANT SELECT ON TABLE tenancy.tenants TO amanah_engine;
 
