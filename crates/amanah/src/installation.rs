@@ -13,12 +13,13 @@ use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
 use store::DatabaseUrl;
-use tenancy::{Files, Fleet, Guarded};
+use tenancy::{FileGuard, Files, Fleet, Guarded};
 
 use crate::bridge::OwnPages;
 use crate::cli::Place;
 use crate::config::Config;
 use crate::data::Data;
+use crate::door::FileDoors;
 use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::keyring::{self, Ring};
@@ -210,6 +211,7 @@ impl Installation {
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(self.guarded.clone());
         controls.push(self.fleet.control());
+        controls.push(self.file_guard()?.control());
         controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
@@ -217,6 +219,17 @@ impl Installation {
         controls.extend(keys);
         let evidence = Evidence::new(self.ground.engine.clone());
         Ok(Engine::new(controls, evidence, self.cx.clone())?)
+    }
+
+    /// What the claim about tenants' files attacks.
+    fn file_guard(&self) -> anyhow::Result<FileGuard> {
+        let (keys, strongbox) = (self.ring.keys.clone(), self.strongbox.clone());
+        Ok(FileGuard {
+            files: self.files.clone(),
+            doors: Arc::new(FileDoors { keys, strongbox, cx: self.cx.clone() }),
+            programs: self.ground.programs.clone(),
+            scratch: self.data.folder("scratch")?,
+        })
     }
 
     /// What the claims about keys and about data at rest look at.

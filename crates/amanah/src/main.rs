@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod data;
+mod door;
 mod environment;
 mod exit;
 mod files;

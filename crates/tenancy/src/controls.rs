@@ -1,6 +1,7 @@
 //! The claims that this room proves.
 
 mod database;
+mod files;
 mod rows;
 
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kernel::{Control, Population, Proof};
 use store::Protected;
+
+pub use files::FileGuard;
 
 use crate::bite::Bites;
 use crate::{CurrentKey, Fleet};

@@ -41,9 +41,12 @@ pub use binder::{
 };
 pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
-pub use controls::{Guarded, controls};
+pub use controls::{FileGuard, Guarded, controls};
 pub use error::{Error, Result};
-pub use files::{ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, Usage, Walk};
+pub use files::{
+    Door, Doors, ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, Struck, Usage,
+    Walk,
+};
 pub use fleet::archive;
 pub use fleet::{
     Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,

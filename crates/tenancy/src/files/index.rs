@@ -260,6 +260,29 @@ impl Index {
         tx.commit().await.map_err(store)
     }
 
+    /// How many rows of `tenant` the engine sees when its transaction has named `named`.
+    pub(super) async fn seen(&self, named: &str, tenant: &TenantId) -> Result<i64, FileFault> {
+        let tx = self.engine.operator().await.map_err(store)?;
+        tx.execute(sql::NAME_TENANT, &[&named]).await.map_err(store)?;
+        let row = tx.query_one(sql::SEEN, &[&tenant.as_str()]).await.map_err(store)?;
+        tx.rollback().await.map_err(store)?;
+        Ok(row.get(0))
+    }
+
+    /// Whether the engine can change how much a tenant may keep. Nothing is changed.
+    pub(super) async fn may_give_room(&self, tenant: &TenantId) -> Result<bool, FileFault> {
+        let tx = self.of(tenant).await?;
+        let given =
+            tx.attempt(sql::SET_QUOTA, &[&tenant.as_str(), &Some(1_i64), &Some(1_i64)]).await;
+        let given = given.map_err(store)?;
+        tx.rollback().await.map_err(store)?;
+        match given {
+            Err(error) if error.is_denied() => Ok(false),
+            Err(error) => Err(store(error)),
+            Ok(_) => Ok(true),
+        }
+    }
+
     /// Replaces the key of an object, if it is still a file's.
     pub(super) async fn reseal(
         &self,

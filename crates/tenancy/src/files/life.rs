@@ -192,7 +192,7 @@ impl Files {
         Ok(ErasedFiles { files: account.used.files, bytes: account.used.bytes, objects })
     }
 
-    async fn known(&self, tenant: &TenantId) -> Result<HashSet<String>, FileFault> {
+    pub(super) async fn known(&self, tenant: &TenantId) -> Result<HashSet<String>, FileFault> {
         let tx = self.index.owner.operator().await.map_err(store)?;
         let rows = tx.query(sql::KNOWN, &[&tenant.as_str()]).await.map_err(store)?;
         tx.rollback().await.map_err(store)?;

@@ -16,12 +16,15 @@
 //! a cursor of somebody else's, objects that are exchanged or copied in the store, and a copy of the
 //! store in the wrong hands.
 
+mod attack;
+mod bite;
 mod cursor;
 mod index;
 mod life;
 mod reading;
 mod shelf;
 mod sql;
+mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upload;
@@ -35,14 +38,20 @@ use kernel::{
     TenantFiles, TenantId, random_hex,
 };
 use sha2::{Digest as _, Sha256};
-use store::Db;
+use store::{Db, OperatorTx};
+
+use crate::fleet::is_canary;
 
 use index::{Filed, Index};
 use shelf::Laying;
 use upload::Upload;
 
+pub(crate) use attack::run as attack;
+pub use attack::{Door, Doors, Struck};
+pub(crate) use bite::run as bite;
 pub use life::{ErasedFiles, Resealed, Usage};
 pub use shelf::{FileBucket, FileShelf};
+pub(crate) use survey::Survey;
 
 /// Bytes of randomness in the name of an object, and of a tenant's part of the store.
 const OBJECT_BYTES: usize = 16;
@@ -88,6 +97,14 @@ impl Files {
     /// Where the sealed bytes lie, for people.
     pub fn place(&self) -> &str {
         self.shelf.place()
+    }
+
+    /// Waits until nobody else attacks the store, and keeps others from it until the end of the
+    /// transaction.
+    pub(crate) async fn attack_turn(&self) -> store::Result<OperatorTx> {
+        let turn = self.index.owner.operator().await?;
+        turn.query(sql::ATTACK_TURN, &[]).await?;
+        Ok(turn)
     }
 
     /// Every file of a tenant, one after the other by the bytes of their names, for whoever takes
@@ -191,10 +208,16 @@ impl TenantFiles for Files {
         tenant: &'a TenantId,
         name: &'a FileName,
     ) -> Fut<'a, Result<Box<dyn FileReader>, FileFault>> {
-        Box::pin(async {
+        Box::pin(async move {
             let filed = self.filed(tenant, name).await?;
-            let reading = reading::open(self, tenant, filed).await?;
-            Ok(Box::new(reading) as Box<dyn FileReader>)
+            let object = filed.spot.object.clone();
+            let opened = reading::open(self, tenant, filed).await;
+            if opened.as_ref().is_err_and(|error| *error == FileFault::Damaged)
+                && !is_canary(tenant)
+            {
+                tracing::error!(%tenant, object, "a file was changed, moved or lost in the store");
+            }
+            Ok(Box::new(opened?) as Box<dyn FileReader>)
         })
     }
 

@@ -75,6 +75,7 @@ pub(super) struct Spot {
 pub(super) struct Found {
     /// Its name behind the store's own folder.
     pub(super) name: String,
+    pub(super) bytes: u64,
     /// When it was written, in seconds since 1970.
     pub(super) written: i64,
 }
@@ -198,6 +199,7 @@ impl FileShelf {
         let begin = folder.as_ref().to_owned();
         let found = |meta: ObjectMeta| Found {
             name: behind(meta.location.as_ref(), &begin),
+            bytes: meta.size,
             written: meta.last_modified.timestamp(),
         };
         match self.store.list(Some(&folder)).map_ok(found).try_collect().await {

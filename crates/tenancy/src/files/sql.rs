@@ -108,5 +108,21 @@ pub(super) const KNOWN: &str = "
 SELECT object FROM files.files WHERE tenant = $1
  UNION ALL SELECT object FROM files.loose WHERE tenant = $1";
 
+/// The turn at the synthetic tenants' files; the lock ends with the transaction.
+pub(super) const ATTACK_TURN: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304680, 3)";
+
+/// Rows of a tenant that are to be seen, whichever they are.
+pub(super) const SEEN: &str = "
+SELECT (SELECT count(*) FROM files.files WHERE tenant = $1)
+     + (SELECT count(*) FROM files.tenants WHERE tenant = $1)";
+
+/// How many objects a tenant's rows say that there are, each with its length in clear.
+pub(super) const LAID: &str =
+    "SELECT object, bytes FROM files.files WHERE tenant = $1 ORDER BY object LIMIT $2";
+
+/// How many files and bytes a tenant's rows come to.
+pub(super) const SUMMED: &str = "
+SELECT count(*), COALESCE(pg_catalog.sum(bytes), 0)::bigint FROM files.files WHERE tenant = $1";
+
 /// Forgets a tenant and its files.
 pub(super) const FORGET: &str = "DELETE FROM files.tenants WHERE tenant = $1";

@@ -32,10 +32,7 @@ impl From<FileFault> for Fault {
             FileFault::TooLarge(_) => of(StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             FileFault::GivenUp => of(StatusCode::CONFLICT, "given-up"),
             FileFault::Shredded => of(StatusCode::GONE, "shredded"),
-            FileFault::Damaged => {
-                tracing::error!("a tenant's file was changed, moved or lost in the store");
-                of(StatusCode::INTERNAL_SERVER_ERROR, "damaged")
-            }
+            FileFault::Damaged => of(StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
             // What it says names servers and files: it is for whoever runs the service.
             FileFault::Unavailable(why) => {
                 tracing::error!(why, "files could not be served");

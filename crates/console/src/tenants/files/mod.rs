@@ -27,6 +27,8 @@ use kernel::{
 use serde::Deserialize;
 
 mod asked;
+#[cfg(test)]
+mod attacked;
 mod fault;
 #[cfg(test)]
 pub(crate) mod tests;
