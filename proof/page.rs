@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 9] = [
+const BUILT: [(&str, &str); 10] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
+    ("isolation.files", "tenants with files"),
     ("audit.append-only", "attempts"),
     ("audit.triggers", "writes"),
     ("password.argon2id", "hashes"),

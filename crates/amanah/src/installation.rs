@@ -245,7 +245,10 @@ impl Installation {
         let managed = cluster.is_some().then(|| owner.url());
         let protected = self.guarded.iter().map(|one| &one.protected);
         let named = protected.map(|one| (one.name.as_str(), one.owner.url()));
-        let unseen = unseen(managed, named, !self.config.keys.ring.is_empty());
+        let mut unseen = unseen(managed, named, !self.config.keys.ring.is_empty());
+        if !self.config.files.store.is_empty() {
+            unseen.push("the bucket of tenants' files".to_owned());
+        }
         Ok(keys::House {
             keys: self.ring.keys.clone(),
             root: Arc::clone(&self.ring.root),

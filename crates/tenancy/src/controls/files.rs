@@ -73,7 +73,8 @@ impl FileGuard {
         // Two attacks at a time would change the store under each other.
         let turn = self.files.attack_turn().await.map_err(|error| error.to_string())?;
         let served: Arc<dyn TenantFiles> = Arc::new(self.files.clone());
-        let struck = files::attack(&self.files, &served, (&*self.doors, false), [&a, &b]).await;
+        let struck =
+            files::attack(&self.files, &served, (&*self.doors, false), [&a, &b], &[]).await;
         turn.rollback().await.map_err(|error| error.to_string())?;
         struck
     }

@@ -30,6 +30,8 @@ mod asked;
 #[cfg(test)]
 mod attacked;
 mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 pub(crate) mod tests;
 mod told;

@@ -94,7 +94,8 @@ struct Field<'a> {
 }
 
 /// Attacks `served` on behalf of the first tenant, for the files of the second. Both are synthetic:
-/// whatever files they have are removed before and after.
+/// whatever files they have are removed before and after. `only` names the attacks to make; none
+/// stands for all.
 ///
 /// # Errors
 /// When the files to be attacked cannot be placed.
@@ -103,15 +104,17 @@ pub(crate) async fn run(
     served: &Arc<dyn TenantFiles>,
     (doors, loose): (&dyn Doors, bool),
     tenants: [&TenantId; 2],
+    only: &[&str],
 ) -> Result<Struck, String> {
     let door = doors.open(Arc::clone(served), tenants, loose).await?;
     clear(&**served, tenants).await?;
     let field = Field::prepare(files, &**served, &door, tenants).await?;
     let mut struck = Struck::default();
-    for ask in ASKS {
+    let wanted = |name: &str| only.is_empty() || only.contains(&name);
+    for ask in ASKS.iter().filter(|ask| wanted(ask.name)) {
         struck.note(ask.name, field.ask(ask).await);
     }
-    store::strike(&field, &mut struck).await;
+    store::strike(&field, &mut struck, wanted).await;
     clear(&**served, tenants).await?;
     Ok(struck)
 }

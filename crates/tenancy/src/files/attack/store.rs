@@ -17,19 +17,49 @@ const THIRD: usize = 21 << 10;
 /// A name that is shorter could stand in a random one by chance, in bytes.
 const MIN_TELLING_BYTES: usize = 8;
 
-pub(super) async fn strike(field: &Field<'_>, struck: &mut Struck) {
-    struck.note("raw-content", field.raw_content().await);
-    struck.note("raw-names", field.raw_names().await);
-    struck.note("shared-part", field.shared_part().await);
-    for (name, exchange) in EXCHANGES {
-        struck.note(name, field.exchange(*exchange).await);
+/// The attacks that are made here, in their order.
+const NAMES: &[&str] = &[
+    "raw-content",
+    "raw-names",
+    "shared-part",
+    "store-copy",
+    "store-swap",
+    "store-swap-within",
+    "store-flip",
+    "store-cut",
+    "store-clear",
+    "engine-unnamed",
+    "engine-other",
+    "engine-quota",
+    "quota-bytes",
+    "quota-at-once",
+    "quota-of-other",
+];
+
+/// Makes those attacks that are wanted.
+pub(super) async fn strike(
+    field: &Field<'_>,
+    struck: &mut Struck,
+    wanted: impl Fn(&str) -> bool + Send,
+) {
+    for name in NAMES.iter().filter(|name| wanted(name)) {
+        let outcome = match *name {
+            "raw-content" => field.raw_content().await,
+            "raw-names" => field.raw_names().await,
+            "shared-part" => field.shared_part().await,
+            "engine-unnamed" => field.engine("").await,
+            "engine-other" => field.engine(field.tenants[0].as_str()).await,
+            "engine-quota" => field.engine_quota().await,
+            "quota-bytes" => field.quota_bytes().await,
+            "quota-at-once" => field.quota_at_once().await,
+            "quota-of-other" => field.quota_of_other().await,
+            exchanged => match EXCHANGES.iter().find(|(known, _)| *known == exchanged) {
+                Some((_, how)) => field.exchange(*how).await,
+                None => Err("there is no such attack".to_owned()),
+            },
+        };
+        struck.note(name, outcome);
     }
-    struck.note("engine-unnamed", field.engine("").await);
-    struck.note("engine-other", field.engine(field.tenants[0].as_str()).await);
-    struck.note("engine-quota", field.engine_quota().await);
-    struck.note("quota-bytes", field.quota_bytes().await);
-    struck.note("quota-at-once", field.quota_at_once().await);
-    struck.note("quota-of-other", field.quota_of_other().await);
 }
 
 /// What is put in the place of what, in the store.
@@ -67,18 +97,18 @@ impl Field<'_> {
     }
 
     async fn object(&self, spot: &Spot) -> Result<Bytes, String> {
-        let shelf = &self.files.shelf;
+        let place = &self.files.shelf;
         let gone = || "an object of a canary is not there".to_owned();
-        let size = shelf.size(spot).await.map_err(|error| error.to_string())?.ok_or_else(gone)?;
-        let read = shelf.read(spot, 0..size).await.map_err(|error| error.to_string())?;
+        let size = place.size(spot).await.map_err(|error| error.to_string())?.ok_or_else(gone)?;
+        let read = place.read(spot, 0..size).await.map_err(|error| error.to_string())?;
         read.ok_or_else(gone)
     }
 
     async fn lay(&self, spot: &Spot, bytes: &[u8]) -> Result<(), String> {
-        let shelf = &self.files.shelf;
+        let place = &self.files.shelf;
         let mut laying = Laying::begin(spot.clone());
-        laying.push(shelf, bytes).await.map_err(|error| error.to_string())?;
-        laying.finish(shelf).await.map_err(|error| error.to_string())
+        laying.push(place, bytes).await.map_err(|error| error.to_string())?;
+        laying.finish(place).await.map_err(|error| error.to_string())
     }
 
     /// Every object of the store, by its name.
@@ -146,7 +176,9 @@ impl Field<'_> {
             Exchange::Flip => {
                 let mut bytes = theirs.to_vec();
                 let middle = bytes.len() / 2;
-                bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+                if let Some(byte) = bytes.get_mut(middle) {
+                    *byte ^= 1;
+                }
                 self.lay(&other, &bytes).await
             }
             Exchange::Cut => {

@@ -66,7 +66,9 @@ impl Seals for Careless {
                 return Err(FileFault::Damaged);
             }
         }
-        bytes.iter_mut().for_each(|byte| *byte ^= self.mask());
+        for byte in &mut bytes {
+            *byte ^= self.mask();
+        }
         Ok(Box::new(Unmasked(bytes)))
     }
 
