@@ -58,6 +58,17 @@ END $$;
 
 ALTER FUNCTION keys.refuse_change() OWNER TO owner;
 
+CREATE FUNCTION tenancy.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'tenancy.erasures is append-only: % is refused for everybody, and nothing was changed', TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+ALTER FUNCTION tenancy.refuse_change() OWNER TO owner;
+
 CREATE TABLE amanah.migration (
     room text NOT NULL,
     name text NOT NULL,
@@ -283,12 +294,26 @@ ALTER TABLE tenancy.cells OWNER TO owner;
 
 COMMENT ON TABLE tenancy.cells IS 'PostgreSQL clusters that hold tenants. `home` is the one of the installation.';
 
+CREATE TABLE tenancy.erasing (
+    id text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    bytes bigint NOT NULL,
+    logins bigint NOT NULL,
+    gone jsonb NOT NULL
+);
+
+ALTER TABLE tenancy.erasing OWNER TO owner;
+
+COMMENT ON TABLE tenancy.erasing IS 'What there was of a tenant that is being erased, so that beginning again counts the same.';
+
 CREATE TABLE tenancy.erasures (
     tenant_sha256 bytea NOT NULL,
     place text NOT NULL,
     erased_at timestamp with time zone NOT NULL,
     bytes bigint NOT NULL,
     keys bigint NOT NULL,
+    certificate text,
+    CONSTRAINT erasures_certificate_check CHECK ((octet_length(certificate) <= 4194304)),
     CONSTRAINT erasures_tenant_sha256_check CHECK ((octet_length(tenant_sha256) = 32))
 );
 
@@ -370,6 +395,9 @@ ALTER TABLE ONLY tenancy.cells
 ALTER TABLE ONLY tenancy.cells
     ADD CONSTRAINT cells_server_key UNIQUE (server);
 
+ALTER TABLE ONLY tenancy.erasing
+    ADD CONSTRAINT erasing_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY tenancy.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (tenant_sha256, erased_at);
 
@@ -408,6 +436,10 @@ CREATE TRIGGER tombstones_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON key
 
 ALTER TABLE keys.tombstones ENABLE ALWAYS TRIGGER tombstones_append_only;
 
+CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tenancy.erasures FOR EACH STATEMENT EXECUTE FUNCTION tenancy.refuse_change();
+
+ALTER TABLE tenancy.erasures ENABLE ALWAYS TRIGGER erasures_append_only;
+
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;
 
@@ -416,6 +448,9 @@ ALTER TABLE ONLY files.loose
 
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tenancy.erasing
+    ADD CONSTRAINT erasing_id_fkey FOREIGN KEY (id) REFERENCES tenancy.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tenancy.leftovers
     ADD CONSTRAINT leftovers_cell_fkey FOREIGN KEY (cell) REFERENCES tenancy.cells(name);
@@ -453,6 +488,8 @@ REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION claims.stamp() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tenancy.refuse_change() FROM PUBLIC;
 
 GRANT SELECT ON TABLE claims.proof TO amanah_engine;
 
