@@ -10,6 +10,7 @@ mod database;
 mod edge;
 mod fleet;
 mod keys;
+mod thousand;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -22,10 +23,12 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 5] = ["database", "fleet", "gateway", "keys", LONG];
+const PARTS: [&str; 6] = ["database", "fleet", "gateway", "keys", LONG, THOUSAND];
 /// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
 /// one of 20 GB.
 const LONG: &str = "long";
+/// A thousand tenants on two cells, likewise; `thousand=50` are fifty.
+const THOUSAND: &str = "thousand";
 /// The rounds that count. One more goes before them, to warm up.
 const ROUNDS: usize = 9;
 
@@ -50,8 +53,13 @@ async fn run() -> anyhow::Result<()> {
     // The parts to measure, all of them when none is named: `make bench ONLY=keys`.
     let only: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |part: &str| only.is_empty() || only.iter().any(|named| named == part);
-    let sized = |named: &str| Some(named.strip_prefix(LONG)?.strip_prefix('=')?.parse::<u64>());
-    let known = |named: &String| PARTS.contains(&named.as_str()) || sized(named).is_some();
+    let number =
+        |named: &str, of: &str| Some(named.strip_prefix(of)?.strip_prefix('=')?.parse::<u64>());
+    let sized = |named: &str| number(named, LONG);
+    let many = |named: &str| number(named, THOUSAND);
+    let known = |named: &String| {
+        PARTS.contains(&named.as_str()) || sized(named).is_some() || many(named).is_some()
+    };
     let unknown = only.iter().find(|named| !known(named));
     ensure!(unknown.is_none(), "there is no part {unknown:?}; there are {PARTS:?}");
     let mut rows = Vec::new();
@@ -62,6 +70,14 @@ async fn run() -> anyhow::Result<()> {
             let gigabytes = gigabytes.context("`long=` takes a number of GB")?;
             let long = tokio::task::spawn_blocking(move || keys::long::measure(gigabytes));
             rows.extend(long.await?.context("the long stream")?);
+        }
+    }
+    for named in &only {
+        let tenants =
+            if named == THOUSAND { Some(Ok(thousand::DEFAULT as u64)) } else { many(named) };
+        if let Some(tenants) = tenants {
+            let tenants = usize::try_from(tenants.context("`thousand=` takes a number")?)?;
+            rows.extend(thousand::check(tenants).await.context("the thousand tenants")?);
         }
     }
     if wanted("database") {

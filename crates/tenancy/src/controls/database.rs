@@ -13,9 +13,10 @@ const LISTED: usize = 5;
 static CARD: Card = Card {
     id: "isolation.database",
     title: "A database of its own for each tenant",
-    attack: "A synthetic tenant's login tries to connect to every other database of the server, \
-             then goes from inside its own for another synthetic tenant's: by roles, files, \
-             programs, foreign servers, large objects, snapshots, sessions, channels",
+    attack: "On each cell (a server that holds tenants), a synthetic tenant's login tries to connect \
+             to every other database and to the other cells, then goes from inside its own for \
+             another synthetic tenant's: by roles, files, programs, foreign servers, large objects, \
+             snapshots, sessions, channels",
     bite: "On a scratch pair of tenants, one at a time: a database that everybody or another \
            tenant may connect to, a role that belongs to another tenant, rights to make roles and \
            databases, to see statements, end sessions, read and write files, run programs and \
@@ -36,6 +37,7 @@ static CARD: Card = Card {
         "How long an answer takes, and the room that others leave on disk and processor",
         "A lease that was stolen, until its password ends; its open sessions until they end",
         "Rights that only a superuser can give are not seeded where Amanah has none",
+        "The bite is made on the first cell alone, and a login that another cell knows is not seeded",
     ],
 };
 
