@@ -24,19 +24,25 @@ pub(crate) struct Account {
 impl Account {
     /// The user that the server runs as: `postgres` when we are root, else ourselves.
     pub(crate) fn for_server() -> Result<Self> {
+        Self::service("postgres")?.map_err(|looked| Error::NoBinaries { looked })
+    }
+
+    /// The user that a server of ours runs as: `name` when we are root, else ourselves. The inner
+    /// error says that there is no such user.
+    pub(crate) fn service(name: &str) -> Result<std::result::Result<Self, String>> {
         let (me, users) = (effective_user()?, read("/etc/passwd")?);
         let is_root = me == 0;
-        users
+        let found = users
             .lines()
             .filter_map(|line| Self::from_passwd(line, is_root))
-            .find(|user| if is_root { user.name == "postgres" } else { user.uid == me })
-            .ok_or_else(|| Error::NoBinaries {
-                looked: if is_root {
-                    "there is no user `postgres`".to_owned()
-                } else {
-                    format!("user {me} is not in /etc/passwd")
-                },
-            })
+            .find(|user| if is_root { user.name == name } else { user.uid == me });
+        Ok(found.ok_or_else(|| {
+            if is_root {
+                format!("there is no user `{name}`")
+            } else {
+                format!("user {me} is not in /etc/passwd")
+            }
+        }))
     }
 
     /// The user that owns nothing, for programs of others that we start as root; ourselves when we

@@ -7,7 +7,6 @@
 //! As root the server's programs run as the user `postgres`. The superuser can be reached over the
 //! private socket alone, by the user that Amanah runs as, without a password (`peer`).
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,7 +66,7 @@ impl Cluster {
     pub async fn open(settings: &ClusterSettings, rng: &dyn Rng) -> Result<Self> {
         let programs = Programs::find(settings.programs.as_deref()).await?;
         let account = Account::for_server()?;
-        let dir = place::cluster_dir(&settings.data, &account, rng).await?;
+        let dir = place::server_dir(&settings.data, "postgres", &account, rng).await?;
         let socket = place::socket_dir(&dir, &account)?;
         let conf = place::conf_dir(&dir)?;
         let durable = settings.durable;
@@ -87,7 +86,7 @@ impl Cluster {
         if let Some(running) = place::running(&cluster.dir) {
             (cluster.port, cluster.socket) = (running.port, running.socket);
         } else {
-            cluster.port = free_port(cluster.configured_port())?;
+            cluster.port = place::free_port(cluster.configured_port())?;
             cluster.configure()?;
             cluster.start().await?;
         }
@@ -277,17 +276,6 @@ impl Cluster {
         let text = std::fs::read_to_string(self.conf.join(CONF)).ok()?;
         text.lines().find_map(|line| line.strip_prefix("port = ")?.parse().ok())
     }
-}
-
-/// The port of last time if nobody has taken it, else one that is free now.
-fn free_port(before: Option<u16>) -> Result<u16> {
-    let listen = |port: u16| TcpListener::bind(("127.0.0.1", port));
-    let listener = match before.map(listen) {
-        Some(Ok(listener)) => listener,
-        _ => listen(0).map_err(|e| place::error(Path::new("127.0.0.1"), &e))?,
-    };
-    let address = listener.local_addr();
-    address.map(|a| a.port()).map_err(|e| place::error(Path::new("127.0.0.1"), &e))
 }
 
 /// The lines that say why a server did not start, the fatal ones first.

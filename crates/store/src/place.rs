@@ -1,6 +1,7 @@
 //! Where the managed cluster and its socket are, and what stands there.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -34,16 +35,23 @@ pub(crate) struct Running {
     pub(crate) socket: PathBuf,
 }
 
-/// The cluster's directory: `postgres` in the data directory, or, when the server's user cannot
-/// enter that (a checkout under root's home), a directory elsewhere to which `postgres` is a link.
-pub(crate) async fn cluster_dir(data: &Path, account: &Account, rng: &dyn Rng) -> Result<PathBuf> {
+/// A server's directory: `name` in the data directory, or, when the server's user cannot enter that
+/// (a checkout under root's home), a directory elsewhere to which `name` is a link.
+pub(crate) async fn server_dir(
+    data: &Path,
+    name: &str,
+    account: &Account,
+    rng: &dyn Rng,
+) -> Result<PathBuf> {
     make_dir(data, 0o755)?;
     let data = data.canonicalize().map_err(|e| error(data, &e))?;
-    let wanted = data.join("postgres");
+    let wanted = data.join(name);
     if wanted.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
         return wanted.canonicalize().map_err(|e| Error::Path {
             path: wanted,
-            why: format!("the cluster that it links to is gone ({e}). Put it back, or remove the link to begin anew"),
+            why: format!(
+                "what it links to is gone ({e}). Put it back, or remove the link to begin anew"
+            ),
         });
     }
     if account.can_enter(&data).await {
@@ -59,7 +67,7 @@ pub(crate) async fn cluster_dir(data: &Path, account: &Account, rng: &dyn Rng) -
             ),
         });
     }
-    let elsewhere = Path::new(ELSEWHERE).join(kernel::random_hex(rng, 8)?).join("postgres");
+    let elsewhere = Path::new(ELSEWHERE).join(kernel::random_hex(rng, 8)?).join(name);
     let parent = elsewhere.parent().unwrap_or(Path::new(ELSEWHERE));
     make_dir(parent, 0o755)?;
     make_dir(&elsewhere, 0o700)?;
@@ -176,9 +184,20 @@ pub(crate) fn error(path: &Path, error: &std::io::Error) -> Error {
     Error::Path { path: path.to_owned(), why }
 }
 
-fn make_dir(dir: &Path, bits: u32) -> Result<()> {
+pub(crate) fn make_dir(dir: &Path, bits: u32) -> Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(bits).create(dir);
     made.map_err(|e| error(dir, &e))
+}
+
+/// The port of last time if nobody has taken it, else one that is free now.
+pub(crate) fn free_port(before: Option<u16>) -> Result<u16> {
+    let listen = |port: u16| TcpListener::bind(("127.0.0.1", port));
+    let listener = match before.map(listen) {
+        Some(Ok(listener)) => listener,
+        _ => listen(0).map_err(|e| error(Path::new("127.0.0.1"), &e))?,
+    };
+    let address = listener.local_addr();
+    address.map(|a| a.port()).map_err(|e| error(Path::new("127.0.0.1"), &e))
 }
 
 /// FNV-1a over the path: a short name that is the same at every start.

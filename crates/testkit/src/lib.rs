@@ -16,7 +16,7 @@ mod peers;
 mod pooler;
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use kernel::{Rng, Secret, SystemRng, TenantId, random_hex};
@@ -152,6 +152,25 @@ pub fn guard(data: &Path, dir: &Path) {
     let child = watch(script, &[data.as_ref(), dir.as_ref()]);
     // Its standard input must stay open until this process is gone.
     std::mem::forget(child);
+}
+
+/// A new directory for a server that the product starts there. When this process ends, however that
+/// happens, the process whose number is in the file `pid` below it is ended, and the directory is
+/// removed.
+pub fn server_dir(pid: &str) -> PathBuf {
+    let dir = tempfile::Builder::new()
+        .prefix("amanah-test-")
+        .rand_bytes(8)
+        .tempdir()
+        .expect("a temporary directory")
+        .keep();
+    open_to_all(&dir);
+    let script = "read -r _; pid=$(head -n 1 \"$1\") && kill -TERM \"$pid\" && \
+                  while kill -0 \"$pid\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    let child = watch(script, &[dir.join(pid).as_ref(), dir.as_ref()]);
+    // Its standard input must stay open until this process is gone.
+    std::mem::forget(child);
+    dir
 }
 
 /// A shell that waits for the end of this process on its standard input and then runs the rest.
