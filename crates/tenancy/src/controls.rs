@@ -1,5 +1,8 @@
 //! The claims that this room proves.
 
+mod cache;
+mod caches;
+mod channels;
 mod database;
 mod files;
 mod rows;
@@ -14,6 +17,8 @@ pub use files::FileGuard;
 
 use crate::bite::Bites;
 use crate::{CurrentKey, Fleet};
+
+pub use caches::Caches;
 
 /// A protected database and the key that its bindings are made with.
 #[derive(Debug, Clone)]

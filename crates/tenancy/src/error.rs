@@ -197,6 +197,22 @@ pub enum Error {
          suspended: let it in again first, with `amanah tenant resume`; nothing was changed"
     )]
     ShutObjects(TenantId),
+    /// Redis did not do what it should.
+    #[error("Redis at {place}: {why}")]
+    Redis {
+        /// Its address.
+        place: String,
+        /// Its words, or ours.
+        why: String,
+    },
+    /// There is no Redis.
+    #[error("there is no Redis: {0}")]
+    NoRedis(String),
+    /// A suspended tenant gets no login on Redis.
+    #[error(
+        "tenant `{0}` is suspended on Redis; let it in again first, with `amanah tenant resume`"
+    )]
+    NoCache(TenantId),
     /// What a migration did in one tenant's database.
     #[error("migration {script}: {why}")]
     Migration {

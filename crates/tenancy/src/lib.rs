@@ -31,6 +31,7 @@ mod fleet;
 mod form;
 mod lint;
 mod plan;
+mod redis;
 mod sql;
 mod token;
 mod undo;
@@ -41,7 +42,7 @@ pub use binder::{
 };
 pub use canary::{Canaries, canary_ids, ensure_canaries};
 pub use census::{Belongs, Census, Held, Link};
-pub use controls::{FileGuard, Guarded, controls};
+pub use controls::{Caches, FileGuard, Guarded, controls};
 pub use error::{Error, Result};
 pub use files::{
     Door, Doors, ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, Struck, Usage,
@@ -60,6 +61,9 @@ pub use fleet::{
 pub use form::{Choice, Form, choose};
 pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
 pub use plan::{Advice, Plan, Step, plan};
+pub use redis::{
+    CacheLease, Cleared, Existing, Redis, RedisSettings, Server, ServerSettings, UrlError,
+};
 pub use token::{BindingKey, Claims, KeyError};
 pub use undo::{Farewell, Undoing, note_role, remove_canaries, undo, undo_plan};
 
@@ -101,6 +105,15 @@ pub static FILES_ROOM: store::Room = store::Room {
     migrations: &[store::Migration {
         name: "0001_files",
         sql: include_str!("../sql/0001_files.sql"),
+    }],
+};
+
+/// What it installs in the control database, for tenants' places on Redis.
+pub static CACHE_ROOM: store::Room = store::Room {
+    name: "cache",
+    migrations: &[store::Migration {
+        name: "0001_cache",
+        sql: include_str!("../sql/0001_cache.sql"),
     }],
 };
 

@@ -67,6 +67,7 @@ use crate::{Error, Result};
 const CONNECTIONS: usize = 2;
 /// The synthetic tenants: the attacker and the attacked.
 pub(crate) const CANARIES: [&str; 2] = ["amanah-canary-a", "amanah-canary-b"];
+
 /// Whether this is one of the two synthetic tenants of a cell, which are the proofs' own.
 pub fn is_canary(id: &TenantId) -> bool {
     CANARIES.iter().any(|name| id.as_str().starts_with(name))
