@@ -17,7 +17,7 @@ screenshot: packages
 	scripts/install chromium fonts-noto-core && scripts/screenshot
 
 packages:
-	@scripts/install postgresql-15 procps
+	@scripts/install postgresql-15 procps redis-server
 
 # What tests and benches compare with and connect to, beyond what a running Amanah needs.
 peers:

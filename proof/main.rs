@@ -19,6 +19,7 @@ mod leaving;
 mod page;
 mod protect;
 mod recipes;
+mod redis;
 mod ring;
 mod roots;
 mod schema;

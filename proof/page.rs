@@ -5,10 +5,12 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 10] = [
+const BUILT: [(&str, &str); 12] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
+    ("isolation.cache", "logins"),
+    ("isolation.channels", "logins"),
     ("audit.append-only", "attempts"),
     ("audit.triggers", "writes"),
     ("password.argon2id", "hashes"),

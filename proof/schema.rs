@@ -8,9 +8,15 @@ use crate::house::root;
 /// Both kinds of database, dumped without what differs from dump to dump.
 #[tokio::test]
 async fn the_schema_files_are_what_the_migrations_make() {
-    let rooms =
-        [&claims::ROOM, &identity::ROOM, &keys::ROOM, &tenancy::FLEET_ROOM, &tenancy::FILES_ROOM];
-    let control = testkit::database(&rooms).await;
+    let control = testkit::database(&[
+        &claims::ROOM,
+        &identity::ROOM,
+        &keys::ROOM,
+        &tenancy::FLEET_ROOM,
+        &tenancy::FILES_ROOM,
+        &tenancy::CACHE_ROOM,
+    ])
+    .await;
     compare("control", &control);
     let protected = testkit::database(&[&tenancy::ROOM, &audit::ROOM]).await;
     store::migrate_privileged(&protected.superuser, &[&tenancy::GUARD, &audit::GUARD])

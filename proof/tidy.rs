@@ -75,6 +75,7 @@ fn only_its_room_names_a_thing() {
         ("hyper::server", &["crates/gateway", "crates/kms/src/testing", "bench"]),
         ("reqwest::", &["crates/kms", "demo"]),
         ("cryptoki::", &["crates/kms"]),
+        ("use ::redis", &["crates/tenancy/src/redis"]),
         (
             "object_store::",
             &["crates/keys/src/shelf", "crates/kms/src/aws", "crates/tenancy/src/files"],

@@ -2,6 +2,10 @@ CREATE SCHEMA amanah;
 
 ALTER SCHEMA amanah OWNER TO owner;
 
+CREATE SCHEMA cache;
+
+ALTER SCHEMA cache OWNER TO owner;
+
 CREATE SCHEMA claims;
 
 ALTER SCHEMA claims OWNER TO owner;
@@ -77,6 +81,34 @@ CREATE TABLE amanah.migration (
 );
 
 ALTER TABLE amanah.migration OWNER TO owner;
+
+CREATE TABLE cache.leases (
+    login text NOT NULL,
+    place text NOT NULL,
+    password_sha256 text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT leases_password_sha256_check CHECK ((password_sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+ALTER TABLE cache.leases OWNER TO owner;
+
+COMMENT ON TABLE cache.leases IS 'Logins of tenants on Redis. What is not here is removed from the server, what is, is kept there.';
+
+COMMENT ON COLUMN cache.leases.password_sha256 IS 'amanah: hashed. SHA-256 of 192 random bits, which nobody can guess back.';
+
+CREATE TABLE cache.places (
+    place text NOT NULL,
+    tenant text NOT NULL,
+    canary boolean NOT NULL,
+    suspended boolean DEFAULT false NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    CONSTRAINT places_place_check CHECK ((place ~ '^amr_[0-9a-f]{8}_[0-9a-f]{32}$'::text)),
+    CONSTRAINT places_tenant_check CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE cache.places OWNER TO owner;
+
+COMMENT ON TABLE cache.places IS 'Tenants with a place on Redis. Made with the first login, forgotten when a tenant is erased.';
 
 CREATE TABLE claims.proof (
     id bigint NOT NULL,
@@ -356,6 +388,15 @@ COMMENT ON TABLE tenancy.tenants IS 'Tenants with a database of their own. Writt
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
+ALTER TABLE ONLY cache.leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (login);
+
+ALTER TABLE ONLY cache.places
+    ADD CONSTRAINT places_pkey PRIMARY KEY (place);
+
+ALTER TABLE ONLY cache.places
+    ADD CONSTRAINT places_tenant_key UNIQUE (tenant);
+
 ALTER TABLE ONLY claims.proof
     ADD CONSTRAINT proof_pkey PRIMARY KEY (id);
 
@@ -410,6 +451,10 @@ ALTER TABLE ONLY tenancy.tenants
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
+CREATE INDEX leases_place ON cache.leases USING btree (place);
+
+CREATE INDEX leases_until ON cache.leases USING btree (until);
+
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
 
 CREATE INDEX loose_by_tenant ON files.loose USING btree (tenant);
@@ -439,6 +484,9 @@ ALTER TABLE keys.tombstones ENABLE ALWAYS TRIGGER tombstones_append_only;
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tenancy.erasures FOR EACH STATEMENT EXECUTE FUNCTION tenancy.refuse_change();
 
 ALTER TABLE tenancy.erasures ENABLE ALWAYS TRIGGER erasures_append_only;
+
+ALTER TABLE ONLY cache.leases
+    ADD CONSTRAINT leases_place_fkey FOREIGN KEY (place) REFERENCES cache.places(place) ON DELETE CASCADE;
 
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;

@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) binding: Binding,
     pub(crate) pages: Pages,
     pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
     pub(crate) secrets: Secrets,
     pub(crate) keys: Keys,
     pub(crate) files: Files,
@@ -63,6 +64,15 @@ pub(crate) struct Pages {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Postgres {
     pub(crate) programs: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    pub(crate) url: String,
+    pub(crate) ca: PathBuf,
+    pub(crate) memory_mib: u32,
+    pub(crate) trusted: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -4,11 +4,13 @@ use std::fs::File;
 
 use kernel::Rng;
 use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs};
+use tenancy::Server;
 
 use crate::cli::Place;
 use crate::config::Config;
 use crate::data::Data;
 use crate::exit::Usage;
+use crate::redis;
 
 /// The control database in the managed cluster.
 const CONTROL: &str = "amanah";
@@ -19,6 +21,8 @@ const OWNER_CONNECTIONS: usize = 6;
 /// What the role in the database address must be allowed to do.
 const NEEDS: &str = "the role in the database address needs CREATEROLE and CREATEDB, and must own \
                      the database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB";
+/// What is said of the managed Redis before it is looked for.
+const NOT_YET: &str = "it was not looked for yet";
 /// Connections of the superuser of the managed cluster.
 const SUPERUSER_CONNECTIONS: usize = 4;
 
@@ -26,6 +30,8 @@ const SUPERUSER_CONNECTIONS: usize = 4;
 pub(crate) struct Ground {
     /// The managed cluster, unless an existing server is used.
     pub(crate) cluster: Option<Cluster>,
+    /// The managed Redis, or why there is none.
+    pub(crate) redis: Result<Server, String>,
     /// Held while this process works on the installation.
     visit: File,
     /// The control database as its owner.
@@ -44,23 +50,39 @@ impl Ground {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<Self> {
-        match &place.database_url {
-            Some(url) => Self::existing(url, config, data, rng).await,
-            None => Self::managed(config, data, rng).await,
+        let mut ground = match &place.database_url {
+            Some(url) => Self::existing(url, config, data, rng).await?,
+            None => Self::managed(config, data, rng).await?,
+        };
+        match redis::server(config, data, rng).await {
+            Ok(server) => ground.redis = server,
+            Err(error) => {
+                ground.stop_unless_used().await?;
+                return Err(error);
+            }
         }
+        Ok(ground)
     }
 
     /// Ends the visit. The last one to leave stops the managed cluster, unless `amanah up` runs.
     pub(crate) async fn leave(&self, data: &Data) -> anyhow::Result<()> {
         let _turn = data.turn().await?;
-        if !data.is_locked() && self.visit.try_lock().is_ok() {
+        if data.is_locked() { Ok(()) } else { self.stop_unless_used().await }
+    }
+
+    /// Stops what is managed, unless another process works with it.
+    async fn stop_unless_used(&self) -> anyhow::Result<()> {
+        if self.visit.try_lock().is_ok() {
             self.stop().await?;
         }
         Ok(())
     }
 
-    /// Stops the managed cluster: for the process that holds the installation.
+    /// Stops what is managed: for the process that holds the installation.
     pub(crate) async fn stop(&self) -> anyhow::Result<()> {
+        if let Ok(server) = &self.redis {
+            server.stop().await?;
+        }
         match &self.cluster {
             Some(cluster) => Ok(cluster.stop().await?),
             None => Ok(()),
@@ -95,7 +117,8 @@ impl Ground {
         match Self::logins(&cluster, data, rng).await {
             Ok((owner, engine)) => {
                 let programs = cluster.programs().clone();
-                Ok(Self { cluster: Some(cluster), visit, owner, engine, programs })
+                let redis = Err(NOT_YET.to_owned());
+                Ok(Self { cluster: Some(cluster), redis, visit, owner, engine, programs })
             }
             Err(error) => {
                 if visit.try_lock().is_ok() {
@@ -138,14 +161,21 @@ impl Ground {
             let denied = error.downcast_ref::<store::Error>().is_some_and(store::Error::is_denied);
             if denied { error.context(NEEDS) } else { error }
         })?;
-        Ok(Self { cluster: None, visit: data.visit()?, owner, engine, programs })
+        let redis = Err(NOT_YET.to_owned());
+        Ok(Self { cluster: None, redis, visit: data.visit()?, owner, engine, programs })
     }
 }
 
 /// Brings the rooms up to date and logs in as the engine of this installation.
 async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::Result<Db> {
-    let rooms =
-        [&claims::ROOM, &identity::ROOM, &keys::ROOM, &tenancy::FLEET_ROOM, &tenancy::FILES_ROOM];
+    let rooms = [
+        &claims::ROOM,
+        &identity::ROOM,
+        &keys::ROOM,
+        &tenancy::FLEET_ROOM,
+        &tenancy::FILES_ROOM,
+        &tenancy::CACHE_ROOM,
+    ];
     store::migrate(owner, &rooms).await?;
     // Roles are cluster-wide and passwords are an installation's own, so the login is too.
     let id = data.installation(rng)?;

@@ -13,7 +13,7 @@ use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
 use store::DatabaseUrl;
-use tenancy::{FileGuard, Files, Fleet, Guarded};
+use tenancy::{Caches, FileGuard, Files, Fleet, Guarded};
 
 use crate::bridge::OwnPages;
 use crate::cli::Place;
@@ -25,7 +25,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
-use crate::{environment, files, fleet, pages, protection};
+use crate::{environment, files, fleet, pages, protection, redis};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -46,6 +46,8 @@ pub(crate) struct Installation {
     pub(crate) fleet: Fleet,
     /// Tenants' files.
     pub(crate) files: Files,
+    /// Tenants' places on Redis.
+    pub(crate) caches: Caches,
     pub(crate) guarded: Vec<Guarded>,
     /// The sample application's database, when it is behind the gateway.
     pub(crate) behind: Option<Guarded>,
@@ -91,9 +93,10 @@ impl Installation {
             let guarded = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
             let files = files::open(&ground, &data, &config, &ring.keys, &cx)?;
-            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, files, guarded))
+            let caches = redis::open(&ground, &config, &data, &cx)?;
+            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, files, caches, guarded))
         };
-        let (ring, strongbox, identities, fleet, files, guarded) = match rooms.await {
+        let (ring, strongbox, identities, fleet, files, caches, guarded) = match rooms.await {
             Ok(rooms) => rooms,
             Err(error) => {
                 drop(turn);
@@ -114,6 +117,7 @@ impl Installation {
             identities,
             fleet,
             files,
+            caches,
             guarded,
             behind: None,
             starts,
@@ -212,6 +216,7 @@ impl Installation {
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(self.guarded.clone());
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
+        controls.extend(self.caches.controls());
         controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
@@ -313,6 +318,7 @@ impl Installation {
     fn scan(&self) -> anyhow::Result<Scan> {
         let mut in_use = protection::secrets(&self.guarded);
         in_use.extend(environment::secret(ROOT_SECRET)?);
+        in_use.extend(environment::secret(redis::PASSWORD)?);
         for file in self.data.private_files()? {
             let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             if name.ends_with(".password") {

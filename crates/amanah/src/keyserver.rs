@@ -38,7 +38,8 @@ pub(crate) async fn bind(
         PrivateSettings { listen, allow_remote: config.allow_remote, hosts: config.names.clone() };
     let (clock, rng) = (installation.cx.clock.clone(), installation.cx.rng.clone());
     let files = Arc::new(installation.files.clone());
-    let tenants = Tenants { fleet: installation.fleet.clone(), bindings, files };
+    let (fleet, caches) = (installation.fleet.clone(), installation.caches.clone());
+    let tenants = Tenants { fleet, caches, bindings, files };
     let router = console::tenants::router(installation.ring.keys.clone(), clock, rng, tenants);
     let bound = Private::bind(settings, router).await;
     bound.map(Some).map_err(|error| {

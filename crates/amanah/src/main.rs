@@ -22,6 +22,7 @@ mod out;
 mod pages;
 mod probe;
 mod protection;
+mod redis;
 mod roots;
 mod rotation;
 mod table;

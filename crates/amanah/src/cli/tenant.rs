@@ -24,7 +24,7 @@ pub(crate) enum Tenant {
     #[command(after_help = "Example: amanah tenant list --json")]
     List,
     /// Make a login for a tenant that ends by itself, and print its address with the password.
-    #[command(after_help = "Example: amanah tenant connect \"Toko Jaya\" --for 8h")]
+    #[command(after_help = "Example: amanah tenant connect \"Toko Jaya\" --for 8h --redis")]
     Connect {
         /// Which tenant.
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
@@ -32,8 +32,11 @@ pub(crate) enum Tenant {
         /// For how long new sessions are let in, at most 24h.
         #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = life)]
         life: Duration,
+        /// On Redis, for a tenant of a shared database too. Its connections end with it.
+        #[arg(long)]
+        redis: bool,
     },
-    /// Shut a tenant out: its sessions end and no new ones begin. Its rows are kept.
+    /// Shut a tenant out: its sessions end and no new ones begin, on Redis too. What it has is kept.
     #[command(after_help = "Example: amanah tenant suspend \"Toko Jaya\"")]
     Suspend {
         /// Which tenant.
@@ -79,8 +82,8 @@ pub(crate) enum Tenant {
         #[arg(long, value_name = "TIME", value_parser = period)]
         keep: Option<Duration>,
     },
-    /// Drop a tenant's database and logins and destroy its keys, for good; a signed certificate says
-    /// so.
+    /// Drop a tenant's database and logins, remove what it has on Redis and destroy its keys, for good;
+    /// a signed certificate says so.
     #[command(
         after_help = "Without --yes nothing is erased: it says what would be (exit code 2).\n\
                       Example: amanah tenant erase \"Toko Jaya\" --yes --certificate toko.txt"

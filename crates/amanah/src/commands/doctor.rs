@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde::Serialize;
 use store::{Cluster, DatabaseUrl, Db, Programs};
+use tenancy::Server;
 
 use crate::cli::Place;
 use crate::config::{Config, RootKind};
@@ -45,6 +46,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(private(&data));
             signs.push(root(&config, &data));
             signs.push(database(place, &data).await);
+            signs.push(redis(&config));
             signs.push(listener(&config, &data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
@@ -133,6 +135,18 @@ async fn database(place: &Place, data: &Data) -> Sign {
             ),
         ),
         None => well(what, "the managed PostgreSQL does not run; `amanah up` starts it"),
+    }
+}
+
+/// Without one everything else works.
+fn redis(config: &Config) -> Sign {
+    let what = "Redis";
+    if !config.redis.url.is_empty() {
+        return well(what, "one of yours is configured; isolation.cache tells whether it answers");
+    }
+    match Server::missing() {
+        Some(why) => well(what, &format!("tenants have no places there, since {why}")),
+        None => well(what, "is installed"),
     }
 }
 

@@ -11,7 +11,10 @@ use kernel::{TenantId, hex, unhex};
 use keys::whole::Unfinished;
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec, verify_signature};
 use serde_json::{Value, json};
-use tenancy::{Closing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Signature, Signed};
+use tenancy::{
+    Caches, Cleared, Closing, Erasing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Signature,
+    Signed,
+};
 
 use super::tenant::shown;
 use crate::cli::Place;
@@ -35,26 +38,75 @@ pub(crate) async fn preview(
     house: &Installation,
     id: &TenantId,
 ) -> anyhow::Result<()> {
-    let tenants = house.fleet.list().await?;
-    let found = tenants.into_iter().find(|tenant| tenant.id == *id);
-    let tenant = found.ok_or_else(|| tenancy::Error::NoTenant(id.clone()))?;
+    let on_redis = house.caches.has(id).await?;
+    let tenant = match house.fleet.find(id).await {
+        Ok(tenant) => tenant,
+        Err(tenancy::Error::NoTenant(_)) if on_redis => return preview_place(place, id),
+        Err(error) => return Err(error.into()),
+    };
     let keys = owned(&house.ring.keys, id).len();
     let files = house.files.usage(id).await?.used;
     if place.json {
-        let all = json!({"erased": false, "tenant": shown(&tenant), "files": files, "keys": keys});
+        let all = json!({
+            "erased": false,
+            "tenant": shown(&tenant),
+            "files": files,
+            "keys": keys,
+            "redis": on_redis,
+        });
         out::line(&serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
+    let redis = if on_redis { "its place on Redis with everything in it, " } else { "" };
     out::line(&format!(
         "Of {id} these would be gone for good: the database {} with everything in it, its logins, \
-         {} files with {} bytes, and {keys} keys with whatever they encrypted, wherever copies of \
-         it lie.",
+         {redis}{} files with {} bytes, and {keys} keys with whatever they encrypted, wherever \
+         copies of it lie.",
         tenant.place.name(),
         files.files,
         files.bytes
     ));
     out::aside("Nothing was erased. To erase it, add --yes; it cannot be undone.");
     Ok(())
+}
+
+/// The same of a tenant without a database of its own.
+fn preview_place(place: &Place, id: &TenantId) -> anyhow::Result<()> {
+    if place.json {
+        let all = json!({"erased": false, "tenant": null, "redis": true});
+        out::line(&serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    out::line(&format!("Of {id} its place on Redis with everything in it would be gone for good."));
+    out::aside("Nothing was erased. To erase it, add --yes; it cannot be undone.");
+    Ok(())
+}
+
+/// Of a tenant without a database of its own, its place on Redis. There is no certificate of it.
+async fn erase_place(house: &Installation, id: &TenantId) -> anyhow::Result<(String, Value)> {
+    let cache = house.caches.erase(id).await?;
+    let keys = cache.as_ref().map_or(0, |cache| cache.keys);
+    let remains = [
+        "Its rows in shared databases, its files and the keys that it encrypted with are as they \
+         were: this tenant has no database of its own.",
+    ];
+    let words = format!("Erased: {id}, {keys} keys on Redis.\n  {}", remains.join("\n  "));
+    Ok((words, json!({"erased": true, "erasure": null, "redis": cache, "remains": remains})))
+}
+
+/// What a tenant with a database of its own has on Redis, for the certificate.
+async fn cleared(
+    house: &Installation,
+    erasing: &Erasing,
+    id: &TenantId,
+) -> anyhow::Result<Option<Cleared>> {
+    let cache = house.caches.erase(id).await?;
+    if let Some(cache) = &cache {
+        let (what, count) = ("keys on Redis".to_owned(), cache.keys);
+        let parts = vec![GonePart { what, count, bytes: None }];
+        erasing.note(Gone { keys: Vec::new(), parts }).await?;
+    }
+    Ok(cache)
 }
 
 /// The keys before the files and the database: when something comes between, what is left cannot be
@@ -66,7 +118,14 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
     }
     let keys = &house.ring.keys;
     let signer = signer(keys).await?;
-    let erasing = house.fleet.erase(&id).await?;
+    let erasing = match house.fleet.erase(&id).await {
+        Ok(erasing) => erasing,
+        Err(tenancy::Error::NoTenant(_)) if house.caches.has(&id).await? => {
+            return erase_place(house, &id).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let cache = cleared(house, &erasing, &id).await?;
     let gone = erasing.note(Gone { keys: owned(keys, &id), parts: Vec::new() }).await?;
     let shredding = if gone.keys.is_empty() { None } else { Some(keys.shred(&id).await?) };
     let files = house.files.erase(&id).await?;
@@ -80,6 +139,9 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
              asked to drop it. `amanah up` drops it at a start at which the cell answers."
         )
     }));
+    if let Caches::Absent(why) = &house.caches {
+        remains.push(format!("Redis was not looked into, since there is none: {why}."));
+    }
     remains.extend(shredding.iter().flat_map(|shredding| shredding.remains.clone()));
     let version = env!("CARGO_PKG_VERSION");
     let by = by.map_or_else(operator, Ok)?;
@@ -95,10 +157,11 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
     });
     let count = gone.keys.len();
     let words = format!(
-        "Erased: {id}, database {} with {} bytes, {} files with {} bytes, \
+        "Erased: {id}, database {} with {} bytes, {} keys on Redis, {} files with {} bytes, \
          {count} keys, at {:.0}.\n  {}\n\nThe certificate. {kept}\n{text}",
         erasure.place,
         erasure.bytes,
+        cache.as_ref().map_or(0, |cache| cache.keys),
         files.files,
         files.bytes,
         erasure.erased_at,
@@ -107,6 +170,7 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
     let data = json!({
         "erased": true,
         "erasure": erasure,
+        "redis": cache,
         "files": files,
         "keys": count,
         "remains": remains,

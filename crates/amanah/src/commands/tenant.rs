@@ -36,9 +36,22 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
     let told = match tenant {
         Tenant::Add { tenant, cell: None } => changed(&fleet.add(&tenant).await?),
         Tenant::Add { tenant, cell: Some(cell) } => changed(&fleet.add_on(&tenant, &cell).await?),
-        Tenant::Suspend { tenant } => changed(&fleet.suspend(&tenant).await?),
-        Tenant::Resume { tenant } => changed(&fleet.resume(&tenant).await?),
-        Tenant::Connect { tenant, life } => {
+        Tenant::Suspend { tenant } => {
+            let ended = installation.caches.suspend(&tenant).await?;
+            turned(&tenant, ended.is_some(), "suspended", fleet.suspend(&tenant).await)?
+        }
+        Tenant::Resume { tenant } => {
+            let there = installation.caches.resume(&tenant).await?;
+            turned(&tenant, there, "active", fleet.resume(&tenant).await)?
+        }
+        Tenant::Connect { tenant, life, redis: true } => {
+            let lease = installation.caches.redis()?.lease(&tenant, life).await?;
+            let (url, prefix, until) = (lease.url.expose(), &lease.prefix, lease.until);
+            let words =
+                format!("{url}\nkeys and channels begin with {prefix}\ngood until {until:.0}");
+            (words, json!({"url": url, "prefix": prefix, "until": until}))
+        }
+        Tenant::Connect { tenant, life, redis: false } => {
             fleet.sweep().await?;
             let lease = fleet.lease(&tenant, life).await?;
             let url = lease.url.expose();
@@ -73,6 +86,22 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         out::line(&words);
     }
     Ok(Exit::Holds)
+}
+
+/// A tenant that was shut out or let in. One of a shared database may have a place on Redis alone.
+fn turned(
+    id: &TenantId,
+    on_redis: bool,
+    state: &str,
+    came_to: tenancy::Result<tenancy::Tenant>,
+) -> anyhow::Result<(String, Value)> {
+    match came_to {
+        Ok(tenant) => Ok(changed(&tenant)),
+        Err(tenancy::Error::NoTenant(_)) if on_redis => {
+            Ok((format!("{id} is {state} on Redis"), json!({"tenant": id, "state": state})))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn changed(tenant: &tenancy::Tenant) -> (String, Value) {

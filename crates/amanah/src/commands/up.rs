@@ -20,7 +20,7 @@ use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
-use crate::{files, fleet, keyserver, out, protection, rotation, table};
+use crate::{files, fleet, keyserver, out, protection, redis, rotation, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -68,7 +68,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     };
     let rhythm = installation.config.binding.rhythm();
     let rotating = rotation::keep(&installation, rhythm, wait(stopped.clone()));
-    tokio::join!(watching, keeping, tidying, rotating, proving);
+    let caching = redis::keep(&installation.ground, &installation.caches, wait(stopped.clone()));
+    tokio::join!(watching, keeping, tidying, rotating, caching, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
@@ -147,6 +148,7 @@ async fn demo(
     application::people(identities, data, rng).await?;
     fleet::samples(&installation.fleet).await?;
     files::samples(&installation.files).await?;
+    redis::samples(&installation.caches, &installation.fleet).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
     let access = match address {

@@ -13,11 +13,16 @@ impl From<Error> for Fault {
                 "unknown-tenant",
                 "this tenant has no database of its own; nothing was changed",
             ),
-            Error::NotActive { .. } => Self::fixed(
+            Error::NotActive { .. } | Error::NoCache(_) => Self::fixed(
                 StatusCode::CONFLICT,
                 "not-active",
                 "this tenant is not let in just now: it is suspended, or being made, moved or \
                  erased; nothing was changed",
+            ),
+            Error::NoRedis(_) => Self::fixed(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no-redis",
+                "there is no Redis here; nothing was made",
             ),
             Error::Taken(_) => Self::fixed(
                 StatusCode::SERVICE_UNAVAILABLE,

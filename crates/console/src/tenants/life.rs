@@ -124,9 +124,10 @@ async fn suspend(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let suspended = served.tenants.fleet.suspend(&tenant).await?;
+    let ended = served.tenants.caches.suspend(&tenant).await?;
+    let suspended = served.tenants.fleet.suspend(&tenant).await;
     tracing::info!(client = who.card.client.name, %tenant, "tenant suspended");
-    answer(&who, StatusCode::OK, suspended)
+    turned(&who, &tenant, (ended.is_some(), tenancy::State::Suspended), suspended)
 }
 
 async fn resume(
@@ -137,9 +138,31 @@ async fn resume(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let resumed = served.tenants.fleet.resume(&tenant).await?;
+    let there = served.tenants.caches.resume(&tenant).await?;
+    let resumed = served.tenants.fleet.resume(&tenant).await;
     tracing::info!(client = who.card.client.name, %tenant, "tenant resumed");
-    answer(&who, StatusCode::OK, resumed)
+    turned(&who, &tenant, (there, tenancy::State::Active), resumed)
+}
+
+/// A tenant of a shared database may have a place on Redis and nothing else to be shut out of.
+fn turned(
+    who: &Caller,
+    tenant: &TenantId,
+    (on_redis, state): (bool, tenancy::State),
+    came_to: tenancy::Result<Tenant>,
+) -> Result<Response, Fault> {
+    #[derive(Serialize)]
+    struct Place<'a> {
+        tenant: &'a TenantId,
+        state: tenancy::State,
+    }
+    match came_to {
+        Ok(turned) => answer(who, StatusCode::OK, turned),
+        Err(Error::NoTenant(_)) if on_redis => {
+            json(&who.share, StatusCode::OK, CARD_BYTES, &Place { tenant, state })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn answer(who: &Caller, status: StatusCode, tenant: Tenant) -> Result<Response, Fault> {

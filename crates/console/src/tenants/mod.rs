@@ -1,5 +1,6 @@
 //! The API through which applications act for tenants: tokens that bind a transaction in a shared
-//! database, logins of a tenant's own database, and the life of such a database, but for its end.
+//! database, logins of a tenant's own database and of its place on Redis, and the life of such a
+//! database, but for its end.
 //!
 //! It promises that nothing is given without a client's token (`amanah keys client add`) that allows
 //! this operation for this tenant, and that a token which does not is answered in the same words
@@ -19,7 +20,7 @@ use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use kernel::{Clock, Rng, TenantFiles, TenantId};
-use tenancy::{Fleet, TenantBinder};
+use tenancy::{Caches, Fleet, TenantBinder};
 
 mod binding;
 mod fault;
@@ -37,6 +38,8 @@ use crate::keys::{self as programs, Api};
 pub struct Tenants {
     /// Tenants with a database of their own.
     pub fleet: Fleet,
+    /// Tenants' places on Redis.
+    pub caches: Caches,
     /// Who makes bindings. Set once it is known which databases are protected, before anything is
     /// served.
     pub bindings: Arc<OnceLock<Bindings>>,

@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use ::keys::{NewClient, Operation, Reach};
-use kernel::{Clock, Rng, SystemClock, SystemRng, TenantId, random_hex};
+use kernel::{Clock, Rng, Secret, SystemClock, SystemRng, TenantId, random_hex};
 use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
 use tempfile::TempDir;
 use tenancy::{
-    BindingKey, Campaign, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, TenantBinder,
+    BindingKey, CACHE_ROOM, Caches, Campaign, FLEET_ROOM, Fleet, Logins, MemoryVault, Redis,
+    RedisSettings, Script, Server, ServerSettings, Settings, TenantBinder,
 };
 
 use super::files::tests::store;
@@ -31,9 +32,27 @@ struct World {
     _folder: TempDir,
 }
 
+/// Places on a Redis of their own.
+async fn places(registry: &Db) -> Caches {
+    let data = testkit::server_dir("redis/server.pid");
+    let password = Secret::new(random_hex(&SystemRng, 8).unwrap());
+    let settings = ServerSettings { data: data.clone(), memory_mib: 64, password };
+    let server = Server::open(&settings, &SystemRng).await.unwrap().unwrap();
+    let settings = RedisSettings {
+        registry: registry.clone(),
+        data,
+        installation: "0123abcd".to_owned(),
+        naming: Secret::new("a secret for names".to_owned()),
+        trusted: Vec::new(),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+    };
+    Caches::There(Box::new(Redis::on_managed(settings, &server)))
+}
+
 async fn world() -> World {
     let server = testkit::postgres().await;
-    let db = testkit::database(&[&FLEET_ROOM]).await;
+    let db = testkit::database(&[&FLEET_ROOM, &CACHE_ROOM]).await;
     let root = server.superuser("postgres").await;
     let owner = server.login(&root, &format!("{}_places", db.name), &db.name).await;
     let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
@@ -63,7 +82,9 @@ async fn world() -> World {
     let mut house = House::bare().await;
     let folder = tempfile::tempdir().unwrap();
     let files = Arc::new(store(&house, &db, folder.path()));
-    let parts = Tenants { fleet: fleet.clone(), bindings: Arc::new(bindings), files };
+    let caches = places(&db.owner).await;
+    let bindings = Arc::new(bindings);
+    let parts = Tenants { fleet: fleet.clone(), caches, bindings, files };
     house.router = router(house.keys.clone(), clock, rng, parts);
     World { house, fleet, shop, _folder: folder }
 }
@@ -93,7 +114,7 @@ async fn a_binding_opens_the_rows_of_its_tenant_alone() {
     let said = world.post(&token, "toko/binding", json!({"actor": "sari@toko.example"})).await;
     assert_eq!(said.status, 200, "{}", said.body);
     assert_eq!(said.body["database"], world.shop.name.as_str());
-    let binding = kernel::Secret::new(said.body["token"].as_str().unwrap().to_owned());
+    let binding = Secret::new(said.body["token"].as_str().unwrap().to_owned());
     let tx = world.shop.intruder.tenant(&binding).await.unwrap();
     let rows = tx.query("SELECT name FROM products", &[]).await.unwrap();
     let seen: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -116,6 +137,38 @@ async fn a_binding_opens_the_rows_of_its_tenant_alone() {
         let said = world.post(&token, "toko/binding", body.clone()).await;
         assert_eq!((said.status.as_u16(), said.slug()), (status, slug), "{body}");
     }
+}
+
+/// Of a tenant of a shared database, which has nothing else here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_on_redis_is_opened_and_shut() {
+    let world = world().await;
+    let may = [Operation::Connect, Operation::Provision];
+    let token = world.client("shop", &may, tenants(&["kios"])).await;
+    let said = world.post(&token, "kios/redis", json!({"for": "PT5M"})).await;
+    assert_eq!(said.status, 201, "{}", said.body);
+    let (url, prefix) = (said.body["url"].as_str().unwrap(), said.body["prefix"].as_str().unwrap());
+    let place = prefix.strip_suffix(':').unwrap();
+    assert!(url.starts_with(&format!("redis://{place}_")) && url.ends_with("/0"), "{url}");
+    assert!(said.body["until"].is_string() && !place.contains("kios"), "{}", said.body);
+    for (body, status, slug) in [
+        (json!({"for": "PT25H"}), 400, "for"),
+        (json!({"for": "PT0S"}), 400, "for"),
+        (json!({"tenant": "toko"}), 400, "json"),
+    ] {
+        let said = world.post(&token, "kios/redis", body.clone()).await;
+        assert_eq!((said.status.as_u16(), said.slug()), (status, slug), "{body}");
+    }
+    for tenant in ["toko", "amanah-canary-b"] {
+        let said = world.post(&token, &format!("{tenant}/redis"), json!({})).await;
+        assert_eq!((said.status.as_u16(), said.slug()), (403, "denied"), "{tenant}");
+    }
+    let said = world.post(&token, "kios/suspend", json!({})).await;
+    assert_eq!((said.status.as_u16(), &said.body["state"]), (200, &json!("suspended")));
+    let said = world.post(&token, "kios/redis", json!({})).await;
+    assert_eq!((said.status.as_u16(), said.slug()), (409, "not-active"));
+    assert_eq!(world.post(&token, "kios/resume", json!({})).await.status, 200);
+    assert_eq!(world.post(&token, "kios/redis", json!({})).await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
