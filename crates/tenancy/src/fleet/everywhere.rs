@@ -12,6 +12,8 @@ use crate::Result;
 /// How many cells are attacked at one time: each battery waits for its own server.
 const AT_ONCE: usize = 4;
 
+const SILENT: &str = "its cell could not be attacked; `amanah cell list` says why";
+
 /// One that does not answer: its name, and why not.
 type Silent = (String, String);
 
@@ -54,12 +56,13 @@ impl Fleet {
             }
         }
         for (cell, why) in silent {
+            // Addresses and logins are in these words, and what a proof says is published.
+            tracing::warn!(cell, why, "a cell could not be attacked");
             let template = Place::template(&self.home());
             let there = living_on(tenants, &cell).map(|tenant| tenant.place.name());
             for name in there.chain([template.name()]) {
                 all.total += 1;
-                let why = format!("its cell could not be attacked: {why}");
-                all.missed.push((format!("{cell}/{name}"), why));
+                all.missed.push((format!("{cell}/{name}"), SILENT.to_owned()));
             }
         }
         Ok(all)
