@@ -4,14 +4,17 @@
 //! Each attack runs in a transaction of its own that is rolled back. A refusal for a wrong reason,
 //! a missing table or a timeout, is not a refusal: such an attack counts as not made.
 
+mod change;
 mod forge;
 mod installed;
+mod pooled;
 mod session;
+mod shapes;
 mod table;
 mod victim;
 mod write;
 
-use kernel::{Clock, Finding, Scope};
+use kernel::{Clock, Finding, Scope, Secret, TenantId};
 use store::{Db, Protected, ToSql, Tx};
 
 use crate::canary::{self, PLAIN};
@@ -24,6 +27,8 @@ use victim::Victim;
 pub(crate) const SEEN: &str = "AM001";
 /// SQLSTATE: the right is missing, or row security refuses.
 const DENIED: &str = "42501";
+/// SQLSTATE: a cursor, a prepared statement or a table is not there.
+const GONE: &[&str] = &["34000", "26000", "42P01"];
 /// What a finding names that concerns no single table.
 pub(crate) const SESSION: &str = "the application's sessions";
 /// The class of SQLSTATE for violated constraints: the row was reached, and something else than
@@ -54,17 +59,30 @@ pub(crate) struct Strike {
     /// What it goes for, when that is not the table.
     pub(crate) object: Option<String>,
     pub(crate) binding: Binding,
+    /// What the other one does before, in a transaction of its own in the same session, as in a
+    /// pool. The session is thrown away afterwards.
+    pub(crate) earlier: Vec<String>,
     /// Statements before it, in the same transaction.
     pub(crate) setup: Vec<String>,
     pub(crate) sql: String,
     /// Its parameters; every one is a text in SQL.
     pub(crate) bound: Vec<Option<String>>,
-    /// Whether it is `COPY … TO STDOUT`, which takes no parameters; its rows are counted.
-    pub(crate) copies: bool,
+    pub(crate) how: How,
     /// Whether it needs a session in which no function of ours has run yet: PostgreSQL looks the
     /// names in a function up once for each session.
     pub(crate) fresh: bool,
     pub(crate) expect: Expect,
+}
+
+/// How a statement is run, and what of its answer counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It returns rows, with a count in the first.
+    Rows,
+    /// It is `COPY … TO STDOUT`, which takes no parameters; what it writes counts.
+    Copied,
+    /// It returns no rows; those that it touched count.
+    Touched,
 }
 
 /// What the attacker's transaction is bound with.
@@ -90,8 +108,12 @@ pub(crate) enum Expect {
     Barred(&'static [&'static str]),
     /// It is not refused as a duplicate.
     NoConflict,
+    /// It counts, and the count is 0; an error with this code would tell what it must not.
+    Silent(&'static str),
     /// What it shows is declared in the card and counted in a note.
     Declared(&'static str),
+    /// The same, for a statement that counts, or has no answer.
+    Told(&'static str),
 }
 
 /// What a statement came to.
@@ -133,8 +155,8 @@ pub(crate) struct Report {
     pub(crate) through: usize,
     /// What gave way: one for each object and attack, however many of its statements got through.
     pub(crate) findings: Vec<Finding>,
-    /// What the card declares and was seen.
-    pub(crate) notes: Vec<String>,
+    /// What the card declares and was seen: object, note.
+    pub(crate) notes: Vec<(String, &'static str)>,
     /// Object, attack and result, for the golden matrix.
     pub(crate) matrix: Vec<(String, &'static str, &'static str)>,
 }
@@ -181,11 +203,21 @@ pub(crate) async fn run(
     Ok(report)
 }
 
+/// Every attack that is made on every table, in the order of the matrix.
+pub(crate) fn on_tables() -> impl Iterator<Item = &'static OnTable> {
+    table::BATTERY.iter().chain(shapes::BATTERY).chain(change::BATTERY)
+}
+
+/// Every attack that is made once for each database.
+pub(crate) fn on_sessions() -> impl Iterator<Item = &'static OnSession> {
+    session::BATTERY.iter().chain(pooled::BATTERY)
+}
+
 async fn tables(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
     for victim in &scene.victims {
         let label = victim.held.table.label();
         let mut unsure = None;
-        for attack in table::BATTERY {
+        for attack in on_tables() {
             let strikes = if victim.rows || !attack.needs_rows {
                 (attack.build)(scene, victim)
             } else {
@@ -213,8 +245,16 @@ async fn sessions(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
     )
     .await?;
     let literal = store::literal(&scene.mark());
+    // It holds a lock too, where it may: by that lock an attacker can know it.
+    let lock = format!(
+        "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended({literal}, 0))"
+    );
+    witness.batch("SAVEPOINT amanah_witness").await?;
+    if witness.batch(&lock).await.is_err() {
+        witness.batch("ROLLBACK TO SAVEPOINT amanah_witness").await?;
+    }
     witness.query(&format!("SELECT {literal}::text"), &[]).await?;
-    for attack in session::BATTERY {
+    for attack in on_sessions() {
         let strikes = (attack.build)(scene);
         let unsure = make(scene, report, attack, SESSION, strikes).await?;
         if let Some(why) = unsure {
@@ -252,11 +292,11 @@ async fn make<B>(
                 }
             }
             Outcome::Declared => {
-                word = "declared";
-                let Expect::Declared(note) = strike.expect else {
+                word = if word == "LEAKED" { word } else { "declared" };
+                let (Expect::Declared(note) | Expect::Told(note)) = strike.expect else {
                     continue;
                 };
-                report.notes.push(format!("{object}: {note}"));
+                report.notes.push((object, note));
             }
             Outcome::Unsure(why) => {
                 word = if word == "LEAKED" { word } else { "unsure" };
@@ -281,21 +321,39 @@ impl Scene<'_> {
 
     async fn strike(&self, strike: &Strike) -> Result<Outcome> {
         let intruder = &self.protected.intruder;
-        if strike.fresh {
-            let alone = Db::lazy(intruder.url(), 1)?;
-            let tx = alone.operator().await?;
-            let outcome = hit(&tx, strike).await;
-            tx.rollback().await?;
-            alone.close();
-            return Ok(outcome);
+        if !strike.fresh && strike.earlier.is_empty() {
+            return self.strike_in(intruder, strike).await;
         }
-        let token = |scope| {
-            let (me, database) = (&self.protected.canaries.0, &self.protected.name);
-            canary::token(self.key, me, scope, database, self.clock.now())
+        let alone = Db::lazy(intruder.url(), 1)?;
+        let outcome = match self.turn(&alone, strike).await? {
+            Some(ended) => ended,
+            None => self.strike_in(&alone, strike).await?,
         };
+        alone.close();
+        Ok(outcome)
+    }
+
+    /// The other one's turn in the session, if it has one. Returns what came of it when that ends
+    /// the attack.
+    async fn turn(&self, alone: &Db, strike: &Strike) -> Result<Option<Outcome>> {
+        if strike.earlier.is_empty() {
+            return Ok(None);
+        }
+        let tx = alone.tenant(&self.token(&self.protected.canaries.1, Scope::ReadWrite)).await?;
+        for sql in &strike.earlier {
+            if let Err(error) = tx.batch(sql).await {
+                tx.rollback().await?;
+                return Ok(Some(unprepared(&error)));
+            }
+        }
+        tx.commit().await?;
+        Ok(None)
+    }
+
+    async fn strike_in(&self, db: &Db, strike: &Strike) -> Result<Outcome> {
         let scope = match strike.binding {
             Binding::Missing => {
-                let tx = intruder.operator().await?;
+                let tx = db.operator().await?;
                 let outcome = hit(&tx, strike).await;
                 tx.rollback().await?;
                 return Ok(outcome);
@@ -303,10 +361,23 @@ impl Scene<'_> {
             Binding::Own => Scope::ReadWrite,
             Binding::OwnForReading => Scope::ReadOnly,
         };
-        let tx = intruder.tenant(&token(scope)).await?;
+        let tx = db.tenant(&self.token(&self.protected.canaries.0, scope)).await?;
         let outcome = hit(&tx, strike).await;
         tx.rollback().await?;
         Ok(outcome)
+    }
+
+    fn token(&self, canary: &TenantId, scope: Scope) -> Secret {
+        let (database, now) = (&self.protected.name, self.clock.now());
+        canary::token(self.key, canary, scope, database, now)
+    }
+}
+
+/// What a refused preparation comes to.
+fn unprepared(error: &store::Error) -> Outcome {
+    match error.sqlstate() {
+        Some(DENIED) => Outcome::Held,
+        _ => Outcome::Unsure(format!("its preparation failed: {error}")),
     }
 }
 
@@ -316,22 +387,24 @@ async fn hit(tx: &Tx, strike: &Strike) -> Outcome {
     before.extend(strike.setup.iter().cloned());
     for sql in &before {
         if let Err(error) = tx.batch(sql).await {
-            return match error.sqlstate() {
-                Some(DENIED) => Outcome::Held,
-                _ => Outcome::Unsure(format!("its preparation failed: {error}")),
-            };
+            return unprepared(&error);
         }
-    }
-    if strike.copies {
-        return match tx.copy_out(&strike.sql).await {
-            Ok(rows) if rows.is_empty() => Outcome::Held,
-            Ok(rows) => Outcome::Leaked(format!("{} bytes copied", rows.len())),
-            Err(error) => judge_refusal(strike.expect, &error),
-        };
     }
     let bound: Vec<&(dyn ToSql + Sync)> =
         strike.bound.iter().map(|b| b as &(dyn ToSql + Sync)).collect();
-    judge(strike.expect, tx.query(&strike.sql, &bound).await)
+    match strike.how {
+        How::Rows => judge(strike.expect, tx.query(&strike.sql, &bound).await),
+        How::Copied => match tx.copy_out(&strike.sql).await {
+            Ok(rows) if rows.is_empty() => Outcome::Held,
+            Ok(rows) => Outcome::Leaked(format!("{} bytes copied", rows.len())),
+            Err(error) => judge_refusal(strike.expect, &error),
+        },
+        How::Touched => match tx.execute(&strike.sql, &bound).await {
+            Ok(0) => Outcome::Held,
+            Ok(n) => Outcome::Leaked(format!("{n} touched")),
+            Err(error) => judge_refusal(strike.expect, &error),
+        },
+    }
 }
 
 pub(crate) fn judge(expect: Expect, answer: store::Result<Vec<store::Row>>) -> Outcome {
@@ -342,11 +415,13 @@ pub(crate) fn judge(expect: Expect, answer: store::Result<Vec<store::Row>>) -> O
     let count: Option<i64> = rows.first().and_then(|row| row.try_get(0).ok());
     match (expect, count) {
         (Expect::Declared(_), _) if shows_filtered(&rows) => Outcome::Declared,
-        (Expect::NoConflict | Expect::Declared(_), _) | (Expect::Nothing(_), Some(0)) => {
-            Outcome::Held
+        (Expect::NoConflict | Expect::Declared(_), _)
+        | (Expect::Nothing(_) | Expect::Silent(_) | Expect::Told(_), Some(0)) => Outcome::Held,
+        (Expect::Told(_), _) => Outcome::Declared,
+        (Expect::Nothing(_) | Expect::Silent(_), Some(n)) => Outcome::Leaked(format!("{n} found")),
+        (Expect::Nothing(_) | Expect::Silent(_), None) => {
+            Outcome::Unsure("it did not count".to_owned())
         }
-        (Expect::Nothing(_), Some(n)) => Outcome::Leaked(format!("{n} found")),
-        (Expect::Nothing(_), None) => Outcome::Unsure("it did not count".to_owned()),
         (Expect::Refused(_) | Expect::Barred(_), Some(0)) => {
             Outcome::Unsure("there was nothing to attack".to_owned())
         }
@@ -371,7 +446,12 @@ fn judge_refusal(expect: Expect, error: &store::Error) -> Outcome {
         }
         // A foreign key is checked after the unique ones, so there was no conflict.
         Expect::NoConflict => matches!(code, DENIED | "23503"),
-        Expect::Declared(_) => code == DENIED,
+        Expect::Silent(told) if code == told => {
+            return Outcome::Leaked(format!("an error tells of it, {code}"));
+        }
+        Expect::Silent(_) | Expect::Declared(_) => code == DENIED,
+        // Behind a pooler it can be another session, in which nothing was left.
+        Expect::Told(_) => code == DENIED || GONE.contains(&code),
     };
     match expect {
         _ if held => Outcome::Held,

@@ -2,16 +2,18 @@
 
 use super::forge::forgeries;
 use super::victim::Bound;
-use super::{Attack, Binding, Expect, OnSession, SEEN, Scene, Strike};
+use super::{Attack, Binding, Expect, How, OnSession, SEEN, Scene, Strike};
 use crate::census::ROW;
 use crate::form::PARAMETER;
 
 const REFUSED: &str = "28000";
 const BIND: &str = "SELECT amanah.bind($1::text)";
-const BINDING: &str = "restore schema amanah: the binding must be verified at every statement";
+pub(super) const BINDING: &str =
+    "restore schema amanah: the binding must be verified at every statement";
 const KEPT: &str = "REVOKE SET ON PARAMETER backtrace_functions from the application's role";
-const ROLE: &str = "let the application log in as an ordinary role that belongs to no other";
-const SUPERUSER: &str = "run the superuser's steps of `amanah protect`";
+pub(super) const ROLE: &str =
+    "let the application log in as an ordinary role that belongs to no other";
+pub(super) const SUPERUSER: &str = "run the superuser's steps of `amanah protect`";
 const OWNER: &str = "revoke this right from the application's role";
 
 /// Every attack, in the order of the matrix.
@@ -129,7 +131,7 @@ SELECT count(*) FROM pg_catalog.pg_roles r
         OR r.rolname IN ('pg_read_server_files', 'pg_write_server_files',
                          'pg_execute_server_program', 'pg_read_all_stats', 'pg_monitor'))";
 
-const fn session(
+pub(super) const fn session(
     name: &'static str,
     told: &'static str,
     fix: &'static str,
@@ -138,20 +140,21 @@ const fn session(
     Attack { name, told, fix, needs_rows: false, build }
 }
 
-fn strike(binding: Binding, sql: String, bound: Bound, expect: Expect) -> Strike {
+pub(super) fn strike(binding: Binding, sql: String, bound: Bound, expect: Expect) -> Strike {
     Strike {
         object: None,
         binding,
+        earlier: Vec::new(),
         setup: Vec::new(),
         sql,
         bound: bound.0,
-        copies: false,
+        how: How::Rows,
         fresh: false,
         expect,
     }
 }
 
-fn denied(sql: &str) -> Strike {
+pub(super) fn denied(sql: &str) -> Strike {
     strike(Binding::Own, sql.to_owned(), Bound::default(), Expect::Refused(&["42501"]))
 }
 
@@ -159,7 +162,7 @@ fn nothing(sql: &str) -> Strike {
     strike(Binding::Own, sql.to_owned(), Bound::default(), Expect::Nothing(&[]))
 }
 
-fn prepared(mut strike: Strike, setup: &[&str]) -> Strike {
+pub(super) fn prepared(mut strike: Strike, setup: &[&str]) -> Strike {
     strike.setup.extend(setup.iter().map(|sql| (*sql).to_owned()));
     strike
 }
@@ -172,7 +175,7 @@ fn bind(binding: Binding, token: &str) -> Strike {
 
 /// Counts B's rows in all tables at once, with a setting changed in the very same SELECT, as
 /// injected SQL would.
-fn read(scene: &Scene<'_>, binding: Binding, setting: Option<(&str, String)>) -> Strike {
+pub(super) fn read(scene: &Scene<'_>, binding: Binding, setting: Option<(&str, String)>) -> Strike {
     let mut bound = Bound::default();
     let first = setting.map_or_else(
         || "SELECT ''::text AS s".to_owned(),

@@ -1,7 +1,7 @@
 //! The attacks that are made on every table with tenants' rows.
 
 use super::victim::{Bound, Victim};
-use super::{Attack, Binding, Expect, OnTable, SEEN, Scene, Strike, write};
+use super::{Attack, Binding, Expect, How, OnTable, SEEN, Scene, Strike, write};
 use crate::census::ROW;
 
 /// The most rows that an attack counts: enough to see a leak, few enough not to be a load.
@@ -71,7 +71,7 @@ pub(super) const BATTERY: &[OnTable] = &[
     always("explain", "counts rows by EXPLAIN", PROTECT, explain),
 ];
 
-const fn attack(
+pub(super) const fn attack(
     name: &'static str,
     told: &'static str,
     fix: &'static str,
@@ -81,7 +81,7 @@ const fn attack(
 }
 
 /// An attack that can be made on a table in which the canaries have no row.
-const fn always(
+pub(super) const fn always(
     name: &'static str,
     told: &'static str,
     fix: &'static str,
@@ -94,21 +94,22 @@ pub(super) fn own(sql: String, bound: Bound, expect: Expect) -> Strike {
     Strike {
         object: None,
         binding: Binding::Own,
+        earlier: Vec::new(),
         setup: Vec::new(),
         sql,
         bound: bound.0,
-        copies: false,
+        how: How::Rows,
         fresh: false,
         expect,
     }
 }
 
-fn from(victim: &Victim<'_>) -> String {
+pub(super) fn from(victim: &Victim<'_>) -> String {
     format!("FROM {} AS {ROW}", victim.held.table.quoted())
 }
 
 /// Counts what `shape` makes of the table and of the condition that is B's row.
-fn reading(
+pub(super) fn reading(
     _: &Scene<'_>,
     victim: &Victim<'_>,
     shape: impl Fn(&str, &str) -> String,
@@ -156,7 +157,7 @@ fn copy(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {
         "COPY (SELECT 1 {} WHERE ({mine}) IS NOT TRUE LIMIT {COUNTED}) TO STDOUT",
         from(victim)
     );
-    vec![Strike { copies: true, ..own(sql, Bound::default(), Expect::Nothing(&[])) }]
+    vec![Strike { how: How::Copied, ..own(sql, Bound::default(), Expect::Nothing(&[])) }]
 }
 
 fn sample(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {
@@ -206,7 +207,7 @@ fn right(victim: &Victim<'_>, right: &str) -> Strike {
 }
 
 /// A statement that only an owner may run; `{}` stands for the table.
-fn denied(victim: &Victim<'_>, sql: &str) -> Strike {
+pub(super) fn denied(victim: &Victim<'_>, sql: &str) -> Strike {
     let sql = sql.replace("{}", &victim.held.table.quoted());
     own(sql, Bound::default(), Expect::Refused(&["42501"]))
 }

@@ -44,11 +44,28 @@ pub(crate) struct View {
 
 /// Parameters of a statement, as they are added one by one.
 #[derive(Debug, Default)]
-pub(crate) struct Bound(pub(crate) Vec<Option<String>>);
+pub(crate) struct Bound(pub(crate) Vec<Option<String>>, Place);
+
+/// Where the values of a statement are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Beside,
+    Within,
+}
 
 impl Bound {
+    /// For statements that take no parameters: every value is written into the text.
+    pub(crate) fn spelled() -> Self {
+        Self(Vec::new(), Place::Within)
+    }
+
     /// Adds `value` and returns its place in the statement.
     pub(crate) fn add(&mut self, value: Option<&str>) -> String {
+        if self.1 == Place::Within {
+            let value = value.map_or_else(|| "NULL".to_owned(), store::literal);
+            return format!("{value}::text");
+        }
         self.0.push(value.map(str::to_owned));
         format!("${}::text", self.0.len())
     }

@@ -30,9 +30,13 @@ static CARD: Card = Card {
         "Whether a guessed primary key is taken, and names that must be unique over all tenants",
         "How many rows all tenants have together, as EXPLAIN, sequences and sizes of files tell, \
          and how long an answer takes",
-        "What an application leaves in a pooled session: temporary tables, open cursors",
+        "What an application leaves in a pooled session: temporary tables, open cursors, prepared \
+         statements",
         "A good token that was stolen, until it expires within a minute",
-        "Ending other sessions of the application's own role",
+        "Ending other sessions of the application's own role, where no superuser is known who \
+         could close it",
+        "What sessions of one role share: locks on tables that they may write, advisory locks, and \
+         what the application itself sends by NOTIFY",
         "The bite where several databases are protected: its violations are seeded in a sandbox of \
          the first one alone, the others are only attacked",
     ],
@@ -64,10 +68,10 @@ impl Rows {
         if databases.is_empty() {
             return Proof::unknown(now, "no database is protected");
         }
-        let (mut all, mut errors) = (Report::default(), Vec::new());
+        let (mut all, mut told, mut errors) = (Report::default(), Vec::new(), Vec::new());
         for guarded in databases {
             match examine(guarded, cx).await {
-                Ok(report) => merge(&mut all, report, guarded, databases.len() > 1),
+                Ok(report) => told.extend(merge(&mut all, report, guarded, databases.len() > 1)),
                 Err(error) => errors.push(format!("{}: {error}", guarded.protected.name)),
             }
         }
@@ -86,7 +90,7 @@ impl Rows {
         for (table, why) in all.missed.iter().take(LISTED) {
             proof = proof.note(&format!("{table}: {why}"));
         }
-        for note in errors.iter().chain(&all.notes) {
+        for note in errors.iter().chain(&told) {
             proof = proof.note(note);
         }
         proof
@@ -125,8 +129,9 @@ async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
     Ok(report)
 }
 
-/// Adds what was found in one database; names are told apart where there are several.
-fn merge(all: &mut Report, report: Report, guarded: &Guarded, several: bool) {
+/// Adds what was found in one database and returns what is declared of it; names are told apart
+/// where there are several.
+fn merge(all: &mut Report, report: Report, guarded: &Guarded, several: bool) -> Vec<String> {
     let named = |object: String| {
         if several { format!("{}: {object}", guarded.protected.name) } else { object }
     };
@@ -139,9 +144,22 @@ fn merge(all: &mut Report, report: Report, guarded: &Guarded, several: bool) {
         finding.object = named(finding.object);
         finding
     }));
-    if let Some(first) = report.notes.first() {
-        let more = report.notes.len() - 1;
-        let rest = if more > 0 { format!(" (and {more} more tables)") } else { String::new() };
-        all.notes.push(named(format!("{first}{rest}")));
+    // What is the same for many tables is said once.
+    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    for (object, note) in report.notes {
+        match notes.iter_mut().find(|(said, _)| *said == note) {
+            Some((_, objects)) if objects.contains(&object) => {}
+            Some((_, objects)) => objects.push(object),
+            None => notes.push((note, vec![object])),
+        }
     }
+    let each = notes.into_iter().map(|(note, objects)| {
+        let rest = match objects.len() {
+            0 | 1 => String::new(),
+            n => format!(" (and {} more tables)", n - 1),
+        };
+        let first = objects.into_iter().next().unwrap_or_default();
+        named(format!("{first}: {note}{rest}"))
+    });
+    each.collect()
 }
