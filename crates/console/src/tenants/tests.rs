@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
 use tempfile::TempDir;
 use tenancy::{
-    BindingKey, CACHE_ROOM, Caches, Campaign, FLEET_ROOM, Fleet, Logins, MemoryVault, Redis,
-    RedisSettings, Script, Server, ServerSettings, Settings, TenantBinder,
+    BindingKey, CACHE_ROOM, Caches, Campaign, FLEET_ROOM, FileShelf, Fleet, Logins, MemoryVault,
+    Redis, RedisSettings, Script, Server, ServerSettings, Settings, TenantBinder,
 };
 
 use super::files::tests::store;

@@ -9,10 +9,10 @@ use ::keys::{NewClient, Operation, Reach};
 use gateway::{Private, PrivateSettings};
 use kernel::{
     Cx, FileName, Fut, NewFile, Outcome, Params, Proof, Secret, SystemClock, SystemRng,
-    TenantFiles, TenantId,
+    TenantFiles, TenantId, random_hex,
 };
 use tempfile::TempDir;
-use tenancy::{Door, Doors, FILES_ROOM, FileGuard, Files};
+use tenancy::{Door, Doors, FILES_ROOM, FileBucket, FileGuard, FileShelf, Files};
 use testkit::TestDb;
 
 use super::tests::store;
@@ -68,7 +68,8 @@ struct World {
 async fn world() -> World {
     let (house, db) = (House::bare().await, testkit::database(&[&FILES_ROOM]).await);
     let folder = tempfile::tempdir().unwrap();
-    let files = store(&house, &db, folder.path());
+    let shelf = FileShelf::folder(folder.path().join("files")).unwrap();
+    let files = store(&house, &db, shelf);
     World { house, db, files, folder }
 }
 
@@ -119,6 +120,23 @@ async fn the_matrix_of_attacks() {
         let usage = world.files.usage(&TenantId::new(id).unwrap()).await.unwrap();
         assert_eq!((usage.used.files, usage.used.bytes), (0, 0), "{id}");
     }
+}
+
+/// The same attacks where the objects lie in a bucket of S3.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_attacks_on_a_bucket() {
+    let mut world = world().await;
+    let moto = testkit::moto();
+    let secret = Secret::new(random_hex(&SystemRng, 8).unwrap());
+    let bucket = FileBucket {
+        url: format!("s3://{}/files", moto.bucket()),
+        endpoint: Some(moto.endpoint()),
+        region: Some("ap-southeast-3".to_owned()),
+        credentials: Some(("test".to_owned(), secret, None)),
+    };
+    world.files = store(&world.house, &world.db, FileShelf::bucket(&bucket).unwrap());
+    let struck = world.guard().attack().await.unwrap();
+    assert_eq!((struck.missed.len(), struck.through()), (0, 0), "{struck:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

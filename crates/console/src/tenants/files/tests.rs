@@ -1,6 +1,5 @@
 //! The API of files as a client, a stranger or an attacker would ask it, over a real store.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ::keys::object::FileSeals;
@@ -57,19 +56,19 @@ async fn world() -> World {
     let mut house = House::bare().await;
     let db = testkit::database(&[&FILES_ROOM]).await;
     let folder = tempfile::tempdir().unwrap();
-    let files = store(&house, &db, folder.path());
+    let files = store(&house, &db, FileShelf::folder(folder.path().join("files")).unwrap());
     house.router = router_of(&house, &files);
     let toko = client(&house, "toko", &BOTH, tenants(&["toko"])).await;
     let warung = client(&house, "warung", &BOTH, tenants(&["warung"])).await;
     World { house, files, toko, warung, folder }
 }
 
-/// A store in `folder`, sealed by the house's keys.
-pub(crate) fn store(house: &House, db: &TestDb, folder: &Path) -> Files {
+/// A store on `shelf`, sealed by the house's keys.
+pub(crate) fn store(house: &House, db: &TestDb, shelf: FileShelf) -> Files {
     Files::new(FileSettings {
         engine: db.engine.clone(),
         owner: db.owner.clone(),
-        shelf: FileShelf::folder(folder.join("files")).unwrap(),
+        shelf,
         seals: Arc::new(FileSeals::new(house.keys.clone(), Arc::new(SystemRng))),
         quota: QUOTA,
         clock: Arc::new(SystemClock),
