@@ -81,7 +81,8 @@ async fn world() -> World {
     let bindings = OnceLock::from(Bindings::from([(shop.name.clone(), binder)]));
     let mut house = House::bare().await;
     let folder = tempfile::tempdir().unwrap();
-    let files = Arc::new(store(&house, &db, folder.path()));
+    let shelf = FileShelf::folder(folder.path().join("files")).unwrap();
+    let files = Arc::new(store(&house, &db, shelf));
     let caches = places(&db.owner).await;
     let bindings = Arc::new(bindings);
     let parts = Tenants { fleet: fleet.clone(), caches, bindings, files };
