@@ -5,7 +5,7 @@ use serde::Serialize;
 use store::{Db, OperatorTx, Tx};
 
 use crate::undo::Watch;
-use crate::{Choice, Error, GUARD, Plan, ROOM, Result, Step, form};
+use crate::{Choice, Error, GUARD, Plan, ROOM, Result, Step, form, guard};
 
 /// A table that is in use for longer than this makes the plan fail, rather than all other sessions
 /// wait behind it.
@@ -33,6 +33,9 @@ pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Ap
     install(owner, superuser).await?;
     let total = plan.steps.len() + superuser.map_or(0, |_| plan.privileged.len());
     let tx = begin(owner).await?;
+    if let Some(superuser) = superuser {
+        guard::admit(&tx, superuser).await?;
+    }
     let watch = Watch::owner(&tx, &plan.steps).await?;
     run(&tx, &plan.steps, 0, total).await?;
     watch.note(&tx).await?;
@@ -45,12 +48,16 @@ pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Ap
         run(&above, &plan.privileged, plan.steps.len(), total).await?;
         binding = form::grant(&above, &owner.url().user, binding).await?;
         watch.note(&above).await?;
+        guard::switch_on(&above, plan).await?;
         above.commit().await?;
     }
     if !binding.installed {
         binding.form.install(&tx).await?;
     }
     tx.commit().await?;
+    if let Some(superuser) = superuser {
+        guard::forget(superuser).await?;
+    }
     let left = match superuser {
         Some(_) => Vec::new(),
         None => plan.privileged.clone(),

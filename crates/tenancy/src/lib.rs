@@ -29,6 +29,7 @@ mod error;
 mod files;
 mod fleet;
 mod form;
+mod guard;
 mod lint;
 mod plan;
 mod redis;
@@ -80,10 +81,10 @@ pub static ROOM: store::Room = store::Room {
 /// What a superuser installs beside it with [`store::migrate_privileged`], where there is one.
 pub static GUARD: store::Room = store::Room {
     name: "tenancy_guard",
-    migrations: &[store::Migration {
-        name: "0001_vault",
-        sql: include_str!("../sql/0001_vault.sql"),
-    }],
+    migrations: &[
+        store::Migration { name: "0001_vault", sql: include_str!("../sql/0001_vault.sql") },
+        store::Migration { name: "0002_guard", sql: include_str!("../sql/0002_guard.sql") },
+    ],
 };
 
 /// What it installs in the control database, for tenants with a database of their own.

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::Serialize;
 use store::{Table, Tx};
 
-use crate::{Census, Error, Result};
+use crate::{Census, Error, Result, sql};
 use facts::Facts;
 pub(crate) use keys::tying;
 pub(crate) use rows::departures;
@@ -101,6 +101,13 @@ pub async fn plan(tx: &Tx, tenant_column: &str, app_role: &str) -> Result<Plan> 
             "{table} is left as it is, and what it holds is not isolated: {why}. Until then the \
              claim isolation.rows is not proven."
         ));
+    }
+    if !tx.query_one(sql::GUARDED, &[]).await?.get::<_, bool>(0) {
+        plan.warnings.push(
+            "Where a superuser takes part, tables that are made later are protected at once or \
+             refused. Without one the next proof names them."
+                .to_owned(),
+        );
     }
     plan.warn_of_roles(&facts);
     plan.keys(tx, &census, &facts).await?;

@@ -35,6 +35,11 @@ pub(crate) const SELF: &str = "
 SELECT current_database()::text, current_user::text, r.rolsuper OR r.rolbypassrls
   FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
+/// Whether tables that are made later are guarded.
+pub(crate) const GUARDED: &str = "
+SELECT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e
+                WHERE e.evtname = 'amanah_isolation_ddl' AND e.evtenabled = 'A')";
+
 /// The application's role `$1`: whether row security does not bind it, whether it has the rights
 /// of the current user.
 pub(crate) const APP_ROLE: &str = "

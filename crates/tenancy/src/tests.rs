@@ -9,6 +9,7 @@ mod fixture;
 mod fleet;
 mod form;
 mod hostile;
+mod later;
 mod lint;
 mod moving;
 mod pooler;

@@ -15,7 +15,7 @@ use serde::Serialize;
 use store::{Db, OperatorTx, Tx, ident};
 
 use crate::apply::{begin, run};
-use crate::{Error, Result, Step};
+use crate::{Error, Result, Step, guard};
 pub use canaries::remove_canaries;
 use restore::{RowSecurity, rights};
 use state::{Aspect, Journal, Kind, Noted, Right, States};
@@ -120,6 +120,7 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     let total = undoing.steps.len() + undoing.privileged.len();
     if let Some(superuser) = superuser {
         let tx = begin(superuser).await?;
+        tx.batch(guard::TAKE_AWAY).await?;
         for statement in &farewell.privileged {
             tx.batch(statement).await?;
         }
@@ -210,7 +211,36 @@ impl Work {
         let labels: Vec<String> =
             noted.iter().map(|n| format!("{}.{}", n.aspect.schema, n.aspect.name)).collect();
         let states = States::read(tx, &labels).await?;
-        Self::out_of(tx, &noted, &states, going).await
+        let mut work = Self::out_of(tx, &noted, &states, going).await?;
+        work.later(tx).await?;
+        Ok(work)
+    }
+
+    /// Tables that the guard has protected when they were made: nothing was there before that.
+    async fn later(&mut self, tx: &Tx) -> Result<()> {
+        for row in tx.query(sql::LATER, &[]).await? {
+            let (schema, name): (&str, &str) = (row.get(0), row.get(1));
+            let (policies, own): (Vec<String>, bool) = (row.get(2), row.get(3));
+            let filled: Vec<String> = row.get(4);
+            let table = store::qualified(schema, name);
+            let mut sql: Vec<String> = policies
+                .iter()
+                .map(|policy| format!("DROP POLICY {} ON {table}", ident(policy)))
+                .collect();
+            let off = if own { "" } else { "DISABLE ROW LEVEL SECURITY, " };
+            sql.push(format!("ALTER TABLE {table} {off}NO FORCE ROW LEVEL SECURITY"));
+            sql.extend(filled.iter().map(|column| {
+                format!("ALTER TABLE ONLY {table} ALTER COLUMN {} DROP DEFAULT", ident(column))
+            }));
+            self.steps.push(Step {
+                object: format!("{schema}.{name}"),
+                why: "it was made later; a tenant column that was made NOT NULL stays so, and \
+                      rights that were narrowed stay narrow"
+                    .to_owned(),
+                sql: sql.join(";\n"),
+            });
+        }
+        Ok(())
     }
 
     async fn of_superuser(tx: &OperatorTx) -> Result<Self> {

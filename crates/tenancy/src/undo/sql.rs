@@ -147,6 +147,31 @@ UPDATE amanah.journal j SET schema = n.nspname::text, name = c.relname::text
                      JOIN pg_catalog.pg_namespace s ON s.oid = o.relnamespace
                     WHERE s.nspname::text = j.schema AND o.relname::text = j.name)";
 
+/// Tables with policies of ours that no journal knows, where there is a journal: schema, name, those
+/// policies, whether there are others, columns that the binding fills.
+pub(super) const LATER: &str = "
+SELECT n.nspname::text, c.relname::text,
+       ARRAY(SELECT p.polname::text FROM pg_catalog.pg_policy p
+              WHERE p.polrelid = c.oid AND p.polname ~ '^amanah_' ORDER BY 1),
+       EXISTS (SELECT FROM pg_catalog.pg_policy p
+                WHERE p.polrelid = c.oid AND p.polname !~ '^amanah_'),
+       ARRAY(SELECT a.attname::text
+               FROM pg_catalog.pg_attrdef d
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+              WHERE d.adrelid = c.oid
+                AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE '%amanah.current_tenant()%'
+              ORDER BY 1)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relrowsecurity
+   AND EXISTS (SELECT FROM amanah.journal)
+   AND EXISTS (SELECT FROM pg_catalog.pg_policy p
+                WHERE p.polrelid = c.oid AND p.polname = 'amanah_select')
+   AND NOT EXISTS (SELECT FROM amanah.journal j
+                    WHERE j.kind = 'policy' AND j.schema = n.nspname::text
+                      AND j.name = c.relname::text)
+ ORDER BY c.relispartition DESC, 1, 2";
+
 /// Whether the owner of this database owns another one that is not a sandbox.
 pub(super) const OTHER_DATABASES: &str =
     "SELECT FROM pg_catalog.pg_database d JOIN pg_catalog.pg_database me ON me.datdba = d.datdba

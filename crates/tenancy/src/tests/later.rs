@@ -1,0 +1,169 @@
+//! Tables that are made or changed after the database was protected.
+
+use kernel::Outcome;
+use store::Protected;
+
+use super::fixture::{self, DJANGO, NUMBERS, as_owner, as_superuser, bound, planned, prove};
+use crate::{Farewell, apply, undo};
+
+/// What the owner is told, or nothing when it may; it is rolled back either way.
+async fn told(protected: &Protected, sql: &str) -> Option<String> {
+    let tx = protected.owner.operator().await.unwrap();
+    let result = tx.batch(sql).await;
+    tx.rollback().await.unwrap();
+    result.err().map(|error| error.to_string())
+}
+
+/// Each of these is protected as a plan would do it: afterwards a plan has nothing to do, and the
+/// attacks find nothing.
+#[tokio::test]
+async fn a_table_that_is_made_later_is_protected() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    as_owner(
+        &guarded,
+        r#"
+        ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {app};
+        CREATE TABLE plain (company_id int, id bigserial PRIMARY KEY, note text);
+        CREATE TABLE copied AS SELECT 1::bigint AS company_id, 2 AS x;
+        SELECT 1::smallint AS company_id, 3 AS y INTO chosen;
+        CREATE TABLE "Odd ""name" (company_id varchar(20) NOT NULL, "select" int);
+        CREATE TABLE "odd ""name" (LIKE "Odd ""name" INCLUDING ALL);
+        CREATE TABLE added (id int PRIMARY KEY);
+        ALTER TABLE added ADD COLUMN company_id integer NOT NULL DEFAULT 1;
+        CREATE TABLE renamed (firm integer NOT NULL);
+        ALTER TABLE renamed RENAME COLUMN firm TO company_id;
+        CREATE TABLE heir (extra int) INHERITS (added);
+        CREATE TABLE visit_2022 PARTITION OF visit FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');
+        CREATE TABLE visit_2023 (LIKE visit);
+        ALTER TABLE visit ATTACH PARTITION visit_2023
+            FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+        CREATE TABLE grown (day date NOT NULL) PARTITION BY RANGE (day);
+        CREATE TABLE grown_1 PARTITION OF grown FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');
+        CREATE TABLE grown_rest PARTITION OF grown DEFAULT;
+        ALTER TABLE grown ADD COLUMN company_id integer;
+        CREATE TABLE label (id serial PRIMARY KEY, product_id bigint NOT NULL, tag_id int);
+        ALTER TABLE label ADD FOREIGN KEY (product_id) REFERENCES product (id),
+            ADD FOREIGN KEY (tag_id) REFERENCES tag (id);
+        CREATE TABLE label_text (label_id int NOT NULL REFERENCES label (id), body text);
+        CREATE TABLE currency (code char(3) PRIMARY KEY);
+        CREATE TEMPORARY TABLE aside (company_id int);
+        CREATE VIEW cheap WITH (security_invoker) AS SELECT * FROM product WHERE price < 10;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON plain, copied, label TO {app};
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app};
+        DROP TABLE chosen, label_text;
+        ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM {app}"#,
+    )
+    .await;
+    as_superuser(&guarded, "ALTER TABLE customer DROP CONSTRAINT customer_email_key").await;
+    let plan = planned(&guarded.protected).await;
+    assert!(plan.is_done(), "{plan}");
+    assert!(!plan.shared.contains(&"public.label".to_owned()), "{plan}");
+    let tx = bound(&guarded, "1").await;
+    tx.batch("INSERT INTO plain (note) VALUES ('mine')").await.unwrap();
+    let seen = "SELECT (SELECT company_id FROM plain), (SELECT count(*) FROM copied)";
+    let row = tx.query_one(seen, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, i64>(1)), (1, 1));
+    tx.commit().await.unwrap();
+    let tx = bound(&guarded, "2").await;
+    let row = tx.query_one("SELECT count(*) FROM plain", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 0);
+    tx.rollback().await.unwrap();
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {:#?}", proof.detail(), proof.findings());
+    // And undoing takes all of it away.
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    undo(owner, superuser, &Farewell::default()).await.unwrap();
+    let tx = owner.operator().await.unwrap();
+    let left = "SELECT (SELECT count(*) FROM pg_policy) + (SELECT count(*) FROM pg_event_trigger)
+                     + (SELECT count(*) FROM pg_class WHERE relrowsecurity)
+                     + (SELECT count(*) FROM pg_namespace WHERE nspname ~ '^amanah')";
+    assert_eq!(tx.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn what_weakens_the_protection_is_refused() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let mut all = String::new();
+    for sql in [
+        "ALTER TABLE tag DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE tag NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE tag ALTER company_id DROP NOT NULL",
+        "ALTER TABLE tag RENAME COLUMN company_id TO firm",
+        "ALTER TABLE tag DROP COLUMN company_id CASCADE",
+        "ALTER TABLE tag OWNER TO {app}",
+        "DROP POLICY amanah_select ON tag",
+        "ALTER POLICY amanah_select ON tag USING (true)",
+        "ALTER POLICY amanah_select ON tag RENAME TO mine",
+        "DROP SCHEMA amanah CASCADE",
+        "DROP FUNCTION amanah.current_tenant CASCADE",
+        "GRANT TRUNCATE ON tag TO {app}",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC",
+        "GRANT SELECT ON price_list TO {app}",
+        "CREATE VIEW every AS SELECT * FROM tag",
+        "ALTER VIEW open_invoice RESET (security_invoker)",
+        "CREATE VIEW over AS SELECT * FROM open_invoice_count",
+        "CREATE TABLE dated (company_id date NOT NULL)",
+        "CREATE TABLE holed AS SELECT NULL::int AS company_id",
+        "CREATE TABLE late (id int); INSERT INTO late VALUES (1);
+         ALTER TABLE late ADD COLUMN company_id int",
+    ] {
+        let sql = sql.replace("{app}", &guarded.protected.app_role);
+        let told = told(&guarded.protected, &sql).await.unwrap_or_else(|| "IT MAY".to_owned());
+        let said = format!("{sql}\n    {told}\n");
+        all.push_str(&said.replace(&guarded.protected.name, "DB"));
+    }
+    insta::assert_snapshot!(all);
+    assert!(planned(&guarded.protected).await.is_done());
+}
+
+/// What changes nothing about the tenants goes on as before, and a superuser does what he likes.
+#[tokio::test]
+async fn other_work_is_not_in_the_way() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    for sql in [
+        "ALTER TABLE tag ADD COLUMN note text; CREATE INDEX ON tag (note); DROP INDEX tag_note_idx",
+        "ALTER TABLE tag ADD CHECK (name <> ''); ALTER TABLE tag RENAME TO label",
+        "ALTER TABLE visit DETACH PARTITION visit_2020; DROP TABLE visit_2021",
+        "CREATE POLICY mine ON tag USING (name <> 'x'); ALTER POLICY mine ON tag USING (true);
+         DROP POLICY mine ON tag",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TYPE mood AS ENUM ('x')",
+        "CREATE MATERIALIZED VIEW sums AS SELECT company_id, count(*) FROM tag GROUP BY 1;
+         REFRESH MATERIALIZED VIEW sums",
+        "DROP TABLE product_tags, product CASCADE; CREATE TABLE free (x int); ALTER TABLE free DISABLE TRIGGER ALL",
+        "CREATE SCHEMA more CREATE TABLE t (x int) CREATE VIEW v AS SELECT * FROM t",
+    ] {
+        assert_eq!(told(&guarded.protected, sql).await, None, "{sql}");
+    }
+    as_superuser(&guarded, "ALTER TABLE tag DISABLE ROW LEVEL SECURITY").await;
+    let plan = planned(&guarded.protected).await;
+    assert_eq!(plan.steps.len(), 1, "{plan}");
+    // And Amanah's own command puts it right.
+    as_superuser(&guarded, "DROP POLICY amanah_update ON tag").await;
+    as_superuser(&guarded, "ALTER POLICY amanah_select ON tag USING (true)").await;
+    let plan = planned(&guarded.protected).await;
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    apply(owner, superuser, &plan).await.unwrap();
+    assert!(planned(&guarded.protected).await.is_done());
+    assert!(told(&guarded.protected, "DROP POLICY amanah_update ON tag").await.is_some());
+    // Even without a superuser named, when there is nothing that it refuses.
+    apply(owner, None, &planned(&guarded.protected).await).await.unwrap();
+}
+
+/// Without a superuser nobody stops it: the plan says so, and the next proof names the table.
+#[tokio::test]
+async fn without_a_superuser_the_next_proof_finds_it() {
+    let guarded = fixture::bare(DJANGO, "company_id", NUMBERS).await;
+    let plan = planned(&guarded.protected).await;
+    let told = |plan: &crate::Plan| plan.warnings.iter().any(|w| w.contains("made later"));
+    assert!(told(&plan), "{plan}");
+    apply(&guarded.protected.owner, None, &plan).await.unwrap();
+    as_owner(&guarded, "CREATE TABLE late (company_id int NOT NULL, note text)").await;
+    as_owner(&guarded, "GRANT SELECT, INSERT, UPDATE, DELETE ON late TO {app}").await;
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Broken);
+    assert!(proof.findings().iter().any(|f| f.object.contains("public.late")), "{proof:#?}");
+    let plan = planned(&guarded.protected).await;
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    apply(owner, superuser, &plan).await.unwrap();
+    assert!(!told(&planned(&guarded.protected).await));
+}
