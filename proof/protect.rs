@@ -1,6 +1,8 @@
 //! A database that nobody here wrote, in the style of a Django project, brought under protection
 //! from the command line: plan, apply, attack, result.
 
+use std::process::Output;
+
 use serde_json::Value;
 
 use crate::house::{amanah_with, directory};
@@ -28,101 +30,126 @@ const SCHEMA: &str = r"
     INSERT INTO shop_order (company_id, item_id, state) VALUES (1, 1, 'open'), (2, 2, 'paid');
 ";
 
-#[tokio::test]
-async fn a_foreign_schema_is_planned_protected_and_attacked() {
-    let db = testkit::database(&[]).await;
-    let tx = db.owner.operator().await.unwrap();
-    tx.batch(SCHEMA).await.unwrap();
-    tx.commit().await.unwrap();
-    let (owner, superuser) = (db.owner.url().expose(), db.superuser.url().expose());
-    let dir = directory();
-    let data = dir.path().join("data").display().to_string();
-    let protect = |column: &str, more: &[&str]| {
+/// Roles that were made for the application.
+const ROLES: &str = "SELECT count(*) FROM pg_roles WHERE rolname = current_database() || '_app'";
+/// A sum over the policies, which shows whether one was changed.
+const POLICIES: &str =
+    "SELECT sum(hashtext(polname || pg_get_expr(polqual, polrelid)))::int8 FROM pg_policy";
+
+/// The database and the data directory of the command.
+struct Shop {
+    db: testkit::TestDb,
+    data: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let db = testkit::database(&[]).await;
+        let tx = db.owner.operator().await.unwrap();
+        tx.batch(SCHEMA).await.unwrap();
+        tx.commit().await.unwrap();
+        let directory = directory();
+        let data = directory.path().join("data").display().to_string();
+        Self { db, data, _directory: directory }
+    }
+
+    fn amanah(&self, command: &[&str], more: &[&str]) -> Output {
+        let (owner, superuser) = (self.db.owner.url().expose(), self.db.superuser.url().expose());
         let variables =
             [("AMANAH_PROTECT_URL", owner.expose()), ("AMANAH_SUPERUSER_URL", superuser.expose())];
-        let command = ["protect", "--tenant-column", column, "--data", &data, "--json"];
-        amanah_with(&variables, &[&command[..], more].concat())
-    };
+        amanah_with(&variables, &[command, &["--data", &self.data], more].concat())
+    }
 
-    let wrong = protect("organisation", &[]);
+    fn protect(&self, column: &str, more: &[&str]) -> Output {
+        self.amanah(&["protect", "--tenant-column", column, "--json"], more)
+    }
+
+    fn undo(&self, more: &[&str]) -> Output {
+        self.amanah(&["protect", "--undo"], more)
+    }
+
+    async fn count(&self, sql: &str) -> i64 {
+        let tx = self.db.owner.operator().await.unwrap();
+        tx.query_one(sql, &[]).await.unwrap().get(0)
+    }
+}
+
+fn told(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", complaint(output)))
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn a_foreign_schema_is_planned_protected_and_attacked() {
+    let shop = Shop::open().await;
+    let wrong = shop.protect("organisation", &[]);
     assert_ne!(wrong.status.code(), Some(0));
-    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    let said = complaint(&wrong);
     assert!(said.contains("organisation") && said.contains("company_id"), "{said}");
 
-    let plan: Value = serde_json::from_slice(&protect("company_id", &[]).stdout).unwrap();
+    let plan = told(&shop.protect("company_id", &[]));
     assert_eq!(plan["makes_role"], true);
     assert!(plan["isolation"]["steps"].as_array().unwrap().len() > 5);
     assert!(plan["isolation"]["shared"].to_string().contains("shop_country"));
-    let roles = "SELECT count(*) FROM pg_roles WHERE rolname = current_database() || '_app'";
-    let count = |sql: &'static str| {
-        let db = db.owner.clone();
-        async move {
-            let tx = db.operator().await.unwrap();
-            tx.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
-        }
-    };
-    assert_eq!(count(roles).await, 0, "a plan changes nothing");
+    assert_eq!(shop.count(ROLES).await, 0, "a plan changes nothing");
 
-    let applied = protect("company_id", &["--apply"]);
-    let result: Value = serde_json::from_slice(&applied.stdout).unwrap_or_else(|e| {
-        panic!("{e}: {}", String::from_utf8_lossy(&applied.stderr));
-    });
+    let result = told(&shop.protect("company_id", &["--apply"]));
     for claim in result["claims"].as_array().unwrap() {
         let id = claim["id"].as_str().unwrap();
         // The owner of this database may make roles, so the trail cannot be out of its hands.
         let wanted = if id == "audit.append-only" { "failing" } else { "proven" };
         assert_eq!(claim["verdict"], wanted, "{claim:#}");
     }
-    assert_eq!(count(roles).await, 1);
-    assert_eq!(count("SELECT count(*) FROM shop_order").await, 0, "unbound, no rows are seen");
+    assert_eq!(shop.count(ROLES).await, 1);
+    assert_eq!(shop.count("SELECT count(*) FROM shop_order").await, 0, "unbound, none is seen");
 
-    let again: Value = serde_json::from_slice(&protect("company_id", &[]).stdout).unwrap();
+    let again = told(&shop.protect("company_id", &[]));
     assert_eq!(again["isolation"]["steps"], serde_json::json!([]), "a second plan is empty");
     assert_eq!(again["recording"], serde_json::json!([]));
 
-    let policies = "SELECT sum(hashtext(polname || pg_get_expr(polqual, polrelid)))::int8
-                      FROM pg_policy";
-    let before = count(policies).await;
-    let other = protect("item_id", &["--apply"]);
+    let before = shop.count(POLICIES).await;
+    let other = shop.protect("item_id", &["--apply"]);
     assert_ne!(other.status.code(), Some(0));
-    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    let said = complaint(&other);
     assert!(said.contains("protected already") && said.contains("Nothing was changed"), "{said}");
-    assert_eq!(count(policies).await, before, "another column lays no policy over the first");
+    assert_eq!(shop.count(POLICIES).await, before, "no other column's policy lies over the first");
 
-    let undo = |more: &[&str]| {
-        let variables =
-            [("AMANAH_PROTECT_URL", owner.expose()), ("AMANAH_SUPERUSER_URL", superuser.expose())];
-        amanah_with(&variables, &[&["protect", "--undo", "--data", &data], more].concat())
-    };
-    let shown = undo(&["--json"]);
-    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    is_undone(&shop).await;
+    stop(&shop.data);
+}
+
+/// What was done goes again, without the trail and then with it.
+async fn is_undone(shop: &Shop) {
+    let before = shop.count(POLICIES).await;
+    let shown = told(&shop.undo(&["--json"]));
     assert!(shown["undo"]["steps"].as_array().unwrap().len() > 5, "{shown:#}");
-    assert_eq!(count(policies).await, before, "what would be undone is not undone");
-    let undone = undo(&["--apply"]);
-    let said = String::from_utf8_lossy(&undone.stderr).into_owned();
-    assert_eq!((undone.status.code(), said.as_str()), (Some(0), ""));
+    assert_eq!(shop.count(POLICIES).await, before, "what would be undone is not undone");
+    let undone = shop.undo(&["--apply"]);
+    assert_eq!((undone.status.code(), complaint(&undone).as_str()), (Some(0), ""));
     let own = "SELECT count(*) FROM pg_roles
                 WHERE rolname ~ ('^amanah_(intruder|replica)_.*' || current_database())";
     let left = "SELECT (SELECT count(*) FROM pg_policy) + (SELECT count(*) FROM pg_event_trigger)
                      + (SELECT count(*) FROM pg_trigger
                          WHERE tgname ~ '^amanah_' AND tgrelid::regclass::text ~ '^shop')
                      + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'amanah'::regnamespace)";
-    for nothing in [roles, own, left] {
-        assert_eq!(count(nothing).await, 0, "{nothing}");
+    for nothing in [ROLES, own, left] {
+        assert_eq!(shop.count(nothing).await, 0, "{nothing}");
     }
-    assert_eq!(count("SELECT count(*) FROM shop_order").await, 2, "no synthetic row is left");
+    assert_eq!(shop.count("SELECT count(*) FROM shop_order").await, 2, "no synthetic row is left");
     let kept = "SELECT count(*) FROM audit.system_audit_logs";
-    assert!(count(kept).await > 10, "what was recorded is kept");
+    assert!(shop.count(kept).await > 10, "what was recorded is kept");
 
     // It can be protected again, on the trail that was kept, and undone with the trail.
-    let again = protect("company_id", &["--apply"]);
-    let said = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(matches!(again.status.code(), Some(0 | 1)), "{said}");
-    let undone = undo(&["--apply", "--drop-trail"]);
-    assert_eq!(undone.status.code(), Some(0), "{}", String::from_utf8_lossy(&undone.stderr));
+    let again = shop.protect("company_id", &["--apply"]);
+    assert!(matches!(again.status.code(), Some(0 | 1)), "{}", complaint(&again));
+    let undone = shop.undo(&["--apply", "--drop-trail"]);
+    assert_eq!(undone.status.code(), Some(0), "{}", complaint(&undone));
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^(amanah|audit)'";
-    assert_eq!(count(schemas).await, 0);
-    stop(&data);
+    assert_eq!(shop.count(schemas).await, 0);
 }
 
 /// The command leaves the managed cluster as it found it: stopped.
