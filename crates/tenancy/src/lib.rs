@@ -66,7 +66,7 @@ pub use redis::{
     CacheLease, Cleared, Existing, Redis, RedisSettings, Server, ServerSettings, UrlError,
 };
 pub use token::{BindingKey, Claims, KeyError};
-pub use undo::{Farewell, Undoing, note_role, remove_canaries, undo, undo_plan};
+pub use undo::{Farewell, Undoing, drop_roles, note_role, remove_canaries, undo, undo_plan};
 
 /// What this room installs in every protected database, as the owner of its tables.
 pub static ROOM: store::Room = store::Room {

@@ -6,6 +6,7 @@
 
 mod canaries;
 mod restore;
+mod roles;
 mod sql;
 mod state;
 
@@ -18,6 +19,7 @@ use crate::apply::{begin, run};
 use crate::{Error, Result, Step, guard};
 pub use canaries::remove_canaries;
 use restore::{RowSecurity, rights};
+pub use roles::drop_roles;
 use state::{Aspect, Journal, Kind, Noted, Right, States};
 
 /// What a plan's privileged steps reach: relations and functions of PostgreSQL's own.
@@ -46,8 +48,10 @@ pub struct Undoing {
     pub gone: Vec<String>,
     /// A guard is installed, and no superuser is at hand to take it away.
     pub needs_superuser: bool,
-    /// Roles that were made for the application.
+    /// Roles that a superuser made for the application, by the journal that only he writes.
     pub made_roles: Vec<String>,
+    /// Roles that the owner made for it, by its own journal: the owner may have written any name.
+    pub owners_roles: Vec<String>,
 }
 
 /// What else is done in the same transactions, and what is kept.
@@ -97,7 +101,8 @@ pub async fn undo_plan(owner: &Db, superuser: Option<&Db>) -> Result<Undoing> {
         privileged: above.steps,
         changed: [above.changed, own.changed].concat(),
         gone: [above.gone, own.gone].concat(),
-        made_roles: [above.roles, own.roles].concat(),
+        made_roles: above.roles,
+        owners_roles: own.roles,
     })
 }
 

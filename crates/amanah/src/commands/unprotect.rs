@@ -32,6 +32,8 @@ struct Subject {
     owner: Db,
     superuser: Option<Db>,
     drop_trail: bool,
+    /// The application's role, the only one that may go.
+    app_role: String,
 }
 
 /// What is done to the trail, and whether some of it stays.
@@ -45,7 +47,9 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
     let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
     let owner = Db::connect(&url, CONNECTIONS).await?;
     let superuser = superuser(protect).await?;
-    let mut subject = Subject { owner, superuser, drop_trail: protect.undoing.drop_trail };
+    let named = protect.app_role.clone().unwrap_or_else(|| format!("{}_app", url.database));
+    let drop_trail = protect.undoing.drop_trail;
+    let mut subject = Subject { owner, superuser, drop_trail, app_role: named };
     if !protect.apply {
         let (undoing, trail) = subject.plan().await?;
         show(place, &undoing, &trail);
@@ -57,6 +61,9 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
     let leave_changed = protect.undoing.leave_changed;
     Installation::with(place, async |installation| {
         let known = kept::find(&installation.data, &url.database, Some(&url))?;
+        if let Some(known) = &known {
+            subject.app_role.clone_from(&known.app_role);
+        }
         if subject.superuser.is_none() {
             subject.superuser = kept_superuser(installation, known.as_ref()).await?;
         }
@@ -73,11 +80,11 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
             return Err(refusal(&undoing).into());
         }
         remove_canaries(installation, known.as_ref()).await?;
-        subject.undo(&trail, leave_changed, &undoing.made_roles).await?;
+        subject.undo(&trail, leave_changed, &undoing).await?;
         if let Some(known) = &known {
             known.forget(&installation.data, &installation.strongbox).await?;
         }
-        subject.drop_logins(installation, &undoing.made_roles).await?;
+        subject.drop_logins(installation, &undoing).await?;
         if !place.json {
             out::line("Undone: the database is as it was, and this installation has forgotten it.");
             if trail.stays {
@@ -130,7 +137,7 @@ impl Subject {
         Ok((undoing, Trail { steps, stays, out_of_reach: there && self.drop_trail && !ours }))
     }
 
-    async fn undo(&self, trail: &Trail, leave: bool, roles: &[String]) -> anyhow::Result<()> {
+    async fn undo(&self, trail: &Trail, leave: bool, undoing: &Undoing) -> anyhow::Result<()> {
         let mut farewell = Farewell {
             kept_rooms: if trail.stays { &[TRAIL_ROOM] } else { &[] },
             leave_changed: leave,
@@ -143,39 +150,44 @@ impl Subject {
             farewell.owner = recording.collect();
         }
         let tx = self.owner.operator().await?;
-        for role in roles {
-            farewell.owner.extend(revoke_all(&tx, role).await?);
+        let made = undoing.made_roles.iter().chain(&undoing.owners_roles);
+        if made.into_iter().any(|role| *role == self.app_role) {
+            farewell.owner.extend(revoke_all(&tx, &self.app_role).await?);
         }
         tx.rollback().await?;
         tenancy::undo(&self.owner, self.superuser.as_ref(), &farewell).await?;
         Ok(())
     }
 
-    /// Our own logins, and the roles that were made for the application. What something still
+    /// Our own logins, and the role that was made for the application. What something still
     /// belongs to stays, and is named.
     async fn drop_logins(
         &self,
         installation: &Installation,
-        made: &[String],
+        undoing: &Undoing,
     ) -> anyhow::Result<()> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
         let name = installation.data.installation(&*installation.cx.rng)?;
-        let own = kept::own_logins(name.expose(), &self.owner.url().database);
-        for role in own.iter().chain(made) {
-            if !maker.has_role(role).await? {
+        for role in kept::own_logins(name.expose(), &self.owner.url().database) {
+            if !maker.has_role(&role).await? {
                 continue;
             }
-            if self.superuser.is_some() && own.contains(role) {
-                maker.forbid_replica(role).await?;
+            if self.superuser.is_some() {
+                maker.forbid_replica(&role).await?;
             }
             let tx = maker.operator().await?;
-            match tx.batch(&format!("DROP ROLE {}", ident(role))).await {
+            match tx.batch(&format!("DROP ROLE {}", ident(&role))).await {
                 Ok(()) => tx.commit().await?,
                 Err(error) => out::aside(&format!("role {role} is kept: {error}")),
             }
         }
-        for role in made {
-            installation.data.forget_password(role)?;
+        let superuser = self.superuser.as_ref();
+        let stay = tenancy::drop_roles(&self.owner, superuser, undoing, &self.app_role).await?;
+        for (role, why) in stay {
+            out::aside(&format!("role {role} is kept: {why}"));
+        }
+        if !self.owner.has_role(&self.app_role).await? {
+            installation.data.forget_password(&self.app_role)?;
         }
         Ok(())
     }
@@ -225,7 +237,7 @@ fn show(place: &Place, undoing: &Undoing, trail: &Trail) {
             out::line(&format!("             {line}"));
         }
     }
-    for role in &undoing.made_roles {
+    for role in undoing.made_roles.iter().chain(&undoing.owners_roles) {
         out::line(&format!("  undo       role {role}: it was made for the application"));
     }
     if undoing.needs_superuser {

@@ -3,7 +3,7 @@
 use store::{Db, Protected};
 
 use super::fixture::{DJANGO, NUMBERS, planned};
-use crate::{Error, Farewell, ROOM, apply, undo, undo_plan};
+use crate::{Error, Farewell, ROOM, apply, drop_roles, undo, undo_plan};
 
 /// Everything that a plan can come across, in the forms that are easily lost.
 const ODD: &str = r#"
@@ -218,4 +218,34 @@ async fn the_superuser_runs_nothing_of_the_owners() {
     tx.commit().await.unwrap();
     let plan = undo_plan(owner, superuser).await.unwrap();
     assert!(plan.privileged.is_empty(), "{plan:?}");
+}
+
+/// The owner names roles in its journal as it likes: the superuser drops none of them, and the owner
+/// none but the application's, which itself must be no more than that.
+#[tokio::test]
+async fn the_owners_journal_drops_nobody_elses_role() {
+    let protected = untouched(DJANGO, "company_id").await;
+    let (owner, superuser) = (&protected.owner, protected.superuser.as_ref());
+    protect(&protected, superuser).await;
+    let (admin, clerk) = (format!("{}_admin", protected.name), format!("{}_clerk", protected.name));
+    let tx = superuser.unwrap().operator().await.unwrap();
+    tx.batch(&format!("CREATE ROLE {admin} SUPERUSER; CREATE ROLE {clerk}")).await.unwrap();
+    crate::note_role(&tx, &clerk, true).await.unwrap();
+    tx.commit().await.unwrap();
+    let tx = owner.operator().await.unwrap();
+    crate::note_role(&tx, &admin, false).await.unwrap();
+    tx.commit().await.unwrap();
+    let plan = undo_plan(owner, superuser).await.unwrap();
+    assert_eq!(plan.made_roles, [clerk.as_str()]);
+    assert_eq!(plan.owners_roles, [admin.as_str()]);
+    let drop = async |app: &str| drop_roles(owner, superuser, &plan, app).await.unwrap();
+    let there = async |role: &str| owner.has_role(role).await.unwrap();
+    let names = |kept: Vec<(String, String)>| -> Vec<String> {
+        kept.into_iter().map(|(role, _)| role).collect()
+    };
+    assert_eq!(names(drop(&protected.app_role).await), [clerk.clone(), admin.clone()]);
+    assert_eq!(names(drop(&admin).await), [clerk.clone(), admin.clone()]);
+    assert!(there(&admin).await && there(&clerk).await);
+    assert_eq!(names(drop(&clerk).await), [admin.as_str()]);
+    assert!(there(&admin).await && !there(&clerk).await);
 }

@@ -182,6 +182,11 @@ pub(super) const OTHER_DATABASES: &str =
 pub(super) const ROLES: &str =
     "SELECT r.rolname::text FROM pg_catalog.pg_roles r WHERE r.rolname::text = ANY ($1::text[])";
 
+/// Whether the role `$1` has a right over the server that no application's role is made with.
+pub(super) const POWERFUL: &str =
+    "SELECT r.rolsuper OR r.rolreplication OR r.rolcreaterole OR r.rolcreatedb OR r.rolbypassrls
+       FROM pg_catalog.pg_roles r WHERE r.rolname::text = $1";
+
 /// What outside schema `amanah` hangs on something in it, as people name it.
 pub(super) const HANGING: &str = "
 WITH ours AS (
