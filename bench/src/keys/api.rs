@@ -76,6 +76,7 @@ impl Api {
             keys: vec![house.key.name.to_string()],
             operations: [Operation::Encrypt, Operation::Decrypt].into(),
             reach: Reach::All,
+            databases: [].into(),
             expires_at: None,
         };
         let token = house.keys.admit(client).await?;

@@ -74,6 +74,7 @@ impl FileDoors {
             keys: Vec::new(),
             operations: BTreeSet::from([Operation::ReadFiles, Operation::WriteFiles]),
             reach: Reach::Tenants(tenants.iter().map(|tenant| (*tenant).clone()).collect()),
+            databases: [].into(),
             expires_at: None,
         };
         let token = self.keys.admit(client).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use audit::Watched;
-use console::tenants::Bindings;
+use console::tenants::{Binding, Bindings};
 use kernel::{Binder, Clock, Cx, Rng, Secret};
 use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
@@ -276,7 +276,7 @@ pub(crate) fn bindings(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Bindings 
         .map(|one| {
             let name = one.protected.name.clone();
             let binder = TenantBinder::new(Arc::clone(clock), one.key.clone(), &name);
-            (name, binder)
+            (name, Binding { binder, canaries: one.protected.canaries.clone() })
         })
         .collect()
 }

@@ -17,6 +17,10 @@ pub(crate) const PREFIX: &str = "amk_";
 const TOKEN_BYTES: usize = 32;
 /// The most patterns of a client.
 const MAX_PATTERNS: usize = 1_000;
+/// The most databases of a client.
+const MAX_DATABASES: usize = 100;
+/// How long PostgreSQL lets a database's name be, in bytes.
+const MAX_DATABASE_BYTES: usize = 63;
 
 /// A fresh token: `amk_` and 43 letters for 256 random bits.
 pub(crate) fn token(rng: &dyn Rng) -> Result<Secret> {
@@ -74,6 +78,13 @@ pub(crate) fn check(client: &Client, now: Timestamp) -> Result<()> {
     let for_tenants = client.operations.iter().any(|operation| !operation.is_with_key());
     if for_tenants && client.reach == Reach::House {
         return refuse("binding, connecting and files are done for tenants: say for which");
+    }
+    let binds = client.operations.contains(&Operation::Bind);
+    if binds && client.databases.is_empty() || client.databases.len() > MAX_DATABASES {
+        return refuse("a client that binds is admitted to at least one database, and at most 100");
+    }
+    if client.databases.iter().any(|name| name.is_empty() || name.len() > MAX_DATABASE_BYTES) {
+        return refuse("a database's name has 1 to 63 bytes");
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let pattern = |text: &String| {

@@ -73,8 +73,19 @@ pub struct Client {
     pub operations: BTreeSet<Operation>,
     /// Whose keys.
     pub reach: Reach,
+    /// In which protected databases it may bind tenants, by their names; `*` stands for all. Ids of
+    /// tenants in two databases have nothing to do with each other.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub databases: BTreeSet<String>,
     /// When its token ends.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether it may bind tenants in the protected database of this name.
+    pub fn binds_in(&self, database: &str) -> bool {
+        self.databases.contains(database) || self.databases.contains("*")
+    }
 }
 
 /// A client to admit. The same as what is remembered of it, but for its token.

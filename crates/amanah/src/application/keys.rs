@@ -50,6 +50,7 @@ pub(crate) async fn admit(
         keys: vec![KEY.to_owned()],
         operations: BTreeSet::from([Operation::Encrypt, Operation::Decrypt]),
         reach: Reach::All,
+        databases: BTreeSet::new(),
         expires_at: None,
     };
     let token = keys.admit(client).await?;

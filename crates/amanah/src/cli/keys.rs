@@ -315,6 +315,9 @@ pub(crate) struct Add {
     /// read-files, write-files.
     #[arg(long, value_name = "WHAT", required = true, value_delimiter = ',', value_parser = operation)]
     pub(crate) allow: Vec<Operation>,
+    /// The protected databases in which it may bind tenants; `'*'` for all.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) databases: Vec<String>,
     /// Only these tenants, and their keys; without it, the house's keys alone.
     #[arg(long, value_name = "ID", value_parser = tenant, conflicts_with = "all_tenants")]
     pub(crate) tenant: Vec<TenantId>,

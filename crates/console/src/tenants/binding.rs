@@ -8,9 +8,8 @@ use axum::response::Response;
 use axum::routing::post;
 use kernel::{Actor, Scope};
 use serde::{Deserialize, Serialize};
-use tenancy::TenantBinder;
 
-use super::{For, Served, Tenants};
+use super::{Binding, For, Served, Tenants};
 use crate::keys::body::{Note, json};
 use crate::keys::caller::Caller;
 use crate::keys::fault::Fault;
@@ -55,23 +54,30 @@ async fn mint(
     let actor = Actor::new(actor).map_err(|_| {
         Fault::bad("actor", "an actor has 1 to 128 bytes and no control characters")
     })?;
-    let (database, binder) = binder(&served.tenants, database.as_deref())?;
+    let may = |database: &str| who.card.client.binds_in(database);
+    if database.as_deref().is_some_and(|name| !may(name)) {
+        return Err(Fault::DENIED);
+    }
+    let (database, Binding { binder, canaries }) = meant(&served.tenants, database.as_deref())?;
+    if !may(database) || tenant == canaries.0 || tenant == canaries.1 {
+        return Err(Fault::DENIED);
+    }
     let token = binder.token(&tenant, &actor, scope);
     let given = Given { token: token.expose(), database };
     json(&who.share, StatusCode::OK, ROOM_BYTES, &given)
 }
 
 /// Who makes bindings for the database that is meant.
-fn binder<'a>(
+fn meant<'a>(
     tenants: &'a Tenants,
     database: Option<&str>,
-) -> Result<(&'a str, &'a TenantBinder), Fault> {
+) -> Result<(&'a str, &'a Binding), Fault> {
     let all = tenants.bindings.get();
     let found = match database {
         Some(name) => all.and_then(|all| all.get_key_value(name)),
         None => all.filter(|all| all.len() == 1).and_then(|all| all.first_key_value()),
     };
-    found.map(|(name, binder)| (name.as_str(), binder)).ok_or(Fault::fixed(
+    found.map(|(name, binding)| (name.as_str(), binding)).ok_or(Fault::fixed(
         StatusCode::NOT_FOUND,
         "unknown-database",
         "no protected database is meant by this: name one that `amanah protect` has protected, \

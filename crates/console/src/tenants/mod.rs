@@ -49,7 +49,15 @@ pub struct Tenants {
 
 /// Who makes bindings, by the name of the protected database. Of two databases with one name
 /// neither is here: which of them is meant could not be told.
-pub type Bindings = BTreeMap<String, TenantBinder>;
+pub type Bindings = BTreeMap<String, Binding>;
+
+/// Who makes bindings for a protected database.
+pub struct Binding {
+    /// Makes them.
+    pub binder: TenantBinder,
+    /// The synthetic tenants there, whose rows are the proofs' alone.
+    pub canaries: (TenantId, TenantId),
+}
 
 /// Everything of [`crate::keys::router`], and what is under `/api/v1/tenants`.
 pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, tenants: Tenants) -> Router {

@@ -13,7 +13,7 @@ use tenancy::{
 };
 
 use super::files::tests::store;
-use super::{Bindings, Tenants, router};
+use super::{Binding, Bindings, Tenants, router};
 use crate::keys::tests::documented::try_page;
 use crate::keys::tests::{House, Said, tenants};
 
@@ -78,7 +78,8 @@ async fn world() -> World {
     tx.commit().await.unwrap();
     tenancy::apply(&shop.owner, shop.superuser.as_ref(), &plan).await.unwrap();
     let binder = TenantBinder::new(Arc::clone(&clock), key, &shop.name);
-    let bindings = OnceLock::from(Bindings::from([(shop.name.clone(), binder)]));
+    let binding = Binding { binder, canaries: shop.canaries.clone() };
+    let bindings = OnceLock::from(Bindings::from([(shop.name.clone(), binding)]));
     let mut house = House::bare().await;
     let folder = tempfile::tempdir().unwrap();
     let shelf = FileShelf::folder(folder.path().join("files")).unwrap();
@@ -98,6 +99,7 @@ impl World {
             keys: Vec::new(),
             operations: may.iter().copied().collect(),
             reach,
+            databases: ["*".to_owned()].into(),
             expires_at: None,
         };
         self.house.keys.admit(client).await.unwrap().expose().to_owned()
@@ -245,6 +247,35 @@ async fn an_application_makes_tenants_and_shuts_them_out() {
     assert_eq!(world.house.ask(&connect, "GET", "/api/v1/tenants", Value::Null).await.status, 403);
 }
 
+/// The ids of tenants in two databases have nothing to do with each other, and the synthetic ones
+/// are the proofs' alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_binds_where_it_was_admitted() {
+    let world = world().await;
+    let actor = json!({"actor": "sari"});
+    let named = json!({"actor": "sari", "database": world.shop.name});
+    for (databases, status) in [(world.shop.name.as_str(), 200), ("other", 403), ("*", 200)] {
+        let client = NewClient {
+            name: "shop".to_owned(),
+            keys: Vec::new(),
+            operations: [Operation::Bind].into(),
+            reach: Reach::All,
+            databases: [databases.to_owned()].into(),
+            expires_at: None,
+        };
+        let token = world.house.keys.admit(client).await.unwrap().expose().to_owned();
+        for body in [&actor, &named] {
+            let said = world.post(&token, "toko/binding", body.clone()).await;
+            assert_eq!(said.status.as_u16(), status, "{databases}: {}", said.body);
+        }
+        let canary = format!("{}/binding", world.shop.canaries.0);
+        assert_eq!(world.post(&token, &canary, actor.clone()).await.status, 403);
+        let unknown = json!({"actor": "sari", "database": "postgres"});
+        let said = world.post(&token, "toko/binding", unknown).await;
+        assert_eq!(said.status, if databases == "*" { 404 } else { 403 });
+    }
+}
+
 /// Whatever a token does not allow is answered alike: nobody learns which tenants there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_gives_nothing_for_another_tenant() {
@@ -293,12 +324,15 @@ async fn a_client_for_tenants_says_for_which() {
         keys: keys.iter().map(|&key| key.to_owned()).collect(),
         operations: operations.iter().copied().collect(),
         reach,
+        databases: [].into(),
         expires_at: None,
     };
     let refused = [
         client(&[Operation::Bind], &[], Reach::House),
         client(&[Operation::Bind, Operation::Encrypt], &[], Reach::All),
         client(&[Operation::Encrypt], &[], Reach::House),
+        // In no database.
+        client(&[Operation::Bind], &[], Reach::All),
     ];
     for client in refused {
         house.keys.admit(client).await.unwrap_err();

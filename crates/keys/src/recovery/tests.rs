@@ -124,6 +124,7 @@ async fn the_loss_of_the_whole_ring_is_survived_and_the_destroyed_stays_so() {
         keys: vec!["notes".to_owned()],
         operations: [crate::Operation::Decrypt].into(),
         reach: crate::Reach::All,
+        databases: [].into(),
         expires_at: None,
     };
     let token = keys.admit(client).await.unwrap();

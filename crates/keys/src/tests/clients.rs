@@ -13,6 +13,7 @@ fn client(name: &str) -> Client {
         keys: vec!["orders*".to_owned(), "prices".to_owned()],
         operations: BTreeSet::from([Operation::Encrypt, Operation::Decrypt]),
         reach: Reach::Tenants(BTreeSet::from([TenantId::new("a").unwrap()])),
+        databases: BTreeSet::new(),
         expires_at: None,
     }
 }

@@ -21,6 +21,7 @@ fn client(pattern: &str) -> Client {
         keys: vec![pattern.to_owned()],
         operations: operations.into(),
         reach: Reach::All,
+        databases: [].into(),
         expires_at: None,
     }
 }

@@ -180,6 +180,7 @@ async fn dismissed_clients_do_not_come_back_unseen() {
         keys: vec!["orders".to_owned()],
         operations: [Operation::Decrypt].into(),
         reach: Reach::All,
+        databases: [].into(),
         expires_at: None,
     };
     let token = keys.admit(client).await.unwrap();

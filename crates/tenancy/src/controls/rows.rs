@@ -32,7 +32,8 @@ static CARD: Card = Card {
          and how long an answer takes",
         "What an application leaves in a pooled session: temporary tables, open cursors, prepared \
          statements",
-        "A good token that was stolen, until it expires within a minute",
+        "A good token that was stolen, until it expires within a minute, and what a statement that \
+         began before goes on to do",
         "Ending other sessions of the application's own role, where no superuser is known who \
          could close it",
         "What sessions of one role share: locks on tables that they may write, advisory locks, and \

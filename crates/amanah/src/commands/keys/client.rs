@@ -49,6 +49,7 @@ async fn admit(place: &Place, house: &Keyhouse, add: Add) -> anyhow::Result<()> 
         keys: add.keys,
         operations: add.allow.into_iter().collect::<BTreeSet<_>>(),
         reach,
+        databases: add.databases.into_iter().collect(),
         expires_at,
     };
     let token = house.keys().await?.admit(client).await?;

@@ -115,6 +115,7 @@ impl House {
             keys: vec![keys.to_owned()],
             operations: may.iter().copied().collect(),
             reach,
+            databases: BTreeSet::new(),
             expires_at: None,
         };
         self.keys.admit(client).await.unwrap().expose().to_owned()

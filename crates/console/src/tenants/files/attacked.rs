@@ -52,6 +52,7 @@ impl TestDoors {
             keys: Vec::new(),
             operations: [Operation::ReadFiles, Operation::WriteFiles].into(),
             reach: Reach::Tenants(tenants.iter().map(|tenant| (*tenant).clone()).collect()),
+            databases: [].into(),
             expires_at: None,
         };
         self.0.admit(client).await.unwrap()

@@ -87,6 +87,7 @@ async fn client(house: &House, name: &str, may: &[Operation], reach: Reach) -> S
         keys: Vec::new(),
         operations: may.iter().copied().collect(),
         reach,
+        databases: [].into(),
         expires_at: None,
     };
     house.keys.admit(client).await.unwrap().expose().to_owned()
