@@ -45,6 +45,16 @@ impl Account {
     }
 }
 
+/// What became of the object of an upload that was given up.
+pub(super) enum GivenUp {
+    /// It is noted as nobody's.
+    Noted,
+    /// It has no row: its tenant was erased, or the sweep was there before.
+    Forgotten,
+    /// It is a file, or was one, or the sweep is at it.
+    Kept,
+}
+
 /// An object that is whole and wants a name.
 pub(super) struct Fresh<'a> {
     pub(super) tenant: &'a TenantId,
@@ -241,16 +251,24 @@ impl Index {
         Ok(found.spot)
     }
 
-    /// An upload is given up: its object is nobody's.
-    pub(super) async fn leave(
+    /// Gives an upload up, unless it has become a file without its writer hearing of it.
+    pub(super) async fn give_up(
         &self,
         tenant: &TenantId,
         object: &str,
         now: Timestamp,
-    ) -> Result<(), FileFault> {
+    ) -> Result<GivenUp, FileFault> {
         let tx = self.of(tenant).await?;
-        tx.execute(sql::LEAVE, &[&tenant.as_str(), &object, &now]).await.map_err(store)?;
-        tx.commit().await.map_err(store)
+        let bound: store::Bound<'_> = &[&tenant.as_str(), &object, &now];
+        let given_up = tx.execute(sql::GIVE_UP_ONE, bound).await.map_err(store)? > 0;
+        let known = tx.query_one(sql::IS_KNOWN, &[&tenant.as_str(), &object]).await;
+        let known: bool = known.map_err(store)?.get(0);
+        tx.commit().await.map_err(store)?;
+        Ok(match (known, given_up) {
+            (false, _) => GivenUp::Forgotten,
+            (true, true) => GivenUp::Noted,
+            (true, false) => GivenUp::Kept,
+        })
     }
 
     /// An object that was nobody's is gone.

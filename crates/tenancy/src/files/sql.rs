@@ -47,6 +47,16 @@ INSERT INTO files.loose (object, tenant, state, reserved, since)
 VALUES ($2, $1, 'leaving', 0, $3)
 ON CONFLICT (object) DO UPDATE SET state = 'leaving', reserved = 0";
 
+/// An upload is given up, unless it has become a file. It waits for whoever is naming it.
+pub(super) const GIVE_UP_ONE: &str = "
+UPDATE files.loose SET state = 'leaving', since = $3
+ WHERE tenant = $1 AND object = $2 AND state = 'arriving'";
+
+/// Whether an object is a file, or is going to be removed by somebody else.
+pub(super) const IS_KNOWN: &str = "
+SELECT EXISTS (SELECT FROM files.files WHERE tenant = $1 AND object = $2)
+    OR EXISTS (SELECT FROM files.loose WHERE tenant = $1 AND object = $2)";
+
 /// An object is gone.
 pub(super) const GONE: &str =
     "DELETE FROM files.loose WHERE tenant = $1 AND object = $2 AND state = 'leaving'";
@@ -96,11 +106,12 @@ pub(super) const SET_QUOTA: &str =
 pub(super) const GIVE_UP: &str = "
 UPDATE files.loose SET state = 'leaving', reserved = 0 WHERE state = 'arriving' AND since < $1";
 
-/// What is nobody's since before then.
+/// What is nobody's since before then. A file is somebody's, whatever else is said of its object.
 pub(super) const LEAVING: &str = "
 SELECT l.tenant, l.object, t.prefix
   FROM files.loose l JOIN files.tenants t ON t.tenant = l.tenant
  WHERE l.state = 'leaving' AND l.since < $1
+   AND NOT EXISTS (SELECT FROM files.files f WHERE f.object = l.object)
  ORDER BY l.since LIMIT $2";
 
 /// Every object of a tenant that has a row, whichever.

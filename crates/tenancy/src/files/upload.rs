@@ -9,7 +9,7 @@ use kernel::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::index::{Fresh, etag};
+use super::index::{Fresh, GivenUp, etag};
 use super::shelf::{Laying, MAX_FILE_BYTES, Spot};
 use super::{Files, sealed_name};
 
@@ -32,6 +32,8 @@ pub(super) struct Upload {
     sealed_key: String,
     /// Taken when it ends.
     work: Option<Work>,
+    /// While its last bytes are on their way, nobody knows whether the object is there.
+    being_laid: bool,
     sha256: Sha256,
     bytes: u64,
     /// How many bytes it may have until it asks for more room.
@@ -70,6 +72,7 @@ impl Upload {
             spot: laying.spot().clone(),
             sealed_key: sealing.key,
             work: Some(Work { sealer: sealing.sealer, laying }),
+            being_laid: false,
             sha256: Sha256::new(),
             bytes: 0,
             room: 0,
@@ -131,7 +134,9 @@ impl Upload {
         let files = self.files.clone();
         let last = sealer.finish()?;
         laying.push(&files.shelf, &last).await?;
+        self.being_laid = true;
         laying.finish(&files.shelf).await?;
+        self.being_laid = false;
         // A tenant may have been erased since it began: its keys first, and then its rows. Looked
         // at in the other order, one of the two is always seen.
         let object = sealed_name(&self.spot.object, &self.name);
@@ -181,19 +186,24 @@ impl Drop for Upload {
             return;
         }
         let (files, tenant, spot) = (self.files.clone(), self.tenant.clone(), self.spot.clone());
-        let work = self.work.take();
+        let (work, being_laid) = (self.work.take(), self.being_laid);
         // Without a runtime it is swept later.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            // Noted first, so that it is swept when the rest fails. A tenant that was erased
-            // meanwhile has no rows to note it in, and the bytes go all the same.
-            let noted = files.index.leave(&tenant, &spot.object, files.clock.now()).await;
             let give_up = async {
                 if let Some(work) = work {
                     work.laying.abort(&files.shelf).await?;
                 }
-                files.drop_object(&tenant, &spot).await?;
-                noted
+                // Its name may have been committed without our hearing of it: then it is a file.
+                match files.index.give_up(&tenant, &spot.object, files.clock.now()).await? {
+                    GivenUp::Kept => {}
+                    // It may come to lie there after it was removed. The sweep does that later.
+                    GivenUp::Noted if being_laid => {}
+                    GivenUp::Noted | GivenUp::Forgotten => {
+                        files.drop_object(&tenant, &spot).await?;
+                    }
+                }
+                Ok::<(), FileFault>(())
             };
             if let Err(error) = give_up.await {
                 tracing::debug!(%error, "an upload that was given up is left to the sweep");

@@ -1,10 +1,23 @@
 //! Many at once: quotas hold, and what is read or written is never a mixture.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kernel::{Condition, FileFault, NewFile, Quota, TenantFiles as _};
 
 use super::world::{World, bytes, name, tenant, with, world};
+
+/// A commit waits until whoever holds this lock lets go of it.
+const SLOW_COMMIT: &str = "
+CREATE FUNCTION files.slow() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR UPDATE ON files.files
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION files.slow()";
+/// How many sessions wait for a lock.
+const WAITING: &str = "
+SELECT count(DISTINCT w.pid)
+  FROM pg_locks w JOIN pg_locks h ON h.pid = w.pid JOIN pg_database d ON d.oid = h.database
+ WHERE d.datname = current_database() AND NOT w.granted";
 
 /// Ten write at once, and there is room for three.
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +122,62 @@ async fn the_last_writer_wins_as_a_whole() {
     let used = world.files.usage(&tenant("sinar")).await.unwrap().used;
     let card = world.files.find(&tenant("sinar"), &name("shared")).await.unwrap();
     assert_eq!((used.files, used.bytes), (1, card.bytes));
+}
+
+/// A writer that goes away while its file is being named does not know whether it was. When it was,
+/// the file stands: its bytes are not those of an upload that was given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_nobody_waits_for_destroys_no_file() {
+    for commits in [true, false] {
+        let world = world().await;
+        world.put("sinar", "report", b"first").await.unwrap();
+        world.sql(SLOW_COMMIT).await;
+        let hold = world.db.owner.operator().await.unwrap();
+        hold.query("SELECT pg_advisory_xact_lock(4711)", &[]).await.unwrap();
+        let (sinar, report) = (tenant("sinar"), name("report"));
+        let mut writer = world.files.write(&sinar, &report, NewFile::default()).await.unwrap();
+        writer.push(b"second").await.unwrap();
+        let finish = tokio::spawn(writer.finish());
+        world.until(WAITING, 1).await;
+        finish.abort();
+        assert!(finish.await.unwrap_err().is_cancelled());
+        // What cleans up behind it waits for the commit.
+        world.until(WAITING, 2).await;
+        if !commits {
+            let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks \
+                        WHERE locktype = 'advisory' AND NOT granted";
+            let tx = world.db.superuser.operator().await.unwrap();
+            assert_eq!(tx.query_one(kill, &[]).await.unwrap().get::<_, i64>(0), 1);
+        }
+        hold.rollback().await.unwrap();
+        world.until("SELECT count(*) FROM files.loose WHERE state = 'arriving'", 0).await;
+        if !commits {
+            // It was undone, so it was no file, and goes.
+            world.settle(1).await;
+            assert_eq!(world.get("sinar", "report").await.unwrap(), b"first");
+            continue;
+        }
+        world.until(WAITING, 0).await;
+        let rows = "SELECT count(*) FROM files.loose l JOIN files.files f USING (object)";
+        world.keeps(rows, 0).await;
+        assert_eq!(world.get("sinar", "report").await.unwrap(), b"second");
+        assert_eq!(world.objects().len(), 2);
+    }
+}
+
+/// A row that says of a file that it is nobody's is not believed.
+#[tokio::test]
+async fn the_sweep_removes_no_file() {
+    let world = world().await;
+    world.put("sinar", "report", b"first").await.unwrap();
+    world
+        .sql(
+            "INSERT INTO files.loose (object, tenant, state, reserved, since) \
+             SELECT object, tenant, 'leaving', 0, '2000-01-01' FROM files.files",
+        )
+        .await;
+    assert_eq!(world.files.sweep().await.unwrap(), 0);
+    assert_eq!(world.get("sinar", "report").await.unwrap(), b"first");
 }
 
 /// Who reads a file that is replaced meanwhile gets the one that he began.

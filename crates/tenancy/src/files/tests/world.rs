@@ -168,6 +168,25 @@ impl World {
         assert!(done.is_ok(), "{objects} objects are wanted: {:?}", self.objects());
     }
 
+    /// Waits until a count is what is wanted.
+    pub(super) async fn until(&self, sql: &str, wanted: i64) {
+        let reached = async {
+            while self.count(sql).await != wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let done = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        assert!(done.is_ok(), "{wanted} is wanted of {sql}");
+    }
+
+    /// Looks for a while whether a count stays what it is to be.
+    pub(super) async fn keeps(&self, sql: &str, wanted: i64) {
+        for _ in 0..30 {
+            assert_eq!(self.count(sql).await, wanted, "{sql}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(super) async fn count(&self, sql: &str) -> i64 {
         let tx = self.db.owner.operator().await.unwrap();
         let row = tx.query_one(sql, &[]).await.unwrap();
