@@ -189,6 +189,8 @@ ALTER TABLE files.loose OWNER TO owner;
 
 COMMENT ON TABLE files.loose IS 'Objects that are no files: not yet, or no more. Noted before they are made, so none is lost.';
 
+COMMENT ON COLUMN files.loose.reserved IS 'What it counts in the quota: what an upload has taken in advance, or how long a file was that is nobody''s and not gone yet.';
+
 CREATE TABLE files.tenants (
     tenant text NOT NULL COLLATE pg_catalog."C",
     prefix text NOT NULL,

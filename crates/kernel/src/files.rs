@@ -168,11 +168,12 @@ pub enum FileFault {
     Condition,
     /// There is no room for so many bytes.
     #[error(
-        "the tenant's files have {used} of {allowed} bytes, with those that are being written, \
-         and this one does not fit; nothing was changed. Remove files or ask for more room"
+        "the tenant's files have {used} of {allowed} bytes, with those that are being written or \
+         were replaced in the last minutes, and this one does not fit; nothing was changed. Remove \
+         files, wait, or ask for more room"
     )]
     Bytes {
-        /// How many it has, with what is being written.
+        /// How many it has, with what is being written and what was replaced and is not gone yet.
         used: u64,
         /// How many it may have.
         allowed: u64,

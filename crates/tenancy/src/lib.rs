@@ -103,10 +103,10 @@ pub static FLEET_ROOM: store::Room = store::Room {
 /// What it installs in the control database, for files of tenants.
 pub static FILES_ROOM: store::Room = store::Room {
     name: "files",
-    migrations: &[store::Migration {
-        name: "0001_files",
-        sql: include_str!("../sql/0001_files.sql"),
-    }],
+    migrations: &[
+        store::Migration { name: "0001_files", sql: include_str!("../sql/0001_files.sql") },
+        store::Migration { name: "0002_leaving", sql: include_str!("../sql/0002_leaving.sql") },
+    ],
 };
 
 /// What it installs in the control database, for tenants' places on Redis.

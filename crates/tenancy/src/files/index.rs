@@ -209,7 +209,8 @@ impl Index {
         match &before {
             Some(before) => {
                 (bytes, files) = (bytes.saturating_sub(signed(before.card.bytes)), 0);
-                let bound: store::Bound<'_> = &[&id, &before.spot.object, &fresh.at];
+                let old = signed(before.card.bytes);
+                let bound: store::Bound<'_> = &[&id, &before.spot.object, &fresh.at, &old];
                 tx.execute(sql::LEAVE, bound).await.map_err(store)?;
             }
             None => room_for_another(&account, usual)?,
@@ -244,9 +245,9 @@ impl Index {
         let found = find(&tx, tenant, name).await?.ok_or(FileFault::Missing)?;
         condition.check(Some(&found.card.etag))?;
         tx.execute(sql::UNNAME, &[&id, &name.as_str().as_bytes()]).await.map_err(store)?;
-        tx.execute(sql::LEAVE, &[&id, &found.spot.object, &now]).await.map_err(store)?;
-        let less = signed(found.card.bytes).saturating_neg();
-        tx.execute(sql::USE, &[&id, &less, &-1_i64]).await.map_err(store)?;
+        let bytes = signed(found.card.bytes);
+        tx.execute(sql::LEAVE, &[&id, &found.spot.object, &now, &bytes]).await.map_err(store)?;
+        tx.execute(sql::USE, &[&id, &bytes.saturating_neg(), &-1_i64]).await.map_err(store)?;
         tx.commit().await.map_err(store)?;
         Ok(found.spot)
     }

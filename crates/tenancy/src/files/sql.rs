@@ -17,7 +17,7 @@ pub(super) const TAKE_TENANT: &str = "
 SELECT prefix, max_bytes, max_files, used_bytes, used_files FROM files.tenants WHERE tenant = $1
    FOR UPDATE";
 
-/// What uploads other than one have taken in advance. Asked after [`TAKE_TENANT`], in a statement
+/// What uploads other than one have taken in advance, and what is nobody's and not gone yet. Asked after [`TAKE_TENANT`], in a statement
 /// of its own: one that waited for the row would see what there was before it waited.
 pub(super) const RESERVED: &str = "
 SELECT COALESCE(pg_catalog.sum(reserved), 0)::bigint FROM files.loose
@@ -41,11 +41,11 @@ UPDATE files.loose SET since = $3 WHERE tenant = $1 AND object = $2 AND state = 
 pub(super) const ARRIVED: &str =
     "DELETE FROM files.loose WHERE tenant = $1 AND object = $2 AND state = 'arriving'";
 
-/// An object is nobody's from now on.
+/// An object is nobody's from now on. Its bytes count until they are gone.
 pub(super) const LEAVE: &str = "
 INSERT INTO files.loose (object, tenant, state, reserved, since)
-VALUES ($2, $1, 'leaving', 0, $3)
-ON CONFLICT (object) DO UPDATE SET state = 'leaving', reserved = 0";
+VALUES ($2, $1, 'leaving', $4, $3)
+ON CONFLICT (object) DO UPDATE SET state = 'leaving', reserved = $4";
 
 /// An upload is given up, unless it has become a file. It waits for whoever is naming it.
 pub(super) const GIVE_UP_ONE: &str = "
@@ -104,7 +104,7 @@ pub(super) const SET_QUOTA: &str =
 
 /// Uploads that were not heard of since then are given up.
 pub(super) const GIVE_UP: &str = "
-UPDATE files.loose SET state = 'leaving', reserved = 0 WHERE state = 'arriving' AND since < $1";
+UPDATE files.loose SET state = 'leaving' WHERE state = 'arriving' AND since < $1";
 
 /// What is nobody's since before then. A file is somebody's, whatever else is said of its object.
 pub(super) const LEAVING: &str = "

@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use kernel::{Clock as _, FileFault, NewFile, TenantFiles as _};
+use kernel::{Clock as _, Condition, FileFault, NewFile, Quota, TenantFiles as _};
 
-use super::world::{World, bytes, name, tenant, world};
+use super::world::{World, bytes, name, tenant, with, world};
 use crate::ErasedFiles;
 
 impl World {
@@ -68,6 +68,26 @@ async fn a_replaced_file_stays_for_its_readers_and_then_goes() {
     assert_eq!(world.files.sweep().await.unwrap(), 1);
     assert_eq!(world.objects().len(), 1);
     assert_eq!(world.get("sinar", "a").await.unwrap(), b"second");
+}
+
+/// Writing over one's own file again and again does not fill the store: what was replaced counts
+/// until its bytes are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_counts_until_it_is_gone() {
+    let world = with(Quota { bytes: 100_000, files: 10 }).await;
+    let (first, second) = (bytes(60_000, 1), bytes(30_000, 2));
+    world.put("sinar", "a", &first).await.unwrap();
+    world.put("sinar", "a", &second).await.unwrap();
+    let refused = world.put("sinar", "a", &second).await;
+    assert_eq!(refused, Err(FileFault::Bytes { used: 90_000, allowed: 100_000 }));
+    world.settle(2).await;
+    world.wait(Duration::from_mins(11));
+    assert_eq!(world.files.sweep().await.unwrap(), 1);
+    world.put("sinar", "a", &second).await.unwrap();
+    // What was removed makes room at once.
+    world.files.remove(&tenant("sinar"), &name("a"), &Condition::None).await.unwrap();
+    world.put("sinar", "b", &first).await.unwrap();
+    assert_eq!(world.files.usage(&tenant("sinar")).await.unwrap().used.bytes, 60_000);
 }
 
 /// After an older control database was put back, objects lie there that no row knows. In a part of

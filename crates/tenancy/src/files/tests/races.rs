@@ -1,7 +1,6 @@
 //! Many at once: quotas hold, and what is read or written is never a mixture.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kernel::{Condition, FileFault, NewFile, Quota, TenantFiles as _};
 
