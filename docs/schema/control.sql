@@ -174,6 +174,19 @@ ALTER TABLE files.files OWNER TO owner;
 
 COMMENT ON TABLE files.files IS 'One row for each file: the row is what makes an object a file.';
 
+CREATE TABLE files.keeper (
+    single boolean DEFAULT true NOT NULL,
+    mark text NOT NULL,
+    database text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    CONSTRAINT keeper_mark_check CHECK ((mark ~ '^[0-9a-f]{32}$'::text)),
+    CONSTRAINT keeper_single_check CHECK (single)
+);
+
+ALTER TABLE files.keeper OWNER TO owner;
+
+COMMENT ON TABLE files.keeper IS 'Which database may remove objects from the store: this one, while the store says the same.';
+
 CREATE TABLE files.loose (
     object text NOT NULL,
     tenant text NOT NULL COLLATE pg_catalog."C",
@@ -407,6 +420,9 @@ ALTER TABLE ONLY files.files
 
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_pkey PRIMARY KEY (tenant, name);
+
+ALTER TABLE ONLY files.keeper
+    ADD CONSTRAINT keeper_pkey PRIMARY KEY (single);
 
 ALTER TABLE ONLY files.loose
     ADD CONSTRAINT loose_pkey PRIMARY KEY (object);

@@ -46,8 +46,8 @@ pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Caches, FileGuard, Guarded, controls};
 pub use error::{Error, Result};
 pub use files::{
-    Door, Doors, ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, Struck, Usage,
-    Walk,
+    Door, Doors, ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, Strays, Struck,
+    Usage, Walk,
 };
 pub use fleet::archive;
 pub use fleet::{
@@ -106,6 +106,7 @@ pub static FILES_ROOM: store::Room = store::Room {
     migrations: &[
         store::Migration { name: "0001_files", sql: include_str!("../sql/0001_files.sql") },
         store::Migration { name: "0002_leaving", sql: include_str!("../sql/0002_leaving.sql") },
+        store::Migration { name: "0003_keeper", sql: include_str!("../sql/0003_keeper.sql") },
     ],
 };
 

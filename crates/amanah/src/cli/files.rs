@@ -54,6 +54,20 @@ pub(crate) enum File {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
         files: Option<u64>,
     },
+    /// Show how much lies in the store that no row of the control database knows.
+    #[command(
+        after_help = "After an older control database was put back, these are the files that \
+                      are newer than it.\nExample: amanah file tidy --remove"
+    )]
+    Tidy {
+        /// Remove it, for good. What is younger than a day stays.
+        #[arg(long)]
+        remove: bool,
+        /// Say first that the store belongs to this control database and to no other, as after one
+        /// was put back, moved or upgraded.
+        #[arg(long)]
+        adopt: bool,
+    },
 }
 
 /// The database counts in 63 bits.

@@ -48,6 +48,12 @@ pub(crate) async fn run(place: &Place, file: File) -> anyhow::Result<Exit> {
                 let set = files.set_quota(&tenant, bytes, count).await?;
                 usages(place, &[set])?;
             }
+            File::Tidy { remove, adopt } => {
+                if adopt {
+                    files.adopt().await?;
+                }
+                strays(place, files, remove).await?;
+            }
         }
         Ok(Exit::Holds)
     })
@@ -159,6 +165,20 @@ fn usages(place: &Place, all: &[Used]) -> anyhow::Result<()> {
         lines.push("no tenant has files; `amanah file put` makes one".to_owned());
     }
     tell(place, &lines.join("\n"), &json!(all))
+}
+
+async fn strays(place: &Place, files: &Files, remove: bool) -> anyhow::Result<()> {
+    let found = files.tidy(remove).await?;
+    let count = format!("{} objects, {}", found.objects, shown(found.bytes));
+    let words = match (found.objects, remove) {
+        (0, _) => "every object that is older than a day is known".to_owned(),
+        (_, true) => format!("{count}: no row knew them, and they are removed"),
+        (_, false) => format!(
+            "{count}: no row knows them, and they are kept. Where no newer control database is to be \
+             put back, `amanah file tidy --remove` removes them"
+        ),
+    };
+    tell(place, &words, &json!(found))
 }
 
 fn tell(place: &Place, words: &str, data: &Value) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use store::Row;
 
 use super::index::{Account, signed, store};
+use super::keeper::Keeper;
 use super::shelf::Spot;
 use super::upload::SILENCE;
 use super::{Files, OBJECT_BYTES, sealed_name, sql, unavailable};
@@ -31,6 +32,17 @@ pub struct Usage {
     pub allowed: Quota,
     /// Whether that was set for this tenant.
     pub own: bool,
+}
+
+/// Objects in the store that no row knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Strays {
+    /// How many there were.
+    pub objects: u64,
+    /// How many bytes they have in the store.
+    pub bytes: u64,
+    /// How many of them were removed.
+    pub removed: u64,
 }
 
 /// What went with a tenant's files.
@@ -110,8 +122,12 @@ impl Files {
     /// replaced ten minutes ago or whose removal was cut short. How many objects went.
     ///
     /// # Errors
-    /// When the control database or the store cannot be reached; the next sweep goes on.
+    /// When the control database or the store cannot be reached; the next sweep goes on. When the
+    /// store belongs to another control database: then nothing is removed.
     pub async fn sweep(&self) -> Result<u64, FileFault> {
+        if self.keeper().await? == Keeper::New {
+            return Ok(0);
+        }
         let now = self.clock.now();
         let tx = self.index.owner.operator().await.map_err(store)?;
         // From here on, such an upload cannot become a file any more.
@@ -128,27 +144,38 @@ impl Files {
         Ok(count)
     }
 
-    /// Looks through the parts of the store that belong to a tenant for objects that no row knows,
-    /// and removes those that are older than a day. They come about when an older control database
-    /// is put back. What lies in nobody's part may be another installation's, and is left alone.
+    /// Looks through the parts of the store that belong to a tenant for objects that no row knows
+    /// and that are older than a day, and removes them when it is told to. They come about when an
+    /// older control database is put back, and may be files of a newer one: so a person decides. What
+    /// lies in nobody's part may be another installation's, and is left alone.
     ///
     /// # Errors
     /// As [`Files::sweep`].
-    pub async fn tidy(&self) -> Result<u64, FileFault> {
+    pub async fn tidy(&self, remove: bool) -> Result<Strays, FileFault> {
+        if remove && self.keeper().await? == Keeper::New {
+            return Err(unavailable(
+                &"until now nobody had claimed the store, so nothing was removed; look whether it \
+                  is this installation's, and do it again",
+            ));
+        }
         let old = before(self.clock.now(), YOUNG).as_second();
-        let mut count = 0;
+        let mut strays = Strays::default();
         for account in self.index.accounts().await? {
             // First what lies there, then what is known: an object is known before it is made.
             let found = self.shelf.list(Some(&account.prefix)).await?;
             let known = self.known(&account.tenant).await?;
             for found in found.into_iter().filter(|f| f.written < old && !known.contains(&f.name)) {
-                let spot = Spot { prefix: account.prefix.clone(), object: found.name };
-                self.shelf.remove(&spot).await?;
-                count += 1;
+                strays.objects += 1;
+                strays.bytes = strays.bytes.saturating_add(found.bytes);
+                if remove {
+                    let spot = Spot { prefix: account.prefix.clone(), object: found.name };
+                    self.shelf.remove(&spot).await?;
+                    strays.removed += 1;
+                }
             }
             self.shelf.clean(&account.prefix, Some(old))?;
         }
-        Ok(count)
+        Ok(strays)
     }
 
     /// Brings the keys of a tenant's files to the newest version of the tenant's key. No file's
@@ -178,11 +205,13 @@ impl Files {
     /// file can come about meanwhile.
     ///
     /// # Errors
-    /// When the store or the control database cannot be reached; what is left stays listed.
+    /// When the store or the control database cannot be reached; what is left stays listed. When the
+    /// store belongs to another control database: then nothing is removed.
     pub async fn erase(&self, tenant: &TenantId) -> Result<ErasedFiles, FileFault> {
         let Some(account) = self.index.account(tenant).await? else {
             return Ok(ErasedFiles::default());
         };
+        self.keeper().await?;
         let mut objects = self.shelf.remove_all(&account.prefix).await?;
         let tx = self.index.owner.operator().await.map_err(store)?;
         tx.execute(sql::FORGET, &[&tenant.as_str()]).await.map_err(store)?;

@@ -5,7 +5,8 @@
 //! and never gets into the store: there, a file is a random name in its tenant's part, which has a
 //! random name too. A row in the control database is what makes an object a file, so nobody ever
 //! sees half of one, and of two who write one name the last one wins as a whole. Quotas hold while
-//! bytes arrive and also when many write at once.
+//! bytes arrive and also when many write at once. What an older or a copied control database does not
+//! know stays in the store.
 //!
 //! It does not hide how many tenants have files, how many files each has, how long they are and when
 //! they were written, from whoever can look into the store; nor their names and types, from whoever
@@ -20,6 +21,7 @@ mod attack;
 mod bite;
 mod cursor;
 mod index;
+mod keeper;
 mod life;
 mod reading;
 mod shelf;
@@ -49,7 +51,7 @@ use upload::Upload;
 pub(crate) use attack::run as attack;
 pub use attack::{Door, Doors, Struck};
 pub(crate) use bite::run as bite;
-pub use life::{ErasedFiles, Resealed, Usage};
+pub use life::{ErasedFiles, Resealed, Strays, Usage};
 pub use shelf::{FileBucket, FileShelf};
 pub(crate) use survey::Survey;
 
@@ -173,7 +175,11 @@ impl Files {
         let now = self.clock.now();
         let spot = self.index.unname(tenant, name, condition, now).await?;
         // It is no file any more. Where its bytes cannot be removed now, the sweep does it.
-        if let Err(error) = self.drop_object(tenant, &spot).await {
+        let drop = async {
+            self.keeper().await?;
+            self.drop_object(tenant, &spot).await
+        };
+        if let Err(error) = drop.await {
             tracing::warn!(%error, "the bytes of a removed file are still there");
         }
         Ok(())

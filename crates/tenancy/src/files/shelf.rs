@@ -35,6 +35,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 const REQUEST: Duration = Duration::from_mins(2);
 const RETRY: Duration = Duration::from_secs(30);
 const RETRIES: usize = 3;
+/// The object that names whose store it is. No tenant's part is called so.
+const MARK: &str = "amanah-keeper";
+/// What is longer is no mark of ours.
+const MAX_MARK_BYTES: u64 = 128;
 /// The longest piece of a foreign error message that is passed on, in characters.
 const MAX_WHY: usize = 300;
 
@@ -202,10 +206,32 @@ impl FileShelf {
             bytes: meta.size,
             written: meta.last_modified.timestamp(),
         };
-        match self.store.list(Some(&folder)).map_ok(found).try_collect().await {
+        let all: Result<Vec<Found>, Fault> =
+            self.store.list(Some(&folder)).map_ok(found).try_collect().await;
+        match all {
             Err(Fault::NotFound { .. }) => Ok(Vec::new()),
-            all => all.map_err(|fault| self.fault(&fault)),
+            Err(fault) => Err(self.fault(&fault)),
+            Ok(all) => Ok(all.into_iter().filter(|found| found.name != MARK).collect()),
         }
+    }
+
+    /// What says whose store it is, if something does.
+    pub(super) async fn mark(&self) -> Result<Option<String>, FileFault> {
+        let there = match self.store.get(&self.folder.clone().join(MARK)).await {
+            Err(Fault::NotFound { .. }) => return Ok(None),
+            there => there.map_err(|fault| self.fault(&fault))?,
+        };
+        if there.meta.size > MAX_MARK_BYTES {
+            return Ok(Some(String::new()));
+        }
+        let bytes = there.bytes().await.map_err(|fault| self.fault(&fault))?;
+        Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+
+    /// Says whose store it is.
+    pub(super) async fn set_mark(&self, mark: &str) -> Result<(), FileFault> {
+        let put = self.store.put(&self.folder.clone().join(MARK), format!("{mark}\n").into()).await;
+        put.map(|_| ()).map_err(|fault| self.fault(&fault))
     }
 
     /// Removes what a process that was killed had begun to write in a tenant's folder before the

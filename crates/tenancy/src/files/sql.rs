@@ -137,3 +137,31 @@ SELECT count(*), COALESCE(pg_catalog.sum(bytes), 0)::bigint FROM files.files WHE
 
 /// Forgets a tenant and its files.
 pub(super) const FORGET: &str = "DELETE FROM files.tenants WHERE tenant = $1";
+
+/// The mark of the store that belongs to this database, and whether the row was written in this very
+/// database: the cluster, the number in it, and the timeline, which each recovery begins anew.
+pub(super) const KEEPER: &str = "
+SELECT mark, database = pg_catalog.concat_ws('/',
+           (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+           (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+           pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))
+  FROM files.keeper";
+
+/// Claims a store that is nobody's, unless somebody did in this database.
+pub(super) const CLAIM: &str = "
+INSERT INTO files.keeper (mark, database, claimed_at)
+SELECT $1, pg_catalog.concat_ws('/',
+           (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+           (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+           pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)), $2
+ON CONFLICT (single) DO NOTHING";
+
+/// Claims a store, whosever it is.
+pub(super) const ADOPT: &str = "
+INSERT INTO files.keeper (mark, database, claimed_at)
+SELECT $1, pg_catalog.concat_ws('/',
+           (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+           (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+           pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)), $2
+ON CONFLICT (single) DO UPDATE
+   SET mark = EXCLUDED.mark, database = EXCLUDED.database, claimed_at = EXCLUDED.claimed_at";

@@ -33,7 +33,7 @@ async fn what_a_crash_leaves_is_swept() {
     assert_eq!(world.count("SELECT count(*) FROM files.loose").await, 0);
     // What the file system keeps of an upload without its end goes with the look through the store.
     assert_eq!(world.objects().len(), 2);
-    world.files.tidy().await.unwrap();
+    world.files.tidy(false).await.unwrap();
     assert_eq!(world.objects().len(), 1);
     assert!(world.get("sinar", "report").await.unwrap() == bytes(1000, 1));
 }
@@ -101,7 +101,10 @@ async fn only_what_is_surely_nobodys_is_tidied_away() {
     let foreign = world.root().join("0".repeat(32));
     fs::create_dir(&foreign).unwrap();
     fs::write(foreign.join("1".repeat(32)), "another installation's").unwrap();
-    assert_eq!(world.files.tidy().await.unwrap(), 1);
+    let found = world.files.tidy(false).await.unwrap();
+    assert_eq!((found.objects, found.removed), (1, 0), "a person decides");
+    assert_eq!(world.objects().len(), 3);
+    assert_eq!(world.files.tidy(true).await.unwrap().removed, 1);
     assert_eq!(world.objects().len(), 2);
     assert_eq!(world.get("sinar", "a").await.unwrap(), b"kept");
 }

@@ -1,5 +1,6 @@
 //! The store as a whole, on a folder and on a bucket, with rows in a real database.
 
+mod keeper;
 mod life;
 mod races;
 pub(crate) mod world;

@@ -55,7 +55,7 @@ pub(super) async fn in_bucket() -> World {
     over(FileShelf::bucket(&settings).unwrap(), tempfile::tempdir().unwrap(), ROOM).await
 }
 
-async fn over(shelf: FileShelf, folder: TempDir, quota: Quota) -> World {
+pub(super) async fn over(shelf: FileShelf, folder: TempDir, quota: Quota) -> World {
     let db = testkit::database(&[&crate::FILES_ROOM]).await;
     let keys = Arc::new(TestSeals::default());
     // Later than the files that the tests write, whose times are the system's.
@@ -69,6 +69,8 @@ async fn over(shelf: FileShelf, folder: TempDir, quota: Quota) -> World {
         clock: Arc::<ManualClock>::clone(&clock),
         rng: Arc::new(SystemRng),
     });
+    // Nobody removes anything before the store is claimed; the first turn does that.
+    let _ = files.sweep().await;
     World { files, keys, clock, db, folder }
 }
 
@@ -133,7 +135,7 @@ impl World {
         }
     }
 
-    /// Every file in the store's folder.
+    /// Every object in the store's folder, apart from the one that says whose store it is.
     pub(super) fn objects(&self) -> Vec<PathBuf> {
         let (mut found, mut folders) = (Vec::new(), vec![self.root()]);
         while let Some(folder) = folders.pop() {
@@ -142,6 +144,7 @@ impl World {
                 if path.is_dir() { folders.push(path) } else { found.push(path) }
             }
         }
+        found.retain(|path| !path.ends_with("amanah-keeper"));
         found.sort();
         found
     }
