@@ -10,7 +10,7 @@ use axum::Router;
 use console::tenants::{Bindings, Tenants};
 use gateway::{Private, PrivateSettings};
 use keys::Strongbox;
-use tenancy::Fleet;
+use tenancy::{Fleet, StandingFiles};
 
 use crate::exit::Usage;
 use crate::installation::Installation;
@@ -37,7 +37,8 @@ pub(crate) async fn bind(
     let settings =
         PrivateSettings { listen, allow_remote: config.allow_remote, hosts: config.names.clone() };
     let (clock, rng) = (installation.cx.clock.clone(), installation.cx.rng.clone());
-    let files = Arc::new(installation.files.clone());
+    let registry = installation.ground.engine.clone();
+    let files = Arc::new(StandingFiles::new(installation.files.clone(), registry));
     let (fleet, caches) = (installation.fleet.clone(), installation.caches.clone());
     let tenants = Tenants { fleet, caches, bindings, files };
     let router = console::tenants::router(installation.ring.keys.clone(), clock, rng, tenants);

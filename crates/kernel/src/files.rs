@@ -198,9 +198,12 @@ pub enum FileFault {
     /// Its writing took too long or its tenant was erased meanwhile.
     #[error("the upload was given up meanwhile; nothing was changed, begin it again")]
     GivenUp,
-    /// The tenant's keys were destroyed.
-    #[error("the tenant's keys were destroyed: its files are gone for good")]
+    /// The tenant was or is being erased, or its keys were destroyed.
+    #[error("the tenant was erased or its keys were destroyed: its files are gone for good")]
     Shredded,
+    /// The tenant is shut out for the time being.
+    #[error("the tenant is suspended: its files are kept, and nobody is let in to them")]
+    Suspended,
     /// What lies in the store is not what was put there.
     #[error("the stored bytes were changed, moved or lost; they are not given out")]
     Damaged,

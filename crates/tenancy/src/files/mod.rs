@@ -26,6 +26,7 @@ mod life;
 mod reading;
 mod shelf;
 mod sql;
+mod standing;
 mod survey;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -53,6 +54,7 @@ pub use attack::{Door, Doors, Struck};
 pub(crate) use bite::run as bite;
 pub use life::{ErasedFiles, Resealed, Strays, Usage};
 pub use shelf::{FileBucket, FileShelf};
+pub use standing::StandingFiles;
 pub(crate) use survey::Survey;
 
 /// Bytes of randomness in the name of an object, and of a tenant's part of the store.

@@ -165,3 +165,11 @@ SELECT $1, pg_catalog.concat_ws('/',
            pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)), $2
 ON CONFLICT (single) DO UPDATE
    SET mark = EXCLUDED.mark, database = EXCLUDED.database, claimed_at = EXCLUDED.claimed_at";
+
+/// How far a tenant's life is, where it has a database of its own, and whether it was ever erased. One
+/// that is being moved is what it was before.
+pub(super) const STANDING: &str = "
+SELECT (SELECT COALESCE(t.before, t.state) FROM tenancy.tenants t WHERE t.id = $1),
+       EXISTS (SELECT FROM tenancy.erasures e
+                WHERE e.tenant_sha256
+                      = pg_catalog.sha256(pg_catalog.convert_to($1::text, 'UTF8')))";

@@ -31,6 +31,7 @@ impl From<FileFault> for Fault {
             }
             FileFault::TooLarge(_) => of(StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             FileFault::GivenUp => of(StatusCode::CONFLICT, "given-up"),
+            FileFault::Suspended => of(StatusCode::FORBIDDEN, "suspended"),
             FileFault::Shredded => of(StatusCode::GONE, "shredded"),
             FileFault::Damaged => of(StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
             // What it says names servers and files: it is for whoever runs the service.

@@ -3,6 +3,7 @@
 mod keeper;
 mod life;
 mod races;
+mod standing;
 pub(crate) mod world;
 
 use std::fs;

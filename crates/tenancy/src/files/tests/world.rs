@@ -56,7 +56,7 @@ pub(super) async fn in_bucket() -> World {
 }
 
 pub(super) async fn over(shelf: FileShelf, folder: TempDir, quota: Quota) -> World {
-    let db = testkit::database(&[&crate::FILES_ROOM]).await;
+    let db = testkit::database(&[&crate::FLEET_ROOM, &crate::FILES_ROOM]).await;
     let keys = Arc::new(TestSeals::default());
     // Later than the files that the tests write, whose times are the system's.
     let clock = Arc::new(ManualClock::at("2090-01-01T00:00:00Z".parse().unwrap()));
