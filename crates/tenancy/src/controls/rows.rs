@@ -34,8 +34,8 @@ static CARD: Card = Card {
          statements",
         "A good token that was stolen, until it expires within a minute, and what a statement that \
          began before goes on to do",
-        "Ending other sessions of the application's own role, where no superuser is known who \
-         could close it",
+        "Cancelling and ending other sessions of the application's own role, where no superuser is \
+         known who could close it; where one is, it is attacked",
         "What sessions of one role share: locks on tables that they may write, advisory locks, and \
          what the application itself sends by NOTIFY",
         "The bite where several databases are protected: its violations are seeded in a sandbox of \
