@@ -19,6 +19,11 @@ pub(crate) const VERIFY_ONCE: &str = include_str!("../sql/verify_once.sql");
 /// Where the other form keeps what a token says.
 pub(crate) const PARAMETER: &str = "backtrace_functions";
 
+/// Two that change the rights on a parameter at once, in whatever databases, fail over the same row of
+/// the catalogue; so they wait for each other.
+pub(crate) const ONE_AT_A_TIME: &str =
+    "LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE";
+
 /// How the binding is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,11 +41,14 @@ pub struct Choice {
     pub form: Form,
     /// Why this one, as the rest of a sentence.
     pub why: &'static str,
-    /// Whether it is there already.
+    /// Whether it is there already, with the right that it needs.
     pub installed: bool,
     /// Whether a superuser has to grant a right first.
     #[serde(skip)]
     pub(crate) grant: bool,
+    /// The form of what is there, whatever it is to be.
+    #[serde(skip)]
+    there: Option<Form>,
 }
 
 impl Form {
@@ -97,7 +105,7 @@ pub async fn choose(tx: &Tx, superuser: bool, app_role: &str) -> Result<Choice> 
         (Form::Portable, "no superuser was given, so the server cannot keep a binding")
     };
     let grant = form == Form::VerifyOnce && !owner_may;
-    Ok(Choice { form, why, installed: there == Some(form), grant })
+    Ok(Choice { form, why, installed: there == Some(form) && !grant, grant, there })
 }
 
 /// Lets `owner` write the parameter, where the superuser of `tx` may grant that. A service whose
@@ -107,13 +115,14 @@ pub(crate) async fn grant(tx: &OperatorTx, owner: &str, choice: Choice) -> Resul
         return Ok(choice);
     }
     tx.batch("SAVEPOINT amanah_form").await?;
-    let sql = format!("GRANT SET ON PARAMETER {PARAMETER} TO {}", ident(owner));
+    let sql = format!("{ONE_AT_A_TIME}; GRANT SET ON PARAMETER {PARAMETER} TO {}", ident(owner));
     match tx.batch(&sql).await {
         Ok(()) => Ok(choice),
         Err(error) if error.is_denied() => {
             tx.batch("ROLLBACK TO SAVEPOINT amanah_form").await?;
             let why = "the superuser that was given may not grant the right to set a parameter";
-            Ok(Choice { form: Form::Portable, why, ..choice })
+            let form = Form::Portable;
+            Ok(Choice { form, why, installed: choice.there == Some(form), ..choice })
         }
         Err(error) => Err(error.into()),
     }

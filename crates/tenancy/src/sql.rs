@@ -30,6 +30,44 @@ SELECT pg_catalog.has_parameter_privilege($1, 'SET'),
        (SELECT p.prosrc FROM pg_catalog.pg_proc p
          WHERE p.oid = pg_catalog.to_regprocedure('amanah.bind(text)'))";
 
+/// Settings that sessions in this database begin with and that name the parameter `$1`, as people
+/// name who has them. A login that may not come in does no harm here.
+pub(crate) const PRESET: &str = "
+SELECT CASE WHEN s.setrole = 0 THEN '' ELSE 'role ' || pg_catalog.pg_get_userbyid(s.setrole)::text
+       END
+       || CASE WHEN s.setrole <> 0 AND s.setdatabase <> 0 THEN ' in ' ELSE '' END
+       || CASE WHEN s.setdatabase <> 0 THEN 'database ' || pg_catalog.current_database()::text
+               WHEN s.setrole = 0 THEN 'every database' ELSE '' END
+  FROM pg_catalog.pg_db_role_setting s
+  LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+ WHERE (s.setdatabase = 0 OR d.datname = pg_catalog.current_database())
+   AND (s.setrole = 0 OR pg_catalog.has_database_privilege(s.setrole,
+                             pg_catalog.current_database(), 'CONNECT'))
+   AND EXISTS (SELECT FROM pg_catalog.unnest(s.setconfig) c
+                WHERE pg_catalog.lower(pg_catalog.split_part(c, '=', 1)) = $1)
+ ORDER BY 1";
+
+/// Who may set the parameter `$1` and reaches tenants' rows in this database or has functions that
+/// others run with its rights: superusers, whoever has the rights of the owner of `amanah.bind`, and
+/// the role `$2` with its members left out, when that role may.
+pub(crate) const SETTERS: &str = "
+SELECT r.rolname::text
+  FROM pg_catalog.pg_roles r
+ CROSS JOIN pg_catalog.pg_proc b
+ WHERE b.oid = pg_catalog.to_regprocedure('amanah.bind(text)')
+   AND NOT r.rolsuper
+   AND pg_catalog.has_parameter_privilege(r.oid, $1, 'SET')
+   AND NOT pg_catalog.pg_has_role(r.oid, b.proowner, 'MEMBER')
+   AND NOT (pg_catalog.pg_has_role(r.oid, $2::name, 'MEMBER')
+            AND pg_catalog.has_parameter_privilege($2::name, $1, 'SET'))
+   AND (EXISTS (SELECT FROM pg_catalog.pg_class c
+                 WHERE c.relrowsecurity
+                   AND (pg_catalog.has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE')
+                        OR pg_catalog.has_table_privilege(r.oid, c.oid, 'DELETE')))
+        OR EXISTS (SELECT FROM pg_catalog.pg_proc f
+                    WHERE f.proowner = r.oid AND f.prosecdef))
+ ORDER BY 1";
+
 /// Who plans: the database, the login, whether row security does not bind it.
 pub(crate) const SELF: &str = "
 SELECT current_database()::text, current_user::text, r.rolsuper OR r.rolbypassrls

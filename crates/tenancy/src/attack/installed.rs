@@ -9,6 +9,8 @@ use crate::{Result, sql};
 
 const RESTORE: &str = "find out who changed it; drop schema amanah and run `amanah protect` again";
 const UNSET: &str = "REVOKE SET ON PARAMETER backtrace_functions from it and from everybody";
+const RESET: &str =
+    "find out who set it; ALTER DATABASE or ALTER ROLE ... RESET backtrace_functions";
 /// By whose text the form is told.
 const BIND: &str = "bind(token text)";
 /// The settings of the functions that the application can call.
@@ -29,7 +31,7 @@ struct Shipped {
 }
 
 /// Every function, relation, trigger, rule and right in the schema that is not as it was made, in
-/// the form that the database has, and the right of the role `app` to write what is kept.
+/// the form that the database has, and whoever else can write what is kept, the role `app` or another.
 pub(crate) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
     let there = tx.query(sql::FUNCTIONS, &[]).await?;
@@ -37,12 +39,7 @@ pub(crate) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
     let form = bind.map_or(Form::Portable, |row| Form::of(row.get(2)));
     let shipped = shipped(form);
     if form == Form::VerifyOnce {
-        let row = tx.query_one(sql::FORM, &[&form::PARAMETER, &app]).await?;
-        if row.get(1) {
-            let what = format!("the role {app} may set it, and so bind itself to any tenant");
-            let object = format!("parameter {}", form::PARAMETER);
-            all.push(Finding::new(object, what).fix(UNSET));
-        }
+        all.extend(who_writes(tx, app).await?);
     }
     for row in &there {
         let signature: &str = row.get(0);
@@ -61,6 +58,28 @@ pub(crate) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
     }
     for row in tx.query(sql::STRANGERS, &[]).await? {
         all.push(finding(row.get(0), row.get::<_, &str>(1)));
+    }
+    Ok(all)
+}
+
+/// Who else than the owner of the binding can write what is kept, and where a session begins with
+/// something in its place.
+async fn who_writes(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
+    let object = format!("parameter {}", form::PARAMETER);
+    let mut all = Vec::new();
+    if tx.query_one(sql::FORM, &[&form::PARAMETER, &app]).await?.get(1) {
+        let what = format!("the role {app} may set it, and so bind itself to any tenant");
+        all.push(Finding::new(&object, what).fix(UNSET));
+    }
+    for row in tx.query(sql::SETTERS, &[&form::PARAMETER, &app]).await? {
+        let role: &str = row.get(0);
+        let what = format!("the role {role} may set it, and so bind what it reaches to any tenant");
+        all.push(Finding::new(&object, what).fix(UNSET));
+    }
+    for row in tx.query(sql::PRESET, &[&form::PARAMETER]).await? {
+        let place: &str = row.get(0);
+        let what = format!("{place} has a setting of it, with which sessions begin");
+        all.push(Finding::new(&object, what).fix(RESET));
     }
     Ok(all)
 }

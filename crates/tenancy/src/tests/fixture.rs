@@ -68,6 +68,9 @@ pub(super) async fn as_owner(guarded: &Guarded, sql: &str) {
 /// Runs statements as the superuser.
 pub(super) async fn as_superuser(guarded: &Guarded, sql: &str) {
     let tx = guarded.protected.superuser.as_ref().unwrap().operator().await.unwrap();
+    if sql.contains("ON PARAMETER") {
+        tx.batch(crate::form::ONE_AT_A_TIME).await.unwrap();
+    }
     tx.batch(&sql.replace("{app}", &guarded.protected.app_role)).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -59,6 +59,23 @@ async fn a_right_that_was_taken_away_shuts_and_protect_opens() {
     fixture::bound(&guarded, "1").await.rollback().await.unwrap();
 }
 
+/// A superuser that is none in truth cannot give the right back: the portable form is not there then,
+/// and has to be installed.
+#[tokio::test]
+async fn a_right_that_nobody_may_give_back_is_no_installed_form() {
+    let guarded = fixture::bare(DJANGO, "company_id", NUMBERS).await;
+    fixture::shape(&guarded, Form::VerifyOnce).await;
+    let owner = &guarded.protected.owner.url().user;
+    let revoke = "REVOKE SET ON PARAMETER backtrace_functions FROM";
+    as_superuser(&guarded, &format!("{revoke} {}", store::ident(owner))).await;
+    let choice = chosen(&guarded, true).await;
+    assert!(choice.form == Form::VerifyOnce && !choice.installed, "it lacks its right: {choice:?}");
+    let none = guarded.protected.intruder.operator().await.unwrap();
+    let choice = crate::form::grant(&none, owner, choice).await.unwrap();
+    none.rollback().await.unwrap();
+    assert!(choice.form == Form::Portable && !choice.installed, "{choice:?}");
+}
+
 /// A transaction that is bound while the form changes, there or back, stays bound to its tenant;
 /// so does one in a session that has used the other form before.
 #[tokio::test]
@@ -199,6 +216,53 @@ async fn nobody_else_fills_what_is_kept() {
         assert!(denied.is_denied(), "{sql}: {denied}");
         tx.rollback().await.unwrap();
     }
+}
+
+/// Whoever else may write what is kept, and a setting that sessions begin with, are findings. Owners
+/// of other databases of the server, who reach nothing here, are none.
+#[tokio::test]
+async fn who_else_writes_what_is_kept_is_found() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let name = &guarded.protected.name;
+    let owner = &guarded.protected.owner.url().user;
+    let found = async || -> Vec<String> {
+        let tx = guarded.protected.owner.operator().await.unwrap();
+        let all = crate::attack::installed(&tx, &guarded.protected.app_role).await.unwrap();
+        all.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(found().await, [""; 0]);
+    let (clerk, stranger) = (format!("{name}_clerk"), format!("{name}_stranger"));
+    as_superuser(
+        &guarded,
+        &format!(
+            "CREATE ROLE {clerk}; CREATE ROLE {stranger}; GRANT SELECT (id) ON tag TO {clerk};
+             GRANT SET ON PARAMETER backtrace_functions TO {clerk}, {stranger}"
+        ),
+    )
+    .await;
+    let told = found().await;
+    assert!(told.len() == 1 && told[0].contains(&format!("role {clerk} may set it")), "{told:#?}");
+    as_superuser(&guarded, &format!("REVOKE SET ON PARAMETER backtrace_functions FROM {clerk}"))
+        .await;
+    assert_eq!(found().await, [""; 0]);
+    let set = "SET backtrace_functions = amb1_9999999999_rw_62_78";
+    // The owner can: it was granted the right.
+    as_owner(&guarded, &format!("ALTER DATABASE {name} {set}")).await;
+    as_superuser(&guarded, &format!("ALTER ROLE {owner} IN DATABASE {name} {set}")).await;
+    let told = found().await;
+    let places = [format!("database {name} has"), format!("role {owner} in database {name} has")];
+    assert_eq!(told.len(), places.len(), "{told:#?}");
+    for place in places {
+        assert!(told.iter().any(|told| told.contains(&place)), "{place}: {told:#?}");
+    }
+    as_superuser(
+        &guarded,
+        &format!(
+            "DROP OWNED BY {clerk}; DROP ROLE {clerk};
+             REVOKE SET ON PARAMETER backtrace_functions FROM {stranger}; DROP ROLE {stranger}"
+        ),
+    )
+    .await;
 }
 
 /// The claim holds in the portable form as it does in the other, which the other tests have.
