@@ -35,7 +35,7 @@ pub use encoding::Fields;
 pub use error::{Error, Result};
 pub use track::{Step, apply, plan};
 pub use trail::Entry;
-pub use undo::{has_trail, removal};
+pub use undo::{has_trail, others, removal};
 
 const TRAIL_SQL: &str = include_str!("../sql/0001_trail.sql");
 const GUARD_SQL: &str = include_str!("../sql/0001_guard.sql");

@@ -73,6 +73,17 @@ SELECT n.nspname::text, c.relname::text, t.tgname::text
    AND f.nspname = 'audit' AND p.proname = 'global_track_changes'
  ORDER BY 1, 2, 3";
 
+/// The numbers of triggers with the names `$1` that call the recorder, and of the event triggers `$2`.
+pub(crate) const RECORDERS: &str = "
+SELECT t.oid
+  FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+  JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
+ WHERE t.tgname::text = ANY ($1::text[])
+   AND f.nspname = 'audit' AND p.proname = 'global_track_changes'
+UNION ALL
+SELECT e.oid FROM pg_catalog.pg_event_trigger e WHERE e.evtname::text = ANY ($2::text[])";
+
 /// Schema `audit`, and whether we may drop it.
 pub(crate) const TRAIL_THERE: &str =
     "SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE') FROM pg_catalog.pg_namespace n

@@ -1,7 +1,7 @@
 //! Takes the recording away again. What was recorded is evidence and stays, unless somebody asks for
 //! it to go too.
 
-use store::{Tx, ident, qualified};
+use store::{Belongings, Tx, ident, qualified};
 
 use crate::track::{ROW_TRIGGER, TRUNCATE_TRIGGER};
 use crate::{Result, Step, sql};
@@ -10,6 +10,25 @@ use crate::{Result, Step, sql};
 const GUARD_FUNCTIONS: [&str; 2] = ["refuse_weaker_ddl", "refuse_drop"];
 /// Its event triggers.
 const EVENT_TRIGGERS: [&str; 2] = ["amanah_trail_ddl", "amanah_trail_drop"];
+
+/// The trail itself and what writes it.
+const TRAIL: Belongings = Belongings {
+    schema: "audit",
+    objects: &[
+        ("TRIGGER", "system_audit_logs hash"),
+        ("TRIGGER", "system_audit_logs refuse_statement"),
+        ("TRIGGER", "system_audit_logs refuse_row"),
+        ("FUNCTION", "row_digest(audit.system_audit_logs)"),
+        ("TABLE", "system_audit_logs"),
+        ("FUNCTION", "trg_compute_audit_log_hash()"),
+        ("FUNCTION", "global_track_changes()"),
+        ("FUNCTION", "refuse_change()"),
+        ("FUNCTION", "refuse_weaker_ddl()"),
+        ("FUNCTION", "refuse_drop()"),
+        ("FUNCTION", "text_field(text)"),
+        ("FUNCTION", "bytes_field(bytea)"),
+    ],
+};
 
 /// What it takes to record nothing any more, and with `with_trail` to drop what was recorded. Where
 /// the guard was installed, a superuser has to run it: it names what the catalogue has and calls
@@ -40,9 +59,21 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
     }
     if with_trail && tx.query_opt(sql::TRAIL_THERE, &[]).await?.is_some() {
         let why = "what was recorded is dropped, as was asked for";
-        add(&mut steps, "schema audit", why, "DROP SCHEMA audit CASCADE".to_owned());
+        add(&mut steps, "schema audit", why, TRAIL.removal(&[]));
     }
     Ok(steps)
+}
+
+/// What somebody else has put into schema `audit` or hung on the trail: while it is there, the trail
+/// cannot be dropped.
+///
+/// # Errors
+/// When the catalogue cannot be read.
+pub async fn others(tx: &Tx) -> Result<Vec<String>> {
+    let recorders = &[ROW_TRIGGER, TRUNCATE_TRIGGER][..];
+    let rows = tx.query(sql::RECORDERS, &[&recorders, &&EVENT_TRIGGERS[..]]).await?;
+    let ours: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
+    Ok(TRAIL.others(tx, &ours).await?)
 }
 
 /// Whether there is a trail, and whether this login may drop it.

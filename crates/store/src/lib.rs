@@ -11,6 +11,7 @@
 //! It does not decide who may see what: that is `tenancy`'s work, in the database itself.
 
 mod account;
+mod belongings;
 mod cluster;
 mod databases;
 mod db;
@@ -37,6 +38,7 @@ mod url;
 mod version;
 
 pub use account::unprivileged;
+pub use belongings::Belongings;
 pub use cluster::{Cluster, ClusterSettings};
 pub use databases::{EMPTY, Locale};
 pub use db::Db;

@@ -86,3 +86,49 @@ SELECT pg_catalog.pg_terminate_backend(a.pid)
    AND a.pid <> pg_catalog.pg_backend_pid()
    AND a.usesysid IS DISTINCT FROM
        (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $2)";
+
+/// What is in the schema `$1`, or hangs on something in it, and is none of the functions `$2`, tables
+/// `$3` and triggers `$4` with their parts, nor a trigger or event trigger with a number in `$5`, as
+/// people name it.
+pub(crate) const OTHERS: &str = "
+WITH RECURSIVE ours (classid, objid) AS (
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid,
+           pg_catalog.to_regprocedure(f)::pg_catalog.oid
+      FROM pg_catalog.unnest($2::text[]) f
+    UNION
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass(t)
+      FROM pg_catalog.unnest($3::text[]) t
+    UNION
+    SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid
+      FROM pg_catalog.unnest($4::text[]) t
+      JOIN pg_catalog.pg_trigger g
+        ON g.tgrelid = pg_catalog.to_regclass(pg_catalog.split_part(t, ' ', 1))
+       AND g.tgname::text = pg_catalog.split_part(t, ' ', 2)
+    UNION
+    -- Its own parts: types, indexes, constraints and defaults of its columns.
+    SELECT d.classid, d.objid
+      FROM ours o JOIN pg_catalog.pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
+      LEFT JOIN pg_catalog.pg_class c
+        ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+     WHERE d.deptype = 'i'
+        OR d.deptype = 'a' AND (c.relkind IN ('i', 'I')
+           OR d.classid IN ('pg_catalog.pg_constraint'::pg_catalog.regclass,
+                            'pg_catalog.pg_attrdef'::pg_catalog.regclass))
+), found AS (
+    SELECT d.classid, d.objid, d.objsubid
+      FROM ours o JOIN pg_catalog.pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
+     WHERE d.deptype IN ('n', 'a')
+    UNION
+    SELECT d.classid, d.objid, d.objsubid
+      FROM pg_catalog.pg_depend d
+     WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+       AND d.refobjid = pg_catalog.to_regnamespace($1) AND d.deptype = 'n'
+)
+SELECT DISTINCT i.type || ' ' || i.identity
+  FROM found f
+ CROSS JOIN LATERAL pg_catalog.pg_identify_object(f.classid, f.objid, f.objsubid) i
+ WHERE NOT EXISTS (SELECT FROM ours o WHERE o.classid = f.classid AND o.objid = f.objid)
+   AND NOT (f.objid = ANY ($5::pg_catalog.oid[])
+            AND f.classid IN ('pg_catalog.pg_trigger'::pg_catalog.regclass,
+                              'pg_catalog.pg_event_trigger'::pg_catalog.regclass))
+ ORDER BY 1";

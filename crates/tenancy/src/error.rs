@@ -57,10 +57,10 @@ pub enum Error {
          leave it as it is with --leave-changed"
     )]
     Changed(String),
-    /// Something else uses what would be removed.
+    /// Something else uses what would be removed, or is where that is.
     #[error(
-        "schema amanah is still in use and was kept, with what the owner had changed: {0}. Remove \
-         these, or what they use of it, then undo again"
+        "what Amanah has installed was kept, with what the owner had changed: it is still in use, or \
+         others are in its schemas: {0}. Remove these, or what they use of it, then undo again"
     )]
     Hanging(String),
     /// Only a superuser can take the guard away.

@@ -5,6 +5,8 @@
 //! is named and nothing is done, unless it is to be left as it is.
 
 mod canaries;
+mod parameter;
+mod removal;
 mod restore;
 mod roles;
 mod sql;
@@ -18,6 +20,7 @@ use store::{Db, OperatorTx, Tx, ident};
 use crate::apply::{begin, run};
 use crate::{Error, Result, Step, guard};
 pub use canaries::remove_canaries;
+use removal::{GUARD, alone, remove};
 use restore::{RowSecurity, rights};
 pub use roles::drop_roles;
 use state::{Aspect, Journal, Kind, Noted, Right, States};
@@ -52,6 +55,8 @@ pub struct Undoing {
     pub made_roles: Vec<String>,
     /// Roles that the owner made for it, by its own journal: the owner may have written any name.
     pub owners_roles: Vec<String>,
+    /// What stays of a right that may serve other databases too, each in a sentence.
+    pub left: Vec<String>,
 }
 
 /// What else is done in the same transactions, and what is kept.
@@ -92,6 +97,8 @@ pub async fn undo_plan(owner: &Db, superuser: Option<&Db>) -> Result<Undoing> {
         None => Work::default(),
     };
     let tx = begin(owner).await?;
+    let taken = above.wanted.iter().any(|(aspect, _)| aspect.kind == Kind::ParameterAcl);
+    let left = if taken { None } else { parameter::left(&tx, &owner.url().user).await? };
     let own = Work::of_owner(&tx, &above.roles).await?;
     let guarded = tx.query_opt(sql::GUARDED, &[]).await?.is_some();
     tx.rollback().await?;
@@ -103,6 +110,7 @@ pub async fn undo_plan(owner: &Db, superuser: Option<&Db>) -> Result<Undoing> {
         gone: [above.gone, own.gone].concat(),
         made_roles: above.roles,
         owners_roles: own.roles,
+        left: left.into_iter().collect(),
     })
 }
 
@@ -126,6 +134,7 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     if let Some(superuser) = superuser {
         let tx = begin(superuser).await?;
         tx.batch(guard::TAKE_AWAY).await?;
+        alone(&tx, &GUARD).await?;
         for statement in &farewell.privileged {
             tx.batch(statement).await?;
         }
@@ -146,10 +155,11 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     // Last, since the binding may live on one of these rights.
     if let Some(superuser) = superuser {
         let tx = begin(superuser).await?;
+        tx.batch(crate::form::ONE_AT_A_TIME).await?;
         let work = Work::of_superuser(&tx).await?;
         run(&tx, &work.steps, undoing.steps.len(), total).await?;
         work.check(&tx, Journal::Superuser).await?;
-        tx.batch("DROP SCHEMA IF EXISTS amanah_guard CASCADE").await?;
+        tx.batch(&GUARD.removal(&[])).await?;
         tx.commit().await?;
     }
     Ok(undoing)
@@ -263,13 +273,13 @@ impl Work {
         let made = noted.iter().filter(|one| one.aspect.kind == Kind::Role);
         let going: Vec<&String> = going.iter().chain(made.map(|one| &one.aspect.name)).collect();
         let staying = roles.iter().filter(|role| !going.contains(role)).cloned().collect();
-        let others = tx.query_opt(sql::OTHER_DATABASES, &[]).await?.is_some();
+        let shared = parameter::is_shared(tx, noted).await?;
         let mut work = Self::default();
         for (aspect, noted) in all {
             if aspect.kind == Kind::Role {
                 work.roles.extend(roles.contains(&aspect.name).then(|| aspect.name.clone()));
-            } else if aspect.kind == Kind::ParameterAcl && others {
-                // The right is the role's on the whole server.
+            } else if aspect.kind == Kind::ParameterAcl && shared {
+                // Another database may live on it.
             } else if aspect.kind.is_rights() {
                 work.rights(aspect, &noted, states, &staying);
             } else {
@@ -445,30 +455,4 @@ async fn existing_roles(tx: &Tx, noted: &[Noted]) -> Result<BTreeSet<String>> {
     }
     let rows = tx.query(sql::ROLES, &[&named]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// Removes schema `amanah`, when nothing outside needs it. Of the migrations, those of the kept
-/// rooms stay noted.
-async fn remove(tx: &Tx, kept_rooms: &[&str]) -> Result<()> {
-    let hanging = tx.query(sql::HANGING, &[]).await?;
-    if !hanging.is_empty() {
-        let all: Vec<String> = hanging.iter().map(|row| row.get(0)).collect();
-        return Err(Error::Hanging(all.join("; ")));
-    }
-    let there = "SELECT FROM pg_catalog.pg_class c \
-                 WHERE c.oid = pg_catalog.to_regclass('amanah.migration')";
-    if tx.query_opt(there, &[]).await?.is_none() {
-        return Ok(());
-    }
-    tx.execute("DELETE FROM amanah.migration WHERE room <> ALL ($1)", &[&kept_rooms]).await?;
-    if tx.query_opt("SELECT FROM amanah.migration LIMIT 1", &[]).await?.is_none() {
-        return Ok(tx.batch("DROP SCHEMA amanah CASCADE").await?);
-    }
-    let aside = ident("amanah_kept");
-    tx.batch(&format!(
-        "CREATE SCHEMA {aside}; ALTER TABLE amanah.migration SET SCHEMA {aside};
-         DROP SCHEMA amanah CASCADE; ALTER SCHEMA {aside} RENAME TO amanah"
-    ))
-    .await?;
-    Ok(())
 }

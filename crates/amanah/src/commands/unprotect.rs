@@ -41,6 +41,8 @@ struct Trail {
     steps: Vec<audit::Step>,
     stays: bool,
     out_of_reach: bool,
+    /// What somebody else has where it would be dropped.
+    others: Vec<String>,
 }
 
 pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit> {
@@ -73,6 +75,13 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
             anyhow::bail!(
                 "nothing was undone: a superuser keeps the audit trail. Name one with \
                  --superuser-url"
+            );
+        }
+        if !trail.others.is_empty() {
+            anyhow::bail!(
+                "nothing was undone: the trail is in use, or others are in its schema: {}. Remove \
+                 these, or what they use of it, or leave out --drop-trail",
+                trail.others.join("; ")
             );
         }
         if undoing.needs_superuser || !undoing.changed.is_empty() && !leave_changed {
@@ -132,9 +141,11 @@ impl Subject {
         let tx = self.superuser.as_ref().unwrap_or(&self.owner).operator().await?;
         let steps = audit::removal(&tx, self.drop_trail).await?;
         let (there, ours) = audit::has_trail(&tx).await?;
+        let dropped = there && self.drop_trail;
+        let others = if dropped { audit::others(&tx).await? } else { Vec::new() };
         tx.rollback().await?;
-        let stays = there && !self.drop_trail;
-        Ok((undoing, Trail { steps, stays, out_of_reach: there && self.drop_trail && !ours }))
+        let (stays, out_of_reach) = (there && !dropped, dropped && !ours);
+        Ok((undoing, Trail { steps, stays, out_of_reach, others }))
     }
 
     async fn undo(&self, trail: &Trail, leave: bool, undoing: &Undoing) -> anyhow::Result<()> {
@@ -239,6 +250,9 @@ fn show(place: &Place, undoing: &Undoing, trail: &Trail) {
     }
     for role in undoing.made_roles.iter().chain(&undoing.owners_roles) {
         out::line(&format!("  undo       role {role}: it was made for the application"));
+    }
+    for what in &undoing.left {
+        out::line(&format!("  left      {what}"));
     }
     if undoing.needs_superuser {
         out::line("  A superuser guards this database: name one with --superuser-url.");

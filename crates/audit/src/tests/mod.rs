@@ -7,6 +7,7 @@ mod planted;
 mod recording;
 mod refusing;
 mod tracking;
+mod undoing;
 
 use std::sync::Arc;
 

@@ -184,18 +184,50 @@ async fn what_was_changed_since_is_not_destroyed() {
     assert_eq!(row.get::<_, i64>(3), 0);
 }
 
-/// What uses the binding would break without it: it is named, and everything stays.
+/// What uses the binding would break without it, and what others keep in our schemas would be gone:
+/// it is named, whatever its name is, and everything stays.
 #[tokio::test]
 async fn what_others_use_is_not_taken_away() {
     let protected = untouched(DJANGO, "company_id").await;
-    let owner = &protected.owner;
-    protect(&protected, None).await;
-    let tx = owner.operator().await.unwrap();
-    tx.batch("CREATE VIEW mine AS SELECT amanah.current_tenant() AS tenant").await.unwrap();
-    tx.commit().await.unwrap();
-    let error = undo(owner, None, &Farewell::default()).await.unwrap_err();
-    assert!(matches!(&error, Error::Hanging(all) if all.contains("public.mine")), "{error}");
-    assert!(planned(&protected).await.is_done());
+    let (owner, superuser) = (&protected.owner, protected.superuser.as_ref());
+    protect(&protected, superuser).await;
+    let run = async |db: &Db, sql: &str| {
+        let tx = db.operator().await.unwrap();
+        tx.batch(sql).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let hanging = [
+        ("CREATE VIEW mine AS SELECT amanah.current_tenant() AS tenant", "VIEW mine", "mine"),
+        (
+            "CREATE VIEW \"report on amanah.x\" AS SELECT amanah.current_actor() AS actor",
+            "VIEW \"report on amanah.x\"",
+            "report on amanah.x",
+        ),
+        ("CREATE TABLE amanah.my_notes (note text)", "TABLE amanah.my_notes", "amanah.my_notes"),
+        (
+            "CREATE TABLE cases (evidence amanah.binding_key)",
+            "TABLE cases",
+            "table column public.cases.evidence",
+        ),
+        ("CREATE TYPE amanah.mood AS ENUM ('x')", "TYPE amanah.mood", "type amanah.mood"),
+        (
+            "CREATE VIEW open AS SELECT amanah_guard.lets_through() AS yes",
+            "VIEW open",
+            "public.open",
+        ),
+    ];
+    for (make, object, told) in hanging {
+        run(superuser.unwrap(), make).await;
+        let error = undo(owner, superuser, &Farewell::default()).await.unwrap_err();
+        assert!(matches!(&error, Error::Hanging(all) if all.contains(told)), "{error}");
+        run(superuser.unwrap(), &format!("DROP {object}")).await;
+    }
+    let theirs = "CREATE TABLE amanah_guard.notes (note text)";
+    run(superuser.unwrap(), theirs).await;
+    let error = undo(owner, superuser, &Farewell::default()).await.unwrap_err();
+    assert!(matches!(&error, Error::Hanging(all) if all == "table amanah_guard.notes"), "{error}");
+    run(superuser.unwrap(), "DROP TABLE amanah_guard.notes").await;
+    undo(owner, superuser, &Farewell::default()).await.unwrap();
 }
 
 /// What the owner writes into its own journal is never run by the superuser, and a journal of the
@@ -248,4 +280,47 @@ async fn the_owners_journal_drops_nobody_elses_role() {
     assert!(there(&admin).await && there(&clerk).await);
     assert_eq!(names(drop(&clerk).await), [admin.as_str()]);
     assert!(there(&admin).await && !there(&clerk).await);
+}
+
+/// The owner has functions in another database, which belongs to somebody else: the right that
+/// the binding of both may live on stays while they are there, and undoing says so.
+#[tokio::test]
+async fn a_right_that_another_database_lives_on_is_left() {
+    let protected = untouched(DJANGO, "company_id").await;
+    let superuser = protected.superuser.as_ref();
+    let owner = &protected.owner.url().user;
+    protect(&protected, superuser).await;
+    let other = format!("{}_two", protected.name);
+    superuser.unwrap().ensure_database(&other, &superuser.unwrap().url().user).await.unwrap();
+    let url = store::DatabaseUrl { database: other.clone(), ..protected.owner.url().clone() };
+    let top = superuser.unwrap().url().clone();
+    let top = Db::connect(&store::DatabaseUrl { database: other.clone(), ..top }, 1).await.unwrap();
+    let tx = top.operator().await.unwrap();
+    tx.batch(&format!("GRANT CREATE ON DATABASE {other} TO {owner}")).await.unwrap();
+    tx.commit().await.unwrap();
+    let second = Db::connect(&url, 1).await.unwrap();
+    let tx = second.operator().await.unwrap();
+    tx.batch("CREATE SCHEMA mine; CREATE FUNCTION mine.f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let may = async || -> bool {
+        let tx = protected.owner.operator().await.unwrap();
+        let sql = "SELECT has_parameter_privilege('backtrace_functions', 'SET')";
+        tx.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    let undone = undo(&protected.owner, superuser, &Farewell::default()).await.unwrap();
+    assert!(undone.left.iter().any(|left| left.contains(&other)), "{:?}", undone.left);
+    assert!(may().await);
+    // Nothing else needs it: it goes with the database that it was given for.
+    let tx = second.operator().await.unwrap();
+    tx.batch("DROP SCHEMA mine CASCADE").await.unwrap();
+    tx.commit().await.unwrap();
+    let tx = superuser.unwrap().operator().await.unwrap();
+    tx.batch(crate::form::ONE_AT_A_TIME).await.unwrap();
+    tx.batch(&format!("REVOKE SET ON PARAMETER backtrace_functions FROM {owner}")).await.unwrap();
+    tx.commit().await.unwrap();
+    protect(&protected, superuser).await;
+    let undone = undo(&protected.owner, superuser, &Farewell::default()).await.unwrap();
+    assert!(undone.left.is_empty() && !may().await, "{:?}", undone.left);
 }

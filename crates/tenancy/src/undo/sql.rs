@@ -172,11 +172,26 @@ SELECT n.nspname::text, c.relname::text,
                       AND j.name = c.relname::text)
  ORDER BY c.relispartition DESC, 1, 2";
 
-/// Whether the owner of this database owns another one that is not a sandbox.
-pub(super) const OTHER_DATABASES: &str =
-    "SELECT FROM pg_catalog.pg_database d JOIN pg_catalog.pg_database me ON me.datdba = d.datdba
-      WHERE me.datname = pg_catalog.current_database() AND d.oid <> me.oid
-        AND NOT starts_with(d.datname::text, 'amanah_sandbox_') LIMIT 1";
+/// In which other databases that are no sandboxes one of the roles `$1` owns functions; no row where
+/// there is none.
+pub(super) const ELSEWHERE: &str = "
+SELECT pg_catalog.string_agg(DISTINCT d.datname::text, ', ')
+  FROM pg_catalog.pg_shdepend s
+  JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid
+  JOIN pg_catalog.pg_database d ON d.oid = s.dbid
+ WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype = 'o'
+   AND s.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+   AND r.rolname::text = ANY ($1::text[])
+   AND d.datname <> pg_catalog.current_database()
+   AND NOT pg_catalog.starts_with(d.datname::text, 'amanah_sandbox_')
+HAVING pg_catalog.count(*) > 0";
+
+/// Whether the role `$2` itself was given the right to set the parameter `$1`, and is no superuser.
+pub(super) const HOLDS: &str = "
+SELECT FROM pg_catalog.pg_parameter_acl p
+ CROSS JOIN LATERAL pg_catalog.aclexplode(p.paracl) x
+  JOIN pg_catalog.pg_roles r ON r.oid = x.grantee AND NOT r.rolsuper
+ WHERE p.parname = $1 AND r.rolname::text = $2 AND x.privilege_type = 'SET' LIMIT 1";
 
 /// Roles that exist, out of `$1`.
 pub(super) const ROLES: &str =
@@ -186,27 +201,3 @@ pub(super) const ROLES: &str =
 pub(super) const POWERFUL: &str =
     "SELECT r.rolsuper OR r.rolreplication OR r.rolcreaterole OR r.rolcreatedb OR r.rolbypassrls
        FROM pg_catalog.pg_roles r WHERE r.rolname::text = $1";
-
-/// What outside schema `amanah` hangs on something in it, as people name it.
-pub(super) const HANGING: &str = "
-WITH ours AS (
-    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass AS classid, p.oid
-      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-     WHERE n.nspname = 'amanah'
-    UNION ALL
-    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid
-      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'amanah'
-    UNION ALL
-    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid
-      FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-     WHERE n.nspname = 'amanah'
-)
-SELECT DISTINCT i.type || ' ' || i.identity
-  FROM pg_catalog.pg_depend d
-  JOIN ours o ON d.refclassid = o.classid AND d.refobjid = o.oid
- CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i
- WHERE d.deptype IN ('n', 'a')
-   AND COALESCE(i.schema, '') <> 'amanah'
-   AND i.identity !~ '(^| )(on|for) amanah\\.'
- ORDER BY 1";
