@@ -14,7 +14,8 @@
 
 use std::io::Read;
 
-use kernel::{TenantFiles, TenantId};
+use kernel::{TenantFiles, TenantId, hex};
+use sha2::{Digest as _, Sha256};
 use store::{Db, Tx, ident, literal, qualified};
 
 use super::archive::{Checked, Line, Manifest, Reader, Rows, Table, Text, check, is_of, sql};
@@ -321,13 +322,15 @@ async fn make_objects<R: Read + Send>(
     for (at, object) in manifest.objects.iter().enumerate() {
         let tx = if object.of_owner { owner } else { tenant };
         tx.query(sql::MAKE_OBJECT, &[&object.oid]).await?;
-        let (mut number, mut written) = (0, 0_i64);
+        let (mut number, mut written, mut digest) = (0, 0_i64, Sha256::new());
         while let Some(piece) = reader.part(Text::Object(at + 1), number + 1)? {
             number += 1;
+            digest.update(&piece);
             tx.query(sql::WRITE_OBJECT, &[&object.oid, &written, &piece]).await?;
             written += i64::try_from(piece.len()).unwrap_or(i64::MAX);
         }
-        if written.unsigned_abs() != object.bytes {
+        // Of the same length it may still be another one than was checked.
+        if (written.unsigned_abs(), &hex(&digest.finalize())) != (object.bytes, &object.sha256) {
             return Err(Error::Archive("it changed while it was read".to_owned()));
         }
     }

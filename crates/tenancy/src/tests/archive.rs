@@ -364,3 +364,29 @@ async fn what_cannot_be_read_whole_is_not_exported() {
     assert!(matches!(unknown, Err(Error::NoTenant(_))));
     assert!(TenantId::new("x".repeat(200)).is_err());
 }
+
+/// A file that is another one when it is read again is found out by its large objects too, whose
+/// length alone says nothing.
+#[tokio::test]
+async fn an_object_that_changes_between_the_passes_is_refused() {
+    let world = site(true).await;
+    world.migrate(&[script("0001", "CREATE TABLE orders (id bigint PRIMARY KEY)")]).await;
+    world.fleet.add(&tenant("shop")).await.unwrap();
+    let db = world.as_tenant("shop").await;
+    run(&db, "SELECT lo_from_bytea(4711, 'first')").await;
+    let (_, first) = export(&world, "shop").await.unwrap();
+    run(&db, "SELECT lo_put(4711, 0, 'other')").await;
+    let (_, second) = export(&world, "shop").await.unwrap();
+    db.close();
+    let passes = AtomicUsize::new(0);
+    let open = || {
+        let again = passes.fetch_add(1, Ordering::SeqCst) > 0;
+        let bytes = if again { &second } else { &first };
+        Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read + Send>)
+    };
+    let copy = tenant("copy");
+    let came_to = world.fleet.import(&open, (Some(&copy), None), &world.files, MOST).await;
+    let refused = came_to.expect_err("it was taken in").to_string();
+    assert!(refused.contains("it changed while it was read"), "{refused}");
+    nothing_is_left(&world, "copy").await;
+}
