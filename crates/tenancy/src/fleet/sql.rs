@@ -329,7 +329,9 @@ SELECT pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.d
        d.datconnlimit, pg_catalog.shobj_description(d.oid, 'pg_database')
   FROM pg_catalog.pg_database d WHERE d.datname = $1";
 
-/// What is set in the database `$1` for everybody, for its role, and for its owner `$2`.
+/// What is set in the database `$1` for everybody and for its owner `$2`. What its tenant has set for
+/// its own role is left out, since nobody logs in as that role; so is what would make somebody else
+/// of each session, whom the other server may not know.
 pub(super) const DATABASE_SETTINGS: &str = "
 SELECT r.rolname::text, pg_catalog.split_part(c.line, '=', 1),
        pg_catalog.substr(c.line, pg_catalog.strpos(c.line, '=') + 1)
@@ -337,10 +339,9 @@ SELECT r.rolname::text, pg_catalog.split_part(c.line, '=', 1),
   JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
   LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
   CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c(line)
- WHERE d.datname = $1 AND (s.setrole = 0 OR r.rolname IN ($1, $2))
+ WHERE d.datname = $1 AND (s.setrole = 0 OR r.rolname = $2)
+   AND pg_catalog.split_part(c.line, '=', 1) NOT IN ('role', 'session_authorization')
  ORDER BY 1, 2";
-
-pub(super) const SET_LOCAL: &str = "SELECT pg_catalog.set_config($1, $2, true)";
 
 /// The extensions of a database: name, version, schema.
 pub(super) const EXTENSIONS: &str = "

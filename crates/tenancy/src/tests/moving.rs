@@ -406,3 +406,32 @@ async fn the_old_database_is_kept_for_a_while() {
     world.fleet.sweep().await.unwrap();
     assert!(has(&world.root, now.place.name()).await, "it is the only one");
 }
+
+/// What a tenant sets for its own role is nobody's, and stops no move; nor does a setting that would
+/// make somebody else of every session.
+#[tokio::test]
+async fn settings_of_the_tenant_stop_no_move() {
+    let (world, other) = houses(1, true).await;
+    let place = find(&world, "home-0").await.place;
+    let name = place.name();
+    let db = world.as_tenant("home-0").await;
+    let tx = db.operator().await.unwrap();
+    let own = format!("SET LOCAL ROLE {name}; ALTER ROLE {name} IN DATABASE {name} SET");
+    tx.batch(&format!("{own} local_preload_libraries = 'amanah_no_such'")).await.unwrap();
+    tx.commit().await.unwrap();
+    db.close();
+    world.sql("postgres", &format!("ALTER DATABASE {name} SET role = 'none'")).await;
+    let empty = "search_path = '', \"a \"\"b\", \"c, d\"";
+    world.sql("postgres", &format!("ALTER DATABASE {name} SET {empty}")).await;
+    let kept = "SELECT array_to_string(setconfig, '; ') FROM pg_db_role_setting s
+                  JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = $1 AND setrole = 0";
+    let tx = world.root.operator().await.unwrap();
+    let before: String = tx.query_one(kept, &[&name]).await.unwrap().get(0);
+    tx.rollback().await.unwrap();
+    go(&world, "home-0", "east").await.unwrap();
+    let tx = other.root.operator().await.unwrap();
+    let every = kept.replace(" AND setrole = 0", "");
+    let rows = tx.query(&every, &[&name]).await.unwrap();
+    let there: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(there, [before.trim_start_matches("role=none; ")]);
+}

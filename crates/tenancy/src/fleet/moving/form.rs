@@ -49,7 +49,8 @@ impl Form {
         })
     }
 
-    /// Sets what is set for the database and its roles.
+    /// Sets what is set for the database and its owner. Nothing of it is ever set in the session
+    /// that does so.
     pub(in crate::fleet) async fn set(&self, place: &Place, cell: &Cell) -> Result<()> {
         let maker = cell.superuser.as_ref().unwrap_or(&cell.maker);
         let (database, tx) = (ident(place.name()), maker.operator().await?);
@@ -59,13 +60,12 @@ impl Form {
                 Some(role) => format!("ROLE {} IN DATABASE {database}", ident(role)),
             };
             let value = if LISTS.contains(&name.as_str()) {
-                // Its names are quoted one by one already, and as a text it would be one name.
-                tx.query(sql::SET_LOCAL, &[name, value]).await?;
-                "FROM CURRENT".to_owned()
+                // As one text it would be one name.
+                names(value).iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")
             } else {
-                format!("TO {}", literal(value))
+                literal(value)
             };
-            tx.batch(&format!("ALTER {whose} SET {} {value}", setting(name))).await?;
+            tx.batch(&format!("ALTER {whose} SET {} TO {value}", setting(name))).await?;
         }
         // Without one, what said that the database is not whole goes.
         let comment = self.comment.as_deref().map_or_else(|| "NULL".to_owned(), literal);
@@ -77,6 +77,24 @@ impl Form {
 /// A setting's name: those of extensions have two parts.
 fn setting(name: &str) -> String {
     name.split('.').map(ident).collect::<Vec<_>>().join(".")
+}
+
+/// The names in a list as PostgreSQL keeps it: separated by commas, in double quotes where they are
+/// no plain words.
+fn names(list: &str) -> Vec<String> {
+    let (mut all, mut name, mut quoted) = (Vec::new(), String::new(), false);
+    let mut rest = list.chars().peekable();
+    while let Some(next) = rest.next() {
+        match next {
+            '"' if quoted && rest.next_if_eq(&'"').is_some() => name.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => all.push(std::mem::take(&mut name)),
+            ' ' if !quoted => {}
+            other => name.push(other),
+        }
+    }
+    all.push(name);
+    all
 }
 
 /// Makes the extensions of `source` that only a superuser may make.
