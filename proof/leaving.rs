@@ -46,6 +46,12 @@ fn a_tenant_leaves_with_its_archive_and_a_certificate_stays() {
     assert!(!sealed.windows(6).any(|part| part == b"orders"), "it is sealed");
     let (exit, _, error) = run(house, false, &import);
     assert_eq!(exit, Some(2), "it is sealed: {error}");
+    let stripped = dir.path().join("stripped");
+    std::fs::write(&stripped, b"not sealed").unwrap();
+    let plain = ["tenant", "import", text(&stripped), "--as", second];
+    let (exit, _, error) = run(house, true, &plain);
+    assert_eq!(exit, Some(2), "it is not sealed: {error}");
+    assert!(error.contains("no sealed archive"), "{error}");
     assert_eq!(held(true, &import)["state"], "active");
     let (exit, _, error) = run(house, true, &import);
     assert_eq!(exit, Some(3), "there is one already: {error}");

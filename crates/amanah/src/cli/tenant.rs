@@ -193,6 +193,9 @@ pub(crate) struct Import {
     /// On which cell; without it, on the one with the most free room.
     #[arg(long, value_name = "NAME")]
     pub(crate) cell: Option<String>,
+    /// It is not sealed: whoever had it may have changed it.
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Refuse an archive that unpacks into more than so many gigabytes.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) most_gb: u64,

@@ -109,11 +109,9 @@ pub(crate) async fn import(
         })
         .with_context(unreadable)?
         .len();
-    let secret = match (envelope::is_envelope(&begin), environment::secret(SECRET)?) {
-        (true, None) => return Err(Usage(format!("{} is sealed: {HOW}", file.display())).into()),
-        (true, secret) => secret,
-        (false, _) => None,
-    };
+    let sealed = envelope::is_envelope(&begin);
+    let secret = seal_of(sealed, environment::secret(SECRET)?, import.plain)
+        .map_err(|why| Usage(format!("{} {why}", file.display())))?;
     // It is read twice: checked first, and then taken in.
     let bar = bytes_bar("importing", Some(length.saturating_mul(2)));
     let open = || -> std::io::Result<Box<dyn Read + Send>> {
@@ -132,6 +130,9 @@ pub(crate) async fn import(
     let done = done?;
     let (manifest, id) = (&done.manifest, &done.tenant.id);
     let mut notes = done.notes.clone();
+    if !sealed {
+        notes.push(IN_CLEAR.to_owned());
+    }
     let fields: u64 = manifest.ciphertexts.iter().map(|needed| needed.fields).sum();
     if fields > 0 && manifest.installation != installation(house)? {
         notes.push(format!("{fields} ciphertexts in its rows do not open here."));
@@ -152,6 +153,7 @@ pub(crate) async fn import(
         "tenant": id,
         "database": done.tenant.place.name(),
         "state": done.tenant.state,
+        "sealed": sealed,
         "notes": notes,
         "manifest": short(manifest),
     });
@@ -160,6 +162,32 @@ pub(crate) async fn import(
 
 const HOW: &str =
     "set AMANAH_ARCHIVE_SECRET, or AMANAH_ARCHIVE_SECRET_FILE to a file that holds it";
+
+const IN_CLEAR: &str = "It came in clear: whoever had the file could read it, and could change it.";
+
+/// What a file is opened by. One that is not sealed is taken when that was said in so many words:
+/// else whoever has it could put another one in the place of a sealed one.
+fn seal_of(sealed: bool, secret: Option<Secret>, plain: bool) -> Result<Option<Secret>, String> {
+    match (sealed, secret, plain) {
+        (_, Some(_), true) => {
+            Err(format!("was not read: --plain and {SECRET} are both there; leave one out"))
+        }
+        (true, Some(secret), false) => Ok(Some(secret)),
+        (true, None, false) => Err(format!("is sealed: {HOW}")),
+        (true, None, true) => Err(format!("is sealed, so leave out --plain: {HOW}")),
+        (false, None, true) => Ok(None),
+        (false, Some(_), false) => Err(format!(
+            "is no sealed archive, and {SECRET} is there: somebody may have taken the seal off, or \
+             put another file in its place. Nothing was imported. To take one in clear, leave the \
+             secret out and say --plain"
+        )),
+        (false, None, false) => {
+            Err("is no sealed archive, so anybody may have changed it. Nothing was imported. To \
+                 take one in clear, say --plain"
+                .to_owned())
+        }
+    }
+}
 
 /// What it is to be sealed by; nothing where that was said in so many words.
 fn secret_for(plain: bool) -> anyhow::Result<Option<Secret>> {
@@ -250,4 +278,29 @@ fn bytes_bar(what: &'static str, length: Option<u64>) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Secret;
+
+    use super::seal_of;
+
+    #[test]
+    fn nothing_passes_for_a_sealed_archive() {
+        let secret = || Some(Secret::new("0123456789abcdef0123456789abcdef".to_owned()));
+        assert!(seal_of(true, secret(), false).unwrap().is_some());
+        assert!(seal_of(false, None, true).unwrap().is_none());
+        for (sealed, secret, plain, words) in [
+            (false, secret(), false, "no sealed archive"),
+            (false, secret(), true, "leave one out"),
+            (false, None, false, "no sealed archive"),
+            (true, None, false, "is sealed"),
+            (true, None, true, "leave out --plain"),
+            (true, secret(), true, "leave one out"),
+        ] {
+            let refused = seal_of(sealed, secret, plain).unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
 }
