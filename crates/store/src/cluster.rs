@@ -108,6 +108,7 @@ impl Cluster {
             password: None,
             database: name.to_owned(),
             tls: false,
+            bound: false,
             pinned: true,
         }
     }
@@ -121,6 +122,7 @@ impl Cluster {
             password: Some(password),
             database: name.to_owned(),
             tls: false,
+            bound: false,
             pinned: false,
         }
     }

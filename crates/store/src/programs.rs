@@ -75,6 +75,9 @@ impl Programs {
         if url.tls {
             command.env("PGSSLMODE", "require");
         }
+        if url.bound {
+            command.env("PGCHANNELBINDING", "require");
+        }
         command
     }
 }

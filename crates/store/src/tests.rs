@@ -5,7 +5,8 @@ use std::path::Path;
 use kernel::{Secret, SystemRng, TenantId};
 
 use crate::{
-    Cluster, ClusterSettings, Db, Error, Migration, Owned, Room, migrate, specimen, tables,
+    Cluster, ClusterSettings, DatabaseUrl, Db, Error, Migration, Owned, Room, literal, migrate,
+    specimen, tables,
 };
 
 static FIRST: Room = Room {
@@ -196,4 +197,44 @@ async fn a_specimen_fits_a_schema_nobody_here_wrote() {
     scratch.remove().await.unwrap();
     assert_eq!(owner.sweep().await.unwrap(), 0);
     server.0.stop().await.unwrap();
+}
+
+/// Over TLS the server proves that it knows the password; where it does not, nobody is logged in.
+#[tokio::test]
+async fn a_bound_address_takes_a_server_that_proves_itself_and_no_other() {
+    let server = server().await;
+    let owner = server.owner().await;
+    let bound = |url: &DatabaseUrl| DatabaseUrl { tls: true, bound: true, ..url.clone() };
+    let clear = DatabaseUrl { bound: true, ..owner.url().clone() };
+    assert!(Db::connect(&clear, 1).await.is_err(), "there is no TLS to prove it over");
+    let made = rcgen::generate_simple_self_signed(["db.example".to_owned()]).unwrap();
+    let root = Db::connect(&server.0.superuser("postgres"), 1).await.unwrap();
+    let tx = root.operator().await.unwrap();
+    for (name, text) in
+        [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())]
+    {
+        let (path, text) = (server.0.dir().join(name), literal(text.trim()));
+        let path = literal(&path.display().to_string());
+        let lines = format!("SELECT regexp_split_to_table({text}, E'\\r?\\n')");
+        tx.batch(&format!("COPY ({lines}) TO {path}")).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let (key, closed) = (server.0.dir().join("server.key"), 0o600);
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(closed)).unwrap();
+    }
+    root.alone("ALTER SYSTEM SET ssl = on").await.unwrap();
+    root.alone("SELECT pg_reload_conf()").await.unwrap();
+    let over_tls = bound(owner.url());
+    // The server takes up its new settings in a moment.
+    let mut tries = 0;
+    while let Err(error) = Db::connect(&DatabaseUrl { bound: false, ..over_tls.clone() }, 1).await {
+        assert!(tries < 200, "{error}");
+        tries += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    Db::connect(&over_tls, 1).await.unwrap();
+    let trusting = DatabaseUrl { bound: true, ..server.0.superuser("postgres") };
+    assert!(Db::connect(&trusting, 1).await.is_err(), "who asks for no password proves nothing");
 }

@@ -1,9 +1,11 @@
 //! The address of a database, with its password kept out of sight.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use kernel::Secret;
+use tokio_postgres::config::ChannelBinding;
 
 use crate::{Error, Result};
 
@@ -31,6 +33,9 @@ pub struct DatabaseUrl {
     pub database: String,
     /// Whether to demand TLS (`sslmode=require`).
     pub tls: bool,
+    /// Whether the server must prove over this very connection that it knows the password
+    /// (`channel_binding=require`): whoever is in between cannot, whatever certificate it shows.
+    pub bound: bool,
     /// Whether its sessions look names up in `pg_catalog` alone: for superusers, who must not be
     /// led to a function or operator that somebody else has put on the path.
     pub pinned: bool,
@@ -66,8 +71,26 @@ impl DatabaseUrl {
             user,
             password,
             tls: config.get_ssl_mode() == tokio_postgres::config::SslMode::Require,
+            bound: config.get_channel_binding() == ChannelBinding::Require,
             pinned: false,
         })
+    }
+
+    /// Whether no traffic leaves this machine: a socket's directory, or an address of loopback.
+    pub fn is_local(&self) -> bool {
+        match &self.host {
+            Host::Socket(_) => true,
+            Host::Tcp(name) if name == "localhost" => true,
+            Host::Tcp(name) => name.parse().is_ok_and(|address: IpAddr| address.is_loopback()),
+        }
+    }
+
+    /// Where it is, in words.
+    pub fn host(&self) -> String {
+        match &self.host {
+            Host::Tcp(name) => name.clone(),
+            Host::Socket(dir) => dir.display().to_string(),
+        }
     }
 
     /// The same server, another database.
@@ -101,7 +124,8 @@ impl DatabaseUrl {
             ),
         };
         let tls = self.tls.then(|| "sslmode=require".to_owned());
-        let query: Vec<String> = socket.into_iter().chain(tls).collect();
+        let bound = self.bound.then(|| "channel_binding=require".to_owned());
+        let query: Vec<String> = socket.into_iter().chain(tls).chain(bound).collect();
         Secret::new(format!(
             "postgres://{}{}@{authority}/{}{}{}",
             escape(&self.user),
@@ -126,6 +150,9 @@ impl DatabaseUrl {
         if self.pinned {
             // The session's own temporary schema comes last: it would come first if left out.
             config.options("-c search_path=pg_catalog,pg_temp");
+        }
+        if self.bound {
+            config.channel_binding(ChannelBinding::Require);
         }
         config.ssl_mode(if self.tls {
             tokio_postgres::config::SslMode::Require
@@ -179,10 +206,22 @@ mod tests {
         for text in [
             "postgres://shop:p%40ss%20w@db.example:6432/shop%20db?sslmode=require",
             "postgres://shop@/shop?host=%2Frun%2Fpg&port=5433",
+            "postgres://shop:p%40ss@db.example/shop?sslmode=require&channel_binding=require",
         ] {
             let url = DatabaseUrl::parse(text).unwrap();
             assert_eq!(DatabaseUrl::parse(url.expose().expose()).unwrap(), url);
             assert!(!format!("{url:?} {url}").contains("p@ss"));
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_told_from_what_does_not() {
+        let local = |text: &str| DatabaseUrl::parse(text).unwrap().is_local();
+        for near in ["a@127.0.0.1/b", "a@[::1]/b", "a@localhost/b", "a@/b?host=%2Frun"] {
+            assert!(local(&format!("postgres://{near}")), "{near}");
+        }
+        for far in ["a@10.0.0.7/b", "a@localhost.example/b", "a@127.0.0.1.example/b"] {
+            assert!(!local(&format!("postgres://{far}")), "{far}");
         }
     }
 

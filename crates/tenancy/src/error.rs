@@ -127,6 +127,20 @@ pub enum Error {
         /// Why not, and what was kept.
         why: String,
     },
+    /// A tenant's database is not where the registry says.
+    #[error(
+        "the database {place} of tenant `{tenant}` is not on the cell `{cell}`, so nothing was erased: \
+         was it renamed or dropped by hand, or is the registry older than its last move? When you \
+         know that it is gone, say so with --missing; the certificate will say that it was not dropped"
+    )]
+    NotThere {
+        /// Whose.
+        tenant: TenantId,
+        /// Its database.
+        place: String,
+        /// Where it should be.
+        cell: String,
+    },
     /// It went to another cell while something worked on it.
     #[error("tenant `{0}` was moved or erased meanwhile; run the same again")]
     Moved(TenantId),

@@ -97,6 +97,7 @@ pub static FLEET_ROOM: store::Room = store::Room {
             name: "0003_certificates",
             sql: include_str!("../sql/0003_certificates.sql"),
         },
+        store::Migration { name: "0004_marks", sql: include_str!("../sql/0004_marks.sql") },
     ],
 };
 

@@ -6,8 +6,9 @@ use clap::Subcommand;
 pub(crate) enum Cell {
     /// Make a cell of a PostgreSQL server, so that it can hold tenants.
     #[command(
-        after_help = "The addresses are kept sealed in Amanah's database. A cell that was added \
-                      halfway is added by the same command.\n\
+        after_help = "The addresses are kept sealed in Amanah's database. One of another machine \
+                      ends with ?sslmode=require. A cell that was added halfway is added by the \
+                      same command.\n\
                       Example: AMANAH_CELL_URL=… amanah cell add east --capacity 500"
     )]
     Add {
@@ -18,7 +19,7 @@ pub(crate) enum Cell {
         /// write a password here.
         #[arg(value_name = "URL", env = "AMANAH_CELL_URL", hide_env_values = true)]
         url: String,
-        /// A superuser there: more attacks are made with one, and tenants move with a shorter pause.
+        /// A superuser there: more attacks are made with one.
         #[arg(long, value_name = "URL", env = "AMANAH_CELL_SUPERUSER_URL", hide_env_values = true)]
         superuser_url: Option<String>,
         /// The most tenants; without it, as many as the server takes.

@@ -116,6 +116,10 @@ pub(crate) struct Erase {
     /// Do it. It cannot be undone.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Also when its database is not where it should be, because somebody has dropped it. The
+    /// certificate says that it was not dropped.
+    #[arg(long)]
+    pub(crate) missing: bool,
     /// Write the certificate to this file too; it must not be there.
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,

@@ -112,13 +112,15 @@ async fn cleared(
 /// The keys before the files and the database: when something comes between, what is left cannot be
 /// read. Nothing is destroyed before it is sure that there is such a tenant, and that a certificate can be signed.
 pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<(String, Value)> {
-    let Erase { tenant: id, certificate: file, by, .. } = erase;
+    let Erase { tenant: id, certificate: file, by, missing, .. } = erase;
     if let Some(file) = file.as_deref().filter(|file| file.exists()) {
         return Err(taken(file).into());
     }
     let keys = &house.ring.keys;
     let signer = signer(keys).await?;
-    let erasing = match house.fleet.erase(&id).await {
+    let begun =
+        if missing { house.fleet.erase_missing(&id).await } else { house.fleet.erase(&id).await };
+    let erasing = match begun {
         Ok(erasing) => erasing,
         Err(tenancy::Error::NoTenant(_)) if house.caches.has(&id).await? => {
             return erase_place(house, &id).await;

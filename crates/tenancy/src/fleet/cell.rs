@@ -123,6 +123,9 @@ pub struct CellCard {
     /// What PostgreSQL calls the cluster; of the first one nothing is noted.
     #[serde(skip)]
     pub(super) server: Option<String>,
+    /// What we have written there, so that no other server is taken for it.
+    #[serde(skip)]
+    pub(super) mark: Option<String>,
 }
 
 /// How a cell answers.
@@ -141,6 +144,8 @@ pub(crate) struct Cell {
     pub(super) name: String,
     /// See [`CellCard::server`].
     pub(super) server: Option<String>,
+    /// See [`CellCard::mark`].
+    pub(super) mark: Option<String>,
     /// See [`Logins::maker`].
     pub(super) maker: Db,
     /// See [`Logins::owner`].
@@ -176,15 +181,12 @@ impl CellState {
 }
 
 impl Cell {
-    pub(super) fn new(
-        (name, server): (&str, Option<&str>),
-        logins: Logins,
-        settings: &Settings,
-    ) -> Self {
+    fn new((name, card): (&str, Option<&CellCard>), logins: Logins, settings: &Settings) -> Self {
         let Logins { maker, owner, superuser } = logins;
         Self {
             name: name.to_owned(),
-            server: server.map(str::to_owned),
+            server: card.and_then(|card| card.server.clone()),
+            mark: card.and_then(|card| card.mark.clone()),
             maker,
             owner,
             superuser,
@@ -194,22 +196,30 @@ impl Cell {
         }
     }
 
-    /// Asks whether it is there. The error is for the reader.
+    /// Asks whether it is there, and is the server that it was. The error is for the reader.
     pub(super) async fn reach(&self) -> Answer<Reach> {
         let asked = async {
             let tx = self.maker.operator().await?;
-            let server: String = tx.query_one(sql::SERVER, &[]).await?.get(0);
+            let which = tx.query_one(sql::WHICH, &[&self.owner.user]).await?;
+            let which: (String, Option<String>) = (which.get(0), which.get(1));
             let began = Instant::now();
             let version: String = tx.query_one(sql::VERSION, &[]).await?.get(0);
             let latency = began.elapsed();
             tx.rollback().await?;
-            store::Result::Ok((server, version, latency))
+            store::Result::Ok((which, version, latency))
         };
         let answer = timeout(REACH, asked).await;
         let answer = answer.map_err(|_| format!("it did not answer within {} s", REACH.as_secs()));
-        let (server, version, latency) = answer?.map_err(|error| error.to_string())?;
+        let ((server, mark), version, latency) = answer?.map_err(|error| error.to_string())?;
         if self.server.as_ref().is_some_and(|known| *known != server) {
             return Err("another server answers at its address".to_owned());
+        }
+        if self.mark.is_some() && self.mark != mark {
+            return Err(format!(
+                "its mark is not there, so it may be another server: the comment on the role {} is \
+                 not what Amanah has written",
+                self.owner.user
+            ));
         }
         let version = Version::find(&version).unwrap_or(Version(0, 0));
         Ok(Reach { version, latency })
@@ -219,6 +229,15 @@ impl Cell {
     pub(super) async fn reached(&self) -> Result<Reach> {
         let why = |why| Error::Unreachable { cell: self.name.clone(), why };
         self.reach().await.map_err(why)
+    }
+
+    /// Fails when it is not the server that was added. The installation's own is where the
+    /// registry is.
+    pub(super) async fn assured(&self) -> Result<()> {
+        if self.name != HOME {
+            self.reached().await?;
+        }
+        Ok(())
     }
 }
 
@@ -260,8 +279,16 @@ impl Fleet {
         self.cell(&tenant.cell).await
     }
 
-    /// A cell by its name. Nothing connects before it is used.
+    /// A cell by its name, which answers and is the server that was added: nothing is done on
+    /// another one that answers at its address.
     pub(crate) async fn cell(&self, name: &str) -> Result<Cell> {
+        let cell = self.unasked(name).await?;
+        cell.assured().await?;
+        Ok(cell)
+    }
+
+    /// A cell by its name, which may be down or another server: to be looked at and not changed.
+    pub(super) async fn unasked(&self, name: &str) -> Result<Cell> {
         if name == HOME {
             return Ok(self.home());
         }
@@ -287,11 +314,15 @@ impl Fleet {
         let lost = || unreachable("how to log in there is not kept: add it again".to_owned());
         let addresses = secret.as_ref().and_then(Addresses::open).ok_or_else(lost)?;
         let logins = addresses.logins(&self.settings.home.owner.user)?;
-        let server = card.server.as_deref();
-        let cell = Cell::new((&card.name, server), logins, &self.settings);
+        let cell = Cell::new((&card.name, Some(card)), logins, &self.settings);
         let mut known = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(card.name.clone(), (card.added_at, cell.clone()));
         Ok(cell)
+    }
+
+    /// Whoever adds a cell anew does not go on with how one logged in before.
+    fn forget(&self, name: &str) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     async fn ask(&self, card: CellCard) -> (CellCard, Answer<(Cell, Reach)>) {

@@ -112,9 +112,19 @@ impl Erasing {
         let Self { cell, turn, tenant, .. } = self;
         let gone = async {
             let begun = begun(turn.registry(), &tenant.id).await?;
+            cell.assured().await?;
             tenant.place.demolish(&cell).await?;
             let (erased_at, database) = (cell.clock.now(), tenant.place.name().to_owned());
             let keys = begun.gone.keys.len();
+            let mut remains = closing.remains;
+            // A database that is there is never empty.
+            if begun.bytes == 0 {
+                remains.push(format!(
+                    "Its database {database} was not on the server of the cell {} when the erasure was \
+                     begun, so it was not dropped: wherever it is, it is as it was.",
+                    cell.name
+                ));
+            }
             let certificate = Certificate {
                 format: Certificate::format(),
                 amanah: closing.version.to_owned(),
@@ -129,7 +139,7 @@ impl Erasing {
                 logins: begun.logins,
                 keys: begun.gone.keys,
                 parts: begun.gone.parts,
-                remains: closing.remains,
+                remains,
             };
             let text = certificate.sign(sign)?;
             let (place, bytes) = (database, begun.bytes);
@@ -143,7 +153,7 @@ impl Erasing {
 }
 
 /// What was noted at the beginning.
-async fn begun(registry: &Db, tenant: &kernel::TenantId) -> Result<Begun> {
+pub(super) async fn begun(registry: &Db, tenant: &kernel::TenantId) -> Result<Begun> {
     let tx = registry.operator().await?;
     let row = tx.query_one(sql::BEGUN, &[&tenant.as_str()]).await?;
     tx.rollback().await?;

@@ -84,7 +84,7 @@ impl Fleet {
             }
         }
         for (name, _) in silent {
-            let cell = self.cell(&name).await?;
+            let cell = self.unasked(&name).await?;
             let mut there = living_on(&tenants, &name);
             if let Some(first) = there.next() {
                 let label = format!("{} and {} more on {name}", first.place.name(), there.count());

@@ -195,9 +195,22 @@ impl Fleet {
     /// [`Erasing::finish`]. Begun and not finished, it is begun again by the same call.
     ///
     /// # Errors
-    /// When it is unknown or a canary, another command works on it, or the server refuses; nothing
-    /// was changed then.
+    /// When it is unknown or a canary, another command works on it, its database is not on its cell,
+    /// or the server refuses; nothing was changed then.
     pub async fn erase(&self, id: &TenantId) -> Result<Erasing> {
+        self.begin_to_erase(id, false).await
+    }
+
+    /// As [`Fleet::erase`], also of a tenant whose database is not there, because somebody has
+    /// dropped it. The certificate says that it was not dropped.
+    ///
+    /// # Errors
+    /// As [`Fleet::erase`].
+    pub async fn erase_missing(&self, id: &TenantId) -> Result<Erasing> {
+        self.begin_to_erase(id, true).await
+    }
+
+    async fn begin_to_erase(&self, id: &TenantId, missing: bool) -> Result<Erasing> {
         let turn = registry::turn(&self.settings.registry, id).await?;
         let begun = async {
             let tenant = turn.tenant(&State::ALL).await?;
@@ -205,7 +218,16 @@ impl Fleet {
                 return Err(Error::Canary);
             }
             let cell = self.cell_of(&tenant).await?;
-            let bytes = tenant.place.bytes(&cell).await?;
+            // One that was begun before was seen then; one that is half made may have none yet.
+            let may_lack = missing || matches!(tenant.state, State::Erasing | State::Making);
+            let bytes = match tenant.place.bytes(&cell).await? {
+                Some(bytes) => bytes,
+                None if may_lack => 0,
+                None => {
+                    let place = tenant.place.name().to_owned();
+                    return Err(Error::NotThere { tenant: tenant.id, place, cell: cell.name });
+                }
+            };
             let logins = tenant.place.logins(&cell).await?;
             let (at, gone) = (cell.clock.now(), Gone::default());
             erase::begin(&turn, &erase::Begun { at, bytes, logins, gone }).await?;
@@ -274,7 +296,8 @@ impl Erasing {
     pub async fn finish(self, keys: usize) -> Result<Erasure> {
         let Self { cell, turn, tenant, .. } = self;
         let gone = async {
-            let bytes = tenant.place.bytes(&cell).await?;
+            cell.assured().await?;
+            let bytes = erase::begun(turn.registry(), &tenant.id).await?.bytes;
             tenant.place.demolish(&cell).await?;
             let (erased_at, place) = (cell.clock.now(), tenant.place.name().to_owned());
             let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kernel::{Rng, random_hex};
-use store::{Db, EMPTY, OperatorTx, Passing, Tx, ident, literal};
+use store::{DatabaseUrl, Db, EMPTY, OperatorTx, Passing, Tx, ident, literal};
 
 use super::moving::Form;
 use super::{CONNECTIONS, Cell, LEASE_BYTES, Lease, MAX_LEASE, password, registry, sql};
@@ -189,12 +189,12 @@ impl Place {
         Ok(i64::try_from(roles.len()).unwrap_or(i64::MAX))
     }
 
-    /// How large its database is, in bytes; nothing where there is none.
-    pub(super) async fn bytes(&self, cell: &Cell) -> Result<i64> {
+    /// How large its database is, in bytes, if it is there.
+    pub(super) async fn bytes(&self, cell: &Cell) -> Result<Option<i64>> {
         let tx = cell.maker.operator().await?;
         let row = tx.query_opt(sql::BYTES, &[&self.name]).await?;
         tx.rollback().await?;
-        Ok(row.map_or(0, |row| row.get(0)))
+        Ok(row.map(|row| row.get(0)))
     }
 
     /// A login that is a member of the role, with a password that ends.
@@ -219,8 +219,9 @@ impl Place {
             supervised: cell.superuser.is_none(),
         };
         cell.maker.make_passing(&passing).await?;
-        let url = cell.owner.database(&self.name).login(&login, Some(password));
-        Ok(Lease { url, until })
+        // Not every application's driver knows how to ask for the server's proof.
+        let url = DatabaseUrl { bound: false, ..cell.owner.database(&self.name) };
+        Ok(Lease { url: url.login(&login, Some(password)), until })
     }
 
     /// Drops one lease, for whoever needed it for a moment.

@@ -38,12 +38,12 @@ pub(super) async fn card(registry: &Db, name: &str) -> Result<Option<CellCard>> 
 pub(super) async fn make(
     registry: &Db,
     name: &str,
-    server: &str,
+    (server, mark): (&str, &str),
     capacity: Option<i64>,
     now: Timestamp,
 ) -> Result<()> {
     let tx = registry.operator().await?;
-    tx.execute(sql::MAKE_CELL, &[&name, &server, &capacity, &now]).await?;
+    tx.execute(sql::MAKE_CELL, &[&name, &server, &mark, &capacity, &now]).await?;
     Ok(tx.commit().await?)
 }
 
@@ -92,5 +92,6 @@ fn card_of(row: &Row) -> CellCard {
         server: row.get(3),
         added_at: row.get(4),
         tenants: row.get(5),
+        mark: row.get(6),
     }
 }

@@ -253,6 +253,14 @@ pub(super) const COPY_TEMPLATE: &str =
 pub(super) const VISIT: &str = "
 SELECT pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended($1, 7304680))";
 
+/// What PostgreSQL calls the cluster, which a copy of its files has too, and what is said of the role
+/// `$1` there: a cell's mark, which no other server has.
+pub(super) const WHICH: &str = "
+SELECT c.system_identifier::text,
+       (SELECT pg_catalog.shobj_description(r.oid, 'pg_authid')
+          FROM pg_catalog.pg_roles r WHERE r.rolname = $1)
+  FROM pg_catalog.pg_control_system() c";
+
 /// What PostgreSQL calls the cluster; a copy of its files has the same name.
 pub(super) const SERVER: &str =
     "SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() c";
@@ -263,7 +271,7 @@ pub(super) const VERSION: &str = "SELECT pg_catalog.current_setting('server_vers
 pub(super) const CELLS: &str = "
 SELECT c.name, c.state, c.capacity, c.server, c.added_at,
        (SELECT count(*) FROM tenancy.tenants t
-         WHERE NOT t.canary AND (t.cell = c.name OR t.target = c.name))
+         WHERE NOT t.canary AND (t.cell = c.name OR t.target = c.name)), c.mark
   FROM tenancy.cells c
  ORDER BY c.name <> 'home', c.name";
 
@@ -275,10 +283,10 @@ pub(super) const CELL_TURN: &str =
     "SELECT pg_catalog.pg_try_advisory_xact_lock(7304682, pg_catalog.hashtext($1))";
 
 pub(super) const MAKE_CELL: &str = "
-INSERT INTO tenancy.cells (name, server, capacity, added_at, state)
-VALUES ($1, $2, $3, $4, 'making')
-    ON CONFLICT (name) DO UPDATE SET server = EXCLUDED.server, capacity = EXCLUDED.capacity,
-                                     added_at = EXCLUDED.added_at
+INSERT INTO tenancy.cells (name, server, mark, capacity, added_at, state)
+VALUES ($1, $2, $3, $4, $5, 'making')
+    ON CONFLICT (name) DO UPDATE SET server = EXCLUDED.server, mark = EXCLUDED.mark,
+                                     capacity = EXCLUDED.capacity, added_at = EXCLUDED.added_at
      WHERE tenancy.cells.state = 'making'";
 
 pub(super) const SET_CELL_STATE: &str = "UPDATE tenancy.cells SET state = $2 WHERE name = $1";

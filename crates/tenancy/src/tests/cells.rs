@@ -5,7 +5,7 @@ use store::{DatabaseUrl, Db};
 use testkit::Server;
 
 use super::fleet::{ORDERS, World, script, tenant, world};
-use crate::{CellState, Error};
+use crate::{CellState, Error, State};
 
 /// Another server, whose own databases are closed as the product's are, with a login on it that may
 /// make roles and databases.
@@ -196,4 +196,60 @@ async fn a_cell_that_is_down_affects_only_its_tenants() {
     assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
     let late = fleet.add_on(&tenant("late"), "east").await.unwrap();
     assert_eq!(late.schema_version.as_deref(), Some("0002"));
+}
+
+/// Only the server that was added is changed: not another one at its address, nor one that has lost
+/// our mark, and a database that is not there was not erased.
+#[tokio::test]
+async fn nothing_is_done_on_another_server() {
+    let (world, other) = (world().await, ground().await);
+    let fleet = &world.fleet;
+    world.migrate(&[script("0001", ORDERS)]).await;
+    other.join(&world, "east").await;
+    let (id, life) = (tenant("kiosk"), std::time::Duration::from_mins(1));
+    let made = fleet.add_on(&id, "east").await.unwrap();
+    let tell = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles \
+                WHERE rolname = 'amanah_tenants'";
+    let tx = other.root.operator().await.unwrap();
+    let mark: Option<String> = tx.query_one(tell, &[]).await.unwrap().get(0);
+    let mark = mark.expect("the cell has a mark of ours");
+    tx.rollback().await.unwrap();
+    let marked = |mark: &str| format!("COMMENT ON ROLE amanah_tenants IS '{mark}'");
+    let foreign = "UPDATE tenancy.cells SET server = '1', added_at = now() WHERE name = 'east'";
+    for (words, on_cell, on_registry) in [
+        ("its mark is not", marked("another"), "SELECT 1"),
+        ("another server answers", marked(&mark), foreign),
+    ] {
+        let tx = other.root.operator().await.unwrap();
+        tx.batch(&on_cell).await.unwrap();
+        tx.commit().await.unwrap();
+        world.sql("amanah", on_registry).await;
+        for came_to in [
+            refused(fleet.lease(&id, life).await),
+            refused(fleet.suspend(&id).await),
+            refused(fleet.resume(&id).await),
+            refused(fleet.erase(&id).await),
+            refused(fleet.erase_missing(&id).await),
+            refused(fleet.add_on(&tenant("late"), "east").await),
+        ] {
+            assert!(came_to.contains(words), "{words}: {came_to}");
+        }
+        assert!(other.root.has_database(made.place.name()).await.unwrap());
+    }
+    assert_eq!(fleet.find(&id).await.unwrap().state, State::Active);
+    assert_eq!(fleet.erasures().await.unwrap().len(), 0);
+}
+
+/// A cell on another machine is logged in to over TLS alone, and the server proves there that it
+/// knows the login.
+#[tokio::test]
+async fn a_cell_elsewhere_needs_tls() {
+    let world = world().await;
+    let far = DatabaseUrl::parse("postgres://maker:maker@db.example.invalid/maker").unwrap();
+    let clear = refused(world.fleet.add_cell("far", &far, None, None).await);
+    assert!(clear.contains("sslmode=require"), "{clear}");
+    let near = DatabaseUrl::parse("postgres://maker:maker@127.0.0.1:1/maker").unwrap();
+    let half = refused(world.fleet.add_cell("far", &near, Some(&far), None).await);
+    assert!(half.contains("sslmode=require"), "{half}");
+    assert_eq!(world.fleet.cells().await.unwrap().len(), 1);
 }

@@ -5,7 +5,7 @@ use store::Db;
 use testkit::try_damaged;
 
 use super::fleet::{ORDERS, World, script, tenant, world};
-use crate::{Closing, Error, Gone, GoneKey, GonePart, Signature, Signed};
+use crate::{Closing, Error, Gone, GoneKey, GonePart, Signature, Signed, State};
 
 /// Stands in for the ring, which this room does not know.
 fn sign(text: &[u8]) -> Result<Signature, String> {
@@ -124,4 +124,28 @@ async fn a_damaged_certificate_does_not_hold() {
         changed[at + 1] ^= 1;
         assert!(!holds(&changed), "{part}");
     }
+}
+
+/// Of a database that is not there nothing was erased: it is said, and what is recorded says so too.
+#[tokio::test]
+async fn a_database_that_is_not_there_was_not_erased() {
+    let world = shop("shop").await;
+    let id = tenant("shop");
+    let place = world.fleet.find(&id).await.unwrap().place;
+    let tx = world.root.operator().await.unwrap();
+    let hidden = format!("ALTER DATABASE {} RENAME TO hidden", place.name());
+    tx.batch(&hidden).await.unwrap();
+    tx.commit().await.unwrap();
+    let refused = world.fleet.erase(&id).await.err().expect("it did not happen").to_string();
+    assert!(refused.contains("is not on the cell `home`"), "{refused}");
+    assert_eq!(world.fleet.find(&id).await.unwrap().state, State::Active);
+    assert_eq!(world.fleet.erasures().await.unwrap().len(), 0);
+
+    world.root.drop_database("hidden").await.unwrap();
+    let erasing = world.fleet.erase_missing(&id).await.unwrap();
+    let (erasure, text) = erasing.certify(closing(), &sign).await.unwrap();
+    assert_eq!(erasure.bytes, 0);
+    let Signed { certificate, .. } = Signed::parse(&text).unwrap();
+    let told = certificate.remains.iter().find(|line| line.contains("was not dropped"));
+    assert!(told.is_some_and(|line| line.contains(place.name())), "{certificate:?}");
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use kernel::random_hex;
 use serde::Serialize;
-use store::{DatabaseUrl, Db, ident};
+use store::{DatabaseUrl, Db, ident, literal};
 use tokio::time::timeout;
 
 use super::{Addresses, Cell, CellCard, CellState, HOME, REACH};
@@ -14,6 +15,10 @@ use crate::{Error, Result};
 const MAX_NAME: usize = 31;
 /// How long the server of a new cell may take for the first answer.
 const FIRST_ANSWER: Duration = REACH;
+
+/// What a mark begins with, and how many random bytes follow.
+const MARK: &str = "a cell of Amanah: ";
+const MARK_BYTES: usize = 16;
 
 const TWIN: &str = "was not added: this server is another cell already";
 
@@ -33,6 +38,8 @@ struct Candidate {
     /// Whoever may make roles and databases there.
     maker: Db,
     server: String,
+    /// What is written there: see [`CellCard::mark`].
+    mark: String,
 }
 
 impl Fleet {
@@ -52,6 +59,11 @@ impl Fleet {
     ) -> Result<Added> {
         let registry = &self.settings.registry;
         check_name(name)?;
+        for url in [Some(maker), superuser].into_iter().flatten() {
+            check_way(name, url)?;
+        }
+        let (maker, superuser) = (&proven(maker), superuser.map(proven));
+        let superuser = superuser.as_ref();
         let turn = roster::turn(registry, name).await?;
         let card = roster::card(registry, name).await?;
         if card.as_ref().is_some_and(|card| card.state != CellState::Making) {
@@ -63,13 +75,18 @@ impl Fleet {
         let vaulted = self.settings.vault.put(name, &secret).await;
         vaulted.map_err(|why| refused(name, &format!("was not added: {why}")))?;
         let now = self.settings.clock.now();
-        let made = roster::make(registry, name, &candidate.server, capacity, now).await;
+        let Candidate { server, mark, .. } = &candidate;
+        let made = roster::make(registry, name, (server, mark), capacity, now).await;
         made.map_err(|error| twin(name, error))?;
         let card = roster::card(registry, name).await?;
         let card = card.ok_or_else(|| Error::NoCell(name.to_owned()))?;
+        self.forget(name);
         let cell = self.opened(&card).await?;
         let owner = &self.settings.home.owner.user;
         candidate.maker.ensure_login(owner, &candidate.addresses.owner).await?;
+        let tx = candidate.maker.operator().await?;
+        tx.batch(&format!("COMMENT ON ROLE {} IS {}", ident(owner), literal(mark))).await?;
+        tx.commit().await?;
         if cell.superuser.is_none() {
             // Only a member of a role can give it a database.
             candidate.maker.grant_role(owner, &cell.maker.url().user).await?;
@@ -201,7 +218,9 @@ impl Fleet {
         let owner = password(self.settings.rng.as_ref())?;
         let addresses = Addresses { maker: maker.clone(), superuser, owner };
         let maker = addresses.logins(&self.settings.home.owner.user)?.maker;
-        Ok(Candidate { addresses, maker, server })
+        let mark =
+            random_hex(self.settings.rng.as_ref(), MARK_BYTES).map_err(store::Error::from)?;
+        Ok(Candidate { addresses, maker, server, mark: format!("{MARK}{mark}") })
     }
 
     async fn look(&self, name: &str, url: &DatabaseUrl) -> Result<(String, Rights)> {
@@ -268,6 +287,25 @@ fn check_name(name: &str) -> Result<()> {
     let why = "is no name for a new cell: write small letters, digits and `-`, a letter first, \
                31 characters at most, and not `home`";
     Err(refused(name, why))
+}
+
+/// Another machine is reached through TLS alone: passwords of superusers go there.
+fn check_way(name: &str, url: &DatabaseUrl) -> Result<()> {
+    if url.is_local() || url.tls {
+        return Ok(());
+    }
+    let why = format!(
+        "was not added: {} is another machine, so its address must demand TLS. Add ?sslmode=require \
+         to it",
+        url.host()
+    );
+    Err(refused(name, &why))
+}
+
+/// On another machine the server must prove, over this very connection, that it knows the password:
+/// nobody in between passes for it, whatever certificate it has.
+fn proven(url: &DatabaseUrl) -> DatabaseUrl {
+    DatabaseUrl { bound: url.bound || !url.is_local(), ..url.clone() }
 }
 
 /// A server has one cell.

@@ -135,7 +135,7 @@ mod tests {
 
     fn card(name: &str, state: CellState, capacity: Option<i64>, tenants: i64) -> CellCard {
         let (name, added_at) = (name.to_owned(), Timestamp::UNIX_EPOCH);
-        CellCard { name, state, capacity, tenants, added_at, server: None }
+        CellCard { name, state, capacity, tenants, added_at, server: None, mark: None }
     }
 
     #[test]
