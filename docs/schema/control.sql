@@ -332,6 +332,7 @@ CREATE TABLE tenancy.cells (
     capacity bigint,
     server text,
     added_at timestamp with time zone NOT NULL,
+    mark text,
     CONSTRAINT cells_capacity_check CHECK ((capacity > 0)),
     CONSTRAINT cells_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,30}$'::text)),
     CONSTRAINT cells_state_check CHECK ((state = ANY (ARRAY['making'::text, 'open'::text, 'draining'::text])))
@@ -447,6 +448,9 @@ ALTER TABLE ONLY keys.secrets
 
 ALTER TABLE ONLY keys.tombstones
     ADD CONSTRAINT tombstones_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY tenancy.cells
+    ADD CONSTRAINT cells_mark_key UNIQUE (mark);
 
 ALTER TABLE ONLY tenancy.cells
     ADD CONSTRAINT cells_pkey PRIMARY KEY (name);
