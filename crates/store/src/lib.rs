@@ -29,6 +29,7 @@ mod sandbox;
 mod shape;
 mod specimen;
 mod sql;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::databases::EMPTY;
 use crate::programs::{run, tail};
+use crate::structure::Structure;
 use crate::{DatabaseUrl, Db, Error, Programs, Protected, Result, ident};
 
 /// Sandboxes are recognised by this, so that those of a crashed run can be swept.
@@ -23,27 +24,30 @@ pub struct Scratch {
 impl Db {
     /// Makes a new database with the structure of this one: tables, functions, triggers, policies
     /// and grants, without rows. This login must be allowed to create databases and to read the
-    /// structure.
+    /// structure, and owns all of the copy.
     ///
     /// # Errors
     /// When a program of PostgreSQL is missing or fails; nothing is left behind then.
     pub async fn scratch(&self, programs: &Programs, rng: &dyn Rng) -> Result<Scratch> {
-        self.clone_structure(programs, rng, &self.url().user, &[]).await
+        self.clone_structure(programs, rng, self, &[]).await
     }
 
-    /// As [`Db::scratch`], owned by `owner`.
-    pub(crate) async fn clone_structure(
+    /// As [`Db::scratch`], owned by the login of `owner`, who makes everything in it but extensions.
+    /// Event triggers are left out, and so is what belonged to others and takes more rights.
+    async fn clone_structure(
         &self,
         programs: &Programs,
         rng: &dyn Rng,
-        owner: &str,
+        owner: &Self,
         admitted: &[&str],
     ) -> Result<Scratch> {
         let name = format!("{SANDBOX}{}", kernel::random_hex(rng, 6)?);
-        self.create_closed((&name, owner, EMPTY), admitted, None).await?;
+        // Nobody else is let in until the extensions are there: their scripts run with more rights,
+        // and nothing that they could stumble over may lie in their way.
+        self.create_closed((&name, &self.url().user, EMPTY), &[], None).await?;
         let scratch =
-            Scratch { maker: self.clone(), db: Db::lazy(&self.url().database(&name), SIZE)? };
-        match scratch.fill(self, programs).await {
+            Scratch { maker: self.clone(), db: Self::lazy(&self.url().database(&name), SIZE)? };
+        match scratch.fill(self, programs, owner, admitted).await {
             Ok(()) => Ok(scratch),
             Err(error) => {
                 // The first error is the one to report; a leftover is swept at the next start.
@@ -92,10 +96,26 @@ impl Scratch {
         self.maker.drop_database(&self.db.url().database).await
     }
 
-    /// Structure alone: no row is written, so nothing that somebody planted is run.
-    async fn fill(&self, source: &Db, programs: &Programs) -> Result<()> {
-        let structure = dump(source, programs, &["--schema-only"]).await?;
-        self.replay(programs, self.db.url(), &structure).await
+    /// The maker makes extensions in the empty database and hands it over; all that somebody else
+    /// has written is run by the owner. A superuser's session could be taken over otherwise.
+    async fn fill(
+        &self,
+        source: &Db,
+        programs: &Programs,
+        owner: &Db,
+        admitted: &[&str],
+    ) -> Result<()> {
+        let (name, user) = (&self.db.url().database, &owner.url().user);
+        let structure = Structure::read(source, programs, user).await?;
+        structure.extend(&self.db, user).await?;
+        if self.maker.url().user != *user {
+            let tx = self.maker.operator().await?;
+            tx.batch(&format!("ALTER DATABASE {} OWNER TO {}", ident(name), ident(user))).await?;
+            tx.commit().await?;
+        }
+        self.maker.close_database(name, admitted).await?;
+        let inside = Db::lazy(&owner.url().database(name), 1)?;
+        structure.make(programs, &inside).await
     }
 
     /// Copies the rows of a schema, as `login` and with its rights: triggers that its owner has
@@ -148,10 +168,9 @@ impl Protected {
     /// fails; nothing is left behind then.
     pub async fn sandbox(&self, rng: &dyn Rng) -> Result<Sandbox> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
-        let owner = &self.owner.url().user;
         // Those who have business in the real one: the attackers are members of these.
         let admitted = [self.app_role.as_str(), "amanah_admin", "amanah_auditor"];
-        let scratch = maker.clone_structure(&self.programs, rng, owner, &admitted).await?;
+        let scratch = maker.clone_structure(&self.programs, rng, &self.owner, &admitted).await?;
         if let Err(error) = scratch.copy_rows(&self.owner, &self.programs, "amanah").await {
             drop(scratch.remove().await);
             return Err(error);

@@ -132,3 +132,23 @@ SELECT DISTINCT i.type || ' ' || i.identity
             AND f.classid IN ('pg_catalog.pg_trigger'::pg_catalog.regclass,
                               'pg_catalog.pg_event_trigger'::pg_catalog.regclass))
  ORDER BY 1";
+
+/// Extensions in the order in which they were made: name, schema, whether the schema is made
+/// before it, the schema's number.
+pub(crate) const EXTENSIONS: &str = "
+SELECT e.extname::text, n.nspname::text,
+       n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema'), n.oid::text
+  FROM pg_catalog.pg_extension e
+  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+ ORDER BY e.oid";
+
+/// The numbers of functions for event triggers that the role `$1` does not own.
+pub(crate) const EVENT_FUNCTIONS: &str = "
+SELECT p.oid::text FROM pg_catalog.pg_proc p
+ WHERE p.prorettype = 'pg_catalog.event_trigger'::pg_catalog.regtype
+   AND NOT pg_catalog.pg_has_role($1, p.proowner, 'USAGE')";
+
+/// The roles whose rights the role `$1` has.
+pub(crate) const ROLES_OF: &str = "
+SELECT r.rolname::text FROM pg_catalog.pg_roles r
+ WHERE pg_catalog.pg_has_role($1, r.oid, 'USAGE')";

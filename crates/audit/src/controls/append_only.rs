@@ -32,7 +32,7 @@ static CARD: Card = Card {
              change, empty, drop or bypass the trail is tried on a real row of a synthetic tenant, \
              each inside a savepoint that is rolled back.",
     bite: "In a sandbox, a right is granted, the guard is dropped, its function is emptied and a \
-           watch over DDL is taken away.",
+           watch over DDL is taken away. The guard there is made anew, not copied.",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(2),
     not_covered: &[

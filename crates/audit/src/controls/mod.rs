@@ -13,7 +13,8 @@ use store::{Db, OperatorTx, Protected, Table};
 use append_only::AppendOnly;
 use triggers::Triggers;
 
-use crate::{Result, sql, track};
+use crate::attack::keepers;
+use crate::{GUARD, Result, sql, track};
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
 /// sandbox is another one.
@@ -188,9 +189,28 @@ async fn in_sandbox<T>(
         Ok(sandbox) => sandbox,
         Err(error) => return (Err(error.into()), None),
     };
-    let answer = work(&database.at(sandbox.inside()), rng).await;
+    let answer = match guard(&database.protected, sandbox.inside()).await {
+        Ok(()) => work(&database.at(sandbox.inside()), rng).await,
+        Err(error) => Err(error),
+    };
     let left = sandbox.remove().await.err();
     (answer, left.map(|error| format!("the sandbox is left behind: {error}")))
+}
+
+/// Puts the guard over the trail of a sandbox where the real one has it. A sandbox has nothing in it
+/// that a superuser made, so it is made anew from our own text.
+async fn guard(real: &Protected, sandbox: &Protected) -> Result<()> {
+    let Some(superuser) = &sandbox.superuser else {
+        return Ok(());
+    };
+    let tx = real.owner.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let (keeper, _) = keepers(&tx).await?;
+    tx.rollback().await?;
+    if keeper != real.owner.url().user {
+        store::migrate_privileged(superuser, &[&GUARD]).await?;
+    }
+    Ok(())
 }
 
 /// Seeds violations with `seed`, in a sandbox of the first database.

@@ -2,7 +2,51 @@
 
 use kernel::Outcome;
 
-use super::fixture::{self, planned, prove};
+use super::fixture::{self, NUMBERS, bite, planned, prove};
+use crate::Guarded;
+
+/// What runs the owner's code while a structure is made: the bound of a partition and the first
+/// value of an aggregate are read by a type whose check is a function. Whoever runs it as superuser
+/// has made its owner one.
+const PLANTED: &str = "
+    CREATE TABLE thing (tenant int NOT NULL, id int PRIMARY KEY, body text NOT NULL);
+    GRANT SELECT, INSERT, UPDATE, DELETE ON thing TO {app};
+    CREATE FUNCTION evil(v text) RETURNS boolean LANGUAGE plpgsql AS $$
+    DECLARE mine text := (SELECT pg_catalog.pg_get_userbyid(p.proowner)
+                            FROM pg_catalog.pg_proc p WHERE p.proname = 'evil');
+    BEGIN
+        -- What SET ROLE has put on is taken off again.
+        PERFORM pg_catalog.set_config('role', 'none', false);
+        IF pg_catalog.current_setting('is_superuser') = 'on' THEN
+            EXECUTE pg_catalog.format('ALTER ROLE %I SUPERUSER', mine);
+        END IF;
+        RETURN true;
+    END $$;
+    CREATE DOMAIN dk AS text CHECK (evil(value));";
+
+async fn is_superuser(guarded: &Guarded) -> bool {
+    let protected = &guarded.protected;
+    let tx = protected.superuser.as_ref().unwrap().operator().await.unwrap();
+    let sql = "SELECT rolsuper FROM pg_roles WHERE rolname = $1";
+    tx.query_one(sql, &[&protected.owner.url().user]).await.unwrap().get(0)
+}
+
+/// A structure holds code of whoever made it. It is run by its owner in a sandbox and by nobody
+/// else, and the violations in there are still found.
+#[tokio::test]
+async fn a_sandbox_runs_nothing_of_the_owner_as_superuser() {
+    let schema = format!(
+        "{PLANTED}
+         CREATE TABLE pt (k dk) PARTITION BY LIST (k);
+         CREATE TABLE p1 PARTITION OF pt FOR VALUES IN ('x');
+         CREATE FUNCTION keep(dk, text) RETURNS dk LANGUAGE sql AS 'SELECT $1';
+         CREATE AGGREGATE first_of(text) (SFUNC = keep, STYPE = dk, INITCOND = 'x')"
+    );
+    let guarded = fixture::protected(&schema, "tenant", NUMBERS).await;
+    let proof = bite(&guarded).await;
+    assert!(!is_superuser(&guarded).await, "the owner has made itself superuser");
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+}
 
 /// Quotes, control characters, Unicode and the longest name there can be, in every place.
 #[tokio::test]
