@@ -1,6 +1,7 @@
 //! Violations that are seeded in a sandbox one at a time, so that the battery shows that it would
 //! find them.
 
+mod kept;
 mod planted;
 
 use std::collections::HashSet;
@@ -26,13 +27,32 @@ struct Violation {
     /// Words of that finding, where another about the same object would prove less: the attack must
     /// get through, not only the change be seen.
     told: &'static str,
+    /// Whether it is one that keeps a table from being attacked: that is what is found then, and of
+    /// no other violation.
+    unattacked: bool,
     /// Whether it takes a superuser.
     superuser: bool,
 }
 
 impl Violation {
     const fn new(name: &'static str, object: String, seed: Vec<String>, undo: Vec<String>) -> Self {
-        Self { name, object, seed, undo, told: "", superuser: false }
+        Self { name, object, seed, undo, told: "", unattacked: false, superuser: false }
+    }
+
+    /// The finding of `report` that gives it away, if it was not there before. An attack that could
+    /// not be made tells nothing of what it would have come to.
+    fn given_away(&self, report: Report, before: &HashSet<String>) -> Option<Finding> {
+        let mut found = report.findings;
+        if self.unattacked {
+            // A table that cannot be attacked makes the claim unknown; that is found too.
+            let missed = report.missed.into_iter();
+            found.extend(missed.map(|(object, why)| Finding::new(object, why)));
+        }
+        found.into_iter().find(|finding| {
+            finding.object == self.object
+                && finding.what.contains(self.told)
+                && !before.contains(&finding.to_string())
+        })
     }
 }
 
@@ -60,7 +80,7 @@ pub(crate) async fn run(
     rng: &dyn Rng,
 ) -> Result<Bites> {
     let sandbox = protected.sandbox(rng).await?;
-    let bites = inside(protected, sandbox.inside(), key, clock).await;
+    let bites = inside(protected, sandbox.inside(), key, clock, rng).await;
     // Removed whatever came of it. What was found stays true when that fails.
     let removed = sandbox.remove().await;
     let mut bites = bites?;
@@ -73,6 +93,7 @@ async fn inside(
     sandbox: &Protected,
     key: &BindingKey,
     clock: &dyn Clock,
+    rng: &dyn Rng,
 ) -> Result<Bites> {
     let shape = canary::shape(real).await?;
     let census = Census::take(&shape, &real.tenant_column);
@@ -96,19 +117,12 @@ async fn inside(
         }
         let report = attack::run(sandbox, key, clock, Some(&label)).await;
         all(login, &violation.undo).await?;
-        let Report { findings, missed, .. } = report?;
-        // A table that cannot be attacked makes the claim unknown; that is found too.
-        let missed = missed.into_iter().map(|(object, why)| Finding::new(object, why));
-        let found = findings.into_iter().chain(missed).find(|finding| {
-            finding.object == violation.object
-                && finding.what.contains(violation.told)
-                && !before.contains(&finding.to_string())
-        });
-        match found {
+        match violation.given_away(report?, &before) {
             Some(finding) => bites.found.push(finding),
             None => bites.missed.push(violation.name.to_owned()),
         }
     }
+    kept::bite((sandbox, key, clock, rng), &label, &before, &mut bites).await?;
     Ok(bites)
 }
 
@@ -304,4 +318,44 @@ async fn copy(real: &Protected, sandbox: &Protected, table: &Table) -> Result<bo
     }
     tx.commit().await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use kernel::Finding;
+
+    use super::{Report, SESSION, Violation};
+
+    /// An attack that was not made has found nothing, whatever it was about.
+    #[test]
+    fn what_could_not_be_attacked_was_not_found() {
+        let violation = |told, unattacked| {
+            let made = Violation::new("x", SESSION.to_owned(), Vec::new(), Vec::new());
+            Violation { told, unattacked, ..made }
+        };
+        let report = |what: &str, made: bool| {
+            let mut report = Report::default();
+            if made {
+                report.findings.push(Finding::new(SESSION, what));
+            } else {
+                report.missed.push((SESSION.to_owned(), what.to_owned()));
+            }
+            report
+        };
+        let none = HashSet::new();
+        let unmade = "the attack bind-forged could not be made: no connection";
+        let through = "another tenant binds itself (bind-forged: it was accepted)";
+        assert!(
+            violation("(bind-forged: ", false).given_away(report(unmade, false), &none).is_none()
+        );
+        assert!(violation("", false).given_away(report(unmade, false), &none).is_none());
+        assert!(violation("", true).given_away(report(unmade, false), &none).is_some());
+        assert!(
+            violation("(bind-forged: ", false).given_away(report(through, true), &none).is_some()
+        );
+        let before = HashSet::from([Finding::new(SESSION, through).to_string()]);
+        assert!(violation("", false).given_away(report(through, true), &before).is_none());
+    }
 }

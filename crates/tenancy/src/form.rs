@@ -108,6 +108,12 @@ pub async fn choose(tx: &Tx, superuser: bool, app_role: &str) -> Result<Choice> 
     Ok(Choice { form, why, installed: there == Some(form) && !grant, grant, there })
 }
 
+/// The form that a database has, if it has one.
+pub(crate) async fn installed(tx: &Tx, app_role: &str) -> Result<Option<Form>> {
+    let row = tx.query_one(sql::FORM, &[&PARAMETER, &app_role]).await?;
+    Ok(row.get::<_, Option<&str>>(2).map(Form::of))
+}
+
 /// Lets `owner` write the parameter, where the superuser of `tx` may grant that. A service whose
 /// superuser is none in truth refuses; then the portable form is the choice.
 pub(crate) async fn grant(tx: &OperatorTx, owner: &str, choice: Choice) -> Result<Choice> {

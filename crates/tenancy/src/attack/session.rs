@@ -1,8 +1,11 @@
 //! The attacks that are made on the binding and on the session, once for each database.
 
+use kernel::Scope;
+
 use super::forge::forgeries;
 use super::victim::Bound;
 use super::{Attack, Binding, Expect, How, OnSession, SEEN, Scene, Strike};
+use crate::canary;
 use crate::census::ROW;
 use crate::form::PARAMETER;
 
@@ -28,7 +31,9 @@ pub(super) const BATTERY: &[OnSession] = &[
         forgeries(s).into_iter().map(|token| bind(Binding::Missing, &token)).collect()
     }),
     session("bind-again", "binds itself anew in its own transaction", BINDING, |s| {
-        forgeries(s).into_iter().map(|token| bind(Binding::Own, &token)).collect()
+        // A good token of another tenant too, as when one session serves two requests.
+        let tokens = forgeries(s).into_iter().chain([theirs(s)]);
+        tokens.map(|token| bind(Binding::Own, &token)).collect()
     }),
     session("inject-setting", "reads rows after one injected SELECT", BINDING, |s| {
         let tokens = forgeries(s).into_iter();
@@ -171,6 +176,13 @@ fn bind(binding: Binding, token: &str) -> Strike {
     let mut bound = Bound::default();
     bound.add(Some(token));
     strike(binding, BIND.to_owned(), bound, Expect::Refused(&[REFUSED]))
+}
+
+/// A good token of B.
+fn theirs(scene: &Scene<'_>) -> String {
+    let (b, database) = (&scene.protected.canaries.1, &scene.protected.name);
+    let token = canary::token(scene.key, b, Scope::ReadWrite, database, scene.clock.now());
+    token.expose().to_owned()
 }
 
 /// Counts B's rows in all tables at once, with a setting changed in the very same SELECT, as

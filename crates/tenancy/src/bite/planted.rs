@@ -4,6 +4,7 @@
 use store::{Protected, Tx, ident, literal, qualified};
 
 use super::Violation;
+use crate::form::{self, Form};
 use crate::{Held, Result, attack};
 
 /// A binding whose MAC is not looked at, which is what a plain setting is.
@@ -39,9 +40,26 @@ BEGIN
     RETURN pg_catalog.convert_from(pg_catalog.decode((amanah.binding())[3], 'hex'), 'UTF8');
 END $$";
 
+/// What is kept of a binding counts for as long as the transaction lasts.
+const NEVER_ENDING: &str = "
+CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN pg_catalog.convert_from(pg_catalog.decode(CASE
+        WHEN pg_catalog.starts_with(pg_catalog.current_setting('backtrace_functions'), 'amb1_')
+        THEN pg_catalog.split_part(pg_catalog.current_setting('backtrace_functions'), '_', 4)
+        ELSE (amanah.binding())[3] END, 'hex'), 'UTF8');
+END $$";
+
+/// What `bind` compares the tenants by, in both forms.
+const OTHER_TENANT: &str = "OPERATOR(pg_catalog.<>) wanted[3]";
+
 /// What is planted in the binding itself.
 pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
     let tx = sandbox.owner.operator().await?;
+    let bind = definition(&tx, "amanah.bind(text)").await?;
+    let form = form::installed(&tx, &sandbox.app_role).await?;
     let open_token = definition(&tx, "amanah.open_token(text)").await?;
     let current_tenant = definition(&tx, "amanah.current_tenant()").await?;
     tx.rollback().await?;
@@ -50,8 +68,8 @@ pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
         ..Violation::new(name, object.to_owned(), vec![seed.to_owned()], vec![undo.to_owned()])
     };
     let session = attack::SESSION;
-    Ok(vec![
-        one("a binding that is not verified", session, "", UNVERIFIED, &open_token),
+    let mut all = vec![
+        one("a binding that is not verified", session, "(bind-forged: ", UNVERIFIED, &open_token),
         one(
             "a binding that uses the caller's types",
             session,
@@ -73,7 +91,26 @@ pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
             "CREATE FUNCTION amanah.amanah_probe() RETURNS text LANGUAGE sql AS 'SELECT NULL'",
             "DROP FUNCTION amanah.amanah_probe()",
         ),
-    ])
+        careless(bind),
+    ];
+    if form == Some(Form::VerifyOnce) {
+        all.push(one(
+            "a kept binding that does not expire",
+            "amanah.current_tenant()",
+            "its body was changed",
+            NEVER_ENDING,
+            &current_tenant,
+        ));
+    }
+    Ok(all)
+}
+
+/// A `bind` that verifies the token, and binds a transaction anew that is bound to another tenant.
+fn careless(bind: String) -> Violation {
+    let seed = bind.replace(OTHER_TENANT, "IS NULL AND false");
+    let name = "a binding that takes the place of another";
+    let made = Violation::new(name, attack::SESSION.to_owned(), vec![seed], vec![bind]);
+    Violation { told: "(bind-again: ", ..made }
 }
 
 async fn definition(tx: &Tx, function: &str) -> Result<String> {
@@ -173,12 +210,13 @@ fn pointing(held: &Held, app: &str, usage: String) -> Option<Violation> {
         table.quoted(),
         theirs.join(", ")
     );
-    Some(Violation::new(
+    let made = Violation::new(
         "a table that points to tenants' rows, or to none",
         format!("{}.amanah_probe_pointing", table.schema),
         vec![usage, seed, format!("GRANT SELECT ON {probe} TO {app}")],
         vec![format!("DROP TABLE {probe}")],
-    ))
+    );
+    Some(Violation { unattacked: true, ..made })
 }
 
 /// A foreign table, which only a superuser can lay the ground for.

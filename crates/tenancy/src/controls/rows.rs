@@ -20,7 +20,9 @@ static CARD: Card = Card {
            policy with a back door, views, a materialised view and a function with their owner's \
            rights, a foreign table, a foreign key without the tenant, a table that points to \
            tenants' rows, the right to empty a table, a binding that is not verified, one that \
-           uses its caller's types, one with a back door, a function beside it",
+           uses its caller's types, one with a back door, one that takes the place of another, a \
+           function beside it; where the server keeps bindings, one that does not expire and, with \
+           a superuser, a login that may write there",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
     not_covered: &[
