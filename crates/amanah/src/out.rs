@@ -2,14 +2,24 @@
 
 use std::io::Write as _;
 
-/// One line for people or programs. A closed pipe is the reader's choice and no error.
+use kernel::shown_lines;
+
+/// One or more lines for people or programs. A closed pipe is the reader's choice and no error.
+///
+/// What it says may come out of a database or an archive of somebody else's, so control characters
+/// are escaped. JSON stays the same value: the escapes are its own.
 pub(crate) fn line(text: &str) {
+    painted(&shown_lines(text));
+}
+
+/// Lines that hold colours of our own, and in which everything else was escaped.
+pub(crate) fn painted(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// One line beside the result: progress, warnings, errors.
+/// One line beside the result: progress, warnings, errors. Escaped as in [`line`].
 pub(crate) fn aside(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(text));
 }
 
 /// An error and its causes, each said once: some already repeat their cause.

@@ -1,9 +1,10 @@
-//! Reports as tables for people at a terminal.
+//! Reports as tables for people at a terminal, for [`crate::out::painted`]: everything but the colours
+//! is escaped here.
 
 use std::io::IsTerminal as _;
 
 use claims::{ClaimReport, Report};
-use kernel::Verdict;
+use kernel::{Verdict, shown};
 
 /// A detail longer than this, in characters, is cut in the table; `--json` has it whole.
 const MAX_DETAIL: usize = 300;
@@ -16,11 +17,11 @@ const INDENT: &str = "           ";
 
 /// The claims of a page that have a control; the others are counted.
 pub(crate) fn proofs(report: &Report, built: &dyn Fn(&str) -> bool) -> String {
-    let mut shown = report.clone();
-    shown.claims.retain(|claim| built(&claim.id));
-    match report.claims.len() - shown.claims.len() {
-        0 => page(&shown),
-        n => format!("{}, and {n} promises without a control yet (unknown)", page(&shown)),
+    let mut of_built = report.clone();
+    of_built.claims.retain(|claim| built(&claim.id));
+    match report.claims.len() - of_built.claims.len() {
+        0 => page(&of_built),
+        n => format!("{}, and {n} promises without a control yet (unknown)", page(&of_built)),
     }
 }
 
@@ -28,14 +29,17 @@ pub(crate) fn proofs(report: &Report, built: &dyn Fn(&str) -> bool) -> String {
 pub(crate) fn page(report: &Report) -> String {
     let colour = std::io::stdout().is_terminal();
     let width = report.claims.iter().map(|c| name(c).chars().count()).max().unwrap_or(0);
-    let mut lines = vec![format!("{} — {} at {:.0}", report.title, report.page, report.at)];
+    let mut lines =
+        vec![format!("{} — {} at {:.0}", shown(&report.title), shown(&report.page), report.at)];
     for claim in &report.claims {
         let seen = claim.population.as_ref().map(ToString::to_string);
         let measured = Some(claim.measured.clone()).filter(|m| !m.is_empty());
         let found: Vec<String> = seen.into_iter().chain(measured).collect();
         let (verdict, name) = (paint(claim.verdict, colour), name(claim));
         lines.push(
-            format!("  {verdict}  {name:<width$}  {}", found.join("; ")).trim_end().to_owned(),
+            format!("  {verdict}  {name:<width$}  {}", shown(&found.join("; ")))
+                .trim_end()
+                .to_owned(),
         );
         if claim.verdict < Verdict::Attested {
             lines.push(format!("{INDENT}{}", cut(&claim.detail, MAX_DETAIL)));
@@ -56,7 +60,7 @@ pub(crate) fn summary(report: &Report) -> String {
         .filter(|(_, count)| *count > 0)
         .map(|(verdict, count)| format!("{count} {verdict}"))
         .collect();
-    format!("  {}: {}", report.page, counts.join(", "))
+    format!("  {}: {}", shown(&report.page), counts.join(", "))
 }
 
 /// What to do about the findings, each thing once.
@@ -88,6 +92,7 @@ fn paint(verdict: Verdict, colour: bool) -> String {
 }
 
 fn cut(text: &str, max: usize) -> String {
+    let text = shown(text);
     let mut chars = text.chars();
     let start: String = chars.by_ref().take(max).collect();
     if chars.next().is_some() { format!("{start}…") } else { start }

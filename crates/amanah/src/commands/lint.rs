@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
+use kernel::shown;
 use store::{DatabaseUrl, Db};
 use tenancy::{Guarded, Lint, Linted, Severity};
 
@@ -104,16 +105,4 @@ fn line(lint: &Lint) -> String {
     let fix: Vec<String> =
         lint.fix.split('\n').map(|line| format!("           {}", shown(line))).collect();
     format!("  {}  {object}: {what}\n{};", lint.rule.id, fix.join("\n"))
-}
-
-/// Names are others': control characters are shown as escapes, so that none moves the cursor.
-fn shown(text: &str) -> String {
-    text.chars().fold(String::new(), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
 }

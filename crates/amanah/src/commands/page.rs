@@ -55,7 +55,7 @@ async fn render(place: &Place, file: &Path, at: Option<Timestamp>) -> anyhow::Re
     if place.json {
         out::line(&serde_json::to_string_pretty(&report)?);
     } else {
-        out::line(&table::page(&report));
+        out::painted(&table::page(&report));
     }
     Ok(Exit::of(worst(&report)))
 }

@@ -244,7 +244,7 @@ async fn tell(
     let primary = &installation.config.pages.primary;
     for report in &reports {
         if report.page == *primary {
-            out::line(&table::proofs(report, &built));
+            out::painted(&table::proofs(report, &built));
         }
     }
     let others: Vec<String> =

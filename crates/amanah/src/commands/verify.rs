@@ -72,7 +72,7 @@ fn named(files: &[PathBuf]) -> anyhow::Result<Vec<Arc<Page>>> {
 fn print(place: &Place, reports: &[Report]) -> anyhow::Result<()> {
     if !place.json {
         let tables: Vec<String> = reports.iter().map(table::page).collect();
-        out::line(&tables.join("\n\n"));
+        out::painted(&tables.join("\n\n"));
         return Ok(());
     }
     match reports {

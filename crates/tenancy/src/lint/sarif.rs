@@ -1,5 +1,6 @@
 //! Findings as SARIF 2.1.0, which code scanning and many viewers read.
 
+use kernel::{shown, shown_lines};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -60,7 +61,7 @@ fn result(database: &str, lint: &Lint) -> Value {
         "ruleId": lint.rule.id,
         "ruleIndex": RULES.iter().position(|rule| rule.id == lint.rule.id),
         "level": level(lint.rule.severity),
-        "message": {"text": format!("{}: {}. To close it:\n{}", lint.object, lint.what, lint.fix)},
+        "message": {"text": message(lint)},
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": {"uri": format!("databases/{path}")},
@@ -75,6 +76,14 @@ fn result(database: &str, lint: &Lint) -> Value {
         "partialFingerprints": {"amanahObject/v1": fingerprint(database, lint)},
         "properties": {"database": database, "who": lint.rule.who, "fix": lint.fix},
     })
+}
+
+/// Brackets make a link in such a text, and names are others': they are escaped, and so is what would
+/// hide or turn around the rest.
+fn message(lint: &Lint) -> String {
+    let (object, what, fix) = (shown(&lint.object), shown(&lint.what), shown_lines(&lint.fix));
+    let text = format!("{object}: {what}. To close it:\n{fix}");
+    text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
 }
 
 const fn level(severity: Severity) -> &'static str {
