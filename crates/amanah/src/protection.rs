@@ -77,22 +77,31 @@ impl Candidate {
             self.known(data)?;
         }
         let makes_role = !self.owner.has_role(&self.app_role).await?;
-        let tx = self.maker().operator().await?;
+        let own = self.owner.operator().await?;
+        // A superuser is asked only for the role that a plan needs to look at, and is shown the
+        // catalogue alone. What is done here is rolled back below.
+        let above = match &self.superuser {
+            Some(superuser) if makes_role => Some(superuser.operator().await?),
+            _ => None,
+        };
+        let tx: &Tx = above.as_ref().unwrap_or(&own);
         if makes_role {
-            // Rolled back below: a plan needs the role to look at.
-            self.make_role(&tx).await?;
+            self.make_role(tx).await?;
         }
-        if self.superuser.is_some() {
+        if above.is_some() {
             tx.batch(&format!("SET LOCAL ROLE {}", ident(&self.owner.url().user))).await?;
         }
-        let plan = tenancy::plan(&tx, &self.tenant_column, &self.app_role).await;
+        let plan = tenancy::plan_beside(tx, &own, &self.tenant_column, &self.app_role).await;
         let isolation = plan.map_err(|error| match error {
             tenancy::Error::NoTenantColumn { .. } => Usage(error.to_string()).into(),
             other => anyhow::Error::from(other),
         })?;
-        let recording = recording(&tx, &self.tenant_column).await?;
-        let binding = tenancy::choose(&tx, self.superuser.is_some(), &self.app_role).await?;
-        tx.rollback().await?;
+        let recording = recording(tx, &self.tenant_column).await?;
+        let binding = tenancy::choose(tx, self.superuser.is_some(), &self.app_role).await?;
+        if let Some(above) = above {
+            above.rollback().await?;
+        }
+        own.rollback().await?;
         Ok(Proposal { makes_role, isolation, recording, binding })
     }
 
@@ -315,4 +324,55 @@ fn critical(tables: &[Table], tenant_column: &str) -> Vec<(String, String)> {
     let census = Census::take(tables, tenant_column);
     let names = census.held.iter().map(|held| &held.table);
     names.map(|table| (table.schema.clone(), table.name.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Candidate;
+
+    /// A policy that notes whether it runs in a superuser's session, below any role that was put
+    /// on. What a sequence counts is not rolled back.
+    const SCHEMA: &str = "
+        CREATE SEQUENCE caught;
+        CREATE TABLE thing (tenant int, body text);
+        CREATE TABLE part (tenant int, id int PRIMARY KEY);
+        ALTER TABLE thing ADD part int REFERENCES part;
+        INSERT INTO part VALUES (1, 1);
+        INSERT INTO thing VALUES (1, 'x', 1);
+        CREATE FUNCTION evil() RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_catalog.set_config('role', 'none', true);
+            IF pg_catalog.current_setting('is_superuser') = 'on' THEN
+                PERFORM pg_catalog.nextval('public.caught');
+            END IF;
+            RETURN true;
+        END $$;
+        CREATE POLICY evil ON thing USING (evil());
+        ALTER TABLE thing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+        CREATE POLICY evil ON part USING (evil());
+        ALTER TABLE part ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;";
+
+    /// Planning reads rows, which runs the owner's code; it is the owner who reads them.
+    #[tokio::test]
+    async fn a_plan_runs_nothing_of_the_owner_as_superuser() {
+        let db = testkit::database(&[]).await;
+        let tx = db.owner.operator().await.unwrap();
+        tx.batch(SCHEMA).await.unwrap();
+        tx.commit().await.unwrap();
+        for app_role in [format!("{}_app", db.name), "amanah_auditor".to_owned()] {
+            let candidate = Candidate {
+                owner: db.owner.clone(),
+                superuser: Some(db.superuser.clone()),
+                own_server: false,
+                tenant_column: "tenant".to_owned(),
+                app_role,
+            };
+            let proposal = candidate.propose(None).await.unwrap();
+            assert!(!proposal.isolation.steps.is_empty());
+        }
+        let tx = db.superuser.operator().await.unwrap();
+        let row = tx.query_one("SELECT is_called FROM public.caught", &[]).await.unwrap();
+        assert!(!row.get::<_, bool>(0), "the owner's policy ran in a superuser's session");
+        assert!(!db.owner.has_role(&format!("{}_app", db.name)).await.unwrap());
+    }
 }

@@ -9,6 +9,7 @@ mod rows;
 
 use std::fmt;
 
+use kernel::shown;
 use serde::Serialize;
 use store::{Table, Tx};
 
@@ -74,6 +75,23 @@ const OFFERED: usize = 5;
 /// When no table has the column, the role does not exist, or a table cannot be protected: its
 /// tenant column has another type or holds NULL, or the table belongs to somebody else.
 pub async fn plan(tx: &Tx, tenant_column: &str, app_role: &str) -> Result<Plan> {
+    plan_beside(tx, tx, tenant_column, app_role).await
+}
+
+/// As [`plan`], where the owner cannot see all that the plan is about: `catalogue`, which may be a
+/// superuser's transaction that has taken the owner's role on, is asked what the catalogue says and
+/// nothing else. Rows are looked at in `owner`'s own: reading them runs the owner's code, a policy,
+/// and what SET ROLE has put on it can take off again.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_beside(
+    catalogue: &Tx,
+    owner: &Tx,
+    tenant_column: &str,
+    app_role: &str,
+) -> Result<Plan> {
+    let tx = catalogue;
     // With an empty path the catalogue prints every name with its schema.
     tx.batch("SET LOCAL search_path = ''").await?;
     let tables = store::tables(tx).await?;
@@ -85,7 +103,7 @@ pub async fn plan(tx: &Tx, tenant_column: &str, app_role: &str) -> Result<Plan> 
     }
     let census = Census::take(&tables, tenant_column);
     let facts = Facts::read(tx, app_role).await?;
-    refuse_unfit(tx, &census, &facts).await?;
+    refuse_unfit(owner, &census, &facts).await?;
     let mut plan = Plan {
         database: facts.database.clone(),
         tenant_column: tenant_column.to_owned(),
@@ -110,7 +128,7 @@ pub async fn plan(tx: &Tx, tenant_column: &str, app_role: &str) -> Result<Plan> 
         );
     }
     plan.warn_of_roles(&facts);
-    plan.keys(tx, &census, &facts).await?;
+    plan.keys(owner, &census, &facts).await?;
     plan.rows(&census, &facts);
     plan.reach(&census, &facts);
     Ok(plan)
@@ -200,18 +218,6 @@ impl fmt::Display for Plan {
     }
 }
 
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
 /// Statements keep their lines.
 fn indented(sql: &str) -> String {
     let lines: Vec<String> = sql.split('\n').map(|line| format!("  {}", shown(line))).collect();
@@ -219,7 +225,7 @@ fn indented(sql: &str) -> String {
 }
 
 /// Collects everything that stands in the way, not the first alone.
-async fn refuse_unfit(tx: &Tx, census: &Census, facts: &Facts) -> Result<()> {
+async fn refuse_unfit(owner: &Tx, census: &Census, facts: &Facts) -> Result<()> {
     let mut unfit = census.unfit.clone();
     for held in &census.held {
         let table = &held.table;
@@ -238,7 +244,7 @@ async fn refuse_unfit(tx: &Tx, census: &Census, facts: &Facts) -> Result<()> {
             unfit.push((table.label(), why));
         }
         let nullable = table.column(column).is_some_and(|c| !c.not_null);
-        if nullable && facts.ours(table) && has_null(tx, table, column).await? {
+        if nullable && facts.ours(table) && has_null(owner, table, column).await? {
             let why = format!(
                 "its column {column} holds NULL, and such a row belongs to nobody. Give each row \
                  a tenant, or move shared rows to a table of their own"

@@ -13,7 +13,7 @@ use crate::census::suffix;
 use crate::{Belongs, Census, Held, Result};
 
 impl Plan {
-    pub(super) async fn keys(&mut self, tx: &Tx, census: &Census, facts: &Facts) -> Result<()> {
+    pub(super) async fn keys(&mut self, owner: &Tx, census: &Census, facts: &Facts) -> Result<()> {
         for held in &census.held {
             self.never_empty(held);
             self.own_default(held);
@@ -22,7 +22,7 @@ impl Plan {
         for held in &census.held {
             for (key, parent) in held.loose_keys(census) {
                 let pair = Pair { held, key, parent };
-                match pair.obstacle(tx, facts).await? {
+                match pair.obstacle(owner, facts).await? {
                     Some(why) => self.advise(pair.label(), why, None),
                     None => self.tie(&pair, &mut made),
                 }
@@ -150,7 +150,7 @@ impl Pair<'_> {
     }
 
     /// Why the key cannot be replaced, or is better left to a person.
-    async fn obstacle(&self, tx: &Tx, facts: &Facts) -> Result<Option<String>> {
+    async fn obstacle(&self, owner: &Tx, facts: &Facts) -> Result<Option<String>> {
         let parent = &self.parent.table;
         let leaks = "it leaves the tenant out, so a row can point into another tenant";
         let why = if self.key.columns.len() != 1 {
@@ -164,7 +164,7 @@ impl Pair<'_> {
         } else if facts.partitioned(parent) && !has_unique(parent, &self.target()) {
             "the table that it points to is partitioned, and a new unique key has to hold the \
              partition key"
-        } else if self.crosses(tx).await? {
+        } else if self.crosses(owner).await? {
             "some rows point into another tenant already; repair them and plan again"
         } else {
             return Ok(None);
@@ -174,7 +174,7 @@ impl Pair<'_> {
 
     /// Whether rows point into another tenant. Blind where row security is forced already; there,
     /// making the new key finds them.
-    async fn crosses(&self, tx: &Tx) -> Result<bool> {
+    async fn crosses(&self, owner: &Tx) -> Result<bool> {
         let (Some(own), Some(theirs)) = (self.held.column(), self.parent.column()) else {
             return Ok(false);
         };
@@ -189,7 +189,7 @@ impl Pair<'_> {
             ident(theirs),
             ident(own)
         );
-        Ok(tx.query_opt(&sql, &[]).await?.is_some())
+        Ok(owner.query_opt(&sql, &[]).await?.is_some())
     }
 
     /// The columns that the new key points to.
