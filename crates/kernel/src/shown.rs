@@ -1,5 +1,7 @@
 //! Text of others, as it may stand on a terminal.
 
+use std::fmt::Write as _;
+
 /// `text` with its control characters, and those that turn the direction of writing around, as
 /// escapes: `\u001b`. A name in a database can neither move the cursor nor look like another line,
 /// and what is read is in the order in which it stands. The escapes are those of JSON, and mean the
@@ -21,8 +23,10 @@ fn escaped(text: &str, kept: &[char]) -> String {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            // All of them have four digits.
-            c if hides(c) => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+            // All of them have four digits. Writing to a `String` cannot fail.
+            c if hides(c) => {
+                let _ = write!(shown, "\\u{:04x}", u32::from(c));
+            }
             c => shown.push(c),
         }
     }

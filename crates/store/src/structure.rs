@@ -138,8 +138,9 @@ impl Structure {
     pub(crate) async fn make(&self, programs: &Programs, owner: &Db) -> Result<()> {
         let failed = |why: String| Error::Program { program: "pg_restore", why };
         let mut list = tempfile::NamedTempFile::new().map_err(|e| failed(e.to_string()))?;
-        let lines: String = self.chosen.iter().map(|entry| format!("{entry};\n")).collect();
-        list.write_all(lines.as_bytes()).map_err(|e| failed(e.to_string()))?;
+        for entry in &self.chosen {
+            writeln!(list, "{entry};").map_err(|e| failed(e.to_string()))?;
+        }
         let mut restore = programs.client("pg_restore", owner.url());
         // It names the entry that failed only when it names all.
         restore.args(["--verbose", "--no-owner", "--no-tablespaces", "--use-list"]);
