@@ -206,7 +206,7 @@ mod tests {
         for text in [
             "postgres://shop:p%40ss%20w@db.example:6432/shop%20db?sslmode=require",
             "postgres://shop@/shop?host=%2Frun%2Fpg&port=5433",
-            "postgres://shop:p%40ss@db.example/shop?sslmode=require&channel_binding=require",
+            "postgres://shop:p%40ss%20w@db.example/shop?sslmode=require&channel_binding=require",
         ] {
             let url = DatabaseUrl::parse(text).unwrap();
             assert_eq!(DatabaseUrl::parse(url.expose().expose()).unwrap(), url);

@@ -245,10 +245,10 @@ async fn nothing_is_done_on_another_server() {
 #[tokio::test]
 async fn a_cell_elsewhere_needs_tls() {
     let world = world().await;
-    let far = DatabaseUrl::parse("postgres://maker:maker@db.example.invalid/maker").unwrap();
+    let far = DatabaseUrl::parse("postgres://maker@db.example.invalid/maker").unwrap();
     let clear = refused(world.fleet.add_cell("far", &far, None, None).await);
     assert!(clear.contains("sslmode=require"), "{clear}");
-    let near = DatabaseUrl::parse("postgres://maker:maker@127.0.0.1:1/maker").unwrap();
+    let near = DatabaseUrl::parse("postgres://maker@127.0.0.1:1/maker").unwrap();
     let half = refused(world.fleet.add_cell("far", &near, Some(&far), None).await);
     assert!(half.contains("sslmode=require"), "{half}");
     assert_eq!(world.fleet.cells().await.unwrap().len(), 1);
