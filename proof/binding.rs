@@ -48,7 +48,8 @@ fn kid(token: &str) -> &str {
 #[test]
 fn a_rotation_refuses_nobody() {
     let house = shared();
-    let client = ["keys", "client", "add", "rotation", "--allow", "bind", "--tenant", TENANT];
+    let client = "keys client add rotation --allow bind --databases demo --tenant";
+    let client: Vec<&str> = client.split(' ').chain([TENANT]).collect();
     let admitted = held(&house, &client);
     let header = format!("Authorization: Bearer {}", admitted["token"].as_str().unwrap());
     let address = house.running()["keys"].as_str().unwrap().to_owned();
