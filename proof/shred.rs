@@ -138,7 +138,7 @@ fn shred(house: &House) {
     let done = house.run(&["keys", "shred", "--tenant", GULF, "--yes", "--json"]);
     let report: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(report["destroyed"], true, "{report:#}");
-    assert_eq!(report["shredding"]["keys"], 2, "{report:#}");
+    assert_eq!(report["shredding"]["keys"], 3, "{report:#}");
 }
 
 /// The distinct answer for what was destroyed, in the application and on the command line; the
