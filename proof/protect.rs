@@ -71,7 +71,10 @@ impl Shop {
 
     async fn count(&self, sql: &str) -> i64 {
         let tx = self.db.owner.operator().await.unwrap();
-        tx.query_one(sql, &[]).await.unwrap().get(0)
+        let counted = tx.query_one(sql, &[]).await.unwrap().get(0);
+        // Left open, it would hold up what the command line changes next.
+        tx.rollback().await.unwrap();
+        counted
     }
 }
 
