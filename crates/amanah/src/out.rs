@@ -17,7 +17,7 @@ pub(crate) fn painted(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// One line beside the result: progress, warnings, errors. Escaped as in [`line`].
+/// One line beside the result: progress, warnings, errors. Escaped as in [`line()`].
 pub(crate) fn aside(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(text));
 }
