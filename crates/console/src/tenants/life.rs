@@ -126,7 +126,6 @@ async fn suspend(
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
     let ended = served.tenants.caches.suspend(&tenant).await?;
     let suspended = served.tenants.fleet.suspend(&tenant).await;
-    tracing::info!(client = who.card.client.name, %tenant, "tenant suspended");
     turned(&who, &tenant, (ended.is_some(), tenancy::State::Suspended), suspended)
 }
 
@@ -140,7 +139,6 @@ async fn resume(
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
     let there = served.tenants.caches.resume(&tenant).await?;
     let resumed = served.tenants.fleet.resume(&tenant).await;
-    tracing::info!(client = who.card.client.name, %tenant, "tenant resumed");
     turned(&who, &tenant, (there, tenancy::State::Active), resumed)
 }
 
@@ -156,9 +154,17 @@ fn turned(
         tenant: &'a TenantId,
         state: tenancy::State,
     }
+    let done = || {
+        let client = &who.card.client.name;
+        tracing::info!(%client, %tenant, state = state.as_str(), "tenant turned");
+    };
     match came_to {
-        Ok(turned) => answer(who, StatusCode::OK, turned),
+        Ok(turned) => {
+            done();
+            answer(who, StatusCode::OK, turned)
+        }
         Err(Error::NoTenant(_)) if on_redis => {
+            done();
             json(&who.share, StatusCode::OK, CARD_BYTES, &Place { tenant, state })
         }
         Err(error) => Err(error.into()),
