@@ -86,9 +86,24 @@ impl Fleet {
         keep: Duration,
         watch: &(dyn Fn(Stage) + Sync),
     ) -> Result<Moved> {
-        let registry = &self.settings.registry;
-        let claim = registry::mover(registry, id).await?;
-        let visit = registry::visit(registry, id).await?;
+        let claim = registry::mover(&self.settings.registry, id).await?;
+        let moved = self.go(id, to, keep, watch).await;
+        // Ended here and not by being dropped: who asks next must not find the tenant taken.
+        let ended = claim.rollback().await;
+        let moved = moved?;
+        ended?;
+        Ok(moved)
+    }
+
+    /// A move, while nobody else moves the tenant.
+    async fn go(
+        &self,
+        id: &TenantId,
+        to: &str,
+        keep: Duration,
+        watch: &(dyn Fn(Stage) + Sync),
+    ) -> Result<Moved> {
+        let visit = registry::visit(&self.settings.registry, id).await?;
         let begun = self.set_out(&visit, to).await;
         let course = visit.end(begun).await?;
         watch(Stage::Preparing);
@@ -107,7 +122,6 @@ impl Fleet {
         } else {
             None
         };
-        claim.rollback().await?;
         Ok(Moved { left: left.map(|error| error.to_string()), ..moved })
     }
 
