@@ -78,7 +78,12 @@ fn only_its_room_names_a_thing() {
         ("use ::redis", &["crates/tenancy/src/redis"]),
         (
             "object_store::",
-            &["crates/keys/src/shelf", "crates/kms/src/aws", "crates/tenancy/src/files"],
+            &[
+                "crates/bucket",
+                "crates/keys/src/shelf",
+                "crates/kms/src/aws",
+                "crates/tenancy/src/files",
+            ],
         ),
         ("std::env", &["bench", "crates/amanah", "crates/testkit", "demo", "proof"]),
     ];

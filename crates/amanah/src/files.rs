@@ -7,7 +7,7 @@ use std::time::Duration;
 use kernel::{Condition, Cx, FileFault, FileName, NewFile, TenantFiles as _, TenantId};
 use keys::Keys;
 use keys::object::FileSeals;
-use tenancy::{FileBucket, FileSettings, FileShelf, Files};
+use tenancy::{FileSettings, FileShelf, Files};
 
 use crate::config::Config;
 use crate::data::Data;
@@ -41,10 +41,7 @@ pub(crate) fn open(
     let shelf = match config.files.store.as_str() {
         "" => FileShelf::folder(data.root().join(FOLDER))?,
         url => {
-            let (endpoint, region, credentials) = roots::s3(&config.files.s3)?;
-            let credentials = credentials
-                .map(|who| (who.access_key_id, who.secret_access_key, who.session_token));
-            let bucket = FileBucket { url: url.to_owned(), endpoint, region, credentials };
+            let bucket = roots::s3(url, &config.files.s3)?;
             FileShelf::bucket(&bucket).map_err(|error| Usage(format!("files.store: {error}")))?
         }
     };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use kernel::{Cx, Secret};
-use keys::{Bucket, BucketCredentials, BucketSettings};
+use keys::Bucket;
 use kms::{AwsSetting, FileSetting, Pkcs11Setting, Setting, Token, TransitSetting};
 
 use crate::config::{Keys, RootKind, S3};
@@ -80,27 +80,29 @@ pub(crate) fn root_file(data: &Data) -> PathBuf {
 
 /// The ring's bucket.
 pub(crate) fn bucket(config: &Keys) -> anyhow::Result<Bucket> {
-    let (endpoint, region, credentials) = s3(&config.s3)?;
-    let settings = BucketSettings { url: config.ring.clone(), endpoint, region, credentials };
+    let settings = s3(&config.ring, &config.s3)?;
     Bucket::new(&settings).map_err(|error| Usage(format!("keys.ring: {error}")).into())
 }
 
-/// Endpoint, region and access key of a service that speaks S3's language: the last from the
-/// environment, where it is there.
-pub(crate) fn s3(
-    config: &S3,
-) -> anyhow::Result<(Option<String>, Option<String>, Option<BucketCredentials>)> {
+/// A bucket of a service that speaks S3's language. Its access key comes from the environment, where
+/// there is one.
+pub(crate) fn s3(url: &str, config: &S3) -> anyhow::Result<bucket::Settings> {
     const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
     const ID: &str = "AWS_ACCESS_KEY_ID";
     let credentials = match environment::secret(SECRET)? {
-        Some(secret_access_key) => Some(BucketCredentials {
+        Some(secret_access_key) => Some(bucket::Credentials {
             access_key_id: environment::variable(ID)?.ok_or_else(|| missing(ID))?,
             secret_access_key,
             session_token: environment::secret("AWS_SESSION_TOKEN")?,
         }),
         None => None,
     };
-    Ok((said(&config.endpoint), said(&config.region), credentials))
+    Ok(bucket::Settings {
+        url: url.to_owned(),
+        endpoint: said(&config.endpoint),
+        region: said(&config.region),
+        credentials,
+    })
 }
 
 /// The secret of the environment, or the one that was made where none was given.

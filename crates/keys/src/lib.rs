@@ -58,7 +58,7 @@ pub use name::{KeyName, KeyRef, Purpose};
 pub use service::{
     Keys, MAX_DATAKEY_BYTES, Progress, Settings, Shredding, Standing, verify_signature,
 };
-pub use shelf::{Bucket, BucketCredentials, BucketSettings, Directory, Numbered, Shelf};
+pub use shelf::{Bucket, Directory, Numbered, Shelf};
 pub use snapshot::Snapshot;
 pub use spec::{Change, KeyCard, Kind, Policy, RingCard, Spec, VersionCard};
 pub use strongbox::{OWN_SECRETS, Refreshed, SECRETS_KEY, SecretCard, Strongbox};

@@ -8,7 +8,7 @@ use crate::Result;
 mod bucket;
 mod directory;
 
-pub use bucket::{Bucket, BucketCredentials, BucketSettings};
+pub use self::bucket::Bucket;
 pub use directory::Directory;
 
 /// A generation's number and bytes.

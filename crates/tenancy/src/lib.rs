@@ -46,8 +46,8 @@ pub use census::{Belongs, Census, Held, Link};
 pub use controls::{Caches, FileGuard, Guarded, controls};
 pub use error::{Error, Result};
 pub use files::{
-    Door, Doors, ErasedFiles, FileBucket, FileSettings, FileShelf, Files, Resealed, StandingFiles,
-    Strays, Struck, Usage, Walk,
+    Door, Doors, ErasedFiles, FileSettings, FileShelf, Files, Resealed, StandingFiles, Strays,
+    Struck, Usage, Walk,
 };
 pub use fleet::archive;
 pub use fleet::{

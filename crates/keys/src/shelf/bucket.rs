@@ -4,13 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::{Duration, Instant};
 
+use bucket::{Patience, brief};
 use futures_util::{StreamExt, TryStreamExt};
-use kernel::{Fut, Secret};
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use kernel::Fut;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, Error as Fault, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
-};
+use object_store::{Error as Fault, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::sync::Mutex;
 
 use crate::document::MAX_RING_BYTES;
@@ -27,13 +25,9 @@ mod tests;
 const MAX_OBJECTS: usize = 10_000;
 /// An answer about newer generations serves this long.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(3);
-/// How long one request may take.
-const REQUEST: Duration = Duration::from_secs(20);
-/// How long a request is tried again, and how often.
-const RETRY: Duration = Duration::from_secs(10);
-const RETRIES: usize = 3;
+/// Somebody waits for a ring: it is a small object.
+const PATIENCE: Patience =
+    Patience { request: Duration::from_secs(20), retry: Duration::from_secs(10) };
 /// How often the newest generation is looked up again when it went while it was read.
 const LOOKS: usize = 4;
 /// A generation's number is written with so many digits, so that names sort as numbers do.
@@ -43,33 +37,6 @@ const PREFIX: &str = "ring-";
 /// What shows that the service keeps to conditions, and stays there.
 const PROBE: &str = "conditions";
 const PROBE_TEXT: &[u8] = b"Amanah creates this object once: a second time must be refused.\n";
-/// The longest piece of a foreign error message that is passed on, in characters.
-const MAX_WHY: usize = 300;
-
-/// Where a bucket is and who may use it.
-#[derive(Debug, Clone)]
-pub struct BucketSettings {
-    /// `s3://BUCKET` or `s3://BUCKET/PREFIX`.
-    pub url: String,
-    /// The service's address where it is not Amazon's: `https://HOST[:PORT]`; `http` for this
-    /// host alone.
-    pub endpoint: Option<String>,
-    /// The region, as `ap-southeast-3`.
-    pub region: Option<String>,
-    /// Who asks; without it, whatever role the machine itself has.
-    pub credentials: Option<BucketCredentials>,
-}
-
-/// An access key.
-#[derive(Debug, Clone)]
-pub struct BucketCredentials {
-    /// Its id.
-    pub access_key_id: String,
-    /// Its secret.
-    pub secret_access_key: Secret,
-    /// The token of a temporary one.
-    pub session_token: Option<Secret>,
-}
 
 /// One object for each generation, created only where there is none: the bucket's own condition
 /// on a write (`If-None-Match`) lets one of two writers win. Some services that speak S3's language
@@ -111,56 +78,12 @@ impl Bucket {
     ///
     /// # Errors
     /// When the settings cannot be used; the message says which.
-    pub fn new(settings: &BucketSettings) -> Result<Self> {
-        let unusable = |why: &str| Error::Ring {
+    pub fn new(settings: &bucket::Settings) -> Result<Self> {
+        let opened = bucket::open(settings, PATIENCE).map_err(|unusable| Error::Ring {
             place: settings.url.clone(),
-            why: format!("{why}; correct the settings"),
-        };
-        let rest = settings
-            .url
-            .strip_prefix("s3://")
-            .ok_or_else(|| unusable("its address must be s3://BUCKET/PREFIX"))?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if bucket.is_empty() || !bucket.chars().all(plain) {
-            return Err(unusable("it names no bucket"));
-        }
-        let folder = Path::parse(prefix.trim_end_matches('/'))
-            .map_err(|_| unusable("what follows the bucket cannot be a folder"))?;
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_conditional_put(S3ConditionalPut::ETagMatch)
-            .with_retry(RetryConfig {
-                max_retries: RETRIES,
-                retry_timeout: RETRY,
-                ..RetryConfig::default()
-            });
-        let mut options = ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT);
-        if let Some(endpoint) = &settings.endpoint {
-            if !endpoint.starts_with("https://") {
-                if !on_this_host(endpoint) {
-                    return Err(unusable("its endpoint must be https, or http on this host"));
-                }
-                options = options.with_allow_http(true);
-            }
-            builder = builder.with_endpoint(endpoint);
-        }
-        if let Some(region) = &settings.region {
-            builder = builder.with_region(region);
-        }
-        if let Some(who) = &settings.credentials {
-            builder = builder
-                .with_access_key_id(&who.access_key_id)
-                .with_secret_access_key(who.secret_access_key.expose());
-            if let Some(token) = &who.session_token {
-                builder = builder.with_token(token.expose());
-            }
-        }
-        let store = builder
-            .with_client_options(options)
-            .build()
-            .map_err(|fault| unusable(&brief(&fault)))?;
-        Ok(Self::over(Arc::new(store), folder, settings.url.clone()))
+            why: unusable.to_string(),
+        })?;
+        Ok(Self::over(opened.store, opened.folder, settings.url.clone()))
     }
 
     fn over(store: Arc<dyn ObjectStore>, folder: Path, place: String) -> Self {
@@ -398,29 +321,4 @@ impl Shelf for Bucket {
 fn number(location: &Path) -> Option<u64> {
     let digits = location.filename()?.strip_prefix(PREFIX)?;
     (digits.len() == DIGITS).then(|| digits.parse().ok()).flatten()
-}
-
-fn on_this_host(endpoint: &str) -> bool {
-    let Some(rest) = endpoint.strip_prefix("http://") else { return false };
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
-}
-
-/// The innermost cause on one line, which says most; of S3's own answers the code and the message.
-fn brief(fault: &Fault) -> String {
-    let mut cause: &dyn std::error::Error = fault;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let text = cause.to_string();
-    let part = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        rest.split_once(&format!("</{name}>")).map(|(part, _)| part)
-    };
-    let line = match (part("Code"), part("Message")) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        _ => text.split_whitespace().collect::<Vec<_>>().join(" "),
-    };
-    line.chars().take(MAX_WHY).collect()
 }

@@ -53,7 +53,7 @@ pub(crate) use attack::run as attack;
 pub use attack::{Door, Doors, Struck};
 pub(crate) use bite::run as bite;
 pub use life::{ErasedFiles, Resealed, Strays, Usage};
-pub use shelf::{FileBucket, FileShelf};
+pub use shelf::FileShelf;
 pub use standing::StandingFiles;
 pub(crate) use survey::Survey;
 

@@ -11,16 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bucket::{Opened, Patience, brief};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use kernel::{FileFault, Secret};
-use object_store::aws::AmazonS3Builder;
+use kernel::FileFault;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{
-    ClientOptions, Error as Fault, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    RetryConfig,
-};
+use object_store::{Error as Fault, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
 use super::unavailable;
 
@@ -30,32 +27,13 @@ const PART_BYTES: usize = 8 << 20;
 const PIECE_BYTES: usize = 1 << 20;
 /// The longest file, in bytes: 9,000 parts, so that what sealing adds fits too.
 pub(super) const MAX_FILE_BYTES: u64 = 9_000 * (8 << 20);
-/// How long a connection may take to come about, a request, and all of its repetitions.
-const CONNECT: Duration = Duration::from_secs(3);
-const REQUEST: Duration = Duration::from_mins(2);
-const RETRY: Duration = Duration::from_secs(30);
-const RETRIES: usize = 3;
+/// A part of a large file takes its time on a thin line.
+const PATIENCE: Patience =
+    Patience { request: Duration::from_mins(2), retry: Duration::from_secs(30) };
 /// The object that names whose store it is. No tenant's part is called so.
 const MARK: &str = "amanah-keeper";
 /// What is longer is no mark of ours.
 const MAX_MARK_BYTES: u64 = 128;
-/// The longest piece of a foreign error message that is passed on, in characters.
-const MAX_WHY: usize = 300;
-
-/// Where a bucket for files is and who may use it.
-#[derive(Debug, Clone)]
-pub struct FileBucket {
-    /// `s3://BUCKET` or `s3://BUCKET/PREFIX`.
-    pub url: String,
-    /// The service's address where it is not Amazon's: `https://HOST[:PORT]`; `http` for this
-    /// host alone.
-    pub endpoint: Option<String>,
-    /// The region, as `ap-southeast-3`.
-    pub region: Option<String>,
-    /// Who asks: the id and the secret of an access key, and the token of a temporary one. Without
-    /// it, whatever role the machine itself has.
-    pub credentials: Option<(String, Secret, Option<Secret>)>,
-}
 
 /// A folder or a bucket for sealed bytes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -112,45 +90,10 @@ impl FileShelf {
     ///
     /// # Errors
     /// When the settings cannot be used; the message says which.
-    pub fn bucket(settings: &FileBucket) -> Result<Self, FileFault> {
-        let unusable = |why: &str| {
-            FileFault::Unavailable(format!("{}: {why}; correct the settings", settings.url))
-        };
-        let rest = settings.url.strip_prefix("s3://");
-        let rest = rest.ok_or_else(|| unusable("its address must be s3://BUCKET/PREFIX"))?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if bucket.is_empty() || !bucket.chars().all(plain) {
-            return Err(unusable("it names no bucket"));
-        }
-        let folder = Path::parse(prefix.trim_end_matches('/'))
-            .map_err(|_| unusable("what follows the bucket cannot be a folder"))?;
-        let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(RetryConfig {
-            max_retries: RETRIES,
-            retry_timeout: RETRY,
-            ..RetryConfig::default()
-        });
-        let mut options = ClientOptions::new().with_timeout(REQUEST).with_connect_timeout(CONNECT);
-        if let Some(endpoint) = &settings.endpoint {
-            if !endpoint.starts_with("https://") {
-                if !on_this_host(endpoint) {
-                    return Err(unusable("its endpoint must be https, or http on this host"));
-                }
-                options = options.with_allow_http(true);
-            }
-            builder = builder.with_endpoint(endpoint);
-        }
-        if let Some(region) = &settings.region {
-            builder = builder.with_region(region);
-        }
-        if let Some((id, secret, token)) = &settings.credentials {
-            builder = builder.with_access_key_id(id).with_secret_access_key(secret.expose());
-            if let Some(token) = token {
-                builder = builder.with_token(token.expose());
-            }
-        }
-        let store = builder.with_client_options(options).build();
-        let store = Arc::new(store.map_err(|fault| unusable(&brief(&fault)))?);
+    pub fn bucket(settings: &bucket::Settings) -> Result<Self, FileFault> {
+        let opened = bucket::open(settings, PATIENCE)
+            .map_err(|why| unavailable(&format!("{}: {why}", settings.url)))?;
+        let Opened { store, folder } = opened;
         Ok(Self { store, folder, place: settings.url.clone(), root: None })
     }
 
@@ -347,21 +290,4 @@ impl Laying {
 fn behind(location: &str, folder: &str) -> String {
     let rest = location.strip_prefix(folder).unwrap_or(location);
     rest.strip_prefix('/').unwrap_or(rest).to_owned()
-}
-
-fn on_this_host(endpoint: &str) -> bool {
-    let Some(rest) = endpoint.strip_prefix("http://") else { return false };
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
-}
-
-/// The innermost cause on one line, which says most.
-fn brief(fault: &Fault) -> String {
-    let mut cause: &dyn std::error::Error = fault;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let line = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(MAX_WHY).collect()
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use ::keys::Keys;
 use ::keys::{NewClient, Operation, Reach};
+use bucket::{Credentials, Settings};
 use gateway::{Private, PrivateSettings};
 use kernel::{
     Cx, FileName, Fut, NewFile, Outcome, Params, Proof, Secret, SystemClock, SystemRng,
     TenantFiles, TenantId, random_hex,
 };
 use tempfile::TempDir;
-use tenancy::{Door, Doors, FILES_ROOM, FileBucket, FileGuard, FileShelf, Files};
+use tenancy::{Door, Doors, FILES_ROOM, FileGuard, FileShelf, Files};
 use testkit::TestDb;
 
 use super::tests::store;
@@ -128,12 +129,16 @@ async fn the_matrix_of_attacks() {
 async fn the_same_attacks_on_a_bucket() {
     let mut world = world().await;
     let moto = testkit::moto();
-    let secret = Secret::new(random_hex(&SystemRng, 8).unwrap());
-    let bucket = FileBucket {
+    let credentials = Credentials {
+        access_key_id: "test".to_owned(),
+        secret_access_key: Secret::new(random_hex(&SystemRng, 8).unwrap()),
+        session_token: None,
+    };
+    let bucket = Settings {
         url: format!("s3://{}/files", moto.bucket()),
         endpoint: Some(moto.endpoint()),
         region: Some("ap-southeast-3".to_owned()),
-        credentials: Some(("test".to_owned(), secret, None)),
+        credentials: Some(credentials),
     };
     world.files = store(&world.house, &world.db, FileShelf::bucket(&bucket).unwrap());
     let struck = world.guard().attack().await.unwrap();

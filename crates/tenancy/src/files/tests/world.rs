@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bucket::{Credentials, Settings};
 use cipher::stream::{Ranged, ReadAt, ciphertext_len};
 use cipher::{Context, Material, stream};
 use kernel::{
@@ -15,7 +16,7 @@ use kernel::{
 use tempfile::TempDir;
 use testkit::TestDb;
 
-use crate::files::{FileBucket, FileSettings, FileShelf, Files};
+use crate::files::{FileSettings, FileShelf, Files};
 
 /// Room for every test that asks for none.
 pub(super) const ROOM: Quota = Quota { bytes: 64 << 20, files: 1000 };
@@ -42,15 +43,15 @@ pub(super) async fn with(quota: Quota) -> World {
 /// In a bucket of S3, as moto plays it.
 pub(super) async fn in_bucket() -> World {
     let moto = testkit::moto();
-    let settings = FileBucket {
+    let settings = Settings {
         url: format!("s3://{}/house/files", moto.bucket()),
         endpoint: Some(moto.endpoint()),
         region: Some("ap-southeast-3".to_owned()),
-        credentials: Some((
-            "test".to_owned(),
-            Secret::new(random_hex(&SystemRng, 8).unwrap()),
-            None,
-        )),
+        credentials: Some(Credentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: Secret::new(random_hex(&SystemRng, 8).unwrap()),
+            session_token: None,
+        }),
     };
     over(FileShelf::bucket(&settings).unwrap(), tempfile::tempdir().unwrap(), ROOM).await
 }
