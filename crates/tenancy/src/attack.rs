@@ -19,7 +19,7 @@ use store::{Db, Protected, ToSql, Tx};
 
 use crate::canary::{self, PLAIN};
 use crate::{BindingKey, Census, Result, lint};
-pub(crate) use installed::findings as installed;
+pub(crate) use installed::{findings as installed, who_writes};
 use victim::Victim;
 
 /// Raised by our own functions inside an attack when they are shown what they should not see, or

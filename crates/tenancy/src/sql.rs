@@ -57,10 +57,6 @@ SELECT r.rolname::text
  WHERE b.oid = pg_catalog.to_regprocedure('amanah.bind(text)')
    AND NOT r.rolsuper
    AND pg_catalog.has_parameter_privilege(r.oid, $1, 'SET')
-   -- The login of a bite, for as long as its time runs; nobody else has its password.
-   AND NOT (pg_catalog.starts_with(r.rolname::text, 'amanah_bite_')
-            AND r.rolvaliduntil > pg_catalog.now()
-            AND r.rolvaliduntil < pg_catalog.now() + '11 minutes'::pg_catalog.interval)
    AND NOT pg_catalog.pg_has_role(r.oid, b.proowner, 'MEMBER')
    AND NOT (pg_catalog.pg_has_role(r.oid, $2::name, 'MEMBER')
             AND pg_catalog.has_parameter_privilege($2::name, $1, 'SET'))
@@ -71,11 +67,6 @@ SELECT r.rolname::text
         OR EXISTS (SELECT FROM pg_catalog.pg_proc f
                     WHERE f.proowner = r.oid AND f.prosecdef))
  ORDER BY 1";
-
-/// Logins whose names begin with `$1` and whose time is over.
-pub(crate) const EXPIRED_BITES: &str = "
-SELECT r.rolname::text FROM pg_catalog.pg_roles r
- WHERE pg_catalog.starts_with(r.rolname::text, $1) AND r.rolvaliduntil < pg_catalog.now()";
 
 /// Who plans: the database, the login, whether row security does not bind it.
 pub(crate) const SELF: &str = "

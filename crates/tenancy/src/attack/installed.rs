@@ -64,7 +64,7 @@ pub(crate) async fn findings(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
 
 /// Who else than the owner of the binding can write what is kept, and where a session begins with
 /// something in its place.
-async fn who_writes(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
+pub(crate) async fn who_writes(tx: &Tx, app: &str) -> Result<Vec<Finding>> {
     let object = format!("parameter {}", form::PARAMETER);
     let mut all = Vec::new();
     if tx.query_one(sql::FORM, &[&form::PARAMETER, &app]).await?.get(1) {

@@ -21,8 +21,8 @@ static CARD: Card = Card {
            rights, a foreign table, a foreign key without the tenant, a table that points to \
            tenants' rows, the right to empty a table, a binding that is not verified, one that \
            uses its caller's types, one with a back door, one that takes the place of another, a \
-           function beside it; where the server keeps bindings, one that does not expire and, with \
-           a superuser, a login that may write there",
+           function beside it; where the server keeps bindings, one that does not expire, a \
+           function that writes there for whoever asks and, with a superuser, a login that may",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
     not_covered: &[

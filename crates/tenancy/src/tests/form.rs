@@ -265,6 +265,50 @@ async fn who_else_writes_what_is_kept_is_found() {
     .await;
 }
 
+/// No name and no end of a password makes the right to write what is kept anything else than a finding.
+/// A bite gives it to nobody, so that no proof beside it meets one.
+#[tokio::test]
+async fn a_role_that_is_named_like_a_bite_is_found_and_a_bite_makes_none() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let found = async || -> Vec<String> {
+        let tx = guarded.protected.owner.operator().await.unwrap();
+        let all = crate::attack::installed(&tx, &guarded.protected.app_role).await.unwrap();
+        tx.rollback().await.unwrap();
+        all.iter().map(ToString::to_string).collect()
+    };
+    let role = format!("amanah_bite_{}", guarded.protected.name);
+    as_superuser(
+        &guarded,
+        &format!(
+            "CREATE ROLE {role} LOGIN; GRANT {{app}} TO {role};
+             GRANT SET ON PARAMETER backtrace_functions TO {role};
+             DO $$ BEGIN EXECUTE format('ALTER ROLE {role} VALID UNTIL %L',
+                                        now() + interval '9 minutes'); END $$"
+        ),
+    )
+    .await;
+    let told = found().await;
+    assert!(told.len() == 1 && told[0].contains(&format!("role {role} may set it")), "{told:#?}");
+    as_superuser(
+        &guarded,
+        &format!("REVOKE SET ON PARAMETER backtrace_functions FROM {role}; DROP ROLE {role}"),
+    )
+    .await;
+    let (bite, mut looks) = (fixture::bite(&guarded), 0);
+    let mut bite = std::pin::pin!(bite);
+    let bitten = loop {
+        tokio::select! {
+            bitten = &mut bite => break bitten,
+            told = found() => {
+                assert_eq!(told, [""; 0], "a bite was met");
+                looks += 1;
+            }
+        }
+    };
+    assert_eq!(bitten.outcome(), Outcome::Broken, "{}", bitten.detail());
+    assert!(looks > 0);
+}
+
 /// The claim holds in the portable form as it does in the other, which the other tests have.
 #[tokio::test]
 async fn a_database_in_the_portable_form_is_proven_and_bitten() {
