@@ -62,6 +62,22 @@ END $$;
 
 ALTER FUNCTION keys.refuse_change() OWNER TO owner;
 
+CREATE FUNCTION tenancy.keep_losses() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.tenant IS NULL AND to_jsonb(NEW) - 'tenant' = to_jsonb(OLD) - 'tenant' THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'tenancy.losses is append-only: % is refused for everybody, and nothing was changed', TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+ALTER FUNCTION tenancy.keep_losses() OWNER TO owner;
+
 CREATE FUNCTION tenancy.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -333,6 +349,7 @@ CREATE TABLE tenancy.cells (
     server text,
     added_at timestamp with time zone NOT NULL,
     mark text,
+    bitten_at timestamp with time zone,
     CONSTRAINT cells_capacity_check CHECK ((capacity > 0)),
     CONSTRAINT cells_name_check CHECK ((name ~ '^[a-z][a-z0-9-]{0,30}$'::text)),
     CONSTRAINT cells_state_check CHECK ((state = ANY (ARRAY['making'::text, 'open'::text, 'draining'::text])))
@@ -379,6 +396,27 @@ CREATE TABLE tenancy.leftovers (
 ALTER TABLE tenancy.leftovers OWNER TO owner;
 
 COMMENT ON TABLE tenancy.leftovers IS 'Copies of tenants'' databases that do not count: moves made them, or left them behind.';
+
+CREATE TABLE tenancy.losses (
+    cell text NOT NULL,
+    server text,
+    place text NOT NULL,
+    tenant text,
+    tenant_sha256 bytea,
+    was text NOT NULL,
+    schema_version text,
+    erasing jsonb,
+    lost_at timestamp with time zone NOT NULL,
+    lost_by text NOT NULL,
+    silence text NOT NULL,
+    CONSTRAINT losses_place_check CHECK ((place ~ '^amt_[0-9a-f]{8}_[0-9a-f]{16}$'::text)),
+    CONSTRAINT losses_tenant_sha256_check CHECK ((octet_length(tenant_sha256) = 32)),
+    CONSTRAINT losses_was_check CHECK ((was = ANY (ARRAY['making'::text, 'active'::text, 'suspended'::text, 'erasing'::text, 'copy'::text])))
+);
+
+ALTER TABLE tenancy.losses OWNER TO owner;
+
+COMMENT ON TABLE tenancy.losses IS 'Databases that lay on a server which is gone. They were not erased. Nobody changes it.';
 
 CREATE TABLE tenancy.tenants (
     id text NOT NULL,
@@ -467,6 +505,9 @@ ALTER TABLE ONLY tenancy.erasures
 ALTER TABLE ONLY tenancy.leftovers
     ADD CONSTRAINT leftovers_pkey PRIMARY KEY (cell, place);
 
+ALTER TABLE ONLY tenancy.losses
+    ADD CONSTRAINT losses_pkey PRIMARY KEY (place, cell, lost_at);
+
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 
@@ -487,6 +528,8 @@ CREATE INDEX sessions_account ON identity.sessions USING btree (account, created
 
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
+CREATE INDEX losses_of ON tenancy.losses USING btree (tenant);
+
 CREATE TRIGGER proof_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.proof FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_change();
 
 ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_append_only;
@@ -506,6 +549,14 @@ ALTER TABLE keys.tombstones ENABLE ALWAYS TRIGGER tombstones_append_only;
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON tenancy.erasures FOR EACH STATEMENT EXECUTE FUNCTION tenancy.refuse_change();
 
 ALTER TABLE tenancy.erasures ENABLE ALWAYS TRIGGER erasures_append_only;
+
+CREATE TRIGGER losses_append_only BEFORE DELETE OR UPDATE ON tenancy.losses FOR EACH ROW EXECUTE FUNCTION tenancy.keep_losses();
+
+ALTER TABLE tenancy.losses ENABLE ALWAYS TRIGGER losses_append_only;
+
+CREATE TRIGGER losses_not_emptied BEFORE TRUNCATE ON tenancy.losses FOR EACH STATEMENT EXECUTE FUNCTION tenancy.keep_losses();
+
+ALTER TABLE tenancy.losses ENABLE ALWAYS TRIGGER losses_not_emptied;
 
 ALTER TABLE ONLY cache.leases
     ADD CONSTRAINT leases_place_fkey FOREIGN KEY (place) REFERENCES cache.places(place) ON DELETE CASCADE;
@@ -558,6 +609,8 @@ REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION claims.stamp() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION tenancy.keep_losses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tenancy.refuse_change() FROM PUBLIC;
 
@@ -672,6 +725,8 @@ GRANT SELECT ON TABLE tenancy.cells TO amanah_engine;
 GRANT SELECT ON TABLE tenancy.erasures TO amanah_engine;
 
 GRANT SELECT ON TABLE tenancy.leftovers TO amanah_engine;
+
+GRANT SELECT ON TABLE tenancy.losses TO amanah_engine;
 
 GRANT SELECT ON TABLE tenancy.tenants TO amanah_engine;
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use kernel::Secret;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::ChannelBinding;
 
 use crate::{Error, Result};
@@ -90,6 +91,16 @@ impl DatabaseUrl {
         match &self.host {
             Host::Tcp(name) => name.clone(),
             Host::Socket(dir) => dir.display().to_string(),
+        }
+    }
+
+    /// Whether anything takes a connection there, be it PostgreSQL or not.
+    pub async fn listens(&self) -> bool {
+        match &self.host {
+            Host::Tcp(name) => TcpStream::connect((name.as_str(), self.port)).await.is_ok(),
+            Host::Socket(dir) => {
+                UnixStream::connect(dir.join(format!(".s.PGSQL.{}", self.port))).await.is_ok()
+            }
         }
     }
 

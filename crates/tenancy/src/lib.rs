@@ -52,8 +52,8 @@ pub use files::{
 pub use fleet::archive;
 pub use fleet::{
     Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,
-    Imported, Lease, Logins, MAX_LEASE, MemoryVault, Moved, Open, Place, Progress, Reach, Script,
-    Settings, Stage, State, Tally, Tenant, Vault, is_canary,
+    Imported, KnownLoss, Lease, Logins, Loss, LostCell, MAX_LEASE, MemoryVault, Moved, Open, Place,
+    Progress, Reach, Remnant, Script, Settings, Stage, State, Tally, Tenant, Vault, is_canary,
 };
 pub use fleet::{
     Certificate, Closing, Erased, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature,
@@ -98,6 +98,8 @@ pub static FLEET_ROOM: store::Room = store::Room {
             sql: include_str!("../sql/0003_certificates.sql"),
         },
         store::Migration { name: "0004_marks", sql: include_str!("../sql/0004_marks.sql") },
+        store::Migration { name: "0005_losses", sql: include_str!("../sql/0005_losses.sql") },
+        store::Migration { name: "0006_bitten", sql: include_str!("../sql/0006_bitten.sql") },
     ],
 };
 

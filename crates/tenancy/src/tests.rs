@@ -11,6 +11,7 @@ mod form;
 mod hostile;
 mod later;
 mod lint;
+mod losses;
 mod moving;
 mod pooler;
 mod protect;

@@ -62,11 +62,24 @@ pub(crate) enum Cell {
         #[arg(long)]
         undo: bool,
     },
-    /// Remove a cell that is empty, and what is Amanah's on its server.
-    #[command(after_help = "Example: amanah cell remove east")]
+    /// Remove a cell that is empty, and what is Amanah's on its server; or, with --lost, one whose
+    /// server is gone for good.
+    #[command(
+        after_help = "With --lost alone nothing is changed: it says which tenants lie there (exit \
+                      code 2). With the name once more the cell is removed, and they with it; \
+                      what they had there is noted as lost, which is not erased.\n\
+                      Example: amanah cell remove east\n\
+                      Example: amanah cell remove east --lost east"
+    )]
     Remove {
         /// Which cell.
         #[arg(value_name = "NAME")]
         name: String,
+        /// Its server is gone for good. To do it, write the name once more.
+        #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+        lost: Option<String>,
     },
+    /// Show what was lost with cells: which tenants, which databases, when.
+    #[command(after_help = "Example: amanah cell losses --json")]
+    Losses,
 }

@@ -1,11 +1,14 @@
 //! `amanah cell`: the PostgreSQL servers that hold tenants.
 
+mod lost;
+
 use serde_json::{Value, json};
 use store::{DatabaseUrl, ident};
 use tenancy::{Added, Answer, CellCard, Reach};
 
 use crate::cli::Place;
 use crate::cli::cell::Cell;
+use crate::commands::erase;
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
@@ -33,10 +36,22 @@ async fn act(place: &Place, installation: &Installation, cell: Cell) -> anyhow::
         }
         Cell::Set { name, capacity, .. } => changed(&fleet.bound_cell(&name, capacity).await?),
         Cell::Drain { name, undo } => changed(&fleet.drain_cell(&name, !undo).await?),
-        Cell::Remove { name } => {
+        Cell::Remove { name, lost: None } => {
             fleet.remove_cell(&name).await?;
             (format!("{name} is removed"), json!({"cell": name, "removed": true}))
         }
+        Cell::Remove { name, lost: Some(again) } if again.is_empty() => {
+            exit = Exit::Usage;
+            lost::previewed(&fleet.look_at_lost_cell(&name).await?)
+        }
+        Cell::Remove { name, lost: Some(again) } => {
+            if again != name {
+                let why = format!("the names differ: {name} and {again}. Nothing was changed");
+                return Err(Usage(why).into());
+            }
+            lost::removed(&fleet.remove_lost_cell(&name, &erase::operator()?).await?)
+        }
+        Cell::Losses => lost::known(&fleet.losses().await?),
     };
     if place.json {
         out::line(&serde_json::to_string_pretty(&data)?);

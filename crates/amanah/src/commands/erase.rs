@@ -312,7 +312,7 @@ fn owned(keys: &Keys, id: &TenantId) -> Vec<GoneKey> {
 }
 
 /// Who runs this, as far as the system says.
-fn operator() -> anyhow::Result<String> {
+pub(super) fn operator() -> anyhow::Result<String> {
     let user = fs::metadata("/proc/self").context("who runs this cannot be told; say --by")?.uid();
     Ok(format!("the user {user} of the machine, on the command line"))
 }

@@ -61,7 +61,9 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         Tenant::Export(export) => archive::export(installation, export).await?,
         Tenant::Import(import) => archive::import(installation, import).await?,
         Tenant::Lint(lint) => return super::lint::all(place, &installation.guarded, &lint).await,
-        Tenant::List => list(&fleet.list().await?, &fleet.cells().await?),
+        Tenant::List => {
+            list(&fleet.list().await?, &fleet.cells().await?, fleet.losses().await?.len())
+        }
         Tenant::Move { tenant, to, keep } => {
             let bar = ProgressBar::new_spinner().with_message("preparing");
             bar.enable_steady_tick(TICK);
@@ -153,8 +155,12 @@ fn told_moved(id: &TenantId, moved: &Moved, kept: bool) -> (String, Value) {
     (words, json!({"tenant": id, "moved": moved}))
 }
 
-fn list(tenants: &[tenancy::Tenant], cells: &[(CellCard, Answer<Reach>)]) -> (String, Value) {
-    if tenants.is_empty() {
+fn list(
+    tenants: &[tenancy::Tenant],
+    cells: &[(CellCard, Answer<Reach>)],
+    lost: usize,
+) -> (String, Value) {
+    if tenants.is_empty() && lost == 0 {
         let words = "no tenant has a database of its own: make one with `amanah tenant add`";
         return (words.to_owned(), json!([]));
     }
@@ -177,6 +183,11 @@ fn list(tenants: &[tenancy::Tenant], cells: &[(CellCard, Answer<Reach>)]) -> (St
         if let Err(why) = reach {
             lines.push(format!("  the cell {} cannot be reached: {why}", card.name));
         }
+    }
+    if lost > 0 {
+        lines.push(format!(
+            "  {lost} databases were lost with cells; `amanah cell losses` shows them"
+        ));
     }
     let each = tenants.iter().map(|tenant| {
         let mut shown = shown(tenant);

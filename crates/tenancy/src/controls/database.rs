@@ -37,7 +37,8 @@ static CARD: Card = Card {
         "How long an answer takes, and the room that others leave on disk and processor",
         "A lease that was stolen, until its password ends; its open sessions until they end",
         "Rights that only a superuser can give are not seeded where Amanah has none",
-        "The bite is made on the first cell alone, and a login that another cell knows is not seeded",
+        "The bite is made on one cell at a time, on each in turn, and a login that another cell knows \
+         is not seeded",
     ],
 };
 
@@ -86,11 +87,11 @@ impl Database {
             Ok(_) => {}
             Err(error) => return Proof::unknown(now, error.to_string()),
         }
-        let bites = match self.fleet.bite().await {
-            Ok(bites) => bites,
+        let (cell, bites) = match self.fleet.bite().await {
+            Ok(bitten) => bitten,
             Err(error) => return Proof::unknown(now, format!("the scratch pair failed: {error}")),
         };
-        bitten(now, bites)
+        bitten(now, bites).note(&format!("made on the cell {cell}"))
     }
 }
 

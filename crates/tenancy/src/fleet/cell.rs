@@ -6,6 +6,7 @@
 
 mod add;
 mod choose;
+mod lost;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,8 @@ use crate::{Error, Result};
 pub use add::Added;
 pub(super) use add::refused;
 pub(super) use choose::Choice;
+pub use lost::{KnownLoss, Loss, LostCell, Remnant};
+pub(super) use lost::{remains, was_lost};
 
 /// What the installation's own server is called among the cells.
 pub const HOME: &str = "home";
@@ -31,6 +34,7 @@ pub const HOME: &str = "home";
 const CONNECTIONS: usize = 4;
 /// How long a cell may take to say that it is there.
 const REACH: Duration = Duration::from_secs(4);
+const OTHER: &str = "another server answers at its address";
 /// How many cells are asked at one time.
 const AT_ONCE: usize = 16;
 
@@ -196,23 +200,24 @@ impl Cell {
         }
     }
 
+    /// Which server answers, with its mark, and how fast.
+    async fn which(&self) -> store::Result<((String, Option<String>), String, Duration)> {
+        let tx = self.maker.operator().await?;
+        let which = tx.query_one(sql::WHICH, &[&self.owner.user]).await?;
+        let began = Instant::now();
+        let version: String = tx.query_one(sql::VERSION, &[]).await?.get(0);
+        let latency = began.elapsed();
+        tx.rollback().await?;
+        Ok(((which.get(0), which.get(1)), version, latency))
+    }
+
     /// Asks whether it is there, and is the server that it was. The error is for the reader.
     pub(super) async fn reach(&self) -> Answer<Reach> {
-        let asked = async {
-            let tx = self.maker.operator().await?;
-            let which = tx.query_one(sql::WHICH, &[&self.owner.user]).await?;
-            let which: (String, Option<String>) = (which.get(0), which.get(1));
-            let began = Instant::now();
-            let version: String = tx.query_one(sql::VERSION, &[]).await?.get(0);
-            let latency = began.elapsed();
-            tx.rollback().await?;
-            store::Result::Ok((which, version, latency))
-        };
-        let answer = timeout(REACH, asked).await;
-        let answer = answer.map_err(|_| format!("it did not answer within {} s", REACH.as_secs()));
+        let answer = timeout(REACH, self.which()).await;
+        let answer = answer.map_err(|_| late());
         let ((server, mark), version, latency) = answer?.map_err(|error| error.to_string())?;
         if self.server.as_ref().is_some_and(|known| *known != server) {
-            return Err("another server answers at its address".to_owned());
+            return Err(OTHER.to_owned());
         }
         if self.mark.is_some() && self.mark != mark {
             return Err(format!(
@@ -223,6 +228,32 @@ impl Cell {
         }
         let version = Version::find(&version).unwrap_or(Version(0, 0));
         Ok(Reach { version, latency })
+    }
+
+    /// How a server that is said to be gone for good is silent. Whatever takes a connection at its
+    /// address may be it, unless it says itself that it is another cluster.
+    async fn silence(&self) -> Result<String> {
+        let stays = |why: &str| Err(refused(&self.name, &format!("is not lost: {why}")));
+        let why = match timeout(REACH, self.which()).await {
+            Ok(Ok(((server, _), ..)))
+                if self.server.as_ref().is_none_or(|known| *known == server) =>
+            {
+                return stays(
+                    "its server answers. Nothing was changed; move its tenants with `amanah tenant \
+                     move`, and remove it without --lost",
+                );
+            }
+            Ok(Ok(_)) => return Ok(OTHER.to_owned()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => late(),
+        };
+        if timeout(REACH, self.maker.url().listens()).await.unwrap_or(false) {
+            return stays(&format!(
+                "something takes connections at its address, so it may be there, although: {why}. \
+                 Nothing was changed; when it is something else, take it off that address first"
+            ));
+        }
+        Ok(why)
     }
 
     /// As [`Cell::reach`], as an error of this room.
@@ -239,6 +270,10 @@ impl Cell {
         }
         Ok(())
     }
+}
+
+fn late() -> String {
+    format!("it did not answer within {} s", REACH.as_secs())
 }
 
 impl Addresses {

@@ -117,6 +117,7 @@ impl Erasing {
             let (erased_at, database) = (cell.clock.now(), tenant.place.name().to_owned());
             let keys = begun.gone.keys.len();
             let mut remains = closing.remains;
+            remains.extend(super::cell::remains(turn.registry(), &tenant.id).await?);
             // A database that is there is never empty.
             if begun.bytes == 0 {
                 remains.push(format!(

@@ -19,11 +19,15 @@ use sha2::{Digest as _, Sha256};
 use store::{Db, Tx, ident, literal, qualified};
 
 use super::archive::{Checked, Line, Manifest, Reader, Rows, Table, Text, check, is_of, sql};
+use super::cell::was_lost;
 use super::{
     Cell, Fleet, Lease, MAX_LEASE, Place, State, Tenant, archive as format, export, is_canary,
     registry,
 };
 use crate::{Error, Result};
+
+const FILES_STAYED: &str = "Its database was lost with a cell, and its files were not: they are as they were, and \
+                            those of the archive were passed over.";
 
 /// Reading an archive from its beginning.
 pub type Open<'a> = &'a (dyn Fn() -> std::io::Result<Box<dyn Read + Send>> + Sync);
@@ -73,20 +77,26 @@ impl Fleet {
         let choice = self.choice(on).await?;
         let turn = registry::turn(&self.settings.registry, &id).await?;
         let made = async {
-            self.make_room(&id, files).await?;
+            let keeps_files = self.make_room(&id, files).await?;
             let (cell, tenant) = self.begin_in(&turn, false, &choice).await?;
             let filled = async {
                 let reader = Reader::begin(begin()?)?;
-                let notes = compare(&tenant.place, &cell, &archive).await?;
+                let mut notes = compare(&tenant.place, &cell, &archive).await?;
                 let mut reader = fill(&cell, &tenant.place, &archive.manifest, reader).await?;
                 let listed = &archive.manifest.files;
-                format::files::make(files, &id, listed, &mut reader).await?;
+                if keeps_files {
+                    notes.push(FILES_STAYED.to_owned());
+                } else {
+                    format::files::make(files, &id, listed, &mut reader).await?;
+                }
                 Ok(notes)
             };
             match filled.await {
                 Ok(notes) => Ok((self.finish_in(&turn, &cell, tenant).await?, notes)),
                 Err(error) => {
-                    format::files::remove(files, &id).await?;
+                    if !keeps_files {
+                        format::files::remove(files, &id).await?;
+                    }
                     tenant.place.demolish(&cell).await?;
                     registry::forget(&self.settings.registry, &id).await?;
                     Err(error)
@@ -99,18 +109,24 @@ impl Fleet {
     }
 
     /// Files of this name may be left of an import that a crash has ended, and go. Any others are
-    /// somebody's.
-    async fn make_room(&self, id: &TenantId, files: &dyn TenantFiles) -> Result<()> {
+    /// somebody's. Those of a tenant whose database was lost were not lost with it, and are newer than
+    /// any archive: whether they stay.
+    async fn make_room(&self, id: &TenantId, files: &dyn TenantFiles) -> Result<bool> {
         let half_made = match registry::find(&self.settings.registry, id).await {
             Ok(tenant) if tenant.state == State::Making => true,
             Ok(_) => return Err(Error::Exists(id.clone())),
             Err(Error::NoTenant(_)) => false,
             Err(error) => return Err(error),
         };
-        if half_made {
-            return format::files::remove(files, id).await;
+        if was_lost(&self.settings.registry, id).await? {
+            return Ok(true);
         }
-        if format::files::has(files, id).await? { Err(Error::HasFiles(id.clone())) } else { Ok(()) }
+        if half_made {
+            format::files::remove(files, id).await?;
+        } else if format::files::has(files, id).await? {
+            return Err(Error::HasFiles(id.clone()));
+        }
+        Ok(false)
     }
 }
 

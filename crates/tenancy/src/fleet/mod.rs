@@ -45,7 +45,10 @@ use jiff::Timestamp;
 use kernel::{Clock, Rng, Secret, TenantId, random_hex};
 use store::{DatabaseUrl, Db, Programs};
 
-pub use cell::{Added, Answer, CellCard, CellState, HOME, Logins, MemoryVault, Reach, Vault};
+pub use cell::{
+    Added, Answer, CellCard, CellState, HOME, KnownLoss, Logins, Loss, LostCell, MemoryVault,
+    Reach, Remnant, Vault,
+};
 pub use certificate::{
     Certificate, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature, Signed,
 };
@@ -262,20 +265,35 @@ impl Fleet {
         visit.end(lease).await
     }
 
-    /// Removes the roles of sandboxes that are gone. Only for the process that holds the
-    /// installation: another one's role looks like that in the moment before its database is there.
+    /// Removes the scratch pairs of bites that were killed, on every cell that answers. Only for the
+    /// process that holds the installation: another one's role looks like that in the moment before
+    /// its database is there.
     ///
     /// # Errors
     /// As [`Fleet::sweep`].
     pub async fn sweep_sandboxes(&self) -> Result<usize> {
-        place::sweep_sandboxes(&self.home()).await
+        let mut swept = 0;
+        for cell in self.split().await?.0 {
+            swept += place::sweep_sandboxes(&cell).await?;
+        }
+        Ok(swept)
     }
 
-    /// Seeds violations on a scratch pair and attacks it.
-    pub(crate) async fn bite(&self) -> Result<Bites> {
-        let home = self.home();
-        self.ensure_template(&home).await?;
-        bite::run(&home, &Place::template(&home)).await
+    /// Seeds violations on a scratch pair and attacks it: on one cell of those that answer, the one
+    /// that has waited longest. Where something was not found, it is the same one the next time.
+    pub(crate) async fn bite(&self) -> Result<(String, Bites)> {
+        let (cells, _) = self.split().await?;
+        let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        let next = roster::next_to_bite(&self.settings.registry, &names).await?;
+        let chosen = cells.into_iter().find(|cell| Some(&cell.name) == next.as_ref());
+        let cell = chosen.unwrap_or_else(|| self.home());
+        self.ensure_template(&cell).await?;
+        let bites = bite::run(&cell, &Place::template(&cell)).await?;
+        if bites.missed.is_empty() {
+            let now = self.settings.clock.now();
+            roster::bitten(&self.settings.registry, &cell.name, now).await?;
+        }
+        Ok((cell.name, bites))
     }
 }
 

@@ -264,6 +264,12 @@ pub(super) async fn sweep(cell: &Cell) -> Result<usize> {
 pub(super) async fn sweep_sandboxes(cell: &Cell) -> Result<usize> {
     let prefix = format!("{}{}_", store::SANDBOX, cell.installation);
     let tx = cell.maker.operator().await?;
+    let lonely = tx.query(sql::LONELY, &[&prefix]).await?;
+    tx.rollback().await?;
+    for row in &lonely {
+        cell.maker.drop_database(row.get(0)).await?;
+    }
+    let tx = cell.maker.operator().await?;
     let rows = tx.query(sql::LEFT_BEHIND, &[&prefix]).await?;
     tx.rollback().await?;
     for row in &rows {

@@ -262,6 +262,7 @@ impl Turn {
         let bound: store::Bound<'_> = &[&self.id.as_str(), place, at, bytes, &keys, &certificate];
         self.lock.execute(sql::ERASED, bound).await?;
         self.lock.execute(sql::COPIES_DUE, &[place, at]).await?;
+        self.lock.execute(sql::FORGET_NAME, &[&self.id.as_str()]).await?;
         self.lock.execute(sql::FORGET, &[&self.id.as_str()]).await?;
         Ok(())
     }

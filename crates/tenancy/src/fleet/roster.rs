@@ -61,6 +61,21 @@ pub(super) async fn set_capacity(registry: &Db, name: &str, capacity: Option<i64
     Ok(tx.commit().await?)
 }
 
+/// Which of these cells a bite is to be made on.
+pub(super) async fn next_to_bite(registry: &Db, among: &[&str]) -> Result<Option<String>> {
+    let tx = registry.operator().await?;
+    let row = tx.query_opt(sql::NEXT_TO_BITE, &[&among]).await?;
+    tx.rollback().await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Notes that a bite was made there, and was sharp.
+pub(super) async fn bitten(registry: &Db, name: &str, now: Timestamp) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(sql::BITTEN, &[&name, &now]).await?;
+    Ok(tx.commit().await?)
+}
+
 /// Lets nobody choose a cell any more, if it is empty. How many tenants, and copies of them, are
 /// there.
 pub(super) async fn close(registry: &Db, name: &str) -> Result<i64> {

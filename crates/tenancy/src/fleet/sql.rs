@@ -67,6 +67,13 @@ SELECT r.rolname::text
                       AND starts_with(r.rolname::text, d.datname::text))
  ORDER BY r.rolcanlogin DESC";
 
+/// Sandboxes that nobody is connected to.
+pub(super) const LONELY: &str = "
+SELECT d.datname::text
+  FROM pg_catalog.pg_database d
+ WHERE starts_with(d.datname::text, $1)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)";
+
 /// A tenant by its id.
 pub(super) const FIND: &str = "
 SELECT id, place, state, canary, schema_version, made_at, cell, target, before
@@ -104,6 +111,9 @@ pub(super) const FORGET: &str = "DELETE FROM tenancy.tenants WHERE id = $1";
 pub(super) const ERASED: &str = "
 INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys, certificate)
 VALUES (pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), $2, $3, $4, $5, $6)";
+
+/// Forgets the name of an erased tenant where something of it was lost.
+pub(super) const FORGET_NAME: &str = "UPDATE tenancy.losses SET tenant = NULL WHERE tenant = $1";
 
 /// Notes what there was of a tenant, unless it was noted before.
 pub(super) const BEGIN_ERASING: &str = "
@@ -290,6 +300,13 @@ VALUES ($1, $2, $3, $4, $5, 'making')
      WHERE tenancy.cells.state = 'making'";
 
 pub(super) const SET_CELL_STATE: &str = "UPDATE tenancy.cells SET state = $2 WHERE name = $1";
+
+/// Which of the cells `$1` has waited longest to be bitten.
+pub(super) const NEXT_TO_BITE: &str = "
+SELECT c.name FROM tenancy.cells c WHERE c.name = ANY ($1)
+ ORDER BY c.bitten_at NULLS FIRST, c.name <> 'home', c.name LIMIT 1";
+
+pub(super) const BITTEN: &str = "UPDATE tenancy.cells SET bitten_at = $2 WHERE name = $1";
 
 pub(super) const SET_CAPACITY: &str = "UPDATE tenancy.cells SET capacity = $2 WHERE name = $1";
 

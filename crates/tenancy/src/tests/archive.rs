@@ -214,6 +214,14 @@ async fn files_go_along() {
     let taken = import(&here, &bytes, Some("taken")).await;
     assert!(matches!(taken, Err(Error::HasFiles(_))), "{taken:?}");
     assert_eq!(here.get("taken", "theirs").await.unwrap(), b"x");
+    // Those of a tenant whose database was lost were not lost with it.
+    let lost = "INSERT INTO tenancy.losses VALUES ('east', '1', 'amt_01234567_0123456789abcdef', 'taken', \
+                sha256('taken'), 'active', NULL, NULL, now(), 'Sari', 'it did not answer')";
+    here.sql("amanah", lost).await;
+    let back = import(&here, &bytes, Some("taken")).await.unwrap();
+    assert!(back.notes.iter().any(|note| note.contains("passed over")), "{:?}", back.notes);
+    assert_eq!(here.get("taken", "theirs").await.unwrap(), b"x");
+    assert_eq!(here.get("taken", "empty").await, Err(FileFault::Missing));
     // Where there is no room for all, none stay.
     here.files.set_quota(&tenant("small"), Some(1 << 20), None).await.unwrap();
     let small = import(&here, &bytes, Some("small")).await;

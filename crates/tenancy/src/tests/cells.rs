@@ -4,7 +4,7 @@ use kernel::Outcome;
 use store::{DatabaseUrl, Db};
 use testkit::Server;
 
-use super::fleet::{ORDERS, World, script, tenant, world};
+use super::fleet::{ORDERS, World, cx, script, tenant, world};
 use crate::{CellState, Error, State};
 
 /// Another server, whose own databases are closed as the product's are, with a login on it that may
@@ -154,6 +154,38 @@ async fn the_proof_covers_every_cell() {
     let proof = world.prove().await;
     assert_eq!(proof.outcome(), Outcome::Broken);
     assert_eq!(proof.findings()[0].object, "east/postgres", "{:?}", proof.findings());
+}
+
+/// The bite is made on one cell after the other, and again where it was blunt.
+#[tokio::test]
+async fn the_bite_goes_from_cell_to_cell() {
+    let (world, other) = (world().await, ground().await);
+    world.migrate(&[script("0001", ORDERS)]).await;
+    other.join(&world, "east").await;
+    world.fleet.add_on(&tenant("shop"), "home").await.unwrap();
+    let control = world.control();
+    // Whatever is made from it is open before anything is seeded.
+    let spoil = "CREATE FUNCTION public.amanah_open() RETURNS text LANGUAGE sql SECURITY DEFINER \
+                 AS 'SELECT NULL'";
+    let mend = "DROP FUNCTION public.amanah_open()";
+    for (cell, change, outcome) in [
+        ("home", spoil, Outcome::Broken),
+        ("east", mend, Outcome::Unknown),
+        ("east", "SELECT 1", Outcome::Broken),
+    ] {
+        let proof = control.bite(&cx()).await;
+        assert_eq!(proof.outcome(), outcome, "{cell}: {}", proof.detail());
+        assert!(proof.detail().contains(&format!("on the cell {cell}")), "{}", proof.detail());
+        let template = other.server.superuser("amt_0123abcd_template").await;
+        let tx = template.operator().await.unwrap();
+        tx.batch(change).await.unwrap();
+        tx.commit().await.unwrap();
+        template.close();
+    }
+    let turns = "SELECT string_agg(name, ' ' ORDER BY bitten_at) FROM tenancy.cells";
+    let tx = world.server.superuser("amanah").await.operator().await.unwrap();
+    let turns: String = tx.query_one(turns, &[]).await.unwrap().get(0);
+    assert_eq!(turns, "home east", "then it is home's turn again");
 }
 
 /// A cell that is down keeps its own tenants back and nobody else, and says so; when it is up

@@ -53,6 +53,19 @@ async fn a_suspended_tenant_is_shut_out_of_its_files_too() {
     assert_eq!(writer.finish().await, Err(FileFault::Suspended), "it was let in when it began");
     assert_eq!(world.get("sinar", "a").await.unwrap(), b"kept", "whoever runs it still reads");
     assert!(files.find(&tenant("bintang"), &name("a")).await.is_ok());
+    // What is lost with its cell is what it was before.
+    world.sql("DELETE FROM tenancy.tenants").await;
+    for (was, wanted) in
+        [("suspended", all(FileFault::Suspended)), ("active", let_in.clone()), ("copy", let_in)]
+    {
+        world
+            .sql(&format!(
+                "INSERT INTO tenancy.losses VALUES ('east', '1', 'amt_01234567_0123456789abcdef', \
+                 'sinar', sha256('sinar'), '{was}', NULL, NULL, clock_timestamp(), 'Sari', 'it is gone')"
+            ))
+            .await;
+        assert_eq!(world.answers().await, wanted, "{was}");
+    }
 }
 
 /// Also one that never had a key, which would get a fresh one.

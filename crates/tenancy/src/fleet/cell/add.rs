@@ -20,6 +20,9 @@ const FIRST_ANSWER: Duration = REACH;
 const MARK: &str = "a cell of Amanah: ";
 const MARK_BYTES: usize = 16;
 
+const LOST: &str =
+    "When its server is gone for good, `amanah cell remove NAME --lost` says what to do";
+
 const TWIN: &str = "was not added: this server is another cell already";
 
 /// What adding a cell came to.
@@ -139,7 +142,7 @@ impl Fleet {
         if left > 0 {
             let why = format!(
                 "is not empty: {left} tenants, or copies of them, are there. Nothing was changed; \
-                 move them with `amanah tenant move`, after `amanah cell drain`"
+                 move them with `amanah tenant move`, after `amanah cell drain`. {LOST}"
             );
             return Err(refused(name, &why));
         }
@@ -150,7 +153,12 @@ impl Fleet {
             Err(_) if card.state == CellState::Making => {}
             Err(error) => {
                 roster::set_state(registry, name, card.state).await?;
-                return Err(error);
+                return Err(match error {
+                    Error::Unreachable { cell, why } => {
+                        Error::Unreachable { cell, why: format!("{why}. {LOST}") }
+                    }
+                    error => error,
+                });
             }
         }
         roster::forget(registry, name).await?;
@@ -263,8 +271,8 @@ impl Fleet {
         tx.rollback().await?;
         if taken {
             let why = "was not added: another installation with this one's id uses that server, or \
-                       this one did before its registry was put back. Is one of them a copy of the \
-                       other? Nothing was changed";
+                       this one did before its registry was put back, or before the cell was removed \
+                       as lost. Is one of them a copy of the other? Nothing was changed";
             return Err(refused(name, why));
         }
         Ok(())
