@@ -195,6 +195,8 @@ CREATE TABLE files.keeper (
     mark text NOT NULL,
     database text NOT NULL,
     claimed_at timestamp with time zone NOT NULL,
+    turn bigint DEFAULT 0 NOT NULL,
+    turned_at timestamp with time zone,
     CONSTRAINT keeper_mark_check CHECK ((mark ~ '^[0-9a-f]{32}$'::text)),
     CONSTRAINT keeper_single_check CHECK (single)
 );

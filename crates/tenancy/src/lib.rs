@@ -110,6 +110,7 @@ pub static FILES_ROOM: store::Room = store::Room {
         store::Migration { name: "0001_files", sql: include_str!("../sql/0001_files.sql") },
         store::Migration { name: "0002_leaving", sql: include_str!("../sql/0002_leaving.sql") },
         store::Migration { name: "0003_keeper", sql: include_str!("../sql/0003_keeper.sql") },
+        store::Migration { name: "0004_turns", sql: include_str!("../sql/0004_turns.sql") },
     ],
 };
 

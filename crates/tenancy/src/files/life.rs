@@ -135,6 +135,7 @@ impl Files {
         let bound: store::Bound<'_> = &[&before(now, GRACE), &SWEPT];
         let rows = tx.query(sql::LEAVING, bound).await.map_err(store)?;
         tx.commit().await.map_err(store)?;
+        self.take_turn(!rows.is_empty()).await?;
         let mut count = 0;
         for row in &rows {
             let (tenant, spot) = leaving(row)?;

@@ -159,21 +159,27 @@ impl FileShelf {
     }
 
     /// What says whose store it is, if something does.
-    pub(super) async fn mark(&self) -> Result<Option<String>, FileFault> {
+    pub(super) async fn mark(&self) -> Result<Option<(String, i64)>, FileFault> {
         let there = match self.store.get(&self.folder.clone().join(MARK)).await {
             Err(Fault::NotFound { .. }) => return Ok(None),
             there => there.map_err(|fault| self.fault(&fault))?,
         };
         if there.meta.size > MAX_MARK_BYTES {
-            return Ok(Some(String::new()));
+            return Ok(Some((String::new(), 0)));
         }
         let bytes = there.bytes().await.map_err(|fault| self.fault(&fault))?;
-        Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()))
+        let text = String::from_utf8_lossy(&bytes);
+        let mut words = text.split_whitespace();
+        let mark = words.next().unwrap_or_default().to_owned();
+        // One that was written before there were turns has none.
+        let turn = words.next().map_or(Ok(0), str::parse);
+        Ok(Some(turn.map_or_else(|_| (String::new(), 0), |turn| (mark, turn))))
     }
 
-    /// Says whose store it is.
-    pub(super) async fn set_mark(&self, mark: &str) -> Result<(), FileFault> {
-        let put = self.store.put(&self.folder.clone().join(MARK), format!("{mark}\n").into()).await;
+    /// Says whose store it is, and how often its upkeep went on.
+    pub(super) async fn set_mark(&self, mark: &str, turn: i64) -> Result<(), FileFault> {
+        let there = format!("{mark} {turn}\n").into();
+        let put = self.store.put(&self.folder.clone().join(MARK), there).await;
         put.map(|_| ()).map_err(|fault| self.fault(&fault))
     }
 

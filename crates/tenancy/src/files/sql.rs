@@ -139,13 +139,19 @@ SELECT count(*), COALESCE(pg_catalog.sum(bytes), 0)::bigint FROM files.files WHE
 pub(super) const FORGET: &str = "DELETE FROM files.tenants WHERE tenant = $1";
 
 /// The mark of the store that belongs to this database, and whether the row was written in this very
-/// database: the cluster, the number in it, and the timeline, which each recovery begins anew.
+/// database: the cluster, the number in it, and the timeline, which each recovery begins anew; how often
+/// its upkeep went on, and when it did last.
 pub(super) const KEEPER: &str = "
 SELECT mark, database = pg_catalog.concat_ws('/',
            (SELECT system_identifier FROM pg_catalog.pg_control_system()),
            (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
-           pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))
+           pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)),
+       turn, turned_at
   FROM files.keeper";
+
+/// The upkeep goes on, while the store is this database's.
+pub(super) const TURN: &str = "
+UPDATE files.keeper SET turn = turn + 1, turned_at = $2 WHERE mark = $1 RETURNING turn";
 
 /// Claims a store that is nobody's, unless somebody did in this database.
 pub(super) const CLAIM: &str = "
@@ -164,7 +170,8 @@ SELECT $1, pg_catalog.concat_ws('/',
            (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
            pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)), $2
 ON CONFLICT (single) DO UPDATE
-   SET mark = EXCLUDED.mark, database = EXCLUDED.database, claimed_at = EXCLUDED.claimed_at";
+   SET mark = EXCLUDED.mark, database = EXCLUDED.database, claimed_at = EXCLUDED.claimed_at,
+       turn = 0, turned_at = NULL";
 
 /// How far a tenant's life is, where it has a database of its own, and whether it was ever erased. One
 /// that is being moved is what it was before, and so is one whose database was lost with its cell.

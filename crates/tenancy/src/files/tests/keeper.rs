@@ -91,3 +91,62 @@ async fn nothing_is_removed_at_the_first_turn() {
     world.sql("UPDATE files.keeper SET database = database || '1'").await;
     refused(world.files.sweep().await);
 }
+
+/// A dump that is loaded in the place of what is newer: what was on its way in it is a file since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_state_in_the_same_place_removes_nothing() {
+    let world = world().await;
+    world.put("sinar", "a", b"first").await.unwrap();
+    assert_eq!(world.files.sweep().await.unwrap(), 0);
+    let object = "SELECT object FROM files.files";
+    let tx = world.db.owner.operator().await.unwrap();
+    let object: String = tx.query_one(object, &[]).await.unwrap().get(0);
+    tx.rollback().await.unwrap();
+    world
+        .sql(&format!(
+            "CREATE SCHEMA dump; CREATE TABLE dump.keeper AS TABLE files.keeper; \
+             CREATE TABLE dump.loose AS SELECT '{object}' AS object, 'sinar' AS tenant, \
+                    'arriving' AS state, 0::bigint AS reserved, now() - '2 years'::interval AS since"
+        ))
+        .await;
+    world.clock.set(world.clock.now() + Duration::from_mins(11));
+    assert_eq!(world.files.sweep().await.unwrap(), 0, "the next turn");
+    world
+        .sql(
+            "DELETE FROM files.files; INSERT INTO files.loose TABLE dump.loose; \
+             DELETE FROM files.keeper; INSERT INTO files.keeper TABLE dump.keeper",
+        )
+        .await;
+    for refusal in [
+        world.files.sweep().await.map(drop),
+        world.files.tidy(true).await.map(drop),
+        world.files.erase(&tenant("sinar")).await.map(drop),
+    ] {
+        let why = refusal.unwrap_err().to_string();
+        assert!(why.contains("an older state of it was put back"), "{why}");
+    }
+    assert_eq!(world.objects().len(), 1, "the bytes are kept");
+    // Who says so goes on with it.
+    world.files.adopt().await.unwrap();
+    assert_eq!(world.files.sweep().await.unwrap(), 1);
+}
+
+/// A crash between the two notes looks like nothing, and a mark of before there were turns is good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_was_cut_short_goes_on() {
+    let world = world().await;
+    world.put("sinar", "a", b"first").await.unwrap();
+    world.sql("UPDATE files.keeper SET turn = turn + 1").await;
+    assert_eq!(world.files.sweep().await.unwrap(), 0);
+    let mark = world.root().join("amanah-keeper");
+    let text = std::fs::read_to_string(&mark).unwrap();
+    std::fs::write(&mark, text.split(' ').next().unwrap()).unwrap();
+    assert_eq!(world.files.sweep().await.unwrap(), 0);
+    world.put("sinar", "a", b"second").await.unwrap();
+    world.clock.set(world.clock.now() + Duration::from_mins(11));
+    assert_eq!(world.files.sweep().await.unwrap(), 1);
+    let told = std::fs::read_to_string(&mark).unwrap();
+    assert!(told.split_whitespace().nth(1).is_some_and(|turn| turn != "0"), "{told}");
+    std::fs::write(&mark, text.replace(' ', " x")).unwrap();
+    refused(world.files.sweep().await);
+}
