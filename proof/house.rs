@@ -141,8 +141,14 @@ impl House {
 
     /// Runs a command on this installation.
     pub fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(&[], arguments)
+    }
+
+    /// As [`House::run`], with more variables of the environment.
+    pub fn run_with(&self, more: &[(&str, &str)], arguments: &[&str]) -> Output {
         let data = self.data.display().to_string();
-        let variables: Vec<_> = self.variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let own = self.variables.iter().map(|(n, v)| (*n, v.as_str()));
+        let variables: Vec<_> = own.chain(more.iter().copied()).collect();
         amanah_with(&variables, &[arguments, &["--data", &data]].concat())
     }
 

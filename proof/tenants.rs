@@ -8,18 +8,18 @@ use serde_json::Value;
 use crate::house::{House, directory, shared};
 
 /// Runs a command that must succeed, and returns what it says as JSON.
-fn held(house: &House, arguments: &[&str]) -> Value {
+pub fn held(house: &House, arguments: &[&str]) -> Value {
     let output = house.run(&[arguments, &["--json"]].concat());
     assert_eq!(code(&output).0, Some(0), "{arguments:?}: {}", code(&output).1);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn code(output: &Output) -> (Option<i32>, String) {
+pub fn code(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Runs a statement under an address; `Err` is what psql said.
-fn psql(url: &str, sql: &str) -> Result<String, String> {
+pub fn psql(url: &str, sql: &str) -> Result<String, String> {
     let url = store::DatabaseUrl::parse(url).unwrap();
     let store::Host::Tcp(host) = &url.host else { panic!("a tenant connects over TCP") };
     // In the environment: a command line can be read by everybody, and a proof would find it.
@@ -36,7 +36,7 @@ fn psql(url: &str, sql: &str) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-fn connect(house: &House, tenant: &str) -> String {
+pub fn connect(house: &House, tenant: &str) -> String {
     held(house, &["tenant", "connect", tenant, "--for", "30m"])["url"].as_str().unwrap().to_owned()
 }
 
