@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Finding;
 use store::{Tx, ident};
 
-use crate::{GUARD_SQL, Result, TRAIL_SQL, sql};
+use crate::{KEEPER_SQL, Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
@@ -59,10 +59,18 @@ pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
             let what = "it is missing or can sleep, so that recording can be switched off by DDL";
             findings.push(
                 Finding::new(format!("the event trigger {name}"), what)
-                    .fix("Restore it from the migration 0001_guard.sql, as a superuser"),
+                    .fix("Restore it from the migration 0002_watch.sql, as a superuser"),
             );
         }
     }
+    Ok(findings)
+}
+
+/// What is wrong with the recording function. A sandbox below a guard has the shipped one, and speaks
+/// for the real one where they are the same.
+pub(crate) async fn recorder(tx: &Tx) -> Result<Vec<Finding>> {
+    let mut findings = bodies(tx, true).await?;
+    findings.retain(|finding| finding.object == format!("audit.{RECORDER}"));
     Ok(findings)
 }
 
@@ -173,7 +181,7 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
 /// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(` in a migration.
 pub(crate) fn shipped_body(name: &str) -> Option<&'static str> {
     let start = format!("CREATE FUNCTION audit.{name}(");
-    let (_, after) = TRAIL_SQL.split_once(&start).or_else(|| GUARD_SQL.split_once(&start))?;
+    let (_, after) = TRAIL_SQL.split_once(&start).or_else(|| KEEPER_SQL.split_once(&start))?;
     let (_, body) = after.split_once("AS $$")?;
     body.split_once("$$").map(|(body, _)| body)
 }

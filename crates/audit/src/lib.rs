@@ -38,14 +38,23 @@ pub use trail::Entry;
 pub use undo::{has_trail, others, removal};
 
 const TRAIL_SQL: &str = include_str!("../sql/0001_trail.sql");
-const GUARD_SQL: &str = include_str!("../sql/0001_guard.sql");
+const KEEPER_SQL: &str = include_str!("../sql/0002_keeper.sql");
+const WATCH_SQL: &str = include_str!("../sql/0002_watch.sql");
+/// A superuser takes nothing over: it makes the trail anew from our own text.
+const GUARD_SQL: &str = concat!(
+    include_str!("../sql/0002_aside.sql"),
+    include_str!("../sql/0001_trail.sql"),
+    include_str!("../sql/0002_rows.sql"),
+    include_str!("../sql/0002_keeper.sql"),
+    include_str!("../sql/0002_watch.sql"),
+);
 
 /// The trail. Installed in each protected database by its owner, after the room `tenancy`.
 pub static ROOM: Room =
     Room { name: "audit", migrations: &[Migration { name: "0001_trail", sql: TRAIL_SQL }] };
 
 /// The guard over the trail. Installed by a superuser with [`store::migrate_privileged`], after
-/// [`ROOM`], where there is one; the
-/// owner of the database must not hold `CREATEROLE` then.
+/// [`ROOM`], where there is one; the owner of the database must not hold `CREATEROLE` then. The
+/// rows that were recorded before are kept; of everything else there, nothing is.
 pub static GUARD: Room =
-    Room { name: "audit_guard", migrations: &[Migration { name: "0001_guard", sql: GUARD_SQL }] };
+    Room { name: "audit_keeper", migrations: &[Migration { name: "0002_guard", sql: GUARD_SQL }] };

@@ -25,6 +25,14 @@ SELECT max(id) FROM audit.system_audit_logs
 /// somebody else could have put one.
 pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
 
+/// Lets the watch over DDL sleep.
+pub(crate) const WATCH_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
+ALTER EVENT TRIGGER amanah_trail_drop DISABLE";
+
+/// Wakes it again.
+pub(crate) const WATCH_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS";
+
 /// Makes values print as the recording function prints them, and keeps a proof from waiting.
 pub(crate) const SETTINGS: &str = "
 SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'iso_8601';
@@ -165,13 +173,24 @@ SELECT t.tgname::text, t.tgenabled = 'A', p.proname::text, t.tgtype,
  WHERE t.tgrelid = 'audit.system_audit_logs'::regclass AND NOT t.tgisinternal
  ORDER BY 1";
 
-/// Rules on the trail, and tables that it was hung under.
+/// What runs code beside the trail's own when it is read, written or analysed: rules, tables that it
+/// was hung under, indexes, policies and statistics of others.
 pub(crate) const DETOURS: &str = "
 SELECT 'the rule ' || r.rulename FROM pg_catalog.pg_rewrite r
  WHERE r.ev_class = 'audit.system_audit_logs'::regclass
 UNION ALL
 SELECT 'the parent table ' || i.inhparent::regclass FROM pg_catalog.pg_inherits i
  WHERE i.inhrelid = 'audit.system_audit_logs'::regclass
+UNION ALL
+SELECT 'the index ' || i.indexrelid::regclass FROM pg_catalog.pg_index i
+ WHERE i.indrelid = 'audit.system_audit_logs'::regclass
+   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+UNION ALL
+SELECT 'the policy ' || p.polname FROM pg_catalog.pg_policy p
+ WHERE p.polrelid = 'audit.system_audit_logs'::regclass
+UNION ALL
+SELECT 'the statistics ' || s.stxname FROM pg_catalog.pg_statistic_ext s
+ WHERE s.stxrelid = 'audit.system_audit_logs'::regclass
  ORDER BY 1";
 
 /// The functions of the trail: name, body, whether it runs with its owner's rights, its settings,

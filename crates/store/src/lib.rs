@@ -51,7 +51,7 @@ pub use protected::Protected;
 pub use quarters::Quarters;
 pub use quote::{ident, literal, qualified};
 pub use roles::Passing;
-pub use sandbox::{SANDBOX, Sandbox, Scratch};
+pub use sandbox::{Above, SANDBOX, Sandbox, Scratch};
 pub use shape::{Column, ForeignKey, Table, Unique, tables};
 pub use specimen::{Owned, Specimen, specimen, specimen_with};
 pub use tokio_postgres::Row;

@@ -21,6 +21,16 @@ pub struct Scratch {
     db: Db,
 }
 
+/// What a superuser makes in a sandbox before anybody else is let in. A copy of it would be the
+/// owner's, and what the owner has made must not become a superuser's.
+#[derive(Debug)]
+pub struct Above {
+    /// Its schema, which is left out of the copy.
+    pub schema: &'static str,
+    /// The statements that make it, out of our own text alone.
+    pub statements: String,
+}
+
 impl Db {
     /// Makes a new database with the structure of this one: tables, functions, triggers, policies
     /// and grants, without rows. This login must be allowed to create databases and to read the
@@ -29,7 +39,7 @@ impl Db {
     /// # Errors
     /// When a program of PostgreSQL is missing or fails; nothing is left behind then.
     pub async fn scratch(&self, programs: &Programs, rng: &dyn Rng) -> Result<Scratch> {
-        self.clone_structure(programs, rng, self, &[]).await
+        self.clone_structure(programs, rng, self, &[], None).await
     }
 
     /// As [`Db::scratch`], owned by the login of `owner`, who makes everything in it but extensions.
@@ -40,6 +50,7 @@ impl Db {
         rng: &dyn Rng,
         owner: &Self,
         admitted: &[&str],
+        above: Option<&Above>,
     ) -> Result<Scratch> {
         let name = format!("{SANDBOX}{}", kernel::random_hex(rng, 6)?);
         // Nobody else is let in until the extensions are there: their scripts run with more rights,
@@ -47,7 +58,7 @@ impl Db {
         self.create_closed((&name, &self.url().user, EMPTY), &[], None).await?;
         let scratch =
             Scratch { maker: self.clone(), db: Self::lazy(&self.url().database(&name), SIZE)? };
-        match scratch.fill(self, programs, owner, admitted).await {
+        match scratch.fill(self, programs, owner, admitted, above).await {
             Ok(()) => Ok(scratch),
             Err(error) => {
                 // The first error is the one to report; a leftover is swept at the next start.
@@ -104,10 +115,16 @@ impl Scratch {
         programs: &Programs,
         owner: &Db,
         admitted: &[&str],
+        above: Option<&Above>,
     ) -> Result<()> {
         let (name, user) = (&self.db.url().database, &owner.url().user);
-        let structure = Structure::read(source, programs, user).await?;
+        let structure = Structure::read(source, programs, user, above.map(|a| a.schema)).await?;
         structure.extend(&self.db, user).await?;
+        if let Some(above) = above {
+            let tx = self.db.operator().await?;
+            tx.batch(&above.statements).await?;
+            tx.commit().await?;
+        }
         if self.maker.url().user != *user {
             let tx = self.maker.operator().await?;
             tx.batch(&format!("ALTER DATABASE {} OWNER TO {}", ident(name), ident(user))).await?;
@@ -167,10 +184,19 @@ impl Protected {
     /// When neither the superuser nor the owner may create databases, or a program of PostgreSQL
     /// fails; nothing is left behind then.
     pub async fn sandbox(&self, rng: &dyn Rng) -> Result<Sandbox> {
+        self.sandbox_below(rng, None).await
+    }
+
+    /// As [`Protected::sandbox`], below what the superuser has made there first.
+    ///
+    /// # Errors
+    /// As [`Protected::sandbox`].
+    pub async fn sandbox_below(&self, rng: &dyn Rng, above: Option<&Above>) -> Result<Sandbox> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
         // Those who have business in the real one: the attackers are members of these.
         let admitted = [self.app_role.as_str(), "amanah_admin", "amanah_auditor"];
-        let scratch = maker.clone_structure(&self.programs, rng, &self.owner, &admitted).await?;
+        let scratch =
+            maker.clone_structure(&self.programs, rng, &self.owner, &admitted, above).await?;
         if let Err(error) = scratch.copy_rows(&self.owner, &self.programs, "amanah").await {
             drop(scratch.remove().await);
             return Err(error);

@@ -45,14 +45,20 @@ struct Extension {
 
 impl Structure {
     /// Reads the structure of `source`, to be made again by `owner`. Schema `amanah_guard` is left
-    /// out: a superuser keeps it.
+    /// out, because a superuser keeps it, and so is `without`.
     ///
     /// # Errors
     /// When a program is missing or fails, or the catalogue cannot be read.
-    pub(crate) async fn read(source: &Db, programs: &Programs, owner: &str) -> Result<Self> {
+    pub(crate) async fn read(
+        source: &Db,
+        programs: &Programs,
+        owner: &str,
+        without: Option<&str>,
+    ) -> Result<Self> {
         let mut dump = programs.client("pg_dump", source.url());
         dump.args(["--format=custom", "--compress=0", "--schema-only", "--no-publications"]);
         dump.args(["--no-subscriptions", "--no-security-labels", "--exclude-schema=amanah_guard"]);
+        dump.args(without.map(|schema| format!("--exclude-schema={}", ident(schema))));
         let archive = run("pg_dump", &mut dump).await?;
         let mut list = programs.client("pg_restore", source.url());
         let list = fed(list.arg("--list"), &archive).await?;

@@ -18,8 +18,8 @@ const TRIES: usize = 3;
 const LOCKED: &str = "55P03";
 /// SQLSTATE: a right is missing.
 const DENIED: &str = "42501";
-const FIX: &str = "Run 0001_guard.sql (room audit_guard) as a superuser: it takes the trail out of \
-                   the owner's hands";
+const FIX: &str = "Run `amanah protect` again with --superuser-url and --apply: a superuser makes \
+                   the trail anew, out of the owner's hands";
 
 /// Roles that people are given and nobody signs in as.
 const GROUPS: [(&str, &str); 2] =
@@ -249,9 +249,10 @@ async fn untouched(protected: &Protected, canary: &Canary) -> Result<Option<Find
 
 async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
     let before = examine(inside, rng).await?.findings;
-    let maker = inside.protected.superuser.as_ref().unwrap_or(&inside.protected.owner);
+    let keeper = inside.keeper().await?;
+    let maker = keeper.unwrap_or(&inside.protected.owner);
     let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
-    for violation in violations(inside.protected) {
+    for violation in violations(inside.protected, keeper.is_some()) {
         alter(maker, &violation.seed).await?;
         match news(&before, examine(inside, rng).await?.findings) {
             Some(finding) => bitten.found.push(finding),
@@ -262,7 +263,7 @@ async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
     Ok(bitten)
 }
 
-fn violations(inside: &Protected) -> Vec<Violation> {
+fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
     let app = ident(&inside.app_role);
     let trail = "audit.system_audit_logs";
     let mut all = vec![
@@ -297,7 +298,7 @@ fn violations(inside: &Protected) -> Vec<Violation> {
         undo: "ALTER FUNCTION audit.global_track_changes() SET search_path = pg_catalog, pg_temp"
             .to_owned(),
     });
-    if inside.superuser.is_some() {
+    if watched {
         all.push(Violation {
             name: "the watch over DDL, off",
             seed: "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE".to_owned(),

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kernel::{Binder, Control, Cx, Finding, Fut, Population, Proof, Rng};
-use store::{Db, OperatorTx, Protected, Table};
+use store::{Above, Db, OperatorTx, Protected, Table, ident};
 
 use append_only::AppendOnly;
 use triggers::Triggers;
 
 use crate::attack::keepers;
-use crate::{GUARD, Result, sql, track};
+use crate::{KEEPER_SQL, Result, TRAIL_SQL, WATCH_SQL, sql, track};
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
 /// sandbox is another one.
@@ -69,6 +69,29 @@ impl Place<'_> {
         let shape = store::tables(&tx).await?;
         tx.rollback().await?;
         Ok(shape)
+    }
+
+    /// The superuser, where the trail is not in the owner's hands.
+    async fn keeper(&self) -> Result<Option<&Db>> {
+        let tx = self.catalogue().await?;
+        let (keeper, _) = keepers(&tx).await?;
+        tx.rollback().await?;
+        let kept = keeper != self.protected.owner.url().user;
+        Ok(self.protected.superuser.as_ref().filter(|_| kept))
+    }
+
+    /// Changes tables of the owner in a sandbox, as the owner: whoever opens a partitioned table
+    /// runs what its key is made of. The watch over DDL, where there is one, sleeps meanwhile.
+    async fn weaken(&self, statements: &str) -> Result<()> {
+        let keeper = self.keeper().await?;
+        if let Some(superuser) = keeper {
+            alter(superuser, sql::WATCH_OFF).await?;
+        }
+        alter(&self.protected.owner, statements).await?;
+        match keeper {
+            Some(superuser) => alter(superuser, sql::WATCH_ON).await,
+            None => Ok(()),
+        }
     }
 
     /// Those of `shape` that must be recorded.
@@ -185,32 +208,44 @@ async fn in_sandbox<T>(
     rng: &dyn Rng,
     work: Work<T>,
 ) -> (Result<T>, Option<String>) {
-    let sandbox = match database.protected.sandbox(rng).await {
+    let above = match above(&database.place()).await {
+        Ok(above) => above,
+        Err(error) => return (Err(error), None),
+    };
+    let sandbox = match database.protected.sandbox_below(rng, above.as_ref()).await {
         Ok(sandbox) => sandbox,
         Err(error) => return (Err(error.into()), None),
     };
-    let answer = match guard(&database.protected, sandbox.inside()).await {
-        Ok(()) => work(&database.at(sandbox.inside()), rng).await,
+    let inside = database.at(sandbox.inside());
+    let watched = match &inside.protected.superuser {
+        // Last, because what the owner makes there is copied piece by piece.
+        Some(superuser) if above.is_some() => alter(superuser, WATCH_SQL).await,
+        _ => Ok(()),
+    };
+    let answer = match watched {
+        Ok(()) => work(&inside, rng).await,
         Err(error) => Err(error),
     };
     let left = sandbox.remove().await.err();
     (answer, left.map(|error| format!("the sandbox is left behind: {error}")))
 }
 
-/// Puts the guard over the trail of a sandbox where the real one has it. A sandbox has nothing in it
-/// that a superuser made, so it is made anew from our own text.
-async fn guard(real: &Protected, sandbox: &Protected) -> Result<()> {
-    let Some(superuser) = &sandbox.superuser else {
-        return Ok(());
-    };
-    let tx = real.owner.operator().await?;
-    tx.batch(sql::CLOSED_PATH).await?;
-    let (keeper, _) = keepers(&tx).await?;
-    tx.rollback().await?;
-    if keeper != real.owner.url().user {
-        store::migrate_privileged(superuser, &[&GUARD]).await?;
+/// The guarded trail of a sandbox, where the real one is guarded. A superuser makes it out of our own
+/// text before the owner is let in: whatever the owner could have put there first would be a
+/// superuser's then.
+async fn above(real: &Place<'_>) -> Result<Option<Above>> {
+    if real.keeper().await?.is_none() {
+        return Ok(None);
     }
-    Ok(())
+    let owner = ident(&real.protected.owner.url().user);
+    let rights = format!(
+        "GRANT USAGE ON SCHEMA audit TO {owner};
+         GRANT SELECT ON audit.system_audit_logs TO {owner};
+         GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO {owner};"
+    );
+    let path = sql::CLOSED_PATH;
+    let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{rights}");
+    Ok(Some(Above { schema: "audit", statements }))
 }
 
 /// Seeds violations with `seed`, in a sandbox of the first database.
@@ -237,8 +272,8 @@ struct Violation {
     undo: String,
 }
 
-/// Changes the structure of a sandbox, as a superuser where there is one: `statements` touch no row
-/// and call no function, so that nothing planted is run.
+/// Changes the structure of a sandbox. As a superuser, `statements` name nothing but what a superuser
+/// has made there, so that nothing planted is run.
 async fn alter(db: &Db, statements: &str) -> Result<()> {
     let tx = db.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;

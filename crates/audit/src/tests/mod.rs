@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bites;
+mod handover;
 mod hashing;
 mod planted;
 mod recording;

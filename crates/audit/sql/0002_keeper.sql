@@ -1,22 +1,18 @@
--- Why: an owner can disable triggers on its own tables and undo its own trail. Here the trail goes
---      to the superuser, recording to a role without a login, and DDL that weakens it is refused.
--- Lock: ACCESS EXCLUSIVE on audit.system_audit_logs, for the change of owner alone.
--- Undo: DROP EVENT TRIGGER amanah_trail_ddl; DROP EVENT TRIGGER amanah_trail_drop; then
---       ALTER SCHEMA, TABLE and each FUNCTION of schema audit OWNER TO the former owner.
+-- Why: an owner can disable triggers on its own tables and undo its own trail. Here the trail is a
+--      superuser's from the start, and recording is a role's without a login.
+-- Lock: none that anybody waits for: what is here was made in the same transaction.
+-- Undo: as 0002_watch.sql says; this comes after 0001_trail.sql, run by a superuser.
 
--- Only a superuser can make event triggers, so a superuser runs this file.
 -- Two keepers, not one. The recording function calls amanah.current_actor(), which the
 -- application's owner can replace: planted code runs with the recorder's rights, so the recorder
 -- may insert and nothing else. The table's owner must be out of reach of CREATEROLE, which until
 -- PostgreSQL 16 can enter every role but a superuser.
 DO $$
 DECLARE
-    owner pg_catalog.name;
-    helper pg_catalog.regprocedure;
+    recorder CONSTANT pg_catalog.oid := 'audit.global_track_changes()'::pg_catalog.regprocedure;
+    who pg_catalog.text;
 BEGIN
-    -- The owner of the database chooses the path of sessions in it, a superuser's too.
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    owner := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'audit');
     BEGIN
         CREATE ROLE amanah_trail NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
@@ -29,22 +25,25 @@ BEGIN
                 USING HINT = 'Make it NOLOGIN NOSUPERUSER and revoke it from its members.';
         END IF;
     END;
-    ALTER SCHEMA audit OWNER TO CURRENT_USER;
-    ALTER TABLE audit.system_audit_logs OWNER TO CURRENT_USER;
-    FOR helper IN
-        SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace = 'audit'::regnamespace
+    ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
+    -- It may have been somebody else's, who gave rights on it.
+    FOR who IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                        ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+          FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+         WHERE p.oid = recorder AND a.grantee <> p.proowner
     LOOP
-        EXECUTE format('ALTER FUNCTION %s OWNER TO CURRENT_USER', helper);
+        EXECUTE format('REVOKE ALL ON FUNCTION audit.global_track_changes() FROM %s CASCADE', who);
     END LOOP;
+    IF EXISTS (SELECT FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+                WHERE p.oid = recorder AND a.grantee <> p.proowner)
+    THEN
+        RAISE EXCEPTION 'rights on audit.global_track_changes() could not be taken back';
+    END IF;
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
     GRANT USAGE ON SCHEMA audit TO amanah_trail;
     GRANT INSERT ON audit.system_audit_logs TO amanah_trail;
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA audit TO amanah_trail;
-    ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
-    -- The former owner reads what was recorded, and puts the recording on its tables.
-    EXECUTE format('GRANT USAGE ON SCHEMA audit TO %I', owner);
-    EXECUTE format('GRANT SELECT ON audit.system_audit_logs TO %I', owner);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO %I', owner);
 END $$;
 
 -- After each DDL command of anybody but a superuser: whatever it touched must still be recorded.
@@ -134,10 +133,3 @@ BEGIN
     END IF;
 END $$;
 REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl(), audit.refuse_drop() FROM PUBLIC;
-
-CREATE EVENT TRIGGER amanah_trail_ddl ON ddl_command_end
-    EXECUTE FUNCTION audit.refuse_weaker_ddl();
-CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
-    EXECUTE FUNCTION audit.refuse_drop();
-ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
-ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
