@@ -18,7 +18,7 @@ use kernel::{Clock, Finding, Scope, Secret, TenantId};
 use store::{Db, Protected, ToSql, Tx};
 
 use crate::canary::{self, PLAIN};
-use crate::{BindingKey, Census, Result, lint};
+use crate::{BindingKey, Census, Result, lint, report};
 pub(crate) use installed::{findings as installed, who_writes};
 use victim::Victim;
 
@@ -140,26 +140,10 @@ pub(crate) struct Scene<'a> {
     rights: victim::AllRights,
 }
 
-/// What the battery found.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    /// Tables with tenants' rows, protected or not.
-    pub(crate) total: usize,
-    /// Those on which every attack that applies was made.
-    pub(crate) attacked: usize,
-    /// The others, and why.
-    pub(crate) missed: Vec<(String, String)>,
-    /// How many statements were run.
-    pub(crate) strikes: usize,
-    /// How many of them got through.
-    pub(crate) through: usize,
-    /// What gave way: one for each object and attack, however many of its statements got through.
-    pub(crate) findings: Vec<Finding>,
-    /// What the card declares and was seen: object, note.
-    pub(crate) notes: Vec<(String, &'static str)>,
-    /// Object, attack and result, for the golden matrix.
-    pub(crate) matrix: Vec<(String, &'static str, &'static str)>,
-}
+/// What it found, over tables: an object and what the card declares of it in the notes; object, attack
+/// and result in the matrix.
+pub(crate) type Report =
+    report::Report<(String, &'static str), (String, &'static str, &'static str)>;
 
 /// Runs the battery on the canaries of `protected`; on the table `only`, when one is named.
 ///

@@ -5,6 +5,7 @@ mod caches;
 mod channels;
 mod database;
 mod files;
+mod inhabited;
 mod rows;
 
 use std::sync::Arc;

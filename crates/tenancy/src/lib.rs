@@ -33,6 +33,7 @@ mod guard;
 mod lint;
 mod plan;
 mod redis;
+mod report;
 mod sql;
 mod token;
 mod undo;

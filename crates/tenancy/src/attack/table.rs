@@ -1,5 +1,6 @@
 //! The attacks that are made on every table with tenants' rows.
 
+use super::session::strike;
 use super::victim::{Bound, Victim};
 use super::{Attack, Binding, Expect, How, OnTable, SEEN, Scene, Strike, write};
 use crate::census::ROW;
@@ -91,17 +92,7 @@ pub(super) const fn always(
 }
 
 pub(super) fn own(sql: String, bound: Bound, expect: Expect) -> Strike {
-    Strike {
-        object: None,
-        binding: Binding::Own,
-        earlier: Vec::new(),
-        setup: Vec::new(),
-        sql,
-        bound: bound.0,
-        how: How::Rows,
-        fresh: false,
-        expect,
-    }
+    strike(Binding::Own, sql, bound, expect)
 }
 
 pub(super) fn from(victim: &Victim<'_>) -> String {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
+use jiff::Timestamp;
+use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
 use super::bitten;
-use crate::fleet::{self, Fleet, Tenant};
-
-/// How many databases that could not be attacked are spelled out.
-const LISTED: usize = 5;
+use super::inhabited::{self, Inhabited};
+use crate::fleet::{Fleet, Tenant};
 
 static CARD: Card = Card {
     id: "isolation.database",
@@ -53,64 +52,37 @@ impl Control for Database {
     }
 
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
-        Box::pin(async {
-            let now = cx.clock.now();
-            match self.examine().await {
-                Ok(Some(report)) => weigh(now, report),
-                Ok(None) => Proof::unknown(now, NOBODY),
-                Err(error) => Proof::unknown(now, error.to_string()),
-            }
-        })
+        Box::pin(inhabited::prove(self, cx))
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(self.seed(cx))
+        Box::pin(inhabited::bite(self, cx))
     }
 }
 
-const NOBODY: &str = "no tenant has a database of its own; `amanah tenant add` makes one";
+impl Inhabited for Database {
+    type Customers = Vec<Tenant>;
 
-impl Database {
-    /// `None` when nobody has a database of its own.
-    async fn examine(&self) -> crate::Result<Option<fleet::Report>> {
-        let tenants = self.fleet.list().await?;
-        if !has_somebody(&tenants) {
-            return Ok(None);
-        }
-        self.fleet.attack(&tenants).await.map(Some)
+    const NOBODY: &'static str =
+        "no tenant has a database of its own; `amanah tenant add` makes one";
+
+    async fn customers(&self) -> Result<Option<Vec<Tenant>>, String> {
+        let tenants = self.fleet.list().await.map_err(|error| error.to_string())?;
+        let living = tenants.iter().any(|tenant| !tenant.canary && tenant.is_living());
+        Ok(living.then_some(tenants))
     }
 
-    async fn seed(&self, cx: &Cx) -> Proof {
-        let now = cx.clock.now();
-        match self.fleet.list().await {
-            Ok(tenants) if !has_somebody(&tenants) => return Proof::unknown(now, NOBODY),
-            Ok(_) => {}
-            Err(error) => return Proof::unknown(now, error.to_string()),
-        }
-        let (cell, bites) = match self.fleet.bite().await {
-            Ok(bitten) => bitten,
-            Err(error) => return Proof::unknown(now, format!("the scratch pair failed: {error}")),
-        };
-        bitten(now, bites).note(&format!("made on the cell {cell}"))
+    async fn attack(&self, now: Timestamp, tenants: Vec<Tenant>) -> Result<Proof, String> {
+        let report = self.fleet.attack(&tenants).await.map_err(|error| error.to_string())?;
+        Ok(report.weigh(now, "databases"))
     }
-}
 
-/// Whether a customer is there: the synthetic ones alone would prove nothing of anybody.
-fn has_somebody(tenants: &[Tenant]) -> bool {
-    tenants.iter().any(|tenant| !tenant.canary && tenant.is_living())
-}
-
-fn weigh(now: jiff::Timestamp, report: fleet::Report) -> Proof {
-    let measured = format!(
-        "{} findings; {} of {} attacks got through",
-        report.findings.len(),
-        report.through,
-        report.strikes
-    );
-    let population = Population::new(report.attacked, report.total, "databases");
-    let mut proof = Proof::weigh(now, population, measured, "0", report.findings);
-    for (database, why) in report.missed.iter().take(LISTED) {
-        proof = proof.note(&format!("{database}: {why}"));
+    async fn seed(&self, now: Timestamp) -> Result<Proof, String> {
+        let (cell, bites) = self
+            .fleet
+            .bite()
+            .await
+            .map_err(|error| format!("the scratch pair failed: {error}"))?;
+        Ok(bitten(now, bites).note(&format!("made on the cell {cell}")))
     }
-    proof
 }

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, TenantFiles, TenantId};
+use jiff::Timestamp;
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, TenantFiles, TenantId};
 use store::Programs;
 
 use super::bitten;
+use super::inhabited::{self, Inhabited};
 use crate::files::{self, Doors, Files, Struck, Survey};
 use crate::fleet::CANARIES;
-
-/// How many things that could not be looked at are spelled out.
-const LISTED: usize = 5;
+use crate::report::Report;
 
 static CARD: Card = Card {
     id: "isolation.files",
@@ -89,44 +89,38 @@ impl Control for Guarded {
     }
 
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
-        Box::pin(async {
-            let now = cx.clock.now();
-            let survey = match self.0.files.survey().await {
-                Ok(survey) if survey.total == 0 => return Proof::unknown(now, NOBODY),
-                Ok(survey) => survey,
-                Err(error) => return Proof::unknown(now, error.to_string()),
-            };
-            match self.0.attack().await {
-                Ok(struck) => weigh(now, survey, struck),
-                Err(why) => Proof::unknown(now, why),
-            }
-        })
+        Box::pin(inhabited::prove(self, cx))
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(self.seed(cx))
+        Box::pin(inhabited::bite(self, cx))
     }
 }
 
-const NOBODY: &str = "no tenant has files; `amanah file put` makes one";
+impl Inhabited for Guarded {
+    type Customers = Survey;
 
-impl Guarded {
-    async fn seed(&self, cx: &Cx) -> Proof {
-        let now = cx.clock.now();
+    const NOBODY: &'static str = "no tenant has files; `amanah file put` makes one";
+
+    async fn customers(&self) -> Result<Option<Survey>, String> {
+        let survey = self.0.files.survey().await.map_err(|error| error.to_string())?;
+        Ok(Some(survey).filter(|survey| survey.total > 0))
+    }
+
+    async fn attack(&self, now: Timestamp, survey: Survey) -> Result<Proof, String> {
+        let report = reported(survey, self.0.attack().await?)?;
+        Ok(report.weigh(now, "tenants with files"))
+    }
+
+    async fn seed(&self, now: Timestamp) -> Result<Proof, String> {
         let FileGuard { files, doors, programs, scratch } = &self.0;
-        match files.survey().await {
-            Ok(survey) if survey.total == 0 => return Proof::unknown(now, NOBODY),
-            Ok(_) => {}
-            Err(error) => return Proof::unknown(now, error.to_string()),
-        }
         let bites = async {
             let [a, b] = canaries()?;
             files::bite(files, &**doors, programs, scratch, [&a, &b]).await
         };
-        match bites.await {
-            Ok(bites) => bitten(now, bites),
-            Err(why) => Proof::unknown(now, format!("the scratch store failed: {why}")),
-        }
+        let bites =
+            bites.await.map_err(|why: String| format!("the scratch store failed: {why}"))?;
+        Ok(bitten(now, bites))
     }
 }
 
@@ -136,7 +130,11 @@ fn canaries() -> Result<[TenantId; 2], String> {
     Ok([known(a)?, known(b)?])
 }
 
-fn weigh(now: jiff::Timestamp, survey: Survey, struck: Struck) -> Proof {
+/// The attacks beside what is known of everybody's files.
+///
+/// # Errors
+/// When an attack could not be made and nothing gave way; the text says why.
+fn reported(survey: Survey, struck: Struck) -> Result<Report, String> {
     let (through, strikes) = (struck.through(), struck.outcomes.len());
     let mut findings = survey.findings;
     findings.extend(struck.outcomes.into_iter().filter_map(|(name, through)| {
@@ -145,15 +143,8 @@ fn weigh(now: jiff::Timestamp, survey: Survey, struck: Struck) -> Proof {
     if let Some((name, why)) = struck.missed.first()
         && findings.is_empty()
     {
-        let count = struck.missed.len();
-        return Proof::unknown(now, format!("{count} attacks could not be made: {name}: {why}"));
+        return Err(format!("{} attacks could not be made: {name}: {why}", struck.missed.len()));
     }
-    let measured =
-        format!("{} findings; {through} of {strikes} attacks got through", findings.len());
-    let population = Population::new(survey.checked, survey.total, "tenants with files");
-    let mut proof = Proof::weigh(now, population, measured, "0", findings);
-    for (who, why) in survey.missed.iter().take(LISTED) {
-        proof = proof.note(&format!("{who}: {why}"));
-    }
-    proof
+    let Survey { checked: attacked, total, missed, .. } = survey;
+    Ok(Report { total, attacked, missed, strikes, through, findings, ..Report::default() })
 }

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
+use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
 use super::{Guarded, bitten};
 use crate::attack::{self, Report};
 use crate::{bite, canary};
-
-/// How many tables that could not be attacked are spelled out.
-const LISTED: usize = 5;
 
 static CARD: Card = Card {
     id: "isolation.rows",
@@ -82,21 +79,8 @@ impl Rows {
         if !errors.is_empty() && all.findings.is_empty() {
             return Proof::unknown(now, errors.join("; "));
         }
-        let measured = format!(
-            "{} findings; {} of {} attacks got through",
-            all.findings.len(),
-            all.through,
-            all.strikes
-        );
-        let population = Population::new(all.attacked, all.total, "tables");
-        let mut proof = Proof::weigh(now, population, measured, "0", all.findings);
-        for (table, why) in all.missed.iter().take(LISTED) {
-            proof = proof.note(&format!("{table}: {why}"));
-        }
-        for note in errors.iter().chain(&told) {
-            proof = proof.note(note);
-        }
-        proof
+        let proof = all.weigh(now, "tables");
+        errors.iter().chain(&told).fold(proof, |proof, note| proof.note(note))
     }
 
     async fn seed(&self, cx: &Cx) -> Proof {

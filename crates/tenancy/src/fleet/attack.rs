@@ -11,10 +11,11 @@ use store::{DatabaseUrl, Db, Listener, Tx, ident};
 use tokio::time::timeout;
 
 use super::scene::Scene;
-use super::session::{BATTERY, Shot};
+use super::session::{Attack, BATTERY, Shot};
 use super::{Cell, Place, lint, sql};
 use crate::Result;
 use crate::attack::{Outcome, judge};
+use crate::report::{Kind, Report};
 
 /// What a finding names that concerns no single database.
 pub(super) const SESSIONS: &str = "the tenants' sessions";
@@ -34,25 +35,6 @@ const DENIED: &str = "42501";
 const HEARING: Duration = Duration::from_secs(10);
 const CLOSE: &str = "REVOKE CONNECT ON DATABASE … FROM PUBLIC, and from every role that has no \
                      business there";
-
-/// What the battery found.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    /// Databases of the server besides the attacker's own.
-    pub(crate) total: usize,
-    /// Those that were attacked.
-    pub(crate) attacked: usize,
-    /// What was not, and why.
-    pub(crate) missed: Vec<(String, String)>,
-    /// How many attempts were made.
-    pub(crate) strikes: usize,
-    /// How many of them got through.
-    pub(crate) through: usize,
-    /// What gave way.
-    pub(crate) findings: Vec<Finding>,
-    /// Attack and result, for the golden matrix.
-    pub(crate) matrix: Vec<(&'static str, &'static str)>,
-}
 
 /// Whom the battery is about.
 pub(crate) struct Target<'a> {
@@ -91,37 +73,27 @@ async fn make(scene: &Scene<'_>, target: &Target<'_>, report: &mut Report) -> Re
     }
     channels(scene, report).await?;
     for attack in BATTERY {
-        let (mut word, mut unsure, mut whats) = ("held", None, Vec::new());
+        let mut outcomes = Vec::new();
         for shot in (attack.build)(scene) {
-            report.strikes += 1;
-            match hit(scene, &shot).await? {
-                Outcome::Held | Outcome::Declared => {}
+            outcomes.push(match hit(scene, &shot).await? {
                 Outcome::Leaked(what) => {
-                    word = "LEAKED";
-                    report.through += 1;
-                    whats.push(format!("{}: {what}", shot.sql));
+                    Outcome::Leaked(scene.unnamed(&format!("{}: {what}", shot.sql)))
                 }
-                Outcome::Unsure(why) => {
-                    word = if word == "LEAKED" { word } else { "unsure" };
-                    unsure = Some(format!("the attack {} could not be made: {why}", attack.name));
-                }
-            }
+                other => other,
+            });
         }
-        if !whats.is_empty() {
-            let told = format!("a tenant {} ({}: {})", attack.told, attack.name, whats.join(", "));
-            // The mark of this run is of no use to a reader, and the names are not for the page.
-            let told = told.replace(&scene.mark, "…");
-            let told = scene.names.iter().fold(told, |told, name| told.replace(name, "…"));
-            report.findings.push(Finding::new(SESSIONS, told).fix(attack.fix));
-        }
-        if let Some(why) = unsure {
-            // Nothing is proven of any database then.
-            report.attacked = 0;
-            report.missed.push((SESSIONS.to_owned(), why));
-        }
-        report.matrix.push((attack.name, word));
+        let Attack { name, told, fix, .. } = *attack;
+        report.count(&Kind { name, told, object: SESSIONS, fix }, outcomes);
     }
     Ok(())
+}
+
+impl Scene<'_> {
+    /// A text for the page: the mark of this run is of no use to a reader, and names are not for it.
+    fn unnamed(&self, text: &str) -> String {
+        let text = text.replace(&self.mark, "…");
+        self.names.iter().fold(text, |text, name| text.replace(name, "…"))
+    }
 }
 
 /// Every other database, one after the other.

@@ -6,8 +6,9 @@ use store::{DatabaseUrl, Db};
 
 use super::attack::{self, Target};
 use super::cell::{Cell, CellCard};
-use super::{Fleet, HOME, MIN_TELLING_BYTES, Place, Report, Tenant, place};
+use super::{Fleet, HOME, MIN_TELLING_BYTES, Place, Tenant, place};
 use crate::Result;
+use crate::report::Report;
 
 /// How many cells are attacked at one time: each battery waits for its own server.
 const AT_ONCE: usize = 4;

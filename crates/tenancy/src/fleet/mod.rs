@@ -60,7 +60,6 @@ pub use moving::{Moved, Stage, Tally};
 pub use place::Place;
 pub use registry::{State, Tenant};
 
-pub(crate) use attack::Report;
 pub(crate) use cell::Cell;
 
 use crate::bite::Bites;
