@@ -71,6 +71,7 @@ pub(crate) struct Postgres {
 pub(crate) struct Redis {
     pub(crate) url: String,
     pub(crate) ca: PathBuf,
+    program: PathBuf,
     pub(crate) memory_mib: u32,
     pub(crate) trusted: Vec<String>,
 }
@@ -79,6 +80,13 @@ pub(crate) struct Redis {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Secrets {
     pub(crate) scan: Vec<PathBuf>,
+}
+
+impl Redis {
+    /// The program of the managed server, unless Debian's is meant.
+    pub(crate) fn program(&self) -> Option<&Path> {
+        Some(self.program.as_path()).filter(|file| !file.as_os_str().is_empty())
+    }
 }
 
 impl Config {

@@ -4,13 +4,12 @@ use std::fs::File;
 
 use kernel::Rng;
 use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs};
-use tenancy::Server;
 
 use crate::cli::Place;
 use crate::config::Config;
 use crate::data::Data;
 use crate::exit::Usage;
-use crate::redis;
+use crate::redis::Managed;
 
 /// The control database in the managed cluster.
 const CONTROL: &str = "amanah";
@@ -21,8 +20,6 @@ const OWNER_CONNECTIONS: usize = 6;
 /// What the role in the database address must be allowed to do.
 const NEEDS: &str = "the role in the database address needs CREATEROLE and CREATEDB, and must own \
                      the database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB";
-/// What is said of the managed Redis before it is looked for.
-const NOT_YET: &str = "it was not looked for yet";
 /// Connections of the superuser of the managed cluster.
 const SUPERUSER_CONNECTIONS: usize = 4;
 
@@ -30,8 +27,8 @@ const SUPERUSER_CONNECTIONS: usize = 4;
 pub(crate) struct Ground {
     /// The managed cluster, unless an existing server is used.
     pub(crate) cluster: Option<Cluster>,
-    /// The managed Redis, or why there is none.
-    pub(crate) redis: Result<Server, String>,
+    /// The managed Redis.
+    pub(crate) redis: Managed,
     /// Held while this process works on the installation.
     visit: File,
     /// The control database as its owner.
@@ -54,8 +51,8 @@ impl Ground {
             Some(url) => Self::existing(url, config, data, rng).await?,
             None => Self::managed(config, data, rng).await?,
         };
-        match redis::server(config, data, rng).await {
-            Ok(server) => ground.redis = server,
+        match Managed::open(config, data, rng).await {
+            Ok(managed) => ground.redis = managed,
             Err(error) => {
                 ground.stop_unless_used().await?;
                 return Err(error);
@@ -80,9 +77,7 @@ impl Ground {
 
     /// Stops what is managed: for the process that holds the installation.
     pub(crate) async fn stop(&self) -> anyhow::Result<()> {
-        if let Ok(server) = &self.redis {
-            server.stop().await?;
-        }
+        self.redis.stop().await?;
         match &self.cluster {
             Some(cluster) => Ok(cluster.stop().await?),
             None => Ok(()),
@@ -117,7 +112,7 @@ impl Ground {
         match Self::logins(&cluster, data, rng).await {
             Ok((owner, engine)) => {
                 let programs = cluster.programs().clone();
-                let redis = Err(NOT_YET.to_owned());
+                let redis = Managed::none();
                 Ok(Self { cluster: Some(cluster), redis, visit, owner, engine, programs })
             }
             Err(error) => {
@@ -161,7 +156,7 @@ impl Ground {
             let denied = error.downcast_ref::<store::Error>().is_some_and(store::Error::is_denied);
             if denied { error.context(NEEDS) } else { error }
         })?;
-        let redis = Err(NOT_YET.to_owned());
+        let redis = Managed::none();
         Ok(Self { cluster: None, redis, visit: data.visit()?, owner, engine, programs })
     }
 }

@@ -144,7 +144,7 @@ fn redis(config: &Config) -> Sign {
     if !config.redis.url.is_empty() {
         return well(what, "one of yours is configured; isolation.cache tells whether it answers");
     }
-    match Server::missing() {
+    match Server::missing(config.redis.program()) {
         Some(why) => well(what, &format!("tenants have no places there, since {why}")),
         None => well(what, "is installed"),
     }

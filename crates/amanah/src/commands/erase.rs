@@ -12,8 +12,7 @@ use keys::whole::Unfinished;
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec, verify_signature};
 use serde_json::{Value, json};
 use tenancy::{
-    Caches, Cleared, Closing, Erasing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Signature,
-    Signed,
+    Cleared, Closing, Erasing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Signature, Signed,
 };
 
 use super::tenant::shown;
@@ -141,7 +140,7 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
              asked to drop it. `amanah up` drops it at a start at which the cell answers."
         )
     }));
-    if let Caches::Absent(why) = &house.caches {
+    if let Some(why) = house.caches.redis().missing() {
         remains.push(format!("Redis was not looked into, since there is none: {why}."));
     }
     remains.extend(shredding.iter().flat_map(|shredding| shredding.remains.clone()));

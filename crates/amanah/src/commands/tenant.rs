@@ -45,7 +45,7 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
             turned(&tenant, there, "active", fleet.resume(&tenant).await)?
         }
         Tenant::Connect { tenant, life, redis: true } => {
-            let lease = installation.caches.redis()?.lease(&tenant, life).await?;
+            let lease = installation.caches.redis().lease(&tenant, life).await?;
             let (url, prefix, until) = (lease.url.expose(), &lease.prefix, lease.until);
             let words =
                 format!("{url}\nkeys and channels begin with {prefix}\ngood until {until:.0}");

@@ -68,7 +68,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     };
     let rhythm = installation.config.binding.rhythm();
     let rotating = rotation::keep(&installation, rhythm, wait(stopped.clone()));
-    let caching = redis::keep(&installation.ground, &installation.caches, wait(stopped.clone()));
+    let caching = redis::keep(&installation, wait(stopped.clone()));
     tokio::join!(watching, keeping, tidying, rotating, caching, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);

@@ -36,18 +36,19 @@ struct World {
 async fn places(registry: &Db) -> Caches {
     let data = testkit::server_dir("redis/server.pid");
     let password = Secret::new(random_hex(&SystemRng, 8).unwrap());
-    let settings = ServerSettings { data: data.clone(), memory_mib: 64, password };
+    let settings = ServerSettings { data: data.clone(), program: None, memory_mib: 64, password };
     let server = Server::open(&settings, &SystemRng).await.unwrap().unwrap();
     let settings = RedisSettings {
         registry: registry.clone(),
         data,
+        program: None,
         installation: "0123abcd".to_owned(),
         naming: Secret::new("a secret for names".to_owned()),
         trusted: Vec::new(),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
     };
-    Caches::There(Box::new(Redis::on_managed(settings, &server)))
+    Caches::new(Redis::on_managed(settings, &server))
 }
 
 async fn world() -> World {

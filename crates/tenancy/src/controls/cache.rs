@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
-use super::caches::{self, Caches};
+use super::caches::{Caches, Places};
+use super::inhabited;
 use crate::redis::Claim;
 
 static CARD: Card = Card {
@@ -46,10 +47,10 @@ impl Control for Cache {
     }
 
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
-        Box::pin(caches::prove(&self.caches, Claim::Cache, cx))
+        Box::pin(async { inhabited::prove(&Places(&self.caches, Claim::Cache), cx).await })
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(caches::bite(&self.caches, Claim::Cache, cx))
+        Box::pin(async { inhabited::bite(&Places(&self.caches, Claim::Cache), cx).await })
     }
 }

@@ -3,29 +3,25 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kernel::{Control, Cx, Population, Proof, TenantId};
+use kernel::{Control, Proof, TenantId};
 
 use super::bitten;
 use super::cache::Cache;
 use super::channels::Channels;
-use crate::redis::{Claim, Report};
+use super::inhabited::Inhabited;
+use crate::redis::Claim;
 use crate::{Cleared, Redis};
 
-/// How much of what could not be attacked is spelled out.
-const LISTED: usize = 5;
-const NOBODY: &str = "no tenant has a place on Redis; its first login makes one: \
-                      `amanah tenant connect --redis`";
-
-/// The tenants' places on Redis, or why there are none.
+/// The tenants' places on Redis, whether there is a server at the moment or not.
 #[derive(Clone)]
-pub enum Caches {
-    /// On this server.
-    There(Box<Redis>),
-    /// There is no server; the text says why and what to do.
-    Absent(String),
-}
+pub struct Caches(Redis);
 
 impl Caches {
+    /// These places.
+    pub const fn new(redis: Redis) -> Self {
+        Self(redis)
+    }
+
     /// The two controls over them.
     pub fn controls(&self) -> Vec<Arc<dyn Control>> {
         vec![Arc::new(Cache { caches: self.clone() }), Arc::new(Channels { caches: self.clone() })]
@@ -36,10 +32,7 @@ impl Caches {
     /// # Errors
     /// When the registry does not answer.
     pub async fn has(&self, tenant: &TenantId) -> crate::Result<bool> {
-        match self {
-            Self::There(redis) => Ok(redis.standing(tenant).await?.is_some()),
-            Self::Absent(_) => Ok(false),
-        }
+        Ok(self.0.standing(tenant).await?.is_some())
     }
 
     /// Shuts a tenant out, when it has a place. Returns how many logins it had.
@@ -47,10 +40,7 @@ impl Caches {
     /// # Errors
     /// As [`Redis::suspend`].
     pub async fn suspend(&self, tenant: &TenantId) -> crate::Result<Option<usize>> {
-        match self {
-            Self::There(redis) if self.has(tenant).await? => redis.suspend(tenant).await.map(Some),
-            _ => Ok(None),
-        }
+        if self.has(tenant).await? { self.0.suspend(tenant).await.map(Some) } else { Ok(None) }
     }
 
     /// Lets a suspended tenant have logins again, when it has a place. Says whether it has one.
@@ -58,12 +48,11 @@ impl Caches {
     /// # Errors
     /// As [`Redis::resume`].
     pub async fn resume(&self, tenant: &TenantId) -> crate::Result<bool> {
-        match self {
-            Self::There(redis) if self.has(tenant).await? => {
-                redis.resume(tenant).await.map(|()| true)
-            }
-            _ => Ok(false),
+        let there = self.has(tenant).await?;
+        if there {
+            self.0.resume(tenant).await?;
         }
+        Ok(there)
     }
 
     /// Removes what a tenant has there, when it has a place.
@@ -71,74 +60,44 @@ impl Caches {
     /// # Errors
     /// As [`Redis::erase`].
     pub async fn erase(&self, tenant: &TenantId) -> crate::Result<Option<Cleared>> {
-        match self {
-            Self::There(redis) if self.has(tenant).await? => redis.erase(tenant).await.map(Some),
-            _ => Ok(None),
-        }
+        if self.has(tenant).await? { self.0.erase(tenant).await.map(Some) } else { Ok(None) }
     }
 
     /// The places.
-    ///
-    /// # Errors
-    /// When there is no server, with the reason.
-    pub fn redis(&self) -> crate::Result<&Redis> {
-        match self {
-            Self::There(redis) => Ok(redis),
-            Self::Absent(why) => Err(crate::Error::NoRedis(why.clone())),
-        }
+    pub const fn redis(&self) -> &Redis {
+        &self.0
     }
 }
 
-pub(super) async fn prove(caches: &Caches, claim: Claim, cx: &Cx) -> Proof {
-    let now = cx.clock.now();
-    match examine(caches, claim).await {
-        Ok((report, somebody)) => weigh(now, report, somebody),
-        Err(why) => Proof::unknown(now, why),
-    }
-}
+/// One of the two, over these places.
+pub(super) struct Places<'a>(pub(super) &'a Caches, pub(super) Claim);
 
-pub(super) async fn bite(caches: &Caches, claim: Claim, cx: &Cx) -> Proof {
-    let now = cx.clock.now();
-    let bites = async {
-        let redis = inhabited(caches).await?.0;
-        redis.bite(claim).await.map_err(|error| format!("the scratch server failed: {error}"))?
-    };
-    match bites.await {
-        Ok(bites) => bitten(now, bites),
-        Err(why) => Proof::unknown(now, why),
-    }
-}
+impl Inhabited for Places<'_> {
+    /// How many there are.
+    type Customers = i64;
 
-async fn examine(caches: &Caches, claim: Claim) -> Result<(Report, i64), String> {
-    let (redis, somebody) = inhabited(caches).await?;
-    let report = redis.attack(claim).await.map_err(|error| error.to_string())?;
-    Ok((report, somebody))
-}
+    const NOBODY: &'static str = "no tenant has a place on Redis; its first login makes one: \
+                                  `amanah tenant connect --redis`";
 
-/// The server, when a customer is on it: the synthetic tenants alone would prove nothing of anybody.
-async fn inhabited(caches: &Caches) -> Result<(&Redis, i64), String> {
-    let redis = caches.redis().map_err(|error| error.to_string())?;
-    match redis.somebody().await {
-        Ok(0) => Err(NOBODY.to_owned()),
-        Ok(somebody) => Ok((redis, somebody)),
-        Err(error) => Err(error.to_string()),
+    async fn customers(&self) -> Result<Option<i64>, String> {
+        let redis = self.0.redis();
+        redis.site().map_err(|error| error.to_string())?;
+        let somebody = redis.somebody().await.map_err(|error| error.to_string())?;
+        Ok(Some(somebody).filter(|somebody| *somebody > 0))
     }
-}
 
-fn weigh(now: Timestamp, report: Report, somebody: i64) -> Proof {
-    let measured = format!(
-        "{} findings; {} of {} attacks got through",
-        report.findings.len(),
-        report.through,
-        report.strikes
-    );
-    let population = Population::new(report.attacked, report.total, "logins");
-    let mut proof = Proof::weigh(now, population, measured, "0", report.findings);
-    for (what, why) in report.missed.iter().take(LISTED) {
-        proof = proof.note(&format!("{what}: {why}"));
+    async fn attack(&self, now: Timestamp, somebody: i64) -> Result<Proof, String> {
+        let report = self.0.redis().attack(self.1).await;
+        let mut report = report.map_err(|error| error.to_string())?;
+        let notes = std::mem::take(&mut report.notes);
+        let proof = report.weigh(now, "logins");
+        let proof = notes.iter().fold(proof, |proof, note| proof.note(note));
+        Ok(proof.note(&format!("{somebody} tenants have a place there")))
     }
-    for note in &report.notes {
-        proof = proof.note(note);
+
+    async fn seed(&self, now: Timestamp) -> Result<Proof, String> {
+        let bites = self.0.redis().bite(self.1).await;
+        let bites = bites.map_err(|error| format!("the scratch server failed: {error}"))??;
+        Ok(bitten(now, bites))
     }
-    proof.note(&format!("{somebody} tenants have a place there"))
 }

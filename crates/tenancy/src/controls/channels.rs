@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
-use super::caches::{self, Caches};
+use super::caches::{Caches, Places};
+use super::inhabited;
 use crate::redis::Claim;
 
 static CARD: Card = Card {
@@ -44,10 +45,10 @@ impl Control for Channels {
     }
 
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
-        Box::pin(caches::prove(&self.caches, Claim::Channels, cx))
+        Box::pin(async { inhabited::prove(&Places(&self.caches, Claim::Channels), cx).await })
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(caches::bite(&self.caches, Claim::Channels, cx))
+        Box::pin(async { inhabited::bite(&Places(&self.caches, Claim::Channels), cx).await })
     }
 }

@@ -78,11 +78,8 @@ impl Inhabited for Database {
     }
 
     async fn seed(&self, now: Timestamp) -> Result<Proof, String> {
-        let (cell, bites) = self
-            .fleet
-            .bite()
-            .await
-            .map_err(|error| format!("the scratch pair failed: {error}"))?;
+        let (cell, bites) =
+            self.fleet.bite().await.map_err(|error| format!("the scratch pair failed: {error}"))?;
         Ok(bitten(now, bites).note(&format!("made on the cell {cell}")))
     }
 }

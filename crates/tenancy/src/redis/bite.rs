@@ -109,7 +109,8 @@ const CHANNELS: &[Violation] = &[
 /// When it does not start or a login cannot be made there.
 pub(super) async fn run(redis: &Redis, claim: Claim) -> Result<std::result::Result<Bites, String>> {
     let settings = &redis.settings;
-    let scratch = match Scratch::start(&settings.data, settings.rng.as_ref()).await? {
+    let at = (settings.data.as_path(), settings.program.as_deref());
+    let scratch = match Scratch::start(at, settings.rng.as_ref()).await? {
         Ok(scratch) => scratch,
         Err(missing) => return Ok(Err(missing)),
     };

@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use ::redis::Value;
 use kernel::Finding;
 
-use super::attack::{Claim, Known, LOGINS, Report, Target};
+use super::attack::{Claim, Known, LOGINS, Target};
 use super::place::Place;
 use super::wire::{Wire, text, texts};
 use super::{acl, users};
 use crate::Result;
+use crate::report::Report;
 
 /// The login that a connection is before it has said who it is.
 const DEFAULT: &str = "default";

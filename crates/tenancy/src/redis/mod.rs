@@ -40,6 +40,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::redis::Value;
+use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Clock, Rng, Secret, TenantId, random_hex};
 use serde::Serialize;
@@ -47,9 +48,10 @@ use store::Db;
 use tokio::sync::OnceCell;
 
 use crate::fleet::CANARIES;
+use crate::report::Report;
 use crate::{Error, MAX_LEASE, Result, is_canary};
 
-pub(crate) use attack::{Claim, Report};
+pub(crate) use attack::Claim;
 use attack::{Known, Target};
 use place::Place;
 pub use server::{Server, ServerSettings};
@@ -78,6 +80,8 @@ pub struct RedisSettings {
     pub registry: Db,
     /// The directory of the installation, for scratch servers.
     pub data: PathBuf,
+    /// The program of scratch servers, unless Debian's is meant.
+    pub program: Option<PathBuf>,
     /// What this installation is called: 8 hexadecimal digits. Two can share a server.
     pub installation: String,
     /// The secret that places are derived under. With another one, all places are others.
@@ -94,13 +98,21 @@ pub struct RedisSettings {
 #[derive(Clone)]
 pub struct Redis {
     settings: RedisSettings,
-    door: Door,
-    /// Where applications connect.
-    outside: Address,
+    /// Where the server is, or why there is none; it may come later.
+    site: Arc<ArcSwap<std::result::Result<Site, String>>>,
     /// The rules on commands that its server knows.
     commands: Arc<OnceCell<Vec<String>>>,
     /// Whether the logins of earlier runs were given today's rules.
     renewed: Arc<AtomicBool>,
+}
+
+/// Where a server is.
+#[derive(Clone)]
+pub(crate) struct Site {
+    /// How Amanah itself enters.
+    door: Door,
+    /// Where applications connect.
+    outside: Address,
 }
 
 /// A tenant's login on Redis, for a time.
@@ -136,17 +148,57 @@ struct Login {
 impl Redis {
     /// The places on a server that Amanah made.
     pub fn on_managed(settings: RedisSettings, server: &Server) -> Self {
-        Self::new(settings, server.door(), server.for_applications())
+        Self::new(settings, Ok(server.site()))
+    }
+
+    /// The places of which only the registry is there as yet, because of `why`: nobody gets a login,
+    /// and whoever is suspended or erased stays so.
+    pub fn absent(settings: RedisSettings, why: String) -> Self {
+        Self::new(settings, Err(why))
+    }
+
+    /// From now on the places are on `server`.
+    pub fn take_up(&self, server: &Server) {
+        self.site.store(Arc::new(Ok(server.site())));
+    }
+
+    /// Says why there is still no server.
+    pub fn miss(&self, why: String) {
+        self.site.store(Arc::new(Err(why)));
+    }
+
+    /// Why there is no server, if there is none.
+    pub fn missing(&self) -> Option<String> {
+        self.site.load().as_ref().as_ref().err().cloned()
     }
 
     /// The places on a server of somebody else's.
     pub fn on_existing(settings: RedisSettings, existing: Existing) -> Self {
         let outside = existing.door.address.clone();
-        Self::new(settings, existing.door, outside)
+        Self::new(settings, Ok(Site { door: existing.door, outside }))
     }
 
-    fn new(settings: RedisSettings, door: Door, outside: Address) -> Self {
-        Self { settings, door, outside, commands: Arc::default(), renewed: Arc::default() }
+    fn new(settings: RedisSettings, site: std::result::Result<Site, String>) -> Self {
+        let site = Arc::new(ArcSwap::from_pointee(site));
+        Self { settings, site, commands: Arc::default(), renewed: Arc::default() }
+    }
+
+    /// Where the server is.
+    pub(crate) fn site(&self) -> Result<Site> {
+        let site = self.site.load();
+        site.as_ref().clone().map_err(Error::NoRedis)
+    }
+
+    async fn enter(&self) -> Result<Wire> {
+        self.site()?.door.enter().await
+    }
+
+    /// As [`Redis::enter`]; `None` where there is no server. What it would hold is gone then too.
+    async fn enter_if_there(&self) -> Result<Option<Wire>> {
+        match self.site() {
+            Ok(site) => site.door.enter().await.map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
     /// A login for a tenant, good for `life` and for at most [`MAX_LEASE`]. The tenant's place is
@@ -159,9 +211,10 @@ impl Redis {
         if is_canary(tenant) {
             return Err(Error::Canary);
         }
+        let outside = self.site()?.outside;
         let (login, until) = self.admit(tenant, false, life).await?;
         Ok(CacheLease {
-            url: Secret::new(url::written(&self.outside, &login.name, &login.password)),
+            url: Secret::new(url::written(&outside, &login.name, &login.password)),
             prefix: login.place.prefix(),
             until,
         })
@@ -172,12 +225,15 @@ impl Redis {
     ///
     /// # Errors
     /// When Redis does not answer: the tenant is suspended all the same, and its logins end with
-    /// the next [`Redis::keep`]. When the registry does not answer nothing was changed.
+    /// the next [`Redis::keep`]. When the registry does not answer nothing was changed. Where there
+    /// is no server, none of its logins is made anew on one that comes.
     pub async fn suspend(&self, tenant: &TenantId) -> Result<usize> {
         let place = self.place(tenant)?;
         self.registry().suspend(&place, tenant, true, self.now()).await?;
-        let mut wire = self.door.enter().await?;
-        dismiss(&mut wire, &place).await
+        match self.enter_if_there().await? {
+            Some(mut wire) => dismiss(&mut wire, &place).await,
+            None => Ok(0),
+        }
     }
 
     /// Lets a suspended tenant have logins again.
@@ -196,9 +252,11 @@ impl Redis {
     pub async fn erase(&self, tenant: &TenantId) -> Result<Cleared> {
         let place = self.place(tenant)?;
         self.registry().suspend(&place, tenant, true, self.now()).await?;
-        let mut wire = self.door.enter().await?;
-        let logins = dismiss(&mut wire, &place).await?;
-        let keys = clear(&mut wire, &place).await?;
+        let (mut logins, mut keys) = (0, 0);
+        if let Some(mut wire) = self.enter_if_there().await? {
+            logins = dismiss(&mut wire, &place).await?;
+            keys = clear(&mut wire, &place).await?;
+        }
         self.registry().forget(&place).await?;
         Ok(Cleared { place: place.name().to_owned(), keys, logins })
     }
@@ -220,7 +278,7 @@ impl Redis {
     pub async fn keep(&self) -> Result<(usize, usize)> {
         let now = self.now();
         let still = self.registry().still(now).await?;
-        let mut wire = self.door.enter().await?;
+        let mut wire = self.enter().await?;
         let there = users(&mut wire).await?;
         let family = place::family(&self.settings.installation);
         // Those of an older Amanah may have other rules.
@@ -272,9 +330,10 @@ impl Redis {
         let [me, them, passing] = made.as_slice() else { return Ok(Report::default()) };
         let mark =
             || random_hex(self.settings.rng.as_ref(), MARK_BYTES).map_err(store::Error::from);
+        let site = self.site()?;
         let target = Target {
-            door: &self.door,
-            outside: &self.outside,
+            door: &site.door,
+            outside: &site.outside,
             pair: (me, them),
             passing,
             family: &place::family(&self.settings.installation),
@@ -313,7 +372,7 @@ impl Redis {
         let until = now + SignedDuration::try_from(life).unwrap_or_default();
         let digest = server::digest(&login.password);
         let noted = self.registry().lease((&login, tenant, canary), &digest, (now, until)).await?;
-        let mut wire = self.door.enter().await?;
+        let mut wire = self.enter().await?;
         self.set(&mut wire, &login.name, &place, &digest).await?;
         noted.commit().await?;
         Ok((login, until))
@@ -322,7 +381,7 @@ impl Redis {
     /// Ends one login.
     async fn dismiss(&self, login: &Login) -> Result<()> {
         self.registry().end(&login.name).await?;
-        self.door.enter().await?.ask(["ACL", "DELUSER", &login.name]).await.map(drop)
+        self.enter().await?.ask(["ACL", "DELUSER", &login.name]).await.map(drop)
     }
 
     async fn set(&self, wire: &mut Wire, login: &str, place: &Place, digest: &str) -> Result<()> {

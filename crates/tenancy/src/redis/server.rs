@@ -15,10 +15,10 @@ use store::Quarters;
 use tokio::process::Child;
 
 use super::wire::{Address, Door};
-use super::{ADMIN, PASSWORD_BYTES};
+use super::{ADMIN, PASSWORD_BYTES, Site};
 use crate::{Error, Result};
 
-/// The program, where Debian puts it.
+/// The program, where Debian puts it and no other is meant.
 const PROGRAM: &str = "/usr/bin/redis-server";
 /// The user that Debian's package makes.
 const USER: &str = "redis";
@@ -39,6 +39,8 @@ const LOOKS: usize = 1000;
 pub struct ServerSettings {
     /// The directory that holds everything of this installation.
     pub data: PathBuf,
+    /// The program, unless Debian's is meant.
+    pub program: Option<PathBuf>,
     /// How much memory the tenants' keys may take together, in MiB.
     pub memory_mib: u32,
     /// The password of Amanah's own login on it.
@@ -49,6 +51,7 @@ pub struct ServerSettings {
 #[derive(Debug)]
 pub struct Server {
     quarters: Quarters,
+    program: PathBuf,
     memory_mib: u32,
     password: Secret,
     port: u16,
@@ -64,12 +67,13 @@ impl Server {
         settings: &ServerSettings,
         rng: &dyn Rng,
     ) -> Result<std::result::Result<Self, String>> {
-        let quarters = match quarters(&settings.data, rng).await? {
+        let program = settings.program.as_deref().unwrap_or(Path::new(PROGRAM)).to_owned();
+        let quarters = match quarters(&settings.data, &program, rng).await? {
             Ok(quarters) => quarters,
             Err(missing) => return Ok(Err(missing)),
         };
         let (memory_mib, password) = (settings.memory_mib, settings.password.clone());
-        let mut server = Self { quarters, memory_mib, password, port: 0 };
+        let mut server = Self { quarters, program, memory_mib, password, port: 0 };
         let before = server.configured_port();
         if let (true, Some(port)) = (server.is_running(), before) {
             server.port = port;
@@ -83,10 +87,11 @@ impl Server {
         Ok(Ok(server))
     }
 
-    /// Why there can be no managed server on this machine, if there can be none.
-    pub fn missing() -> Option<String> {
-        let there = Path::new(PROGRAM).exists();
-        (!there).then(|| format!("{PROGRAM} is not there; {INSTALL}"))
+    /// Why there can be no managed server on this machine, if there can be none. `program` is
+    /// Debian's unless another is named.
+    pub fn missing(program: Option<&Path>) -> Option<String> {
+        let program = program.unwrap_or(Path::new(PROGRAM));
+        (!program.exists()).then(|| format!("{} is not there; {INSTALL}", program.display()))
     }
 
     /// Whether the server runs, by its pid file and the process behind it.
@@ -144,6 +149,10 @@ impl Server {
         Address::Tcp { host: "127.0.0.1".to_owned(), port: self.port, tls: None }
     }
 
+    pub(super) fn site(&self) -> Site {
+        Site { door: self.door(), outside: self.for_applications() }
+    }
+
     async fn start(&self) -> Result<()> {
         let Quarters { dir, conf, .. } = &self.quarters;
         let log = dir.join(LOG);
@@ -157,7 +166,7 @@ impl Server {
         let written = std::fs::write(&fresh, self.configuration());
         let written = written.and_then(|()| std::fs::rename(&fresh, &file));
         written.map_err(|e| self.failed(e.to_string()))?;
-        let mut command = self.quarters.command(Path::new(PROGRAM));
+        let mut command = self.quarters.command(&self.program);
         command.arg(&file).args(["--daemonize", "yes"]).stdout(Stdio::null());
         let output = command.output().await.map_err(|e| self.failed(e.to_string()))?;
         if output.status.success() {
@@ -217,10 +226,11 @@ impl Scratch {
     /// # Errors
     /// When it does not start.
     pub(super) async fn start(
-        data: &Path,
+        (data, program): (&Path, Option<&Path>),
         rng: &dyn Rng,
     ) -> Result<std::result::Result<Self, String>> {
-        let quarters = match quarters(data, rng).await? {
+        let program = program.unwrap_or(Path::new(PROGRAM));
+        let quarters = match quarters(data, program, rng).await? {
             Ok(quarters) => quarters,
             Err(missing) => return Ok(Err(missing)),
         };
@@ -229,7 +239,7 @@ impl Scratch {
         let socket = quarters.socket.join(format!("s-{name}"));
         let place = socket.display().to_string();
         let failed = |why: String| Error::Redis { place: place.clone(), why };
-        let mut command = quarters.command(Path::new(PROGRAM));
+        let mut command = quarters.command(program);
         let child = command
             .args(["--port", "0", "--unixsocket"])
             .arg(&socket)
@@ -289,8 +299,12 @@ fn common(password: &Secret, memory_mib: u32) -> String {
     )
 }
 
-async fn quarters(data: &Path, rng: &dyn Rng) -> Result<std::result::Result<Quarters, String>> {
-    if let Some(why) = Server::missing() {
+async fn quarters(
+    data: &Path,
+    program: &Path,
+    rng: &dyn Rng,
+) -> Result<std::result::Result<Quarters, String>> {
+    if let Some(why) = Server::missing(Some(program)) {
         return Ok(Err(why));
     }
     let quarters = Quarters::open(data, "redis", USER, rng).await?;

@@ -27,6 +27,7 @@ struct World {
 async fn server(data: &std::path::Path) -> Server {
     let settings = ServerSettings {
         data: data.to_owned(),
+        program: None,
         memory_mib: 64,
         password: Secret::new("a-password-for-tests".to_owned()),
     };
@@ -42,6 +43,7 @@ async fn world() -> World {
     let settings = RedisSettings {
         registry,
         data: data.clone(),
+        program: None,
         installation: "0123abcd".to_owned(),
         naming: Secret::new("a secret for names".to_owned()),
         trusted: vec!["operator".to_owned()],

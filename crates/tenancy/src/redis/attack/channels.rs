@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ::redis::Value;
 
-use super::Expect::{self, Nothing, Refused};
-use super::Way::{self, Inline, Login, Question, Stranger};
-use super::{Attack, shot};
+use super::Expect::{Nothing, Refused};
+use super::Way::{Inline, Login, Question, Stranger};
+use super::{ASKED, Attack, of, shot};
 use crate::Result;
 use crate::attack::Outcome;
 use crate::redis::scene::Scene;
@@ -14,17 +14,6 @@ use crate::redis::wire::Wire;
 
 /// How long a message may take to arrive.
 const HEARING: Duration = Duration::from_secs(10);
-
-const fn of(
-    name: &'static str,
-    told: &'static str,
-    (way, expect): (Way, Expect),
-    shots: &'static [&'static str],
-) -> Attack {
-    Attack { name, told, way, expect, shots }
-}
-
-const ASKED: (Way, Expect) = (Login, Refused);
 
 pub(super) static BATTERY: &[Attack] = &[
     of(

@@ -2,24 +2,14 @@
 
 use super::Expect::{Nothing, Refused};
 use super::Way::{Inline, Login};
-use super::{Attack, Expect, Way};
+use super::{ASKED, Attack, of};
 use crate::Result;
 use crate::attack::Outcome;
 use crate::redis::scene::Scene;
 use crate::redis::wire::text;
 
 const fn refused(name: &'static str, told: &'static str, shots: &'static [&'static str]) -> Attack {
-    of(name, told, Login, Refused, shots)
-}
-
-const fn of(
-    name: &'static str,
-    told: &'static str,
-    way: Way,
-    expect: Expect,
-    shots: &'static [&'static str],
-) -> Attack {
-    Attack { name, told, way, expect, shots }
+    of(name, told, ASKED, shots)
 }
 
 pub(super) static BATTERY: &[Attack] = &[
@@ -394,15 +384,13 @@ pub(super) static BATTERY: &[Attack] = &[
     of(
         "inline",
         "reaches another's keys in the form that people type",
-        Inline,
-        Refused,
+        (Inline, Refused),
         &["GET {t}string", "SET {t}string x", "GET {m}string ; DEL {t}string"],
     ),
     of(
         "own-names",
         "finds another's value under a name of its own",
-        Login,
-        Nothing,
+        (Login, Nothing),
         &["GET {M}{t}string", "GET {m}{nul}{t}string", "GET {m}../{t}string", "MGET {m}* {M}*"],
     ),
 ];

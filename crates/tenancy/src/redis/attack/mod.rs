@@ -12,13 +12,12 @@ mod shot;
 
 use std::collections::HashSet;
 
-use kernel::Finding;
-
 use super::scene::Scene;
 use super::wire::Door;
 use super::{Login, lint};
 use crate::Result;
 use crate::attack::Outcome;
+use crate::report::{Kind, Report};
 
 pub(super) use shot::fill;
 
@@ -70,25 +69,16 @@ pub(super) enum Expect {
     WrongPassword,
 }
 
-/// What the battery found.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    /// Logins on the server.
-    pub(crate) total: usize,
-    /// Those that were looked at, while every attack could be made.
-    pub(crate) attacked: usize,
-    /// What was not, and why.
-    pub(crate) missed: Vec<(String, String)>,
-    /// How many attempts were made.
-    pub(crate) strikes: usize,
-    /// How many of them got through.
-    pub(crate) through: usize,
-    /// What gave way.
-    pub(crate) findings: Vec<Finding>,
-    /// What a reader should know beside it.
-    pub(crate) notes: Vec<String>,
-    /// Attack and result, for the golden matrix.
-    pub(crate) matrix: Vec<(&'static str, &'static str)>,
+/// Most attacks: commands that must be refused.
+const ASKED: (Way, Expect) = (Way::Login, Expect::Refused);
+
+const fn of(
+    name: &'static str,
+    told: &'static str,
+    (way, expect): (Way, Expect),
+    shots: &'static [&'static str],
+) -> Attack {
+    Attack { name, told, way, expect, shots }
 }
 
 /// Where it is known which logins there should be.
@@ -176,32 +166,7 @@ async fn make(
 
 /// Counts what came of one kind of attack.
 fn note(name: &'static str, told: &'static str, outcomes: Vec<Outcome>, report: &mut Report) {
-    let (mut word, mut unsure, mut whats) = ("held", None, Vec::new());
-    for outcome in outcomes {
-        report.strikes += 1;
-        match outcome {
-            Outcome::Held | Outcome::Declared => {}
-            Outcome::Leaked(what) => {
-                word = "LEAKED";
-                report.through += 1;
-                whats.push(what);
-            }
-            Outcome::Unsure(why) => {
-                word = if word == "LEAKED" { word } else { "unsure" };
-                unsure = Some(format!("the attack {name} could not be made: {why}"));
-            }
-        }
-    }
-    if !whats.is_empty() {
-        let told = format!("a tenant {told} ({name}: {})", whats.join(", "));
-        report.findings.push(Finding::new(LOGINS, told).fix(FIX));
-    }
-    if let Some(why) = unsure {
-        // Nothing is proven of anybody then.
-        report.attacked = 0;
-        report.missed.push((LOGINS.to_owned(), why));
-    }
-    report.matrix.push((name, word));
+    report.count(&Kind { name, told, object: LOGINS, fix: FIX }, outcomes);
 }
 
 const FIX: &str = "look at the login's rules with ACL GETUSER; end it with `amanah tenant suspend` and \

@@ -1,19 +1,9 @@
 //! Attacks on what belongs to the whole server: lists of keys, scripts, connections, logins.
 
-use super::Attack;
 use super::Expect::{self, Nothing, Refused, WrongPassword};
 use super::Way::{self, Login, Question, Stranger};
+use super::{ASKED, Attack, of};
 
-const fn of(
-    name: &'static str,
-    told: &'static str,
-    (way, expect): (Way, Expect),
-    shots: &'static [&'static str],
-) -> Attack {
-    Attack { name, told, way, expect, shots }
-}
-
-const ASKED: (Way, Expect) = (Login, Refused);
 /// What would harm everybody when it is let through.
 const HARMFUL: (Way, Expect) = (Question, Refused);
 

@@ -9,13 +9,13 @@ use kernel::{Control, Cx, Outcome, Params, Proof, SystemRng};
 
 use super::{World, tenant, world};
 use crate::Caches;
-use crate::redis::Claim;
+use crate::redis::{Claim, Redis};
 
 const HOUR: Duration = Duration::from_hours(1);
 
 impl World {
     fn controls(&self) -> [Arc<dyn Control>; 2] {
-        Caches::There(Box::new(self.redis.clone())).controls().try_into().ok().unwrap()
+        Caches::new(self.redis.clone()).controls().try_into().ok().unwrap()
     }
 
     fn cx(&self) -> Cx {
@@ -95,22 +95,44 @@ async fn what_is_open_on_the_running_server_is_found() {
 }
 
 #[tokio::test]
-async fn without_a_server_it_is_unknown() {
-    let caches = Caches::Absent("redis-server is not there".to_owned());
-    let clock = Arc::new(kernel::SystemClock);
-    let cx = Cx { clock, rng: Arc::new(SystemRng) };
-    for control in caches.controls() {
-        for proof in [control.prove(&cx, &Params::default()).await, control.bite(&cx).await] {
-            assert_eq!(proof.outcome(), Outcome::Unknown);
-            assert!(proof.detail().contains("redis-server is not there"), "{}", proof.detail());
-        }
-    }
+async fn without_a_server_it_is_unknown_until_there_is_one() {
     let world = world().await;
-    world.redis.lease(&tenant("a"), HOUR).await.unwrap();
+    let [kept, shut, gone] = ["kept", "shut", "gone"].map(tenant);
+    for id in [&kept, &shut, &gone] {
+        world.redis.lease(id, HOUR).await.unwrap();
+    }
     world.server.stop().await.unwrap();
     for proof in world.prove().await {
         assert_eq!(proof.outcome(), Outcome::Unknown);
         assert!(proof.detail().contains("Redis at"), "{}", proof.detail());
+    }
+    // As after a start that finds no program.
+    let why = "redis-server is not there".to_owned();
+    let redis = Redis::absent(world.redis.settings.clone(), why.clone());
+    let (caches, cx) = (Caches::new(redis.clone()), world.cx());
+    for control in caches.controls() {
+        for proof in [control.prove(&cx, &Params::default()).await, control.bite(&cx).await] {
+            assert_eq!(proof.outcome(), Outcome::Unknown);
+            assert!(proof.detail().contains(&why), "{}", proof.detail());
+        }
+    }
+    let refused = redis.lease(&kept, HOUR).await.unwrap_err();
+    assert!(refused.to_string().contains(&why), "{refused}");
+    assert!(redis.keep().await.is_err());
+    // Nobody comes back with the server who was shut out or erased without it.
+    assert_eq!(caches.suspend(&shut).await.unwrap(), Some(0));
+    let cleared = caches.erase(&gone).await.unwrap().unwrap();
+    assert_eq!((cleared.keys, cleared.logins), (0, 0));
+    assert_eq!(caches.erase(&tenant("nobody")).await.unwrap(), None);
+
+    assert!(world.server.revive().await.unwrap());
+    redis.take_up(&world.server);
+    assert_eq!(redis.missing(), None);
+    assert_eq!(redis.keep().await.unwrap(), (0, 1), "the one login that is still meant");
+    assert!(matches!(redis.lease(&shut, HOUR).await, Err(crate::Error::NoCache(_))));
+    for control in caches.controls() {
+        let proof = control.prove(&cx, &Params::default()).await;
+        assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
     }
 }
 
