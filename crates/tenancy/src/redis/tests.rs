@@ -4,6 +4,7 @@ mod leases;
 mod prove;
 mod rules;
 mod server;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

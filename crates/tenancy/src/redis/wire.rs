@@ -100,7 +100,13 @@ impl Wire {
             };
             Ok::<_, Error>(stream)
         };
-        let late = |_| failed("it does not answer".to_owned());
+        // A Redis that is greeted in TLS where it does not speak it waits for the rest.
+        let late = |_| match address {
+            Address::Tcp { tls: Some(_), .. } => {
+                failed("it does not answer, or does not speak TLS there".to_owned())
+            }
+            _ => failed("it does not answer".to_owned()),
+        };
         let stream = timeout(PATIENCE, connect).await.map_err(late)??;
         Ok(Self { stream, decoder: Decoder::new(), place })
     }
@@ -169,7 +175,7 @@ impl Wire {
         let read = parse_redis_value_async(&mut self.decoder, &mut self.stream);
         match timeout(patience, read).await {
             Ok(Ok(value)) => Ok(Some(value)),
-            Ok(Err(error)) => Err(self.failed(error.to_string())),
+            Ok(Err(error)) => Err(self.failed(tls::late(error.to_string()))),
             Err(_) => Ok(None),
         }
     }
