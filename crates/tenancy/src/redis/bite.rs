@@ -62,6 +62,7 @@ const KEYS: &[Violation] = &[
     of("other databases", "{me} +select", "(database"),
     of("copies into other databases", "{me} +move", "other commands than meant"),
     of("sorting by other keys", "{me} +sort", "(sort"),
+    of("scripts", "{me} +eval", "(endless-script"),
     of("the place of a replica", "{me} +psync", "(replica"),
     of("the right to stop the server", "{me} +shutdown", "(stop"),
     of("all commands", "{me} +@all", "(watch"),

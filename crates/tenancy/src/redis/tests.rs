@@ -3,6 +3,7 @@
 mod leases;
 mod prove;
 mod rules;
+mod scripts;
 mod server;
 mod tls;
 

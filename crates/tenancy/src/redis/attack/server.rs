@@ -53,6 +53,20 @@ pub(super) static BATTERY: &[Attack] = &[
             "SCRIPT LOAD return(1)",
         ],
     ),
+    // Not sent: the server does nothing else until it ends, and nobody can end it once it has written.
+    of(
+        "endless-script",
+        "stops everybody by a script that does not end",
+        HARMFUL,
+        &[
+            "EVAL while(true)do(f)()end 0",
+            "EVAL redis.call('SET',KEYS[1],1)while(true)do(f)()end 1 {m}string",
+            "EVAL_RO while(true)do(f)()end 0",
+            "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
+            "FCALL f 0",
+            "FCALL_RO f 0",
+        ],
+    ),
     of("end-scripts", "ends or forgets others' scripts", HARMFUL, &["SCRIPT FLUSH", "SCRIPT KILL"]),
     of(
         "function",
