@@ -188,6 +188,24 @@ async fn the_bite_goes_from_cell_to_cell() {
     assert_eq!(turns, "home east", "then it is home's turn again");
 }
 
+/// What a bite that was killed has left goes on every cell, and nobody else's.
+#[tokio::test]
+async fn scratch_pairs_are_swept_on_every_cell() {
+    let (world, other) = (world().await, ground().await);
+    other.join(&world, "east").await;
+    let (ours, theirs) =
+        ("amanah_sandbox_0123abcd_0123456789abcdef", "amanah_sandbox_4567cdef_0123456789abcdef");
+    for name in [ours, theirs] {
+        let tx = other.root.operator().await.unwrap();
+        tx.batch(&format!("CREATE ROLE {name}")).await.unwrap();
+        tx.commit().await.unwrap();
+        other.root.ensure_database(name, "postgres").await.unwrap();
+    }
+    assert_eq!(world.fleet.sweep_sandboxes().await.unwrap(), 1);
+    assert!(!other.root.has_database(ours).await.unwrap());
+    assert!(other.root.has_database(theirs).await.unwrap());
+}
+
 /// A cell that is down keeps its own tenants back and nobody else, and says so; when it is up
 /// again, everything catches up.
 #[tokio::test]
