@@ -115,7 +115,10 @@ DECLARE
                               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
     owner CONSTANT name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace
                              WHERE nspname = 'amanah');
-    writing CONSTANT text := concat(condition, ' AND (SELECT amanah.may_write())');
+    writing CONSTANT text := CASE WHEN own IS NULL
+        THEN concat(condition, ' AND (SELECT amanah.may_write())')
+        ELSE replace(condition, '(SELECT amanah.reading_tenant()',
+                     '(SELECT amanah.writing_tenant()') END;
     open CONSTANT text := amanah_guard.open_rights(relation);
 BEGIN
     IF owner <> current_user
@@ -216,7 +219,7 @@ BEGIN
     own.typname := CASE own.typname WHEN 'uuid' THEN '::uuid' WHEN 'int2' THEN '::smallint'
         WHEN 'int4' THEN '::integer' WHEN 'int8' THEN '::bigint' ELSE '' END;
     PERFORM amanah_guard.protect(tag, relation,
-        format('%I = (SELECT amanah.current_tenant()%s)', tenant, own.typname),
+        format('%I = (SELECT amanah.reading_tenant()%s)', tenant, own.typname),
         tenant, own.typname);
 END $$;
 
@@ -251,7 +254,7 @@ BEGIN
       JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                       AND d.refobjid = c.objid AND d.refobjsubid = c.objsubid
      WHERE c.object_type = 'table column' AND c.objsubid > 0
-       AND pg_get_expr(p.polwithcheck, p.polrelid) LIKE '%amanah.current_tenant()%'
+       AND pg_get_expr(p.polwithcheck, p.polrelid) LIKE '%amanah.writing_tenant()%'
        AND NOT EXISTS (SELECT FROM pg_attribute a JOIN amanah_guard.isolation i
                            ON a.attname = i.tenant_column
                         WHERE a.attrelid = c.objid AND NOT a.attisdropped)

@@ -15,8 +15,9 @@
 -- Opens a token: the parts of amb1.KID.HEX(TENANT).HEX(ACTOR).EXPIRY.SCOPE.HEX(MAC), or NULL when
 -- there is no token; one that is not good is refused.
 --
--- Nothing but the key's name is looked at before the MAC holds. The two MACs are hashed once more
--- before they are compared, so that the time of the comparison tells nothing about either.
+-- Nothing but the key's name is looked at before the MAC holds. Two numbers made of the MACs are
+-- compared before the MACs are, since the time that it takes to compare two texts tells how far they
+-- agree: whoever guesses comes to that only with a number that fits, one guess in 2^64.
 -- Expiry is compared with the start of the statement: one that began in time may finish. One that
 -- lies further ahead than Amanah ever makes it is refused, whoever holds the key: a minute, and 5
 -- seconds for two clocks that differ.
@@ -30,6 +31,7 @@ DECLARE
     bytes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(token, 'UTF8');
     inner_pad pg_catalog.bytea;
     outer_pad pg_catalog.bytea;
+    mac pg_catalog.text;
     not_before pg_catalog.timestamptz;
     not_after pg_catalog.timestamptz;
     from_key boolean;
@@ -39,18 +41,19 @@ BEGIN
       FROM amanah.binding_key k
      WHERE k.kid OPERATOR(pg_catalog.=) pg_catalog.split_part(token, '.', 2);
     -- Shorter than its MAC or longer than any real one, it is not looked at.
-    from_key := CASE WHEN pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.>) 65
-                      AND pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.<=) 700 THEN
-        pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(
+    mac := CASE WHEN pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.>) 65
+                 AND pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.<=) 700 THEN
+        pg_catalog.encode(
             pg_catalog.sha256(outer_pad OPERATOR(pg_catalog.||)
                 pg_catalog.sha256(inner_pad OPERATOR(pg_catalog.||) pg_catalog.convert_to(
                     E'amanah.binding.1\n' OPERATOR(pg_catalog.||)
                     pg_catalog.current_database()::pg_catalog.text OPERATOR(pg_catalog.||) E'\n',
                     'UTF8') OPERATOR(pg_catalog.||) pg_catalog.substr(bytes, 1,
                         pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.-) 65))),
-            'hex'), 'UTF8'))
-        OPERATOR(pg_catalog.=) pg_catalog.sha256(pg_catalog.substr(bytes,
-            pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.-) 63)) END;
+            'hex') END;
+    from_key := CASE WHEN pg_catalog.hashtextextended(mac, 0) OPERATOR(pg_catalog.=)
+                          pg_catalog.hashtextextended(pg_catalog."right"(token, 64), 0)
+        THEN mac OPERATOR(pg_catalog.=) pg_catalog."right"(token, 64) END;
     -- One in the other: only a token from the key is sure to have a number there.
     IF from_key THEN
         IF pg_catalog.split_part(token, '.', 5)::pg_catalog.float8 OPERATOR(pg_catalog.>)
@@ -119,6 +122,27 @@ BEGIN
                     OPERATOR(pg_catalog.=) 'rw', false);
 END $$;
 
+-- What the policies ask: the tenant whose rows a statement may read, and the one whose rows it may
+-- write. Each question is a verification, so a write asks once and not for tenant and scope apart.
+CREATE OR REPLACE FUNCTION amanah.reading_tenant() RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN pg_catalog.convert_from(pg_catalog.decode((amanah.open_token(
+        pg_catalog.current_setting('amanah.token', true)))[3], 'hex'), 'UTF8');
+END $$;
+
+CREATE OR REPLACE FUNCTION amanah.writing_tenant() RETURNS pg_catalog.text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bound CONSTANT pg_catalog.text[] :=
+        amanah.open_token(pg_catalog.current_setting('amanah.token', true));
+BEGIN
+    RETURN CASE WHEN bound[6] OPERATOR(pg_catalog.=) 'rw'
+        THEN pg_catalog.convert_from(pg_catalog.decode(bound[3], 'hex'), 'UTF8') END;
+END $$;
+
 -- Binds the transaction. A transaction that holds a good binding of one tenant cannot be bound to
 -- another, so a pooled connection that is used for two requests at once is caught. It does not
 -- stop somebody who holds good tokens of both tenants: the setting can be emptied in between.
@@ -147,9 +171,11 @@ BEGIN
                 HINT = 'Begin a new transaction for another tenant.';
         END IF;
     END IF;
-    PERFORM pg_catalog.set_config('amanah.token', token, true);
+    -- An assignment is no query, as PERFORM would be.
+    token := pg_catalog.set_config('amanah.token', token, true);
 END $$;
 
 -- Whoever may connect may bind, since only a good token binds anything.
 GRANT EXECUTE ON FUNCTION amanah.bind(text), amanah.binding(), amanah.current_tenant(),
-    amanah.current_actor(), amanah.may_write() TO PUBLIC;
+    amanah.current_actor(), amanah.may_write(), amanah.reading_tenant(), amanah.writing_tenant()
+    TO PUBLIC;

@@ -150,7 +150,7 @@ async fn target<'a>(
 
 async fn violations(sandbox: &Protected, census: &Census, held: &Held) -> Result<Vec<Violation>> {
     let (table, label) = (held.table.quoted(), held.table.label());
-    let own = held.policy();
+    let (own, writing) = (held.policy(), held.writing_policy());
     let one = |name, seed: String, undo: String| {
         Violation::new(name, label.clone(), vec![seed], vec![undo])
     };
@@ -188,7 +188,7 @@ async fn violations(sandbox: &Protected, census: &Census, held: &Held) -> Result
                 ),
                 format!(
                     "ALTER POLICY amanah_insert ON {table} \
-                     WITH CHECK ({own} AND (SELECT amanah.may_write()))"
+                     WITH CHECK ({writing})"
                 ),
             ),
         ),
@@ -196,7 +196,7 @@ async fn violations(sandbox: &Protected, census: &Census, held: &Held) -> Result
             "a policy with a back door for one tenant",
             format!(
                 "ALTER POLICY amanah_select ON {table} USING \
-                 ({own} OR (SELECT amanah.current_tenant()) = 'amanah-probe')"
+                 ({own} OR (SELECT amanah.reading_tenant()) = 'amanah-probe')"
             ),
             format!("ALTER POLICY amanah_select ON {table} USING ({own})"),
         ),

@@ -190,9 +190,22 @@ impl Held {
     /// What a row must fulfil to belong to the bound tenant. The form with `(SELECT …)` makes
     /// PostgreSQL verify the binding once for each statement and not once for each row.
     pub(crate) fn policy(&self) -> String {
+        self.belonging("reading_tenant")
+    }
+
+    /// What a row that is written must fulfil: the binding must let its tenant write, too. A row that
+    /// belongs by a column asks one question for both, since each is a verification.
+    pub(crate) fn writing_policy(&self) -> String {
+        match &self.by {
+            Belongs::Column { .. } => self.belonging("writing_tenant"),
+            Belongs::Parents(_) => format!("{} AND (SELECT amanah.may_write())", self.policy()),
+        }
+    }
+
+    fn belonging(&self, asked: &str) -> String {
         match &self.by {
             Belongs::Column { column, cast, .. } => {
-                format!("{} = (SELECT amanah.current_tenant(){})", ident(column), suffix(cast))
+                format!("{} = (SELECT amanah.{asked}(){})", ident(column), suffix(cast))
             }
             Belongs::Parents(links) => {
                 let name = ident(&self.table.name);

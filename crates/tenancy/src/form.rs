@@ -183,6 +183,7 @@ mod tests {
         "from_key",
         "wanted",
         "bound",
+        "mac",
         "kept",
         "k",
         "kid",

@@ -13,7 +13,7 @@ const RESET: &str =
     "find out who set it; ALTER DATABASE or ALTER ROLE ... RESET backtrace_functions";
 /// By whose text the form is told.
 const BIND: &str = "bind(token text)";
-/// The settings of the functions that the application can call.
+/// The settings of the functions that run with the owner's rights, and of those that the trail asks.
 const PINNED: &str = "search_path=pg_catalog, pg_temp";
 
 /// A function as one form of the binding makes it.
@@ -26,8 +26,10 @@ struct Shipped {
     /// As the catalogue has them: `s` for stable and for safe, `v` for volatile, `u` for unsafe.
     volatility: &'static str,
     parallel: &'static str,
-    /// Whether everybody may call it; those have a search path of their own.
+    /// Whether everybody may call it.
     public: bool,
+    /// Whether it has a search path of its own.
+    pinned: bool,
 }
 
 /// Every function, relation, trigger, rule and right in the schema that is not as it was made, in
@@ -93,8 +95,8 @@ impl Shipped {
     fn departures(&self, row: &store::Row) -> Vec<&'static str> {
         let text = |n: usize| row.get::<_, &str>(n);
         let callers: Vec<&str> = row.get(8);
-        let (settings, everybody): (&str, &[&str]) =
-            if self.public { (PINNED, &["PUBLIC"]) } else { ("", &[]) };
+        let everybody: &[&str] = if self.public { &["PUBLIC"] } else { &[] };
+        let settings = if self.pinned { PINNED } else { "" };
         let checks = [
             (text(2) == self.body && text(4) == "plpgsql", "its body was changed"),
             (text(1) == self.result, "its result has another type"),
@@ -141,6 +143,7 @@ fn read(text: &'static str) -> Vec<Shipped> {
                 volatility: if properties.contains("STABLE") { "s" } else { "v" },
                 parallel: if properties.contains("PARALLEL SAFE") { "s" } else { "u" },
                 public: !text.contains(&revoked),
+                pinned: properties.contains("SET search_path = pg_catalog, pg_temp"),
             })
         })
         .collect()
@@ -168,6 +171,8 @@ mod tests {
                 ("current_tenant()", own, true),
                 ("current_actor()", own, true),
                 ("may_write()", own, true),
+                ("reading_tenant()", own, true),
+                ("writing_tenant()", own, true),
                 ("bind(token text)", true, true),
             ]
             .map(|(name, definer, public)| (name.to_owned(), definer, public))

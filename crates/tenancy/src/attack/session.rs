@@ -245,7 +245,14 @@ fn shadow_type(_: &Scene<'_>) -> Vec<Strike> {
         "CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.amanah_probe(VALUE))",
         "SET LOCAL amanah.token = 'x'",
     ];
-    let calls = ["current_tenant()", "current_actor()", "may_write()", "bind('x')"];
+    let calls = [
+        "current_tenant()",
+        "current_actor()",
+        "may_write()",
+        "reading_tenant()",
+        "writing_tenant()",
+        "bind('x')",
+    ];
     let each = calls.map(|call| {
         let sql = format!("SELECT amanah.{call}::pg_catalog.text");
         let refused = Expect::Refused(&[REFUSED]);

@@ -19,7 +19,7 @@ END $$";
 
 /// A binding that looks its types up where the caller has put some.
 const UNPINNED: &str = "
-CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text
+CREATE OR REPLACE FUNCTION amanah.reading_tenant() RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER AS $$
 DECLARE
     tenant text := 'nobody';
@@ -30,7 +30,7 @@ END $$";
 
 /// A binding that holds for everybody but one, whom no attack knows.
 const BACK_DOOR: &str = "
-CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text
+CREATE OR REPLACE FUNCTION amanah.reading_tenant() RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -42,7 +42,7 @@ END $$";
 
 /// What is kept of a binding counts for as long as the transaction lasts.
 const NEVER_ENDING: &str = "
-CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS pg_catalog.text
+CREATE OR REPLACE FUNCTION amanah.reading_tenant() RETURNS pg_catalog.text
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -61,7 +61,7 @@ pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
     let bind = definition(&tx, "amanah.bind(text)").await?;
     let form = form::installed(&tx, &sandbox.app_role).await?;
     let open_token = definition(&tx, "amanah.open_token(text)").await?;
-    let current_tenant = definition(&tx, "amanah.current_tenant()").await?;
+    let reading_tenant = definition(&tx, "amanah.reading_tenant()").await?;
     tx.rollback().await?;
     let one = |name, object: &str, told, seed: &str, undo: &str| Violation {
         told,
@@ -75,14 +75,14 @@ pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
             session,
             "(shadow-type: ",
             UNPINNED,
-            &current_tenant,
+            &reading_tenant,
         ),
         one(
             "a binding with a back door",
-            "amanah.current_tenant()",
+            "amanah.reading_tenant()",
             "body",
             BACK_DOOR,
-            &current_tenant,
+            &reading_tenant,
         ),
         one(
             "another function beside the binding",
@@ -96,10 +96,10 @@ pub(super) async fn in_binding(sandbox: &Protected) -> Result<Vec<Violation>> {
     if form == Some(Form::VerifyOnce) {
         all.push(one(
             "a kept binding that does not expire",
-            "amanah.current_tenant()",
+            "amanah.reading_tenant()",
             "its body was changed",
             NEVER_ENDING,
-            &current_tenant,
+            &reading_tenant,
         ));
     }
     Ok(all)

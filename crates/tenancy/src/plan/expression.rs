@@ -7,6 +7,9 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
+/// The names that PostgreSQL gives to the results of our functions.
+const NAMES: [&str; 3] = [" AS reading_tenant", " AS writing_tenant", " AS may_write"];
+
 /// A condition in one form: what is joined by AND or OR, or anything else as its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -92,7 +95,7 @@ fn words(tokens: &mut Peekable<IntoIter<Token>>) -> Condition {
     }
     let texts: Vec<String> = parts.iter().map(Condition::text).collect();
     let joined = texts.join(" ");
-    let named = joined.replace(" AS current_tenant", "").replace(" AS may_write", "");
+    let named = NAMES.iter().fold(joined, |text, name| text.replace(name, ""));
     Condition::Words(named.replace(" ::text", ""))
 }
 
@@ -164,9 +167,13 @@ mod tests {
     fn the_printed_form_is_recognised() {
         let pairs = [
             (
-                "\"slug\" = (SELECT amanah.current_tenant()) AND (SELECT amanah.may_write())",
-                "(((slug)::text = ( SELECT amanah.current_tenant() AS current_tenant)) AND \
+                "\"slug\" = (SELECT amanah.reading_tenant()) AND (SELECT amanah.may_write())",
+                "(((slug)::text = ( SELECT amanah.reading_tenant() AS reading_tenant)) AND \
                  ( SELECT amanah.may_write() AS may_write))",
+            ),
+            (
+                "\"slug\" = (SELECT amanah.writing_tenant()::uuid)",
+                "(slug = ( SELECT (amanah.writing_tenant())::uuid AS writing_tenant))",
             ),
             (
                 "(\"a\" IS NULL OR (EXISTS (SELECT 1 FROM \"s\".\"t\" p \

@@ -15,8 +15,6 @@ use crate::{Census, Held, Result};
 
 /// Where the application has no policies of its own.
 const OPEN: &str = "amanah_open";
-/// What a binding for reading alone does not fulfil.
-const WRITES: &str = "(SELECT amanah.may_write())";
 
 /// A policy as it should be.
 struct Wanted {
@@ -139,7 +137,7 @@ impl Wanted {
 
 fn wanted(held: &Held, now: &[Policy]) -> Vec<Wanted> {
     let own = held.policy();
-    let writing = format!("{own} AND {WRITES}");
+    let writing = held.writing_policy();
     let make = |name, command, using: Option<&String>, check: Option<&String>| Wanted {
         name,
         permissive: false,

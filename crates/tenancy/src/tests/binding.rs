@@ -58,9 +58,12 @@ async fn both_forms_agree_on_any_name_in(form: Form) {
         let scope = if n % 2 == 0 { Scope::ReadOnly } else { Scope::ReadWrite };
         let token = mint(&guarded, tenant, actor, scope);
         let tx = guarded.protected.intruder.tenant(&token).await.unwrap();
-        let sql = "SELECT amanah.current_tenant(), amanah.current_actor(), amanah.may_write()";
+        let sql = "SELECT amanah.current_tenant(), amanah.current_actor(), amanah.may_write(),
+                          amanah.reading_tenant(), amanah.writing_tenant()";
         let row = tx.query_one(sql, &[]).await.unwrap();
         tx.rollback().await.unwrap();
+        assert_eq!(row.get::<_, &str>(3), tenant.as_str());
+        assert_eq!(row.get::<_, Option<&str>>(4), (n % 2 == 1).then_some(tenant.as_str()));
         let read: (String, String, bool) = (row.get(0), row.get(1), row.get(2));
         assert_eq!(read, (tenant.clone(), actor.clone(), n % 2 == 1));
     }
@@ -221,7 +224,14 @@ async fn the_callers_types_decide_nothing_in(form: Form) {
     setup.extend(types.map(|name| domain.replace("{}", name)));
     let token = mint(&guarded, "a", "ann", Scope::ReadWrite);
     let intruder = &guarded.protected.intruder;
-    for call in ["bind($1)", "current_tenant()", "current_actor()", "may_write()"] {
+    for call in [
+        "bind($1)",
+        "current_tenant()",
+        "current_actor()",
+        "may_write()",
+        "reading_tenant()",
+        "writing_tenant()",
+    ] {
         let fresh = store::Db::lazy(intruder.url(), 1).unwrap();
         let tx = fresh.operator().await.unwrap();
         tx.batch(&setup).await.unwrap();

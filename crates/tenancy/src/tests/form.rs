@@ -150,7 +150,9 @@ async fn expiry_counts_for_every_statement() {
         assert_eq!(tenant(&tx).await.as_deref(), Some("7"));
         let until = format!("SELECT pg_catalog.pg_sleep_until(to_timestamp({end}))");
         tx.batch(&until).await.unwrap();
-        for call in ["current_tenant", "current_actor", "may_write"] {
+        for call in
+            ["current_tenant", "current_actor", "may_write", "reading_tenant", "writing_tenant"]
+        {
             let sql = format!("SELECT amanah.{call}()");
             let refused = tx.attempt(&sql, &[]).await.unwrap().unwrap_err();
             assert_eq!(refused.sqlstate(), Some("28000"), "{form}: {refused}");

@@ -95,7 +95,7 @@ async fn what_weakens_the_protection_is_refused() {
         "ALTER POLICY amanah_select ON tag USING (true)",
         "ALTER POLICY amanah_select ON tag RENAME TO mine",
         "DROP SCHEMA amanah CASCADE",
-        "DROP FUNCTION amanah.current_tenant CASCADE",
+        "DROP FUNCTION amanah.reading_tenant CASCADE",
         "GRANT TRUNCATE ON tag TO {app}",
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC",
         "GRANT SELECT ON price_list TO {app}",

@@ -387,7 +387,7 @@ async fn every_attack_can_get_through() {
          GRANT SELECT ON public.all_tags TO {{app}};
          CREATE OR REPLACE FUNCTION amanah.open_token(token text) RETURNS text[] LANGUAGE sql AS
              $$SELECT ARRAY['amb1', 'k', '31', '31', '9', 'rw', 'x']$$;
-         CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text LANGUAGE plpgsql
+         CREATE OR REPLACE FUNCTION amanah.reading_tenant() RETURNS text LANGUAGE plpgsql
              SECURITY DEFINER AS $$DECLARE one text := '1'; BEGIN RETURN one; END$$; ANALYZE",
         "0f".repeat(32)
     );

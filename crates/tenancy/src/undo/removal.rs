@@ -16,6 +16,8 @@ pub(super) const OWN: Belongings = Belongings {
         ("FUNCTION", "current_tenant()"),
         ("FUNCTION", "current_actor()"),
         ("FUNCTION", "may_write()"),
+        ("FUNCTION", "reading_tenant()"),
+        ("FUNCTION", "writing_tenant()"),
         ("FUNCTION", "binding()"),
         ("FUNCTION", "open_token(text)"),
         ("TABLE", "binding_key"),

@@ -54,11 +54,13 @@ pub(super) const RULES: &[Rule] = &[
                     ELSE (SELECT format('ALTER POLICY %I ON %s', p.polname, p.quoted)
                               || CASE WHEN p.using IS NOT NULL THEN ' USING (' || c || ')'
                                       ELSE '' END
-                              || CASE WHEN p.checking IS NOT NULL THEN ' WITH CHECK (' || c || ')'
+                              || CASE WHEN p.checking IS NOT NULL THEN ' WITH CHECK (' || w || ')'
                                       ELSE '' END
-                            FROM (SELECT format('%s = (SELECT amanah.current_tenant()%s)', p.qcol,
-                                      CASE WHEN p.base IN ('text', 'character varying') THEN ''
-                                           ELSE '::' || p.base END)) s(c)) END
+                            FROM (SELECT format('%s = (SELECT amanah.reading_tenant()%s)', p.qcol, cast_),
+                                         format('%s = (SELECT amanah.writing_tenant()%s)', p.qcol, cast_)
+                                    FROM (SELECT CASE
+                                        WHEN p.base IN ('text', 'character varying') THEN ''
+                                        ELSE '::' || p.base END) b(cast_)) s(c, w)) END
                FROM policy p
               WHERE NOT p.bound
                 AND (concat(p.using, p.checking) ~* '\\mcurrent_setting\\s*\\('
