@@ -8,6 +8,7 @@ mod change;
 mod forge;
 mod installed;
 mod pooled;
+mod quarry;
 mod session;
 mod shapes;
 mod table;
@@ -20,6 +21,8 @@ use store::{Db, Protected, ToSql, Tx};
 use crate::canary::{self, PLAIN};
 use crate::{BindingKey, Census, Result, lint, report};
 pub(crate) use installed::{findings as installed, who_writes};
+pub(crate) use quarry::Quarry;
+use quarry::naming;
 use victim::Victim;
 
 /// Raised by our own functions inside an attack when they are shown what they should not see, or
@@ -155,6 +158,22 @@ pub(crate) async fn run(
     clock: &dyn Clock,
     only: Option<&str>,
 ) -> Result<Report> {
+    let everything = Quarry { told: "", is_found: &|_| false };
+    hunt(protected, key, clock, only, &everything).await
+}
+
+/// As [`run`], until a finding has come up. What was found and missed before is in the report, and
+/// its counts tell nothing.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn hunt(
+    protected: &Protected,
+    key: &BindingKey,
+    clock: &dyn Clock,
+    only: Option<&str>,
+    quarry: &Quarry<'_>,
+) -> Result<Report> {
     let shape = canary::shape(protected).await?;
     let census = Census::take(&shape, &protected.tenant_column);
     let findings = lint::leaks(protected, &shape, &census, only).await?;
@@ -162,6 +181,9 @@ pub(crate) async fn run(
     for (table, why) in census.unfit.iter().chain(&census.vague) {
         report.total += 1;
         report.missed.push((table.clone(), why.clone()));
+    }
+    if (quarry.is_found)(&report) {
+        return Ok(report);
     }
     let mut scene = Scene {
         protected,
@@ -182,8 +204,10 @@ pub(crate) async fn run(
             Err(why) => report.missed.push((held.table.label(), why)),
         }
     }
-    tables(&scene, &mut report).await?;
-    sessions(&scene, &mut report).await?;
+    tables(&scene, &mut report, quarry).await?;
+    if !(quarry.is_found)(&report) && on_sessions().any(|attack| quarry.is_named(attack.name)) {
+        sessions(&scene, &mut report, quarry).await?;
+    }
     Ok(report)
 }
 
@@ -197,11 +221,11 @@ pub(crate) fn on_sessions() -> impl Iterator<Item = &'static OnSession> {
     session::BATTERY.iter().chain(pooled::BATTERY)
 }
 
-async fn tables(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+async fn tables(scene: &Scene<'_>, report: &mut Report, quarry: &Quarry<'_>) -> Result<()> {
     for victim in &scene.victims {
         let label = victim.held.table.label();
         let mut unsure = None;
-        for attack in on_tables() {
+        for attack in on_tables().filter(|attack| quarry.is_named(attack.name)) {
             let strikes = if victim.rows || !attack.needs_rows {
                 (attack.build)(scene, victim)
             } else {
@@ -209,6 +233,9 @@ async fn tables(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
             };
             if let Some(why) = make(scene, report, attack, &label, strikes).await? {
                 unsure = unsure.or(Some(why));
+            }
+            if (quarry.is_found)(report) {
+                return Ok(());
             }
         }
         match unsure {
@@ -219,7 +246,7 @@ async fn tables(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn sessions(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
+async fn sessions(scene: &Scene<'_>, report: &mut Report, quarry: &Quarry<'_>) -> Result<()> {
     // B's session stands open with a statement that holds its mark, as another request's would.
     let witness = canary::bound(
         &scene.protected.intruder,
@@ -238,13 +265,16 @@ async fn sessions(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
         witness.batch("ROLLBACK TO SAVEPOINT amanah_witness").await?;
     }
     witness.query(&format!("SELECT {literal}::text"), &[]).await?;
-    for attack in on_sessions() {
+    for attack in on_sessions().filter(|attack| quarry.is_named(attack.name)) {
         let strikes = (attack.build)(scene);
         let unsure = make(scene, report, attack, SESSION, strikes).await?;
         if let Some(why) = unsure {
             // The whole database is not proven then, so every table is withdrawn.
             report.attacked = 0;
             report.missed.push((SESSION.to_owned(), why));
+        }
+        if (quarry.is_found)(report) {
+            break;
         }
     }
     witness.rollback().await?;
@@ -289,8 +319,8 @@ async fn make<B>(
         }
     }
     for (object, whats) in leaks {
-        let (told, name, whats) = (attack.told, attack.name, whats.join(", "));
-        let told = format!("another tenant {told} ({name}: {whats})");
+        let (told, name, whats) = (attack.told, naming(attack.name), whats.join(", "));
+        let told = format!("another tenant {told} {name}{whats})");
         report.findings.push(Finding::new(object, told).fix(attack.fix));
     }
     report.matrix.push((label.to_owned(), attack.name, word));

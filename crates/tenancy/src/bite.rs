@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use kernel::{Clock, Finding, Rng};
 use store::{Db, Protected, Table, ident};
 
-use crate::attack::{self, Report, SESSION};
+use crate::attack::{self, Quarry, Report, SESSION};
 use crate::canary::{self, PLAIN};
 use crate::{BindingKey, Census, Held, Result};
 
@@ -41,18 +41,29 @@ impl Violation {
 
     /// The finding of `report` that gives it away, if it was not there before. An attack that could
     /// not be made tells nothing of what it would have come to.
-    fn given_away(&self, report: Report, before: &HashSet<String>) -> Option<Finding> {
-        let mut found = report.findings;
-        if self.unattacked {
-            // A table that cannot be attacked makes the claim unknown; that is found too.
-            let missed = report.missed.into_iter();
-            found.extend(missed.map(|(object, why)| Finding::new(object, why)));
-        }
-        found.into_iter().find(|finding| {
+    fn given_away(&self, report: &Report, before: &HashSet<String>) -> Option<Finding> {
+        // A table that cannot be attacked makes the claim unknown; that is found too.
+        let missed = report.missed.iter().filter(|_| self.unattacked);
+        let missed = missed.map(|(object, why)| Finding::new(object, why));
+        report.findings.iter().cloned().chain(missed).find(|finding| {
             finding.object == self.object
                 && finding.what.contains(self.told)
                 && !before.contains(&finding.to_string())
         })
+    }
+
+    /// The battery in `place` until it gives it away, on the table `label`. What it has not come to
+    /// by its end, it does not find.
+    async fn hunted(
+        &self,
+        (place, key, clock): (&Protected, &BindingKey, &dyn Clock),
+        label: &str,
+        before: &HashSet<String>,
+    ) -> Result<Option<Finding>> {
+        let is_found = |report: &Report| self.given_away(report, before).is_some();
+        let quarry = Quarry { told: self.told, is_found: &is_found };
+        let report = attack::hunt(place, key, clock, Some(label), &quarry).await?;
+        Ok(self.given_away(&report, before))
     }
 }
 
@@ -115,9 +126,9 @@ async fn inside(
             bites.missed.push(format!("{} (it could not be seeded: {error})", violation.name));
             continue;
         }
-        let report = attack::run(sandbox, key, clock, Some(&label)).await;
+        let found = violation.hunted((sandbox, key, clock), &label, &before).await;
         all(login, &violation.undo).await?;
-        match violation.given_away(report?, &before) {
+        match found? {
             Some(finding) => bites.found.push(finding),
             None => bites.missed.push(violation.name.to_owned()),
         }
@@ -348,14 +359,14 @@ mod tests {
         let unmade = "the attack bind-forged could not be made: no connection";
         let through = "another tenant binds itself (bind-forged: it was accepted)";
         assert!(
-            violation("(bind-forged: ", false).given_away(report(unmade, false), &none).is_none()
+            violation("(bind-forged: ", false).given_away(&report(unmade, false), &none).is_none()
         );
-        assert!(violation("", false).given_away(report(unmade, false), &none).is_none());
-        assert!(violation("", true).given_away(report(unmade, false), &none).is_some());
+        assert!(violation("", false).given_away(&report(unmade, false), &none).is_none());
+        assert!(violation("", true).given_away(&report(unmade, false), &none).is_some());
         assert!(
-            violation("(bind-forged: ", false).given_away(report(through, true), &none).is_some()
+            violation("(bind-forged: ", false).given_away(&report(through, true), &none).is_some()
         );
         let before = HashSet::from([Finding::new(SESSION, through).to_string()]);
-        assert!(violation("", false).given_away(report(through, true), &before).is_none());
+        assert!(violation("", false).given_away(&report(through, true), &before).is_none());
     }
 }

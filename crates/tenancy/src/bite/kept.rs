@@ -68,11 +68,12 @@ async fn handed_on(
     }
     let intruder = Db::lazy(sandbox.intruder.url(), SIZE)?;
     let attacker = Protected { intruder, ..sandbox.clone() };
-    let report = attack::run(&attacker, key, clock, Some(label)).await;
+    let made = Violation::new(HANDED_ON, SESSION.to_owned(), Vec::new(), Vec::new());
+    let violation = Violation { told: "(forge-kept: ", ..made };
+    let found = violation.hunted((&attacker, key, clock), label, before).await;
     attacker.intruder.close();
     all(&sandbox.owner, &[undo]).await?;
-    let made = Violation::new(HANDED_ON, SESSION.to_owned(), Vec::new(), Vec::new());
-    match (Violation { told: "(forge-kept: ", ..made }).given_away(report?, before) {
+    match found? {
         Some(finding) => bites.found.push(finding),
         None => bites.missed.push(HANDED_ON.to_owned()),
     }
