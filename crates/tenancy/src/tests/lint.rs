@@ -5,7 +5,7 @@ mod sarif;
 mod seeds;
 
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use store::OperatorTx;
 
@@ -229,27 +229,49 @@ async fn what_is_not_there_is_said() {
     assert!(linted.findings.iter().any(|l| l.rule.id == "AM442"), "the login owns the tables");
 }
 
-/// A thousand tables take seconds.
-#[tokio::test]
-async fn a_thousand_tables_take_seconds() {
-    let guarded = fixture::bare(DJANGO, "company_id", NUMBERS).await;
-    for part in 0..10 {
-        let tables: Vec<String> = (0..100)
-            .map(|n| {
-                let name = format!("many_{part}_{n}");
-                format!(
-                    "CREATE TABLE {name} (id serial PRIMARY KEY, company_id integer NOT NULL \
-                     REFERENCES company, email text UNIQUE, about integer REFERENCES {name}); \
-                     CREATE VIEW {name}_view AS TABLE {name}; \
-                     GRANT SELECT, INSERT ON {name}, {name}_view TO {{app}};"
-                )
-            })
-            .collect();
-        as_owner(&guarded, &tables.concat()).await;
+/// Makes a hundred tables with a view each.
+async fn more(guarded: &Guarded, part: usize) {
+    let tables: Vec<String> = (0..100)
+        .map(|n| {
+            let name = format!("many_{part}_{n}");
+            format!(
+                "CREATE TABLE {name} (id serial PRIMARY KEY, company_id integer NOT NULL \
+                 REFERENCES company, email text UNIQUE, about integer REFERENCES {name}); \
+                 CREATE VIEW {name}_view AS TABLE {name}; \
+                 GRANT SELECT, INSERT ON {name}, {name}_view TO {{app}};"
+            )
+        })
+        .collect();
+    as_owner(guarded, &tables.concat()).await;
+}
+
+/// The shortest of several: what the machine does beside it only makes it longer.
+async fn shortest(guarded: &Guarded) -> (Duration, Linted) {
+    let mut best = None::<(Duration, Linted)>;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let linted = lint(&guarded.protected.owner, "company_id", None).await.unwrap();
+        let took = begun.elapsed();
+        if best.as_ref().is_none_or(|(known, _)| took < *known) {
+            best = Some((took, linted));
+        }
     }
-    let begun = Instant::now();
-    let linted = lint(&guarded.protected.owner, "company_id", None).await.unwrap();
+    best.unwrap()
+}
+
+/// Ten times the tables take about ten times as long. If each were compared with each other, it
+/// would be a hundred times.
+#[tokio::test]
+async fn a_thousand_tables_take_ten_times_as_long_as_a_hundred() {
+    let guarded = fixture::bare(DJANGO, "company_id", NUMBERS).await;
+    more(&guarded, 0).await;
+    let (few, linted) = shortest(&guarded).await;
+    assert_eq!(linted.tables, 109);
+    for part in 1..10 {
+        more(&guarded, part).await;
+    }
+    let (many, linted) = shortest(&guarded).await;
     assert_eq!(linted.tables, 1_009);
     assert!(linted.findings.len() > 4_000, "{}", linted.findings.len());
-    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    assert!(many < few * 50, "{many:?} for a thousand, {few:?} for a hundred");
 }
