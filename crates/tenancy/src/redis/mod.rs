@@ -47,9 +47,9 @@ use serde::Serialize;
 use store::Db;
 use tokio::sync::OnceCell;
 
-use crate::fleet::CANARIES;
+use crate::fleet::{CANARIES, customer};
 use crate::report::Report;
-use crate::{Error, MAX_LEASE, Result, is_canary};
+use crate::{Error, MAX_LEASE, Result};
 
 pub(crate) use attack::Claim;
 use attack::{Known, Target};
@@ -76,7 +76,7 @@ const KEYS_AT_A_TIME: &str = "1000";
 /// What it is run with.
 #[derive(Clone)]
 pub struct RedisSettings {
-    /// The control database, as its owner.
+    /// The control database, as its owner, with [`crate::CACHE_ROOM`] and [`crate::FLEET_ROOM`].
     pub registry: Db,
     /// The directory of the installation, for scratch servers.
     pub data: PathBuf,
@@ -205,12 +205,10 @@ impl Redis {
     /// made with its first one.
     ///
     /// # Errors
-    /// When the tenant is suspended, or Redis or the registry does not answer; there is no login
-    /// then.
+    /// When the tenant is suspended or erased, or Redis or the registry does not answer; there is no
+    /// login then.
     pub async fn lease(&self, tenant: &TenantId, life: Duration) -> Result<CacheLease> {
-        if is_canary(tenant) {
-            return Err(Error::Canary);
-        }
+        customer(tenant)?;
         let outside = self.site()?.outside;
         let (login, until) = self.admit(tenant, false, life).await?;
         Ok(CacheLease {
@@ -236,10 +234,10 @@ impl Redis {
         }
     }
 
-    /// Lets a suspended tenant have logins again.
+    /// Lets a suspended tenant have logins again, when the registry of tenants lets it in.
     ///
     /// # Errors
-    /// When the registry does not answer.
+    /// When it does not, or does not answer.
     pub async fn resume(&self, tenant: &TenantId) -> Result<()> {
         self.registry().suspend(&self.place(tenant)?, tenant, false, self.now()).await
     }

@@ -7,6 +7,7 @@ use kernel::TenantId;
 use store::{Db, OperatorTx, ToSql};
 
 use super::{Login, Place, sql};
+use crate::fleet::let_in;
 use crate::{Error, Result};
 
 /// The most logins of one tenant: a program that asks for one with each request would fill the server.
@@ -37,24 +38,36 @@ impl Registry<'_> {
         (now, until): (Timestamp, Timestamp),
     ) -> Result<OperatorTx> {
         let tx = self.0.operator().await?;
-        let suspended = take(&tx, &login.place, tenant, canary, now).await?;
-        if suspended {
-            tx.rollback().await?;
-            return Err(Error::NoCache(tenant.clone()));
+        let noted = async {
+            // The synthetic ones that others attack with stand in no registry.
+            if !canary {
+                let_in(&tx, tenant).await?;
+            }
+            if take(&tx, &login.place, tenant, canary, now).await? {
+                return Err(Error::NoCache(tenant.clone()));
+            }
+            let place = login.place.name();
+            // The place is held, so that nobody counts beside us.
+            let open: i64 = tx.query_one(sql::OPEN, &[&place, &now]).await?.get(0);
+            if open >= PLACE_LEASES {
+                return Err(Error::Leases(PLACE_LEASES));
+            }
+            let bound: [&(dyn ToSql + Sync); 4] = [&login.name, &place, &digest, &until];
+            tx.execute(sql::LEASE, &bound).await?;
+            Ok(())
+        };
+        match noted.await {
+            Ok(()) => Ok(tx),
+            Err(error) => {
+                // The place is held too, and whoever shuts the tenant out waits for that.
+                drop(tx.rollback().await);
+                Err(error)
+            }
         }
-        let place = login.place.name();
-        // The place is held, so that nobody counts beside us.
-        let open: i64 = tx.query_one(sql::OPEN, &[&place, &now]).await?.get(0);
-        if open >= PLACE_LEASES {
-            tx.rollback().await?;
-            return Err(Error::Leases(PLACE_LEASES));
-        }
-        let bound: [&(dyn ToSql + Sync); 4] = [&login.name, &place, &digest, &until];
-        tx.execute(sql::LEASE, &bound).await?;
-        Ok(tx)
     }
 
-    /// Notes whether a tenant may have logins, and forgets those that it has when not.
+    /// Notes whether a tenant may have logins, and forgets those that it has when not. It may have
+    /// some only when the registry of tenants lets it in.
     pub(super) async fn suspend(
         &self,
         place: &Place,
@@ -63,6 +76,10 @@ impl Registry<'_> {
         now: Timestamp,
     ) -> Result<()> {
         let tx = self.0.operator().await?;
+        if !suspended && let Err(error) = let_in(&tx, tenant).await {
+            drop(tx.rollback().await);
+            return Err(error);
+        }
         take(&tx, place, tenant, false, now).await?;
         tx.execute(sql::SUSPEND, &[&place.name(), &suspended]).await?;
         if suspended {

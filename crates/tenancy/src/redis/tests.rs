@@ -16,7 +16,7 @@ use kernel::{ManualClock, Secret, SystemRng, TenantId};
 
 use super::wire::{Door, Wire, text};
 use super::{Redis, RedisSettings, Server, ServerSettings};
-use crate::{CACHE_ROOM, CacheLease};
+use crate::{CACHE_ROOM, CacheLease, FLEET_ROOM};
 
 /// Places on a server of its own.
 struct World {
@@ -40,7 +40,7 @@ async fn server(data: &std::path::Path) -> Server {
 async fn world() -> World {
     let data = testkit::server_dir("redis/server.pid");
     let server = server(&data).await;
-    let registry = testkit::database(&[&CACHE_ROOM]).await.owner;
+    let registry = testkit::database(&[&FLEET_ROOM, &CACHE_ROOM]).await.owner;
     let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let settings = RedisSettings {
         registry,

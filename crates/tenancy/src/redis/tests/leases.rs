@@ -5,12 +5,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kernel::Secret;
 
-use super::{enter, tenant, world};
+use super::{World, enter, tenant, world};
 use crate::redis::wire::{text, texts};
 use crate::redis::{Place, Redis, users};
 use crate::{Error, MAX_LEASE};
 
 const HOUR: Duration = Duration::from_hours(1);
+/// How long is waited for what must come, however slow the machine is.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn two_tenants_use_one_server_and_do_not_meet() {
@@ -71,9 +73,12 @@ async fn logins_come_back_when_the_server_was_killed() {
     assert!(
         std::process::Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success()
     );
-    while world.server.is_running() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let dead = async {
+        while world.server.is_running() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dead).await.expect("it goes on");
     assert!(world.server.revive().await.unwrap());
     assert!(enter(&lease).await.is_err(), "it was forgotten");
     assert_eq!(world.redis.keep().await.unwrap(), (0, 1));
@@ -113,6 +118,104 @@ async fn a_suspended_tenant_is_out_until_it_is_let_in_again() {
     let again = world.redis.lease(&id, HOUR).await.unwrap();
     let found = enter(&again).await.unwrap().ask(["GET", &key]).await.unwrap();
     assert_eq!(text(&found).as_deref(), Some("kept"));
+}
+
+/// A tenant with a database of its own, as the registry has it, in a world where none is made.
+async fn stands(world: &World, id: &str, state: &str) {
+    let tx = world.redis.settings.registry.operator().await.unwrap();
+    let sql =
+        "INSERT INTO tenancy.tenants (id, place, state, canary, made_at, cell, target, before)
+               VALUES ($1, 'amt_0123abcd_' || left(md5($1), 16), $2, false, now(), 'home',
+                       CASE WHEN $2 = 'moving' THEN 'home' END,
+                       CASE WHEN $2 = 'moving' THEN 'suspended' END)";
+    tx.execute(sql, &[&id, &state]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Where there was no place before, there is none to be suspended: the registry of tenants is asked.
+#[tokio::test]
+async fn a_tenant_that_is_shut_out_gets_no_first_place() {
+    let world = world().await;
+    for state in ["suspended", "moving", "erasing"] {
+        stands(&world, state, state).await;
+        let id = tenant(state);
+        for refused in [
+            world.redis.lease(&id, HOUR).await.map(drop).unwrap_err(),
+            world.redis.resume(&id).await.unwrap_err(),
+        ] {
+            assert!(matches!(refused, Error::NotActive { .. }), "{state}: {refused}");
+        }
+        assert_eq!(world.redis.standing(&id).await.unwrap(), None, "{state}");
+    }
+    for state in ["active", "making"] {
+        stands(&world, state, state).await;
+        world.redis.lease(&tenant(state), HOUR).await.unwrap();
+    }
+    let there = users(&mut world.admin().await).await.unwrap();
+    assert_eq!(there.iter().filter(|user| user.starts_with("amr_")).count(), 2, "{there:?}");
+}
+
+/// A name that is left of an erasure is nobody's until somebody is made of it.
+#[tokio::test]
+async fn an_erased_tenant_gets_no_place_by_its_name() {
+    let world = world().await;
+    let id = tenant("gone");
+    world.redis.lease(&id, HOUR).await.unwrap();
+    world.redis.erase(&id).await.unwrap();
+    let tx = world.redis.settings.registry.operator().await.unwrap();
+    let sql = "INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys)
+               VALUES (sha256(convert_to('gone', 'UTF8')), 'p', now(), 1, 0)";
+    tx.execute(sql, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let refused = world.redis.lease(&id, HOUR).await.unwrap_err();
+    assert!(matches!(refused, Error::WasErased(_)), "{refused}");
+    assert_eq!(world.redis.standing(&id).await.unwrap(), None);
+    stands(&world, "gone", "active").await;
+    world.redis.lease(&id, HOUR).await.unwrap();
+}
+
+/// Who is shut out at the same moment is either let in before, and then found, or not at all.
+#[tokio::test]
+async fn a_login_and_a_suspension_do_not_pass_each_other() {
+    let world = world().await;
+    let id = tenant("shop");
+    stands(&world, "shop", "active").await;
+    let registry = &world.redis.settings.registry;
+    let suspension = registry.operator().await.unwrap();
+    let sql = "UPDATE tenancy.tenants SET state = 'suspended' WHERE id = 'shop'";
+    suspension.execute(sql, &[]).await.unwrap();
+    let lease = world.redis.lease(&id, HOUR);
+    let ends = async {
+        // Not before the login waits for it.
+        let tx = registry.operator().await.unwrap();
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
+                       AND pid <> pg_backend_pid()
+                       AND pg_blocking_pids(pid) && ARRAY[$1::int4])";
+        let own = suspension.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+        let waiting = async {
+            while !tx.query_one(waits, &[&own.get::<_, i32>(0)]).await.unwrap().get::<_, bool>(0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("it does not wait");
+        tx.rollback().await.unwrap();
+        suspension.commit().await.unwrap();
+    };
+    let refused = tokio::join!(lease, ends).0.unwrap_err();
+    assert!(matches!(refused, Error::NotActive { .. }), "{refused}");
+
+    let active = registry.operator().await.unwrap();
+    active.batch("UPDATE tenancy.tenants SET state = 'active'").await.unwrap();
+    active.commit().await.unwrap();
+    let (place, now) = (world.redis.place(&id).unwrap(), world.redis.now());
+    let (login, until) = (world.redis.fresh(&place).unwrap(), now + SignedDuration::from_mins(1));
+    let digest = "0".repeat(64);
+    let noted =
+        world.redis.registry().lease((&login, &id, false), &digest, (now, until)).await.unwrap();
+    let late = registry.operator().await.unwrap();
+    let hurried = late.batch("SELECT FROM tenancy.tenants FOR NO KEY UPDATE NOWAIT").await;
+    assert_eq!(hurried.unwrap_err().sqlstate(), Some("55P03"), "a suspension waits for the login");
+    noted.commit().await.unwrap();
 }
 
 #[tokio::test]
