@@ -103,11 +103,29 @@ pub enum Error {
         /// What it is instead.
         state: State,
     },
+    /// Its name is left of an erasure.
+    #[error(
+        "tenant `{0}` was erased, so nothing is made for it; nothing was changed. A new tenant gets \
+         its name with `amanah tenant add`"
+    )]
+    WasErased(TenantId),
     /// The synthetic tenants belong to the proofs.
     #[error(
-        "this is one of the two synthetic tenants that the proofs attack; it is made by itself and stays"
+        "names that begin with `amanah-canary-` are the synthetic tenants', which the proofs make \
+         and attack; nothing was changed"
     )]
     Canary,
+    /// A newer Amanah has written a word that this one does not know.
+    #[error(
+        "a {what} is in the state `{state}`, which this Amanah does not know: a newer one has worked \
+         here. Go on with that one; nothing was changed"
+    )]
+    Newer {
+        /// What is in that state.
+        what: &'static str,
+        /// The word.
+        state: String,
+    },
     /// There is no such cell.
     #[error("there is no cell `{0}`; `amanah cell list` shows all")]
     NoCell(String),
@@ -157,6 +175,36 @@ pub enum Error {
         /// Where it is, and what to do.
         kept: String,
     },
+    /// It is not known whether the move was noted.
+    #[error(
+        "it is not known whether tenant `{tenant}` was moved to {to}, because the registry was lost \
+         while it was noted: {why}. It is whole on one of the two, and `amanah tenant list` says on \
+         which. When it is `moving`, `amanah tenant resume` lets it in where it was"
+    )]
+    Unsure {
+        /// Which one.
+        tenant: TenantId,
+        /// Where it was going.
+        to: String,
+        /// What the registry said. Its words are in the message, so it is no source beside it.
+        why: Box<Error>,
+    },
+    /// A tenant was shut out or let in only in part.
+    #[error("tenant `{tenant}` {told}. When what is missing answers, run the same command again")]
+    Partly {
+        /// Which one.
+        tenant: TenantId,
+        /// What was done and what was not, and why not.
+        told: String,
+    },
+    /// What was begun failed, and so did removing it.
+    #[error("{why}. What was made before that is still there, because removing it failed: {left}")]
+    StillThere {
+        /// Why it failed.
+        why: String,
+        /// Why it is still there.
+        left: String,
+    },
     /// No cell takes a tenant.
     #[error(
         "no cell takes a tenant now, and nothing was made: {0}. Add one with `amanah cell add`, or \
@@ -201,8 +249,8 @@ pub enum Error {
     },
     /// There are files of a tenant of this name.
     #[error(
-        "there are files of a tenant `{0}` already, which are nobody's own: remove them, or give \
-         the tenant another name with --as; nothing was changed"
+        "there are files of a tenant `{0}` already, which a new one must not get: remove them with \
+         `amanah file remove`, or give the tenant another name; nothing was changed"
     )]
     HasFiles(TenantId),
     /// Large objects of a tenant that is shut out.
@@ -235,4 +283,16 @@ pub enum Error {
         /// The server's words, or ours.
         why: String,
     },
+}
+
+impl Error {
+    /// Its words without the promise that nothing was made, where it was made after all.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Archive(why) => format!("the archive cannot be imported: {why}"),
+            Self::Table { table, why } => format!("the rows of {table} cannot be copied: {why}"),
+            Self::File { name, why } => format!("the tenant's file {name}: {why}"),
+            other => other.to_string(),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use super::archive::{
     Applied, FORMAT, Line, Manifest, Needed, Object, PART_BYTES, Rows, Sequence, Server, Table,
     Text, Writer, sql,
 };
-use super::{Cell, Fleet, Lease, MAX_LEASE, State, Tenant, archive, registry};
+use super::{Cell, Fleet, Lease, MAX_LEASE, State, Tenant, archive, customer, registry};
 use crate::{Error, Result};
 
 /// What ciphertexts begin with.
@@ -39,7 +39,7 @@ impl Fleet {
     /// Writing blocks the thread.
     ///
     /// # Errors
-    /// When the tenant is unknown or half made, a table cannot be read whole, or `out` takes no
+    /// When the tenant is unknown, synthetic or half made, a table cannot be read whole, or `out` takes no
     /// more. What was written until then is no archive.
     pub async fn export(
         &self,
@@ -47,6 +47,7 @@ impl Fleet {
         with: &Exporting<'_>,
         out: &mut (dyn Write + Send),
     ) -> Result<Manifest> {
+        customer(id)?;
         let visit = registry::visit(&self.settings.registry, id).await?;
         let written = async {
             let tenant = visit.tenant(&[State::Active, State::Suspended]).await?;

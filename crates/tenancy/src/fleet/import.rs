@@ -21,8 +21,7 @@ use store::{Db, Tx, ident, literal, qualified};
 use super::archive::{Checked, Line, Manifest, Reader, Rows, Table, Text, check, is_of, sql};
 use super::cell::was_lost;
 use super::{
-    Cell, Fleet, Lease, MAX_LEASE, Place, State, Tenant, archive as format, export, is_canary,
-    registry,
+    Cell, Fleet, Lease, MAX_LEASE, Place, Tenant, archive as format, customer, export, registry,
 };
 use crate::{Error, Result};
 
@@ -67,9 +66,7 @@ impl Fleet {
             )));
         }
         let id = called.unwrap_or(&manifest.tenant).clone();
-        if is_canary(&id) {
-            return Err(Error::Canary);
-        }
+        customer(&id)?;
         let home = self.home();
         self.ensure_template(&home).await?;
         let archive = Checked { manifest, structure };
@@ -94,12 +91,8 @@ impl Fleet {
             match filled.await {
                 Ok(notes) => Ok((self.finish_in(&turn, &cell, tenant).await?, notes)),
                 Err(error) => {
-                    if !keeps_files {
-                        format::files::remove(files, &id).await?;
-                    }
-                    tenant.place.demolish(&cell).await?;
-                    registry::forget(&self.settings.registry, &id).await?;
-                    Err(error)
+                    let leftover = if keeps_files { None } else { Some(files) };
+                    Err(self.take_back(error, (&cell, &tenant), leftover).await)
                 }
             }
         };
@@ -112,12 +105,7 @@ impl Fleet {
     /// somebody's. Those of a tenant whose database was lost were not lost with it, and are newer than
     /// any archive: whether they stay.
     async fn make_room(&self, id: &TenantId, files: &dyn TenantFiles) -> Result<bool> {
-        let half_made = match registry::find(&self.settings.registry, id).await {
-            Ok(tenant) if tenant.state == State::Making => true,
-            Ok(_) => return Err(Error::Exists(id.clone())),
-            Err(Error::NoTenant(_)) => false,
-            Err(error) => return Err(error),
-        };
+        let half_made = self.is_half_made(id).await?;
         if was_lost(&self.settings.registry, id).await? {
             return Ok(true);
         }
@@ -127,6 +115,25 @@ impl Fleet {
             return Err(Error::HasFiles(id.clone()));
         }
         Ok(false)
+    }
+
+    /// Removes what an import has made before it failed. Its reason stays the first thing that is told.
+    async fn take_back(
+        &self,
+        why: Error,
+        (cell, tenant): (&Cell, &Tenant),
+        files: Option<&dyn TenantFiles>,
+    ) -> Error {
+        let removed = async {
+            if let Some(files) = files {
+                format::files::remove(files, &tenant.id).await?;
+            }
+            tenant.place.demolish(cell).await?;
+            registry::forget(&self.settings.registry, &tenant.id).await
+        };
+        let Err(error) = removed.await else { return why };
+        let left = format!("{error}. The same import begins anew, and removes it first");
+        Error::StillThere { why: why.reason(), left }
     }
 }
 

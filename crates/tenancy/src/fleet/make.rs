@@ -1,10 +1,11 @@
 //! Making tenants, the template that they are copied from, and the synthetic pair of each cell.
 
-use kernel::TenantId;
+use kernel::{TenantFiles, TenantId};
 
-use super::cell::{Cell, Choice};
+use super::cell::{Cell, Choice, was_lost};
 use super::{
-    CANARIES, Fleet, HOME, Place, State, Tenant, is_canary, migrate, moving, registry, sql,
+    CANARIES, Fleet, HOME, Place, State, Tenant, archive, customer, held, migrate, moving,
+    registry, sql,
 };
 use crate::{Error, Result};
 
@@ -16,7 +17,7 @@ impl Fleet {
     /// When there is one already, no cell takes it, another command is at it, or the server
     /// refuses; what was made is made again at the next try.
     pub async fn add(&self, id: &TenantId) -> Result<Tenant> {
-        self.add_where(id, None).await
+        self.add_where(id, None, None).await
     }
 
     /// As [`Fleet::add`], on the cell of this name.
@@ -24,15 +25,38 @@ impl Fleet {
     /// # Errors
     /// As [`Fleet::add`], and when there is no such cell.
     pub async fn add_on(&self, id: &TenantId, cell: &str) -> Result<Tenant> {
-        self.add_where(id, Some(cell)).await
+        self.add_where(id, Some(cell), None).await
     }
 
-    async fn add_where(&self, id: &TenantId, cell: Option<&str>) -> Result<Tenant> {
-        if is_canary(id) {
-            return Err(Error::Canary);
-        }
+    /// As [`Fleet::add`], unless there are files of this name in `files`.
+    pub(crate) async fn add_without_files(
+        &self,
+        id: &TenantId,
+        cell: Option<&str>,
+        files: &dyn TenantFiles,
+    ) -> Result<Tenant> {
+        self.add_where(id, cell, Some(files)).await
+    }
+
+    async fn add_where(
+        &self,
+        id: &TenantId,
+        cell: Option<&str>,
+        files: Option<&dyn TenantFiles>,
+    ) -> Result<Tenant> {
+        customer(id)?;
         let choice = self.choice(cell).await?;
-        self.make(id, false, &choice).await
+        self.make(id, (false, &choice), files).await
+    }
+
+    /// Whether a tenant was begun and not finished; there is none otherwise.
+    pub(super) async fn is_half_made(&self, id: &TenantId) -> Result<bool> {
+        match registry::find(&self.settings.registry, id).await {
+            Ok(tenant) if tenant.state == State::Making => Ok(true),
+            Ok(_) => Err(Error::Exists(id.clone())),
+            Err(Error::NoTenant(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The synthetic tenants of the installation's own server, made if they are not there and let
@@ -57,28 +81,36 @@ impl Fleet {
     async fn ensure_canary(&self, id: &TenantId, cell: &Cell) -> Result<Tenant> {
         match registry::find(&self.settings.registry, id).await {
             Ok(tenant) if tenant.state == State::Active => Ok(tenant),
-            Ok(tenant) if tenant.state == State::Suspended => self.resume(id).await,
+            Ok(tenant) if tenant.state == State::Suspended => self.admit(id).await,
             Ok(_) | Err(Error::NoTenant(_)) => {
-                self.make(id, true, &Choice::canary(&cell.name)).await
+                self.make(id, (true, &Choice::canary(&cell.name)), None).await
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn make(&self, id: &TenantId, canary: bool, choice: &Choice) -> Result<Tenant> {
-        let turn = registry::turn(&self.settings.registry, id).await?;
-        let made = self.make_in(&turn, canary, choice).await;
-        turn.end(made).await
-    }
-
-    async fn make_in(
+    async fn make(
         &self,
-        turn: &registry::Turn,
-        canary: bool,
-        choice: &Choice,
+        id: &TenantId,
+        (canary, choice): (bool, &Choice),
+        files: Option<&dyn TenantFiles>,
     ) -> Result<Tenant> {
-        let (cell, tenant) = self.begin_in(turn, canary, choice).await?;
-        self.finish_in(turn, &cell, tenant).await
+        let turn = registry::turn(&self.settings.registry, id).await?;
+        let made = async {
+            if let Some(files) = files {
+                self.is_half_made(id).await?;
+                // Whose they are is not known, so they go to nobody and stay. Of one that was lost with
+                // a cell it is.
+                let known = was_lost(&self.settings.registry, id).await?;
+                if !known && archive::files::has(files, id).await? {
+                    return Err(Error::HasFiles(id.clone()));
+                }
+            }
+            let (cell, tenant) = self.begin_in(&turn, canary, choice).await?;
+            self.finish_in(&turn, &cell, tenant).await
+        };
+        let made = made.await;
+        turn.end(made).await
     }
 
     /// Makes database and role; nobody is told of them yet.
@@ -119,11 +151,15 @@ impl Fleet {
         if !first.is_whole(&home).await? {
             let lock = self.settings.registry.operator().await?;
             lock.query(sql::CHANGE_TEMPLATE, &[&HOME]).await?;
-            if !first.is_whole(&home).await? {
-                first.demolish(&home).await?;
-                first.provision_empty(&home).await?;
-            }
-            lock.commit().await?;
+            let made = async {
+                if !first.is_whole(&home).await? {
+                    first.demolish(&home).await?;
+                    first.provision_empty(&home).await?;
+                }
+                Ok(())
+            };
+            let made = made.await;
+            held::end(lock, made).await?;
         }
         if cell.name == HOME || self.has_same_template(cell).await? {
             return Ok(());
@@ -131,15 +167,22 @@ impl Fleet {
         let lock = self.settings.registry.operator().await?;
         lock.query(sql::CHANGE_TEMPLATE, &[&cell.name]).await?;
         lock.query(sql::COPY_TEMPLATE, &[&HOME]).await?;
-        if !self.has_same_template(cell).await? {
-            let copy = Place::template(cell);
-            copy.demolish(cell).await?;
-            let form = moving::Form::of(&first, &home).await?;
-            copy.receive(cell, &form, (false, false)).await?;
-            moving::copy(&self.settings.programs, (&home, &first), (cell, &copy)).await?;
-            form.set(&copy, cell).await?;
+        let copied = self.copy_first_template(cell).await;
+        held::end(lock, copied).await
+    }
+
+    /// Puts a copy of the first template in the place of another cell's, unless it is one.
+    async fn copy_first_template(&self, cell: &Cell) -> Result<()> {
+        if self.has_same_template(cell).await? {
+            return Ok(());
         }
-        Ok(lock.commit().await?)
+        let (home, copy) = (self.home(), Place::template(cell));
+        let first = Place::template(&home);
+        copy.demolish(cell).await?;
+        let form = moving::Form::of(&first, &home).await?;
+        copy.receive(cell, &form, (false, false)).await?;
+        moving::copy(&self.settings.programs, (&home, &first), (cell, &copy)).await?;
+        form.set(&copy, cell).await
     }
 
     /// Whether a cell's template is whole and has the migrations of the first one's.

@@ -25,6 +25,7 @@ mod certificate;
 mod erase;
 mod everywhere;
 mod export;
+mod held;
 mod import;
 mod lint;
 mod make;
@@ -36,6 +37,7 @@ mod roster;
 mod scene;
 mod session;
 mod sql;
+mod standing;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -61,6 +63,7 @@ pub use place::Place;
 pub use registry::{State, Tenant};
 
 pub(crate) use cell::Cell;
+pub(crate) use standing::let_in;
 
 use crate::bite::Bites;
 use crate::{Error, Result};
@@ -70,9 +73,17 @@ const CONNECTIONS: usize = 2;
 /// The synthetic tenants: the attacker and the attacked.
 pub(crate) const CANARIES: [&str; 2] = ["amanah-canary-a", "amanah-canary-b"];
 
-/// Whether this is one of the two synthetic tenants of a cell, which are the proofs' own.
+/// What the names of all synthetic tenants begin with, and no customer's.
+const RESERVED: &str = "amanah-canary-";
+
+/// Whether this is the name of a synthetic tenant, of whichever cell: they are the proofs' own.
 pub fn is_canary(id: &TenantId) -> bool {
-    CANARIES.iter().any(|name| id.as_str().starts_with(name))
+    id.as_str().starts_with(RESERVED)
+}
+
+/// Refuses the names of synthetic tenants: whatever is done for a customer asks this first.
+pub(crate) fn customer(id: &TenantId) -> Result<()> {
+    if is_canary(id) { Err(Error::Canary) } else { Ok(()) }
 }
 
 /// The longest that a lease is good for.
@@ -158,8 +169,9 @@ impl Fleet {
     /// Shuts a tenant out: no new sessions, and those that are open end.
     ///
     /// # Errors
-    /// When it is unknown, or the server refuses.
+    /// When it is unknown or synthetic, or the server refuses.
     pub async fn suspend(&self, id: &TenantId) -> Result<Tenant> {
+        customer(id)?;
         let turn = registry::turn(&self.settings.registry, id).await?;
         let shut = async {
             let tenant = turn.tenant(&[State::Active, State::Suspended]).await?;
@@ -175,8 +187,14 @@ impl Fleet {
     /// was before.
     ///
     /// # Errors
-    /// When it is unknown, or the server refuses.
+    /// When it is unknown or synthetic, or the server refuses.
     pub async fn resume(&self, id: &TenantId) -> Result<Tenant> {
+        customer(id)?;
+        self.admit(id).await
+    }
+
+    /// As [`Fleet::resume`], a synthetic tenant too.
+    async fn admit(&self, id: &TenantId) -> Result<Tenant> {
         let turn = registry::turn(&self.settings.registry, id).await?;
         let admitted = async {
             let resumable = [State::Active, State::Suspended, State::Moving];
@@ -194,7 +212,7 @@ impl Fleet {
 
     /// Begins to erase a tenant: from here on it gets no login, and only the end is left. What else
     /// belongs to it, its keys for example, is destroyed between this and
-    /// [`Erasing::finish`]. Begun and not finished, it is begun again by the same call.
+    /// [`Erasing::certify`]. Begun and not finished, it is begun again by the same call.
     ///
     /// # Errors
     /// When it is unknown or a canary, another command works on it, its database is not on its cell,
@@ -213,12 +231,10 @@ impl Fleet {
     }
 
     async fn begin_to_erase(&self, id: &TenantId, missing: bool) -> Result<Erasing> {
+        customer(id)?;
         let turn = registry::turn(&self.settings.registry, id).await?;
         let begun = async {
             let tenant = turn.tenant(&State::ALL).await?;
-            if tenant.canary {
-                return Err(Error::Canary);
-            }
             let cell = self.cell_of(&tenant).await?;
             // One that was begun before was seen then; one that is half made may have none yet.
             let may_lack = missing || matches!(tenant.state, State::Erasing | State::Making);
@@ -245,8 +261,9 @@ impl Fleet {
     /// A login for a tenant, good for `life` and for at most [`MAX_LEASE`].
     ///
     /// # Errors
-    /// When the tenant is unknown or suspended, or the server refuses.
+    /// When the tenant is unknown, suspended or synthetic, or the server refuses.
     pub async fn lease(&self, id: &TenantId, life: Duration) -> Result<Lease> {
+        customer(id)?;
         let visit = registry::visit(&self.settings.registry, id).await?;
         let lease = async {
             let tenant = visit.tenant(&[State::Active, State::Moving]).await?;
@@ -302,28 +319,6 @@ pub struct Erasing {
     cell: Cell,
     turn: registry::Turn,
     tenant: Tenant,
-}
-
-impl Erasing {
-    /// Drops its database and its logins, for good, without a certificate: for a tenant that was
-    /// nobody's. `keys` says how many of its keys were destroyed.
-    ///
-    /// # Errors
-    /// When the server refuses; it is left begun.
-    pub async fn finish(self, keys: usize) -> Result<Erasure> {
-        let Self { cell, turn, tenant, .. } = self;
-        let gone = async {
-            cell.assured().await?;
-            let bytes = erase::begun(turn.registry(), &tenant.id).await?.bytes;
-            tenant.place.demolish(&cell).await?;
-            let (erased_at, place) = (cell.clock.now(), tenant.place.name().to_owned());
-            let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
-            turn.erased(&erasure, keys, None).await?;
-            Ok(erasure)
-        };
-        let gone = gone.await;
-        turn.end(gone).await
-    }
 }
 
 /// A password that nobody has chosen.

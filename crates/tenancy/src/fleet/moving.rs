@@ -24,7 +24,7 @@ pub(super) use form::Form;
 
 use super::cell::{Cell, refused};
 use super::registry::{self, Turn};
-use super::{Fleet, State, Tenant};
+use super::{Fleet, State, Tenant, customer, held};
 use crate::{Error, Result};
 
 /// How long the pause waits for its turn: whoever gets a login meanwhile is done in a moment.
@@ -86,13 +86,11 @@ impl Fleet {
         keep: Duration,
         watch: &(dyn Fn(Stage) + Sync),
     ) -> Result<Moved> {
+        customer(id)?;
         let claim = registry::mover(&self.settings.registry, id).await?;
         let moved = self.go(id, to, keep, watch).await;
-        // Ended here and not by being dropped: who asks next must not find the tenant taken.
-        let ended = claim.rollback().await;
-        let moved = moved?;
-        ended?;
-        Ok(moved)
+        held::let_go(claim).await;
+        moved
     }
 
     /// A move, while nobody else moves the tenant.
@@ -115,22 +113,19 @@ impl Fleet {
             Ok(moved) => moved,
             Err(error) => return Err(self.give_up(&course, error).await),
         };
-        watch(Stage::Switched);
+        // From here on it is moved, and nothing that fails makes it another answer.
         let Course { tenant, source, target, .. } = &course;
-        let left = if keep.is_zero() {
-            self.drop_leftover(&source.name, Some(&target.name), &tenant.place).await.err()
-        } else {
-            None
-        };
-        Ok(Moved { left: left.map(|error| error.to_string()), ..moved })
+        if keep.is_zero() {
+            let dropped = self.drop_leftover(&source.name, Some(&target.name), &tenant.place).await;
+            let left = dropped.err().map(|error| error.to_string());
+            return Ok(Moved { left, ..moved });
+        }
+        Ok(moved)
     }
 
     /// Notes where the tenant goes, when it can.
     async fn set_out(&self, visit: &Turn, to: &str) -> Result<Course> {
         let tenant = visit.tenant(&[State::Active, State::Suspended, State::Moving]).await?;
-        if tenant.canary {
-            return Err(Error::Canary);
-        }
         if tenant.cell == to {
             return Err(refused(to, "is where the tenant is already; nothing was changed"));
         }
@@ -197,10 +192,17 @@ impl Fleet {
             turn.switch(&now, &target.name, *before, due).await?;
             Ok((began, compared, still))
         };
-        let carried = carried.await;
-        let (began, compared, still) = turn.end(carried).await?;
+        let (began, compared, still) = match carried.await {
+            Ok(carried) => carried,
+            Err(error) => return turn.end(Err(error)).await,
+        };
+        self.switched(course, turn.end(Ok(())).await).await?;
         let paused_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        still.rollback().await?;
+        watch(Stage::Switched);
+        if let Err(error) = still.rollback().await {
+            // Its server is lost. Nobody is there any more, so nobody is held up.
+            tracing::warn!(cell = source.name, %error, "the old database was not let go");
+        }
         Ok(Moved {
             from: source.name.clone(),
             to: target.name.clone(),
@@ -209,6 +211,24 @@ impl Fleet {
             compared,
             left: None,
         })
+    }
+
+    /// Whether the registry has noted the move. One that is lost at the end of a transaction may have
+    /// ended it before.
+    async fn switched(&self, course: &Course, ended: Result<()>) -> Result<()> {
+        let Err(error) = ended else { return Ok(()) };
+        let Course { tenant, target, .. } = course;
+        let (id, to) = (&tenant.id, &target.name);
+        match registry::find(&self.settings.registry, id).await {
+            Ok(now) if now.cell == *to => {
+                tracing::warn!(%error, tenant = %id, "the registry was lost after the move");
+                Ok(())
+            }
+            Ok(_) => Err(error),
+            Err(_) => {
+                Err(Error::Unsure { tenant: id.clone(), to: to.clone(), why: Box::new(error) })
+            }
+        }
     }
 
     /// The turn at a tenant, as soon as those who look in are done.
@@ -225,6 +245,9 @@ impl Fleet {
 
     /// Leaves the tenant where it is, and says how it went.
     async fn give_up(&self, course: &Course, error: Error) -> Error {
+        if matches!(error, Error::Unsure { .. }) {
+            return error;
+        }
         let id = &course.tenant.id;
         let back = match self.turn_soon(id).await {
             Ok(turn) => {

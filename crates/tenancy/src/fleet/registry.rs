@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::{Db, OperatorTx, Row};
 
 use super::cell::{Cell, CellCard, Choice};
-use super::{Erasure, Place, roster, sql};
+use super::{Erasure, Place, held, roster, sql};
 use crate::{Error, Result};
 
 /// How far a tenant's life is.
@@ -71,6 +71,7 @@ pub(super) async fn turn(registry: &Db, id: &TenantId) -> Result<Turn> {
 async fn take(registry: &Db, id: &TenantId, how: &str) -> Result<Turn> {
     let lock = waiting(registry).await?;
     if !lock.query_one(how, &[&id.as_str()]).await?.get::<_, bool>(0) {
+        held::let_go(lock).await;
         return Err(Error::Taken(id.clone()));
     }
     Ok(Turn { id: id.clone(), registry: registry.clone(), lock })
@@ -85,6 +86,7 @@ pub(super) async fn visit(registry: &Db, id: &TenantId) -> Result<Turn> {
 pub(super) async fn mover(registry: &Db, id: &TenantId) -> Result<OperatorTx> {
     let lock = waiting(registry).await?;
     if !lock.query_one(sql::MOVER, &[&id.as_str()]).await?.get::<_, bool>(0) {
+        held::let_go(lock).await;
         return Err(Error::Taken(id.clone()));
     }
     Ok(lock)
@@ -165,19 +167,21 @@ impl Turn {
         choose: &(dyn Fn(&[CellCard]) -> Result<String> + Sync),
     ) -> Result<Tenant> {
         let tx = self.registry.operator().await?;
-        tx.query(sql::CHOOSE, &[]).await?;
-        let known = tx.query_opt(sql::FIND, &[&self.id.as_str()]).await?;
-        let known = known.as_ref().map(read).transpose()?;
-        let cell = match known {
-            Some(known) if known.state == State::Making => known.cell,
-            Some(_) => return Err(Error::Exists(self.id.clone())),
-            None => choose(&roster::read(&tx).await?)?,
+        let begun = async {
+            tx.query(sql::CHOOSE, &[]).await?;
+            let known = tx.query_opt(sql::FIND, &[&self.id.as_str()]).await?;
+            let known = known.as_ref().map(read).transpose()?;
+            let cell = match known {
+                Some(known) if known.state == State::Making => known.cell,
+                Some(_) => return Err(Error::Exists(self.id.clone())),
+                None => choose(&roster::read(&tx).await?)?,
+            };
+            let bound: [&(dyn store::ToSql + Sync); 5] =
+                [&self.id.as_str(), &place.name(), &canary, &now, &cell];
+            read(&tx.query_one(sql::BEGIN, &bound).await?)
         };
-        let bound: [&(dyn store::ToSql + Sync); 5] =
-            [&self.id.as_str(), &place.name(), &canary, &now, &cell];
-        let row = tx.query_one(sql::BEGIN, &bound).await?;
-        tx.commit().await?;
-        read(&row)
+        let begun = begun.await;
+        held::end(tx, begun).await
     }
 
     /// Holds the template of a cell as it is until the end of the turn.
@@ -196,13 +200,17 @@ impl Turn {
         now: Timestamp,
     ) -> Result<()> {
         let tx = self.registry.operator().await?;
-        tx.query(sql::CHOOSE, &[]).await?;
-        if tenant.course.is_none() {
-            Choice::only(to).among(&roster::read(&tx).await?)?;
-        }
-        tx.execute(sql::SET_OUT, &[&self.id.as_str(), &to, &before.as_str()]).await?;
-        tx.execute(sql::LEAVE, &[&to, &tenant.place.name(), &now]).await?;
-        Ok(tx.commit().await?)
+        let noted = async {
+            tx.query(sql::CHOOSE, &[]).await?;
+            if tenant.course.is_none() {
+                Choice::only(to).among(&roster::read(&tx).await?)?;
+            }
+            tx.execute(sql::SET_OUT, &[&self.id.as_str(), &to, &before.as_str()]).await?;
+            tx.execute(sql::LEAVE, &[&to, &tenant.place.name(), &now]).await?;
+            Ok(())
+        };
+        let noted = noted.await;
+        held::end(tx, noted).await
     }
 
     /// Makes the copy the tenant at the end of the turn, and what it was copied from a copy that
@@ -255,7 +263,7 @@ impl Turn {
         &self,
         erasure: &Erasure,
         keys: usize,
-        certificate: Option<&str>,
+        certificate: &str,
     ) -> Result<()> {
         let keys = i64::try_from(keys).unwrap_or(i64::MAX);
         let (place, at, bytes) = (&erasure.place, &erasure.erased_at, &erasure.bytes);
@@ -269,17 +277,7 @@ impl Turn {
 
     /// Gives the turn back, with what was noted for its end when it went well.
     pub(super) async fn end<T>(self, came_to: Result<T>) -> Result<T> {
-        let value = match came_to {
-            Ok(value) => value,
-            Err(error) => {
-                // Where this fails the connection is gone, and the turn with it. Left to itself it
-                // would end a moment later, and the next command would be told to wait.
-                drop(self.lock.rollback().await);
-                return Err(error);
-            }
-        };
-        self.lock.commit().await?;
-        Ok(value)
+        held::end(self.lock, came_to).await
     }
 }
 
@@ -321,17 +319,21 @@ impl fmt::Display for State {
 }
 
 fn read(row: &Row) -> Result<Tenant> {
-    // The table's own check keeps other words out.
-    let state = |word: &str| State::ALL.into_iter().find(|known| known.as_str() == word);
     let (target, before): (Option<String>, Option<&str>) = (row.get(7), row.get(8));
     Ok(Tenant {
         id: TenantId::new(row.get::<_, String>(0))?,
         place: Place::known(row.get(1)),
-        state: state(row.get(2)).unwrap_or(State::Making),
+        state: state(row.get(2))?,
         canary: row.get(3),
         schema_version: row.get(4),
         made_at: row.get(5),
         cell: row.get(6),
-        course: target.zip(before.and_then(state)),
+        course: target.zip(before.map(state).transpose()?),
     })
+}
+
+/// A state by its word. One that we do not know is of a newer Amanah, and means what we cannot guess.
+pub(super) fn state(word: &str) -> Result<State> {
+    let known = State::ALL.into_iter().find(|known| known.as_str() == word);
+    known.ok_or_else(|| Error::Newer { what: "tenant", state: word.to_owned() })
 }

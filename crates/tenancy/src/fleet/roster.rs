@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use store::{Db, OperatorTx, Row, Tx};
 
 use super::cell::{CellCard, CellState, refused};
-use super::sql;
-use crate::Result;
+use super::{held, sql};
+use crate::{Error, Result};
 
 /// Takes the turn at a cell: no other command adds or removes it meanwhile.
 pub(super) async fn turn(registry: &Db, name: &str) -> Result<OperatorTx> {
     let lock = registry.operator().await?;
     if !lock.query_one(sql::CELL_TURN, &[&name]).await?.get::<_, bool>(0) {
+        held::let_go(lock).await;
         return Err(refused(name, "is being worked on by another command; nothing was changed"));
     }
     Ok(lock)
@@ -26,7 +27,7 @@ pub(super) async fn cards(registry: &Db) -> Result<Vec<CellCard>> {
 
 /// As [`cards`], in a transaction.
 pub(super) async fn read(tx: &Tx) -> Result<Vec<CellCard>> {
-    Ok(tx.query(sql::CELLS, &[]).await?.iter().map(card_of).collect())
+    tx.query(sql::CELLS, &[]).await?.iter().map(card_of).collect()
 }
 
 /// A cell by its name.
@@ -96,17 +97,18 @@ pub(super) async fn forget(registry: &Db, name: &str) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-fn card_of(row: &Row) -> CellCard {
-    let state: &str = row.get(1);
-    let state = CellState::ALL.into_iter().find(|known| known.as_str() == state);
-    CellCard {
+fn card_of(row: &Row) -> Result<CellCard> {
+    let word: &str = row.get(1);
+    let state = CellState::ALL.into_iter().find(|known| known.as_str() == word);
+    // It is of a newer Amanah then, and means what we cannot guess.
+    let newer = || Error::Newer { what: "cell", state: word.to_owned() };
+    Ok(CellCard {
         name: row.get(0),
-        // The table's own check keeps other words out.
-        state: state.unwrap_or(CellState::Making),
+        state: state.ok_or_else(newer)?,
         capacity: row.get(2),
         server: row.get(3),
         added_at: row.get(4),
         tenants: row.get(5),
         mark: row.get(6),
-    }
+    })
 }

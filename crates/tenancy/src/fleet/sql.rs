@@ -79,16 +79,6 @@ pub(super) const FIND: &str = "
 SELECT id, place, state, canary, schema_version, made_at, cell, target, before
   FROM tenancy.tenants WHERE id = $1";
 
-/// How far a tenant's life is, which nobody changes until the end of the transaction. One that is being
-/// moved is what it was before.
-pub(super) const STANDING: &str =
-    "SELECT COALESCE(t.before, t.state) FROM tenancy.tenants t WHERE t.id = $1 FOR SHARE";
-
-/// Whether one of this name was ever erased.
-pub(super) const WAS_ERASED: &str = "
-SELECT EXISTS (SELECT FROM tenancy.erasures e
-                WHERE e.tenant_sha256 = pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')))";
-
 /// Every tenant.
 pub(super) const ALL: &str = "
 SELECT id, place, state, canary, schema_version, made_at, cell, target, before

@@ -16,12 +16,12 @@ use testkit::try_damaged;
 use super::fleet::{World, script, tenant, world_of};
 use crate::archive::{Manifest, check};
 use crate::files::tests::world::TestSeals;
-use crate::{Error, Exporting, FILES_ROOM, FileSettings, FileShelf, Files, Imported};
+use crate::{Error, Exporting, FILES_ROOM, FileSettings, FileShelf, Files, Imported, State};
 
 /// An installation with its tenants' files.
-struct Site {
+pub(super) struct Site {
     world: World,
-    files: Files,
+    pub(super) files: Files,
     _folder: TempDir,
 }
 
@@ -32,7 +32,7 @@ impl Deref for Site {
     }
 }
 
-async fn site(superuser: bool) -> Site {
+pub(super) async fn site(superuser: bool) -> Site {
     let (world, folder) = (world_of(superuser).await, tempfile::tempdir().unwrap());
     let db = world.server.superuser("amanah").await;
     store::migrate(&db, &[&FILES_ROOM]).await.unwrap();
@@ -49,7 +49,7 @@ async fn site(superuser: bool) -> Site {
 }
 
 impl Site {
-    async fn put(&self, who: &str, name: &str, content: &[u8]) {
+    pub(super) async fn put(&self, who: &str, name: &str, content: &[u8]) {
         let (content_type, condition) = ("text/plain".to_owned(), Condition::None);
         let new = NewFile { content_type, bytes: None, condition };
         let name = FileName::new(name).unwrap();
@@ -58,7 +58,7 @@ impl Site {
         writer.finish().await.unwrap();
     }
 
-    async fn get(&self, who: &str, name: &str) -> Result<Vec<u8>, FileFault> {
+    pub(super) async fn get(&self, who: &str, name: &str) -> Result<Vec<u8>, FileFault> {
         let name = FileName::new(name).unwrap();
         let mut reader = self.files.read(&tenant(who), &name).await?;
         let (all, mut read) = (reader.card().bytes, Vec::new());
@@ -228,6 +228,23 @@ async fn files_go_along() {
     assert!(matches!(small, Err(Error::File { .. })), "{small:?}");
     assert_eq!(here.get("small", "empty").await, Err(FileFault::Missing));
     nothing_is_left(&here, "small").await;
+    // What cannot be removed either is told after the reason, and is no tenant.
+    let stuck = "CREATE FUNCTION files.stuck() RETURNS trigger LANGUAGE plpgsql AS
+                     'BEGIN RAISE EXCEPTION ''not now''; END';
+                 CREATE TRIGGER stuck BEFORE DELETE ON files.files
+                     FOR EACH ROW EXECUTE FUNCTION files.stuck()";
+    here.sql("amanah", stuck).await;
+    let small = import(&here, &bytes, Some("small")).await.unwrap_err();
+    assert!(matches!(small, Error::StillThere { .. }), "{small}");
+    let words = small.to_string();
+    let (reason, left) = words.split_once(". What was made before that is still there").unwrap();
+    assert!(reason.contains("room") && !reason.contains("not now"), "{words}");
+    assert!(!words.contains("Nothing was"), "{words}");
+    assert!(left.contains("The same import begins anew"), "{words}");
+    assert_eq!(here.fleet.find(&tenant("small")).await.unwrap().state, State::Making);
+    here.sql("amanah", "DROP TRIGGER stuck ON files.files").await;
+    here.files.set_quota(&tenant("small"), Some(64 << 20), None).await.unwrap();
+    import(&here, &bytes, Some("small")).await.unwrap();
     // A crash leaves some, and the same import takes their place.
     here.sql("amanah", "UPDATE tenancy.tenants SET state = 'making' WHERE id = 'shop'").await;
     here.put("shop", "left over", b"x").await;

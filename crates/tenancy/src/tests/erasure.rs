@@ -8,7 +8,7 @@ use super::fleet::{ORDERS, World, script, tenant, world};
 use crate::{Closing, Error, Gone, GoneKey, GonePart, Signature, Signed, State};
 
 /// Stands in for the ring, which this room does not know.
-fn sign(text: &[u8]) -> Result<Signature, String> {
+pub(super) fn sign(text: &[u8]) -> Result<Signature, String> {
     let bytes = Sha256::digest(text).to_vec();
     if text.is_empty() {
         Err("nothing".to_owned())
@@ -17,7 +17,7 @@ fn sign(text: &[u8]) -> Result<Signature, String> {
     }
 }
 
-fn closing() -> Closing<'static> {
+pub(super) fn closing() -> Closing<'static> {
     let remains = vec!["A copy, until 2030.".to_owned()];
     Closing { version: "0.0.0", by: "Sari \"the operator\"".to_owned(), remains }
 }

@@ -7,17 +7,22 @@ use kernel::{Control, Cx, Outcome, Params, Proof, Secret, SystemClock, SystemRng
 use store::{DatabaseUrl, Db};
 use testkit::Server;
 
+use super::erasure::{closing, sign};
 use crate::{
-    Campaign, Erasing, Error, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings, State,
+    Campaign, Erasing, Erasure, Error, FLEET_ROOM, Fleet, Logins, MemoryVault, Script, Settings,
+    State,
 };
 
 /// A fleet on a fresh server, whose own databases are closed as the product's are.
 pub(super) struct World {
     pub(super) server: Server,
     pub(super) root: Db,
+    pub(super) registry: Db,
     pub(super) fleet: Fleet,
 }
 
+/// How long is waited for what must come, however slow the machine is.
+const PATIENCE: Duration = Duration::from_mins(2);
 pub(super) const CAMPAIGN: Campaign = Campaign { workers: 4, budget: 0 };
 pub(super) const ORDERS: &str =
     "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric NOT NULL)";
@@ -56,8 +61,9 @@ pub(super) async fn world_of(superuser: bool) -> World {
         rng: Arc::new(SystemRng),
     };
     store::migrate(&settings.registry, &[&FLEET_ROOM]).await.unwrap();
+    let registry = settings.registry.clone();
     let fleet = Fleet::new(settings);
-    World { server, root, fleet }
+    World { server, root, registry, fleet }
 }
 
 pub(super) fn tenant(id: &str) -> TenantId {
@@ -69,14 +75,30 @@ pub(super) fn script(name: &str, sql: &str) -> Script {
 }
 
 impl World {
+    /// Waits until nobody has a tenant or a cell any more: of a process that was killed, the server
+    /// notices that a moment later.
+    pub(super) async fn untaken(&self) {
+        let tx = self.root.operator().await.unwrap();
+        let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+        let free = async {
+            while tx.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, free).await.expect("somebody still has it");
+        tx.rollback().await.unwrap();
+    }
+
     /// Begins an erasure again, as soon as the server has noticed that the first one has ended.
     pub(super) async fn again(&self, id: &TenantId) -> Erasing {
-        loop {
-            match self.fleet.erase(id).await {
-                Err(Error::Taken(_)) => tokio::task::yield_now().await,
-                other => return other.unwrap(),
-            }
-        }
+        self.untaken().await;
+        self.fleet.erase(id).await.unwrap()
+    }
+
+    /// Erases a tenant to its end.
+    pub(super) async fn erase(&self, id: &str) -> Erasure {
+        let erasing = self.fleet.erase(&tenant(id)).await.unwrap();
+        erasing.certify(closing(), &sign).await.unwrap().0
     }
 
     /// The databases of tenants, the template apart.
@@ -269,7 +291,7 @@ async fn it_works_without_a_superuser() {
     let (open, other) = (first.operator().await.unwrap(), second.operator().await.unwrap());
     world.fleet.suspend(&tenant("shop")).await.unwrap();
     assert!(open.query("SELECT 1", &[]).await.is_err());
-    world.fleet.erase(&tenant("kiosk")).await.unwrap().finish(0).await.unwrap();
+    world.erase("kiosk").await;
     assert!(other.query("SELECT 1", &[]).await.is_err());
 }
 
@@ -287,7 +309,7 @@ async fn an_erased_tenant_is_gone() {
         tx.commit().await.unwrap();
         db.close();
     }
-    let erasure = world.fleet.erase(&tenant("gone")).await.unwrap().finish(0).await.unwrap();
+    let erasure = world.erase("gone").await;
     assert!(erasure.bytes > 1_000_000, "{erasure:?}");
     assert!(!world.root.has_database(gone.place.name()).await.unwrap());
     assert!(!world.root.has_role(gone.place.name()).await.unwrap());

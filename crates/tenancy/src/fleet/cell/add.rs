@@ -8,7 +8,7 @@ use store::{DatabaseUrl, Db, ident, literal};
 use tokio::time::timeout;
 
 use super::{Addresses, Cell, CellCard, CellState, HOME, REACH};
-use crate::fleet::{Fleet, Place, password, registry, roster, sql};
+use crate::fleet::{Fleet, Place, held, password, registry, roster, sql};
 use crate::{Error, Result};
 
 /// The longest name of a cell, in characters.
@@ -65,9 +65,21 @@ impl Fleet {
         for url in [Some(maker), superuser].into_iter().flatten() {
             check_way(name, url)?;
         }
+        let turn = roster::turn(registry, name).await?;
+        let added = self.add_in_turn(name, maker, superuser, capacity).await;
+        held::end(turn, added).await
+    }
+
+    async fn add_in_turn(
+        &self,
+        name: &str,
+        maker: &DatabaseUrl,
+        superuser: Option<&DatabaseUrl>,
+        capacity: Option<i64>,
+    ) -> Result<Added> {
+        let registry = &self.settings.registry;
         let (maker, superuser) = (&proven(maker), superuser.map(proven));
         let superuser = superuser.as_ref();
-        let turn = roster::turn(registry, name).await?;
         let card = roster::card(registry, name).await?;
         if card.as_ref().is_some_and(|card| card.state != CellState::Making) {
             return Err(refused(name, "is there already; nothing was changed"));
@@ -97,7 +109,6 @@ impl Fleet {
         self.ensure_template(&cell).await?;
         self.ensure_pair(&cell).await?;
         roster::set_state(registry, name, CellState::Open).await?;
-        turn.commit().await?;
         let open_databases = open_databases(&candidate.maker).await?;
         candidate.maker.close();
         Ok(Added { cell: CellCard { state: CellState::Open, ..card }, open_databases })
@@ -135,6 +146,12 @@ impl Fleet {
         }
         let registry = &self.settings.registry;
         let turn = roster::turn(registry, name).await?;
+        let removed = self.remove_in_turn(name).await;
+        held::end(turn, removed).await
+    }
+
+    async fn remove_in_turn(&self, name: &str) -> Result<()> {
+        let registry = &self.settings.registry;
         let card = roster::card(registry, name).await?;
         let card = card.ok_or_else(|| Error::NoCell(name.to_owned()))?;
         self.sweep_leftovers().await?;
@@ -163,7 +180,6 @@ impl Fleet {
         }
         roster::forget(registry, name).await?;
         let forgotten = self.settings.vault.remove(name).await;
-        turn.commit().await?;
         forgotten
             .map_err(|why| refused(name, &format!("was removed, but not how to log in: {why}")))
     }

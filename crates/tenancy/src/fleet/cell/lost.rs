@@ -16,7 +16,7 @@ use serde::Serialize;
 use store::{Db, OperatorTx, Row};
 
 use super::{HOME, refused};
-use crate::fleet::{Fleet, roster, sql as fleet_sql};
+use crate::fleet::{Fleet, held, roster, sql as fleet_sql};
 use crate::{Error, Result};
 
 /// For how long copies of lost tenants are kept on other cells.
@@ -86,9 +86,8 @@ impl Fleet {
     /// As [`Fleet::remove_lost_cell`].
     pub async fn look_at_lost_cell(&self, name: &str) -> Result<LostCell> {
         let tx = roster::turn(&self.settings.registry, name).await?;
-        let lost = self.lost(&tx, name, self.settings.clock.now()).await?;
-        tx.rollback().await?;
-        Ok(lost)
+        let lost = self.lost(&tx, name, self.settings.clock.now()).await;
+        held::end(tx, lost).await
     }
 
     /// Removes a cell whose server is gone for good. Its tenants are none any more, and what they
@@ -102,14 +101,18 @@ impl Fleet {
         let registry = &self.settings.registry;
         let tx = roster::turn(registry, name).await?;
         let now = self.settings.clock.now();
-        let lost = self.lost(&tx, name, now).await?;
-        tx.execute(sql::KEEP_REMNANTS, &[&name, &kept_until(now)]).await?;
-        let bound: store::Bound<'_> = &[&name, &now, &by, &lost.silence];
-        tx.execute(sql::LOSE, bound).await?;
-        for forget in [sql::FORGET_TENANTS, sql::FORGET_COPIES, fleet_sql::FORGET_CELL] {
-            tx.execute(forget, &[&name]).await?;
-        }
-        tx.commit().await?;
+        let noted = async {
+            let lost = self.lost(&tx, name, now).await?;
+            tx.execute(sql::KEEP_REMNANTS, &[&name, &kept_until(now)]).await?;
+            let bound: store::Bound<'_> = &[&name, &now, &by, &lost.silence];
+            tx.execute(sql::LOSE, bound).await?;
+            for forget in [sql::FORGET_TENANTS, sql::FORGET_COPIES, fleet_sql::FORGET_CELL] {
+                tx.execute(forget, &[&name]).await?;
+            }
+            Ok(lost)
+        };
+        let noted = noted.await;
+        let lost = held::end(tx, noted).await?;
         self.forget(name);
         let forgotten = self.settings.vault.remove(name).await;
         forgotten
