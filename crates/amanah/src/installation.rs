@@ -13,7 +13,7 @@ use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
 use store::DatabaseUrl;
-use tenancy::{Caches, FileGuard, Files, Fleet, Guarded};
+use tenancy::{Caches, FileGuard, Files, Fleet, Guarded, Life};
 
 use crate::bridge::OwnPages;
 use crate::cli::Place;
@@ -135,6 +135,12 @@ impl Installation {
         let value = result?;
         left?;
         Ok(value)
+    }
+
+    /// The life of tenants, over all that is kept for them.
+    pub(crate) fn life(&self) -> Life {
+        let (fleet, caches) = (self.fleet.clone(), self.caches.clone());
+        Life { fleet, caches, files: Arc::new(self.files.clone()) }
     }
 
     /// The protected database that the application behind the gateway works on.

@@ -39,8 +39,7 @@ pub(crate) async fn bind(
     let (clock, rng) = (installation.cx.clock.clone(), installation.cx.rng.clone());
     let registry = installation.ground.engine.clone();
     let files = Arc::new(StandingFiles::new(installation.files.clone(), registry));
-    let (fleet, caches) = (installation.fleet.clone(), installation.caches.clone());
-    let tenants = Tenants { fleet, caches, bindings, files };
+    let tenants = Tenants { life: installation.life(), bindings, files };
     let router = console::tenants::router(installation.ring.keys.clone(), clock, rng, tenants);
     let bound = Private::bind(settings, router).await;
     bound.map(Some).map_err(|error| {

@@ -30,6 +30,7 @@ mod files;
 mod fleet;
 mod form;
 mod guard;
+mod life;
 mod lint;
 mod plan;
 mod redis;
@@ -61,6 +62,7 @@ pub use fleet::{
     Signed,
 };
 pub use form::{Choice, Form, choose};
+pub use life::{Life, Turned};
 pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
 pub use plan::{Advice, Plan, Step, plan, plan_beside};
 pub use redis::{

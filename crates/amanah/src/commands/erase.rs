@@ -12,7 +12,8 @@ use keys::whole::Unfinished;
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec, verify_signature};
 use serde_json::{Value, json};
 use tenancy::{
-    Cleared, Closing, Erasing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Signature, Signed,
+    Cleared, Closing, ErasedFiles, Erasing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES,
+    Signature, Signed,
 };
 
 use super::tenant::shown;
@@ -108,28 +109,25 @@ async fn cleared(
     Ok(cache)
 }
 
-/// The keys before the files and the database: when something comes between, what is left cannot be
-/// read. Nothing is destroyed before it is sure that there is such a tenant, and that a certificate can be signed.
-pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<(String, Value)> {
-    let Erase { tenant: id, certificate: file, by, missing, .. } = erase;
-    if let Some(file) = file.as_deref().filter(|file| file.exists()) {
-        return Err(taken(file).into());
-    }
+/// What was destroyed besides the database, and what remains.
+struct Destroyed {
+    cache: Option<Cleared>,
+    files: ErasedFiles,
+    keys: usize,
+    remains: Vec<String>,
+}
+
+/// Everything but the database: its place on Redis, its keys, and then what they open.
+async fn destroy(
+    house: &Installation,
+    erasing: &Erasing,
+    id: &TenantId,
+) -> anyhow::Result<Destroyed> {
     let keys = &house.ring.keys;
-    let signer = signer(keys).await?;
-    let begun =
-        if missing { house.fleet.erase_missing(&id).await } else { house.fleet.erase(&id).await };
-    let erasing = match begun {
-        Ok(erasing) => erasing,
-        Err(tenancy::Error::NoTenant(_)) if house.caches.has(&id).await? => {
-            return erase_place(house, &id).await;
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let cache = cleared(house, &erasing, &id).await?;
-    let gone = erasing.note(Gone { keys: owned(keys, &id), parts: Vec::new() }).await?;
-    let shredding = if gone.keys.is_empty() { None } else { Some(keys.shred(&id).await?) };
-    let files = house.files.erase(&id).await?;
+    let cache = cleared(house, erasing, id).await?;
+    let gone = erasing.note(Gone { keys: owned(keys, id), parts: Vec::new() }).await?;
+    let shredding = if gone.keys.is_empty() { None } else { Some(keys.shred(id).await?) };
+    let files = house.files.erase(id).await?;
     let (what, count, bytes) = ("files".to_owned(), files.files, Some(files.bytes));
     let parts = vec![GonePart { what, count, bytes }];
     let gone = erasing.note(Gone { keys: Vec::new(), parts }).await?;
@@ -144,8 +142,37 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
         remains.push(format!("Redis was not looked into, since there is none: {why}."));
     }
     remains.extend(shredding.iter().flat_map(|shredding| shredding.remains.clone()));
-    let version = env!("CARGO_PKG_VERSION");
+    Ok(Destroyed { cache, files, keys: gone.keys.len(), remains })
+}
+
+/// The keys before the files and the database: when something comes between, what is left cannot be
+/// read. Nothing is destroyed before it is sure that there is such a tenant, and that a certificate can be signed.
+pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<(String, Value)> {
+    let Erase { tenant: id, certificate: file, by, missing, .. } = erase;
+    if let Some(file) = file.as_deref().filter(|file| file.exists()) {
+        return Err(taken(file).into());
+    }
+    let keys = &house.ring.keys;
+    let signer = signer(keys).await?;
     let by = by.map_or_else(operator, Ok)?;
+    let begun =
+        if missing { house.fleet.erase_missing(&id).await } else { house.fleet.erase(&id).await };
+    let erasing = match begun {
+        Ok(erasing) => erasing,
+        Err(tenancy::Error::NoTenant(_)) if house.caches.has(&id).await? => {
+            return erase_place(house, &id).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let done = match destroy(house, &erasing, &id).await {
+        Ok(done) => done,
+        Err(error) => {
+            erasing.leave().await;
+            return Err(error);
+        }
+    };
+    let Destroyed { cache, files, keys: count, remains } = done;
+    let version = env!("CARGO_PKG_VERSION");
     let closing = Closing { version, by, remains: remains.clone() };
     let (erasure, text) = erasing.certify(closing, &|text| sign(keys, &signer, text)).await?;
     let kept = match &file {
@@ -156,7 +183,6 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
     let kept = kept.unwrap_or_else(|error| {
         format!("{}; `amanah tenant erasures --json` has it.", out::words(&error))
     });
-    let count = gone.keys.len();
     let words = format!(
         "Erased: {id}, database {} with {} bytes, {} keys on Redis, {} files with {} bytes, \
          {count} keys, at {:.0}.\n  {}\n\nThe certificate. {kept}\n{text}",

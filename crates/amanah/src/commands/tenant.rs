@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use kernel::TenantId;
 use serde_json::{Value, json};
-use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage};
+use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage, Turned};
 
 use crate::cli::Place;
 use crate::cli::tenant::Tenant;
@@ -34,16 +34,11 @@ pub(crate) async fn run(place: &Place, tenant: Tenant) -> anyhow::Result<Exit> {
 async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyhow::Result<Exit> {
     let fleet = &installation.fleet;
     let told = match tenant {
-        Tenant::Add { tenant, cell: None } => changed(&fleet.add(&tenant).await?),
-        Tenant::Add { tenant, cell: Some(cell) } => changed(&fleet.add_on(&tenant, &cell).await?),
-        Tenant::Suspend { tenant } => {
-            let ended = installation.caches.suspend(&tenant).await?;
-            turned(&tenant, ended.is_some(), "suspended", fleet.suspend(&tenant).await)?
+        Tenant::Add { tenant, cell } => {
+            changed(&installation.life().add(&tenant, cell.as_deref()).await?)
         }
-        Tenant::Resume { tenant } => {
-            let there = installation.caches.resume(&tenant).await?;
-            turned(&tenant, there, "active", fleet.resume(&tenant).await)?
-        }
+        Tenant::Suspend { tenant } => turned(&tenant, installation.life().suspend(&tenant).await?),
+        Tenant::Resume { tenant } => turned(&tenant, installation.life().resume(&tenant).await?),
         Tenant::Connect { tenant, life, redis: true } => {
             let lease = installation.caches.redis().lease(&tenant, life).await?;
             let (url, prefix, until) = (lease.url.expose(), &lease.prefix, lease.until);
@@ -91,18 +86,12 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
 }
 
 /// A tenant that was shut out or let in. One of a shared database may have a place on Redis alone.
-fn turned(
-    id: &TenantId,
-    on_redis: bool,
-    state: &str,
-    came_to: tenancy::Result<tenancy::Tenant>,
-) -> anyhow::Result<(String, Value)> {
+fn turned(id: &TenantId, came_to: Turned) -> (String, Value) {
     match came_to {
-        Ok(tenant) => Ok(changed(&tenant)),
-        Err(tenancy::Error::NoTenant(_)) if on_redis => {
-            Ok((format!("{id} is {state} on Redis"), json!({"tenant": id, "state": state})))
+        Turned::Whole(tenant) => changed(&tenant),
+        Turned::OnRedis(state) => {
+            (format!("{id} is {state} on Redis"), json!({"tenant": id, "state": state}))
         }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -13,7 +13,7 @@ impl From<Error> for Fault {
                 "unknown-tenant",
                 "this tenant has no database of its own; nothing was changed",
             ),
-            Error::NotActive { .. } | Error::NoCache(_) => Self::fixed(
+            Error::NotActive { .. } | Error::NoCache(_) | Error::WasErased(_) => Self::fixed(
                 StatusCode::CONFLICT,
                 "not-active",
                 "this tenant is not let in just now: it is suspended, or being made, moved or \
@@ -35,14 +35,27 @@ impl From<Error> for Fault {
                 "the tenant has as many logins as it may have; use one for as long as it is good, \
                  nothing was made",
             ),
+            Error::HasFiles(_) => Self::fixed(
+                StatusCode::CONFLICT,
+                "has-files",
+                "there are files under this name, which a new tenant must not get; nothing was made",
+            ),
+            Error::Partly { .. } => {
+                tracing::error!(error = %error, "a tenant was turned only in part");
+                Self::fixed(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "partly",
+                    "this was done only in part, and the log says what is missing; try again until \
+                     it is answered with 200",
+                )
+            }
             // What these say names servers and files: it is for whoever runs the service.
             other => {
                 tracing::error!(error = %other, "a tenant could not be served");
                 Self::fixed(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "unavailable",
-                    "this cannot be done just now; nothing was changed, and the log says why; \
-                     try again",
+                    "this cannot be done just now, and the log says why; try again",
                 )
             }
         }

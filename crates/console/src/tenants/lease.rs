@@ -65,7 +65,7 @@ async fn lease(
     let wanted: Wanted = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Connect)?;
     let life = wanted.life()?;
-    let lease = served.tenants.fleet.lease(&tenant, life).await?;
+    let lease = served.tenants.life.fleet.lease(&tenant, life).await?;
     tracing::info!(client = who.card.client.name, %tenant, until = %lease.until, "login given");
     let url = lease.url.expose();
     let given = Given { url: url.expose(), until: lease.until };
@@ -90,7 +90,7 @@ async fn redis(
     let wanted: Wanted = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Connect)?;
     let life = wanted.life()?;
-    let lease = served.tenants.caches.redis().lease(&tenant, life).await?;
+    let lease = served.tenants.life.caches.redis().lease(&tenant, life).await?;
     tracing::info!(client = who.card.client.name, %tenant, until = %lease.until, "place opened");
     let given = Opened { url: lease.url.expose(), prefix: &lease.prefix, until: lease.until };
     json(&who.share, StatusCode::CREATED, ROOM_BYTES, &given)

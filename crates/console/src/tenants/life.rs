@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use kernel::TenantId;
 use serde::{Deserialize, Serialize};
-use tenancy::{Error, Tenant};
+use tenancy::{Error, Tenant, Turned};
 
 use super::{For, Served};
 use crate::keys::body::{Note, json};
@@ -75,7 +75,7 @@ async fn list(
         return Err(Fault::DENIED);
     }
     let may = |tenant: &Tenant| who.acts_for(&served.api, &tenant.id, Operation::Provision).is_ok();
-    let mut all = served.tenants.fleet.list().await?;
+    let mut all = served.tenants.life.fleet.list().await?;
     all.sort_by(|a, b| a.id.cmp(&b.id));
     let after = page.after.as_deref();
     let theirs = all.into_iter().filter(|tenant| !tenant.canary && may(tenant));
@@ -89,7 +89,7 @@ async fn list(
 
 async fn show(State(served): State<Served>, who: Caller, tenant: For) -> Result<Response, Fault> {
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    answer(&who, StatusCode::OK, served.tenants.fleet.find(&tenant).await?)
+    answer(&who, StatusCode::OK, served.tenants.life.fleet.find(&tenant).await?)
 }
 
 #[derive(Deserialize)]
@@ -105,13 +105,13 @@ async fn make(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let fleet = &served.tenants.fleet;
-    match fleet.add(&tenant).await {
+    let life = &served.tenants.life;
+    match life.add(&tenant, None).await {
         Ok(made) => {
             tracing::info!(client = who.card.client.name, %tenant, "tenant made");
             answer(&who, StatusCode::CREATED, made)
         }
-        Err(Error::Exists(_)) => answer(&who, StatusCode::OK, fleet.find(&tenant).await?),
+        Err(Error::Exists(_)) => answer(&who, StatusCode::OK, life.fleet.find(&tenant).await?),
         Err(error) => Err(error.into()),
     }
 }
@@ -124,9 +124,8 @@ async fn suspend(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let ended = served.tenants.caches.suspend(&tenant).await?;
-    let suspended = served.tenants.fleet.suspend(&tenant).await;
-    turned(&who, &tenant, (ended.is_some(), tenancy::State::Suspended), suspended)
+    let suspended = served.tenants.life.suspend(&tenant).await?;
+    turned(&who, &tenant, suspended)
 }
 
 async fn resume(
@@ -137,37 +136,30 @@ async fn resume(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let there = served.tenants.caches.resume(&tenant).await?;
-    let resumed = served.tenants.fleet.resume(&tenant).await;
-    turned(&who, &tenant, (there, tenancy::State::Active), resumed)
+    let resumed = served.tenants.life.resume(&tenant).await?;
+    turned(&who, &tenant, resumed)
 }
 
 /// A tenant of a shared database may have a place on Redis and nothing else to be shut out of.
-fn turned(
-    who: &Caller,
-    tenant: &TenantId,
-    (on_redis, state): (bool, tenancy::State),
-    came_to: tenancy::Result<Tenant>,
-) -> Result<Response, Fault> {
+fn turned(who: &Caller, tenant: &TenantId, came_to: Turned) -> Result<Response, Fault> {
     #[derive(Serialize)]
     struct Place<'a> {
         tenant: &'a TenantId,
         state: tenancy::State,
     }
-    let done = || {
+    let done = |state: tenancy::State| {
         let client = &who.card.client.name;
         tracing::info!(%client, %tenant, state = state.as_str(), "tenant turned");
     };
     match came_to {
-        Ok(turned) => {
-            done();
-            answer(who, StatusCode::OK, turned)
+        Turned::Whole(turned) => {
+            done(turned.state);
+            answer(who, StatusCode::OK, *turned)
         }
-        Err(Error::NoTenant(_)) if on_redis => {
-            done();
+        Turned::OnRedis(state) => {
+            done(state);
             json(&who.share, StatusCode::OK, CARD_BYTES, &Place { tenant, state })
         }
-        Err(error) => Err(error.into()),
     }
 }
 

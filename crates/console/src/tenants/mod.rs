@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use kernel::{Clock, Rng, TenantFiles, TenantId};
-use tenancy::{Caches, Fleet, TenantBinder};
+use tenancy::{Life, TenantBinder};
 
 mod binding;
 mod fault;
@@ -36,14 +36,12 @@ use crate::keys::{self as programs, Api};
 
 /// What applications can get for tenants.
 pub struct Tenants {
-    /// Tenants with a database of their own.
-    pub fleet: Fleet,
-    /// Tenants' places on Redis.
-    pub caches: Caches,
+    /// Tenants with a database of their own, and all that is kept for tenants.
+    pub life: Life,
     /// Who makes bindings. Set once it is known which databases are protected, before anything is
     /// served.
     pub bindings: Arc<OnceLock<Bindings>>,
-    /// Files of tenants.
+    /// Files of the tenants that are let in.
     pub files: Arc<dyn TenantFiles>,
 }
 

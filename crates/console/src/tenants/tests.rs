@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
 use tempfile::TempDir;
 use tenancy::{
-    BindingKey, CACHE_ROOM, Caches, Campaign, FLEET_ROOM, FileShelf, Fleet, Logins, MemoryVault,
-    Redis, RedisSettings, Script, Server, ServerSettings, Settings, TenantBinder,
+    BindingKey, CACHE_ROOM, Caches, Campaign, FLEET_ROOM, FileShelf, Fleet, Life, Logins,
+    MemoryVault, Redis, RedisSettings, Script, Server, ServerSettings, Settings, TenantBinder,
 };
 
 use super::files::tests::store;
@@ -87,7 +87,8 @@ async fn world() -> World {
     let files = Arc::new(store(&house, &db, shelf));
     let caches = places(&db.owner).await;
     let bindings = Arc::new(bindings);
-    let parts = Tenants { fleet: fleet.clone(), caches, bindings, files };
+    let life = Life { fleet: fleet.clone(), caches, files: files.clone() };
+    let parts = Tenants { life, bindings, files };
     house.router = router(house.keys.clone(), clock, rng, parts);
     World { house, fleet, shop, _folder: folder }
 }
@@ -200,8 +201,13 @@ async fn a_login_opens_the_tenants_own_database_and_ends() {
     }
     let toko = TenantId::new("toko").unwrap();
     world.fleet.suspend(&toko).await.unwrap();
-    let said = world.post(&token, "toko/lease", json!({})).await;
-    assert_eq!((said.status.as_u16(), said.slug()), (409, "not-active"));
+    // It never had a place on Redis, and gets none now.
+    for what in ["lease", "redis"] {
+        let said = world.post(&token, &format!("toko/{what}"), json!({})).await;
+        assert_eq!((said.status.as_u16(), said.slug()), (409, "not-active"), "{what}");
+    }
+    let said = world.post(&token, "warung/redis", json!({})).await;
+    assert_eq!(said.status, 201, "{}", said.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
