@@ -132,7 +132,7 @@ impl Fleet {
             registry::forget(&self.settings.registry, &tenant.id).await
         };
         let Err(error) = removed.await else { return why };
-        let left = format!("{error}. The same import begins anew, and removes it first");
+        let left = format!("{}. The same import begins anew, and removes it first", error.reason());
         Error::StillThere { why: why.reason(), left }
     }
 }
