@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use kernel::{FileName, TenantId};
 
 use crate::config::bytes;
@@ -40,9 +40,14 @@ pub(crate) enum File {
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
         tenant: Option<TenantId>,
     },
-    /// Set how much one tenant may keep. What is not said is as everybody's.
-    #[command(after_help = "What it keeps already stays, also when it is more.\n\
-                      Example: amanah file quota \"Toko Jaya\" --bytes 50GiB --files 1000000")]
+    /// Set how much one tenant may keep. What is not said stays as it is.
+    #[command(
+        group = ArgGroup::new("limit").args(["bytes", "files", "default"]).required(true)
+            .multiple(true),
+        after_help = "What it keeps already stays, also when it is more.\n\
+                      Example: amanah file quota \"Toko Jaya\" --bytes 50GiB --files 1000000\n\
+                      Example: amanah file quota \"Toko Jaya\" --default"
+    )]
     Quota {
         /// Which tenant.
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
@@ -53,6 +58,9 @@ pub(crate) enum File {
         /// How many files.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=MOST))]
         files: Option<u64>,
+        /// As much as everybody, by the configuration.
+        #[arg(long, conflicts_with_all = ["bytes", "files"])]
+        default: bool,
     },
     /// Show how much lies in the store that no row of the control database knows.
     #[command(

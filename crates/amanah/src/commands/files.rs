@@ -44,8 +44,12 @@ pub(crate) async fn run(place: &Place, file: File) -> anyhow::Result<Exit> {
                 };
                 usages(place, &all)?;
             }
-            File::Quota { tenant, bytes, files: count } => {
-                let set = files.set_quota(&tenant, bytes, count).await?;
+            File::Quota { tenant, bytes, files: count, default } => {
+                let set = if default {
+                    files.set_quota(&tenant, None, None).await?
+                } else {
+                    files.change_quota(&tenant, bytes, count).await?
+                };
                 usages(place, &[set])?;
             }
             File::Tidy { remove, adopt } => {
@@ -126,9 +130,11 @@ fn cannot(to: &Path) -> String {
 
 async fn list(place: &Place, files: &Files, tenant: &TenantId, prefix: &str) -> anyhow::Result<()> {
     let (mut all, mut cursor): (Vec<FileCard>, Option<String>) = (Vec::new(), None);
+    let mut some = false;
     loop {
         let which = Listing { prefix, cursor: cursor.as_deref(), limit: MAX_FILES_LISTED };
         let page = files.list(tenant, which).await?;
+        some |= !page.files.is_empty();
         if place.json {
             all.extend(page.files);
         } else {
@@ -144,6 +150,9 @@ async fn list(place: &Place, files: &Files, tenant: &TenantId, prefix: &str) -> 
     }
     if place.json {
         out::line(&serde_json::to_string_pretty(&all)?);
+    } else if !some {
+        let which = if prefix.is_empty() { "" } else { " whose name begins like this" };
+        out::line(&format!("{tenant} has no file{which}"));
     }
     Ok(())
 }

@@ -108,12 +108,35 @@ impl Files {
         bytes: Option<u64>,
         files: Option<u64>,
     ) -> Result<Usage, FileFault> {
+        self.put_quota(sql::SET_QUOTA, tenant, bytes, files).await
+    }
+
+    /// As [`Files::set_quota`], but what is `None` stays what it is.
+    ///
+    /// # Errors
+    /// As [`Files::set_quota`].
+    pub async fn change_quota(
+        &self,
+        tenant: &TenantId,
+        bytes: Option<u64>,
+        files: Option<u64>,
+    ) -> Result<Usage, FileFault> {
+        self.put_quota(sql::CHANGE_QUOTA, tenant, bytes, files).await
+    }
+
+    async fn put_quota(
+        &self,
+        statement: &str,
+        tenant: &TenantId,
+        bytes: Option<u64>,
+        files: Option<u64>,
+    ) -> Result<Usage, FileFault> {
         let fresh = random_hex(&*self.rng, OBJECT_BYTES).map_err(|error| unavailable(&error))?;
         let (bytes, files) = (bytes.map(signed), files.map(signed));
         let tx = self.index.owner.operator().await.map_err(store)?;
         tx.execute(sql::ADMIT, &[&tenant.as_str(), &fresh]).await.map_err(store)?;
         let bound: store::Bound<'_> = &[&tenant.as_str(), &bytes, &files];
-        tx.execute(sql::SET_QUOTA, bound).await.map_err(store)?;
+        tx.execute(statement, bound).await.map_err(store)?;
         tx.commit().await.map_err(store)?;
         self.usage(tenant).await
     }

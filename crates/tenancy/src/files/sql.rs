@@ -102,6 +102,11 @@ SELECT tenant, prefix, max_bytes, max_files, used_bytes, used_files FROM files.t
 pub(super) const SET_QUOTA: &str =
     "UPDATE files.tenants SET max_bytes = $2, max_files = $3 WHERE tenant = $1";
 
+/// The same, where what is not said stays as it is.
+pub(super) const CHANGE_QUOTA: &str = "
+UPDATE files.tenants SET max_bytes = coalesce($2, max_bytes), max_files = coalesce($3, max_files)
+ WHERE tenant = $1";
+
 /// Uploads that were not heard of since then are given up.
 pub(super) const GIVE_UP: &str = "
 UPDATE files.loose SET state = 'leaving' WHERE state = 'arriving' AND since < $1";

@@ -92,6 +92,11 @@ async fn nobody_gets_more_files_than_he_may() {
     world.files.set_quota(&tenant("bintang"), None, Some(6)).await.unwrap();
     world.put("bintang", "5", b"x").await.unwrap();
     assert_eq!(world.files.usage(&tenant("bintang")).await.unwrap().allowed.files, 6);
+    // What is not said stays.
+    let changed = world.files.change_quota(&tenant("bintang"), Some(7), None).await.unwrap();
+    assert_eq!(changed.allowed, Quota { bytes: 7, files: 6 });
+    let changed = world.files.change_quota(&tenant("bintang"), None, Some(8)).await.unwrap();
+    assert_eq!((changed.allowed, changed.own), (Quota { bytes: 7, files: 8 }, true));
 }
 
 /// Readers and writers of one name: what is read is always the whole of what somebody wrote.
