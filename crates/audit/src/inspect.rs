@@ -57,10 +57,11 @@ pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
         let standing = event_triggers(tx).await?;
         for name in EVENT_TRIGGERS.iter().filter(|n| !standing.iter().any(|s| s == *n)) {
             let what = "it is missing or can sleep, so that recording can be switched off by DDL";
-            findings.push(
-                Finding::new(format!("the event trigger {name}"), what)
-                    .fix("Restore it from the migration 0002_watch.sql, as a superuser"),
-            );
+            findings.push(Finding::new(format!("the event trigger {name}"), what).fix(format!(
+                "ALTER EVENT TRIGGER {} ENABLE ALWAYS, as a superuser; where it is gone, \
+                         restore it from the migration 0002_watch.sql",
+                ident(name)
+            )));
         }
     }
     Ok(findings)
@@ -113,7 +114,7 @@ async fn strays(tx: &Tx) -> Result<Vec<Finding>> {
     let read = |row: &store::Row| {
         let (object, role): (String, String) = (row.get(0), row.get(1));
         let what = format!("it belongs to {role}, who is no superuser and can undo it");
-        Finding::new(object, what).fix("Give it back to the superuser with ALTER … OWNER TO")
+        Finding::new(object, what).fix("Give it back with ALTER … OWNER TO, to a superuser")
     };
     Ok(rows.iter().map(read).collect())
 }

@@ -104,6 +104,25 @@ SELECT pg_catalog.pg_get_userbyid(c.relowner)::text, pg_catalog.pg_get_userbyid(
   JOIN pg_catalog.pg_proc p ON p.pronamespace = c.relnamespace
  WHERE c.oid = 'audit.system_audit_logs'::regclass AND p.proname = 'global_track_changes'";
 
+/// What a role has that leads to the trail: whether it is a superuser, whether it may make roles,
+/// and which of the trail's keepers it is a member of. Also for those who may not enter the schema.
+pub(crate) const REACH: &str = "
+SELECT r.rolsuper, r.rolcreaterole,
+       ARRAY(SELECT DISTINCT k.rolname::text
+               FROM pg_catalog.pg_roles k
+              WHERE k.oid <> r.oid AND NOT r.rolsuper
+                AND pg_catalog.pg_has_role(r.oid, k.oid, 'MEMBER')
+                AND k.oid IN (
+                    SELECT c.relowner FROM pg_catalog.pg_class c
+                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = 'audit' AND c.relname = 'system_audit_logs'
+                    UNION
+                    SELECT p.proowner FROM pg_catalog.pg_proc p
+                      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+                     WHERE n.nspname = 'audit')
+              ORDER BY 1)
+  FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
+
 /// Rights on the trail beyond reading, for anybody but its owner; the recorder may insert.
 pub(crate) const GRANTS: &str = "
 WITH trail AS (

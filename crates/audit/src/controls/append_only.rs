@@ -7,8 +7,9 @@ use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Secret};
 use store::{Db, Protected, Tx, ident, literal};
 
 use super::probe::Probe;
+use super::remedy::remedy;
 use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
-use crate::attack::{Attempt, REFUSED, Target, battery, keepers};
+use crate::attack::{self, Attempt, REFUSED, Target, keepers};
 use crate::canary::Canary;
 use crate::{Result, canary, inspect, sql, trail};
 
@@ -18,8 +19,6 @@ const TRIES: usize = 3;
 const LOCKED: &str = "55P03";
 /// SQLSTATE: a right is missing.
 const DENIED: &str = "42501";
-const FIX: &str = "Run `amanah protect` again with --superuser-url and --apply: a superuser makes \
-                   the trail anew, out of the owner's hands";
 
 /// Roles that people are given and nobody signs in as.
 const GROUPS: [(&str, &str); 2] =
@@ -88,6 +87,13 @@ struct Attacker<'a> {
     binding: Option<&'a Secret>,
 }
 
+/// What is tried, and whether a superuser guards the trail.
+#[derive(Clone, Copy)]
+struct Battery<'a> {
+    attempts: &'a [Attempt],
+    guarded: bool,
+}
+
 async fn prove(database: &Watched, rng: &dyn Rng) -> Result<Ledger> {
     examine(&database.place(), rng).await
 }
@@ -102,7 +108,7 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     tx.rollback().await?;
     let canary = canary::write(protected, &*place.binder, &shape).await?;
     let tracked = place.recorded(&shape)?;
-    let attempts = battery(&Target {
+    let attempts = attack::battery(&Target {
         entry: canary.entry,
         tracked: &tracked,
         canary_table: &canary.table,
@@ -112,13 +118,14 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
         recorder: &recorder,
         event_triggers: &event_triggers,
     });
+    let battery = Battery { attempts: &attempts, guarded: !event_triggers.is_empty() };
     let mut ledger = Ledger { findings: inspected, ..Ledger::default() };
     let binding = canary::bind(&protected.canaries.0, &*place.binder)?;
     for attacker in attackers(protected, &binding) {
-        ledger.add(attack(&attacker, &attempts).await?);
+        ledger.add(attack(&attacker, battery).await?);
     }
     for (title, role) in GROUPS {
-        ledger.add(attack_as_group(protected, title, role, &attempts, rng).await?);
+        ledger.add(attack_as_group(protected, title, role, battery, rng).await?);
     }
     ledger.findings.extend(untouched(protected, &canary).await?);
     Ok(ledger)
@@ -147,45 +154,48 @@ async fn attack_as_group(
     protected: &Protected,
     title: &str,
     role: &str,
-    attempts: &[Attempt],
+    battery: Battery<'_>,
     rng: &dyn Rng,
 ) -> Result<Ledger> {
     let name = format!("{title} ({role})");
     let by = |login| Attacker { name: name.clone(), login, role: Some(role), binding: None };
     let Some(superuser) = &protected.superuser else {
-        return attack(&by(&protected.owner), attempts).await;
+        return attack(&by(&protected.owner), battery).await;
     };
     let probe = match Probe::make(superuser, role, rng).await {
         Ok(probe) => probe,
         Err(error) => {
             let open = vec![format!("as {name}: no login could be made: {error}")];
-            return Ok(Ledger { total: attempts.len(), open, ..Ledger::default() });
+            return Ok(Ledger { total: battery.attempts.len(), open, ..Ledger::default() });
         }
     };
-    let answer = attack(&by(&probe.db), attempts).await;
+    let answer = attack(&by(&probe.db), battery).await;
     let left = probe.remove().await.err();
     let mut ledger = answer?;
     ledger.notes.extend(left.map(|error| format!("a login for {role} is left behind: {error}")));
     Ok(ledger)
 }
 
-async fn attack(attacker: &Attacker<'_>, attempts: &[Attempt]) -> Result<Ledger> {
+async fn attack(attacker: &Attacker<'_>, battery: Battery<'_>) -> Result<Ledger> {
     if let Some(binding) = attacker.binding {
         let tx = attacker.login.tenant(binding).await?;
-        let ledger = run(&tx, attacker, attempts).await?;
+        let ledger = run(&tx, attacker, battery).await?;
         tx.rollback().await?;
         Ok(ledger)
     } else {
         let tx = attacker.login.operator().await?;
-        let ledger = run(&tx, attacker, attempts).await?;
+        let ledger = run(&tx, attacker, battery).await?;
         tx.rollback().await?;
         Ok(ledger)
     }
 }
 
-async fn run(tx: &Tx, attacker: &Attacker<'_>, attempts: &[Attempt]) -> Result<Ledger> {
+async fn run(tx: &Tx, attacker: &Attacker<'_>, battery: Battery<'_>) -> Result<Ledger> {
+    let attempts = battery.attempts;
     let mut ledger = Ledger { total: attempts.len(), ..Ledger::default() };
     tx.batch(sql::ATTACK_SETTINGS).await?;
+    let who = attacker.role.unwrap_or(&attacker.login.url().user);
+    let fix = remedy(tx, who, battery.guarded).await?;
     if let Some(role) = attacker.role {
         let become_it = format!("SET LOCAL ROLE {}", ident(role));
         // Tried first: a refusal outside a savepoint would end the transaction.
@@ -201,7 +211,7 @@ async fn run(tx: &Tx, attacker: &Attacker<'_>, attempts: &[Attempt]) -> Result<L
             Refusal::GotThrough => {
                 ledger.checked += 1;
                 let what = format!("{} could {}", attacker.name, attempt.deed);
-                ledger.findings.push(Finding::new(&attempt.object, what).fix(FIX));
+                ledger.findings.push(Finding::new(&attempt.object, what).fix(&fix));
             }
             Refusal::Unclear(why) => ledger.open.push(format!(
                 "as {}, to {} was not refused but failed: {why}",

@@ -2,6 +2,7 @@
 
 mod append_only;
 mod probe;
+mod remedy;
 mod triggers;
 
 use std::sync::Arc;
