@@ -33,8 +33,6 @@ const GONE: &str = "3D000";
 const DENIED: &str = "42501";
 /// How long a notification may take to arrive.
 const HEARING: Duration = Duration::from_secs(10);
-const CLOSE: &str = "REVOKE CONNECT ON DATABASE … FROM PUBLIC, and from every role that has no \
-                     business there";
 
 /// Whom the battery is about.
 pub(crate) struct Target<'a> {
@@ -107,7 +105,8 @@ async fn connections(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
             Some(Outcome::Leaked(what)) => {
                 (report.attacked, open) = (report.attacked + 1, open + 1);
                 let told = format!("a tenant's login may connect to it (connect: {what})");
-                report.findings.push(Finding::new(name, told).fix(CLOSE));
+                let fix = shut(scene, &name).await?;
+                report.findings.push(Finding::new(name, told).fix(fix));
             }
             Some(Outcome::Unsure(why)) => report.missed.push((name, why)),
             Some(Outcome::Held | Outcome::Declared) => report.attacked += 1,
@@ -117,6 +116,17 @@ async fn connections(scene: &Scene<'_>, report: &mut Report) -> Result<()> {
     report.through += open;
     report.matrix.push(("connect", if open > 0 { "LEAKED" } else { "held" }));
     Ok(())
+}
+
+/// What closes a database to the attacker: whoever it came in by, by name.
+async fn shut(scene: &Scene<'_>, name: &str) -> Result<String> {
+    let tx = scene.cell.maker.operator().await?;
+    let rows = tx.query(sql::ADMITTED_BY, &[&name, &scene.mine.url.user]).await?;
+    tx.rollback().await?;
+    let roles: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let from = if roles.is_empty() { "PUBLIC".to_owned() } else { roles.join(", ") };
+    let database = ident(name);
+    Ok(format!("on cell {}: REVOKE CONNECT ON DATABASE {database} FROM {from}", scene.cell.name))
 }
 
 /// Tries one database; `None` when it was dropped meanwhile.

@@ -23,9 +23,12 @@ pub(super) async fn findings(cell: &Cell, target: &Target<'_>) -> Result<Vec<Fin
             all.push(Finding::new(database, what).fix(fix));
         }
         for row in tx.query(sql::ROLE_RIGHTS, &[prefix]).await? {
-            let fix = "ALTER ROLE … NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION \
-                       NOBYPASSRLS, and REVOKE every role but its own";
-            all.push(Finding::new(row.get::<_, String>(0), row.get::<_, String>(1)).fix(fix));
+            let (role, what): (String, String) = (row.get(0), row.get(1));
+            let fix = format!(
+                "ALTER ROLE {role} NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS, \
+                 and REVOKE every role but its own from it"
+            );
+            all.push(Finding::new(role, what).fix(fix));
         }
         for row in tx.query(sql::MEMBERS, &[prefix]).await? {
             let (role, member): (String, String) = (row.get(0), row.get(1));

@@ -161,6 +161,17 @@ SELECT d.datname::text, COALESCE(r.rolname::text, 'PUBLIC')
    AND (r.rolname IS NULL OR r.rolname NOT IN (d.datname, $2))
  ORDER BY 1, 2";
 
+/// By whose right a login connects to a database, as SQL names them.
+pub(super) const ADMITTED_BY: &str = "
+SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+  FROM pg_catalog.pg_database d
+  CROSS JOIN LATERAL pg_catalog.aclexplode(
+      COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
+ WHERE d.datname = $1 AND a.privilege_type = 'CONNECT'
+   AND (a.grantee = 0 OR pg_catalog.pg_has_role($2::text::name, a.grantee, 'MEMBER'))
+ ORDER BY 1";
+
 /// Roles of the tenants that are more than they should be: role, what.
 pub(super) const ROLE_RIGHTS: &str = "
 SELECT r.rolname::text, w.what
