@@ -103,6 +103,23 @@ fn a_damaged_data_directory_is_left_as_it_is() {
     assert_eq!(std::fs::read(dir.path().join("data/postgres/photo.jpg")).unwrap(), b"precious");
 }
 
+/// A directory's name that was typed wrongly is told, and nothing is made there.
+#[test]
+fn what_only_looks_begins_no_installation() {
+    let dir = directory();
+    let data = dir.path().join("dtaa");
+    let name = data.display().to_string();
+    for command in [&["tenant", "list"][..], &["verify"], &["keys", "list"], &["file", "usage"]] {
+        Case {
+            arguments: [command, &["--data", &name]].concat(),
+            exit: 2,
+            says: vec!["there is no installation in", "dtaa", "nothing was made", "amanah up"],
+        }
+        .check();
+        assert!(!data.exists(), "{command:?}");
+    }
+}
+
 /// A wrong password says which server and user, and never the password.
 #[test]
 fn a_wrong_password_is_not_repeated() {
@@ -113,13 +130,18 @@ fn a_wrong_password_is_not_repeated() {
     let url = format!("postgres://amanah:{wrong}@127.0.0.1:{port}/amanah");
     let dir = directory();
     let data = dir.path().join("data").display().to_string();
-    let output = amanah_with(&[("AMANAH_DATABASE_URL", &url)], &["verify", "--data", &data]);
+    let make = ["keys", "create", "orders", "--data", &data];
+    let output = amanah_with(&[("AMANAH_DATABASE_URL", &url)], &make);
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("Check the user and the password"), "{said}");
     assert!(!said.contains(&wrong), "{said}");
+    let bare = format!("postgres://amanah@127.0.0.1:{port}/amanah");
+    let output = amanah_with(&[("AMANAH_DATABASE_URL", &bare)], &make);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("Write the address with its password into the variable"), "{said}");
     Case {
-        arguments: vec!["verify", "--database-url", "http://x", "--data", &data],
+        arguments: vec!["keys", "create", "orders", "--database-url", "http://x", "--data", &data],
         exit: 2,
         says: vec!["does not begin with postgres://"],
     }

@@ -54,7 +54,7 @@ fn a_tenant_leaves_with_its_archive_and_a_certificate_stays() {
     assert!(error.contains("no sealed archive"), "{error}");
     assert_eq!(held(true, &import)["state"], "active");
     let (exit, _, error) = run(house, true, &import);
-    assert_eq!(exit, Some(3), "there is one already: {error}");
+    assert_eq!(exit, Some(2), "there is one already: {error}");
 
     let erase = ["tenant", "erase", first, "--yes", "--certificate", text(&file)];
     let erased = held(false, &erase);

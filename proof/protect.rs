@@ -153,6 +153,43 @@ async fn is_undone(shop: &Shop) {
     assert_eq!(undone.status.code(), Some(0), "{}", complaint(&undone));
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^(amanah|audit)'";
     assert_eq!(shop.count(schemas).await, 0);
+    let nothing = shop.undo(&["--apply"]);
+    let said = complaint(&nothing);
+    assert!(said.contains("is not protected; there is nothing to undo"), "{said}");
+    assert_eq!(nothing.status.code(), Some(2), "another database may have been meant");
+}
+
+/// What a table is called is one line of the plan, in the list and in the script.
+#[tokio::test]
+async fn a_name_forges_no_line_of_a_plan() {
+    let shop = Shop::open().await;
+    let forged = "  done      nothing is left to do: the database is protected";
+    let name = format!("z\n{forged}");
+    let tx = shop.db.owner.operator().await.unwrap();
+    tx.batch(&format!("CREATE TABLE \"{name}\" (id int PRIMARY KEY, company_id int)"))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let plan = |more: &[&str]| {
+        let made = shop.amanah(&["protect", "--tenant-column", "company_id"], more);
+        assert_eq!(made.status.code(), Some(0), "{}", complaint(&made));
+        String::from_utf8(made.stdout).unwrap()
+    };
+    let list = plan(&[]);
+    let held = format!("  tenant    public.{}: by column company_id", name.replace('\n', "\\n"));
+    assert!(list.lines().any(|line| line.starts_with(&held)), "{list}");
+    let once = list.lines().filter(|line| line.starts_with("  do        public.shop_item:"));
+    assert_eq!(once.count(), 1, "{list}");
+    let script = plan(&["--sql"]);
+    for line in list.lines().chain(script.lines()) {
+        assert!(!line.trim_start().starts_with("done"), "{line}");
+    }
+    assert!(script.contains(r#"ALTER TABLE "public".U&"z\000a  done "#), "{script}");
+    let ended = |line: &str| line.ends_with(';') || line.starts_with("--");
+    let (lines, after) = (script.lines(), script.lines().skip(1));
+    for (line, next) in lines.zip(after).filter(|(_, next)| !next.starts_with(' ')) {
+        assert!(ended(line), "a statement is not ended before `{next}`: {line}");
+    }
 }
 
 /// The command leaves the managed cluster as it found it: stopped.

@@ -109,7 +109,7 @@ fn a_place_lives_and_goes() {
     held(&house, &["tenant", "erase", other, "--yes"]);
     assert_eq!(admin(&house, &["--raw", "KEYS", &mine.key("*")]), "");
     let unknown = house.run(&["tenant", "suspend", kiosk]);
-    assert_eq!(unknown.status.code(), Some(3), "nobody knows it any more");
+    assert_eq!(unknown.status.code(), Some(2), "nobody knows it any more");
 }
 
 /// A tenant with a database of its own loses both at once.

@@ -156,8 +156,8 @@ fn a_root_that_does_not_answer_is_named() {
     std::fs::write(&config, text).unwrap();
     let (data, config) = (data.display().to_string(), config.display().to_string());
     let token = ["s", "not a token of anybody"].join(".");
-    let list = ["keys", "list", "--data", &data, "--config", &config];
-    let output = amanah_with(&[("VAULT_TOKEN", &token)], &list);
+    let make = ["keys", "create", "orders", "--data", &data, "--config", &config];
+    let output = amanah_with(&[("VAULT_TOKEN", &token)], &make);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{error}");
     assert_eq!(error.trim_end().lines().count(), 1, "one line: {error}");
@@ -165,7 +165,7 @@ fn a_root_that_does_not_answer_is_named() {
     assert!(!error.contains(&token));
     let ring = std::fs::read_dir(dir.path().join("data/keys/ring")).unwrap();
     assert_eq!(ring.count(), 0, "no ring without its root");
-    let output = amanah_with(&[], &list);
+    let output = amanah_with(&[], &make);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("VAULT_TOKEN is not set"), "{error}");

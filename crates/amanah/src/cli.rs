@@ -25,14 +25,23 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Above the options that every command has, so that they do not stand among its own.
+const HEADING: &str = "Installation";
+
 /// Which installation.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// The directory of this installation; several can live side by side.
-    #[arg(long, global = true, default_value = "data", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "data",
+        value_name = "DIR",
+        help_heading = HEADING
+    )]
     pub(crate) data: PathBuf,
     /// The configuration; without it, the shipped default is in force.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
     /// An existing PostgreSQL instead of the managed one: postgres://USER:PASSWORD@HOST:PORT/DB.
     /// An argument can be read by every user of the machine: better set the variable.
@@ -41,12 +50,16 @@ pub(crate) struct Place {
         global = true,
         value_name = "URL",
         env = "AMANAH_DATABASE_URL",
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = HEADING
     )]
     pub(crate) database_url: Option<String>,
     /// Print JSON for programs instead of text for people.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) json: bool,
+    /// Whether the command may begin an installation where there is none.
+    #[arg(skip)]
+    pub(crate) begins: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,9 +80,10 @@ pub(crate) enum Command {
     #[command(
         after_help = "Exit codes: 0 planned, or protected and proven, or undone; 1 an attack \
                       succeeded, 2 usage, 3 it could not be done or told.\n\
-                      Example: amanah protect postgres://owner@db.example/shop --tenant-column \
-                      company_id --apply\n\
-                      Example: amanah protect postgres://owner@db.example/shop --undo --apply"
+                      The address belongs into AMANAH_PROTECT_URL: everybody on the machine can read \
+                      a command line.\n\
+                      Example: amanah protect --tenant-column company_id --apply\n\
+                      Example: amanah protect --undo --apply"
     )]
     Protect(Protect),
     /// Let somebody sign in.
@@ -100,6 +114,28 @@ pub(crate) enum Command {
     /// Look for what could keep Amanah from working, and say what to do.
     #[command(after_help = "Example: amanah doctor --data /srv/amanah")]
     Doctor,
+}
+
+impl Command {
+    /// Whether it may begin an installation. What only looks, or works on what is there, does not:
+    /// the directory's name is more likely to be wrong.
+    pub(crate) const fn begins(&self) -> bool {
+        match self {
+            Self::Up(_) | Self::Migrate(_) => true,
+            Self::Protect(protect) => protect.apply,
+            Self::Tenant(tenant) => {
+                matches!(tenant, tenant::Tenant::Add { .. } | tenant::Tenant::Import(_))
+            }
+            Self::Cell(cell) => matches!(cell, cell::Cell::Add { .. }),
+            Self::Keys(keys) => matches!(keys, keys::Keys::Create(_) | keys::Keys::Recover(_)),
+            Self::Verify(_)
+            | Self::Page(_)
+            | Self::Account(_)
+            | Self::File(_)
+            | Self::Binding(_)
+            | Self::Doctor => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +237,9 @@ pub(crate) struct Protect {
     /// Carry the plan out, seed the canaries and attack; with --undo, undo.
     #[arg(long)]
     pub(crate) apply: bool,
+    /// Print every statement, as a script for psql. Without it, what is changed is a line each.
+    #[arg(long)]
+    pub(crate) sql: bool,
     /// Taking it away again.
     #[command(flatten)]
     pub(crate) undoing: Undoing,

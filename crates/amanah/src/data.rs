@@ -9,6 +9,9 @@ use anyhow::{Context, bail};
 use kernel::{Rng, Secret, SystemRng, random_hex};
 use serde::{Deserialize, Serialize};
 
+use crate::cli::Place;
+use crate::exit::Usage;
+
 /// Bytes of randomness in a password that Amanah makes.
 const PASSWORD_BYTES: usize = 24;
 /// The file with the installation's name, and the bytes of randomness in it.
@@ -53,6 +56,24 @@ impl Data {
         let data = Self { root };
         data.folder("secrets")?;
         Ok(data)
+    }
+
+    /// The installation that a command names.
+    ///
+    /// # Errors
+    /// When there is none and the command begins none: its name is wrong then.
+    pub(crate) fn of(place: &Place) -> anyhow::Result<Self> {
+        let root = &place.data;
+        let empty = || fs::read_dir(root).is_ok_and(|mut inside| inside.next().is_none());
+        if !place.begins && (!root.exists() || empty()) {
+            return Err(Usage(format!(
+                "there is no installation in {}, and nothing was made. Name its directory with \
+                 --data, or begin one with `amanah up`",
+                root.display()
+            ))
+            .into());
+        }
+        Self::open(root)
     }
 
     /// The directory itself.

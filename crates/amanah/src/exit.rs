@@ -1,5 +1,6 @@
 //! What the process says with its exit code.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use kernel::Verdict;
@@ -11,7 +12,8 @@ pub(crate) enum Exit {
     Holds,
     /// A claim fails.
     Fails,
-    /// The command, a page or the configuration is not usable.
+    /// The command, a page or the configuration is not usable, or it names what is not there, or
+    /// makes anew what is there already.
     Usage,
     /// It cannot be told, or could not be done.
     CannotTell,
@@ -26,6 +28,49 @@ impl Exit {
             Verdict::Attested | Verdict::Proven => Self::Holds,
         }
     }
+}
+
+/// What an error comes to: a wrong name is the caller's, whichever room noticed it.
+impl Exit {
+    pub(crate) fn of_error(error: &anyhow::Error) -> Self {
+        let usage = error.is::<Usage>() || error.chain().any(names_wrongly);
+        if usage { Self::Usage } else { Self::CannotTell }
+    }
+}
+
+/// Whether the command named what is not there, what is there already, or what cannot be a name.
+fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
+    use tenancy::Error as Tenancy;
+    let tenancy = error.downcast_ref().is_some_and(|error| {
+        matches!(
+            error,
+            Tenancy::NoTenantColumn { .. }
+                | Tenancy::NoRole(_)
+                | Tenancy::Id(_)
+                | Tenancy::NoTenant(_)
+                | Tenancy::Exists(_)
+                | Tenancy::Canary
+                | Tenancy::NoCell(_)
+                | Tenancy::CellName { .. }
+                | Tenancy::HasFiles(_)
+        )
+    });
+    let keys = error.downcast_ref().is_some_and(|error| {
+        use keys::Error as Keys;
+        matches!(error, Keys::Unknown(_) | Keys::Exists(_) | Keys::Name(_))
+    });
+    let files = error.downcast_ref().is_some_and(|error| {
+        use kernel::FileFault;
+        matches!(
+            error,
+            FileFault::Missing | FileFault::Name | FileFault::ContentType | FileFault::Condition
+        )
+    });
+    let identity = error.downcast_ref().is_some_and(|error| {
+        use identity::Error as Identity;
+        matches!(error, Identity::Taken | Identity::Email(_) | Identity::Field { .. })
+    });
+    tenancy || keys || files || identity
 }
 
 impl From<Exit> for ExitCode {
@@ -43,3 +88,31 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+#[cfg(test)]
+mod tests {
+    use kernel::TenantId;
+
+    use super::{Exit, Usage};
+
+    #[test]
+    fn a_wrong_name_is_usage_wherever_it_is_noticed() {
+        let tenant = || TenantId::new("Toko Jaya").unwrap();
+        let wrong: [anyhow::Error; 7] = [
+            Usage("no".to_owned()).into(),
+            tenancy::Error::NoTenant(tenant()).into(),
+            tenancy::Error::Exists(tenant()).into(),
+            tenancy::Error::NoCell("east".to_owned()).into(),
+            kernel::FileFault::Missing.into(),
+            identity::Error::Taken.into(),
+            keys::Error::Name("a b".to_owned()).into(),
+        ];
+        for error in wrong {
+            assert_eq!(Exit::of_error(&error), Exit::Usage, "{error}");
+            let told = error.context("while something was done");
+            assert_eq!(Exit::of_error(&told), Exit::Usage, "{told:#}");
+        }
+        let other = tenancy::Error::Taken(tenant()).into();
+        assert_eq!(Exit::of_error(&other), Exit::CannotTell);
+    }
+}

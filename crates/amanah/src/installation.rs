@@ -81,7 +81,7 @@ impl Installation {
     /// is the one that will serve.
     pub(crate) async fn open(place: &Place, starts: bool) -> anyhow::Result<Self> {
         let (config, cx) = (Config::load(place.config.as_deref())?, world());
-        let data = Data::open(&place.data)?;
+        let data = Data::of(place)?;
         let turn = data.turn().await?;
         let ground = Ground::open(place, &config, &data, &*cx.rng).await?;
         let rooms = async {

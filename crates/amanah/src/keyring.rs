@@ -33,7 +33,7 @@ impl Keyhouse {
         work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let (config, cx) = (Config::load(place.config.as_deref())?, world());
-        let data = Data::open(&place.data)?;
+        let data = Data::of(place)?;
         let turn = data.turn().await?;
         let ground = Ground::open(place, &config, &data, &*cx.rng).await?;
         drop(turn);

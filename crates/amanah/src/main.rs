@@ -32,8 +32,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use cli::{Cli, Command};
-use exit::{Exit, Usage};
+use cli::{Cli, Command, Place};
+use exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -49,14 +49,13 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             out::aside(&format!("amanah: {}", out::words(&error)));
-            let usage = error.downcast_ref::<Usage>().is_some();
-            (if usage { Exit::Usage } else { Exit::CannotTell }).into()
+            Exit::of_error(&error).into()
         }
     }
 }
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let place = &cli.place;
+    let place = &Place { begins: cli.command.begins(), ..cli.place };
     match cli.command {
         Command::Up(up) => Box::pin(commands::up::run(place, up)).await,
         Command::Verify(verify) => commands::verify::run(place, verify).await,

@@ -22,6 +22,15 @@ pub(crate) fn aside(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(text));
 }
 
+/// A number of things: `1 table`, `2 tables`.
+pub(crate) fn count(number: impl TryInto<u64>, one: &str) -> String {
+    match number.try_into() {
+        Ok(1) => format!("1 {one}"),
+        Ok(number) => format!("{number} {one}s"),
+        Err(_) => format!("many {one}s"),
+    }
+}
+
 /// An error and its causes, each said once: some already repeat their cause.
 pub(crate) fn words(error: &anyhow::Error) -> String {
     let mut words = error.to_string();

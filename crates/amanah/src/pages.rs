@@ -19,7 +19,8 @@ pub(crate) fn load(file: &Path) -> anyhow::Result<Page> {
 
 /// Every page in `directory`, by name.
 pub(crate) fn load_all(directory: &Path) -> anyhow::Result<Vec<Page>> {
-    let cannot = || Usage(format!("the folder of pages {} cannot be read", directory.display()));
+    let cannot =
+        || Usage(format!("{} cannot be read, which pages.directory names", directory.display()));
     let entries = std::fs::read_dir(directory).with_context(cannot)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));
     let mut files = paths.collect::<Result<Vec<PathBuf>, _>>().with_context(cannot)?;

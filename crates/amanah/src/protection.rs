@@ -16,11 +16,6 @@ use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
 use crate::keyset::KeySet;
 
-/// What a login that may not make roles is told.
-const NEEDS: &str = "roles for the application and for the attacks have to be made: give a \
-                     superuser with --superuser-url, or let one run: ALTER ROLE … CREATEROLE \
-                     CREATEDB";
-
 /// A database that is to be protected.
 pub(crate) struct Candidate {
     /// The login that owns its tables.
@@ -51,6 +46,8 @@ pub(crate) struct Done {
 pub(crate) struct Proposal {
     /// The application's role does not exist: it is made, with rights to read and write rows.
     pub(crate) makes_role: bool,
+    /// The statements that make it.
+    pub(crate) making_role: String,
     /// How tenants are kept apart.
     pub(crate) isolation: Plan,
     /// How changes are recorded.
@@ -85,9 +82,7 @@ impl Candidate {
             _ => None,
         };
         let tx: &Tx = above.as_ref().unwrap_or(&own);
-        if makes_role {
-            self.make_role(tx).await?;
-        }
+        let making_role = if makes_role { self.make_role(tx).await? } else { String::new() };
         if above.is_some() {
             tx.batch(&format!("SET LOCAL ROLE {}", ident(&self.owner.url().user))).await?;
         }
@@ -102,7 +97,7 @@ impl Candidate {
             above.rollback().await?;
         }
         own.rollback().await?;
-        Ok(Proposal { makes_role, isolation, recording, binding })
+        Ok(Proposal { makes_role, making_role, isolation, recording, binding })
     }
 
     /// Brings it under protection, seeds the canaries and remembers it.
@@ -232,27 +227,37 @@ impl Candidate {
         Ok(Kept::new(self.owner.url(), &self.app_role, column, canaries, kid))
     }
 
+    /// What a login that may not make roles is told.
+    fn needs(&self) -> String {
+        format!(
+            "roles for the application and for the attacks have to be made: give a superuser with \
+             --superuser-url, or let one run: ALTER ROLE {} CREATEROLE CREATEDB",
+            ident(&self.owner.url().user)
+        )
+    }
+
     /// Makes the application's role, with the rights that an application usually has: reading and
-    /// writing rows, and nothing else.
-    async fn make_role(&self, tx: &Tx) -> anyhow::Result<()> {
+    /// writing rows, and nothing else. Returns how it was done.
+    async fn make_role(&self, tx: &Tx) -> anyhow::Result<String> {
         let role = ident(&self.app_role);
         let tables = store::tables(tx).await?;
         let mut schemas: Vec<&str> = tables.iter().map(|t| t.schema.as_str()).collect();
         schemas.dedup();
         let grants = schemas.into_iter().map(ident).map(|schema| {
             format!(
-                "GRANT USAGE ON SCHEMA {schema} TO {role};
-                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
-                 GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+                "GRANT USAGE ON SCHEMA {schema} TO {role};\nGRANT SELECT, INSERT, UPDATE, DELETE \
+                 ON ALL TABLES IN SCHEMA {schema} TO {role};\nGRANT USAGE ON ALL SEQUENCES IN \
+                 SCHEMA {schema} TO {role}"
             )
         });
         let make = std::iter::once(format!("CREATE ROLE {role} NOLOGIN"));
-        let sql = make.chain(grants).collect::<Vec<_>>().join(";");
+        let sql = make.chain(grants).collect::<Vec<_>>().join(";\n");
         tx.batch(&sql).await.map_err(|error| {
             let denied = error.is_denied();
             let error = anyhow::Error::from(error);
-            if denied { error.context(NEEDS) } else { error }
-        })
+            if denied { error.context(self.needs()) } else { error }
+        })?;
+        Ok(sql)
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Step {
     pub object: String,
     /// What is missing, as a sentence without its full stop.
     pub why: String,
+    /// What is so afterwards, as a sentence without its full stop.
+    pub then: String,
     /// The statements. The owner of the table may run them.
     pub sql: String,
 }
@@ -109,7 +111,9 @@ fn steps(table: &Table, installed: &Installed) -> Vec<Step> {
         .filter_map(|(found, name)| found.filter(|t| !t.always).map(|_| name))
         .collect();
     if !asleep.is_empty() {
-        steps.push(step(table, "recording can be slept through", wake(table, &asleep)));
+        let why = "recording can be slept through";
+        let then = "no session sleeps through its recording";
+        steps.push(step(table, why, then, wake(table, &asleep)));
     }
     // A partition's trigger for rows is a copy of its parent's, and is mended there.
     if !table.partition && !row.is_some_and(|t| t.plain && t.arguments == table.primary_key) {
@@ -118,16 +122,17 @@ fn steps(table: &Table, installed: &Installed) -> Vec<Step> {
             Some(t) if t.plain => "its record names other columns than its primary key",
             Some(_) => "its trigger does not record every change of a row",
         };
-        steps.push(step(table, why, create(table, true)));
+        steps.push(step(table, why, "every change of a row is recorded", create(table, true)));
     }
     if !truncate.is_some_and(|t| t.plain) {
-        steps.push(step(table, "TRUNCATE leaves no record", create(table, false)));
+        let why = "TRUNCATE leaves no record";
+        steps.push(step(table, why, "TRUNCATE is recorded", create(table, false)));
     }
     steps
 }
 
-fn step(table: &Table, why: &str, sql: String) -> Step {
-    Step { object: table.label(), why: why.to_owned(), sql }
+fn step(table: &Table, why: &str, then: &str, sql: String) -> Step {
+    Step { object: table.label(), why: why.to_owned(), then: then.to_owned(), sql }
 }
 
 fn create(table: &Table, rows: bool) -> String {

@@ -38,8 +38,9 @@ const TRAIL: Belongings = Belongings {
 /// When the catalogue cannot be read.
 pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    let add = |steps: &mut Vec<Step>, object: &str, why: &str, sql: String| {
-        steps.push(Step { object: object.to_owned(), why: why.to_owned(), sql });
+    let add = |steps: &mut Vec<Step>, object: &str, then: &str, sql: String| {
+        let (why, then) = ("it was asked for".to_owned(), then.to_owned());
+        steps.push(Step { object: object.to_owned(), why, then, sql });
     };
     for row in tx.query(sql::GUARDS_THERE, &[&&EVENT_TRIGGERS[..]]).await? {
         let name: &str = row.get(0);
@@ -49,8 +50,8 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
     for row in tx.query(sql::RECORDED, &[&&[ROW_TRIGGER, TRUNCATE_TRIGGER][..]]).await? {
         let (schema, table, trigger): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let sql = format!("DROP TRIGGER {} ON {}", ident(trigger), qualified(schema, table));
-        let why = "changes are recorded no more";
-        add(&mut steps, &format!("{schema}.{table}"), why, sql);
+        let then = "changes are recorded no more";
+        add(&mut steps, &format!("{schema}.{table}"), then, sql);
     }
     for row in tx.query(sql::GUARD_THERE, &[&&GUARD_FUNCTIONS[..]]).await? {
         let name: &str = row.get(0);
@@ -58,8 +59,8 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
         add(&mut steps, &format!("audit.{name}"), "it guards nothing any more", sql);
     }
     if with_trail && tx.query_opt(sql::TRAIL_THERE, &[]).await?.is_some() {
-        let why = "what was recorded is dropped, as was asked for";
-        add(&mut steps, "schema audit", why, TRAIL.removal(&[]));
+        let then = "what was recorded is dropped, as was asked for";
+        add(&mut steps, "schema audit", then, TRAIL.removal(&[]));
     }
     Ok(steps)
 }

@@ -164,7 +164,7 @@ pub enum FileFault {
     #[error("this cursor was not made for this list; begin again without one")]
     Cursor,
     /// The condition is not met.
-    #[error("the file is not as the condition wants it; nothing was changed")]
+    #[error("the file is there already, or is not the one that was meant; nothing was changed")]
     Condition,
     /// There is no room for so many bytes.
     #[error(

@@ -35,7 +35,7 @@ pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions};
 pub use proof::{Finding, Outcome, Population, Proof};
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
 pub use secret::Secret;
-pub use shown::{shown, shown_lines};
+pub use shown::{shown, shown_lines, shown_sql};
 pub use tenant::{Actor, IdError, MAX_ID_BYTES, Scope, TenantId};
 pub use unit::{MAX_VALUE_BYTES, Unit, UnitError, Value};
 pub use verdict::Verdict;

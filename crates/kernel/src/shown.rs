@@ -15,6 +15,54 @@ pub fn shown_lines(text: &str) -> String {
     escaped(text, &['\n', '\t'])
 }
 
+/// As [`shown_lines`], for SQL: a name or a text in quotes stays on its line, with what hides in
+/// PostgreSQL's own escapes (`U&"a\000ab"`), so that the statement means the same and no name looks
+/// like another line. It knows no quotes by dollars.
+pub fn shown_sql(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len());
+    let mut rest = sql.chars().peekable();
+    while let Some(quote) = rest.next() {
+        if !matches!(quote, '"' | '\'') {
+            text.push(quote);
+            continue;
+        }
+        let (mut quoted, mut closed) = (String::new(), false);
+        while let Some(c) = rest.next() {
+            if c != quote {
+                quoted.push(c);
+            } else if rest.next_if_eq(&quote).is_some() {
+                quoted.extend([quote, quote]);
+            } else {
+                closed = true;
+                break;
+            }
+        }
+        let end = if closed { quote.to_string() } else { String::new() };
+        // Writing to a `String` cannot fail.
+        let _ = if !quoted.contains(hides) {
+            write!(text, "{quote}{quoted}{end}")
+        } else if !closed || (quote == '\'' && text.ends_with('E')) {
+            // An apostrophe in words, or `E'…'`, which has these escapes.
+            write!(text, "{quote}{}{end}", shown(&quoted))
+        } else {
+            write!(text, "U&{quote}{}{end}", by_code(&quoted))
+        };
+    }
+    shown_lines(&text)
+}
+
+fn by_code(quoted: &str) -> String {
+    quoted.chars().fold(String::new(), |mut text, c| {
+        // Writing to a `String` cannot fail.
+        let _ = match c {
+            '\\' => write!(text, "\\\\"),
+            c if hides(c) => write!(text, "\\{:04x}", u32::from(c)),
+            c => write!(text, "{c}"),
+        };
+        text
+    })
+}
+
 fn escaped(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -33,14 +81,23 @@ fn escaped(text: &str, kept: &[char]) -> String {
     shown
 }
 
-/// Embeddings, overrides and isolates of the direction of writing, and their ends.
+/// Control characters, and the embeddings, overrides and isolates of the direction of writing with
+/// their ends. The code of each has four hexadecimal digits at most.
 fn hides(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{shown, shown_lines};
+    use super::{shown, shown_lines, shown_sql};
+
+    #[test]
+    fn a_name_in_sql_stays_on_its_line_and_means_the_same() {
+        assert_eq!(shown_sql("A \"a\"\"b\"\n 'c''d';"), "A \"a\"\"b\"\n 'c''d';");
+        assert_eq!(shown_sql("\"a\"\"\tb\\\" x"), "U&\"a\"\"\\0009b\\\\\" x");
+        assert_eq!(shown_sql("E'a\nb\\\\'"), "E'a\\nb\\\\'");
+        assert_eq!(shown_sql("the owner's \"a\nb\""), "the owner's \"a\\nb\"");
+    }
 
     #[test]
     fn nothing_moves_the_cursor_or_turns_the_text_around() {

@@ -122,6 +122,9 @@ impl Db {
     }
 }
 
+/// The driver's words when the server asks for a password and the address has none.
+const NO_PASSWORD: &str = "password missing";
+
 /// Puts the driver's error into words that say what to do.
 pub(crate) fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
     let code = error.code();
@@ -131,7 +134,10 @@ pub(crate) fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error
             std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
         }
     };
-    let hint = if code == Some(&SqlState::INVALID_PASSWORD)
+    let hint = if code.is_none() && why == NO_PASSWORD {
+        "Write the address with its password into the variable that --help names, such as \
+         AMANAH_PROTECT_URL for `amanah protect`"
+    } else if code == Some(&SqlState::INVALID_PASSWORD)
         || code == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
     {
         "Check the user and the password in the address"

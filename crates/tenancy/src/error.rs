@@ -145,6 +145,14 @@ pub enum Error {
         /// Why not, and what was kept.
         why: String,
     },
+    /// The name of a cell cannot be used for this.
+    #[error("the cell `{cell}` {why}")]
+    CellName {
+        /// The name.
+        cell: String,
+        /// Why not.
+        why: String,
+    },
     /// A tenant's database is not where the registry says.
     #[error(
         "the database {place} of tenant `{tenant}` is not on the cell `{cell}`, so nothing was erased: \

@@ -64,7 +64,7 @@ pub use fleet::{
 pub use form::{Choice, Form, choose};
 pub use life::{Life, Turned};
 pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
-pub use plan::{Advice, Plan, Step, plan, plan_beside};
+pub use plan::{Advice, Plan, Sheet, Step, plan, plan_beside};
 pub use redis::{
     CacheLease, Cleared, Existing, Redis, RedisSettings, Server, ServerSettings, UrlError,
 };

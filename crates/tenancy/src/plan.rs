@@ -6,8 +6,7 @@ mod facts;
 mod keys;
 mod reach;
 mod rows;
-
-use std::fmt;
+mod sheet;
 
 use kernel::shown;
 use serde::Serialize;
@@ -15,8 +14,9 @@ use store::{Table, Tx};
 
 use crate::{Census, Error, Result, sql};
 use facts::Facts;
-pub(crate) use keys::tying;
+pub(crate) use keys::{tying, widening};
 pub(crate) use rows::departures;
+pub use sheet::Sheet;
 
 /// What protecting a database takes. A second plan after the first was applied has no steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -48,6 +48,8 @@ pub struct Plan {
 pub struct Step {
     /// The table, view or schema that is changed.
     pub object: String,
+    /// What is done to it, in a word or two, for a list.
+    pub brief: String,
     /// Why, in a few words.
     pub why: String,
     /// The statements.
@@ -61,6 +63,8 @@ pub struct Advice {
     pub object: String,
     /// What is wrong with it.
     pub why: String,
+    /// Whether `isolation.rows` fails as long as it is like this.
+    pub needed: bool,
     /// What would put it right, where that is known.
     pub sql: Option<String>,
 }
@@ -140,14 +144,18 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    fn step(&mut self, object: String, why: impl Into<String>, sql: String) {
-        let why = why.into();
-        self.steps.push(Step { object, why, sql });
+    fn step(&mut self, object: String, brief: &str, why: impl Into<String>, sql: String) {
+        let (brief, why) = (brief.to_owned(), why.into());
+        self.steps.push(Step { object, brief, why, sql });
     }
 
     fn advise(&mut self, object: String, why: impl Into<String>, sql: Option<String>) {
-        let why = why.into();
-        self.advice.push(Advice { object, why, sql });
+        self.advice.push(Advice { object, why: why.into(), needed: false, sql });
+    }
+
+    /// Advice that `isolation.rows` fails without.
+    fn need(&mut self, object: String, why: impl Into<String>, sql: Option<String>) {
+        self.advice.push(Advice { object, why: why.into(), needed: true, sql });
     }
 
     fn warn_of_roles(&mut self, facts: &Facts) {
@@ -178,50 +186,6 @@ impl Plan {
             facts.owner
         ));
     }
-}
-
-/// Prints the whole plan for a terminal. Control characters in names are shown as escapes, so that
-/// a table's name can neither move the cursor nor look like another line of the plan.
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (column, role) = (shown(&self.tenant_column), shown(&self.app_role));
-        let database = shown(&self.database);
-        writeln!(f, "Database {database}, tenant column {column}, application role {role}")?;
-        writeln!(f, "\nTables with tenants' rows:")?;
-        for (table, by) in &self.held {
-            writeln!(f, "  {}, {}", shown(table), shown(by))?;
-        }
-        writeln!(f, "\nShared by all tenants, not isolated:")?;
-        for table in &self.shared {
-            writeln!(f, "  {}", shown(table))?;
-        }
-        let titles = ["\nSteps:", "\nSteps for a superuser:"];
-        for (title, steps) in titles.into_iter().zip([&self.steps, &self.privileged]) {
-            writeln!(f, "{title}")?;
-            for step in steps {
-                writeln!(f, "  -- {}: {}", shown(&step.object), shown(&step.why))?;
-                writeln!(f, "{};", indented(&step.sql))?;
-            }
-        }
-        writeln!(f, "\nWarnings:")?;
-        for warning in &self.warnings {
-            writeln!(f, "  {}", shown(warning))?;
-        }
-        writeln!(f, "\nAdvice:")?;
-        for advice in &self.advice {
-            writeln!(f, "  {}: {}", shown(&advice.object), shown(&advice.why))?;
-            if let Some(sql) = &advice.sql {
-                writeln!(f, "  {};", indented(sql))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Statements keep their lines.
-fn indented(sql: &str) -> String {
-    let lines: Vec<String> = sql.split('\n').map(|line| format!("  {}", shown(line))).collect();
-    lines.join("\n")
 }
 
 /// Collects everything that stands in the way, not the first alone.
@@ -255,7 +219,7 @@ async fn refuse_unfit(owner: &Tx, census: &Census, facts: &Facts) -> Result<()> 
     if unfit.is_empty() {
         return Ok(());
     }
-    let all = unfit.iter().map(|(table, why)| format!("{table}: {why}"));
+    let all = unfit.iter().map(|(table, why)| shown(&format!("{table}: {why}")));
     Err(Error::Unfit(all.collect::<Vec<_>>().join("; ")))
 }
 

@@ -14,6 +14,7 @@ mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::shown;
 use serde::Serialize;
 use store::{Db, OperatorTx, Tx, ident};
 
@@ -128,7 +129,7 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
         return Err(Error::Guarded);
     }
     if !undoing.changed.is_empty() && !farewell.leave_changed {
-        return Err(Error::Changed(undoing.changed.join("; ")));
+        return Err(Error::Changed(shown(&undoing.changed.join("; "))));
     }
     let total = undoing.steps.len() + undoing.privileged.len();
     if let Some(superuser) = superuser {
@@ -146,7 +147,7 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     }
     let work = Work::of_owner(&tx, &undoing.made_roles).await?;
     if !work.changed.is_empty() && !farewell.leave_changed {
-        return Err(Error::Changed(work.changed.join("; ")));
+        return Err(Error::Changed(shown(&work.changed.join("; "))));
     }
     run(&tx, &work.steps, 0, total).await?;
     work.check(&tx, Journal::Owner).await?;
@@ -249,6 +250,7 @@ impl Work {
             }));
             self.steps.push(Step {
                 object: format!("{schema}.{name}"),
+                brief: "what it came with".to_owned(),
                 why: "it was made later; a tenant column that was made NOT NULL stays so, and \
                       rights that were narrowed stay narrow"
                     .to_owned(),
@@ -399,8 +401,8 @@ impl Work {
             let table = store::qualified(&aspect.schema, &aspect.name);
             let mut add = |place: usize, word: &str, why: &str| {
                 let sql = format!("ALTER TABLE {table} {word} ROW LEVEL SECURITY");
-                let (object, why) = (aspect.label(), why.to_owned());
-                all.push((place, false, Step { object, why, sql }));
+                let (object, brief) = (aspect.whole(), word.to_owned());
+                all.push((place, false, Step { object, brief, why: why.to_owned(), sql }));
             };
             add(0, "NO FORCE", "for a moment, keys are checked against every row");
             if !self.wanted.iter().any(|(other, _)| other == aspect) {
@@ -440,7 +442,8 @@ impl Work {
 }
 
 fn step(aspect: &Aspect, sql: &[String]) -> Step {
-    Step { object: aspect.label(), why: "as it was before".to_owned(), sql: sql.join(";\n") }
+    let (object, brief) = (aspect.object(), aspect.brief());
+    Step { object, brief, why: "as it was before".to_owned(), sql: sql.join(";\n") }
 }
 
 async fn existing_roles(tx: &Tx, noted: &[Noted]) -> Result<BTreeSet<String>> {

@@ -50,7 +50,8 @@ pub(crate) enum Tenant {
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
         tenant: TenantId,
     },
-    /// Write a tenant to one file that another Amanah imports: rows, sequences, large objects.
+    /// Write a tenant to one file that another Amanah imports: rows, sequences, large
+    /// objects, files.
     #[command(
         after_help = "The tenant goes on meanwhile; the file shows one moment. It is sealed by \
                       AMANAH_ARCHIVE_SECRET (or AMANAH_ARCHIVE_SECRET_FILE), of 16 bytes at least.\n\
@@ -101,8 +102,9 @@ pub(crate) enum Tenant {
     /// SQL that closes it. Nothing is changed.
     #[command(
         after_help = "Exit codes: 0 nothing but notes, 1 findings, 2 usage, 3 cannot tell.\n\
-                      Example: amanah tenant lint postgres://owner@db.example/shop --tenant-column \
-                      company_id\n\
+                      The address belongs into AMANAH_LINT_URL: everybody on the machine can read a \
+                      command line.\n\
+                      Example: amanah tenant lint --tenant-column company_id\n\
                       Example: amanah tenant lint --sarif"
     )]
     Lint(Lint),

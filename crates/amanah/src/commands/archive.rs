@@ -20,6 +20,7 @@ use crate::commands::bar;
 use crate::environment;
 use crate::exit::Usage;
 use crate::installation::Installation;
+use crate::out;
 
 /// What an archive is sealed by.
 const SECRET: &str = "AMANAH_ARCHIVE_SECRET";
@@ -28,9 +29,10 @@ const GIGABYTE: u64 = 1_000_000_000;
 /// How ciphertexts of ours begin, also those of keys that are not here.
 const OWN: &str = "amanah:v";
 /// What an archive never holds.
-const WITHOUT: [&str; 3] = [
+const WITHOUT: [&str; 4] = [
     "The migrations themselves: they must have been run with `amanah migrate` where the tenant is to \
      be imported.",
+    "What it has on Redis.",
     "Grants and comments that somebody made by hand in its database.",
     "Accounts that sign in, the audit trail, and what Amanah's own database says of the tenant.",
 ];
@@ -138,16 +140,16 @@ pub(crate) async fn import(
         notes.push(format!("{fields} ciphertexts in its rows do not open here."));
     }
     let words = format!(
-        "{id} is {}, in database {}: {}, as {} had it in installation {} at {:.0}. Every row was \
-         counted and compared.{}\n  Not in it:{}",
+        "Not in the archive:{}{}\n{id} is {}, in database {}: {}, as {} had it in installation {} \
+         at {:.0}. Every row was counted and compared.",
+        indented(&manifest.without),
+        indented(&notes),
         done.tenant.state,
         done.tenant.place.name(),
         summary(manifest),
         manifest.tenant,
         manifest.installation,
-        manifest.made_at,
-        indented(&notes),
-        indented(&manifest.without)
+        manifest.made_at
     );
     let data = json!({
         "tenant": id,
@@ -241,12 +243,12 @@ fn indented(sentences: &[String]) -> String {
 
 fn summary(manifest: &Manifest) -> String {
     format!(
-        "{} tables with {} rows, {} sequences, {} large objects, {} files",
-        manifest.tables.len(),
-        manifest.rows(),
-        manifest.sequences.len(),
-        manifest.objects.len(),
-        manifest.files.len()
+        "{} with {}, {}, {}, {}",
+        out::count(manifest.tables.len(), "table"),
+        out::count(manifest.rows(), "row"),
+        out::count(manifest.sequences.len(), "sequence"),
+        out::count(manifest.objects.len(), "large object"),
+        out::count(manifest.files.len(), "file")
     )
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use kernel::Scope;
+use kernel::{Scope, shown};
 use serde_json::json;
 use tenancy::{Guarded, KnownKey, TenantBinder};
 
@@ -63,7 +63,7 @@ async fn rotate(
         })?;
         let until = keys.former.last().map(|(_, until)| *until);
         if let (false, Some(until)) = (place.json, until) {
-            let (name, kid) = (&kept.database, keys.current.kid());
+            let (name, kid) = (shown(&kept.database), keys.current.kid());
             out::line(&format!("{name}: key {kid}; the one before is honoured until {until:.0}"));
         }
         all.push(json!({"database": kept.database, "kid": keys.current.kid(),
@@ -86,12 +86,20 @@ async fn list(
         let tx = guarded.protected.owner.operator().await?;
         let known = tenancy::known_keys(&tx).await?;
         tx.rollback().await?;
+        let (now, rotate) =
+            (installation.cx.clock.now(), installation.config.binding.rhythm().rotate);
+        let next = keys.since.checked_add(rotate).ok();
         if !place.json {
-            out::line(&kept.database);
+            out::line(&shown(&kept.database));
             for key in &known {
                 let (kid, from, until) = (&key.kid, key.from, key.until);
                 let role = role(key, &keys);
-                out::line(&format!("  {kid:<10} {role:<9} from {from:.0} until {until:.0}"));
+                let end = match next.filter(|_| role == "current") {
+                    Some(next) if next <= now => "until it is replaced, which is due".to_owned(),
+                    Some(next) => format!("until it is replaced, on {next:.0}"),
+                    None => format!("until {until:.0}"),
+                };
+                out::line(&format!("  {kid:<10} {role:<9} from {from:.0} {end}"));
             }
         }
         let keys: Vec<_> = known
@@ -101,7 +109,7 @@ async fn list(
                        "until": key.until})
             })
             .collect();
-        all.push(json!({"database": kept.database, "keys": keys}));
+        all.push(json!({"database": kept.database, "keys": keys, "next_rotation": next}));
     }
     if place.json {
         out::line(&serde_json::to_string_pretty(&all)?);

@@ -80,8 +80,8 @@ fn changed(card: &CellCard) -> (String, Value) {
 
 fn room(card: &CellCard) -> String {
     match card.capacity {
-        Some(capacity) => format!("{} of {capacity} tenants", card.tenants),
-        None => format!("{} tenants, without a bound", card.tenants),
+        Some(capacity) => format!("{} of {}", card.tenants, out::count(capacity, "tenant")),
+        None => format!("{}, without a bound", out::count(card.tenants, "tenant")),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
+use kernel::shown;
 use serde::Serialize;
 use store::{Cluster, DatabaseUrl, Db, Programs};
 use tenancy::Server;
@@ -66,7 +67,7 @@ fn look_at_pages(config: &Config) -> Sign {
         Ok(pages) if pages.is_empty() => {
             ill("pages", format!("there are none in {}", config.pages.directory.display()))
         }
-        Ok(pages) => well("pages", &format!("{} pages, all in order", pages.len())),
+        Ok(pages) => well("pages", &format!("{}, all in order", out::count(pages.len(), "page"))),
         Err(error) => ill("pages", format!("{error:#}")),
     }
 }
@@ -84,7 +85,7 @@ fn private(data: &Data) -> Sign {
         Some(file) => {
             ill("secrets", format!("others can read {0}. Run: chmod 600 {0}", file.display()))
         }
-        None => well("secrets", &format!("{} private files", files.len())),
+        None => well("secrets", &out::count(files.len(), "private file")),
     }
 }
 
@@ -170,7 +171,7 @@ fn print(place: &Place, signs: &[Sign]) -> anyhow::Result<Exit> {
     } else {
         for sign in signs {
             let mark = if sign.well { "ok     " } else { "PROBLEM" };
-            out::line(&format!("{mark}  {}: {}", sign.what, sign.says));
+            out::line(&format!("{mark}  {}: {}", sign.what, shown(&sign.says)));
         }
     }
     let all_well = signs.iter().all(|sign| sign.well);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
-use kernel::shown;
+use kernel::{shown, shown_sql};
 use store::{DatabaseUrl, Db};
 use tenancy::{Guarded, Lint, Linted, Severity};
 
@@ -68,12 +68,12 @@ fn say(place: &Place, lint: &tenant::Lint, mut all: Vec<Linted>) -> anyhow::Resu
 /// One database for a terminal, the worst first.
 fn text(linted: &Linted) -> String {
     let mut text = format!(
-        "Database {}: tenant column {}, application role {}; {} tables with tenants' rows, {} rules",
+        "Database {}: tenant column {}, application role {}; {} with tenants' rows, {}",
         shown(&linted.database),
         shown(&linted.tenant_column),
         shown(&linted.app_role),
-        linted.tables,
-        linted.rules
+        out::count(linted.tables, "table"),
+        out::count(linted.rules, "rule")
     );
     if linted.app_role_assumed {
         text.push_str(
@@ -102,7 +102,7 @@ fn text(linted: &Linted) -> String {
 
 fn line(lint: &Lint) -> String {
     let (object, what) = (shown(&lint.object), shown(&lint.what));
-    let fix: Vec<String> =
-        lint.fix.split('\n').map(|line| format!("           {}", shown(line))).collect();
+    let fix = shown_sql(&lint.fix);
+    let fix: Vec<String> = fix.split('\n').map(|line| format!("           {line}")).collect();
     format!("  {}  {object}: {what}\n{};", lint.rule.id, fix.join("\n"))
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use claims::{ClaimReport, Filter};
-use kernel::{Params, Verdict};
+use kernel::{Params, Verdict, shown, shown_sql};
 use serde_json::json;
 use store::{DatabaseUrl, Db};
-use tenancy::{Choice, Form};
+use tenancy::{Choice, Form, Sheet, Step};
 
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Protect};
@@ -19,6 +19,8 @@ use crate::protection::{Candidate, Done, Proposal};
 
 /// Connections of the owner while its database is brought under protection.
 pub(super) const CONNECTIONS: usize = 4;
+/// Where the second line of what is to be done begins.
+const MARGIN: &str = "\n                     ";
 /// How many findings of a claim are printed.
 const LISTED: usize = 8;
 /// What is attacked at the end.
@@ -31,25 +33,26 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
     let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
     let owner = Db::connect(&url, CONNECTIONS).await?;
     let superuser = superuser(&protect).await?;
-    let app_role = protect.app_role.unwrap_or_else(|| format!("{}_app", url.database));
+    let sheet = sheet(&protect);
+    let app_role = protect.app_role.clone().unwrap_or_else(|| format!("{}_app", url.database));
     let candidate = Candidate {
         owner,
         superuser,
         own_server: false,
         // It can be left out with --undo alone.
-        tenant_column: protect.tenant_column.unwrap_or_default(),
+        tenant_column: protect.tenant_column.clone().unwrap_or_default(),
         app_role,
     };
     let data = if place.data.exists() { Some(Data::open(&place.data)?) } else { None };
     let proposal = candidate.propose(data.as_ref()).await?;
     if !place.json {
-        print(&candidate, &proposal);
+        print(&candidate, &proposal, sheet);
     }
     if !protect.apply {
         if place.json {
             out::line(&serde_json::to_string_pretty(&as_json(&proposal))?);
         } else if !proposal.is_done() {
-            out::line("Nothing was changed. To carry this out, add --apply.");
+            nothing_changed(&protect);
         }
         return Ok(Exit::Holds);
     }
@@ -77,13 +80,13 @@ async fn apply(
     let Done { guarded, canaries, left, binding } = done;
     if !place.json {
         out::line(&format!(
-            "Protected. The canaries {} and {} have a row in {} tables.",
+            "Protected. The canaries {} and {} have a row in {}.",
             guarded.protected.canaries.0,
             guarded.protected.canaries.1,
-            canaries.seeded.len()
+            out::count(canaries.seeded.len(), "table")
         ));
         for (table, why) in &canaries.missing {
-            out::line(&format!("  no canary in {table}: {why}"));
+            out::line(&format!("  no canary in {}: {}", shown(table), shown(why)));
         }
         if proposal.makes_role {
             let file = data.root().join("secrets").join(format!("{}.password", candidate.app_role));
@@ -93,9 +96,11 @@ async fn apply(
                 file.display()
             ));
         }
-        for step in &left {
-            out::line(&format!("  left for a superuser: {}: {}", step.object, step.why));
-            out::line(&format!("             {}", step.sql));
+        if !left.is_empty() {
+            let mut sheet = Sheet::script();
+            sheet.title("Left for a superuser, in this database:");
+            sheet.steps("superuser", &left);
+            out::line(&sheet.to_string());
         }
         out::line(&format!("Bindings are {}: {}.", told(&binding), binding.why));
         out::line("Attacking:");
@@ -125,14 +130,15 @@ fn result(claim: &ClaimReport) -> String {
     let population = claim.population.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut lines = vec![format!("  {:<8}  {:<18}  {population}", claim.verdict, claim.id)];
     if claim.findings.is_empty() && !claim.detail.is_empty() {
-        lines.push(format!("            {}", claim.detail));
+        lines.push(format!("            {}", shown(&claim.detail)));
     }
     let mut last_fix = None;
     for finding in claim.findings.iter().take(LISTED) {
-        lines.push(format!("            {finding}"));
+        lines.push(format!("            {}", shown(&finding.to_string())));
         if finding.fix.is_some() && finding.fix != last_fix {
             last_fix.clone_from(&finding.fix);
-            lines.extend(finding.fix.as_ref().map(|fix| format!("              to do: {fix}")));
+            let fix = finding.fix.as_ref().map(|fix| shown_sql(fix).replace('\n', MARGIN));
+            lines.extend(fix.map(|fix| format!("              to do: {fix}")));
         }
     }
     if claim.findings.len() > LISTED {
@@ -156,51 +162,52 @@ async fn attack(installation: &Installation) -> anyhow::Result<Vec<ClaimReport>>
     Ok(reports.into_iter().flat_map(|report| report.claims).collect())
 }
 
-fn print(candidate: &Candidate, proposal: &Proposal) {
+fn print(candidate: &Candidate, proposal: &Proposal, mut sheet: Sheet) {
     let plan = &proposal.isolation;
     let (role, column) = (&candidate.app_role, &candidate.tenant_column);
-    out::line(&format!("Plan for database {}: tenant column {column}, role {role}", plan.database));
-    for warning in &plan.warnings {
-        out::line(&format!("  WARNING  {warning}"));
-    }
-    for (table, how) in &plan.held {
-        out::line(&format!("  tenant   {table}: {how}"));
-    }
-    for table in &plan.shared {
-        out::line(&format!("  shared   {table}: not isolated; every tenant sees its rows"));
-    }
-    if proposal.makes_role {
-        out::line(&format!("  do       role {role}: make it, to read and write rows alone"));
-    }
-    let isolation = plan.steps.iter().map(|s| (&s.object, &s.why, &s.sql));
-    let recording = proposal.recording.iter().map(|s| (&s.object, &s.why, &s.sql));
-    for (object, why, sql) in isolation.chain(recording) {
-        out::line(&format!("  do       {object}: {why}"));
-        for line in sql.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            out::line(&format!("             {line}"));
-        }
-    }
-    for step in &plan.privileged {
-        out::line(&format!(
-            "  superuser  {}: {}\n             {}",
-            step.object, step.why, step.sql
-        ));
-    }
-    for advice in &plan.advice {
-        let sql = advice.sql.as_ref().map(|sql| format!("\n             {sql}"));
-        out::line(&format!(
-            "  advice   {}: {}{}",
-            advice.object,
-            advice.why,
-            sql.unwrap_or_default()
-        ));
-    }
+    sheet.title(&format!(
+        "Plan for database {}: tenant column {column}, role {role}",
+        plan.database
+    ));
+    sheet.tables(plan);
+    let own = plan.steps.iter().cloned().chain(proposal.recording.iter().map(recorded));
+    let role = Step {
+        object: format!("role {role}"),
+        brief: "made, to read and write rows alone".to_owned(),
+        why: "made, to read and write rows alone".to_owned(),
+        sql: proposal.making_role.clone(),
+    };
+    let all: Vec<Step> =
+        Some(role).filter(|_| proposal.makes_role).into_iter().chain(own).collect();
+    sheet.steps("do", &all);
+    sheet.steps("superuser", &plan.privileged);
+    sheet.advice(&plan.advice);
     let binding = &proposal.binding;
-    let mark = if binding.installed { "binding " } else { "do      " };
-    out::line(&format!("  {mark} bindings are {}: {}", told(binding), binding.why));
+    let mark = if binding.installed { "binding" } else { "do" };
+    sheet.say(mark, &format!("bindings are {}: {}", told(binding), binding.why));
     if proposal.is_done() {
-        out::line("  Nothing is left to do: the database is protected.");
+        sheet.say("done", "nothing is left to do: the database is protected");
     }
+    out::line(&sheet.to_string());
+}
+
+/// A step of the trail, as one of the plan.
+pub(super) fn recorded(step: &audit::Step) -> Step {
+    let audit::Step { object, then, sql, .. } = step.clone();
+    Step { object, brief: then.clone(), why: then, sql }
+}
+
+/// That it was a plan alone.
+pub(super) fn nothing_changed(protect: &Protect) {
+    let mut sheet = sheet(protect);
+    let more = if protect.sql { "" } else { "; --sql shows the statements" };
+    sheet.title(&format!("Nothing was changed. To carry this out, add --apply{more}."));
+    out::line(&sheet.to_string());
+}
+
+/// What is printed on: names of somebody else's are escaped there and nowhere else.
+pub(super) fn sheet(protect: &Protect) -> Sheet {
+    if protect.sql { Sheet::script() } else { Sheet::list() }
 }
 
 /// When a binding is verified, in words.
@@ -215,7 +222,7 @@ fn as_json(proposal: &Proposal) -> serde_json::Value {
     let recording: Vec<_> = proposal
         .recording
         .iter()
-        .map(|s| json!({"object": s.object, "why": s.why, "sql": s.sql}))
+        .map(|s| json!({"object": s.object, "why": s.then, "sql": s.sql}))
         .collect();
     json!({
         "makes_role": proposal.makes_role,

@@ -42,8 +42,10 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         Tenant::Connect { tenant, life, redis: true } => {
             let lease = installation.caches.redis().lease(&tenant, life).await?;
             let (url, prefix, until) = (lease.url.expose(), &lease.prefix, lease.until);
-            let words =
-                format!("{url}\nkeys and channels begin with {prefix}\ngood until {until:.0}");
+            let words = format!(
+                "{url}\nkeys and channels begin with `{prefix}`, the colon included\ngood until \
+                 {until:.0}"
+            );
             (words, json!({"url": url, "prefix": prefix, "until": until}))
         }
         Tenant::Connect { tenant, life, redis: false } => {
@@ -65,7 +67,7 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
             let watch = |stage: Stage| bar.set_message(words(stage));
             let moved = fleet.move_to(&tenant, &to, keep.unwrap_or_default(), &watch).await;
             bar.finish_and_clear();
-            told_moved(&tenant, &moved?, keep.is_some())
+            told_moved(&tenant, &moved?)
         }
         Tenant::Erase(wanted) if !wanted.yes => {
             erase::preview(place, installation, &wanted.tenant).await?;
@@ -124,22 +126,23 @@ const fn words(stage: Stage) -> &'static str {
     }
 }
 
-fn told_moved(id: &TenantId, moved: &Moved, kept: bool) -> (String, Value) {
-    let Moved { from, to, database, compared, left, .. } = moved;
+fn told_moved(id: &TenantId, moved: &Moved) -> (String, Value) {
+    let Moved { from, to, database, compared, left, kept_until, .. } = moved;
     let mut words = format!(
         "{id} is on {to}, in database {database}. It could not write for {:.1} s.\n  The same on \
-         both sides: {} tables with {} rows, {} sequences, {} large objects, and what defines them.\n  \
+         both sides: {} with {}, {}, {}, and what defines them.\n  \
          Its logins on {from} have ended: get new ones with `amanah tenant connect`.",
         Duration::from_millis(moved.paused_ms).as_secs_f64(),
-        compared.tables,
-        compared.rows,
-        compared.sequences,
-        compared.objects
+        out::count(compared.tables, "table"),
+        out::count(compared.rows, "row"),
+        out::count(compared.sequences, "sequence"),
+        out::count(compared.objects, "large object")
     );
     if let Some(why) = left {
         words += &["\n  The old database is still there, and swept later: ", why].concat();
-    } else if kept {
-        words += &["\n  The old database is kept, shut, on ", from].concat();
+    } else if let Some(until) = kept_until {
+        let until = format!("{until:.0}.");
+        words += &["\n  The old database is kept, shut, on ", from, " until ", &until].concat();
     }
     (words, json!({"tenant": id, "moved": moved}))
 }

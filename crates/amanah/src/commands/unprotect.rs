@@ -1,11 +1,12 @@
 //! `amanah protect --undo`: a database as it was before it was protected.
 
 use anyhow::Context as _;
+use kernel::shown;
 use serde_json::json;
 use store::{DatabaseUrl, Db, Tx, ident, qualified};
 use tenancy::{Farewell, Undoing};
 
-use super::protect::{CONNECTIONS, superuser};
+use super::protect::{CONNECTIONS, nothing_changed, recorded, sheet, superuser};
 use crate::cli::{Place, Protect};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
@@ -26,6 +27,12 @@ SELECT 'SCHEMA', '', n.nspname::text FROM pg_catalog.pg_namespace n
  WHERE EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) x
                 WHERE x.grantee = $1::text::pg_catalog.regrole
                   AND pg_catalog.pg_has_role(x.grantor, 'USAGE'))";
+
+/// Whether anything of this product's is installed that takes part in the protection.
+const INSTALLED: &str = "
+SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname IN ('amanah', 'amanah_guard')
+ LIMIT 1";
 
 /// The database and who works on it.
 struct Subject {
@@ -52,11 +59,14 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
     let named = protect.app_role.clone().unwrap_or_else(|| format!("{}_app", url.database));
     let drop_trail = protect.undoing.drop_trail;
     let mut subject = Subject { owner, superuser, drop_trail, app_role: named };
+    let (undoing, trail) = subject.plan().await?;
+    if !protect.apply || !place.data.exists() {
+        subject.is_protected(&undoing, &trail).await?;
+    }
     if !protect.apply {
-        let (undoing, trail) = subject.plan().await?;
-        show(place, &undoing, &trail);
+        show(place, protect, &undoing, &trail);
         if !place.json {
-            out::line("Nothing was changed. To carry this out, add --apply.");
+            nothing_changed(protect);
         }
         return Ok(Exit::Holds);
     }
@@ -70,7 +80,10 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
             subject.superuser = kept_superuser(installation, known.as_ref()).await?;
         }
         let (undoing, trail) = subject.plan().await?;
-        show(place, &undoing, &trail);
+        if known.is_none() {
+            subject.is_protected(&undoing, &trail).await?;
+        }
+        show(place, protect, &undoing, &trail);
         if trail.out_of_reach {
             anyhow::bail!(
                 "nothing was undone: a superuser keeps the audit trail. Name one with \
@@ -118,7 +131,7 @@ async fn remove_canaries(installation: &Installation, known: Option<&Kept>) -> a
     let refused =
         tenancy::remove_canaries(&guarded.protected, &guarded.key.get(), &*cx.clock).await?;
     for (table, why) in refused {
-        out::aside(&format!("a synthetic row stays in {table}: {why}"));
+        out::aside(&format!("a synthetic row stays in {}: {}", shown(&table), shown(&why)));
     }
     Ok(())
 }
@@ -146,6 +159,30 @@ impl Subject {
         tx.rollback().await?;
         let (stays, out_of_reach) = (there && !dropped, dropped && !ours);
         Ok((undoing, Trail { steps, stays, out_of_reach, others }))
+    }
+
+    /// # Errors
+    /// When nothing of the protection is there: another database may be meant.
+    async fn is_protected(&self, undoing: &Undoing, trail: &Trail) -> anyhow::Result<()> {
+        let Undoing { steps, privileged, changed, gone, made_roles, owners_roles, .. } = undoing;
+        let planned = steps.len() + privileged.len() + trail.steps.len();
+        let noted = changed.len() + gone.len() + made_roles.len() + owners_roles.len();
+        if planned + noted > 0 {
+            return Ok(());
+        }
+        let tx = self.superuser.as_ref().unwrap_or(&self.owner).operator().await?;
+        let installed = tx.query_opt(INSTALLED, &[]).await?.is_some();
+        tx.rollback().await?;
+        if installed {
+            return Ok(());
+        }
+        let kept = if trail.stays {
+            ". Schema audit has what was recorded; --drop-trail drops it"
+        } else {
+            ""
+        };
+        let name = shown(&self.owner.url().database);
+        Err(Usage(format!("{name} is not protected; there is nothing to undo{kept}")).into())
     }
 
     async fn undo(&self, trail: &Trail, leave: bool, undoing: &Undoing) -> anyhow::Result<()> {
@@ -195,7 +232,7 @@ impl Subject {
         let superuser = self.superuser.as_ref();
         let stay = tenancy::drop_roles(&self.owner, superuser, undoing, &self.app_role).await?;
         for (role, why) in stay {
-            out::aside(&format!("role {role} is kept: {why}"));
+            out::aside(&format!("role {} is kept: {}", shown(&role), shown(&why)));
         }
         if !self.owner.has_role(&self.app_role).await? {
             installation.data.forget_password(&self.app_role)?;
@@ -219,45 +256,42 @@ fn refusal(undoing: &Undoing) -> tenancy::Error {
     if undoing.needs_superuser {
         return tenancy::Error::Guarded;
     }
-    tenancy::Error::Changed(undoing.changed.join("; "))
+    tenancy::Error::Changed(shown(&undoing.changed.join("; ")))
 }
 
-fn show(place: &Place, undoing: &Undoing, trail: &Trail) {
+fn show(place: &Place, protect: &Protect, undoing: &Undoing, trail: &Trail) {
     if place.json {
         let recording: Vec<_> = trail
             .steps
             .iter()
-            .map(|s| json!({"object": s.object, "why": s.why, "sql": s.sql}))
+            .map(|s| json!({"object": s.object, "why": s.then, "sql": s.sql}))
             .collect();
         let all = json!({"undo": undoing, "recording": recording, "trail_stays": trail.stays});
         out::line(&format!("{all:#}"));
         return;
     }
+    let mut sheet = sheet(protect);
     for what in &undoing.changed {
-        out::line(&format!("  CHANGED  {what}"));
+        sheet.say("CHANGED", what);
     }
     for what in &undoing.gone {
-        out::line(&format!("  gone     {what}"));
+        sheet.say("gone", what);
     }
-    let recording = trail.steps.iter().map(|s| ("undo", &s.object, &s.why, &s.sql));
-    let own = undoing.steps.iter().map(|s| ("undo", &s.object, &s.why, &s.sql));
-    let above = undoing.privileged.iter().map(|s| ("superuser", &s.object, &s.why, &s.sql));
-    for (who, object, why, sql) in recording.chain(own).chain(above) {
-        out::line(&format!("  {who:<9}  {object}: {why}"));
-        for line in sql.lines() {
-            out::line(&format!("             {line}"));
-        }
-    }
+    let recording = trail.steps.iter().map(recorded);
+    let own: Vec<_> = recording.chain(undoing.steps.iter().cloned()).collect();
+    sheet.steps("undo", &own);
+    sheet.steps("superuser", &undoing.privileged);
     for role in undoing.made_roles.iter().chain(&undoing.owners_roles) {
-        out::line(&format!("  undo       role {role}: it was made for the application"));
+        sheet.say("undo", &format!("role {role}: it was made for the application"));
     }
     for what in &undoing.left {
-        out::line(&format!("  left      {what}"));
+        sheet.say("left", what);
     }
     if undoing.needs_superuser {
-        out::line("  A superuser guards this database: name one with --superuser-url.");
+        sheet.say("NEEDED", "a superuser guards this database: name one with --superuser-url");
     }
     if trail.stays {
-        out::line("  Schema audit stays with what was recorded; --drop-trail drops it too.");
+        sheet.say("kept", "schema audit with what was recorded; --drop-trail drops it too");
     }
+    out::line(&sheet.to_string());
 }

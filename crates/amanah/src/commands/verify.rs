@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use claims::{Filter, Page, Progress, Report};
-use kernel::Verdict;
+use kernel::{Verdict, shown};
 
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Verify};
@@ -87,7 +87,8 @@ fn print_blunt(reports: &[Report]) -> bool {
     let mut blunt = false;
     for claim in reports.iter().flat_map(|report| &report.claims) {
         if let Some(bite) = claim.bite.as_ref().filter(|bite| !bite.bit) {
-            out::aside(&format!("{}: the bite did not bite: {}", claim.id, bite.detail));
+            let detail = shown(&bite.detail);
+            out::aside(&format!("{}: the bite did not bite: {detail}", claim.id));
             blunt = true;
         }
     }

@@ -14,7 +14,7 @@ mod objects;
 
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kernel::TenantId;
 use serde::Serialize;
 
@@ -60,6 +60,8 @@ pub struct Moved {
     pub compared: Tally,
     /// Why the old database is still there, if it is.
     pub left: Option<String>,
+    /// Until when the old database is kept, shut, where that was asked for.
+    pub kept_until: Option<Timestamp>,
 }
 
 /// A move that has begun.
@@ -190,9 +192,9 @@ impl Fleet {
             let due =
                 self.settings.clock.now() + SignedDuration::try_from(keep).unwrap_or_default();
             turn.switch(&now, &target.name, *before, due).await?;
-            Ok((began, compared, still))
+            Ok((began, compared, still, due))
         };
-        let (began, compared, still) = match carried.await {
+        let (began, compared, still, due) = match carried.await {
             Ok(carried) => carried,
             Err(error) => return turn.end(Err(error)).await,
         };
@@ -210,6 +212,7 @@ impl Fleet {
             paused_ms,
             compared,
             left: None,
+            kept_until: (!keep.is_zero()).then_some(due),
         })
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use store::{ForeignKey, Table, Tx, ident};
+use store::{ForeignKey, Table, Tx, Unique, ident};
 
 use super::Plan;
 use super::facts::{Facts, column, name};
@@ -23,7 +23,7 @@ impl Plan {
             for (key, parent) in held.loose_keys(census) {
                 let pair = Pair { held, key, parent };
                 match pair.obstacle(owner, facts).await? {
-                    Some(why) => self.advise(pair.label(), why, None),
+                    Some(why) => self.need(pair.label(), why, None),
                     None => self.tie(&pair, &mut made),
                 }
             }
@@ -47,7 +47,7 @@ impl Plan {
                 table.quoted(),
                 ident(&own.name)
             );
-            self.step(table.label(), why, sql);
+            self.step(table.label(), "NOT NULL", why, sql);
         }
     }
 
@@ -68,7 +68,7 @@ impl Plan {
                 suffix(cast)
             );
             let why = "a row whose tenant is left out belongs to the bound one";
-            self.step(table.label(), why, sql);
+            self.step(table.label(), "default", why, sql);
         }
     }
 
@@ -78,13 +78,14 @@ impl Plan {
         if !has_unique(parent, &target) && made.insert((parent.label(), target.clone())) {
             let sql = format!("ALTER TABLE {} ADD UNIQUE ({})", parent.quoted(), list(&target));
             let why = "the key that foreign keys with the tenant point to";
-            self.step(parent.label(), why, sql);
+            self.step(parent.label(), "unique key with the tenant", why, sql);
         }
         let why = format!(
             "the foreign key {} holds the tenant, so a row cannot point into another",
             pair.key.name
         );
-        self.step(pair.held.table.label(), why, pair.sql(&target));
+        let brief = format!("foreign key {} with the tenant", pair.key.name);
+        self.step(pair.held.table.label(), &brief, why, pair.sql(&target));
     }
 
     /// No key can hold a tenant that the table it points to does not name, and no policy of a table
@@ -108,19 +109,14 @@ impl Plan {
     }
 
     fn unique_keys(&mut self, census: &Census, held: &Held) {
-        for unique in held.loose_uniques(census) {
+        // A partition has the keys of its parent, and they are changed there.
+        for unique in held.loose_uniques(census).filter(|_| !held.table.partition) {
             let why = format!(
                 "the unique key {} leaves the tenant out: \"already taken\" tells one tenant what \
                  another has",
                 unique.name
             );
-            let sql = held.column().map(|own| {
-                let columns: Vec<String> =
-                    std::iter::once(own.to_owned()).chain(unique.columns.iter().cloned()).collect();
-                let table = held.table.quoted();
-                format!("CREATE UNIQUE INDEX ON {table} ({})", list(&columns))
-            });
-            self.advise(held.table.label(), why, sql);
+            self.need(held.table.label(), why, widening(held, unique));
         }
     }
 
@@ -252,6 +248,23 @@ pub(crate) fn tying(held: &Held, key: &ForeignKey, parent: &Held) -> String {
     format!("ALTER TABLE {table} ADD UNIQUE ({});\n{swap}", list(&target))
 }
 
+/// The statements that put a unique key with the tenant in the place of one without. What points to
+/// the old one stops them.
+pub(crate) fn widening(held: &Held, unique: &Unique) -> Option<String> {
+    let own = held.column()?.to_owned();
+    let columns: Vec<String> = std::iter::once(own).chain(unique.columns.iter().cloned()).collect();
+    let table = &held.table;
+    // It is a constraint, or an index without one.
+    Some(format!(
+        "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {};\nDROP INDEX IF EXISTS {};\nCREATE \
+         UNIQUE INDEX ON {table} ({})",
+        ident(&unique.name),
+        store::qualified(&table.schema, &unique.name),
+        list(&columns),
+        table = table.quoted(),
+    ))
+}
+
 impl Held {
     /// Unique keys that leave the tenant out. One that holds a reference to a tenant's row is left
     /// aside: it tells something only to somebody who has guessed that row's key. So is a name in
@@ -259,7 +272,7 @@ impl Held {
     pub(crate) fn loose_uniques<'a>(
         &'a self,
         census: &'a Census,
-    ) -> impl Iterator<Item = &'a store::Unique> {
+    ) -> impl Iterator<Item = &'a Unique> {
         self.table.uniques.iter().filter(move |unique| {
             let points = |c: &String| {
                 let mut keys = self.table.foreign_keys.iter();

@@ -39,20 +39,23 @@ impl Plan {
         let sql = format!("ALTER VIEW {} SET (security_invoker = true)", ident_of(view));
         if !first.ours {
             let why = "it reads tenants' rows with the rights of its owner, who is somebody else";
-            self.advise(label, why, Some(sql));
+            if first.rights_of == RightsOf::Above {
+                self.need(label, why, Some(sql));
+            } else {
+                self.advise(label, why, Some(sql));
+            }
         } else if readings.iter().all(|r| r.app_reads_table) {
             let why = "the view reads with the rights of its reader, not of its owner";
-            self.step(label, why, sql);
+            self.step(label, "its reader's rights", why, sql);
+        } else if first.rights_of == RightsOf::Above {
+            let why = "it shows every tenant's rows, because row security does not bind its \
+                       owner. It was left as it is because the application may not read the \
+                       tables below it: grant that, then plan again";
+            self.need(label, why, Some(sql));
         } else {
-            let why = if first.rights_of == RightsOf::Above {
-                "it shows every tenant's rows, because row security does not bind its owner. It \
-                 was left as it is because the application may not read the tables below it: \
-                 grant that, then plan again"
-            } else {
-                "it reads with its owner's rights, whom the policies bind as long as they are \
-                 forced. It was left as it is because the application may not read the tables \
-                 below it"
-            };
+            let why = "it reads with its owner's rights, whom the policies bind as long as they \
+                       are forced. It was left as it is because the application may not read the \
+                       tables below it";
             self.advise(label, why, Some(sql));
         }
     }
@@ -82,7 +85,8 @@ impl Plan {
                 (rights.join(", "), why)
             };
             let sql = format!("REVOKE {what} ON {} FROM {}", ident_of(relation), role(grantee));
-            self.step(format!("{}.{}", relation.0, relation.1), why, sql);
+            let brief = if matview { "all rights revoked" } else { "grants narrowed" };
+            self.step(format!("{}.{}", relation.0, relation.1), brief, why, sql);
         }
     }
 
@@ -109,7 +113,7 @@ impl Plan {
             let why = "tables that are made later would come with rights that are not subject to \
                        row security";
             if ours {
-                self.step(object, why, sql);
+                self.step(object, "narrowed", why, sql);
             } else {
                 self.advise(object, why, Some(sql));
             }
@@ -126,9 +130,9 @@ impl Plan {
             let why = "whoever makes objects beside the tables can put one in their place";
             let object = format!("schema {}", maker.schema);
             if maker.ours {
-                self.step(object, why, sql);
+                self.step(object, "CREATE revoked", why, sql);
             } else {
-                self.advise(object, why, Some(sql));
+                self.need(object, why, Some(sql));
             }
         }
     }
@@ -140,6 +144,7 @@ impl Plan {
         }
         let step = Step {
             object: format!("database {}", facts.database),
+            brief: "TEMPORARY revoked".to_owned(),
             why:
                 "types and functions of a session's own are what attacks on the binding are built \
                   from"
@@ -165,6 +170,7 @@ impl Plan {
             if open.contains(&share) {
                 self.privileged.push(Step {
                     object: object.to_owned(),
+                    brief: "revoked from PUBLIC".to_owned(),
                     why: why.to_owned(),
                     sql: sql.to_owned(),
                 });
@@ -207,7 +213,7 @@ impl Plan {
             let why = "large objects belong to the application's role and not to a tenant: every \
                        tenant's session reads all of them. Keep files outside the database, or in \
                        a bytea column";
-            self.advise("large objects".to_owned(), why, None);
+            self.need("large objects".to_owned(), why, None);
         } else {
             add(
                 Shares::MakesLarge,

@@ -47,8 +47,12 @@ impl Plan {
     fn policies(&mut self, held: &Held, now: &[Policy]) {
         let sql = restoring(held, now);
         if !sql.is_empty() {
+            let brief = match astray(held, now).count() {
+                1 => "1 policy".to_owned(),
+                many => format!("{many} policies"),
+            };
             let why = "a row is seen and changed by its tenant alone";
-            self.step(held.table.label(), why, sql);
+            self.step(held.table.label(), &brief, why, sql);
         }
     }
 
@@ -62,7 +66,8 @@ impl Plan {
         if !missing.is_empty() {
             let sql = format!("ALTER TABLE {} {}", table.quoted(), missing.join(", "));
             let why = "the policies are in force, for the owner's views and functions too";
-            self.step(table.label(), why, sql);
+            let brief = if table.forced { "ENABLE" } else { "FORCE" };
+            self.step(table.label(), brief, why, sql);
         }
     }
 }

@@ -90,7 +90,7 @@ async fn a_cell_comes_fills_and_goes() {
     let made = together.iter().filter(|made| made.is_ok()).count();
     assert_eq!(made, 1, "two commands do not take the last place: {together:?}");
     let named = refused(fleet.add_on(&tenant("d"), "home").await);
-    assert!(named.contains("`home` takes no tenant: is full"), "{named}");
+    assert!(named.contains("`home` takes no new tenant: it is full"), "{named}");
 
     fleet.bound_cell("east", None).await.unwrap();
     fleet.drain_cell("east", true).await.unwrap();

@@ -130,6 +130,33 @@ impl Aspect {
         format!("{}.{}", self.schema, self.name)
     }
 
+    /// What it is an aspect of, as people name it.
+    pub(super) fn object(&self) -> String {
+        let whole = self.whole();
+        match self.kind {
+            Kind::SchemaAcl => format!("schema {whole}"),
+            Kind::DatabaseAcl => format!("database {whole}"),
+            Kind::DefaultAcl => format!("default privileges of {whole}"),
+            Kind::ParameterAcl => format!("parameter {whole}"),
+            Kind::Role => format!("role {whole}"),
+            _ => whole,
+        }
+    }
+
+    /// The aspect alone, in a word or two.
+    pub(super) fn brief(&self) -> String {
+        let part = &self.part;
+        match self.kind {
+            Kind::Policy => "policies".to_owned(),
+            Kind::Constraint => format!("constraint {part}"),
+            Kind::NotNull => format!("NOT NULL of {part}"),
+            Kind::Default => format!("default of {part}"),
+            Kind::RowSecurity => "row security".to_owned(),
+            Kind::Options => "options".to_owned(),
+            _ => "rights".to_owned(),
+        }
+    }
+
     /// As people name it.
     pub(super) fn label(&self) -> String {
         let whole = self.whole();

@@ -134,7 +134,7 @@ pub(crate) async fn recover(place: &Place, command: Recover) -> anyhow::Result<E
     let (kit, shares) = (read_kit(&command.kit)?, read_shares(&command.share)?);
     // Before anything is made: a directory that was never used stays so when the shares are wrong.
     recovery::open(&kit, &shares)?;
-    belong(&Data::open(&place.data)?, &kit)?;
+    belong(&Data::of(place)?, &kit)?;
     Keyhouse::with(place, async |house| {
         if !command.replace && house.standing().await? == Standing::Opens {
             let words = "the ring is there and opens: what was made or rotated after the kit would \
@@ -235,7 +235,7 @@ pub(crate) async fn reseal(place: &Place) -> anyhow::Result<Exit> {
         let words = "set it to the new secret, of at least 16 characters, or set";
         Usage(format!("{NEW_ROOT_SECRET} is not set: {words} {NEW_ROOT_SECRET}_FILE"))
     })?;
-    let (data, cx) = (Data::open(&place.data)?, world());
+    let (data, cx) = (Data::of(place)?, world());
     let made_here = environment::secret(ROOT_SECRET)?.is_none();
     let kms::Setting::File(setting) = roots::setting(&config.keys, &data, &cx, false)? else {
         return Err(Usage("the root is not a file".to_owned()).into());

@@ -82,7 +82,7 @@ impl Fleet {
         let superuser = superuser.as_ref();
         let card = roster::card(registry, name).await?;
         if card.as_ref().is_some_and(|card| card.state != CellState::Making) {
-            return Err(refused(name, "is there already; nothing was changed"));
+            return Err(misnamed(name, "is there already; nothing was changed"));
         }
         let candidate = self.candidate(name, maker, superuser).await?;
         self.check_free(name, &candidate).await?;
@@ -142,7 +142,7 @@ impl Fleet {
     /// When it is not empty or does not answer, or is the first one.
     pub async fn remove_cell(&self, name: &str) -> Result<()> {
         if name == HOME {
-            return Err(refused(name, "is the installation's own server and stays"));
+            return Err(misnamed(name, "is the installation's own server and stays"));
         }
         let registry = &self.settings.registry;
         let turn = roster::turn(registry, name).await?;
@@ -310,7 +310,7 @@ fn check_name(name: &str) -> Result<()> {
     }
     let why = "is no name for a new cell: write small letters, digits and `-`, a letter first, \
                31 characters at most, and not `home`";
-    Err(refused(name, why))
+    Err(misnamed(name, why))
 }
 
 /// Another machine is reached through TLS alone: passwords of superusers go there.
@@ -340,6 +340,11 @@ fn twin(name: &str, error: Error) -> Error {
         }
         _ => error,
     }
+}
+
+/// A name that is wrong here, which is the caller's mistake and not the cell's.
+pub(in crate::fleet) fn misnamed(name: &str, why: &str) -> Error {
+    Error::CellName { cell: name.to_owned(), why: why.to_owned() }
 }
 
 pub(in crate::fleet) fn refused(name: &str, why: &str) -> Error {

@@ -41,7 +41,13 @@ impl Choice {
             let card = card.ok_or_else(|| Error::NoCell(wanted.clone()))?;
             return match self.against(card) {
                 Some(why) if !self.canary => {
-                    Err(refused(wanted, &format!("takes no tenant: {why}")))
+                    let undo = match card.state {
+                        CellState::Draining => {
+                            format!("; `amanah cell drain {wanted} --undo` takes that back")
+                        }
+                        _ => String::new(),
+                    };
+                    Err(refused(wanted, &format!("takes no new tenant: it {why}{undo}")))
                 }
                 _ => Ok(wanted.clone()),
             };
@@ -160,6 +166,11 @@ mod tests {
         cards.push(card("c", CellState::Open, Some(6), 0));
         assert_eq!(choice.among(&cards).unwrap(), "c", "the most room");
         let wanted = Choice::only("full").among(&cards).unwrap_err().to_string();
-        assert!(wanted.contains("the cell `full` takes no tenant: is full"), "{wanted}");
+        let drains = Choice::only("drains").among(&cards).unwrap_err().to_string();
+        assert!(
+            drains.contains("it is being drained; `amanah cell drain drains --undo`"),
+            "{drains}"
+        );
+        assert!(wanted.contains("the cell `full` takes no new tenant: it is full"), "{wanted}");
     }
 }

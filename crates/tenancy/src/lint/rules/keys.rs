@@ -214,30 +214,17 @@ fn switched(tables: &[&Table], word: &str) -> String {
 fn unique_keys(facts: &Facts<'_>) -> Vec<Found> {
     let mut all = Vec::new();
     for held in facts.census.held.iter().filter(|h| !h.table.partition) {
-        let Some(own) = held.column() else { continue };
         for unique in held.loose_uniques(facts.census) {
             if !unique.columns.iter().any(|c| facts.writes(held, c)) {
                 continue;
             }
+            let Some(fix) = plan::widening(held, unique) else { continue };
             let what = format!(
                 "its unique key {} leaves the tenant out: \"already taken\" tells one tenant what \
                  another has",
                 unique.name
             );
-            let table = &held.table;
-            let columns: Vec<String> = std::iter::once(own)
-                .chain(unique.columns.iter().map(String::as_str))
-                .map(ident)
-                .collect();
-            let fix = format!(
-                "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {};\nDROP INDEX IF EXISTS {};\n\
-                 CREATE UNIQUE INDEX ON {table} ({})",
-                ident(&unique.name),
-                store::qualified(&table.schema, &unique.name),
-                columns.join(", "),
-                table = table.quoted(),
-            );
-            all.push(found("constraint", table.label(), what, fix));
+            all.push(found("constraint", held.table.label(), what, fix));
         }
     }
     all
