@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
 use tempfile::TempDir;
 use tenancy::{
-    BindingKey, CACHE_ROOM, Caches, Campaign, FLEET_ROOM, FileShelf, Fleet, Life, Logins,
-    MemoryVault, Redis, RedisSettings, Script, Server, ServerSettings, Settings, TenantBinder,
+    BindingKey, CACHE_ROOM, Caches, Campaign, FILES_ROOM, FLEET_ROOM, FileShelf, Fleet, Life,
+    Logins, MemoryVault, Redis, RedisSettings, Script, Server, ServerSettings, Settings,
+    TenantBinder,
 };
 
 use super::files::tests::store;
@@ -53,7 +54,7 @@ async fn places(registry: &Db) -> Caches {
 
 async fn world() -> World {
     let server = testkit::postgres().await;
-    let db = testkit::database(&[&FLEET_ROOM, &CACHE_ROOM]).await;
+    let db = testkit::database(&[&FLEET_ROOM, &CACHE_ROOM, &FILES_ROOM]).await;
     let root = server.superuser("postgres").await;
     let owner = server.login(&root, &format!("{}_places", db.name), &db.name).await;
     let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
