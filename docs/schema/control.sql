@@ -420,6 +420,20 @@ ALTER TABLE tenancy.losses OWNER TO owner;
 
 COMMENT ON TABLE tenancy.losses IS 'Databases that lay on a server which is gone. They were not erased. Nobody changes it.';
 
+CREATE TABLE tenancy.passages (
+    id text NOT NULL,
+    database text NOT NULL,
+    way text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    noted jsonb NOT NULL,
+    CONSTRAINT passages_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 128))),
+    CONSTRAINT passages_way_check CHECK ((way = ANY (ARRAY['in'::text, 'out'::text])))
+);
+
+ALTER TABLE tenancy.passages OWNER TO owner;
+
+COMMENT ON TABLE tenancy.passages IS 'Tenants that are being imported into a shared database or erased from one.';
+
 CREATE TABLE tenancy.tenants (
     id text NOT NULL,
     place text NOT NULL,
@@ -509,6 +523,9 @@ ALTER TABLE ONLY tenancy.leftovers
 
 ALTER TABLE ONLY tenancy.losses
     ADD CONSTRAINT losses_pkey PRIMARY KEY (place, cell, lost_at);
+
+ALTER TABLE ONLY tenancy.passages
+    ADD CONSTRAINT passages_pkey PRIMARY KEY (id, database);
 
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);

@@ -45,6 +45,27 @@ impl Db {
         self.dumped(programs, &arguments, take).await
     }
 
+    /// Writes down the structure of some tables likewise, by their quoted names with their schemas:
+    /// columns, keys, indexes, triggers and policies, and no rows.
+    ///
+    /// # Errors
+    /// As [`Db::dump`], and when there are no such tables.
+    pub async fn dump_tables(
+        &self,
+        programs: &Programs,
+        snapshot: &str,
+        tables: &[String],
+        take: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<u64> {
+        let structure = ["--schema-only", "--no-owner", "--no-privileges", "--strict-names"];
+        let tables = tables.iter().map(|table| format!("--table={table}"));
+        let named: Vec<String> =
+            std::iter::once(format!("--snapshot={snapshot}")).chain(tables).collect();
+        let named = named.iter().map(String::as_str);
+        let arguments: Vec<&str> = structure.into_iter().chain(named).collect();
+        self.dumped(programs, &arguments, take).await
+    }
+
     async fn dumped(
         &self,
         programs: &Programs,

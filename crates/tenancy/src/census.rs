@@ -91,9 +91,14 @@ impl Census {
     /// Whether a row `alias` of `held` belongs to the tenant in parameter `$n`, as SQL that is
     /// never NULL for a row that does.
     pub(crate) fn owned(&self, held: &Held, alias: &str, n: usize) -> String {
+        self.owned_by(held, alias, &format!("${n}::text"))
+    }
+
+    /// The same for the tenant that `text` is, an SQL expression of type text.
+    pub(crate) fn owned_by(&self, held: &Held, alias: &str, text: &str) -> String {
         match &held.by {
             Belongs::Column { column, cast, .. } => {
-                format!("{alias}.{} = ${n}::text{}", ident(column), suffix(cast))
+                format!("{alias}.{} = {text}{}", ident(column), suffix(cast))
             }
             Belongs::Parents(links) => {
                 let Some((link, parent)) = links
@@ -108,7 +113,7 @@ impl Census {
                     "EXISTS (SELECT FROM {} AS {above} WHERE {} AND {})",
                     parent.table.quoted(),
                     link.joined(&above, alias),
-                    self.owned(parent, &above, n)
+                    self.owned_by(parent, &above, text)
                 )
             }
         }

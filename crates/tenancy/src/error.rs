@@ -267,6 +267,60 @@ pub enum Error {
          suspended: let it in again first, with `amanah tenant resume`; nothing was changed"
     )]
     ShutObjects(TenantId),
+    /// A tenant of a shared database has nothing there.
+    #[error(
+        "database {database} has no rows of a tenant `{tenant}`, and there is nothing else of it: the \
+         name is what its column {column} holds. Nothing was changed"
+    )]
+    NoRows {
+        /// Whose.
+        tenant: TenantId,
+        /// Where.
+        database: String,
+        /// The column that names tenants.
+        column: String,
+    },
+    /// A text that cannot name a tenant there.
+    #[error("`{tenant}` names no tenant in database {database}: {why}. Nothing was changed")]
+    NoName {
+        /// The text.
+        tenant: TenantId,
+        /// Where.
+        database: String,
+        /// Why not, or how it is written.
+        why: String,
+    },
+    /// A tenant of a shared database is there already.
+    #[error(
+        "the tenant `{tenant}` has rows in {table} already, so nothing was imported. Erase it there first, \
+         or import into another database"
+    )]
+    HasRows {
+        /// Whose.
+        tenant: TenantId,
+        /// The first table that has some.
+        table: String,
+    },
+    /// What is read or written through the binding would not be all, or more than is the tenant's.
+    #[error("{why}, in database {database}. Nothing was changed")]
+    Premises {
+        /// Where.
+        database: String,
+        /// What is not as it should be, and what to do.
+        why: String,
+    },
+    /// Rows of a tenant that were to be deleted are there.
+    #[error(
+        "{rows} rows of the tenant are still in {table}, so it is not erased: {why}. Then run the same again"
+    )]
+    RowsLeft {
+        /// How many.
+        rows: i64,
+        /// Where.
+        table: String,
+        /// What keeps them, and what to do.
+        why: &'static str,
+    },
     /// Redis did not do what it should.
     #[error("Redis at {place}: {why}")]
     Redis {

@@ -54,12 +54,13 @@ pub use files::{
 pub use fleet::archive;
 pub use fleet::{
     Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,
-    Imported, KnownLoss, Lease, Logins, Loss, LostCell, MAX_LEASE, MemoryVault, Moved, Open, Place,
-    Progress, Reach, Remnant, Script, Settings, Stage, State, Tally, Tenant, Vault, is_canary,
+    Imported, ImportedRows, KnownLoss, Lease, Logins, Loss, LostCell, MAX_LEASE, MemoryVault,
+    Moved, Open, Place, Progress, Reach, Remnant, RowErasing, Script, Settings, Stage, State,
+    Tally, Tenant, Vault, is_canary,
 };
 pub use fleet::{
-    Certificate, Closing, Erased, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature,
-    Signed,
+    Certificate, Closing, Erased, Gone, GoneKey, GonePart, GoneRows, MAX_CERTIFICATE_BYTES, Sign,
+    Signature, Signed,
 };
 pub use form::{Choice, Form, choose};
 pub use life::{Life, Turned};
@@ -103,6 +104,7 @@ pub static FLEET_ROOM: store::Room = store::Room {
         store::Migration { name: "0004_marks", sql: include_str!("../sql/0004_marks.sql") },
         store::Migration { name: "0005_losses", sql: include_str!("../sql/0005_losses.sql") },
         store::Migration { name: "0006_bitten", sql: include_str!("../sql/0006_bitten.sql") },
+        store::Migration { name: "0007_passages", sql: include_str!("../sql/0007_passages.sql") },
     ],
 };
 

@@ -15,7 +15,7 @@ use store::{Table, Tx};
 use crate::{Census, Error, Result, sql};
 use facts::Facts;
 pub(crate) use keys::{tying, widening};
-pub(crate) use rows::departures;
+pub(crate) use rows::{departures, narrowing};
 pub use sheet::Sheet;
 
 /// What protecting a database takes. A second plan after the first was applied has no steps.

@@ -18,4 +18,5 @@ mod pooler;
 mod protect;
 mod prove;
 mod registry;
+mod shared;
 mod undo;

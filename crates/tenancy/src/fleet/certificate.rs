@@ -52,6 +52,10 @@ pub struct Certificate {
     pub keys: Vec<GoneKey>,
     /// What else of it was destroyed.
     pub parts: Vec<GonePart>,
+    /// Where the database is shared with other tenants and is still there: out of which tables its rows
+    /// were deleted. `bytes` is how long they were as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<GoneRows>,
     /// What may still hold some of it and until when, as far as this installation knows.
     pub remains: Vec<String>,
 }
@@ -76,6 +80,16 @@ pub struct GonePart {
     pub count: u64,
     /// How large they were together, in bytes, where that is known.
     pub bytes: Option<u64>,
+}
+
+/// Rows that were deleted from a table of a shared database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoneRows {
+    /// Schema and name of the table.
+    pub table: String,
+    /// How many rows.
+    pub rows: u64,
 }
 
 /// What a certificate is signed with.

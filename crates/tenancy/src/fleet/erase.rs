@@ -20,6 +20,25 @@ pub struct Gone {
     pub parts: Vec<GonePart>,
 }
 
+impl Gone {
+    /// Adds what was destroyed after it.
+    pub(super) fn take(&mut self, more: Self) {
+        for key in more.keys {
+            self.keys.retain(|known| known.name != key.name);
+            self.keys.push(key);
+        }
+        for part in more.parts {
+            match self.parts.iter_mut().find(|known| known.what == part.what) {
+                Some(known) => {
+                    known.count += part.count;
+                    known.bytes = known.bytes.zip(part.bytes).map(|(before, now)| before + now);
+                }
+                None => self.parts.push(part),
+            }
+        }
+    }
+}
+
 /// What a certificate says that only the caller knows.
 pub struct Closing<'a> {
     /// The version of Amanah.
@@ -84,19 +103,7 @@ impl Erasing {
     /// When the registry cannot be written.
     pub async fn note(&self, more: Gone) -> Result<Gone> {
         let Begun { mut gone, .. } = begun(self.turn.registry(), &self.tenant.id).await?;
-        for key in more.keys {
-            gone.keys.retain(|known| known.name != key.name);
-            gone.keys.push(key);
-        }
-        for part in more.parts {
-            match gone.parts.iter_mut().find(|known| known.what == part.what) {
-                Some(known) => {
-                    known.count += part.count;
-                    known.bytes = known.bytes.zip(part.bytes).map(|(before, now)| before + now);
-                }
-                None => gone.parts.push(part),
-            }
-        }
+        gone.take(more);
         let tx = self.turn.registry().operator().await?;
         tx.execute(sql::NOTE_GONE, &[&self.tenant.id.as_str(), &Json(&gone)]).await?;
         tx.commit().await?;
@@ -145,6 +152,7 @@ impl Erasing {
                 logins: begun.logins,
                 keys: begun.gone.keys,
                 parts: begun.gone.parts,
+                tables: Vec::new(),
                 remains,
             };
             let text = certificate.sign(sign)?;

@@ -78,7 +78,7 @@ async fn write(
     }
     let mut writer = Writer::begin(out)?;
     write_structure(&tx, &owner, programs, &snapshot, &mut writer).await?;
-    let mut found = Found { key_of: with.key_of, fields: BTreeMap::new() };
+    let mut found = Found::none(with.key_of);
     let mut tables = Vec::with_capacity(listed.len());
     for (at, table) in listed.into_iter().enumerate() {
         tables.push(write_table(&tx, table, at + 1, &mut writer, &mut found).await?);
@@ -102,6 +102,7 @@ async fn write(
         files,
         ciphertexts: found.needed(),
         without,
+        shared: None,
         members: Vec::new(),
     };
     tx.rollback().await?;
@@ -189,6 +190,17 @@ async fn write_table(
     found: &mut Found<'_>,
 ) -> Result<Table> {
     let copy = sql::copy((&table.schema, &table.name), &table.columns, "TO STDOUT");
+    write_rows((tx, &copy), table, at, writer, found).await
+}
+
+/// The rows that a `COPY` gives, as those of the table in place `at`.
+pub(super) async fn write_rows(
+    (tx, copy): (&Tx, &str),
+    table: Table,
+    at: usize,
+    writer: &mut Writer<'_>,
+    found: &mut Found<'_>,
+) -> Result<Table> {
     let mut parts = writer.text(Text::Table(at));
     let mut rows = Rows::default();
     let mut take = |piece: &[u8]| {
@@ -196,7 +208,7 @@ async fn write_table(
         found.look(piece);
         parts.take(piece)
     };
-    tx.copy_each(&copy, &mut take).await.map_err(|error| match error {
+    tx.copy_each(copy, &mut take).await.map_err(|error| match error {
         Error::Store(why) => {
             Error::Table { table: format!("{}.{}", table.schema, table.name), why }
         }
@@ -286,14 +298,19 @@ async fn foreign(tx: &Tx) -> Result<Option<String>> {
 }
 
 /// The ciphertexts that were met, by the key that opens them.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     key_of: &'a (dyn Fn(&str) -> Option<String> + Sync),
     fields: BTreeMap<String, u64>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// None so far.
+    pub(super) fn none(key_of: &'a (dyn Fn(&str) -> Option<String> + Sync)) -> Self {
+        Self { key_of, fields: BTreeMap::new() }
+    }
+
     /// Looks through one row.
-    fn look(&mut self, row: &[u8]) {
+    pub(super) fn look(&mut self, row: &[u8]) {
         for prefix in CIPHERTEXTS {
             for at in memchr::memmem::find_iter(row, prefix) {
                 let rest = row.get(at..).unwrap_or_default();
@@ -307,12 +324,14 @@ impl Found<'_> {
         }
     }
 
-    fn needed(&self) -> Vec<Needed> {
+    /// The keys, as the manifest has them.
+    pub(super) fn needed(&self) -> Vec<Needed> {
         let needed = |(key, fields): (&String, &u64)| Needed { key: key.clone(), fields: *fields };
         self.fields.iter().map(needed).collect()
     }
 
-    fn sentence(&self) -> Option<String> {
+    /// That they are not in the archive, if there are any.
+    pub(super) fn sentence(&self) -> Option<String> {
         let fields: u64 = self.fields.values().sum();
         let words = format!(
             "The keys of {fields} ciphertexts in its rows: in another installation they do not open."

@@ -59,10 +59,12 @@ impl Fleet {
     ) -> Result<Imported> {
         let begin = || open().map_err(|error| Error::Archive(error.to_string()));
         let Checked { manifest, structure } = check(begin()?)?;
-        if manifest.bytes() > most {
+        within(&manifest, most)?;
+        if let Some(shared) = &manifest.shared {
             return Err(Error::Archive(format!(
-                "it holds {} bytes of rows, large objects and files, and {most} are allowed",
-                manifest.bytes()
+                "it holds the rows of one tenant of the shared database {}: import it into another \
+                 one, with --database",
+                shared.database
             )));
         }
         let id = called.unwrap_or(&manifest.tenant).clone();
@@ -135,6 +137,17 @@ impl Fleet {
         let left = format!("{}. The same import begins anew, and removes it first", error.reason());
         Error::StillThere { why: why.reason(), left }
     }
+}
+
+/// Refuses an archive that holds more than is allowed.
+pub(super) fn within(manifest: &Manifest, most: u64) -> Result<()> {
+    let bytes = manifest.bytes();
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(Error::Archive(format!(
+        "it holds {bytes} bytes of rows, large objects and files, and {most} are allowed"
+    )))
 }
 
 /// Whether an archive fits a database that is a copy of the template, or is it; what is different
@@ -360,7 +373,8 @@ async fn make_objects<R: Read + Send>(
     Ok(())
 }
 
-fn named(table: &Table, error: Error) -> Error {
+/// An error of the server with the table that it is about.
+pub(super) fn named(table: &Table, error: Error) -> Error {
     match error {
         Error::Store(why) => {
             Error::Table { table: format!("{}.{}", table.schema, table.name), why }

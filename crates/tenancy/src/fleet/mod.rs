@@ -36,6 +36,7 @@ mod registry;
 mod roster;
 mod scene;
 mod session;
+mod shared;
 mod sql;
 mod standing;
 
@@ -52,7 +53,7 @@ pub use cell::{
     Reach, Remnant, Vault,
 };
 pub use certificate::{
-    Certificate, GoneKey, GonePart, MAX_CERTIFICATE_BYTES, Sign, Signature, Signed,
+    Certificate, GoneKey, GonePart, GoneRows, MAX_CERTIFICATE_BYTES, Sign, Signature, Signed,
 };
 pub use erase::{Closing, Erased, Gone};
 pub use export::Exporting;
@@ -61,6 +62,7 @@ pub use migrate::{Campaign, Done, Progress, Script};
 pub use moving::{Moved, Stage, Tally};
 pub use place::Place;
 pub use registry::{State, Tenant};
+pub use shared::{ImportedRows, RowErasing};
 
 pub(crate) use cell::Cell;
 pub(crate) use standing::let_in;

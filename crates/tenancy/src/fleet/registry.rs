@@ -275,6 +275,16 @@ impl Turn {
         Ok(())
     }
 
+    /// Forgets that a tenant of a shared database goes, and keeps that it was erased there.
+    pub(super) async fn cleared(&self, erasure: &Erasure, keys: usize, text: &str) -> Result<()> {
+        let keys = i64::try_from(keys).unwrap_or(i64::MAX);
+        let (place, at, bytes) = (&erasure.place, &erasure.erased_at, &erasure.bytes);
+        let bound: store::Bound<'_> = &[&self.id.as_str(), place, at, bytes, &keys, &Some(text)];
+        self.lock.execute(sql::ERASED, bound).await?;
+        self.lock.execute(sql::FORGET_PASSAGE, &[&self.id.as_str(), place]).await?;
+        Ok(())
+    }
+
     /// Gives the turn back, with what was noted for its end when it went well.
     pub(super) async fn end<T>(self, came_to: Result<T>) -> Result<T> {
         held::end(self.lock, came_to).await

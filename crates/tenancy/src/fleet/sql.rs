@@ -115,6 +115,10 @@ VALUES (pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), $2, $3, $4, $5, $6
 /// Forgets the name of an erased tenant where something of it was lost.
 pub(super) const FORGET_NAME: &str = "UPDATE tenancy.losses SET tenant = NULL WHERE tenant = $1";
 
+/// Forgets that a tenant comes to a shared database or goes.
+pub(super) const FORGET_PASSAGE: &str =
+    "DELETE FROM tenancy.passages WHERE id = $1 AND database = $2";
+
 /// Notes what there was of a tenant, unless it was noted before.
 pub(super) const BEGIN_ERASING: &str = "
 INSERT INTO tenancy.erasing (id, begun_at, bytes, logins, gone) VALUES ($1, $2, $3, $4, $5)

@@ -93,6 +93,23 @@ pub(crate) async fn departures(tx: &Tx, census: &Census) -> Result<Vec<(String, 
     Ok(all)
 }
 
+/// Policies of the application's own that may hide a tenant's rows from the tenant: table and policy.
+/// Whoever reads all that a tenant has cannot know then that it was all.
+pub(crate) async fn narrowing(tx: &Tx, census: &Census) -> Result<Vec<(String, String)>> {
+    let policies = facts::policies(tx).await?;
+    let mut all = Vec::new();
+    for held in census.held.iter().filter(|held| !held.table.partition) {
+        let now = policies.get(&name(&held.table)).map_or(&[][..], Vec::as_slice);
+        let reads = |p: &&Policy| matches!(p.command.as_str(), "r" | "*");
+        let open = |p: &Policy| p.permissive && p.everybody && p.using.as_deref() == Some("true");
+        let wide = now.iter().filter(reads).any(open);
+        let narrow = |p: &&Policy| !(is_ours(&p.name) || wide && p.permissive);
+        let names = now.iter().filter(reads).filter(narrow).map(|p| p.name.clone());
+        all.extend(names.map(|policy| (held.table.label(), policy)));
+    }
+    Ok(all)
+}
+
 /// The policies that are not as they should be, and whether one of that name is there.
 fn astray(held: &Held, now: &[Policy]) -> impl Iterator<Item = (Wanted, bool)> {
     wanted(held, now).into_iter().filter_map(|wanted| {

@@ -20,7 +20,7 @@ use crate::{Error, Exporting, FILES_ROOM, FileSettings, FileShelf, Files, Import
 
 /// An installation with its tenants' files.
 pub(super) struct Site {
-    world: World,
+    pub(super) world: World,
     pub(super) files: Files,
     _folder: TempDir,
 }
@@ -74,7 +74,7 @@ const SCHEMA: &str = include_str!("archive/schema.sql");
 const ROWS: &str = include_str!("archive/rows.sql");
 const MOST: u64 = 1 << 30;
 
-async fn export(world: &Site, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
+pub(super) async fn export(world: &Site, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
     let with = Exporting {
         version: "0.0.0",
         key_of: &|text| text.starts_with("amanah:v1:AAAA").then(|| "notes".to_owned()),
@@ -86,13 +86,17 @@ async fn export(world: &Site, id: &str) -> crate::Result<(Manifest, Vec<u8>)> {
     Ok((manifest, bytes))
 }
 
-async fn import(world: &Site, bytes: &[u8], called: Option<&str>) -> crate::Result<Imported> {
+pub(super) async fn import(
+    world: &Site,
+    bytes: &[u8],
+    called: Option<&str>,
+) -> crate::Result<Imported> {
     let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
     let called = called.map(tenant);
     world.fleet.import(&open, (called.as_ref(), None), &world.files, MOST).await
 }
 
-async fn run(db: &Db, sql: &str) {
+pub(super) async fn run(db: &Db, sql: &str) {
     let tx = db.operator().await.unwrap();
     tx.batch(sql).await.unwrap();
     tx.commit().await.unwrap();

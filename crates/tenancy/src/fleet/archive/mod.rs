@@ -104,8 +104,37 @@ pub struct Manifest {
     pub ciphertexts: Vec<Needed>,
     /// What is not in the archive, one sentence each.
     pub without: Vec<String>,
+    /// Where its rows were those of one tenant among others; nothing where the database was its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
     /// Every member but this one, in their order.
     pub members: Vec<Member>,
+}
+
+/// A shared database out of which one tenant's rows were taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// Its name.
+    pub database: String,
+    /// The column that names the tenant.
+    pub tenant_column: String,
+    /// What each of the archive's tables is like, in their order.
+    pub tables: Vec<Kind>,
+    /// Tables that all tenants share. Nothing of them is in the archive.
+    pub left: Vec<String>,
+    /// As whom its rows were read, bound to the tenant either way, for people.
+    pub read_as: String,
+}
+
+/// A table with tenants' rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// How a row's tenant is known, for people.
+    pub by: String,
+    /// The types of its columns, in their order.
+    pub types: Vec<String>,
 }
 
 /// The server of an archive.

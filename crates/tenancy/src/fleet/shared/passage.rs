@@ -1,0 +1,121 @@
+//! What is noted of a tenant that comes or goes, so that a crash loses no count.
+//!
+//! Rows go in a transaction of the shared database, and what was deleted is noted in the control
+//! database; the two cannot end together. So the number of the transaction is noted before its end,
+//! and whoever begins again asks the shared database what has become of it.
+
+use jiff::Timestamp;
+use kernel::TenantId;
+use serde::{Deserialize, Serialize};
+use store::{Db, Json, Tx};
+
+use super::sql;
+use crate::fleet::{Gone, GoneRows};
+use crate::{Error, Result};
+
+/// Which way a tenant goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It is imported.
+    In,
+    /// It is erased.
+    Out,
+}
+
+/// What was done so far.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Noted {
+    /// Keys, files and other things that were destroyed.
+    pub(super) gone: Gone,
+    /// Rows that were deleted.
+    pub(super) rows: Deleted,
+    /// Rows of a transaction whose end is not known.
+    pub(super) pending: Option<(String, Deleted)>,
+}
+
+/// Rows that were deleted, and how long they were.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Deleted {
+    pub(super) tables: Vec<GoneRows>,
+    pub(super) bytes: i64,
+}
+
+impl Deleted {
+    /// Adds what was deleted after it.
+    pub(super) fn take(&mut self, more: Self) {
+        self.bytes = self.bytes.saturating_add(more.bytes);
+        for table in more.tables {
+            match self.tables.iter_mut().find(|known| known.table == table.table) {
+                Some(known) => known.rows = known.rows.saturating_add(table.rows),
+                None => self.tables.push(table),
+            }
+        }
+    }
+}
+
+/// The passage of one tenant in one database.
+pub(super) struct Passage {
+    pub(super) begun_at: Timestamp,
+    pub(super) noted: Noted,
+}
+
+impl Way {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+/// What was noted, when it went this way.
+pub(super) async fn find(
+    registry: &Db,
+    (id, database): (&TenantId, &str),
+    way: Way,
+) -> Result<Option<Passage>> {
+    let tx = registry.operator().await?;
+    let row = tx.query_opt(sql::PASSAGE, &[&id.as_str(), &database]).await?;
+    tx.rollback().await?;
+    let row = row.filter(|row| row.get::<_, &str>(0) == way.as_str());
+    Ok(row.map(|row| {
+        let Json(noted) = row.get(2);
+        Passage { begun_at: row.get(1), noted }
+    }))
+}
+
+/// Notes it at once.
+pub(super) async fn note(
+    registry: &Db,
+    (id, database): (&TenantId, &str),
+    way: Way,
+    passage: &Passage,
+) -> Result<()> {
+    let tx = registry.operator().await?;
+    let (noted, way) = (Json(&passage.noted), way.as_str());
+    let bound: store::Bound<'_> = &[&id.as_str(), &database, &way, &passage.begun_at, &noted];
+    tx.execute(sql::NOTE, bound).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Forgets it.
+pub(super) async fn forget(registry: &Db, (id, database): (&TenantId, &str)) -> Result<()> {
+    let tx = registry.operator().await?;
+    tx.execute(crate::fleet::sql::FORGET_PASSAGE, &[&id.as_str(), &database]).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Settles what became of a transaction that was noted before its end. `tx` is one of the same server;
+/// `rows` says whether there are rows of the tenant now.
+pub(super) async fn settle(tx: &Tx, id: &TenantId, noted: &mut Noted, rows: bool) -> Result<()> {
+    let Some((xid, deleted)) = noted.pending.take() else { return Ok(()) };
+    let status: Option<String> = tx.query_one(sql::XID_STATUS, &[&xid]).await?.get(0);
+    match status.as_deref() {
+        Some("in progress") => return Err(Error::Taken(id.clone())),
+        Some("aborted") => {}
+        // So long ago that the server has forgotten it: what is not there was deleted.
+        None if rows => {}
+        Some(_) | None => noted.rows.take(deleted),
+    }
+    Ok(())
+}
