@@ -6,6 +6,7 @@ pub(crate) mod binding;
 pub(crate) mod cell;
 pub(crate) mod doctor;
 pub(crate) mod erase;
+pub(crate) mod erase_rows;
 pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod lint;

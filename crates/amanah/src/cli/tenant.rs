@@ -55,14 +55,16 @@ pub(crate) enum Tenant {
     #[command(
         after_help = "The tenant goes on meanwhile; the file shows one moment. It is sealed by \
                       AMANAH_ARCHIVE_SECRET (or AMANAH_ARCHIVE_SECRET_FILE), of 16 bytes at least.\n\
-                      Example: amanah tenant export \"Toko Jaya\" --to toko.amanah"
+                      Example: amanah tenant export \"Toko Jaya\" --to toko.amanah\n\
+                      Example: amanah tenant export 41 --database shop --to 41.amanah"
     )]
     Export(Export),
     /// Make a tenant out of such a file, after all of it was checked.
     #[command(
         after_help = "The same migrations must have been run here before. Nothing in the file is \
                       run. What fails is removed again.\n\
-                      Example: amanah tenant import toko.amanah --as \"Toko Jaya 2\""
+                      Example: amanah tenant import toko.amanah --as \"Toko Jaya 2\"\n\
+                      Example: amanah tenant import 41.amanah --database shop"
     )]
     Import(Import),
     /// Move a tenant to another cell, and print for how long it could not write.
@@ -83,11 +85,12 @@ pub(crate) enum Tenant {
         #[arg(long, value_name = "TIME", value_parser = period)]
         keep: Option<Duration>,
     },
-    /// Drop a tenant's database and logins, remove what it has on Redis and destroy its keys, for good;
-    /// a signed certificate says so.
+    /// Drop a tenant's database and logins, or delete its rows in a shared one, remove what it has on Redis and
+    /// destroy its keys, for good; a signed certificate says so.
     #[command(
         after_help = "Without --yes nothing is erased: it says what would be (exit code 2).\n\
-                      Example: amanah tenant erase \"Toko Jaya\" --yes --certificate toko.txt"
+                      Example: amanah tenant erase \"Toko Jaya\" --yes --certificate toko.txt\n\
+                      Example: amanah tenant erase 41 --database shop --yes"
     )]
     Erase(Erase),
     /// Show what was erased, and the public keys of the certificates.
@@ -115,6 +118,9 @@ pub(crate) struct Erase {
     /// Which tenant.
     #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
     pub(crate) tenant: TenantId,
+    /// Its rows in this protected database, which it shares with others.
+    #[arg(long, value_name = "NAME", conflicts_with = "missing")]
+    pub(crate) database: Option<String>,
     /// Do it. It cannot be undone.
     #[arg(long)]
     pub(crate) yes: bool,
@@ -180,6 +186,9 @@ pub(crate) struct Export {
     /// Which tenant.
     #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
     pub(crate) tenant: TenantId,
+    /// Its rows in this protected database, which it shares with others.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
     /// The file to write; it must not be there.
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
@@ -193,6 +202,9 @@ pub(crate) struct Import {
     /// The archive.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Into this protected database, which it shares with others. It keeps its name, which its rows hold.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["called", "cell"])]
+    pub(crate) database: Option<String>,
     /// Call the tenant this, and not what it was called.
     #[arg(long = "as", value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
     pub(crate) called: Option<TenantId>,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -12,11 +12,11 @@ use keys::envelope::{self, Opening, Sealing};
 use keys::whole::Unfinished;
 use keys::{Ciphertext, Keys};
 use serde_json::{Value, json};
-use tenancy::Exporting;
 use tenancy::archive::Manifest;
+use tenancy::{Exporting, Guarded, Imported, ImportedRows, State};
 
 use crate::cli::tenant::{Export, Import};
-use crate::commands::bar;
+use crate::commands::{bar, binding};
 use crate::environment;
 use crate::exit::Usage;
 use crate::installation::Installation;
@@ -29,12 +29,21 @@ const GIGABYTE: u64 = 1_000_000_000;
 /// How ciphertexts of ours begin, also those of keys that are not here.
 const OWN: &str = "amanah:v";
 /// What an archive never holds.
-const WITHOUT: [&str; 4] = [
+const WITHOUT: [&str; 2] = [
+    "What it has on Redis.",
+    "Accounts that sign in, the audit trail, and what Amanah's own database says of the tenant.",
+];
+/// Nor one of a database of its own.
+const WITHOUT_OWN: [&str; 2] = [
     "The migrations themselves: they must have been run with `amanah migrate` where the tenant is to \
      be imported.",
-    "What it has on Redis.",
     "Grants and comments that somebody made by hand in its database.",
-    "Accounts that sign in, the audit trail, and what Amanah's own database says of the tenant.",
+];
+/// Nor one of a shared database.
+const WITHOUT_SHARED: [&str; 2] = [
+    "The migrations themselves: the tables must be there, and protected, where the tenant is to be \
+     imported.",
+    "Where sequences are, which all tenants draw from: they are brought beyond its rows.",
 ];
 
 /// Writes a tenant to a file that nobody else can read, under its name once it is whole.
@@ -42,8 +51,9 @@ pub(crate) async fn export(
     house: &Installation,
     export: Export,
 ) -> anyhow::Result<(String, Value)> {
-    let Export { tenant, to, plain } = export;
+    let Export { tenant, database, to, plain } = export;
     let secret = secret_for(plain)?;
+    let shared = database.as_deref().map(|name| binding::one(house, name)).transpose()?;
     if to.exists() {
         return Err(taken(&to).into());
     }
@@ -54,7 +64,7 @@ pub(crate) async fn export(
         version: env!("CARGO_PKG_VERSION"),
         key_of: &|text| key_of(&known, text),
         files: &house.files,
-        without: without(keys, &tenant),
+        without: without(keys, &tenant, shared.is_some()),
     };
     let rng = &*house.cx.rng;
     let fresh = Unfinished::begin(&to, rng).with_context(cannot)?;
@@ -66,11 +76,11 @@ pub(crate) async fn export(
             keys::Error::Weak => Usage(format!("{SECRET}: {error}")).into(),
             other => anyhow::Error::from(other),
         })?;
-        let manifest = house.fleet.export(&tenant, &with, &mut sealing).await?;
+        let manifest = write(house, (shared, &tenant), &with, &mut sealing).await?;
         sealing.finish()?;
         manifest
     } else {
-        house.fleet.export(&tenant, &with, &mut file).await?
+        write(house, (shared, &tenant), &with, &mut file).await?
     };
     file.flush().with_context(cannot)?;
     drop(file);
@@ -96,12 +106,26 @@ pub(crate) async fn export(
     Ok((words, data))
 }
 
+/// Writes the tenant's own database, or its rows in a shared one.
+async fn write(
+    house: &Installation,
+    (shared, tenant): (Option<&Guarded>, &TenantId),
+    with: &Exporting<'_>,
+    out: &mut (dyn Write + Send),
+) -> tenancy::Result<Manifest> {
+    match shared {
+        Some(guarded) => house.fleet.export_rows(guarded, tenant, with, out).await,
+        None => house.fleet.export(tenant, with, out).await,
+    }
+}
+
 /// Makes a tenant out of a file that may come from anybody.
 pub(crate) async fn import(
     house: &Installation,
     import: Import,
 ) -> anyhow::Result<(String, Value)> {
     let file = &import.file;
+    let shared = import.database.as_deref().map(|name| binding::one(house, name)).transpose()?;
     let unreadable = || Usage(format!("{} cannot be read", file.display()));
     let mut begin = [0];
     let length = File::open(file)
@@ -127,11 +151,42 @@ pub(crate) async fn import(
     };
     let onto = (import.called.as_ref(), import.cell.as_deref());
     let most = import.most_gb.saturating_mul(GIGABYTE);
-    let done = house.fleet.import(&open, onto, &house.files, most).await;
+    let done = match shared {
+        Some(guarded) => {
+            house.fleet.import_rows(guarded, &open, &house.files, most).await.map(Came::from)
+        }
+        None => house.fleet.import(&open, onto, &house.files, most).await.map(Came::from),
+    };
     bar.finish_and_clear();
-    let done = done?;
-    let (manifest, id) = (&done.manifest, &done.tenant.id);
-    let mut notes = done.notes.clone();
+    told(house, done?, sealed)
+}
+
+/// A tenant that came out of an archive.
+struct Came {
+    tenant: TenantId,
+    database: String,
+    state: State,
+    manifest: Manifest,
+    notes: Vec<String>,
+}
+
+impl From<Imported> for Came {
+    fn from(done: Imported) -> Self {
+        let Imported { tenant, manifest, notes } = done;
+        let (database, state) = (tenant.place.name().to_owned(), tenant.state);
+        Self { tenant: tenant.id, database, state, manifest, notes }
+    }
+}
+
+impl From<ImportedRows> for Came {
+    fn from(done: ImportedRows) -> Self {
+        let ImportedRows { tenant, database, manifest, notes } = done;
+        Self { tenant, database, state: State::Active, manifest, notes }
+    }
+}
+
+fn told(house: &Installation, done: Came, sealed: bool) -> anyhow::Result<(String, Value)> {
+    let Came { tenant: id, database, state, manifest, mut notes } = done;
     if !sealed {
         notes.push(IN_CLEAR.to_owned());
     }
@@ -140,24 +195,22 @@ pub(crate) async fn import(
         notes.push(format!("{fields} ciphertexts in its rows do not open here."));
     }
     let words = format!(
-        "Not in the archive:{}{}\n{id} is {}, in database {}: {}, as {} had it in installation {} \
-         at {:.0}. Every row was counted and compared.",
+        "Not in the archive:{}{}\n{id} is {state}, in database {database}: {}, as {} had it in \
+         installation {} at {:.0}. Every row was counted and compared.",
         indented(&manifest.without),
         indented(&notes),
-        done.tenant.state,
-        done.tenant.place.name(),
-        summary(manifest),
+        summary(&manifest),
         manifest.tenant,
         manifest.installation,
         manifest.made_at
     );
     let data = json!({
         "tenant": id,
-        "database": done.tenant.place.name(),
-        "state": done.tenant.state,
+        "database": database,
+        "state": state,
         "sealed": sealed,
         "notes": notes,
-        "manifest": short(manifest),
+        "manifest": short(&manifest),
     });
     Ok((words, data))
 }
@@ -225,7 +278,7 @@ fn key_of(known: &HashMap<String, String>, text: &str) -> Option<String> {
     known.get(&id).cloned().or_else(unknown)
 }
 
-fn without(keys: &Keys, tenant: &TenantId) -> Vec<String> {
+fn without(keys: &Keys, tenant: &TenantId, shared: bool) -> Vec<String> {
     let count = keys.list().iter().filter(|card| card.key.tenant.as_ref() == Some(tenant)).count();
     let keys = (count > 0).then(|| {
         format!(
@@ -233,7 +286,8 @@ fn without(keys: &Keys, tenant: &TenantId) -> Vec<String> {
              here alone; where the tenant is to go for good, have the application open it first."
         )
     });
-    WITHOUT.map(str::to_owned).into_iter().chain(keys).collect()
+    let of_kind = if shared { WITHOUT_SHARED } else { WITHOUT_OWN };
+    of_kind.into_iter().chain(WITHOUT).map(str::to_owned).chain(keys).collect()
 }
 
 /// Each sentence on a line of its own.

@@ -145,6 +145,17 @@ fn named<'a>(
     Ok(all)
 }
 
+/// The protected database of this name.
+pub(super) fn one<'a>(installation: &'a Installation, name: &str) -> anyhow::Result<&'a Guarded> {
+    match named(installation, Some(name))?.as_slice() {
+        [one] => Ok(*one),
+        _ => Err(Usage(format!(
+            "two databases called {name} are protected here, and which one is meant cannot be told"
+        ))
+        .into()),
+    }
+}
+
 /// The same with what is remembered of each, and with its keys.
 async fn pairs<'a>(
     installation: &'a Installation,

@@ -31,7 +31,8 @@ const OWN_CERTIFICATES: &str = "certificates of erasure";
 const BACKUPS: &str = "Backups and copies of the server that were made before still hold the database, in clear \
                        but for what its keys encrypted, until they are removed. Amanah makes none \
                        itself and does not know until when others keep theirs.";
-const EXPORTS: &str = "Archives that were exported before are wherever somebody put them.";
+pub(super) const EXPORTS: &str =
+    "Archives that were exported before are wherever somebody put them.";
 
 pub(crate) async fn preview(
     place: &Place,
@@ -88,7 +89,8 @@ async fn erase_place(house: &Installation, id: &TenantId) -> anyhow::Result<(Str
     let keys = cache.as_ref().map_or(0, |cache| cache.keys);
     let remains = [
         "Its rows in shared databases, its files and the keys that it encrypted with are as they \
-         were: this tenant has no database of its own.",
+         were: this tenant has no database of its own. To erase these, name the shared one with \
+         --database.",
     ];
     let words = format!("Erased: {id}, {keys} keys on Redis.\n  {}", remains.join("\n  "));
     Ok((words, json!({"erased": true, "erasure": null, "redis": cache, "remains": remains})))
@@ -259,13 +261,12 @@ pub(crate) async fn check(place: &Place, check: Certificate) -> anyhow::Result<E
             Exit::Holds,
             format!(
                 "It holds: installation {} erased the tenant whose name has the SHA-256 {} at {:.0}, \
-                 by {}: database {} with {} bytes, {} keys.",
+                 by {}: {}, {} keys.",
                 one.installation,
                 one.tenant_sha256,
                 one.erased_at,
                 one.by,
-                one.database,
-                one.bytes,
+                what(&one),
                 one.keys.len()
             ),
             json!({"holds": true, "certificate": one}),
@@ -277,6 +278,19 @@ pub(crate) async fn check(place: &Place, check: Certificate) -> anyhow::Result<E
     };
     out::line(&if place.json { serde_json::to_string_pretty(&data)? } else { words });
     Ok(exit)
+}
+
+/// What was erased: a database, or rows of one that others share.
+fn what(one: &tenancy::Certificate) -> String {
+    let (database, bytes) = (&one.database, one.bytes);
+    if one.tables.is_empty() {
+        return format!("database {database} with {bytes} bytes");
+    }
+    let rows: u64 = one.tables.iter().map(|table| table.rows).sum();
+    let tables = one.tables.len();
+    format!(
+        "{rows} rows with {bytes} bytes out of {tables} tables of the shared database {database}"
+    )
 }
 
 /// A public key, as somebody writes it.
@@ -292,7 +306,7 @@ impl std::str::FromStr for PublicKey {
 }
 
 /// The key that signs, made when there is none.
-async fn signer(keys: &Keys) -> anyhow::Result<KeyRef> {
+pub(super) async fn signer(keys: &Keys) -> anyhow::Result<KeyRef> {
     let signer = certificates_key()?;
     if keys.public_keys(&signer).is_err() {
         let spec = Spec { kind: Kind::Ed25519, purpose: Purpose::Signing, needs_context: false };
@@ -315,7 +329,7 @@ fn public_keys(keys: &Keys) -> Vec<[u8; 32]> {
     public.unwrap_or_default().into_iter().map(|(_, key)| key).collect()
 }
 
-fn sign(keys: &Keys, signer: &KeyRef, text: &[u8]) -> Result<Signature, String> {
+pub(super) fn sign(keys: &Keys, signer: &KeyRef, text: &[u8]) -> Result<Signature, String> {
     let words = |error: keys::Error| error.to_string();
     let tags = keys.sign(signer, None, &[text]).map_err(words)?;
     let tag = tags.into_iter().next().ok_or("there is no signature")?;
@@ -326,7 +340,7 @@ fn sign(keys: &Keys, signer: &KeyRef, text: &[u8]) -> Result<Signature, String> 
 }
 
 /// The keys of a tenant.
-fn owned(keys: &Keys, id: &TenantId) -> Vec<GoneKey> {
+pub(super) fn owned(keys: &Keys, id: &TenantId) -> Vec<GoneKey> {
     let all = keys.list();
     let theirs = all.into_iter().filter(|card| card.key.tenant.as_ref() == Some(id));
     let gone = |card: keys::KeyCard| GoneKey {
@@ -342,13 +356,13 @@ pub(super) fn operator() -> anyhow::Result<String> {
     Ok(format!("the user {user} of the machine, on the command line"))
 }
 
-fn write(house: &Installation, file: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn write(house: &Installation, file: &Path, text: &str) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", file.display());
     let fresh = Unfinished::begin(file, &*house.cx.rng).with_context(cannot)?;
     fresh.file().write_all(text.as_bytes()).with_context(cannot)?;
     if fresh.create().with_context(cannot)? { Ok(()) } else { Err(taken(file).into()) }
 }
 
-fn taken(file: &Path) -> Usage {
+pub(super) fn taken(file: &Path) -> Usage {
     Usage(format!("{} is there already; it was kept. Choose another name", file.display()))
 }

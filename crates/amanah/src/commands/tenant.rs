@@ -11,7 +11,7 @@ use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage, Turned};
 
 use crate::cli::Place;
 use crate::cli::tenant::Tenant;
-use crate::commands::{archive, erase};
+use crate::commands::{archive, erase, erase_rows};
 use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::out;
@@ -70,10 +70,17 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
             told_moved(&tenant, &moved?)
         }
         Tenant::Erase(wanted) if !wanted.yes => {
-            erase::preview(place, installation, &wanted.tenant).await?;
+            let id = &wanted.tenant;
+            match &wanted.database {
+                Some(name) => erase_rows::preview(place, installation, id, name).await?,
+                None => erase::preview(place, installation, id).await?,
+            }
             return Ok(Exit::Usage);
         }
-        Tenant::Erase(wanted) => erase::erase(installation, wanted).await?,
+        Tenant::Erase(wanted) => match wanted.database.clone() {
+            Some(name) => erase_rows::erase(installation, wanted, &name).await?,
+            None => erase::erase(installation, wanted).await?,
+        },
         Tenant::Erasures => erase::erasures(installation).await?,
         // Asked before, since it needs no installation where it is given a key.
         Tenant::Certificate(wanted) => return erase::check(place, wanted).await,
