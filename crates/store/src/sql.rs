@@ -134,10 +134,17 @@ SELECT DISTINCT i.type || ' ' || i.identity
  ORDER BY 1";
 
 /// Extensions in the order in which they were made: name, schema, whether the schema is made
-/// before it, the schema's number.
+/// before it, the schema's number, whether something is in it that is no extension's.
 pub(crate) const EXTENSIONS: &str = "
 SELECT e.extname::text, n.nspname::text,
-       n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema'), n.oid::text
+       n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema'), n.oid::text,
+       EXISTS (SELECT FROM pg_catalog.pg_depend d
+                WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                  AND d.refobjid = n.oid AND d.deptype IN ('n', 'a')
+                  AND d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend m
+                                   WHERE m.classid = d.classid AND m.objid = d.objid
+                                     AND m.deptype = 'e'))
   FROM pg_catalog.pg_extension e
   JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
  ORDER BY e.oid";

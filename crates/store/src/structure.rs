@@ -41,6 +41,8 @@ struct Extension {
     schema: String,
     /// Whether the schema has to be made first.
     makes_schema: bool,
+    /// Whether others have put something there beside extensions.
+    shared: bool,
 }
 
 impl Structure {
@@ -68,8 +70,12 @@ impl Structure {
         let tx = source.operator().await?;
         let (mut extensions, mut skipped) = (Vec::new(), HashSet::new());
         for row in tx.query(sql::EXTENSIONS, &[]).await? {
-            let extension =
-                Extension { name: row.get(0), schema: row.get(1), makes_schema: row.get(2) };
+            let extension = Extension {
+                name: row.get(0),
+                schema: row.get(1),
+                makes_schema: row.get(2),
+                shared: row.get(4),
+            };
             if extension.makes_schema {
                 skipped.insert((SCHEMA.to_owned(), row.get(3)));
             }
@@ -92,6 +98,10 @@ impl Structure {
     fn choose(&mut self, list: &str, skipped: &HashSet<(String, String)>, roles: &[String]) {
         let one_line = |name: &String| format!(" {}", name.replace(['\n', '\r'], " "));
         let ends: Vec<String> = roles.iter().map(one_line).collect();
+        // Who does not own a schema may not comment on it.
+        let made = self.extensions.iter().filter(|extension| extension.makes_schema);
+        let comments: Vec<String> =
+            made.map(|e| format!("COMMENT - SCHEMA{} ", one_line(&e.schema))).collect();
         for line in list.lines() {
             let Some((Ok(entry), rest)) =
                 line.split_once("; ").map(|(number, rest)| (number.parse::<u64>(), rest))
@@ -105,6 +115,7 @@ impl Structure {
                 continue;
             };
             if LEFT_OUT.iter().any(|kind| what.starts_with(kind))
+                || comments.iter().any(|comment| what.starts_with(comment))
                 || skipped.contains(&(catalogue.to_owned(), number.to_owned()))
             {
                 continue;
@@ -116,7 +127,8 @@ impl Structure {
         }
     }
 
-    /// Makes the extensions in `db`, which must be empty, and gives their schemas to `owner`.
+    /// Makes the extensions in `db`, which must be empty, and lets `owner` use their schemas. Whoever
+    /// owned those could put something beside functions that are a superuser's.
     ///
     /// # Errors
     /// When the server has not got one of them, or this login may not make it.
@@ -130,8 +142,12 @@ impl Structure {
             }
             tx.batch(&format!("CREATE EXTENSION IF NOT EXISTS {name} SCHEMA {schema}")).await?;
         }
-        for schema in self.extensions.iter().filter(|e| e.makes_schema).map(schemas) {
-            tx.batch(&format!("ALTER SCHEMA {schema} OWNER TO {owner}")).await?;
+        for extension in self.extensions.iter().filter(|e| e.makes_schema) {
+            let schema = schemas(extension);
+            let rights = if extension.shared { "USAGE, CREATE" } else { "USAGE" };
+            // What it had granted, it grants again.
+            let grant = format!("GRANT {rights} ON SCHEMA {schema} TO {owner} WITH GRANT OPTION");
+            tx.batch(&grant).await?;
         }
         tx.commit().await
     }

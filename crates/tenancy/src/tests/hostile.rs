@@ -48,6 +48,35 @@ async fn a_sandbox_runs_nothing_of_the_owner_as_superuser() {
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
 }
 
+/// The schemas of extensions stay a superuser's in a sandbox, as the functions in them are. The owner
+/// uses them as before, and makes something only where it had.
+#[tokio::test]
+async fn the_schemas_of_extensions_are_not_handed_over() {
+    let schema = "
+        CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; COMMENT ON SCHEMA ext IS 'x';
+        CREATE SCHEMA mixed; CREATE EXTENSION hstore SCHEMA mixed;
+        GRANT USAGE ON SCHEMA ext, mixed TO {app};
+        CREATE TABLE mixed.note (tenant int NOT NULL, id int PRIMARY KEY, word ext.citext);
+        GRANT SELECT, INSERT, UPDATE, DELETE ON mixed.note TO {app};";
+    let guarded = fixture::protected(schema, "tenant", NUMBERS).await;
+    let sandbox = guarded.protected.sandbox(&kernel::SystemRng).await.unwrap();
+    let inside = sandbox.inside();
+    let tx = inside.owner.operator().await.unwrap();
+    let sql = "SELECT n.nspname::text, r.rolsuper, has_schema_privilege(n.oid, 'CREATE'),
+                      has_schema_privilege(n.oid, 'USAGE'),
+                      has_schema_privilege($1, n.oid, 'USAGE')
+                 FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+                WHERE n.nspname IN ('ext', 'mixed') ORDER BY 1";
+    let rows = tx.query(sql, &[&inside.app_role]).await.unwrap();
+    let seen: Vec<(String, bool, bool, bool, bool)> =
+        rows.iter().map(|r| (r.get(0), r.get(1), r.get(2), r.get(3), r.get(4))).collect();
+    let wanted = [("ext", true, false, true, true), ("mixed", true, true, true, true)];
+    assert_eq!(seen, wanted.map(|(name, a, b, c, d)| (name.to_owned(), a, b, c, d)));
+    tx.batch("SELECT 'x'::ext.citext, ''::mixed.hstore, n.word FROM mixed.note n").await.unwrap();
+    tx.rollback().await.unwrap();
+    sandbox.remove().await.unwrap();
+}
+
 /// Quotes, control characters, Unicode and the longest name there can be, in every place.
 #[tokio::test]
 async fn names_stay_names() {
