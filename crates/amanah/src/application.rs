@@ -91,7 +91,7 @@ pub(crate) async fn database(
     }
     maker.ensure_database(DATABASE, OWNER).await?;
     maker.close_database(DATABASE, &ADMITTED).await?;
-    let owner = Db::connect(&ground.login(OWNER, password, DATABASE), 4).await?;
+    let owner = Db::connect(&ground.login(OWNER, password, DATABASE).unpinned(), 4).await?;
     let tx = owner.operator().await?;
     let made = tx.query_one("SELECT to_regclass('public.tenants') IS NOT NULL", &[]).await?;
     keys::prepare(keys, &[SINAR, BINTANG, GULF]).await?;

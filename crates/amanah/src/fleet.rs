@@ -38,8 +38,13 @@ pub(crate) async fn open(
     Ok(Fleet::new(Settings {
         registry: ground.owner.clone(),
         home: Logins {
-            owner: ground.login(&name, password, &name),
-            superuser: ground.superuser("postgres")?,
+            // It runs what applications have written.
+            owner: ground.login(&name, password, &name).unpinned(),
+            superuser: match &ground.cluster {
+                Some(_) => ground.superuser("postgres")?,
+                // There need be no other database that it may enter.
+                None => ground.superuser(&ground.owner.url().database)?,
+            },
             maker,
         },
         vault: Arc::new(Safe(strongbox.clone())),

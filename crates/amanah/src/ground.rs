@@ -9,6 +9,7 @@ use crate::cli::Place;
 use crate::config::Config;
 use crate::data::Data;
 use crate::exit::Usage;
+use crate::out;
 use crate::redis::Managed;
 
 /// The control database in the managed cluster.
@@ -20,6 +21,9 @@ const OWNER_CONNECTIONS: usize = 6;
 /// What the role in the database address must be allowed to do.
 const NEEDS: &str = "the role in the database address needs CREATEROLE and CREATEDB, and must own \
                      the database. As a superuser: ALTER ROLE … CREATEROLE CREATEDB";
+/// What is said of a superuser there.
+const SUPERUSER: &str = "the role in the database address is a superuser, and Amanah works with it as \
+                         with one; a role with CREATEROLE and CREATEDB that owns the database would do";
 /// Connections of the superuser of the managed cluster.
 const SUPERUSER_CONNECTIONS: usize = 4;
 
@@ -33,6 +37,8 @@ pub(crate) struct Ground {
     visit: File,
     /// The control database as its owner.
     pub(crate) owner: Db,
+    /// Whether that is a superuser of a server that is not managed.
+    above: bool,
     /// The control database as the running engine, which may do little.
     pub(crate) engine: Db,
     /// PostgreSQL's programs.
@@ -84,9 +90,12 @@ impl Ground {
         }
     }
 
-    /// The superuser in the database `name`; in the managed cluster only.
+    /// The superuser in the database `name`: of the managed cluster, or the one in the address.
     pub(crate) fn superuser(&self, name: &str) -> anyhow::Result<Option<Db>> {
-        let url = self.cluster.as_ref().map(|cluster| cluster.superuser(name));
+        let url = match &self.cluster {
+            Some(cluster) => Some(cluster.superuser(name)),
+            None => self.above.then(|| self.owner.url().database(name)),
+        };
         let db = url.map(|url| Db::lazy(&url, SUPERUSER_CONNECTIONS)).transpose()?;
         Ok(db)
     }
@@ -101,6 +110,9 @@ impl Ground {
 
     /// Whoever may make roles and databases.
     pub(crate) fn maker(&self) -> anyhow::Result<Db> {
+        if self.cluster.is_none() {
+            return Ok(self.owner.clone());
+        }
         Ok(self.superuser("postgres")?.unwrap_or_else(|| self.owner.clone()))
     }
 
@@ -112,8 +124,8 @@ impl Ground {
         match Self::logins(&cluster, data, rng).await {
             Ok((owner, engine)) => {
                 let programs = cluster.programs().clone();
-                let redis = Managed::none();
-                Ok(Self { cluster: Some(cluster), redis, visit, owner, engine, programs })
+                let (cluster, redis) = (Some(cluster), Managed::none());
+                Ok(Self { cluster, redis, visit, owner, above: false, engine, programs })
             }
             Err(error) => {
                 if visit.try_lock().is_ok() {
@@ -151,13 +163,17 @@ impl Ground {
         let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
         let owner = Db::connect(&url, OWNER_CONNECTIONS).await?;
         owner.version().await?.check()?;
+        let above = owner.is_superuser().await?;
+        if above {
+            out::aside(SUPERUSER);
+        }
         let programs = Programs::find(config.programs()).await?;
         let engine = engine(&owner, &owner, data, rng).await.map_err(|error| {
             let denied = error.downcast_ref::<store::Error>().is_some_and(store::Error::is_denied);
             if denied { error.context(NEEDS) } else { error }
         })?;
         let redis = Managed::none();
-        Ok(Self { cluster: None, redis, visit: data.visit()?, owner, engine, programs })
+        Ok(Self { cluster: None, redis, visit: data.visit()?, owner, above, engine, programs })
     }
 }
 

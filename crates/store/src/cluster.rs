@@ -123,7 +123,7 @@ impl Cluster {
             database: name.to_owned(),
             tls: false,
             bound: false,
-            pinned: false,
+            pinned: true,
         }
     }
 

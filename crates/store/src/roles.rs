@@ -146,6 +146,19 @@ impl Db {
         tx.commit().await
     }
 
+    /// Whether this login is a superuser.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn is_superuser(&self) -> Result<bool> {
+        let tx = self.operator().await?;
+        let sql = "SELECT r.rolsuper FROM pg_catalog.pg_roles r
+                    WHERE r.rolname OPERATOR(pg_catalog.=) current_user";
+        let is = tx.query_one(sql, &[]).await?.get(0);
+        tx.rollback().await?;
+        Ok(is)
+    }
+
     /// Whether there is a role of this name.
     ///
     /// # Errors

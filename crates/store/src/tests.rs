@@ -58,7 +58,7 @@ impl Server {
         tx.batch("ALTER ROLE shop CREATEDB CREATEROLE").await.unwrap();
         tx.commit().await.unwrap();
         root.ensure_database("shop", "shop").await.unwrap();
-        Db::connect(&self.0.login("shop", password, "shop"), 3).await.unwrap()
+        Db::connect(&self.0.login("shop", password, "shop").unpinned(), 3).await.unwrap()
     }
 }
 
@@ -237,4 +237,41 @@ async fn a_bound_address_takes_a_server_that_proves_itself_and_no_other() {
     Db::connect(&over_tls, 1).await.unwrap();
     let trusting = DatabaseUrl { bound: true, ..server.0.superuser("postgres") };
     assert!(Db::connect(&trusting, 1).await.is_err(), "who asks for no password proves nothing");
+}
+
+/// Whoever owns a database chooses the path of sessions in it. Nothing that lies there is come upon
+/// by a session that nobody asked to be led that way: the address of a superuser is such a one.
+#[tokio::test]
+async fn a_session_looks_names_up_in_the_catalogue_alone() {
+    let server = server().await;
+    let owner = server.owner().await;
+    let (user, name) = (&owner.url().user, &owner.url().database);
+    let tx = owner.operator().await.unwrap();
+    tx.batch(&format!(
+        "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+         CREATE FUNCTION evil.same(oid, oid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+             IF pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on' THEN
+                 ALTER ROLE {user} SUPERUSER;
+             END IF;
+             RETURN true;
+         END $$;
+         CREATE OPERATOR evil.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = evil.same);
+         ALTER DATABASE {name} SET search_path = evil, public, pg_catalog"
+    ))
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let address = server.0.superuser(name).expose();
+    let superuser = Db::connect(&DatabaseUrl::parse(address.expose()).unwrap(), 1).await.unwrap();
+    let came_upon = async |db: &Db| {
+        let tx = db.operator().await.unwrap();
+        tx.query("SELECT 10::oid = 11::oid", &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        Db::connect(&owner.url().pinned(), 1).await.unwrap().is_superuser().await.unwrap()
+    };
+    assert!(superuser.is_superuser().await.unwrap());
+    assert!(!came_upon(&superuser).await, "the owner is a superuser");
+    // The trap works.
+    let astray = Db::connect(&superuser.url().unpinned(), 1).await.unwrap();
+    assert!(came_upon(&astray).await);
 }

@@ -37,8 +37,9 @@ pub struct DatabaseUrl {
     /// Whether the server must prove over this very connection that it knows the password
     /// (`channel_binding=require`): whoever is in between cannot, whatever certificate it shows.
     pub bound: bool,
-    /// Whether its sessions look names up in `pg_catalog` alone: for superusers, who must not be
-    /// led to a function or operator that somebody else has put on the path.
+    /// Whether its sessions look names up in `pg_catalog` alone, whatever path the database's owner
+    /// has chosen. They do unless somebody asks otherwise: nobody must be led to a function or an
+    /// operator that somebody else has put on the path.
     pub pinned: bool,
 }
 
@@ -73,7 +74,7 @@ impl DatabaseUrl {
             password,
             tls: config.get_ssl_mode() == tokio_postgres::config::SslMode::Require,
             bound: config.get_channel_binding() == ChannelBinding::Require,
-            pinned: false,
+            pinned: true,
         })
     }
 
@@ -116,10 +117,19 @@ impl DatabaseUrl {
         Self { user: user.to_owned(), password, ..self.clone() }
     }
 
-    /// The same login, with names looked up in `pg_catalog` alone.
+    /// The same login, with names looked up in `pg_catalog` alone, for whoever works beside the
+    /// application in its database.
     #[must_use]
     pub fn pinned(&self) -> Self {
         Self { pinned: true, ..self.clone() }
+    }
+
+    /// The same login, with names looked up as the database has it. For sessions of the application
+    /// and of the owner of its tables, who names them without their schemas; never for somebody
+    /// with more rights than whoever owns the database.
+    #[must_use]
+    pub fn unpinned(&self) -> Self {
+        Self { pinned: false, ..self.clone() }
     }
 
     /// The whole address with its password, to be handed to another process or kept in a private

@@ -50,13 +50,26 @@ impl Version {
 }
 
 impl Db {
+    /// What tells the server that answers from every other one.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn server(&self) -> Result<String> {
+        let tx = self.operator().await?;
+        let sql = "SELECT c.system_identifier::pg_catalog.text
+                     FROM pg_catalog.pg_control_system() c";
+        let server = tx.query_one(sql, &[]).await?.get(0);
+        tx.rollback().await?;
+        Ok(server)
+    }
+
     /// The version of the server that answers.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn version(&self) -> Result<Version> {
         let tx = self.operator().await?;
-        let row = tx.query_one("SELECT current_setting('server_version')", &[]).await?;
+        let row = tx.query_one("SELECT pg_catalog.current_setting('server_version')", &[]).await?;
         let text: String = row.get(0);
         tx.rollback().await?;
         Ok(Version::find(&text).unwrap_or(Version(0, 0)))

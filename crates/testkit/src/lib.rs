@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use kernel::{Rng, Secret, SystemRng, TenantId, random_hex};
-use store::{Cluster, ClusterSettings, DatabaseUrl, Db, Programs, Protected, Room};
+use store::{Cluster, ClusterSettings, Db, Programs, Protected, Room};
 use tokio::sync::OnceCell;
 
 pub use answers::Answers;
@@ -77,8 +77,10 @@ pub async fn database(rooms: &[&Room]) -> TestDb {
     tx.batch(&format!("ALTER ROLE {name}_owner CREATEROLE CREATEDB")).await.expect("alter role");
     tx.commit().await.expect("commit");
     root.ensure_database(&name, &format!("{name}_owner")).await.expect("create database");
-    store::migrate(&owner, rooms).await.expect("migrations apply");
-    let engine = server.login(&root, &format!("{name}_engine"), &name).await;
+    // As the product's own sessions are; a test writes names without their schema.
+    let pinned = |db: &Db| Db::lazy(&db.url().pinned(), POOL).expect("a pool");
+    store::migrate(&pinned(&owner), rooms).await.expect("migrations apply");
+    let engine = pinned(&server.login(&root, &format!("{name}_engine"), &name).await);
     root.grant_role("amanah_engine", &format!("{name}_engine")).await.expect("grant");
     let superuser = server.superuser(&name).await;
     TestDb { owner, engine, superuser, programs: server.cluster.programs().clone(), name }
@@ -131,7 +133,7 @@ impl Server {
     /// The superuser in the database `name`.
     pub async fn superuser(&self, name: &str) -> Db {
         // Tests write names without their schema.
-        let url = DatabaseUrl { pinned: false, ..self.cluster.superuser(name) };
+        let url = self.cluster.superuser(name).unpinned();
         Db::connect(&url, POOL).await.expect("the superuser connects")
     }
 
@@ -139,7 +141,7 @@ impl Server {
     pub async fn login(&self, root: &Db, role: &str, database: &str) -> Db {
         let password = Secret::new(random_hex(&SystemRng, 16).expect("randomness"));
         root.ensure_login(role, &password).await.expect("the role is made");
-        Db::lazy(&self.cluster.login(role, password, database), POOL).expect("a pool")
+        Db::lazy(&self.cluster.login(role, password, database).unpinned(), POOL).expect("a pool")
     }
 }
 

@@ -187,7 +187,7 @@ async fn a_login_opens_the_tenants_own_database_and_ends() {
     let left = until.duration_since(SystemClock.now());
     assert!(left.as_secs() <= 300 && left.as_secs() > 240, "{left}");
     let url = DatabaseUrl::parse(said.body["url"].as_str().unwrap()).unwrap();
-    let db = Db::connect(&url, 1).await.unwrap();
+    let db = Db::connect(&url.unpinned(), 1).await.unwrap();
     let tx = db.operator().await.unwrap();
     tx.execute("INSERT INTO notes VALUES ('mine')", &[]).await.unwrap();
     tx.commit().await.unwrap();

@@ -290,7 +290,7 @@ impl Addresses {
         let maker = DatabaseUrl::parse(lines.next()?).ok()?;
         let superuser = match lines.next()? {
             "" => None,
-            url => Some(DatabaseUrl::parse(url).ok()?.pinned()),
+            url => Some(DatabaseUrl::parse(url).ok()?),
         };
         Some(Self { maker, superuser, owner: Secret::new(lines.next()?.to_owned()) })
     }
@@ -303,7 +303,7 @@ impl Addresses {
             Some(superuser) => superuser.clone(),
             None => lazy(&self.maker)?,
         };
-        let owner = self.maker.login(owner, Some(self.owner.clone()));
+        let owner = self.maker.login(owner, Some(self.owner.clone())).unpinned();
         Ok(Logins { maker, owner, superuser })
     }
 }

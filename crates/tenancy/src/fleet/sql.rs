@@ -337,7 +337,7 @@ pub(super) const FORGET_CELL: &str = "DELETE FROM tenancy.cells WHERE name = $1"
 /// Whether the one who asks is a superuser, and whether it may make roles and databases.
 pub(super) const RIGHTS: &str = "
 SELECT r.rolsuper, r.rolsuper OR r.rolcreaterole AND r.rolcreatedb
-  FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
+  FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) current_user";
 
 /// Whether there is a database or a role whose name begins with `$1`, or the role `$2`.
 pub(super) const TAKEN: &str = "
@@ -402,13 +402,15 @@ SELECT v.trusted OR NOT v.superuser
 /// Every large object: its number, the name of its owner, who else may what.
 pub(super) const OBJECTS: &str = "
 SELECT m.oid, r.rolname::text,
-       ARRAY(SELECT a.privilege_type || ' ' || COALESCE(g.rolname::text, '')
+       ARRAY(SELECT a.privilege_type OPERATOR(pg_catalog.||) ' '
+                   OPERATOR(pg_catalog.||) COALESCE(g.rolname::pg_catalog.text, '')
                FROM pg_catalog.aclexplode(m.lomacl) a
-               LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee
-              WHERE a.grantee <> m.lomowner ORDER BY 1)
+               LEFT JOIN pg_catalog.pg_roles g ON g.oid OPERATOR(pg_catalog.=) a.grantee
+              WHERE a.grantee OPERATOR(pg_catalog.<>) m.lomowner
+              ORDER BY 1 USING OPERATOR(pg_catalog.<))
   FROM pg_catalog.pg_largeobject_metadata m
-  JOIN pg_catalog.pg_roles r ON r.oid = m.lomowner
- ORDER BY m.oid";
+  JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) m.lomowner
+ ORDER BY m.oid USING OPERATOR(pg_catalog.<)";
 
 pub(super) const OBJECT_PIECE: &str = "SELECT pg_catalog.lo_get($1, $2, $3)";
 

@@ -308,3 +308,30 @@ async fn a_cell_elsewhere_needs_tls() {
     assert!(half.contains("sslmode=require"), "{half}");
     assert_eq!(world.fleet.cells().await.unwrap().len(), 1);
 }
+
+/// A server is looked at before anybody knows whose the database in the address is: what its owner
+/// has put on the path there is not come upon.
+#[tokio::test]
+async fn a_look_at_a_server_runs_nothing_that_lies_there() {
+    let (world, other) = (world().await, ground().await);
+    let maker = &other.maker.user;
+    let there = store::Db::connect(&other.maker, 1).await.unwrap();
+    let tx = there.operator().await.unwrap();
+    tx.batch(&format!(
+        "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+         CREATE FUNCTION evil.same(name, name) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+             IF pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on' THEN
+                 ALTER ROLE {maker} SUPERUSER;
+             END IF;
+             RETURN $1 OPERATOR(pg_catalog.=) $2;
+         END $$;
+         CREATE OPERATOR evil.= (LEFTARG = name, RIGHTARG = name, FUNCTION = evil.same);
+         ALTER DATABASE maker SET search_path = evil, public, pg_catalog"
+    ))
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let superuser = other.superuser().database("maker").unpinned();
+    world.fleet.add_cell("east", &other.maker, Some(&superuser), None).await.unwrap();
+    assert!(!there.is_superuser().await.unwrap(), "{maker} is a superuser");
+}
