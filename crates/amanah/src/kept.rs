@@ -5,6 +5,7 @@ use anyhow::Context;
 use kernel::{Rng, Secret, TenantId};
 use keys::Strongbox;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use store::{DatabaseUrl, Db, Protected};
 use tenancy::Guarded;
 
@@ -19,9 +20,13 @@ const PREFIX: &str = "protected-";
 const SUFFIX: &str = ".json";
 /// The binding keys' place in the strongbox.
 const KEYS: &str = "binding-key";
-/// How much of a database's name goes into the name of our login; PostgreSQL cuts names at 63
-/// bytes.
-const NAME_CHARS: usize = 24;
+/// How much of a database's name goes into the name of our login, for people; PostgreSQL cuts names
+/// at 63 bytes. Which database it is, a digest says.
+const NAME_BYTES: usize = 12;
+/// How much of that digest.
+const DIGEST_BYTES: usize = 8;
+/// How much of the name earlier versions took, without a digest.
+const FORMER_CHARS: usize = 24;
 /// What our logins in it are for.
 const OWN_LOGINS: [&str; 2] = ["intruder", "replica"];
 
@@ -39,6 +44,10 @@ pub(crate) struct Kept {
     pub(crate) canaries: (TenantId, TenantId),
     /// The first binding key's name, under which the strongbox has the secrets.
     pub(crate) kid: String,
+    /// Whether a digest is in the names of our logins there, as it is not where an earlier version
+    /// made them.
+    #[serde(default)]
+    digest: bool,
     /// As earlier versions wrote it: the superuser's address and the binding key.
     #[serde(default, skip_serializing)]
     superuser: Option<String>,
@@ -73,6 +82,7 @@ impl Kept {
             tenant_column: tenant_column.to_owned(),
             canaries,
             kid: kid.to_owned(),
+            digest: true,
             superuser: None,
             key: None,
         }
@@ -91,9 +101,10 @@ impl Kept {
         let owner = Db::lazy(&owner, CONNECTIONS)?;
         let superuser = match (&self.address, &secrets.superuser) {
             (None, _) => ground.superuser(&self.database)?,
-            (Some(_), Some(url)) => {
-                Some(Db::lazy(&DatabaseUrl::parse(url.expose())?.pinned(), CONNECTIONS)?)
-            }
+            (Some(_), Some(url)) => Some(Db::lazy(
+                &DatabaseUrl::parse(url.expose())?.database(&self.database),
+                CONNECTIONS,
+            )?),
             (Some(_), None) => None,
         };
         let maker = match &self.address {
@@ -203,10 +214,10 @@ impl Kept {
     ) -> anyhow::Result<DatabaseUrl> {
         if let Some(address) = &self.address {
             let address = DatabaseUrl::parse(address)?;
-            return Ok(address.login(&self.owner, password));
+            return Ok(address.login(&self.owner, password).unpinned());
         }
         let password = data.password(&self.owner, rng)?;
-        Ok(ground.login(&self.owner, password, &self.database))
+        Ok(ground.login(&self.owner, password, &self.database).unpinned())
     }
 
     /// A login of our own with exactly the application's rights.
@@ -245,11 +256,43 @@ impl Kept {
         data: &Data,
         rng: &dyn Rng,
     ) -> anyhow::Result<(String, DatabaseUrl)> {
-        let role = login_name(what, data.installation(rng)?.expose(), &self.database);
+        let role = self.login_name(what, data.installation(rng)?.expose())?;
         let password = data.password(&format!("{what}-{}", self.file_name()?), rng)?;
         maker.ensure_login(&role, &password).await?;
         let url = owner.url().login(&role, Some(password));
         Ok((role, url))
+    }
+
+    /// The logins that an installation of this name made for it. One that another database has as
+    /// well, as it could be where an earlier version made both, is left out.
+    pub(crate) fn own_logins(
+        &self,
+        data: &Data,
+        installation: &str,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut shared = Vec::new();
+        let own = self.file_name()?;
+        for other in all(data)? {
+            if other.file_name()? != own {
+                shared.extend(other.login_names(installation)?);
+            }
+        }
+        let mut names = self.login_names(installation)?.to_vec();
+        names.retain(|name| !shared.contains(name));
+        Ok(names)
+    }
+
+    fn login_names(&self, installation: &str) -> anyhow::Result<[String; 2]> {
+        let [intruder, replica] = OWN_LOGINS;
+        Ok([self.login_name(intruder, installation)?, self.login_name(replica, installation)?])
+    }
+
+    fn login_name(&self, what: &str, installation: &str) -> anyhow::Result<String> {
+        if self.digest {
+            return Ok(login_name(what, installation, &self.database, &self.file_name()?));
+        }
+        let name: String = self.database.chars().take(FORMER_CHARS).collect();
+        Ok(format!("amanah_{what}_{installation}_{name}"))
     }
 
     fn file_name(&self) -> anyhow::Result<String> {
@@ -260,14 +303,19 @@ impl Kept {
     }
 }
 
-/// The logins that an installation of this name makes for a database.
-pub(crate) fn own_logins(installation: &str, database: &str) -> [String; 2] {
-    OWN_LOGINS.map(|what| login_name(what, installation, database))
+/// The logins that an installation of this name makes for the database at `url`.
+pub(crate) fn own_logins(installation: &str, url: &DatabaseUrl) -> Vec<String> {
+    let named = |what| login_name(what, installation, &url.database, &place(url));
+    OWN_LOGINS.into_iter().map(named).collect()
 }
 
-fn login_name(what: &str, installation: &str, database: &str) -> String {
-    let name: String = database.chars().take(NAME_CHARS).collect();
-    format!("amanah_{what}_{installation}_{name}")
+/// `at` says which database it is, for a digest: the beginning of a name can be many databases'.
+fn login_name(what: &str, installation: &str, database: &str, at: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    let name: String = database.chars().filter(plain).take(NAME_BYTES).collect();
+    let digest = Sha256::digest(at.as_bytes());
+    let digest: Vec<u8> = digest.iter().copied().take(DIGEST_BYTES).collect();
+    format!("amanah_{what}_{installation}_{name}_{}", kernel::hex(&digest))
 }
 
 /// Takes the secrets out of the files that earlier versions wrote, and into the strongbox. Stopped
@@ -349,6 +397,53 @@ mod tests {
         let kept: Kept = serde_json::from_value(old).unwrap();
         assert_eq!(kept.key.as_deref(), Some(key.as_str()));
         assert!(!serde_json::to_string(&kept).unwrap().contains(&key));
+    }
+
+    /// Databases whose names begin alike have logins of their own, on one server and on two. What
+    /// an earlier version made keeps its name, and nobody drops it while another one has it.
+    #[test]
+    fn a_login_is_of_one_database() {
+        let kept = |address: Option<&str>, database: &str, digest: bool| -> Kept {
+            let file = serde_json::json!({
+                "database": database, "address": address, "owner": "o", "app_role": "a",
+                "tenant_column": "t", "canaries": ["1", "2"], "kid": "k", "digest": digest,
+            });
+            serde_json::from_value(file).unwrap()
+        };
+        let installation = "0".repeat(16);
+        let (one, two) = ("verylongdatabasename_prod_a", "verylongdatabasename_prod_b");
+        let (east, west) = ("postgres://o@east/x", "postgres://o@west/x");
+        let mut names: Vec<String> = [
+            kept(None, one, true),
+            kept(None, two, true),
+            kept(Some(east), "x", true),
+            kept(Some(west), "x", true),
+        ]
+        .iter()
+        .flat_map(|kept| kept.login_names(&installation).unwrap())
+        .collect();
+        assert!(names.iter().all(|name| name.len() < 64), "{names:?}");
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 8, "{names:?}");
+        let url = DatabaseUrl::parse(east).unwrap();
+        let known = kept(Some(east), "x", true).login_names(&installation).unwrap();
+        assert_eq!(super::own_logins(&installation, &url), known);
+
+        let dir = tempfile::tempdir().unwrap();
+        let data = crate::data::Data::open(dir.path()).unwrap();
+        let former = [kept(None, one, false), kept(None, two, false)];
+        let shared = former[0].login_names(&installation).unwrap();
+        assert_eq!(shared[0], format!("amanah_intruder_{installation}_verylongdatabasename_pro"));
+        assert_eq!(former[1].login_names(&installation).unwrap(), shared);
+        for kept in &former {
+            let text = kernel::Secret::new(serde_json::to_string(kept).unwrap());
+            let name = format!("protected-{}.json", kept.file_name().unwrap());
+            data.write_secret(&name, &text).unwrap();
+        }
+        assert!(former[0].own_logins(&data, &installation).unwrap().is_empty());
+        data.forget_secret(&format!("protected-{}.json", former[1].file_name().unwrap())).unwrap();
+        assert_eq!(former[0].own_logins(&data, &installation).unwrap(), shared);
     }
 
     #[test]

@@ -333,6 +333,8 @@ fn critical(tables: &[Table], tenant_column: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use store::Db;
+
     use super::Candidate;
 
     /// A policy that notes whether it runs in a superuser's session, below any role that was put
@@ -379,5 +381,50 @@ mod tests {
         let row = tx.query_one("SELECT is_called FROM public.caught", &[]).await.unwrap();
         assert!(!row.get::<_, bool>(0), "the owner's policy ran in a superuser's session");
         assert!(!db.owner.has_role(&format!("{}_app", db.name)).await.unwrap());
+    }
+
+    /// The owner has kept the trail of an isolated database, and then a superuser keeps it: while the
+    /// watch over isolation stands, and once.
+    #[tokio::test]
+    async fn a_superuser_comes_later() {
+        let db = testkit::database(&[]).await;
+        let app_role = format!("{}_app", db.name);
+        let tx = db.superuser.operator().await.unwrap();
+        tx.batch(&format!("CREATE ROLE {app_role} NOLOGIN")).await.unwrap();
+        tx.commit().await.unwrap();
+        let tx = db.owner.operator().await.unwrap();
+        tx.batch(&format!(
+            "CREATE TABLE thing (tenant_id int NOT NULL, id int PRIMARY KEY);
+             GRANT SELECT, INSERT, UPDATE, DELETE ON thing TO {app_role}"
+        ))
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        let mut candidate = Candidate {
+            owner: db.owner.clone(),
+            superuser: None,
+            own_server: false,
+            tenant_column: "tenant_id".to_owned(),
+            app_role,
+        };
+        let superuser = Db::connect(&db.superuser.url().pinned(), 2).await.unwrap();
+        tenancy::install(&db.owner, Some(&superuser)).await.unwrap();
+        let tx = db.owner.operator().await.unwrap();
+        let plan = tenancy::plan(&tx, "tenant_id", &candidate.app_role).await.unwrap();
+        tx.rollback().await.unwrap();
+        tenancy::apply(&db.owner, Some(&superuser), &plan).await.unwrap();
+        let owner_holds = async || {
+            let tx = db.owner.operator().await.unwrap();
+            audit::has_trail(&tx).await.unwrap()
+        };
+        candidate.record().await.unwrap();
+        assert_eq!(owner_holds().await, (true, true));
+        candidate.superuser = Some(superuser);
+        for _ in 0..2 {
+            candidate.record().await.unwrap();
+            assert_eq!(owner_holds().await, (true, false));
+        }
+        let tx = db.owner.operator().await.unwrap();
+        assert!(super::recording(&tx, "tenant_id").await.unwrap().is_empty());
     }
 }

@@ -31,8 +31,8 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
         return super::unprotect::run(place, &protect).await;
     }
     let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
-    let owner = Db::connect(&url, CONNECTIONS).await?;
-    let superuser = superuser(&protect).await?;
+    let owner = Db::connect(&url.unpinned(), CONNECTIONS).await?;
+    let superuser = superuser(&protect, &owner).await?;
     let sheet = sheet(&protect);
     let app_role = protect.app_role.clone().unwrap_or_else(|| format!("{}_app", url.database));
     let candidate = Candidate {
@@ -62,11 +62,24 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
     .await
 }
 
-/// The superuser who was named.
-pub(super) async fn superuser(protect: &Protect) -> anyhow::Result<Option<Db>> {
+/// The superuser who was named, in the owner's database, whichever the address names.
+pub(super) async fn superuser(protect: &Protect, owner: &Db) -> anyhow::Result<Option<Db>> {
     let Some(url) = &protect.superuser_url else { return Ok(None) };
     let url = DatabaseUrl::parse(url).map_err(|e| Usage(e.to_string()))?;
-    Ok(Some(Db::connect(&url.pinned(), CONNECTIONS).await?))
+    Ok(Some(above(&url, owner).await?))
+}
+
+async fn above(url: &DatabaseUrl, owner: &Db) -> anyhow::Result<Db> {
+    let superuser = Db::connect(&url.database(&owner.url().database), CONNECTIONS).await?;
+    if superuser.server().await? != owner.server().await? {
+        let why = format!(
+            "nothing was changed: the superuser is on another server than the owner: {}, not {}",
+            superuser.url(),
+            owner.url()
+        );
+        return Err(Usage(why).into());
+    }
+    Ok(superuser)
 }
 
 async fn apply(
@@ -230,4 +243,26 @@ fn as_json(proposal: &Proposal) -> serde_json::Value {
         "recording": recording,
         "binding": proposal.binding,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::above;
+
+    /// A superuser works in the database that is to be protected, whatever the address says, and
+    /// nowhere else.
+    #[tokio::test]
+    async fn the_superuser_is_where_the_owner_is() {
+        let db = testkit::database(&[]).await;
+        let maintenance = db.superuser.url().database("postgres");
+        let superuser = above(&maintenance, &db.owner).await.unwrap();
+        assert_eq!(superuser.url().database, db.name);
+        assert!(superuser.is_superuser().await.unwrap());
+
+        let other = testkit::own_postgres().await;
+        let there = other.superuser("postgres").await;
+        there.ensure_database(&db.name, "postgres").await.unwrap();
+        let refused = above(there.url(), &db.owner).await.unwrap_err().to_string();
+        assert!(refused.contains("another server"), "{refused}");
+    }
 }

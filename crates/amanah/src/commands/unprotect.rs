@@ -39,6 +39,8 @@ struct Subject {
     owner: Db,
     superuser: Option<Db>,
     drop_trail: bool,
+    /// Our own logins there.
+    logins: Vec<String>,
     /// The application's role, the only one that may go.
     app_role: String,
 }
@@ -54,11 +56,12 @@ struct Trail {
 
 pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit> {
     let url = DatabaseUrl::parse(&protect.url).map_err(|e| Usage(e.to_string()))?;
-    let owner = Db::connect(&url, CONNECTIONS).await?;
-    let superuser = superuser(protect).await?;
+    let owner = Db::connect(&url.unpinned(), CONNECTIONS).await?;
+    let superuser = superuser(protect, &owner).await?;
     let named = protect.app_role.clone().unwrap_or_else(|| format!("{}_app", url.database));
     let drop_trail = protect.undoing.drop_trail;
-    let mut subject = Subject { owner, superuser, drop_trail, app_role: named };
+    let logins = Vec::new();
+    let mut subject = Subject { owner, superuser, drop_trail, logins, app_role: named };
     let (undoing, trail) = subject.plan().await?;
     if !protect.apply || !place.data.exists() {
         subject.is_protected(&undoing, &trail).await?;
@@ -73,12 +76,7 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
     let leave_changed = protect.undoing.leave_changed;
     Installation::with(place, async |installation| {
         let known = kept::find(&installation.data, &url.database, Some(&url))?;
-        if let Some(known) = &known {
-            subject.app_role.clone_from(&known.app_role);
-        }
-        if subject.superuser.is_none() {
-            subject.superuser = kept_superuser(installation, known.as_ref()).await?;
-        }
+        subject.recall(installation, known.as_ref(), &url).await?;
         let (undoing, trail) = subject.plan().await?;
         if known.is_none() {
             subject.is_protected(&undoing, &trail).await?;
@@ -145,10 +143,30 @@ async fn kept_superuser(
     let secrets = known.secrets(&installation.strongbox).await?;
     let Some(url) = secrets.and_then(|secrets| secrets.superuser) else { return Ok(None) };
     let url = DatabaseUrl::parse(url.expose()).context("the superuser's address is damaged")?;
-    Ok(Some(Db::connect(&url.pinned(), CONNECTIONS).await?))
+    Ok(Some(Db::connect(&url.database(&known.database), CONNECTIONS).await?))
 }
 
 impl Subject {
+    /// Takes in what is remembered of the database, where something is.
+    async fn recall(
+        &mut self,
+        installation: &Installation,
+        known: Option<&Kept>,
+        url: &DatabaseUrl,
+    ) -> anyhow::Result<()> {
+        let name = installation.data.installation(&*installation.cx.rng)?;
+        if let Some(known) = known {
+            self.app_role.clone_from(&known.app_role);
+            self.logins = known.own_logins(&installation.data, name.expose())?;
+        } else {
+            self.logins = kept::own_logins(name.expose(), url);
+        }
+        if self.superuser.is_none() {
+            self.superuser = kept_superuser(installation, known).await?;
+        }
+        Ok(())
+    }
+
     async fn plan(&self) -> anyhow::Result<(Undoing, Trail)> {
         let undoing = tenancy::undo_plan(&self.owner, self.superuser.as_ref()).await?;
         let tx = self.superuser.as_ref().unwrap_or(&self.owner).operator().await?;
@@ -215,16 +233,15 @@ impl Subject {
         undoing: &Undoing,
     ) -> anyhow::Result<()> {
         let maker = self.superuser.as_ref().unwrap_or(&self.owner);
-        let name = installation.data.installation(&*installation.cx.rng)?;
-        for role in kept::own_logins(name.expose(), &self.owner.url().database) {
-            if !maker.has_role(&role).await? {
+        for role in &self.logins {
+            if !maker.has_role(role).await? {
                 continue;
             }
             if self.superuser.is_some() {
-                maker.forbid_replica(&role).await?;
+                maker.forbid_replica(role).await?;
             }
             let tx = maker.operator().await?;
-            match tx.batch(&format!("DROP ROLE {}", ident(&role))).await {
+            match tx.batch(&format!("DROP ROLE {}", ident(role))).await {
                 Ok(()) => tx.commit().await?,
                 Err(error) => out::aside(&format!("role {role} is kept: {error}")),
             }
