@@ -315,7 +315,7 @@ async fn a_cell_elsewhere_needs_tls() {
 async fn a_look_at_a_server_runs_nothing_that_lies_there() {
     let (world, other) = (world().await, ground().await);
     let maker = &other.maker.user;
-    let there = store::Db::connect(&other.maker, 1).await.unwrap();
+    let there = Db::connect(&other.maker, 1).await.unwrap();
     let tx = there.operator().await.unwrap();
     tx.batch(&format!(
         "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
