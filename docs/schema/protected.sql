@@ -198,8 +198,13 @@ BEGIN
         )
         SELECT k.oid FROM tree t JOIN pg_class k ON k.oid = t.oid
           JOIN pg_namespace n ON n.oid = k.relnamespace
-         WHERE k.relkind IN ('r', 'p') AND k.relpersistence <> 't' AND n.nspname !~ '^pg_'
-           AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
+         WHERE k.relkind IN ('r', 'p') AND k.relpersistence <> 't'
+           AND k.oid >= 16384
+           AND (n.nspname, k.relname) NOT IN (
+               ('amanah', 'migration'), ('amanah', 'binding_key'), ('amanah', 'journal'),
+               ('amanah', 'reviewed'), ('amanah_guard', 'migration'), ('amanah_guard', 'journal'),
+               ('amanah_guard', 'isolation'), ('amanah_guard', 'admitted'),
+               ('audit', 'system_audit_logs'))
          -- A partition takes NOT NULL from its parent.
          ORDER BY k.relispartition, k.oid
     LOOP
@@ -746,6 +751,18 @@ CREATE TABLE amanah.migration (
 
 ALTER TABLE amanah.migration OWNER TO owner;
 
+CREATE TABLE amanah.reviewed (
+    object text NOT NULL,
+    sha256 text NOT NULL,
+    why text NOT NULL,
+    declared_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    declared_by name DEFAULT CURRENT_USER NOT NULL,
+    CONSTRAINT reviewed_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT reviewed_why_check CHECK ((why <> ''::text))
+);
+
+ALTER TABLE amanah.reviewed OWNER TO owner;
+
 CREATE TABLE amanah_guard.admitted (
     xid xid8 NOT NULL
 );
@@ -803,6 +820,9 @@ ALTER TABLE ONLY amanah.journal
 
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
+
+ALTER TABLE ONLY amanah.reviewed
+    ADD CONSTRAINT reviewed_pkey PRIMARY KEY (object, sha256);
 
 ALTER TABLE ONLY amanah_guard.admitted
     ADD CONSTRAINT admitted_pkey PRIMARY KEY (xid);

@@ -25,7 +25,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
-use crate::{environment, files, fleet, pages, protection, redis};
+use crate::{environment, files, fleet, lost, pages, protection, redis};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -49,6 +49,8 @@ pub(crate) struct Installation {
     /// Tenants' places on Redis.
     pub(crate) caches: Caches,
     pub(crate) guarded: Vec<Guarded>,
+    /// Those that could not be opened: name, and why.
+    pub(crate) lost: Vec<(String, String)>,
     /// The sample application's database, when it is behind the gateway.
     pub(crate) behind: Option<Guarded>,
     /// Whether this process is the one that serves.
@@ -90,13 +92,13 @@ impl Installation {
             let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
             let engine = ground.engine.clone();
             let identities = Identities::new(engine, clock, random, Pool::default())?;
-            let guarded = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
+            let protected = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
             let files = files::open(&ground, &data, &config, &ring.keys, &cx)?;
             let caches = redis::open(&ground, &config, &data, &cx)?;
-            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, files, caches, guarded))
+            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, files, caches, protected))
         };
-        let (ring, strongbox, identities, fleet, files, caches, guarded) = match rooms.await {
+        let (ring, strongbox, identities, fleet, files, caches, protected) = match rooms.await {
             Ok(rooms) => rooms,
             Err(error) => {
                 drop(turn);
@@ -118,7 +120,8 @@ impl Installation {
             fleet,
             files,
             caches,
-            guarded,
+            guarded: protected.0,
+            lost: protected.1,
             behind: None,
             starts,
         })
@@ -171,6 +174,7 @@ impl Installation {
             (url.host.clone(), url.port, url.database.clone())
         };
         self.guarded.retain(|known| place(known) != place(&guarded));
+        self.lost.retain(|(name, _)| *name != guarded.protected.name);
         self.guarded.push(guarded);
     }
 
@@ -228,6 +232,7 @@ impl Installation {
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan()?)?);
         controls.extend(keys);
+        let controls = lost::told(controls, &self.lost);
         let evidence = Evidence::new(self.ground.engine.clone());
         Ok(Engine::new(controls, evidence, self.cx.clone())?)
     }
@@ -237,6 +242,7 @@ impl Installation {
         let (keys, strongbox) = (self.ring.keys.clone(), self.strongbox.clone());
         Ok(FileGuard {
             files: self.files.clone(),
+            registry: self.ground.owner.clone(),
             doors: Arc::new(FileDoors { keys, strongbox, cx: self.cx.clone() }),
             programs: self.ground.programs.clone(),
             scratch: self.data.folder("scratch")?,

@@ -17,6 +17,7 @@ mod kept;
 mod keyring;
 mod keyserver;
 mod keyset;
+mod lost;
 mod metrics;
 mod out;
 mod pages;

@@ -261,24 +261,34 @@ impl Candidate {
     }
 }
 
-/// Every database that this installation protects.
+/// Every database that this installation protects, and the name of each that could not be opened,
+/// with the reason: one that was dropped, say, is no reason to leave the others.
 pub(crate) async fn all(
     ground: &Ground,
     data: &Data,
     strongbox: &Strongbox,
     rng: &dyn Rng,
-) -> anyhow::Result<Vec<Guarded>> {
-    let mut guarded = Vec::new();
+) -> anyhow::Result<(Vec<Guarded>, Vec<(String, String)>)> {
+    let (mut guarded, mut lost) = (Vec::new(), Vec::new());
     kept::take_in(data, strongbox).await?;
     for kept in kept::all(data)? {
-        guarded.push(kept.open(ground, data, strongbox, rng).await?);
+        match kept.open(ground, data, strongbox, rng).await {
+            Ok(one) => guarded.push(one),
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::warn!(database = kept.database, why, "a database could not be opened");
+                lost.push((kept.database, why));
+            }
+        }
     }
-    Ok(guarded)
+    Ok((guarded, lost))
 }
 
 /// Who mints bindings for a protected database.
 pub(crate) fn binder(guarded: &Guarded, clock: Arc<dyn Clock>) -> Arc<dyn Binder> {
-    Arc::new(TenantBinder::new(clock, guarded.key.clone(), &guarded.protected.name))
+    let protected = &guarded.protected;
+    let binder = TenantBinder::new(clock, guarded.key.clone(), &protected.name);
+    Arc::new(binder.spelled_as(&protected.canaries.0))
 }
 
 /// Who mints bindings for whoever asks by a database's name. Two of one name are left out:
@@ -289,7 +299,8 @@ pub(crate) fn bindings(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Bindings 
     alone
         .map(|one| {
             let name = one.protected.name.clone();
-            let binder = TenantBinder::new(Arc::clone(clock), one.key.clone(), &name);
+            let binder = TenantBinder::new(Arc::clone(clock), one.key.clone(), &name)
+                .spelled_as(&one.protected.canaries.0);
             (name, Binding { binder, canaries: one.protected.canaries.clone() })
         })
         .collect()
@@ -426,5 +437,46 @@ mod tests {
         }
         let tx = db.owner.operator().await.unwrap();
         assert!(super::recording(&tx, "tenant_id").await.unwrap().is_empty());
+    }
+
+    /// What is left out where a catalogue is read is what the migrations make, and nothing else: a name
+    /// too few would be attacked as a table of tenants, and one too many would hide somebody's.
+    #[tokio::test]
+    async fn what_is_left_out_is_what_is_made() {
+        let db = testkit::database(&[&tenancy::ROOM, &audit::ROOM]).await;
+        let rooms = [&tenancy::GUARD, &audit::GUARD];
+        store::migrate_privileged(&db.superuser, &rooms).await.unwrap();
+        let tx = db.superuser.operator().await.unwrap();
+        tx.batch("SET LOCAL search_path = pg_catalog, pg_temp").await.unwrap();
+        let made = |what: &str, list: &str| {
+            format!(
+                "SELECT COALESCE(string_agg(label, ', '), '') FROM (
+                    (SELECT label FROM ({what}) a EXCEPT SELECT label FROM ({list}) b)
+                    UNION ALL
+                    (SELECT label FROM ({list}) b EXCEPT SELECT label FROM ({what}) a)) d"
+            )
+        };
+        let schemas = "n.nspname IN ('amanah', 'amanah_guard', 'audit')";
+        let pairs = store::own_tables!().strip_prefix('(').unwrap().strip_suffix(')').unwrap();
+        let tables = made(
+            &format!(
+                "SELECT n.nspname || '.' || c.relname AS label FROM pg_class c
+                   JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE {schemas} AND c.relkind IN ('r', 'p', 'v', 'm')"
+            ),
+            &format!("SELECT s || '.' || t AS label FROM (VALUES {pairs}) v(s, t)"),
+        );
+        let functions = made(
+            &format!(
+                "SELECT n.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')'
+                        AS label
+                   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {schemas}"
+            ),
+            &format!("SELECT unnest({}) AS label", store::own_functions!()),
+        );
+        for sql in [tables, functions] {
+            let differ: String = tx.query_one(&sql, &[]).await.unwrap().get(0);
+            assert_eq!(differ, "", "{sql}");
+        }
     }
 }

@@ -19,6 +19,7 @@ mod dump;
 mod error;
 mod listener;
 mod migrate;
+mod own;
 mod place;
 mod programs;
 mod protected;

@@ -1,15 +1,18 @@
 //! This crate's own statements: they read the catalogue.
 
 /// Every table that belongs to the application: oid, schema, name, row security, forced, partition.
-pub(crate) const TABLES: &str = "
+pub(crate) const TABLES: &str = concat!(
+    "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relrowsecurity, c.relforcerowsecurity,
        c.relispartition
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p')
    AND c.relpersistence <> 't'
-   AND n.nspname !~ '^pg_'
-   AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')";
+   AND c.oid >= 16384
+   AND (n.nspname, c.relname) NOT IN ",
+    crate::own_tables!()
+);
 
 /// Every live column of every table, with its base type below domains and the checks on it alone.
 pub(crate) const COLUMNS: &str = "

@@ -44,13 +44,28 @@ pub struct TenantBinder {
     clock: Arc<dyn Clock>,
     key: CurrentKey,
     database: String,
+    /// A tenant of that database as its column prints it; of none it is not known.
+    like: Option<TenantId>,
 }
 
 impl TenantBinder {
     /// Bindings that are good in `database`, as the server calls it.
     pub fn new(clock: Arc<dyn Clock>, key: impl Into<CurrentKey>, database: &str) -> Self {
         let database = database.to_owned();
-        Self { clock, key: key.into(), database }
+        Self { clock, key: key.into(), database, like: None }
+    }
+
+    /// Tenants are to be spelled as the column prints them that `synthetic` was made for. A policy casts
+    /// the name in a binding to the column's type: ` 7`, `007` and `7` would be one tenant there, and
+    /// three to whoever compares names.
+    #[must_use]
+    pub fn spelled_as(self, synthetic: &TenantId) -> Self {
+        Self { like: Some(synthetic.clone()), ..self }
+    }
+
+    /// Whether `tenant` is spelled so.
+    pub fn is_spelled(&self, tenant: &TenantId) -> bool {
+        self.like.as_ref().is_none_or(|like| is_printed(like.as_str(), tenant.as_str()))
     }
 
     /// A token for `tenant` and `actor`, good for a minute.
@@ -62,8 +77,22 @@ impl TenantBinder {
 
 impl Binder for TenantBinder {
     fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
-        Some(self.token(tenant, actor, scope))
+        self.is_spelled(tenant).then(|| self.token(tenant, actor, scope))
     }
+}
+
+/// Whether a column that has the synthetic tenant `like` would print `tenant` as it is written.
+fn is_printed(like: &str, tenant: &str) -> bool {
+    let number = |text: &str| text.parse::<i64>().is_ok_and(|n| n.to_string() == text);
+    let uuid = |text: &str| {
+        text.len() == 36
+            && text.bytes().enumerate().all(|(n, byte)| match n {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            })
+    };
+    // Only numbers are negative: a synthetic tenant that is a text never begins so.
+    if like.starts_with('-') && number(like) { number(tenant) } else { !uuid(like) || uuid(tenant) }
 }
 
 /// Puts `key` into the protected database that `tx`, a transaction of its owner, is in; the
@@ -122,4 +151,34 @@ pub async fn known_keys(tx: &Tx) -> Result<Vec<KnownKey>> {
     let known =
         |row: &store::Row| KnownKey { kid: row.get(0), from: row.get(1), until: row.get(2) };
     Ok(rows.iter().map(known).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_printed;
+
+    /// Every other spelling that PostgreSQL reads as the same tenant is refused; texts are as they are.
+    #[test]
+    fn a_tenant_has_one_spelling() {
+        let (number, uuid) = ("-2000000001", "c0000000-0000-8000-8000-00000000000a");
+        for tenant in ["7", "-2000000063", "0"] {
+            assert!(is_printed(number, tenant), "{tenant}");
+        }
+        for tenant in [" 7", "7 ", "007", "+7", "-0", "0x7", "7_0", "x"] {
+            assert!(!is_printed(number, tenant), "{tenant}");
+        }
+        assert!(is_printed(uuid, "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000"));
+        for tenant in [
+            "0190AAAA-bbbb-7ccc-8ddd-eeeeffff0000",
+            "{0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000}",
+            "0190aaaabbbb7ccc8dddeeeeffff0000",
+            "0190-aaaa-bbbb-7ccc-8ddd-eeee-ffff-00",
+            " 0190aaaa-bbbb-7ccc-8ddd-eeeeffff000",
+        ] {
+            assert!(!is_printed(uuid, tenant), "{tenant}");
+        }
+        for tenant in [" 7", "007", "Acme", "0190AAAA-bbbb-7ccc-8ddd-eeeeffff0000"] {
+            assert!(is_printed("amanah-canary-0-1a2b3c4d", tenant), "{tenant}");
+        }
+    }
 }

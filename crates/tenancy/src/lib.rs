@@ -79,6 +79,7 @@ pub static ROOM: store::Room = store::Room {
         store::Migration { name: "0001_binding", sql: include_str!("../sql/0001_binding.sql") },
         store::Migration { name: "0002_portable", sql: form::PORTABLE },
         store::Migration { name: "0003_journal", sql: include_str!("../sql/0003_journal.sql") },
+        store::Migration { name: "0004_reviewed", sql: include_str!("../sql/0004_reviewed.sql") },
     ],
 };
 
@@ -88,6 +89,7 @@ pub static GUARD: store::Room = store::Room {
     migrations: &[
         store::Migration { name: "0001_vault", sql: include_str!("../sql/0001_vault.sql") },
         store::Migration { name: "0002_guard", sql: include_str!("../sql/0002_guard.sql") },
+        store::Migration { name: "0003_own", sql: include_str!("../sql/0003_own.sql") },
     ],
 };
 

@@ -124,20 +124,25 @@ SELECT n.nspname::text, c.relname::text, p.polname::text, p.polpermissive, p.pol
 
 /// Rights that reach past row security, held by role `$1` or a role that it belongs to or
 /// everybody (empty): schema, relation, kind, right, grantee.
-pub(crate) const RIGHTS: &str = "
+pub(crate) const RIGHTS: &str = concat!(
+    "
 SELECT n.nspname::text, c.relname::text, c.relkind::text, x.privilege_type,
        CASE WHEN x.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) x
- WHERE n.nspname !~ '^pg_'
-   AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
+ WHERE c.oid >= 16384
+   AND (n.nspname, c.relname) NOT IN ",
+    store::own_tables!(),
+    "
+   AND c.relpersistence <> 't'
    AND x.grantee <> c.relowner
    AND CASE WHEN x.grantee = 0 THEN true
             ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
    AND (c.relkind IN ('r', 'p') AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
         OR c.relkind = 'm')
- ORDER BY 1, 2, 5, 4";
+ ORDER BY 1, 2, 5, 4"
+);
 
 /// Such rights on tables that are made later, as [`RIGHTS`]: the role whose tables, the schema or
 /// nothing, right, grantee, whether we may change it.
@@ -203,8 +208,7 @@ SELECT vn.nspname::text, v.relname::text, v.relkind::text,
   JOIN pg_catalog.pg_roles w ON w.oid = v.relowner
   JOIN pg_catalog.pg_class t ON t.oid = c.relation AND t.relkind IN ('r', 'p')
   JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace
- WHERE vn.nspname !~ '^pg_'
-   AND vn.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
+ WHERE v.oid >= 16384 AND v.relpersistence <> 't'
  ORDER BY 1, 2, 7, 8";
 
 /// The functions in schema `amanah`: signature, result, body, whether it runs with its owner's
@@ -228,7 +232,7 @@ SELECT p.proname::text || '(' || pg_catalog.pg_get_function_identity_arguments(p
  WHERE p.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'amanah')
  ORDER BY 1";
 
-/// What else is in schema `amanah`, or hangs on its two tables, and is not this room's: object,
+/// What else is in schema `amanah`, or hangs on its tables, and is not this room's: object,
 /// what it is.
 pub(crate) const STRANGERS: &str = "
 WITH ours AS (
@@ -239,7 +243,7 @@ WITH ours AS (
 )
 SELECT 'amanah.' || c.relname::text, 'this relation is none of what is installed there'
   FROM ours c
- WHERE NOT (c.relkind = 'r' AND c.relname IN ('migration', 'binding_key', 'journal'))
+ WHERE NOT (c.relkind = 'r' AND c.relname IN ('migration', 'binding_key', 'journal', 'reviewed'))
 UNION ALL
 SELECT 'amanah.' || c.relname::text, 'the trigger ' || t.tgname::text || ' was hung on it'
   FROM ours c JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
@@ -248,11 +252,15 @@ SELECT 'amanah.' || c.relname::text, 'the rule ' || r.rulename::text || ' was pu
   FROM ours c JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid
  WHERE c.relkind = 'r'
 UNION ALL
-SELECT 'amanah.binding_key', 'it belongs to ' || pg_catalog.pg_get_userbyid(c.relowner)::text
-  FROM ours c
- WHERE c.relname = 'binding_key' AND pg_catalog.pg_get_userbyid(c.relowner) <> current_user
+SELECT 'amanah.reviewed', 'it is missing'
+ WHERE NOT EXISTS (SELECT FROM ours c WHERE c.relname = 'reviewed')
 UNION ALL
-SELECT 'amanah.binding_key', x.privilege_type || ' on it was granted to '
+SELECT 'amanah.' || c.relname::text,
+       'it belongs to ' || pg_catalog.pg_get_userbyid(c.relowner)::text
+  FROM ours c
+ WHERE c.relname IN ('binding_key', 'reviewed') AND pg_catalog.pg_get_userbyid(c.relowner) <> current_user
+UNION ALL
+SELECT 'amanah.' || c.relname::text, x.privilege_type || ' on it was granted to '
        || CASE WHEN x.grantee = 0 THEN 'everybody'
                ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END
   FROM ours c
@@ -261,7 +269,7 @@ SELECT 'amanah.binding_key', x.privilege_type || ' on it was granted to '
     UNION ALL
     SELECT a.attacl FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid) g
  CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) x
- WHERE c.relname = 'binding_key' AND x.grantee <> c.relowner
+ WHERE c.relname IN ('binding_key', 'reviewed') AND x.grantee <> c.relowner
  ORDER BY 1, 2";
 
 /// Whether everybody may make temporary objects in this database, whether the database is ours.
@@ -295,7 +303,8 @@ SELECT pg_catalog.has_table_privilege($1, 'pg_catalog.pg_stat_activity', 'SELECT
 
 /// What `$1` may do with the columns of every table: schema, table, column, select, insert, update.
 /// A column that is always generated takes no value, whatever the rights.
-pub(crate) const COLUMN_RIGHTS: &str = "
+pub(crate) const COLUMN_RIGHTS: &str = concat!(
+    "
 SELECT n.nspname::text, c.relname::text, a.attname::text,
        pg_catalog.has_column_privilege($1, c.oid, a.attnum, 'SELECT'),
        pg_catalog.has_column_privilege($1, c.oid, a.attnum, 'INSERT')
@@ -306,5 +315,7 @@ SELECT n.nspname::text, c.relname::text, a.attname::text,
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE a.attnum > 0 AND NOT a.attisdropped
-   AND n.nspname !~ '^pg_'
-   AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')";
+   AND c.oid >= 16384 AND c.relpersistence <> 't'
+   AND (n.nspname, c.relname) NOT IN ",
+    store::own_tables!()
+);

@@ -33,7 +33,16 @@ fn mint(place: &Place, installation: &Installation, token: &Token) -> anyhow::Re
     let name = &guarded.protected.name;
     let clock = Arc::clone(&installation.cx.clock);
     let scope = if token.read_only { Scope::ReadOnly } else { Scope::ReadWrite };
-    let binder = TenantBinder::new(clock, guarded.key.clone(), name);
+    let binder = TenantBinder::new(clock, guarded.key.clone(), name)
+        .spelled_as(&guarded.protected.canaries.0);
+    if !binder.is_spelled(&token.tenant) {
+        return Err(Usage(format!(
+            "the tenant is not spelled as column {} prints it: no space and no zero in front of a \
+             number, a UUID in small letters. Nothing was made",
+            guarded.protected.tenant_column
+        ))
+        .into());
+    }
     let made = binder.token(&token.tenant, &token.actor, scope);
     if place.json {
         let told = json!({"token": made.expose(), "database": name, "scope": scope.as_str()});

@@ -122,6 +122,7 @@ async fn apply(
         out::aside("amanah up runs on this data directory: restart it, so that it proves this too");
     }
     installation.guarded.clear();
+    installation.lost.clear();
     installation.take_in(guarded);
     let claims = attack(installation).await?;
     if place.json {

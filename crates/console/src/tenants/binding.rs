@@ -62,6 +62,14 @@ async fn mint(
     if !may(database) || tenant == canaries.0 || tenant == canaries.1 {
         return Err(Fault::DENIED);
     }
+    // The policies would bind the same tenant, under a name that no grant and no trail knows.
+    if !binder.is_spelled(&tenant) {
+        return Err(Fault::bad(
+            "tenant",
+            "a tenant is named as its column prints it: a number without spaces and zeros in \
+             front, a UUID in small letters",
+        ));
+    }
     let token = binder.token(&tenant, &actor, scope);
     let given = Given { token: token.expose(), database };
     json(&who.share, StatusCode::OK, ROOM_BYTES, &given)

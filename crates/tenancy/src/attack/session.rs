@@ -114,6 +114,14 @@ pub(super) const BATTERY: &[OnSession] = &[
     }),
     session("make-objects", "may make objects beside the tables", OWNER, make_objects),
     session("other-sessions", "sees another session's statement", SUPERUSER, other_sessions),
+    session("change-own-settings", "changes how later sessions begin", ROLE, |_| {
+        ["statement_timeout = '1ms'", "row_security = off", "standard_conforming_strings = off"]
+            .map(|set| told(&format!("ALTER ROLE CURRENT_USER SET {set}"), OWN_SETTINGS))
+            .into()
+    }),
+    session("change-own-password", "changes the password of its login", ROLE, |_| {
+        vec![told("ALTER ROLE CURRENT_USER PASSWORD 'x'", OWN_PASSWORD)]
+    }),
     session(
         "large-objects",
         "reads large objects, which belong to no tenant",
@@ -127,6 +135,13 @@ pub(super) const BATTERY: &[OnSession] = &[
         views,
     ),
 ];
+
+/// What is declared of a role's own settings.
+const OWN_SETTINGS: &str = "PostgreSQL lets every role change its own settings: an injected \
+                            statement can, and the next proof finds what it left (AM447)";
+/// And of its own password.
+const OWN_PASSWORD: &str = "PostgreSQL lets every role change its own password: an injected \
+                            statement can, and shuts the application out until it is set again";
 
 /// Roles that read past the policies, or reach the server's files or programs.
 const PRIVILEGED: &str = "
@@ -165,6 +180,10 @@ pub(super) fn denied(sql: &str) -> Strike {
 
 fn nothing(sql: &str) -> Strike {
     strike(Binding::Own, sql.to_owned(), Bound::default(), Expect::Nothing(&[]))
+}
+
+fn told(sql: &str, note: &'static str) -> Strike {
+    strike(Binding::Own, sql.to_owned(), Bound::default(), Expect::Told(note))
 }
 
 pub(super) fn prepared(mut strike: Strike, setup: &[&str]) -> Strike {

@@ -21,7 +21,7 @@ static CARD: Card = Card {
            databases, to see statements, end sessions, read and write files, run programs and \
            replicate, a superuser, dblink, a foreign server, functions, tables and settings of the \
            server given to a tenant, a function with another's rights, somebody else in a \
-           tenant's database or role, a tenant's name in a comment",
+           tenant's database or role or with the rights of their owner, a tenant's name in a comment",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(5),
     not_covered: &[

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, TenantFiles, TenantId};
-use store::Programs;
+use store::{Db, Programs};
 
 use super::bitten;
 use super::inhabited::{self, Inhabited};
-use crate::files::{self, Doors, Files, Struck, Survey};
+use crate::files::{self, Doors, Files, StandingFiles, Struck, Survey};
 use crate::fleet::CANARIES;
 use crate::report::Report;
 
@@ -50,6 +50,8 @@ static CARD: Card = Card {
 pub struct FileGuard {
     /// The files.
     pub files: Files,
+    /// The control database, which knows who is let in.
+    pub registry: Db,
     /// Serves them to the attacks.
     pub doors: Arc<dyn Doors>,
     /// PostgreSQL's programs.
@@ -72,7 +74,9 @@ impl FileGuard {
         let [a, b] = canaries()?;
         // Two attacks at a time would change the store under each other.
         let turn = self.files.attack_turn().await.map_err(|error| error.to_string())?;
-        let served: Arc<dyn TenantFiles> = Arc::new(self.files.clone());
+        // As programs are served: by way of whoever asks whether the tenant is let in.
+        let standing = StandingFiles::new(self.files.clone(), self.registry.clone());
+        let served: Arc<dyn TenantFiles> = Arc::new(standing);
         let struck =
             files::attack(&self.files, &served, (&*self.doors, false), [&a, &b], &[]).await;
         turn.rollback().await.map_err(|error| error.to_string())?;
@@ -113,7 +117,7 @@ impl Inhabited for Guarded {
     }
 
     async fn seed(&self, now: Timestamp) -> Result<Proof, String> {
-        let FileGuard { files, doors, programs, scratch } = &self.0;
+        let FileGuard { files, doors, programs, scratch, .. } = &self.0;
         let bites = async {
             let [a, b] = canaries()?;
             files::bite(files, &**doors, programs, scratch, [&a, &b]).await

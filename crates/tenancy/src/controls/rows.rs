@@ -29,6 +29,10 @@ static CARD: Card = Card {
         "Whether a guessed primary key is taken, and names that must be unique over all tenants",
         "How many rows all tenants have together, as EXPLAIN, sequences and sizes of files tell, \
          and how long an answer takes",
+        "What one injected ALTER ROLE leaves: PostgreSQL lets every role change its own password, \
+         which shuts the application out, and its own settings, which are found and counted as a \
+         finding, but last until then",
+        "What somebody has declared as reviewed: the proof names it",
         "What an application leaves in a pooled session: temporary tables, open cursors, prepared \
          statements",
         "A good token that was stolen, until it expires within a minute, and what a statement that \

@@ -65,7 +65,7 @@ async fn seed_all(cell: &Cell, attacker: &Place, victim: &Place) -> Result<Bites
     };
     let mut bites = Bites::default();
     let about = |finding: &Finding| {
-        let own = [attacker.name(), victim.name(), attack::SESSIONS];
+        let own = [attacker.name(), victim.name(), attack::SESSIONS, &*cell.owner.user];
         own.iter().any(|name| finding.object.starts_with(name))
     };
     // The pair as it is must be sound, or a finding says nothing about what was seeded.
@@ -121,6 +121,14 @@ fn violations(cell: &Cell, attacker: &Place, victim: &Place) -> Vec<Violation> {
     if cell.superuser.is_some() {
         all.extend(by_superuser(&a, &b));
         all.extend(unattacked(&b));
+        let owner = ident(&cell.owner.user);
+        all.push(Violation {
+            name: "somebody else with the rights of the tenants' owner",
+            seed: format!("GRANT {owner} TO pg_checkpoint"),
+            undo: format!("REVOKE {owner} FROM pg_checkpoint"),
+            place: Where::Server,
+            told: "pg_checkpoint is a member of it, and so connects",
+        });
     }
     all
 }

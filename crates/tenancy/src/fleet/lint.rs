@@ -1,11 +1,14 @@
 //! What can be seen to be wrong from the catalogue alone, for every tenant and not only for the
 //! pair that attacks.
 
+mod sql;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kernel::Finding;
+use store::ident;
 
 use super::attack::Target;
-use super::{Cell, Place, sql};
+use super::{Cell, Place};
 use crate::Result;
 
 /// How many databases are looked into at one time.
@@ -15,6 +18,16 @@ const AT_ONCE: usize = 4;
 pub(super) async fn findings(cell: &Cell, target: &Target<'_>) -> Result<Vec<Finding>> {
     let mut all = Vec::new();
     let tx = cell.maker.operator().await?;
+    let owner = &cell.owner.user;
+    for row in tx.query(sql::OWNER_MEMBERS, &[owner]).await? {
+        let member: String = row.get(0);
+        let what = format!(
+            "{member} is a member of it, and so connects to every tenant's database; only the login \
+             that makes them should be"
+        );
+        let fix = format!("REVOKE {} FROM {}", ident(owner), ident(&member));
+        all.push(Finding::new(owner, what).fix(fix));
+    }
     for prefix in &target.prefixes {
         for row in tx.query(sql::ADMITTED, &[prefix, &cell.owner.user]).await? {
             let (database, role): (String, String) = (row.get(0), row.get(1));

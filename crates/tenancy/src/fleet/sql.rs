@@ -196,17 +196,6 @@ SELECT m.rolname::text, 'it has the rights of ' || g.rolname
    AND NOT (starts_with(m.rolname::text, g.rolname || '_') AND starts_with(g.rolname::text, $1))
  ORDER BY 1, 2";
 
-/// Who is a member of a tenant's role and no lease of it: role, member. The one who asks is left
-/// out: without a superuser, the maker of leases must be a member to end their sessions.
-pub(super) const MEMBERS: &str = "
-SELECT g.rolname::text, m.rolname::text
-  FROM pg_catalog.pg_auth_members a
-  JOIN pg_catalog.pg_roles m ON m.oid = a.member
-  JOIN pg_catalog.pg_roles g ON g.oid = a.roleid
- WHERE starts_with(g.rolname::text, $1) AND m.rolname <> current_user
-   AND NOT m.rolname::text ~ ('^' || g.rolname || '_[0-9a-f]{8}$')
- ORDER BY 1, 2";
-
 /// Settings of the server that a tenant may change: role, setting.
 pub(super) const PARAMETERS: &str = "
 SELECT r.rolname::text, p.parname::text

@@ -221,6 +221,14 @@ pub(crate) async fn leaks(
         .collect())
 }
 
+/// What somebody has declared as reviewed there, so that it is no finding: the proof names it.
+pub(crate) async fn declared(protected: &Protected) -> Result<Vec<String>> {
+    let tx = protected.owner.operator().await?;
+    let declared = facts::declared(&tx).await?;
+    tx.rollback().await?;
+    Ok(declared)
+}
+
 async fn ask(
     tx: &Tx,
     tables: &[Table],

@@ -217,7 +217,7 @@ async fn it_bites() {
     world.fleet.add(&tenant("shop")).await.unwrap();
     let bite = world.control().bite(&cx()).await;
     assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
-    assert_eq!(bite.population().checked, 22, "{bite:?}");
+    assert_eq!(bite.population().checked, 23, "{bite:?}");
     let tx = world.root.operator().await.unwrap();
     let sql = "SELECT count(*) FROM pg_database, pg_roles
                 WHERE datname ~ '^amanah_sandbox' OR rolname ~ '^amanah_sandbox'";

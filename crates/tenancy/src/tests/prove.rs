@@ -334,6 +334,8 @@ async fn an_application_that_is_the_owner_is_broken() {
 /// What the card declares: nothing in PostgreSQL closes it for sessions of one role.
 const DECLARED: &[&str] = &[
     "advisory-locks",
+    "change-own-password",
+    "change-own-settings",
     "explain",
     "left-cursor",
     "left-statements",

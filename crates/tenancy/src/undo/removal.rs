@@ -21,6 +21,7 @@ pub(super) const OWN: Belongings = Belongings {
         ("FUNCTION", "binding()"),
         ("FUNCTION", "open_token(text)"),
         ("TABLE", "binding_key"),
+        ("TABLE", "reviewed"),
         ("TABLE", "journal"),
         ("TABLE", LEDGER),
     ],

@@ -13,7 +13,7 @@ use kernel::{
     TenantFiles, TenantId, random_hex,
 };
 use tempfile::TempDir;
-use tenancy::{Door, Doors, FILES_ROOM, FileGuard, FileShelf, Files};
+use tenancy::{Door, Doors, FILES_ROOM, FLEET_ROOM, FileGuard, FileShelf, Files};
 use testkit::TestDb;
 
 use super::tests::store;
@@ -68,7 +68,7 @@ struct World {
 }
 
 async fn world() -> World {
-    let (house, db) = (House::bare().await, testkit::database(&[&FILES_ROOM]).await);
+    let (house, db) = (House::bare().await, testkit::database(&[&FLEET_ROOM, &FILES_ROOM]).await);
     let folder = tempfile::tempdir().unwrap();
     let shelf = FileShelf::folder(folder.path().join("files")).unwrap();
     let files = store(&house, &db, shelf);
@@ -79,6 +79,7 @@ impl World {
     fn guard(&self) -> FileGuard {
         FileGuard {
             files: self.files.clone(),
+            registry: self.db.owner.clone(),
             doors: Arc::new(TestDoors(self.house.keys.clone())),
             programs: self.db.programs.clone(),
             scratch: self.folder.path().join("scratch"),
@@ -162,7 +163,15 @@ async fn customers_files_are_compared_and_damage_is_told() {
     assert_eq!(proof.outcome(), Outcome::Broken);
     assert!(proof.detail().contains("its quota counts other files"), "{}", proof.detail());
     assert!(!proof.detail().contains("toko"), "the page is public");
-    world.sql("UPDATE files.tenants SET used_bytes = 32 WHERE tenant = 'toko'").await;
+    world
+        .sql("UPDATE files.tenants SET used_bytes = 0, used_files = 0 WHERE tenant = 'toko'")
+        .await;
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "a counter leaves nobody out");
+    assert_eq!(proof.population().to_string(), "2 of 2 tenants with files");
+    world
+        .sql("UPDATE files.tenants SET used_bytes = 32, used_files = 2 WHERE tenant = 'toko'")
+        .await;
     world.sql("UPDATE files.files SET bytes = bytes + 1 WHERE tenant = 'warung'").await;
     world.sql("UPDATE files.tenants SET used_bytes = 34 WHERE tenant = 'warung'").await;
     let proof = world.prove().await;
@@ -175,6 +184,20 @@ async fn customers_files_are_compared_and_damage_is_told() {
     let proof = world.prove().await;
     assert_eq!(proof.outcome(), Outcome::Unknown, "a lost file cannot be compared");
     assert!(proof.detail().contains("not in the store"), "{}", proof.detail());
+}
+
+/// The attacks go the way that clients go, which is shut for a tenant that is suspended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_attacks_pass_the_registry() {
+    let world = world().await;
+    world
+        .sql(
+            "INSERT INTO tenancy.tenants (id, place, state, canary, made_at, cell) VALUES
+             ('amanah-canary-b', 'amt_01234567_0123456789abcdef', 'suspended', true, now(), 'home')",
+        )
+        .await;
+    let refused = world.guard().attack().await;
+    assert!(refused.is_err(), "{refused:?}");
 }
 
 /// Each violation is found by the attack that it is for.

@@ -4,6 +4,7 @@ use super::Severity::{Leak, Weak};
 use super::Who::{Owner, Superuser};
 use super::{Find, Rule};
 use crate::lint::body;
+use crate::lint::facts::or_declare;
 
 const DEFINER: &str = "SECURITY DEFINER functions";
 const HUNG: &str = "code that runs by itself";
@@ -14,17 +15,21 @@ pub(super) const RULES: &[Rule] = &[
         title: "A function runs with rights that reach past row security",
         channel: DEFINER,
         severity: Leak,
-        why: "The application may call it, and it runs with the rights of somebody whom policies do \
-              not bind, or who owns a table with tenants' rows and can switch FORCE ROW LEVEL \
-              SECURITY off and on within one call.",
+        why: "The application can have it called, by itself, by an operator or by another such \
+              function, and it runs with the rights of somebody whom policies do not bind, who may \
+              read a copy of tenants' rows, or who owns a table with them and can switch FORCE ROW \
+              LEVEL SECURITY off and on within one call.",
         who: Owner,
-        find: Find::Sql(
+        find: Find::Sql(concat!(
             "SELECT 'function', f.label,
-                    'the application may call it, and it runs with the rights of ' || f.owner
+                    CASE WHEN f.callable THEN 'the application may call it'
+                         ELSE 'the application can have it called' END
+                        || ', and it runs with the rights of ' || f.owner
                         || ', who can reach past row security',
-                    'ALTER ROUTINE ' || f.quoted || ' SECURITY INVOKER'
-               FROM code f WHERE f.prosecdef AND NOT f.hung AND f.callable AND f.past ORDER BY 2",
-        ),
+                    'ALTER ROUTINE ' || f.quoted || ' SECURITY INVOKER'",
+            or_declare!("f.label", "f.digest"),
+            " FROM called f WHERE f.past ORDER BY 2",
+        )),
     },
     Rule {
         id: "AM222",
@@ -122,19 +127,23 @@ pub(super) const RULES: &[Rule] = &[
         id: "AM227",
         title: "A trigger runs with rights that reach past row security",
         channel: HUNG,
-        severity: Weak,
-        why: "Each statement of a tenant starts a SECURITY DEFINER function of somebody whom \
-              policies do not bind: what it reads or writes is of every tenant.",
+        severity: Leak,
+        why: "A statement of a tenant, on whatever table, starts a SECURITY DEFINER function of \
+              somebody whom policies do not bind: what it reads or writes is of every tenant, and it \
+              can put that into the row that is given back.",
         who: Owner,
-        find: Find::Sql(
-            "SELECT 'trigger', h.label || ', trigger ' || t.tgname,
+        find: Find::Sql(concat!(
+            "SELECT 'trigger', n.nspname || '.' || c.relname || ', trigger ' || t.tgname,
                     'it calls ' || f.label || ', which runs with the rights of ' || f.owner,
-                    'ALTER FUNCTION ' || f.quoted || ' SECURITY INVOKER'
-               FROM pg_trigger t JOIN held h ON h.oid = t.tgrelid
-               JOIN code f ON f.oid = t.tgfoid
-              WHERE NOT t.tgisinternal AND f.prosecdef AND f.past
+                    'ALTER FUNCTION ' || f.quoted || ' SECURITY INVOKER'",
+            or_declare!("f.label", "f.digest"),
+            "  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+               JOIN pg_namespace n ON n.oid = c.relnamespace
+               JOIN definer f ON f.oid = t.tgfoid
+              WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND f.past
+                AND EXISTS (SELECT FROM reach r WHERE r.kind = 'w' AND r.oid = c.oid)
               ORDER BY 2",
-        ),
+        )),
     },
     Rule {
         id: "AM228",
@@ -200,5 +209,45 @@ pub(super) const RULES: &[Rule] = &[
               tenant.",
         who: Owner,
         find: Find::Installed,
+    },
+    Rule {
+        id: "AM232",
+        title: "A rule reads tenants' rows with rights that reach past row security",
+        channel: HUNG,
+        severity: Leak,
+        why: "A rule on a table, whatever is in it, reads with the rights of the table's owner. A \
+              statement that it turns into a query answers with the rows of every tenant.",
+        who: Superuser,
+        find: Find::Sql(concat!(
+            "SELECT i.kind, i.label, i.what,
+                    format('DROP RULE %I ON %s', i.rulename, i.quoted)",
+            or_declare!("i.label", "i.digest"),
+            "  FROM (
+                SELECT 'rule' AS kind, n.nspname || '.' || c.relname || ', rule ' || r.rulename AS label,
+                       'it reads tenants'' rows, or a copy of them, with the rights of ' || w.rolname
+                           AS what,
+                       r.rulename, format('%I.%I', n.nspname, c.relname) AS quoted,
+                       encode(sha256(convert_to(w.rolname || chr(10) || pg_get_ruledef(r.oid),
+                                                'UTF8')), 'hex') AS digest
+                  FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+                  JOIN pg_namespace n ON n.oid = c.relnamespace
+                  JOIN pg_roles w ON w.oid = c.relowner
+                 WHERE r.ev_type <> '1'
+                   AND EXISTS (SELECT FROM reach q WHERE q.kind = 'w' AND q.oid = c.oid)
+                   AND EXISTS (
+                       SELECT FROM pg_depend d
+                        WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                          AND d.refclassid = 'pg_class'::regclass
+                          AND (d.refobjid IN (SELECT p.oid FROM copies p)
+                               OR d.refobjid IN (SELECT h.oid FROM held h
+                                                  WHERE w.rolsuper OR w.rolbypassrls
+                                                     OR NOT (h.rls AND h.forced))
+                               OR d.refobjid IN (SELECT s.oid FROM shown s
+                                                  WHERE NOT s.through
+                                                    AND (s.kept OR s.above OR NOT s.forced))))) i
+              WHERE NOT EXISTS (SELECT FROM reviewed v
+                                 WHERE v.object = i.label AND v.sha256 = i.digest)
+              ORDER BY 2",
+        )),
     },
 ];

@@ -124,8 +124,8 @@ pub(super) const RULES: &[Rule] = &[
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
               CROSS JOIN LATERAL aclexplode(COALESCE(c.relacl, acldefault('s', c.relowner))) x
                JOIN mine m ON m.oid = x.grantee
-              WHERE c.relkind = 'S' AND x.privilege_type = 'SELECT' AND n.nspname !~ '^pg_'
-                AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
+              WHERE c.relkind = 'S' AND x.privilege_type = 'SELECT' AND c.oid >= 16384
+                AND c.relpersistence <> 't'
               GROUP BY 2, n.nspname, c.relname ORDER BY 2",
         ),
     },

@@ -3,6 +3,7 @@
 use super::Severity::{Leak, Note};
 use super::Who::Superuser;
 use super::{Find, Rule};
+use crate::lint::facts::or_declare;
 
 const ABOVE: &str = "roles that no policy binds";
 
@@ -13,7 +14,8 @@ pub(super) const RULES: &[Rule] = &[
         channel: ABOVE,
         severity: Leak,
         why: "Policies do not hold for a superuser and for a role with BYPASSRLS, nor for whoever \
-              can become one with SET ROLE. Nothing else in the database keeps tenants apart then.",
+              can become one with SET ROLE. Nothing else in the database keeps tenants apart then. A login \
+              that is a member of the application's role counts as the application.",
         who: Superuser,
         find: Find::Sql(
             "SELECT 'role', 'role ' || a.rolname,
@@ -23,10 +25,10 @@ pub(super) const RULES: &[Rule] = &[
                     CASE WHEN r.oid = a.oid
                          THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS', a.rolname)
                          ELSE format('REVOKE %I FROM %I', r.rolname, a.rolname) END
-               FROM pg_roles a
+               FROM logins a
                JOIN pg_roles r ON r.oid = a.oid
                  OR (NOT a.rolsuper AND pg_has_role(a.oid, r.oid, 'MEMBER'))
-              WHERE a.rolname = $1::text AND (r.rolsuper OR r.rolbypassrls) ORDER BY r.rolname",
+              WHERE r.rolsuper OR r.rolbypassrls ORDER BY a.rolname, r.rolname",
         ),
     },
     Rule {
@@ -50,11 +52,11 @@ pub(super) const RULES: &[Rule] = &[
                                                 pg_get_userbyid(d.datdba)), ';' || chr(10))
                          ELSE '-- Make another role for the application, then name it:' || chr(10)
                               || format('CREATE ROLE %I LOGIN', d.datname || '_app') END
-               FROM pg_roles a CROSS JOIN held h JOIN pg_roles w ON w.oid = h.relowner
+               FROM logins a CROSS JOIN held h JOIN pg_roles w ON w.oid = h.relowner
                JOIN pg_database d ON d.datname = current_database()
-              WHERE a.rolname = $1::text AND NOT a.rolsuper
-                AND pg_has_role(a.oid, w.oid, 'MEMBER')
-              GROUP BY a.oid, a.rolname, w.oid, w.rolname, d.datdba, d.datname ORDER BY w.rolname",
+              WHERE NOT a.rolsuper AND pg_has_role(a.oid, w.oid, 'MEMBER')
+              GROUP BY a.oid, a.rolname, w.oid, w.rolname, d.datdba, d.datname
+              ORDER BY a.rolname, w.rolname",
         ),
     },
     Rule {
@@ -68,8 +70,8 @@ pub(super) const RULES: &[Rule] = &[
         find: Find::Sql(
             "SELECT 'role', 'role ' || a.rolname, 'it belongs to ' || r.rolname,
                     format('REVOKE %I FROM %I', r.rolname, a.rolname)
-               FROM pg_roles a JOIN pg_roles r ON pg_has_role(a.oid, r.oid, 'MEMBER')
-              WHERE a.rolname = $1::text AND NOT a.rolsuper
+               FROM logins a JOIN pg_roles r ON pg_has_role(a.oid, r.oid, 'MEMBER')
+              WHERE NOT a.rolsuper
                 AND r.rolname IN ('pg_read_server_files', 'pg_write_server_files',
                     'pg_execute_server_program', 'pg_read_all_stats', 'pg_monitor',
                     'pg_signal_backend', 'pg_read_all_data', 'pg_write_all_data',
@@ -77,12 +79,12 @@ pub(super) const RULES: &[Rule] = &[
              UNION ALL
              SELECT 'role', 'role ' || a.rolname, w.what,
                     format('ALTER ROLE %I %s', a.rolname, w.word)
-               FROM pg_roles a
+               FROM logins a
               CROSS JOIN LATERAL (VALUES
                     (a.rolreplication, 'it may replicate the whole server', 'NOREPLICATION'),
                     (a.rolcreaterole, 'it may make roles, and belong to them', 'NOCREATEROLE'))
                     w(holds, what, word)
-              WHERE a.rolname = $1::text AND NOT a.rolsuper AND w.holds ORDER BY 3",
+              WHERE NOT a.rolsuper AND w.holds ORDER BY 2, 3",
         ),
     },
     Rule {
@@ -151,8 +153,40 @@ pub(super) const RULES: &[Rule] = &[
                     format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS', r.rolname)
                FROM pg_roles r
               WHERE r.rolcanlogin AND (r.rolsuper OR r.rolbypassrls) AND r.oid <> 10
-                AND r.rolname <> $1::text
+                AND r.oid NOT IN (SELECT l.oid FROM logins l)
               ORDER BY r.rolname",
         ),
+    },
+    Rule {
+        id: "AM447",
+        title: "Sessions of the application begin with a setting that nobody declared",
+        channel: "settings of a role",
+        severity: Leak,
+        why: "Every role may change its own settings and its password, and no right takes that away. \
+              One injected ALTER ROLE lasts: statement_timeout, standard_conforming_strings or \
+              search_path of its choice is there in each later session of every tenant. What was \
+              there when the database was protected is known.",
+        who: Superuser,
+        find: Find::Sql(concat!(
+            "SELECT 'setting', i.label, 'each session of the role begins with it, and nobody declared \
+                    it', format('ALTER ROLE %I %sRESET %I', i.rolname, i.place, i.name)",
+            or_declare!("i.label", "i.digest"),
+            "  FROM (
+                SELECT l.rolname, split_part(c.entry, '=', 1) AS name,
+                       'role ' || l.rolname || ', setting ' || split_part(c.entry, '=', 1)
+                           || CASE WHEN s.setdatabase <> 0 THEN ' here' ELSE '' END AS label,
+                       CASE WHEN s.setdatabase <> 0
+                            THEN format('IN DATABASE %I ', current_database()) ELSE '' END AS place,
+                       encode(sha256(convert_to(c.entry, 'UTF8')), 'hex') AS digest
+                  FROM pg_db_role_setting s
+                  LEFT JOIN pg_database d ON d.oid = s.setdatabase
+                  JOIN logins l ON l.oid = s.setrole
+                 CROSS JOIN LATERAL unnest(s.setconfig) c(entry)
+                 WHERE (s.setdatabase = 0 OR d.datname = current_database())
+                   AND to_regclass('amanah.reviewed') IS NOT NULL) i
+              WHERE NOT EXISTS (SELECT FROM reviewed v
+                                 WHERE v.object = i.label AND v.sha256 = i.digest)
+              ORDER BY 2",
+        )),
     },
 ];

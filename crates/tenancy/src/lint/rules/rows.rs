@@ -133,7 +133,7 @@ pub(super) const RULES: &[Rule] = &[
         why: "Only uuid, smallint, integer, bigint, text and varchar are compared exactly with the \
               tenant of a binding. The table is not isolated until its column has one of them.",
         who: Owner,
-        find: Find::Sql(
+        find: Find::Sql(concat!(
             "SELECT 'column', n.nspname || '.' || c.relname,
                     'its column ' || a.attname || ' has the type '
                         || format_type(a.atttypid, a.atttypmod)
@@ -148,11 +148,13 @@ pub(super) const RULES: &[Rule] = &[
                JOIN pg_type b
                  ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
               WHERE NOT a.attisdropped AND NOT c.relispartition AND c.relpersistence <> 't'
-                AND n.nspname !~ '^pg_'
-                AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
+                AND c.oid >= 16384
+                AND (n.nspname, c.relname) NOT IN ",
+            store::own_tables!(),
+            "
                 AND b.typname NOT IN ('uuid', 'int2', 'int4', 'int8', 'text', 'varchar')
               ORDER BY 2",
-        ),
+        )),
     },
     Rule {
         id: VAGUE,

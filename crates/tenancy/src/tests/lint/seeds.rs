@@ -11,6 +11,8 @@ pub(super) struct Seed {
     pub(super) object: &'static str,
     /// Statements, run as the owner until they say otherwise.
     pub(super) sql: &'static str,
+    /// Whether the object is somebody else's than the owner's, so that the owner cannot mend it.
+    pub(super) foreign: bool,
 }
 
 /// A database in which nothing is wrong once it is protected.
@@ -36,12 +38,24 @@ pub(super) const QUIET: &str = "
         END LOOP;
     END $$";
 
-const fn seed(rule: &'static str, object: &'static str, sql: &'static str) -> Seed {
-    Seed { rule, object, sql }
+pub(super) const fn seed(rule: &'static str, object: &'static str, sql: &'static str) -> Seed {
+    Seed { rule, object, sql, foreign: false }
+}
+
+/// One whose object is not the owner's.
+const fn foreign(rule: &'static str, object: &'static str, sql: &'static str) -> Seed {
+    Seed { rule, object, sql, foreign: true }
 }
 
 pub(super) const SEEDS: &[Seed] = &[
     seed("AM101", "public.{x}", "CREATE TABLE {x} (org text NOT NULL)"),
+    // A schema that bears the name of one of ours hides nothing.
+    foreign(
+        "AM101",
+        "audit.{x}",
+        "SET LOCAL ROLE NONE; CREATE SCHEMA audit; CREATE TABLE audit.{x} (org text NOT NULL);
+         GRANT USAGE ON SCHEMA audit TO {app}; GRANT SELECT ON audit.{x} TO {app}",
+    ),
     seed(
         "AM102",
         "public.{x}",
@@ -131,6 +145,19 @@ pub(super) const SEEDS: &[Seed] = &[
         "CREATE TABLE {x} (org text NOT NULL); CREATE VIEW {y} AS TABLE {x};
          CREATE VIEW {z} AS TABLE {y}; GRANT SELECT ON {z} TO {app}",
     ),
+    foreign(
+        "AM201",
+        "amanah_guard.{z}",
+        "SET LOCAL ROLE NONE; CREATE VIEW amanah_guard.{z} AS TABLE public.base;
+         GRANT SELECT ON amanah_guard.{z} TO {app}",
+    ),
+    // The view that asks for the rows is not the one that the application reads.
+    foreign(
+        "AM201",
+        "public.{z}",
+        "SET LOCAL ROLE NONE; CREATE VIEW public.{y} AS TABLE public.base; SET LOCAL ROLE {owner};
+         CREATE VIEW {z} AS TABLE {y}; GRANT SELECT ON {z} TO {app}",
+    ),
     seed("AM202", "public.{y}", "CREATE VIEW {y} AS TABLE base; GRANT SELECT ON {y} TO {app}"),
     seed(
         "AM203",
@@ -138,11 +165,31 @@ pub(super) const SEEDS: &[Seed] = &[
         "CREATE MATERIALIZED VIEW {y} AS TABLE base; GRANT SELECT (body) ON {y} TO {app};
          GRANT SELECT ON {y} TO PUBLIC",
     ),
+    // What a function answers is tied to no table.
+    seed(
+        "AM203",
+        "public.{y}",
+        "CREATE FUNCTION {x}() RETURNS TABLE (n int, body text) LANGUAGE plpgsql
+             AS 'BEGIN RETURN QUERY SELECT id, b.body FROM public.base b; END';
+         CREATE MATERIALIZED VIEW {y} AS SELECT * FROM {x}(); GRANT SELECT ON {y} TO {app}",
+    ),
+    seed(
+        "AM203",
+        "public.{y}",
+        "CREATE MATERIALIZED VIEW {y} AS SELECT 'x'::text AS org; GRANT SELECT ON {y} TO {app}",
+    ),
     seed(
         "AM204",
         "public.{z}",
         "CREATE MATERIALIZED VIEW {y} AS TABLE base; CREATE VIEW {z} AS TABLE {y};
          GRANT SELECT ON {z} TO {app}",
+    ),
+    seed(
+        "AM205",
+        "audit.system_audit_logs",
+        "SET LOCAL ROLE NONE; CREATE SCHEMA audit;
+         CREATE TABLE audit.system_audit_logs (org text, {x} text);
+         GRANT SELECT ({x}) ON audit.system_audit_logs TO {app}",
     ),
     seed(
         "AM221",
@@ -154,6 +201,36 @@ pub(super) const SEEDS: &[Seed] = &[
         "AM221",
         "public.{z}()",
         "CREATE PROCEDURE {z}() LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM public.base'",
+    ),
+    // A third role, who may read a copy that the application may not.
+    foreign(
+        "AM221",
+        "public.{y}()",
+        "SET LOCAL ROLE NONE; CREATE ROLE {z}; CREATE MATERIALIZED VIEW public.{x} AS TABLE base;
+         GRANT SELECT ON public.{x} TO {z};
+         CREATE FUNCTION public.{y}() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+             AS 'SELECT 1'; ALTER FUNCTION public.{y}() OWNER TO {z}",
+    ),
+    // An operator does not ask for a right on the schema of its function.
+    foreign(
+        "AM221",
+        "{x}.{y}(integer, integer)",
+        "SET LOCAL ROLE NONE; CREATE SCHEMA {x};
+         CREATE FUNCTION {x}.{y}(int, int) RETURNS bigint LANGUAGE sql SECURITY DEFINER
+             AS 'SELECT count(*) FROM public.base';
+         CREATE OPERATOR public.## (LEFTARG = int, RIGHTARG = int, FUNCTION = {x}.{y})",
+    ),
+    // One function by way of another's owner.
+    foreign(
+        "AM221",
+        "public.{y}()",
+        "SET LOCAL ROLE NONE; CREATE ROLE {z};
+         CREATE FUNCTION public.{y}() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+             AS 'SELECT count(*) FROM public.base';
+         REVOKE EXECUTE ON FUNCTION public.{y}() FROM PUBLIC;
+         GRANT EXECUTE ON FUNCTION public.{y}() TO {z};
+         CREATE FUNCTION public.{x}() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+             AS 'SELECT 1'; ALTER FUNCTION public.{x}() OWNER TO {z}",
     ),
     seed(
         "AM222",
@@ -193,6 +270,17 @@ pub(super) const SEEDS: &[Seed] = &[
              AS 'BEGIN RETURN NEW; END';
          CREATE TRIGGER {z} BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION {y}()",
     ),
+    // On a table that tenants share.
+    foreign(
+        "AM227",
+        "public.{x}, trigger {z}",
+        "CREATE TABLE {x} (n int, body text); GRANT SELECT, INSERT ON {x} TO {app};
+         SET LOCAL ROLE NONE;
+         CREATE FUNCTION public.{y}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$BEGIN
+             NEW.body := (SELECT string_agg(body, ',') FROM public.base); RETURN NEW; END$$;
+         CREATE TRIGGER {z} BEFORE INSERT ON public.{x} FOR EACH ROW
+             EXECUTE FUNCTION public.{y}()",
+    ),
     seed(
         "AM228",
         "public.base, rule {y}",
@@ -211,6 +299,12 @@ pub(super) const SEEDS: &[Seed] = &[
         "CREATE FUNCTION {y}() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
          SET LOCAL ROLE NONE;
          CREATE EVENT TRIGGER {z} ON ddl_command_end EXECUTE FUNCTION {y}()",
+    ),
+    seed(
+        "AM232",
+        "public.{x}, rule {y}",
+        "SET LOCAL ROLE NONE; CREATE TABLE public.{x} (n int); GRANT UPDATE ON public.{x} TO {app};
+         CREATE RULE {y} AS ON UPDATE TO public.{x} DO INSTEAD SELECT * FROM public.base",
     ),
     seed(
         "AM301",
@@ -330,32 +424,6 @@ pub(super) const SEEDS: &[Seed] = &[
         "SET LOCAL ROLE NONE; SELECT pg_catalog.lo_create(424242);
          GRANT SELECT ON LARGE OBJECT 424242 TO {app}",
     ),
-    seed("AM441", "role {app}", "SET LOCAL ROLE NONE; ALTER ROLE {app} BYPASSRLS"),
-    seed(
-        "AM441",
-        "role {app}",
-        "SET LOCAL ROLE NONE; CREATE ROLE {y} BYPASSRLS; GRANT {y} TO {app}",
-    ),
-    seed("AM442", "role {app}", "SET LOCAL ROLE NONE; GRANT {owner} TO {app}"),
-    seed("AM442", "role {app}", "SET LOCAL ROLE NONE; ALTER TABLE base OWNER TO {app}"),
-    seed("AM443", "role {app}", "SET LOCAL ROLE NONE; GRANT pg_read_server_files TO {app}"),
-    seed("AM443", "role {app}", "SET LOCAL ROLE NONE; ALTER ROLE {app} CREATEROLE"),
-    seed(
-        "AM444",
-        "setting session_replication_role",
-        "SET LOCAL ROLE NONE; GRANT SET ON PARAMETER session_replication_role TO {app}",
-    ),
-    seed(
-        "AM445",
-        "pg_catalog.pg_statistic",
-        "SET LOCAL ROLE NONE; GRANT SELECT ON pg_catalog.pg_statistic TO PUBLIC",
-    ),
-    seed(
-        "AM445",
-        "pg_catalog.pg_read_file(text)",
-        "SET LOCAL ROLE NONE; GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO {app}",
-    ),
-    seed("AM446", "role {y}", "SET LOCAL ROLE NONE; CREATE ROLE {y} LOGIN BYPASSRLS"),
     seed("AM511", "publication {y}", "CREATE PUBLICATION {y} FOR TABLE base"),
     seed(
         "AM511",

@@ -1,0 +1,33 @@
+//! What Amanah's migrations make in a protected database, by name: only that is left out where the
+//! catalogue is read. Leaving out a whole schema by its name would hide what others put into it.
+
+/// The tables that the migrations make in a protected database, as a list of SQL of schema and name.
+#[macro_export]
+macro_rules! own_tables {
+    () => {
+        "(('amanah', 'migration'), ('amanah', 'binding_key'), ('amanah', 'journal'), \
+          ('amanah', 'reviewed'), ('amanah_guard', 'migration'), ('amanah_guard', 'journal'), \
+          ('amanah_guard', 'isolation'), ('amanah_guard', 'admitted'), \
+          ('audit', 'system_audit_logs'))"
+    };
+}
+
+/// The functions that they make there, as an array of SQL: name and types with their schemas, as
+/// `oidvectortypes` prints them.
+#[macro_export]
+macro_rules! own_functions {
+    () => {
+        "ARRAY['amanah.bind(text)', 'amanah.current_tenant()', 'amanah.current_actor()', \
+          'amanah.may_write()', 'amanah.reading_tenant()', 'amanah.writing_tenant()', \
+          'amanah.binding()', 'amanah.open_token(text)', \
+          'amanah_guard.after_ddl()', 'amanah_guard.after_drop()', \
+          'amanah_guard.look_at(text, oid)', \
+          'amanah_guard.protect(text, oid, text, text, text)', \
+          'amanah_guard.by_parents(oid)', 'amanah_guard.reads_tenants(oid)', \
+          'amanah_guard.open_rights(oid)', 'amanah_guard.refuse(text, text, text)', \
+          'amanah_guard.lets_through()', 'audit.row_digest(audit.system_audit_logs)', \
+          'audit.trg_compute_audit_log_hash()', 'audit.global_track_changes()', \
+          'audit.refuse_change()', 'audit.refuse_weaker_ddl()', 'audit.refuse_drop()', \
+          'audit.text_field(text)', 'audit.bytes_field(bytea)']"
+    };
+}
