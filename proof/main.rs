@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod binding;
+mod cache_recipes;
 mod cells;
 mod faults;
 mod house;
