@@ -71,10 +71,10 @@ fn every_bite_bites() {
     }
 }
 
-/// A bite that cannot bite fails the command, and its claim is not proven: here the attacker can
-/// log in nowhere, so nothing is found in the sandbox either.
+/// Where a bite cannot be made, nothing can be told of its claim: here the attacker can log in
+/// nowhere, also not in the sandbox.
 #[test]
-fn a_blunt_bite_is_told() {
+fn a_bite_that_cannot_be_made_is_told() {
     let house = shared();
     let role =
         house.psql("demo", "SELECT rolname FROM pg_roles WHERE rolname ~ '^amanah_intruder'");
@@ -82,8 +82,10 @@ fn a_blunt_bite_is_told() {
     let (exit, claims) =
         house.verify(&["--page", "pages/amanah.md", "--claim", "isolation.rows", "--bite"]);
     house.psql("demo", &format!("ALTER ROLE \"{role}\" CONNECTION LIMIT -1"));
-    assert_eq!(exit, 1, "{claims:#?}");
-    assert_eq!(claims[0]["bite"]["bit"], false);
+    assert_eq!(exit, 3, "{claims:#?}");
+    let bite = &claims[0]["bite"];
+    assert_eq!((&bite["made"], &bite["bit"]), (&Value::from(false), &Value::from(false)));
+    assert!(bite["detail"].to_string().contains("too many connections for role"), "{bite}");
     assert_eq!(claims[0]["verdict"], "unknown");
     let (exit, _) =
         house.verify(&["--page", "pages/amanah.md", "--claim", "isolation.rows", "--bite"]);

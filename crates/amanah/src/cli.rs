@@ -159,7 +159,7 @@ pub(crate) struct Verify {
     /// Only these claims; `*` stands for anything.
     #[arg(long, value_name = "ID")]
     pub(crate) claim: Vec<String>,
-    /// Run every bite too, and fail if one does not bite.
+    /// Run every bite too, and fail if one does not bite. One that cannot be made leaves it open.
     #[arg(long)]
     pub(crate) bite: bool,
 }

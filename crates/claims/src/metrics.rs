@@ -183,6 +183,7 @@ mod tests {
             received_at: None,
             since: None,
             bite: Some(BiteReport {
+                made: true,
                 bit: true,
                 at: "2027-01-15T11:00:00Z".parse().unwrap(),
                 detail: String::new(),

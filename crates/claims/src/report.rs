@@ -51,7 +51,8 @@ pub struct ClaimReport {
     /// The proof of the proof.
     pub bite: Option<BiteReport>,
     /// Why, as a word for programs: `holds`, `broken`, `cannot-tell`, `old`, `ahead`, `not-run`,
-    /// `no-bite`, `bite-other`, `blunt`, `bite-old`, `bite-ahead`, `not-built` or `not-attested`.
+    /// `no-bite`, `bite-other`, `blunt`, `bite-unmade`, `bite-old`, `bite-ahead`, `not-built` or
+    /// `not-attested`.
     pub reason: &'static str,
     /// Why, in a sentence.
     pub detail: String,
@@ -66,6 +67,8 @@ pub struct ClaimReport {
 /// The last bite of a control.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BiteReport {
+    /// Whether it could be made: where its ground is missing, nothing was seeded.
+    pub made: bool,
     /// Whether the seeded violation was found.
     pub bit: bool,
     /// When.

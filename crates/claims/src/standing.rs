@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kernel::catalogue::Kind;
-use kernel::{Card, Verdict};
+use kernel::{Card, Outcome, Verdict};
 
 use crate::Result;
 use crate::document::{Page, Pledge};
@@ -170,6 +170,13 @@ impl Standing<'_> {
         };
         let (proof, bite) = (self.proof.map(|p| &p.mark), self.bite.map(|b| &b.mark));
         let reason = weigh(proof, bite, self.at);
+        if let (Reason::Blunt, Some(bite)) = (reason, self.bite.filter(|bite| !was_made(bite))) {
+            let why = format!(
+                "the proof held, and its bite could not be made, so that it shows nothing: {}",
+                bite.detail
+            );
+            return (reason.verdict(), "bite-unmade", why);
+        }
         (reason.verdict(), reason.code(), self.detail(reason, card))
     }
 
@@ -230,14 +237,20 @@ impl Standing<'_> {
     }
 }
 
+/// Whether a bite has seeded anything: one that has says how much.
+fn was_made(bite: &Record) -> bool {
+    bite.mark.outcome != Outcome::Unknown || !bite.population.is_nothing()
+}
+
 fn bite_report(bite: &Record) -> BiteReport {
-    let bit = bite.mark.outcome == kernel::Outcome::Broken;
-    let found = match (bit, bite.detail.as_str()) {
-        (_, "") => "The control did not find it.".to_owned(),
-        (true, detail) => format!("Found: {detail}."),
-        (false, detail) => format!("The control did not find it: {detail}."),
+    let (made, bit) = (was_made(bite), bite.mark.outcome == Outcome::Broken);
+    let found = match (made, bit, bite.detail.as_str()) {
+        (false, _, detail) => format!("It could not be made: {detail}."),
+        (_, _, "") => "The control did not find it.".to_owned(),
+        (_, true, detail) => format!("Found: {detail}."),
+        (_, false, detail) => format!("The control did not find it: {detail}."),
     };
-    BiteReport { bit, at: bite.mark.observed_at, detail: format!("{} {found}", bite.attack) }
+    BiteReport { made, bit, at: bite.mark.observed_at, detail: format!("{} {found}", bite.attack) }
 }
 
 /// A length of time in its largest unit that leaves at least two of it: "36 hours".

@@ -76,6 +76,7 @@ since-none = not known
 fact-bite = Bite
 bite-bit = It bit: the seeded violation was found
 bite-missed = It did not bite: the seeded violation was missed
+bite-unmade = It could not be made
 bite-none = Not yet run
 bite-attested = Does not apply: a person vouches for it
 bite-about = A bite seeds the violation in a sandbox and runs the same attack there. A proof that cannot fail proves nothing.

@@ -56,6 +56,7 @@ since-none = tidak diketahui
 fact-bite = Uji gigit
 bite-bit = Menggigit: pelanggaran yang ditanam ditemukan
 bite-missed = Tidak menggigit: pelanggaran yang ditanam terlewat
+bite-unmade = Tidak dapat dilakukan
 bite-none = Belum dijalankan
 bite-attested = Tidak berlaku: dijamin oleh seseorang
 bite-about = Uji gigit menanam pelanggaran di lingkungan terpisah dan menjalankan serangan yang sama di sana. Bukti yang tidak bisa gagal tidak membuktikan apa pun.

@@ -48,6 +48,11 @@ impl Population {
     pub fn none(of: impl Into<String>) -> Self {
         Self { checked: 0, total: 0, of: of.into() }
     }
+
+    /// Whether there was nothing to look at.
+    pub const fn is_nothing(&self) -> bool {
+        self.total == 0
+    }
 }
 
 impl std::fmt::Display for Population {
@@ -138,6 +143,13 @@ impl Proof {
         }
     }
 
+    /// A bite that was made and did not find all that it had seeded; `why` names what was missed.
+    /// Such a control is blunt. Where nothing could be seeded at all it is [`Proof::unknown`], and
+    /// [`Population::is_nothing`] tells the two apart, also when they are read from the evidence.
+    pub fn missed(observed_at: Timestamp, seeded: Population, why: impl Into<String>) -> Self {
+        Self { population: seeded, ..Self::unknown(observed_at, why) }
+    }
+
     /// Adds a sentence that the reader should know. It never changes the outcome.
     #[must_use]
     pub fn note(mut self, note: &str) -> Self {
@@ -219,6 +231,16 @@ mod tests {
         let finding = Finding::new("prices", "read by another tenant");
         assert_eq!(weigh(0, 0, vec![finding.clone()]), Outcome::Broken);
         assert_eq!(weigh(3, 3, vec![finding]), Outcome::Broken);
+    }
+
+    #[test]
+    fn a_bite_that_missed_is_not_one_that_could_not_be_made() {
+        let at = Timestamp::UNIX_EPOCH;
+        let missed = Proof::missed(at, Population::new(2, 3, "violations"), "not found: a grant");
+        let unmade = Proof::unknown(at, "no sandbox");
+        assert_eq!((missed.outcome(), unmade.outcome()), (Outcome::Unknown, Outcome::Unknown));
+        assert!(!missed.population().is_nothing() && unmade.population().is_nothing());
+        assert_eq!(missed.detail(), "not found: a grant");
     }
 
     #[test]

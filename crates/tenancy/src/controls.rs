@@ -45,12 +45,14 @@ impl Fleet {
 
 /// What a bite comes to: broken when everything that was seeded was found, else unknown.
 fn bitten(now: Timestamp, bites: Bites) -> Proof {
+    // What was missed before anything could be seeded counts too: the control was blunt.
+    let total = bites.seeded.max(bites.found.len() + bites.missed.len());
+    let population = Population::new(bites.found.len(), total, "violations");
     if !bites.missed.is_empty() {
         let missed = bites.missed.join("; ");
-        return Proof::unknown(now, format!("seeded and not found: {missed}"));
+        return Proof::missed(now, population, format!("seeded and not found: {missed}"));
     }
     let measured = format!("{} of {} violations found", bites.found.len(), bites.seeded);
-    let population = Population::new(bites.found.len(), bites.seeded, "violations");
     Proof::weigh(now, population, measured, bites.seeded.to_string(), bites.found)
         .note(&bites.left.unwrap_or_default())
 }

@@ -41,9 +41,14 @@ async fn prove(
             out::aside(&format!("the control of {unused} is on no page"));
         }
     }
-    let blunt = verify.bite && print_blunt(&reports);
+    Ok(ending(&reports, verify.bite))
+}
+
+/// What it comes to; with the bites, if they were asked for.
+fn ending(reports: &[Report], bites: bool) -> Exit {
+    let blunt = bites && print_blunt(reports);
     let worst = reports.iter().flat_map(|r| &r.claims).map(|c| c.verdict);
-    Ok(if blunt { Exit::Fails } else { Exit::of(Verdict::worst(worst)) })
+    if blunt { Exit::Fails } else { Exit::of(Verdict::worst(worst)) }
 }
 
 /// A filter that means nothing is the caller's mistake.
@@ -82,15 +87,68 @@ fn print(place: &Place, reports: &[Report]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names the controls whose bite did not bite: what they prove is worth nothing.
+/// Names the controls whose bite did not bite: what they prove is worth nothing. Of one that could
+/// not be made nothing can be said, so that its claim is unknown and not more.
 fn print_blunt(reports: &[Report]) -> bool {
     let mut blunt = false;
     for claim in reports.iter().flat_map(|report| &report.claims) {
         if let Some(bite) = claim.bite.as_ref().filter(|bite| !bite.bit) {
-            let detail = shown(&bite.detail);
-            out::aside(&format!("{}: the bite did not bite: {detail}", claim.id));
-            blunt = true;
+            let how = if bite.made { "did not bite" } else { "could not be made" };
+            out::aside(&format!("{}: the bite {how}: {}", claim.id, shown(&bite.detail)));
+            blunt |= bite.made;
         }
     }
     blunt
+}
+
+#[cfg(test)]
+mod tests {
+    use claims::{BiteReport, ClaimReport, Language};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn report(made: bool) -> Report {
+        let at = Timestamp::UNIX_EPOCH;
+        let claim = ClaimReport {
+            id: "isolation.cache".to_owned(),
+            params: [].into(),
+            sentence: String::new(),
+            verdict: Verdict::Unknown,
+            population: None,
+            measured: String::new(),
+            threshold: String::new(),
+            observed_at: None,
+            received_at: None,
+            since: None,
+            bite: Some(BiteReport { made, bit: false, at, detail: String::new() }),
+            reason: "blunt",
+            detail: String::new(),
+            findings: Vec::new(),
+            attack: String::new(),
+            not_covered: Vec::new(),
+        };
+        Report {
+            page: "page".to_owned(),
+            title: "Page".to_owned(),
+            language: Language::English,
+            at,
+            verdict: claim.verdict,
+            claims: vec![claim],
+        }
+    }
+
+    #[test]
+    fn a_blunt_bite_fails_and_one_that_could_not_be_made_leaves_it_open() {
+        for (made, bites, expected) in [
+            (true, true, Exit::Fails),
+            (true, false, Exit::CannotTell),
+            (false, true, Exit::CannotTell),
+            (false, false, Exit::CannotTell),
+        ] {
+            assert_eq!(ending(&[report(made)], bites), expected, "{made} {bites}");
+        }
+        let several = [report(false), report(true)];
+        assert_eq!(ending(&several, true), Exit::Fails, "one blunt bite is enough");
+    }
 }

@@ -294,11 +294,11 @@ impl Bitten {
     /// Broken only when every violation was found.
     fn proof(self, at: Timestamp) -> Proof {
         let total = self.found.len() + self.missed.len();
+        let population = Population::new(self.found.len(), total, "seeded violations");
         if !self.missed.is_empty() || total == 0 {
             let why = format!("these seeded violations were not found: {}", self.missed.join("; "));
-            return Proof::unknown(at, why);
+            return Proof::missed(at, population, why);
         }
-        let population = Population::new(self.found.len(), total, "seeded violations");
         let measured = format!("{total} found");
         Proof::weigh(at, population, measured, "all found", self.found)
     }

@@ -22,6 +22,8 @@ enum Act {
     Hold,
     Break,
     CannotTell,
+    /// As a bite: seeds three violations and finds two.
+    Miss,
     /// Holds once the semaphore lets it.
     Wait(Arc<Semaphore>),
     Hang,
@@ -107,6 +109,10 @@ async fn play(act: Act, cx: &Cx) -> Proof {
         Act::Hold => weigh(vec![]),
         Act::Break => weigh(vec![Finding::new("prices", "read by another tenant")]),
         Act::CannotTell => Proof::unknown(cx.clock.now(), "the disk is full"),
+        Act::Miss => {
+            let seeded = Population::new(2, 3, "violations");
+            Proof::missed(cx.clock.now(), seeded, "not found: a grant")
+        }
         Act::Wait(gate) => {
             let _pass = gate.acquire().await.unwrap();
             weigh(vec![])

@@ -93,6 +93,31 @@ async fn the_bite_of_another_version_does_not_count() {
     assert_eq!(claim.since, Some(bitten.mark.received_at));
 }
 
+/// A control that missed what was seeded is blunt. Where nothing could be seeded, nothing is said
+/// of the control, and the reader is told why.
+#[tokio::test]
+async fn a_bite_that_could_not_be_made_is_told_from_a_blunt_one() {
+    let db = database().await;
+    let fake = Fake::new(CLAIM);
+    let engine = engine(&db, &[&fake], Arc::new(SystemClock));
+    let page = page("- [a](claim:mfa.totp)");
+    engine.prove(CLAIM, &Params::none()).await.unwrap();
+    for (act, reason, made, why) in [
+        (Act::Hold, "blunt", true, ""),
+        (Act::Miss, "blunt", true, "not found: a grant"),
+        (Act::CannotTell, "bite-unmade", false, "the disk is full"),
+    ] {
+        fake.bite_as(act);
+        engine.bite(CLAIM).await.unwrap();
+        let claim = stands(&engine, &page, None).await;
+        let bite = claim.bite.as_ref().unwrap();
+        assert_eq!((claim.verdict, claim.reason), (Verdict::Unknown, reason), "{claim:?}");
+        assert_eq!((bite.made, bite.bit), (made, false), "{claim:?}");
+        assert!(claim.detail.contains(why) && bite.detail.contains(why), "{claim:?}");
+        assert_eq!(bite.detail.contains("It could not be made"), !made, "{}", bite.detail);
+    }
+}
+
 #[tokio::test]
 async fn a_proof_grows_old() {
     let db = database().await;

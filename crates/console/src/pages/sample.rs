@@ -121,6 +121,7 @@ pub(crate) fn arabic() -> (Arc<Page>, Report) {
     toothless.reason = "blunt";
     "its last bite did not bite, so its proofs say nothing".clone_into(&mut toothless.detail);
     toothless.bite = Some(BiteReport {
+        made: true,
         bit: false,
         at: ago(90),
         detail: "TLS 1.0 was enabled on a scratch listener and was not noticed".to_owned(),
@@ -153,7 +154,7 @@ pub(crate) fn hostile() -> (Arc<Page>, Report) {
     claim.population = Some(Population::new(1, 2, evil));
     claim.findings = (0..60).map(|_| Finding::new(evil, evil).fix(evil)).collect();
     claim.params = BTreeMap::from([(evil.to_owned(), evil.to_owned())]);
-    claim.bite = Some(BiteReport { bit: true, at: ago(1), detail: evil.to_owned() });
+    claim.bite = Some(BiteReport { made: true, bit: true, at: ago(1), detail: evil.to_owned() });
     // The second promise has no entry, as when the page was changed while it was read.
     finish(page, vec![claim])
 }
@@ -309,6 +310,7 @@ fn failing(page: &Page, index: usize) -> ClaimReport {
         received_at: Some(ago(3)),
         since: Some(ago(34)),
         bite: Some(BiteReport {
+            made: true,
             bit: true,
             at: ago(600),
             detail: "a table without row-level security was planted and was found".to_owned(),
@@ -342,6 +344,7 @@ fn proven(page: &Page, index: usize) -> ClaimReport {
         received_at: Some(ago(11)),
         since: Some(ago(60 * 24 * 41)),
         bite: Some(BiteReport {
+            made: true,
             bit: true,
             at: ago(61),
             detail: "TLS 1.2 was enabled on a scratch listener and was found".to_owned(),

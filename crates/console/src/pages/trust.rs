@@ -137,7 +137,8 @@ impl Entry<'_> {
     fn bite(&self) -> String {
         match &self.claim.bite {
             Some(bite) if bite.bit => self.words.say("bite-bit"),
-            Some(_) => self.words.say("bite-missed"),
+            Some(bite) if bite.made => self.words.say("bite-missed"),
+            Some(_) => self.words.say("bite-unmade"),
             None if self.by_a_person() => self.words.say("bite-attested"),
             None => self.words.say("bite-none"),
         }

@@ -102,16 +102,16 @@ impl Headers {
                 overlooked.push(*name);
             }
         }
-        if !overlooked.is_empty() {
-            return Err(format!(
-                "dropped and not found: {}; the proof does not see them",
-                overlooked.join(", ")
-            ));
-        }
         let all = names.len();
+        let population = Population::new(findings.len(), all, "dropped headers");
+        if !overlooked.is_empty() {
+            let names = overlooked.join(", ");
+            let why = format!("dropped and not found: {names}; the proof does not see them");
+            return Ok(Proof::missed(observed_at, population, why));
+        }
         Ok(Proof::weigh(
             observed_at,
-            Population::new(findings.len(), all, "dropped headers"),
+            population,
             format!("{} of {all} dropped headers found", findings.len()),
             format!("{all} of {all}"),
             findings,

@@ -81,9 +81,15 @@ impl Control for Argon2id {
                     "all found",
                     findings,
                 ),
-                Ok((_, _, missed)) => {
-                    Proof::unknown(observed_at, format!("not found: {}", missed.join(", ")))
-                }
+                Ok((seeded, _, missed)) => Proof::missed(
+                    observed_at,
+                    Population::new(
+                        seeded.saturating_sub(missed.len()),
+                        seeded,
+                        "seeded violations",
+                    ),
+                    format!("not found: {}", missed.join(", ")),
+                ),
                 Err(error) => Proof::unknown(observed_at, error.to_string()),
             };
             match left {

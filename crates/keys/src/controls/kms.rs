@@ -62,7 +62,13 @@ impl Control for Kms {
     }
 
     fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
-        Box::pin(async move { bite(&*cx.rng).await.proof(cx.clock.now()) })
+        Box::pin(async move {
+            let now = cx.clock.now();
+            match bite(&*cx.rng).await {
+                Ok(bitten) => bitten.proof(now),
+                Err(error) => Proof::unknown(now, format!("no stand-in could be made: {error}")),
+            }
+        })
     }
 }
 
@@ -164,15 +170,9 @@ fn whereabouts(root: &dyn Root, root_files: &[PathBuf]) -> Seen {
 }
 
 /// Tries out one stand-in for each fault, and one without.
-async fn bite(rng: &dyn Rng) -> Bitten {
+async fn bite(rng: &dyn Rng) -> Result<Bitten, Error> {
     let mut bitten = Bitten::default();
-    let sound = match StandIn::new(Fault::None, rng) {
-        Ok(sound) => sound,
-        Err(error) => {
-            bitten.missed.push(format!("no stand-in could be made: {error}"));
-            return bitten;
-        }
-    };
+    let sound = StandIn::new(Fault::None, rng)?;
     let mut seen = try_out(&sound, rng).await;
     seen.add(whereabouts(&sound, &[]));
     if !seen.is_whole() {
@@ -193,7 +193,7 @@ async fn bite(rng: &dyn Rng) -> Bitten {
     if !unclear.is_ok_and(|seen| seen.opens.len() == 1 && !seen.is_whole()) {
         bitten.missed.push("a root of which nobody can tell where it is".to_owned());
     }
-    bitten
+    Ok(bitten)
 }
 
 #[cfg(test)]

@@ -124,11 +124,12 @@ impl Bitten {
 
     /// Broken only when every violation was found.
     pub(super) fn proof(self, at: Timestamp) -> Proof {
-        let total = self.found.len();
+        let total = self.found.len() + self.missed.len();
+        let population = Population::new(self.found.len(), total, "seeded violations");
         if !self.missed.is_empty() || total == 0 {
-            return Proof::unknown(at, format!("not found: {}", self.missed.join("; ")));
+            let why = format!("not found: {}", self.missed.join("; "));
+            return Proof::missed(at, population, why);
         }
-        let population = Population::new(total, total, "seeded violations");
         let measured = format!("{total} of {total} found");
         Proof::weigh(at, population, measured, "all found", self.found)
     }

@@ -91,9 +91,11 @@ impl Control for Environment {
                     "all found",
                     findings,
                 ),
-                Ok((missed, ..)) => {
-                    Proof::unknown(observed_at, format!("not found: {}", missed.join(", ")))
-                }
+                Ok((missed, total, _)) => Proof::missed(
+                    observed_at,
+                    Population::new(total.saturating_sub(missed.len()), total, "planted secrets"),
+                    format!("not found: {}", missed.join(", ")),
+                ),
                 Err(why) => Proof::unknown(observed_at, why),
             }
         })
