@@ -32,6 +32,15 @@ impl Plan {
             let now = facts.policies(&held.table);
             self.policies(held, now);
             self.switch_on(held);
+            if shut(held, now) && !now.iter().any(|p| is_ours(&p.name)) {
+                self.warnings.push(format!(
+                    "{} has row-level security switched on, and no policy lets anything through. \
+                     The plan lets each tenant see and change its own rows there, as far as the \
+                     application's role has the rights to; take those away where it is to reach \
+                     none.",
+                    held.table.label()
+                ));
+            }
             let foreign = now.iter().filter(|p| !is_ours(&p.name));
             for policy in foreign.filter(|p| p.permissive) {
                 self.warnings.push(format!(
@@ -188,12 +197,16 @@ fn wanted(held: &Held, now: &[Policy]) -> Vec<Wanted> {
 }
 
 /// An application that has switched row security on by itself has its reasons for what its own
-/// policies let through; nothing is opened there.
+/// policies let through; nothing is opened there. Where none of them lets anything through, each
+/// tenant is let to its own rows: nobody could be attacked there, and nobody work, otherwise.
 fn needs_open(held: &Held, now: &[Policy]) -> bool {
-    let has = |test: &dyn Fn(&Policy) -> bool| now.iter().any(test);
-    let foreign = has(&|p| !is_ours(&p.name) && p.permissive);
-    let ours = has(&|p| is_ours(&p.name));
-    has(&|p| p.name == OPEN) || !held.table.rls || (ours && !foreign)
+    let opened = now.iter().any(|p| p.name == OPEN);
+    opened || !held.table.rls || shut(held, now)
+}
+
+/// Row security is on, and no policy of the application's lets anything through.
+fn shut(held: &Held, now: &[Policy]) -> bool {
+    held.table.rls && !now.iter().any(|p| !is_ours(&p.name) && p.permissive)
 }
 
 fn is_ours(name: &str) -> bool {

@@ -125,6 +125,51 @@ async fn foreign_policies_stay_and_cannot_widen() {
     assert_eq!(rows.len(), 1);
 }
 
+/// Whatever row security there was before, one plan is enough: a second one has nothing to do, each
+/// tenant sees its own rows as far as the application's policies let it, and no others.
+#[tokio::test]
+async fn one_plan_is_enough_from_every_state() {
+    let (on, force) = (
+        "ALTER TABLE note ENABLE ROW LEVEL SECURITY;",
+        "ALTER TABLE note FORCE ROW LEVEL SECURITY;",
+    );
+    let permissive = "CREATE POLICY theirs ON note USING (true);";
+    let restrictive = "CREATE POLICY theirs ON note AS RESTRICTIVE USING (body <> 'hidden');";
+    // What was there, and how many rows each tenant of a protected table sees of its two.
+    for (state, seen, warned) in [
+        (on.to_owned(), 2, true),
+        (format!("{on}{force}"), 2, true),
+        (force.to_owned(), 2, false),
+        (permissive.to_owned(), 2, false),
+        (restrictive.to_owned(), 1, false),
+        (format!("{on}{restrictive}"), 1, true),
+        (format!("{on}{force}{restrictive}"), 1, true),
+        (format!("{on}{permissive}"), 2, false),
+        (format!("{on}{permissive}{}", restrictive.replace("theirs", "narrow")), 1, false),
+        (format!("{on}CREATE POLICY theirs ON note FOR INSERT WITH CHECK (true);"), 0, false),
+        (String::new(), 2, false),
+    ] {
+        let schema = format!(
+            "CREATE TABLE note (tenant text NOT NULL, body text NOT NULL);
+             INSERT INTO note VALUES ('one', 'x'), ('one', 'hidden'), ('two', 'y'), ('two', 'z');
+             GRANT SELECT, INSERT, UPDATE, DELETE ON note TO {{app}}; {state}"
+        );
+        let guarded = fixture::bare(&schema, "tenant", ("a", "b")).await;
+        let plan = planned(&guarded.protected).await;
+        let said = plan.warnings.iter().any(|w| w.contains("no policy lets anything through"));
+        assert_eq!(said, warned, "{state}: {plan}");
+        let superuser = guarded.protected.superuser.as_ref();
+        apply(&guarded.protected.owner, superuser, &plan).await.unwrap();
+        let again = planned(&guarded.protected).await;
+        assert!(again.is_done() && again.privileged.is_empty(), "{state}: {again}");
+        let tx = bound(&guarded, "one").await;
+        let rows = tx.query("SELECT tenant FROM note", &[]).await.unwrap();
+        tx.rollback().await.unwrap();
+        assert_eq!(rows.len(), seen, "{state}");
+        assert!(rows.iter().all(|row| row.get::<_, &str>(0) == "one"), "{state}");
+    }
+}
+
 /// Canaries fit the column, and two installations have their own.
 #[tokio::test]
 async fn canary_ids_fit_their_column() {
