@@ -105,6 +105,27 @@ fn a_rotation_refuses_nobody() {
     held(&house, &["keys", "client", "remove", "rotation"]);
 }
 
+/// A row that lets the database honour a key that nobody here has made is found, and named in the list.
+#[test]
+fn a_key_of_somebody_elses_is_found() {
+    let house = shared();
+    let rows = ["--page", "pages/row-tenants.md", "--claim", "isolation.rows"];
+    let insert = "INSERT INTO amanah.binding_key SELECT 'theirs', sha512('a'), sha512('b'), now(),
+                  now() + interval '1 year'";
+    house.psql("demo", insert);
+    let output = house.run(&["binding", "list", "--database", "demo"]);
+    let (exit, claims) = house.verify(&rows);
+    house.psql("demo", "DELETE FROM amanah.binding_key WHERE kid = 'theirs'");
+    // The page is to show again that it holds, before anybody else looks.
+    assert_eq!(house.verify(&rows).0, 0);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("unknown") && told.contains("find out who put it there"), "{told}");
+    assert!(told.contains("current"), "{told}");
+    assert_eq!(exit, 1, "{claims:#?}");
+    let found = claims[0]["findings"].to_string();
+    assert!(found.contains("it honours the key theirs"), "{found}");
+}
+
 /// What the server says to a token that is not good, or nothing.
 fn asked_to_bind(house: &House, token: &str) -> String {
     let sql = format!(

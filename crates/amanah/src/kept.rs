@@ -1,17 +1,20 @@
 //! What is remembered of each protected database, in a private file of its own; its secrets are
 //! sealed in the strongbox.
 
+use std::sync::Arc;
+
 use anyhow::Context;
-use kernel::{Rng, Secret, TenantId};
+use kernel::{Fut, Rng, Secret, TenantId};
 use keys::Strongbox;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use store::{DatabaseUrl, Db, Protected};
-use tenancy::Guarded;
+use tenancy::{Answer, BindingKey, CurrentKey, Guarded, Register};
 
 use crate::data::{Data, safe};
 use crate::ground::Ground;
 use crate::keyset::KeySet;
+use crate::out;
 
 /// Connections of each login into a protected database.
 const CONNECTIONS: usize = 6;
@@ -63,6 +66,25 @@ pub(crate) struct KeptSecrets {
     pub(crate) owner: Option<Secret>,
     /// The superuser's whole address, where one was given for another server.
     pub(crate) superuser: Option<Secret>,
+}
+
+/// Where the binding keys of one database are written down, for the proof that it honours no others.
+struct Book {
+    strongbox: Strongbox,
+    secret: String,
+    kid: String,
+    lost: String,
+}
+
+impl Register for Book {
+    fn keys(&self) -> Fut<'_, Answer<Vec<BindingKey>>> {
+        Box::pin(async {
+            let text = self.strongbox.get(&self.secret, None).await.map_err(|e| e.to_string())?;
+            let text = text.ok_or_else(|| self.lost.clone())?;
+            let keys = KeySet::read(&text, &self.kid).map_err(|e| out::words(&e))?;
+            Ok(keys.all().cloned().collect())
+        })
+    }
 }
 
 impl Kept {
@@ -127,7 +149,14 @@ impl Kept {
             canaries: self.canaries.clone(),
             programs: ground.programs.clone(),
         };
-        Ok(Guarded { protected, key: secrets.keys.current.into() })
+        let book = Book {
+            strongbox: strongbox.clone(),
+            secret: self.secret_name(KEYS),
+            kid: self.kid.clone(),
+            lost: self.lost(),
+        };
+        let key = CurrentKey::from(secrets.keys.current).written_down(Arc::new(book));
+        Ok(Guarded { protected, key })
     }
 
     /// Writes it down, its secrets first: a file without secrets is of no use.

@@ -32,8 +32,13 @@ impl KeySet {
 
     /// Whether a key of this name is one of them.
     pub(crate) fn knows(&self, kid: &str) -> bool {
+        self.all().any(|key| key.kid() == kid)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &BindingKey> {
         let former = self.former.iter().map(|(key, _)| key);
-        former.chain([&self.current]).chain(&self.next).any(|key| key.kid() == kid)
+        former.chain([&self.current]).chain(&self.next)
     }
 
     /// Has a key ready that is to follow.

@@ -1,5 +1,6 @@
 //! Mints bindings for one database, and puts the key that they are made with into it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Actor, Binder, Clock, Scope, Secret, TenantId};
 use store::Tx;
 
-use crate::{BindingKey, Claims, Result, sql};
+use crate::{BindingKey, Claims, Error, Register, Result, sql};
 
 /// How long a key is good for after it was installed. A rotation ends it sooner; an end that comes
 /// unexpected would stop the application, and installing it again moves it.
@@ -17,24 +18,47 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// The key that a database's bindings are made with now. Clones share it: whoever rotates replaces
 /// it for all of them. Reading it takes no lock.
-#[derive(Debug, Clone)]
-pub struct CurrentKey(Arc<ArcSwap<BindingKey>>);
+#[derive(Clone)]
+pub struct CurrentKey {
+    key: Arc<ArcSwap<BindingKey>>,
+    register: Option<Arc<dyn Register>>,
+}
 
 impl CurrentKey {
     /// The key as it is now.
     pub fn get(&self) -> Arc<BindingKey> {
-        self.0.load_full()
+        self.key.load_full()
     }
 
     /// From now on it is another; what was minted stays good as long as the database has its key.
     pub fn replace(&self, key: BindingKey) {
-        self.0.store(Arc::new(key));
+        self.key.store(Arc::new(key));
+    }
+
+    /// The same, with all keys that there are beside it written down in `register`.
+    #[must_use]
+    pub fn written_down(self, register: Arc<dyn Register>) -> Self {
+        Self { register: Some(register), ..self }
+    }
+
+    /// Every key that may be honoured; where none is written down, the one there is.
+    pub(crate) async fn all(&self) -> Result<Vec<BindingKey>> {
+        match &self.register {
+            Some(register) => register.keys().await.map_err(Error::Register),
+            None => Ok(vec![BindingKey::clone(&self.get())]),
+        }
+    }
+}
+
+impl fmt::Debug for CurrentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CurrentKey").field(&self.get()).finish()
     }
 }
 
 impl From<BindingKey> for CurrentKey {
     fn from(key: BindingKey) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(key)))
+        Self { key: Arc::new(ArcSwap::from_pointee(key)), register: None }
     }
 }
 
@@ -71,7 +95,7 @@ impl TenantBinder {
     /// A token for `tenant` and `actor`, good for a minute.
     pub fn token(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Secret {
         let claims = Claims { tenant, actor, scope, database: &self.database };
-        self.key.0.load().mint(&claims, self.clock.now())
+        self.key.key.load().mint(&claims, self.clock.now())
     }
 }
 

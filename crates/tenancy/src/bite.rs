@@ -11,10 +11,18 @@ use store::{Db, Protected, Table, ident};
 
 use crate::attack::{self, Quarry, Report, SESSION};
 use crate::canary::{self, PLAIN};
-use crate::{BindingKey, Census, Held, Result};
+use crate::{BindingKey, Census, CurrentKey, Held, Result, register};
 
 /// How many rows of a shared table are copied into the sandbox, for canaries to point at.
 const LOOKUP_ROWS: usize = 20;
+
+/// The name of a key that nobody here has made, and how it comes to be honoured.
+const STRANGE: &str = "amanah-probe";
+const STRANGE_KEY: &str = "
+INSERT INTO amanah.binding_key (kid, inner_pad, outer_pad, not_before, not_after)
+SELECT 'amanah-probe', p.pad, p.pad, pg_catalog.now() - '1 hour'::pg_catalog.interval,
+       pg_catalog.now() + '1 hour'::pg_catalog.interval
+  FROM (SELECT pg_catalog.decode(pg_catalog.repeat('00', 64), 'hex') AS pad) p";
 
 /// One violation.
 struct Violation {
@@ -86,12 +94,12 @@ pub(crate) struct Bites {
 /// When the sandbox cannot be made or its canaries cannot be placed.
 pub(crate) async fn run(
     protected: &Protected,
-    key: &BindingKey,
+    keys: &CurrentKey,
     clock: &dyn Clock,
     rng: &dyn Rng,
 ) -> Result<Bites> {
     let sandbox = protected.sandbox(rng).await?;
-    let bites = inside(protected, sandbox.inside(), key, clock, rng).await;
+    let bites = inside(protected, sandbox.inside(), keys, clock, rng).await;
     // Removed whatever came of it. What was found stays true when that fails.
     let removed = sandbox.remove().await;
     let mut bites = bites?;
@@ -102,10 +110,11 @@ pub(crate) async fn run(
 async fn inside(
     real: &Protected,
     sandbox: &Protected,
-    key: &BindingKey,
+    keys: &CurrentKey,
     clock: &dyn Clock,
     rng: &dyn Rng,
 ) -> Result<Bites> {
+    let key = &keys.get();
     let shape = canary::shape(real).await?;
     let census = Census::take(&shape, &real.tenant_column);
     lookups(real, sandbox, &census).await?;
@@ -134,7 +143,20 @@ async fn inside(
         }
     }
     kept::bite((sandbox, key, clock, rng), &label, &before, &mut bites).await?;
+    strange_key(sandbox, keys, &mut bites).await?;
     Ok(bites)
+}
+
+/// A row that lets the database honour a key of somebody else's.
+async fn strange_key(sandbox: &Protected, keys: &CurrentKey, bites: &mut Bites) -> Result<()> {
+    bites.seeded += 1;
+    all(&sandbox.owner, &[STRANGE_KEY.to_owned()]).await?;
+    let strangers = register::strangers(&sandbox.owner, keys).await?;
+    match strangers.iter().find(|stranger| stranger.kid == STRANGE) {
+        Some(stranger) => bites.found.push(stranger.finding()),
+        None => bites.missed.push("a key of bindings that nobody here has made".to_owned()),
+    }
+    Ok(())
 }
 
 /// The first table on which every attack can be made, with what is found on it as it is.

@@ -39,6 +39,12 @@ pub enum Error {
          it first"
     )]
     NoRole(String),
+    /// Which keys this installation has made could not be read.
+    #[error(
+        "which keys of bindings this installation has made cannot be told: {0}. Whether the database \
+         honours others is not known until that is read"
+    )]
+    Register(String),
     /// One step of a plan failed.
     #[error("step {number} of {total} failed on {object}: {why}. The database is as it was")]
     Step {

@@ -34,6 +34,7 @@ mod life;
 mod lint;
 mod plan;
 mod redis;
+mod register;
 mod report;
 mod sql;
 mod token;
@@ -69,6 +70,7 @@ pub use plan::{Advice, Plan, Sheet, Step, plan, plan_beside};
 pub use redis::{
     CacheLease, Cleared, Existing, Redis, RedisSettings, Server, ServerSettings, UrlError,
 };
+pub use register::{Register, Stranger, strangers};
 pub use token::{BindingKey, Claims, KeyError};
 pub use undo::{Farewell, Undoing, drop_roles, note_role, remove_canaries, undo, undo_plan};
 

@@ -20,7 +20,25 @@ DELETE FROM amanah.binding_key WHERE not_after <= least($1, pg_catalog.now())";
 
 /// The keys: name, from, until.
 pub(crate) const KNOWN_KEYS: &str = "
-SELECT kid, not_before, not_after FROM amanah.binding_key ORDER BY not_before, kid";
+SELECT kid, greatest(not_before, '0001-01-01'), least(not_after, '9999-01-01')
+  FROM amanah.binding_key ORDER BY not_before, kid";
+
+/// The keys that are honoured now or later: name, inner pad, outer pad, until. Whoever puts a key there
+/// may have taken the constraints away first.
+pub(crate) const HONOURED_KEYS: &str = "
+SELECT COALESCE(kid, ''), COALESCE(inner_pad, ''), COALESCE(outer_pad, ''),
+       least(not_after, '9999-01-01')
+  FROM amanah.binding_key
+ WHERE (not_after > pg_catalog.now()) IS NOT FALSE ORDER BY kid";
+
+/// Logins by which other installations than that of the login `$1` attack databases in which the
+/// application's role is `$2`; the third word of such a name is the installation's.
+pub(crate) const OTHER_INTRUDERS: &str = "
+SELECT r.rolname::text FROM pg_catalog.pg_roles r
+ WHERE pg_catalog.starts_with(r.rolname::text, 'amanah_intruder_')
+   AND pg_catalog.split_part(r.rolname::text, '_', 3) <> pg_catalog.split_part($1::text, '_', 3)
+   AND pg_catalog.pg_has_role(r.oid, $2::name, 'MEMBER')
+ ORDER BY 1";
 
 /// Whether the current user and the role `$2` may set the parameter `$1`, and the body of
 /// `amanah.bind`, if it is there.
@@ -251,6 +269,10 @@ UNION ALL
 SELECT 'amanah.' || c.relname::text, 'the rule ' || r.rulename::text || ' was put on it'
   FROM ours c JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid
  WHERE c.relkind = 'r'
+UNION ALL
+SELECT 'amanah.binding_key', 'row-level security was switched on for it, which can hide a key'
+  FROM ours c JOIN pg_catalog.pg_class k ON k.oid = c.oid
+ WHERE c.relname = 'binding_key' AND k.relrowsecurity
 UNION ALL
 SELECT 'amanah.reviewed', 'it is missing'
  WHERE NOT EXISTS (SELECT FROM ours c WHERE c.relname = 'reviewed')

@@ -17,6 +17,7 @@ mod moving;
 mod pooler;
 mod protect;
 mod prove;
+mod register;
 mod registry;
 mod shared;
 mod undo;

@@ -22,7 +22,8 @@ pub(crate) enum Binding {
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
     },
-    /// Show the keys that each protected database honours, and until when.
+    /// Show the keys that each protected database honours, until when, and which of them this
+    /// installation has not made.
     #[command(after_help = "Example: amanah binding list --json")]
     List {
         /// In this protected database alone.

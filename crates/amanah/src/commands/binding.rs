@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use kernel::{Scope, shown};
 use serde_json::json;
-use tenancy::{Guarded, KnownKey, TenantBinder};
+use tenancy::{Guarded, KnownKey, Stranger, TenantBinder};
 
 use crate::cli::Place;
 use crate::cli::binding::{Binding, Token};
@@ -98,11 +98,13 @@ async fn list(
         let (now, rotate) =
             (installation.cx.clock.now(), installation.config.binding.rhythm().rotate);
         let next = keys.since.checked_add(rotate).ok();
+        let strangers = tenancy::strangers(&guarded.protected.owner, &guarded.key).await?;
+        let role = |key: &KnownKey| role(key, &keys, &strangers);
         if !place.json {
             out::line(&shown(&kept.database));
             for key in &known {
-                let (kid, from, until) = (&key.kid, key.from, key.until);
-                let role = role(key, &keys);
+                let (kid, from, until) = (shown(&key.kid), key.from, key.until);
+                let role = role(key);
                 let end = match next.filter(|_| role == "current") {
                     Some(next) if next <= now => "until it is replaced, which is due".to_owned(),
                     Some(next) => format!("until it is replaced, on {next:.0}"),
@@ -110,12 +112,15 @@ async fn list(
                 };
                 out::line(&format!("  {kid:<10} {role:<9} from {from:.0} {end}"));
             }
+            for stranger in &strangers {
+                let finding = stranger.finding();
+                out::line(&format!("  {finding}: {}", finding.fix.as_deref().unwrap_or_default()));
+            }
         }
         let keys: Vec<_> = known
             .iter()
             .map(|key| {
-                json!({"kid": key.kid, "role": role(key, &keys), "from": key.from,
-                       "until": key.until})
+                json!({"kid": key.kid, "role": role(key), "from": key.from, "until": key.until})
             })
             .collect();
         all.push(json!({"database": kept.database, "keys": keys, "next_rotation": next}));
@@ -126,14 +131,17 @@ async fn list(
     Ok(Exit::Holds)
 }
 
-/// What a key is to this installation.
-fn role(key: &KnownKey, keys: &KeySet) -> &'static str {
-    if key.kid == keys.current.kid() {
+/// What a key is to this installation. What is no longer written down has ended: such a row goes with
+/// the next look at the keys.
+fn role(key: &KnownKey, keys: &KeySet, strangers: &[Stranger]) -> &'static str {
+    if strangers.iter().any(|stranger| stranger.kid == key.kid) {
+        "unknown"
+    } else if key.kid == keys.current.kid() {
         "current"
-    } else if keys.knows(&key.kid) {
-        "former"
+    } else if keys.next.as_ref().is_some_and(|next| next.kid() == key.kid) {
+        "next"
     } else {
-        "foreign"
+        "former"
     }
 }
 

@@ -6,7 +6,7 @@ use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
 use super::{Guarded, bitten};
 use crate::attack::{self, Report};
-use crate::{bite, canary};
+use crate::{bite, canary, register};
 
 static CARD: Card = Card {
     id: "isolation.rows",
@@ -19,7 +19,8 @@ static CARD: Card = Card {
            tenants' rows, the right to empty a table, a binding that is not verified, one that \
            uses its caller's types, one with a back door, one that takes the place of another, a \
            function beside it; where the server keeps bindings, one that does not expire, a \
-           function that writes there for whoever asks and, with a superuser, a login that may",
+           function that writes there for whoever asks and, with a superuser, a login that may; a \
+           key of bindings that nobody here has made",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
     not_covered: &[
@@ -93,7 +94,7 @@ impl Rows {
             return Proof::unknown(now, "no database is protected");
         };
         let (clock, rng) = (cx.clock.as_ref(), cx.rng.as_ref());
-        let bites = match bite::run(&guarded.protected, &guarded.key.get(), clock, rng).await {
+        let bites = match bite::run(&guarded.protected, &guarded.key, clock, rng).await {
             Ok(bites) => bites,
             Err(error) => return Proof::unknown(now, format!("the sandbox failed: {error}")),
         };
@@ -111,6 +112,12 @@ async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
         if let Some((_, refused)) = canaries.missing.iter().find(|(label, _)| label == table) {
             *why = format!("no canary could be placed: {refused}");
         }
+    }
+    let honoured = register::examine(protected, &guarded.key).await?;
+    report.findings.extend(honoured.findings);
+    if let Some(unsure) = honoured.unsure {
+        report.attacked = 0;
+        report.missed.push((protected.name.clone(), unsure));
     }
     // An old server can keep an outdated policy in force, which no attack from here would show.
     if let Err(old) = protected.owner.version().await?.check() {
