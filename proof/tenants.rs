@@ -76,6 +76,10 @@ fn a_tenant_lives_and_goes() {
     assert_eq!(erased["erased"], true, "{erased}");
     assert!(!erased["remains"].as_array().unwrap().is_empty(), "{erased}");
     assert!(psql(&url, "SELECT 1").is_err());
+    // It had no keys, and a file that comes later makes none.
+    let late = house.run(&["file", "put", kiosk, "late.txt", "--from", "LICENSE"]);
+    assert_ne!(code(&late).0, Some(0));
+    assert!(code(&late).1.contains("destroyed"), "{}", code(&late).1);
     let gone = house.run(&["tenant", "connect", kiosk]);
     assert_eq!(code(&gone).0, Some(2), "{}", code(&gone).1);
     assert_eq!(psql(&beside, "SELECT sum(total) FROM orders").unwrap(), "2");

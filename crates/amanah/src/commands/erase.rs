@@ -127,8 +127,9 @@ async fn destroy(
 ) -> anyhow::Result<Destroyed> {
     let keys = &house.ring.keys;
     let cache = cleared(house, erasing, id).await?;
-    let gone = erasing.note(Gone { keys: owned(keys, id), parts: Vec::new() }).await?;
-    let shredding = if gone.keys.is_empty() { None } else { Some(keys.shred(id).await?) };
+    erasing.note(Gone { keys: owned(keys, id), parts: Vec::new() }).await?;
+    // Also without keys: a file that comes later would make some for a tenant that is gone.
+    let shredding = keys.shred(id).await?;
     let files = house.files.erase(id).await?;
     let (what, count, bytes) = ("files".to_owned(), files.files, Some(files.bytes));
     let parts = vec![GonePart { what, count, bytes }];
@@ -143,7 +144,9 @@ async fn destroy(
     if let Some(why) = house.caches.redis().missing() {
         remains.push(format!("Redis was not looked into, since there is none: {why}."));
     }
-    remains.extend(shredding.iter().flat_map(|shredding| shredding.remains.clone()));
+    if !gone.keys.is_empty() {
+        remains.extend(shredding.remains);
+    }
     Ok(Destroyed { cache, files, keys: gone.keys.len(), remains })
 }
 
@@ -186,10 +189,9 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
         format!("{}; `amanah tenant erasures --json` has it.", out::words(&error))
     });
     let words = format!(
-        "Erased: {id}, database {} with {} bytes, {} keys on Redis, {} files with {} bytes, \
-         {count} keys, at {:.0}.\n  {}\n\nThe certificate. {kept}\n{text}",
-        erasure.place,
-        erasure.bytes,
+        "Erased: {id}, {}, {} keys on Redis, {} files with {} bytes, {count} keys, at {:.0}.\n  {}\n\n\
+         The certificate. {kept}\n{text}",
+        whole(&erasure.place, erasure.bytes),
         cache.as_ref().map_or(0, |cache| cache.keys),
         files.files,
         files.bytes,
@@ -214,9 +216,14 @@ pub(crate) async fn erasures(house: &Installation) -> anyhow::Result<(String, Va
     let public: Vec<String> = public_keys(&house.ring.keys).iter().map(|key| hex(key)).collect();
     let line = |one: &tenancy::Erased| {
         let signed = if one.certificate.is_some() { "certified" } else { "no certificate" };
+        let (place, keys) = (&one.place, one.keys);
+        let bytes = match one.bytes {
+            0 => "not dropped".to_owned(),
+            bytes => format!("{bytes} bytes"),
+        };
         format!(
-            "  {:.0}  {}  {} bytes, {} keys, {signed}  {}",
-            one.erased_at, one.place, one.bytes, one.keys, one.tenant_sha256
+            "  {:.0}  {place}  {bytes}, {keys} keys, {signed}  {}",
+            one.erased_at, one.tenant_sha256
         )
     };
     let mut lines: Vec<String> = erasures.iter().map(line).collect();
@@ -284,7 +291,7 @@ pub(crate) async fn check(place: &Place, check: Certificate) -> anyhow::Result<E
 fn what(one: &tenancy::Certificate) -> String {
     let (database, bytes) = (&one.database, one.bytes);
     if one.tables.is_empty() {
-        return format!("database {database} with {bytes} bytes");
+        return whole(database, bytes);
     }
     let rows: u64 = one.tables.iter().map(|table| table.rows).sum();
     let tables = one.tables.len();
@@ -303,6 +310,15 @@ impl std::str::FromStr for PublicKey {
         let key = unhex(text).and_then(|key| key.try_into().ok()).map(Self);
         key.ok_or("a public key has 64 hexadecimal digits")
     }
+}
+
+/// What became of a tenant's own database. One that is there is never empty, so one of no bytes was
+/// not there.
+fn whole(name: &str, bytes: i64) -> String {
+    if bytes == 0 {
+        return format!("database {name}, which was not dropped");
+    }
+    format!("database {name} with {bytes} bytes")
 }
 
 /// The key that signs, made when there is none.

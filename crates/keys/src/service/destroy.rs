@@ -12,6 +12,9 @@ use super::{Keys, Shredding};
 use crate::document::{Key, Kit, Scheduled};
 use crate::{Error, KeyCard, KeyRef, Result, Tombstone};
 
+/// The stone of a tenant, kits that were made before it, and how many keys it buried.
+type Buried = (Tombstone, Vec<Kit>, usize);
+
 impl Keys {
     /// Destroys a key's versions below `version`, for good.
     ///
@@ -67,30 +70,18 @@ impl Keys {
     }
 
     /// Destroys every key of a tenant, for good: also in every older copy of the ring. The tenant
-    /// never gets new ones. Done again for the same tenant, it finishes what was left undone.
+    /// never gets new ones, also when it had none. Done again for the same tenant, it finishes what was
+    /// left undone.
     ///
     /// # Errors
     /// When the root does not answer or the ring cannot be written; nothing was destroyed then.
     pub async fn shred(&self, tenant: &TenantId) -> Result<Shredding> {
-        let (stone, kits, keys) = self
-            .change(Step::Destroy, |draft| {
-                let theirs = |key: &&Key| key.tenant.as_ref() == Some(tenant);
-                let mut kits = draft.document.kits.clone();
-                let mut stones = draft.document.tombstones.iter();
-                if let Some(stone) = stones.find(|stone| stone.tenant.as_ref() == Some(tenant)) {
-                    kits.retain(|kit| kit.made_at <= stone.at);
-                    return Ok((stone.clone(), kits, 0));
-                }
-                let found: Vec<_> = draft.document.keys.iter().filter(theirs).collect();
-                let versions = found.iter().flat_map(|key| &key.versions);
-                let ids = versions.map(|version| version.id.text()).collect();
-                let keys = found.len();
-                let stone = Tombstone { tenant: Some(tenant.clone()), ids, at: draft.now };
-                draft.bury(std::slice::from_ref(&stone));
-                // Each kit that is noted was made before, whatever its clock said.
-                Ok((stone, kits, keys))
-            })
-            .await?;
+        // Where there are none, no older ring has to be made worthless; the anchors remember the tenant.
+        let none = match self.bury_all(tenant, Step::Keep).await? {
+            Some(buried) => Some(buried),
+            None => self.bury_all(tenant, Step::Destroy).await?,
+        };
+        let (stone, kits, keys) = none.ok_or(Error::Conflict)?;
         let mut remains: Vec<_> = REMAINS.map(str::to_owned).into();
         remains.extend(kits.iter().map(of_kit));
         let missed = self.tell_anchors().await;
@@ -109,6 +100,32 @@ impl Keys {
         let (at, generation) = (stone.at, self.generation());
         let tenant = tenant.clone();
         Ok(Shredding { tenant, at, keys, versions, generation, remains, destruction })
+    }
+
+    /// Buries every key of a tenant: with which stone, under which kits, and how many there were.
+    /// `None` when there are some, which takes more than to keep the ring's key.
+    async fn bury_all(&self, tenant: &TenantId, step: Step) -> Result<Option<Buried>> {
+        self.change(step, |draft| {
+            let theirs = |key: &&Key| key.tenant.as_ref() == Some(tenant);
+            let mut kits = draft.document.kits.clone();
+            let mut stones = draft.document.tombstones.iter();
+            if let Some(stone) = stones.find(|stone| stone.tenant.as_ref() == Some(tenant)) {
+                kits.retain(|kit| kit.made_at <= stone.at);
+                return Ok(Some((stone.clone(), kits, 0)));
+            }
+            let found: Vec<_> = draft.document.keys.iter().filter(theirs).collect();
+            if step == Step::Keep && !found.is_empty() {
+                return Ok(None);
+            }
+            let versions = found.iter().flat_map(|key| &key.versions);
+            let ids = versions.map(|version| version.id.text()).collect();
+            let keys = found.len();
+            let stone = Tombstone { tenant: Some(tenant.clone()), ids, at: draft.now };
+            draft.bury(std::slice::from_ref(&stone));
+            // Each kit that is noted was made before, whatever its clock said.
+            Ok(Some((stone, kits, keys)))
+        })
+        .await
     }
 
     /// What would still hold a tenant's keys or texts when they were destroyed now: one sentence

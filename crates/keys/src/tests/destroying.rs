@@ -56,6 +56,30 @@ async fn a_tenants_keys_are_gone_for_good() {
     assert_eq!(world.shelf.copy(), older, "nothing was overwritten");
 }
 
+/// A tenant that is gone before it had a key gets none later, and the root has nothing to do with it.
+#[tokio::test]
+async fn a_tenant_without_keys_never_gets_any() {
+    let world = World::new();
+    let keys = world.open().await.unwrap();
+    let kept = of("b", "orders");
+    let text = made(&keys, &kept).await;
+    let older = world.shelf.copy();
+    let done = keys.shred(&tenant("a")).await.unwrap();
+    assert_eq!((done.keys, done.versions, done.destruction), (0, 0, Some(Destruction::Done)));
+    assert_eq!(keys.shred(&tenant("a")).await.unwrap().at, done.at, "it is done once");
+    let kept_all = older.keys().all(|generation| world.shelf.copy().contains_key(generation));
+    assert!(kept_all, "older copies hold nothing that was destroyed, and are kept");
+    drop(keys);
+    let keys = world.open().await.unwrap();
+    opens(&keys, &kept, &text).unwrap();
+    let fresh = of("a", "orders");
+    for refused in
+        [keys.ensure(&fresh).await, keys.create(&of("a", "new"), &Spec::default()).await.map(drop)]
+    {
+        assert!(matches!(refused, Err(Error::Shredded { at }) if at == done.at), "{refused:?}");
+    }
+}
+
 /// Somebody brings the root's old generation back and an older ring with it: what the anchors
 /// remember is destroyed again, in memory at once and in the ring with it.
 #[tokio::test]
