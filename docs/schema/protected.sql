@@ -35,7 +35,8 @@ BEGIN
                 HINT = 'Begin a new transaction for another tenant.';
         END IF;
     END IF;
-    PERFORM pg_catalog.set_config('amanah.token', token, true);
+    -- An assignment is no query, as PERFORM would be.
+    token := pg_catalog.set_config('amanah.token', token, true);
 END $_$;
 
 ALTER FUNCTION amanah.bind(token text) OWNER TO owner;
@@ -90,6 +91,7 @@ DECLARE
     bytes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(token, 'UTF8');
     inner_pad pg_catalog.bytea;
     outer_pad pg_catalog.bytea;
+    mac pg_catalog.text;
     not_before pg_catalog.timestamptz;
     not_after pg_catalog.timestamptz;
     from_key boolean;
@@ -99,18 +101,19 @@ BEGIN
       FROM amanah.binding_key k
      WHERE k.kid OPERATOR(pg_catalog.=) pg_catalog.split_part(token, '.', 2);
     -- Shorter than its MAC or longer than any real one, it is not looked at.
-    from_key := CASE WHEN pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.>) 65
-                      AND pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.<=) 700 THEN
-        pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.encode(
+    mac := CASE WHEN pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.>) 65
+                 AND pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.<=) 700 THEN
+        pg_catalog.encode(
             pg_catalog.sha256(outer_pad OPERATOR(pg_catalog.||)
                 pg_catalog.sha256(inner_pad OPERATOR(pg_catalog.||) pg_catalog.convert_to(
                     E'amanah.binding.1\n' OPERATOR(pg_catalog.||)
                     pg_catalog.current_database()::pg_catalog.text OPERATOR(pg_catalog.||) E'\n',
                     'UTF8') OPERATOR(pg_catalog.||) pg_catalog.substr(bytes, 1,
                         pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.-) 65))),
-            'hex'), 'UTF8'))
-        OPERATOR(pg_catalog.=) pg_catalog.sha256(pg_catalog.substr(bytes,
-            pg_catalog.octet_length(bytes) OPERATOR(pg_catalog.-) 63)) END;
+            'hex') END;
+    from_key := CASE WHEN pg_catalog.hashtextextended(mac, 0) OPERATOR(pg_catalog.=)
+                          pg_catalog.hashtextextended(pg_catalog."right"(token, 64), 0)
+        THEN mac OPERATOR(pg_catalog.=) pg_catalog."right"(token, 64) END;
     -- One in the other: only a token from the key is sure to have a number there.
     IF from_key THEN
         IF pg_catalog.split_part(token, '.', 5)::pg_catalog.float8 OPERATOR(pg_catalog.>)
@@ -147,6 +150,31 @@ END $_$;
 
 ALTER FUNCTION amanah.open_token(token text) OWNER TO owner;
 
+CREATE FUNCTION amanah.reading_tenant() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN pg_catalog.convert_from(pg_catalog.decode((amanah.open_token(
+        pg_catalog.current_setting('amanah.token', true)))[3], 'hex'), 'UTF8');
+END $$;
+
+ALTER FUNCTION amanah.reading_tenant() OWNER TO owner;
+
+CREATE FUNCTION amanah.writing_tenant() RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    bound CONSTANT pg_catalog.text[] :=
+        amanah.open_token(pg_catalog.current_setting('amanah.token', true));
+BEGIN
+    RETURN CASE WHEN bound[6] OPERATOR(pg_catalog.=) 'rw'
+        THEN pg_catalog.convert_from(pg_catalog.decode(bound[3], 'hex'), 'UTF8') END;
+END $$;
+
+ALTER FUNCTION amanah.writing_tenant() OWNER TO owner;
+
 CREATE FUNCTION amanah_guard.after_ddl() RETURNS event_trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -180,7 +208,7 @@ BEGIN
       JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                       AND d.refobjid = c.objid AND d.refobjsubid = c.objsubid
      WHERE c.object_type = 'table column' AND c.objsubid > 0
-       AND pg_get_expr(p.polwithcheck, p.polrelid) LIKE '%amanah.current_tenant()%'
+       AND pg_get_expr(p.polwithcheck, p.polrelid) LIKE '%amanah.writing_tenant()%'
        AND NOT EXISTS (SELECT FROM pg_attribute a JOIN amanah_guard.isolation i
                            ON a.attname = i.tenant_column
                         WHERE a.attrelid = c.objid AND NOT a.attisdropped)
@@ -361,7 +389,7 @@ BEGIN
     own.typname := CASE own.typname WHEN 'uuid' THEN '::uuid' WHEN 'int2' THEN '::smallint'
         WHEN 'int4' THEN '::integer' WHEN 'int8' THEN '::bigint' ELSE '' END;
     PERFORM amanah_guard.protect(tag, relation,
-        format('%I = (SELECT amanah.current_tenant()%s)', tenant, own.typname),
+        format('%I = (SELECT amanah.reading_tenant()%s)', tenant, own.typname),
         tenant, own.typname);
 END $$;
 
@@ -394,7 +422,10 @@ DECLARE
                               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
     owner CONSTANT name := (SELECT pg_get_userbyid(nspowner) FROM pg_namespace
                              WHERE nspname = 'amanah');
-    writing CONSTANT text := concat(condition, ' AND (SELECT amanah.may_write())');
+    writing CONSTANT text := CASE WHEN own IS NULL
+        THEN concat(condition, ' AND (SELECT amanah.may_write())')
+        ELSE replace(condition, '(SELECT amanah.reading_tenant()',
+                     '(SELECT amanah.writing_tenant()') END;
     open CONSTANT text := amanah_guard.open_rights(relation);
 BEGIN
     IF owner <> current_user
