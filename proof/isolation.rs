@@ -20,7 +20,7 @@ const DAMAGE: [(&str, &str, &str); 5] = [
     (
         "ALTER POLICY amanah_select ON suppliers USING (true)",
         "ALTER POLICY amanah_select ON suppliers
-           USING (tenant_id = (SELECT amanah.current_tenant()::uuid))",
+           USING (tenant_id = (SELECT amanah.reading_tenant()::uuid))",
         "public.suppliers",
     ),
     (
@@ -63,7 +63,7 @@ fn a_dropped_policy_shows_on_the_page() {
     house.psql(
         "demo",
         "CREATE POLICY amanah_select ON prices AS RESTRICTIVE FOR SELECT
-           USING (tenant_id = (SELECT amanah.current_tenant()::uuid))",
+           USING (tenant_id = (SELECT amanah.reading_tenant()::uuid))",
     );
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
