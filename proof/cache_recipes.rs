@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::{Secret, SystemClock, SystemRng, TenantId, random_hex};
-use tenancy::{CACHE_ROOM, CacheLease, Redis, RedisSettings, Server, ServerSettings};
+use tenancy::{CACHE_ROOM, CacheLease, FLEET_ROOM, Redis, RedisSettings, Server, ServerSettings};
 
 use crate::house::{directory, root};
 
@@ -82,7 +82,7 @@ impl World {
             ServerSettings { data: data.clone(), program: None, memory_mib: 64, password };
         let server = Server::open(&settings, &SystemRng).await.unwrap().unwrap();
         let settings = RedisSettings {
-            registry: testkit::database(&[&CACHE_ROOM]).await.owner,
+            registry: testkit::database(&[&FLEET_ROOM, &CACHE_ROOM]).await.owner,
             data,
             program: None,
             installation: "0123abcd".to_owned(),
