@@ -195,7 +195,7 @@ BEGIN
             OR (SELECT count(*) FROM pg_policy o WHERE o.polrelid = p.polrelid AND o.polname IN
                 ('amanah_select', 'amanah_insert', 'amanah_update', 'amanah_delete'))
                NOT IN (0, 4))
-     LIMIT 1;
+     ORDER BY 1 LIMIT 1;
     IF weak IS NOT NULL THEN
         PERFORM amanah_guard.refuse(tg_tag, format('it changes the isolation of tenants in %s', weak),
                                     'Policies of your own may stand beside those of Amanah.');
@@ -212,7 +212,7 @@ BEGIN
        AND NOT EXISTS (SELECT FROM pg_attribute a JOIN amanah_guard.isolation i
                            ON a.attname = i.tenant_column
                         WHERE a.attrelid = c.objid AND NOT a.attisdropped)
-     LIMIT 1;
+     ORDER BY 1 LIMIT 1;
     IF weak IS NOT NULL THEN
         PERFORM amanah_guard.refuse(tg_tag, format('%s would not be known to hold tenants'' rows',
             weak), 'The tenant column has to keep its name.');
@@ -244,7 +244,7 @@ BEGIN
      WHERE k.relkind = 'v' AND k.relpersistence <> 't' AND amanah_guard.reads_tenants(k.oid)
        AND NOT COALESCE((SELECT o.option_value::boolean FROM pg_options_to_table(k.reloptions) o
                           WHERE o.option_name = 'security_invoker'), false)
-     LIMIT 1;
+     ORDER BY 1 LIMIT 1;
     IF weak IS NOT NULL THEN
         PERFORM amanah_guard.refuse(tg_tag, format(
             'the view %s reads tenants'' rows with the rights of its owner', weak),
@@ -258,7 +258,7 @@ BEGIN
             OR k.relkind = 'm' AND k.oid IN (SELECT c.objid FROM pg_event_trigger_ddl_commands() c
                                               WHERE c.classid = 'pg_class'::regclass))
        AND amanah_guard.open_rights(k.oid) IS NOT NULL AND amanah_guard.reads_tenants(k.oid)
-     LIMIT 1;
+     ORDER BY 1 LIMIT 1;
     IF weak IS NOT NULL THEN
         PERFORM amanah_guard.refuse(tg_tag, format(
             'the application would have rights on %s that are not subject to row security', weak),
@@ -283,7 +283,7 @@ BEGIN
      WHERE d.object_type = 'policy' AND d.address_names[3] ~ '^amanah_'
        AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                     WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2])
-     LIMIT 1;
+     ORDER BY 1 LIMIT 1;
     IF gone IS NOT NULL THEN
         PERFORM amanah_guard.refuse(tg_tag, format('%s keeps tenants apart', gone),
                                     '`amanah protect --undo` takes a protection away.');
