@@ -40,7 +40,7 @@ async fn where_a_binding_would_not_show_just_the_tenant_nothing_is_read() {
         (
             "DROP POLICY amanah_select ON orders",
             "CREATE POLICY amanah_select ON orders AS RESTRICTIVE FOR SELECT USING \
-             (shop = (SELECT amanah.current_tenant()))",
+             (shop = (SELECT amanah.reading_tenant()))",
             "public.orders",
         ),
         (
