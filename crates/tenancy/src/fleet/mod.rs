@@ -212,7 +212,7 @@ impl Fleet {
         turn.end(admitted).await
     }
 
-    /// Begins to erase a tenant: from here on it gets no login, and only the end is left. What else
+    /// Begins to erase a tenant: its sessions end, it gets no login any more, and only the end is left. What else
     /// belongs to it, its keys for example, is destroyed between this and
     /// [`Erasing::certify`]. Begun and not finished, it is begun again by the same call.
     ///
@@ -240,7 +240,8 @@ impl Fleet {
             let cell = self.cell_of(&tenant).await?;
             // One that was begun before was seen then; one that is half made may have none yet.
             let may_lack = missing || matches!(tenant.state, State::Erasing | State::Making);
-            let bytes = match tenant.place.bytes(&cell).await? {
+            let there = tenant.place.bytes(&cell).await?;
+            let bytes = match there {
                 Some(bytes) => bytes,
                 None if may_lack => 0,
                 None => {
@@ -249,9 +250,24 @@ impl Fleet {
                 }
             };
             let logins = tenant.place.logins(&cell).await?;
-            let (at, gone) = (cell.clock.now(), Gone::default());
-            erase::begin(&turn, &erase::Begun { at, bytes, logins, gone }).await?;
-            turn.mark(State::Erasing).await?;
+            let begun = async {
+                // The certificate says when nobody was let in any more. Half made, it never let
+                // anybody in.
+                if there.is_some() && tenant.state != State::Making {
+                    tenant.place.shut(&cell).await?;
+                }
+                let (at, gone) = (cell.clock.now(), Gone::default());
+                erase::begin(&turn, &erase::Begun { at, bytes, logins, gone }).await?;
+                turn.mark(State::Erasing).await
+            };
+            if let Err(error) = begun.await {
+                if tenant.state == State::Active
+                    && let Err(why) = tenant.place.admit(&cell).await
+                {
+                    tracing::warn!(%why, "a tenant is shut out until `amanah tenant resume`");
+                }
+                return Err(error);
+            }
             Ok((cell, tenant))
         };
         match begun.await {

@@ -1,5 +1,7 @@
 //! What an erasure leaves behind: a certificate, and nothing else.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
 use store::Db;
 use testkit::try_damaged;
@@ -35,6 +37,26 @@ async fn shop(name: &str) -> World {
     world.migrate(&[script("0001", ORDERS)]).await;
     world.fleet.add(&tenant(name)).await.unwrap();
     world
+}
+
+/// From the moment that the certificate calls its beginning, nobody is in and nobody gets in, also with
+/// a login from before.
+#[tokio::test]
+async fn an_erasure_that_is_begun_lets_nobody_in() {
+    let world = shop("toko").await;
+    let id = tenant("toko");
+    let lease = world.fleet.lease(&id, Duration::from_mins(5)).await.unwrap();
+    let inside = Db::connect(&lease.url, 1).await.unwrap();
+    let tx = inside.operator().await.unwrap();
+    tx.batch("INSERT INTO orders VALUES (1, 1)").await.unwrap();
+    let erasing = world.fleet.erase(&id).await.unwrap();
+    tx.commit().await.unwrap_err();
+    Db::connect(&lease.url, 1).await.unwrap_err();
+    drop(erasing);
+    Db::connect(&lease.url, 1).await.unwrap_err();
+    world.fleet.lease(&id, Duration::from_mins(5)).await.unwrap_err();
+    let (_, text) = world.again(&id).await.certify(closing(), &sign).await.unwrap();
+    assert!(Signed::parse(&text).unwrap().certificate.is_of(&id));
 }
 
 /// Begun, ended by a crash after the keys were destroyed, and begun again: it counts the same.
