@@ -272,8 +272,13 @@ BEGIN
         )
         SELECT k.oid FROM tree t JOIN pg_class k ON k.oid = t.oid
           JOIN pg_namespace n ON n.oid = k.relnamespace
-         WHERE k.relkind IN ('r', 'p') AND k.relpersistence <> 't' AND n.nspname !~ '^pg_'
-           AND n.nspname NOT IN ('information_schema', 'amanah', 'amanah_guard', 'audit')
+         WHERE k.relkind IN ('r', 'p') AND k.relpersistence <> 't'
+           AND k.oid >= 16384
+           AND (n.nspname, k.relname) NOT IN (
+               ('amanah', 'migration'), ('amanah', 'binding_key'), ('amanah', 'journal'),
+               ('amanah', 'reviewed'), ('amanah_guard', 'migration'), ('amanah_guard', 'journal'),
+               ('amanah_guard', 'isolation'), ('amanah_guard', 'admitted'),
+               ('audit', 'system_audit_logs'))
          -- A partition takes NOT NULL from its parent.
          ORDER BY k.relispartition, k.oid
     LOOP
