@@ -25,10 +25,11 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// The name by which others see the same moment.
 pub(in super::super) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot()";
 
-/// Values have one spelling, whatever role and database say: both sides of a comparison run this.
-/// Row security does not filter silently: it is refused.
-pub(in super::super) const PINS: &str = "
-SET LOCAL search_path = pg_catalog;
+/// Values have one spelling, whatever role and database say: both sides of a comparison begin so, of
+/// whichever kind of archive.
+macro_rules! spelling {
+    () => {
+        "
 SET LOCAL datestyle = 'ISO, MDY';
 SET LOCAL intervalstyle = 'postgres';
 SET LOCAL timezone = 'UTC';
@@ -36,12 +37,18 @@ SET LOCAL extra_float_digits = 3;
 SET LOCAL bytea_output = 'hex';
 SET LOCAL xmloption = 'content';
 SET LOCAL lc_monetary = 'C';
-SET LOCAL row_security = off;
 SET LOCAL synchronize_seqscans = off;
 SET LOCAL quote_all_identifiers = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
-SET LOCAL lock_timeout = '10s'";
+SET LOCAL lock_timeout = '10s'"
+    };
+}
+pub(in super::super) use spelling;
+
+/// Names are looked up in the catalogue alone. Row security does not filter silently: it is refused.
+pub(in super::super) const PINS: &str =
+    concat!("SET LOCAL search_path = pg_catalog; SET LOCAL row_security = off;", spelling!());
 
 /// The server and the database: version, encoding, collation, character type.
 pub(in super::super) const SERVER: &str = "

@@ -2,27 +2,15 @@
 
 use store::{Table, ident};
 
+use super::super::archive::sql::spelling;
 use crate::census::ROW;
 
 /// Binds the transaction, or renews its binding: a token is good for a minute alone.
 pub(super) const BIND: &str = "SELECT amanah.bind($1)";
 
-/// Values have one spelling. The search path is not among these: triggers of the application may
-/// depend on it.
-pub(super) const SPELLING: &str = "
-SET LOCAL datestyle = 'ISO, MDY';
-SET LOCAL intervalstyle = 'postgres';
-SET LOCAL timezone = 'UTC';
-SET LOCAL extra_float_digits = 3;
-SET LOCAL bytea_output = 'hex';
-SET LOCAL xmloption = 'content';
-SET LOCAL lc_monetary = 'C';
-SET LOCAL row_security = on;
-SET LOCAL synchronize_seqscans = off;
-SET LOCAL quote_all_identifiers = off;
-SET LOCAL statement_timeout = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0;
-SET LOCAL lock_timeout = '10s'";
+/// Row security filters, and the search path is left alone: triggers of the application may depend on
+/// it.
+pub(super) const SPELLING: &str = concat!("SET LOCAL row_security = on;", spelling!());
 
 /// Keys that can wait for the end of the transaction do, and at the end are looked at.
 pub(super) const DEFER: &str = "SET CONSTRAINTS ALL DEFERRED";
