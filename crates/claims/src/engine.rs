@@ -1,23 +1,24 @@
 //! Runs controls: one at a time for each claim, never longer than their deadline, never past a
 //! panic, and never with a result that was not stored first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use kernel::{Card, Control, Cx, Params, Proof, catalogue};
+use kernel::{Card, Control, Cx, Params, Proof};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::evidence::{Evidence, Key, Record, Run};
 use crate::metrics::Meters;
+use crate::seats::{Seat, Seats};
 use crate::standing::Memo;
 use crate::{Error, Result};
 
 /// The longest cadence that the evidence takes: nothing keeps itself fresh for longer.
-const MAX_CADENCE: Duration = Duration::from_hours(31 * 24);
+pub(crate) const MAX_CADENCE: Duration = Duration::from_hours(31 * 24);
 /// How long a control that was told to stop at its deadline may take to put its sandbox away.
 const CLEAN_UP: Duration = Duration::from_secs(2);
 
@@ -28,19 +29,12 @@ pub struct Engine {
 }
 
 pub(crate) struct Inner {
-    controls: BTreeMap<&'static str, Seat>,
+    seats: Seats,
     pub(crate) evidence: Evidence,
     pub(crate) cx: Cx,
     flights: Mutex<HashMap<Key, Flight>>,
     pub(crate) memo: Mutex<Memo>,
     pub(crate) meters: Meters,
-}
-
-/// A control, and the lane in which its runs follow one another: two attacks on the same canaries
-/// would see each other.
-struct Seat {
-    control: Arc<dyn Control>,
-    lane: tokio::sync::Mutex<()>,
 }
 
 /// A run that several callers may wait for.
@@ -59,26 +53,9 @@ impl Engine {
     /// When two of them prove the same claim, when one proves a claim that is not in the catalogue,
     /// and when a card's deadline is zero or above its cadence.
     pub fn new(controls: Vec<Arc<dyn Control>>, evidence: Evidence, cx: Cx) -> Result<Self> {
-        let mut seats = BTreeMap::new();
-        for control in controls {
-            let card = control.card();
-            if catalogue::find(card.id).is_none() {
-                return Err(Error::NotInCatalogue(card.id));
-            }
-            let fits = !card.deadline.is_zero()
-                && card.deadline <= card.cadence
-                && card.cadence <= MAX_CADENCE;
-            if !fits {
-                return Err(Error::Card(card.id));
-            }
-            let seat = Seat { control, lane: tokio::sync::Mutex::new(()) };
-            if seats.insert(card.id, seat).is_some() {
-                return Err(Error::Twice(card.id));
-            }
-        }
         Ok(Self {
             inner: Arc::new(Inner {
-                controls: seats,
+                seats: Seats::of(controls)?,
                 evidence,
                 cx,
                 flights: Mutex::default(),
@@ -90,19 +67,27 @@ impl Engine {
 
     /// The claims that have a control, by id.
     pub fn ids(&self) -> impl Iterator<Item = &'static str> {
-        self.inner.controls.keys().copied()
+        self.inner.seats.now().keys().copied().collect::<Vec<_>>().into_iter()
     }
 
     /// The card of the control that proves `claim`, if there is one.
     pub fn card(&self, claim: &str) -> Option<&'static Card> {
-        let seat = self.inner.controls.get(claim)?;
-        Some(seat.control.card())
+        Some(self.inner.seats.get(claim)?.control.card())
     }
 
     /// The control of `claim`.
     pub(crate) fn control(&self, claim: &str) -> Option<Arc<dyn Control>> {
-        let seat = self.inner.controls.get(claim)?;
-        Some(Arc::clone(&seat.control))
+        Some(Arc::clone(&self.inner.seats.get(claim)?.control))
+    }
+
+    /// Seats `controls` in the place of those that there were: what they attack is not what it was.
+    /// A run that is under way is made again with the new one, and what the old one found is not
+    /// stored.
+    ///
+    /// # Errors
+    /// As [`Engine::new`], and when they are not about the same claims. Nothing was changed then.
+    pub fn replace(&self, controls: Vec<Arc<dyn Control>>) -> Result<()> {
+        self.inner.seats.replace(controls)
     }
 
     /// Proves `claim` with `params` now and returns what was stored. Whoever asks while the same
@@ -126,9 +111,7 @@ impl Engine {
     }
 
     async fn fly(&self, claim: &str, run: Run, params: Params) -> Result<Arc<Record>> {
-        if !self.inner.controls.contains_key(claim) {
-            return Err(Error::NotBuilt(claim.to_owned()));
-        }
+        self.inner.seat(claim)?;
         let key = Key { claim: claim.to_owned(), params: params.to_string(), run };
         let flight = {
             let mut flights = locked(&self.inner.flights);
@@ -168,16 +151,25 @@ impl Drop for Landing {
 }
 
 impl Inner {
+    fn seat(&self, claim: &str) -> Result<Arc<Seat>> {
+        self.seats.get(claim).ok_or_else(|| Error::NotBuilt(claim.to_owned()))
+    }
+
     async fn run(&self, key: &Key, params: Params) -> Result<Arc<Record>> {
-        let missing = || Error::NotBuilt(key.claim.clone());
-        let seat = self.controls.get(key.claim.as_str()).ok_or_else(missing)?;
-        let lane = seat.lane.lock().await;
-        let card = seat.control.card();
-        let started = Instant::now();
-        let proof = attempt(&seat.control, &self.cx, key.run, params).await;
-        let took = started.elapsed();
-        drop(lane);
+        let lane = Arc::clone(&self.seat(&key.claim)?.lane);
+        let turn = lane.lock().await;
+        let (proof, card, took) = loop {
+            let seat = self.seat(&key.claim)?;
+            let started = Instant::now();
+            let proof = attempt(&seat.control, &self.cx, key.run, params.clone()).await;
+            if Arc::ptr_eq(&seat, &self.seat(&key.claim)?) {
+                break (proof, seat.control.card(), started.elapsed());
+            }
+            tracing::info!(claim = key.claim, "what it attacks has changed: it is run again");
+        };
+        // Within the turn: whoever comes next, perhaps with another control, is stored later.
         let record = self.evidence.record(key, card, &proof, took).await?;
+        drop(turn);
         self.meters.ran(key, record.mark.outcome, took);
         tracing::info!(
             claim = key.claim,

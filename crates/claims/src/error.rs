@@ -15,6 +15,9 @@ pub enum Error {
     /// A row of the evidence has a value that this version does not know.
     #[error("a row of claims.proof cannot be read: {0}. Nothing was changed")]
     Corrupt(String),
+    /// Controls were to be replaced by others for other claims.
+    #[error("only one of the old and the new controls proves `{0}`; the old ones stay")]
+    OtherClaims(&'static str),
     /// Two controls for one claim.
     #[error("two controls claim to prove `{0}`: exactly one may")]
     Twice(&'static str),

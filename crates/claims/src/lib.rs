@@ -28,6 +28,7 @@ mod numbers;
 mod problem;
 mod report;
 mod scheduler;
+mod seats;
 mod sql;
 mod standing;
 mod target;

@@ -87,6 +87,38 @@ async fn a_run_ends_though_nobody_waits_for_it() {
     assert_eq!(fake.proofs(), 1, "the abandoned run was joined");
 }
 
+/// What a control found that was replaced while it ran is told to nobody.
+#[tokio::test]
+async fn a_control_that_is_replaced_while_it_runs_is_not_believed() {
+    let db = database().await;
+    let (old, new) = (Fake::new("mfa.totp"), Fake::new("mfa.totp"));
+    let engine = engine(&db, &[&old], Arc::new(SystemClock));
+    let gate = Arc::new(Semaphore::new(0));
+    old.prove_as(Act::Wait(Arc::clone(&gate)));
+    new.prove_as(Act::Break);
+    let prove = || {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.prove("mfa.totp", &Params::none()).await.unwrap() })
+    };
+    let first = prove();
+    eventually("the run", || old.proofs() == 1).await;
+    let stranger = Fake::new("edge.csp") as Arc<dyn Control>;
+    for others in [vec![], vec![Arc::clone(&stranger)], vec![Arc::clone(&new) as _, stranger]] {
+        let refused = engine.replace(others).unwrap_err();
+        assert!(matches!(refused, Error::OtherClaims(_)), "{refused}");
+    }
+    engine.replace(vec![Arc::clone(&new) as Arc<dyn Control>]).unwrap();
+    let second = prove();
+    gate.add_permits(9);
+    let (first, second) = (first.await.unwrap(), second.await.unwrap());
+    assert_eq!((first.mark.outcome, second.id), (Outcome::Broken, first.id));
+    assert_eq!((old.proofs(), new.proofs()), (1, 1));
+    let none = Params::none();
+    let stored = engine.prove("mfa.totp", &none).await.unwrap();
+    assert_eq!(stored.mark.outcome, Outcome::Broken);
+    assert_eq!((old.proofs(), new.proofs()), (1, 2));
+}
+
 #[tokio::test]
 async fn whatever_a_control_does_is_an_outcome() {
     let db = database().await;
