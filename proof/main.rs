@@ -14,6 +14,7 @@ mod binding;
 mod cache_recipes;
 mod cells;
 mod faults;
+mod following;
 mod house;
 mod isolation;
 mod keys;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
 use claims::{Engine, Page, Report};
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use kernel::{Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, TenantId};
 use keys::Keys;
 use store::Db;
+use tenancy::TenantBinder;
 use tower::ServiceExt;
 
 /// The console's pages, as the gateway asks for them.
@@ -156,10 +158,18 @@ impl console::Vitals for Vitals {
 }
 
 /// The binder of the database behind the gateway; without one there is nothing to bind to.
-pub(crate) struct Upstream(pub(crate) Option<Arc<dyn Binder>>);
+#[derive(Default)]
+pub(crate) struct Upstream(ArcSwapOption<TenantBinder>);
+
+impl Upstream {
+    /// From now on it is another one, or none.
+    pub(crate) fn change(&self, binder: Option<TenantBinder>) {
+        self.0.store(binder.map(Arc::new));
+    }
+}
 
 impl Binder for Upstream {
     fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
-        self.0.as_ref()?.mint(tenant, actor, scope)
+        self.0.load().as_ref()?.mint(tenant, actor, scope)
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Place;
 use crate::exit::Usage;
+use crate::known::DatabaseAt;
 
 /// Bytes of randomness in a password that Amanah makes.
 const PASSWORD_BYTES: usize = 24;
@@ -40,6 +41,9 @@ pub(crate) struct Running {
     pub(crate) config: Option<PathBuf>,
     /// What it scans for secrets, as absolute paths.
     pub(crate) scan: Vec<PathBuf>,
+    /// The protected database that the application behind the gateway works on.
+    #[serde(default)]
+    pub(crate) behind: Option<DatabaseAt>,
 }
 
 impl Data {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
@@ -21,8 +22,10 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::door::FileDoors;
 use crate::exit::Usage;
+use crate::following::Behind;
 use crate::ground::Ground;
 use crate::keyring::{self, Ring};
+use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
 use crate::{environment, files, fleet, lost, pages, protection, redis};
@@ -48,16 +51,16 @@ pub(crate) struct Installation {
     pub(crate) files: Files,
     /// Tenants' places on Redis.
     pub(crate) caches: Caches,
-    pub(crate) guarded: Vec<Guarded>,
-    /// Those that could not be opened: name, and why.
-    pub(crate) lost: Vec<(String, String)>,
-    /// The sample application's database, when it is behind the gateway.
-    pub(crate) behind: Option<Guarded>,
+    /// The protected databases; a running `amanah up` follows what others protect.
+    known: ArcSwap<Known>,
+    /// Where the one behind the gateway is.
+    pub(crate) behind: Behind,
     /// Whether this process is the one that serves.
     pub(crate) starts: bool,
 }
 
 /// Where the gateway is, for the proofs that ask it.
+#[derive(Clone)]
 pub(crate) struct EdgeAt {
     pub(crate) address: SocketAddr,
     pub(crate) upstream_paths: Vec<String>,
@@ -108,6 +111,11 @@ impl Installation {
             }
         };
         let config_file = place.config.clone();
+        let behind = Behind::default();
+        // It is the running one's, for later commands too, as with its folders below.
+        if let Some(settled) = data.last_run().filter(|_| !starts).and_then(|last| last.behind) {
+            behind.settle(settled);
+        }
         Ok(Self {
             ground,
             data,
@@ -120,9 +128,8 @@ impl Installation {
             fleet,
             files,
             caches,
-            guarded: protected.0,
-            lost: protected.1,
-            behind: None,
+            known: ArcSwap::from_pointee(protected),
+            behind,
             starts,
         })
     }
@@ -146,43 +153,50 @@ impl Installation {
         Life { fleet, caches, files: Arc::new(self.files.clone()) }
     }
 
-    /// The protected database that the application behind the gateway works on.
-    pub(crate) fn behind(&self) -> anyhow::Result<Option<&Guarded>> {
-        let wanted = &self.config.upstream.database;
-        match (self.behind.as_ref(), self.guarded.as_slice()) {
-            (Some(guarded), _) => Ok(Some(guarded)),
-            (None, all) if !wanted.is_empty() => {
-                let found = all.iter().find(|guarded| guarded.protected.name == *wanted);
-                let unknown = || Usage(format!("upstream.database: {wanted} is not protected"));
-                Ok(Some(found.with_context(unknown)?))
-            }
-            (None, []) => Ok(None),
-            (None, [one]) => Ok(Some(one)),
-            (None, _) => Err(Usage(
-                "several databases are protected: say in upstream.database which one the \
-                 application works on"
-                    .to_owned(),
-            )
-            .into()),
-        }
+    /// The protected databases, as they are known at this moment.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        self.known.load_full()
     }
 
-    /// Takes a protected database in, in place of what is known of the same one.
-    pub(crate) fn take_in(&mut self, guarded: Guarded) {
-        let place = |guarded: &Guarded| {
-            let url = guarded.protected.owner.url();
-            (url.host.clone(), url.port, url.database.clone())
-        };
-        self.guarded.retain(|known| place(known) != place(&guarded));
-        self.lost.retain(|(name, _)| *name != guarded.protected.name);
-        self.guarded.push(guarded);
+    /// From now on it is these.
+    pub(crate) fn learn(&self, known: Known) {
+        self.known.store(Arc::new(known));
+    }
+
+    /// The one of `known` that the application behind the gateway works on. One that could not be
+    /// opened counts: another is not taken in its place.
+    ///
+    /// # Errors
+    /// When it cannot be told which it is.
+    pub(crate) fn behind<'a>(&self, known: &'a Known) -> anyhow::Result<Option<&'a Guarded>> {
+        if let Some(settled) = self.behind.settled() {
+            return Ok(known.guarded.iter().find(|guarded| DatabaseAt::of(guarded) == settled));
+        }
+        let wanted = &self.config.upstream.database;
+        if !wanted.is_empty() {
+            let found = known.guarded.iter().find(|guarded| guarded.protected.name == *wanted);
+            if found.is_none() && !known.lost.iter().any(|(name, _)| name == wanted) {
+                return Err(Usage(format!("upstream.database: {wanted} is not protected")).into());
+            }
+            return Ok(found);
+        }
+        if known.guarded.len() + known.lost.len() > 1 {
+            if self.config.upstream.url.is_empty() {
+                return Ok(None);
+            }
+            let words = "several databases are protected: say in upstream.database which one the \
+                         application works on";
+            return Err(Usage(words.to_owned()).into());
+        }
+        Ok(known.guarded.first())
     }
 
     /// Removes the sandboxes of a run that was killed. Only the process that holds the lock may:
     /// another one's sandbox would look like a leftover in the moment before it is used.
     pub(crate) async fn sweep(&self) {
         let maker = self.ground.maker().map(|db| vec![db]).unwrap_or_default();
-        let protected = self.guarded.iter().map(|guarded| {
+        let known = self.known();
+        let protected = known.guarded.iter().map(|guarded| {
             let protected = &guarded.protected;
             protected.superuser.as_ref().unwrap_or(&protected.owner).clone()
         });
@@ -209,6 +223,20 @@ impl Installation {
 
     /// The engine with every control of the house.
     pub(crate) async fn engine(&self, own: &OwnPages, edge: EdgeAt) -> anyhow::Result<Engine> {
+        let known = self.known();
+        let controls = self.controls(&known, self.behind(&known)?, own, edge).await?;
+        let evidence = Evidence::new(self.ground.engine.clone());
+        Ok(Engine::new(controls, evidence, self.cx.clone())?)
+    }
+
+    /// Every control of the house, about `known` databases, of which one is `behind` the gateway.
+    pub(crate) async fn controls(
+        &self,
+        known: &Known,
+        behind: Option<&Guarded>,
+        own: &OwnPages,
+        edge: EdgeAt,
+    ) -> anyhow::Result<Vec<Arc<dyn Control>>> {
         let authority = self.data.folder("tls")?.join(AUTHORITY_FILE);
         let probe = edge.runs.then(|| {
             let (address, authority) = (edge.address, authority.clone());
@@ -219,22 +247,20 @@ impl Installation {
             authority,
             own: own.paths(),
             upstream_paths: edge.upstream_paths,
-            session: self.canary().await?,
+            session: self.canary(behind).await?,
         };
-        let keys = keys::controls(self.house()?);
+        let keys = keys::controls(self.house(known)?);
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
-        let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(self.guarded.clone());
+        let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(known.guarded.clone());
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
-        controls.extend(audit::controls(protection::watched(&self.guarded, &self.cx.clock)));
+        controls.extend(audit::controls(protection::watched(&known.guarded, &self.cx.clock)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
-        controls.extend(monitor::controls(self.scan()?)?);
+        controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);
-        let controls = lost::told(controls, &self.lost);
-        let evidence = Evidence::new(self.ground.engine.clone());
-        Ok(Engine::new(controls, evidence, self.cx.clone())?)
+        Ok(lost::told(controls, &known.lost))
     }
 
     /// What the claim about tenants' files attacks.
@@ -250,7 +276,7 @@ impl Installation {
     }
 
     /// What the claims about keys and about data at rest look at.
-    fn house(&self) -> anyhow::Result<keys::House> {
+    fn house(&self, known: &Known) -> anyhow::Result<keys::House> {
         let Ground { owner, engine, programs, cluster, .. } = &self.ground;
         let keeper = Keeper::new(self.ring.keys.clone(), engine.clone());
         let custodian = Custodian::new(Arc::clone(&self.identities), owner.clone());
@@ -260,7 +286,7 @@ impl Installation {
             folders.push(("the key ring", self.data.folder("keys/ring")?));
         }
         let managed = cluster.is_some().then(|| owner.url());
-        let protected = self.guarded.iter().map(|one| &one.protected);
+        let protected = known.guarded.iter().map(|one| &one.protected);
         let named = protected.map(|one| (one.name.as_str(), one.owner.url()));
         let mut unseen = unseen(managed, named, !self.config.keys.ring.is_empty());
         if !self.config.files.store.is_empty() {
@@ -274,15 +300,19 @@ impl Installation {
             owner: owner.clone(),
             programs: programs.clone(),
             custodians: vec![Arc::new(keeper), Arc::new(custodian)],
-            protected: self.guarded.iter().map(|one| one.protected.clone()).collect(),
+            protected: known.guarded.iter().map(|one| one.protected.clone()).collect(),
             tenants: Arc::new(fleet::Databases(self.fleet.clone())),
             scratch: self.data.folder("scratch")?,
         })
     }
 
-    /// A session of the canary tenant, when there is an application to look at.
-    async fn canary(&self) -> anyhow::Result<Option<Arc<dyn ProbeSession>>> {
-        let Some(guarded) = self.behind()? else {
+    /// A session of the canary tenant, when there is an application to look at, with its database
+    /// `behind` the gateway.
+    async fn canary(
+        &self,
+        behind: Option<&Guarded>,
+    ) -> anyhow::Result<Option<Arc<dyn ProbeSession>>> {
+        let Some(guarded) = behind else {
             return Ok(None);
         };
         let tenant: TenantId = guarded.protected.canaries.0.clone();
@@ -327,8 +357,8 @@ impl Installation {
     }
 
     /// What secrets.environment looks at.
-    fn scan(&self) -> anyhow::Result<Scan> {
-        let mut in_use = protection::secrets(&self.guarded);
+    fn scan(&self, known: &Known) -> anyhow::Result<Scan> {
+        let mut in_use = protection::secrets(&known.guarded);
         in_use.extend(environment::secret(ROOT_SECRET)?);
         in_use.extend(environment::secret(redis::PASSWORD)?);
         for file in self.data.private_files()? {

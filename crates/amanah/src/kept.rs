@@ -34,7 +34,7 @@ const FORMER_CHARS: usize = 24;
 const OWN_LOGINS: [&str; 2] = ["intruder", "replica"];
 
 /// A protected database as its file has it. What is secret about it is in the strongbox.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
     pub(crate) database: String,

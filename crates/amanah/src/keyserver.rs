@@ -3,9 +3,10 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use console::tenants::{Bindings, Tenants};
 use gateway::{Private, PrivateSettings};
@@ -22,11 +23,11 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 const RESEAL_EVERY: Duration = Duration::from_hours(1);
 
 /// Takes the listener's address, unless keys are not served. `wanted` overrules the configuration;
-/// `bindings` is looked at when somebody asks, and may be filled until then.
+/// `bindings` is looked at whenever somebody asks.
 pub(crate) async fn bind(
     installation: &Installation,
     wanted: Option<SocketAddr>,
-    bindings: Arc<OnceLock<Bindings>>,
+    bindings: Arc<ArcSwap<Bindings>>,
 ) -> anyhow::Result<Option<Private<Router>>> {
     let config = &installation.config.keys;
     let listen = match wanted {

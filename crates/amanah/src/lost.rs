@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kernel::{Card, Control, Cx, Fut, Outcome, Params, Proof};
 
 /// The claims that are about every protected database.
-const ABOUT: &[&str] = &[
+pub(crate) const ABOUT: &[&str] = &[
     "isolation.rows",
     "audit.triggers",
     "audit.append-only",

@@ -15,6 +15,7 @@ use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
 use crate::keyset::KeySet;
+use crate::known::Known;
 
 /// A database that is to be protected.
 pub(crate) struct Candidate {
@@ -261,34 +262,34 @@ impl Candidate {
     }
 }
 
-/// Every database that this installation protects, and the name of each that could not be opened,
-/// with the reason: one that was dropped, say, is no reason to leave the others.
+/// Every database that this installation protects. One that cannot be opened, because it was dropped,
+/// say, is no reason to leave the others.
 pub(crate) async fn all(
     ground: &Ground,
     data: &Data,
     strongbox: &Strongbox,
     rng: &dyn Rng,
-) -> anyhow::Result<(Vec<Guarded>, Vec<(String, String)>)> {
-    let (mut guarded, mut lost) = (Vec::new(), Vec::new());
+) -> anyhow::Result<Known> {
     kept::take_in(data, strongbox).await?;
-    for kept in kept::all(data)? {
+    let mut known = Known { kept: kept::all(data)?, ..Known::default() };
+    for kept in &known.kept {
         match kept.open(ground, data, strongbox, rng).await {
-            Ok(one) => guarded.push(one),
+            Ok(one) => known.guarded.push(one),
             Err(error) => {
                 let why = format!("{error:#}");
                 tracing::warn!(database = kept.database, why, "a database could not be opened");
-                lost.push((kept.database, why));
+                known.lost.push((kept.database.clone(), why));
             }
         }
     }
-    Ok((guarded, lost))
+    Ok(known)
 }
 
 /// Who mints bindings for a protected database.
-pub(crate) fn binder(guarded: &Guarded, clock: Arc<dyn Clock>) -> Arc<dyn Binder> {
+pub(crate) fn binder(guarded: &Guarded, clock: Arc<dyn Clock>) -> TenantBinder {
     let protected = &guarded.protected;
     let binder = TenantBinder::new(clock, guarded.key.clone(), &protected.name);
-    Arc::new(binder.spelled_as(&protected.canaries.0))
+    binder.spelled_as(&protected.canaries.0)
 }
 
 /// Who mints bindings for whoever asks by a database's name. Two of one name are left out:
@@ -298,10 +299,9 @@ pub(crate) fn bindings(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Bindings 
     let alone = guarded.iter().filter(|one| named(&one.protected.name) == 1);
     alone
         .map(|one| {
-            let name = one.protected.name.clone();
-            let binder = TenantBinder::new(Arc::clone(clock), one.key.clone(), &name)
-                .spelled_as(&one.protected.canaries.0);
-            (name, Binding { binder, canaries: one.protected.canaries.clone() })
+            let binder = binder(one, Arc::clone(clock));
+            let canaries = one.protected.canaries.clone();
+            (one.protected.name.clone(), Binding { binder, canaries })
         })
         .collect()
 }

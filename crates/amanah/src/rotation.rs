@@ -116,8 +116,9 @@ async fn look(installation: &Installation, rhythm: Rhythm) -> anyhow::Result<()>
 async fn one(kept: &Kept, installation: &Installation, rhythm: Rhythm) -> anyhow::Result<()> {
     let now = installation.cx.clock.now();
     let keys = kept.keys(&installation.strongbox).await?;
-    let Some(guarded) = find(&installation.guarded, &keys) else {
-        // It was protected after this process began.
+    let known = installation.known();
+    let Some(guarded) = find(&known.guarded, &keys) else {
+        // It was protected a moment ago, and is taken in with the next look at what is written down.
         return Ok(());
     };
     if guarded.key.get().kid() != keys.current.kid() {

@@ -76,11 +76,11 @@ pub(crate) async fn export(
             keys::Error::Weak => Usage(format!("{SECRET}: {error}")).into(),
             other => anyhow::Error::from(other),
         })?;
-        let manifest = write(house, (shared, &tenant), &with, &mut sealing).await?;
+        let manifest = write(house, (shared.as_ref(), &tenant), &with, &mut sealing).await?;
         sealing.finish()?;
         manifest
     } else {
-        write(house, (shared, &tenant), &with, &mut file).await?
+        write(house, (shared.as_ref(), &tenant), &with, &mut file).await?
     };
     file.flush().with_context(cannot)?;
     drop(file);
@@ -153,7 +153,7 @@ pub(crate) async fn import(
     let most = import.most_gb.saturating_mul(GIGABYTE);
     let done = match shared {
         Some(guarded) => {
-            house.fleet.import_rows(guarded, &open, &house.files, most).await.map(Came::from)
+            house.fleet.import_rows(&guarded, &open, &house.files, most).await.map(Came::from)
         }
         None => house.fleet.import(&open, onto, &house.files, most).await.map(Came::from),
     };

@@ -62,7 +62,7 @@ async fn rotate(
     let turn = installation.data.turn().await?;
     let mut all = Vec::new();
     for (kept, guarded, _) in pairs(installation, database).await? {
-        let keys = rotation::rotate(&kept, guarded, installation, rhythm.overlap).await;
+        let keys = rotation::rotate(&kept, &guarded, installation, rhythm.overlap).await;
         let keys = keys.with_context(|| {
             format!(
                 "the key of database {} was not rotated to the end; tokens are good as before. \
@@ -146,12 +146,9 @@ fn role(key: &KnownKey, keys: &KeySet, strangers: &[Stranger]) -> &'static str {
 }
 
 /// The protected databases that are meant.
-fn named<'a>(
-    installation: &'a Installation,
-    database: Option<&str>,
-) -> anyhow::Result<Vec<&'a Guarded>> {
-    let meant = |guarded: &&Guarded| database.is_none_or(|name| guarded.protected.name == name);
-    let all: Vec<&Guarded> = installation.guarded.iter().filter(meant).collect();
+fn named(installation: &Installation, database: Option<&str>) -> anyhow::Result<Vec<Guarded>> {
+    let mut all = installation.known().guarded.clone();
+    all.retain(|guarded| database.is_none_or(|name| guarded.protected.name == name));
     if all.is_empty() {
         let words = match database {
             Some(name) => format!("no database {name} is protected here; see `amanah protect`"),
@@ -163,9 +160,10 @@ fn named<'a>(
 }
 
 /// The protected database of this name.
-pub(super) fn one<'a>(installation: &'a Installation, name: &str) -> anyhow::Result<&'a Guarded> {
-    match named(installation, Some(name))?.as_slice() {
-        [one] => Ok(*one),
+pub(super) fn one(installation: &Installation, name: &str) -> anyhow::Result<Guarded> {
+    let mut all = named(installation, Some(name))?;
+    match (all.pop(), all.is_empty()) {
+        (Some(one), true) => Ok(one),
         _ => Err(Usage(format!(
             "two databases called {name} are protected here, and which one is meant cannot be told"
         ))
@@ -174,16 +172,16 @@ pub(super) fn one<'a>(installation: &'a Installation, name: &str) -> anyhow::Res
 }
 
 /// The same with what is remembered of each, and with its keys.
-async fn pairs<'a>(
-    installation: &'a Installation,
+async fn pairs(
+    installation: &Installation,
     database: Option<&str>,
-) -> anyhow::Result<Vec<(Kept, &'a Guarded, KeySet)>> {
+) -> anyhow::Result<Vec<(Kept, Guarded, KeySet)>> {
     let meant = named(installation, database)?;
     let mut all = Vec::new();
     for kept in kept::all(&installation.data)? {
         let keys = kept.keys(&installation.strongbox).await?;
         if let Some(guarded) = meant.iter().find(|guarded| keys.knows(guarded.key.get().kid())) {
-            all.push((kept, *guarded, keys));
+            all.push((kept, guarded.clone(), keys));
         }
     }
     Ok(all)

@@ -76,8 +76,8 @@ async fn elsewhere(
         Err(tenancy::Error::NoTenant(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    let others = house.guarded.iter().filter(|other| !std::ptr::eq(*other, guarded));
-    for other in others {
+    let known = house.known();
+    for other in known.others(guarded) {
         let name = &other.protected.name;
         match house.fleet.has_rows(other, id).await {
             Ok(true) => all.push(format!("rows in the database {name}")),
@@ -96,8 +96,8 @@ pub(crate) async fn preview(
     database: &str,
 ) -> anyhow::Result<()> {
     let guarded = binding::one(house, database)?;
-    let counts = house.fleet.count_rows(guarded, id).await?;
-    let common = Common::look(house, guarded, id).await?;
+    let counts = house.fleet.count_rows(&guarded, id).await?;
+    let common = Common::look(house, &guarded, id).await?;
     if place.json {
         let tables: Vec<Value> =
             counts.iter().map(|(table, rows)| json!({"table": table, "rows": rows})).collect();
@@ -150,9 +150,9 @@ pub(crate) async fn erase(
     let keys = &house.ring.keys;
     let signer = signer(keys).await?;
     let by = by.map_or_else(operator, Ok)?;
-    let common = Common::look(house, guarded, &id).await?;
+    let common = Common::look(house, &guarded, &id).await?;
     let more = common.goes() && common.is_there();
-    let mut erasing = house.fleet.erase_rows(guarded, &id, more).await?;
+    let mut erasing = house.fleet.erase_rows(&guarded, &id, more).await?;
     let mut remains = vec![COPIES.to_owned(), TRAIL.to_owned(), EXPORTS.to_owned()];
     remains.push(ACCOUNTS.to_owned());
     remains.extend(common.kept());

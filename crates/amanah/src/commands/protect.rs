@@ -89,7 +89,10 @@ async fn apply(
     proposal: &Proposal,
 ) -> anyhow::Result<Exit> {
     let Installation { ground, data, strongbox, cx, .. } = &*installation;
+    // A running `amanah up` takes the database in when all of it is there.
+    let turn = data.turn().await?;
     let done = candidate.protect(ground, data, strongbox, cx).await?;
+    drop(turn);
     let Done { guarded, canaries, left, binding } = done;
     if !place.json {
         out::line(&format!(
@@ -119,11 +122,12 @@ async fn apply(
         out::line("Attacking:");
     }
     if installation.data.is_locked() {
-        out::aside("amanah up runs on this data directory: restart it, so that it proves this too");
+        out::aside(
+            "amanah up runs on this data directory: it takes the database in within seconds",
+        );
     }
-    installation.guarded.clear();
-    installation.lost.clear();
-    installation.take_in(guarded);
+    // The others are attacked as well: a claim is about all of them.
+    installation.learn(installation.known().with(guarded));
     let claims = attack(installation).await?;
     if place.json {
         let plan = as_json(proposal);
@@ -162,7 +166,7 @@ fn result(claim: &ClaimReport) -> String {
     lines.join("\n")
 }
 
-/// Attacks what was just protected, and proves the attack with its bite.
+/// Attacks what was just protected along with what was protected before, and proves the attack with its bite.
 async fn attack(installation: &Installation) -> anyhow::Result<Vec<ClaimReport>> {
     let edge = EdgeAt::absent(&installation.config);
     let engine = installation.engine(&OwnPages::default(), edge).await?;

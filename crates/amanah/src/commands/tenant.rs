@@ -57,7 +57,9 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         }
         Tenant::Export(export) => archive::export(installation, export).await?,
         Tenant::Import(import) => archive::import(installation, import).await?,
-        Tenant::Lint(lint) => return super::lint::all(place, &installation.guarded, &lint).await,
+        Tenant::Lint(lint) => {
+            return super::lint::all(place, &installation.known().guarded, &lint).await;
+        }
         Tenant::List => {
             list(&fleet.list().await?, &fleet.cells().await?, fleet.losses().await?.len())
         }

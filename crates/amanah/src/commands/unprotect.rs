@@ -75,6 +75,8 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
     }
     let leave_changed = protect.undoing.leave_changed;
     Installation::with(place, async |installation| {
+        // A running `amanah up` lets go when all of it is undone.
+        let turn = installation.data.turn().await?;
         let known = kept::find(&installation.data, &url.database, Some(&url))?;
         subject.recall(installation, known.as_ref(), &url).await?;
         let (undoing, trail) = subject.plan().await?;
@@ -105,6 +107,7 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
             known.forget(&installation.data, &installation.strongbox).await?;
         }
         subject.drop_logins(installation, &undoing).await?;
+        drop(turn);
         if !place.json {
             out::line("Undone: the database is as it was, and this installation has forgotten it.");
             if trail.stays {
@@ -112,9 +115,7 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
             }
         }
         if installation.data.is_locked() {
-            out::aside(
-                "amanah up runs on this data directory: restart it, so that it stops proofs",
-            );
+            out::aside("amanah up runs on this data directory: it lets go within seconds");
         }
         Ok(Exit::Holds)
     })

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use axum::Router;
 use claims::{Engine, Filter, Page, Progress, Report};
 use gateway::{Gateway, LocalAuthority, Ports, Private, Settings};
-use kernel::{Binder, Verdict};
+use kernel::Verdict;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -19,7 +20,9 @@ use crate::cli::{Place, Up};
 use crate::commands::{bar, show};
 use crate::data::{Data, Running};
 use crate::exit::{Exit, Usage};
+use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
+use crate::known::DatabaseAt;
 use crate::{files, fleet, keyserver, out, protection, redis, rotation, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -34,8 +37,7 @@ struct House {
 }
 
 struct Parts {
-    engine: Engine,
-    pages: Vec<Arc<Page>>,
+    live: Live,
     gateway: Gateway,
     application: Option<Application>,
     /// Where applications ask for keys, when they are served.
@@ -48,14 +50,15 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { engine, pages, gateway, application, private, running } = parts;
+    let Parts { live, gateway, application, private, running } = parts;
+    let Live { engine, pages, .. } = &live;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
     let keeping = keyserver::keep(&installation, private, || wait(stopped.clone()));
     let tidying = files::keep(&installation.files, wait(stopped.clone()));
     let proving = async {
         tokio::select! {
-            told = tell(place, &engine, &pages, &running, &installation, up.demo) => {
+            told = tell(place, engine, pages, &running, &installation, up.demo) => {
                 if let Err(error) = told {
                     // The scheduler tries again; the page says unknown meanwhile.
                     let words = out::words(&error);
@@ -64,12 +67,13 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
             }
             () = wait(stopped.clone()) => {}
         }
-        engine.keep_proving(&pages, wait(stopped.clone())).await;
+        engine.keep_proving(pages, wait(stopped.clone())).await;
     };
     let rhythm = installation.config.binding.rhythm();
     let rotating = rotation::keep(&installation, rhythm, wait(stopped.clone()));
     let caching = redis::keep(&installation, wait(stopped.clone()));
-    tokio::join!(watching, keeping, tidying, rotating, caching, proving);
+    let following = following::keep(&installation, &live, wait(stopped.clone()));
+    tokio::join!(watching, keeping, tidying, rotating, caching, following, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
@@ -97,7 +101,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let pages = installation.pages()?;
     let mut paths = installation.config.upstream_paths();
     let mut application = None;
-    let bindings = Arc::new(OnceLock::new());
+    let bindings: Arc<ArcSwap<_>> = Arc::default();
     let private = keyserver::bind(installation, up.keys_listen, Arc::clone(&bindings)).await?;
     let keys = private.as_ref().map(Private::local_addr);
     if up.demo {
@@ -106,24 +110,34 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         drop(turn);
         paths = application::paths();
     }
-    bindings.get_or_init(|| protection::bindings(&installation.guarded, &installation.cx.clock));
+    let (known, clock) = (installation.known(), Arc::clone(&installation.cx.clock));
+    bindings.store(Arc::new(protection::bindings(&known.guarded, &clock)));
+    let behind = installation.behind(&known)?;
+    if let Some(behind) = behind {
+        installation.behind.settle(DatabaseAt::of(behind));
+    }
+    let upstream = Arc::new(Upstream::default());
+    upstream.change(behind.map(|guarded| protection::binder(guarded, clock)));
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
     let mut settings = Settings::new(listen);
     settings.upstream = match &application {
         Some(application) => Some(format!("http://{}", application.address).parse()?),
-        None => upstream(&installation.config.upstream.url)?,
+        None => address_of(&installation.config.upstream.url)?,
     };
     let own = Arc::new(OwnPages::default());
-    let gateway = bind(installation, settings, Arc::clone(&own)).await?;
+    let gateway = bind(installation, settings, Arc::clone(&own), Arc::clone(&upstream)).await?;
     let address = gateway.local_addr();
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
-    let engine = installation.engine(&own, edge).await?;
+    let engine = installation.engine(&own, edge.clone()).await?;
     own.open(router(installation, &engine, &pages, &gateway)?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
-    let running = Running { pid, listen: address, keys, upstream_paths: paths, config, scan };
+    let behind = installation.behind.settled();
+    let running =
+        Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind };
     installation.data.announce(&running)?;
-    Ok(Parts { engine, pages, gateway, application, private, running })
+    let live = Live { engine, pages, own, edge, bindings, upstream };
+    Ok(Parts { live, gateway, application, private, running })
 }
 
 /// The sample application: database, protection, people, keys at `keys`, process.
@@ -155,8 +169,8 @@ async fn demo(
         Some(address) => Some(application::admit(keys, strongbox, address).await?),
         None => None,
     };
-    installation.behind = Some(done.guarded.clone());
-    installation.take_in(done.guarded);
+    installation.behind.settle(DatabaseAt::of(&done.guarded));
+    installation.learn(installation.known().with(done.guarded));
     Application::start(Outside { url, access }).await
 }
 
@@ -164,16 +178,16 @@ async fn bind(
     installation: &Installation,
     settings: Settings,
     own: Arc<OwnPages>,
+    binder: Arc<Upstream>,
 ) -> anyhow::Result<Gateway> {
     let clock = Arc::clone(&installation.cx.clock);
     let folder = installation.data.folder("tls")?;
     let names = &installation.config.gateway.names;
-    let authority = Arc::new(LocalAuthority::open_or_create(&folder, names, Arc::clone(&clock))?);
-    let behind = installation.behind()?.map(|guarded| protection::binder(guarded, clock));
+    let authority = Arc::new(LocalAuthority::open_or_create(&folder, names, clock)?);
     let ports = Ports {
         own,
         sessions: Arc::<identity::Identities>::clone(&installation.identities),
-        binder: Arc::new(Upstream(behind)) as Arc<dyn Binder>,
+        binder,
         rng: Arc::clone(&installation.cx.rng),
     };
     Ok(Gateway::bind(settings, ports, authority).await?)
@@ -304,7 +318,7 @@ async fn watch_over(
     }
 }
 
-fn upstream(url: &str) -> anyhow::Result<Option<gateway::Upstream>> {
+fn address_of(url: &str) -> anyhow::Result<Option<gateway::Upstream>> {
     if url.is_empty() {
         return Ok(None);
     }

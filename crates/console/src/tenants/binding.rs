@@ -9,7 +9,7 @@ use axum::routing::post;
 use kernel::{Actor, Scope};
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, For, Served, Tenants};
+use super::{Binding, Bindings, For, Served};
 use crate::keys::body::{Note, json};
 use crate::keys::caller::Caller;
 use crate::keys::fault::Fault;
@@ -58,7 +58,8 @@ async fn mint(
     if database.as_deref().is_some_and(|name| !may(name)) {
         return Err(Fault::DENIED);
     }
-    let (database, Binding { binder, canaries }) = meant(&served.tenants, database.as_deref())?;
+    let all = served.tenants.bindings.load_full();
+    let (database, Binding { binder, canaries }) = meant(&all, database.as_deref())?;
     if !may(database) || tenant == canaries.0 || tenant == canaries.1 {
         return Err(Fault::DENIED);
     }
@@ -76,14 +77,11 @@ async fn mint(
 }
 
 /// Who makes bindings for the database that is meant.
-fn meant<'a>(
-    tenants: &'a Tenants,
-    database: Option<&str>,
-) -> Result<(&'a str, &'a Binding), Fault> {
-    let all = tenants.bindings.get();
+fn meant<'a>(all: &'a Bindings, database: Option<&str>) -> Result<(&'a str, &'a Binding), Fault> {
     let found = match database {
-        Some(name) => all.and_then(|all| all.get_key_value(name)),
-        None => all.filter(|all| all.len() == 1).and_then(|all| all.first_key_value()),
+        Some(name) => all.get_key_value(name),
+        None if all.len() == 1 => all.first_key_value(),
+        None => None,
     };
     found.map(|(name, binding)| (name.as_str(), binding)).ok_or(Fault::fixed(
         StatusCode::NOT_FOUND,

@@ -13,9 +13,10 @@
 //! the path, the header or the body; and one that is admitted to keys alone and asks for logins.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ::keys::{Keys, Operation};
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -38,9 +39,8 @@ use crate::keys::{self as programs, Api};
 pub struct Tenants {
     /// Tenants with a database of their own, and all that is kept for tenants.
     pub life: Life,
-    /// Who makes bindings. Set once it is known which databases are protected, before anything is
-    /// served.
-    pub bindings: Arc<OnceLock<Bindings>>,
+    /// Who makes bindings; others when databases are protected or let go.
+    pub bindings: Arc<ArcSwap<Bindings>>,
     /// Files of the tenants that are let in.
     pub files: Arc<dyn TenantFiles>,
 }
@@ -50,6 +50,7 @@ pub struct Tenants {
 pub type Bindings = BTreeMap<String, Binding>;
 
 /// Who makes bindings for a protected database.
+#[derive(Clone)]
 pub struct Binding {
     /// Makes them.
     pub binder: TenantBinder,

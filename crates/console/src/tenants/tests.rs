@@ -1,8 +1,9 @@
 //! What a client gets for tenants, and what it does not, against a real server.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ::keys::{NewClient, Operation, Reach};
+use arc_swap::ArcSwap;
 use kernel::{Clock, Rng, Secret, SystemClock, SystemRng, TenantId, random_hex};
 use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
@@ -81,13 +82,13 @@ async fn world() -> World {
     tenancy::apply(&shop.owner, shop.superuser.as_ref(), &plan).await.unwrap();
     let binder = TenantBinder::new(Arc::clone(&clock), key, &shop.name);
     let binding = Binding { binder, canaries: shop.canaries.clone() };
-    let bindings = OnceLock::from(Bindings::from([(shop.name.clone(), binding)]));
+    let bindings = Bindings::from([(shop.name.clone(), binding)]);
     let mut house = House::bare().await;
     let folder = tempfile::tempdir().unwrap();
     let shelf = FileShelf::folder(folder.path().join("files")).unwrap();
     let files = Arc::new(store(&house, &db, shelf));
     let caches = places(&db.owner).await;
-    let bindings = Arc::new(bindings);
+    let bindings = Arc::new(ArcSwap::from_pointee(bindings));
     let life = Life { fleet: fleet.clone(), caches, files: files.clone() };
     let parts = Tenants { life, bindings, files };
     house.router = router(house.keys.clone(), clock, rng, parts);
