@@ -3,6 +3,7 @@
 
 mod kept;
 mod planted;
+mod rules;
 
 use std::collections::HashSet;
 
@@ -143,6 +144,7 @@ async fn inside(
         }
     }
     kept::bite((sandbox, key, clock, rng), &label, &before, &mut bites).await?;
+    rules::bite(sandbox, rng, &mut bites).await?;
     strange_key(sandbox, keys, &mut bites).await?;
     Ok(bites)
 }

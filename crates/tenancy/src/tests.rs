@@ -5,7 +5,7 @@ mod binding;
 mod campaign;
 mod cells;
 mod erasure;
-mod fixture;
+pub(crate) mod fixture;
 mod fleet;
 mod form;
 mod hostile;

@@ -20,7 +20,8 @@ static CARD: Card = Card {
            uses its caller's types, one with a back door, one that takes the place of another, a \
            function beside it; where the server keeps bindings, one that does not expire, a \
            function that writes there for whoever asks and, with a superuser, a login that may; a \
-           key of bindings that nobody here has made",
+           key of bindings that nobody here has made; and one violation of each rule of the \
+           linter that can be made there",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
     not_covered: &[

@@ -212,13 +212,13 @@ pub(crate) async fn leaks(
             lint.object != only && census.held.iter().any(|h| h.table.label() == lint.object)
         })
     };
-    let each = found.into_iter().filter(|lint| !elsewhere(lint));
-    Ok(each
-        .map(|lint| {
-            let what = format!("{} ({})", lint.what, lint.rule.id);
-            Finding::new(lint.object, what).fix(lint.fix)
-        })
-        .collect())
+    Ok(found.into_iter().filter(|lint| !elsewhere(lint)).map(finding).collect())
+}
+
+/// As a proof has it.
+pub(crate) fn finding(lint: Lint) -> Finding {
+    let what = format!("{} ({})", lint.what, lint.rule.id);
+    Finding::new(lint.object, what).fix(lint.fix)
 }
 
 /// What somebody has declared as reviewed there, so that it is no finding: the proof names it.

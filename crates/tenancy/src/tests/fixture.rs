@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// Tables as a Django project makes them.
-pub(super) const DJANGO: &str = include_str!("django.sql");
+pub(crate) const DJANGO: &str = include_str!("django.sql");
 /// The canaries of a database with whole numbers.
-pub(super) const NUMBERS: (&str, &str) = ("-2000000001", "-2000000002");
+pub(crate) const NUMBERS: (&str, &str) = ("-2000000001", "-2000000002");
 
 /// The application's tables with the room installed and nothing protected.
 pub(super) async fn bare(schema: &str, column: &str, canaries: (&str, &str)) -> Guarded {
@@ -39,7 +39,7 @@ pub(super) async fn shape(guarded: &Guarded, form: Form) {
 }
 
 /// The same after `protect`.
-pub(super) async fn protected(schema: &str, column: &str, canaries: (&str, &str)) -> Guarded {
+pub(crate) async fn protected(schema: &str, column: &str, canaries: (&str, &str)) -> Guarded {
     let guarded = bare(schema, column, canaries).await;
     let plan = planned(&guarded.protected).await;
     let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
