@@ -307,6 +307,21 @@ pub enum Error {
         /// The first table that has some.
         table: String,
     },
+    /// It is not known whether an import has come to its end.
+    #[error(
+        "it is not known whether tenant `{tenant}` was imported into database {database}, because its \
+         server was lost at the very end: {why}. The files that were made for it were kept. Run the same \
+         command again when the server answers: it says that the tenant has rows there if it was \
+         imported, and imports it if it was not"
+    )]
+    Undecided {
+        /// Whose.
+        tenant: TenantId,
+        /// Where.
+        database: String,
+        /// The server's words. They are in the message, so they are no source beside it.
+        why: Box<store::Error>,
+    },
     /// What is read or written through the binding would not be all, or more than is the tenant's.
     #[error("{why}, in database {database}. Nothing was changed")]
     Premises {

@@ -2,6 +2,7 @@
 
 mod erase;
 mod hostile;
+mod lost;
 
 use std::io::{Cursor, Read};
 

@@ -63,6 +63,8 @@ impl Fleet {
 async fn begin(registry: &Db, premises: &Premises, more: bool) -> Result<Passage> {
     let which = (&premises.tenant, premises.database());
     let tx = premises.begin(&[], Scope::ReadWrite).await?;
+    // Rows that are about to come would stay.
+    passage::arrival(registry, which, &tx).await?;
     let rows = premises.first_with_rows(&tx, Scope::ReadWrite).await?.is_some();
     let known = passage::find(registry, which, Way::Out).await?;
     if !rows && !more && known.is_none() {

@@ -13,7 +13,7 @@ use store::{OperatorTx, Tx, qualified};
 
 use super::lines::{Lines, Row};
 use super::order::Run;
-use super::passage::{self, Noted, Passage, Way};
+use super::passage::{self, Deleted, Fate, Noted, Passage, Way};
 use super::{Premises, sql};
 use crate::fleet::archive::{
     self as format, Checked, Manifest, Reader, Rows, Shared, Table, Text, check, is_of,
@@ -50,7 +50,8 @@ impl Fleet {
     ///
     /// # Errors
     /// When the archive is damaged, does not fit or is too large, and when the tenant has rows or
-    /// files here; nothing is left behind then.
+    /// files here; nothing is left behind then. [`Error::Undecided`] when the server is lost at the very
+    /// end; the same call tells then.
     pub async fn import_rows(
         &self,
         guarded: &Guarded,
@@ -68,21 +69,26 @@ impl Fleet {
             let shared = manifest.shared.as_ref().ok_or_else(|| refused(OWN))?;
             let notes = premises.compare(&manifest, shared).await?;
             let tx = premises.begin(&[], Scope::ReadWrite).await?;
-            premises.make_room(turn.registry(), &tx, files).await?;
+            let xid = premises.make_room(turn.registry(), &tx, files).await?;
             let filled = async {
                 let mut reader = Reader::begin(begin()?)?;
                 reader.skip_structure()?;
                 premises.fill(&tx, &manifest, &mut reader).await?;
                 format::files::make(files, &id, &manifest.files, &mut reader).await?;
-                premises.bind(&tx, Scope::ReadWrite).await?;
-                Ok(tx.commit().await?)
+                premises.bind(&tx, Scope::ReadWrite).await
             };
-            if let Err(error) = filled.await {
-                format::files::remove(files, &id).await?;
-                passage::forget(turn.registry(), (&id, premises.database())).await?;
-                return Err(error);
+            let filled = match filled.await {
+                Ok(()) => premises.end(tx, &xid).await,
+                Err(error) => Err(error),
+            };
+            match filled {
+                // Its files belong to its rows, if these are there.
+                Err(error @ Error::Undecided { .. }) => return Err(error),
+                Err(_) => format::files::remove(files, &id).await?,
+                Ok(()) => {}
             }
             passage::forget(turn.registry(), (&id, premises.database())).await?;
+            filled?;
             Ok(notes)
         };
         let made = made.await;
@@ -155,17 +161,19 @@ impl Premises {
     }
 
     /// Refuses a tenant that is here. Files may be left of an import that a crash has ended, and go.
+    /// Notes that it comes, and returns the number of the transaction with which it does.
     async fn make_room(
         &self,
         registry: &store::Db,
         tx: &Tx,
         files: &dyn TenantFiles,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let which = (&self.tenant, self.database());
-        let half_made = passage::find(registry, which, Way::In).await?.is_some();
+        // Asked before its rows are looked for: whatever was committed by then is seen.
+        let fate = passage::arrival(registry, which, tx).await?;
         if let Some(held) = self.first_with_rows(tx, Scope::ReadWrite).await? {
             // It was made to its end, and a crash came before that was noted.
-            if half_made {
+            if fate.is_some() {
                 passage::forget(registry, which).await?;
             }
             let table = held.table.label();
@@ -177,14 +185,43 @@ impl Premises {
                 "the tenant is being erased here: finish that first".to_owned(),
             ));
         }
-        if half_made {
-            return format::files::remove(files, &self.tenant).await;
+        match fate {
+            Some(Fate::Aborted) => format::files::remove(files, &self.tenant).await?,
+            // The files may be those of a tenant that was made, and whose rows have gone since.
+            _ if format::files::has(files, &self.tenant).await? => {
+                return Err(Error::HasFiles(self.tenant.clone()));
+            }
+            _ => {}
         }
-        if format::files::has(files, &self.tenant).await? {
-            return Err(Error::HasFiles(self.tenant.clone()));
+        let xid: String = tx.query_one(sql::XID, &[]).await?.get(0);
+        let pending = Some((xid.clone(), Deleted::default()));
+        let noted = Noted { pending, ..Noted::default() };
+        let passage = Passage { begun_at: self.clock.now(), noted };
+        passage::note(registry, which, Way::In, &passage).await?;
+        Ok(xid)
+    }
+
+    /// Makes what was written last. When the answer is lost, the server is asked what it was.
+    async fn end(&self, tx: OperatorTx, xid: &str) -> Result<()> {
+        let Err(error) = tx.commit().await else { return Ok(()) };
+        let asked = async {
+            let tx = self.db().operator().await?;
+            let fate = passage::fate(&tx, xid).await?;
+            tx.rollback().await?;
+            Ok::<_, Error>(fate)
+        };
+        match asked.await {
+            Ok(Fate::Committed) => {
+                tracing::warn!(%error, tenant = %self.tenant, "the server was lost after an import");
+                Ok(())
+            }
+            Ok(Fate::Aborted) => Err(error.into()),
+            Ok(Fate::Running | Fate::Forgotten) | Err(_) => Err(Error::Undecided {
+                tenant: self.tenant.clone(),
+                database: self.database().to_owned(),
+                why: Box::new(error),
+            }),
         }
-        let passage = Passage { begun_at: self.clock.now(), noted: Noted::default() };
-        passage::note(registry, which, Way::In, &passage).await
     }
 
     async fn fill<R: Read + Send>(

@@ -1,8 +1,9 @@
 //! What is noted of a tenant that comes or goes, so that a crash loses no count.
 //!
 //! Rows go in a transaction of the shared database, and what was deleted is noted in the control
-//! database; the two cannot end together. So the number of the transaction is noted before its end,
-//! and whoever begins again asks the shared database what has become of it.
+//! database; the two cannot end together. The same is true of a tenant's rows that come in, and its
+//! files. So the number of the transaction is noted before its end, and whoever has lost the answer, or
+//! begins again, asks the shared database what has become of it.
 
 use jiff::Timestamp;
 use kernel::TenantId;
@@ -29,7 +30,7 @@ pub(super) struct Noted {
     pub(super) gone: Gone,
     /// Rows that were deleted.
     pub(super) rows: Deleted,
-    /// Rows of a transaction whose end is not known.
+    /// A transaction whose end is not known, and the rows that it deletes.
     pub(super) pending: Option<(String, Deleted)>,
 }
 
@@ -105,17 +106,56 @@ pub(super) async fn forget(registry: &Db, (id, database): (&TenantId, &str)) -> 
     Ok(tx.commit().await?)
 }
 
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Committed,
+    Aborted,
+    /// It may still end either way.
+    Running,
+    /// It was so long ago that the server has forgotten it.
+    Forgotten,
+}
+
+/// What became of the transaction of this number. `tx` is one of the same server.
+pub(super) async fn fate(tx: &Tx, xid: &str) -> Result<Fate> {
+    let status: Option<String> = tx.query_one(sql::XID_STATUS, &[&xid]).await?.get(0);
+    Ok(match status.as_deref() {
+        Some("committed") => Fate::Committed,
+        Some("aborted") => Fate::Aborted,
+        Some(_) => Fate::Running,
+        None => Fate::Forgotten,
+    })
+}
+
 /// Settles what became of a transaction that was noted before its end. `tx` is one of the same server;
 /// `rows` says whether there are rows of the tenant now.
 pub(super) async fn settle(tx: &Tx, id: &TenantId, noted: &mut Noted, rows: bool) -> Result<()> {
     let Some((xid, deleted)) = noted.pending.take() else { return Ok(()) };
-    let status: Option<String> = tx.query_one(sql::XID_STATUS, &[&xid]).await?.get(0);
-    match status.as_deref() {
-        Some("in progress") => return Err(Error::Taken(id.clone())),
-        Some("aborted") => {}
-        // So long ago that the server has forgotten it: what is not there was deleted.
-        None if rows => {}
-        Some(_) | None => noted.rows.take(deleted),
+    match fate(tx, &xid).await? {
+        Fate::Running => return Err(Error::Taken(id.clone())),
+        Fate::Aborted => {}
+        // What is not there was deleted.
+        Fate::Forgotten if rows => {}
+        Fate::Committed | Fate::Forgotten => noted.rows.take(deleted),
     }
     Ok(())
+}
+
+/// What became of a tenant that was coming in, when one was.
+///
+/// # Errors
+/// When that is not decided yet.
+pub(super) async fn arrival(
+    registry: &Db,
+    which: (&TenantId, &str),
+    tx: &Tx,
+) -> Result<Option<Fate>> {
+    let Some(passage) = find(registry, which, Way::In).await? else { return Ok(None) };
+    // Without a number it has not come to its end.
+    let Some((xid, _)) = passage.noted.pending else { return Ok(Some(Fate::Aborted)) };
+    match fate(tx, &xid).await? {
+        Fate::Running => Err(Error::Taken(which.0.clone())),
+        fate => Ok(Some(fate)),
+    }
 }
