@@ -282,9 +282,10 @@ async fn write(
         condition: condition(&headers)?,
     };
     let place = who.place(&served.api)?;
-    let mut writer = served.files.write(&tenant, &name, file).await?;
+    let writer = served.files.write(&tenant, &name, file).await;
+    let mut writer = writer.map_err(Fault::unwritten)?;
     pour(body, &mut *writer).await?;
-    let written = writer.finish().await?;
+    let written = writer.finish().await.map_err(Fault::unsure)?;
     drop(place);
     let status = if written.replaced { StatusCode::OK } else { StatusCode::CREATED };
     let room = CARD_BYTES + written.card.name.as_str().len() * 6;
@@ -298,7 +299,7 @@ async fn pour(body: Body, writer: &mut dyn FileWriter) -> Result<(), Fault> {
     while let Some(part) = parts.next().await {
         let part =
             part.map_err(|_| Fault::bad("body", "the body ended too early; nothing was changed"))?;
-        writer.push(&part).await?;
+        writer.push(&part).await.map_err(Fault::unwritten)?;
     }
     Ok(())
 }
@@ -311,6 +312,7 @@ async fn remove(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let (tenant, name) = which.file(&served, &who, (&uri, Operation::WriteFiles)).await?;
-    served.files.remove(&tenant, &name, &condition(&headers)?).await?;
+    let removed = served.files.remove(&tenant, &name, &condition(&headers)?).await;
+    removed.map_err(Fault::unsure)?;
     Ok((StatusCode::NO_CONTENT, [(CONTENT_LENGTH, HeaderValue::from(0))]).into_response())
 }

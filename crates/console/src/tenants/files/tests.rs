@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use kernel::{Quota, SystemClock, SystemRng, TenantFiles as _, TenantId};
 use serde_json::Value;
+use store::Db;
 use tempfile::TempDir;
 use tenancy::{FILES_ROOM, FileSettings, FileShelf, Files};
 use testkit::TestDb;
@@ -29,6 +30,7 @@ struct World {
     toko: String,
     warung: String,
     folder: TempDir,
+    owner: Db,
 }
 
 struct Answer {
@@ -60,7 +62,7 @@ async fn world() -> World {
     house.router = router_of(&house, &files);
     let toko = client(&house, "toko", &BOTH, tenants(&["toko"])).await;
     let warung = client(&house, "warung", &BOTH, tenants(&["warung"])).await;
-    World { house, files, toko, warung, folder }
+    World { house, files, toko, warung, folder, owner: db.owner.clone() }
 }
 
 /// A store on `shelf`, sealed by the house's keys.
@@ -278,6 +280,44 @@ async fn a_body_is_kept_whole_or_not_at_all() {
     assert!(text.contains("of 20971520 bytes"), "{text}");
     let usage = world.files.usage(&TenantId::new("toko").unwrap()).await.unwrap();
     assert_eq!(usage.used.files, 0);
+}
+
+async fn hide(db: &Db, from: &str, to: &str) {
+    let tx = db.operator().await.unwrap();
+    tx.batch(&format!("ALTER TABLE files.{from} RENAME TO {to}")).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Of a failure it is said whether something was changed, as far as that is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_says_what_has_become_of_the_file() {
+    let world = world().await;
+    let path = "toko/files/a";
+    assert_eq!(world.put(path, b"first").await.status, 201);
+    let (unchanged, unknown) =
+        ("nothing was changed", "it is not known whether the file was changed");
+    let words = |said: Answer| {
+        assert_eq!((said.status, said.slug().as_str()), (503, "unavailable"));
+        let text = String::from_utf8(said.bytes).unwrap();
+        (text.contains(unchanged), text.contains(unknown))
+    };
+    let owner = world.owner.clone();
+    let late = stream::once(async move {
+        hide(&owner, "files", "hidden").await;
+        Ok::<_, std::io::Error>(Bytes::from_static(b"second"))
+    });
+    let late = world.ask(&world.toko, ("PUT", path), &[], Body::from_stream(late)).await;
+    assert_eq!(words(late), (false, true), "its end failed");
+    for (method, told) in [("GET", (false, false)), ("DELETE", (false, true))] {
+        let said = world.ask(&world.toko, (method, path), &[], Body::empty()).await;
+        assert_eq!(words(said), told, "{method}");
+    }
+    assert_eq!(words(world.get("toko/files", &[]).await), (false, false));
+    hide(&world.owner, "tenants", "nobody").await;
+    assert_eq!(words(world.put(path, b"third").await), (true, false), "it did not begin");
+    hide(&world.owner, "nobody", "tenants").await;
+    hide(&world.owner, "hidden", "files").await;
+    assert_eq!(world.get(path, &[]).await.bytes, b"first");
 }
 
 /// What was changed in the store is told, and a destroyed key is told apart from it.
