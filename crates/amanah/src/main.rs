@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            out::aside(&format!("amanah: {}", out::words(&error)));
+            out::failure(&error);
             Exit::of_error(&error).into()
         }
     }
@@ -80,6 +80,8 @@ fn log(json: bool) {
     // Sandboxes are dropped with their connections, and the pool would say so of each.
     let usual = || EnvFilter::new("warn,deadpool.postgres=error");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| usual());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are escapes too, and whose they are could not be told.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    let log = log.with_writer(|| out::Log);
     if json { log.json().init() } else { log.init() }
 }

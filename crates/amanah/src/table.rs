@@ -4,7 +4,7 @@
 use std::io::IsTerminal as _;
 
 use claims::{ClaimReport, Report};
-use kernel::{Verdict, shown};
+use kernel::{Verdict, shown, shown_sql};
 
 /// A detail longer than this, in characters, is cut in the table; `--json` has it whole.
 const MAX_DETAIL: usize = 300;
@@ -67,8 +67,13 @@ pub(crate) fn summary(report: &Report) -> String {
 fn fixes(claim: &ClaimReport) -> Vec<String> {
     let mut fixes: Vec<&String> = claim.findings.iter().filter_map(|f| f.fix.as_ref()).collect();
     fixes.dedup();
-    let line = |fix: &String| format!("{INDENT}to do: {}", cut(fix, MAX_DETAIL));
-    fixes.into_iter().take(MAX_FIXES).map(line).collect()
+    fixes.into_iter().take(MAX_FIXES).map(|fix| to_do(fix)).collect()
+}
+
+/// One thing to do. It is SQL mostly, whose lines stay lines, set in.
+fn to_do(fix: &str) -> String {
+    let fix = shortened(&shown_sql(fix), MAX_DETAIL);
+    format!("{INDENT}to do: {}", fix.replace('\n', &format!("\n{INDENT}       ")))
 }
 
 fn name(claim: &ClaimReport) -> String {
@@ -92,8 +97,25 @@ fn paint(verdict: Verdict, colour: bool) -> String {
 }
 
 fn cut(text: &str, max: usize) -> String {
-    let text = shown(text);
+    shortened(&shown(text), max)
+}
+
+fn shortened(text: &str, max: usize) -> String {
     let mut chars = text.chars();
     let start: String = chars.by_ref().take(max).collect();
     if chars.next().is_some() { format!("{start}…") } else { start }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_do;
+
+    #[test]
+    fn the_lines_of_sql_stay_lines_and_names_do_not_make_any() {
+        let told = to_do("DROP INDEX a;\nCREATE INDEX \"b\n\u{1b}[2J\" ON c (d)");
+        let wanted = "           to do: DROP INDEX a;
+                  CREATE INDEX U&\"b\\000a\\001b[2J\" ON c (d)";
+        assert_eq!(told, wanted);
+        assert!(to_do(&"x\n".repeat(400)).ends_with('…'), "it is not printed whole");
+    }
 }
