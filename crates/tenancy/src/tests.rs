@@ -1,5 +1,6 @@
 //! Tests on a real PostgreSQL.
 
+mod alike;
 mod archive;
 mod binding;
 mod campaign;
