@@ -136,7 +136,7 @@ const fn words(stage: Stage) -> &'static str {
 }
 
 fn told_moved(id: &TenantId, moved: &Moved) -> (String, Value) {
-    let Moved { from, to, database, compared, left, kept_until, .. } = moved;
+    let Moved { from, to, database, compared, behind, left, kept_until, .. } = moved;
     let mut words = format!(
         "{id} is on {to}, in database {database}. It could not write for {:.1} s.\n  The same on \
          both sides: {} with {}, {}, {}, and what defines them.\n  \
@@ -147,6 +147,9 @@ fn told_moved(id: &TenantId, moved: &Moved) -> (String, Value) {
         out::count(compared.sequences, "sequence"),
         out::count(compared.objects, "large object")
     );
+    for what in behind {
+        words += &["\n  Left behind: ", what].concat();
+    }
     if let Some(why) = left {
         words += &["\n  The old database is still there, and swept later: ", why].concat();
     } else if let Some(until) = kept_until {

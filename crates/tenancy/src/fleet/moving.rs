@@ -58,6 +58,8 @@ pub struct Moved {
     pub paused_ms: u64,
     /// How much was compared and was the same.
     pub compared: Tally,
+    /// What did not go along, each in words.
+    pub behind: Vec<String>,
     /// Why the old database is still there, if it is.
     pub left: Option<String>,
     /// Until when the old database is kept, shut, where that was asked for.
@@ -179,11 +181,12 @@ impl Fleet {
             // Migrations log in as the owner, who is not shut out.
             let still = tenant.place.hold_still(source).await?;
             let programs = &self.settings.programs;
-            copy(programs, (source, &tenant.place), (target, &tenant.place)).await?;
+            let here = (source, &tenant.place);
+            let there = (target, &tenant.place);
+            let behind = copy(programs, here, there).await?;
             form.set(&tenant.place, target).await?;
             watch(Stage::Comparing);
-            let here = (source, &tenant.place);
-            let compared = compare::differences(programs, here, (target, &tenant.place)).await?;
+            let compared = compare::differences(programs, here, there, &behind).await?;
             let (compared, found) = compared;
             if !found.is_empty() {
                 return Err(Error::Differs(found.join("; ")));
@@ -192,9 +195,9 @@ impl Fleet {
             let due =
                 self.settings.clock.now() + SignedDuration::try_from(keep).unwrap_or_default();
             turn.switch(&now, &target.name, *before, due).await?;
-            Ok((began, compared, still, due))
+            Ok((began, (compared, behind.told()), still, due))
         };
-        let (began, compared, still, due) = match carried.await {
+        let (began, (compared, behind), still, due) = match carried.await {
             Ok(carried) => carried,
             Err(error) => return turn.end(Err(error)).await,
         };
@@ -211,6 +214,7 @@ impl Fleet {
             database: tenant.place.name().to_owned(),
             paused_ms,
             compared,
+            behind,
             left: None,
             kept_until: (!keep.is_zero()).then_some(due),
         })

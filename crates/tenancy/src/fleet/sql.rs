@@ -401,6 +401,11 @@ SELECT m.oid, r.rolname::text,
   JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) m.lomowner
  ORDER BY m.oid USING OPERATOR(pg_catalog.<)";
 
+/// Which of the roles `$1` there are.
+pub(super) const ROLES_THERE: &str = "
+SELECT r.rolname::text FROM pg_catalog.pg_roles r
+ WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])";
+
 pub(super) const OBJECT_PIECE: &str = "SELECT pg_catalog.lo_get($1, $2, $3)";
 
 pub(super) const MAKE_OBJECT: &str = "SELECT pg_catalog.lo_create($1)";

@@ -1,5 +1,7 @@
 //! Moving a tenant between two real servers.
 
+mod rights;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use store::{Db, OperatorTx, Programs, Row};
 
+use super::objects::Behind;
 use super::{Form, copy, objects};
 use crate::Result;
 use crate::fleet::cell::Cell;
@@ -30,11 +31,13 @@ pub struct Tally {
     pub objects: usize,
 }
 
-/// What differs between a place and its copy, in words; nothing when they are the same.
+/// What differs between a place and its copy, in words; nothing when they are the same but for what
+/// stays behind.
 pub(super) async fn differences(
     programs: &Programs,
     (source, place): (&Cell, &Place),
     (target, copy): (&Cell, &Place),
+    behind: &Behind,
 ) -> Result<(Tally, Vec<String>)> {
     let (here, there) = (place.reader(source)?, copy.reader(target)?);
     let compared = async {
@@ -42,8 +45,10 @@ pub(super) async fn differences(
         let (ours, theirs) = tokio::try_join!(sequences(&here), sequences(&there))?;
         tally.sequences = ours.len();
         found.extend(unlike("the sequence", &ours, &theirs));
-        let (ours, theirs) =
-            tokio::try_join!(objects::digests(source, place), objects::digests(target, copy))?;
+        let (ours, theirs) = tokio::try_join!(
+            objects::digests(source, place, behind),
+            objects::digests(target, copy, behind)
+        )?;
         tally.objects = ours.len();
         if ours != theirs {
             found.push("its large objects".to_owned());

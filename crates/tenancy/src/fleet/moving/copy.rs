@@ -5,12 +5,13 @@
 
 use store::Programs;
 
+use super::objects::Behind;
 use super::{form, objects};
 use crate::Result;
 use crate::fleet::Place;
 use crate::fleet::cell::Cell;
 
-/// Copies everything.
+/// Copies everything but what is returned.
 ///
 /// # Errors
 /// When the other cell has not got what it takes, or a server is lost.
@@ -18,18 +19,18 @@ pub(in crate::fleet) async fn copy(
     programs: &Programs,
     (source, place): (&Cell, &Place),
     (target, copy): (&Cell, &Place),
-) -> Result<()> {
+) -> Result<Behind> {
     form::extensions((source, place), (target, copy)).await?;
     let (from, into) = (place.reader(source)?, copy.owner(target)?);
     let before = from.definition(programs, Some("pre-data")).await?;
     into.replay(programs, &portable(&before, place)).await?;
     from.pour(programs, &into, None).await?;
-    objects::copy((source, place), (target, copy)).await?;
+    let behind = objects::copy((source, place), (target, copy)).await?;
     let after = from.definition(programs, Some("post-data")).await?;
     into.replay(programs, &portable(&after, place)).await?;
     from.close();
     into.close();
-    Ok(())
+    Ok(behind)
 }
 
 /// A definition without what does not go along: what a tenant's logins have set for what they would
