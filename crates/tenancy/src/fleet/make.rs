@@ -149,7 +149,7 @@ impl Fleet {
         let home = self.home();
         let first = Place::template(&home);
         if !first.is_whole(&home).await? {
-            let lock = self.settings.registry.operator().await?;
+            let lock = registry::waiting(&self.settings.registry).await?;
             lock.query(sql::CHANGE_TEMPLATE, &[&HOME]).await?;
             let made = async {
                 if !first.is_whole(&home).await? {
@@ -164,7 +164,7 @@ impl Fleet {
         if cell.name == HOME || self.has_same_template(cell).await? {
             return Ok(());
         }
-        let lock = self.settings.registry.operator().await?;
+        let lock = registry::waiting(&self.settings.registry).await?;
         lock.query(sql::CHANGE_TEMPLATE, &[&cell.name]).await?;
         lock.query(sql::COPY_TEMPLATE, &[&HOME]).await?;
         let copied = self.copy_first_template(cell).await;

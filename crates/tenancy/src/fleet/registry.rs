@@ -130,7 +130,7 @@ pub(super) async fn set_version(
     Ok(tx.commit().await?)
 }
 
-/// A transaction that may wait as long as its work takes, on a server that ends idle ones.
+/// A transaction that may wait as long as its work takes, on a server that ends idle ones or long ones.
 pub(super) async fn waiting(registry: &Db) -> Result<OperatorTx> {
     let tx = registry.operator().await?;
     tx.batch(sql::WAITS).await?;

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use store::{Db, OperatorTx, Row, Tx};
 
 use super::cell::{CellCard, CellState, refused};
-use super::{held, sql};
+use super::{held, registry, sql};
 use crate::{Error, Result};
 
 /// Takes the turn at a cell: no other command adds or removes it meanwhile.
 pub(super) async fn turn(registry: &Db, name: &str) -> Result<OperatorTx> {
-    let lock = registry.operator().await?;
+    let lock = registry::waiting(registry).await?;
     if !lock.query_one(sql::CELL_TURN, &[&name]).await?.get::<_, bool>(0) {
         held::let_go(lock).await;
         return Err(refused(name, "is being worked on by another command; nothing was changed"));
@@ -111,4 +111,42 @@ fn card_of(row: &Row) -> Result<CellCard> {
         tenants: row.get(5),
         mark: row.get(6),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{Db, OperatorTx, ident};
+
+    use super::super::registry;
+    use crate::FLEET_ROOM;
+
+    const LIMIT: &str = "SELECT pg_catalog.current_setting('idle_in_transaction_session_timeout')";
+
+    async fn limit(tx: &OperatorTx) -> String {
+        tx.query_one(LIMIT, &[]).await.unwrap().get(0)
+    }
+
+    /// Whoever holds a turn does nothing in its transaction for as long as the work takes.
+    #[tokio::test]
+    async fn a_turn_outlasts_the_limits_of_the_server() {
+        let db = testkit::database(&[&FLEET_ROOM]).await;
+        let tx = db.superuser.operator().await.unwrap();
+        let name = ident(&db.name);
+        tx.batch(&format!(
+            "ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '1min'"
+        ))
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        let registry = Db::connect(db.owner.url(), 3).await.unwrap();
+        let usual = registry.operator().await.unwrap();
+        assert_eq!(limit(&usual).await, "1min");
+        let cell = super::turn(&registry, "east").await.unwrap();
+        assert_eq!(limit(&cell).await, "0");
+        let other = registry::waiting(&registry).await.unwrap();
+        assert_eq!(limit(&other).await, "0");
+        other.rollback().await.unwrap();
+        let again = registry.operator().await.unwrap();
+        assert_eq!(limit(&again).await, "1min", "it ends with the transaction");
+    }
 }

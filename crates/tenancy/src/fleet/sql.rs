@@ -104,7 +104,10 @@ pub(super) const SET_VERSION_ON: &str =
     "UPDATE tenancy.tenants SET schema_version = $2 WHERE id = $1 AND cell = $3";
 
 /// For transactions that hold a lock while something else works.
-pub(super) const WAITS: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
+/// The second limit came with PostgreSQL 17.
+pub(super) const WAITS: &str = "
+SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s
+ WHERE s.name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')";
 
 pub(super) const FORGET: &str = "DELETE FROM tenancy.tenants WHERE id = $1";
 
