@@ -43,7 +43,8 @@ pub(crate) struct Place {
     /// The configuration; without it, the shipped default is in force.
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
-    /// An existing PostgreSQL instead of the managed one: postgres://USER:PASSWORD@HOST:PORT/DB.
+    /// An existing PostgreSQL instead of the managed one: postgres://USER:PASSWORD@HOST:PORT/DB, the
+    /// server itself and no pooler.
     /// An argument can be read by every user of the machine: better set the variable.
     #[arg(
         long,

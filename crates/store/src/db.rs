@@ -10,8 +10,8 @@ use kernel::Secret;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
-use crate::url::Host;
-use crate::{DatabaseUrl, Error, OperatorTx, Result, TenantTx};
+use crate::url::{Host, PINNED};
+use crate::{DatabaseUrl, Error, OperatorTx, Result, TenantTx, sql};
 
 /// How long a caller waits for a free connection.
 const WAIT: Duration = Duration::from_secs(10);
@@ -42,7 +42,17 @@ impl Db {
     /// When there is no connection to be had; the error says what to do.
     pub async fn connect(url: &DatabaseUrl, size: usize) -> Result<Self> {
         let db = Self::lazy(url, size)?;
-        drop(db.connection().await?);
+        let tx = db.operator().await?;
+        let path: String = tx.query_one(sql::SEARCH_PATH, &[]).await?.get(0);
+        tx.rollback().await?;
+        if url.pinned && path != PINNED {
+            let place = url.to_string();
+            let why = format!(
+                "sessions there begin with the search path {path}, where somebody could put a function in \
+                 the place of another"
+            );
+            return Err(Error::Connect { place, why, hint: STRAIGHT, code: None });
+        }
         Ok(db)
     }
 
@@ -125,6 +135,14 @@ impl Db {
 /// The driver's words when the server asks for a password and the address has none.
 const NO_PASSWORD: &str = "password missing";
 
+/// PgBouncer's words for what a session is to begin with and it does not pass on.
+const NOT_PASSED_ON: &str = "unsupported startup parameter";
+
+/// What to do about a pooler in between.
+const STRAIGHT: &str = "A pooler is in between, PgBouncer for example, and does not pass on what a session \
+                        begins with, in no mode; to let it ignore `options` does not help. Give the address \
+                        of the server itself: Amanah keeps few sessions and pools them";
+
 /// Puts the driver's error into words that say what to do.
 pub(crate) fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error {
     let code = error.code();
@@ -134,7 +152,9 @@ pub(crate) fn refused(url: &DatabaseUrl, error: &tokio_postgres::Error) -> Error
             std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
         }
     };
-    let hint = if code.is_none() && why == NO_PASSWORD {
+    let hint = if why.contains(NOT_PASSED_ON) {
+        STRAIGHT
+    } else if code.is_none() && why == NO_PASSWORD {
         "Write the address with its password into the variable that --help names, such as \
          AMANAH_PROTECT_URL for `amanah protect`"
     } else if code == Some(&SqlState::INVALID_PASSWORD)

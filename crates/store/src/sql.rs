@@ -162,3 +162,6 @@ SELECT p.oid::text FROM pg_catalog.pg_proc p
 pub(crate) const ROLES_OF: &str = "
 SELECT r.rolname::text FROM pg_catalog.pg_roles r
  WHERE pg_catalog.pg_has_role($1, r.oid, 'USAGE')";
+
+/// Where a session looks names up that say nothing of it.
+pub(crate) const SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";

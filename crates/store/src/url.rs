@@ -170,7 +170,7 @@ impl DatabaseUrl {
         }
         if self.pinned {
             // The session's own temporary schema comes last: it would come first if left out.
-            config.options("-c search_path=pg_catalog,pg_temp");
+            config.options(format!("-c search_path={PINNED}"));
         }
         if self.bound {
             config.channel_binding(ChannelBinding::Require);
@@ -183,6 +183,9 @@ impl DatabaseUrl {
         config
     }
 }
+
+/// The path of a session that looks names up in the catalogue alone.
+pub(crate) const PINNED: &str = "pg_catalog,pg_temp";
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);

@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 pub use answers::Answers;
 pub use hostile::{try_damaged, try_damaged_again};
 pub use peers::{Moto, Token, moto, python_tool, softhsm};
-pub use pooler::{Pooler, pgbouncer};
+pub use pooler::{Pooler, pgbouncer, pgbouncer_with};
 
 /// Connections of each login in a test.
 const POOL: usize = 6;

@@ -15,7 +15,7 @@ const START: Duration = Duration::from_secs(30);
 /// How long to wait before it is looked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// A `PgBouncer` in transaction mode in front of one login of one database. It ends when it is
+/// A `PgBouncer` in front of one login of one database. It ends when it is
 /// dropped.
 #[derive(Debug)]
 pub struct Pooler {
@@ -26,6 +26,11 @@ pub struct Pooler {
 
 /// Starts one that has `size` connections for all its clients.
 pub fn pgbouncer(login: &DatabaseUrl, size: usize) -> Pooler {
+    pgbouncer_with(login, size, "pool_mode = transaction")
+}
+
+/// As [`pgbouncer`], with these lines in its configuration.
+pub fn pgbouncer_with(login: &DatabaseUrl, size: usize, more: &str) -> Pooler {
     let dir = tempfile::Builder::new().prefix("amanah-pooler-").tempdir().expect("a folder");
     // As root it becomes another user, who has to write here.
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("chmod");
@@ -40,7 +45,7 @@ pub fn pgbouncer(login: &DatabaseUrl, size: usize) -> Pooler {
         .expect("a file");
     let conf = format!(
         "[databases]\n{name} = host={host} port={port} dbname={name} pool_size={size}\n\
-         [pgbouncer]\nlisten_port = {PORT}\nunix_socket_dir = {place}\npool_mode = transaction\n\
+         [pgbouncer]\nlisten_port = {PORT}\nunix_socket_dir = {place}\n{more}\n\
          auth_type = scram-sha-256\nauth_file = {place}/users.txt\nlogfile = {place}/log\n\
          pidfile = {place}/pid\n"
     );

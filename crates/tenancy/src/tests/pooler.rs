@@ -111,3 +111,24 @@ async fn a_client_that_breaks_off_leaves_nothing() {
         tx.rollback().await.unwrap();
     }
 }
+
+/// Amanah's own sessions begin with a search path of their own. A pooler that takes it from them is
+/// refused, in both of its modes, also where it is told to say nothing of it.
+#[tokio::test]
+async fn amanahs_own_sessions_do_not_go_through_it() {
+    let guarded = fixture::protected(SCHEMA, "company_id", fixture::NUMBERS).await;
+    let owner = guarded.protected.owner.url();
+    for mode in ["session", "transaction"] {
+        for (more, words) in [
+            ("", "unsupported startup parameter"),
+            ("ignore_startup_parameters = options", "begin with the search path"),
+        ] {
+            let lines = format!("pool_mode = {mode}\n{more}");
+            let pooler = testkit::pgbouncer_with(owner, 1, &lines);
+            let refused = Db::connect(&pooler.url().pinned(), 1).await.err().unwrap().to_string();
+            assert!(refused.contains(words), "{mode}, {more}: {refused}");
+            assert!(refused.contains("address of the server itself"), "{refused}");
+        }
+    }
+    Db::connect(&owner.pinned(), 1).await.unwrap();
+}
