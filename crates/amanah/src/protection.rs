@@ -62,6 +62,7 @@ impl Proposal {
     pub(crate) fn is_done(&self) -> bool {
         !self.makes_role
             && self.isolation.is_done()
+            && self.isolation.privileged.is_empty()
             && self.recording.is_empty()
             && self.binding.installed
     }

@@ -12,7 +12,7 @@ use store::{Db, Protected, Table, ident};
 
 use crate::attack::{self, Quarry, Report, SESSION};
 use crate::canary::{self, PLAIN};
-use crate::{BindingKey, Census, CurrentKey, Held, Result, register};
+use crate::{BindingKey, Census, CurrentKey, Held, Result, later, register};
 
 /// How many rows of a shared table are copied into the sandbox, for canaries to point at.
 const LOOKUP_ROWS: usize = 20;
@@ -146,7 +146,22 @@ async fn inside(
     kept::bite((sandbox, key, clock, rng), &label, &before, &mut bites).await?;
     rules::bite(sandbox, rng, &mut bites).await?;
     strange_key(sandbox, keys, &mut bites).await?;
+    sleeping_guard(sandbox, &mut bites).await?;
     Ok(bites)
+}
+
+/// A guard over later tables that lets everything through: that of a sandbox does, for what it guards
+/// was not copied.
+async fn sleeping_guard(sandbox: &Protected, bites: &mut Bites) -> Result<()> {
+    if !later::is_installed(sandbox).await? {
+        return Ok(());
+    }
+    bites.seeded += 1;
+    match later::examine(sandbox).await?.findings.into_iter().next() {
+        Some(finding) => bites.found.push(finding),
+        None => bites.missed.push("a guard over later tables that sleeps".to_owned()),
+    }
+    Ok(())
 }
 
 /// A row that lets the database honour a key of somebody else's.

@@ -30,6 +30,7 @@ mod files;
 mod fleet;
 mod form;
 mod guard;
+mod later;
 mod life;
 mod lint;
 mod plan;

@@ -124,13 +124,7 @@ pub async fn plan_beside(
              claim isolation.rows is not proven."
         ));
     }
-    if !tx.query_one(sql::GUARDED, &[]).await?.get::<_, bool>(0) {
-        plan.warnings.push(
-            "Where a superuser takes part, tables that are made later are protected at once or \
-             refused. Without one the next proof names them."
-                .to_owned(),
-        );
-    }
+    plan.guard(tx).await?;
     plan.warn_of_roles(&facts);
     plan.keys(owner, &census, &facts).await?;
     plan.rows(&census, &facts);
@@ -156,6 +150,28 @@ impl Plan {
     /// Advice that `isolation.rows` fails without.
     fn need(&mut self, object: String, why: impl Into<String>, sql: Option<String>) {
         self.advice.push(Advice { object, why: why.into(), needed: true, sql });
+    }
+
+    /// What only a superuser can see to: tables that are made later.
+    async fn guard(&mut self, tx: &Tx) -> Result<()> {
+        if !tx.query_one(sql::GUARD_INSTALLED, &[]).await?.get::<_, bool>(0) {
+            self.warnings.push(
+                "Where a superuser takes part, tables that are made later are protected at once or \
+                 refused. Without one the next proof names them."
+                    .to_owned(),
+            );
+            return Ok(());
+        }
+        for asleep in tx.query(sql::GUARD_ASLEEP, &[]).await? {
+            let (name, sql): (String, String) = (asleep.get(0), asleep.get(1));
+            self.privileged.push(Step {
+                object: format!("event trigger {name}"),
+                brief: "woken".to_owned(),
+                why: "without it a table that is made or changed later is not protected".to_owned(),
+                sql,
+            });
+        }
+        Ok(())
     }
 
     fn warn_of_roles(&mut self, facts: &Facts) {

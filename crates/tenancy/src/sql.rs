@@ -91,10 +91,44 @@ pub(crate) const SELF: &str = "
 SELECT current_database()::text, current_user::text, r.rolsuper OR r.rolbypassrls
   FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
-/// Whether tables that are made later are guarded.
-pub(crate) const GUARDED: &str = "
-SELECT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e
-                WHERE e.evtname = 'amanah_isolation_ddl' AND e.evtenabled = 'A')";
+/// Whether a superuser has installed the guard over tables that are made later.
+pub(crate) const GUARD_INSTALLED: &str =
+    "SELECT pg_catalog.to_regclass('amanah_guard.isolation') IS NOT NULL";
+
+/// What of that guard does not watch: event trigger, and the statements that wake it.
+pub(crate) const GUARD_ASLEEP: &str = "
+SELECT w.name,
+       CASE WHEN e.oid IS NULL
+            THEN format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION amanah_guard.%I();' || chr(10),
+                        w.name, w.moment, w.function)
+            ELSE '' END || format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', w.name)
+  FROM (VALUES ('amanah_isolation_ddl', 'ddl_command_end', 'after_ddl'),
+               ('amanah_isolation_drop', 'sql_drop', 'after_drop')) w (name, moment, function)
+  LEFT JOIN pg_catalog.pg_event_trigger e ON e.evtname = w.name
+ WHERE e.oid IS NULL OR e.evtenabled <> 'A'";
+
+/// A table with tenants' rows that the current user owns, in a schema where it may make more:
+/// schema, and the type of the column `$1`.
+pub(crate) const SPECIMEN: &str = "
+SELECT n.nspname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)
+  FROM pg_catalog.pg_policy p
+  JOIN pg_catalog.pg_class c ON c.oid = p.polrelid AND c.relkind = 'r'
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = $1 AND NOT a.attisdropped
+ WHERE p.polname = 'amanah_select' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+   AND pg_catalog.has_schema_privilege(n.oid, 'CREATE')
+ ORDER BY 1, 2 LIMIT 1";
+
+/// Whether there is a table `$1`.
+pub(crate) const IS_THERE: &str = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+
+/// Whether the table `$1` is under forced policies of ours.
+pub(crate) const UNDER_POLICIES: &str = "
+SELECT c.relrowsecurity AND c.relforcerowsecurity
+       AND (SELECT count(*) FROM pg_catalog.pg_policy p
+             WHERE p.polrelid = c.oid AND p.polname IN
+                   ('amanah_select', 'amanah_insert', 'amanah_update', 'amanah_delete')) = 4
+  FROM pg_catalog.pg_class c WHERE c.oid = $1::text::pg_catalog.regclass";
 
 /// The application's role `$1`: whether row security does not bind it, whether it has the rights
 /// of the current user.

@@ -6,7 +6,7 @@ use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
 use super::{Guarded, bitten};
 use crate::attack::{self, Report};
-use crate::{bite, canary, register};
+use crate::{bite, canary, later, lint, register};
 
 static CARD: Card = Card {
     id: "isolation.rows",
@@ -20,7 +20,8 @@ static CARD: Card = Card {
            uses its caller's types, one with a back door, one that takes the place of another, a \
            function beside it; where the server keeps bindings, one that does not expire, a \
            function that writes there for whoever asks and, with a superuser, a login that may; a \
-           key of bindings that nobody here has made; and one violation of each rule of the \
+           key of bindings that nobody here has made; with a superuser, a guard over later tables \
+           that sleeps; and one violation of each rule of the \
            linter that can be made there",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(5),
@@ -114,9 +115,11 @@ async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
             *why = format!("no canary could be placed: {refused}");
         }
     }
+    report.notes.extend(lint::walls(protected).await?);
     let honoured = register::examine(protected, &guarded.key).await?;
-    report.findings.extend(honoured.findings);
-    if let Some(unsure) = honoured.unsure {
+    let watched = later::examine(protected).await?;
+    report.findings.extend(honoured.findings.into_iter().chain(watched.findings));
+    for unsure in honoured.unsure.into_iter().chain(watched.unsure) {
         report.attacked = 0;
         report.missed.push((protected.name.clone(), unsure));
     }

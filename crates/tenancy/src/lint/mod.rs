@@ -215,6 +215,18 @@ pub(crate) async fn leaks(
     Ok(found.into_iter().filter(|lint| !elsewhere(lint)).map(finding).collect())
 }
 
+/// Walls that a plan puts up and that somebody has taken down again: what they keep is no leak by
+/// itself, so the proof names them beside its result.
+pub(crate) async fn walls(protected: &Protected) -> Result<Vec<(String, &'static str)>> {
+    let tx = protected.owner.operator().await?;
+    let rules: Vec<&'static Rule> =
+        RULES.iter().filter(|rule| rules::WALLS.contains(&rule.id)).collect();
+    let about = (protected.tenant_column.as_str(), Some(protected.app_role.as_str()));
+    let linted = examine(&tx, about.0, about.1, &rules).await?;
+    tx.rollback().await?;
+    Ok(linted.findings.into_iter().map(|lint| (lint.object, lint.rule.title)).collect())
+}
+
 /// As a proof has it.
 pub(crate) fn finding(lint: Lint) -> Finding {
     let what = format!("{} ({})", lint.what, lint.rule.id);

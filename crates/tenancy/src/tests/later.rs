@@ -167,3 +167,48 @@ async fn without_a_superuser_the_next_proof_finds_it() {
     apply(owner, superuser, &plan).await.unwrap();
     assert!(!told(&planned(&guarded.protected).await));
 }
+
+/// A guard that somebody has switched off is named before the first table needs it, and a plan wakes
+/// it where its functions are whole.
+#[tokio::test]
+async fn a_guard_that_sleeps_is_named() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    as_superuser(&guarded, "ALTER TABLE customer DROP CONSTRAINT customer_email_key").await;
+    let emptied = "CREATE OR REPLACE FUNCTION amanah_guard.after_ddl() RETURNS event_trigger
+                   LANGUAGE plpgsql AS 'BEGIN END'";
+    for (seed, mended, steps) in [
+        ("ALTER EVENT TRIGGER amanah_isolation_ddl DISABLE", true, 1),
+        ("ALTER EVENT TRIGGER amanah_isolation_drop ENABLE", true, 1),
+        ("ALTER EVENT TRIGGER amanah_isolation_drop DISABLE", true, 1),
+        ("DROP EVENT TRIGGER amanah_isolation_ddl", true, 1),
+        ("DELETE FROM amanah_guard.isolation", true, 0),
+        (emptied, false, 0),
+    ] {
+        as_superuser(&guarded, seed).await;
+        let proof = prove(&guarded).await;
+        let found =
+            proof.findings().iter().any(|f| f.object.contains("tables that are made later"));
+        // One that wakes in ordinary sessions alone still watches this one; the plan puts it right.
+        let watches = seed.ends_with("ENABLE");
+        assert_eq!(found, !watches, "{seed}: {proof:#?}");
+        let plan = planned(&guarded.protected).await;
+        assert_eq!(plan.privileged.len(), steps, "{seed}: {plan}");
+        apply(owner, superuser, &plan).await.unwrap();
+        let proof = prove(&guarded).await;
+        let holds = proof.outcome() == Outcome::Holds;
+        assert_eq!(holds, mended, "{seed}: {} {:#?}", proof.detail(), proof.findings());
+    }
+}
+
+/// What a plan takes away and somebody has given again is no leak, and is not passed over.
+#[tokio::test]
+async fn a_wall_that_was_taken_down_is_named() {
+    let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let name = store::ident(&guarded.protected.name);
+    as_superuser(&guarded, "ALTER TABLE customer DROP CONSTRAINT customer_email_key").await;
+    as_superuser(&guarded, &format!("GRANT TEMPORARY ON DATABASE {name} TO {{app}}")).await;
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{proof:#?}");
+    assert!(proof.detail().contains("may make temporary objects"), "{}", proof.detail());
+}

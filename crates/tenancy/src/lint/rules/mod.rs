@@ -15,6 +15,10 @@ use super::{Find, Found, Rule, Severity, Who};
 /// those tables and says so in its population.
 pub(super) const UNTOLD: &[&str] = &[rows::UNFIT, rows::VAGUE];
 
+/// Rules about what a plan takes away and what is no leak by itself: where it is back, the proof says
+/// so beside its result.
+pub(super) const WALLS: &[&str] = &["AM402", "AM404", "AM405"];
+
 /// How many rules there are.
 const COUNT: usize = rows::RULES.len()
     + policies::RULES.len()

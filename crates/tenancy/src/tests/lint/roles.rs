@@ -24,7 +24,9 @@ pub(super) const ROLES: &[Seed] = &[
     seed(
         "AM444",
         "setting session_replication_role",
-        "SET LOCAL ROLE NONE; CREATE ROLE {y} LOGIN IN ROLE {app};
+        // The parameter has one row for the whole cluster; see `form::ONE_AT_A_TIME`.
+        "SET LOCAL ROLE NONE; LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE;
+         CREATE ROLE {y} LOGIN IN ROLE {app};
          GRANT SET ON PARAMETER session_replication_role TO {y}",
     ),
     seed(
@@ -40,7 +42,8 @@ pub(super) const ROLES: &[Seed] = &[
     seed(
         "AM444",
         "setting session_replication_role",
-        "SET LOCAL ROLE NONE; GRANT SET ON PARAMETER session_replication_role TO {app}",
+        "SET LOCAL ROLE NONE; LOCK TABLE pg_catalog.pg_parameter_acl IN SHARE ROW EXCLUSIVE MODE;
+         GRANT SET ON PARAMETER session_replication_role TO {app}",
     ),
     seed(
         "AM445",
