@@ -137,11 +137,23 @@ async fn once(installation: &Installation) -> anyhow::Result<(usize, usize)> {
     let Installation { ground, data, caches, cx, .. } = installation;
     let (managed, redis) = (&ground.redis, caches.redis());
     if let Some(server) = managed.server.get() {
-        if server.revive().await? {
-            tracing::warn!("Redis had died and was started again; what it held is gone");
+        match server.revive().await {
+            Ok(revived) => {
+                if redis.missing().is_some() {
+                    redis.take_up(server);
+                }
+                if revived {
+                    tracing::warn!("Redis had died and was started again; what it held is gone");
+                }
+            }
+            // It is dead: what it held is gone, and who asks for it is told why it stays away.
+            Err(error) => {
+                redis.miss(error.to_string());
+                return Err(error.into());
+            }
         }
     } else if let Some(settings) = &managed.settings {
-        let looked = if let Some(why) = Server::missing(settings.program.as_deref()) {
+        let looked = if let Some(why) = Server::impossible(settings) {
             Err(why)
         } else {
             // Another process of this installation may be starting it.

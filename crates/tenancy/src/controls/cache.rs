@@ -27,6 +27,8 @@ static CARD: Card = Card {
          fills it drives out the keys of others, and learns from what is missing how full it is",
         "A share of the processor: Redis does one command at a time, and a slow one of one tenant \
          holds up all",
+        "A share of the connections: the server has one limit for all, so whoever takes them all \
+         keeps others out; logins still end at their time",
         "Commands that would harm everybody if they were let through are not sent: the server is \
          asked whether the login may run them (ACL DRYRUN)",
         "Keys that an application stores under a login that it shares between tenants",

@@ -45,7 +45,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Clock, Rng, Secret, TenantId, random_hex};
 use serde::Serialize;
 use store::Db;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::fleet::{CANARIES, customer};
 use crate::report::Report;
@@ -104,6 +104,9 @@ pub struct Redis {
     commands: Arc<OnceCell<Vec<String>>>,
     /// Whether the logins of earlier runs were given today's rules.
     renewed: Arc<AtomicBool>,
+    /// The connection that logins are kept in order over. It stays: a tenant that takes all others
+    /// must not outlive its login by that.
+    standing: Arc<Mutex<Option<Wire>>>,
 }
 
 /// Where a server is.
@@ -180,7 +183,8 @@ impl Redis {
 
     fn new(settings: RedisSettings, site: std::result::Result<Site, String>) -> Self {
         let site = Arc::new(ArcSwap::from_pointee(site));
-        Self { settings, site, commands: Arc::default(), renewed: Arc::default() }
+        let (commands, renewed, standing) = (Arc::default(), Arc::default(), Arc::default());
+        Self { settings, site, commands, renewed, standing }
     }
 
     /// Where the server is.
@@ -191,6 +195,17 @@ impl Redis {
 
     async fn enter(&self) -> Result<Wire> {
         self.site()?.door.enter().await
+    }
+
+    /// As [`Redis::enter`], for a connection that our own server does not close when those of all
+    /// together take too much memory.
+    async fn enter_to_stay(&self) -> Result<Wire> {
+        let door = self.site()?.door;
+        let mut wire = door.enter().await?;
+        if let Address::Socket(_) = door.address {
+            wire.ask(["CLIENT", "NO-EVICT", "ON"]).await?;
+        }
+        Ok(wire)
     }
 
     /// As [`Redis::enter`]; `None` where there is no server. What it would hold is gone then too.
@@ -269,15 +284,32 @@ impl Redis {
 
     /// Brings the server to what the registry says: logins whose time is over go, and their
     /// connections with them; logins that the server has forgotten are made again. Returns how many
-    /// were removed and made.
+    /// were removed and made. Its connection stays open until the next call has one, so that whoever
+    /// takes all others is cut off at its time.
     ///
     /// # Errors
     /// When Redis or the registry does not answer; the next call goes on.
     pub async fn keep(&self) -> Result<(usize, usize)> {
+        let mut standing = self.standing.lock().await;
+        let (mut wire, why) = match (self.enter_to_stay().await, standing.take()) {
+            (Ok(wire), _) => (wire, None),
+            (Err(why), Some(wire)) => (wire, Some(why)),
+            (Err(why), None) => return Err(why),
+        };
+        match self.tidy(&mut wire).await {
+            Ok(kept) => {
+                *standing = Some(wire);
+                Ok(kept)
+            }
+            // Nobody knows what is still to come over it, so it is not used again.
+            Err(error) => Err(why.unwrap_or(error)),
+        }
+    }
+
+    async fn tidy(&self, wire: &mut Wire) -> Result<(usize, usize)> {
         let now = self.now();
         let still = self.registry().still(now).await?;
-        let mut wire = self.enter().await?;
-        let there = users(&mut wire).await?;
+        let there = users(wire).await?;
         let family = place::family(&self.settings.installation);
         // Those of an older Amanah may have other rules.
         let anew = !self.renewed.swap(true, Ordering::Relaxed);
@@ -290,7 +322,7 @@ impl Redis {
         }
         for (login, (place, digest)) in &still.leases {
             if anew || !there.contains(login) {
-                self.set(&mut wire, login, place, digest).await?;
+                self.set(wire, login, place, digest).await?;
                 made += usize::from(!there.contains(login));
             }
         }

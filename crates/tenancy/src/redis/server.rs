@@ -13,6 +13,7 @@ use kernel::{Rng, Secret, hex, random_hex};
 use sha2::{Digest, Sha256};
 use store::Quarters;
 use tokio::process::Child;
+use tokio::sync::OnceCell;
 
 use super::wire::{Address, Door};
 use super::{ADMIN, PASSWORD_BYTES, Site};
@@ -20,6 +21,8 @@ use crate::{Error, Result};
 
 /// The program, where Debian puts it and no other is meant.
 const PROGRAM: &str = "/usr/bin/redis-server";
+/// What its directory is called in that of the installation.
+const NAME: &str = "redis";
 /// The user that Debian's package makes.
 const USER: &str = "redis";
 /// What to do when it is missing.
@@ -55,11 +58,14 @@ pub struct Server {
     memory_mib: u32,
     password: Secret,
     port: u16,
+    /// Whether it was told how much memory it may take.
+    limited: OnceCell<()>,
 }
 
 impl Server {
-    /// Starts the server if it does not run, or adopts the one that runs. The inner error says why
-    /// there can be none.
+    /// Starts the server if it does not run, or adopts the one that runs, whether it answers at the
+    /// moment or not: what is said of one that is not there must not be said of it. The inner error
+    /// says why there can be none.
     ///
     /// # Errors
     /// When its directories cannot be made or it does not start.
@@ -67,19 +73,21 @@ impl Server {
         settings: &ServerSettings,
         rng: &dyn Rng,
     ) -> Result<std::result::Result<Self, String>> {
+        if let Some(why) = Self::impossible(settings) {
+            return Ok(Err(why));
+        }
         let program = settings.program.as_deref().unwrap_or(Path::new(PROGRAM)).to_owned();
-        let quarters = match quarters(&settings.data, &program, rng).await? {
+        let quarters = match quarters(&settings.data, rng).await? {
             Ok(quarters) => quarters,
             Err(missing) => return Ok(Err(missing)),
         };
         let (memory_mib, password) = (settings.memory_mib, settings.password.clone());
-        let mut server = Self { quarters, program, memory_mib, password, port: 0 };
+        let limited = OnceCell::new();
+        let mut server = Self { quarters, program, memory_mib, password, port: 0, limited };
         let before = server.configured_port();
         if let (true, Some(port)) = (server.is_running(), before) {
             server.port = port;
-            // What the configuration says may have changed since it was started.
-            let limit = format!("{memory_mib}mb");
-            server.door().enter().await?.ask(["CONFIG", "SET", "maxmemory", &limit]).await?;
+            server.limit().await;
         } else {
             server.port = Quarters::free_port(before)?;
             server.start().await?;
@@ -87,11 +95,18 @@ impl Server {
         Ok(Ok(server))
     }
 
-    /// Why there can be no managed server on this machine, if there can be none. `program` is
-    /// Debian's unless another is named.
+    /// Why no managed server can be started on this machine, if none can. `program` is Debian's
+    /// unless another is named.
     pub fn missing(program: Option<&Path>) -> Option<String> {
         let program = program.unwrap_or(Path::new(PROGRAM));
         (!program.exists()).then(|| format!("{} is not there; {INSTALL}", program.display()))
+    }
+
+    /// Why there can be no server with these settings, if there can be none. One that runs needs its
+    /// program no more.
+    pub fn impossible(settings: &ServerSettings) -> Option<String> {
+        let runs = runs(&settings.data.join(NAME));
+        if runs { None } else { Self::missing(settings.program.as_deref()) }
     }
 
     /// Whether the server runs, by its pid file and the process behind it.
@@ -110,6 +125,7 @@ impl Server {
     /// When it does not start.
     pub async fn revive(&self) -> Result<bool> {
         if self.is_running() {
+            self.limit().await;
             return Ok(false);
         }
         self.start().await.map(|()| true)
@@ -123,9 +139,12 @@ impl Server {
         if !self.is_running() {
             return Ok(());
         }
-        let mut wire = self.door().enter().await?;
-        // It answers by closing the connection.
-        drop(wire.ask(["SHUTDOWN", "NOSAVE", "NOW", "FORCE"]).await);
+        match self.door().enter().await {
+            // It answers by closing the connection.
+            Ok(mut wire) => drop(wire.ask(["SHUTDOWN", "NOSAVE", "NOW", "FORCE"]).await),
+            // Others may have taken all of its connections.
+            Err(_) => self.terminate().await?,
+        }
         for _ in 0..LOOKS {
             if !self.is_running() {
                 return Ok(());
@@ -153,7 +172,30 @@ impl Server {
         Site { door: self.door(), outside: self.for_applications() }
     }
 
+    /// Tells it how much memory it may take, once: the configuration may have changed since it was
+    /// started. When it does not answer, whoever asks it next is told.
+    async fn limit(&self) {
+        let limit = format!("{}mb", self.memory_mib);
+        let tell = || async {
+            let mut wire = self.door().enter().await?;
+            wire.ask(["CONFIG", "SET", "maxmemory", &limit]).await.map(drop)
+        };
+        drop(self.limited.get_or_try_init(tell).await);
+    }
+
+    /// Asks its process to end, as its user, who can end nobody else's.
+    async fn terminate(&self) -> Result<()> {
+        let failed = |error: std::io::Error| self.failed(error.to_string());
+        let pid = std::fs::read_to_string(self.pid_file()).map_err(failed)?;
+        let mut command = self.quarters.command(Path::new("/bin/sh"));
+        command.args(["-c", "kill -TERM \"$1\"", "kill", pid.trim()]);
+        command.output().await.map(drop).map_err(failed)
+    }
+
     async fn start(&self) -> Result<()> {
+        if let Some(why) = Self::missing(Some(&self.program)) {
+            return Err(self.failed(why));
+        }
         let Quarters { dir, conf, .. } = &self.quarters;
         let log = dir.join(LOG);
         // What a link leads to is none of our business.
@@ -230,7 +272,10 @@ impl Scratch {
         rng: &dyn Rng,
     ) -> Result<std::result::Result<Self, String>> {
         let program = program.unwrap_or(Path::new(PROGRAM));
-        let quarters = match quarters(data, program, rng).await? {
+        if let Some(why) = Server::missing(Some(program)) {
+            return Ok(Err(why));
+        }
+        let quarters = match quarters(data, rng).await? {
             Ok(quarters) => quarters,
             Err(missing) => return Ok(Err(missing)),
         };
@@ -299,15 +344,8 @@ fn common(password: &Secret, memory_mib: u32) -> String {
     )
 }
 
-async fn quarters(
-    data: &Path,
-    program: &Path,
-    rng: &dyn Rng,
-) -> Result<std::result::Result<Quarters, String>> {
-    if let Some(why) = Server::missing(Some(program)) {
-        return Ok(Err(why));
-    }
-    let quarters = Quarters::open(data, "redis", USER, rng).await?;
+async fn quarters(data: &Path, rng: &dyn Rng) -> Result<std::result::Result<Quarters, String>> {
+    let quarters = Quarters::open(data, NAME, USER, rng).await?;
     Ok(quarters.map_err(|missing| format!("{missing}; {INSTALL}")))
 }
 

@@ -1,5 +1,6 @@
 //! Tests on a real Redis.
 
+mod crowd;
 mod leases;
 mod prove;
 mod rules;
@@ -26,14 +27,17 @@ struct World {
     data: PathBuf,
 }
 
-async fn server(data: &std::path::Path) -> Server {
-    let settings = ServerSettings {
+fn settings(data: &std::path::Path) -> ServerSettings {
+    ServerSettings {
         data: data.to_owned(),
         program: None,
         memory_mib: 64,
         password: Secret::new("a-password-for-tests".to_owned()),
-    };
-    let made = Server::open(&settings, &SystemRng).await.unwrap();
+    }
+}
+
+async fn server(data: &std::path::Path) -> Server {
+    let made = Server::open(&settings(data), &SystemRng).await.unwrap();
     made.unwrap_or_else(|missing| panic!("tests need a Redis: {missing}"))
 }
 

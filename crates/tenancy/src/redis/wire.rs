@@ -133,7 +133,13 @@ impl Wire {
         &mut self,
         args: impl IntoIterator<Item = T>,
     ) -> Result<Value> {
-        self.send(&Zeroizing::new(packed(args))).await?;
+        if let Err(error) = self.send(&Zeroizing::new(packed(args))).await {
+            // A server that takes nobody in says so and closes at once.
+            return match self.receive().await {
+                Ok(refusal @ Value::ServerError(_)) => Ok(refusal),
+                _ => Err(error),
+            };
+        }
         loop {
             match self.receive().await? {
                 Value::Push { .. } => {}
