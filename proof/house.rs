@@ -21,6 +21,7 @@ pub struct House {
     pub data: PathBuf,
     pub address: String,
     variables: Vec<(&'static str, String)>,
+    config: Option<PathBuf>,
     up: Child,
     dir: tempfile::TempDir,
 }
@@ -88,15 +89,30 @@ impl House {
 
     /// As [`House::start`], with variables of the environment for it and its commands.
     pub fn start_with(variables: Vec<(&'static str, String)>) -> Self {
+        Self::settle(directory(), variables, None)
+    }
+
+    /// As [`House::start`], with this in its configuration.
+    pub fn configured(text: &str) -> Self {
         let dir = directory();
+        let config = dir.path().join("amanah.toml");
+        std::fs::write(&config, text).unwrap();
+        Self::settle(dir, Vec::new(), Some(config))
+    }
+
+    fn settle(
+        dir: tempfile::TempDir,
+        variables: Vec<(&'static str, String)>,
+        config: Option<PathBuf>,
+    ) -> Self {
         let data = dir.path().join("data");
-        let up = Self::up(&data, &variables);
-        let mut house = Self { data, address: String::new(), variables, up, dir };
+        let up = Self::up(&data, &variables, config.as_deref());
+        let mut house = Self { data, address: String::new(), variables, config, up, dir };
         house.address = house.wait_for_address();
         house
     }
 
-    fn up(data: &Path, variables: &[(&'static str, String)]) -> Child {
+    fn up(data: &Path, variables: &[(&'static str, String)], config: Option<&Path>) -> Child {
         // Into a file: a pipe would keep whoever reads our output waiting for that process too.
         let log = data.with_extension("log");
         let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
@@ -105,6 +121,7 @@ impl House {
             .args(["up", "--demo", "--listen", "127.0.0.1:0", "--keys-listen", "127.0.0.1:0"])
             .arg("--data")
             .arg(data)
+            .args(config.map(|file| [Path::new("--config"), file]).into_iter().flatten())
             .current_dir(root())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -149,7 +166,9 @@ impl House {
         let data = self.data.display().to_string();
         let own = self.variables.iter().map(|(n, v)| (*n, v.as_str()));
         let variables: Vec<_> = own.chain(more.iter().copied()).collect();
-        amanah_with(&variables, &[arguments, &["--data", &data]].concat())
+        let config = self.config.as_ref().map(|file| file.display().to_string());
+        let config: Vec<&str> = config.iter().flat_map(|file| ["--config", file]).collect();
+        amanah_with(&variables, &[arguments, &["--data", &data], &config].concat())
     }
 
     /// What the running process tells other commands.
@@ -207,7 +226,7 @@ impl House {
 
     /// Starts it again after [`House::stop`].
     pub fn start_again(&mut self) {
-        self.up = Self::up(&self.data, &self.variables);
+        self.up = Self::up(&self.data, &self.variables, self.config.as_deref());
         self.address = self.wait_for_address();
     }
 
