@@ -15,6 +15,7 @@ mod life;
 mod lint;
 mod losses;
 mod moving;
+mod past;
 mod pooler;
 mod protect;
 mod prove;

@@ -48,6 +48,8 @@ SELECT DISTINCT r.object FROM amanah.reviewed r
 ///   when something else in the catalogue calls it: an operator asks for no right on the schema.
 /// - `reach`: roles (`r`) whose rights the application can have a function run with, and relations
 ///   (`w`) that it can have changed, however indirectly; what a hot role reaches is not followed.
+/// - `keyed`: what foreign keys do when a row that they point to goes (`d`) or its key changes (`u`).
+/// - `acted`: what of that the application can bring about, from one foreign key to the next.
 pub(super) const PRELUDE: &str = concat!(
     r"
 WITH RECURSIVE held AS MATERIALIZED (
@@ -283,6 +285,28 @@ WITH RECURSIVE held AS MATERIALIZED (
                           AND (f.offered OR has_schema_privilege(r.oid, f.pronamespace, 'USAGE'))
                        OR EXISTS (SELECT FROM unnest(f.aggregates) g
                                    WHERE has_function_privilege(r.oid, g, 'EXECUTE')))
+), keyed AS MATERIALIZED (
+    SELECT k.oid, k.conrelid AS child, k.confrelid AS parent, 'd' AS cause, k.confkey AS causing,
+           CASE k.confdeltype WHEN 'c' THEN 'd' ELSE 'u' END AS event, k.conkey AS columns
+      FROM pg_constraint k WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
+    UNION ALL
+    SELECT k.oid, k.conrelid, k.confrelid, 'u', k.confkey, 'u', k.conkey
+      FROM pg_constraint k WHERE k.contype = 'f' AND k.confupdtype IN ('c', 'n', 'd')
+), acted AS (
+    SELECT k.* FROM keyed k
+     WHERE EXISTS (SELECT FROM callers r
+                    WHERE CASE k.cause
+                          WHEN 'd' THEN has_table_privilege(r.oid, k.parent, 'DELETE')
+                          ELSE EXISTS (SELECT FROM unnest(k.causing) c
+                                        WHERE has_column_privilege(r.oid, k.parent, c, 'UPDATE'))
+                          END)
+        -- What changes it through a view or a rule has rights of somebody else.
+        OR EXISTS (SELECT FROM reach w JOIN reads e ON e.view = w.oid
+                    WHERE w.kind = 'w' AND e.relation = k.parent)
+    UNION
+    SELECT k.* FROM acted a
+      JOIN keyed k ON k.parent = a.child AND k.cause = a.event
+                  AND (k.cause = 'd' OR k.causing && a.columns)
 )
 "
 );

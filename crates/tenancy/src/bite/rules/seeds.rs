@@ -182,6 +182,25 @@ pub(super) const SEEDS: &[Seed] = &[
          CREATE RULE probe AS ON UPDATE TO ruled DO INSTEAD SELECT * FROM plain",
     ),
     owners(
+        "AM241",
+        "{here}.below, trigger probe",
+        "CREATE TABLE below ({col} text NOT NULL, p_of int,
+             FOREIGN KEY ({col}, p_of) REFERENCES base ON DELETE CASCADE);
+         CREATE FUNCTION acting() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+         CREATE TRIGGER probe BEFORE DELETE ON below FOR EACH ROW EXECUTE FUNCTION acting();
+         GRANT DELETE ON base TO {app}",
+    ),
+    owners(
+        "AM242",
+        "{here}.below, column p_made",
+        "CREATE FUNCTION bodies(int) RETURNS text LANGUAGE sql IMMUTABLE
+             AS 'SELECT max(p_body) FROM amanah_probe_rules.base';
+         CREATE TABLE below ({col} text NOT NULL, p_of int,
+             p_made text GENERATED ALWAYS AS (bodies(p_of)) STORED,
+             FOREIGN KEY ({col}, p_of) REFERENCES base ON DELETE SET NULL (p_of));
+         GRANT DELETE ON base TO {app}",
+    ),
+    owners(
         "AM301",
         "{here}.pointing",
         "CREATE TABLE named ({col} text NOT NULL, p_n int PRIMARY KEY);

@@ -1,5 +1,6 @@
 //! The table of rules, in the order of their ids.
 
+mod carried;
 mod code;
 mod keys;
 mod policies;
@@ -24,6 +25,7 @@ const COUNT: usize = rows::RULES.len()
     + policies::RULES.len()
     + views::RULES.len()
     + code::RULES.len()
+    + carried::RULES.len()
     + keys::RULES.len()
     + rights::RULES.len()
     + roles::RULES.len()
@@ -36,6 +38,7 @@ pub static RULES: &[Rule] = &{
         policies::RULES,
         views::RULES,
         code::RULES,
+        carried::RULES,
         keys::RULES,
         rights::RULES,
         roles::RULES,

@@ -306,6 +306,71 @@ pub(super) const SEEDS: &[Seed] = &[
         "SET LOCAL ROLE NONE; CREATE TABLE public.{x} (n int); GRANT UPDATE ON public.{x} TO {app};
          CREATE RULE {y} AS ON UPDATE TO public.{x} DO INSTEAD SELECT * FROM public.base",
     ),
+    // The foreign key holds the tenant, and every table is under policies that are forced.
+    seed(
+        "AM241",
+        "public.{x}, trigger {z}",
+        "CREATE TABLE {x} (org text NOT NULL, id int, FOREIGN KEY (org, id) REFERENCES base
+             ON DELETE CASCADE);
+         CREATE FUNCTION {y}() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN UPDATE base SET body = NULL; RETURN OLD; END';
+         CREATE TRIGGER {z} BEFORE DELETE ON {x} FOR EACH ROW WHEN (OLD.id > 0)
+             EXECUTE FUNCTION {y}()",
+    ),
+    // For a whole statement, on a partition, two foreign keys away.
+    seed(
+        "AM241",
+        "public.{x}, trigger {z}",
+        "CREATE TABLE middle (org text NOT NULL, id int, PRIMARY KEY (org, id),
+             FOREIGN KEY (org, id) REFERENCES base ON DELETE CASCADE);
+         CREATE TABLE {x} (org text NOT NULL, id int, n int,
+             FOREIGN KEY (org, id) REFERENCES middle ON DELETE SET NULL (id))
+             PARTITION BY LIST (n);
+         CREATE TABLE {y} PARTITION OF {x} FOR VALUES IN (1);
+         CREATE FUNCTION {y}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER {z} BEFORE UPDATE OF id ON {x} FOR EACH STATEMENT
+             EXECUTE FUNCTION {y}()",
+    ),
+    seed(
+        "AM241",
+        "public.{x}, rule {z}",
+        "CREATE TABLE {x} (org text NOT NULL, id int, FOREIGN KEY (org, id) REFERENCES base
+             ON UPDATE CASCADE);
+         CREATE RULE {z} AS ON UPDATE TO {x} DO ALSO UPDATE base SET body = NULL",
+    ),
+    seed(
+        "AM242",
+        "public.{x}, constraint {z}",
+        "CREATE FUNCTION {y}(int) RETURNS boolean LANGUAGE sql
+             AS 'SELECT count(*) < 9 FROM public.base';
+         CREATE TABLE {x} (org text NOT NULL, id int CONSTRAINT {z} CHECK ({y}(id)),
+             FOREIGN KEY (org, id) REFERENCES base ON DELETE SET NULL (id))",
+    ),
+    seed(
+        "AM242",
+        "public.{x}, column {z}",
+        "CREATE FUNCTION {y}(int) RETURNS text LANGUAGE sql IMMUTABLE
+             AS 'SELECT string_agg(body, chr(44)) FROM public.base';
+         CREATE TABLE {x} (org text NOT NULL, id int, {z} text GENERATED ALWAYS AS ({y}(id)) STORED,
+             FOREIGN KEY (org, id) REFERENCES base ON DELETE SET NULL (id))",
+    ),
+    seed(
+        "AM242",
+        "public.{x}, column {z}",
+        "CREATE FUNCTION {y}() RETURNS int LANGUAGE plpgsql
+             AS 'BEGIN PERFORM 1 FROM public.base; RETURN NULL; END';
+         CREATE TABLE {x} (org text NOT NULL, {z} int DEFAULT {y}(),
+             FOREIGN KEY (org, {z}) REFERENCES base ON DELETE SET DEFAULT ({z}))",
+    ),
+    seed(
+        "AM242",
+        "public.{x}, index {z}",
+        "CREATE FUNCTION {y}(int) RETURNS text LANGUAGE sql IMMUTABLE
+             AS 'SELECT max(body) FROM public.base';
+         CREATE TABLE {x} (org text NOT NULL, id int,
+             FOREIGN KEY (org, id) REFERENCES base ON DELETE SET NULL (id));
+         CREATE INDEX {z} ON {x} ({y}(id))",
+    ),
     seed(
         "AM301",
         "public.{z}",
