@@ -39,13 +39,42 @@ struct Violation {
     /// Whether it is one that keeps a table from being attacked: that is what is found then, and of
     /// no other violation.
     unattacked: bool,
-    /// Whether it takes a superuser.
-    superuser: bool,
+    /// What takes a superuser before it.
+    ground: Option<Ground>,
+}
+
+/// What a superuser makes and takes away again. It is nothing that the owner's code could be called by:
+/// that would run with his rights.
+struct Ground {
+    lay: String,
+    clear: &'static str,
 }
 
 impl Violation {
     const fn new(name: &'static str, object: String, seed: Vec<String>, undo: Vec<String>) -> Self {
-        Self { name, object, seed, undo, told: "", unattacked: false, superuser: false }
+        Self { name, object, seed, undo, told: "", unattacked: false, ground: None }
+    }
+
+    /// Seeds it: the ground by the superuser of `place`, if it takes some, and the rest by the owner.
+    async fn sow(&self, place: &Protected) -> Result<()> {
+        let (Some(superuser), Some(ground)) = (&place.superuser, &self.ground) else {
+            return all(&place.owner, &self.seed).await;
+        };
+        all(superuser, std::slice::from_ref(&ground.lay)).await?;
+        let sown = all(&place.owner, &self.seed).await;
+        if sown.is_err() {
+            all(superuser, &[ground.clear.to_owned()]).await?;
+        }
+        sown
+    }
+
+    /// Takes it away, the ground last.
+    async fn weed(&self, place: &Protected) -> Result<()> {
+        all(&place.owner, &self.undo).await?;
+        match (&place.superuser, &self.ground) {
+            (Some(superuser), Some(ground)) => all(superuser, &[ground.clear.to_owned()]).await,
+            _ => Ok(()),
+        }
     }
 
     /// The finding of `report` that gives it away, if it was not there before. An attack that could
@@ -128,16 +157,12 @@ async fn inside(
     let label = target.table.label();
     for violation in violations(sandbox, &census, target).await? {
         bites.seeded += 1;
-        let login = match &sandbox.superuser {
-            Some(superuser) if violation.superuser => superuser,
-            _ => &sandbox.owner,
-        };
-        if let Err(error) = all(login, &violation.seed).await {
+        if let Err(error) = violation.sow(sandbox).await {
             bites.missed.push(format!("{} (it could not be seeded: {error})", violation.name));
             continue;
         }
         let found = violation.hunted((sandbox, key, clock), &label, &before).await;
-        all(login, &violation.undo).await?;
+        violation.weed(sandbox).await?;
         match found? {
             Some(finding) => bites.found.push(finding),
             None => bites.missed.push(violation.name.to_owned()),
@@ -256,7 +281,7 @@ async fn violations(sandbox: &Protected, census: &Census, held: &Held) -> Result
             format!("REVOKE TRUNCATE ON {table} FROM {app}"),
         ),
     ];
-    all.extend(planted::beside(held, &app, sandbox.superuser.is_some()));
+    all.extend(planted::beside(held, sandbox));
     all.extend(loosened(census, held, &app));
     all.extend(planted::in_binding(sandbox).await?);
     Ok(all)

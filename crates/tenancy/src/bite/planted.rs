@@ -3,7 +3,7 @@
 
 use store::{Protected, Tx, ident, literal, qualified};
 
-use super::Violation;
+use super::{Ground, Violation};
 use crate::form::{self, Form};
 use crate::{Held, Result, attack};
 
@@ -122,7 +122,8 @@ async fn definition(tx: &Tx, function: &str) -> Result<String> {
 }
 
 /// Relations and functions beside the table that show what is in it.
-pub(super) fn beside(held: &Held, app: &str, superuser: bool) -> Vec<Violation> {
+pub(super) fn beside(held: &Held, sandbox: &Protected) -> Vec<Violation> {
+    let app = &ident(&sandbox.app_role);
     let (schema, table) = (&held.table.schema, held.table.quoted());
     let place = |name: &str| qualified(schema, name);
     let label = |name: &str| format!("{schema}.{name}");
@@ -182,8 +183,8 @@ pub(super) fn beside(held: &Held, app: &str, superuser: bool) -> Vec<Violation> 
         ),
     ];
     all.extend(pointing(held, app, usage.clone()));
-    if superuser {
-        all.push(foreign(held, app, usage));
+    if sandbox.superuser.is_some() {
+        all.push(foreign(held, app, usage, &ident(&sandbox.owner.url().user)));
     }
     all
 }
@@ -219,8 +220,9 @@ fn pointing(held: &Held, app: &str, usage: String) -> Option<Violation> {
     Some(Violation { unattacked: true, ..made })
 }
 
-/// A foreign table, which only a superuser can lay the ground for.
-fn foreign(held: &Held, app: &str, usage: String) -> Violation {
+/// A foreign table, for which only a superuser can lay the ground. The table is the owner's, as all is
+/// that lies in a schema of the owner's.
+fn foreign(held: &Held, app: &str, usage: String, owner: &str) -> Violation {
     let schema = &held.table.schema;
     let probe = qualified(schema, "amanah_probe_foreign");
     let violation = Violation::new(
@@ -228,12 +230,73 @@ fn foreign(held: &Held, app: &str, usage: String) -> Violation {
         format!("{schema}.amanah_probe_foreign"),
         vec![
             usage,
-            "CREATE FOREIGN DATA WRAPPER amanah_probe".to_owned(),
-            "CREATE SERVER amanah_probe FOREIGN DATA WRAPPER amanah_probe".to_owned(),
             format!("CREATE FOREIGN TABLE {probe} (body text) SERVER amanah_probe"),
             format!("GRANT SELECT ON {probe} TO {app}"),
         ],
-        vec!["DROP FOREIGN DATA WRAPPER amanah_probe CASCADE".to_owned()],
+        vec![format!("DROP FOREIGN TABLE {probe}")],
     );
-    Violation { superuser: true, ..violation }
+    let lay = format!(
+        "CREATE FOREIGN DATA WRAPPER amanah_probe; \
+         CREATE SERVER amanah_probe FOREIGN DATA WRAPPER amanah_probe; \
+         GRANT USAGE ON FOREIGN SERVER amanah_probe TO {owner}"
+    );
+    let clear = "DROP SERVER amanah_probe; DROP FOREIGN DATA WRAPPER amanah_probe";
+    Violation { ground: Some(Ground { lay, clear }), ..violation }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::SystemRng;
+
+    use super::beside;
+    use crate::tests::fixture;
+    use crate::{Census, canary};
+
+    /// Relations, functions and schemas of somebody else than `$1`, beside what is the server's own and
+    /// the schema public; and servers and wrappers of a probe.
+    const OTHERS: &str = "
+        WITH owner AS (SELECT r.oid FROM pg_roles r WHERE r.rolname = $1)
+        SELECT c.oid::regclass::text FROM pg_class c, owner
+         WHERE c.oid >= 16384 AND c.relnamespace <> 'pg_toast'::regnamespace
+           AND c.relowner <> owner.oid
+        UNION ALL
+        SELECT p.oid::regprocedure::text FROM pg_proc p, owner
+         WHERE p.oid >= 16384 AND p.proowner <> owner.oid
+        UNION ALL
+        SELECT n.nspname::text FROM pg_namespace n, owner
+         WHERE n.oid >= 16384 AND n.nspowner <> owner.oid AND n.nspname !~ '^pg_'";
+    const LEFT: &str = "
+        SELECT c.relname::text FROM pg_class c WHERE c.relname ~ 'amanah_probe'
+        UNION ALL SELECT p.proname::text FROM pg_proc p WHERE p.proname ~ 'amanah_probe'
+        UNION ALL SELECT w.fdwname::text FROM pg_foreign_data_wrapper w WHERE w.fdwname ~ 'amanah_probe'
+        UNION ALL SELECT s.srvname::text FROM pg_foreign_server s WHERE s.srvname ~ 'amanah_probe'";
+
+    /// Whatever is planted belongs to the owner and was made by that login, though a superuser is there:
+    /// what stands in the owner's tables is never run by somebody with more rights. Nothing is left.
+    #[tokio::test]
+    async fn what_is_planted_is_the_owners() {
+        let guarded = fixture::protected(fixture::DJANGO, "company_id", fixture::NUMBERS).await;
+        let sandbox = guarded.protected.sandbox(&SystemRng).await.unwrap();
+        let inside = sandbox.inside();
+        let shape = canary::shape(inside).await.unwrap();
+        let census = Census::take(&shape, "company_id");
+        let held = census.held.iter().find(|h| h.table.label() == "public.invoice").unwrap();
+        let planted = beside(held, inside);
+        let grounds = planted.iter().filter(|violation| violation.ground.is_some()).count();
+        assert!(grounds == 1 && planted.len() > 5, "{} of {}", grounds, planted.len());
+        let owner = &inside.owner.url().user;
+        let names = async |sql: &str, bound: store::Bound<'_>| -> Vec<String> {
+            let tx = inside.owner.operator().await.unwrap();
+            let rows = tx.query(sql, bound).await.unwrap();
+            tx.rollback().await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        };
+        for violation in planted {
+            violation.sow(inside).await.unwrap();
+            assert_eq!(names(OTHERS, &[owner]).await, [""; 0], "{}", violation.name);
+            violation.weed(inside).await.unwrap();
+            assert_eq!(names(LEFT, &[]).await, [""; 0], "{}", violation.name);
+        }
+        sandbox.remove().await.unwrap();
+    }
 }
