@@ -173,8 +173,8 @@ pub enum Error {
         /// Where it should be.
         cell: String,
     },
-    /// It went to another cell while something worked on it.
-    #[error("tenant `{0}` was moved or erased meanwhile; run the same again")]
+    /// Somebody has changed what it is while something worked on it.
+    #[error("tenant `{0}` was moved, shut out, let in or erased meanwhile; run the same again")]
     Moved(TenantId),
     /// A copy of a tenant is not the same as the tenant.
     #[error("the copy is not the same: {0}")]

@@ -236,6 +236,8 @@ impl Fleet {
         customer(id)?;
         let turn = registry::turn(&self.settings.registry, id).await?;
         let begun = async {
+            // A move lets a tenant in, and makes a copy of it.
+            turn.keep_unmoved().await?;
             let tenant = turn.tenant(&State::ALL).await?;
             let cell = self.cell_of(&tenant).await?;
             // One that was begun before was seen then; one that is half made may have none yet.

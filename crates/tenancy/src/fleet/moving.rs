@@ -75,6 +75,30 @@ struct Course {
     before: State,
 }
 
+impl Course {
+    /// The tenant, when it is still on this course.
+    async fn goes_on(&self, turn: &Turn) -> Result<Tenant> {
+        let now = registry::find(turn.registry(), turn.id()).await?;
+        let course = Some((self.target.name.clone(), self.before));
+        if now.state == State::Moving && now.course == course && now.cell == self.source.name {
+            return Ok(now);
+        }
+        Err(Error::Moved(now.id))
+    }
+}
+
+/// Takes a turn, or a visit, as soon as those who have it are done.
+async fn soon<F: Future<Output = Result<Turn>>>(take: impl Fn() -> F) -> Result<Turn> {
+    let mut tries = 0;
+    loop {
+        match take().await {
+            Err(Error::Taken(_)) if tries < TURN_TRIES => tries += 1,
+            other => return other,
+        }
+        tokio::time::sleep(TURN_PAUSE).await;
+    }
+}
+
 impl Fleet {
     /// Moves a tenant to the cell `to`. The old database is kept for `keep`, shut, and then
     /// swept. Begun and not finished, the same call goes on.
@@ -148,16 +172,23 @@ impl Fleet {
     }
 
     /// Makes an empty database on the other cell, and lets the tenant in where it is: an earlier
-    /// move may have stopped in its pause.
+    /// move may have stopped in its pause. Nobody shuts it out or calls the move off meanwhile: who was
+    /// shut out would be let in, and a copy be made that is noted nowhere.
     async fn prepare(&self, course: &Course) -> Result<Form> {
         let Course { tenant, source, target, before } = course;
-        let admitted = *before == State::Active;
-        if admitted {
-            tenant.place.admit(source).await?;
-        }
-        let form = Form::of(&tenant.place, source).await?;
-        tenant.place.receive(target, &form, (true, admitted)).await?;
-        Ok(form)
+        let visit = soon(|| registry::visit(&self.settings.registry, &tenant.id)).await?;
+        let prepared = async {
+            course.goes_on(&visit).await?;
+            let admitted = *before == State::Active;
+            if admitted {
+                tenant.place.admit(source).await?;
+            }
+            let form = Form::of(&tenant.place, source).await?;
+            tenant.place.receive(target, &form, (true, admitted)).await?;
+            Ok(form)
+        };
+        let prepared = prepared.await;
+        visit.end(prepared).await
     }
 
     /// From the beginning of the pause to its end.
@@ -171,10 +202,7 @@ impl Fleet {
         let Course { tenant, source, target, before } = course;
         let turn = self.turn_soon(&tenant.id).await?;
         let carried = async {
-            let now = turn.tenant(&[State::Moving]).await?;
-            if now.course != Some((target.name.clone(), *before)) || now.cell != source.name {
-                return Err(Error::Moved(tenant.id.clone()));
-            }
+            let now = course.goes_on(&turn).await?;
             watch(Stage::Paused);
             let began = Instant::now();
             tenant.place.shut(source).await?;
@@ -240,14 +268,7 @@ impl Fleet {
 
     /// The turn at a tenant, as soon as those who look in are done.
     async fn turn_soon(&self, id: &TenantId) -> Result<Turn> {
-        let mut tries = 0;
-        loop {
-            match registry::turn(&self.settings.registry, id).await {
-                Err(Error::Taken(_)) if tries < TURN_TRIES => tries += 1,
-                other => return other,
-            }
-            tokio::time::sleep(TURN_PAUSE).await;
-        }
+        soon(|| registry::turn(&self.settings.registry, id)).await
     }
 
     /// Leaves the tenant where it is, and says how it went.
@@ -269,6 +290,10 @@ impl Fleet {
         };
         let kept = match back {
             Ok(_) => format!("It is on {} as before, with everything", course.source.name),
+            Err(Error::NotActive { state, .. }) => format!(
+                "It is on {} with everything, and {state}: another command came between",
+                course.source.name
+            ),
             Err(why) => format!(
                 "It is still on {}, and not let in there, because that failed too: {why}. When its \
                  server answers, `amanah tenant resume` lets it in, and the same command moves it",

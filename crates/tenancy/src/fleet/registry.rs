@@ -84,12 +84,7 @@ pub(super) async fn visit(registry: &Db, id: &TenantId) -> Result<Turn> {
 
 /// Takes a tenant on its way: nobody else moves it until the end of the transaction.
 pub(super) async fn mover(registry: &Db, id: &TenantId) -> Result<OperatorTx> {
-    let lock = waiting(registry).await?;
-    if !lock.query_one(sql::MOVER, &[&id.as_str()]).await?.get::<_, bool>(0) {
-        held::let_go(lock).await;
-        return Err(Error::Taken(id.clone()));
-    }
-    Ok(lock)
+    Ok(take(registry, id, sql::MOVER).await?.lock)
 }
 
 /// Every tenant.
@@ -235,6 +230,14 @@ impl Turn {
     /// Whether somebody moves the tenant at this moment.
     pub(super) async fn is_moved(&self) -> Result<bool> {
         Ok(!self.lock.query_one(sql::UNMOVED, &[&self.id.as_str()]).await?.get::<_, bool>(0))
+    }
+
+    /// Refuses a tenant that somebody moves at this moment. Nobody moves it until the end of the turn.
+    pub(super) async fn keep_unmoved(&self) -> Result<()> {
+        if self.lock.query_one(sql::MOVER, &[&self.id.as_str()]).await?.get(0) {
+            return Ok(());
+        }
+        Err(Error::Taken(self.id.clone()))
     }
 
     /// Notes a state at once, so that a crash after it is told by it.

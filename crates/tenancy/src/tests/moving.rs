@@ -1,5 +1,6 @@
 //! Moving a tenant between two real servers.
 
+mod between;
 mod rights;
 
 use std::sync::atomic::{AtomicBool, Ordering};
