@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = tenancy::archive::check(bytes);
+    let _ = tenancy::archive::check(bytes, 1 << 30);
 });

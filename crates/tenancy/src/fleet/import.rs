@@ -58,8 +58,7 @@ impl Fleet {
         most: u64,
     ) -> Result<Imported> {
         let begin = || open().map_err(|error| Error::Archive(error.to_string()));
-        let Checked { manifest, structure } = check(begin()?)?;
-        within(&manifest, most)?;
+        let Checked { manifest, structure } = check(begin()?, most)?;
         if let Some(shared) = &manifest.shared {
             return Err(Error::Archive(format!(
                 "it holds the rows of one tenant of the shared database {}: import it into another \
@@ -137,17 +136,6 @@ impl Fleet {
         let left = format!("{}. The same import begins anew, and removes it first", error.reason());
         Error::StillThere { why: why.reason(), left }
     }
-}
-
-/// Refuses an archive that holds more than is allowed.
-pub(super) fn within(manifest: &Manifest, most: u64) -> Result<()> {
-    let bytes = manifest.bytes();
-    if bytes <= most {
-        return Ok(());
-    }
-    Err(Error::Archive(format!(
-        "it holds {bytes} bytes of rows, large objects and files, and {most} are allowed"
-    )))
 }
 
 /// Whether an archive fits a database that is a copy of the template, or is it; what is different

@@ -142,7 +142,7 @@ async fn a_tenant_goes_to_another_installation_whole() {
     assert_eq!(manifest.objects.len(), 3, "{:?}", manifest.objects);
     assert_eq!(manifest.ciphertexts.iter().map(|n| n.fields).sum::<u64>(), 2, "{manifest:?}");
     assert!(manifest.without.iter().any(|words| words.contains("2 ciphertexts")));
-    let checked = check(bytes.as_slice()).unwrap();
+    let checked = check(bytes.as_slice(), MOST).unwrap();
     assert_eq!(checked.manifest, manifest);
     let here = site(true).await;
     let early = import(&here, &bytes, None).await.unwrap_err();
@@ -272,7 +272,7 @@ async fn an_archive_is_of_one_moment() {
     let (manifest, bytes) = written.unwrap();
     let rows = |name: &str| manifest.tables.iter().find(|t| t.name == name).unwrap().rows;
     assert_eq!(rows("customer") - 2, rows("log"), "both tables are of the same moment");
-    check(bytes.as_slice()).unwrap();
+    check(bytes.as_slice(), MOST).unwrap();
 }
 
 /// Damaged anywhere, it is refused before anything is made.
@@ -280,7 +280,7 @@ async fn an_archive_is_of_one_moment() {
 async fn a_damaged_archive_is_refused() {
     let there = full("shop").await;
     let (manifest, bytes) = export(&there, "shop").await.unwrap();
-    let read = |bytes: &[u8]| match check(bytes) {
+    let read = |bytes: &[u8]| match check(bytes, MOST) {
         // Only bytes that mean nothing may differ: who wrote a member, and when.
         Ok(checked) => checked.manifest == manifest,
         Err(Error::Archive(_)) => false,

@@ -2,7 +2,8 @@
 //! `docs/archive.md` says how to read one without Amanah.
 //!
 //! It promises that an archive is of one moment; that it is written and read in constant memory,
-//! whatever its length, because a long text is cut into parts of at most [`PART_BYTES`]; and that
+//! whatever its length, because a long text is cut into parts of at most [`PART_BYTES`], and there is a
+//! bound to the list of these; and that
 //! whoever reads one has checked the digest of every member, and the count and the sum of the rows
 //! of every table, before anything is made of it.
 //!
@@ -14,8 +15,8 @@
 //! a reader.
 //!
 //! The attacks that it stops: SQL in an archive that would run with the rights of the owner of
-//! every tenant's database; a member that unpacks into more than there is room for; and an archive
-//! that was cut off, damaged or put together from two.
+//! every tenant's database; a member that unpacks into more than there is room for, or members without
+//! end; and an archive that was cut off, damaged or put together from two.
 
 pub(super) mod files;
 mod read;
@@ -43,7 +44,11 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub const PART_BYTES: usize = 4 << 20;
 /// The longest manifest, in bytes.
 const MAX_MANIFEST_BYTES: usize = 64 << 20;
-/// The longest list of the structure, in bytes.
+/// How long a member is in the manifest, in bytes, if it had no name.
+const LISTED_BYTES: usize = r#"{"name":"","bytes":0,"sha256":""},"#.len() + 64;
+/// The most members: more do not fit into a manifest.
+const MAX_MEMBERS: usize = MAX_MANIFEST_BYTES / LISTED_BYTES;
+/// The longest structure, in bytes: as lines, and as SQL.
 const MAX_STRUCTURE_BYTES: usize = 64 << 20;
 
 /// A text in an archive, cut into parts that are members.

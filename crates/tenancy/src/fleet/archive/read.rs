@@ -12,8 +12,8 @@ use tar::{EntryType, Header};
 
 use super::write::BLOCK;
 use super::{
-    FIRST, FORMAT, MANIFEST, MAX_MANIFEST_BYTES, MAX_STRUCTURE_BYTES, Manifest, Member, PART_BYTES,
-    Rows, Table, Text,
+    FIRST, FORMAT, MANIFEST, MAX_MANIFEST_BYTES, MAX_MEMBERS, MAX_STRUCTURE_BYTES, Manifest,
+    Member, PART_BYTES, Rows, Table, Text,
 };
 use crate::{Error, Result};
 
@@ -119,13 +119,13 @@ impl<R: Read> Reader<R> {
     fn text(
         &mut self,
         text: Text,
-        members: &mut Vec<Member>,
+        members: &mut Members,
         take: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<bool> {
         let mut number = 0;
         while let Some((member, bytes)) = self.member(text, number + 1)? {
             number += 1;
-            members.push(member);
+            members.push(member)?;
             take(&bytes)?;
         }
         Ok(number > 0)
@@ -134,27 +134,35 @@ impl<R: Read> Reader<R> {
     /// Leaves out what is for people, and what was checked before.
     pub(in super::super) fn skip_structure(&mut self) -> Result<()> {
         for text in [Text::Structure, Text::Schema] {
-            self.text(text, &mut Vec::new(), &mut |_| Ok(()))?;
+            self.text(text, &mut Members::up_to(MAX_MEMBERS), &mut |_| Ok(()))?;
         }
         Ok(())
     }
 }
 
-/// Reads an archive to its end and checks all of it.
+/// Reads an archive to its end and checks all of it. It stops where there is more in it than `most`
+/// bytes of rows, large objects and files.
 ///
 /// # Errors
 /// [`Error::Archive`] with what is wrong with it.
-pub fn check(input: impl Read) -> Result<Checked> {
+pub fn check(input: impl Read, most: u64) -> Result<Checked> {
+    check_up_to(input, most, MAX_MEMBERS)
+}
+
+fn check_up_to(input: impl Read, most: u64, members: usize) -> Result<Checked> {
     let mut reader = Reader::begin(input)?;
-    let mut seen = Seen::default();
-    seen.members.push(member(FIRST.to_owned(), format!("{FORMAT}\n").as_bytes()));
+    let mut seen = Seen::up_to(most, members);
+    seen.members.push(member(FIRST.to_owned(), format!("{FORMAT}\n").as_bytes()))?;
     let mut structure = Vec::new();
     reader.text(Text::Structure, &mut seen.members, &mut |bytes| {
         structure.extend_from_slice(bytes);
-        let fits = structure.len() <= MAX_STRUCTURE_BYTES;
-        if fits { Ok(()) } else { Err(refused("its structure is larger than any")) }
+        no_larger(structure.len())
     })?;
-    reader.text(Text::Schema, &mut seen.members, &mut |_| Ok(()))?;
+    let mut schema = 0;
+    reader.text(Text::Schema, &mut seen.members, &mut |bytes| {
+        schema += bytes.len();
+        no_larger(schema)
+    })?;
     seen.tables(&mut reader)?;
     seen.objects = seen.blobs(&mut reader, "objects/", Text::Object)?;
     seen.files = seen.blobs(&mut reader, "files/", Text::File)?;
@@ -174,24 +182,76 @@ pub fn check(input: impl Read) -> Result<Checked> {
 
 /// What was found in the members, before the manifest says what there should be. Texts without a
 /// byte have no member, so only those that are there are seen, each with its place.
-#[derive(Default)]
 struct Seen {
-    members: Vec<Member>,
+    members: Members,
+    /// How much more of rows, large objects and files may come, in bytes.
+    room: Room,
     tables: Vec<(usize, Rows)>,
     objects: Vec<Blob>,
     files: Vec<Blob>,
+}
+
+/// Members that were found. There is a bound to them, because it is only known at the end of an archive
+/// which there should be.
+struct Members {
+    found: Vec<Member>,
+    most: usize,
+}
+
+impl Members {
+    const fn up_to(most: usize) -> Self {
+        Self { found: Vec::new(), most }
+    }
+
+    fn push(&mut self, member: Member) -> Result<()> {
+        if self.found.len() == self.most {
+            return Err(refused("it has more members than a manifest can list"));
+        }
+        self.found.push(member);
+        Ok(())
+    }
+}
+
+/// How many bytes may be unpacked, and how many of them are left.
+struct Room {
+    most: u64,
+    left: u64,
+}
+
+impl Room {
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        let most = self.most;
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or_else(|| {
+            refused(&format!(
+                "it holds more than {most} bytes of rows, large objects and files, and no more are \
+                 allowed"
+            ))
+        })?;
+        Ok(())
+    }
 }
 
 /// The place of bytes in their list, how many there are, and their digest.
 type Blob = (usize, u64, String);
 
 impl Seen {
+    const fn up_to(most: u64, members: usize) -> Self {
+        Self {
+            members: Members::up_to(members),
+            room: Room { most, left: most },
+            tables: Vec::new(),
+            objects: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
     fn tables<R: Read>(&mut self, reader: &mut Reader<R>) -> Result<()> {
         while let Some(at) = reader.peek("tables/")? {
             let mut rows = Rows::default();
             let take = &mut |bytes: &[u8]| {
                 rows.take(bytes);
-                Ok(())
+                self.room.take(bytes)
             };
             if !reader.text(Text::Table(at), &mut self.members, take)? {
                 return Err(refused("its members are not in their order"));
@@ -213,7 +273,7 @@ impl Seen {
             let take = &mut |piece: &[u8]| {
                 bytes += piece.len() as u64;
                 digest.update(piece);
-                Ok(())
+                self.room.take(piece)
             };
             if !reader.text(text(at), &mut self.members, take)? {
                 return Err(refused("its members are not in their order"));
@@ -225,7 +285,7 @@ impl Seen {
 
     fn compare(self, manifest: &Manifest) -> Result<()> {
         let changed = |what: &str| refused(&format!("{what}, so it was changed or damaged"));
-        if self.members != manifest.members {
+        if self.members.found != manifest.members {
             return Err(changed("its members are not those of its manifest"));
         }
         let mut tables = self.tables.into_iter().peekable();
@@ -295,6 +355,11 @@ fn member(name: String, bytes: &[u8]) -> Member {
     Member { name, bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
 }
 
+fn no_larger(structure: usize) -> Result<()> {
+    let fits = structure <= MAX_STRUCTURE_BYTES;
+    if fits { Ok(()) } else { Err(refused("its structure is larger than any")) }
+}
+
 /// Unpacks a part; one that holds more than any part of ours is refused before that is made.
 fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
     let bytes = zstd::bulk::decompress(packed, PART_BYTES).map_err(|_| {
@@ -337,4 +402,42 @@ fn cut() -> Error {
 /// What the reader says is told in its own words: a sealed archive that was changed, say.
 fn read(error: &std::io::Error) -> Error {
     Error::Archive(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_up_to;
+    use crate::fleet::archive::{MAX_STRUCTURE_BYTES, PART_BYTES, Text, Writer};
+
+    /// The first parts of a text, as long as parts can be.
+    fn begun(text: Text, parts: usize) -> Vec<u8> {
+        let mut written = Vec::new();
+        let mut writer = Writer::begin(&mut written).unwrap();
+        let part = zstd::bulk::compress(&vec![0; PART_BYTES], 3).unwrap();
+        for number in 1..=parts {
+            writer.member(text.part(number), &part).unwrap();
+        }
+        written
+    }
+
+    /// What is too much is refused where it begins, and not at the end of all of it.
+    #[test]
+    fn what_is_too_much_is_not_read_to_its_end() {
+        let part = PART_BYTES as u64;
+        let structure = MAX_STRUCTURE_BYTES / PART_BYTES;
+        for (text, read, (most, members), words) in [
+            (Text::Table(1), 3, (3 * part - 1, 100), "bytes of rows"),
+            (Text::Object(1), 3, (2 * part, 100), "bytes of rows"),
+            (Text::File(1), 1, (0, 100), "bytes of rows"),
+            (Text::File(1), 4, (u64::MAX, 4), "more members"),
+            (Text::Schema, structure + 1, (u64::MAX, 100), "structure is larger"),
+            (Text::Structure, structure + 1, (u64::MAX, 100), "structure is larger"),
+        ] {
+            let bytes = begun(text, structure + 4);
+            let mut left = bytes.as_slice();
+            let why = check_up_to(&mut left, most, members).unwrap_err().to_string();
+            assert!(why.contains(words), "{text:?}: {why}");
+            assert_eq!(bytes.len() - left.len(), begun(text, read).len(), "{text:?}");
+        }
+    }
 }

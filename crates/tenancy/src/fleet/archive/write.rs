@@ -6,7 +6,10 @@ use kernel::hex;
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
-use super::{FIRST, FORMAT, MANIFEST, Manifest, Member, PART_BYTES, Text};
+use super::{
+    FIRST, FORMAT, MANIFEST, MAX_MANIFEST_BYTES, MAX_MEMBERS, MAX_STRUCTURE_BYTES, Manifest,
+    Member, PART_BYTES, Text,
+};
 use crate::{Error, Result};
 
 /// How much zstd tries: its own default.
@@ -37,13 +40,19 @@ impl<'a> Writer<'a> {
     pub(in super::super) fn finish(mut self, manifest: Manifest) -> Result<Manifest> {
         let manifest = Manifest { members: std::mem::take(&mut self.members), ..manifest };
         let text = serde_json::to_vec(&manifest).map_err(|e| Error::Archive(e.to_string()))?;
+        if text.len() > MAX_MANIFEST_BYTES {
+            return Err(too_long(LISTS));
+        }
         self.member(MANIFEST.to_owned(), &text)?;
         self.put(&[0; 2 * BLOCK])?;
         self.out.flush().map_err(Error::Write)?;
         Ok(manifest)
     }
 
-    fn member(&mut self, name: String, bytes: &[u8]) -> Result<()> {
+    pub(super) fn member(&mut self, name: String, bytes: &[u8]) -> Result<()> {
+        if self.members.len() >= MAX_MEMBERS {
+            return Err(too_long(LISTS));
+        }
         let mut header = Header::new_ustar();
         header.set_path(&name).map_err(Error::Write)?;
         header.set_entry_type(EntryType::Regular);
@@ -62,6 +71,14 @@ impl<'a> Writer<'a> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.out.write_all(bytes).map_err(Error::Write)
     }
+}
+
+/// What is too long where there is too much of the rest.
+const LISTS: &str = "the list of its tables, large objects and files";
+
+/// Nobody would take such an archive in.
+fn too_long(what: &str) -> Error {
+    Error::Write(std::io::Error::other(format!("{what} is longer than an archive can hold")))
 }
 
 /// A text that is being written.
@@ -93,6 +110,10 @@ impl Parts<'_, '_> {
 
     fn part(&mut self) -> Result<()> {
         self.number += 1;
+        let structure = matches!(self.text, Text::Schema | Text::Structure);
+        if structure && self.number * PART_BYTES > MAX_STRUCTURE_BYTES {
+            return Err(too_long("its structure"));
+        }
         let packed = zstd::bulk::compress(&self.buffer, LEVEL).map_err(Error::Write)?;
         self.buffer.clear();
         self.writer.member(self.text.part(self.number), &packed)

@@ -19,7 +19,7 @@ use crate::fleet::archive::{
     self as format, Checked, Manifest, Reader, Rows, Shared, Table, Text, check, is_of,
 };
 use crate::fleet::export::server;
-use crate::fleet::import::{Open, named, within};
+use crate::fleet::import::{Open, named};
 use crate::fleet::{Fleet, registry};
 use crate::{Error, Guarded, Held, Result};
 
@@ -60,8 +60,7 @@ impl Fleet {
         most: u64,
     ) -> Result<ImportedRows> {
         let begin = || open().map_err(|error| Error::Archive(error.to_string()));
-        let Checked { manifest, .. } = check(begin()?)?;
-        within(&manifest, most)?;
+        let Checked { manifest, .. } = check(begin()?, most)?;
         let id = manifest.tenant.clone();
         let turn = registry::turn(&self.settings.registry, &id).await?;
         let made = async {
