@@ -4,6 +4,8 @@
 //! attacks from inside its own. A refusal for a wrong reason is not a refusal: such an attack
 //! counts as not made.
 
+mod sql;
+
 use std::time::Duration;
 
 use kernel::Finding;
@@ -12,15 +14,13 @@ use tokio::time::timeout;
 
 use super::scene::Scene;
 use super::session::{Attack, BATTERY, Shot};
-use super::{Cell, Place, lint, sql};
+use super::{Cell, Place, lint};
 use crate::Result;
 use crate::attack::{Outcome, judge};
 use crate::report::{Kind, Report};
 
 /// What a finding names that concerns no single database.
 pub(super) const SESSIONS: &str = "the tenants' sessions";
-/// SQLSTATE of a connection that may not be made: no right to connect, no rule that allows it.
-const SHUT_OUT: [&str; 2] = [DENIED, NO_RULE];
 /// SQLSTATE of a login that no rule of the server lets in.
 const NO_RULE: &str = "28000";
 /// SQLSTATE of a wrong password.
@@ -140,9 +140,27 @@ async fn connect(scene: &Scene<'_>, name: &str) -> Result<Option<Outcome>> {
         Err(error) => error,
     };
     Ok(match error.sqlstate() {
-        Some(code) if SHUT_OUT.contains(&code) => Some(Outcome::Held),
+        Some(DENIED) => Some(Outcome::Held),
+        Some(NO_RULE) => ruled_out(scene, name).await?,
         Some(GONE) => None,
         _ => Some(Outcome::Unsure(error.to_string())),
+    })
+}
+
+/// A rule of the server refuses the way on which we come, and another way may be open. Without the right
+/// to connect nobody comes in on any.
+async fn ruled_out(scene: &Scene<'_>, name: &str) -> Result<Option<Outcome>> {
+    let tx = scene.cell.maker.operator().await?;
+    let row = tx.query_opt(sql::MAY_CONNECT, &[&scene.mine.url.user, &name]).await?;
+    tx.rollback().await?;
+    Ok(match row.map(|row| row.get(0)) {
+        None => None,
+        Some(false) => Some(Outcome::Held),
+        Some(true) => Some(Outcome::Unsure(format!(
+            "pg_hba.conf lets nobody in on the way on which Amanah comes, and a tenant's login has the \
+             right to connect on any other: {}",
+            shut(scene, name).await?
+        ))),
     })
 }
 

@@ -148,14 +148,6 @@ pub(super) const APPLY: &str = "INSERT INTO amanah.applied (name, sha256) VALUES
 /// The transaction's own number, which changes when a script ends the transaction.
 pub(super) const TRANSACTION: &str = "SELECT pg_catalog.pg_current_xact_id()::text";
 
-/// Every database that can be connected to but one, sandboxes apart, and whether it is a tenant's
-/// place of this installation.
-pub(super) const DATABASES: &str = "
-SELECT d.datname::text
-  FROM pg_catalog.pg_database d
- WHERE d.datallowconn AND d.datname <> $1 AND NOT starts_with(d.datname::text, $2)
- ORDER BY d.datname";
-
 /// Who may connect to the tenants' databases and should not: database, role. `$1` is what the
 /// places begin with, `$2` the owner.
 pub(super) const ADMITTED: &str = "
@@ -167,17 +159,6 @@ SELECT d.datname::text, COALESCE(r.rolname::text, 'PUBLIC')
  WHERE starts_with(d.datname::text, $1)
    AND (r.rolname IS NULL OR r.rolname NOT IN (d.datname, $2))
  ORDER BY 1, 2";
-
-/// By whose right a login connects to a database, as SQL names them.
-pub(super) const ADMITTED_BY: &str = "
-SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
-                ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
-  FROM pg_catalog.pg_database d
-  CROSS JOIN LATERAL pg_catalog.aclexplode(
-      COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) a
- WHERE d.datname = $1 AND a.privilege_type = 'CONNECT'
-   AND (a.grantee = 0 OR pg_catalog.pg_has_role($2::text::name, a.grantee, 'MEMBER'))
- ORDER BY 1";
 
 /// Roles of the tenants that are more than they should be: role, what.
 pub(super) const ROLE_RIGHTS: &str = "

@@ -211,6 +211,31 @@ async fn it_holds_and_what_is_undone_is_named() {
     assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
 }
 
+/// A database that is shut to us by a rule of the server alone may be open to others.
+#[tokio::test]
+async fn what_a_rule_alone_keeps_out_is_not_held() {
+    let world = world().await;
+    world.migrate(&[script("0001", ORDERS)]).await;
+    let shop = world.fleet.add(&tenant("shop")).await.unwrap();
+    world.root.ensure_database("foreign", "amanah").await.unwrap();
+    let tx = world.root.operator().await.unwrap();
+    let file: String = tx.query_one("SHOW hba_file", &[]).await.unwrap().get(0);
+    let rules = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("host foreign all 127.0.0.1/32 reject\n{rules}")).unwrap();
+    tx.query("SELECT pg_reload_conf()", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let lease = world.fleet.lease(&shop.id, Duration::from_mins(1)).await.unwrap();
+    let foreign = lease.url.database("foreign");
+    let refused = wait_for_refusal(&foreign).await;
+    assert_eq!(refused.as_deref(), Some("28000"));
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}: {proof:?}", proof.detail());
+    assert!(proof.detail().contains("REVOKE CONNECT ON DATABASE"), "{}", proof.detail());
+    world.root.close_database("foreign", &[]).await.unwrap();
+    let proof = world.prove().await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
+}
+
 #[tokio::test]
 async fn it_bites() {
     let world = world().await;
