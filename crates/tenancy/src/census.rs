@@ -214,12 +214,14 @@ impl Held {
             }
             Belongs::Parents(links) => {
                 let name = ident(&self.table.name);
+                // Under the table's own name the parent would be compared with itself.
+                let above = if self.table.name == "p" { "q" } else { "p" };
                 let each = links.iter().map(|link| {
                     let (schema, parent) = (&link.parent.0, &link.parent.1);
                     let exists = format!(
-                        "(EXISTS (SELECT 1 FROM {} p WHERE ({})))",
+                        "(EXISTS (SELECT 1 FROM {} {above} WHERE ({})))",
                         store::qualified(schema, parent),
-                        link.joined("p", &name)
+                        link.joined(above, &name)
                     );
                     if link.required {
                         return exists;

@@ -2,7 +2,7 @@
 
 use kernel::Outcome;
 
-use super::fixture::{self, NUMBERS, bite, planned, prove};
+use super::fixture::{self, NUMBERS, bite, bound, planned, prove};
 use crate::Guarded;
 
 /// What runs the owner's code while a structure is made: the bound of a partition and the first
@@ -125,4 +125,27 @@ async fn many_types_are_attacked() {
     let proof = prove(&guarded).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
     assert_eq!(proof.population().to_string(), "3 of 3 tables");
+}
+
+/// A table that has the name by which its policy knows the table that it points to, which has a column
+/// of the same name as its own.
+#[tokio::test]
+async fn a_parent_is_not_compared_with_itself() {
+    let schema = "
+        CREATE TABLE parent (id bigint PRIMARY KEY, tenant int NOT NULL, above bigint NOT NULL);
+        CREATE TABLE p (above bigint NOT NULL REFERENCES parent, note text);
+        GRANT SELECT, INSERT, UPDATE, DELETE ON parent, p TO {app};";
+    let guarded = fixture::protected(schema, "tenant", NUMBERS).await;
+    let tx = bound(&guarded, "1").await;
+    tx.batch("INSERT INTO parent VALUES (1, 1, 1); INSERT INTO p VALUES (1, 'mine')")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let tx = bound(&guarded, "2").await;
+    tx.batch("INSERT INTO parent VALUES (2, 2, 2)").await.unwrap();
+    let seen = tx.query("SELECT note FROM p", &[]).await.unwrap();
+    assert!(seen.is_empty(), "another tenant's rows are seen");
+    tx.commit().await.unwrap();
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
 }
