@@ -35,7 +35,8 @@ pub(super) async fn card(registry: &Db, name: &str) -> Result<Option<CellCard>> 
     Ok(cards(registry).await?.into_iter().find(|card| card.name == name))
 }
 
-/// Notes that a cell is being added. One that was begun is begun anew.
+/// Notes that a cell is being added. One that was begun is begun anew, with synthetic tenants of its own
+/// where it is another server now.
 pub(super) async fn make(
     registry: &Db,
     name: &str,
@@ -44,6 +45,7 @@ pub(super) async fn make(
     now: Timestamp,
 ) -> Result<()> {
     let tx = registry.operator().await?;
+    tx.execute(sql::FORGET_OTHER_PAIR, &[&name, &server]).await?;
     tx.execute(sql::MAKE_CELL, &[&name, &server, &mark, &capacity, &now]).await?;
     Ok(tx.commit().await?)
 }
@@ -90,9 +92,10 @@ pub(super) async fn close(registry: &Db, name: &str) -> Result<i64> {
     Ok(there)
 }
 
-/// Forgets a cell.
+/// Forgets a cell, and synthetic tenants that could not be dropped there.
 pub(super) async fn forget(registry: &Db, name: &str) -> Result<()> {
     let tx = registry.operator().await?;
+    tx.execute(sql::FORGET_PAIR, &[&name]).await?;
     tx.execute(sql::FORGET_CELL, &[&name]).await?;
     Ok(tx.commit().await?)
 }

@@ -287,6 +287,12 @@ VALUES ($1, $2, $3, $4, $5, 'making')
                                      capacity = EXCLUDED.capacity, added_at = EXCLUDED.added_at
      WHERE tenancy.cells.state = 'making'";
 
+/// The synthetic tenants of a cell that was begun on another server than `$2`.
+pub(super) const FORGET_OTHER_PAIR: &str = "
+DELETE FROM tenancy.tenants t USING tenancy.cells c
+ WHERE c.name = $1 AND t.cell = c.name AND t.canary AND c.state = 'making'
+   AND c.server IS DISTINCT FROM $2";
+
 pub(super) const SET_CELL_STATE: &str = "UPDATE tenancy.cells SET state = $2 WHERE name = $1";
 
 /// Which of the cells `$1` has waited longest to be bitten.
@@ -304,6 +310,8 @@ pub(super) const CELL_HOLDS: &str = "
 SELECT (SELECT count(*) FROM tenancy.tenants t
          WHERE NOT t.canary AND (t.cell = $1 OR t.target = $1))
      + (SELECT count(*) FROM tenancy.leftovers l WHERE l.cell = $1)";
+
+pub(super) const FORGET_PAIR: &str = "DELETE FROM tenancy.tenants WHERE cell = $1 AND canary";
 
 pub(super) const FORGET_CELL: &str = "DELETE FROM tenancy.cells WHERE name = $1";
 

@@ -5,6 +5,7 @@ use store::{DatabaseUrl, Db};
 use testkit::Server;
 
 use super::fleet::{ORDERS, World, cx, script, tenant, world};
+use super::moving::kill;
 use crate::{CellState, Error, State};
 
 /// Another server, whose own databases are closed as the product's are, with a login on it that may
@@ -334,4 +335,41 @@ async fn a_look_at_a_server_runs_nothing_that_lies_there() {
     let superuser = other.superuser().database("maker").unpinned();
     world.fleet.add_cell("east", &other.maker, Some(&superuser), None).await.unwrap();
     assert!(!there.is_superuser().await.unwrap(), "{maker} is a superuser");
+}
+
+/// A cell that was half added, with its synthetic tenants, is begun anew on another server, and goes when
+/// that is gone.
+#[tokio::test]
+async fn a_half_added_cell_is_begun_anew_or_goes() {
+    let (world, one, other) = (world().await, ground().await, ground().await);
+    let half = "UPDATE tenancy.cells SET state = 'making' WHERE name = 'east'";
+    one.join(&world, "east").await;
+    world.sql("amanah", half).await;
+    other.join(&world, "east").await;
+    let mut pair = world.fleet.list().await.unwrap();
+    pair.retain(|tenant| tenant.cell == "east");
+    assert_eq!(pair.len(), 2);
+    for canary in pair {
+        assert_eq!(canary.state, State::Active);
+        assert!(other.root.has_database(canary.place.name()).await.unwrap(), "it is not there");
+    }
+    world.sql("amanah", half).await;
+    kill(other.server.cluster());
+    world.fleet.remove_cell("east").await.unwrap();
+    let left = world.fleet.cells().await.unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// A cell that is being removed is not opened again meanwhile.
+#[tokio::test]
+async fn who_works_on_a_cell_is_alone() {
+    let (world, other) = (world().await, ground().await);
+    other.join(&world, "east").await;
+    let registry = world.server.superuser("amanah").await;
+    let tx = registry.operator().await.unwrap();
+    tx.batch("SELECT pg_advisory_xact_lock(7304682, hashtext('east'))").await.unwrap();
+    let busy = refused(world.fleet.drain_cell("east", false).await);
+    assert!(busy.contains("is being worked on"), "{busy}");
+    tx.rollback().await.unwrap();
+    world.fleet.drain_cell("east", true).await.unwrap();
 }

@@ -117,19 +117,24 @@ impl Fleet {
     /// Lets a cell take tenants, or no more of them. Those that are there stay.
     ///
     /// # Errors
-    /// When there is no such cell, or it is only half added.
+    /// When there is no such cell, it is only half added, or another command adds or removes it.
     pub async fn drain_cell(&self, name: &str, drains: bool) -> Result<CellCard> {
         let state = if drains { CellState::Draining } else { CellState::Open };
         let registry = &self.settings.registry;
-        self.whole(name).await?;
-        roster::set_state(registry, name, state).await?;
-        self.whole(name).await
+        let turn = roster::turn(registry, name).await?;
+        let drained = async {
+            self.whole(name).await?;
+            roster::set_state(registry, name, state).await?;
+            self.whole(name).await
+        };
+        let drained = drained.await;
+        held::end(turn, drained).await
     }
 
     /// Bounds how many tenants a cell takes. Those that are there stay, also when they are more.
     ///
     /// # Errors
-    /// As [`Fleet::drain_cell`].
+    /// When there is no such cell, or it is only half added.
     pub async fn bound_cell(&self, name: &str, capacity: Option<i64>) -> Result<CellCard> {
         self.whole(name).await?;
         roster::set_capacity(&self.settings.registry, name, capacity).await?;
