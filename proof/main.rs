@@ -18,6 +18,7 @@ mod following;
 mod house;
 mod isolation;
 mod keys;
+mod last;
 mod leaving;
 mod page;
 mod protect;

@@ -380,6 +380,7 @@ CREATE TABLE tenancy.erasures (
     bytes bigint NOT NULL,
     keys bigint NOT NULL,
     certificate text,
+    last boolean DEFAULT true NOT NULL,
     CONSTRAINT erasures_certificate_check CHECK ((octet_length(certificate) <= 4194304)),
     CONSTRAINT erasures_tenant_sha256_check CHECK ((octet_length(tenant_sha256) = 32))
 );
@@ -387,6 +388,8 @@ CREATE TABLE tenancy.erasures (
 ALTER TABLE tenancy.erasures OWNER TO owner;
 
 COMMENT ON TABLE tenancy.erasures IS 'That a tenant was erased, and when. Nobody who runs the engine can change it.';
+
+COMMENT ON COLUMN tenancy.erasures.last IS 'Whether it was the last of the tenant, so that its keys, files and place on Redis went with it.';
 
 CREATE TABLE tenancy.leftovers (
     cell text NOT NULL,

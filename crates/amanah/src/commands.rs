@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod archive;
+mod belongings;
 pub(crate) mod binding;
 pub(crate) mod cell;
 pub(crate) mod doctor;

@@ -109,6 +109,7 @@ pub static FLEET_ROOM: store::Room = store::Room {
         store::Migration { name: "0005_losses", sql: include_str!("../sql/0005_losses.sql") },
         store::Migration { name: "0006_bitten", sql: include_str!("../sql/0006_bitten.sql") },
         store::Migration { name: "0007_passages", sql: include_str!("../sql/0007_passages.sql") },
+        store::Migration { name: "0008_parts", sql: include_str!("../sql/0008_parts.sql") },
     ],
 };
 

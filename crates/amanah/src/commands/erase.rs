@@ -11,11 +11,9 @@ use kernel::{TenantId, hex, unhex};
 use keys::whole::Unfinished;
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec, verify_signature};
 use serde_json::{Value, json};
-use tenancy::{
-    Cleared, Closing, ErasedFiles, Erasing, Gone, GoneKey, GonePart, MAX_CERTIFICATE_BYTES,
-    Signature, Signed,
-};
+use tenancy::{Closing, Erasing, GoneKey, MAX_CERTIFICATE_BYTES, Signature, Signed};
 
+use super::belongings::{self, Begun, Belongings, Destroyed, In};
 use super::tenant::shown;
 use crate::cli::Place;
 use crate::cli::tenant::{Certificate, Erase};
@@ -39,40 +37,38 @@ pub(crate) async fn preview(
     house: &Installation,
     id: &TenantId,
 ) -> anyhow::Result<()> {
-    let on_redis = house.caches.has(id).await?;
     let tenant = match house.fleet.find(id).await {
         Ok(tenant) => tenant,
-        Err(tenancy::Error::NoTenant(_)) if on_redis => return preview_place(place, id),
+        Err(tenancy::Error::NoTenant(_)) if house.caches.has(id).await? => {
+            return preview_place(place, house, id).await;
+        }
         Err(error) => return Err(error.into()),
     };
-    let keys = owned(&house.ring.keys, id).len();
-    let files = house.files.usage(id).await?.used;
+    let common = Belongings::look(house, In::Own, id).await?;
     if place.json {
         let all = json!({
             "erased": false,
             "tenant": shown(&tenant),
-            "files": files,
-            "keys": keys,
-            "redis": on_redis,
+            "files": {"files": common.files, "bytes": common.bytes},
+            "keys": common.keys,
+            "redis": common.redis,
+            "elsewhere": common.elsewhere,
         });
         out::line(&serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
-    let redis = if on_redis { "its place on Redis with everything in it, " } else { "" };
     out::line(&format!(
-        "Of {id} these would be gone for good: the database {} with everything in it, its logins, \
-         {redis}{} files with {} bytes, and {keys} keys with whatever they encrypted, wherever \
-         copies of it lie.",
+        "Of {id} these would be gone for good: the database {} with everything in it, its logins{}.",
         tenant.place.name(),
-        files.files,
-        files.bytes
+        common.told()
     ));
     out::aside("Nothing was erased. To erase it, add --yes; it cannot be undone.");
     Ok(())
 }
 
 /// The same of a tenant without a database of its own.
-fn preview_place(place: &Place, id: &TenantId) -> anyhow::Result<()> {
+async fn preview_place(place: &Place, house: &Installation, id: &TenantId) -> anyhow::Result<()> {
+    place_alone(house, id).await?;
     if place.json {
         let all = json!({"erased": false, "tenant": null, "redis": true});
         out::line(&serde_json::to_string_pretty(&all)?);
@@ -83,57 +79,41 @@ fn preview_place(place: &Place, id: &TenantId) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses a tenant without a database of its own that has rows in a shared one: its place on Redis
+/// goes with the last of these.
+async fn place_alone(house: &Installation, id: &TenantId) -> anyhow::Result<()> {
+    let elsewhere = belongings::elsewhere(house, In::Own, id).await?;
+    if elsewhere.is_empty() {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "{id} has no database of its own; it has {}. Nothing was erased: its place on Redis goes with \
+         the last of it. Name the shared database with --database",
+        elsewhere.join("; ")
+    ))
+    .into())
+}
+
 /// Of a tenant without a database of its own, its place on Redis. There is no certificate of it.
 async fn erase_place(house: &Installation, id: &TenantId) -> anyhow::Result<(String, Value)> {
+    place_alone(house, id).await?;
     let cache = house.caches.erase(id).await?;
     let keys = cache.as_ref().map_or(0, |cache| cache.keys);
     let remains = [
-        "Its rows in shared databases, its files and the keys that it encrypted with are as they \
-         were: this tenant has no database of its own. To erase these, name the shared one with \
-         --database.",
+        "Its files and the keys that it encrypted with are as they were: this tenant has no database \
+         of its own. To erase these, name a shared one with --database.",
     ];
     let words = format!("Erased: {id}, {keys} keys on Redis.\n  {}", remains.join("\n  "));
     Ok((words, json!({"erased": true, "erasure": null, "redis": cache, "remains": remains})))
 }
 
-/// What a tenant with a database of its own has on Redis, for the certificate.
-async fn cleared(
-    house: &Installation,
-    erasing: &Erasing,
-    id: &TenantId,
-) -> anyhow::Result<Option<Cleared>> {
-    let cache = house.caches.erase(id).await?;
-    if let Some(cache) = &cache {
-        let (what, count) = ("keys on Redis".to_owned(), cache.keys);
-        let parts = vec![GonePart { what, count, bytes: None }];
-        erasing.note(Gone { keys: Vec::new(), parts }).await?;
-    }
-    Ok(cache)
-}
-
-/// What was destroyed besides the database, and what remains.
-struct Destroyed {
-    cache: Option<Cleared>,
-    files: ErasedFiles,
-    keys: usize,
-    remains: Vec<String>,
-}
-
-/// Everything but the database: its place on Redis, its keys, and then what they open.
+/// Everything but the database, unless the tenant has more; and what remains.
 async fn destroy(
     house: &Installation,
     erasing: &Erasing,
     id: &TenantId,
 ) -> anyhow::Result<Destroyed> {
-    let keys = &house.ring.keys;
-    let cache = cleared(house, erasing, id).await?;
-    erasing.note(Gone { keys: owned(keys, id), parts: Vec::new() }).await?;
-    // Also without keys: a file that comes later would make some for a tenant that is gone.
-    let shredding = keys.shred(id).await?;
-    let files = house.files.erase(id).await?;
-    let (what, count, bytes) = ("files".to_owned(), files.files, Some(files.bytes));
-    let parts = vec![GonePart { what, count, bytes }];
-    let gone = erasing.note(Gone { keys: Vec::new(), parts }).await?;
+    let done = belongings::destroy(house, Begun::Own(erasing), id).await?;
     let mut remains = vec![BACKUPS.to_owned(), EXPORTS.to_owned()];
     remains.extend(erasing.copies().await?.iter().map(|cell| {
         format!(
@@ -141,16 +121,11 @@ async fn destroy(
              asked to drop it. `amanah up` drops it at a start at which the cell answers."
         )
     }));
-    if let Some(why) = house.caches.redis().missing() {
-        remains.push(format!("Redis was not looked into, since there is none: {why}."));
-    }
-    if !gone.keys.is_empty() {
-        remains.extend(shredding.remains);
-    }
-    Ok(Destroyed { cache, files, keys: gone.keys.len(), remains })
+    remains.extend(done.remains);
+    Ok(Destroyed { remains, ..done })
 }
 
-/// The keys before the files and the database: when something comes between, what is left cannot be
+/// The keys before the files and the database, unless they are kept: when something comes between, what is left cannot be
 /// read. Nothing is destroyed before it is sure that there is such a tenant, and that a certificate can be signed.
 pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<(String, Value)> {
     let Erase { tenant: id, certificate: file, by, missing, .. } = erase;
@@ -176,9 +151,9 @@ pub(crate) async fn erase(house: &Installation, erase: Erase) -> anyhow::Result<
             return Err(error);
         }
     };
-    let Destroyed { cache, files, keys: count, remains } = done;
-    let version = env!("CARGO_PKG_VERSION");
-    let closing = Closing { version, by, remains: remains.clone() };
+    let Destroyed { cache, files, gone, last, remains } = done;
+    let (version, count) = (env!("CARGO_PKG_VERSION"), gone.keys.len());
+    let closing = Closing { version, by, remains: remains.clone(), last };
     let (erasure, text) = erasing.certify(closing, &|text| sign(keys, &signer, text)).await?;
     let kept = match &file {
         Some(file) => write(house, file, &text).map(|()| format!("It is in {}.", file.display())),
@@ -216,13 +191,14 @@ pub(crate) async fn erasures(house: &Installation) -> anyhow::Result<(String, Va
     let public: Vec<String> = public_keys(&house.ring.keys).iter().map(|key| hex(key)).collect();
     let line = |one: &tenancy::Erased| {
         let signed = if one.certificate.is_some() { "certified" } else { "no certificate" };
+        let last = if one.last { "" } else { ", the rest of it was kept" };
         let (place, keys) = (&one.place, one.keys);
         let bytes = match one.bytes {
             0 => "not dropped".to_owned(),
             bytes => format!("{bytes} bytes"),
         };
         format!(
-            "  {:.0}  {place}  {bytes}, {keys} keys, {signed}  {}",
+            "  {:.0}  {place}  {bytes}, {keys} keys, {signed}{last}  {}",
             one.erased_at, one.tenant_sha256
         )
     };

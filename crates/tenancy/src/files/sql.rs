@@ -181,12 +181,13 @@ ON CONFLICT (single) DO UPDATE
    SET mark = EXCLUDED.mark, database = EXCLUDED.database, claimed_at = EXCLUDED.claimed_at,
        turn = 0, turned_at = NULL";
 
-/// How far a tenant's life is, where it has a database of its own, and whether it was ever erased. One
+/// How far a tenant's life is, where it has a database of its own, and whether the last of it was ever erased. One
 /// that is being moved is what it was before, and so is one whose database was lost with its cell.
 pub(super) const STANDING: &str = "
 SELECT COALESCE((SELECT COALESCE(t.before, t.state) FROM tenancy.tenants t WHERE t.id = $1),
                 (SELECT l.was FROM tenancy.losses l WHERE l.tenant = $1 AND l.was <> 'copy'
                   ORDER BY l.lost_at DESC LIMIT 1)),
        EXISTS (SELECT FROM tenancy.erasures e
-                WHERE e.tenant_sha256
+                WHERE e.last
+                  AND e.tenant_sha256
                       = pg_catalog.sha256(pg_catalog.convert_to($1::text, 'UTF8')))";

@@ -1,7 +1,7 @@
 //! Files for tenants' clients: only while the registry lets the tenant in.
 //!
-//! It is asked at each request, in the control database. A tenant that it does not know and has never
-//! erased has its rows in a shared database, and is let in. Whoever runs the installation works on
+//! It is asked at each request, in the control database. A tenant that it does not know, and of which
+//! something was never erased, has its rows in a shared database, and is let in. Whoever runs the installation works on
 //! [`Files`] itself, so a suspended tenant can still be exported.
 
 use kernel::{

@@ -2,13 +2,15 @@
 //! erasure that a crash ended counts the same when it is begun again; what it came to is kept, signed,
 //! where nobody changes it.
 
+mod sql;
+
 use jiff::Timestamp;
 use kernel::hex;
 use serde::{Deserialize, Serialize};
 use store::{Db, Json};
 
 use super::certificate::{Certificate, GoneKey, GonePart, Sign, digest};
-use super::{Erasing, Erasure, Fleet, registry, sql};
+use super::{Erasing, Erasure, Fleet, registry};
 use crate::Result;
 
 /// What was destroyed of a tenant besides its database.
@@ -47,6 +49,8 @@ pub struct Closing<'a> {
     pub by: String,
     /// What may still hold some of it, one sentence each.
     pub remains: Vec<String>,
+    /// Whether it was the last of the tenant: its name is that of one who is gone then.
+    pub last: bool,
 }
 
 /// An erasure, as it is kept.
@@ -64,6 +68,8 @@ pub struct Erased {
     pub keys: i64,
     /// The certificate, as it was signed. Older erasures have none.
     pub certificate: Option<String>,
+    /// Whether it was the last of the tenant. If not, its keys, files and place on Redis were kept.
+    pub last: bool,
 }
 
 /// What was noted when an erasure was begun.
@@ -90,6 +96,7 @@ impl Fleet {
             bytes: row.get(3),
             keys: row.get(4),
             certificate: row.get(5),
+            last: row.get(6),
         };
         Ok(rows.iter().map(erased).collect())
     }
@@ -104,10 +111,22 @@ impl Erasing {
     pub async fn note(&self, more: Gone) -> Result<Gone> {
         let Begun { mut gone, .. } = begun(self.turn.registry(), &self.tenant.id).await?;
         gone.take(more);
-        let tx = self.turn.registry().operator().await?;
-        tx.execute(sql::NOTE_GONE, &[&self.tenant.id.as_str(), &Json(&gone)]).await?;
-        tx.commit().await?;
+        self.put_down(&gone).await?;
         Ok(gone)
+    }
+
+    /// Forgets what was noted, because it was not destroyed and is kept.
+    ///
+    /// # Errors
+    /// When the registry cannot be written.
+    pub async fn keep(&self) -> Result<()> {
+        self.put_down(&Gone::default()).await
+    }
+
+    async fn put_down(&self, gone: &Gone) -> Result<()> {
+        let tx = self.turn.registry().operator().await?;
+        tx.execute(sql::NOTE_GONE, &[&self.tenant.id.as_str(), &Json(gone)]).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Leaves it begun: whoever goes on with it has its turn at once.
@@ -158,7 +177,7 @@ impl Erasing {
             let text = certificate.sign(sign)?;
             let (place, bytes) = (database, begun.bytes);
             let erasure = Erasure { tenant: tenant.id, place, erased_at, bytes };
-            turn.erased(&erasure, keys, &text).await?;
+            turn.erased(&erasure, (keys, closing.last), &text).await?;
             Ok((erasure, text))
         };
         let gone = gone.await;

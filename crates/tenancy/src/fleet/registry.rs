@@ -261,16 +261,18 @@ impl Turn {
         Ok(())
     }
 
-    /// Forgets a tenant and keeps that it was erased.
+    /// Forgets a tenant and keeps that it was erased, with how many keys and whether it was the last of
+    /// it.
     pub(super) async fn erased(
         &self,
         erasure: &Erasure,
-        keys: usize,
+        (keys, last): (usize, bool),
         certificate: &str,
     ) -> Result<()> {
         let keys = i64::try_from(keys).unwrap_or(i64::MAX);
         let (place, at, bytes) = (&erasure.place, &erasure.erased_at, &erasure.bytes);
-        let bound: store::Bound<'_> = &[&self.id.as_str(), place, at, bytes, &keys, &certificate];
+        let bound: store::Bound<'_> =
+            &[&self.id.as_str(), place, at, bytes, &keys, &certificate, &last];
         self.lock.execute(sql::ERASED, bound).await?;
         self.lock.execute(sql::COPIES_DUE, &[place, at]).await?;
         self.lock.execute(sql::FORGET_NAME, &[&self.id.as_str()]).await?;
@@ -279,10 +281,16 @@ impl Turn {
     }
 
     /// Forgets that a tenant of a shared database goes, and keeps that it was erased there.
-    pub(super) async fn cleared(&self, erasure: &Erasure, keys: usize, text: &str) -> Result<()> {
+    pub(super) async fn cleared(
+        &self,
+        erasure: &Erasure,
+        (keys, last): (usize, bool),
+        text: &str,
+    ) -> Result<()> {
         let keys = i64::try_from(keys).unwrap_or(i64::MAX);
         let (place, at, bytes) = (&erasure.place, &erasure.erased_at, &erasure.bytes);
-        let bound: store::Bound<'_> = &[&self.id.as_str(), place, at, bytes, &keys, &Some(text)];
+        let bound: store::Bound<'_> =
+            &[&self.id.as_str(), place, at, bytes, &keys, &Some(text), &last];
         self.lock.execute(sql::ERASED, bound).await?;
         self.lock.execute(sql::FORGET_PASSAGE, &[&self.id.as_str(), place]).await?;
         Ok(())

@@ -112,8 +112,8 @@ SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s
 pub(super) const FORGET: &str = "DELETE FROM tenancy.tenants WHERE id = $1";
 
 pub(super) const ERASED: &str = "
-INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys, certificate)
-VALUES (pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), $2, $3, $4, $5, $6)";
+INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys, certificate, last)
+VALUES (pg_catalog.sha256(pg_catalog.convert_to($1, 'UTF8')), $2, $3, $4, $5, $6, $7)";
 
 /// Forgets the name of an erased tenant where something of it was lost.
 pub(super) const FORGET_NAME: &str = "UPDATE tenancy.losses SET tenant = NULL WHERE tenant = $1";
@@ -121,20 +121,6 @@ pub(super) const FORGET_NAME: &str = "UPDATE tenancy.losses SET tenant = NULL WH
 /// Forgets that a tenant comes to a shared database or goes.
 pub(super) const FORGET_PASSAGE: &str =
     "DELETE FROM tenancy.passages WHERE id = $1 AND database = $2";
-
-/// Notes what there was of a tenant, unless it was noted before.
-pub(super) const BEGIN_ERASING: &str = "
-INSERT INTO tenancy.erasing (id, begun_at, bytes, logins, gone) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (id) DO NOTHING";
-
-pub(super) const BEGUN: &str =
-    "SELECT begun_at, bytes, logins, gone FROM tenancy.erasing WHERE id = $1";
-
-pub(super) const NOTE_GONE: &str = "UPDATE tenancy.erasing SET gone = $2 WHERE id = $1";
-
-pub(super) const ERASURES: &str = "
-SELECT tenant_sha256, place, erased_at, bytes, keys, certificate
-  FROM tenancy.erasures ORDER BY erased_at DESC";
 
 /// The migrations of a tenant's database, in the order of their names.
 pub(super) const APPLIED: &str =

@@ -12,8 +12,8 @@ use store::OperatorTx;
 use super::{State, registry};
 use crate::{Error, Result};
 
-/// Goes on when the registry lets the tenant in. One that it does not know and has never erased has
-/// its rows in a shared database, and is let in. One that is being moved is what it was before, and so
+/// Goes on when the registry lets the tenant in. One that it does not know, and of which
+/// something was never erased, has its rows in a shared database, and is let in. One that is being moved is what it was before, and so
 /// is one whose database was lost with its cell.
 pub(crate) async fn let_in(tx: &OperatorTx, tenant: &TenantId) -> Result<()> {
     let row = tx.query_opt(sql::STANDING, &[&tenant.as_str()]).await?;

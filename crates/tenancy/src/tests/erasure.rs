@@ -7,6 +7,7 @@ use store::Db;
 use testkit::try_damaged;
 
 use super::fleet::{ORDERS, World, script, tenant, world};
+use crate::fleet::let_in;
 use crate::{Closing, Error, Gone, GoneKey, GonePart, Signature, Signed, State};
 
 /// Stands in for the ring, which this room does not know.
@@ -21,7 +22,7 @@ pub(super) fn sign(text: &[u8]) -> Result<Signature, String> {
 
 pub(super) fn closing() -> Closing<'static> {
     let remains = vec!["A copy, until 2030.".to_owned()];
-    Closing { version: "0.0.0", by: "Sari \"the operator\"".to_owned(), remains }
+    Closing { version: "0.0.0", by: "Sari \"the operator\"".to_owned(), remains, last: true }
 }
 
 fn key(name: &str) -> GoneKey {
@@ -93,6 +94,32 @@ async fn an_erasure_that_is_begun_again_counts_the_same() {
     let left = "SELECT count(*) FROM tenancy.erasing";
     let tx = world.server.superuser("amanah").await.operator().await.unwrap();
     assert_eq!(tx.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+/// What was noted and is kept after all is in no certificate, and the name stays that of somebody.
+#[tokio::test]
+async fn what_is_kept_is_in_no_certificate() {
+    let world = shop("shop").await;
+    let id = tenant("shop");
+    let erasing = world.fleet.erase(&id).await.unwrap();
+    erasing.note(Gone { keys: vec![key("orders")], parts: vec![files(0)] }).await.unwrap();
+    erasing.keep().await.unwrap();
+    let closing = Closing { last: false, ..closing() };
+    let (_, text) = erasing.certify(closing, &sign).await.unwrap();
+    let Signed { certificate, .. } = Signed::parse(&text).unwrap();
+    assert!(certificate.keys.is_empty() && certificate.parts.is_empty(), "{certificate:?}");
+    let kept = world.fleet.erasures().await.unwrap();
+    assert_eq!((kept.len(), kept[0].last, kept[0].keys), (1, false, 0));
+    let db = world.server.superuser("amanah").await;
+    for (last, stays) in [(false, true), (true, false)] {
+        if last {
+            world.fleet.add(&id).await.unwrap();
+            let erasing = world.fleet.erase(&id).await.unwrap();
+            erasing.certify(self::closing(), &sign).await.unwrap();
+        }
+        let tx = db.operator().await.unwrap();
+        assert_eq!(let_in(&tx, &id).await.is_ok(), stays, "{last}");
+    }
 }
 
 /// Nobody changes what is kept: not the engine, nor the owner of the tables.

@@ -93,7 +93,8 @@ async fn an_erasure_says_what_was_lost() {
     let place = &place.unwrap().database;
     fleet.add(&id).await.unwrap();
     let sign = |_: &[u8]| Ok(Signature { public_key: [7; 32], bytes: vec![1] });
-    let closing = Closing { version: "0.0.0", by: "Sari".to_owned(), remains: Vec::new() };
+    let (by, remains) = ("Sari".to_owned(), Vec::new());
+    let closing = Closing { version: "0.0.0", by, remains, last: true };
     let (_, text) = fleet.erase(&id).await.unwrap().certify(closing, &sign).await.unwrap();
     let Signed { certificate, .. } = Signed::parse(&text).unwrap();
     let told = certificate.remains.iter().find(|line| line.contains(place.as_str())).unwrap();

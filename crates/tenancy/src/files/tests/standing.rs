@@ -68,16 +68,21 @@ async fn a_suspended_tenant_is_shut_out_of_its_files_too() {
     }
 }
 
-/// Also one that never had a key, which would get a fresh one.
+/// Also one that never had a key, which would get a fresh one. Who has more than what was erased is not
+/// gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erased_tenant_gets_no_new_files() {
     let world = world().await;
-    world
-        .sql(
-            "INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys) \
-             VALUES (sha256('sinar'), 'amt_01234567_0123456789abcdef', now(), 0, 0)",
+    let erased = |place: &str, last: bool| {
+        format!(
+            "INSERT INTO tenancy.erasures (tenant_sha256, place, erased_at, bytes, keys, last) \
+             VALUES (sha256('sinar'), '{place}', clock_timestamp(), 0, 0, {last})"
         )
-        .await;
+    };
+    world.sql(&erased("shop", false)).await;
+    let asked = world.standing().find(&tenant("sinar"), &name("a")).await;
+    assert_eq!(asked.err(), Some(FileFault::Missing), "it is let in");
+    world.sql(&erased("amt_01234567_0123456789abcdef", true)).await;
     assert_eq!(world.answers().await, vec![Some(FileFault::Shredded); 5]);
     assert_eq!(world.count("SELECT count(*) FROM files.tenants").await, 0);
     // Another one may be made by its name.

@@ -138,6 +138,20 @@ impl RowErasing {
         Ok(&self.passage.noted.gone)
     }
 
+    /// Forgets what was noted besides the rows, because it was not destroyed and is kept.
+    ///
+    /// # Errors
+    /// When the registry cannot be written.
+    pub async fn keep(&mut self) -> Result<()> {
+        self.passage.noted.gone = Gone::default();
+        self.note(Gone::default()).await.map(|_| ())
+    }
+
+    /// Leaves it begun: whoever goes on with it has its turn at once.
+    pub async fn leave(self) {
+        drop(self.turn.end(Ok(())).await);
+    }
+
     /// Makes sure once more that there are no rows, and keeps a signed certificate of it all, which it
     /// returns.
     ///
@@ -174,7 +188,7 @@ impl RowErasing {
             let text = certificate.sign(sign)?;
             let (tenant, bytes) = (premises.tenant.clone(), certificate.bytes);
             let erasure = Erasure { tenant, place: database, erased_at, bytes };
-            turn.cleared(&erasure, keys, &text).await?;
+            turn.cleared(&erasure, (keys, closing.last), &text).await?;
             Ok((erasure, text))
         };
         let gone = gone.await;

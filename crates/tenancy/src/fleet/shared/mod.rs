@@ -257,29 +257,38 @@ async fn whole(tx: &Tx, database: &str, census: &Census) -> Result<()> {
 /// Refuses a tenant's name that is none in the column's type, or is written otherwise there: files and
 /// keys go by the name letter for letter.
 async fn spelled(tx: &Tx, database: &str, census: &Census, tenant: &TenantId) -> Result<()> {
-    let refuse = |why: String| {
-        Err(Error::NoName { tenant: tenant.clone(), database: database.to_owned(), why })
-    };
     let casts = census.held.iter().filter_map(|held| match &held.by {
         crate::Belongs::Column { cast, .. } => Some(*cast),
         crate::Belongs::Parents(_) => None,
     });
     let casts: HashSet<&str> = casts.collect();
-    for cast in casts {
+    let mut reasons = Vec::new();
+    for cast in &casts {
         match tx.attempt(&sql::respelled(cast), &[&tenant.as_str()]).await? {
             Ok(rows) => {
                 let here: String = rows.first().map(|row| row.get(0)).unwrap_or_default();
                 if here != tenant.as_str() {
-                    return refuse(format!("it is written `{here}` there"));
+                    reasons.push(format!("it is written `{here}` there"));
                 }
             }
             Err(error) if error.sqlstate().is_some_and(|state| state.starts_with("22")) => {
-                return refuse(format!("tenants are named by the type {cast}"));
+                reasons.push(format!("tenants are named by the type {cast}"));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    let some = reasons.len() < casts.len();
+    match reasons.pop() {
+        None => Ok(()),
+        // In the other tables it is a name, and may have rows.
+        Some(why) if some => {
+            let words = format!("its tables name tenants by several types, and in some, {why}");
+            Err(premises(database, words))
+        }
+        Some(why) => {
+            Err(Error::NoName { tenant: tenant.clone(), database: database.to_owned(), why })
+        }
+    }
 }
 
 /// Whether this login has the rights on each table.

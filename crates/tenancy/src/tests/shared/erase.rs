@@ -11,7 +11,7 @@ use crate::{Closing, Error, Gone, GonePart, Guarded, RowErasing, Signed};
 
 fn closing() -> Closing<'static> {
     let remains = vec!["A copy, until 2030.".to_owned()];
-    Closing { version: "0.0.0", by: "Sari".to_owned(), remains }
+    Closing { version: "0.0.0", by: "Sari".to_owned(), remains, last: true }
 }
 
 /// As soon as the server has noticed that the one before has ended.

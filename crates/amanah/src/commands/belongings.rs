@@ -1,0 +1,207 @@
+//! What of a tenant belongs to it in all of its databases: its keys, its files, its place on Redis.
+//!
+//! It promises that these go with the last of the tenant, whichever of its databases that is in, and
+//! not before: keys that go too early make rows elsewhere unreadable for good.
+
+use kernel::{TenantId, shown};
+use keys::Keys;
+use tenancy::{Cleared, ErasedFiles, Erasing, Gone, GonePart, Guarded, RowErasing};
+
+use super::erase::owned;
+use crate::installation::Installation;
+
+/// What the parts of a certificate call files.
+const FILES: &str = "files";
+
+/// Which of a tenant's databases is looked at.
+#[derive(Clone, Copy)]
+pub(super) enum In<'a> {
+    /// Its own.
+    Own,
+    /// One that it shares with others.
+    Shared(&'a Guarded),
+}
+
+/// What there is of it.
+pub(super) struct Belongings {
+    pub(super) keys: usize,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) redis: bool,
+    /// Where else the tenant has something, or may have: then all of it is kept.
+    pub(super) elsewhere: Vec<String>,
+}
+
+impl Belongings {
+    pub(super) async fn look(
+        house: &Installation,
+        here: In<'_>,
+        id: &TenantId,
+    ) -> anyhow::Result<Self> {
+        let files = house.files.usage(id).await?.used;
+        Ok(Self {
+            keys: owned(&house.ring.keys, id).len(),
+            files: files.files,
+            bytes: files.bytes,
+            redis: house.caches.has(id).await?,
+            elsewhere: elsewhere(house, here, id).await?,
+        })
+    }
+
+    /// Whether it goes now.
+    pub(super) const fn goes(&self) -> bool {
+        self.elsewhere.is_empty()
+    }
+
+    pub(super) const fn is_there(&self) -> bool {
+        self.keys > 0 || self.files > 0 || self.redis
+    }
+
+    /// What becomes of it, behind the words about what goes otherwise.
+    pub(super) fn told(&self) -> String {
+        if !self.goes() {
+            let elsewhere = self.elsewhere.join("; ");
+            return format!(". Its keys, files and place on Redis stay: it has {elsewhere}");
+        }
+        let redis = if self.redis { ", its place on Redis with everything in it" } else { "" };
+        format!(
+            "{redis}, {} files with {} bytes, and {} keys with whatever they encrypted, wherever copies \
+             of it lie",
+            self.files, self.bytes, self.keys
+        )
+    }
+}
+
+/// Where else a tenant has something. What cannot be told counts as such.
+pub(super) async fn elsewhere(
+    house: &Installation,
+    here: In<'_>,
+    id: &TenantId,
+) -> anyhow::Result<Vec<String>> {
+    let (mut all, known) = (Vec::new(), house.known());
+    let others: Vec<&Guarded> = match here {
+        In::Own => known.guarded.iter().collect(),
+        In::Shared(guarded) => {
+            match house.fleet.find(id).await {
+                Ok(tenant) => all.push(format!("a database of its own, {}", tenant.place.name())),
+                Err(tenancy::Error::NoTenant(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            known.others(guarded).collect()
+        }
+    };
+    for other in others {
+        let name = &other.protected.name;
+        match house.fleet.has_rows(other, id).await {
+            Ok(true) => all.push(format!("rows in the database {name}")),
+            Ok(false) | Err(tenancy::Error::NoName { .. } | tenancy::Error::Canary) => {}
+            Err(why) => all
+                .push(format!("rows in the database {name}, perhaps: {}", shown(&why.to_string()))),
+        }
+    }
+    let lost = known.lost.iter();
+    all.extend(
+        lost.map(|(name, why)| format!("rows in the database {name}, perhaps: {}", shown(why))),
+    );
+    Ok(all)
+}
+
+/// An erasure that is begun, of either kind.
+pub(super) enum Begun<'a> {
+    Own(&'a Erasing),
+    Shared(&'a mut RowErasing, &'a Guarded),
+}
+
+impl Begun<'_> {
+    async fn note(&mut self, more: Gone) -> tenancy::Result<Gone> {
+        match self {
+            Self::Own(erasing) => erasing.note(more).await,
+            Self::Shared(erasing, _) => erasing.note(more).await.cloned(),
+        }
+    }
+
+    async fn keep(&mut self) -> tenancy::Result<()> {
+        match self {
+            Self::Own(erasing) => erasing.keep().await,
+            Self::Shared(erasing, _) => erasing.keep().await,
+        }
+    }
+
+    const fn here(&self) -> In<'_> {
+        match self {
+            Self::Own(_) => In::Own,
+            Self::Shared(_, guarded) => In::Shared(guarded),
+        }
+    }
+}
+
+/// What became of it.
+#[derive(Default)]
+pub(super) struct Destroyed {
+    pub(super) cache: Option<Cleared>,
+    pub(super) files: ErasedFiles,
+    /// All that was noted, also before a crash.
+    pub(super) gone: Gone,
+    /// Whether it went, and with it the last of the tenant.
+    pub(super) last: bool,
+    /// What may still hold some of it, or is kept; one sentence each.
+    pub(super) remains: Vec<String>,
+}
+
+/// Destroys it, or keeps it because the tenant has more. The keys go first: when something comes
+/// between, what is left cannot be read. What was begun is gone on with, whatever came meanwhile.
+pub(super) async fn destroy(
+    house: &Installation,
+    mut begun: Begun<'_>,
+    id: &TenantId,
+) -> anyhow::Result<Destroyed> {
+    let keys = &house.ring.keys;
+    let before = begun.note(Gone::default()).await?;
+    let noted = !before.keys.is_empty() || !before.parts.is_empty();
+    if !(noted && is_shredded(keys, id)?) {
+        let elsewhere = elsewhere(house, begun.here(), id).await?;
+        if !elsewhere.is_empty() {
+            begun.keep().await?;
+            let remains = vec![kept(&elsewhere)];
+            return Ok(Destroyed { remains, ..Destroyed::default() });
+        }
+    }
+    // Nobody knows the keys afterwards. The files are noted too, so that it is known where there are no keys
+    // that this was begun.
+    let parts = vec![GonePart { what: FILES.to_owned(), count: 0, bytes: Some(0) }];
+    begun.note(Gone { keys: owned(keys, id), parts }).await?;
+    // Also without keys: a file that comes later would make some for a tenant that is gone.
+    let shredding = keys.shred(id).await?;
+    let files = house.files.erase(id).await?;
+    let (what, count, bytes) = (FILES.to_owned(), files.files, Some(files.bytes));
+    begun.note(Gone { keys: Vec::new(), parts: vec![GonePart { what, count, bytes }] }).await?;
+    let cache = house.caches.erase(id).await?;
+    let parts = cache.iter().map(|cache| {
+        let (what, count) = ("keys on Redis".to_owned(), cache.keys);
+        GonePart { what, count, bytes: None }
+    });
+    let gone = begun.note(Gone { keys: Vec::new(), parts: parts.collect() }).await?;
+    let mut remains = Vec::new();
+    if let Some(why) = house.caches.redis().missing() {
+        remains.push(format!("Redis was not looked into, since there is none: {why}."));
+    }
+    if !gone.keys.is_empty() {
+        remains.extend(shredding.remains);
+    }
+    Ok(Destroyed { cache, files, gone, last: true, remains })
+}
+
+/// Why it was kept.
+fn kept(elsewhere: &[String]) -> String {
+    format!(
+        "Its keys, its files and its place on Redis were kept, because it has more than this: {}. They \
+         go with the last of it.",
+        elsewhere.join("; ")
+    )
+}
+
+/// Whether the tenant's keys were destroyed, so that it never gets new ones.
+fn is_shredded(keys: &Keys, id: &TenantId) -> anyhow::Result<bool> {
+    let stones = keys.ring()?.tombstones;
+    Ok(stones.iter().any(|stone| stone.tenant.as_ref() == Some(id)))
+}
