@@ -29,6 +29,8 @@ static CARD: Card = Card {
          holds up all",
         "A share of the connections: the server has one limit for all, so whoever takes them all \
          keeps others out; logins still end at their time",
+        "HELLO, which Redis lets everybody send: it tells the server's version and how many \
+         connections there have been",
         "Commands that would harm everybody if they were let through are not sent: the server is \
          asked whether the login may run them (ACL DRYRUN)",
         "Keys that an application stores under a login that it shares between tenants",
