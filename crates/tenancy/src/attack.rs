@@ -142,6 +142,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) census: &'a Census,
     pub(crate) victims: Vec<Victim<'a>>,
     pub(crate) views: Vec<victim::View>,
+    /// Every schema but the server's own.
+    pub(crate) schemas: Vec<String>,
     rights: victim::AllRights,
 }
 
@@ -196,6 +198,7 @@ pub(crate) async fn hunt(
         census: &census,
         victims: Vec::new(),
         views: victim::views(protected).await?,
+        schemas: victim::schemas(protected).await?,
         rights: victim::rights(protected).await?,
     };
     for held in &census.held {

@@ -213,17 +213,28 @@ SELECT pg_catalog.pg_get_userbyid(f.defaclrole)::text, COALESCE(n.nspname::text,
    AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
  ORDER BY 1, 2, 4, 3";
 
-/// Who may make objects in a schema, as [`RIGHTS`]: schema, grantee, whether it is ours.
+/// Who may make objects in a schema, as [`RIGHTS`]: schema, grantee, whether it is ours, whether the
+/// schema is the grantee's own, to whom nothing can be refused there.
 pub(crate) const MAKERS: &str = "
 SELECT n.nspname::text,
        CASE WHEN x.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
-       pg_catalog.pg_has_role(n.nspowner, 'USAGE')
+       pg_catalog.pg_has_role(n.nspowner, 'USAGE'), x.own
   FROM pg_catalog.pg_namespace n
- CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) x
- WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner
+ CROSS JOIN LATERAL (
+    SELECT e.grantee, false AS own FROM pg_catalog.aclexplode(n.nspacl) e
+     WHERE e.privilege_type = 'CREATE' AND e.grantee <> n.nspowner
+    UNION ALL
+    SELECT n.nspowner, true) x
+ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND CASE WHEN x.grantee = 0 THEN true
             ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
+   AND NOT (x.own AND pg_catalog.pg_has_role($1, current_user::pg_catalog.regrole, 'MEMBER'))
  ORDER BY 1, 2";
+
+/// Every schema but the server's own.
+pub(crate) const SCHEMAS: &str = "
+SELECT n.nspname::text FROM pg_catalog.pg_namespace n
+ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
 
 /// Which views read which tables, through other views too: schema, view, kind, whether it reads
 /// with its reader's rights, whether its owner is not bound by row security, whether we may alter

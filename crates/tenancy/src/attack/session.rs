@@ -112,7 +112,7 @@ pub(super) const BATTERY: &[OnSession] = &[
                    WHERE pg_catalog.has_server_privilege(s.oid, 'USAGE')";
         vec![nothing(sql)]
     }),
-    session("make-objects", "may make objects beside the tables", OWNER, make_objects),
+    session("make-objects", "may make objects in a schema", OWNER, make_objects),
     session("other-sessions", "sees another session's statement", SUPERUSER, other_sessions),
     session("change-own-settings", "changes how later sessions begin", ROLE, |_| {
         ["statement_timeout = '1ms'", "row_security = off", "standard_conforming_strings = off"]
@@ -336,16 +336,16 @@ fn become_owner(scene: &Scene<'_>) -> Vec<Strike> {
     ]
 }
 
+/// The right, or the schema itself, whose owner can give itself the right.
 fn make_objects(scene: &Scene<'_>) -> Vec<Strike> {
-    let mut schemas: Vec<&str> =
-        scene.victims.iter().map(|v| v.held.table.schema.as_str()).collect();
-    schemas.sort_unstable();
-    schemas.dedup();
-    let each = schemas.into_iter().map(|schema| {
+    let each = scene.schemas.iter().map(|schema| {
         let mut bound = Bound::default();
         let place = bound.add(Some(schema));
-        let sql =
-            format!("SELECT has_schema_privilege(current_user, {place}, 'CREATE')::int::bigint");
+        let sql = format!(
+            "SELECT count(*) FROM pg_catalog.pg_namespace n WHERE n.nspname = {place} \
+             AND (pg_catalog.has_schema_privilege(current_user, n.oid, 'CREATE') \
+                  OR pg_catalog.pg_has_role(current_user, n.nspowner, 'MEMBER'))"
+        );
         let mut strike = strike(Binding::Own, sql, bound, Expect::Nothing(&[]));
         strike.object = Some(format!("schema {schema}"));
         strike

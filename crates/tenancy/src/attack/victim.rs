@@ -164,6 +164,14 @@ pub(super) async fn views(protected: &Protected) -> Result<Vec<View>> {
     Ok(views)
 }
 
+/// The schemas in which somebody could make an object.
+pub(super) async fn schemas(protected: &Protected) -> Result<Vec<String>> {
+    let tx = protected.owner.operator().await?;
+    let rows = tx.query(sql::SCHEMAS, &[]).await?;
+    tx.rollback().await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 impl Victim<'_> {
     /// Whether the application may read every column.
     pub(crate) fn readable(&self) -> bool {

@@ -91,6 +91,8 @@ pub(super) struct Maker {
     pub(super) schema: String,
     pub(super) grantee: String,
     pub(super) ours: bool,
+    /// Whether the schema belongs to the grantee.
+    pub(super) own: bool,
 }
 
 /// One view and one table that it reads.
@@ -250,8 +252,12 @@ async fn later(tx: &Tx, app_role: &str) -> Result<Vec<LaterRight>> {
 
 async fn makers(tx: &Tx, app_role: &str) -> Result<Vec<Maker>> {
     let rows = tx.query(sql::MAKERS, &[&app_role]).await?;
-    let maker =
-        |row: &store::Row| Maker { schema: row.get(0), grantee: row.get(1), ours: row.get(2) };
+    let maker = |row: &store::Row| Maker {
+        schema: row.get(0),
+        grantee: row.get(1),
+        ours: row.get(2),
+        own: row.get(3),
+    };
     Ok(rows.iter().map(maker).collect())
 }
 

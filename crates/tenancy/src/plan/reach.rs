@@ -23,7 +23,7 @@ impl Plan {
         }
         self.rights(census, facts, &|view| views.contains_key(view));
         self.later_rights(facts);
-        self.makers(census, facts);
+        self.makers(facts);
         self.temporary(facts);
         self.shares(&facts.shares);
     }
@@ -120,15 +120,24 @@ impl Plan {
         }
     }
 
-    fn makers(&mut self, census: &Census, facts: &Facts) {
+    fn makers(&mut self, facts: &Facts) {
         for maker in &facts.makers {
-            if !census.held.iter().any(|h| h.table.schema == maker.schema) {
+            let (schema, grantee) = (ident(&maker.schema), role(&maker.grantee));
+            let object = format!("schema {}", maker.schema);
+            if maker.own {
+                let why = "it belongs to the application, which puts views and functions there that \
+                           later requests of every tenant run: $user is in everybody's search path. \
+                           No right takes that from an owner";
+                let sql = format!(
+                    "ALTER SCHEMA {schema} OWNER TO {};\nGRANT USAGE ON SCHEMA {schema} TO {grantee}",
+                    ident(&facts.owner)
+                );
+                self.need(object, why, Some(sql));
                 continue;
             }
-            let schema = ident(&maker.schema);
-            let sql = format!("REVOKE CREATE ON SCHEMA {schema} FROM {}", role(&maker.grantee));
-            let why = "whoever makes objects beside the tables can put one in their place";
-            let object = format!("schema {}", maker.schema);
+            let sql = format!("REVOKE CREATE ON SCHEMA {schema} FROM {grantee}");
+            let why = "whoever makes objects can put one in the place of another's, in any schema \
+                       that a search path names";
             if maker.ours {
                 self.step(object, "CREATE revoked", why, sql);
             } else {

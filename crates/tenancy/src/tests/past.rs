@@ -3,8 +3,8 @@
 
 use kernel::Outcome;
 
-use super::fixture::{self, as_owner, bound, prove};
-use crate::{Guarded, Lint, lint};
+use super::fixture::{self, as_owner, as_superuser, bound, prove};
+use crate::{Farewell, Guarded, Lint, lint, undo};
 
 const CANARIES: (&str, &str) = ("c-1", "c-2");
 
@@ -147,4 +147,64 @@ async fn what_else_runs_inside_of_what_a_foreign_key_does() {
     as_owner(&guarded, &found[0].fix).await;
     run(&guarded, "b", "UPDATE stock SET qty = 100").await;
     assert_eq!(attack("made").await, (None, Some("100".to_owned())));
+}
+
+/// A schema of the application's own is first in everybody's path, and a view that one request plants
+/// there is what the next one reads.
+#[tokio::test]
+async fn a_schema_of_the_applications_own() {
+    let guarded = fixture::protected(SHOP, "org", CANARIES).await;
+    let app = store::ident(&guarded.protected.app_role);
+    as_superuser(&guarded, &format!("CREATE SCHEMA shop AUTHORIZATION {app}")).await;
+    run(&guarded, "b", "INSERT INTO public.stock VALUES ('b', 'cocoa', 100)").await;
+    let planted = "SET LOCAL search_path = shop, public; CREATE TABLE shop.loot (t text);
+        CREATE FUNCTION shop.tap(s text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
+            INSERT INTO shop.loot VALUES (s); RETURN true; END$$;
+        CREATE VIEW shop.stock WITH (security_invoker = true) AS
+            SELECT s.* FROM public.stock s WHERE shop.tap(s::text)";
+    // The login of the attacks is a member of the role whose schema it is.
+    run(&guarded, "a", &format!("SET LOCAL ROLE {app}; {planted}")).await;
+    let innocent =
+        format!("SET LOCAL ROLE {app}; SET LOCAL search_path = shop, public; SELECT * FROM stock");
+    run(&guarded, "b", &innocent).await;
+    let looted = format!("SET LOCAL ROLE {app}; SET LOCAL search_path = shop");
+    let tx = bound(&guarded, "a").await;
+    tx.batch(&looted).await.unwrap();
+    let loot: String = tx.query_one("SELECT max(t) FROM loot", &[]).await.unwrap().get(0);
+    assert_eq!(loot, "(b,cocoa,100)");
+    tx.rollback().await.unwrap();
+    let plan = fixture::planned(&guarded.protected).await;
+    let needed: Vec<&str> =
+        plan.advice.iter().filter(|a| a.needed).map(|a| a.object.as_str()).collect();
+    assert_eq!(needed, ["schema shop"]);
+    let found = named(&guarded, "AM403").await;
+    assert_eq!(objects(&found), ["schema shop"]);
+    let proof = prove(&guarded).await;
+    let told: Vec<String> = proof.findings().iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|t| t.contains("make-objects")), "{told:#?}");
+    as_superuser(&guarded, "DROP VIEW shop.stock; DROP TABLE shop.loot").await;
+    as_superuser(&guarded, &found[0].fix).await;
+    let tx = bound(&guarded, "a").await;
+    let error = tx.batch(&format!("SET LOCAL ROLE {app}; {planted}")).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("42501"), "{error}");
+    tx.rollback().await.unwrap();
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {:#?}", proof.detail(), proof.findings());
+}
+
+/// A right to make objects in any schema is taken away by a plan, and given back by its undoing.
+#[tokio::test]
+async fn a_right_to_make_objects_in_any_schema_is_revoked() {
+    let schema =
+        format!("{SHOP} CREATE SCHEMA spare; GRANT CREATE, USAGE ON SCHEMA spare TO {{app}}");
+    let guarded = fixture::protected(&schema, "org", CANARIES).await;
+    let may = async || -> bool {
+        let tx = guarded.protected.owner.operator().await.unwrap();
+        let sql = "SELECT has_schema_privilege($1, 'spare', 'CREATE')";
+        tx.query_one(sql, &[&guarded.protected.app_role]).await.unwrap().get(0)
+    };
+    assert!(!may().await);
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    undo(owner, superuser, &Farewell::default()).await.unwrap();
+    assert!(may().await);
 }

@@ -60,21 +60,36 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "AM403",
-        title: "The application may make objects beside the tables",
+        title: "The application may make objects in a schema",
         channel: MAKING,
         severity: Leak,
-        why: "Whoever makes objects in the schema of the tables can put a function, an operator or \
-              a table in the place of one that others mean.",
+        why: "Whoever makes objects can put a view, a function or an operator in the place of one that \
+              others mean, in each schema that is in somebody's search path, and $user is in \
+              everybody's. It stays there: each later request of every tenant runs it. An owner of a \
+              schema can always give itself the right again.",
         who: Owner,
         find: Find::Sql(
-            "SELECT 'schema', 'schema ' || n.nspname, 'the application may make objects in it',
-                    format('REVOKE CREATE ON SCHEMA %I FROM %s', n.nspname,
-                           string_agg(DISTINCT m.name, ', '))
+            "SELECT 'schema', 'schema ' || n.nspname,
+                    CASE WHEN w.oid IS NULL THEN 'the application may make objects in it'
+                         ELSE 'it belongs to ' || w.rolname || ', so the application may make objects \
+                               in it' END,
+                    concat_ws(';' || chr(10),
+                        format('ALTER SCHEMA %I OWNER TO ' || (SELECT h.relowner::regrole FROM held h
+                                 GROUP BY h.relowner ORDER BY count(*) DESC LIMIT 1)
+                                   || ';' || chr(10) || 'GRANT USAGE ON SCHEMA %I TO ' || w.oid::regrole,
+                               n.nspname, n.nspname),
+                        'REVOKE CREATE ON SCHEMA ' || quote_ident(n.nspname) || ' FROM ' || g.names)
                FROM pg_namespace n
-              CROSS JOIN LATERAL aclexplode(n.nspacl) x JOIN mine m ON m.oid = x.grantee
-              WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner
-                AND n.oid IN (SELECT space FROM held)
-              GROUP BY n.nspname ORDER BY 2",
+               -- Whoever owns the tables is another rule's.
+               LEFT JOIN pg_roles w ON w.oid = n.nspowner AND w.oid IN (SELECT m.oid FROM mine m)
+                                   AND w.oid NOT IN (SELECT h.relowner FROM held h)
+               LEFT JOIN LATERAL (
+                    SELECT string_agg(DISTINCT m.name, ', ') AS names
+                      FROM aclexplode(n.nspacl) x JOIN mine m ON m.oid = x.grantee
+                     WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner) g ON true
+              WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                AND (w.oid IS NOT NULL OR g.names IS NOT NULL)
+              ORDER BY 2",
         ),
     },
     Rule {

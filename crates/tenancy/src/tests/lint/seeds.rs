@@ -442,6 +442,14 @@ pub(super) const SEEDS: &[Seed] = &[
         "CREATE SCHEMA {y}; CREATE TABLE {y}.{x} (org text NOT NULL);
          GRANT CREATE ON SCHEMA {y} TO {app}",
     ),
+    // No table is in it, and it may still be in somebody's path.
+    seed("AM403", "schema {y}", "CREATE SCHEMA {y}; GRANT CREATE ON SCHEMA {y} TO PUBLIC"),
+    foreign(
+        "AM403",
+        "schema {y}",
+        "SET LOCAL ROLE NONE; CREATE SCHEMA {y} AUTHORIZATION {app};
+         REVOKE CREATE ON SCHEMA {y} FROM {app}",
+    ),
     seed("AM404", "database {db}", "GRANT CREATE ON DATABASE {db} TO {app}"),
     seed("AM405", "database {db}", "GRANT TEMPORARY ON DATABASE {db} TO PUBLIC"),
     seed(
