@@ -1,13 +1,13 @@
 //! Further attacks on every table that would change something: rows by other statements, and the
 //! table itself.
 
-use store::{ident, qualified};
+use store::{ForeignKey, ident, qualified};
 
 use super::table::{always, attack, denied, from, own};
 use super::victim::{Bound, Victim};
 use super::{Expect, How, OnTable, Scene, Strike};
 use crate::Belongs;
-use crate::census::{ROW, suffix};
+use crate::census::{Name, ROW, suffix};
 
 const PROTECT: &str = "run `amanah protect` again and apply its plan";
 const NO_RIGHT: &str = "revoke this right from the application's role; `amanah protect` plans it";
@@ -34,8 +34,8 @@ pub(super) const BATTERY: &[OnTable] = &[
     attack("conflict", "learns by ON CONFLICT DO NOTHING what the other has", UNIQUE, conflict),
     attack(
         "cascade",
-        "may delete a shared row that takes the other's rows with it",
-        "take the ON DELETE action off this foreign key, or DELETE on the shared table",
+        "may delete or change a shared row that takes the other's rows with it",
+        "take the action off this foreign key, or the right on the shared table",
         cascade,
     ),
     always("own-rule", "hangs a rule on the table", NO_RIGHT, |_, v| {
@@ -177,22 +177,78 @@ fn conflict(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {
         .collect()
 }
 
-/// Asks for the right instead of using it: what it would delete may be much.
+/// Asks for the right instead of using it: what it would delete or change may be much.
 fn cascade(scene: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {
     let keys = victim.held.table.foreign_keys.iter();
-    keys.filter(|key| matches!(key.on_delete, 'c' | 'n' | 'd'))
-        .filter(|key| scene.census.find(&key.parent).is_none())
-        .filter(|key| key.columns.iter().all(|c| victim.value(&victim.b, c).is_some()))
-        .map(|key| {
-            let mut bound = Bound::default();
-            let shared = bound.add(Some(&qualified(&key.parent.0, &key.parent.1)));
+    let keys = keys.filter(|key| key.columns.iter().all(|c| victim.value(&victim.b, c).is_some()));
+    let mut causes: Vec<Cause<'_>> = Vec::new();
+    let mut look: Vec<Cause<'_>> = keys.flat_map(|key| Cause::of(key, None)).collect();
+    while let Some(cause) = look.pop() {
+        if scene.census.find(cause.table).is_some() || causes.contains(&cause) {
+            continue;
+        }
+        let shared = scene.census.shared.iter();
+        let table = shared.filter(|t| (&t.schema, &t.name) == (&cause.table.0, &cause.table.1));
+        look.extend(table.flat_map(|t| &t.foreign_keys).flat_map(|k| Cause::of(k, Some(&cause))));
+        causes.push(cause);
+    }
+    causes.into_iter().map(Cause::strike).collect()
+}
+
+/// What happens to a row so that foreign keys act on others.
+#[derive(PartialEq)]
+struct Cause<'a> {
+    table: &'a Name,
+    /// The columns that change, or none when the row goes.
+    changed: Option<&'a [String]>,
+}
+
+impl<'a> Cause<'a> {
+    /// What makes `key` act: on rows that are only there to pass on `then`, only if it does that.
+    fn of(key: &'a ForeignKey, then: Option<&Cause<'_>>) -> Vec<Self> {
+        let passes = |action: char| match then {
+            None => matches!(action, 'c' | 'n' | 'd'),
+            Some(Cause { changed: None, .. }) => action == 'c',
+            Some(Cause { changed: Some(columns), .. }) => {
+                matches!(action, 'c' | 'n' | 'd') && key.columns.iter().any(|c| columns.contains(c))
+            }
+        };
+        let table = &key.parent;
+        let mut all = Vec::new();
+        // A row that goes leaves no key that changes: with CASCADE the rows that point to it go too.
+        let changes = then.is_some_and(|then| then.changed.is_some());
+        if passes(key.on_delete) && !(changes && key.on_delete == 'c') {
+            all.push(Self { table, changed: None });
+        }
+        // And a key that changes takes no row along.
+        if passes(key.on_update) && then.is_none_or(|then| then.changed.is_some()) {
+            all.push(Self { table, changed: Some(&key.parent_columns) });
+        }
+        all
+    }
+
+    fn strike(self) -> Strike {
+        let mut bound = Bound::default();
+        let shared = bound.add(Some(&qualified(&self.table.0, &self.table.1)));
+        let Some(columns) = self.changed else {
             let sql = format!(
                 "SELECT pg_catalog.has_table_privilege(current_user, {shared}, 'DELETE')\
                  ::int::bigint"
             );
-            own(sql, bound, Expect::Nothing(&[]))
-        })
-        .collect()
+            return own(sql, bound, Expect::Nothing(&[]));
+        };
+        let each: Vec<String> = columns
+            .iter()
+            .map(|column| {
+                let column = bound.add(Some(column));
+                format!(
+                    "pg_catalog.has_column_privilege(current_user, {shared}, {column}, 'UPDATE')"
+                )
+            })
+            .collect();
+        let sql = format!("SELECT ({})::int::bigint", each.join(" OR "));
+        own(sql, bound, Expect::Nothing(&[]))
+    }
 }
 
 fn own_statistics(_: &Scene<'_>, victim: &Victim<'_>) -> Vec<Strike> {

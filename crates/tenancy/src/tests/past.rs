@@ -208,3 +208,41 @@ async fn a_right_to_make_objects_in_any_schema_is_revoked() {
     undo(owner, superuser, &Farewell::default()).await.unwrap();
     assert!(may().await);
 }
+
+/// Tables that all tenants share, of which the application may change some: what foreign keys do goes on
+/// from one to the next, and a new key does as much as a row that goes.
+#[tokio::test]
+async fn what_a_shared_row_takes_along() {
+    let schema = "
+        CREATE TABLE region (code text PRIMARY KEY);
+        CREATE TABLE city (code text PRIMARY KEY, region text REFERENCES region ON DELETE CASCADE);
+        CREATE TABLE street (city text REFERENCES city ON UPDATE CASCADE, name text);
+        CREATE TABLE visit (org text NOT NULL, n int NOT NULL, city text NOT NULL,
+            PRIMARY KEY (org, n), FOREIGN KEY (city) REFERENCES city
+                ON DELETE CASCADE ON UPDATE CASCADE);
+        INSERT INTO region VALUES ('r1'), ('r2'); INSERT INTO city VALUES ('c1', 'r1'), ('c2', 'r2');
+        GRANT SELECT, DELETE ON region TO {app}; GRANT SELECT, UPDATE ON city TO {app};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON visit TO {app};";
+    let guarded = fixture::protected(schema, "org", CANARIES).await;
+    run(&guarded, "b", "INSERT INTO visit VALUES ('b', 1, 'c1'), ('b', 2, 'c2')").await;
+    run(&guarded, "a", "DELETE FROM region WHERE code = 'r1'").await;
+    run(&guarded, "a", "UPDATE city SET code = 'ATTACK' WHERE code = 'c2'").await;
+    let seen = "SELECT string_agg(n || city, ',') FROM visit";
+    assert_eq!(read(&guarded, "b", seen).await.as_deref(), Some("2ATTACK"));
+    let found = named(&guarded, "AM305").await;
+    assert_eq!(objects(&found), ["public.visit, foreign key visit_city_fkey"]);
+    let told = async || -> usize {
+        let proof = prove(&guarded).await;
+        proof.findings().iter().filter(|f| f.what.contains("(cascade: ")).count()
+    };
+    assert_eq!(told().await, 1);
+    for right in ["DELETE ON region", "UPDATE ON city"] {
+        as_owner(&guarded, &format!("REVOKE {right} FROM {{app}}")).await;
+        assert_eq!(named(&guarded, "AM305").await.len(), usize::from(right.contains("DELETE")));
+    }
+    assert_eq!(told().await, 0);
+    as_owner(&guarded, "GRANT DELETE ON region TO {app}; GRANT UPDATE ON city TO {app}").await;
+    as_owner(&guarded, &found[0].fix).await;
+    assert_eq!(objects(&named(&guarded, "AM305").await), Vec::<&str>::new());
+    assert_eq!(told().await, 0);
+}

@@ -86,25 +86,30 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "AM305",
-        title: "Deleting a shared row reaches tenants' rows",
+        title: "Deleting or changing a shared row reaches tenants' rows",
         channel: FOREIGN,
         severity: Leak,
-        why: "The application may delete rows of a table that all tenants share, and a foreign key \
-              carries that on into the rows of everybody: what a foreign key does looks past row \
-              security.",
+        why: "The application may delete rows of a table that all tenants share, or change their keys, \
+              and foreign keys carry that on, through other shared tables too, into the rows of \
+              everybody: what a foreign key does looks past row security.",
         who: Owner,
         find: Find::Sql(
             "SELECT 'constraint', h.label || ', foreign key ' || k.conname,
-                    'a tenant that deletes a row of ' || k.confrelid::regclass
-                        || ' changes the rows of every tenant that point to it',
+                    'when a row of ' || k.confrelid::regclass || ' '
+                        || string_agg(CASE a.cause WHEN 'd' THEN 'goes' ELSE 'gets another key' END,
+                                      ' or ' ORDER BY a.cause)
+                        || ', and a tenant can bring that about, the rows of every tenant that point \
+                           to it change',
                     format('ALTER TABLE %s DROP CONSTRAINT %I,' || chr(10)
                            || '  ADD CONSTRAINT %I %s', h.quoted, k.conname, k.conname,
                            regexp_replace(pg_get_constraintdef(k.oid),
-                               ' ON DELETE (CASCADE|SET NULL|SET DEFAULT)( \\([^)]*\\))?', ''))
-               FROM pg_constraint k JOIN held h ON h.oid = k.conrelid
-              WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('c', 'n', 'd')
-                AND k.confrelid NOT IN (SELECT oid FROM held)
-                AND has_table_privilege($1::text, k.confrelid, 'DELETE')
+                               ' ON (' || string_agg(CASE a.cause WHEN 'd' THEN 'DELETE'
+                                                     ELSE 'UPDATE' END, '|')
+                                   || ') (CASCADE|SET NULL|SET DEFAULT)( \\([^)]*\\))?', '', 'g'))
+               FROM acted a JOIN held h ON h.oid = a.child
+               JOIN pg_constraint k ON k.oid = a.oid
+              WHERE k.conparentid = 0 AND a.parent NOT IN (SELECT oid FROM held)
+              GROUP BY h.label, h.quoted, k.oid, k.conname, k.confrelid
               ORDER BY 2",
         ),
     },

@@ -419,6 +419,23 @@ pub(super) const SEEDS: &[Seed] = &[
          CREATE TABLE {y} (org text NOT NULL, code text CONSTRAINT {z} REFERENCES {x}
              ON DELETE CASCADE ON UPDATE CASCADE)",
     ),
+    // Two foreign keys away, where the application has no right on the table in between.
+    seed(
+        "AM305",
+        "public.{y}, foreign key {z}",
+        "CREATE TABLE region (code text PRIMARY KEY); GRANT DELETE ON region TO {app};
+         CREATE TABLE {x} (code text PRIMARY KEY REFERENCES region ON DELETE CASCADE);
+         CREATE TABLE {y} (org text NOT NULL, code text CONSTRAINT {z} REFERENCES {x}
+             ON DELETE SET NULL (code) ON UPDATE CASCADE)",
+    ),
+    seed(
+        "AM305",
+        "public.{y}, foreign key {z}",
+        "CREATE TABLE {x} (code text PRIMARY KEY, body text);
+         GRANT UPDATE (code), DELETE ON {x} TO {app};
+         CREATE TABLE {y} (org text NOT NULL, code text CONSTRAINT {z} REFERENCES {x}
+             ON DELETE SET DEFAULT ON UPDATE CASCADE)",
+    ),
     seed("AM306", "public.{y}", "CREATE SEQUENCE {y}; GRANT SELECT ON SEQUENCE {y} TO {app}"),
     seed(
         "AM401",
