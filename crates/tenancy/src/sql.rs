@@ -196,22 +196,40 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, x.privilege_type,
  ORDER BY 1, 2, 5, 4"
 );
 
-/// Such rights on tables that are made later, as [`RIGHTS`]: the role whose tables, the schema or
-/// nothing, right, grantee, whether we may change it.
+/// Such rights on tables that are made later, and that to set a sequence, as [`RIGHTS`]: the role whose
+/// tables, the schema or nothing, right, grantee, whether we may change it, of what.
 pub(crate) const DEFAULT_RIGHTS: &str = "
 SELECT pg_catalog.pg_get_userbyid(f.defaclrole)::text, COALESCE(n.nspname::text, ''),
        x.privilege_type,
        CASE WHEN x.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
-       pg_catalog.pg_has_role(f.defaclrole, 'USAGE')
+       pg_catalog.pg_has_role(f.defaclrole, 'USAGE'),
+       CASE f.defaclobjtype WHEN 'S' THEN 'SEQUENCES' ELSE 'TABLES' END
   FROM pg_catalog.pg_default_acl f
   LEFT JOIN pg_catalog.pg_namespace n ON n.oid = f.defaclnamespace
  CROSS JOIN LATERAL pg_catalog.aclexplode(f.defaclacl) x
- WHERE f.defaclobjtype = 'r'
-   AND x.grantee <> f.defaclrole
+ WHERE x.grantee <> f.defaclrole
    AND CASE WHEN x.grantee = 0 THEN true
             ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
-   AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+   AND (f.defaclobjtype = 'r' AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+        OR f.defaclobjtype = 'S' AND x.privilege_type = 'UPDATE')
  ORDER BY 1, 2, 4, 3";
+
+/// Who may set a sequence, as [`RIGHTS`]: schema, sequence, grantee, whether it is ours, whether the
+/// grantee may draw from it by another right.
+pub(crate) const SETTERS_OF_SEQUENCES: &str = "
+SELECT n.nspname::text, c.relname::text,
+       CASE WHEN x.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
+       pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+       EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) u
+                WHERE u.grantee = x.grantee AND u.privilege_type = 'USAGE')
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) x
+ WHERE c.relkind = 'S' AND c.oid >= 16384 AND c.relpersistence <> 't'
+   AND x.privilege_type = 'UPDATE' AND x.grantee <> c.relowner
+   AND CASE WHEN x.grantee = 0 THEN true
+            ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
+ ORDER BY 1, 2, 3";
 
 /// Who may make objects in a schema, as [`RIGHTS`]: schema, grantee, whether it is ours, whether the
 /// schema is the grantee's own, to whom nothing can be refused there.

@@ -91,6 +91,12 @@ pub(super) const BATTERY: &[OnSession] = &[
         let sql = "SELECT count(*) FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL";
         vec![shared(sql.to_owned(), COUNTING)]
     }),
+    session("set-sequences", "may set the sequences that all tenants draw from", OWNER, |_| {
+        let sql = "SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relkind = 'S' \
+                   AND c.oid >= 16384 AND c.relpersistence <> 't' \
+                   AND pg_catalog.has_sequence_privilege(current_user, c.oid, 'UPDATE')";
+        vec![strike(Binding::Own, sql.to_owned(), Bound::default(), Expect::Nothing(&[]))]
+    }),
     session("sizes", "counts rows by the sizes of files", COUNTS, |s| {
         let Some(victim) = s.victims.iter().find(|v| v.rows) else { return Vec::new() };
         let mut bound = Bound::default();

@@ -27,6 +27,7 @@ pub(super) struct Facts {
     pub(super) rights: Vec<Right>,
     pub(super) later: Vec<LaterRight>,
     pub(super) makers: Vec<Maker>,
+    pub(super) setters: Vec<Setter>,
     pub(super) views: Vec<Reading>,
     pub(super) shares: Vec<Shares>,
     pub(super) temporary: Temporary,
@@ -73,9 +74,11 @@ pub(super) struct Right {
     pub(super) grantee: String,
 }
 
-/// The same on tables that a role makes later.
+/// The same on tables and sequences that a role makes later.
 #[derive(Debug)]
 pub(super) struct LaterRight {
+    /// `TABLES` or `SEQUENCES`.
+    pub(super) of: String,
     pub(super) role: String,
     /// Empty for all of them.
     pub(super) schema: String,
@@ -93,6 +96,17 @@ pub(super) struct Maker {
     pub(super) ours: bool,
     /// Whether the schema belongs to the grantee.
     pub(super) own: bool,
+}
+
+/// Somebody who may set a sequence.
+#[derive(Debug)]
+pub(super) struct Setter {
+    pub(super) sequence: Name,
+    /// Empty for everybody.
+    pub(super) grantee: String,
+    pub(super) ours: bool,
+    /// Whether it may draw numbers by another right.
+    pub(super) draws: bool,
 }
 
 /// One view and one table that it reads.
@@ -155,6 +169,7 @@ impl Facts {
             rights: rights(tx, app_role).await?,
             later: later(tx, app_role).await?,
             makers: makers(tx, app_role).await?,
+            setters: setters(tx, app_role).await?,
             views: views(tx, app_role).await?,
             shares: shares(tx, app_role).await?,
             temporary: match (temporary.get(0), temporary.get(1)) {
@@ -246,8 +261,20 @@ async fn later(tx: &Tx, app_role: &str) -> Result<Vec<LaterRight>> {
         word: row.get(2),
         grantee: row.get(3),
         ours: row.get(4),
+        of: row.get(5),
     };
     Ok(rows.iter().map(right).collect())
+}
+
+async fn setters(tx: &Tx, app_role: &str) -> Result<Vec<Setter>> {
+    let rows = tx.query(sql::SETTERS_OF_SEQUENCES, &[&app_role]).await?;
+    let setter = |row: &store::Row| Setter {
+        sequence: (row.get(0), row.get(1)),
+        grantee: row.get(2),
+        ours: row.get(3),
+        draws: row.get(4),
+    };
+    Ok(rows.iter().map(setter).collect())
 }
 
 async fn makers(tx: &Tx, app_role: &str) -> Result<Vec<Maker>> {

@@ -1,5 +1,6 @@
 //! What reaches past the policies: views with their owner's rights, materialised views, rights to
-//! empty a table or hang a trigger on it, and what can be seen of other sessions.
+//! empty a table or hang a trigger on it, to set a sequence or make objects, and what can be seen of
+//! other sessions.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ impl Plan {
         self.rights(census, facts, &|view| views.contains_key(view));
         self.later_rights(facts);
         self.makers(facts);
+        self.setters(facts);
         self.temporary(facts);
         self.shares(&facts.shares);
     }
@@ -90,14 +92,15 @@ impl Plan {
         }
     }
 
-    /// Tables that are made later come with these rights.
+    /// Tables and sequences that are made later come with these rights.
     fn later_rights(&mut self, facts: &Facts) {
-        let mut all: BTreeMap<(&str, &str, &str, bool), Vec<&str>> = BTreeMap::new();
+        let mut all: BTreeMap<(&str, &str, &str, &str, bool), Vec<&str>> = BTreeMap::new();
         for right in &facts.later {
             let key = (right.role.as_str(), right.schema.as_str(), right.grantee.as_str());
-            all.entry((key.0, key.1, key.2, right.ours)).or_default().push(&right.word);
+            let key = (key.0, key.1, key.2, right.of.as_str(), right.ours);
+            all.entry(key).or_default().push(&right.word);
         }
-        for ((maker, schema, grantee, ours), rights) in all {
+        for ((maker, schema, grantee, of, ours), rights) in all {
             let (place, object) = if schema.is_empty() {
                 (String::new(), format!("default privileges of {maker}"))
             } else {
@@ -105,17 +108,43 @@ impl Plan {
                 (format!(" IN SCHEMA {}", ident(schema)), object)
             };
             let sql = format!(
-                "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE {} ON TABLES FROM {}",
+                "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE {} ON {of} FROM {}",
                 ident(maker),
                 rights.join(", "),
                 role(grantee)
             );
-            let why = "tables that are made later would come with rights that are not subject to \
-                       row security";
+            let why = if of == "SEQUENCES" {
+                "with this right on sequences that are made later, one tenant could stop or repeat \
+                 the numbers of all"
+            } else {
+                "tables that are made later would come with rights that are not subject to row \
+                 security"
+            };
             if ours {
                 self.step(object, "narrowed", why, sql);
             } else {
                 self.advise(object, why, Some(sql));
+            }
+        }
+    }
+
+    /// An application draws numbers, and setting a sequence is another right.
+    fn setters(&mut self, facts: &Facts) {
+        for setter in &facts.setters {
+            let (sequence, grantee) = (ident_of(&setter.sequence), role(&setter.grantee));
+            let revoke = format!("REVOKE UPDATE ON SEQUENCE {sequence} FROM {grantee}");
+            let sql = if setter.draws {
+                revoke
+            } else {
+                format!("{revoke};\nGRANT USAGE ON SEQUENCE {sequence} TO {grantee}")
+            };
+            let why = "with setval() one tenant could stop or repeat the numbers of all; drawing one \
+                       takes USAGE alone";
+            let object = format!("{}.{}", setter.sequence.0, setter.sequence.1);
+            if setter.ours {
+                self.step(object, "UPDATE revoked", why, sql);
+            } else {
+                self.need(object, why, Some(sql));
             }
         }
     }

@@ -4,7 +4,7 @@
 use kernel::Outcome;
 
 use super::fixture::{self, as_owner, as_superuser, bound, prove};
-use crate::{Farewell, Guarded, Lint, lint, undo};
+use crate::{Farewell, Guarded, Lint, apply, lint, undo};
 
 const CANARIES: (&str, &str) = ("c-1", "c-2");
 
@@ -245,4 +245,51 @@ async fn what_a_shared_row_takes_along() {
     as_owner(&guarded, &found[0].fix).await;
     assert_eq!(objects(&named(&guarded, "AM305").await), Vec::<&str>::new());
     assert_eq!(told().await, 0);
+}
+
+/// One `setval()` ends the numbers of everybody. A plan takes that right and leaves the one to draw, and
+/// its undoing gives both back.
+#[tokio::test]
+async fn a_sequence_that_can_be_set() {
+    let schema = format!(
+        "{SHOP} CREATE SEQUENCE order_no; GRANT ALL ON SEQUENCE order_no TO {{app}};
+         CREATE SEQUENCE line_no; GRANT UPDATE ON SEQUENCE line_no TO {{app}};
+         ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {{app}}"
+    );
+    let guarded = fixture::bare(&schema, "org", CANARIES).await;
+    let attack = "SELECT setval('order_no', 9223372036854775807)";
+    run(&guarded, "a", attack).await;
+    let tx = bound(&guarded, "b").await;
+    let error = tx.query_one("SELECT nextval('order_no')", &[]).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("2200H"), "{error}");
+    tx.rollback().await.unwrap();
+    let rights = async || -> String {
+        let tx = guarded.protected.owner.operator().await.unwrap();
+        let sql = "SELECT string_agg(c.relname || has_sequence_privilege($1, c.oid, 'UPDATE')
+                                               || has_sequence_privilege($1, c.oid, 'USAGE'), ' '
+                                     ORDER BY c.relname)
+                          || (SELECT string_agg(d.defaclacl::text, '') FROM pg_default_acl d)
+                     FROM pg_class c WHERE c.relkind = 'S'";
+        tx.query_one(sql, &[&guarded.protected.app_role]).await.unwrap().get(0)
+    };
+    let before = rights().await;
+    assert!(before.starts_with("line_notruefalse order_notruetrue{"), "{before}");
+    assert_eq!(objects(&named(&guarded, "AM307").await), ["public.line_no", "public.order_no"]);
+    let plan = fixture::planned(&guarded.protected).await;
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    apply(owner, superuser, &plan).await.unwrap();
+    assert!(fixture::planned(&guarded.protected).await.is_done());
+    as_owner(&guarded, "ALTER SEQUENCE order_no RESTART; CREATE SEQUENCE later").await;
+    for sequence in ["order_no", "line_no", "later"] {
+        run(&guarded, "b", &format!("SELECT nextval('{sequence}')")).await;
+        let tx = bound(&guarded, "a").await;
+        let attack = format!("SELECT setval('{sequence}', 5)");
+        assert_eq!(tx.batch(&attack).await.unwrap_err().sqlstate(), Some("42501"));
+        tx.rollback().await.unwrap();
+    }
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {:#?}", proof.detail(), proof.findings());
+    as_owner(&guarded, "DROP SEQUENCE later").await;
+    undo(owner, superuser, &Farewell::default()).await.unwrap();
+    assert_eq!(rights().await, before);
 }

@@ -191,7 +191,7 @@ impl Aspect {
                 format!("FUNCTION {}({arguments}", qualified(&self.schema, name))
             }
             Kind::ParameterAcl => format!("PARAMETER {}", ident(&self.name)),
-            Kind::DefaultAcl => "TABLES".to_owned(),
+            Kind::DefaultAcl => if self.part == "S" { "SEQUENCES" } else { "TABLES" }.to_owned(),
             _ => return None,
         };
         let (verb, to) = if give { ("GRANT", "TO") } else { ("REVOKE", "FROM") };

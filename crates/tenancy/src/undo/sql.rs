@@ -11,11 +11,12 @@ WITH rel AS (
            c.relowner
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p', 'v', 'm')
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')
        AND n.nspname::text || '.' || c.relname::text = ANY ($1::text[])
 ), item AS (
     SELECT 'acl' AS kind, r.schema, r.name, '' AS part, r.oid AS relation, r.relispartition,
-           COALESCE(r.relacl, pg_catalog.acldefault('r', r.relowner)) AS acl
+           COALESCE(r.relacl, CASE r.relkind WHEN 'S' THEN pg_catalog.acldefault('s', r.relowner)
+                              ELSE pg_catalog.acldefault('r', r.relowner) END) AS acl
       FROM rel r
     UNION ALL
     SELECT 'acl', r.schema, r.name, a.attname::text, r.oid, r.relispartition, a.attacl
@@ -36,7 +37,7 @@ WITH rel AS (
            f.defaclacl
       FROM pg_catalog.pg_default_acl f
       LEFT JOIN pg_catalog.pg_namespace n ON n.oid = f.defaclnamespace
-     WHERE f.defaclobjtype = 'r'
+     WHERE f.defaclobjtype IN ('r', 'S')
 )
 SELECT 'row security', schema, name, '', oid,
        pg_catalog.json_build_object('enabled', relrowsecurity, 'forced', relforcerowsecurity)::text,

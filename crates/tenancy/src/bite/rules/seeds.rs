@@ -238,6 +238,11 @@ pub(super) const SEEDS: &[Seed] = &[
         "{here}.counted",
         "CREATE SEQUENCE counted; GRANT SELECT ON SEQUENCE counted TO {app}",
     ),
+    owners(
+        "AM307",
+        "{here}.numbers",
+        "CREATE SEQUENCE numbers; GRANT UPDATE ON SEQUENCE numbers TO {app}",
+    ),
     owners("AM401", "{here}.base", "GRANT TRUNCATE ON base TO {app}"),
     owners(
         "AM402",

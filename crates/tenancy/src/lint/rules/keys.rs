@@ -134,6 +134,35 @@ pub(super) const RULES: &[Rule] = &[
               GROUP BY 2, n.nspname, c.relname ORDER BY 2",
         ),
     },
+    Rule {
+        id: "AM307",
+        title: "A sequence can be set",
+        channel: "sequences",
+        severity: Leak,
+        why: "Sequences have no tenant. With setval() one tenant lets the numbers of all end, so that \
+              nobody adds a row, or has them given out again. Drawing a number takes USAGE and not \
+              UPDATE; GRANT ALL gives both.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'sequence', n.nspname || '.' || c.relname,
+                    'the application may set it: a tenant can stop or repeat the numbers of all',
+                    format('REVOKE UPDATE ON SEQUENCE %I.%I FROM %s', n.nspname, c.relname,
+                           string_agg(DISTINCT m.name, ', '))
+                        || COALESCE(format(';' || chr(10) || 'GRANT USAGE ON SEQUENCE %I.%I TO '
+                                               || string_agg(DISTINCT m.name, ', ')
+                                                  FILTER (WHERE NOT u.uses),
+                                           n.nspname, c.relname), '')
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              CROSS JOIN LATERAL aclexplode(COALESCE(c.relacl, acldefault('s', c.relowner))) x
+               JOIN mine m ON m.oid = x.grantee
+              CROSS JOIN LATERAL (
+                    SELECT EXISTS (SELECT FROM aclexplode(c.relacl) y
+                                    WHERE y.grantee = x.grantee AND y.privilege_type = 'USAGE')) u(uses)
+              WHERE c.relkind = 'S' AND x.privilege_type = 'UPDATE' AND c.oid >= 16384
+                AND c.relpersistence <> 't'
+              GROUP BY 2, n.nspname, c.relname ORDER BY 2",
+        ),
+    },
 ];
 
 fn found(kind: &str, object: String, what: String, fix: String) -> Found {

@@ -35,27 +35,30 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "AM402",
-        title: "New tables will give the application rights that no policy binds",
+        title: "New tables or sequences will give the application rights that no policy binds",
         channel: PAST,
         severity: Weak,
-        why: "Default privileges are given with every table that is made: the next one comes with \
-              TRUNCATE, REFERENCES or TRIGGER.",
+        why: "Default privileges are given with every table and sequence that is made: the next one \
+              comes with TRUNCATE, REFERENCES or TRIGGER, or with UPDATE on a sequence.",
         who: Owner,
         find: Find::Sql(
-            "SELECT 'default privileges', 'tables of ' || w.rolname
+            "SELECT 'default privileges', lower(o.what) || ' of ' || w.rolname
                         || COALESCE(' in schema ' || n.nspname, ''),
                     'each new one lets the application do this: '
                         || string_agg(DISTINCT x.privilege_type, ', '),
-                    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON TABLES FROM %s',
+                    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON %s FROM %s',
                            w.rolname, COALESCE(' IN SCHEMA ' || quote_ident(n.nspname), ''),
-                           string_agg(DISTINCT x.privilege_type, ', '),
+                           string_agg(DISTINCT x.privilege_type, ', '), o.what,
                            string_agg(DISTINCT m.name, ', '))
                FROM pg_default_acl d JOIN pg_roles w ON w.oid = d.defaclrole
+               JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES')) o(kind, what)
+                 ON o.kind = d.defaclobjtype::text
                LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
               CROSS JOIN LATERAL aclexplode(d.defaclacl) x JOIN mine m ON m.oid = x.grantee
-              WHERE d.defaclobjtype = 'r' AND x.grantee <> d.defaclrole
-                AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
-              GROUP BY d.oid, w.rolname, n.nspname ORDER BY 2",
+              WHERE x.grantee <> d.defaclrole
+                AND CASE o.kind WHEN 'S' THEN x.privilege_type = 'UPDATE'
+                    ELSE x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN') END
+              GROUP BY d.oid, w.rolname, n.nspname, o.what ORDER BY 2",
         ),
     },
     Rule {
