@@ -3,10 +3,11 @@
 -- Undo: run 0002_portable.sql again, as `amanah protect` does.
 
 -- What a token says is kept in the server's parameter backtrace_functions, as
--- amb1_EXPIRY_SCOPE_HEX(TENANT)_HEX(ACTOR). The application's role can neither set nor reset it by
--- any way that PostgreSQL has, and it is the only parameter of that kind that holds a text of one's
--- own and does nothing with it: the server compares it with the names of its own C functions when
--- it reports an error, and none of those begins with a digit after amb1_.
+-- amb1_EXPIRY_SCOPE_HEX(TENANT)_HEX(ACTOR). The application's role cannot set it by any way that
+-- PostgreSQL has, and empties it by RESET ALL alone: then nothing is bound, and a good token binds
+-- anew. It is the only parameter of that kind that holds a text of one's own and does nothing with it:
+-- the server compares it with the names of its own C functions when it reports an error, and none of
+-- those begins with a digit after amb1_.
 --
 -- The owner of these functions was granted SET on that parameter by a superuser. It could bind any
 -- tenant with that, and could before: it owns the policies. No function here runs as superuser.

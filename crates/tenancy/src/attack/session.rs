@@ -30,11 +30,7 @@ pub(super) const BATTERY: &[OnSession] = &[
     session("bind-forged", "binds itself with a token that it made", BINDING, |s| {
         forgeries(s).into_iter().map(|token| bind(Binding::Missing, &token)).collect()
     }),
-    session("bind-again", "binds itself anew in its own transaction", BINDING, |s| {
-        // A good token of another tenant too, as when one session serves two requests.
-        let tokens = forgeries(s).into_iter().chain([theirs(s)]);
-        tokens.map(|token| bind(Binding::Own, &token)).collect()
-    }),
+    session("bind-again", "binds itself anew in its own transaction", BINDING, bind_again),
     session("inject-setting", "reads rows after one injected SELECT", BINDING, |s| {
         let tokens = forgeries(s).into_iter();
         tokens.map(|token| read(s, Binding::Own, Some(("amanah.token", token)))).collect()
@@ -136,6 +132,9 @@ pub(super) const BATTERY: &[OnSession] = &[
     ),
 ];
 
+/// What is declared of two good tokens.
+const BOTH: &str = "who holds good tokens of two tenants can empty the binding of the one by RESET ALL \
+                    and bind the other, as the card says";
 /// What is declared of a role's own settings.
 const OWN_SETTINGS: &str = "PostgreSQL lets every role change its own settings: an injected \
                             statement can, and the next proof finds what it left (AM447)";
@@ -195,6 +194,19 @@ fn bind(binding: Binding, token: &str) -> Strike {
     let mut bound = Bound::default();
     bound.add(Some(token));
     strike(binding, BIND.to_owned(), bound, Expect::Refused(&[REFUSED]))
+}
+
+/// Also after everything that a session can set is reset, and with it what is kept of the binding: then
+/// a good token of another tenant binds anew, and no other does.
+fn bind_again(scene: &Scene<'_>) -> Vec<Strike> {
+    let emptied = |token: &str| prepared(bind(Binding::Own, token), &["RESET ALL"]);
+    // A good token of another tenant too, as when one session serves two requests.
+    let theirs = theirs(scene);
+    let tokens = forgeries(scene);
+    let plain = tokens.iter().chain([&theirs]).map(|token| bind(Binding::Own, token));
+    let forged = tokens.iter().map(|token| emptied(token));
+    let both = Strike { expect: Expect::Told(BOTH), ..emptied(&theirs) };
+    plain.chain(forged).chain([both]).collect()
 }
 
 /// A good token of B.

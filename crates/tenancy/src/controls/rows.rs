@@ -40,6 +40,8 @@ static CARD: Card = Card {
          statements",
         "A good token that was stolen, until it expires within a minute, and what a statement that \
          began before goes on to do",
+        "A second tenant in one transaction, where somebody holds good tokens of both and empties the \
+         binding in between by RESET ALL",
         "Cancelling and ending other sessions of the application's own role, where no superuser is \
          known who could close it; where one is, it is attacked",
         "What sessions of one role share: locks on tables that they may write, advisory locks, and \

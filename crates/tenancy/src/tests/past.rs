@@ -3,7 +3,7 @@
 
 use kernel::Outcome;
 
-use super::fixture::{self, as_owner, as_superuser, bound, prove};
+use super::fixture::{self, FORMS, as_owner, as_superuser, bound, prove};
 use crate::{Farewell, Guarded, Lint, apply, lint, undo};
 
 const CANARIES: (&str, &str) = ("c-1", "c-2");
@@ -292,4 +292,26 @@ async fn a_sequence_that_can_be_set() {
     as_owner(&guarded, "DROP SEQUENCE later").await;
     undo(owner, superuser, &Farewell::default()).await.unwrap();
     assert_eq!(rights().await, before);
+}
+
+/// Who has good tokens of two tenants binds anew after RESET ALL, in either form of the binding; without it
+/// the second is refused.
+#[tokio::test]
+async fn two_good_tokens_and_reset_all() {
+    let guarded = fixture::protected(SHOP, "org", CANARIES).await;
+    for form in FORMS {
+        fixture::shape(&guarded, form).await;
+        let theirs = fixture::token(&guarded, "b");
+        let bind = "SELECT amanah.bind($1)";
+        let tx = bound(&guarded, "a").await;
+        tx.batch("SAVEPOINT before").await.unwrap();
+        let error = tx.query_one(bind, &[&theirs.expose()]).await.unwrap_err();
+        assert_eq!(error.sqlstate(), Some("28000"), "{error}");
+        tx.batch("ROLLBACK TO SAVEPOINT before; RESET ALL").await.unwrap();
+        let seen = "SELECT amanah.current_tenant()";
+        assert_eq!(tx.query_one(seen, &[]).await.unwrap().get::<_, Option<&str>>(0), None);
+        tx.query_one(bind, &[&theirs.expose()]).await.unwrap();
+        assert_eq!(tx.query_one(seen, &[]).await.unwrap().get::<_, Option<&str>>(0), Some("b"));
+        tx.rollback().await.unwrap();
+    }
 }
