@@ -5,8 +5,9 @@ use store::literal;
 
 use super::forge::forgeries;
 use super::session::{BINDING, ROLE, SUPERUSER, denied, prepared, read, session, strike};
-use super::victim::Bound;
+use super::victim::{Bound, Victim};
 use super::{Binding, Expect, GONE, OnSession, Scene, Strike};
+use crate::canary::Values;
 use crate::census::ROW;
 
 const POOL: &str = "let the pool run DISCARD ALL between two tenants";
@@ -15,6 +16,8 @@ const COUNTS: &str =
     "run the SQL of `amanah tenant lint`, or accept that it counts all tenants' rows";
 const LEFT: &str =
     "what one tenant leaves in a pooled session is there for the next, as the card says";
+const PLANTED: &str = "a statement that one tenant prepares in a pooled session, in the place of one \
+                       that the driver keeps there, is run for the next, as the card says";
 const COUNTING: &str = "it counts the rows of all tenants together, as the card says";
 const SHARED: &str =
     "sessions of one database share it whatever their tenants are, as the card says";
@@ -76,6 +79,12 @@ pub(super) const BATTERY: &[OnSession] = &[
         );
         strike.bound = vec![Some(format!("%{}%", s.mark()))];
         vec![strike]
+    }),
+    session("replaced-statement", "has a statement of its own run for the other", POOL, |s| {
+        let Some(query) = mine(s) else { return Vec::new() };
+        // By the name that a driver gives, and the other's next request executes it.
+        let planted = format!("PREPARE amanah_probe AS SELECT count(*) FROM ({query}) AS x");
+        vec![Strike { expect: Expect::Told(PLANTED), ..after(&planted, "EXECUTE amanah_probe") }]
     }),
     session("replication-role", "puts triggers and foreign keys to sleep", ROLE, |_| {
         vec![denied("SET LOCAL session_replication_role = replica")]
@@ -175,10 +184,24 @@ fn signals(scene: &Scene<'_>) -> Vec<Strike> {
 
 /// B's row of the first table that the application may read, as a query without parameters.
 fn theirs(scene: &Scene<'_>) -> Option<String> {
-    let victim = scene.victims.iter().find(|v| v.rows && v.readable())?;
-    let is_b = victim.is(&victim.b, &mut Bound::spelled());
+    let victim = readable(scene)?;
+    Some(query(victim, &victim.b))
+}
+
+/// The attacker's own.
+fn mine(scene: &Scene<'_>) -> Option<String> {
+    let victim = readable(scene)?;
+    Some(query(victim, &victim.a))
+}
+
+fn readable<'s, 'a>(scene: &'s Scene<'a>) -> Option<&'s Victim<'a>> {
+    scene.victims.iter().find(|v| v.rows && v.readable())
+}
+
+fn query(victim: &Victim<'_>, row: &Values) -> String {
+    let is_it = victim.is(row, &mut Bound::spelled());
     let table = victim.held.table.quoted();
-    Some(format!("SELECT 1::bigint AS n FROM {table} AS {ROW} WHERE {is_b}"))
+    format!("SELECT 1::bigint AS n FROM {table} AS {ROW} WHERE {is_it}")
 }
 
 /// What B does first in the same session, and what A does then.

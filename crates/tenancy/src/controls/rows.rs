@@ -38,6 +38,8 @@ static CARD: Card = Card {
         "What somebody has declared as reviewed: the proof names it",
         "What an application leaves in a pooled session: temporary tables, open cursors, prepared \
          statements",
+        "What injected SQL leaves there: a statement that it prepares in the place of one that the \
+         driver keeps by its name is run for the next tenant, and can hand on what it reads",
         "A good token that was stolen, until it expires within a minute, and what a statement that \
          began before goes on to do",
         "A second tenant in one transaction, where somebody holds good tokens of both and empties the \

@@ -315,3 +315,31 @@ async fn two_good_tokens_and_reset_all() {
         tx.rollback().await.unwrap();
     }
 }
+
+/// In a pooled session, a statement that one request puts under a name that the driver keeps is what the next
+/// tenant's request runs: it answers rightly, and hands on what it reads.
+#[tokio::test]
+async fn a_statement_in_the_place_of_the_drivers() {
+    let guarded = fixture::protected(SHOP, "org", CANARIES).await;
+    run(&guarded, "b", "INSERT INTO stock VALUES ('b', 'cocoa', 100)").await;
+    let pool = store::Db::lazy(guarded.protected.intruder.url(), 1).unwrap();
+    let request = async |tenant: &str, sql: &str| -> Option<String> {
+        let tx = pool.tenant(&fixture::token(&guarded, tenant)).await.unwrap();
+        let rows = tx.query(sql, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        rows.first().map(|row| row.get(0))
+    };
+    request("b", "PREPARE s1 AS SELECT qty::text FROM stock").await;
+    request("a", "DEALLOCATE s1").await;
+    request(
+        "a",
+        "PREPARE s1 AS SELECT qty::text FROM stock WHERE set_config('x.loot',
+             (SELECT string_agg(sku, ',') FROM stock), false) IS NOT NULL",
+    )
+    .await;
+    assert_eq!(request("b", "EXECUTE s1").await.as_deref(), Some("100"));
+    assert_eq!(request("a", "SELECT current_setting('x.loot')").await.as_deref(), Some("cocoa"));
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
+    assert!(proof.detail().contains("is run for the next, as the card says"), "{}", proof.detail());
+}

@@ -347,6 +347,7 @@ const DECLARED: &[&str] = &[
     "left-table",
     "listen",
     "lock-table",
+    "replaced-statement",
     "sequences",
     "sizes",
 ];
