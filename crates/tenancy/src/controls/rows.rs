@@ -32,6 +32,8 @@ static CARD: Card = Card {
         "Whether a guessed primary key is taken, and names that must be unique over all tenants",
         "How many rows all tenants have together, as EXPLAIN, sequences and sizes of files tell, \
          and how long an answer takes",
+        "What the planner expects, as EXPLAIN tells it: whether a frequent value is anybody's, and the \
+         greatest and the least in an index that does not begin with the tenant column",
         "What one injected ALTER ROLE leaves: PostgreSQL lets every role change its own password, \
          which shuts the application out, and its own settings, which are found and counted as a \
          finding, but last until then",

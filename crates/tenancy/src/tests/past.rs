@@ -343,3 +343,40 @@ async fn a_statement_in_the_place_of_the_drivers() {
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
     assert!(proof.detail().contains("is run for the next, as the card says"), "{}", proof.detail());
 }
+
+/// The planner looks at the ends of an index whatever the policies say, and what it expects to pay tells
+/// them; behind the tenant column they are not looked at.
+#[tokio::test]
+async fn an_index_tells_its_ends() {
+    let schema = "
+        CREATE TABLE pay (org text NOT NULL, n int NOT NULL, salary int NOT NULL,
+            PRIMARY KEY (org, n));
+        CREATE INDEX by_salary ON pay (salary);
+        INSERT INTO pay SELECT CASE WHEN n % 2 = 0 THEN 'a' ELSE 'b' END, n, n
+                          FROM generate_series(1, 2000) n;
+        INSERT INTO pay VALUES ('b', 0, 987654); ANALYZE pay;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON pay TO {app};";
+    let guarded = fixture::protected(schema, "org", CANARIES).await;
+    let cost = async |above: i32| -> String {
+        let tx = bound(&guarded, "a").await;
+        tx.batch("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            .await
+            .unwrap();
+        let sql = format!("EXPLAIN SELECT count(*) FROM pay WHERE salary > {above}");
+        let rows = tx.query(&sql, &[]).await.unwrap();
+        tx.rollback().await.unwrap();
+        rows[0].get(0)
+    };
+    let beyond = cost(i32::MAX).await;
+    let (mut low, mut high) = (0, i32::MAX);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if cost(middle).await == beyond { high = middle } else { low = middle }
+    }
+    assert_eq!(high, 987_654, "the greatest salary, which is another tenant's");
+    let found = named(&guarded, "AM110").await;
+    assert_eq!(objects(&found), ["public.pay, index by_salary"]);
+    as_owner(&guarded, &found[0].fix).await;
+    assert!(named(&guarded, "AM110").await.is_empty());
+    assert_eq!(cost(987_653).await, cost(i32::MAX).await);
+}

@@ -54,6 +54,7 @@ pub(super) const SEEDS: &[Seed] = &[
         "{here}.pointing",
         "CREATE TABLE pointing (p_of text, p_to int, FOREIGN KEY (p_of, p_to) REFERENCES base)",
     ),
+    owners("AM110", "{here}.base, index probe", "CREATE INDEX probe ON base (p_body)"),
     owners(
         "AM121",
         "{here}.base, policy probe",

@@ -166,6 +166,35 @@ pub(super) const RULES: &[Rule] = &[
         who: Owner,
         find: Find::Shape(vague),
     },
+    Rule {
+        id: "AM110",
+        title: "An index does not begin with the tenant column",
+        channel: "EXPLAIN tells what the planner expects",
+        severity: Weak,
+        why: "For comparisons that tell nothing by themselves the planner looks at the ends of an index, \
+              whatever the policies say, and EXPLAIN tells what it costs: the greatest value of all \
+              tenants is found by halving. Behind the tenant column the ends are not looked at.",
+        who: Owner,
+        find: Find::Sql(
+            "SELECT 'index', h.label || ', index ' || x.relname,
+                    'it does not begin with ' || h.col
+                        || ': EXPLAIN tells the ends of what is in it, whoever''s they are',
+                    format('DROP INDEX %s;' || chr(10) || 'CREATE INDEX %I ON %s (%s)%s',
+                           x.oid::regclass, x.relname, h.quoted,
+                           concat_ws(', ', h.qcol,
+                               (SELECT string_agg(pg_get_indexdef(i.indexrelid, k, true), ', '
+                                                  ORDER BY k)
+                                  FROM generate_series(1, i.indnkeyatts) k
+                                 WHERE i.indkey[k - 1] <> h.attnum)),
+                           COALESCE(' WHERE ' || pg_get_expr(i.indpred, i.indrelid, true), ''))
+               FROM pg_index i JOIN held h ON h.oid = i.indrelid
+               JOIN pg_class x ON x.oid = i.indexrelid
+               JOIN pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+              WHERE NOT i.indisunique AND NOT x.relispartition
+                AND h.attnum IS NOT NULL AND i.indkey[0] <> h.attnum
+              ORDER BY 2",
+        ),
+    },
 ];
 
 /// The key that may be empty can lie in a table above: it is mended there.

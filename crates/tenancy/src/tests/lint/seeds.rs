@@ -95,6 +95,12 @@ pub(super) const SEEDS: &[Seed] = &[
          CREATE TABLE {z} ({y} int NOT NULL REFERENCES {x})",
     ),
     seed(
+        "AM110",
+        "public.{x}, index {z}",
+        "CREATE TABLE {x} (org text NOT NULL, {y} int, n int);
+         CREATE INDEX {z} ON {x} ({y}, lower(org), org, (n + 1)) WHERE {y} <> 1",
+    ),
+    seed(
         "AM121",
         "public.{x}, policy {y}",
         "CREATE TABLE {x} (org text NOT NULL, body text);
