@@ -24,8 +24,9 @@ fn done(house: &House, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {said}"))
 }
 
-/// The key of a token that the API gives out for a database, if it gives one.
-fn kid(house: &House, client: &str, database: &str) -> Option<String> {
+/// What the API answers when it is asked for a token in a database: the name of the token's key, or
+/// what kind of refusal it is.
+fn asked(house: &House, client: &str, database: &str) -> Result<String, String> {
     let address = house.running()["keys"].as_str().unwrap().to_owned();
     let url = format!("http://{address}/api/v1/tenants/{TENANT}/binding");
     let body = format!(r#"{{"actor": "a job", "database": "{database}"}}"#);
@@ -33,7 +34,14 @@ fn kid(house: &House, client: &str, database: &str) -> Option<String> {
     let output =
         Command::new("curl").args(["-sS", "-H", &header, "-d", &body, &url]).output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    Some(told["token"].as_str()?.split('.').nth(1)?.to_owned())
+    match told["token"].as_str() {
+        Some(token) => Ok(token.split('.').nth(1).unwrap().to_owned()),
+        None => Err(told.to_string()),
+    }
+}
+
+fn is_unknown(answer: &Result<String, String>) -> bool {
+    answer.as_ref().is_err_and(|told| told.contains("unknown-database"))
 }
 
 /// Outcome and population of the last proof that was stored after `id`.
@@ -76,7 +84,8 @@ async fn a_database_that_is_protected_later_is_taken_in() {
     let add = ["keys", "client", "add", "jobs", "--allow", "bind", "--all-tenants", "--databases"];
     let client = done(&house, &[&add[..], &[db.name.as_str()]].concat())["token"].clone();
     let client = client.as_str().unwrap();
-    assert_eq!(kid(&house, client, &db.name), None);
+    let answer = asked(&house, client, &db.name);
+    assert!(is_unknown(&answer), "{answer:?}");
 
     let protected = done(&house, &["protect", "--tenant-column", "firm_id", "--apply"]);
     let claim = &protected["claims"][0];
@@ -84,18 +93,29 @@ async fn a_database_that_is_protected_later_is_taken_in() {
     // The claim is about all databases, whoever proves it.
     assert_eq!(claim["population"]["total"], before + 2, "{protected:#}");
     let last = house.psql("amanah", LAST);
-    let first = eventually("tokens", || kid(&house, client, &db.name));
+    let first = eventually("tokens", || asked(&house, client, &db.name).ok());
     let (outcome, tables) = eventually("a proof", || proven_after(&house, &last));
     assert_eq!((outcome.as_str(), tables), ("holds", before + 2));
+
+    // While Amanah's own database is away nothing is known, so nothing is lost.
+    let shut = "ALTER DATABASE amanah ALLOW_CONNECTIONS false";
+    house.psql("postgres", shut);
+    house.psql(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'amanah'",
+    );
+    eventually("an outage", || house.log().contains("not followed yet").then_some(()));
+    assert_eq!(asked(&house, client, &db.name), Ok(first.clone()));
+    house.psql("postgres", "ALTER DATABASE amanah ALLOW_CONNECTIONS true");
 
     let rotated = done(&house, &["binding", "rotate", "--database", &db.name]);
     let next = rotated[0]["kid"].as_str().unwrap();
     assert_ne!(next, first);
-    eventually("a rotation", || kid(&house, client, &db.name).filter(|kid| kid == next));
+    eventually("a rotation", || asked(&house, client, &db.name).ok().filter(|kid| kid == next));
 
     let undone = house.run(&["protect", "--undo", "--apply"]);
     assert!(undone.status.success(), "{}", String::from_utf8_lossy(&undone.stderr));
-    let gone = || kid(&house, client, &db.name).is_none().then_some(());
+    let gone = || is_unknown(&asked(&house, client, &db.name)).then_some(());
     eventually("the end of tokens", gone);
     let last = house.psql("amanah", LAST);
     let (outcome, tables) = eventually("the end of proofs", || proven_after(&house, &last));

@@ -136,8 +136,7 @@ impl House {
         let pid = self.up.id();
         while begun.elapsed() < START {
             if let Some(ended) = self.up.try_wait().unwrap() {
-                let log = std::fs::read_to_string(self.data.with_extension("log")).unwrap();
-                panic!("amanah up ended at once: {ended}: {log}");
+                panic!("amanah up ended at once: {ended}: {}", self.log());
             }
             let told = std::fs::read(&file).ok().and_then(|t| serde_json::from_slice(&t).ok());
             if let Some(told) = told.filter(|told: &Value| told["pid"] == pid) {
@@ -146,6 +145,11 @@ impl House {
             std::thread::park_timeout(LOOK_AGAIN);
         }
         panic!("amanah up did not listen within {START:?}");
+    }
+
+    /// What it has told so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.with_extension("log")).unwrap()
     }
 
     pub fn pid(&self) -> u32 {

@@ -57,11 +57,6 @@ fn unknown(house: &House, why: &str) {
     assert!(!told.contains("\"proven\"") && told.contains(why), "{told}");
 }
 
-/// What it has said so far on its own.
-fn said(house: &House) -> String {
-    fs::read_to_string(house.data.with_extension("log")).unwrap()
-}
-
 #[test]
 fn everything_else_works_without_redis_and_it_is_taken_up_when_it_comes() {
     let folder = directory();
@@ -96,7 +91,7 @@ fn everything_else_works_without_redis_and_it_is_taken_up_when_it_comes() {
     assert_eq!(exit, 0, "{told}");
 
     // Its program goes, and it stays: who is shut out is shut out of the one that runs.
-    let before = said(&house);
+    let before = house.log();
     fs::rename(&program.file, &program.next).unwrap();
     let other = connect(&house, "Toko Lain");
     assert_eq!(other.run(&["SET", &other.key("k"), "v"]), "OK");
@@ -108,7 +103,7 @@ fn everything_else_works_without_redis_and_it_is_taken_up_when_it_comes() {
     // It dies, and cannot come back.
     let killed = fs::read_to_string(&pid).unwrap();
     assert!(Command::new("kill").args(["-9", killed.trim()]).status().unwrap().success());
-    let told = || said(&house).replacen(&before, "", 1);
+    let told = || house.log().replacen(&before, "", 1);
     wait_for("it is told", || told().contains("redis-server is not there"));
     unknown(&house, "is not there");
     assert_eq!(web::get(&house, "/trust").status, 200);

@@ -159,16 +159,16 @@ impl console::Vitals for Vitals {
 
 /// The binder of the database behind the gateway; without one there is nothing to bind to.
 #[derive(Default)]
-pub(crate) struct Upstream(ArcSwapOption<TenantBinder>);
+pub(crate) struct UpstreamBinder(ArcSwapOption<TenantBinder>);
 
-impl Upstream {
+impl UpstreamBinder {
     /// From now on it is another one, or none.
     pub(crate) fn change(&self, binder: Option<TenantBinder>) {
         self.0.store(binder.map(Arc::new));
     }
 }
 
-impl Binder for Upstream {
+impl Binder for UpstreamBinder {
     fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
         self.0.load().as_ref()?.mint(tenant, actor, scope)
     }

@@ -2,8 +2,8 @@
 //!
 //! What is written down is compared with what is known every few seconds. When it differs, everything
 //! that is about the databases is made anew beside the old, and takes its place when all of it is
-//! there: controls, tokens for whoever asks, the gateway's. Whatever fails on the way leaves the old in
-//! place, and is tried again. A database that cannot be opened makes the claims about it unknown; it is
+//! there: controls, tokens for whoever asks, the gateway's. A database that is as it was stays open.
+//! Whatever fails on the way leaves the old in place, and is tried again. A database that cannot be opened makes the claims about it unknown; it is
 //! looked for again every minute.
 
 use std::future::Future;
@@ -15,15 +15,18 @@ use claims::{Engine, Filter, Page};
 use console::tenants::Bindings;
 use tokio::time::Instant;
 
-use crate::bridge::{OwnPages, Upstream};
+use crate::bridge::{OwnPages, UpstreamBinder};
+use crate::data::Running;
 use crate::installation::{EdgeAt, Installation};
 use crate::known::{DatabaseAt, Known};
-use crate::{kept, lost, out, protection, rotation};
+use crate::{kept, lost, out, protection};
 
 /// How often it is looked for databases that have come or gone.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often one that could not be opened is looked for.
 const RETRY_EVERY: Duration = Duration::from_mins(1);
+/// Where a database on another server makes a difference too, beside the claims about all of them.
+const DISKS: &str = "rest.disk";
 
 /// What of a running `amanah up` is about the protected databases.
 pub(crate) struct Live {
@@ -32,7 +35,9 @@ pub(crate) struct Live {
     pub(crate) own: Arc<OwnPages>,
     pub(crate) edge: EdgeAt,
     pub(crate) bindings: Arc<ArcSwap<Bindings>>,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) upstream: Arc<UpstreamBinder>,
+    /// What other commands were told at the start.
+    pub(crate) running: Running,
 }
 
 /// Which database is behind the gateway, once that is settled: it is never another one later, for the
@@ -55,10 +60,20 @@ pub(crate) async fn keep(installation: &Installation, live: &Live, stop: impl Fu
     let follow = async {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         let mut retry = Instant::now() + RETRY_EVERY;
+        // Whether what has come is still to be proven.
+        let mut owed = false;
         let mut failing = false;
         loop {
             tick.tick().await;
-            let followed = live.look(installation, &mut retry).await;
+            let followed = async {
+                owed |= live.look(installation, &mut retry).await?;
+                if owed {
+                    live.prove().await?;
+                }
+                owed = false;
+                anyhow::Ok(())
+            };
+            let followed = followed.await;
             if let Err(error) = &followed
                 && !failing
             {
@@ -75,23 +90,24 @@ pub(crate) async fn keep(installation: &Installation, live: &Live, stop: impl Fu
 }
 
 impl Live {
-    async fn look(&self, installation: &Installation, retry: &mut Instant) -> anyhow::Result<()> {
+    /// Whether anything has come or gone.
+    async fn look(&self, installation: &Installation, retry: &mut Instant) -> anyhow::Result<bool> {
         let known = installation.known();
         let again = !known.lost.is_empty() && *retry <= Instant::now();
         if !again && !differs(installation, &known).await? {
-            return Ok(());
+            return Ok(false);
         }
         *retry = Instant::now() + RETRY_EVERY;
         let Installation { ground, data, strongbox, cx, .. } = installation;
         // Whoever protects or undoes has the turn until everything is there, or gone.
         let turn = data.turn().await?;
-        let now = protection::all(ground, data, strongbox, &*cx.rng).await?;
+        let now = Known::read(ground, data, strongbox, &*cx.rng, &known).await?;
         drop(turn);
-        if again && now.kept == known.kept && now.lost == known.lost {
-            return Ok(());
+        if again && now.is_of(&known.kept) && now.lost == known.lost {
+            return Ok(false);
         }
         self.renew(installation, now).await?;
-        self.prove().await
+        Ok(true)
     }
 
     /// Has everything that is about the databases begin anew with those that there are, or nothing.
@@ -102,7 +118,9 @@ impl Live {
             None
         });
         let controls = installation.controls(&now, behind, &self.own, self.edge.clone()).await?;
-        let settled = behind.map(DatabaseAt::of);
+        let settled = behind.map(DatabaseAt::of).or_else(|| installation.behind.settled());
+        let running = Running { behind: settled.clone(), ..self.running.clone() };
+        installation.data.announce(&running)?;
         let bindings = protection::bindings(&now.guarded, clock);
         let binder = behind.map(|one| protection::binder(one, Arc::clone(clock)));
         self.engine.replace(controls)?;
@@ -120,7 +138,8 @@ impl Live {
 
     /// Proves at once what is about them; the rest follows by its cadence.
     async fn prove(&self) -> anyhow::Result<()> {
-        let meant = Filter(lost::ABOUT.iter().copied().map(str::to_owned).collect());
+        let ids = lost::ABOUT.iter().copied().chain([DISKS]);
+        let meant = Filter(ids.map(str::to_owned).collect());
         match self.engine.verify(&self.pages, &meant, false, &|_| {}).await {
             Ok(_) | Err(claims::Error::NoMatch(_)) => Ok(()),
             Err(error) => Err(error.into()),
@@ -131,15 +150,17 @@ impl Live {
 /// Whether a database is written down that is not known, or otherwise, or is protected anew.
 async fn differs(installation: &Installation, known: &Known) -> anyhow::Result<bool> {
     let all = kept::all(&installation.data)?;
-    if all != known.kept {
+    if !known.is_of(&all) {
         return Ok(true);
     }
     for kept in all {
-        let lost = known.lost.iter().any(|(name, _)| *name == kept.database);
-        let keys = kept.keys(&installation.strongbox).await;
-        // Without its keys it is lost, unless it is gone since the list was read.
-        let found = keys.is_ok_and(|keys| rotation::find(&known.guarded, &keys).is_some());
-        if !found && !lost {
+        let lost = known.lost.iter().any(|lost| lost.kept == kept);
+        let same = match kept.secrets(&installation.strongbox).await {
+            Ok(Some(secrets)) => known.opened(&kept, &secrets).is_some(),
+            Err(error) if kept::is_away(&error) => return Err(error),
+            Ok(None) | Err(_) => false,
+        };
+        if !same && !lost {
             return Ok(true);
         }
     }

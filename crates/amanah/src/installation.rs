@@ -95,7 +95,8 @@ impl Installation {
             let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
             let engine = ground.engine.clone();
             let identities = Identities::new(engine, clock, random, Pool::default())?;
-            let protected = protection::all(&ground, &data, &strongbox, &*cx.rng).await?;
+            let protected =
+                Known::read(&ground, &data, &strongbox, &*cx.rng, &Known::default()).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
             let files = files::open(&ground, &data, &config, &ring.keys, &cx)?;
             let caches = redis::open(&ground, &config, &data, &cx)?;
@@ -175,7 +176,7 @@ impl Installation {
         let wanted = &self.config.upstream.database;
         if !wanted.is_empty() {
             let found = known.guarded.iter().find(|guarded| guarded.protected.name == *wanted);
-            if found.is_none() && !known.lost.iter().any(|(name, _)| name == wanted) {
+            if found.is_none() && !known.lost.iter().any(|lost| lost.kept.database == *wanted) {
                 return Err(Usage(format!("upstream.database: {wanted} is not protected")).into());
             }
             return Ok(found);
@@ -260,7 +261,7 @@ impl Installation {
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);
-        Ok(lost::told(controls, &known.lost))
+        Ok(lost::told(controls, known, &self.data))
     }
 
     /// What the claim about tenants' files attacks.
@@ -286,8 +287,14 @@ impl Installation {
             folders.push(("the key ring", self.data.folder("keys/ring")?));
         }
         let managed = cluster.is_some().then(|| owner.url());
-        let protected = known.guarded.iter().map(|one| &one.protected);
-        let named = protected.map(|one| (one.name.as_str(), one.owner.url()));
+        // Those that could not be opened count too: where they lie is known.
+        let mut elsewhere = Vec::new();
+        for kept in &known.kept {
+            if let Some(address) = &kept.address {
+                elsewhere.push((kept.database.as_str(), DatabaseUrl::parse(address)?));
+            }
+        }
+        let named = elsewhere.iter().map(|(name, url)| (*name, url));
         let mut unseen = unseen(managed, named, !self.config.keys.ring.is_empty());
         if !self.config.files.store.is_empty() {
             unseen.push("the bucket of tenants' files".to_owned());

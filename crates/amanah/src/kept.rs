@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use kernel::{Fut, Rng, Secret, TenantId};
+use kernel::{Rng, Secret, TenantId};
 use keys::Strongbox;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use store::{DatabaseUrl, Db, Protected};
-use tenancy::{Answer, BindingKey, CurrentKey, Guarded, Register};
+use tenancy::{CurrentKey, Guarded};
 
 use crate::data::{Data, safe};
 use crate::ground::Ground;
-use crate::keyset::KeySet;
-use crate::out;
+use crate::keyset::{Book, KeySet};
+use crate::known::DatabaseAt;
 
 /// Connections of each login into a protected database.
 const CONNECTIONS: usize = 6;
@@ -68,25 +68,6 @@ pub(crate) struct KeptSecrets {
     pub(crate) superuser: Option<Secret>,
 }
 
-/// Where the binding keys of one database are written down, for the proof that it honours no others.
-struct Book {
-    strongbox: Strongbox,
-    secret: String,
-    kid: String,
-    lost: String,
-}
-
-impl Register for Book {
-    fn keys(&self) -> Fut<'_, Answer<Vec<BindingKey>>> {
-        Box::pin(async {
-            let text = self.strongbox.get(&self.secret, None).await.map_err(|e| e.to_string())?;
-            let text = text.ok_or_else(|| self.lost.clone())?;
-            let keys = KeySet::read(&text, &self.kid).map_err(|e| out::words(&e))?;
-            Ok(keys.all().cloned().collect())
-        })
-    }
-}
-
 impl Kept {
     /// What is remembered of a database that nothing was remembered of.
     pub(crate) fn new(
@@ -119,6 +100,18 @@ impl Kept {
         rng: &dyn Rng,
     ) -> anyhow::Result<Guarded> {
         let secrets = self.secrets(strongbox).await?.with_context(|| self.lost())?;
+        self.open_with(secrets, ground, data, strongbox, rng).await
+    }
+
+    /// The same with secrets that were read before.
+    pub(crate) async fn open_with(
+        &self,
+        secrets: KeptSecrets,
+        ground: &Ground,
+        data: &Data,
+        strongbox: &Strongbox,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<Guarded> {
         let owner = self.owner_url(ground, data, secrets.owner, rng)?;
         let owner = Db::lazy(&owner, CONNECTIONS)?;
         let superuser = match (&self.address, &secrets.superuser) {
@@ -222,7 +215,12 @@ impl Kept {
         Ok(strongbox.put(&self.secret_name(KEYS), None, &keys.text()).await?)
     }
 
-    fn lost(&self) -> String {
+    /// Whether it is about the same database.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        (&self.database, &self.address) == (&other.database, &other.address)
+    }
+
+    pub(crate) fn lost(&self) -> String {
         format!(
             "the binding key of database {} is not in the control database: put the control \
              database back, or run `amanah protect` on that database again",
@@ -400,13 +398,15 @@ pub(crate) fn find(
     Ok(None)
 }
 
+/// Whether what is written down could not be read for now: that says nothing about the databases.
+pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+    use keys::Error::{Anchor, Ring, Root, Store};
+    matches!(error.downcast_ref(), Some(Store(_) | Ring { .. } | Anchor { .. } | Root(_)))
+}
+
 /// Server and database, whoever logs in.
 fn place(url: &DatabaseUrl) -> String {
-    let host = match &url.host {
-        store::Host::Tcp(name) => name.clone(),
-        store::Host::Socket(dir) => dir.display().to_string(),
-    };
-    safe(&format!("{host}:{}/{}", url.port, url.database))
+    safe(&DatabaseAt::at(url).to_string())
 }
 
 #[cfg(test)]

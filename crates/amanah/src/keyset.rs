@@ -4,8 +4,11 @@
 
 use anyhow::Context;
 use jiff::Timestamp;
-use kernel::{Rng, Secret, hex, unhex};
-use tenancy::BindingKey;
+use kernel::{Fut, Rng, Secret, hex, unhex};
+use keys::Strongbox;
+use tenancy::{Answer, BindingKey, Register};
+
+use crate::out;
 
 /// What the text begins with; earlier versions wrote the bare key.
 const HEAD: &str = "amanah-binding-keys-1";
@@ -108,6 +111,28 @@ impl KeySet {
         }
         let (current, since) = current.with_context(damaged)?;
         Ok(Self { current, since, next, former })
+    }
+}
+
+/// Where the binding keys of one database are written down, for the proof that it honours no others.
+pub(crate) struct Book {
+    pub(crate) strongbox: Strongbox,
+    /// Under which name the strongbox has them.
+    pub(crate) secret: String,
+    /// The first key's name.
+    pub(crate) kid: String,
+    /// What is said when they are gone.
+    pub(crate) lost: String,
+}
+
+impl Register for Book {
+    fn keys(&self) -> Fut<'_, Answer<Vec<BindingKey>>> {
+        Box::pin(async {
+            let text = self.strongbox.get(&self.secret, None).await.map_err(|e| e.to_string())?;
+            let text = text.ok_or_else(|| self.lost.clone())?;
+            let keys = KeySet::read(&text, &self.kid).map_err(|e| out::words(&e))?;
+            Ok(keys.all().cloned().collect())
+        })
     }
 }
 

@@ -1,11 +1,16 @@
-//! Protected databases that could not be opened: a database that was dropped, or protected by half.
+//! Protected databases that a proof did not look at: one that could not be opened, because it was
+//! dropped or is protected by half, and one that was protected while the proof ran.
 //!
-//! The others are attacked all the same. A claim about all of them is not proven then: it names the
-//! one that was not looked at, and what gave way in another stays broken.
+//! The others are attacked all the same. A claim about all of them is not proven then: it says what was
+//! not looked at, and what gave way in another stays broken.
 
 use std::sync::Arc;
 
 use kernel::{Card, Control, Cx, Fut, Outcome, Params, Proof};
+
+use crate::data::Data;
+use crate::kept::{self, Kept};
+use crate::known::{self, Known};
 
 /// The claims that are about every protected database.
 pub(crate) const ABOUT: &[&str] = &[
@@ -16,13 +21,31 @@ pub(crate) const ABOUT: &[&str] = &[
     "secrets.environment",
 ];
 
-/// A control that could not look at everything.
-struct Short {
+/// A control about every database, and which those are.
+struct Whole {
     inner: Arc<dyn Control>,
-    lost: String,
+    /// What could not be looked at.
+    lost: Option<String>,
+    known: Vec<Kept>,
+    data: Data,
 }
 
-impl Control for Short {
+impl Whole {
+    /// Why what was found is not about every database: some could not be opened, or others came
+    /// while it was looked at them.
+    fn short(&self) -> Option<String> {
+        let changed = match kept::all(&self.data) {
+            Ok(now) if known::are_same(&self.known, &now) => None,
+            Ok(_) => {
+                Some("other databases were protected or undone meanwhile: run it again".to_owned())
+            }
+            Err(error) => Some(format!("which databases are protected cannot be read: {error:#}")),
+        };
+        changed.or_else(|| self.lost.clone())
+    }
+}
+
+impl Control for Whole {
     fn card(&self) -> &'static Card {
         self.inner.card()
     }
@@ -30,9 +53,10 @@ impl Control for Short {
     fn prove<'a>(&'a self, cx: &'a Cx, params: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let proof = self.inner.prove(cx, params).await;
-            match proof.outcome() {
-                Outcome::Holds => Proof::unknown(cx.clock.now(), &*self.lost),
-                _ => proof.note(&self.lost),
+            match (self.short(), proof.outcome()) {
+                (None, _) => proof,
+                (Some(why), Outcome::Holds) => Proof::unknown(cx.clock.now(), why),
+                (Some(why), _) => proof.note(&why),
             }
         })
     }
@@ -42,30 +66,30 @@ impl Control for Short {
     }
 }
 
-/// The same controls; those that are about every protected database know of the `lost` ones, each
-/// with its name and why it could not be opened.
+/// The same controls; those that are about every protected database know which are `known`, and which
+/// of them are lost.
 pub(crate) fn told(
     controls: Vec<Arc<dyn Control>>,
-    lost: &[(String, String)],
+    known: &Known,
+    data: &Data,
 ) -> Vec<Arc<dyn Control>> {
-    if lost.is_empty() {
-        return controls;
-    }
-    let each = lost.iter().map(|(name, why)| {
+    let each = known.lost.iter().map(|lost| {
         format!(
-            "database {name} was not looked at: {why}. Mend it and run `amanah protect` on it \
-             again; the others were looked at"
+            "database {} was not looked at: {}. Mend it and run `amanah protect` on it again; the \
+             others were looked at",
+            lost.kept.database, lost.why
         )
     });
-    let lost = each.collect::<Vec<_>>().join("; ");
-    let short = |inner: Arc<dyn Control>| -> Arc<dyn Control> {
+    let lost = Some(each.collect::<Vec<_>>().join("; ")).filter(|lost| !lost.is_empty());
+    let whole = |inner: Arc<dyn Control>| -> Arc<dyn Control> {
         if ABOUT.contains(&inner.card().id) {
-            Arc::new(Short { inner, lost: lost.clone() })
+            let (known, data) = (known.kept.clone(), data.clone());
+            Arc::new(Whole { inner, lost: lost.clone(), known, data })
         } else {
             inner
         }
     };
-    controls.into_iter().map(short).collect()
+    controls.into_iter().map(whole).collect()
 }
 
 #[cfg(test)]
@@ -73,10 +97,16 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use kernel::{Card, Control, Cx, Finding, Fut, Outcome, Params, Population, Proof};
+    use kernel::{
+        Card, Control, Cx, Finding, Fut, Outcome, Params, Population, Proof, Secret, TenantId,
+    };
+    use store::DatabaseUrl;
 
-    use super::told;
+    use super::{Known, told};
+    use crate::data::Data;
     use crate::installation::world;
+    use crate::kept::Kept;
+    use crate::known::Lost;
 
     static CARD: Card = Card {
         id: "isolation.rows",
@@ -89,9 +119,9 @@ mod tests {
     };
 
     /// A control whose proof is known.
-    struct Known(Vec<Finding>);
+    struct Fixed(Vec<Finding>);
 
-    impl Control for Known {
+    impl Control for Fixed {
         fn card(&self) -> &'static Card {
             &CARD
         }
@@ -109,23 +139,44 @@ mod tests {
 
     static NONE: std::sync::LazyLock<Params> = std::sync::LazyLock::new(Params::none);
 
-    /// What holds for the rest is not said of the one that is lost, and what is broken stays broken.
+    fn kept(database: &str) -> Kept {
+        let url = DatabaseUrl::parse(&format!("postgres://shop@db.example/{database}")).unwrap();
+        let canaries = (TenantId::new("a").unwrap(), TenantId::new("b").unwrap());
+        Kept::new(&url, "app", "tenant_id", canaries, "k1")
+    }
+
+    /// What holds for the rest is not said of the one that is lost, nor of one that came meanwhile, and
+    /// what is broken stays broken.
     #[tokio::test]
-    async fn a_lost_database_makes_its_claims_unknown() {
-        let lost = [("shop".to_owned(), "it does not exist".to_owned())];
-        for (findings, without, with) in [
-            (vec![], Outcome::Holds, Outcome::Unknown),
-            (vec![Finding::new("t", "open")], Outcome::Broken, Outcome::Broken),
-        ] {
-            let one = || -> Vec<Arc<dyn Control>> { vec![Arc::new(Known(findings.clone()))] };
-            let cx = world();
-            let prove = async |controls: Vec<Arc<dyn Control>>| {
-                controls.first().unwrap().prove(&cx, &NONE).await
-            };
-            assert_eq!(prove(told(one(), &[])).await.outcome(), without);
-            let proof = prove(told(one(), &lost)).await;
-            assert_eq!(proof.outcome(), with);
+    async fn a_database_that_was_not_looked_at_makes_its_claims_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Data::open(folder.path()).unwrap();
+        let (shop, crm) = (kept("shop"), kept("crm"));
+        let write = |kept: &Kept| {
+            let text = Secret::new(serde_json::to_string(kept).unwrap());
+            data.write_secret(&format!("protected-{}.json", kept.database), &text).unwrap();
+        };
+        let cx = world();
+        let prove = async |findings: &[Finding], known: &Known| {
+            let one: Arc<dyn Control> = Arc::new(Fixed(findings.to_vec()));
+            told(vec![one], known, &data).first().unwrap().prove(&cx, &NONE).await
+        };
+        let (nothing, open) = (Vec::new(), vec![Finding::new("t", "open")]);
+        write(&shop);
+        let mut known = Known { kept: vec![shop.clone()], ..Known::default() };
+        assert_eq!(prove(&nothing, &known).await.outcome(), Outcome::Holds);
+        known.lost.push(Lost { kept: shop, why: "it does not exist".to_owned() });
+        for (findings, outcome) in [(&nothing, Outcome::Unknown), (&open, Outcome::Broken)] {
+            let proof = prove(findings, &known).await;
+            assert_eq!(proof.outcome(), outcome);
             assert!(proof.detail().contains("database shop was not looked at"), "{proof:?}");
+        }
+        known.lost.clear();
+        write(&crm);
+        for (findings, outcome) in [(&nothing, Outcome::Unknown), (&open, Outcome::Broken)] {
+            let proof = prove(findings, &known).await;
+            assert_eq!(proof.outcome(), outcome);
+            assert!(proof.detail().contains("protected or undone meanwhile"), "{proof:?}");
         }
     }
 }

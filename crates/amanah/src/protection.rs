@@ -15,7 +15,6 @@ use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
 use crate::keyset::KeySet;
-use crate::known::Known;
 
 /// A database that is to be protected.
 pub(crate) struct Candidate {
@@ -33,6 +32,8 @@ pub(crate) struct Candidate {
 
 /// What was done.
 pub(crate) struct Done {
+    /// What is remembered of it.
+    pub(crate) kept: Kept,
     /// The database, ready for proofs.
     pub(crate) guarded: Guarded,
     /// What the canaries have.
@@ -138,7 +139,7 @@ impl Candidate {
         tx.commit().await?;
         let canaries =
             tenancy::ensure_canaries(&guarded.protected, &guarded.key.get(), &*cx.clock).await?;
-        Ok(Done { guarded, canaries, left: applied.left, binding: applied.binding })
+        Ok(Done { kept, guarded, canaries, left: applied.left, binding: applied.binding })
     }
 
     /// Whoever may make roles.
@@ -261,29 +262,6 @@ impl Candidate {
         })?;
         Ok(sql)
     }
-}
-
-/// Every database that this installation protects. One that cannot be opened, because it was dropped,
-/// say, is no reason to leave the others.
-pub(crate) async fn all(
-    ground: &Ground,
-    data: &Data,
-    strongbox: &Strongbox,
-    rng: &dyn Rng,
-) -> anyhow::Result<Known> {
-    kept::take_in(data, strongbox).await?;
-    let mut known = Known { kept: kept::all(data)?, ..Known::default() };
-    for kept in &known.kept {
-        match kept.open(ground, data, strongbox, rng).await {
-            Ok(one) => known.guarded.push(one),
-            Err(error) => {
-                let why = format!("{error:#}");
-                tracing::warn!(database = kept.database, why, "a database could not be opened");
-                known.lost.push((kept.database.clone(), why));
-            }
-        }
-    }
-    Ok(known)
 }
 
 /// Who mints bindings for a protected database.

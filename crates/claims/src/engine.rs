@@ -158,17 +158,21 @@ impl Inner {
     async fn run(&self, key: &Key, params: Params) -> Result<Arc<Record>> {
         let lane = Arc::clone(&self.seat(&key.claim)?.lane);
         let turn = lane.lock().await;
-        let (proof, card, took) = loop {
+        // Stored within the turn: whoever comes next, perhaps with another control, is stored later.
+        let (record, took) = loop {
             let seat = self.seat(&key.claim)?;
+            let replaced = || Ok::<_, Error>(!Arc::ptr_eq(&seat, &self.seat(&key.claim)?));
             let started = Instant::now();
             let proof = attempt(&seat.control, &self.cx, key.run, params.clone()).await;
-            if Arc::ptr_eq(&seat, &self.seat(&key.claim)?) {
-                break (proof, seat.control.card(), started.elapsed());
+            let took = started.elapsed();
+            if !replaced()? {
+                let record = self.evidence.record(key, seat.control.card(), &proof, took).await?;
+                if !replaced()? {
+                    break (record, took);
+                }
             }
             tracing::info!(claim = key.claim, "what it attacks has changed: it is run again");
         };
-        // Within the turn: whoever comes next, perhaps with another control, is stored later.
-        let record = self.evidence.record(key, card, &proof, took).await?;
         drop(turn);
         self.meters.ran(key, record.mark.outcome, took);
         tracing::info!(

@@ -100,9 +100,9 @@ pub(super) async fn elsewhere(
         }
     }
     let lost = known.lost.iter();
-    all.extend(
-        lost.map(|(name, why)| format!("rows in the database {name}, perhaps: {}", shown(why))),
-    );
+    all.extend(lost.map(|one| {
+        format!("rows in the database {}, perhaps: {}", one.kept.database, shown(&one.why))
+    }));
     Ok(all)
 }
 

@@ -93,7 +93,7 @@ async fn apply(
     let turn = data.turn().await?;
     let done = candidate.protect(ground, data, strongbox, cx).await?;
     drop(turn);
-    let Done { guarded, canaries, left, binding } = done;
+    let Done { kept, guarded, canaries, left, binding } = done;
     if !place.json {
         out::line(&format!(
             "Protected. The canaries {} and {} have a row in {}.",
@@ -127,7 +127,7 @@ async fn apply(
         );
     }
     // The others are attacked as well: a claim is about all of them.
-    installation.learn(installation.known().with(guarded));
+    installation.learn(installation.known().with(kept, guarded));
     let claims = attack(installation).await?;
     if place.json {
         let plan = as_json(proposal);

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::application::{self, Application, Outside};
-use crate::bridge::{OwnPages, SignIn, Trust, Upstream, Vitals};
+use crate::bridge::{OwnPages, SignIn, Trust, UpstreamBinder, Vitals};
 use crate::cli::{Place, Up};
 use crate::commands::{bar, show};
 use crate::data::{Data, Running};
@@ -42,7 +42,6 @@ struct Parts {
     application: Option<Application>,
     /// Where applications ask for keys, when they are served.
     private: Option<Private<Router>>,
-    running: Running,
 }
 
 pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
@@ -50,15 +49,15 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { live, gateway, application, private, running } = parts;
-    let Live { engine, pages, .. } = &live;
+    let Parts { live, gateway, application, private } = parts;
+    let Live { engine, pages, running, .. } = &live;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
     let keeping = keyserver::keep(&installation, private, || wait(stopped.clone()));
     let tidying = files::keep(&installation.files, wait(stopped.clone()));
     let proving = async {
         tokio::select! {
-            told = tell(place, engine, pages, &running, &installation, up.demo) => {
+            told = tell(place, engine, pages, running, &installation, up.demo) => {
                 if let Err(error) = told {
                     // The scheduler tries again; the page says unknown meanwhile.
                     let words = out::words(&error);
@@ -116,7 +115,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     if let Some(behind) = behind {
         installation.behind.settle(DatabaseAt::of(behind));
     }
-    let upstream = Arc::new(Upstream::default());
+    let upstream = Arc::new(UpstreamBinder::default());
     upstream.change(behind.map(|guarded| protection::binder(guarded, clock)));
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
     let mut settings = Settings::new(listen);
@@ -136,8 +135,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let running =
         Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind };
     installation.data.announce(&running)?;
-    let live = Live { engine, pages, own, edge, bindings, upstream };
-    Ok(Parts { live, gateway, application, private, running })
+    let live = Live { engine, pages, own, edge, bindings, upstream, running };
+    Ok(Parts { live, gateway, application, private })
 }
 
 /// The sample application: database, protection, people, keys at `keys`, process.
@@ -170,7 +169,7 @@ async fn demo(
         None => None,
     };
     installation.behind.settle(DatabaseAt::of(&done.guarded));
-    installation.learn(installation.known().with(done.guarded));
+    installation.learn(installation.known().with(done.kept, done.guarded));
     Application::start(Outside { url, access }).await
 }
 
@@ -178,7 +177,7 @@ async fn bind(
     installation: &Installation,
     settings: Settings,
     own: Arc<OwnPages>,
-    binder: Arc<Upstream>,
+    binder: Arc<UpstreamBinder>,
 ) -> anyhow::Result<Gateway> {
     let clock = Arc::clone(&installation.cx.clock);
     let folder = installation.data.folder("tls")?;
