@@ -1,6 +1,8 @@
 //! A database that nobody here wrote, in the style of a Django project, brought under protection
 //! from the command line: plan, apply, attack, result.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
@@ -121,8 +123,54 @@ async fn a_foreign_schema_is_planned_protected_and_attacked() {
     assert!(said.contains("protected already") && said.contains("Nothing was changed"), "{said}");
     assert_eq!(shop.count(POLICIES).await, before, "no other column's policy lies over the first");
 
+    is_not_held_up(&shop);
     is_undone(&shop).await;
     stop(&shop.data);
+}
+
+/// Another protected database whose binding key is gone is named, with the reason, and holds up nothing.
+fn is_not_held_up(shop: &Shop) {
+    let private = Path::new(&shop.data).join("secrets");
+    let ours = |path: &PathBuf| {
+        path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("protected-"))
+    };
+    let file =
+        fs::read_dir(&private).unwrap().map(|entry| entry.unwrap().path()).find(ours).unwrap();
+    let mut written: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    (written["database"], written["kid"]) = ("lost".into(), "gone".into());
+    written["address"] = "postgres://nobody@127.0.0.1:1/lost".into();
+    let other = private.join("protected-lost.json");
+    fs::copy(&file, &other).unwrap();
+    fs::write(&other, written.to_string()).unwrap();
+
+    let name = shop.db.name.as_str();
+    for all in [["binding", "rotate"], ["binding", "list"]] {
+        let output = shop.amanah(&all, &["--json"]);
+        assert_eq!(output.status.code(), Some(3), "{}", complaint(&output));
+        let said = told(&output);
+        let said = said.as_array().unwrap();
+        let of = |name: &str| said.iter().find(|one| one["database"] == name).unwrap();
+        assert!(of(name).get("lost").is_none(), "{said:?}");
+        assert!(of("lost")["lost"].as_str().unwrap().contains("binding key"), "{said:?}");
+        let output = shop.amanah(&all, &["--database", name, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+        assert_eq!(told(&output).as_array().unwrap().len(), 1);
+    }
+    let archive = private.join("none").display().to_string();
+    let export = ["tenant", "export", "1", "--plain", "--to", &archive];
+    for command in [&["binding", "token", "--tenant", "1"][..], &["tenant", "erase", "1"], &export]
+    {
+        let output = shop.amanah(command, &["--database", "lost"]);
+        assert_eq!(output.status.code(), Some(3), "{}", complaint(&output));
+        assert!(
+            complaint(&output).contains("binding key of database lost"),
+            "{}",
+            complaint(&output)
+        );
+    }
+    let output = shop.amanah(&["binding", "token", "--tenant", "1"], &[]);
+    assert_eq!(output.status.code(), Some(2), "which one is meant is not guessed");
+    fs::remove_file(other).unwrap();
 }
 
 /// What was done goes again, without the trail and then with it.
@@ -194,6 +242,6 @@ async fn a_name_forges_no_line_of_a_plan() {
 
 /// The command leaves the managed cluster as it found it: stopped.
 fn stop(data: &str) {
-    let file = std::path::Path::new(data).join("postgres/postmaster.pid");
+    let file = Path::new(data).join("postgres/postmaster.pid");
     assert!(!file.exists(), "the cluster that the command started is stopped again");
 }

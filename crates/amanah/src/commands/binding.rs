@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use kernel::{Scope, shown};
-use serde_json::json;
+use serde_json::{Value, json};
 use tenancy::{Guarded, KnownKey, Stranger, TenantBinder};
 
 use crate::cli::Place;
@@ -13,7 +13,16 @@ use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::kept::{self, Kept};
 use crate::keyset::KeySet;
+use crate::known::Lost;
 use crate::{out, rotation};
+
+/// The protected databases that a command means.
+struct Meant {
+    /// With what is remembered of each, and with its keys.
+    found: Vec<(Kept, Guarded, KeySet)>,
+    /// Those whose keys cannot be had, or that could not be opened.
+    lost: Vec<Lost>,
+}
 
 pub(crate) async fn run(place: &Place, binding: Binding) -> anyhow::Result<Exit> {
     Installation::with(place, async |installation| match binding {
@@ -25,11 +34,7 @@ pub(crate) async fn run(place: &Place, binding: Binding) -> anyhow::Result<Exit>
 }
 
 fn mint(place: &Place, installation: &Installation, token: &Token) -> anyhow::Result<Exit> {
-    let meant = named(installation, token.database.as_deref())?;
-    let [guarded] = meant.as_slice() else {
-        let words = "several databases are protected: name one with --database";
-        return Err(Usage(words.to_owned()).into());
-    };
+    let guarded = only(installation, token.database.as_deref())?;
     let name = &guarded.protected.name;
     let clock = Arc::clone(&installation.cx.clock);
     let scope = if token.read_only { Scope::ReadOnly } else { Scope::ReadWrite };
@@ -61,7 +66,8 @@ async fn rotate(
     let rhythm = installation.config.binding.rhythm();
     let turn = installation.data.turn().await?;
     let mut all = Vec::new();
-    for (kept, guarded, _) in pairs(installation, database).await? {
+    let Meant { found, lost } = meant(installation, database).await?;
+    for (kept, guarded, _) in found {
         let keys = rotation::rotate(&kept, &guarded, installation, rhythm.overlap).await;
         let keys = keys.with_context(|| {
             format!(
@@ -79,10 +85,7 @@ async fn rotate(
                         "former_until": until}));
     }
     drop(turn);
-    if place.json {
-        out::line(&serde_json::to_string_pretty(&all)?);
-    }
-    Ok(Exit::Holds)
+    tell(place, all, &lost)
 }
 
 async fn list(
@@ -91,7 +94,8 @@ async fn list(
     database: Option<&str>,
 ) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
-    for (kept, guarded, keys) in pairs(installation, database).await? {
+    let Meant { found, lost } = meant(installation, database).await?;
+    for (kept, guarded, keys) in found {
         let tx = guarded.protected.owner.operator().await?;
         let known = tenancy::known_keys(&tx).await?;
         tx.rollback().await?;
@@ -125,10 +129,20 @@ async fn list(
             .collect();
         all.push(json!({"database": kept.database, "keys": keys, "next_rotation": next}));
     }
+    tell(place, all, &lost)
+}
+
+/// The end of a command about all of them: those that are lost are named, and it was not done for these.
+fn tell(place: &Place, mut all: Vec<Value>, lost: &[Lost]) -> anyhow::Result<Exit> {
     if place.json {
+        all.extend(lost.iter().map(|one| json!({"database": one.kept.database, "lost": one.why})));
         out::line(&serde_json::to_string_pretty(&all)?);
+    } else {
+        for one in lost {
+            out::line(&unopened(one));
+        }
     }
-    Ok(Exit::Holds)
+    Ok(if lost.is_empty() { Exit::Holds } else { Exit::CannotTell })
 }
 
 /// What a key is to this installation. What is no longer written down has ended: such a row goes with
@@ -145,44 +159,75 @@ fn role(key: &KnownKey, keys: &KeySet, strangers: &[Stranger]) -> &'static str {
     }
 }
 
-/// The protected databases that are meant.
-fn named(installation: &Installation, database: Option<&str>) -> anyhow::Result<Vec<Guarded>> {
-    let mut all = installation.known().guarded.clone();
-    all.retain(|guarded| database.is_none_or(|name| guarded.protected.name == name));
-    if all.is_empty() {
-        let words = match database {
-            Some(name) => format!("no database {name} is protected here; see `amanah protect`"),
-            None => "no database is protected yet; see `amanah protect`".to_owned(),
-        };
-        return Err(Usage(words).into());
-    }
-    Ok(all)
-}
-
 /// The protected database of this name.
 pub(super) fn one(installation: &Installation, name: &str) -> anyhow::Result<Guarded> {
-    let mut all = named(installation, Some(name))?;
-    match (all.pop(), all.is_empty()) {
-        (Some(one), true) => Ok(one),
-        _ => Err(Usage(format!(
-            "two databases called {name} are protected here, and which one is meant cannot be told"
-        ))
-        .into()),
-    }
+    only(installation, Some(name))
 }
 
-/// The same with what is remembered of each, and with its keys.
-async fn pairs(
-    installation: &Installation,
-    database: Option<&str>,
-) -> anyhow::Result<Vec<(Kept, Guarded, KeySet)>> {
-    let meant = named(installation, database)?;
-    let mut all = Vec::new();
+/// The same, or the only protected one. One that could not be opened counts: another is not taken in its
+/// place.
+fn only(installation: &Installation, name: Option<&str>) -> anyhow::Result<Guarded> {
+    let known = installation.known();
+    let meant = |database: &str| name.is_none_or(|name| name == database);
+    let found: Vec<&Guarded> =
+        known.guarded.iter().filter(|one| meant(&one.protected.name)).collect();
+    let lost: Vec<&Lost> = known.lost.iter().filter(|one| meant(&one.kept.database)).collect();
+    let words = match (found.as_slice(), lost.as_slice(), name) {
+        ([one], [], _) => return Ok((*one).clone()),
+        ([], [one], _) => anyhow::bail!(unopened(one)),
+        ([], [], _) => return Err(none(name).into()),
+        (_, _, Some(name)) => format!(
+            "two databases called {name} are protected here, and which one is meant cannot be told"
+        ),
+        (_, _, None) => "several databases are protected: name one with --database".to_owned(),
+    };
+    Err(Usage(words).into())
+}
+
+/// Each is looked at by itself: one whose keys are not there is no reason to leave the others.
+async fn meant(installation: &Installation, database: Option<&str>) -> anyhow::Result<Meant> {
+    let known = installation.known();
+    let mut meant = Meant { found: Vec::new(), lost: Vec::new() };
     for kept in kept::all(&installation.data)? {
-        let keys = kept.keys(&installation.strongbox).await?;
-        if let Some(guarded) = meant.iter().find(|guarded| keys.knows(guarded.key.get().kid())) {
-            all.push((kept, guarded.clone(), keys));
+        if database.is_some_and(|name| kept.database != name) {
+            continue;
         }
+        let why = match kept.keys(&installation.strongbox).await {
+            Ok(keys) => match rotation::find(&known.guarded, &keys) {
+                Some(guarded) => {
+                    meant.found.push((kept, guarded.clone(), keys));
+                    continue;
+                }
+                None => match known.lost.iter().find(|one| one.kept.is_at(&kept)) {
+                    Some(lost) => lost.why.clone(),
+                    None => "it was protected a moment ago; run this again".to_owned(),
+                },
+            },
+            // A control database that is away says nothing about this one.
+            Err(error) if kept::is_away(&error) => return Err(error),
+            Err(error) => out::words(&error),
+        };
+        meant.lost.push(Lost { kept, why });
     }
-    Ok(all)
+    if meant.found.is_empty() && meant.lost.is_empty() {
+        return Err(none(database).into());
+    }
+    Ok(meant)
+}
+
+fn none(database: Option<&str>) -> Usage {
+    Usage(match database {
+        Some(name) => format!("no database {name} is protected here; see `amanah protect`"),
+        None => "no database is protected yet; see `amanah protect`".to_owned(),
+    })
+}
+
+/// What is said of one that is protected, and with which nothing can be done for now.
+fn unopened(lost: &Lost) -> String {
+    format!(
+        "database {} is protected here and could not be opened: {}. Mend it and run `amanah protect` on \
+         it again, or undo its protection",
+        shown(&lost.kept.database),
+        shown(&lost.why)
+    )
 }
