@@ -12,6 +12,7 @@
 
 mod body;
 mod facts;
+mod prelude;
 mod rules;
 mod sarif;
 
@@ -68,7 +69,7 @@ pub struct Rule {
 /// How a rule looks.
 #[derive(Debug, Clone, Copy)]
 enum Find {
-    /// A statement behind [`facts::PRELUDE`]: kind, object, what is wrong, the fix.
+    /// A statement behind [`prelude::PRELUDE`]: kind, object, what is wrong, the fix.
     Sql(&'static str),
     /// The same, but instead of the fix its material, from which the function makes the fix, or
     /// none where all is well.

@@ -1,6 +1,7 @@
 //! The linter: each rule finds what it is for, by the object's name, and its fix makes the finding
 //! go away; what is well is left alone.
 
+mod alarms;
 mod carried;
 mod roles;
 mod sarif;

@@ -1,0 +1,138 @@
+//! What a rule says is compared with what happens: the application tries what the rule is about, and
+//! the rule is silent where nothing comes of it.
+
+use store::OperatorTx;
+
+use super::seeds::SCHEMA;
+use super::{CANARIES, begin, filled, look};
+use crate::tests::fixture;
+use crate::{Guarded, RULES};
+
+/// A structure, and what the application tries in it.
+struct Case {
+    /// What is special about it.
+    title: &'static str,
+    /// Statements of the owner. The marks are those of the seeds.
+    made: &'static str,
+    /// A statement of the application.
+    tried: &'static str,
+    /// Whether that reaches the rows of other tenants.
+    leaks: bool,
+}
+
+const fn case(title: &'static str, made: &'static str, tried: &'static str, leaks: bool) -> Case {
+    Case { title, made, tried, leaks }
+}
+
+/// A table that all tenants share and the application may only read.
+const COUNTRIES: &str = "
+    CREATE TABLE country (code text PRIMARY KEY, name text); GRANT SELECT ON country TO {app};
+    CREATE TABLE orders (org text NOT NULL, code text CONSTRAINT of_country REFERENCES country
+        ON UPDATE CASCADE ON DELETE SET NULL (code));
+    INSERT INTO country VALUES ('id', 'Indonesia'); INSERT INTO orders VALUES ('c-2', 'id')";
+
+const GOES: &str = "DELETE FROM shown";
+
+const VIEWS: &[Case] = &[
+    case("no view", "", "DELETE FROM country", false),
+    case(
+        "counts, for its reader",
+        "CREATE VIEW shown WITH (security_invoker) AS SELECT name, count(*) FROM country GROUP BY 1;
+         GRANT ALL ON shown TO {app}",
+        GOES,
+        false,
+    ),
+    case(
+        "counts, for its owner",
+        "CREATE VIEW shown AS SELECT name, count(*) FROM country GROUP BY 1;
+         GRANT ALL ON shown TO {app}",
+        GOES,
+        false,
+    ),
+    case(
+        "as it is, for its reader",
+        "CREATE VIEW shown WITH (security_invoker) AS TABLE country; GRANT ALL ON shown TO {app}",
+        GOES,
+        false,
+    ),
+    case(
+        "as it is, for its owner",
+        "CREATE VIEW shown AS TABLE country; GRANT DELETE ON shown TO {app}",
+        GOES,
+        true,
+    ),
+    case(
+        "only to add and to change, where keys are not carried on",
+        "CREATE VIEW shown AS TABLE country; GRANT INSERT, SELECT ON shown TO {app}",
+        GOES,
+        false,
+    ),
+    case(
+        "a view of a view",
+        "CREATE VIEW below AS SELECT code, name FROM country WHERE name <> 'nowhere';
+         CREATE VIEW shown AS TABLE below; GRANT UPDATE ON shown TO {app}",
+        "UPDATE shown SET code = 'xx'",
+        true,
+    ),
+    case(
+        "a view for its owner of one for its reader",
+        "CREATE VIEW below WITH (security_invoker) AS TABLE country;
+         CREATE VIEW shown AS TABLE below; GRANT ALL ON shown TO {app}",
+        GOES,
+        false,
+    ),
+    case(
+        "a rule in the place of the view's own way, of another event",
+        "CREATE VIEW shown WITH (security_invoker) AS SELECT name, count(*) FROM country GROUP BY 1;
+         CREATE RULE gone AS ON INSERT TO shown DO INSTEAD DELETE FROM country;
+         GRANT INSERT ON shown TO {app}",
+        "INSERT INTO shown VALUES ('x', 1)",
+        true,
+    ),
+    case(
+        "a rule that does nothing",
+        "CREATE VIEW shown AS TABLE country; GRANT DELETE ON shown TO {app};
+         CREATE RULE nothing AS ON DELETE TO shown DO INSTEAD NOTHING",
+        GOES,
+        false,
+    ),
+    case(
+        "a trigger with its caller's rights",
+        "CREATE VIEW shown AS TABLE country; GRANT DELETE ON shown TO {app};
+         CREATE FUNCTION instead() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN DELETE FROM country WHERE code = OLD.code; RETURN OLD; END';
+         CREATE TRIGGER instead INSTEAD OF DELETE ON shown FOR EACH ROW EXECUTE FUNCTION instead()",
+        GOES,
+        false,
+    ),
+];
+
+/// What the application does, and then how many of the other tenant's rows still point to the country.
+async fn kept(tx: &OperatorTx, guarded: &Guarded, tried: &str) -> bool {
+    let app = store::ident(&guarded.protected.app_role);
+    let tried = format!("SET LOCAL ROLE {app}; {tried}");
+    tx.batch("SET LOCAL search_path = public; SAVEPOINT tried").await.unwrap();
+    if tx.batch(&tried).await.is_err() {
+        tx.batch("ROLLBACK TO SAVEPOINT tried").await.unwrap();
+    }
+    let left = "SELECT FROM public.orders o WHERE o.code = 'id'";
+    tx.batch("SET LOCAL ROLE NONE").await.unwrap();
+    tx.query_opt(left, &[]).await.unwrap().is_some()
+}
+
+/// A view counts where the application can write through it and has not the right itself.
+#[tokio::test]
+async fn a_view_counts_when_it_can_be_written_through() {
+    let guarded = fixture::protected(SCHEMA, "org", CANARIES).await;
+    fixture::as_superuser(&guarded, "DELETE FROM amanah_guard.isolation").await;
+    let rule = RULES.iter().find(|rule| rule.id == "AM305").unwrap();
+    for case in VIEWS {
+        let tx = begin(&guarded).await;
+        let made = format!("SET LOCAL search_path = public; {COUNTRIES}; {}", case.made);
+        tx.batch(&filled(&guarded, &made, false)).await.unwrap();
+        let found = !look(&tx, &guarded, rule).await.findings.is_empty();
+        let leaks = !kept(&tx, &guarded, case.tried).await;
+        assert_eq!((found, leaks), (case.leaks, case.leaks), "found, leaks: {}", case.title);
+        tx.rollback().await.unwrap();
+    }
+}
