@@ -298,8 +298,9 @@ CREATE FUNCTION amanah_guard.by_parents(relation oid) RETURNS text
     AS $$
     WITH link AS (
         SELECT k.conname,
-               format('(EXISTS (SELECT 1 FROM %I.%I p WHERE (%s)))', n.nspname, t.relname,
-                      string_agg(format('p.%I = %I.%I', theirs.attname, me.relname, own.attname),
+               format('(EXISTS (SELECT 1 FROM %I.%I %s WHERE (%s)))', n.nspname, t.relname, above.name,
+                      string_agg(format('%s.%I = %I.%I', above.name, theirs.attname, me.relname,
+                                        own.attname),
                                  ' AND ' ORDER BY u.place)) AS held,
                string_agg(format('%I IS NULL', own.attname), ' OR ' ORDER BY u.place) AS missing,
                bool_and(own.attnotnull) AS required
@@ -307,12 +308,14 @@ CREATE FUNCTION amanah_guard.by_parents(relation oid) RETURNS text
           JOIN pg_class me ON me.oid = k.conrelid
           JOIN pg_class t ON t.oid = k.confrelid
           JOIN pg_namespace n ON n.oid = t.relnamespace
+         -- Under the table's own name the parent would be compared with itself.
+         CROSS JOIN LATERAL (SELECT CASE WHEN me.relname = 'p' THEN 'q' ELSE 'p' END) above(name)
          CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY u(own, theirs, place)
           JOIN pg_attribute own ON own.attrelid = k.conrelid AND own.attnum = u.own
           JOIN pg_attribute theirs ON theirs.attrelid = k.confrelid AND theirs.attnum = u.theirs
          WHERE k.conrelid = relation AND k.contype = 'f' AND k.conparentid = 0
            AND k.confrelid <> relation AND amanah_guard.reads_tenants(k.confrelid)
-         GROUP BY k.conname, n.nspname, t.relname
+         GROUP BY k.conname, n.nspname, t.relname, above.name
     )
     SELECT string_agg(CASE WHEN required THEN held ELSE format('(%s OR %s)', missing, held) END,
                       ' AND ' ORDER BY conname)

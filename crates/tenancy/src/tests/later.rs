@@ -80,6 +80,112 @@ async fn a_table_that_is_made_later_is_protected() {
     assert_eq!(tx.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
+/// Tables that others point to, beside a place for a second table of the same name.
+const FOLDERS: &str = "
+    CREATE TABLE folder (company_id int NOT NULL, id bigint PRIMARY KEY, folder bigint REFERENCES folder);
+    CREATE TABLE invoice (company_id int NOT NULL, id bigint PRIMARY KEY);
+    CREATE SCHEMA more;
+    GRANT USAGE ON SCHEMA more TO {app};
+    GRANT SELECT, INSERT, UPDATE, DELETE ON folder, invoice TO {app};";
+/// A table that has the name by which its policy knows the table that it points to: once where both
+/// have a column of the same name, and once where they have none.
+const CALLED_P: &str = "
+    CREATE TABLE p (n int PRIMARY KEY, folder bigint NOT NULL REFERENCES folder, body text);
+    GRANT SELECT, INSERT, UPDATE, DELETE ON p TO {app};";
+const CALLED_P_TOO: &str = "
+    CREATE TABLE more.p (n int PRIMARY KEY, invoice_id bigint NOT NULL REFERENCES invoice, body text);
+    GRANT SELECT, INSERT, UPDATE, DELETE ON more.p TO {app};";
+
+/// What the policies of the tables called `p` say.
+async fn policies_of_p(guarded: &crate::Guarded) -> Vec<String> {
+    let tx = guarded.protected.owner.operator().await.unwrap();
+    let all = "SELECT concat_ws(' ', p.polrelid::regclass, p.polname, p.polcmd,
+                                pg_get_expr(p.polqual, p.polrelid),
+                                pg_get_expr(p.polwithcheck, p.polrelid))
+                 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relname = 'p'
+                ORDER BY 1";
+    let rows = tx.query(all, &[]).await.unwrap();
+    tx.rollback().await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// How many rows of the tables called `p` a tenant sees and changes that has a folder which points to
+/// itself, where another tenant has one row in each.
+async fn reached_in_p(guarded: &crate::Guarded) -> Vec<u64> {
+    let tx = bound(guarded, "1").await;
+    tx.batch(
+        "INSERT INTO folder VALUES (1, 1, 1); INSERT INTO p VALUES (1, 1, 'mine');
+         INSERT INTO invoice VALUES (1, 1); INSERT INTO more.p VALUES (1, 1, 'mine')",
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let tx = bound(guarded, "2").await;
+    tx.batch("INSERT INTO folder VALUES (2, 2, 2); INSERT INTO invoice VALUES (2, 2)")
+        .await
+        .unwrap();
+    let mut reached = Vec::new();
+    for table in ["p", "more.p"] {
+        for sql in ["SELECT FROM {}", "UPDATE {} SET body = 'theirs'", "DELETE FROM {}"] {
+            reached.push(tx.execute(&sql.replace("{}", table), &[]).await.unwrap());
+        }
+    }
+    tx.rollback().await.unwrap();
+    reached
+}
+
+/// The guard writes the policy that a plan writes, and neither compares a parent with itself.
+#[tokio::test]
+async fn a_parent_of_a_later_table_is_not_compared_with_itself() {
+    let guarded = fixture::protected(FOLDERS, "company_id", NUMBERS).await;
+    as_owner(&guarded, CALLED_P).await;
+    as_owner(&guarded, CALLED_P_TOO).await;
+    let plan = planned(&guarded.protected).await;
+    assert!(plan.is_done(), "{plan}");
+    assert_eq!(reached_in_p(&guarded).await, [0; 6]);
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {:#?}", proof.detail(), proof.findings());
+
+    let planless =
+        fixture::bare(&format!("{FOLDERS}{CALLED_P}{CALLED_P_TOO}"), "company_id", NUMBERS).await;
+    let plan = planned(&planless.protected).await;
+    apply(&planless.protected.owner, None, &plan).await.unwrap();
+    let written = policies_of_p(&guarded).await;
+    assert_eq!(written.len(), 10, "{written:#?}");
+    assert_eq!(written, policies_of_p(&planless).await);
+}
+
+/// A database that has the guard as it was before gets the new one with the next plan, which mends what
+/// the old one has written.
+#[tokio::test]
+async fn a_guard_from_before_is_replaced() {
+    let guarded = fixture::bare(FOLDERS, "company_id", NUMBERS).await;
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    apply(owner, None, &planned(&guarded.protected).await).await.unwrap();
+    let before =
+        store::Room { name: crate::GUARD.name, migrations: crate::GUARD.migrations.split_at(2).0 };
+    store::migrate_privileged(superuser.unwrap(), &[&before]).await.unwrap();
+    let on = "INSERT INTO amanah_guard.isolation (tenant_column, app_role) VALUES ('company_id', '{app}')";
+    as_superuser(&guarded, on).await;
+    as_owner(&guarded, CALLED_P).await;
+    let refused = told(
+        &guarded.protected,
+        "CREATE TABLE more.p (invoice_id bigint NOT NULL REFERENCES invoice)",
+    )
+    .await;
+    assert!(refused.unwrap().contains("p.invoice_id does not exist"));
+
+    let plan = planned(&guarded.protected).await;
+    assert!(plan.steps.iter().any(|step| step.object == "public.p"), "{plan}");
+    apply(owner, superuser, &plan).await.unwrap();
+    let mended = policies_of_p(&guarded).await;
+    as_owner(&guarded, &format!("DROP TABLE p; {CALLED_P}")).await;
+    assert_eq!(policies_of_p(&guarded).await, mended);
+    as_owner(&guarded, CALLED_P_TOO).await;
+    assert!(planned(&guarded.protected).await.is_done());
+    assert_eq!(reached_in_p(&guarded).await, [0; 6]);
+}
+
 #[tokio::test]
 async fn what_weakens_the_protection_is_refused() {
     let guarded = fixture::protected(DJANGO, "company_id", NUMBERS).await;
