@@ -291,19 +291,20 @@ impl Redis {
     /// When Redis or the registry does not answer; the next call goes on.
     pub async fn keep(&self) -> Result<(usize, usize)> {
         let mut standing = self.standing.lock().await;
-        let (mut wire, why) = match (self.enter_to_stay().await, standing.take()) {
-            (Ok(wire), _) => (wire, None),
-            (Err(why), Some(wire)) => (wire, Some(why)),
-            (Err(why), None) => return Err(why),
+        let (wire, why) = match self.enter_to_stay().await {
+            Ok(wire) => (standing.insert(wire), None),
+            Err(why) => match standing.as_mut().filter(|wire| wire.is_sound()) {
+                Some(wire) => (wire, Some(why)),
+                None => return Err(why),
+            },
         };
-        match self.tidy(&mut wire).await {
-            Ok(kept) => {
-                *standing = Some(wire);
-                Ok(kept)
-            }
-            // Nobody knows what is still to come over it, so it is not used again.
-            Err(error) => Err(why.unwrap_or(error)),
+        let kept = self.tidy(wire).await;
+        // When the registry does not answer it stays: there may be no second one to be had.
+        if wire.is_sound() {
+            return kept;
         }
+        *standing = None;
+        kept.map_err(|error| why.unwrap_or(error))
     }
 
     async fn tidy(&self, wire: &mut Wire) -> Result<(usize, usize)> {

@@ -49,6 +49,8 @@ pub(super) struct Wire {
     /// What of an answer has arrived.
     decoder: Decoder<AnySendSyncPartialState, PointerOffset<[u8]>>,
     place: String,
+    /// Whether a command was sent whose answer has not arrived.
+    owed: bool,
 }
 
 impl std::fmt::Display for Address {
@@ -108,7 +110,7 @@ impl Wire {
             _ => failed("it does not answer".to_owned()),
         };
         let stream = timeout(PATIENCE, connect).await.map_err(late)??;
-        Ok(Self { stream, decoder: Decoder::new(), place })
+        Ok(Self { stream, decoder: Decoder::new(), place, owed: false })
     }
 
     /// Sends one command and returns its answer; what the server pushes in between is passed over.
@@ -133,6 +135,7 @@ impl Wire {
         &mut self,
         args: impl IntoIterator<Item = T>,
     ) -> Result<Value> {
+        self.owed = true;
         if let Err(error) = self.send(&Zeroizing::new(packed(args))).await {
             // A server that takes nobody in says so and closes at once.
             return match self.receive().await {
@@ -143,9 +146,18 @@ impl Wire {
         loop {
             match self.receive().await? {
                 Value::Push { .. } => {}
-                value => return Ok(value),
+                value => {
+                    self.owed = false;
+                    return Ok(value);
+                }
             }
         }
+    }
+
+    /// Whether each command that was asked has its answer: what comes next over any other is
+    /// nobody's.
+    pub(super) const fn is_sound(&self) -> bool {
+        !self.owed
     }
 
     /// Sends bytes as they are.

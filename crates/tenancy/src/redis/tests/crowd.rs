@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{World, enter, tenant, world};
 use crate::CacheLease;
 use crate::redis::wire::{Wire, text};
@@ -44,6 +46,31 @@ async fn who_takes_all_connections_is_shut_out_all_the_same() {
     }
     enter(&theirs).await.unwrap().ask(["PING"]).await.unwrap();
     assert_eq!(world.redis.suspend(&greedy).await.unwrap(), 0, "nothing is left of it");
+}
+
+/// The registry is away for a moment, while no second connection to the server is to be had.
+#[tokio::test]
+async fn a_registry_that_is_away_shuts_nobody_but_the_tenant_out() {
+    let world = world().await;
+    let lease = world.redis.lease(&tenant("greedy"), HOUR).await.unwrap();
+    assert_eq!(world.redis.keep().await.unwrap(), (0, 0));
+    let mut all = crowd(&world, &lease).await;
+    let registry = async |sql| {
+        let tx = world.redis.settings.registry.operator().await.unwrap();
+        tx.batch(sql).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    registry("ALTER TABLE cache.leases RENAME TO away").await;
+    for _ in 0..2 {
+        let told = world.redis.keep().await.unwrap_err().to_string();
+        assert!(told.contains("cache.leases"), "{told}");
+    }
+    registry("ALTER TABLE cache.away RENAME TO leases").await;
+    world.clock.set(Timestamp::UNIX_EPOCH + 2 * HOUR);
+    assert_eq!(world.redis.keep().await.unwrap(), (1, 0));
+    for wire in &mut all {
+        assert!(wire.ask(["PING"]).await.is_err(), "its connections are closed");
+    }
 }
 
 /// A server that takes nobody in is still there: it is adopted, and it can be stopped.
