@@ -58,7 +58,8 @@ async fn strike(tx: &Tx, protected: &Protected) -> Result<Watched> {
     let (schema, kind): (String, String) = (specimen.get(0), specimen.get(1));
     let pid: i32 = tx.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await?.get(0);
     let table = format!("{}.amanah_later_{pid}", ident(&schema));
-    let make = format!("CREATE TABLE {table} ({} {kind} NOT NULL, note text)", ident(column));
+    // With a primary key: sites have event triggers of their own that refuse tables without one.
+    let make = format!("CREATE TABLE {table} ({} {kind} PRIMARY KEY)", ident(column));
     let deeds = [
         (make, "a table that is made later is neither protected nor refused"),
         (

@@ -125,9 +125,14 @@ async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
     let honoured = register::examine(protected, &guarded.key).await?;
     let watched = later::examine(protected).await?;
     report.findings.extend(honoured.findings.into_iter().chain(watched.findings));
-    for unsure in honoured.unsure.into_iter().chain(watched.unsure) {
+    if let Some(unsure) = honoured.unsure {
         report.attacked = 0;
         report.missed.push((protected.name.clone(), unsure));
+    }
+    // The tables that are not there yet count as one that was not attacked; those that are there were.
+    if let Some(unsure) = watched.unsure {
+        report.total += 1;
+        report.missed.push((later::GUARD.to_owned(), unsure));
     }
     // An old server can keep an outdated policy in force, which no attack from here would show.
     if let Err(old) = protected.owner.version().await?.check() {

@@ -307,6 +307,42 @@ async fn a_guard_that_sleeps_is_named() {
     }
 }
 
+/// A site's own event trigger, made by its superuser: the owner's new tables have to fulfil `wanted`,
+/// about the table `c.objid`.
+fn house_rule(wanted: &str) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION house_rule() RETURNS event_trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
+                         WHERE c.command_tag = 'CREATE TABLE' AND NOT ({wanted}))
+             THEN RAISE 'this is against the rules of the house';
+             END IF;
+         END $$;
+         DROP EVENT TRIGGER IF EXISTS house_rule;
+         CREATE EVENT TRIGGER house_rule ON ddl_command_end EXECUTE FUNCTION house_rule()"
+    )
+}
+
+/// What the site asks of new tables leaves the guard provable; where the site refuses every table, that
+/// alone is not known.
+#[tokio::test]
+async fn a_site_may_have_rules_of_its_own() {
+    let guarded = fixture::protected(FOLDERS, "company_id", NUMBERS).await;
+    let keyed = "EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.objid AND i.indisprimary)";
+    as_superuser(&guarded, &house_rule(keyed)).await;
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {:#?}", proof.detail(), proof.findings());
+    assert_eq!(proof.population().to_string(), "2 of 2 tables");
+
+    as_superuser(&guarded, &house_rule("false")).await;
+    let proof = prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert_eq!(proof.population().to_string(), "2 of 3 tables");
+    assert!(proof.detail().contains("the rules of the house"), "{}", proof.detail());
+    as_superuser(&guarded, "ALTER POLICY amanah_select ON invoice USING (true)").await;
+    assert_eq!(prove(&guarded).await.outcome(), Outcome::Broken, "what gives way is still found");
+}
+
 /// What a plan takes away and somebody has given again is no leak, and is not passed over.
 #[tokio::test]
 async fn a_wall_that_was_taken_down_is_named() {
