@@ -127,6 +127,14 @@ impl Begun<'_> {
         }
     }
 
+    /// A database of its own lets nobody in any more, so nothing comes to it meanwhile.
+    async fn look_again(&self) -> tenancy::Result<()> {
+        match self {
+            Self::Own(_) => Ok(()),
+            Self::Shared(erasing, _) => erasing.look_again().await,
+        }
+    }
+
     const fn here(&self) -> In<'_> {
         match self {
             Self::Own(_) => In::Own,
@@ -166,6 +174,7 @@ pub(super) async fn destroy(
             return Ok(Destroyed { remains, ..Destroyed::default() });
         }
     }
+    begun.look_again().await?;
     // Nobody knows the keys afterwards. The files are noted too, so that it is known where there are no keys
     // that this was begun.
     let parts = vec![GonePart { what: FILES.to_owned(), count: 0, bytes: Some(0) }];

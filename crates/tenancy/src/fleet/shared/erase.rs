@@ -111,6 +111,13 @@ impl Premises {
         Ok(deleted)
     }
 
+    /// Makes sure that nobody has written rows since they were deleted.
+    async fn none_since(&self) -> Result<()> {
+        let tx = self.begin(&[], Scope::ReadWrite).await?;
+        self.none_left(&tx, WRITTEN).await?;
+        Ok(tx.rollback().await?)
+    }
+
     async fn none_left(&self, tx: &Tx, why: &'static str) -> Result<()> {
         let counts = self.counts(tx, Scope::ReadWrite).await?;
         match self.order.iter().zip(counts).find(|(_, rows)| *rows > 0) {
@@ -125,6 +132,15 @@ impl RowErasing {
     /// text, in bytes.
     pub fn rows(&self) -> (&[GoneRows], i64) {
         (&self.passage.noted.rows.tables, self.passage.noted.rows.bytes)
+    }
+
+    /// Makes sure once more that there are no rows. To be asked before anything else is destroyed: what
+    /// the tenant's keys have encrypted in a row that came meanwhile would be unreadable for good.
+    ///
+    /// # Errors
+    /// When somebody has written rows meanwhile.
+    pub async fn look_again(&self) -> Result<()> {
+        self.premises.none_since().await
     }
 
     /// Notes what is destroyed besides the rows, and returns all that was noted, also before a crash.
@@ -152,7 +168,7 @@ impl RowErasing {
         drop(self.turn.end(Ok(())).await);
     }
 
-    /// Makes sure once more that there are no rows, and keeps a signed certificate of it all, which it
+    /// Makes sure a last time that there are no rows, and keeps a signed certificate of it all, which it
     /// returns.
     ///
     /// # Errors
@@ -160,9 +176,7 @@ impl RowErasing {
     pub async fn certify(self, closing: Closing<'_>, sign: Sign<'_>) -> Result<(Erasure, String)> {
         let Self { turn, fleet, premises, passage } = self;
         let gone = async {
-            let tx = premises.begin(&[], Scope::ReadWrite).await?;
-            premises.none_left(&tx, WRITTEN).await?;
-            tx.rollback().await?;
+            premises.none_since().await?;
             let mut remains = closing.remains;
             remains.extend(premises.remains().await?);
             let Noted { gone, rows, .. } = passage.noted;

@@ -100,14 +100,15 @@ async fn what_the_database_keeps_stops_it_whole() {
 async fn what_is_written_meanwhile_is_found() {
     let (site, there) = (site(true).await, full().await);
     let erasing = erase(&site, &there, false).await.unwrap();
+    erasing.look_again().await.unwrap();
     let tx = bound(&there, TOKO).await;
     tx.query("INSERT INTO shop VALUES ($1)", &[&TOKO]).await.unwrap();
     tx.commit().await.unwrap();
+    let found = |why: &Error| matches!(why, Error::RowsLeft { rows: 1, table, .. } if table == "public.shop");
+    let why = erasing.look_again().await.unwrap_err();
+    assert!(found(&why), "{why}");
     let why = erasing.certify(closing(), &sign).await.unwrap_err();
-    assert!(
-        matches!(&why, Error::RowsLeft { rows: 1, table, .. } if table == "public.shop"),
-        "{why}"
-    );
+    assert!(found(&why), "{why}");
     assert_eq!(site.fleet.erasures().await.unwrap().len(), 0);
     let erasing = erase(&site, &there, false).await.unwrap();
     assert_eq!(total(&erasing), (6, 14));
