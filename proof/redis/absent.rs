@@ -93,6 +93,8 @@ fn everything_else_works_without_redis_and_it_is_taken_up_when_it_comes() {
     // Its program goes, and it stays: who is shut out is shut out of the one that runs.
     let before = house.log();
     fs::rename(&program.file, &program.next).unwrap();
+    let doctor = String::from_utf8(house.run(&["doctor"]).stdout).unwrap();
+    assert!(doctor.contains("Redis: the managed server runs, or can be started"), "{doctor}");
     let other = connect(&house, "Toko Lain");
     assert_eq!(other.run(&["SET", &other.key("k"), "v"]), "OK");
     held(&house, &["tenant", "suspend", "Toko Lain"]);

@@ -139,7 +139,7 @@ async fn once(installation: &Installation) -> anyhow::Result<(usize, usize)> {
     if let Some(server) = managed.server.get() {
         match server.revive().await {
             Ok(revived) => {
-                if redis.missing().is_some() {
+                if redis.absence().is_some() {
                     redis.take_up(server);
                 }
                 if revived {
@@ -148,12 +148,13 @@ async fn once(installation: &Installation) -> anyhow::Result<(usize, usize)> {
             }
             // It is dead: what it held is gone, and who asks for it is told why it stays away.
             Err(error) => {
-                redis.miss(error.to_string());
+                redis.give_up(error.to_string());
                 return Err(error.into());
             }
         }
     } else if let Some(settings) = &managed.settings {
-        let looked = if let Some(why) = Server::impossible(settings) {
+        let looked = if let Some(why) = Server::impossible(data.root(), settings.program.as_deref())
+        {
             Err(why)
         } else {
             // Another process of this installation may be starting it.
@@ -163,7 +164,7 @@ async fn once(installation: &Installation) -> anyhow::Result<(usize, usize)> {
         match looked {
             Ok(server) => redis.take_up(server),
             Err(why) => {
-                redis.miss(why.clone());
+                redis.give_up(why.clone());
                 anyhow::bail!(why);
             }
         }
@@ -175,7 +176,7 @@ async fn once(installation: &Installation) -> anyhow::Result<(usize, usize)> {
 /// Gives the sample tenants a place, unless there is no server.
 pub(crate) async fn samples(caches: &Caches, fleet: &Fleet) -> anyhow::Result<()> {
     let redis = caches.redis();
-    if let Some(why) = redis.missing() {
+    if let Some(why) = redis.absence() {
         out::aside(&format!("No places on Redis for the sample tenants: {why}."));
         return Ok(());
     }

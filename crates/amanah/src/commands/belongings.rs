@@ -191,7 +191,7 @@ pub(super) async fn destroy(
     });
     let gone = begun.note(Gone { keys: Vec::new(), parts: parts.collect() }).await?;
     let mut remains = Vec::new();
-    if let Some(why) = house.caches.redis().missing() {
+    if let Some(why) = house.caches.redis().absence() {
         remains.push(format!("Redis was not looked into, since there is none: {why}."));
     }
     if !gone.keys.is_empty() {

@@ -47,7 +47,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(private(&data));
             signs.push(root(&config, &data));
             signs.push(database(place, &data).await);
-            signs.push(redis(&config));
+            signs.push(redis(&config, &data));
             signs.push(listener(&config, &data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
@@ -140,14 +140,14 @@ async fn database(place: &Place, data: &Data) -> Sign {
 }
 
 /// Without one everything else works.
-fn redis(config: &Config) -> Sign {
+fn redis(config: &Config, data: &Data) -> Sign {
     let what = "Redis";
     if !config.redis.url.is_empty() {
         return well(what, "one of yours is configured; isolation.cache tells whether it answers");
     }
-    match Server::missing(config.redis.program()) {
+    match Server::impossible(data.root(), config.redis.program()) {
         Some(why) => well(what, &format!("tenants have no places there, since {why}")),
-        None => well(what, "is installed"),
+        None => well(what, "the managed server runs, or can be started"),
     }
 }
 

@@ -165,13 +165,13 @@ impl Redis {
         self.site.store(Arc::new(Ok(server.site())));
     }
 
-    /// Says why there is still no server.
-    pub fn miss(&self, why: String) {
+    /// From now on there is no server, because of `why`.
+    pub fn give_up(&self, why: String) {
         self.site.store(Arc::new(Err(why)));
     }
 
     /// Why there is no server, if there is none.
-    pub fn missing(&self) -> Option<String> {
+    pub fn absence(&self) -> Option<String> {
         self.site.load().as_ref().as_ref().err().cloned()
     }
 

@@ -73,10 +73,11 @@ impl Server {
         settings: &ServerSettings,
         rng: &dyn Rng,
     ) -> Result<std::result::Result<Self, String>> {
-        if let Some(why) = Self::impossible(settings) {
+        let program = settings.program.as_deref();
+        if let Some(why) = Self::impossible(&settings.data, program) {
             return Ok(Err(why));
         }
-        let program = settings.program.as_deref().unwrap_or(Path::new(PROGRAM)).to_owned();
+        let program = program.unwrap_or(Path::new(PROGRAM)).to_owned();
         let quarters = match quarters(&settings.data, rng).await? {
             Ok(quarters) => quarters,
             Err(missing) => return Ok(Err(missing)),
@@ -95,18 +96,15 @@ impl Server {
         Ok(Ok(server))
     }
 
-    /// Why no managed server can be started on this machine, if none can. `program` is Debian's
-    /// unless another is named.
-    pub fn missing(program: Option<&Path>) -> Option<String> {
-        let program = program.unwrap_or(Path::new(PROGRAM));
-        (!program.exists()).then(|| format!("{} is not there; {INSTALL}", program.display()))
-    }
-
-    /// Why there can be no server with these settings, if there can be none. One that runs needs its
-    /// program no more.
-    pub fn impossible(settings: &ServerSettings) -> Option<String> {
-        let runs = runs(&settings.data.join(NAME));
-        if runs { None } else { Self::missing(settings.program.as_deref()) }
+    /// Why there can be no managed server of the installation in `data`, if there can be none: it
+    /// does not run, and its program is not there. `program` is Debian's unless another is named.
+    pub fn impossible(data: &Path, program: Option<&Path>) -> Option<String> {
+        // One that runs needs its program no more.
+        if runs(&data.join(NAME)) {
+            None
+        } else {
+            no_program(program.unwrap_or(Path::new(PROGRAM)))
+        }
     }
 
     /// Whether the server runs, by its pid file and the process behind it.
@@ -193,7 +191,7 @@ impl Server {
     }
 
     async fn start(&self) -> Result<()> {
-        if let Some(why) = Self::missing(Some(&self.program)) {
+        if let Some(why) = no_program(&self.program) {
             return Err(self.failed(why));
         }
         let Quarters { dir, conf, .. } = &self.quarters;
@@ -272,7 +270,7 @@ impl Scratch {
         rng: &dyn Rng,
     ) -> Result<std::result::Result<Self, String>> {
         let program = program.unwrap_or(Path::new(PROGRAM));
-        if let Some(why) = Server::missing(Some(program)) {
+        if let Some(why) = no_program(program) {
             return Ok(Err(why));
         }
         let quarters = match quarters(data, rng).await? {
@@ -347,6 +345,11 @@ fn common(password: &Secret, memory_mib: u32) -> String {
 async fn quarters(data: &Path, rng: &dyn Rng) -> Result<std::result::Result<Quarters, String>> {
     let quarters = Quarters::open(data, NAME, USER, rng).await?;
     Ok(quarters.map_err(|missing| format!("{missing}; {INSTALL}")))
+}
+
+/// Why no server can be started with a program, if none can.
+fn no_program(program: &Path) -> Option<String> {
+    (!program.exists()).then(|| format!("{} is not there; {INSTALL}", program.display()))
 }
 
 /// Whether the process in the pid file is alive and really works there: its number may have been

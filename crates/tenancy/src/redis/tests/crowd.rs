@@ -92,12 +92,14 @@ async fn a_server_that_takes_nobody_in_is_adopted_and_stopped() {
 async fn a_server_whose_program_is_gone_is_adopted() {
     let world = world().await;
     let program = world.data.join("gone");
-    let settings = super::ServerSettings { program: Some(program), ..super::settings(&world.data) };
-    assert_eq!(super::Server::impossible(&settings), None);
+    let settings =
+        super::ServerSettings { program: Some(program.clone()), ..super::settings(&world.data) };
+    let impossible = || super::Server::impossible(&world.data, Some(&program));
+    assert_eq!(impossible(), None);
     let server = super::Server::open(&settings, &kernel::SystemRng).await.unwrap().unwrap();
     server.door().enter().await.unwrap().ask(["PING"]).await.unwrap();
     server.stop().await.unwrap();
-    let why = super::Server::impossible(&settings).unwrap();
+    let why = impossible().unwrap();
     assert!(why.contains("gone is not there; install it"), "{why}");
     let dead = server.revive().await.unwrap_err().to_string();
     assert!(dead.contains(&why), "{dead}");

@@ -127,7 +127,7 @@ async fn without_a_server_it_is_unknown_until_there_is_one() {
 
     assert!(world.server.revive().await.unwrap());
     redis.take_up(&world.server);
-    assert_eq!(redis.missing(), None);
+    assert_eq!(redis.absence(), None);
     assert_eq!(redis.keep().await.unwrap(), (0, 1), "the one login that is still meant");
     assert!(matches!(redis.lease(&shut, HOUR).await, Err(crate::Error::NoCache(_))));
     for control in caches.controls() {
