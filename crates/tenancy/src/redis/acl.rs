@@ -74,7 +74,7 @@ pub(super) static WITHHELD: &[(&str, &str)] = &[
     ("it empties or exchanges what belongs to everybody", "flushall flushdb swapdb"),
     ("erasing looks into one database, and nothing may lie in another", "move copy select"),
     (
-        "its BY and GET name keys inside of arguments, which servers before 7 do not check",
+        "its BY and GET name keys inside of arguments, which are compared with no pattern of a login's",
         "sort sort_ro",
     ),
     ("it lists channels of everybody, or tells who listens to a guessed one", "pubsub"),

@@ -22,6 +22,10 @@ use crate::{Error, Result};
 /// How long a connection and an answer may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The oldest server that can hold places, by the first number of its version: those before have no second
+/// rules for a login, and cannot be asked what one may run.
+const OLDEST: u32 = 7;
+
 /// Where a Redis listens.
 #[derive(Debug, Clone)]
 pub(super) enum Address {
@@ -66,11 +70,15 @@ impl Door {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// When nobody answers, or the login is refused.
+    /// When nobody answers, the login is refused, or the server is too old or one of a cluster.
     pub(super) async fn enter(&self) -> Result<Wire> {
         let mut wire = Wire::connect(&self.address).await?;
-        wire.ask(["AUTH", &self.user, self.password.expose()]).await?;
-        Ok(wire)
+        let greeting = ["HELLO", "2", "AUTH", &self.user, self.password.expose()];
+        let answer = wire.ask(greeting).await?;
+        match unfit(&answer) {
+            Some(why) => Err(wire.failed(why)),
+            None => Ok(wire),
+        }
     }
 }
 
@@ -201,6 +209,26 @@ impl Wire {
     fn failed(&self, why: String) -> Error {
         Error::Redis { place: self.place.clone(), why }
     }
+}
+
+/// Why there can be no places on a server, by its answer to `HELLO`.
+pub(super) fn unfit(greeting: &Value) -> Option<String> {
+    let said = |what: &str| match greeting {
+        Value::Array(all) => all.chunks(2).find_map(|pair| match pair {
+            [name, value] if text(name).as_deref() == Some(what) => text(value),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let version = said("version").unwrap_or_default();
+    let first = version.split('.').next().and_then(|number| number.parse::<u32>().ok());
+    if first.is_none_or(|first| first < OLDEST) {
+        return Some(format!(
+            "its version is \"{version}\", and tenants' places need Redis 7.0 or newer"
+        ));
+    }
+    let mode = said("mode").filter(|mode| mode != "standalone")?;
+    Some(format!("it runs as {mode}, and tenants' places need one server by itself"))
 }
 
 /// A command as it goes over the wire.

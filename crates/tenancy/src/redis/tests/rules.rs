@@ -33,6 +33,16 @@ async fn may(world: &World, login: &str, key: &str, name: &str) -> bool {
     }
 }
 
+/// The table in the documentation leaves none out.
+#[test]
+fn what_is_withheld_is_documented() {
+    let docs = include_str!("../../../../../docs/redis.md");
+    for name in names(WITHHELD) {
+        let told = format!("`{}`", name.strip_suffix("_ro").unwrap_or(name).to_uppercase());
+        assert!(docs.contains(&told), "{told}");
+    }
+}
+
 /// A newer server brings new commands: they are withheld, and this test asks for a decision.
 #[tokio::test]
 async fn every_command_is_decided() {

@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use ::redis::Value;
 use kernel::Secret;
 
 use super::{enter, server, tenant, world};
-use crate::redis::wire::{Wire, text, texts, words};
+use crate::redis::wire::{Address, Door, Wire, text, texts, unfit, words};
 use crate::redis::{Claim, Existing, Redis};
 
 #[tokio::test]
@@ -71,13 +72,60 @@ fn an_address_is_read() {
     }
 }
 
+/// What a server says of itself decides.
+#[test]
+fn a_server_that_is_too_old_or_no_single_one_is_refused() {
+    let greeting = |version: &str, mode: &str| {
+        let text = |word: &str| Value::BulkString(word.as_bytes().to_vec());
+        let pairs = [("server", "redis"), ("version", version), ("mode", mode)];
+        Value::Array(pairs.iter().flat_map(|(name, said)| [text(name), text(said)]).collect())
+    };
+    for (version, mode, told) in [
+        ("7.0.0", "standalone", None),
+        ("8.2.1", "standalone", None),
+        ("6.2.14", "standalone", Some("\"6.2.14\", and tenants' places need Redis 7.0")),
+        ("10.0", "cluster", Some("it runs as cluster")),
+        ("", "standalone", Some("need Redis 7.0")),
+    ] {
+        let why = unfit(&greeting(version, mode));
+        let right = match (&why, told) {
+            (Some(why), Some(told)) => why.contains(told),
+            (why, told) => why.is_none() && told.is_none(),
+        };
+        assert!(right, "{version} {mode}: {why:?}");
+    }
+    assert!(unfit(&Value::Okay).is_some());
+}
+
+/// One of a cluster, as it really answers.
+#[tokio::test]
+async fn a_server_of_a_cluster_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("redis.sock");
+    let mut command = tokio::process::Command::new("/usr/bin/redis-server");
+    command.args(["--port", "0", "--save", "", "--cluster-enabled", "yes", "--unixsocket"]);
+    command.arg(&socket).arg("--dir").arg(folder.path()).stdout(std::process::Stdio::null());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let (user, password) = ("default".to_owned(), Secret::new("x".to_owned()));
+    let door = Door { address: Address::Socket(socket.clone()), user, password };
+    let why = loop {
+        match door.enter().await.err().unwrap().to_string() {
+            // It has not come up yet.
+            why if why.contains("os error") => tokio::task::yield_now().await,
+            why => break why,
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+    };
+    assert!(why.contains("it runs as cluster"), "{why}");
+    child.kill().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_server_is_closed_to_others() {
     let world = world().await;
     let mut stranger = Wire::connect(&world.server.for_applications()).await.unwrap();
     for line in ["PING", "GET k", "AUTH default x", "HELLO 3"] {
-        let ::redis::Value::ServerError(refusal) =
-            stranger.try_ask(line.split_whitespace()).await.unwrap()
+        let Value::ServerError(refusal) = stranger.try_ask(line.split_whitespace()).await.unwrap()
         else {
             panic!("{line} was answered")
         };
