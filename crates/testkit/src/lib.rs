@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod documented;
 mod hostile;
 mod peers;
 mod pooler;
@@ -24,6 +25,7 @@ use store::{Cluster, ClusterSettings, Db, Programs, Protected, Room};
 use tokio::sync::OnceCell;
 
 pub use answers::Answers;
+pub use documented::told;
 pub use hostile::{try_damaged, try_damaged_again};
 pub use peers::{Moto, Token, moto, python_tool, softhsm};
 pub use pooler::{Pooler, pgbouncer, pgbouncer_with};

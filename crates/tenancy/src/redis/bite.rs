@@ -22,6 +22,19 @@ struct Violation {
     told: &'static str,
 }
 
+/// How the violations of a claim are called: whoever reads that one was missed must know which.
+#[cfg(test)]
+pub(super) fn called(claim: Claim) -> impl Iterator<Item = &'static str> {
+    all(claim).iter().map(|violation| violation.name)
+}
+
+const fn all(claim: Claim) -> &'static [Violation] {
+    match claim {
+        Claim::Cache => KEYS,
+        Claim::Channels => CHANNELS,
+    }
+}
+
 const fn of(name: &'static str, seed: &'static str, told: &'static str) -> Violation {
     Violation { name, seed, told }
 }
@@ -62,7 +75,7 @@ const KEYS: &[Violation] = &[
     of("other databases", "{me} +select", "(database"),
     of("copies into other databases", "{me} +move", "other commands than meant"),
     of("sorting by other keys", "{me} +sort", "(sort"),
-    of("scripts", "{me} +eval", "(endless-script"),
+    of("scripts without an end", "{me} +eval", "(endless-script"),
     of("the place of a replica", "{me} +psync", "(replica"),
     of("the right to stop the server", "{me} +shutdown", "(stop"),
     of("all commands", "{me} +@all", "(watch"),
@@ -150,11 +163,7 @@ async fn on(redis: &Redis, scratch: &Scratch, claim: Claim) -> Result<Bites> {
         bites.missed.push(format!("the scratch pair is not sound as it is: {finding}"));
         return Ok(bites);
     }
-    let violations = match claim {
-        Claim::Cache => KEYS,
-        Claim::Channels => CHANNELS,
-    };
-    for violation in violations {
+    for violation in all(claim) {
         bites.seeded += 1;
         anew(&mut wire, &target, &commands).await?;
         if let Err(error) = seed(&mut wire, &target, violation).await {

@@ -242,7 +242,7 @@ async fn it_bites() {
     world.fleet.add(&tenant("shop")).await.unwrap();
     let bite = world.control().bite(&cx()).await;
     assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
-    assert_eq!(bite.population().checked, 23, "{bite:?}");
+    testkit::told("docs/tenants.md", &format!("seeds {} violations", bite.population().checked));
     let tx = world.root.operator().await.unwrap();
     let sql = "SELECT count(*) FROM pg_database, pg_roles
                 WHERE datname ~ '^amanah_sandbox' OR rolname ~ '^amanah_sandbox'";
@@ -256,6 +256,7 @@ async fn the_battery_is_this() {
     let shop = world.fleet.add(&tenant("shop")).await.unwrap();
     let report = world.fleet.attack(&[shop]).await.unwrap();
     assert!(report.matrix.len() >= 30, "{}", report.matrix.len());
+    testkit::told("docs/tenants.md", &format!("by {} kinds of attack", report.matrix.len()));
     let lines: Vec<String> =
         report.matrix.iter().map(|(name, word)| format!("{name:<16} {word}")).collect();
     insta::assert_snapshot!(lines.join("\n"));
@@ -312,6 +313,8 @@ async fn it_works_without_a_superuser() {
     assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
     let bite = world.fleet.control().bite(&cx()).await;
     assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
+    let told = format!("without a superuser it is the {} that need", bite.population().checked);
+    testkit::told("docs/tenants.md", &told);
     let (first, second) = (world.as_tenant("shop").await, world.as_tenant("kiosk").await);
     let (open, other) = (first.operator().await.unwrap(), second.operator().await.unwrap());
     world.fleet.suspend(&tenant("shop")).await.unwrap();

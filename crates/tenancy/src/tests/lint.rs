@@ -152,6 +152,8 @@ fn the_rules_are_these() {
 /// The table in the documentation is the table of the code.
 #[test]
 fn the_documentation_has_every_rule() {
+    testkit::told("docs/lint.md", &format!("asks {} rules", RULES.len()));
+    testkit::told("CHANGELOG.md", &format!("`amanah tenant lint`: {} rules", RULES.len()));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/lint.md");
     let page = std::fs::read_to_string(path).unwrap();
     let fix = |rule: &Rule| match (rule.id, rule.who) {

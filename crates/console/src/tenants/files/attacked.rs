@@ -117,6 +117,8 @@ async fn the_matrix_of_attacks() {
     };
     let lines: Vec<String> = struck.outcomes.iter().map(line).collect();
     assert!(lines.len() >= 60, "{}", lines.len());
+    testkit::told("docs/files.md", &format!("The matrix of {} attacks", lines.len()));
+    testkit::told("README.md", &format!("files by {} kinds of attack", lines.len()));
     insta::assert_snapshot!(lines.join("\n"));
     // And nothing of it is left.
     for id in ["amanah-canary-a", "amanah-canary-b"] {
@@ -208,6 +210,7 @@ async fn every_violation_is_found() {
     let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
     let bite = world.guard().control().bite(&cx).await;
     assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
+    testkit::told("docs/files.md", &format!("seeds {} violations", bite.population().checked));
     let found: Vec<String> = bite.findings().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(found.join("\n"));
     let left = std::fs::read_dir(world.folder.path().join("scratch"));

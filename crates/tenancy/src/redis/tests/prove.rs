@@ -1,5 +1,6 @@
 //! The two claims: who is attacked by what, and what is found.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use kernel::{Control, Cx, Outcome, Params, Proof, SystemRng};
 
 use super::{World, tenant, world};
 use crate::Caches;
+use crate::redis::bite::called;
 use crate::redis::{Claim, Redis};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -33,17 +35,21 @@ impl World {
 async fn the_attacks_are_held_off() {
     let world = world().await;
     world.redis.lease(&tenant("a"), HOUR).await.unwrap();
-    let mut table = String::new();
+    let (mut table, mut kinds) = (String::new(), Vec::new());
     for (claim, least) in [(Claim::Cache, 30), (Claim::Channels, 12)] {
         let report = world.redis.attack(claim).await.unwrap();
         assert!(report.findings.is_empty() && report.missed.is_empty(), "{report:#?}");
         assert!(report.matrix.len() >= least, "{}", report.matrix.len());
         writeln!(table, "{claim:?}: {} attempts", report.strikes).unwrap();
+        kinds.push(report.matrix.len());
         for (name, word) in &report.matrix {
             writeln!(table, "  {word:<6} {name}").unwrap();
         }
     }
     insta::assert_snapshot!("matrix", table);
+    let [keys, channels] = kinds[..] else { panic!("{kinds:?}") };
+    let told = format!("keys by {keys} kinds of attack and for its channels by {channels};");
+    testkit::told("docs/redis.md", &told);
 }
 
 #[tokio::test]
@@ -140,8 +146,16 @@ async fn without_a_server_it_is_unknown_until_there_is_one() {
 async fn every_violation_is_found() {
     let world = world().await;
     world.redis.lease(&tenant("a"), HOUR).await.unwrap();
-    for control in world.controls() {
+    let mut seeded = Vec::new();
+    for (control, claim) in world.controls().iter().zip([Claim::Cache, Claim::Channels]) {
         let bite = control.bite(&world.cx()).await;
         assert_eq!(bite.outcome(), Outcome::Broken, "{}", bite.detail());
+        let names: BTreeSet<&str> = called(claim).collect();
+        let checked = usize::try_from(bite.population().checked).unwrap();
+        assert_eq!(checked, names.len(), "each has a name of its own");
+        seeded.push(names.len());
     }
+    let [keys, channels] = seeded[..] else { panic!("{seeded:?}") };
+    let told = format!("The bite seeds {keys} violations for keys and {channels} for channels,");
+    testkit::told("docs/redis.md", &told);
 }
