@@ -13,11 +13,16 @@ impl From<Error> for Fault {
                 "unknown-tenant",
                 "this tenant has no database of its own; nothing was changed",
             ),
-            Error::NotActive { .. } | Error::NoCache(_) | Error::WasErased(_) => Self::fixed(
+            Error::NotActive { .. } | Error::NoCache(_) => Self::fixed(
                 StatusCode::CONFLICT,
                 "not-active",
                 "this tenant is not let in just now: it is suspended, or being made, moved or \
                  erased; nothing was changed",
+            ),
+            Error::WasErased(_) => Self::fixed(
+                StatusCode::CONFLICT,
+                "erased",
+                "this tenant was erased, and nothing is made for it again; nothing was changed",
             ),
             Error::NoRedis(_) => Self::fixed(
                 StatusCode::SERVICE_UNAVAILABLE,

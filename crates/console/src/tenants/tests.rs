@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
 use tempfile::TempDir;
 use tenancy::{
-    BindingKey, CACHE_ROOM, Caches, Campaign, FILES_ROOM, FLEET_ROOM, FileShelf, Fleet, Life,
-    Logins, MemoryVault, Redis, RedisSettings, Script, Server, ServerSettings, Settings,
-    TenantBinder,
+    BindingKey, CACHE_ROOM, Caches, Campaign, Closing, FILES_ROOM, FLEET_ROOM, FileShelf, Fleet,
+    Life, Logins, MemoryVault, Redis, RedisSettings, Script, Server, ServerSettings, Settings,
+    Signature, TenantBinder,
 };
 
 use super::files::tests::store;
@@ -210,6 +210,13 @@ async fn a_login_opens_the_tenants_own_database_and_ends() {
     }
     let said = world.post(&token, "warung/redis", json!({})).await;
     assert_eq!(said.status, 201, "{}", said.body);
+
+    let by = "Sari".to_owned();
+    let closing = Closing { version: "0.0.0", by, remains: Vec::new(), last: true };
+    let sign = |text: &[u8]| Ok(Signature { public_key: [7; 32], bytes: text.to_vec() });
+    world.fleet.erase(&toko).await.unwrap().certify(closing, &sign).await.unwrap();
+    let said = world.post(&token, "toko/redis", json!({})).await;
+    assert_eq!((said.status.as_u16(), said.slug()), (409, "erased"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
