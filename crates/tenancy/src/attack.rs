@@ -6,6 +6,7 @@
 
 mod change;
 mod forge;
+pub(crate) mod guard;
 mod installed;
 mod pooled;
 mod quarry;

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use kernel::{Clock, Finding, Rng};
 use store::{Db, Protected, Table, ident};
 
-use crate::attack::{self, Quarry, Report, SESSION};
+use crate::attack::{self, Quarry, Report, SESSION, guard};
 use crate::canary::{self, PLAIN};
-use crate::{BindingKey, Census, CurrentKey, Held, Result, later, register};
+use crate::{BindingKey, Census, CurrentKey, Held, Result, register};
 
 /// How many rows of a shared table are copied into the sandbox, for canaries to point at.
 const LOOKUP_ROWS: usize = 20;
@@ -178,11 +178,11 @@ async fn inside(
 /// A guard over later tables that lets everything through: that of a sandbox does, for what it guards
 /// was not copied.
 async fn sleeping_guard(sandbox: &Protected, bites: &mut Bites) -> Result<()> {
-    if !later::is_installed(sandbox).await? {
+    if !guard::is_installed(sandbox).await? {
         return Ok(());
     }
     bites.seeded += 1;
-    match later::examine(sandbox).await?.findings.into_iter().next() {
+    match guard::examine(sandbox).await?.findings.into_iter().next() {
         Some(finding) => bites.found.push(finding),
         None => bites.missed.push("a guard over later tables that sleeps".to_owned()),
     }

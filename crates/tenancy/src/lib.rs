@@ -1,22 +1,33 @@
-//! Keeps the rows of one tenant away from every other, in the database itself, and attacks that
-//! separation on a schedule.
+//! Keeps what belongs to one tenant away from every other, and attacks that separation on a schedule.
 //!
-//! It promises: in a database that [`apply`] has protected, the application's role sees and
-//! changes the rows of the tenant that its transaction is bound to, and of no other. The binding is
-//! a signed [token](BindingKey) that the application cannot make: one injected statement, which
-//! can change any setting, cannot change the tenant. Without a binding there are no rows; with a
-//! forged, changed or expired one there is an error. [`controls`] proves it with a battery of
-//! attacks by one synthetic tenant on the rows of another, through a login with exactly the
-//! application's rights.
+//! It promises five things, each of which is a claim that one synthetic tenant proves by going for what
+//! is another's:
 //!
-//! It does not promise anything against the superuser and the owner of the tables, nor that
+//! - `isolation.rows`: in a database that [`apply`] has protected, the application's role sees and
+//!   changes the rows of the tenant that its transaction is bound to, and of no other. The binding is a
+//!   signed [token](BindingKey) that the application cannot make: one injected statement, which can
+//!   change any setting, cannot change the tenant. Without a binding there are no rows; with a forged,
+//!   changed or expired one there is an error.
+//! - `isolation.database`: a tenant's own database in a [`Fleet`] is entered by that tenant's logins, by
+//!   the owner of the tables and by superusers alone.
+//! - `isolation.cache` and `isolation.channels`: a tenant's logins on [`Redis`] reach the keys, and the
+//!   channels, of one prefix and nothing else.
+//! - `isolation.files`: what lies in the store of [`Files`] is found under its own tenant alone, and
+//!   opens with that tenant's keys alone.
+//!
+//! Where `Fleet`, `Redis` and `Files` are defined, more is said of what each promises. [`Life`] takes a
+//! tenant through all of them in one order.
+//!
+//! It does not promise anything against superusers and the owner of the tables, nor that
 //! nothing can be learned from the side: how many rows all tenants have together, whether a
-//! guessed primary key is taken, how long an answer takes. Injected SQL still has all of its own
-//! tenant. It runs on PostgreSQL 15.19, 16.15, 17.11, 18.5 and newer, without an extension and
-//! without a superuser; what only a superuser can close is listed in the [plan](Plan).
+//! guessed primary key is taken, how busy a server is, how long an answer takes. Injected SQL still has
+//! all of its own tenant. It runs on PostgreSQL 15.19, 16.15, 17.11, 18.5 and newer, without an extension
+//! and without a superuser; what only a superuser can close in a shared database is listed in the
+//! [plan](Plan).
 //!
-//! The attack that it stops: a request of one customer that reaches another customer's rows, by a
-//! forgotten `WHERE`, by injected SQL, or through a view, a function or a foreign key.
+//! The attacks that it stops: a request of one customer that reaches what is another customer's, by a
+//! forgotten `WHERE` or prefix, by injected SQL, through a view, a function or a foreign key, with a
+//! wrong address or pool, or by a name that was guessed or climbs out of its folder.
 
 mod apply;
 mod attack;
@@ -30,7 +41,6 @@ mod files;
 mod fleet;
 mod form;
 mod guard;
-mod later;
 mod life;
 mod lint;
 mod plan;

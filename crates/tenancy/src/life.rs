@@ -1,10 +1,14 @@
-//! A tenant's life, over all that is kept for it: its database, its files, its place on Redis.
+//! A tenant's life while it is there, over all that is kept for it: its database, its files, its place
+//! on Redis. It is made, shut out, and let in again.
 //!
-//! It promises one order, whoever asks. Who is shut out is shut out of everything that can be shut,
+//! It promises one order for these, whoever asks. Who is shut out is shut out of everything that can be shut,
 //! and who is let in is let in by the registry first and to Redis last, so that what fails never
 //! opens anything. What was done only in part is told part by part.
 //!
 //! A tenant of a shared database may have nothing here but a place on Redis.
+//!
+//! A tenant's end is not here: it takes the tenant's keys too, which another room has, so it is put
+//! together above this one.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Fut, Params, Proof};
 
 use super::{Guarded, bitten};
-use crate::attack::{self, Report};
-use crate::{bite, canary, later, lint, register};
+use crate::attack::{self, Report, guard};
+use crate::{bite, canary, lint, register};
 
 static CARD: Card = Card {
     id: "isolation.rows",
@@ -123,7 +123,7 @@ async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
     }
     report.notes.extend(lint::walls(protected).await?);
     let honoured = register::examine(protected, &guarded.key).await?;
-    let watched = later::examine(protected).await?;
+    let watched = guard::examine(protected).await?;
     report.findings.extend(honoured.findings.into_iter().chain(watched.findings));
     if let Some(unsure) = honoured.unsure {
         report.attacked = 0;

@@ -132,7 +132,7 @@ async fn broken(guarded: &Guarded, seed: &str) -> String {
     assert_eq!(proof.outcome(), Outcome::Broken, "{seed}: {}", proof.detail());
     let mut objects: Vec<&str> = proof.findings().iter().map(|f| f.object.as_str()).collect();
     // Named each time where it is switched off, and never for the seed.
-    objects.retain(|object| *object != crate::later::GUARD);
+    objects.retain(|object| *object != attack::guard::GUARD);
     assert!(!objects.is_empty(), "{seed}: {}", proof.detail());
     objects.sort_unstable();
     objects.dedup();
