@@ -85,8 +85,8 @@ pub(crate) enum Tenant {
         #[arg(long, value_name = "TIME", value_parser = period)]
         keep: Option<Duration>,
     },
-    /// Drop a tenant's database and logins, or delete its rows in a shared one, remove what it has on Redis and
-    /// destroy its keys, for good; a signed certificate says so.
+    /// Drop a tenant's database and logins, or delete its rows in a shared one, for good; with the last of the
+    /// tenant, its files, its keys and its place on Redis go too. A signed certificate says so.
     #[command(
         after_help = "Without --yes nothing is erased: it says what would be (exit code 2).\n\
                       Example: amanah tenant erase \"Toko Jaya\" --yes --certificate toko.txt\n\

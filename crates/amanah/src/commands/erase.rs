@@ -88,7 +88,8 @@ async fn place_alone(house: &Installation, id: &TenantId) -> anyhow::Result<()> 
     }
     Err(Usage(format!(
         "{id} has no database of its own; it has {}. Nothing was erased: its place on Redis goes with \
-         the last of it. Name the shared database with --database",
+         the last of it. Name the shared database with --database; where it cannot be told what is in one, \
+         mend that, or undo its protection",
         elsewhere.join("; ")
     ))
     .into())
