@@ -132,7 +132,7 @@ async fn examine(guarded: &Guarded, cx: &Cx) -> crate::Result<Report> {
     // The tables that are not there yet count as one that was not attacked; those that are there were.
     if let Some(unsure) = watched.unsure {
         report.total += 1;
-        report.missed.push((later::GUARD.to_owned(), unsure));
+        report.missed.push((guard::GUARD.to_owned(), unsure));
     }
     // An old server can keep an outdated policy in force, which no attack from here would show.
     if let Err(old) = protected.owner.version().await?.check() {
