@@ -423,6 +423,18 @@ ALTER TABLE tenancy.losses OWNER TO owner;
 
 COMMENT ON TABLE tenancy.losses IS 'Databases that lay on a server which is gone. They were not erased. Nobody changes it.';
 
+CREATE TABLE tenancy.made_files (
+    id text NOT NULL,
+    place text NOT NULL,
+    etag text NOT NULL,
+    name bytea NOT NULL,
+    CONSTRAINT made_files_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 128)))
+);
+
+ALTER TABLE tenancy.made_files OWNER TO owner;
+
+COMMENT ON TABLE tenancy.made_files IS 'Files that imports have made which have not come to their end.';
+
 CREATE TABLE tenancy.passages (
     id text NOT NULL,
     database text NOT NULL,
@@ -526,6 +538,9 @@ ALTER TABLE ONLY tenancy.leftovers
 
 ALTER TABLE ONLY tenancy.losses
     ADD CONSTRAINT losses_pkey PRIMARY KEY (place, cell, lost_at);
+
+ALTER TABLE ONLY tenancy.made_files
+    ADD CONSTRAINT made_files_pkey PRIMARY KEY (id, place, etag);
 
 ALTER TABLE ONLY tenancy.passages
     ADD CONSTRAINT passages_pkey PRIMARY KEY (id, database);

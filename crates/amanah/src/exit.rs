@@ -53,6 +53,7 @@ fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
                 | Tenancy::NoCell(_)
                 | Tenancy::CellName { .. }
                 | Tenancy::HasFiles(_)
+                | Tenancy::LivesElsewhere { .. }
         )
     });
     let keys = error.downcast_ref().is_some_and(|error| {

@@ -264,6 +264,9 @@ pub trait FileReader: Send {
 
 /// A file that is being written. Dropped before its end, it leaves nothing behind.
 pub trait FileWriter: Send {
+    /// The etag that the file is going to have, so that it can be told from any other of its name.
+    fn etag(&self) -> String;
+
     /// Adds bytes.
     fn push<'a>(&'a mut self, bytes: &'a [u8]) -> Fut<'a, Result<(), FileFault>>;
 

@@ -307,6 +307,18 @@ pub enum Error {
         /// The first table that has some.
         table: String,
     },
+    /// An archive brings files for a tenant that lives in another database too.
+    #[error(
+        "the archive has files, and the tenant `{tenant}` has {elsewhere}: files are one for all of its \
+         databases, so these would be among its own there. Nothing was imported. Remove them with \
+         `amanah file remove` where it is exported, and export it again without them"
+    )]
+    LivesElsewhere {
+        /// Whose.
+        tenant: TenantId,
+        /// What, and where.
+        elsewhere: String,
+    },
     /// It is not known whether an import has come to its end.
     #[error(
         "it is not known whether tenant `{tenant}` was imported into database {database}, because its \

@@ -65,10 +65,10 @@ pub use files::{
 };
 pub use fleet::archive;
 pub use fleet::{
-    Added, Answer, Campaign, CellCard, CellState, Done, Erasing, Erasure, Exporting, Fleet, HOME,
-    Imported, ImportedRows, KnownLoss, Lease, Logins, Loss, LostCell, MAX_LEASE, MemoryVault,
-    Moved, Open, Place, Progress, Reach, Remnant, RowErasing, Script, Settings, Stage, State,
-    Tally, Tenant, Vault, is_canary,
+    Added, Answer, Campaign, CellCard, CellState, Done, Elsewhere, Erasing, Erasure, Exporting,
+    Fleet, HOME, Imported, ImportedRows, KnownLoss, Lease, Logins, Loss, LostCell, MAX_LEASE,
+    MemoryVault, Moved, Open, Place, Progress, Reach, Remnant, RowErasing, Script, Settings, Stage,
+    State, Tally, Tenant, Vault, is_canary,
 };
 pub use fleet::{
     Certificate, Closing, Erased, Gone, GoneKey, GonePart, GoneRows, MAX_CERTIFICATE_BYTES, Sign,
@@ -121,6 +121,10 @@ pub static FLEET_ROOM: store::Room = store::Room {
         store::Migration { name: "0006_bitten", sql: include_str!("../sql/0006_bitten.sql") },
         store::Migration { name: "0007_passages", sql: include_str!("../sql/0007_passages.sql") },
         store::Migration { name: "0008_parts", sql: include_str!("../sql/0008_parts.sql") },
+        store::Migration {
+            name: "0009_made_files",
+            sql: include_str!("../sql/0009_made_files.sql"),
+        },
     ],
 };
 

@@ -7,15 +7,16 @@ use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use kernel::{Secret, TenantId};
+use kernel::{Fut, Secret, TenantFiles, TenantId};
 use keys::envelope::{self, Opening, Sealing};
 use keys::whole::Unfinished;
 use keys::{Ciphertext, Keys};
 use serde_json::{Value, json};
 use tenancy::archive::Manifest;
-use tenancy::{Exporting, Guarded, Imported, ImportedRows, State};
+use tenancy::{Elsewhere, Exporting, Guarded, Imported, ImportedRows, State};
 
 use crate::cli::tenant::{Export, Import};
+use crate::commands::belongings::{self, In};
 use crate::commands::{bar, binding};
 use crate::environment;
 use crate::exit::Usage;
@@ -153,12 +154,28 @@ pub(crate) async fn import(
     let most = import.most_gb.saturating_mul(GIGABYTE);
     let done = match shared {
         Some(guarded) => {
-            house.fleet.import_rows(&guarded, &open, &house.files, most).await.map(Came::from)
+            let elsewhere = |id| lives_elsewhere(house, &guarded, id);
+            let files: (&dyn TenantFiles, Elsewhere<'_>) = (&house.files, &elsewhere);
+            house.fleet.import_rows(&guarded, &open, files, most).await.map(Came::from)
         }
         None => house.fleet.import(&open, onto, &house.files, most).await.map(Came::from),
     };
     bar.finish_and_clear();
     told(house, done?, sealed)
+}
+
+/// Where else a tenant has something than in this database; what cannot be told counts.
+fn lives_elsewhere<'a>(
+    house: &'a Installation,
+    guarded: &'a Guarded,
+    id: TenantId,
+) -> Fut<'a, Vec<String>> {
+    Box::pin(async move {
+        let found = belongings::elsewhere(house, In::Shared(guarded), &id).await;
+        found.unwrap_or_else(|why| {
+            vec![format!("something elsewhere, perhaps: {}", out::words(&why))]
+        })
+    })
 }
 
 /// A tenant that came out of an archive.

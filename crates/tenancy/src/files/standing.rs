@@ -111,6 +111,10 @@ struct Writer {
 }
 
 impl FileWriter for Writer {
+    fn etag(&self) -> String {
+        self.inner.etag()
+    }
+
     fn push<'a>(&'a mut self, bytes: &'a [u8]) -> Fut<'a, Result<(), FileFault>> {
         self.inner.push(bytes)
     }

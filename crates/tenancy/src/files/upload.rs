@@ -170,6 +170,10 @@ impl Upload {
 }
 
 impl FileWriter for Upload {
+    fn etag(&self) -> String {
+        etag(&self.spot.object)
+    }
+
     fn push<'a>(&'a mut self, bytes: &'a [u8]) -> Fut<'a, Result<(), FileFault>> {
         Box::pin(self.add(bytes))
     }

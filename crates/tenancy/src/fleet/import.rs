@@ -20,6 +20,7 @@ use store::{Db, Tx, ident, literal, qualified};
 
 use super::archive::{Checked, Line, Manifest, Reader, Rows, Table, Text, check, is_of, sql};
 use super::cell::was_lost;
+use super::made::Made;
 use super::{
     Cell, Fleet, Lease, MAX_LEASE, Place, Tenant, archive as format, customer, export, registry,
 };
@@ -77,6 +78,7 @@ impl Fleet {
         let made = async {
             let keeps_files = self.make_room(&id, files).await?;
             let (cell, tenant) = self.begin_in(&turn, false, &choice).await?;
+            let made = self.made_of(&tenant);
             let filled = async {
                 let reader = Reader::begin(begin()?)?;
                 let mut notes = compare(&tenant.place, &cell, &archive).await?;
@@ -85,7 +87,7 @@ impl Fleet {
                 if keeps_files {
                     notes.push(FILES_STAYED.to_owned());
                 } else {
-                    format::files::make(files, &id, listed, &mut reader).await?;
+                    format::files::make(files, made, listed, &mut reader).await?;
                 }
                 Ok(notes)
             };
@@ -102,8 +104,7 @@ impl Fleet {
         Ok(Imported { tenant, manifest: archive.manifest, notes })
     }
 
-    /// Files of this name may be left of an import that a crash has ended, and go. Any others are
-    /// somebody's. Those of a tenant whose database was lost were not lost with it, and are newer than
+    /// What an import that a crash has ended has made goes. Any other files are somebody's. Those of a tenant whose database was lost were not lost with it, and are newer than
     /// any archive: whether they stay.
     async fn make_room(&self, id: &TenantId, files: &dyn TenantFiles) -> Result<bool> {
         let half_made = self.is_half_made(id).await?;
@@ -111,11 +112,18 @@ impl Fleet {
             return Ok(true);
         }
         if half_made {
-            format::files::remove(files, id).await?;
-        } else if format::files::has(files, id).await? {
+            let tenant = registry::find(&self.settings.registry, id).await?;
+            self.made_of(&tenant).take_back(files).await?;
+        }
+        if format::files::has(files, id).await? {
             return Err(Error::HasFiles(id.clone()));
         }
         Ok(false)
+    }
+
+    fn made_of<'a>(&'a self, tenant: &'a Tenant) -> Made<'a> {
+        let (registry, place) = (&self.settings.registry, tenant.place.name());
+        Made { registry, tenant: &tenant.id, place }
     }
 
     /// Removes what an import has made before it failed. Its reason stays the first thing that is told.
@@ -127,7 +135,7 @@ impl Fleet {
     ) -> Error {
         let removed = async {
             if let Some(files) = files {
-                format::files::remove(files, &tenant.id).await?;
+                self.made_of(tenant).take_back(files).await?;
             }
             tenant.place.demolish(cell).await?;
             registry::forget(&self.settings.registry, &tenant.id).await

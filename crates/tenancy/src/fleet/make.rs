@@ -138,7 +138,7 @@ impl Fleet {
         tenant: Tenant,
     ) -> Result<Tenant> {
         let version = migrate::version(&tenant.place, cell).await?;
-        turn.made(version.as_deref()).await?;
+        turn.made(tenant.place.name(), version.as_deref()).await?;
         Ok(Tenant { state: State::Active, schema_version: version, ..tenant })
     }
 

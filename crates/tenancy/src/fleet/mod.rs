@@ -28,6 +28,7 @@ mod export;
 mod held;
 mod import;
 mod lint;
+mod made;
 mod make;
 mod migrate;
 mod moving;
@@ -62,7 +63,7 @@ pub use migrate::{Campaign, Done, Progress, Script};
 pub use moving::{Moved, Stage, Tally};
 pub use place::Place;
 pub use registry::{State, Tenant};
-pub use shared::{ImportedRows, RowErasing};
+pub use shared::{Elsewhere, ImportedRows, RowErasing};
 
 pub(crate) use cell::Cell;
 pub(crate) use standing::let_in;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use store::{Db, OperatorTx, Row};
 
 use super::cell::{Cell, CellCard, Choice};
-use super::{Erasure, Place, held, roster, sql};
+use super::{Erasure, Place, held, made, roster, sql};
 use crate::{Error, Result};
 
 /// How far a tenant's life is.
@@ -254,8 +254,9 @@ impl Turn {
         Ok(())
     }
 
-    /// Notes that a tenant is whole, at the end of the turn.
-    pub(super) async fn made(&self, version: Option<&str>) -> Result<()> {
+    /// Notes that a tenant is whole, at the end of the turn; its files are its own then.
+    pub(super) async fn made(&self, place: &str, version: Option<&str>) -> Result<()> {
+        made::forget(&self.lock, (&self.id, place), false).await?;
         self.set_state(State::Active).await?;
         self.lock.execute(sql::SET_VERSION, &[&self.id.as_str(), &version]).await?;
         Ok(())
@@ -276,6 +277,7 @@ impl Turn {
         self.lock.execute(sql::ERASED, bound).await?;
         self.lock.execute(sql::COPIES_DUE, &[place, at]).await?;
         self.lock.execute(sql::FORGET_NAME, &[&self.id.as_str()]).await?;
+        made::forget(&self.lock, (&self.id, place), last).await?;
         self.lock.execute(sql::FORGET, &[&self.id.as_str()]).await?;
         Ok(())
     }
@@ -293,6 +295,7 @@ impl Turn {
             &[&self.id.as_str(), place, at, bytes, &keys, &Some(text), &last];
         self.lock.execute(sql::ERASED, bound).await?;
         self.lock.execute(sql::FORGET_PASSAGE, &[&self.id.as_str(), place]).await?;
+        made::forget(&self.lock, (&self.id, place), last).await?;
         Ok(())
     }
 

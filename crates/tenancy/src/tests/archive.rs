@@ -58,6 +58,30 @@ impl Site {
         writer.finish().await.unwrap();
     }
 
+    /// A file as an import has made it that a crash has ended, on its way to `place`.
+    pub(super) async fn half(&self, who: &str, name: &str, place: &str) {
+        self.put(who, name, b"half a file").await;
+        self.note(who, place).await;
+    }
+
+    /// Notes all files of a tenant as made by an import to `place`.
+    async fn note(&self, who: &str, place: &str) {
+        let db = self.server.superuser("amanah").await;
+        let (tx, who) = (db.operator().await.unwrap(), tenant(who));
+        let mut walk = self.files.walk(&who);
+        while let Some(card) = walk.next().await.unwrap() {
+            let bound: store::Bound<'_> =
+                &[&who.as_str(), &place, &card.etag, &card.name.as_str().as_bytes()];
+            tx.execute(
+                "INSERT INTO tenancy.made_files VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                bound,
+            )
+            .await
+            .unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
     pub(super) async fn get(&self, who: &str, name: &str) -> Result<Vec<u8>, FileFault> {
         let name = FileName::new(name).unwrap();
         let mut reader = self.files.read(&tenant(who), &name).await?;
@@ -251,7 +275,15 @@ async fn files_go_along() {
     import(&here, &bytes, Some("small")).await.unwrap();
     // A crash leaves some, and the same import takes their place.
     here.sql("amanah", "UPDATE tenancy.tenants SET state = 'making' WHERE id = 'shop'").await;
+    let place = here.fleet.find(&tenant("shop")).await.unwrap().place;
+    here.half("shop", "left over", place.name()).await;
+    // What it wrote since, under whatever name, is its own.
     here.put("shop", "left over", b"x").await;
+    let own = import(&here, &bytes, None).await.unwrap_err();
+    assert!(matches!(own, Error::HasFiles(_)), "{own}");
+    assert_eq!(here.get("shop", "empty").await, Err(FileFault::Missing));
+    assert_eq!(here.get("shop", "left over").await.unwrap(), b"x");
+    here.note("shop", place.name()).await;
     import(&here, &bytes, None).await.unwrap();
     assert_eq!(here.get("shop", "left over").await, Err(FileFault::Missing));
     assert!(here.get("shop", "ملف\n\0 'x'").await.unwrap() == long);

@@ -5,14 +5,17 @@ mod hostile;
 mod lost;
 
 use std::io::{Cursor, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use store::literal;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use super::archive::{Site, site};
 use super::fixture::{bare, bound, planned};
 use super::fleet::tenant;
 use crate::archive::{Manifest, check};
-use crate::{Error, Exporting, Guarded, ImportedRows, apply};
+use crate::{Elsewhere, Error, Exporting, Guarded, ImportedRows, apply};
 
 pub(super) const SHOP: &str = include_str!("shared/shop.sql");
 const ROWS: &str = include_str!("shared/rows.sql");
@@ -87,7 +90,8 @@ pub(super) async fn import(
     bytes: &[u8],
 ) -> crate::Result<ImportedRows> {
     let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
-    site.fleet.import_rows(guarded, &open, &site.files, MOST).await
+    let nowhere: Elsewhere<'_> = &|_| Box::pin(async { Vec::new() });
+    site.fleet.import_rows(guarded, &open, (&site.files, nowhere), MOST).await
 }
 
 /// All that is in an archive, unpacked.
@@ -160,9 +164,88 @@ async fn a_tenant_goes_from_one_shared_database_to_another() {
 async fn an_import_that_a_crash_has_ended_begins_anew() {
     let (site, there, here) = (site(true).await, full().await, shop().await);
     let (_, bytes) = export(&site, &there, TOKO).await.unwrap();
-    site.put(TOKO, "half", b"half a file").await;
+    site.half(TOKO, "half", &here.protected.name).await;
     let taken = import(&site, &here, &bytes).await.unwrap_err();
     assert!(matches!(taken, Error::HasFiles(_)), "{taken}");
+    ended(&site, &here).await;
+    import(&site, &here, &bytes).await.unwrap();
+    assert_eq!(seen(&here, TOKO).await, seen(&there, TOKO).await);
+    assert!(site.get(TOKO, "half").await.is_err(), "it belongs to nobody");
+    assert_eq!(made(&site).await, 0);
+}
+
+/// The tenant lives in another database since, and has files of its own.
+#[tokio::test]
+async fn files_that_were_written_since_a_crash_are_the_tenants_own() {
+    let (site, there, here) = (site(true).await, full().await, shop().await);
+    let (_, bytes) = export(&site, &there, TOKO).await.unwrap();
+    site.half(TOKO, "half", &here.protected.name).await;
+    site.half(TOKO, "contract", &here.protected.name).await;
+    ended(&site, &here).await;
+    site.put(TOKO, "own", b"its own").await;
+    site.put(TOKO, "contract", b"net 60").await;
+    let taken = import(&site, &here, &bytes).await.unwrap_err();
+    assert!(matches!(taken, Error::HasFiles(_)), "{taken}");
+    assert_eq!(site.get(TOKO, "own").await.unwrap(), b"its own");
+    assert_eq!(site.get(TOKO, "contract").await.unwrap(), b"net 60");
+    assert!(site.get(TOKO, "half").await.is_err(), "it belongs to nobody");
+}
+
+/// The tenant lives in another database, and writes a file while an import is going on that fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_written_meanwhile_are_the_tenants_own() {
+    let (site, there, here) = (site(true).await, full().await, shop().await);
+    site.put(TOKO, "a", b"made").await;
+    site.put(TOKO, "b", b"never made").await;
+    let (_, bytes) = export(&site, &there, TOKO).await.unwrap();
+    site.files.erase(&tenant(TOKO)).await.unwrap();
+    let opened = AtomicUsize::new(0);
+    let open = || {
+        // It was checked, and is read into the database now.
+        if opened.fetch_add(1, Ordering::SeqCst) == 1 {
+            let writes = site.put(TOKO, "b", b"its own");
+            block_in_place(|| Handle::current().block_on(writes));
+        }
+        Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read + Send>)
+    };
+    let nowhere: Elsewhere<'_> = &|_| Box::pin(async { Vec::new() });
+    let why = site.fleet.import_rows(&here, &open, (&site.files, nowhere), MOST).await.unwrap_err();
+    assert!(matches!(&why, Error::File { name, .. } if name == "b"), "{why}");
+    assert_eq!(site.get(TOKO, "b").await.unwrap(), b"its own");
+    assert!(site.get(TOKO, "a").await.is_err(), "it belongs to nobody");
+    assert_eq!(seen(&here, TOKO).await, seen(&here, "nobody").await);
+    assert_eq!(made(&site).await, 0);
+}
+
+/// Files are one for all of its databases.
+#[tokio::test]
+async fn who_lives_elsewhere_gets_no_files() {
+    let (site, there, here) = (site(true).await, full().await, shop().await);
+    let (_, without) = export(&site, &there, TOKO).await.unwrap();
+    site.put(TOKO, "contract", b"net 30").await;
+    let (_, with) = export(&site, &there, TOKO).await.unwrap();
+    site.files.erase(&tenant(TOKO)).await.unwrap();
+    let there: Elsewhere<'_> = &|_| Box::pin(async { vec!["rows in the database A".to_owned()] });
+    let import = async |bytes: &[u8]| {
+        let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read + Send>);
+        site.fleet.import_rows(&here, &open, (&site.files, there), MOST).await
+    };
+    let why = import(&with).await.unwrap_err();
+    assert!(matches!(why, Error::LivesElsewhere { .. }), "{why}");
+    assert!(why.to_string().contains("rows in the database A"), "{why}");
+    assert_eq!(seen(&here, TOKO).await, seen(&here, "nobody").await);
+    import(&without).await.unwrap();
+}
+
+/// How many files are noted as made.
+async fn made(site: &Site) -> i64 {
+    let db = site.server.superuser("amanah").await;
+    let tx = db.operator().await.unwrap();
+    tx.query_one("SELECT count(*) FROM tenancy.made_files", &[]).await.unwrap().get(0)
+}
+
+/// Notes an import that a crash has ended before it came to its end.
+async fn ended(site: &Site, here: &Guarded) {
     let note = format!(
         "INSERT INTO tenancy.passages VALUES ({}, {}, 'in', now(), '{}')",
         literal(TOKO),
@@ -170,9 +253,6 @@ async fn an_import_that_a_crash_has_ended_begins_anew() {
         r#"{"gone": {"keys": [], "parts": []}, "rows": {"tables": [], "bytes": 0}, "pending": null}"#
     );
     super::archive::run(&site.server.superuser("amanah").await, &note).await;
-    import(&site, &here, &bytes).await.unwrap();
-    assert_eq!(seen(&here, TOKO).await, seen(&there, TOKO).await);
-    assert!(site.get(TOKO, "half").await.is_err(), "it belongs to nobody");
 }
 
 /// Sequences that are far ahead are not set back.

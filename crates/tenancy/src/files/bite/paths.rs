@@ -86,6 +86,10 @@ struct Writing {
 }
 
 impl FileWriter for Writing {
+    fn etag(&self) -> String {
+        card(&self.name, &self.bytes).etag
+    }
+
     fn push<'a>(&'a mut self, bytes: &'a [u8]) -> Fut<'a, Result<(), FileFault>> {
         self.bytes.extend_from_slice(bytes);
         Box::pin(async { Ok(()) })

@@ -11,6 +11,7 @@ use kernel::{
 use sha2::{Digest as _, Sha256};
 
 use super::{File, Reader, Text, Writer};
+use crate::fleet::made::Made;
 use crate::{Error, Result};
 
 /// Writes every file of a tenant. One that is removed meanwhile is left out.
@@ -64,10 +65,10 @@ async fn write_one(
     Ok(Some(File { name, content_type, created_at, bytes, sha256 }))
 }
 
-/// Makes files of a tenant that has none.
+/// Makes files of a tenant that has none, and notes each before it is one.
 pub(in super::super) async fn make<R: Read + Send>(
     files: &dyn TenantFiles,
-    tenant: &TenantId,
+    made: Made<'_>,
     all: &[File],
     reader: &mut Reader<R>,
 ) -> Result<()> {
@@ -76,12 +77,13 @@ pub(in super::super) async fn make<R: Read + Send>(
         let name = FileName::new(file.name.clone()).map_err(failed)?;
         let (content_type, bytes) = (file.content_type.clone(), Some(file.bytes));
         let new = NewFile { content_type, bytes, condition: Condition::Absent };
-        let mut writer = files.write(tenant, &name, new).await.map_err(failed)?;
+        let mut writer = files.write(made.tenant, &name, new).await.map_err(failed)?;
         let mut number = 0;
         while let Some(piece) = reader.part(Text::File(at + 1), number + 1)? {
             number += 1;
             writer.push(&piece).await.map_err(failed)?;
         }
+        made.note(&name, &writer.etag()).await?;
         let written = writer.finish().await.map_err(failed)?;
         if (written.card.bytes, &written.card.sha256) != (file.bytes, &file.sha256) {
             return Err(Error::Archive("it changed while it was read".to_owned()));
@@ -95,23 +97,6 @@ pub(in super::super) async fn has(files: &dyn TenantFiles, tenant: &TenantId) ->
     let which = Listing { prefix: "", cursor: None, limit: 1 };
     let page = files.list(tenant, which).await.map_err(|why| fault("(the list)", why))?;
     Ok(!page.files.is_empty())
-}
-
-/// Removes the files of a tenant that did not become one.
-pub(in super::super) async fn remove(files: &dyn TenantFiles, tenant: &TenantId) -> Result<()> {
-    loop {
-        let which = Listing { prefix: "", cursor: None, limit: MAX_FILES_LISTED };
-        let page = files.list(tenant, which).await.map_err(|why| fault("(the list)", why))?;
-        if page.files.is_empty() {
-            return Ok(());
-        }
-        for card in page.files {
-            match files.remove(tenant, &card.name, &Condition::None).await {
-                Ok(()) | Err(FileFault::Missing) => {}
-                Err(why) => return Err(fault(&card.name.to_string(), why)),
-            }
-        }
-    }
 }
 
 fn fault(name: &str, why: FileFault) -> Error {

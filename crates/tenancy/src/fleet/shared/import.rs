@@ -8,7 +8,7 @@
 
 use std::io::Read;
 
-use kernel::{Scope, TenantFiles, TenantId};
+use kernel::{Fut, Scope, TenantFiles, TenantId};
 use store::{OperatorTx, Tx, qualified};
 
 use super::lines::{Lines, Row};
@@ -20,6 +20,7 @@ use crate::fleet::archive::{
 };
 use crate::fleet::export::server;
 use crate::fleet::import::{Open, named};
+use crate::fleet::made::Made;
 use crate::fleet::{Fleet, registry};
 use crate::{Error, Guarded, Held, Result};
 
@@ -30,6 +31,9 @@ const RIGHTS: [&str; 2] = ["SELECT", "INSERT"];
 const BATCH_ROWS: usize = 1_000;
 /// The most text of rows that point to each other, in bytes: they are in memory together.
 const MAX_KNOT_BYTES: u64 = 256 << 20;
+
+/// Where else a tenant has something, in words. Whatever cannot be told counts.
+pub type Elsewhere<'a> = &'a (dyn Fn(TenantId) -> Fut<'a, Vec<String>> + Send + Sync);
 
 /// A tenant that came into a shared database.
 #[derive(Debug)]
@@ -46,17 +50,19 @@ pub struct ImportedRows {
 
 impl Fleet {
     /// Brings a tenant into a shared database out of an archive of another one, which is read twice.
-    /// Files go to `files`; `most` is how many bytes are taken. Reading blocks the thread.
+    /// Files go to `files`; `most` is how many bytes are taken. Reading blocks the thread. Files are
+    /// one for all of a tenant's databases, so one that has something `elsewhere` gets none.
     ///
     /// # Errors
-    /// When the archive is damaged, does not fit or is too large, and when the tenant has rows or
-    /// files here; nothing is left behind then. [`Error::Undecided`] when the server is lost at the very
+    /// When the archive is damaged, does not fit or is too large, when the tenant has rows or
+    /// files here, and when it brings files for one that has something elsewhere; nothing is left behind
+    /// then. [`Error::Undecided`] when the server is lost at the very
     /// end; the same call tells then.
     pub async fn import_rows(
         &self,
         guarded: &Guarded,
         open: Open<'_>,
-        files: &dyn TenantFiles,
+        (files, elsewhere): (&dyn TenantFiles, Elsewhere<'_>),
         most: u64,
     ) -> Result<ImportedRows> {
         let begin = || open().map_err(|error| Error::Archive(error.to_string()));
@@ -67,13 +73,17 @@ impl Fleet {
             let premises = Premises::look(self, guarded, &id, (ACTOR, &RIGHTS)).await?;
             let shared = manifest.shared.as_ref().ok_or_else(|| refused(OWN))?;
             let notes = premises.compare(&manifest, shared).await?;
+            if !manifest.files.is_empty() {
+                alone(&id, &elsewhere(id.clone()).await)?;
+            }
+            let made = premises.made(turn.registry());
             let tx = premises.begin(&[], Scope::ReadWrite).await?;
-            let xid = premises.make_room(turn.registry(), &tx, files).await?;
+            let xid = premises.make_room(made, &tx, files).await?;
             let filled = async {
                 let mut reader = Reader::begin(begin()?)?;
                 reader.skip_structure()?;
                 premises.fill(&tx, &manifest, &mut reader).await?;
-                format::files::make(files, &id, &manifest.files, &mut reader).await?;
+                format::files::make(files, made, &manifest.files, &mut reader).await?;
                 premises.bind(&tx, Scope::ReadWrite).await
             };
             let filled = match filled.await {
@@ -83,7 +93,7 @@ impl Fleet {
             match filled {
                 // Its files belong to its rows, if these are there.
                 Err(error @ Error::Undecided { .. }) => return Err(error),
-                Err(_) => format::files::remove(files, &id).await?,
+                Err(_) => made.take_back(files).await?,
                 Ok(()) => {}
             }
             passage::forget(turn.registry(), (&id, premises.database())).await?;
@@ -100,7 +110,20 @@ impl Fleet {
 const OWN: &str =
     "it holds a tenant with a database of its own: import it as such, without --database";
 
+/// Refuses files for a tenant that has something elsewhere: they would be among its own there.
+fn alone(tenant: &TenantId, elsewhere: &[String]) -> Result<()> {
+    if elsewhere.is_empty() {
+        return Ok(());
+    }
+    Err(Error::LivesElsewhere { tenant: tenant.clone(), elsewhere: elsewhere.join("; ") })
+}
+
 impl Premises {
+    /// The files that an import of the tenant makes.
+    fn made<'a>(&'a self, registry: &'a store::Db) -> Made<'a> {
+        Made { registry, tenant: &self.tenant, place: self.database() }
+    }
+
     /// Whether an archive fits; what is different and does no harm.
     async fn compare(&self, manifest: &Manifest, shared: &Shared) -> Result<Vec<String>> {
         let tx = self.guarded.protected.owner.operator().await?;
@@ -159,15 +182,9 @@ impl Premises {
         })
     }
 
-    /// Refuses a tenant that is here. Files may be left of an import that a crash has ended, and go.
-    /// Notes that it comes, and returns the number of the transaction with which it does.
-    async fn make_room(
-        &self,
-        registry: &store::Db,
-        tx: &Tx,
-        files: &dyn TenantFiles,
-    ) -> Result<String> {
-        let which = (&self.tenant, self.database());
+    /// Refuses a tenant that is here. What an import that a crash has ended has made goes. Notes that it comes, and returns the number of the transaction with which it does.
+    async fn make_room(&self, made: Made<'_>, tx: &Tx, files: &dyn TenantFiles) -> Result<String> {
+        let (registry, which) = (made.registry, (&self.tenant, self.database()));
         // Asked before its rows are looked for: whatever was committed by then is seen.
         let fate = passage::arrival(registry, which, tx).await?;
         if let Some(held) = self.first_with_rows(tx, Scope::ReadWrite).await? {
@@ -184,14 +201,15 @@ impl Premises {
                 "the tenant is being erased here: finish that first".to_owned(),
             ));
         }
-        match fate {
-            Some(Fate::Aborted) => format::files::remove(files, &self.tenant).await?,
-            // The files may be those of a tenant that was made, and whose rows have gone since.
-            _ if format::files::has(files, &self.tenant).await? => {
-                return Err(Error::HasFiles(self.tenant.clone()));
-            }
-            _ => {}
+        if fate == Some(Fate::Aborted) {
+            made.take_back(files).await?;
         }
+        // They may be those of a tenant that was made, and whose rows have gone since, or that lives in
+        // another database.
+        if format::files::has(files, &self.tenant).await? {
+            return Err(Error::HasFiles(self.tenant.clone()));
+        }
+        passage::forget(registry, which).await?;
         let xid: String = tx.query_one(sql::XID, &[]).await?.get(0);
         let pending = Some((xid.clone(), Deleted::default()));
         let noted = Noted { pending, ..Noted::default() };

@@ -26,7 +26,7 @@ use kernel::{Actor, Clock, Scope, TenantId};
 use store::{Db, OperatorTx, Tx, literal};
 
 pub use erase::RowErasing;
-pub use import::ImportedRows;
+pub use import::{Elsewhere, ImportedRows};
 
 use self::order::{Run, name};
 use super::{Fleet, is_canary};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::{Db, Json, Tx};
 
 use super::sql;
-use crate::fleet::{Gone, GoneRows};
+use crate::fleet::{Gone, GoneRows, made};
 use crate::{Error, Result};
 
 /// Which way a tenant goes.
@@ -99,10 +99,11 @@ pub(super) async fn note(
     Ok(tx.commit().await?)
 }
 
-/// Forgets it.
+/// Forgets it, and which files were made: they are the tenant's own now, or gone.
 pub(super) async fn forget(registry: &Db, (id, database): (&TenantId, &str)) -> Result<()> {
     let tx = registry.operator().await?;
     tx.execute(crate::fleet::sql::FORGET_PASSAGE, &[&id.as_str(), &database]).await?;
+    made::forget(&tx, (id, database), false).await?;
     Ok(tx.commit().await?)
 }
 

@@ -129,7 +129,7 @@ async fn undecided(site: &Site, here: &Guarded) -> OperatorTx {
 #[tokio::test]
 async fn an_import_that_is_not_decided_is_asked_for() {
     let (site, there, here, bytes) = packed().await;
-    site.put(TOKO, "half", b"half a file").await;
+    site.half(TOKO, "half", &here.protected.name).await;
     let tx = undecided(&site, &here).await;
     let waits = import(&site, &here, &bytes).await.unwrap_err();
     assert!(matches!(waits, Error::Taken(_)), "{waits}");
