@@ -200,11 +200,15 @@ impl Fleet {
     /// Whether a tenant has rows in a protected database.
     ///
     /// # Errors
-    /// When it is not known whether it would see them all, or the text names no tenant there.
+    /// When it is not known whether it would see them all, as while the end of an import is not decided,
+    /// or when the text names no tenant there.
     pub async fn has_rows(&self, guarded: &Guarded, id: &TenantId) -> Result<bool> {
         let look = ("amanah tenant", &["SELECT"][..]);
         let premises = Premises::look(self, guarded, id, look).await?;
         let tx = premises.begin(&[], Scope::ReadOnly).await?;
+        // Rows that are about to come would not be seen. Whatever was committed by then is.
+        let which = (id, premises.database());
+        passage::arrival(&self.settings.registry, which, &tx).await?;
         let found = premises.first_with_rows(&tx, Scope::ReadOnly).await?.is_some();
         tx.rollback().await?;
         Ok(found)

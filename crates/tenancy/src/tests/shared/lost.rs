@@ -135,9 +135,13 @@ async fn an_import_that_is_not_decided_is_asked_for() {
     assert!(matches!(waits, Error::Taken(_)), "{waits}");
     let waits = site.fleet.erase_rows(&here, &tenant(TOKO), true).await.err().unwrap();
     assert!(matches!(waits, Error::Taken(_)), "{waits}");
+    // Elsewhere its keys would go with the last rows, and then these come.
+    let waits = site.fleet.has_rows(&here, &tenant(TOKO)).await.unwrap_err();
+    assert!(matches!(waits, Error::Taken(_)), "{waits}");
     assert_eq!(site.get(TOKO, "half").await.unwrap(), b"half a file");
     // It was none: its files were made for nobody.
     tx.rollback().await.unwrap();
+    assert!(!site.fleet.has_rows(&here, &tenant(TOKO)).await.unwrap());
     import(&site, &here, &bytes).await.unwrap();
     assert_eq!(seen(&here, TOKO).await, seen(&there, TOKO).await);
     assert!(site.get(TOKO, "half").await.is_err(), "it belongs to nobody");
