@@ -1,6 +1,7 @@
 //! What the process says with its exit code.
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use kernel::Verdict;
@@ -89,6 +90,14 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+impl Usage {
+    /// Nothing is written over a file that is there; `option` names another one.
+    pub(crate) fn taken(file: &Path, option: &str) -> Self {
+        let file = file.display();
+        Self(format!("{file} is there already; it was kept. Choose another name with {option}"))
+    }
+}
 
 #[cfg(test)]
 mod tests {

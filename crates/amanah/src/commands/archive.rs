@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,7 +55,7 @@ pub(crate) async fn export(
     let secret = secret_for(plain)?;
     let shared = database.as_deref().map(|name| binding::one(house, name)).transpose()?;
     if to.exists() {
-        return Err(taken(&to).into());
+        return Err(Usage::taken(&to, "--to").into());
     }
     let cannot = || format!("{} cannot be written", to.display());
     let keys = &house.ring.keys;
@@ -88,7 +87,7 @@ pub(crate) async fn export(
     bar.finish_and_clear();
     let bytes = fresh.file().metadata().with_context(cannot)?.len();
     if !fresh.create().with_context(cannot)? {
-        return Err(taken(&to).into());
+        return Err(Usage::taken(&to, "--to").into());
     }
     let how = if secret.is_some() { "sealed" } else { "in clear: whoever has it reads all of it" };
     let words = format!(
@@ -331,11 +330,6 @@ fn short(manifest: &Manifest) -> Value {
         fields.insert("files".to_owned(), json!(manifest.files.len()));
     }
     shown
-}
-
-fn taken(to: &Path) -> Usage {
-    let words = "is there already; it was kept. Choose another name with --to";
-    Usage(format!("{} {words}", to.display()))
 }
 
 fn bytes_bar(what: &'static str, length: Option<u64>) -> ProgressBar {

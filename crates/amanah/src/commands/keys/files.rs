@@ -243,8 +243,7 @@ fn cannot(to: &Path) -> String {
 /// Why nothing can be sealed under this name.
 fn taken(to: &Path) -> Usage {
     if to.exists() {
-        let words = "is there already; it was kept. Choose another name with --out";
-        return Usage(format!("{} {words}", to.display()));
+        return Usage::taken(to, "--out");
     }
     Usage(format!(
         "{} is there already without its file; it was kept, because it may be all that opens one \
