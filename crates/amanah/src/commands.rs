@@ -5,6 +5,7 @@ pub(crate) mod archive;
 mod belongings;
 pub(crate) mod binding;
 pub(crate) mod cell;
+pub(crate) mod certificate;
 pub(crate) mod doctor;
 pub(crate) mod erase;
 pub(crate) mod erase_rows;

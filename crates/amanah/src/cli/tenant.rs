@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use kernel::{TenantId, Unit, Value};
 
-use crate::commands::erase::PublicKey;
+use crate::commands::certificate::PublicKey;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenant {

@@ -5,9 +5,8 @@
 
 use kernel::{TenantId, shown};
 use keys::Keys;
-use tenancy::{Cleared, ErasedFiles, Erasing, Gone, GonePart, Guarded, RowErasing};
+use tenancy::{Cleared, ErasedFiles, Erasing, Gone, GoneKey, GonePart, Guarded, RowErasing};
 
-use super::erase::owned;
 use crate::installation::Installation;
 
 /// What the parts of a certificate call files.
@@ -213,4 +212,15 @@ fn kept(elsewhere: &[String]) -> String {
 fn is_shredded(keys: &Keys, id: &TenantId) -> anyhow::Result<bool> {
     let stones = keys.ring()?.tombstones;
     Ok(stones.iter().any(|stone| stone.tenant.as_ref() == Some(id)))
+}
+
+/// The keys of a tenant.
+fn owned(keys: &Keys, id: &TenantId) -> Vec<GoneKey> {
+    let all = keys.list();
+    let theirs = all.into_iter().filter(|card| card.key.tenant.as_ref() == Some(id));
+    let gone = |card: keys::KeyCard| GoneKey {
+        name: card.key.name.to_string(),
+        versions: card.versions.into_iter().map(|version| version.id).collect(),
+    };
+    theirs.map(gone).collect()
 }

@@ -8,7 +8,7 @@ use tenancy::{Added, Answer, CellCard, Reach};
 
 use crate::cli::Place;
 use crate::cli::cell::Cell;
-use crate::commands::erase;
+use crate::commands::certificate;
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
@@ -49,7 +49,7 @@ async fn act(place: &Place, installation: &Installation, cell: Cell) -> anyhow::
                 let why = format!("the names differ: {name} and {again}. Nothing was changed");
                 return Err(Usage(why).into());
             }
-            lost::removed(&fleet.remove_lost_cell(&name, &erase::operator()?).await?)
+            lost::removed(&fleet.remove_lost_cell(&name, &certificate::operator()?).await?)
         }
         Cell::Losses => lost::known(&fleet.losses().await?),
     };

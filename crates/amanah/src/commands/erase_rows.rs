@@ -2,11 +2,10 @@
 
 use kernel::TenantId;
 use serde_json::{Value, json};
-use tenancy::Closing;
 
 use super::belongings::{self, Begun, Belongings, Destroyed, In};
 use super::binding;
-use super::erase::{EXPORTS, operator, sign, signer, taken, write};
+use super::certificate::{Clerk, EXPORTS};
 use crate::cli::Place;
 use crate::cli::tenant::Erase;
 use crate::installation::Installation;
@@ -68,13 +67,8 @@ pub(crate) async fn erase(
     database: &str,
 ) -> anyhow::Result<(String, Value)> {
     let Erase { tenant: id, certificate: file, by, .. } = erase;
-    if let Some(file) = file.as_deref().filter(|file| file.exists()) {
-        return Err(taken(file).into());
-    }
     let guarded = binding::one(house, database)?;
-    let keys = &house.ring.keys;
-    let signer = signer(keys).await?;
-    let by = by.map_or_else(operator, Ok)?;
+    let clerk = Clerk::ready(house, by, file).await?;
     let common = Belongings::look(house, In::Shared(&guarded), &id).await?;
     let more = common.goes() && common.is_there();
     let mut erasing = house.fleet.erase_rows(&guarded, &id, more).await?;
@@ -92,37 +86,18 @@ pub(crate) async fn erase(
     remains.extend(more);
     let rows: u64 = erasing.rows().0.iter().map(|table| table.rows).sum();
     let tables = erasing.rows().0.to_vec();
-    let version = env!("CARGO_PKG_VERSION");
-    let closing = Closing { version, by, remains: remains.clone(), last };
-    let (erasure, text) = erasing.certify(closing, &|text| sign(keys, &signer, text)).await?;
-    let kept = match &file {
-        Some(file) => write(house, file, &text).map(|()| format!("It is in {}.", file.display())),
-        None => Ok("`amanah tenant erasures --json` shows it again.".to_owned()),
-    };
-    // It is kept with the erasure in any case, so a file that cannot be written loses nothing.
-    let kept = kept.unwrap_or_else(|error| {
-        format!("{}; `amanah tenant erasures --json` has it.", out::words(&error))
-    });
+    let closing = clerk.closing(remains.clone(), last);
+    let (erasure, text) = erasing.certify(closing, &|text| clerk.sign(text)).await?;
     let each: Vec<String> =
         tables.iter().map(|table| format!("\n  {} of {}", table.rows, table.table)).collect();
     let parts = gone.parts.iter().map(|part| format!("{} {}, ", part.count, part.what));
-    let words = format!(
-        "Erased: {id}, {rows} rows of the database {database}, {}{} keys, at {:.0}.{}\n  {}\n\nThe \
-         certificate. {kept}\n{text}",
+    let count = gone.keys.len();
+    let erased = format!(
+        "{id}, {rows} rows of the database {database}, {}{count} keys, at {:.0}.{}",
         parts.collect::<String>(),
-        gone.keys.len(),
         erasure.erased_at,
         each.concat(),
-        remains.join("\n  ")
     );
-    let data = json!({
-        "erased": true,
-        "erasure": erasure,
-        "tables": tables,
-        "parts": gone.parts,
-        "keys": gone.keys.len(),
-        "remains": remains,
-        "certificate": text,
-    });
-    Ok((words, data))
+    let more = json!({"erasure": erasure, "tables": tables, "parts": gone.parts, "keys": count});
+    Ok(clerk.told((&erased, more), &remains, &text))
 }

@@ -11,7 +11,7 @@ use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage, Turned};
 
 use crate::cli::Place;
 use crate::cli::tenant::Tenant;
-use crate::commands::{archive, erase, erase_rows};
+use crate::commands::{archive, certificate, erase, erase_rows};
 use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::out;
@@ -26,7 +26,7 @@ pub(crate) async fn run(place: &Place, tenant: Tenant) -> anyhow::Result<Exit> {
         return super::lint::one(place, lint, url).await;
     }
     if let Tenant::Certificate(wanted) = tenant {
-        return erase::check(place, wanted).await;
+        return certificate::check(place, wanted).await;
     }
     Installation::with(place, async |installation| act(place, installation, tenant).await).await
 }
@@ -83,9 +83,9 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
             Some(name) => erase_rows::erase(installation, wanted, &name).await?,
             None => erase::erase(installation, wanted).await?,
         },
-        Tenant::Erasures => erase::erasures(installation).await?,
+        Tenant::Erasures => certificate::erasures(installation).await?,
         // Asked before, since it needs no installation where it is given a key.
-        Tenant::Certificate(wanted) => return erase::check(place, wanted).await,
+        Tenant::Certificate(wanted) => return certificate::check(place, wanted).await,
     };
     let (words, data) = told;
     if place.json {
