@@ -152,6 +152,8 @@ fn a_tenant_without_keys_gets_none_afterwards() {
     house.share(BARE);
     let erased = held(&house, &["tenant", "erase", BARE, "--database", "demo", "--yes"]);
     assert_eq!((keys(&erased), kept(&erased).as_str()), (&Value::from(0), ""), "{erased}");
+    assert_eq!(erased["parts"], Value::Array(vec![]), "there was no file: {erased}");
+    assert!(!erased["certificate"].as_str().unwrap().contains("\"files\""), "{erased}");
     house.is_gone(BARE);
     // Its place on Redis goes with the rows, and not alone.
     let other = "55555555-5555-4555-8555-555555555554";
@@ -161,5 +163,5 @@ fn a_tenant_without_keys_gets_none_afterwards() {
     assert_eq!(code(&refused).0, Some(2));
     assert!(code(&refused).1.contains("rows in the database demo"), "{}", code(&refused).1);
     let erased = held(&house, &["tenant", "erase", other, "--database", "demo", "--yes"]);
-    assert_eq!(erased["parts"][1]["what"], "keys on Redis", "{erased}");
+    assert_eq!(erased["parts"][0]["what"], "keys on Redis", "{erased}");
 }

@@ -147,7 +147,7 @@ impl Begun<'_> {
 pub(super) struct Destroyed {
     pub(super) cache: Option<Cleared>,
     pub(super) files: ErasedFiles,
-    /// All that was noted, also before a crash.
+    /// All that was destroyed, also before a crash.
     pub(super) gone: Gone,
     /// Whether it went, and with it the last of the tenant.
     pub(super) last: bool,
@@ -165,7 +165,8 @@ pub(super) async fn destroy(
     let keys = &house.ring.keys;
     let before = begun.note(Gone::default()).await?;
     let noted = !before.keys.is_empty() || !before.parts.is_empty();
-    if !(noted && is_shredded(keys, id)?) {
+    if !(noted && keys.is_shredded(id)) {
+        // Also where it was looked for before the rows went: something may have come since.
         let elsewhere = elsewhere(house, begun.here(), id).await?;
         if !elsewhere.is_empty() {
             begun.keep().await?;
@@ -174,10 +175,8 @@ pub(super) async fn destroy(
         }
     }
     begun.look_again().await?;
-    // Nobody knows the keys afterwards. The files are noted too, so that it is known where there are no keys
-    // that this was begun.
-    let parts = vec![GonePart { what: FILES.to_owned(), count: 0, bytes: Some(0) }];
-    begun.note(Gone { keys: owned(keys, id), parts }).await?;
+    // Nobody knows the keys afterwards.
+    begun.note(Gone { keys: owned(keys, id), parts: vec![begun_mark()] }).await?;
     // Also without keys: a file that comes later would make some for a tenant that is gone.
     let shredding = keys.shred(id).await?;
     let files = house.files.erase(id).await?;
@@ -188,7 +187,8 @@ pub(super) async fn destroy(
         let (what, count) = ("keys on Redis".to_owned(), cache.keys);
         GonePart { what, count, bytes: None }
     });
-    let gone = begun.note(Gone { keys: Vec::new(), parts: parts.collect() }).await?;
+    let mut gone = begun.note(Gone { keys: Vec::new(), parts: parts.collect() }).await?;
+    gone.parts.retain(GonePart::says_something);
     let mut remains = Vec::new();
     if let Some(why) = house.caches.redis().absence() {
         remains.push(format!("Redis was not looked into, since there is none: {why}."));
@@ -199,6 +199,12 @@ pub(super) async fn destroy(
     Ok(Destroyed { cache, files, gone, last: true, remains })
 }
 
+/// Notes that this was begun, also where there are no keys that would say so. It counts no files, and is left
+/// out of the certificate where there were none.
+fn begun_mark() -> GonePart {
+    GonePart { what: FILES.to_owned(), count: 0, bytes: Some(0) }
+}
+
 /// Why it was kept.
 fn kept(elsewhere: &[String]) -> String {
     format!(
@@ -206,12 +212,6 @@ fn kept(elsewhere: &[String]) -> String {
          go with the last of it.",
         elsewhere.join("; ")
     )
-}
-
-/// Whether the tenant's keys were destroyed, so that it never gets new ones.
-fn is_shredded(keys: &Keys, id: &TenantId) -> anyhow::Result<bool> {
-    let stones = keys.ring()?.tombstones;
-    Ok(stones.iter().any(|stone| stone.tenant.as_ref() == Some(id)))
 }
 
 /// The keys of a tenant.

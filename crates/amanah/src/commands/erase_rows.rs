@@ -75,7 +75,7 @@ pub(crate) async fn erase(
     let mut remains = vec![COPIES.to_owned(), TRAIL.to_owned(), EXPORTS.to_owned()];
     remains.push(ACCOUNTS.to_owned());
     let begun = Begun::Shared(&mut erasing, &guarded);
-    let Destroyed { gone, last, remains: more, .. } =
+    let Destroyed { gone, last, remains: besides, .. } =
         match belongings::destroy(house, begun, &id).await {
             Ok(done) => done,
             Err(error) => {
@@ -83,7 +83,7 @@ pub(crate) async fn erase(
                 return Err(error);
             }
         };
-    remains.extend(more);
+    remains.extend(besides);
     let rows: u64 = erasing.rows().0.iter().map(|table| table.rows).sum();
     let tables = erasing.rows().0.to_vec();
     let closing = clerk.closing(remains.clone(), last);

@@ -69,6 +69,11 @@ impl Keys {
         Ok(())
     }
 
+    /// Whether every key of a tenant was destroyed, so that it never gets new ones.
+    pub fn is_shredded(&self, tenant: &TenantId) -> bool {
+        self.state().shredded(tenant).is_some()
+    }
+
     /// Destroys every key of a tenant, for good: also in every older copy of the ring. The tenant
     /// never gets new ones, also when it had none. Done again for the same tenant, it finishes what was
     /// left undone.

@@ -82,6 +82,14 @@ pub struct GonePart {
     pub bytes: Option<u64>,
 }
 
+impl GonePart {
+    /// Whether a certificate is to say it. What was noted before it was looked for, and then not found, is
+    /// none and of no bytes.
+    pub fn says_something(&self) -> bool {
+        self.count > 0 || self.bytes != Some(0)
+    }
+}
+
 /// Rows that were deleted from a table of a shared database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

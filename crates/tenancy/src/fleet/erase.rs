@@ -170,7 +170,7 @@ impl Erasing {
                 bytes: begun.bytes,
                 logins: begun.logins,
                 keys: begun.gone.keys,
-                parts: begun.gone.parts,
+                parts: begun.gone.parts.into_iter().filter(GonePart::says_something).collect(),
                 tables: Vec::new(),
                 remains,
             };

@@ -21,9 +21,7 @@ pub(crate) async fn run(place: &Place, shred: Shred) -> anyhow::Result<Exit> {
             preview(place, &keys, &shred, &doomed)?;
             return Ok(Exit::Usage);
         }
-        let buried = keys.ring()?.tombstones;
-        let before = buried.iter().find(|stone| stone.tenant.as_ref() == Some(tenant));
-        if let (true, None) = (doomed.is_empty(), before) {
+        if doomed.is_empty() && !keys.is_shredded(tenant) {
             return Err(Usage(format!(
                 "tenant {tenant} has no keys, so there is nothing to destroy; `amanah keys list` \
                  shows who has"

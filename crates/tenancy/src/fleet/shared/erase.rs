@@ -9,7 +9,7 @@ use store::{Db, Tx};
 use super::passage::{self, Deleted, Noted, Passage, Way};
 use super::{Premises, sql};
 use crate::fleet::archive::sql as archives;
-use crate::fleet::certificate::{Certificate, Sign, digest};
+use crate::fleet::certificate::{Certificate, GonePart, Sign, digest};
 use crate::fleet::{Closing, Erasure, Fleet, Gone, GoneRows, HOME, registry};
 use crate::{Error, Guarded, Result};
 
@@ -195,7 +195,7 @@ impl RowErasing {
                 bytes: rows.bytes,
                 logins: 0,
                 keys: gone.keys,
-                parts: gone.parts,
+                parts: gone.parts.into_iter().filter(GonePart::says_something).collect(),
                 tables: rows.tables,
                 remains,
             };
