@@ -175,6 +175,9 @@ async fn a_guard_from_before_is_replaced() {
     .await;
     assert!(refused.unwrap().contains("p.invoice_id does not exist"));
 
+    let proof = prove(&guarded).await;
+    let found = proof.findings().iter().any(|found| found.object == "public.p");
+    assert!(found && proof.outcome() == Outcome::Broken, "{}", proof.detail());
     let plan = planned(&guarded.protected).await;
     assert!(plan.steps.iter().any(|step| step.object == "public.p"), "{plan}");
     apply(owner, superuser, &plan).await.unwrap();
