@@ -144,7 +144,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) victims: Vec<Victim<'a>>,
     pub(crate) views: Vec<victim::View>,
     /// Every schema but the server's own.
-    pub(crate) schemas: Vec<String>,
+    pub(crate) schemas: Vec<(String, bool)>,
     rights: victim::AllRights,
 }
 

@@ -231,12 +231,59 @@ SELECT n.nspname::text, c.relname::text,
             ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
  ORDER BY 1, 2, 3";
 
+/// Whether others than the application look for something in schema `n`: a search path that the
+/// catalogue knows names it, or it holds what is somebody else's. The literal says of `o.owner`
+/// that it is nobody of the application.
+macro_rules! meant {
+    ($else:literal) => {
+        concat!(
+            "(n.nspname = 'public'
+              OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = n.nspname)
+              OR EXISTS (SELECT FROM (SELECT c.relowner FROM pg_catalog.pg_class c
+                                       WHERE c.relnamespace = n.oid AND c.relkind NOT IN ('i', 'I')
+                                      UNION ALL
+                                      SELECT f.proowner FROM pg_catalog.pg_proc f
+                                       WHERE f.pronamespace = n.oid
+                                      UNION ALL
+                                      SELECT p.oprowner FROM pg_catalog.pg_operator p
+                                       WHERE p.oprnamespace = n.oid) o(owner)
+                          WHERE ",
+            $else,
+            ")
+              OR EXISTS (SELECT FROM (SELECT c.line FROM pg_catalog.pg_db_role_setting s
+                                       CROSS JOIN pg_catalog.unnest(s.setconfig) c(line)
+                                       WHERE s.setdatabase = 0
+                                          OR s.setdatabase = (SELECT d.oid FROM pg_catalog.pg_database d
+                                               WHERE d.datname = pg_catalog.current_database())
+                                      UNION ALL
+                                      SELECT c.line FROM pg_catalog.pg_proc f
+                                       CROSS JOIN pg_catalog.unnest(f.proconfig) c(line)
+                                      UNION ALL
+                                      SELECT 'search_path=' || s.reset_val FROM pg_catalog.pg_settings s
+                                       WHERE s.name = 'search_path') c
+                          CROSS JOIN pg_catalog.regexp_matches(
+                              pg_catalog.substr(c.line, 13),
+                              '[[:space:]]*\"(?:[^\"]|\"\")*\"|[^,]+', 'g') m(part)
+                          CROSS JOIN pg_catalog.btrim(m.part[1]) b(word)
+                          WHERE c.line LIKE 'search_path=%'
+                            AND n.nspname = CASE WHEN b.word LIKE '\"%'
+                                THEN pg_catalog.replace(pg_catalog.btrim(b.word, '\"'), '\"\"', '\"')
+                                ELSE pg_catalog.lower(b.word) END))"
+        )
+    };
+}
+pub(crate) use meant;
+
 /// Who may make objects in a schema, as [`RIGHTS`]: schema, grantee, whether it is ours, whether the
-/// schema is the grantee's own, to whom nothing can be refused there.
-pub(crate) const MAKERS: &str = "
+/// schema is the grantee's own, to whom nothing can be refused there, whether others look for
+/// something in it.
+pub(crate) const MAKERS: &str = concat!(
+    "
 SELECT n.nspname::text,
        CASE WHEN x.grantee = 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
-       pg_catalog.pg_has_role(n.nspowner, 'USAGE'), x.own
+       pg_catalog.pg_has_role(n.nspowner, 'USAGE'), x.own, ",
+    meant!("NOT pg_catalog.pg_has_role($1, o.owner, 'MEMBER')"),
+    "
   FROM pg_catalog.pg_namespace n
  CROSS JOIN LATERAL (
     SELECT e.grantee, false AS own FROM pg_catalog.aclexplode(n.nspacl) e
@@ -247,12 +294,17 @@ SELECT n.nspname::text,
    AND CASE WHEN x.grantee = 0 THEN true
             ELSE pg_catalog.pg_has_role($1, x.grantee, 'MEMBER') END
    AND NOT (x.own AND pg_catalog.pg_has_role($1, current_user::pg_catalog.regrole, 'MEMBER'))
- ORDER BY 1, 2";
+ ORDER BY 1, 2"
+);
 
-/// Every schema but the server's own.
-pub(crate) const SCHEMAS: &str = "
-SELECT n.nspname::text FROM pg_catalog.pg_namespace n
- WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";
+/// Every schema but the server's own, and whether others than `$1` look for something in it.
+pub(crate) const SCHEMAS: &str = concat!(
+    "
+SELECT n.nspname::text, ",
+    meant!("NOT pg_catalog.pg_has_role($1, o.owner, 'MEMBER')"),
+    " FROM pg_catalog.pg_namespace n
+ WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1"
+);
 
 /// Which views read which tables, through other views too: schema, view, kind, whether it reads
 /// with its reader's rights, whether its owner is not bound by row security, whether we may alter

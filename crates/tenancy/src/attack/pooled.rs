@@ -100,11 +100,24 @@ pub(super) const BATTERY: &[OnSession] = &[
         let sql = "SELECT count(*) FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL";
         vec![shared(sql.to_owned(), COUNTING)]
     }),
-    session("set-sequences", "may set the sequences that all tenants draw from", OWNER, |_| {
-        let sql = "SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relkind = 'S' \
-                   AND c.oid >= 16384 AND c.relpersistence <> 't' \
-                   AND pg_catalog.has_sequence_privilege(current_user, c.oid, 'UPDATE')";
-        vec![strike(Binding::Own, sql.to_owned(), Bound::default(), Expect::Nothing(&[]))]
+    session("set-sequences", "may set the sequences that all tenants draw from", OWNER, |s| {
+        let mut bound = Bound::default();
+        let owner = bound.add(Some(&s.protected.owner.url().user));
+        // What its owner does with a sequence counts where somebody else's table draws from it.
+        let sql = format!(
+            "SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relkind = 'S' \
+             AND c.oid >= 16384 AND c.relpersistence <> 't' \
+             AND pg_catalog.has_sequence_privilege(current_user, c.oid, 'UPDATE') \
+             AND (NOT pg_catalog.pg_has_role(current_user, c.relowner, 'MEMBER') \
+                  OR pg_catalog.pg_get_userbyid(c.relowner) = {owner} \
+                  OR EXISTS (SELECT FROM pg_catalog.pg_depend d \
+                       JOIN pg_catalog.pg_attrdef f ON f.oid = d.objid \
+                       JOIN pg_catalog.pg_class t ON t.oid = f.adrelid \
+                      WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
+                        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                        AND d.refobjid = c.oid AND t.relowner <> c.relowner))"
+        );
+        vec![strike(Binding::Own, sql, bound, Expect::Nothing(&[]))]
     }),
     session("sizes", "counts rows by the sizes of files", COUNTS, |s| {
         let Some(victim) = s.victims.iter().find(|v| v.rows) else { return Vec::new() };

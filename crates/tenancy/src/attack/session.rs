@@ -132,6 +132,10 @@ pub(super) const BATTERY: &[OnSession] = &[
     ),
 ];
 
+/// What is declared of a schema in which everything is the application's.
+const OWN_SCHEMA: &str = "it is the application's own, with all that is in it, and no search path in the \
+                          catalogue names it: one that the application sets by itself may not either";
+
 /// What is declared of two good tokens.
 const BOTH: &str = "who holds good tokens of two tenants can empty the binding of the one by RESET ALL \
                     and bind the other, as the card says";
@@ -350,7 +354,7 @@ fn become_owner(scene: &Scene<'_>) -> Vec<Strike> {
 
 /// The right, or the schema itself, whose owner can give itself the right.
 fn make_objects(scene: &Scene<'_>) -> Vec<Strike> {
-    let each = scene.schemas.iter().map(|schema| {
+    let each = scene.schemas.iter().map(|(schema, meant)| {
         let mut bound = Bound::default();
         let place = bound.add(Some(schema));
         let sql = format!(
@@ -358,7 +362,8 @@ fn make_objects(scene: &Scene<'_>) -> Vec<Strike> {
              AND (pg_catalog.has_schema_privilege(current_user, n.oid, 'CREATE') \
                   OR pg_catalog.pg_has_role(current_user, n.nspowner, 'MEMBER'))"
         );
-        let mut strike = strike(Binding::Own, sql, bound, Expect::Nothing(&[]));
+        let expect = if *meant { Expect::Nothing(&[]) } else { Expect::Told(OWN_SCHEMA) };
+        let mut strike = strike(Binding::Own, sql, bound, expect);
         strike.object = Some(format!("schema {schema}"));
         strike
     });

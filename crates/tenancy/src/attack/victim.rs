@@ -164,12 +164,12 @@ pub(super) async fn views(protected: &Protected) -> Result<Vec<View>> {
     Ok(views)
 }
 
-/// The schemas in which somebody could make an object.
-pub(super) async fn schemas(protected: &Protected) -> Result<Vec<String>> {
+/// The schemas in which somebody could make an object, and whether others would look for it there.
+pub(super) async fn schemas(protected: &Protected) -> Result<Vec<(String, bool)>> {
     let tx = protected.owner.operator().await?;
-    let rows = tx.query(sql::SCHEMAS, &[]).await?;
+    let rows = tx.query(sql::SCHEMAS, &[&protected.app_role]).await?;
     tx.rollback().await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 impl Victim<'_> {

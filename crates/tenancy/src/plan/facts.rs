@@ -96,6 +96,8 @@ pub(super) struct Maker {
     pub(super) ours: bool,
     /// Whether the schema belongs to the grantee.
     pub(super) own: bool,
+    /// Whether others than the application look for something in it.
+    pub(super) meant: bool,
 }
 
 /// Somebody who may set a sequence.
@@ -284,6 +286,7 @@ async fn makers(tx: &Tx, app_role: &str) -> Result<Vec<Maker>> {
         grantee: row.get(1),
         ours: row.get(2),
         own: row.get(3),
+        meant: row.get(4),
     };
     Ok(rows.iter().map(maker).collect())
 }

@@ -153,6 +153,14 @@ impl Plan {
         for maker in &facts.makers {
             let (schema, grantee) = (ident(&maker.schema), role(&maker.grantee));
             let object = format!("schema {}", maker.schema);
+            // A queue, for instance, keeps its tables there and changes them by itself.
+            if maker.own && !maker.meant {
+                let why = "it belongs to the application, and so does all that is in it. No search \
+                           path that is known here names it: see that none of the application's \
+                           does";
+                self.advise(object, why, None);
+                continue;
+            }
             if maker.own {
                 let why = "it belongs to the application, which puts views and functions there that \
                            later requests of every tenant run: $user is in everybody's search path. \

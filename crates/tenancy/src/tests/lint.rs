@@ -3,6 +3,7 @@
 
 mod alarms;
 mod carried;
+mod own;
 mod roles;
 mod sarif;
 mod seeds;
@@ -16,6 +17,7 @@ use super::fixture::{self, DJANGO, NUMBERS, as_owner};
 use crate::lint::examine;
 use crate::{Guarded, Linted, RULES, Rule, Severity, Who, lint};
 use carried::CARRIED;
+use own::OWN;
 use roles::ROLES;
 use seeds::{QUIET, SCHEMA, SEEDS, Seed};
 
@@ -107,7 +109,7 @@ async fn try_seed(guarded: &Guarded, seed: &Seed, odd: bool) -> Result<String, S
 }
 
 fn seeds() -> impl Iterator<Item = &'static Seed> {
-    SEEDS.iter().chain(CARRIED).chain(ROLES)
+    SEEDS.iter().chain(CARRIED).chain(OWN).chain(ROLES)
 }
 
 /// Every rule against a violation of it, with ordinary names and with names that try to leave their

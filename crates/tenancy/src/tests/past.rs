@@ -155,19 +155,18 @@ async fn what_else_runs_inside_of_what_a_foreign_key_does() {
 async fn a_schema_of_the_applications_own() {
     let guarded = fixture::protected(SHOP, "org", CANARIES).await;
     let app = store::ident(&guarded.protected.app_role);
-    as_superuser(&guarded, &format!("CREATE SCHEMA shop AUTHORIZATION {app}")).await;
+    as_superuser(&guarded, &format!("CREATE SCHEMA {app} AUTHORIZATION {app}")).await;
     run(&guarded, "b", "INSERT INTO public.stock VALUES ('b', 'cocoa', 100)").await;
-    let planted = "SET LOCAL search_path = shop, public; CREATE TABLE shop.loot (t text);
-        CREATE FUNCTION shop.tap(s text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
-            INSERT INTO shop.loot VALUES (s); RETURN true; END$$;
-        CREATE VIEW shop.stock WITH (security_invoker = true) AS
-            SELECT s.* FROM public.stock s WHERE shop.tap(s::text)";
-    // The login of the attacks is a member of the role whose schema it is.
+    let planted = "CREATE TABLE loot (t text);
+        CREATE FUNCTION tap(s text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN
+            INSERT INTO loot VALUES (s); RETURN true; END$$;
+        CREATE VIEW stock WITH (security_invoker = true) AS
+            SELECT s.* FROM public.stock s WHERE tap(s::text)";
+    // The login of the attacks is a member of the role whose name the schema bears.
     run(&guarded, "a", &format!("SET LOCAL ROLE {app}; {planted}")).await;
-    let innocent =
-        format!("SET LOCAL ROLE {app}; SET LOCAL search_path = shop, public; SELECT * FROM stock");
+    let innocent = format!("SET LOCAL ROLE {app}; SELECT * FROM stock");
     run(&guarded, "b", &innocent).await;
-    let looted = format!("SET LOCAL ROLE {app}; SET LOCAL search_path = shop");
+    let looted = format!("SET LOCAL ROLE {app}");
     let tx = bound(&guarded, "a").await;
     tx.batch(&looted).await.unwrap();
     let loot: String = tx.query_one("SELECT max(t) FROM loot", &[]).await.unwrap().get(0);
@@ -176,13 +175,14 @@ async fn a_schema_of_the_applications_own() {
     let plan = fixture::planned(&guarded.protected).await;
     let needed: Vec<&str> =
         plan.advice.iter().filter(|a| a.needed).map(|a| a.object.as_str()).collect();
-    assert_eq!(needed, ["schema shop"]);
+    let schema = format!("schema {}", guarded.protected.app_role);
+    assert_eq!(needed, [schema.as_str()]);
     let found = named(&guarded, "AM403").await;
-    assert_eq!(objects(&found), ["schema shop"]);
+    assert_eq!(objects(&found), [schema.as_str()]);
     let proof = prove(&guarded).await;
     let told: Vec<String> = proof.findings().iter().map(ToString::to_string).collect();
     assert!(told.iter().any(|t| t.contains("make-objects")), "{told:#?}");
-    as_superuser(&guarded, "DROP VIEW shop.stock; DROP TABLE shop.loot").await;
+    as_superuser(&guarded, &format!("DROP VIEW {app}.stock; DROP TABLE {app}.loot")).await;
     as_superuser(&guarded, &found[0].fix).await;
     let tx = bound(&guarded, "a").await;
     let error = tx.batch(&format!("SET LOCAL ROLE {app}; {planted}")).await.unwrap_err();

@@ -253,6 +253,11 @@ pub(super) const SEEDS: &[Seed] = &[
     owners("AM403", "schema {here}", "GRANT CREATE ON SCHEMA {here} TO {app}"),
     owners("AM404", "database {db}", "GRANT CREATE ON DATABASE {db} TO {app}"),
     owners("AM405", "database {db}", "GRANT TEMPORARY ON DATABASE {db} TO PUBLIC"),
+    owners(
+        "AM406",
+        "schema {role}",
+        "CREATE SCHEMA {role}; GRANT CREATE ON SCHEMA {role} TO {app}",
+    ),
     above(
         "AM411",
         "pg_catalog.pg_stat_activity",

@@ -146,21 +146,32 @@ pub(super) const RULES: &[Rule] = &[
         find: Find::Sql(
             "SELECT 'sequence', n.nspname || '.' || c.relname,
                     'the application may set it: a tenant can stop or repeat the numbers of all',
-                    format('REVOKE UPDATE ON SEQUENCE %I.%I FROM %s', n.nspname, c.relname,
-                           string_agg(DISTINCT m.name, ', '))
-                        || COALESCE(format(';' || chr(10) || 'GRANT USAGE ON SEQUENCE %I.%I TO '
-                                               || string_agg(DISTINCT m.name, ', ')
-                                                  FILTER (WHERE NOT u.uses),
-                                           n.nspname, c.relname), '')
+                    concat_ws(';' || chr(10),
+                        format('ALTER SEQUENCE %s OWNER TO ', c.oid::regclass)
+                            || min(u.other::text) FILTER (WHERE x.grantee = c.relowner),
+                        format('REVOKE UPDATE ON SEQUENCE %s FROM ', c.oid::regclass)
+                            || string_agg(DISTINCT m.name, ', ')
+                               FILTER (WHERE x.grantee <> c.relowner),
+                        format('GRANT USAGE ON SEQUENCE %s TO ', c.oid::regclass)
+                            || string_agg(DISTINCT m.name, ', ')
+                               FILTER (WHERE x.grantee = c.relowner OR NOT u.uses))
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
               CROSS JOIN LATERAL aclexplode(COALESCE(c.relacl, acldefault('s', c.relowner))) x
                JOIN mine m ON m.oid = x.grantee
               CROSS JOIN LATERAL (
                     SELECT EXISTS (SELECT FROM aclexplode(c.relacl) y
-                                    WHERE y.grantee = x.grantee AND y.privilege_type = 'USAGE')) u(uses)
+                                    WHERE y.grantee = x.grantee AND y.privilege_type = 'USAGE'),
+                           (SELECT t.relowner::regrole FROM pg_depend d
+                              JOIN pg_attrdef f ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+                              JOIN pg_class t ON t.oid = f.adrelid
+                             WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                               AND t.relowner NOT IN (SELECT o.oid FROM mine o)
+                             LIMIT 1)) u(uses, other)
               WHERE c.relkind = 'S' AND x.privilege_type = 'UPDATE' AND c.oid >= 16384
                 AND c.relpersistence <> 't'
-              GROUP BY 2, n.nspname, c.relname ORDER BY 2",
+                -- Its owner may do anything with it: that counts where somebody else draws from it.
+                AND (x.grantee <> c.relowner OR u.other IS NOT NULL)
+              GROUP BY c.oid, n.nspname, c.relname ORDER BY 2",
         ),
     },
 ];

@@ -3,11 +3,48 @@
 use super::Severity::{Leak, Note, Weak};
 use super::Who::{Owner, Superuser};
 use super::{Find, Rule};
+use crate::lint::facts::or_declare;
+use crate::sql::meant;
 
 const PAST: &str = "rights that no policy binds";
 const SESSIONS: &str = "what sessions of one role see of each other";
 const LARGE: &str = "large objects";
 const MAKING: &str = "objects of the application's own";
+
+/// Schemas in which the application makes objects.
+macro_rules! makers {
+    () => {
+        concat!(
+            "  FROM (
+                SELECT 'schema ' || n.nspname AS label,
+                       CASE WHEN w.oid IS NULL THEN 'the application may make objects in it'
+                            ELSE 'it belongs to ' || w.rolname || ', so the application may make \
+                                  objects in it' END AS what,
+                       concat_ws(';' || chr(10),
+                           format('ALTER SCHEMA %I OWNER TO ', n.nspname)
+                               || CASE WHEN w.oid IS NOT NULL THEN
+                                      (SELECT h.relowner::regrole::text FROM held h
+                                        GROUP BY h.relowner ORDER BY count(*) DESC LIMIT 1) END,
+                           format('GRANT USAGE ON SCHEMA %I TO ', n.nspname) || w.oid::regrole,
+                           format('REVOKE CREATE ON SCHEMA %I FROM ', n.nspname) || g.names) AS fix,
+                       encode(sha256(convert_to(concat_ws(chr(10), 'schema',
+                           pg_get_userbyid(n.nspowner), n.nspacl::text), 'UTF8')), 'hex') AS digest,
+                       n.oid IN (SELECT h.space FROM held h) OR ",
+            meant!("o.owner NOT IN (SELECT m.oid FROM mine m)"),
+            " AS meant
+                  FROM pg_namespace n
+                  -- Whoever owns the tables is another rule's.
+                  LEFT JOIN pg_roles w ON w.oid = n.nspowner AND w.oid IN (SELECT m.oid FROM mine m)
+                                      AND w.oid NOT IN (SELECT h.relowner FROM held h)
+                  LEFT JOIN LATERAL (
+                       SELECT string_agg(DISTINCT m.name, ', ') AS names
+                         FROM aclexplode(n.nspacl) x JOIN mine m ON m.oid = x.grantee
+                        WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner) g ON true
+                 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                   AND (w.oid IS NOT NULL OR g.names IS NOT NULL)) s"
+        )
+    };
+}
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -63,37 +100,19 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "AM403",
-        title: "The application may make objects in a schema",
+        title: "The application may make objects where others look for theirs",
         channel: MAKING,
         severity: Leak,
         why: "Whoever makes objects can put a view, a function or an operator in the place of one that \
-              others mean, in each schema that is in somebody's search path, and $user is in \
-              everybody's. It stays there: each later request of every tenant runs it. An owner of a \
-              schema can always give itself the right again.",
+              others mean: in public, in a schema that bears a role's name or that a setting puts into \
+              a search path, and where somebody else's objects are. It stays there: each later request \
+              of every tenant runs it. An owner of a schema can always give itself the right again.",
         who: Owner,
-        find: Find::Sql(
-            "SELECT 'schema', 'schema ' || n.nspname,
-                    CASE WHEN w.oid IS NULL THEN 'the application may make objects in it'
-                         ELSE 'it belongs to ' || w.rolname || ', so the application may make objects \
-                               in it' END,
-                    concat_ws(';' || chr(10),
-                        format('ALTER SCHEMA %I OWNER TO ' || (SELECT h.relowner::regrole FROM held h
-                                 GROUP BY h.relowner ORDER BY count(*) DESC LIMIT 1)
-                                   || ';' || chr(10) || 'GRANT USAGE ON SCHEMA %I TO ' || w.oid::regrole,
-                               n.nspname, n.nspname),
-                        'REVOKE CREATE ON SCHEMA ' || quote_ident(n.nspname) || ' FROM ' || g.names)
-               FROM pg_namespace n
-               -- Whoever owns the tables is another rule's.
-               LEFT JOIN pg_roles w ON w.oid = n.nspowner AND w.oid IN (SELECT m.oid FROM mine m)
-                                   AND w.oid NOT IN (SELECT h.relowner FROM held h)
-               LEFT JOIN LATERAL (
-                    SELECT string_agg(DISTINCT m.name, ', ') AS names
-                      FROM aclexplode(n.nspacl) x JOIN mine m ON m.oid = x.grantee
-                     WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner) g ON true
-              WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-                AND (w.oid IS NOT NULL OR g.names IS NOT NULL)
-              ORDER BY 2",
-        ),
+        find: Find::Sql(concat!(
+            "SELECT 'schema', s.label, s.what, s.fix",
+            makers!(),
+            " WHERE s.meant ORDER BY 2"
+        )),
     },
     Rule {
         id: "AM404",
@@ -135,6 +154,26 @@ pub(super) const RULES: &[Rule] = &[
                 AND x.grantee <> d.datdba
               GROUP BY d.datname",
         ),
+    },
+    Rule {
+        id: "AM406",
+        title: "The application may make objects in a schema of its own",
+        channel: MAKING,
+        severity: Weak,
+        why: "Everything in it is the application's, as in the schema of a queue that changes its own \
+              tables, and no search path in the catalogue names it. One that the application sets by \
+              itself is not in the catalogue: where it names the schema, one tenant's request leaves \
+              code there that the requests of all run. Where it does not, declare it.",
+        who: Owner,
+        find: Find::Sql(concat!(
+            "SELECT 'schema', s.label, s.what || ', and all that is there is its own', s.fix",
+            or_declare!("s.label", "s.digest"),
+            makers!(),
+            " WHERE NOT s.meant
+                AND NOT EXISTS (SELECT FROM reviewed v
+                                 WHERE v.object = s.label AND v.sha256 = s.digest)
+              ORDER BY 2"
+        )),
     },
     Rule {
         id: "AM411",

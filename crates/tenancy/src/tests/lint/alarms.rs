@@ -1,12 +1,13 @@
 //! What a rule says is compared with what happens: the application tries what the rule is about, and
 //! the rule is silent where nothing comes of it.
 
+use kernel::Outcome;
 use store::OperatorTx;
 
 use super::seeds::SCHEMA;
 use super::{CANARIES, begin, filled, look};
 use crate::tests::fixture;
-use crate::{Guarded, RULES};
+use crate::{Guarded, Lint, RULES, apply, lint};
 
 /// A structure, and what the application tries in it.
 struct Case {
@@ -135,4 +136,42 @@ async fn a_view_counts_when_it_can_be_written_through() {
         assert_eq!((found, leaks), (case.leaks, case.leaks), "found, leaks: {}", case.title);
         tx.rollback().await.unwrap();
     }
+}
+
+/// A queue keeps its own tables and sequences in a schema of its own, and changes them by itself. That
+/// breaks no claim, it can be declared, and the plan leaves it there.
+#[tokio::test]
+async fn a_schema_of_a_queue_is_its_own() {
+    let guarded = fixture::bare(SCHEMA, "org", CANARIES).await;
+    let made = "CREATE SCHEMA queue AUTHORIZATION {app}; SET LOCAL ROLE {app};
+                CREATE TABLE queue.job (id serial PRIMARY KEY, n int)";
+    fixture::as_superuser(&guarded, made).await;
+    let protected = &guarded.protected;
+    let plan = fixture::planned(protected).await;
+    assert!(plan.advice.iter().all(|advice| !advice.needed), "{:?}", plan.advice);
+    apply(&protected.owner, protected.superuser.as_ref(), &plan).await.unwrap();
+    let found = async || {
+        let linted = lint(&protected.owner, "org", Some(&protected.app_role)).await.unwrap();
+        let own = |lint: &Lint| lint.object.contains("queue");
+        linted.findings.into_iter().filter(own).collect::<Vec<_>>()
+    };
+    let lints = found().await;
+    let ids: Vec<&str> = lints.iter().map(|lint| lint.rule.id).collect();
+    assert_eq!(ids, ["AM306", "AM406"]);
+    let proof = fixture::prove(&guarded).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {:?}", proof.detail(), proof.findings());
+    assert!(proof.detail().contains("it is the application's own"), "{}", proof.detail());
+    let (_, declare) = lints[1].fix.split_once("once it was read: ").unwrap();
+    fixture::as_owner(&guarded, declare).await;
+    assert_eq!(found().await.len(), 1);
+    // As soon as a search path names it, declared or not.
+    fixture::as_superuser(&guarded, "ALTER ROLE {app} SET search_path = public, queue").await;
+    let ids: Vec<&str> = found().await.iter().map(|lint| lint.rule.id).collect();
+    assert_eq!(ids, ["AM403", "AM306"]);
+    let plan = fixture::planned(protected).await;
+    assert!(
+        plan.advice.iter().any(|a| a.needed && a.object == "schema queue"),
+        "{:?}",
+        plan.advice
+    );
 }

@@ -43,7 +43,7 @@ pub(super) const fn seed(rule: &'static str, object: &'static str, sql: &'static
 }
 
 /// One whose object is not the owner's.
-const fn foreign(rule: &'static str, object: &'static str, sql: &'static str) -> Seed {
+pub(super) const fn foreign(rule: &'static str, object: &'static str, sql: &'static str) -> Seed {
     Seed { rule, object, sql, foreign: true }
 }
 
@@ -394,14 +394,6 @@ pub(super) const SEEDS: &[Seed] = &[
         "schema {y}",
         "CREATE SCHEMA {y}; CREATE TABLE {y}.{x} (org text NOT NULL);
          GRANT CREATE ON SCHEMA {y} TO {app}",
-    ),
-    // No table is in it, and it may still be in somebody's path.
-    seed("AM403", "schema {y}", "CREATE SCHEMA {y}; GRANT CREATE ON SCHEMA {y} TO PUBLIC"),
-    foreign(
-        "AM403",
-        "schema {y}",
-        "SET LOCAL ROLE NONE; CREATE SCHEMA {y} AUTHORIZATION {app};
-         REVOKE CREATE ON SCHEMA {y} FROM {app}",
     ),
     seed("AM404", "database {db}", "GRANT CREATE ON DATABASE {db} TO {app}"),
     seed("AM405", "database {db}", "GRANT TEMPORARY ON DATABASE {db} TO PUBLIC"),
