@@ -8,6 +8,8 @@ use keys::Keys;
 use tenancy::{Cleared, ErasedFiles, Erasing, Gone, GoneKey, GonePart, Guarded, RowErasing};
 
 use crate::installation::Installation;
+use crate::kept::{self, Kept};
+use crate::known::Known;
 
 /// What the parts of a certificate call files.
 const FILES: &str = "files";
@@ -105,6 +107,19 @@ pub(super) async fn elsewhere(
     Ok(all)
 }
 
+/// The databases that were protected since this command began, or otherwise: they were not asked, and
+/// count as if they had rows.
+fn unasked(now: &[Kept], known: &Known) -> Vec<String> {
+    let unasked = now.iter().filter(|one| !known.kept.contains(one));
+    let words = |one: &Kept| {
+        format!(
+            "rows in the database {}, perhaps: it was protected while this command ran, so run it again",
+            one.database
+        )
+    };
+    unasked.map(words).collect()
+}
+
 /// An erasure that is begun, of either kind.
 pub(super) enum Begun<'a> {
     Own(&'a Erasing),
@@ -165,7 +180,8 @@ pub(super) async fn destroy(
     let keys = &house.ring.keys;
     let before = begun.note(Gone::default()).await?;
     let noted = !before.keys.is_empty() || !before.parts.is_empty();
-    if !(noted && keys.is_shredded(id)) {
+    let goes_on = noted && keys.is_shredded(id);
+    if !goes_on {
         // Also where it was looked for before the rows went: something may have come since.
         let elsewhere = elsewhere(house, begun.here(), id).await?;
         if !elsewhere.is_empty() {
@@ -175,10 +191,20 @@ pub(super) async fn destroy(
         }
     }
     begun.look_again().await?;
+    // Until the keys are gone nobody protects a database that was not asked.
+    let turn = house.data.turn().await?;
+    let unasked = unasked(&kept::all(&house.data)?, &house.known());
+    if !goes_on && !unasked.is_empty() {
+        drop(turn);
+        begun.keep().await?;
+        let remains = vec![kept(&unasked)];
+        return Ok(Destroyed { remains, ..Destroyed::default() });
+    }
     // Nobody knows the keys afterwards.
     begun.note(Gone { keys: owned(keys, id), parts: vec![begun_mark()] }).await?;
     // Also without keys: a file that comes later would make some for a tenant that is gone.
     let shredding = keys.shred(id).await?;
+    drop(turn);
     let files = house.files.erase(id).await?;
     let (what, count, bytes) = (FILES.to_owned(), files.files, Some(files.bytes));
     begun.note(Gone { keys: Vec::new(), parts: vec![GonePart { what, count, bytes }] }).await?;
@@ -223,4 +249,31 @@ fn owned(keys: &Keys, id: &TenantId) -> Vec<GoneKey> {
         versions: card.versions.into_iter().map(|version| version.id).collect(),
     };
     theirs.map(gone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, Known, unasked};
+
+    fn kept(database: &str, app_role: &str) -> Kept {
+        let file = serde_json::json!({
+            "database": database, "address": null, "owner": "o", "app_role": app_role,
+            "tenant_column": "t", "canaries": ["1", "2"], "kid": "k",
+        });
+        serde_json::from_value(file).unwrap()
+    }
+
+    /// One that is protected no longer was asked while it was known.
+    #[test]
+    fn what_was_protected_since_was_not_asked() {
+        let known = Known { kept: vec![kept("a", "x"), kept("b", "x")], ..Known::default() };
+        assert_eq!(unasked(&[kept("b", "x")], &known), Vec::<String>::new());
+        let now = [kept("a", "x"), kept("b", "y"), kept("c", "x")];
+        let told = unasked(&now, &known).join(" ");
+        assert!(!told.contains("database a"), "{told}");
+        assert!(
+            told.contains("database b, perhaps") && told.contains("database c, perhaps"),
+            "{told}"
+        );
+    }
 }
