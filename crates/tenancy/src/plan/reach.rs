@@ -107,12 +107,13 @@ impl Plan {
                 let object = format!("default privileges of {maker} in schema {schema}");
                 (format!(" IN SCHEMA {}", ident(schema)), object)
             };
-            let sql = format!(
-                "ALTER DEFAULT PRIVILEGES FOR ROLE {}{place} REVOKE {} ON {of} FROM {}",
-                ident(maker),
-                rights.join(", "),
-                role(grantee)
-            );
+            let defaults = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {}{place}", ident(maker));
+            let (rights, grantee) = (rights.join(", "), role(grantee));
+            let mut sql = format!("{defaults} REVOKE {rights} ON {of} FROM {grantee}");
+            if of == "SEQUENCES" {
+                // UPDATE alone lets an application draw numbers too, and it still has to.
+                sql = format!("{sql};\n{defaults} GRANT USAGE ON {of} TO {grantee}");
+            }
             let why = if of == "SEQUENCES" {
                 "with this right on sequences that are made later, one tenant could stop or repeat \
                  the numbers of all"

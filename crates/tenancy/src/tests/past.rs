@@ -254,7 +254,7 @@ async fn a_sequence_that_can_be_set() {
     let schema = format!(
         "{SHOP} CREATE SEQUENCE order_no; GRANT ALL ON SEQUENCE order_no TO {{app}};
          CREATE SEQUENCE line_no; GRANT UPDATE ON SEQUENCE line_no TO {{app}};
-         ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO {{app}}"
+         ALTER DEFAULT PRIVILEGES GRANT SELECT, UPDATE ON SEQUENCES TO {{app}}"
     );
     let guarded = fixture::bare(&schema, "org", CANARIES).await;
     let attack = "SELECT setval('order_no', 9223372036854775807)";

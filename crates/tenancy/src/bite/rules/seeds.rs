@@ -187,7 +187,8 @@ pub(super) const SEEDS: &[Seed] = &[
         "{here}.below, trigger probe",
         "CREATE TABLE below ({col} text NOT NULL, p_of int,
              FOREIGN KEY ({col}, p_of) REFERENCES base ON DELETE CASCADE);
-         CREATE FUNCTION acting() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+         CREATE FUNCTION acting() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN PERFORM FROM base; RETURN OLD; END';
          CREATE TRIGGER probe BEFORE DELETE ON below FOR EACH ROW EXECUTE FUNCTION acting();
          GRANT DELETE ON base TO {app}",
     ),

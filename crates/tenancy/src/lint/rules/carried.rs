@@ -23,6 +23,26 @@ macro_rules! looks_into_tables {
     };
 }
 
+/// Whether a trigger's function does nothing but set its own row, as one that keeps `updated_at` does:
+/// its text has no word that reaches a table, as statement, in a text or in a comment, and names no
+/// function that somebody has made; nor does the trigger's condition. The words that stand in other
+/// places too are taken out first.
+macro_rules! sets_its_own_row {
+    () => {
+        r"(f.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'plpgsql')
+           AND regexp_replace(f.body,
+                   'IS\s+(NOT\s+)?DISTINCT\s+FROM|''(INSERT|UPDATE|DELETE|TRUNCATE)''', '', 'gi')
+               !~* '\m(from|table|perform|execute|call|insert|update|delete|merge|select|copy|truncate|open|lock)\M|_to_xml'
+           AND NOT EXISTS (SELECT FROM pg_proc o
+                            WHERE o.oid >= 16384 AND strpos(lower(f.body), lower(o.proname)) > 0)
+           AND (g.tgqual IS NULL
+                OR NOT EXISTS (SELECT FROM pg_depend d
+                                WHERE d.classid = 'pg_trigger'::regclass AND d.objid = g.oid
+                                  AND d.refclassid = 'pg_proc'::regclass
+                                  AND d.refobjid <> g.tgfoid)))"
+    };
+}
+
 /// What a function is declared with as harmless there: another digest than that of being harmless with
 /// its owner's rights.
 macro_rules! digest {
@@ -40,14 +60,17 @@ pub(super) const RULES: &[Rule] = &[
         severity: Leak,
         why: "What ON DELETE CASCADE, SET NULL and their like do, PostgreSQL does as the owner of the \
               table and past FORCE ROW LEVEL SECURITY. A BEFORE trigger or a rule of that table runs \
-              inside, where each of its statements sees and changes the rows of every tenant. One that \
-              only looks at its own row is harmless: declare it. Triggers AFTER run as the caller again.",
+              inside, where each of its statements sees and changes the rows of every tenant. One whose \
+              text plainly sets nothing but its own row is left out; another that is as harmless can be \
+              declared. Triggers AFTER run as the caller again, and what they set is lost.",
         who: Owner,
         find: Find::Sql(concat!(
             "SELECT 'trigger', i.label,
                     'a foreign key ' || i.does || ' rows of ' || i.relation
                         || ', and it runs inside of that, past row security',
-                    format('DROP TRIGGER %I ON %s;' || chr(10) || 'CREATE TRIGGER %I AFTER%s',
+                    format('-- One that is AFTER sets nothing: let a trigger of its own do that.'
+                           || chr(10)
+                           || 'DROP TRIGGER %I ON %s;' || chr(10) || 'CREATE TRIGGER %I AFTER%s',
                            i.tgname, i.quoted, i.tgname, i.rest)",
             or_declare!("i.declared", "i.digest"),
             "  FROM (
@@ -80,6 +103,9 @@ pub(super) const RULES: &[Rule] = &[
                         OR g.tgattr::int2[] && a.columns)
                    AND CASE WHEN f.prosecdef THEN f.proowner ELSE x.relowner END
                        IN (SELECT h.oid FROM hot h)
+                   AND NOT ",
+            sets_its_own_row!(),
+            "
                  GROUP BY t.oid, t.tgname, n.nspname, c.relname, f.oid, f.label, f.owner) i
               WHERE NOT EXISTS (SELECT FROM reviewed v
                                  WHERE v.object = i.declared AND v.sha256 = i.digest)

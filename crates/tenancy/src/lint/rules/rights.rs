@@ -87,6 +87,10 @@ pub(super) const RULES: &[Rule] = &[
                            w.rolname, COALESCE(' IN SCHEMA ' || quote_ident(n.nspname), ''),
                            string_agg(DISTINCT x.privilege_type, ', '), o.what,
                            string_agg(DISTINCT m.name, ', '))
+                        || CASE o.kind WHEN 'S' THEN chr(59) || chr(10) || format(
+                           'ALTER DEFAULT PRIVILEGES FOR ROLE %I%s GRANT USAGE ON %s TO %s',
+                           w.rolname, COALESCE(' IN SCHEMA ' || quote_ident(n.nspname), ''), o.what,
+                           string_agg(DISTINCT m.name, ', ')) ELSE '' END
                FROM pg_default_acl d JOIN pg_roles w ON w.oid = d.defaclrole
                JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES')) o(kind, what)
                  ON o.kind = d.defaclobjtype::text
@@ -95,7 +99,7 @@ pub(super) const RULES: &[Rule] = &[
               WHERE x.grantee <> d.defaclrole
                 AND CASE o.kind WHEN 'S' THEN x.privilege_type = 'UPDATE'
                     ELSE x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN') END
-              GROUP BY d.oid, w.rolname, n.nspname, o.what ORDER BY 2",
+              GROUP BY d.oid, w.rolname, n.nspname, o.kind, o.what ORDER BY 2",
         ),
     },
     Rule {

@@ -175,3 +175,48 @@ async fn a_schema_of_a_queue_is_its_own() {
         plan.advice
     );
 }
+
+/// Bodies of a trigger, and whether one can be seen to set nothing but its own row.
+const BODIES: &[(&str, bool)] = &[
+    ("NEW.changed := now(); RETURN NEW;", true),
+    (
+        "IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN NEW.changed = now(); END IF; RETURN NEW;",
+        true,
+    ),
+    ("NEW.changed := helper(); RETURN NEW;", false),
+    ("NEW.changed := (SELECT max(changed) FROM base); RETURN NEW;", false),
+    ("NEW.changed := (TABLE base LIMIT 1); RETURN NEW;", false),
+    ("EXECUTE 'UP' || 'DATE base SET body = NULL'; RETURN NEW;", false),
+    ("-- it's fine; '\n PERFORM 1; -- '\n RETURN NEW;", false),
+    ("NEW.note := table_to_xml('base', true, true, ''); RETURN NEW;", false),
+];
+
+/// A trigger that keeps `updated_at` is in many databases, and harms nobody.
+#[tokio::test]
+async fn a_trigger_that_sets_its_own_row_is_no_leak() {
+    let guarded = fixture::protected(SCHEMA, "org", CANARIES).await;
+    fixture::as_superuser(&guarded, "DELETE FROM amanah_guard.isolation").await;
+    let rule = RULES.iter().find(|rule| rule.id == "AM241").unwrap();
+    let found = async |condition: &str, body: &str| {
+        let tx = begin(&guarded).await;
+        let made = format!(
+            "SET LOCAL search_path = public;
+             CREATE TABLE below (org text NOT NULL, id int, changed timestamptz, note text,
+                 FOREIGN KEY (org, id) REFERENCES base ON DELETE SET NULL (id));
+             CREATE FUNCTION helper() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()';
+             CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $b$BEGIN {body} END$b$;
+             CREATE TRIGGER mine BEFORE UPDATE ON below FOR EACH ROW {condition}
+                 EXECUTE FUNCTION mine()"
+        );
+        tx.batch(&filled(&guarded, &made, false)).await.unwrap();
+        let found = !look(&tx, &guarded, rule).await.findings.is_empty();
+        tx.rollback().await.unwrap();
+        found
+    };
+    for (body, harmless) in BODIES {
+        assert_eq!(found("", body).await, !harmless, "{body}");
+    }
+    let (harmless, _) = BODIES[0];
+    assert!(!found("WHEN (NEW.id > 0)", harmless).await);
+    assert!(found("WHEN (NEW.changed < helper())", harmless).await);
+}

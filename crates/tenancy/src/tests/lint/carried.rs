@@ -25,7 +25,8 @@ pub(super) const CARRIED: &[Seed] = &[
              FOREIGN KEY (org, id) REFERENCES middle ON DELETE SET NULL (id))
              PARTITION BY LIST (n);
          CREATE TABLE {y} PARTITION OF {x} FOR VALUES IN (1);
-         CREATE FUNCTION {y}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE FUNCTION {y}() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN PERFORM FROM base; RETURN NULL; END';
          CREATE TRIGGER {z} BEFORE UPDATE OF id ON {x} FOR EACH STATEMENT
              EXECUTE FUNCTION {y}()",
     ),
