@@ -107,6 +107,9 @@ pub(super) async fn forget(registry: &Db, (id, database): (&TenantId, &str)) -> 
     Ok(tx.commit().await?)
 }
 
+/// SQLSTATE: the server has not come to a transaction of this number.
+const IN_THE_FUTURE: &str = "22023";
+
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -114,13 +117,17 @@ pub(super) enum Fate {
     Aborted,
     /// It may still end either way.
     Running,
-    /// It was so long ago that the server has forgotten it.
+    /// It was so long ago that the server has forgotten it, or the server was put back to a time before.
     Forgotten,
 }
 
 /// What became of the transaction of this number. `tx` is one of the same server.
 pub(super) async fn fate(tx: &Tx, xid: &str) -> Result<Fate> {
-    let status: Option<String> = tx.query_one(sql::XID_STATUS, &[&xid]).await?.get(0);
+    let status: Option<String> = match tx.attempt(sql::XID_STATUS, &[&xid]).await? {
+        Ok(rows) => rows.first().and_then(|row| row.get(0)),
+        Err(error) if error.sqlstate() == Some(IN_THE_FUTURE) => None,
+        Err(error) => return Err(error.into()),
+    };
     Ok(match status.as_deref() {
         Some("committed") => Fate::Committed,
         Some("aborted") => Fate::Aborted,
@@ -158,5 +165,23 @@ pub(super) async fn arrival(
     match fate(tx, &xid).await? {
         Fate::Running => Err(Error::Taken(which.0.clone())),
         fate => Ok(Some(fate)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fate, fate};
+
+    #[tokio::test]
+    async fn a_server_that_was_put_back_has_forgotten() {
+        let db = testkit::database(&[]).await;
+        let tx = db.owner.operator().await.unwrap();
+        let number = tx.query_one("SELECT pg_current_xact_id()::text", &[]).await.unwrap();
+        let number: String = number.get(0);
+        assert_eq!(fate(&tx, &number).await.unwrap(), Fate::Running);
+        assert_eq!(fate(&tx, "9000000000").await.unwrap(), Fate::Forgotten);
+        tx.rollback().await.unwrap();
+        let tx = db.owner.operator().await.unwrap();
+        assert_eq!(fate(&tx, &number).await.unwrap(), Fate::Aborted);
     }
 }
