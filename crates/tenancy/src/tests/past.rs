@@ -95,7 +95,7 @@ async fn a_trigger_inside_of_what_a_foreign_key_does() {
 async fn a_harmless_trigger_is_declared() {
     let schema = format!(
         "{SHOP} CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql
-             AS 'BEGIN NEW.shown := ''x''; RETURN NEW; END';
+             AS 'BEGIN NEW.shown := (SELECT ''x''); RETURN NEW; END';
          CREATE TRIGGER stamp BEFORE UPDATE ON hint FOR EACH ROW EXECUTE FUNCTION stamp();
          CREATE TRIGGER again BEFORE UPDATE OF id ON hint FOR EACH ROW EXECUTE FUNCTION stamp();
          CREATE TRIGGER other BEFORE UPDATE OF n ON hint FOR EACH ROW EXECUTE FUNCTION stamp();
