@@ -3,8 +3,8 @@
 //! What is written down is compared with what is known every few seconds. When it differs, everything
 //! that is about the databases is made anew beside the old, and takes its place when all of it is
 //! there: controls, tokens for whoever asks, the gateway's. A database that is as it was stays open.
-//! Whatever fails on the way leaves the old in place, and is tried again. A database that cannot be opened makes the claims about it unknown; it is
-//! looked for again every minute.
+//! Whatever fails on the way leaves the old in place, and is tried again. A database that cannot be
+//! opened makes the claims about it unknown; it is looked for again every minute.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
