@@ -115,7 +115,7 @@ pub(super) fn names(list: &'static [(&str, &str)]) -> impl Iterator<Item = &'sta
 /// The rules on commands that this server knows: an older one is asked for less.
 ///
 /// # Errors
-/// When the server does not answer.
+/// When the server does not answer, or not for each.
 pub(super) async fn commands(wire: &mut Wire) -> Result<Vec<String>> {
     let known = |name: &'static str| match name {
         // A first argument, not a command of its own.
@@ -123,7 +123,12 @@ pub(super) async fn commands(wire: &mut Wire) -> Result<Vec<String>> {
         name => name,
     };
     let asked = ["COMMAND", "INFO"].into_iter().chain(names(ALLOWED).map(known));
-    let Value::Array(answers) = wire.ask(asked).await? else { return Ok(Vec::new()) };
+    let Value::Array(answers) = wire.ask(asked).await? else {
+        return Err(wire.failed("it does not tell which commands it knows".to_owned()));
+    };
+    if answers.len() != names(ALLOWED).count() {
+        return Err(wire.failed("it does not answer for each command".to_owned()));
+    }
     let there = names(ALLOWED).zip(answers).filter(|(_, answer)| !matches!(answer, Value::Nil));
     Ok(there.map(|(name, _)| format!("+{name}")).collect())
 }

@@ -31,6 +31,8 @@ const REACHES_ALL: &[&[&str]] = &[
     &["REPLICAOF", "NO", "ONE"],
     &["SHUTDOWN"],
 ];
+/// How Redis says that everything is withheld that no later rule lets through.
+const NOTHING: &str = "-@all";
 /// How many rules that should not be there are spelled out.
 const LISTED: usize = 5;
 const SHUT: &str = "ACL SETUSER … off, or give it keys and channels of its own, or name it in \
@@ -68,7 +70,7 @@ pub(super) async fn look(target: &Target<'_>, claim: Claim, report: &mut Report)
     };
     let meant = meant(&mut wire, &target.marks.0).await?;
     report.total = all.len();
-    let mut trusted = Vec::new();
+    let (mut trusted, mut lacking) = (Vec::new(), Vec::new());
     for name in all {
         let Some(user) = user(&mut wire, &name).await? else {
             // It has gone meanwhile.
@@ -77,6 +79,7 @@ pub(super) async fn look(target: &Target<'_>, claim: Claim, report: &mut Report)
         };
         report.attacked += 1;
         let found = if name.starts_with(target.family) {
+            lacking.extend(lacks(&user.commands, &meant));
             tenants(&user, &name, (&known, &meant), claim)
         } else if name == target.door.user {
             own(&user)
@@ -90,6 +93,12 @@ pub(super) async fn look(target: &Target<'_>, claim: Claim, report: &mut Report)
         let object = if name.starts_with(target.family) { LOGINS.to_owned() } else { name };
         let found = found.into_iter().map(|what| Finding::new(object.clone(), what).fix(SHUT));
         report.findings.extend(found);
+    }
+    if let Some(first) = lacking.first() {
+        let count = lacking.len();
+        report
+            .notes
+            .push(format!("{count} tenants' logins may run less than meant, one lacks {first}"));
     }
     if !trusted.is_empty() {
         report.notes.push(format!("trusted by redis.trusted: {}", trusted.join(", ")));
@@ -127,27 +136,43 @@ fn tenants(
     if !user.selectors.is_empty() {
         say("has rules beside its own (selectors)");
     }
-    if user.commands != meant {
-        let meant: HashSet<&str> = meant.split_whitespace().collect();
-        let other = user.commands.split_whitespace().filter(|rule| !meant.contains(rule));
-        let other: Vec<&str> = other.take(LISTED).collect();
-        found.push(format!(
-            "a tenant's login may run other commands than meant: {}",
-            other.join(" ")
-        ));
+    if let Some(more) = beyond(&user.commands, meant) {
+        found.push(format!("a tenant's login may run other commands than meant: {more}"));
     }
     found
+}
+
+/// What a login's rules on commands let through beyond `meant`, if anything. Both begin with
+/// everything being withheld, so what is missing or stands elsewhere lets nothing through.
+fn beyond(commands: &str, meant: &str) -> Option<String> {
+    if commands.split_whitespace().next() != Some(NOTHING) {
+        return Some(format!("its rules begin with what is let through: {commands}"));
+    }
+    let meant: HashSet<&str> = meant.split_whitespace().collect();
+    let other = commands.split_whitespace().filter(|rule| !meant.contains(rule));
+    let other: Vec<&str> = other.take(LISTED).collect();
+    (!other.is_empty()).then(|| other.join(" "))
+}
+
+/// What a login may not run although it was meant to: no leak, and a tenant in trouble.
+fn lacks(commands: &str, meant: &str) -> Option<String> {
+    let held: HashSet<&str> = commands.split_whitespace().collect();
+    let lacking = meant.split_whitespace().filter(|rule| !held.contains(rule));
+    let lacking: Vec<&str> = lacking.take(LISTED).collect();
+    (!lacking.is_empty()).then(|| lacking.join(" "))
 }
 
 /// The commands that a tenant's login should have, in the words of this server, which writes rules in
 /// its own way: as a login has them that is off and has nothing else.
 async fn meant(wire: &mut Wire, mark: &str) -> Result<String> {
     let (name, commands) = (format!("amanah-meant-{mark}"), acl::commands(wire).await?);
-    let rules = ["ACL", "SETUSER", &name, "reset", "off", "resetchannels", "-@all"].into_iter();
+    let rules = ["ACL", "SETUSER", &name, "reset", "off", "resetchannels", NOTHING].into_iter();
     wire.ask(rules.chain(commands.iter().map(String::as_str))).await?;
     let meant = user(wire, &name).await;
     wire.ask(["ACL", "DELUSER", &name]).await?;
-    Ok(meant?.unwrap_or_default().commands)
+    meant?
+        .map(|user| user.commands)
+        .ok_or_else(|| wire.failed("a new login is not there".to_owned()))
 }
 
 /// Amanah's own login may do everything, and needs its password.
@@ -274,7 +299,20 @@ fn joined(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::reaches;
+    use super::{beyond, lacks, reaches};
+
+    #[test]
+    fn only_more_than_meant_is_a_finding() {
+        let meant = "-@all +get +set +client|setname";
+        for held in [meant, "-@all +set +get", "-@all"] {
+            assert_eq!(beyond(held, meant), None, "{held}");
+        }
+        assert_eq!(lacks("-@all +set +get", meant).unwrap(), "+client|setname");
+        assert_eq!(beyond("-@all +get +keys +scan", meant).unwrap(), "+keys +scan");
+        for open in ["+@all", "+@all -keys", "+get -@all", ""] {
+            assert!(beyond(open, meant).unwrap().contains("begin"), "{open}");
+        }
+    }
 
     #[test]
     fn a_pattern_reaches_when_it_could() {

@@ -206,7 +206,7 @@ impl Wire {
         }
     }
 
-    fn failed(&self, why: String) -> Error {
+    pub(super) fn failed(&self, why: String) -> Error {
         Error::Redis { place: self.place.clone(), why }
     }
 }
