@@ -6,6 +6,7 @@
 //! loopback only. Its PostgreSQL does not wait for the disk, so a commit costs less than on a
 //! durable server and is a smaller part of each transaction.
 
+mod audited;
 mod database;
 mod edge;
 mod fleet;
@@ -23,7 +24,7 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 6] = ["database", "fleet", "gateway", "keys", LONG, THOUSAND];
+const PARTS: [&str; 7] = ["audit", "database", "fleet", "gateway", "keys", LONG, THOUSAND];
 /// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
 /// one of 20 GB.
 const LONG: &str = "long";
@@ -79,6 +80,9 @@ async fn run() -> anyhow::Result<()> {
             let tenants = usize::try_from(tenants.context("`thousand=` takes a number")?)?;
             rows.extend(thousand::check(tenants).await.context("the thousand tenants")?);
         }
+    }
+    if wanted("audit") {
+        rows.extend(audited::measure().await.context("recording")?);
     }
     if wanted("database") {
         let portable = database::House::build(Form::Portable).await.context("the database")?;

@@ -48,7 +48,7 @@ impl Programs {
     }
 
     /// The path of one of them.
-    pub(crate) fn path(&self, program: &str) -> PathBuf {
+    pub fn path(&self, program: &str) -> PathBuf {
         self.dir.join(program)
     }
 

@@ -45,13 +45,18 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 
 /// The server of this process, started at the first call.
 pub async fn postgres() -> &'static Server {
-    SERVER.get_or_init(start).await
+    SERVER.get_or_init(|| start(false)).await
 }
 
 /// A server of its own, for what is said of a whole server: other tests make databases in the
 /// shared one.
 pub async fn own_postgres() -> Server {
-    start().await
+    start(false).await
+}
+
+/// As [`own_postgres`], one that waits for the disk: for measuring what a commit costs.
+pub async fn durable_postgres() -> Server {
+    start(true).await
 }
 
 /// A database of its own, owned by a login that is not a superuser.
@@ -189,7 +194,7 @@ fn watch(script: &str, arguments: &[&OsStr]) -> Child {
         .expect("a shell")
 }
 
-async fn start() -> Server {
+async fn start(durable: bool) -> Server {
     let data = tempfile::Builder::new()
         .prefix("amanah-test-")
         .rand_bytes(8)
@@ -197,7 +202,7 @@ async fn start() -> Server {
         .expect("a temporary directory")
         .keep();
     open_to_all(&data);
-    let settings = ClusterSettings { data: data.clone(), programs: None, durable: false };
+    let settings = ClusterSettings { data: data.clone(), programs: None, durable };
     let rng: &dyn Rng = &SystemRng;
     let cluster = Cluster::open(&settings, rng)
         .await
