@@ -1,6 +1,6 @@
 //! What recording every change costs: TPC-B's transaction, four recorded rows in each, from four
 //! clients on a server that waits for its disk; beside it the same without a record, with a trigger
-//! of supa_audit's design, and with a chain of hashes under a lock. PostgreSQL's own pgbench drives
+//! of the design of `supa_audit`, and with a chain of hashes under a lock. PostgreSQL's own pgbench drives
 //! all of them.
 
 use std::sync::Arc;
