@@ -25,7 +25,7 @@ const NEEDS: &str = "the role in the database address needs CREATEROLE and CREAT
 const SUPERUSER: &str = "the role in the database address is a superuser, and Amanah works with it as \
                          with one; a role with CREATEROLE and CREATEDB that owns the database would do";
 /// Connections of the superuser of the managed cluster.
-const SUPERUSER_CONNECTIONS: usize = 4;
+const SUPERUSER_CONNECTIONS: usize = 6;
 
 /// An installation's PostgreSQL.
 pub(crate) struct Ground {

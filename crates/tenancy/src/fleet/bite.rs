@@ -5,7 +5,7 @@ use kernel::Finding;
 use store::{Db, ident};
 
 use super::attack::{self, Target};
-use super::{Cell, Place};
+use super::{Cell, Place, sql};
 use crate::Result;
 use crate::bite::Bites;
 
@@ -30,6 +30,9 @@ struct Violation {
 #[derive(Clone, Copy)]
 enum Where {
     Server,
+    /// On a role that is not the pair's own, so that every battery on the server would find it, and
+    /// two bites would undo each other's.
+    Shared,
     Attacker,
     /// Nothing attacks from there, so that it must be seen in every tenant's database.
     Victim,
@@ -79,17 +82,22 @@ async fn seed_all(cell: &Cell, attacker: &Place, victim: &Place) -> Result<Bites
     let (in_attacker, in_victim) = (inside(attacker)?, inside(victim)?);
     for violation in violations(cell, attacker, victim) {
         let login = match violation.place {
-            Where::Server => server,
+            Where::Server | Where::Shared => server,
             Where::Attacker => &in_attacker,
             Where::Victim => &in_victim,
         };
         bites.seeded += 1;
+        let turn = cell.maker.operator().await?;
+        if matches!(violation.place, Where::Shared) {
+            turn.query(sql::SEED_ALONE, &[]).await?;
+        }
         if let Err(error) = all(login, &violation.seed).await {
             bites.missed.push(format!("{} (it could not be seeded: {error})", violation.name));
             continue;
         }
         let report = attack::run(cell, &target).await;
         all(login, &violation.undo).await?;
+        turn.rollback().await?;
         let mut found = report?.findings.into_iter().filter(|finding| about(finding));
         match found.find(|finding| finding.what.contains(violation.told)) {
             Some(finding) => bites.found.push(finding),
@@ -126,7 +134,7 @@ fn violations(cell: &Cell, attacker: &Place, victim: &Place) -> Vec<Violation> {
             name: "somebody else with the rights of the tenants' owner",
             seed: format!("GRANT {owner} TO pg_checkpoint"),
             undo: format!("REVOKE {owner} FROM pg_checkpoint"),
-            place: Where::Server,
+            place: Where::Shared,
             told: "pg_checkpoint is a member of it, and so connects",
         });
     }
