@@ -9,7 +9,7 @@ mod sql;
 use std::time::Duration;
 
 use kernel::Finding;
-use store::{DatabaseUrl, Db, Listener, Tx, ident};
+use store::{DatabaseUrl, Db, Listener, OperatorTx, Tx, ident};
 use tokio::time::timeout;
 
 use super::scene::Scene;
@@ -46,6 +46,29 @@ pub(crate) struct Target<'a> {
     pub(crate) places: Vec<Place>,
     /// Other cells, each with where a login of theirs would be let in.
     pub(crate) abroad: Vec<(String, DatabaseUrl)>,
+}
+
+/// As [`run`], while nobody seeds a violation that is the whole server's: it would be found here too.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub(crate) async fn beside_others(cell: &Cell, target: &Target<'_>) -> Result<Report> {
+    let turn = cell.maker.operator().await?;
+    turn.query(sql::ATTACK_BESIDE, &[]).await?;
+    let report = run(cell, target).await;
+    turn.rollback().await?;
+    report
+}
+
+/// Waits until no battery runs [beside others](beside_others), and lets none begin before the
+/// transaction ends.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub(crate) async fn alone(cell: &Cell) -> Result<OperatorTx> {
+    let turn = cell.maker.operator().await?;
+    turn.query(sql::SEED_ALONE, &[]).await?;
+    Ok(turn)
 }
 
 /// Runs the battery.

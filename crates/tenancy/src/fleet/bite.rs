@@ -5,7 +5,7 @@ use kernel::Finding;
 use store::{Db, ident};
 
 use super::attack::{self, Target};
-use super::{Cell, Place, sql};
+use super::{Cell, Place};
 use crate::Result;
 use crate::bite::Bites;
 
@@ -72,7 +72,7 @@ async fn seed_all(cell: &Cell, attacker: &Place, victim: &Place) -> Result<Bites
         own.iter().any(|name| finding.object.starts_with(name))
     };
     // The pair as it is must be sound, or a finding says nothing about what was seeded.
-    let before = attack::run(cell, &target).await?;
+    let before = attack::beside_others(cell, &target).await?;
     if let Some(finding) = before.findings.iter().find(|finding| about(finding)) {
         bites.missed.push(format!("the scratch pair is not sound as it is: {finding}"));
         return Ok(bites);
@@ -87,17 +87,22 @@ async fn seed_all(cell: &Cell, attacker: &Place, victim: &Place) -> Result<Bites
             Where::Victim => &in_victim,
         };
         bites.seeded += 1;
-        let turn = cell.maker.operator().await?;
-        if matches!(violation.place, Where::Shared) {
-            turn.query(sql::SEED_ALONE, &[]).await?;
-        }
+        let alone = match violation.place {
+            Where::Shared => Some(attack::alone(cell).await?),
+            _ => None,
+        };
         if let Err(error) = all(login, &violation.seed).await {
             bites.missed.push(format!("{} (it could not be seeded: {error})", violation.name));
             continue;
         }
-        let report = attack::run(cell, &target).await;
+        let report = match &alone {
+            Some(_) => attack::run(cell, &target).await,
+            None => attack::beside_others(cell, &target).await,
+        };
         all(login, &violation.undo).await?;
-        turn.rollback().await?;
+        if let Some(turn) = alone {
+            turn.rollback().await?;
+        }
         let mut found = report?.findings.into_iter().filter(|finding| about(finding));
         match found.find(|finding| finding.what.contains(violation.told)) {
             Some(finding) => bites.found.push(finding),

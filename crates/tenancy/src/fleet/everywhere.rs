@@ -6,7 +6,7 @@ use store::{DatabaseUrl, Db};
 
 use super::attack::{self, Target};
 use super::cell::{Cell, CellCard};
-use super::{Fleet, HOME, MIN_TELLING_BYTES, Place, Tenant, place, sql};
+use super::{Fleet, HOME, MIN_TELLING_BYTES, Place, Tenant, place};
 use crate::Result;
 use crate::report::Report;
 
@@ -44,7 +44,7 @@ impl Fleet {
                 places: living_on(tenants, &cell.name).map(|t| t.place.clone()).collect(),
                 abroad: doors.iter().filter(|(name, _)| *name != cell.name).cloned().collect(),
             };
-            async move { (cell.name.clone(), beside_others(cell, &target).await) }
+            async move { (cell.name.clone(), attack::beside_others(cell, &target).await) }
         });
         let batteries: Vec<_> = batteries.collect();
         let done: Vec<_> = stream::iter(batteries).buffer_unordered(AT_ONCE).collect().await;
@@ -166,13 +166,4 @@ fn names(tenants: &[Tenant], pairs: &[(Cell, [Tenant; 2])]) -> Vec<String> {
     let ids = tenants.iter().map(|tenant| &tenant.id).chain(canaries);
     let long = ids.map(ToString::to_string).filter(|id| id.len() >= MIN_TELLING_BYTES);
     long.collect()
-}
-
-/// A battery that finds nothing of what a bite seeds on the whole server meanwhile.
-async fn beside_others(cell: &Cell, target: &Target<'_>) -> Result<Report> {
-    let turn = cell.maker.operator().await?;
-    turn.query(sql::ATTACK_BESIDE, &[]).await?;
-    let report = attack::run(cell, target).await;
-    turn.rollback().await?;
-    report
 }

@@ -266,12 +266,6 @@ pub(super) const CHOOSE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304681
 pub(super) const CELL_TURN: &str =
     "SELECT pg_catalog.pg_try_advisory_xact_lock(7304682, pg_catalog.hashtext($1))";
 
-/// Waits until no battery runs on the server, for a violation that each of them would find.
-pub(super) const SEED_ALONE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304683, 0)";
-
-/// Waits until no such violation is seeded on the server; other batteries may run.
-pub(super) const ATTACK_BESIDE: &str = "SELECT pg_catalog.pg_advisory_xact_lock_shared(7304683, 0)";
-
 pub(super) const MAKE_CELL: &str = "
 INSERT INTO tenancy.cells (name, server, mark, capacity, added_at, state)
 VALUES ($1, $2, $3, $4, $5, 'making')

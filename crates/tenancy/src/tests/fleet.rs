@@ -236,6 +236,30 @@ async fn what_a_rule_alone_keeps_out_is_not_held() {
     assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
 }
 
+/// What a bite gives to a role of the whole server is found by no proof that runs beside it: the proof
+/// waits until it was taken back.
+#[tokio::test]
+async fn a_proof_waits_for_a_bite() {
+    let world = world().await;
+    world.fleet.add(&tenant("shop")).await.unwrap();
+    let turn = world.root.operator().await.unwrap();
+    turn.query("SELECT pg_advisory_xact_lock(7304683, 0)", &[]).await.unwrap();
+    world.sql("postgres", "GRANT amanah_tenants TO pg_checkpoint").await;
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let release = async {
+        let waits = async {
+            while turn.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waits).await.expect("the proof does not wait");
+        world.sql("postgres", "REVOKE amanah_tenants FROM pg_checkpoint").await;
+        turn.rollback().await.unwrap();
+    };
+    let (proof, ()) = tokio::join!(world.prove(), release);
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
+}
+
 #[tokio::test]
 async fn it_bites() {
     let world = world().await;

@@ -22,3 +22,9 @@ SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
  WHERE d.datname = $1 AND a.privilege_type = 'CONNECT'
    AND (a.grantee = 0 OR pg_catalog.pg_has_role($2::text::name, a.grantee, 'MEMBER'))
  ORDER BY 1";
+
+/// Waits until no battery runs on the server, for a violation that each of them would find.
+pub(super) const SEED_ALONE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7304683, 0)";
+
+/// Waits until no such violation is seeded on the server; other batteries may run.
+pub(super) const ATTACK_BESIDE: &str = "SELECT pg_catalog.pg_advisory_xact_lock_shared(7304683, 0)";
