@@ -33,4 +33,10 @@ pub enum Error {
         "no tracked table took a row of the synthetic tenant, so there is nothing to attack: {0}"
     )]
     NoCanary(String),
+    /// What should be an entry of the log.
+    #[error("this is no entry of a trail's log: {0}")]
+    Leaf(&'static str),
+    /// What should be a part of a log.
+    #[error(transparent)]
+    Log(#[from] tlog::Error),
 }

@@ -20,6 +20,7 @@ pub mod controls;
 mod encoding;
 mod error;
 mod inspect;
+mod leaf;
 mod rehearsal;
 mod sql;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use store::{Migration, Room};
 pub use controls::{Binders, Critical, Watched, controls};
 pub use encoding::Fields;
 pub use error::{Error, Result};
+pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 pub use track::{Step, apply, plan};
 pub use trail::Entry;
 pub use undo::{has_trail, others, removal};

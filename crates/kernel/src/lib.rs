@@ -31,7 +31,7 @@ pub use files::{
 };
 pub use hex::{hex, unhex};
 pub use params::{ParamError, Params, canonical};
-pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions};
+pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions, Signatory};
 pub use proof::{Finding, Outcome, Population, Proof};
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
 pub use secret::Secret;

@@ -70,3 +70,20 @@ pub trait Custody: Send + Sync {
     /// When it could not; the text says what is still there.
     fn clear<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Result<(), String>>;
 }
+
+/// Signs the heads of the trail's logs with a key that is kept outside of every database.
+/// Implemented over the key ring by the binary, used by `audit`.
+pub trait Signatory: Send + Sync {
+    /// The Ed25519 keys that sign, the newest first. A head is signed by each of them, so that whoever
+    /// knows an older one can go over to the next.
+    ///
+    /// # Errors
+    /// When they cannot be had; the text says why.
+    fn public_keys(&self) -> Result<Vec<[u8; 32]>, String>;
+
+    /// The signature by one of these over `text`.
+    ///
+    /// # Errors
+    /// When there is no such key any more, or it cannot sign now; the text says why.
+    fn sign(&self, key: &[u8; 32], text: &[u8]) -> Result<[u8; 64], String>;
+}

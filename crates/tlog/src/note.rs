@@ -109,6 +109,22 @@ impl Note {
         self
     }
 
+    /// The same with a signature more, made elsewhere over [`Note::text`].
+    ///
+    /// # Errors
+    /// When `by` did not make it.
+    pub fn with(mut self, by: &Verifier, signature: &[u8]) -> Result<Self> {
+        let Verifier { name, id, .. } = by;
+        self.signatures.push(Signature { name: name.clone(), id: *id, bytes: signature.to_vec() });
+        self.open(by)?;
+        Ok(self)
+    }
+
+    /// The text, as nobody has opened it: good for signing, and nothing is believed of it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The text, if the holder of this key has signed it.
     ///
     /// # Errors

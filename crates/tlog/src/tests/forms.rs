@@ -1,9 +1,11 @@
 //! Notes, checkpoints, bundles and tickets: read by others, and refused where they are not right.
 
+use base64::Engine as _;
 use proptest::prelude::*;
 use signed_note::{self as theirs, Verifier as _};
 
 use super::{Log, entry};
+
 use crate::{
     Checkpoint, Error, Hash, Note, Signer, Ticket, Tile, Verifier, bundle_path, bundles, inclusion,
     open_bundle, put_entry,
@@ -63,6 +65,18 @@ fn what_others_sign_is_read_here() {
     assert_eq!(refused, Err(Error::Forged("PeterNeumann".to_owned())));
     let stranger = Note::parse(note).unwrap().open(signer().verifier());
     assert_eq!(stranger, Err(Error::Unsigned(NAME.to_owned())));
+}
+
+/// A signature that was made elsewhere is taken when it fits, and no other.
+#[test]
+fn a_signature_comes_from_elsewhere() {
+    let whole = Note::new("a\n1\nb\n").unwrap().signed(&signer());
+    let line = whole.to_string();
+    let blob = line.trim_end().rsplit_once(' ').unwrap().1;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(blob).unwrap();
+    let note = Note::new("a\n1\nb\n").unwrap();
+    assert_eq!(note.clone().with(signer().verifier(), &bytes[4..]), Ok(whole));
+    assert_eq!(note.with(signer().verifier(), &[0; 64]), Err(Error::Forged(NAME.to_owned())));
 }
 
 #[test]
