@@ -9,11 +9,12 @@
 //! The attack it stops: an entry that was changed, taken out, moved or put in later, shown with a
 //! proof that belongs to another tree, another place, or another log.
 //!
-//! It does not say that a log shows everybody the same tree: that takes somebody else who keeps its
-//! checkpoints. Nor does it say that an entry is true.
+//! It does not say that a log shows everybody the same tree: that takes a witness who keeps its
+//! checkpoints, and whose cosignature can be checked here. Nor does it say that an entry is true.
 
 mod bundle;
 mod checkpoint;
+mod cosign;
 mod error;
 mod hash;
 mod note;
@@ -26,6 +27,7 @@ mod tree;
 
 pub use bundle::{MAX_ENTRY, open_bundle, put_entry};
 pub use checkpoint::Checkpoint;
+pub use cosign::{Cosigner, WitnessKey};
 pub use error::{Error, Result};
 pub use hash::Hash;
 pub use note::{Note, Opened, Signer, Verifier};

@@ -30,11 +30,20 @@ pub struct Note {
     signatures: Vec<Signature>,
 }
 
+/// One line below the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Signature {
+pub(crate) struct Signature {
     name: String,
     id: [u8; ID_BYTES],
     bytes: Vec<u8>,
+}
+
+/// A public key with a name: what the lines below a text are found by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    id: [u8; ID_BYTES],
+    pub(crate) key: [u8; 32],
 }
 
 /// A text that the holder of a known key has signed. Nobody makes one but [`Note::open`].
@@ -56,11 +65,7 @@ pub struct Signer {
 
 /// Whose signature is checked: what other programs call a verifier key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verifier {
-    name: String,
-    id: [u8; ID_BYTES],
-    key: [u8; 32],
-}
+pub struct Verifier(Named);
 
 impl Note {
     /// A text without signatures yet.
@@ -103,9 +108,8 @@ impl Note {
     /// The same with a signature more.
     #[must_use]
     pub fn signed(mut self, signer: &Signer) -> Self {
-        let Verifier { name, id, .. } = &signer.verifier;
         let bytes = signer.pair.sign(self.text.as_bytes()).as_ref().to_vec();
-        self.signatures.push(Signature { name: name.clone(), id: *id, bytes });
+        self.signatures.push(Signature::of(&signer.verifier.0, bytes));
         self
     }
 
@@ -114,8 +118,7 @@ impl Note {
     /// # Errors
     /// When `by` did not make it.
     pub fn with(mut self, by: &Verifier, signature: &[u8]) -> Result<Self> {
-        let Verifier { name, id, .. } = by;
-        self.signatures.push(Signature { name: name.clone(), id: *id, bytes: signature.to_vec() });
+        self.signatures.push(Signature::of(&by.0, signature.to_vec()));
         self.open(by)?;
         Ok(self)
     }
@@ -131,26 +134,47 @@ impl Note {
     /// [`Error::Unsigned`] without a signature under its name, [`Error::Forged`] when there is one
     /// that does not fit.
     pub fn open(&self, by: &Verifier) -> Result<Opened> {
-        let signature = self.signatures.iter().find(|s| s.name == by.name && s.id == by.id);
-        let signature = signature.ok_or_else(|| Error::Unsigned(by.name.clone()))?;
-        UnparsedPublicKey::new(&ED25519, by.key)
-            .verify(self.text.as_bytes(), &signature.bytes)
-            .map_err(|_| Error::Forged(by.name.clone()))?;
+        UnparsedPublicKey::new(&ED25519, by.0.key)
+            .verify(self.text.as_bytes(), self.signature(&by.0)?)
+            .map_err(|_| Error::Forged(by.name().to_owned()))?;
         Ok(Opened(self.text.clone()))
+    }
+
+    /// What stands under this name and id.
+    pub(crate) fn signature(&self, by: &Named) -> Result<&[u8]> {
+        let found = self.signatures.iter().find(|s| s.name == by.name && s.id == by.id);
+        found.map(|s| &s.bytes[..]).ok_or_else(|| Error::Unsigned(by.name.clone()))
+    }
+
+    /// The same with `signature` in the place of one under the same name and id.
+    pub(crate) fn replacing(mut self, signature: Signature) -> Self {
+        self.signatures.retain(|s| s.name != signature.name || s.id != signature.id);
+        self.signatures.push(signature);
+        self
     }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        for Signature { name, id, bytes } in &self.signatures {
-            writeln!(f, "{MARK}{name} {}", STANDARD.encode([&id[..], bytes].concat()))?;
-        }
-        Ok(())
+        self.signatures.iter().try_for_each(|signature| write!(f, "{signature}"))
+    }
+}
+
+/// With the end of its line.
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, id, bytes } = self;
+        writeln!(f, "{MARK}{name} {}", STANDARD.encode([&id[..], bytes].concat()))
     }
 }
 
 impl Signature {
+    /// `bytes` under the name of `by`.
+    pub(crate) fn of(by: &Named, bytes: Vec<u8>) -> Self {
+        Self { name: by.name.clone(), id: by.id, bytes }
+    }
+
     fn parse(line: &str) -> Result<Self> {
         let wrong = || Error::Note("a line below its text is no signature");
         let (name, blob) =
@@ -168,10 +192,7 @@ impl Signer {
     /// # Errors
     /// When a name like this cannot stand in a note.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed)
-            .map_err(|_| Error::Key("these bytes are no seed"))?;
-        let key = pair.public_key().as_ref().try_into();
-        let key = key.map_err(|_| Error::Key("these bytes are no seed"))?;
+        let (pair, key) = pair(seed)?;
         Ok(Self { verifier: Verifier::new(name, key)?, pair })
     }
 
@@ -193,28 +214,18 @@ impl Verifier {
     /// # Errors
     /// When a name like this cannot stand in a note.
     pub fn new(name: &str, key: [u8; 32]) -> Result<Self> {
-        check_name(name)?;
-        let digest = Sha256::new()
-            .chain_update(name)
-            .chain_update([b'\n', ED25519_KEY])
-            .chain_update(key)
-            .finalize();
-        let mut id = [0; ID_BYTES];
-        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        Ok(Self { name: name.to_owned(), id, key })
+        Named::new(ED25519_KEY, name, key).map(Self)
     }
 
     /// Under which name it signs.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 }
 
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = u32::from_be_bytes(self.id);
-        let key = STANDARD.encode([&[ED25519_KEY][..], &self.key].concat());
-        write!(f, "{}+{id:08x}+{key}", self.name)
+        self.0.show(ED25519_KEY, f)
     }
 }
 
@@ -222,21 +233,55 @@ impl FromStr for Verifier {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::Key("NAME+ID+KEY is expected, with an Ed25519 key");
+        Named::parse(ED25519_KEY, text, "NAME+ID+KEY is expected, with an Ed25519 key").map(Self)
+    }
+}
+
+impl Named {
+    /// The key `key` of this kind under `name`.
+    pub(crate) fn new(kind: u8, name: &str, key: [u8; 32]) -> Result<Self> {
+        check_name(name)?;
+        let digest = Sha256::new()
+            .chain_update(name)
+            .chain_update([b'\n', kind])
+            .chain_update(key)
+            .finalize();
+        let mut id = [0; ID_BYTES];
+        id.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Ok(Self { name: name.to_owned(), id, key })
+    }
+
+    pub(crate) fn show(&self, kind: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = u32::from_be_bytes(self.id);
+        let key = STANDARD.encode([&[kind][..], &self.key].concat());
+        write!(f, "{}+{id:08x}+{key}", self.name)
+    }
+
+    /// Reads what [`Named::show`] writes; `expected` says what else it is told to be.
+    pub(crate) fn parse(kind: u8, text: &str, expected: &'static str) -> Result<Self> {
+        let wrong = || Error::Key(expected);
         let mut parts = text.splitn(3, '+');
         let mut part = || parts.next().ok_or_else(wrong);
         let (name, id, key) = (part()?, part()?, part()?);
         let key = STANDARD.decode(key).map_err(|_| wrong())?;
-        let (kind, key) = key.split_first().ok_or_else(wrong)?;
-        if *kind != ED25519_KEY {
+        let (is, key) = key.split_first().ok_or_else(wrong)?;
+        if *is != kind {
             return Err(wrong());
         }
-        let verifier = Self::new(name, key.try_into().map_err(|_| wrong())?)?;
-        if format!("{:08x}", u32::from_be_bytes(verifier.id)) != id {
+        let named = Self::new(kind, name, key.try_into().map_err(|_| wrong())?)?;
+        if format!("{:08x}", u32::from_be_bytes(named.id)) != id {
             return Err(Error::Key("the id in it is that of another key or name"));
         }
-        Ok(verifier)
+        Ok(named)
     }
+}
+
+/// The pair of keys that comes from `seed`, and the public one.
+pub(crate) fn pair(seed: &[u8; 32]) -> Result<(Ed25519KeyPair, [u8; 32])> {
+    let no_seed = || Error::Key("these bytes are no seed");
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| no_seed())?;
+    let key = pair.public_key().as_ref().try_into().map_err(|_| no_seed())?;
+    Ok((pair, key))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What this crate makes and believes, beside what other people's programs make and believe of the same.
 
+mod cosign;
 mod forms;
 mod trees;
 
