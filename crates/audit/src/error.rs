@@ -36,6 +36,51 @@ pub enum Error {
     /// What should be an entry of the log.
     #[error("this is no entry of a trail's log: {0}")]
     Leaf(&'static str),
+    /// The place of a log cannot be read or written.
+    #[error("the log in {place} cannot be used: {why}")]
+    Shelf {
+        /// Where it lies.
+        place: String,
+        /// What is wrong, and what to do where that is known.
+        why: String,
+    },
+    /// Somebody else writes the log.
+    #[error(
+        "the log in {place} is being written by {by}; nothing was changed. One sealer writes a log: \
+         stop that one first, or leave the log to it"
+    )]
+    Held {
+        /// Where it lies.
+        place: String,
+        /// Who, as far as it is known.
+        by: String,
+    },
+    /// The checkpoint is another one than was read.
+    #[error(
+        "the checkpoint in {place} is not the one that was read before: somebody else writes this log. \
+         Theirs was kept; stop one of the two"
+    )]
+    Overtaken {
+        /// Where it lies.
+        place: String,
+    },
+    /// A service overwrites what it was asked to leave.
+    #[error(
+        "{place} does not keep to conditions on a write, so two sealers could fork the log; nothing of \
+         it was written there. Use a service that knows If-None-Match and If-Match"
+    )]
+    Careless {
+        /// Which service.
+        place: String,
+    },
+    /// What lies there is not what a sealer leaves.
+    #[error("the log in {place} is damaged: {what}")]
+    Damaged {
+        /// Where it lies.
+        place: String,
+        /// What is wrong, and with which part.
+        what: String,
+    },
     /// What should be a part of a log.
     #[error(transparent)]
     Log(#[from] tlog::Error),

@@ -22,6 +22,7 @@ mod error;
 mod inspect;
 mod leaf;
 mod rehearsal;
+pub mod seal;
 mod sql;
 #[cfg(test)]
 mod tests;

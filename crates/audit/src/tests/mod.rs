@@ -2,11 +2,13 @@
 
 mod attacks;
 mod bites;
+mod growing;
 mod handover;
 mod hashing;
 mod planted;
 mod recording;
 mod refusing;
+mod shelves;
 mod tracking;
 mod undoing;
 

@@ -1,0 +1,22 @@
+//! The seal: a log outside of the database that holds the SHA-256 of every row of the trail.
+//!
+//! It promises that each committed row stands in the log once, in the order of (`xid`, `id`), and
+//! that the log only grows: what it said once it says for ever, under a key that PostgreSQL never
+//! sees.
+//!
+//! The attack it stops: a superuser of the database changes, removes, adds or reorders rows of the
+//! trail after they were sealed. The rows no longer fit the log.
+//!
+//! It does not stop what happens to a row between its commit and its sealing, a second or so. Nor
+//! does it stop who holds the log's key and its place at once: that one can write another history,
+//! which only a witness who knows the old one finds out.
+
+mod growth;
+mod origin;
+mod reader;
+mod shelf;
+
+pub use growth::{Growth, outgrown};
+pub use origin::origin;
+pub use reader::{LogReader, MAX_ENTRIES_READ};
+pub use shelf::{Bucket, Folder, Hold, MAX_BUNDLE_BYTES, MAX_CHECKPOINT_BYTES, Shelf, Stored};
