@@ -140,6 +140,18 @@ impl Note {
         Ok(Opened(self.text.clone()))
     }
 
+    /// The same with the signatures of these alone, when one at least has signed it: what a stranger
+    /// has put below a text is left out.
+    pub fn signed_by(&self, by: &[Verifier]) -> Option<Self> {
+        let good = by.iter().filter(|one| self.open(one).is_ok());
+        let signatures = good.filter_map(|one| {
+            self.signature(&one.0).ok().map(|bytes| Signature::of(&one.0, bytes.to_vec()))
+        });
+        let signatures: Vec<Signature> = signatures.collect();
+        let any = !signatures.is_empty();
+        any.then(|| Self { text: self.text.clone(), signatures })
+    }
+
     /// What stands under this name and id.
     pub(crate) fn signature(&self, by: &Named) -> Result<&[u8]> {
         let found = self.signatures.iter().find(|s| s.name == by.name && s.id == by.id);

@@ -80,6 +80,18 @@ fn a_signature_comes_from_elsewhere() {
 }
 
 #[test]
+fn strangers_signatures_are_left_out() {
+    let stranger = Signer::from_seed("stranger.example", &SEED).unwrap();
+    let forger = Signer::from_seed(NAME, &[8; 32]).unwrap();
+    let (known, text) = ([signer().verifier().clone()], "a\n1\nb\n");
+    let own = Note::new(text).unwrap().signed(&signer());
+    let all = Note::new(text).unwrap().signed(&stranger).signed(&signer()).signed(&forger);
+    assert_eq!(all.signed_by(&known), Some(own));
+    assert_eq!(Note::new(text).unwrap().signed(&forger).signed_by(&known), None);
+    assert_eq!(all.signed_by(&[]), None);
+}
+
+#[test]
 fn what_is_no_note_is_refused() {
     let good = Note::new("a\n1\nb\n").unwrap().signed(&signer()).to_string();
     assert!(Note::parse(&good).is_ok());
