@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod audit;
 pub(crate) mod binding;
 pub(crate) mod cell;
 pub(crate) mod files;
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// Tokens that bind a transaction to a tenant, and the keys that they are made with.
     #[command(subcommand)]
     Binding(binding::Binding),
+    /// The audit trail's log, and whoever watches over it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Keys that applications encrypt with: make, rotate, destroy, bring back.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -128,6 +132,7 @@ impl Command {
                 matches!(tenant, tenant::Tenant::Add { .. } | tenant::Tenant::Import(_))
             }
             Self::Cell(cell) => matches!(cell, cell::Cell::Add { .. }),
+            Self::Audit(audit) => audit.begins(),
             Self::Keys(keys) => matches!(keys, keys::Keys::Create(_) | keys::Keys::Recover(_)),
             Self::Verify(_)
             | Self::Page(_)

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod archive;
+pub(crate) mod audit;
 mod belongings;
 pub(crate) mod binding;
 pub(crate) mod cell;

@@ -70,6 +70,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::File(file) => commands::files::run(place, file).await,
         Command::Migrate(migrate) => commands::migrate::run(place, migrate).await,
         Command::Binding(binding) => commands::binding::run(place, binding).await,
+        Command::Audit(audit) => commands::audit::run(place, audit).await,
         Command::Keys(keys) => commands::keys::run(place, keys).await,
         Command::Doctor => commands::doctor::run(place).await,
     }

@@ -8,7 +8,7 @@
 //!
 //! Programs are answered too, apart from these pages, on a listener of its own: [`keys`] is the API
 //! through which applications encrypt and sign, [`tenants`] the one through which they act for
-//! tenants.
+//! tenants. A [`witness`] is served by a process of its own.
 //!
 //! It does not decide anything: verdicts come from [`Trust`], sessions from [`SignIn`], and who is
 //! signed in from the [`kernel::Identity`] that the gateway puts into the request's extensions. It
@@ -33,6 +33,7 @@ mod routes;
 mod target;
 pub mod tenants;
 mod voice;
+pub mod witness;
 mod words;
 
 pub use error::Error;

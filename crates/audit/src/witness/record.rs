@@ -149,8 +149,7 @@ impl Folder {
             return Ok(Kept::Full);
         }
         let known = known.unwrap_or("nothing\n");
-        let text =
-            format!("{misfit}\nnoticed {at}\n\n== known ==\n{known}== shown ==\n{request}");
+        let text = format!("{misfit}\nnoticed {at}\n\n== known ==\n{known}== shown ==\n{request}");
         replace(&path, text.as_bytes())?;
         Ok(Kept::New(path))
     }
@@ -168,9 +167,10 @@ fn digest(text: &str) -> String {
 fn count(folder: &Path, kind: &str) -> io::Result<usize> {
     let mut found = 0;
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let case = |name: &str| name.starts_with(kind) && name.ends_with(".txt");
-        found += usize::from(name.to_str().is_some_and(case));
+        let path = entry?.path();
+        let whole = path.extension().is_some_and(|end| end == "txt");
+        let name = path.file_stem().and_then(|name| name.to_str());
+        found += usize::from(whole && name.is_some_and(|name| name.starts_with(kind)));
     }
     Ok(found)
 }

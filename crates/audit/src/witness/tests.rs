@@ -232,23 +232,20 @@ fn what_was_cosigned_is_known_after_a_death() {
 /// A witness that does not know what it has seen does not start: it would begin from nothing.
 #[test]
 fn damage_stops_the_start() {
-    let damage: [(&str, &dyn Fn(&Path, &Path)); 5] = [
-        ("emptied", &|_, log| fs::write(log, "").unwrap()),
-        ("edited", &|_, log| {
+    let damage = |what: &str, log: &Path, key: &Path| match what {
+        "emptied" => fs::write(log, "").unwrap(),
+        "edited" => {
             let text = fs::read_to_string(log).unwrap();
             fs::write(log, text.replace("\n8\n", "\n7\n")).unwrap();
-        }),
-        ("no text", &|_, log| fs::write(log, [0xff; 100]).unwrap()),
-        ("no key", &|root, _| fs::remove_file(root.join("witness.key")).unwrap()),
-        ("an open key", &|root, _| {
-            let key = root.join("witness.key");
-            fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
-        }),
-    ];
-    for (what, damage) in damage {
+        }
+        "no text" => fs::write(log, [0xff; 100]).unwrap(),
+        "no key" => fs::remove_file(key).unwrap(),
+        _ => fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap(),
+    };
+    for what in ["emptied", "edited", "no text", "no key", "an open key"] {
         let place = Place::new();
         cosigned(&place.open(), &Told::honest().request(0, 8, None));
-        damage(place.folder.path(), &place.log_file());
+        damage(what, &place.log_file(), &place.folder.path().join("witness.key"));
         let refused = place.try_open(None).err();
         let named = match what {
             "emptied" | "edited" => matches!(refused, Some(Error::Damaged { .. })),
@@ -324,7 +321,7 @@ fn what_cannot_be_kept_is_not_cosigned() {
     fs::create_dir(&new).unwrap();
     let answer = add(&witness, &log.request(3, 4, None));
     assert_eq!((answer.status(), witness.newest(LOG)), (500, known));
-    assert!(!answer.text().contains("/"), "no path is told to strangers: {}", answer.text());
+    assert!(!answer.text().contains('/'), "no path is told to strangers: {}", answer.text());
     fs::remove_dir(new).unwrap();
     cosigned(&witness, &log.request(3, 4, None));
 }
