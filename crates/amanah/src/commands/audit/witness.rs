@@ -21,6 +21,13 @@ const INSTALLATION: &str = "secrets/installation";
 
 pub(crate) async fn run(place: &Place, wanted: audit::Witness) -> anyhow::Result<Exit> {
     let audit::Witness { log, listen, allow_remote, host, name } = wanted;
+    if !allow_remote && !listen.ip().to_canonical().is_loopback() {
+        return Err(Usage(format!(
+            "{listen} is reached by other machines, and nothing is encrypted there: listen on \
+             127.0.0.1 behind a proxy with TLS, or say --allow-remote"
+        ))
+        .into());
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     if place.data.join(INSTALLATION).exists() {
