@@ -81,6 +81,37 @@ pub enum Error {
         /// What is wrong, and with which part.
         what: String,
     },
+    /// A log was changed while it was being read.
+    #[error(
+        "the bundle {0} of the log was changed while the log was being read, so nothing is said of it. \
+         Nobody changes a bundle but to add to the last one: try again, and look who writes there"
+    )]
+    Changing(u64),
+    /// A row that no proof can be made for.
+    #[error("row {row} cannot be proven: {why}")]
+    Unproven {
+        /// Which row.
+        row: i64,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// A proof that does not hold.
+    #[error("this proof does not hold: {0}")]
+    Proof(String),
+    /// A proof that was signed by somebody else.
+    #[error(
+        "this proof of the log {0} is not signed by this key. Ask for the log's public key: a log gets a \
+         new one from time to time"
+    )]
+    OtherKey(String),
+    /// A proof of another log than the key is of.
+    #[error("this is a proof of the log `{origin}`, and the key is of `{key}`")]
+    OtherLog {
+        /// Of which log it says it is.
+        origin: String,
+        /// Of which one the key is.
+        key: String,
+    },
     /// What should be a part of a log.
     #[error(transparent)]
     Log(#[from] tlog::Error),

@@ -29,6 +29,7 @@ mod tests;
 mod track;
 mod trail;
 mod undo;
+pub mod verify;
 pub mod witness;
 
 use store::{Migration, Room};

@@ -242,3 +242,25 @@ SELECT e.evtname::text
         ('amanah_trail_drop', 'sql_drop', 'refuse_drop'))
    AND e.evttags IS NULL AND e.evtenabled = 'A'
  ORDER BY 1";
+
+/// A transaction that sees one moment and changes nothing.
+pub(crate) const ONE_SNAPSHOT: &str =
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0";
+
+/// Goes before [`ENTRY`] and its order: rows are fetched by the page.
+pub(crate) const DECLARE: &str = "DECLARE amanah_rows NO SCROLL CURSOR FOR ";
+
+/// Goes after [`ENTRY`]: the order in which rows are sealed.
+pub(crate) const IN_ORDER: &str = " ORDER BY xid, id";
+
+/// The next page of rows.
+pub(crate) const FETCH: &str = "FETCH FORWARD 8192 FROM amanah_rows";
+
+/// The cluster, its timeline (the first part of the name of the file that it writes), the horizon
+/// below which every transaction has ended, and the number that none has had.
+pub(crate) const MOMENT: &str = "
+SELECT (pg_catalog.pg_control_system()).system_identifier,
+       ('x' || pg_catalog.substr(
+           pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int,
+       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text,
+       pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text";

@@ -115,6 +115,25 @@ impl Tx {
         self.client()?.query(sql, bound).await.map_err(statement)
     }
 
+    /// Runs a statement and hands its rows to `take` as they come, one at a time.
+    ///
+    /// # Errors
+    /// As [`Tx::query`], and what `take` says; the transaction is good for a rollback then.
+    pub async fn query_each<E: From<Error>>(
+        &self,
+        sql: &str,
+        bound: Bound<'_>,
+        take: &mut (dyn FnMut(Row) -> Result<(), E> + Send),
+    ) -> Result<(), E> {
+        let bound = bound.iter().copied();
+        let rows = self.client()?.query_raw(sql, bound).await.map_err(statement)?;
+        let mut rows = std::pin::pin!(rows);
+        while let Some(row) = rows.try_next().await.map_err(statement)? {
+            take(row)?;
+        }
+        Ok(())
+    }
+
     /// Runs a statement that must return exactly one row.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod refusing;
 mod shelves;
 mod tracking;
 mod undoing;
+mod verifying;
 
 use std::sync::Arc;
 

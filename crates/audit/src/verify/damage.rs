@@ -1,0 +1,164 @@
+//! What can be wrong with a sealed trail, each by its name.
+
+use jiff::Timestamp;
+
+/// The kinds of damage. A verifier that finds one says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The content of a row is not what its own hash says.
+    Edited,
+    /// The row is whole by its own hash, and that is not the hash that was sealed.
+    Rehashed,
+    /// The hash beside the content was changed; the content is what was sealed.
+    HashChanged,
+    /// A row was sealed and is gone.
+    Missing,
+    /// Rows were sealed and are gone, up to the newest one.
+    Cut,
+    /// Every row that was sealed is gone.
+    Emptied,
+    /// The table of the trail is not there, or is none.
+    NoTrail,
+    /// A row stands among sealed ones and was never sealed.
+    Foreign,
+    /// A row stands where another one was sealed, and the other way round.
+    Swapped,
+    /// A row was sealed under another number or transaction.
+    Moved,
+    /// The content of a row is gone, and no entry says that it was erased.
+    ErasedSilently,
+    /// An entry says that the content of a row was erased, and it is still there.
+    NotErased,
+    /// A checkpoint that the log's key did not sign, or one of another log.
+    Forged,
+    /// There is no checkpoint.
+    NoCheckpoint,
+    /// The log is smaller than it was at an earlier checkpoint.
+    RolledBack,
+    /// Two checkpoints of the log do not belong to one history.
+    Split,
+    /// The log says that it has entries which are not there, up to its end.
+    LogCut,
+    /// A tile does not have the hashes that the checkpoint vouches for.
+    AlteredTile,
+    /// A tile is not there.
+    MissingTile,
+    /// Entries are not those that the checkpoint vouches for.
+    AlteredBundle,
+    /// Entries are not there.
+    MissingBundle,
+    /// Something stands in the log that is no entry of a trail.
+    NoEntry,
+    /// Entries stand in an order in which rows are not sealed.
+    Unordered,
+    /// Rows are of another history of the database than the log says.
+    Epoch,
+    /// No new checkpoint came for too long.
+    Stale,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 25] = [
+        Self::Edited,
+        Self::Rehashed,
+        Self::HashChanged,
+        Self::Missing,
+        Self::Cut,
+        Self::Emptied,
+        Self::NoTrail,
+        Self::Foreign,
+        Self::Swapped,
+        Self::Moved,
+        Self::ErasedSilently,
+        Self::NotErased,
+        Self::Forged,
+        Self::NoCheckpoint,
+        Self::RolledBack,
+        Self::Split,
+        Self::LogCut,
+        Self::AlteredTile,
+        Self::MissingTile,
+        Self::AlteredBundle,
+        Self::MissingBundle,
+        Self::NoEntry,
+        Self::Unordered,
+        Self::Epoch,
+        Self::Stale,
+    ];
+
+    /// The name that `docs/trail.md` explains.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edited => "edited-row",
+            Self::Rehashed => "rewritten-row",
+            Self::HashChanged => "changed-hash",
+            Self::Missing => "missing-row",
+            Self::Cut => "cut-tail",
+            Self::Emptied => "emptied-trail",
+            Self::NoTrail => "missing-trail",
+            Self::Foreign => "foreign-row",
+            Self::Swapped => "swapped-rows",
+            Self::Moved => "moved-row",
+            Self::ErasedSilently => "silent-erasure",
+            Self::NotErased => "unfinished-erasure",
+            Self::Forged => "forged-checkpoint",
+            Self::NoCheckpoint => "missing-checkpoint",
+            Self::RolledBack => "rolled-back-log",
+            Self::Split => "split-view",
+            Self::LogCut => "cut-log",
+            Self::AlteredTile => "altered-tile",
+            Self::MissingTile => "missing-tile",
+            Self::AlteredBundle => "altered-bundle",
+            Self::MissingBundle => "missing-bundle",
+            Self::NoEntry => "no-entry",
+            Self::Unordered => "unordered-entry",
+            Self::Epoch => "unexplained-epoch",
+            Self::Stale => "stale-checkpoint",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Which kind.
+    pub kind: Kind,
+    /// What it happened to: "row 123", "rows 5–9", "tile/0/000", "the checkpoint".
+    pub object: String,
+    /// What happened, as a sentence without its full stop.
+    pub what: String,
+    /// It happened after this: then it was still right, or not there yet. `None` when that cannot be
+    /// told.
+    pub after: Option<Timestamp>,
+    /// It happened before this: then it was found.
+    pub before: Timestamp,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}, ", self.kind.name(), self.object, self.what)?;
+        match self.after {
+            Some(after) => write!(f, "between {} and {}", seconds(after), seconds(self.before)),
+            None => write!(f, "before {}", seconds(self.before)),
+        }
+    }
+}
+
+/// A time to the second, which is as much as a checkpoint says.
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::Kind;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let names: HashSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+    }
+}

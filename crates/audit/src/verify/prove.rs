@@ -1,0 +1,144 @@
+//! One row as a file that anybody checks with the log's public key alone (C2SP tlog-proof).
+//!
+//! The entry itself stands in the line `extra`, so that the file needs nothing beside it: what it says
+//! is the entry whose hash the proof leads from.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use tlog::{Checkpoint, Note, Ticket, Verifier};
+
+use super::head::Head;
+use crate::seal::LogReader;
+use crate::trail::Entry;
+use crate::{Error, Leaf, Result, RowLeaf};
+
+/// The longest file with a proof, in bytes: the longest entry in base64, 64 hashes, and a checkpoint
+/// with a hundred signatures.
+pub const MAX_TICKET_BYTES: usize = 1 << 18;
+
+/// What a checked proof says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The entry.
+    pub leaf: Leaf,
+    /// Its number in the log.
+    pub index: u64,
+    /// The checkpoint that it stands under.
+    pub checkpoint: Checkpoint,
+    /// When that was signed, by the sealer's clock.
+    pub at: Option<Timestamp>,
+}
+
+/// The proof that `row` stands in the log that `reader` reads, under the checkpoint `head`.
+///
+/// # Errors
+/// When it is not sealed yet, never was, or is not what was sealed; when the log cannot be read, or
+/// does not give a proof that holds.
+pub async fn prove(reader: &LogReader, head: &Head, key: &Verifier, row: &Entry) -> Result<String> {
+    let refused = |why: &str| Error::Unproven { row: row.id, why: why.to_owned() };
+    let Some((index, leaf)) = find(reader, row.xid, row.id).await? else {
+        return Err(refused(
+            "it is not in the log. A row that was just written is sealed within seconds: try again. \
+             `amanah audit verify` says whether it should be there",
+        ));
+    };
+    if leaf.row_hash != row.digest() {
+        return Err(refused(
+            "what stands in the database is not what was sealed. `amanah audit verify` says more",
+        ));
+    }
+    let entry = Leaf::Row(leaf).encode()?;
+    let hashes = reader.inclusion(index).await?;
+    let checkpoint = Note::parse(&head.note)?;
+    let ticket = Ticket { extra: Some(entry), index, hashes, checkpoint };
+    let text = ticket.to_string();
+    // What would be refused elsewhere is not handed out.
+    match check(&text, key) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(refused(
+            "the log's tiles do not lead from its entry to the checkpoint. `amanah audit verify` names \
+             what is damaged",
+        )),
+    }
+}
+
+/// The newest entry of this row.
+async fn find(reader: &LogReader, xid: u64, id: i64) -> Result<Option<(u64, RowLeaf)>> {
+    let epochs = reader.epochs().await?;
+    let mut end = reader.size();
+    for (start, _) in epochs.into_iter().rev() {
+        if let Some(found) = among(reader, start..end, (xid, id)).await? {
+            return Ok(Some(found));
+        }
+        end = start;
+    }
+    Ok(None)
+}
+
+/// The entry of a row among those of one epoch, which are in order.
+async fn among(
+    reader: &LogReader,
+    epoch: Range<u64>,
+    wanted: (u64, i64),
+) -> Result<Option<(u64, RowLeaf)>> {
+    let Range { start: mut low, end: mut high } = epoch;
+    while low < high {
+        let middle = low + (high - low) / 2;
+        // Not every entry is of a row: the next one that is decides.
+        let mut at = middle;
+        let row = loop {
+            if at >= high {
+                break None;
+            }
+            match reader.leaf(at).await? {
+                Leaf::Row(row) => break Some(row),
+                _ => at += 1,
+            }
+        };
+        match row.map(|row| (row, wanted.cmp(&(row.xid, row.id)))) {
+            Some((row, std::cmp::Ordering::Equal)) => return Ok(Some((at, row))),
+            Some((_, std::cmp::Ordering::Greater)) => low = at + 1,
+            Some((_, std::cmp::Ordering::Less)) | None => high = middle,
+        }
+    }
+    Ok(None)
+}
+
+/// Checks a proof with nothing but the public key of its log.
+///
+/// # Errors
+/// When it is no proof, one of another log, one that another key has signed, or one that was changed:
+/// each has words of its own.
+pub fn check(text: &str, key: &Verifier) -> Result<Checked> {
+    let damaged = |error: tlog::Error| Error::Proof(error.to_string());
+    let ticket = Ticket::parse(text).map_err(damaged)?;
+    let entry = ticket.extra.as_deref().ok_or_else(|| {
+        Error::Proof("it does not hold the entry that it proves, in a line `extra`".to_owned())
+    })?;
+    let origin = ticket.checkpoint.text().lines().next().unwrap_or_default().to_owned();
+    let checkpoint = ticket.check(entry, key).map_err(|error| match error {
+        _ if origin != key.name() => {
+            Error::OtherLog { origin: origin.clone(), key: key.name().to_owned() }
+        }
+        tlog::Error::Unsigned(_) => Error::OtherKey(origin.clone()),
+        error => damaged(error),
+    })?;
+    let head = Head::open(&ticket.checkpoint.to_string(), std::slice::from_ref(key))?;
+    let leaf = Leaf::decode(entry)?;
+    Ok(Checked { leaf, index: ticket.index, checkpoint, at: head.at })
+}
+
+impl Checked {
+    /// Why `row` is not the one that was sealed, if it is not.
+    pub fn refutes(&self, row: &Entry) -> Option<&'static str> {
+        let Leaf::Row(leaf) = &self.leaf else { return Some("the entry is of no row") };
+        if (leaf.id, leaf.xid) != (row.id, row.xid) {
+            return Some("the proof is of another row");
+        }
+        if leaf.at_micros != row.event_timestamp.as_microsecond() || leaf.row_hash != row.digest() {
+            return Some("this is not what was sealed: its content was changed");
+        }
+        None
+    }
+}

@@ -1,0 +1,89 @@
+//! The rows of the trail, in the order of transaction and number, from one snapshot. What is kept of a
+//! row is its hash, so that a page takes as much memory whatever the rows hold.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use store::{OperatorTx, Row};
+
+use super::compare::Sight;
+use crate::trail::Entry;
+use crate::{Result, sql};
+
+/// The rows of the trail as they are now.
+pub(super) struct Rows {
+    tx: OperatorTx,
+    page: VecDeque<Sight>,
+    done: bool,
+}
+
+impl Rows {
+    /// Opens the trail in `tx`, which has read nothing yet.
+    pub(super) async fn open(tx: OperatorTx) -> Result<Self> {
+        tx.batch(sql::ONE_SNAPSHOT).await?;
+        tx.batch(sql::CLOSED_PATH).await?;
+        tx.batch(&format!("{}{}{}", sql::DECLARE, sql::ENTRY, sql::IN_ORDER)).await?;
+        Ok(Self { tx, page: VecDeque::new(), done: false })
+    }
+
+    /// The cluster, its timeline, and the transaction that it begins next.
+    pub(super) async fn moment(&self) -> Result<(u64, u32, u64)> {
+        let row = self.tx.query_one(sql::MOMENT, &[]).await?;
+        let (system, timeline): (i64, i32) = (row.get(0), row.get(1));
+        let next: String = row.get(3);
+        // PostgreSQL prints it in decimal.
+        let next = next.parse().unwrap_or(u64::MAX);
+        Ok((system.cast_unsigned(), timeline.cast_unsigned(), next))
+    }
+
+    /// The next row.
+    pub(super) async fn next(&mut self) -> Result<Option<Sight>> {
+        if self.page.is_empty() && !self.done {
+            let page = &mut self.page;
+            let mut take = |row: Row| -> Result<()> {
+                page.push_back(Sight::of(&row));
+                Ok(())
+            };
+            self.tx.query_each(sql::FETCH, &[], &mut take).await?;
+            self.done = self.page.is_empty();
+        }
+        Ok(self.page.pop_front())
+    }
+}
+
+impl Sight {
+    /// What is compared of a row. A superuser may have put anything into its columns, also what no
+    /// row of a trail has.
+    fn of(row: &Row) -> Self {
+        let xid: Option<String> = row.try_get(2).ok().flatten();
+        let id: Option<i64> = row.try_get(0).ok().flatten();
+        let seen = Self {
+            xid: xid.and_then(|xid| xid.parse().ok()).unwrap_or(u64::MAX),
+            id: id.unwrap_or(i64::MAX),
+            at_micros: i64::MIN,
+            stored: None,
+            own: None,
+            erased: false,
+        };
+        if !readable(row) {
+            return seen;
+        }
+        let entry = Entry::from_row(row);
+        Self {
+            at_micros: entry.event_timestamp.as_microsecond(),
+            stored: entry.row_hash.as_slice().try_into().ok(),
+            own: Some(entry.digest()),
+            erased: false,
+            ..seen
+        }
+    }
+}
+
+/// Whether each column that a row has to have is there, and is of its kind.
+fn readable(row: &Row) -> bool {
+    let text = |n: usize| matches!(row.try_get::<_, Option<String>>(n), Ok(Some(_)));
+    matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_)))
+        && matches!(row.try_get::<_, Option<Timestamp>>(1), Ok(Some(_)))
+        && matches!(row.try_get::<_, Option<Vec<u8>>>(13), Ok(Some(_)))
+        && [2, 5, 7, 8, 9].into_iter().all(text)
+}
