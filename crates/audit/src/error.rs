@@ -112,6 +112,9 @@ pub enum Error {
         /// Of which one the key is.
         key: String,
     },
+    /// The log's key cannot be used.
+    #[error("the log's head cannot be signed: {0}; nothing was sealed")]
+    Signing(String),
     /// What should be a part of a log.
     #[error(transparent)]
     Log(#[from] tlog::Error),

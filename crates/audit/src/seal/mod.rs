@@ -11,12 +11,22 @@
 //! does it stop who holds the log's key and its place at once: that one can write another history,
 //! which only a witness who knows the old one finds out.
 
+mod copied;
+mod former;
 mod growth;
+mod head;
 mod origin;
 mod reader;
+mod sealer;
 mod shelf;
+mod source;
+mod sql;
+mod stage;
+mod turning;
 
 pub use growth::{Growth, outgrown};
+pub use head::{Head, keys};
 pub use origin::origin;
 pub use reader::{LogReader, MAX_ENTRIES_READ};
+pub use sealer::{BATCH, HEARTBEAT, Round, Sealer, SealerSettings};
 pub use shelf::{Bucket, Folder, Hold, MAX_BUNDLE_BYTES, MAX_CHECKPOINT_BYTES, Shelf, Stored};

@@ -8,6 +8,7 @@ mod hashing;
 mod planted;
 mod recording;
 mod refusing;
+mod sealing;
 mod shelves;
 mod tracking;
 mod undoing;

@@ -106,10 +106,18 @@ async fn a_pipe_or_a_link_is_no_file_of_a_log() {
 
 #[tokio::test]
 async fn a_bucket_keeps_a_log() {
+    let settings = settings();
+    let open = |within| Arc::new(Bucket::new(&settings, within).unwrap());
+    story(&*open("shop"), &*open("shop")).await;
+    // Another log in the same bucket is another log.
+    assert_eq!(open("other").checkpoint().await.unwrap(), None);
+}
+
+/// A bucket of its own.
+pub(super) fn settings() -> Settings {
     let moto = testkit::moto();
-    let bucket = moto.bucket();
-    let settings = Settings {
-        url: format!("s3://{bucket}/logs"),
+    Settings {
+        url: format!("s3://{}/logs", moto.bucket()),
         endpoint: Some(moto.endpoint()),
         region: Some("us-east-1".to_owned()),
         credentials: Some(Credentials {
@@ -117,9 +125,5 @@ async fn a_bucket_keeps_a_log() {
             secret_access_key: Secret::new(random_hex(&SystemRng, 8).unwrap()),
             session_token: None,
         }),
-    };
-    let open = |within| Arc::new(Bucket::new(&settings, within).unwrap());
-    story(&*open("shop"), &*open("shop")).await;
-    // Another log in the same bucket is another log.
-    assert_eq!(open("other").checkpoint().await.unwrap(), None);
+    }
 }

@@ -46,7 +46,11 @@ pub struct Bucket {
 /// A bucket has no lock: its conditions stand in for one.
 struct Unlocked;
 
-impl Hold for Unlocked {}
+impl Hold for Unlocked {
+    fn is_alone(&self) -> bool {
+        false
+    }
+}
 
 impl Bucket {
     /// A log in the folder `within` the one that `settings` name. Nothing is asked of the service yet.

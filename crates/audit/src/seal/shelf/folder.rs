@@ -36,10 +36,21 @@ pub struct Folder {
 
 /// The lock, while this lives.
 struct Locked {
-    _file: File,
+    file: File,
 }
 
-impl Hold for Locked {}
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // A program that is being started has the file for a moment too, and must not keep the lock.
+        let _ = self.file.unlock();
+    }
+}
+
+impl Hold for Locked {
+    fn is_alone(&self) -> bool {
+        true
+    }
+}
 
 impl Folder {
     /// A log in `root`, which is made with its first file.
@@ -174,7 +185,7 @@ impl Folder {
             self.erase(UNFINISHED)
         };
         tidy().map_err(|error| self.failed(&error))?;
-        Ok(Box::new(Locked { _file: file }))
+        Ok(Box::new(Locked { file }))
     }
 
     fn replace(&self, before: Option<&Stored>, note: &str) -> Result<Stored> {

@@ -38,8 +38,11 @@ pub struct Stored {
     version: Option<String>,
 }
 
-/// That this process alone writes the log, until it is dropped.
-pub trait Hold: Send + Sync {}
+/// That this process writes the log, until it is dropped.
+pub trait Hold: Send + Sync {
+    /// Whether the place has a lock. Where it has none, conditions on writes stand in for it.
+    fn is_alone(&self) -> bool;
+}
 
 /// Where a log lies. Names are those of C2SP tlog-tiles: `checkpoint`, `tile/0/001`.
 pub trait Shelf: Send + Sync {
