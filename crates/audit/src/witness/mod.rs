@@ -14,11 +14,13 @@
 //! changed before a checkpoint reached it. Whoever holds the witness's disk too can begin it anew: run
 //! it where the log's owner has no login. It opens no port; `console` serves it.
 
+mod handing;
 mod judge;
 mod record;
 mod request;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,8 +30,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kernel::{Clock, Rng};
 use tlog::{Checkpoint, Cosigner, Note, Verifier, WitnessKey};
 
+pub use handing::{Contradiction, Door, Reply};
 pub use judge::{Head, Judgement, Misfit, judge};
 pub use request::{MAX_REQUEST, Request};
+pub use watch::{COSIGNED, Standing, Watch};
 
 use record::{Folder, Kept};
 
