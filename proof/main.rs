@@ -37,3 +37,4 @@ mod testing;
 mod tidy;
 mod trail;
 mod web;
+mod witness;
