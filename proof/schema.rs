@@ -42,6 +42,8 @@ fn dump(db: &testkit::TestDb) -> String {
     let output = Command::new("pg_dump")
         .args([
             "--schema-only",
+            // The months that have a partition are others each month.
+            "--exclude-table=audit.system_audit_logs_2*",
             "-U",
             "postgres",
             "-p",

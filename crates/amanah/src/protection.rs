@@ -441,7 +441,8 @@ mod tests {
             &format!(
                 "SELECT n.nspname || '.' || c.relname AS label FROM pg_class c
                    JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE {schemas} AND c.relkind IN ('r', 'p', 'v', 'm')"
+                  WHERE {schemas} AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT {}",
+                store::own_partition!("c.oid")
             ),
             &format!("SELECT s || '.' || t AS label FROM (VALUES {pairs}) v(s, t)"),
         );

@@ -1,6 +1,6 @@
 //! The ways in which somebody could change what was recorded, or stop recording, as data.
 
-use store::{Table, Tx, ident, literal};
+use store::{Table, Tx, ident, literal, qualified};
 
 use crate::track::ROW_TRIGGER;
 use crate::{Result, canary, sql};
@@ -25,6 +25,8 @@ pub(crate) struct Attempt {
 pub(crate) struct Target<'a> {
     /// A real row of the trail.
     pub entry: i64,
+    /// The partition in which it lies, without its schema.
+    pub partition: &'a str,
     /// The tables that are recorded.
     pub tracked: &'a [&'a Table],
     /// A table with a row of the synthetic tenant, to which a bound session can write.
@@ -52,6 +54,7 @@ pub(crate) fn battery(target: &Target<'_>) -> Vec<Attempt> {
     let mut all = rows(target.entry);
     all.extend(structure(target));
     all.extend(detours(target));
+    all.extend(partition(target));
     all.extend(functions());
     all.extend(rights(target));
     all.push(planted(target));
@@ -82,13 +85,11 @@ fn rows(entry: i64) -> Vec<Attempt> {
         one("delete a recorded row", "DELETE FROM audit.system_audit_logs"),
         trail("send a DELETE that misses", "DELETE FROM audit.system_audit_logs WHERE false"),
         trail(
-            "change a recorded row by ON CONFLICT",
+            "change a recorded row by MERGE",
             &format!(
-                "INSERT INTO audit.system_audit_logs
-                     (id, action, table_schema, table_name, row_hash)
-                 OVERRIDING SYSTEM VALUE
-                 VALUES ({entry}, 'DELETE', 'public', 'forged', pg_catalog.sha256(''))
-                 ON CONFLICT (id) DO UPDATE SET actor_id = 'nobody'"
+                "MERGE INTO audit.system_audit_logs t
+                 USING (VALUES ({entry}::bigint)) v (id) ON t.id OPERATOR(pg_catalog.=) v.id
+                 WHEN MATCHED THEN UPDATE SET actor_id = 'nobody'"
             ),
         ),
         trail("empty the trail", "TRUNCATE audit.system_audit_logs"),
@@ -144,13 +145,6 @@ fn detours(target: &Target<'_>) -> Vec<Attempt> {
              EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()",
         ),
         trail(
-            "hang it under a table of their own",
-            &block(&[
-                format!("CREATE TABLE {schema}.amanah_attack (id bigint NOT NULL)"),
-                format!("ALTER TABLE {TRAIL} INHERIT {schema}.amanah_attack"),
-            ]),
-        ),
-        trail(
             "attach it as a partition",
             &block(&[
                 format!(
@@ -158,6 +152,59 @@ fn detours(target: &Target<'_>) -> Vec<Attempt> {
                 ),
                 format!("ALTER TABLE {schema}.amanah_attack ATTACH PARTITION {TRAIL} DEFAULT"),
             ]),
+        ),
+    ]
+}
+
+/// A partition is a table too: whatever the trail refuses, each of them has to refuse by itself.
+fn partition(target: &Target<'_>) -> Vec<Attempt> {
+    let (entry, label) = (target.entry, format!("audit.{}", target.partition));
+    let place = qualified("audit", target.partition);
+    let schema = ident(&target.canary_table.schema);
+    let part = |deed: &str, sql: String| on(&label, deed, sql);
+    let alter = |deed: &str, what: &str| part(deed, format!("ALTER TABLE {place} {what}"));
+    // Longer ago than any trail, so that it would find room.
+    let month = "FOR VALUES FROM ('1990-01-01') TO ('1990-02-01')";
+    vec![
+        part(
+            "change a recorded row in its partition",
+            format!("UPDATE {place} SET actor_id = 'nobody' WHERE id = {entry}"),
+        ),
+        part(
+            "delete a recorded row from its partition",
+            format!("DELETE FROM {place} WHERE id = {entry}"),
+        ),
+        part("empty a partition", format!("TRUNCATE {place}")),
+        part(
+            "write a forged row into a partition",
+            format!(
+                "INSERT INTO {place} (id, action, table_schema, table_name, row_hash)
+                 VALUES ({entry}, 'DELETE', 'public', 'forged', pg_catalog.sha256(''))"
+            ),
+        ),
+        part("drop a partition", format!("DROP TABLE {place}")),
+        part("detach a partition", format!("ALTER TABLE {TRAIL} DETACH PARTITION {place}")),
+        part(
+            "make a partition of their own",
+            format!("CREATE TABLE {schema}.amanah_attack PARTITION OF {TRAIL} {month}"),
+        ),
+        part(
+            "attach a partition of their own",
+            block(&[
+                format!("CREATE TABLE {schema}.amanah_attack (LIKE {TRAIL})"),
+                format!("ALTER TABLE {TRAIL} ATTACH PARTITION {schema}.amanah_attack {month}"),
+            ]),
+        ),
+        alter("disable all triggers of a partition", "DISABLE TRIGGER ALL"),
+        alter("disable the guard of a partition", "DISABLE TRIGGER refuse_statement"),
+        alter("let the guard of a partition sleep", "ENABLE TRIGGER refuse_row"),
+        alter("take a partition over", "OWNER TO CURRENT_USER"),
+        alter("move a partition to another schema", &format!("SET SCHEMA {schema}")),
+        alter("hide rows of a partition behind a policy", "ENABLE ROW LEVEL SECURITY"),
+        part("drop the guard of a partition", format!("DROP TRIGGER refuse_statement ON {place}")),
+        part(
+            "put a rule on a partition",
+            format!("CREATE RULE amanah_attack AS ON UPDATE TO {place} DO INSTEAD NOTHING"),
         ),
     ]
 }

@@ -123,9 +123,9 @@ async fn touch(
     };
     let why = match written {
         Ok(0) => "it holds no row of the synthetic tenant".to_owned(),
-        Ok(_) => match tx.query_one(sql::OWN_NEWEST, &[&start]).await?.get(0) {
-            Some(entry) => return Ok(Ok(entry)),
-            None => "a write to it left no row in the trail".to_owned(),
+        Ok(_) => match trail::newest(tx).await? {
+            entry if entry > start => return Ok(Ok(entry)),
+            _ => "a write to it left no row in the trail".to_owned(),
         },
         Err(error) if error.sqlstate().is_none() => return Err(error.into()),
         Err(error) => error.to_string(),

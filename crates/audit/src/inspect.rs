@@ -10,7 +10,7 @@ use crate::{KEEPER_SQL, Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
-                       0001_trail.sql, as a superuser";
+                       0003_trail.sql, as a superuser";
 
 /// The trail's own triggers: name, function, and `pg_trigger.tgtype`: 7 is before insert for each
 /// row, 27 before update and delete for each row, 58 before update, delete and truncate, once.
@@ -19,11 +19,15 @@ const GUARDS: [(&str, &str, i16); 3] = [
     ("refuse_row", "refuse_change", 27),
     ("refuse_statement", "refuse_change", 58),
 ];
-/// The functions, with the settings that each runs under as `pg_proc.proconfig` has them.
-const FUNCTIONS: [(&str, &[&str]); 6] = [
-    ("bytes_field", &[]),
+/// A function: its name, whether it runs with its owner's rights, and the settings that it runs under
+/// as `pg_proc.proconfig` has them.
+type Known = (&'static str, bool, &'static [&'static str]);
+const FUNCTIONS: [Known; 10] = [
+    ("bytes_field", false, &[]),
+    ("content_digest", false, &[]),
     (
         RECORDER,
+        true,
         &[
             PATH,
             "TimeZone=UTC",
@@ -33,33 +37,55 @@ const FUNCTIONS: [(&str, &[&str]); 6] = [
             "extra_float_digits=1",
         ],
     ),
-    ("refuse_change", &[]),
-    ("row_digest", &[]),
-    ("text_field", &[]),
-    ("trg_compute_audit_log_hash", &[]),
+    ("make_partition", false, &[PATH, "TimeZone=UTC"]),
+    ("make_partitions", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
+    ("redacted", false, &[]),
+    ("refuse_change", false, &[]),
+    ("row_digest", false, &[]),
+    ("text_field", false, &[]),
+    ("trg_compute_audit_log_hash", false, &[]),
 ];
 /// Those of the guard.
-const GUARD_FUNCTIONS: [(&str, &[&str]); 2] =
-    [("refuse_drop", &[PATH]), ("refuse_weaker_ddl", &[PATH])];
+const GUARD_FUNCTIONS: [Known; 5] = [
+    ("record_command", false, &[PATH]),
+    ("record_ddl", true, &[PATH]),
+    ("record_drop", true, &[PATH]),
+    ("refuse_drop", false, &[PATH]),
+    ("refuse_weaker_ddl", false, &[PATH]),
+];
+/// Those that belong to the role that records.
+const RECORDERS: [&str; 4] = [RECORDER, "record_command", "record_ddl", "record_drop"];
+/// How many partitions that are gone are named one by one.
+const LISTED: usize = 3;
 const RECORDER: &str = "global_track_changes";
 const PATH: &str = "search_path=pg_catalog, pg_temp";
 /// The triggers that watch over DDL, where a superuser could install them.
-const EVENT_TRIGGERS: [&str; 2] = ["amanah_trail_ddl", "amanah_trail_drop"];
+pub(crate) const EVENT_TRIGGERS: [&str; 4] = [
+    "amanah_trail_ddl",
+    "amanah_trail_drop",
+    "amanah_trail_record_ddl",
+    "amanah_trail_record_drop",
+];
 
 /// What is wrong. `guarded` says that a superuser installed the guard here, so that its event
 /// triggers must stand.
 pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
     let mut findings = grants(tx).await?;
+    findings.extend(partitions(tx).await?);
     findings.extend(guards(tx).await?);
     findings.extend(bodies(tx, guarded).await?);
     if guarded {
         findings.extend(strays(tx).await?);
         let standing = event_triggers(tx).await?;
         for name in EVENT_TRIGGERS.iter().filter(|n| !standing.iter().any(|s| s == *n)) {
-            let what = "it is missing or can sleep, so that recording can be switched off by DDL";
+            let what = if name.contains("record") {
+                "it is missing or can sleep, so that changes of structure leave no record"
+            } else {
+                "it is missing or can sleep, so that recording can be switched off by DDL"
+            };
             findings.push(Finding::new(format!("the event trigger {name}"), what).fix(format!(
                 "ALTER EVENT TRIGGER {} ENABLE ALWAYS, as a superuser; where it is gone, \
-                         restore it from the migration 0002_watch.sql",
+                         restore it from the migration 0003_watch.sql",
                 ident(name)
             )));
         }
@@ -84,11 +110,11 @@ pub(crate) async fn event_triggers(tx: &Tx) -> Result<Vec<String>> {
 async fn grants(tx: &Tx) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for row in tx.query(sql::GRANTS, &[]).await? {
-        let (who, right): (String, String) = (row.get(0), row.get(1));
-        let place = if right.ends_with("schema") { "SCHEMA audit" } else { TRAIL };
+        let (object, who, right): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let place = if right.ends_with("schema") { "SCHEMA audit" } else { object.as_str() };
         let from = if who == "everybody" { "PUBLIC".to_owned() } else { ident(&who) };
         findings.push(
-            Finding::new(TRAIL, format!("{who} holds the right {right}"))
+            Finding::new(&object, format!("{who} holds the right {right}"))
                 .fix(format!("REVOKE ALL ON {place} FROM {from}")),
         );
     }
@@ -103,8 +129,34 @@ async fn grants(tx: &Tx) -> Result<Vec<Finding>> {
         );
     }
     for row in tx.query(sql::DETOURS, &[]).await? {
-        let what: String = row.get(0);
-        findings.push(Finding::new(TRAIL, format!("{what} can lead around its guard")));
+        let (object, what): (String, String) = (row.get(0), row.get(1));
+        findings.push(Finding::new(object, format!("{what} can lead around its guard")));
+    }
+    Ok(findings)
+}
+
+/// Partitions that are not as they were made, or are not there.
+async fn partitions(tx: &Tx) -> Result<Vec<Finding>> {
+    tx.batch(sql::BOUNDS_SETTINGS).await?;
+    let mut findings = Vec::new();
+    for row in tx.query(sql::PARTITIONS, &[]).await? {
+        let (object, wrong): (String, Option<String>) = (row.get(0), row.get(1));
+        findings.extend(wrong.map(|what| Finding::new(object, what)));
+    }
+    let rows = tx.query(sql::PARTITIONS_GONE, &[]).await?;
+    let gone: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let mut add = |object: &str, what: &str| {
+        findings.push(Finding::new(object, what).fix(
+            "Look for who took it out, and attach it again; where it is lost, restore it from a \
+             backup. SELECT audit.make_partitions() makes what is due",
+        ));
+    };
+    match gone.as_slice() {
+        [first, .., last] if gone.len() > LISTED => {
+            let what = format!("{} partitions of the trail up to {last} are gone", gone.len());
+            add(first, &what);
+        }
+        few => few.iter().for_each(|one| add(one, "this partition of the trail is gone")),
     }
     Ok(findings)
 }
@@ -120,24 +172,38 @@ async fn strays(tx: &Tx) -> Result<Vec<Finding>> {
 }
 
 async fn guards(tx: &Tx) -> Result<Vec<Finding>> {
-    let mut missing: BTreeSet<&str> = GUARDS.iter().map(|(name, _, _)| *name).collect();
-    let mut findings = Vec::new();
-    for row in tx.query(sql::GUARDS, &[]).await? {
-        let (name, always, function): (String, bool, String) = (row.get(0), row.get(1), row.get(2));
-        let (kind, plain): (i16, bool) = (row.get(3), row.get(4));
+    let mut missing: BTreeSet<(String, &str)> = BTreeSet::new();
+    let mut findings: Vec<Finding> = Vec::new();
+    // What is wrong with the whole is wrong with each partition, and is said once: it comes first.
+    let mut add = |place: String, what: String, fix: &str| {
+        let said = |f: &Finding| f.object == TRAIL && f.what == what;
+        if place == TRAIL || !findings.iter().any(said) {
+            findings.push(Finding::new(place, what).fix(fix));
+        }
+    };
+    let rows = tx.query(sql::GUARDS, &[]).await?;
+    for row in &rows {
+        let place: String = row.get(0);
+        missing.extend(GUARDS.iter().map(|(name, _, _)| (place.clone(), *name)));
+    }
+    for row in &rows {
+        let (place, name): (String, Option<String>) = (row.get(0), row.get(1));
+        let Some(name) = name else { continue };
+        let (always, function, kind, plain): (bool, String, i16, bool) =
+            (row.get(2), row.get(3), row.get(4), row.get(5));
         let wanted = GUARDS.iter().find(|(known, _, _)| *known == name);
         let Some((known, wanted_function, wanted_kind)) = wanted else {
-            findings.push(Finding::new(TRAIL, format!("a foreign trigger {name} sits on it")));
+            let fix = "Look for who put it there, and drop it";
+            add(place, format!("a foreign trigger {name} sits on it"), fix);
             continue;
         };
-        missing.remove(known);
+        missing.remove(&(place.clone(), *known));
         if !(always && plain && function == *wanted_function && kind == *wanted_kind) {
-            let what = format!("its trigger {name} can be slept through or was changed");
-            findings.push(Finding::new(TRAIL, what).fix(RESTORE));
+            add(place, format!("its trigger {name} can be slept through or was changed"), RESTORE);
         }
     }
-    for name in missing {
-        findings.push(Finding::new(TRAIL, format!("its trigger {name} is gone")).fix(RESTORE));
+    for (place, name) in missing {
+        add(place, format!("its trigger {name} is gone"), RESTORE);
     }
     Ok(findings)
 }
@@ -145,9 +211,10 @@ async fn guards(tx: &Tx) -> Result<Vec<Finding>> {
 /// A function can be replaced without a trace in any trigger, so its text, its settings and its
 /// owner are compared.
 async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
-    let mut missing: BTreeMap<&str, &[&str]> = FUNCTIONS.into();
+    let named = |(name, definer, settings): Known| (name, (definer, settings));
+    let mut missing: BTreeMap<&str, (bool, &[&str])> = FUNCTIONS.map(named).into();
     // A superuser may have installed the guard by hand.
-    let mut optional: BTreeMap<&str, &[&str]> = GUARD_FUNCTIONS.into();
+    let mut optional: BTreeMap<&str, (bool, &[&str])> = GUARD_FUNCTIONS.map(named).into();
     if guarded {
         missing.append(&mut optional);
     }
@@ -157,18 +224,18 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
         let (settings, owner, kept): (Vec<String>, String, bool) =
             (row.get(3), row.get(4), row.get(5));
         let known = missing.remove(name.as_str()).or_else(|| optional.remove(name.as_str()));
-        let Some(wanted) = known else {
+        let Some((wanted_definer, wanted)) = known else {
             let what = "it is a function that Amanah did not install";
             findings.push(Finding::new(format!("audit.{name}"), what));
             continue;
         };
         let shipped = shipped_body(&name) == Some(body.as_str());
-        if !(shipped && definer == (name == RECORDER) && settings == wanted) {
+        if !(shipped && definer == wanted_definer && settings == wanted) {
             let what = "it is not the function that Amanah installed";
             findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
         }
-        // Under the guard, others than the recorder are looked at together with the trail itself.
-        if !kept && (name == RECORDER || !guarded) {
+        // Under the guard, others than what records are looked at together with the trail itself.
+        if !kept && (RECORDERS.contains(&name.as_str()) || !guarded) {
             let what = format!("it belongs to {owner}, with whose rights it must not run");
             findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
         }
@@ -193,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_function_is_found_in_its_migration() {
-        for (name, _) in FUNCTIONS.into_iter().chain(GUARD_FUNCTIONS) {
+        for (name, _, _) in FUNCTIONS.into_iter().chain(GUARD_FUNCTIONS) {
             assert!(shipped_body(name).is_some_and(|body| body.len() > 20), "{name}");
         }
     }

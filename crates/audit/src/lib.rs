@@ -35,31 +35,50 @@ pub mod witness;
 use store::{Migration, Room};
 
 pub use controls::{Binders, Critical, Watched, controls};
-pub use encoding::Fields;
+pub use encoding::{Content, Documents, Fields};
 pub use error::{Error, Result};
 pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 pub use track::{Step, apply, plan};
 pub use trail::Entry;
 pub use undo::{has_trail, others, removal};
 
-const TRAIL_SQL: &str = include_str!("../sql/0001_trail.sql");
-const KEEPER_SQL: &str = include_str!("../sql/0002_keeper.sql");
-const WATCH_SQL: &str = include_str!("../sql/0002_watch.sql");
+const FIRST_SQL: &str = include_str!("../sql/0001_trail.sql");
+const TRAIL_SQL: &str = include_str!("../sql/0003_trail.sql");
+const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
+const WATCH_SQL: &str = include_str!("../sql/0003_watch.sql");
+/// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
+const PARTITIONS_SQL: &str = concat!(
+    "-- Why: the trail that the owner keeps gets the form of 0003_trail.sql, with its rows.\n",
+    "-- Lock: that of 0003_aside.sql.\n",
+    "-- Undo: none; 0003_rows.sql drops the former table once its rows are in the new one.\n",
+    "DO $owner$ BEGIN IF pg_catalog.pg_has_role((SELECT n.nspowner FROM pg_catalog.pg_namespace n\n",
+    "    WHERE n.nspname OPERATOR(pg_catalog.=) 'audit'), 'USAGE') THEN EXECUTE $form$\n",
+    include_str!("../sql/0003_aside.sql"),
+    include_str!("../sql/0003_trail.sql"),
+    include_str!("../sql/0003_rows.sql"),
+    "$form$; END IF; END $owner$;\n",
+);
 /// A superuser takes nothing over: it makes the trail anew from our own text.
 const GUARD_SQL: &str = concat!(
-    include_str!("../sql/0002_aside.sql"),
-    include_str!("../sql/0001_trail.sql"),
-    include_str!("../sql/0002_rows.sql"),
-    include_str!("../sql/0002_keeper.sql"),
-    include_str!("../sql/0002_watch.sql"),
+    include_str!("../sql/0003_aside.sql"),
+    include_str!("../sql/0003_trail.sql"),
+    include_str!("../sql/0003_rows.sql"),
+    include_str!("../sql/0003_keeper.sql"),
+    include_str!("../sql/0003_watch.sql"),
 );
 
 /// The trail. Installed in each protected database by its owner, after the room `tenancy`.
-pub static ROOM: Room =
-    Room { name: "audit", migrations: &[Migration { name: "0001_trail", sql: TRAIL_SQL }] };
+pub static ROOM: Room = Room {
+    name: "audit",
+    migrations: &[
+        Migration { name: "0001_trail", sql: FIRST_SQL },
+        Migration { name: "0003_partitions", sql: PARTITIONS_SQL },
+    ],
+};
 
 /// The guard over the trail. Installed by a superuser with [`store::migrate_privileged`], after
 /// [`ROOM`], where there is one; the owner of the database must not hold `CREATEROLE` then. The
-/// rows that were recorded before are kept; of everything else there, nothing is.
+/// rows that were recorded before are kept; of everything else there, nothing is. It takes the place
+/// of the room `audit_keeper`, which guarded the first form of the trail.
 pub static GUARD: Room =
-    Room { name: "audit_keeper", migrations: &[Migration { name: "0002_guard", sql: GUARD_SQL }] };
+    Room { name: "audit_guard", migrations: &[Migration { name: "0003_guard", sql: GUARD_SQL }] };

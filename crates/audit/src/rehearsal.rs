@@ -110,7 +110,8 @@ impl Rehearsal<'_> {
             return Ok(Outcome::NotDone(why));
         }
         let left = trail::since(self.tx, start, &self.table.schema, &self.table.name).await?;
-        let recorded: Vec<&Entry> = left.iter().filter(|e| e.action == "TRUNCATE").collect();
+        let recorded: Vec<&Entry> =
+            left.iter().map(|(entry, _)| entry).filter(|e| e.action == "TRUNCATE").collect();
         Ok(match recorded.as_slice() {
             [] => Outcome::Wrong("TRUNCATE left no row in the trail".to_owned()),
             [entry] => self.signed(entry).map_or(Outcome::Recorded, Outcome::Wrong),
@@ -222,16 +223,16 @@ impl Rehearsal<'_> {
             return Ok(Outcome::NotDone("there is no row".to_owned()));
         };
         let left = trail::since(self.tx, start, &seen.schema, &seen.table).await?;
-        let chain: Vec<&Entry> = left.iter().filter(|e| e.row_key == seen.key).collect();
-        let Some(first) = chain.first() else {
+        let chain: Vec<_> = left.iter().filter(|(e, _)| e.row_key == seen.key).collect();
+        let Some((first, _)) = chain.first() else {
             return Ok(Outcome::Wrong(format!("{action} left no row in the trail")));
         };
         if first.action != action {
             return Ok(Outcome::Wrong(format!("{action} is recorded as {}", first.action)));
         }
         let mut state = was.map(|s| s.data.as_str());
-        for entry in &chain {
-            if entry.old_data.as_deref() != state {
+        for (entry, whole) in &chain {
+            if whole.as_deref() != state {
                 return Ok(Outcome::Wrong(format!("{action} is recorded with wrong old data")));
             }
             if let Some(wrong) = self.signed(entry) {

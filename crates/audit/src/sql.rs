@@ -1,25 +1,33 @@
 //! This crate's statements.
 
 /// Columns of the trail in the order that [`crate::trail::Entry`] reads them.
-pub(crate) const ENTRY: &str = "
-SELECT id, event_timestamp, xid::text, actor_id, tenant_id, db_user::text, request_id, action,
-       table_schema::text, table_name::text, row_key::text, old_data::text, new_data::text,
-       row_hash
-  FROM audit.system_audit_logs";
+macro_rules! columns {
+    () => {
+        "id, event_timestamp, xid::text, actor_id, tenant_id, db_user, request_id, action,
+       table_schema, table_name, row_key::text, old_data::text, new_data::text, row_hash,
+       pg_catalog.uuid_send(salt), erased"
+    };
+}
 
-/// Goes after [`ENTRY`]: what this transaction left on one table since a row of the trail.
-pub(crate) const OF_THIS_TRANSACTION: &str = "
+/// Rows of the trail.
+pub(crate) const ENTRY: &str = concat!("SELECT ", columns!(), " FROM audit.system_audit_logs");
+
+/// What this transaction left on one table since a row of the trail, and the whole row before each.
+pub(crate) const OF_THIS_TRANSACTION: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ",
+       CASE action WHEN 'UPDATE' THEN new_data || old_data ELSE old_data END::text
+  FROM audit.system_audit_logs
  WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()
-   AND table_schema = $2::text::name AND table_name = $3::text::name
- ORDER BY id";
+   AND table_schema = $2 AND table_name = $3
+ ORDER BY id"
+);
 
-/// The newest row of the trail; 0 when it is empty.
-pub(crate) const NEWEST: &str = "SELECT coalesce(max(id), 0) FROM audit.system_audit_logs";
-
-/// The newest row that this transaction left since a row of the trail.
-pub(crate) const OWN_NEWEST: &str = "
-SELECT max(id) FROM audit.system_audit_logs
- WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()";
+/// The newest row that this transaction has left so far; 0 when there is none.
+pub(crate) const NEWEST: &str = "
+SELECT coalesce(max(id), 0) FROM audit.system_audit_logs
+ WHERE xid = pg_catalog.pg_current_xact_id()";
 
 /// For transactions that read the catalogue or that a superuser runs: no name is looked up where
 /// somebody else could have put one.
@@ -123,32 +131,59 @@ SELECT r.rolsuper, r.rolcreaterole,
               ORDER BY 1)
   FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
 
-/// Rights on the trail beyond reading, for anybody but its owner; the recorder may insert.
-pub(crate) const GRANTS: &str = "
-WITH trail AS (
-    SELECT c.oid, c.relowner, c.relacl, n.oid AS schema, n.nspacl, p.proowner AS recorder
+/// The trail and its partitions, as `tree (oid, label)`.
+macro_rules! tree {
+    () => {
+        "tree (oid, label) AS (
+    SELECT c.oid, n.nspname || '.' || c.relname
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = 'audit.system_audit_logs'::regclass
+        OR c.oid IN (SELECT i.inhrelid FROM pg_catalog.pg_inherits i
+                      WHERE i.inhparent = 'audit.system_audit_logs'::regclass)
+)"
+    };
+}
+
+/// Rights on the trail beyond reading, for anybody but its owner, and on a partition those to read
+/// what they may not read as a whole; the recorder may insert: object, who, right.
+pub(crate) const GRANTS: &str = concat!(
+    "
+WITH ",
+    tree!(),
+    ", trail AS (
+    SELECT c.oid, c.relowner, c.relacl, n.nspacl, p.proowner AS recorder
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = 'global_track_changes'
      WHERE c.oid = 'audit.system_audit_logs'::regclass
-), given (grantee, right_on) AS (
-    SELECT a.grantee, a.privilege_type || ' on it'
-      FROM trail, pg_catalog.aclexplode(trail.relacl) a
+), given (place, label, owner, grantee, held, right_on) AS (
+    SELECT t.oid, t.label, c.relowner, a.grantee, a.privilege_type,
+           a.privilege_type || ' on it'
+      FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid,
+           pg_catalog.aclexplode(c.relacl) a
     UNION
-    SELECT a.grantee, a.privilege_type || ' on a column of it'
-      FROM trail JOIN pg_catalog.pg_attribute c ON c.attrelid = trail.oid,
-           pg_catalog.aclexplode(c.attacl) a
+    SELECT t.oid, t.label, c.relowner, a.grantee, a.privilege_type,
+           a.privilege_type || ' on a column of it'
+      FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid
+      JOIN pg_catalog.pg_attribute k ON k.attrelid = t.oid,
+           pg_catalog.aclexplode(k.attacl) a
     UNION
-    SELECT a.grantee, a.privilege_type || ' on its schema'
+    SELECT trail.oid, 'audit.system_audit_logs', trail.relowner, a.grantee, 'CREATE',
+           a.privilege_type || ' on its schema'
       FROM trail, pg_catalog.aclexplode(trail.nspacl) a WHERE a.privilege_type = 'CREATE'
 )
-SELECT CASE given.grantee WHEN 0 THEN 'everybody'
+SELECT given.label,
+       CASE given.grantee WHEN 0 THEN 'everybody'
        ELSE pg_catalog.pg_get_userbyid(given.grantee)::text END, given.right_on
   FROM given, trail
- WHERE given.grantee <> trail.relowner
-   AND NOT pg_catalog.starts_with(given.right_on, 'SELECT ')
-   AND NOT (given.grantee = trail.recorder AND given.right_on = 'INSERT on it')
- ORDER BY 1, 2";
+ WHERE given.grantee <> given.owner
+   AND NOT (given.held = 'SELECT' AND (given.place = trail.oid OR EXISTS (
+       SELECT FROM given g WHERE g.place = trail.oid AND g.grantee = given.grantee
+          AND g.right_on = 'SELECT on it')))
+   AND NOT (given.place = trail.oid AND given.grantee = trail.recorder
+            AND given.right_on = 'INSERT on it')
+ ORDER BY 1, 2, 3"
+);
 
 /// Who can act as the role that owns the trail or records into it; superusers left out.
 pub(crate) const MEMBERS: &str = "
@@ -164,11 +199,12 @@ SELECT DISTINCT pg_catalog.pg_get_userbyid(m.member)::text,
          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit')
  ORDER BY 1, 2";
 
-/// What in the trail's schema belongs to others than a superuser, the recording function left out.
+/// What in the trail's schema belongs to others than a superuser, partitions and what records left
+/// out.
 pub(crate) const STRAYS: &str = "
 WITH owned AS (
-    SELECT 'audit.' || c.relname AS object, c.relowner AS owner FROM pg_catalog.pg_class c
-     WHERE c.relnamespace = 'audit'::regnamespace AND c.relkind IN ('r', 'p')
+    SELECT 'audit.system_audit_logs' AS object, c.relowner AS owner FROM pg_catalog.pg_class c
+     WHERE c.oid = 'audit.system_audit_logs'::regclass
     UNION ALL
     SELECT 'audit.' || p.proname, p.proowner FROM pg_catalog.pg_proc p
      WHERE p.pronamespace = 'audit'::regnamespace
@@ -179,45 +215,121 @@ WITH owned AS (
 SELECT o.object, r.rolname::text
   FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
  WHERE NOT r.rolsuper
-   AND o.object <> 'audit.global_track_changes'
+   AND o.object NOT IN ('audit.global_track_changes', 'audit.record_command', 'audit.record_ddl',
+                        'audit.record_drop')
  ORDER BY 1";
 
-/// The triggers on the trail itself: name, whether it always fires, function, kind, plain.
-pub(crate) const GUARDS: &str = "
-SELECT t.tgname::text, t.tgenabled = 'A', p.proname::text, t.tgtype,
+/// Lets bounds of partitions be printed in one way.
+pub(crate) const BOUNDS_SETTINGS: &str =
+    "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'";
+
+/// Each table that is a partition of the trail or lies in its schema: what it is called, and what is
+/// wrong with it, if anything.
+pub(crate) const PARTITIONS: &str = "
+SELECT n.nspname || '.' || c.relname,
+       CASE WHEN i.inhrelid IS NULL
+            THEN 'it lies beside the trail: a partition that was detached, or somebody else''s table'
+            WHEN n.nspname <> 'audit'
+              OR pg_catalog.pg_get_expr(c.relpartbound, c.oid) <> CASE
+                 WHEN c.relname = 'system_audit_logs_rest' THEN 'DEFAULT'
+                 WHEN c.relname ~ '^system_audit_logs_[0-9]{4}_(0[1-9]|1[0-2])$'
+                 THEN (SELECT pg_catalog.format('FOR VALUES FROM (%L) TO (%L)', m.first::text,
+                                                (m.first + interval '1 month')::text)
+                         FROM (SELECT pg_catalog.to_date(pg_catalog.right(c.relname::text, 7),
+                                        'YYYY_MM')::timestamptz AS first) m)
+                 ELSE '' END
+            THEN 'it is a foreign partition of the trail'
+            WHEN c.relkind <> 'r' OR c.relpersistence <> 'p' OR c.relrowsecurity
+            THEN 'it is no plain table'
+            WHEN c.relowner <> t.relowner
+            THEN 'it belongs to ' || pg_catalog.pg_get_userbyid(c.relowner)
+                 || ', and not to the owner of the trail'
+       END
+  FROM pg_catalog.pg_class t
+ CROSS JOIN pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = t.oid
+ WHERE t.oid = 'audit.system_audit_logs'::regclass AND c.oid <> t.oid
+   AND (i.inhrelid IS NOT NULL OR n.nspname = 'audit' AND c.relkind IN ('r', 'p', 'f', 'm'))
+ ORDER BY 1";
+
+/// Partitions that should be there: those of the months from the first one to the present one, and
+/// the one of the rest. A month whose rows already lie in the rest can have none.
+pub(crate) const PARTITIONS_GONE: &str = "
+WITH part AS (
+    SELECT c.relname::text AS name
+      FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'audit.system_audit_logs'::regclass
+), month AS (
+    SELECT pg_catalog.generate_series(
+        coalesce((SELECT min(pg_catalog.to_date(pg_catalog.right(p.name, 7), 'YYYY_MM'))::timestamptz
+                    FROM part p WHERE p.name ~ '^system_audit_logs_[0-9]{4}_[0-9]{2}$'),
+                 pg_catalog.date_trunc('month', pg_catalog.now())),
+        pg_catalog.now(), interval '1 month') AS first
+)
+SELECT 'audit.' || w.name FROM (
+    SELECT 'system_audit_logs_' || pg_catalog.to_char(m.first, 'YYYY_MM') AS name, m.first
+      FROM month m
+    UNION ALL SELECT 'system_audit_logs_rest', NULL) w
+ WHERE w.name NOT IN (SELECT p.name FROM part p)
+   AND (w.first IS NULL OR NOT EXISTS (SELECT FROM audit.system_audit_logs l
+         WHERE l.event_timestamp >= w.first AND l.event_timestamp < w.first + interval '1 month'))
+ ORDER BY 1";
+
+/// The triggers on the trail itself and on its partitions: place, name, whether it always fires,
+/// function, kind, plain. A place without triggers has one row, with NULL.
+pub(crate) const GUARDS: &str = concat!(
+    "
+WITH ",
+    tree!(),
+    "
+SELECT tree.label, t.tgname::text, t.tgenabled = 'A', p.proname::text, t.tgtype,
        t.tgqual IS NULL AND t.tgattr = ''::pg_catalog.int2vector
        AND p.pronamespace = 'audit'::regnamespace
-  FROM pg_catalog.pg_trigger t
-  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
- WHERE t.tgrelid = 'audit.system_audit_logs'::regclass AND NOT t.tgisinternal
- ORDER BY 1";
+  FROM tree
+  LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = tree.oid AND NOT t.tgisinternal
+  LEFT JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+ ORDER BY 1, 2"
+);
 
 /// What runs code beside the trail's own when it is read, written or analysed: rules, tables that it
-/// was hung under, indexes, policies and statistics of others.
-pub(crate) const DETOURS: &str = "
-SELECT 'the rule ' || r.rulename FROM pg_catalog.pg_rewrite r
- WHERE r.ev_class = 'audit.system_audit_logs'::regclass
+/// was hung under, indexes, policies and statistics of others. Place, what.
+pub(crate) const DETOURS: &str = concat!(
+    "
+WITH ",
+    tree!(),
+    "
+SELECT tree.label, 'the rule ' || r.rulename
+  FROM tree JOIN pg_catalog.pg_rewrite r ON r.ev_class = tree.oid
 UNION ALL
-SELECT 'the parent table ' || i.inhparent::regclass FROM pg_catalog.pg_inherits i
- WHERE i.inhrelid = 'audit.system_audit_logs'::regclass
+SELECT tree.label, 'the parent table ' || i.inhparent::regclass
+  FROM tree JOIN pg_catalog.pg_inherits i ON i.inhrelid = tree.oid
+ WHERE i.inhparent <> 'audit.system_audit_logs'::regclass
 UNION ALL
-SELECT 'the index ' || i.indexrelid::regclass FROM pg_catalog.pg_index i
- WHERE i.indrelid = 'audit.system_audit_logs'::regclass
-   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+SELECT tree.label, 'the index ' || i.indexrelid::regclass
+  FROM tree JOIN pg_catalog.pg_index i ON i.indrelid = tree.oid
+ WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
 UNION ALL
-SELECT 'the policy ' || p.polname FROM pg_catalog.pg_policy p
- WHERE p.polrelid = 'audit.system_audit_logs'::regclass
+SELECT tree.label, 'the policy ' || p.polname
+  FROM tree JOIN pg_catalog.pg_policy p ON p.polrelid = tree.oid
 UNION ALL
-SELECT 'the statistics ' || s.stxname FROM pg_catalog.pg_statistic_ext s
- WHERE s.stxrelid = 'audit.system_audit_logs'::regclass
- ORDER BY 1";
+SELECT tree.label, 'the statistics ' || s.stxname
+  FROM tree JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = tree.oid
+ ORDER BY 1, 2"
+);
+
+/// The partition in which the row `$1` of the trail lies.
+pub(crate) const PARTITION_OF: &str = "
+SELECT c.relname::text FROM audit.system_audit_logs t
+  JOIN pg_catalog.pg_class c ON c.oid = t.tableoid WHERE t.id = $1";
 
 /// The functions of the trail: name, body, whether it runs with its owner's rights, its settings,
 /// its owner, and whether that is as it should be. The recorder calls what the application's owner
 /// can replace, so it must belong to nobody who may do more than the trail's owner.
 pub(crate) const BODIES: &str = "
 SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
-       CASE WHEN p.proname = 'global_track_changes'
+       CASE WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
+                               'record_drop')
             THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)
             ELSE r.oid = t.relowner OR r.rolsuper END
   FROM pg_catalog.pg_proc p
@@ -239,7 +351,9 @@ SELECT e.evtname::text
   JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
  WHERE (e.evtname, e.evtevent, p.proname) IN
        (('amanah_trail_ddl', 'ddl_command_end', 'refuse_weaker_ddl'),
-        ('amanah_trail_drop', 'sql_drop', 'refuse_drop'))
+        ('amanah_trail_drop', 'sql_drop', 'refuse_drop'),
+        ('amanah_trail_record_ddl', 'ddl_command_end', 'record_ddl'),
+        ('amanah_trail_record_drop', 'sql_drop', 'record_drop'))
    AND e.evttags IS NULL AND e.evtenabled = 'A'
  ORDER BY 1";
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use store::{Row, Tx};
 
-use crate::encoding::Fields;
+use crate::encoding::{Content, Documents, Fields};
 use crate::{Result, sql};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's count begins.
@@ -26,19 +26,25 @@ pub struct Entry {
     pub db_user: String,
     /// What the application says the request was. It is not verified.
     pub request_id: Option<String>,
-    /// `INSERT`, `UPDATE`, `DELETE` or `TRUNCATE`.
+    /// `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE` or `DDL`.
     pub action: String,
-    /// The schema of the table.
+    /// The schema of the table; of whatever a `DDL` is about, empty where it has none.
     pub table_schema: String,
-    /// The table; for a row in a partition, the partition.
+    /// The table; for a row in a partition, the partition. Empty for a `DDL` about something else.
     pub table_name: String,
-    /// The primary key as an object, as PostgreSQL prints JSONB. `None` for `TRUNCATE` and for a
-    /// table without a primary key.
+    /// The primary key as an object, as PostgreSQL prints JSONB. `None` for `TRUNCATE`, `DDL`, for a
+    /// table without a primary key, and after an erasure.
     pub row_key: Option<String>,
-    /// The row before.
+    /// The row before; of an `UPDATE` the columns that it changed, so that these over `new_data` are
+    /// the whole of it.
     pub old_data: Option<String>,
-    /// The row after.
+    /// The row after; of a `DDL` what was done to what.
     pub new_data: Option<String>,
+    /// What hides the content once it is erased. `None` in rows of the first form, and after an
+    /// erasure.
+    pub salt: Option<[u8; 16]>,
+    /// The digest that stands for the content after an erasure.
+    pub erased: Option<Vec<u8>>,
     /// The SHA-256 that was stored with it.
     pub row_hash: Vec<u8>,
 }
@@ -46,6 +52,7 @@ pub struct Entry {
 impl Entry {
     pub(crate) fn from_row(row: &Row) -> Self {
         let xid: String = row.get(2);
+        let salt: Option<Vec<u8>> = row.get(14);
         Self {
             id: row.get(0),
             event_timestamp: row.get(1),
@@ -62,6 +69,9 @@ impl Entry {
             old_data: row.get(11),
             new_data: row.get(12),
             row_hash: row.get(13),
+            // A uuid has no other length.
+            salt: salt.and_then(|salt| salt.try_into().ok()),
+            erased: row.get(15),
         }
     }
 
@@ -78,11 +88,31 @@ impl Entry {
             action: &self.action,
             table_schema: &self.table_schema,
             table_name: &self.table_name,
+            content: self.content(),
+        };
+        fields.digest()
+    }
+
+    /// What was recorded, or what is left of it.
+    pub fn content(&self) -> Content<'_> {
+        let documents = Documents {
             row_key: self.row_key.as_deref(),
             old_data: self.old_data.as_deref(),
             new_data: self.new_data.as_deref(),
         };
-        fields.digest()
+        let empty = documents == Documents { row_key: None, old_data: None, new_data: None };
+        match (self.salt, self.erased.as_deref().map(<[u8; 32]>::try_from)) {
+            (Some(salt), None) => Content::Whole { salt, documents },
+            (None, None) => Content::First(documents),
+            (None, Some(Ok(digest))) if empty => Content::Erased(digest),
+            // Neither whole nor erased: no row has the digest that is all zeros.
+            _ => Content::Erased([0; 32]),
+        }
+    }
+
+    /// Whether its content was erased.
+    pub fn is_erased(&self) -> bool {
+        matches!(self.content(), Content::Erased(_))
     }
 
     /// Whether the row is what it was when its hash was taken.
@@ -99,14 +129,19 @@ pub(crate) async fn entry(tx: &Tx, id: i64) -> Result<Option<Entry>> {
     Ok(row.as_ref().map(Entry::from_row))
 }
 
-/// The number of the newest row; 0 when there is none.
+/// The newest row that this transaction has left so far; 0 when there is none.
 pub(crate) async fn newest(tx: &Tx) -> Result<i64> {
     Ok(tx.query_one(sql::NEWEST, &[]).await?.get(0))
 }
 
-/// What this transaction left in the trail on `schema.table` after the row `since`.
-pub(crate) async fn since(tx: &Tx, since: i64, schema: &str, table: &str) -> Result<Vec<Entry>> {
-    let sql = format!("{}{}", sql::ENTRY, sql::OF_THIS_TRANSACTION);
-    let rows = tx.query(&sql, &[&since, &schema, &table]).await?;
-    Ok(rows.iter().map(Entry::from_row).collect())
+/// What this transaction left in the trail on `schema.table` after the row `since`, and beside each
+/// the whole row before.
+pub(crate) async fn since(
+    tx: &Tx,
+    since: i64,
+    schema: &str,
+    table: &str,
+) -> Result<Vec<(Entry, Option<String>)>> {
+    let rows = tx.query(sql::OF_THIS_TRANSACTION, &[&since, &schema, &table]).await?;
+    Ok(rows.iter().map(|row| (Entry::from_row(row), row.get(16))).collect())
 }

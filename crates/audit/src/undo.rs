@@ -3,13 +3,13 @@
 
 use store::{Belongings, Tx, ident, qualified};
 
+use crate::inspect::EVENT_TRIGGERS;
 use crate::track::{ROW_TRIGGER, TRUNCATE_TRIGGER};
 use crate::{Result, Step, sql};
 
 /// The functions that the guard installed.
-const GUARD_FUNCTIONS: [&str; 2] = ["refuse_weaker_ddl", "refuse_drop"];
-/// Its event triggers.
-const EVENT_TRIGGERS: [&str; 2] = ["amanah_trail_ddl", "amanah_trail_drop"];
+const GUARD_FUNCTIONS: [&str; 4] =
+    ["refuse_weaker_ddl", "refuse_drop", "record_ddl", "record_drop"];
 
 /// The trail itself and what writes it.
 const TRAIL: Belongings = Belongings {
@@ -18,6 +18,7 @@ const TRAIL: Belongings = Belongings {
         ("TRIGGER", "system_audit_logs hash"),
         ("TRIGGER", "system_audit_logs refuse_statement"),
         ("TRIGGER", "system_audit_logs refuse_row"),
+        // That of the first form, which depends on the table.
         ("FUNCTION", "row_digest(audit.system_audit_logs)"),
         ("TABLE", "system_audit_logs"),
         ("FUNCTION", "trg_compute_audit_log_hash()"),
@@ -25,6 +26,17 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "refuse_change()"),
         ("FUNCTION", "refuse_weaker_ddl()"),
         ("FUNCTION", "refuse_drop()"),
+        ("FUNCTION", "record_ddl()"),
+        ("FUNCTION", "record_drop()"),
+        ("FUNCTION", "record_command(text, text, text, jsonb)"),
+        ("FUNCTION", "make_partitions()"),
+        ("FUNCTION", "make_partition(timestamptz)"),
+        ("FUNCTION", "redacted(jsonb, uuid, text[])"),
+        ("FUNCTION", "content_digest(uuid, jsonb, jsonb, jsonb)"),
+        (
+            "FUNCTION",
+            "row_digest(bigint, timestamptz, xid8, text, text, text, text, text, text, text, bytea)",
+        ),
         ("FUNCTION", "text_field(text)"),
         ("FUNCTION", "bytes_field(bytea)"),
     ],

@@ -11,7 +11,9 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relrowsecurity, c.relforcerows
    AND c.relpersistence <> 't'
    AND c.oid >= 16384
    AND (n.nspname, c.relname) NOT IN ",
-    crate::own_tables!()
+    crate::own_tables!(),
+    " AND NOT ",
+    crate::own_partition!("c.oid")
 );
 
 /// Every live column of every table, with its base type below domains and the checks on it alone.
@@ -105,16 +107,21 @@ WITH RECURSIVE ours (classid, objid) AS (
     SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, g.oid
       FROM pg_catalog.unnest($4::text[]) t
       JOIN pg_catalog.pg_trigger g
-        ON g.tgrelid = pg_catalog.to_regclass(pg_catalog.split_part(t, ' ', 1))
+        ON (g.tgrelid = pg_catalog.to_regclass(pg_catalog.split_part(t, ' ', 1))
+            OR g.tgrelid IN (SELECT h.inhrelid FROM pg_catalog.pg_inherits h
+                JOIN pg_catalog.pg_class p ON p.oid = h.inhrelid
+                 AND p.relnamespace = pg_catalog.to_regnamespace($1)
+               WHERE h.inhparent = pg_catalog.to_regclass(pg_catalog.split_part(t, ' ', 1))))
        AND g.tgname::text = pg_catalog.split_part(t, ' ', 2)
     UNION
-    -- Its own parts: types, indexes, constraints and defaults of its columns.
+    -- Its own parts: types, indexes, constraints and defaults of its columns, and partitions beside it.
     SELECT d.classid, d.objid
       FROM ours o JOIN pg_catalog.pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
       LEFT JOIN pg_catalog.pg_class c
         ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
      WHERE d.deptype = 'i'
         OR d.deptype = 'a' AND (c.relkind IN ('i', 'I')
+           OR c.relispartition AND c.relnamespace = pg_catalog.to_regnamespace($1)
            OR d.classid IN ('pg_catalog.pg_constraint'::pg_catalog.regclass,
                             'pg_catalog.pg_attrdef'::pg_catalog.regclass))
 ), found AS (

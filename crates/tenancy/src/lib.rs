@@ -103,6 +103,10 @@ pub static GUARD: store::Room = store::Room {
         store::Migration { name: "0001_vault", sql: include_str!("../sql/0001_vault.sql") },
         store::Migration { name: "0002_guard", sql: include_str!("../sql/0002_guard.sql") },
         store::Migration { name: "0003_parents", sql: include_str!("../sql/0003_parents.sql") },
+        store::Migration {
+            name: "0004_partitions",
+            sql: include_str!("../sql/0004_partitions.sql"),
+        },
     ],
 };
 

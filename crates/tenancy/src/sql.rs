@@ -186,6 +186,8 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, x.privilege_type,
  WHERE c.oid >= 16384
    AND (n.nspname, c.relname) NOT IN ",
     store::own_tables!(),
+    " AND NOT ",
+    store::own_partition!("c.oid"),
     "
    AND c.relpersistence <> 't'
    AND x.grantee <> c.relowner
@@ -454,5 +456,7 @@ SELECT n.nspname::text, c.relname::text, a.attname::text,
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND c.oid >= 16384 AND c.relpersistence <> 't'
    AND (n.nspname, c.relname) NOT IN ",
-    store::own_tables!()
+    store::own_tables!(),
+    " AND NOT ",
+    store::own_partition!("c.oid")
 );

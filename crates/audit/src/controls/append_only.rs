@@ -31,7 +31,8 @@ static CARD: Card = Card {
              change, empty, drop or bypass the trail is tried on a real row of a synthetic tenant, \
              each inside a savepoint that is rolled back.",
     bite: "In a sandbox, a right is granted, the guard is dropped, its function is emptied and a \
-           watch over DDL is taken away. The guard there is made anew, not copied.",
+           watch over DDL is taken away; a partition loses its guard, gets a right, a trigger and \
+           another owner, and is detached. The guard there is made anew, not copied.",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(2),
     not_covered: &[
@@ -108,8 +109,10 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     tx.rollback().await?;
     let canary = canary::write(protected, &*place.binder, &shape).await?;
     let tracked = place.recorded(&shape)?;
+    let partition = partition_of(protected, canary.entry).await?;
     let attempts = attack::battery(&Target {
         entry: canary.entry,
+        partition: &partition,
         tracked: &tracked,
         canary_table: &canary.table,
         tenant_column: &protected.tenant_column,
@@ -129,6 +132,14 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     }
     ledger.findings.extend(untouched(protected, &canary).await?);
     Ok(ledger)
+}
+
+/// The partition in which a row of the trail lies.
+async fn partition_of(protected: &Protected, entry: i64) -> Result<String> {
+    let tx = protected.owner.operator().await?;
+    let row = tx.query_one(sql::PARTITION_OF, &[&entry]).await?;
+    tx.rollback().await?;
+    Ok(row.get(0))
 }
 
 fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
@@ -308,11 +319,57 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
         undo: "ALTER FUNCTION audit.global_track_changes() SET search_path = pg_catalog, pg_temp"
             .to_owned(),
     });
+    all.extend(on_partition(&app, watched));
+    if watched {
+        for (name, trigger) in [
+            ("the watch over DDL, off", "amanah_trail_ddl"),
+            ("the record of DDL, off", "amanah_trail_record_ddl"),
+        ] {
+            all.push(Violation {
+                name,
+                seed: format!("ALTER EVENT TRIGGER {trigger} DISABLE"),
+                undo: format!("ALTER EVENT TRIGGER {trigger} ENABLE ALWAYS"),
+            });
+        }
+    }
+    all
+}
+
+/// On the partition that is always there.
+fn on_partition(app: &str, watched: bool) -> Vec<Violation> {
+    let part = "audit.system_audit_logs_rest";
+    let trail = "audit.system_audit_logs";
+    let mut all = vec![
+        Violation {
+            name: "the guard of a partition, asleep",
+            seed: format!("ALTER TABLE {part} DISABLE TRIGGER refuse_statement"),
+            undo: format!("ALTER TABLE {part} ENABLE ALWAYS TRIGGER refuse_statement"),
+        },
+        Violation {
+            name: "a right to write into a partition, granted to the application",
+            seed: format!("GRANT INSERT ON {part} TO {app}"),
+            undo: format!("REVOKE INSERT ON {part} FROM {app}"),
+        },
+        Violation {
+            name: "a foreign trigger on a partition",
+            seed: format!(
+                "CREATE TRIGGER amanah_bite BEFORE UPDATE ON {part} FOR EACH ROW
+                     EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"
+            ),
+            undo: format!("DROP TRIGGER amanah_bite ON {part}"),
+        },
+        Violation {
+            name: "a partition, detached",
+            seed: format!("ALTER TABLE {trail} DETACH PARTITION {part}"),
+            undo: format!("ALTER TABLE {trail} ATTACH PARTITION {part} DEFAULT"),
+        },
+    ];
+    // Only a superuser gives things to others at will.
     if watched {
         all.push(Violation {
-            name: "the watch over DDL, off",
-            seed: "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE".to_owned(),
-            undo: "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS".to_owned(),
+            name: "a partition of somebody else",
+            seed: format!("ALTER TABLE {part} OWNER TO {app}"),
+            undo: format!("ALTER TABLE {part} OWNER TO CURRENT_USER"),
         });
     }
     all

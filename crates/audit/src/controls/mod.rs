@@ -242,7 +242,8 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
     let rights = format!(
         "GRANT USAGE ON SCHEMA audit TO {owner};
          GRANT SELECT ON audit.system_audit_logs TO {owner};
-         GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO {owner};"
+         GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO {owner};
+         SELECT audit.make_partitions();"
     );
     let path = sql::CLOSED_PATH;
     let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{rights}");

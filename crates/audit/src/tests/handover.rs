@@ -104,8 +104,8 @@ async fn what_hangs_on_the_owners_trail_is_named() {
         ("ALTER TABLE audit.system_audit_logs ADD CHECK (id > 0)", "other constraints"),
         ("ALTER TABLE audit.system_audit_logs ADD extra text", "other columns"),
         (
-            "CREATE TABLE public.above (id bigint NOT NULL);
-             ALTER TABLE audit.system_audit_logs INHERIT public.above",
+            "CREATE TABLE public.above (LIKE audit.system_audit_logs) PARTITION BY LIST (id);
+             ALTER TABLE public.above ATTACH PARTITION audit.system_audit_logs DEFAULT",
             "it inherits",
         ),
         ("CREATE TYPE audit.mood AS ENUM ('calm')", "type audit.mood"),

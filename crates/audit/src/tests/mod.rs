@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bites;
+mod form;
 mod growing;
 mod handover;
 mod hashing;
@@ -10,6 +11,7 @@ mod recording;
 mod refusing;
 mod sealing;
 mod shelves;
+mod structure;
 mod tracking;
 mod undoing;
 mod verifying;
@@ -152,9 +154,18 @@ fn binding(protected: &Protected, actor: &str) -> Secret {
     Standin(protected.name.clone()).mint(&protected.canaries.0, &actor, Scope::ReadWrite).unwrap()
 }
 
-/// The whole trail, oldest first.
+/// What the trail has of rows, oldest first.
 async fn trail(tx: &Tx) -> Vec<Entry> {
-    let sql = format!("{} ORDER BY id", crate::sql::ENTRY);
+    entries(tx, "action <> 'DDL'").await
+}
+
+/// What it has of changes of structure, oldest first.
+async fn commands(tx: &Tx) -> Vec<Entry> {
+    entries(tx, "action = 'DDL'").await
+}
+
+async fn entries(tx: &Tx, filter: &str) -> Vec<Entry> {
+    let sql = format!("{} WHERE {filter} ORDER BY id", crate::sql::ENTRY);
     let rows = tx.query(&sql, &[]).await.unwrap();
     rows.iter().map(Entry::from_row).collect()
 }

@@ -205,11 +205,16 @@ async fn a_write_that_cannot_be_recorded_fails() {
             "GRANT INSERT ON audit.system_audit_logs TO amanah_trail",
         ),
     ] {
-        run(&superuser, damage).await;
+        // A change of structure is recorded too, so the trail refuses what would break it.
+        let tx = superuser.operator().await.unwrap();
+        assert!(tx.attempt(damage, &[]).await.unwrap().is_err(), "{damage}");
+        tx.rollback().await.unwrap();
+        let watch = "ALTER EVENT TRIGGER amanah_trail_record_ddl";
+        run(&superuser, &format!("{watch} DISABLE; {damage}")).await;
         let tx = protected.owner.operator().await.unwrap();
         let refused = tx.attempt(write, &[]).await.unwrap();
         assert!(refused.is_err(), "after {damage}");
-        run(&superuser, mend).await;
+        run(&superuser, &format!("{mend}; {watch} ENABLE ALWAYS")).await;
     }
     let tx = protected.owner.operator().await.unwrap();
     // A forged binding fails the write too, and is not recorded as somebody else's.

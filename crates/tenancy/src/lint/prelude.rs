@@ -259,6 +259,8 @@ WITH RECURSIVE held AS MATERIALIZED (
          WHERE r.kind = 'r' AND c.relkind IN ('r', 'p', 'v') AND c.oid >= 16384
            AND (n.nspname, c.relname) NOT IN ",
     store::own_tables!(),
+    " AND NOT ",
+    store::own_partition!("c.oid"),
     r"
            AND (has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE')
                 OR has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE'))

@@ -34,6 +34,7 @@ pub(super) const GUARD: Belongings = Belongings {
         ("FUNCTION", "after_ddl()"),
         ("FUNCTION", "after_drop()"),
         ("FUNCTION", "look_at(text, oid)"),
+        ("FUNCTION", "look_at_table(text, oid)"),
         ("FUNCTION", "protect(text, oid, text, text, text)"),
         ("FUNCTION", "by_parents(oid)"),
         ("FUNCTION", "reads_tenants(oid)"),

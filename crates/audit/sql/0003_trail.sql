@@ -1,0 +1,399 @@
+-- Why: the trail grows without end, so it lies in one partition for each month; and what a person
+--      may have erased is bound to its row by a digest alone, which stays when the content goes.
+-- Lock: none that anybody waits for: it makes a new schema and new tables.
+-- Undo: DROP SCHEMA audit CASCADE, as its owner. The trail is lost then: copy it out first.
+
+CREATE SCHEMA audit;
+REVOKE ALL ON SCHEMA audit FROM PUBLIC;
+
+-- Nobody is granted anything on it: reading by auditors will come with row-level security and a
+-- record of each reading.
+-- Gaps in `id` are writes that were rolled back, and ids are handed out before their transaction
+-- ends: a reader who wants a complete order takes finished transactions by (xid, id).
+-- `text` and not `name`, which takes 64 bytes for every word; what has a fixed width comes first,
+-- so that nothing is lost between the columns.
+CREATE TABLE audit.system_audit_logs (
+    id              bigint      GENERATED ALWAYS AS IDENTITY,
+    event_timestamp timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The top-level transaction, inside savepoints too.
+    xid             xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    -- Without it nobody can guess content from a digest. NULL in rows that were recorded in the
+    -- first form of the trail, and once the content was erased.
+    salt            uuid,
+    row_hash        bytea       NOT NULL CHECK (octet_length(row_hash) = 32),
+    -- From the verified binding; NULL when a maintenance session was bound to nobody.
+    actor_id        text,
+    tenant_id       text,
+    db_user         text        NOT NULL DEFAULT session_user,
+    -- What the application says of itself, for correlation: anybody in the session can set it.
+    request_id      text,
+    action          text        NOT NULL
+                    CHECK (action IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'DDL')),
+    table_schema    text        NOT NULL,
+    table_name      text        NOT NULL,
+    -- NULL for TRUNCATE and DDL, and for a table without a primary key.
+    row_key         jsonb,
+    -- The row before; of an UPDATE the columns that it changed, so that `new_data || old_data` is
+    -- the whole of it.
+    old_data        jsonb,
+    new_data        jsonb,
+    -- Instead of the content, once it was erased: its digest.
+    erased          bytea,
+    CONSTRAINT erased_wholly CHECK (erased IS NULL OR octet_length(erased) = 32
+        AND salt IS NULL AND row_key IS NULL AND old_data IS NULL AND new_data IS NULL)
+) PARTITION BY RANGE (event_timestamp);
+REVOKE ALL ON audit.system_audit_logs FROM PUBLIC;
+COMMENT ON TABLE audit.system_audit_logs IS
+    'Append-only: one row for each change to a tracked row, written by triggers alone.';
+-- Whoever seals goes by transactions, each second; rows come in that order, so the tree only grows
+-- at its end. There are no minimum and maximum of an xid8 for a BRIN.
+CREATE INDEX system_audit_logs_xid ON audit.system_audit_logs (xid);
+-- For whoever looks for a row or a time. A writer pays next to nothing for it.
+CREATE INDEX system_audit_logs_place ON audit.system_audit_logs
+    USING brin (id, event_timestamp) WITH (pages_per_range = 32, autosummarize = on);
+
+-- The functions below run in sessions whose search_path an attacker may choose, and whose pg_temp
+-- comes first for the names of types whatever the path says. So every function, operator and type
+-- in them carries its schema. The recording function, which runs with another's rights, has its
+-- path SET besides: a name that was forgotten would still be PostgreSQL's own.
+-- CASE x WHEN, IN, BETWEEN and IS DISTINCT FROM look for an unqualified =, and are not used; nor
+-- are backslashes in literals, which standard_conforming_strings would change.
+
+-- A value as its length in four bytes, big endian, and its bytes; NULL is the length -1. Both
+-- are plain SQL so that the planner puts them into the caller's expression.
+CREATE FUNCTION audit.bytes_field(value bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(
+        pg_catalog.int4send(pg_catalog.octet_length(value)) OPERATOR(pg_catalog.||) value,
+        pg_catalog.int4send(-1))
+$$;
+
+CREATE FUNCTION audit.text_field(value text) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(
+        pg_catalog.int4send(pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')))
+            OPERATOR(pg_catalog.||) pg_catalog.convert_to(value, 'UTF8'),
+        pg_catalog.int4send(-1))
+$$;
+
+-- SHA-256 over what may be erased: the words "amanah/audit-content/v1" and a line feed, the sixteen
+-- bytes of the salt, then the documents as fields, as JSONB prints them.
+CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb)
+RETURNS bytea LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    -- Printed once each: the fields need the bytes and their length.
+    key CONSTANT pg_catalog.bytea := pg_catalog.convert_to(row_key::pg_catalog.text, 'UTF8');
+    was CONSTANT pg_catalog.bytea := pg_catalog.convert_to(old_data::pg_catalog.text, 'UTF8');
+    becomes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(new_data::pg_catalog.text, 'UTF8');
+BEGIN
+    RETURN pg_catalog.sha256(
+        pg_catalog.decode('616d616e61682f61756469742d636f6e74656e742f76310a', 'hex')
+        OPERATOR(pg_catalog.||) pg_catalog.uuid_send(salt)
+        OPERATOR(pg_catalog.||) audit.bytes_field(key)
+        OPERATOR(pg_catalog.||) audit.bytes_field(was)
+        OPERATOR(pg_catalog.||) audit.bytes_field(becomes));
+END $$;
+
+-- SHA-256 over a row of the trail: the words "amanah/audit-row/v2" and a line feed, then id, time
+-- and xid in eight bytes each, then the texts as fields, then the digest of the content. No setting
+-- of the session reaches these forms: the time is microseconds since 2000-01-01 UTC. The file
+-- encoding.rs is the same thing in Rust, and a test holds the two together.
+CREATE FUNCTION audit.row_digest(id bigint, at timestamptz, xid xid8, actor_id text, tenant_id text,
+    db_user text, request_id text, action text, table_schema text, table_name text, content bytea)
+RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.sha256(
+        pg_catalog.decode('616d616e61682f61756469742d726f772f76320a', 'hex')
+        OPERATOR(pg_catalog.||) pg_catalog.int8send(id)
+        OPERATOR(pg_catalog.||) pg_catalog.timestamptz_send(at)
+        OPERATOR(pg_catalog.||) pg_catalog.xid8send(xid)
+        OPERATOR(pg_catalog.||) audit.text_field(actor_id)
+        OPERATOR(pg_catalog.||) audit.text_field(tenant_id)
+        OPERATOR(pg_catalog.||) audit.text_field(db_user)
+        OPERATOR(pg_catalog.||) audit.text_field(request_id)
+        OPERATOR(pg_catalog.||) audit.text_field(action)
+        OPERATOR(pg_catalog.||) audit.text_field(table_schema)
+        OPERATOR(pg_catalog.||) audit.text_field(table_name)
+        OPERATOR(pg_catalog.||) content)
+$$;
+
+CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.salt IS NULL THEN
+        NEW.salt := pg_catalog.gen_random_uuid();
+    END IF;
+    NEW.row_hash := audit.row_digest(
+        NEW.id, NEW.event_timestamp, NEW.xid, NEW.actor_id, NEW.tenant_id, NEW.db_user,
+        NEW.request_id, NEW.action, NEW.table_schema, NEW.table_name,
+        audit.content_digest(NEW.salt, NEW.row_key, NEW.old_data, NEW.new_data));
+    RETURN NEW;
+END $$;
+
+-- A document in which some columns are not shown. `rules` holds pairs: how, and of which column.
+CREATE FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    shown pg_catalog.jsonb := document;
+    value pg_catalog.text;
+    n pg_catalog.int4 := 1;
+BEGIN
+    WHILE n OPERATOR(pg_catalog.<) pg_catalog.array_length(rules, 1) LOOP
+        value := document OPERATOR(pg_catalog.->>) rules[n OPERATOR(pg_catalog.+) 1];
+        IF value IS NOT NULL THEN
+            shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
+                CASE WHEN rules[n] OPERATOR(pg_catalog.=) 'hashed'
+                THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'sha256', pg_catalog.encode(
+                    pg_catalog.sha256(pg_catalog.uuid_send(salt) OPERATOR(pg_catalog.||)
+                        pg_catalog.convert_to(value, 'UTF8')), 'hex'))
+                ELSE pg_catalog.jsonb_build_object('amanah', 'never recorded') END);
+        END IF;
+        n := n OPERATOR(pg_catalog.+) 2;
+    END LOOP;
+    RETURN shown;
+END $$;
+
+-- Records what a statement changed: called for each row, or once with all rows in amanah_was and
+-- amanah_becomes. The columns of the primary key come as arguments, so that no row costs a look
+-- into the catalogue; before them, between two empty words, which columns are not shown.
+-- Whoever writes may have set the settings below to print values with fewer digits than they have,
+-- so they are put right for the length of the call.
+-- There is no exception handler: when recording fails, the write fails.
+CREATE FUNCTION audit.global_track_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
+SET bytea_output = 'hex' SET extra_float_digits = 1
+AS $$
+DECLARE
+    was     pg_catalog.jsonb;
+    becomes pg_catalog.jsonb;
+    key     pg_catalog.jsonb;
+    salt    pg_catalog.uuid;
+    request pg_catalog.text := pg_catalog.current_setting('amanah.request_id', true);
+    -- Pairs: how a column is not shown, and which.
+    rules   pg_catalog.text[];
+    columns pg_catalog.text[];
+    n       pg_catalog.int4 := 0;
+    wanted  pg_catalog.int8 := 1;
+    taken   pg_catalog.int8;
+BEGIN
+    IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
+        n := 1;
+        WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
+            rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        n := n OPERATOR(pg_catalog.+) 1;
+    END IF;
+    IF request OPERATOR(pg_catalog.=) '' THEN
+        request := NULL;
+    END IF;
+    IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+            was := pg_catalog.to_jsonb(OLD);
+        END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+            becomes := pg_catalog.to_jsonb(NEW);
+        END IF;
+        -- The key that the row had before: a changed key is found under its old value.
+        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
+            key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+                TG_ARGV[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) TG_ARGV[n]);
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        -- Compared as they print: to JSONB 1.0 and 1.00 are one number.
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            was := (SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
+                      FROM pg_catalog.jsonb_each(was) o
+                     WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
+                           (becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text);
+        END IF;
+        IF rules IS NOT NULL THEN
+            salt := pg_catalog.gen_random_uuid();
+            key := audit.redacted(key, salt, rules);
+            was := audit.redacted(was, salt, rules);
+            becomes := audit.redacted(becomes, salt, rules);
+        END IF;
+        INSERT INTO audit.system_audit_logs
+            (actor_id, tenant_id, request_id, action, table_schema, table_name,
+             row_key, old_data, new_data, salt)
+        VALUES
+            (amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+             TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes, salt);
+        GET DIAGNOSTICS taken = ROW_COUNT;
+    ELSE
+        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
+            columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+            INSERT INTO audit.system_audit_logs
+                (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                 row_key, new_data, salt)
+            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
+                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                       s.salt, rules),
+                   audit.redacted(s.becomes, s.salt, rules), s.salt
+              FROM (SELECT pg_catalog.to_jsonb(t) AS becomes, pg_catalog.gen_random_uuid() AS salt
+                      FROM amanah_becomes t) s;
+        ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+            wanted := (SELECT pg_catalog.count(*) FROM amanah_was);
+            INSERT INTO audit.system_audit_logs
+                (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                 row_key, old_data, salt)
+            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                       s.salt, rules),
+                   audit.redacted(s.was, s.salt, rules), s.salt
+              FROM (SELECT pg_catalog.to_jsonb(t) AS was, pg_catalog.gen_random_uuid() AS salt
+                      FROM amanah_was t) s;
+        ELSE
+            -- Both tables are filled together, row by row, so the same place is the same row.
+            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+            INSERT INTO audit.system_audit_logs
+                (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                 row_key, old_data, new_data, salt)
+            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                       s.salt, rules),
+                   audit.redacted((
+                       SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
+                         FROM pg_catalog.jsonb_each(s.was) o
+                      WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
+                            (s.becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text),
+                       s.salt, rules),
+                   audit.redacted(s.becomes, s.salt, rules), s.salt
+              FROM (SELECT w.was, b.becomes, pg_catalog.gen_random_uuid() AS salt
+                      FROM (SELECT pg_catalog.to_jsonb(t) AS was,
+                                   pg_catalog.row_number() OVER () AS place FROM amanah_was t) w
+                      JOIN (SELECT pg_catalog.to_jsonb(t) AS becomes,
+                                   pg_catalog.row_number() OVER () AS place FROM amanah_becomes t) b
+                        ON b.place OPERATOR(pg_catalog.=) w.place
+                     ORDER BY w.place) s;
+        END IF;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+    END IF;
+    -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
+    IF taken OPERATOR(pg_catalog.<>) wanted THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
+                                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
+            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION audit.global_track_changes() FROM PUBLIC;
+
+CREATE FUNCTION audit.refuse_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'TRAIL',
+        MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail is append-only',
+                                    TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
+        HINT = 'Nobody changes or removes what was recorded. Correct the data in the'
+               ' application''s own table: the correction is recorded too.';
+END $$;
+
+-- Each partition gets its own copies of the two triggers for rows.
+CREATE TRIGGER hash BEFORE INSERT ON audit.system_audit_logs
+    FOR EACH ROW EXECUTE FUNCTION audit.trg_compute_audit_log_hash();
+-- The statement is refused even when it would touch no row; the row, even when the statement names
+-- another table that this one was hung under.
+CREATE TRIGGER refuse_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.system_audit_logs
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+CREATE TRIGGER refuse_row BEFORE UPDATE OR DELETE ON audit.system_audit_logs
+    FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+-- An ordinary trigger sleeps while session_replication_role is replica.
+ALTER TABLE audit.system_audit_logs
+    ENABLE ALWAYS TRIGGER hash,
+    ENABLE ALWAYS TRIGGER refuse_statement,
+    ENABLE ALWAYS TRIGGER refuse_row;
+
+-- Makes one partition, guarded before it is a part of the trail: of the month that begins at
+-- `month`, or, when that is NULL, of whatever has no month of its own. Attaching it makes no writer
+-- wait; it is not made where the rest holds rows of that month already.
+CREATE FUNCTION audit.make_partition(month timestamptz) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    part CONSTANT text :=
+        concat('system_audit_logs_', coalesce(to_char(month, 'YYYY_MM'), 'rest'));
+BEGIN
+    IF to_regclass(format('audit.%I', part)) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE audit.%I (LIKE audit.system_audit_logs INCLUDING DEFAULTS
+             INCLUDING CONSTRAINTS)', part);
+    EXECUTE format(
+        'CREATE TRIGGER refuse_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I
+             FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', part);
+    EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_statement', part);
+    EXECUTE format(
+        'ALTER TABLE audit.system_audit_logs ATTACH PARTITION audit.%I %s', part,
+        CASE WHEN month IS NULL THEN 'DEFAULT'
+        ELSE format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month') END);
+    RETURN true;
+EXCEPTION WHEN check_violation THEN
+    RETURN false;
+END $$;
+REVOKE ALL ON FUNCTION audit.make_partition(timestamptz) FROM PUBLIC;
+
+-- This month and three more; and whoever may read the trail may read each partition, as a dump
+-- does, and nobody may do more there. Returns how many were made.
+CREATE FUNCTION audit.make_partitions() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
+DECLARE
+    made integer := 0;
+    ahead integer;
+    change text;
+BEGIN
+    PERFORM audit.make_partition(NULL);
+    FOR ahead IN 0 .. 3 LOOP
+        IF audit.make_partition(
+            date_trunc('month', now(), 'UTC') + make_interval(months => ahead)) THEN
+            made := made + 1;
+        END IF;
+    END LOOP;
+    FOR change IN
+        WITH parts AS (
+            SELECT c.oid, c.relacl, c.relowner
+              FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+             WHERE i.inhparent = 'audit.system_audit_logs'::regclass
+        ), readers AS (
+            SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a
+             WHERE c.oid = 'audit.system_audit_logs'::regclass AND a.privilege_type = 'SELECT'
+               AND a.grantee <> c.relowner
+        ), held AS (
+            SELECT p.oid, a.grantee, a.privilege_type AS held FROM parts p, aclexplode(p.relacl) a
+             WHERE a.grantee <> p.relowner
+        )
+        SELECT format('REVOKE %s ON %s FROM %s', h.held, h.oid::regclass,
+                      CASE h.grantee WHEN 0 THEN 'PUBLIC' ELSE h.grantee::regrole::text END)
+          FROM held h
+         WHERE h.held <> 'SELECT' OR h.grantee NOT IN (SELECT r.grantee FROM readers r)
+        UNION ALL
+        SELECT format('GRANT SELECT ON %s TO %s', p.oid::regclass,
+                      CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE r.grantee::regrole::text END)
+          FROM parts p, readers r
+         WHERE NOT EXISTS (SELECT FROM held h WHERE h.oid = p.oid AND h.grantee = r.grantee
+                              AND h.held = 'SELECT')
+    LOOP
+        EXECUTE change;
+    END LOOP;
+    RETURN made;
+END $$;
+REVOKE ALL ON FUNCTION audit.make_partitions() FROM PUBLIC;
+
+DO $$ BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM audit.make_partitions();
+END $$;

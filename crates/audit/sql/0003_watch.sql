@@ -1,0 +1,35 @@
+-- Why: the keeper's functions look at nothing by themselves; and the owner of the application reads
+--      what was recorded, and puts the recording on its tables.
+-- Lock: none on tables.
+-- Undo: DROP EVENT TRIGGER amanah_trail_ddl; the same for amanah_trail_drop,
+--       amanah_trail_record_ddl and amanah_trail_record_drop; then ALTER SCHEMA, TABLE and each
+--       FUNCTION of schema audit OWNER TO the owner.
+
+DO $$
+DECLARE
+    owner pg_catalog.name;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    owner := coalesce(
+        (SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace n WHERE n.nspname = 'amanah'),
+        (SELECT pg_get_userbyid(d.datdba) FROM pg_database d WHERE d.datname = current_database()));
+    EXECUTE format('GRANT USAGE ON SCHEMA audit TO %I', owner);
+    EXECUTE format('GRANT SELECT ON audit.system_audit_logs TO %I', owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO %I', owner);
+    -- It takes no argument and makes what is due, so that a day's work needs no superuser.
+    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.make_partitions() TO %I', owner);
+    PERFORM audit.make_partitions();
+END $$;
+
+CREATE EVENT TRIGGER amanah_trail_ddl ON ddl_command_end
+    EXECUTE FUNCTION audit.refuse_weaker_ddl();
+CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
+    EXECUTE FUNCTION audit.refuse_drop();
+ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
+CREATE EVENT TRIGGER amanah_trail_record_ddl ON ddl_command_end
+    EXECUTE FUNCTION audit.record_ddl();
+CREATE EVENT TRIGGER amanah_trail_record_drop ON sql_drop
+    EXECUTE FUNCTION audit.record_drop();
+ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS;

@@ -1,0 +1,73 @@
+//! Changes of structure leave their rows too, where a superuser guards the trail.
+
+use super::{Keeper, SHOP, binding, commands, house, run};
+
+/// Who changed what: commands and drops of everybody, with the actor of the binding; nothing of
+/// temporary objects, and nothing of what was rolled back.
+#[tokio::test]
+async fn each_change_of_structure_is_recorded() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let superuser = protected.superuser.as_ref().unwrap();
+    let start = commands(&protected.owner.operator().await.unwrap()).await.len();
+    let tx = protected.owner.tenant(&binding(&protected, "budi")).await.unwrap();
+    tx.batch(
+        "CREATE TABLE note (id int, text text); ALTER TABLE note ADD at date;
+         CREATE TEMP TABLE scratch (id int); CREATE TEMP TABLE other ON COMMIT DROP AS SELECT 1;
+         ALTER TABLE pg_temp.scratch ADD x int; DROP TABLE pg_temp.scratch",
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let tx = protected.owner.operator().await.unwrap();
+    tx.batch("CREATE TABLE never (id int)").await.unwrap();
+    tx.rollback().await.unwrap();
+    run(&protected.owner, "GRANT SELECT ON note TO PUBLIC; DROP TABLE note").await;
+    run(
+        superuser,
+        "CREATE SCHEMA extra; CREATE FUNCTION extra.f() RETURNS int LANGUAGE sql AS
+                    'SELECT 1'; DROP SCHEMA extra CASCADE",
+    )
+    .await;
+    let tx = protected.owner.operator().await.unwrap();
+    let entries = commands(&tx).await;
+    let owner = &protected.owner.url().user;
+    let shown: Vec<String> = entries[start..]
+        .iter()
+        .map(|e| {
+            assert!(e.is_whole());
+            format!(
+                "{} {} {}.{} {}",
+                if &e.db_user == owner { "owner" } else { &e.db_user },
+                e.actor_id.as_deref().unwrap_or("-"),
+                e.table_schema,
+                e.table_name,
+                e.new_data.as_deref().unwrap()
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// What the session says of itself, and what its owner has planted, does not reach the record.
+#[tokio::test]
+async fn a_session_cannot_forge_it() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let app = &protected.app_role;
+    run(&protected.owner, &format!("CREATE SCHEMA own; GRANT ALL ON SCHEMA own TO {app}")).await;
+    let tx = protected.intruder.tenant(&binding(&protected, "ani")).await.unwrap();
+    for sql in [
+        "SELECT audit.record_command('DROP TABLE', 'public', 'product', '{}')",
+        "SELECT audit.record_ddl()",
+        "SET LOCAL session_replication_role = replica",
+        "ALTER EVENT TRIGGER amanah_trail_record_ddl DISABLE",
+    ] {
+        assert!(tx.attempt(sql, &[]).await.unwrap().is_err(), "{sql}");
+    }
+    tx.batch("SET LOCAL amanah.actor = 'mallory'; CREATE TABLE own.thing (id int)").await.unwrap();
+    tx.commit().await.unwrap();
+    let entries = commands(&protected.owner.operator().await.unwrap()).await;
+    let last = entries.last().unwrap();
+    assert_eq!(last.actor_id.as_deref(), Some("ani"));
+    assert_eq!((last.table_schema.as_str(), last.table_name.as_str()), ("own", "thing"));
+    assert_eq!(last.db_user, protected.intruder.url().user);
+}
