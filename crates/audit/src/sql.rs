@@ -33,13 +33,17 @@ SELECT coalesce(max(id), 0) FROM audit.system_audit_logs
 /// somebody else could have put one.
 pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
 
-/// Lets the watch over DDL sleep.
+/// Lets the watch over DDL and its record sleep.
 pub(crate) const WATCH_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
-ALTER EVENT TRIGGER amanah_trail_drop DISABLE";
+ALTER EVENT TRIGGER amanah_trail_drop DISABLE;
+ALTER EVENT TRIGGER amanah_trail_record_ddl DISABLE;
+ALTER EVENT TRIGGER amanah_trail_record_drop DISABLE";
 
-/// Wakes it again.
+/// Wakes them again.
 pub(crate) const WATCH_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
-ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS";
+ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS";
 
 /// Makes values print as the recording function prints them, and keeps a proof from waiting.
 pub(crate) const SETTINGS: &str = "

@@ -73,7 +73,7 @@ impl Sight {
             at_micros: entry.event_timestamp.as_microsecond(),
             stored: entry.row_hash.as_slice().try_into().ok(),
             own: Some(entry.digest()),
-            erased: false,
+            erased: entry.is_erased(),
             ..seen
         }
     }
