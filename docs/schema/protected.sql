@@ -338,6 +338,22 @@ ALTER FUNCTION amanah_guard.lets_through() OWNER TO postgres;
 CREATE FUNCTION amanah_guard.look_at(tag text, relation oid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    IF EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.oid = relation AND n.nspname = 'audit'
+                  AND c.relname ~ '^system_audit_logs_([0-9]{4}_[0-9]{2}|rest)$')
+    THEN
+        RETURN;
+    END IF;
+    PERFORM amanah_guard.look_at_table(tag, relation);
+END $_$;
+
+ALTER FUNCTION amanah_guard.look_at(tag text, relation oid) OWNER TO postgres;
+
+CREATE FUNCTION amanah_guard.look_at_table(tag text, relation oid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     tenant CONSTANT text := (SELECT tenant_column FROM amanah_guard.isolation);
@@ -396,7 +412,7 @@ BEGIN
         tenant, own.typname);
 END $$;
 
-ALTER FUNCTION amanah_guard.look_at(tag text, relation oid) OWNER TO postgres;
+ALTER FUNCTION amanah_guard.look_at_table(tag text, relation oid) OWNER TO postgres;
 
 CREATE FUNCTION amanah_guard.open_rights(relation oid) RETURNS text
     LANGUAGE sql STABLE
@@ -517,6 +533,25 @@ $$;
 
 ALTER FUNCTION audit.bytes_field(value bytea) OWNER TO postgres;
 
+CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) RETURNS bytea
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    -- Printed once each: the fields need the bytes and their length.
+    key CONSTANT pg_catalog.bytea := pg_catalog.convert_to(row_key::pg_catalog.text, 'UTF8');
+    was CONSTANT pg_catalog.bytea := pg_catalog.convert_to(old_data::pg_catalog.text, 'UTF8');
+    becomes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(new_data::pg_catalog.text, 'UTF8');
+BEGIN
+    RETURN pg_catalog.sha256(
+        pg_catalog.decode('616d616e61682f61756469742d636f6e74656e742f76310a', 'hex')
+        OPERATOR(pg_catalog.||) pg_catalog.uuid_send(salt)
+        OPERATOR(pg_catalog.||) audit.bytes_field(key)
+        OPERATOR(pg_catalog.||) audit.bytes_field(was)
+        OPERATOR(pg_catalog.||) audit.bytes_field(becomes));
+END $$;
+
+ALTER FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) OWNER TO postgres;
+
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -530,32 +565,120 @@ DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
     key     pg_catalog.jsonb;
+    salt    pg_catalog.uuid;
+    request pg_catalog.text := pg_catalog.current_setting('amanah.request_id', true);
+    -- Pairs: how a column is not shown, and which.
+    rules   pg_catalog.text[];
+    columns pg_catalog.text[];
+    n       pg_catalog.int4 := 0;
+    wanted  pg_catalog.int8 := 1;
+    taken   pg_catalog.int8;
 BEGIN
-    IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' THEN
-        IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' THEN
+    IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
+        n := 1;
+        WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
+            rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        n := n OPERATOR(pg_catalog.+) 1;
+    END IF;
+    IF request OPERATOR(pg_catalog.=) '' THEN
+        request := NULL;
+    END IF;
+    IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
             was := pg_catalog.to_jsonb(OLD);
         END IF;
-        IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' THEN
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
             becomes := pg_catalog.to_jsonb(NEW);
         END IF;
         -- The key that the row had before: a changed key is found under its old value.
-        FOR n IN 0 .. TG_NARGS OPERATOR(pg_catalog.-) 1 LOOP
+        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
             key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
                 TG_ARGV[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) TG_ARGV[n]);
+            n := n OPERATOR(pg_catalog.+) 1;
         END LOOP;
+        -- Compared as they print: to JSONB 1.0 and 1.00 are one number.
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            was := (SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
+                      FROM pg_catalog.jsonb_each(was) o
+                     WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
+                           (becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text);
+        END IF;
+        IF rules IS NOT NULL THEN
+            salt := pg_catalog.gen_random_uuid();
+            key := audit.redacted(key, salt, rules);
+            was := audit.redacted(was, salt, rules);
+            becomes := audit.redacted(becomes, salt, rules);
+        END IF;
+        INSERT INTO audit.system_audit_logs
+            (actor_id, tenant_id, request_id, action, table_schema, table_name,
+             row_key, old_data, new_data, salt)
+        VALUES
+            (amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+             TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes, salt);
+        GET DIAGNOSTICS taken = ROW_COUNT;
+    ELSE
+        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
+            columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+            INSERT INTO audit.system_audit_logs
+                (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                 row_key, new_data, salt)
+            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
+                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                       s.salt, rules),
+                   audit.redacted(s.becomes, s.salt, rules), s.salt
+              FROM (SELECT pg_catalog.to_jsonb(t) AS becomes, pg_catalog.gen_random_uuid() AS salt
+                      FROM amanah_becomes t) s;
+        ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+            wanted := (SELECT pg_catalog.count(*) FROM amanah_was);
+            INSERT INTO audit.system_audit_logs
+                (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                 row_key, old_data, salt)
+            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                       s.salt, rules),
+                   audit.redacted(s.was, s.salt, rules), s.salt
+              FROM (SELECT pg_catalog.to_jsonb(t) AS was, pg_catalog.gen_random_uuid() AS salt
+                      FROM amanah_was t) s;
+        ELSE
+            -- Both tables are filled together, row by row, so the same place is the same row.
+            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+            INSERT INTO audit.system_audit_logs
+                (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                 row_key, old_data, new_data, salt)
+            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                       s.salt, rules),
+                   audit.redacted((
+                       SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
+                         FROM pg_catalog.jsonb_each(s.was) o
+                      WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
+                            (s.becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text),
+                       s.salt, rules),
+                   audit.redacted(s.becomes, s.salt, rules), s.salt
+              FROM (SELECT w.was, b.becomes, pg_catalog.gen_random_uuid() AS salt
+                      FROM (SELECT pg_catalog.to_jsonb(t) AS was,
+                                   pg_catalog.row_number() OVER () AS place FROM amanah_was t) w
+                      JOIN (SELECT pg_catalog.to_jsonb(t) AS becomes,
+                                   pg_catalog.row_number() OVER () AS place FROM amanah_becomes t) b
+                        ON b.place OPERATOR(pg_catalog.=) w.place
+                     ORDER BY w.place) s;
+        END IF;
+        GET DIAGNOSTICS taken = ROW_COUNT;
     END IF;
-    INSERT INTO audit.system_audit_logs
-        (actor_id, tenant_id, request_id, action, table_schema, table_name,
-         row_key, old_data, new_data)
-    VALUES
-        (amanah.current_actor(), amanah.current_tenant(),
-         CASE WHEN pg_catalog.current_setting('amanah.request_id', true)
-                   OPERATOR(pg_catalog.<>) ''
-              THEN pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128)
-         END,
-         TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes);
     -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
-    IF NOT FOUND THEN
+    IF taken OPERATOR(pg_catalog.<>) wanted THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
@@ -566,6 +689,184 @@ BEGIN
 END $$;
 
 ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.make_partition(month timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    part CONSTANT text :=
+        concat('system_audit_logs_', coalesce(to_char(month, 'YYYY_MM'), 'rest'));
+BEGIN
+    IF to_regclass(format('audit.%I', part)) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE audit.%I (LIKE audit.system_audit_logs INCLUDING DEFAULTS
+             INCLUDING CONSTRAINTS)', part);
+    EXECUTE format(
+        'CREATE TRIGGER refuse_statement BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.%I
+             FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', part);
+    EXECUTE format('ALTER TABLE audit.%I ENABLE ALWAYS TRIGGER refuse_statement', part);
+    EXECUTE format(
+        'ALTER TABLE audit.system_audit_logs ATTACH PARTITION audit.%I %s', part,
+        CASE WHEN month IS NULL THEN 'DEFAULT'
+        ELSE format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month') END);
+    RETURN true;
+EXCEPTION WHEN check_violation THEN
+    RETURN false;
+END $$;
+
+ALTER FUNCTION audit.make_partition(month timestamp with time zone) OWNER TO postgres;
+
+CREATE FUNCTION audit.make_partitions() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    made integer := 0;
+    ahead integer;
+    change text;
+BEGIN
+    PERFORM audit.make_partition(NULL);
+    FOR ahead IN 0 .. 3 LOOP
+        IF audit.make_partition(
+            date_trunc('month', now(), 'UTC') + make_interval(months => ahead)) THEN
+            made := made + 1;
+        END IF;
+    END LOOP;
+    FOR change IN
+        WITH parts AS (
+            SELECT c.oid, c.relacl, c.relowner
+              FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+             WHERE i.inhparent = 'audit.system_audit_logs'::regclass
+        ), readers AS (
+            SELECT a.grantee FROM pg_class c, aclexplode(c.relacl) a
+             WHERE c.oid = 'audit.system_audit_logs'::regclass AND a.privilege_type = 'SELECT'
+               AND a.grantee <> c.relowner
+        ), held AS (
+            SELECT p.oid, a.grantee, a.privilege_type AS held FROM parts p, aclexplode(p.relacl) a
+             WHERE a.grantee <> p.relowner
+        )
+        SELECT format('REVOKE %s ON %s FROM %s', h.held, h.oid::regclass,
+                      CASE h.grantee WHEN 0 THEN 'PUBLIC' ELSE h.grantee::regrole::text END)
+          FROM held h
+         WHERE h.held <> 'SELECT' OR h.grantee NOT IN (SELECT r.grantee FROM readers r)
+        UNION ALL
+        SELECT format('GRANT SELECT ON %s TO %s', p.oid::regclass,
+                      CASE r.grantee WHEN 0 THEN 'PUBLIC' ELSE r.grantee::regrole::text END)
+          FROM parts p, readers r
+         WHERE NOT EXISTS (SELECT FROM held h WHERE h.oid = p.oid AND h.grantee = r.grantee
+                              AND h.held = 'SELECT')
+    LOOP
+        EXECUTE change;
+    END LOOP;
+    RETURN made;
+END $$;
+
+ALTER FUNCTION audit.make_partitions() OWNER TO postgres;
+
+CREATE FUNCTION audit.record_command(tag text, place text, name text, told jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    actor text;
+    tenant text;
+BEGIN
+    IF place <> 'audit' AND to_regprocedure('amanah.current_actor()') IS NOT NULL
+       AND to_regprocedure('amanah.current_tenant()') IS NOT NULL
+       AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user)
+    THEN
+        actor := amanah.current_actor();
+        tenant := amanah.current_tenant();
+    END IF;
+    INSERT INTO audit.system_audit_logs
+        (actor_id, tenant_id, request_id, action, table_schema, table_name, new_data)
+    VALUES
+        (actor, tenant, left(nullif(current_setting('amanah.request_id', true), ''), 128),
+         'DDL', place, name, jsonb_build_object('command', tag) || told);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: the audit trail did not take it', tag),
+            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.record_command(tag text, place text, name text, told jsonb) OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.record_ddl() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    it record;
+BEGIN
+    FOR it IN
+        SELECT DISTINCT c.command_tag, c.object_type, c.schema_name, c.object_identity,
+               CASE WHEN c.classid = 'pg_class'::regclass
+                    THEN (SELECT k.relname FROM pg_class k WHERE k.oid = c.objid) END AS relation
+          FROM pg_event_trigger_ddl_commands() c
+         WHERE NOT c.in_extension AND c.schema_name IS DISTINCT FROM 'pg_temp'
+    LOOP
+        PERFORM audit.record_command(it.command_tag, coalesce(it.schema_name, ''),
+            coalesce(it.relation, ''),
+            jsonb_build_object('type', it.object_type, 'object', it.object_identity));
+    END LOOP;
+END $$;
+
+ALTER FUNCTION audit.record_ddl() OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.record_drop() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    it record;
+BEGIN
+    FOR it IN
+        SELECT d.object_type, d.schema_name, d.object_identity,
+               CASE WHEN d.classid = 'pg_class'::regclass THEN d.object_name END AS relation
+          FROM pg_event_trigger_dropped_objects() d
+         WHERE NOT d.is_temporary AND (d.original OR d.normal)
+    LOOP
+        PERFORM audit.record_command(tg_tag, coalesce(it.schema_name, ''),
+            coalesce(it.relation, ''),
+            jsonb_build_object('type', it.object_type, 'object', it.object_identity,
+                               'dropped', true));
+    END LOOP;
+END $$;
+
+ALTER FUNCTION audit.record_drop() OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+DECLARE
+    shown pg_catalog.jsonb := document;
+    value pg_catalog.text;
+    n pg_catalog.int4 := 1;
+BEGIN
+    WHILE n OPERATOR(pg_catalog.<) pg_catalog.array_length(rules, 1) LOOP
+        value := document OPERATOR(pg_catalog.->>) rules[n OPERATOR(pg_catalog.+) 1];
+        IF value IS NOT NULL THEN
+            shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
+                CASE WHEN rules[n] OPERATOR(pg_catalog.=) 'hashed'
+                THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'sha256', pg_catalog.encode(
+                    pg_catalog.sha256(pg_catalog.uuid_send(salt) OPERATOR(pg_catalog.||)
+                        pg_catalog.convert_to(value, 'UTF8')), 'hex'))
+                ELSE pg_catalog.jsonb_build_object('amanah', 'never recorded') END);
+        END IF;
+        n := n OPERATOR(pg_catalog.+) 2;
+    END LOOP;
+    RETURN shown;
+END $$;
+
+ALTER FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) OWNER TO postgres;
 
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -672,59 +973,25 @@ END $$;
 
 ALTER FUNCTION audit.refuse_weaker_ddl() OWNER TO postgres;
 
-CREATE TABLE audit.system_audit_logs (
-    id bigint NOT NULL,
-    event_timestamp timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    actor_id text,
-    tenant_id text,
-    db_user name DEFAULT SESSION_USER NOT NULL,
-    request_id text,
-    action text NOT NULL,
-    table_schema name NOT NULL,
-    table_name name NOT NULL,
-    row_key jsonb,
-    old_data jsonb,
-    new_data jsonb,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    row_hash bytea NOT NULL,
-    CONSTRAINT system_audit_logs_action_check CHECK ((action = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text]))),
-    CONSTRAINT system_audit_logs_row_hash_check CHECK ((octet_length(row_hash) = 32))
-);
-
-ALTER TABLE audit.system_audit_logs OWNER TO postgres;
-
-COMMENT ON TABLE audit.system_audit_logs IS 'Append-only: one row for each change to a tracked row, written by triggers alone.';
-
-CREATE FUNCTION audit.row_digest(entry audit.system_audit_logs) RETURNS bytea
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+CREATE FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-DECLARE
-    -- Printed once each: the fields need the bytes and their length.
-    row_key CONSTANT pg_catalog.bytea :=
-        pg_catalog.convert_to(entry.row_key::pg_catalog.text, 'UTF8');
-    old_data CONSTANT pg_catalog.bytea :=
-        pg_catalog.convert_to(entry.old_data::pg_catalog.text, 'UTF8');
-    new_data CONSTANT pg_catalog.bytea :=
-        pg_catalog.convert_to(entry.new_data::pg_catalog.text, 'UTF8');
-BEGIN
-    RETURN pg_catalog.sha256(
-        pg_catalog.decode('616d616e61682f61756469742d726f772f76310a', 'hex')
-        OPERATOR(pg_catalog.||) pg_catalog.int8send(entry.id)
-        OPERATOR(pg_catalog.||) pg_catalog.timestamptz_send(entry.event_timestamp)
-        OPERATOR(pg_catalog.||) pg_catalog.xid8send(entry.xid)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.actor_id)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.tenant_id)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.db_user::pg_catalog.text)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.request_id)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.action)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.table_schema::pg_catalog.text)
-        OPERATOR(pg_catalog.||) audit.text_field(entry.table_name::pg_catalog.text)
-        OPERATOR(pg_catalog.||) audit.bytes_field(row_key)
-        OPERATOR(pg_catalog.||) audit.bytes_field(old_data)
-        OPERATOR(pg_catalog.||) audit.bytes_field(new_data));
-END $$;
+    SELECT pg_catalog.sha256(
+        pg_catalog.decode('616d616e61682f61756469742d726f772f76320a', 'hex')
+        OPERATOR(pg_catalog.||) pg_catalog.int8send(id)
+        OPERATOR(pg_catalog.||) pg_catalog.timestamptz_send(at)
+        OPERATOR(pg_catalog.||) pg_catalog.xid8send(xid)
+        OPERATOR(pg_catalog.||) audit.text_field(actor_id)
+        OPERATOR(pg_catalog.||) audit.text_field(tenant_id)
+        OPERATOR(pg_catalog.||) audit.text_field(db_user)
+        OPERATOR(pg_catalog.||) audit.text_field(request_id)
+        OPERATOR(pg_catalog.||) audit.text_field(action)
+        OPERATOR(pg_catalog.||) audit.text_field(table_schema)
+        OPERATOR(pg_catalog.||) audit.text_field(table_name)
+        OPERATOR(pg_catalog.||) content)
+$$;
 
-ALTER FUNCTION audit.row_digest(entry audit.system_audit_logs) OWNER TO postgres;
+ALTER FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) OWNER TO postgres;
 
 CREATE FUNCTION audit.text_field(value text) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -741,7 +1008,13 @@ CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    NEW.row_hash := audit.row_digest(NEW);
+    IF NEW.salt IS NULL THEN
+        NEW.salt := pg_catalog.gen_random_uuid();
+    END IF;
+    NEW.row_hash := audit.row_digest(
+        NEW.id, NEW.event_timestamp, NEW.xid, NEW.actor_id, NEW.tenant_id, NEW.db_user,
+        NEW.request_id, NEW.action, NEW.table_schema, NEW.table_name,
+        audit.content_digest(NEW.salt, NEW.row_key, NEW.old_data, NEW.new_data));
     RETURN NEW;
 END $$;
 
@@ -837,6 +1110,33 @@ CREATE TABLE amanah_guard.migration (
 
 ALTER TABLE amanah_guard.migration OWNER TO postgres;
 
+CREATE TABLE audit.system_audit_logs (
+    id bigint NOT NULL,
+    event_timestamp timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    salt uuid,
+    row_hash bytea NOT NULL,
+    actor_id text,
+    tenant_id text,
+    db_user text DEFAULT SESSION_USER NOT NULL,
+    request_id text,
+    action text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    row_key jsonb,
+    old_data jsonb,
+    new_data jsonb,
+    erased bytea,
+    CONSTRAINT erased_wholly CHECK (((erased IS NULL) OR ((octet_length(erased) = 32) AND (salt IS NULL) AND (row_key IS NULL) AND (old_data IS NULL) AND (new_data IS NULL)))),
+    CONSTRAINT system_audit_logs_action_check CHECK ((action = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text, 'DDL'::text]))),
+    CONSTRAINT system_audit_logs_row_hash_check CHECK ((octet_length(row_hash) = 32))
+)
+PARTITION BY RANGE (event_timestamp);
+
+ALTER TABLE audit.system_audit_logs OWNER TO postgres;
+
+COMMENT ON TABLE audit.system_audit_logs IS 'Append-only: one row for each change to a tracked row, written by triggers alone.';
+
 ALTER TABLE audit.system_audit_logs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME audit.system_audit_logs_id_seq
     START WITH 1
@@ -845,6 +1145,32 @@ ALTER TABLE audit.system_audit_logs ALTER COLUMN id ADD GENERATED ALWAYS AS IDEN
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE audit.system_audit_logs_rest (
+    id bigint NOT NULL,
+    event_timestamp timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    salt uuid,
+    row_hash bytea NOT NULL,
+    actor_id text,
+    tenant_id text,
+    db_user text DEFAULT SESSION_USER NOT NULL,
+    request_id text,
+    action text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    row_key jsonb,
+    old_data jsonb,
+    new_data jsonb,
+    erased bytea,
+    CONSTRAINT erased_wholly CHECK (((erased IS NULL) OR ((octet_length(erased) = 32) AND (salt IS NULL) AND (row_key IS NULL) AND (old_data IS NULL) AND (new_data IS NULL)))),
+    CONSTRAINT system_audit_logs_action_check CHECK ((action = ANY (ARRAY['INSERT'::text, 'UPDATE'::text, 'DELETE'::text, 'TRUNCATE'::text, 'DDL'::text]))),
+    CONSTRAINT system_audit_logs_row_hash_check CHECK ((octet_length(row_hash) = 32))
+);
+
+ALTER TABLE audit.system_audit_logs_rest OWNER TO postgres;
+
+ALTER TABLE ONLY audit.system_audit_logs ATTACH PARTITION audit.system_audit_logs_rest DEFAULT;
 
 ALTER TABLE ONLY amanah.binding_key
     ADD CONSTRAINT binding_key_pkey PRIMARY KEY (kid);
@@ -870,8 +1196,17 @@ ALTER TABLE ONLY amanah_guard.journal
 ALTER TABLE ONLY amanah_guard.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
-ALTER TABLE ONLY audit.system_audit_logs
-    ADD CONSTRAINT system_audit_logs_pkey PRIMARY KEY (id);
+CREATE INDEX system_audit_logs_place ON ONLY audit.system_audit_logs USING brin (id, event_timestamp) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX system_audit_logs_rest_id_event_timestamp_idx ON audit.system_audit_logs_rest USING brin (id, event_timestamp) WITH (pages_per_range='32', autosummarize='on');
+
+CREATE INDEX system_audit_logs_xid ON ONLY audit.system_audit_logs USING btree (xid);
+
+CREATE INDEX system_audit_logs_rest_xid_idx ON audit.system_audit_logs_rest USING btree (xid);
+
+ALTER INDEX audit.system_audit_logs_place ATTACH PARTITION audit.system_audit_logs_rest_id_event_timestamp_idx;
+
+ALTER INDEX audit.system_audit_logs_xid ATTACH PARTITION audit.system_audit_logs_rest_xid_idx;
 
 CREATE TRIGGER hash BEFORE INSERT ON audit.system_audit_logs FOR EACH ROW EXECUTE FUNCTION audit.trg_compute_audit_log_hash();
 
@@ -885,11 +1220,16 @@ CREATE TRIGGER refuse_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.sys
 
 ALTER TABLE audit.system_audit_logs ENABLE ALWAYS TRIGGER refuse_statement;
 
+CREATE TRIGGER refuse_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.system_audit_logs_rest FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+ALTER TABLE audit.system_audit_logs_rest ENABLE ALWAYS TRIGGER refuse_statement;
+
 GRANT USAGE ON SCHEMA amanah TO PUBLIC;
 
 GRANT USAGE ON SCHEMA amanah_guard TO PUBLIC;
 
 GRANT USAGE ON SCHEMA audit TO amanah_trail;
+GRANT USAGE ON SCHEMA audit TO amanah_trail_reader;
 GRANT USAGE ON SCHEMA audit TO owner;
 
 REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
@@ -901,8 +1241,25 @@ REVOKE ALL ON FUNCTION amanah_guard.after_drop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION audit.bytes_field(value bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.bytes_field(value bytea) TO amanah_trail;
 
+REVOKE ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail;
+
 REVOKE ALL ON FUNCTION audit.global_track_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.global_track_changes() TO owner;
+
+REVOKE ALL ON FUNCTION audit.make_partition(month timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.make_partitions() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.make_partitions() TO owner;
+
+REVOKE ALL ON FUNCTION audit.record_command(tag text, place text, name text, told jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.record_ddl() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.record_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.refuse_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.refuse_change() TO amanah_trail;
@@ -911,11 +1268,8 @@ REVOKE ALL ON FUNCTION audit.refuse_drop() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl() FROM PUBLIC;
 
-GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
-GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
-
-REVOKE ALL ON FUNCTION audit.row_digest(entry audit.system_audit_logs) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.row_digest(entry audit.system_audit_logs) TO amanah_trail;
+REVOKE ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.text_field(value text) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.text_field(value text) TO amanah_trail;
@@ -926,6 +1280,13 @@ GRANT ALL ON FUNCTION audit.trg_compute_audit_log_hash() TO amanah_trail;
 GRANT SELECT ON TABLE amanah_guard.admitted TO PUBLIC;
 
 GRANT SELECT ON TABLE amanah_guard.isolation TO PUBLIC;
+
+GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
+GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
+GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
+
+GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_reader;
+GRANT SELECT ON TABLE audit.system_audit_logs_rest TO owner;
 
 CREATE EVENT TRIGGER amanah_isolation_ddl ON ddl_command_end
    EXECUTE FUNCTION amanah_guard.after_ddl();
@@ -954,4 +1315,18 @@ CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
 
 ALTER EVENT TRIGGER amanah_trail_drop OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_record_ddl ON ddl_command_end
+   EXECUTE FUNCTION audit.record_ddl();
+
+ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_record_ddl OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_record_drop ON sql_drop
+   EXECUTE FUNCTION audit.record_drop();
+
+ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_record_drop OWNER TO postgres;
 

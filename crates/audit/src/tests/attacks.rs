@@ -181,39 +181,10 @@ async fn mend(protected: &store::Protected) {
     super::track(protected).await;
 }
 
-/// How the names of the months end that have a partition, and what to call them.
-async fn months(db: &store::Db) -> Vec<(String, String)> {
-    let tx = db.operator().await.unwrap();
-    let sql = "SELECT to_char(date_trunc('month', now(), 'UTC') AT TIME ZONE 'UTC'
-                              + make_interval(months => n), 'YYYY_MM'), 'month' || n
-                 FROM generate_series(-1, 3) n";
-    tx.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
-/// Puts the record of changes of structure, where it is, into another state.
-fn recording(state: &str) -> String {
-    format!(
-        "DO $$ DECLARE name text; BEGIN
-             FOR name IN SELECT evtname FROM pg_event_trigger
-                          WHERE evtname LIKE 'amanah_trail_record%' LOOP
-                 EXECUTE format('ALTER EVENT TRIGGER %I {state}', name);
-             END LOOP;
-         END $$;"
-    )
-}
-
-/// What an attack by the known roles would not show is read from the catalogue: a golden table of
-/// weaknesses × what is found.
-#[tokio::test]
-async fn each_weakness_of_the_trail_is_named() {
-    let protected = house(SHOP, Keeper::Superuser).await;
-    let superuser = protected.superuser.as_ref().unwrap();
+/// Weaknesses of the trail itself and of what watches it.
+fn of_tables(app: &str) -> Vec<String> {
     let trail = "audit.system_audit_logs";
-    let (app, owner) = (&protected.app_role, &protected.owner.url().user);
-    let replica = &protected.replicator.as_ref().unwrap().url().user;
-    let months = months(superuser).await;
-    let mut golden = String::new();
-    for damage in [
+    vec![
         format!("GRANT UPDATE (actor_id) ON {trail} TO {app}"),
         format!("GRANT INSERT, TRIGGER ON {trail} TO PUBLIC"),
         format!("GRANT CREATE ON SCHEMA audit TO {app}"),
@@ -223,6 +194,21 @@ async fn each_weakness_of_the_trail_is_named() {
             "CREATE TABLE above (LIKE {trail}) PARTITION BY LIST (id);
              ALTER TABLE above ATTACH PARTITION {trail} DEFAULT"
         ),
+        "DROP EVENT TRIGGER amanah_trail_record_ddl".to_owned(),
+        "ALTER FUNCTION audit.record_drop OWNER TO postgres".to_owned(),
+        format!(
+            "CREATE TRIGGER z BEFORE INSERT ON {trail} FOR EACH ROW EXECUTE FUNCTION
+             audit.refuse_change()"
+        ),
+        format!("DROP TRIGGER hash ON {trail}"),
+        format!("ALTER TABLE {trail} ENABLE TRIGGER refuse_row"),
+    ]
+}
+
+/// Those of a partition.
+fn of_partitions(app: &str, owner: &str) -> Vec<String> {
+    let trail = "audit.system_audit_logs";
+    vec![
         format!("GRANT SELECT ON {trail}_rest TO {app}"),
         format!("GRANT INSERT ON {trail}_rest TO {app}"),
         format!("CREATE RULE r AS ON UPDATE TO {trail}_rest DO INSTEAD NOTHING"),
@@ -246,14 +232,13 @@ async fn each_weakness_of_the_trail_is_named() {
             "CREATE TABLE {trail}_2990_01 PARTITION OF {trail}
                  FOR VALUES FROM ('2990-01-01') TO ('2991-01-01')"
         ),
-        "DROP EVENT TRIGGER amanah_trail_record_ddl".to_owned(),
-        "ALTER FUNCTION audit.record_drop OWNER TO postgres".to_owned(),
-        format!(
-            "CREATE TRIGGER z BEFORE INSERT ON {trail} FOR EACH ROW EXECUTE FUNCTION
-             audit.refuse_change()"
-        ),
-        format!("DROP TRIGGER hash ON {trail}"),
-        format!("ALTER TABLE {trail} ENABLE TRIGGER refuse_row"),
+    ]
+}
+
+/// Those of its functions.
+fn of_functions(owner: &str) -> Vec<String> {
+    let trail = "audit.system_audit_logs";
+    vec![
         "ALTER FUNCTION audit.global_track_changes() SECURITY INVOKER".to_owned(),
         "ALTER FUNCTION audit.global_track_changes() RESET search_path".to_owned(),
         "ALTER FUNCTION audit.row_digest SET search_path = public".to_owned(),
@@ -282,7 +267,42 @@ async fn each_weakness_of_the_trail_is_named() {
         "DROP FUNCTION audit.refuse_change() CASCADE".to_owned(),
         "DROP EVENT TRIGGER amanah_trail_drop".to_owned(),
         format!("ALTER TABLE {trail} OWNER TO {owner}"),
-    ] {
+    ]
+}
+
+/// How the names of the months end that have a partition, and what to call them.
+async fn months(db: &store::Db) -> Vec<(String, String)> {
+    let tx = db.operator().await.unwrap();
+    let sql = "SELECT to_char(date_trunc('month', now(), 'UTC') AT TIME ZONE 'UTC'
+                              + make_interval(months => n), 'YYYY_MM'), 'month' || n
+                 FROM generate_series(-1, 3) n";
+    tx.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Puts the record of changes of structure, where it is, into another state.
+fn recording(state: &str) -> String {
+    format!(
+        "DO $$ DECLARE name text; BEGIN
+             FOR name IN SELECT evtname FROM pg_event_trigger
+                          WHERE evtname LIKE 'amanah_trail_record%' LOOP
+                 EXECUTE format('ALTER EVENT TRIGGER %I {state}', name);
+             END LOOP;
+         END $$;"
+    )
+}
+
+/// What an attack by the known roles would not show is read from the catalogue: a golden table of
+/// weaknesses × what is found.
+#[tokio::test]
+async fn each_weakness_of_the_trail_is_named() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let superuser = protected.superuser.as_ref().unwrap();
+    let (app, owner) = (&protected.app_role, &protected.owner.url().user);
+    let replica = &protected.replicator.as_ref().unwrap().url().user;
+    let months = months(superuser).await;
+    let mut golden = String::new();
+    let weaknesses = [of_tables(app), of_partitions(app, owner), of_functions(owner)];
+    for damage in weaknesses.concat() {
         // Never committed: some of it reaches roles that other tests share.
         let tx = superuser.operator().await.unwrap();
         // What breaks the recording is refused while it would have to be recorded itself.
