@@ -17,6 +17,8 @@ use store::Db;
 use tenancy::TenantBinder;
 use tower::ServiceExt;
 
+use crate::sealing::Seals;
+
 /// The console's pages, as the gateway asks for them.
 #[derive(Default)]
 pub(crate) struct OwnPages(OnceLock<Router>);
@@ -74,6 +76,7 @@ pub(crate) struct Trust {
     pub(crate) engine: Engine,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) primary: Option<String>,
+    pub(crate) seals: Arc<Seals>,
 }
 
 impl console::Trust for Trust {
@@ -98,6 +101,14 @@ impl console::Trust for Trust {
                 .await
                 .map_err(|error| console::Error::Unavailable(error.to_string()))
         })
+    }
+
+    fn logs(&self) -> Vec<String> {
+        self.seals.heads().into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn checkpoint(&self, log: &str) -> Option<String> {
+        self.seals.heads().into_iter().find_map(|(id, note)| (id == log).then_some(note))
     }
 }
 
@@ -134,6 +145,7 @@ pub(crate) struct Vitals {
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) gateway: Arc<Metrics>,
     pub(crate) keys: Keys,
+    pub(crate) seals: Arc<Seals>,
 }
 
 impl console::Vitals for Vitals {
@@ -152,7 +164,8 @@ impl console::Vitals for Vitals {
 
     fn metrics(&self) -> Fut<'_, String> {
         Box::pin(async {
-            crate::metrics::text(&self.engine, &self.pages, &self.gateway, &self.keys).await
+            let Self { engine, pages, gateway, keys, seals, .. } = self;
+            crate::metrics::text(engine, pages, gateway, keys, seals).await
         })
     }
 }

@@ -3,6 +3,7 @@
 mod binding;
 mod files;
 mod keys;
+mod trail;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::exit::Usage;
 pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
 pub(crate) use keys::{Keys, RootKind, S3, period};
+pub(crate) use trail::Trail;
 
 /// The shipped default.
 const DEFAULT: &str = include_str!("../../../amanah.toml");
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) secrets: Secrets,
     pub(crate) keys: Keys,
     pub(crate) files: Files,
+    pub(crate) trail: Trail,
 }
 
 #[derive(Debug, Clone, Deserialize)]

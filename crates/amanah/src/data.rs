@@ -231,6 +231,11 @@ impl Data {
         replace(&self.root.join("running.json"), &text, 0o644)
     }
 
+    /// Writes a file below the directory, whole or not at all.
+    pub(crate) fn replace(&self, name: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        replace(&self.root.join(name), bytes, 0o600)
+    }
+
     /// What the running process told, if one runs.
     pub(crate) fn running(&self) -> Option<Running> {
         self.last_run().filter(|_| self.is_locked())

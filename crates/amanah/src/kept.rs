@@ -7,7 +7,6 @@ use anyhow::Context;
 use kernel::{Rng, Secret, TenantId};
 use keys::Strongbox;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use store::{DatabaseUrl, Db, Protected};
 use tenancy::{CurrentKey, Guarded};
 
@@ -15,6 +14,7 @@ use crate::data::{Data, safe};
 use crate::ground::Ground;
 use crate::keyset::{Book, KeySet};
 use crate::known::DatabaseAt;
+use crate::logins::login_name;
 
 /// Connections of each login into a protected database.
 const CONNECTIONS: usize = 6;
@@ -23,15 +23,12 @@ const PREFIX: &str = "protected-";
 const SUFFIX: &str = ".json";
 /// The binding keys' place in the strongbox.
 const KEYS: &str = "binding-key";
-/// How much of a database's name goes into the name of our login, for people; PostgreSQL cuts names
-/// at 63 bytes. Which database it is, a digest says.
-const NAME_BYTES: usize = 12;
-/// How much of that digest.
-const DIGEST_BYTES: usize = 8;
 /// How much of the name earlier versions took, without a digest.
 const FORMER_CHARS: usize = 24;
 /// What our logins in it are for.
-const OWN_LOGINS: [&str; 2] = ["intruder", "replica"];
+const OWN_LOGINS: [&str; 3] = ["intruder", "replica", "reader"];
+/// Who may read the trail, once a superuser has installed the guard over it.
+const TRAIL_READERS: &str = "amanah_trail_reader";
 
 /// A protected database as its file has it. What is secret about it is in the strongbox.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,9 +124,12 @@ impl Kept {
             Some(_) => superuser.clone().unwrap_or_else(|| owner.clone()),
         };
         let intruder = self.intruder(&maker, &owner, data, rng).await?;
-        let replicator = match &superuser {
-            Some(superuser) => Some(self.replicator(superuser, &owner, data, rng).await?),
-            None => None,
+        let (replicator, reader) = match &superuser {
+            Some(superuser) => (
+                Some(self.replicator(superuser, &owner, data, rng).await?),
+                self.reader(superuser, &owner, data, rng).await?,
+            ),
+            None => (None, None),
         };
         let protected = Protected {
             name: self.database.clone(),
@@ -137,6 +137,7 @@ impl Kept {
             intruder,
             superuser,
             replicator,
+            reader,
             app_role: self.app_role.clone(),
             tenant_column: self.tenant_column.clone(),
             canaries: self.canaries.clone(),
@@ -274,6 +275,22 @@ impl Kept {
         Ok(Db::lazy(&url, CONNECTIONS)?)
     }
 
+    /// A login of our own that may read the trail and nothing else.
+    async fn reader(
+        &self,
+        superuser: &Db,
+        owner: &Db,
+        data: &Data,
+        rng: &dyn Rng,
+    ) -> anyhow::Result<Option<Db>> {
+        if !superuser.has_role(TRAIL_READERS).await? {
+            return Ok(None);
+        }
+        let (role, url) = self.own_login("reader", superuser, owner, data, rng).await?;
+        superuser.grant_role(TRAIL_READERS, &role).await?;
+        Ok(Some(Db::lazy(&url, CONNECTIONS)?))
+    }
+
     /// Makes a login role of this installation, for this database, and its address.
     async fn own_login(
         &self,
@@ -304,14 +321,13 @@ impl Kept {
                 shared.extend(other.login_names(installation)?);
             }
         }
-        let mut names = self.login_names(installation)?.to_vec();
+        let mut names = self.login_names(installation)?;
         names.retain(|name| !shared.contains(name));
         Ok(names)
     }
 
-    fn login_names(&self, installation: &str) -> anyhow::Result<[String; 2]> {
-        let [intruder, replica] = OWN_LOGINS;
-        Ok([self.login_name(intruder, installation)?, self.login_name(replica, installation)?])
+    fn login_names(&self, installation: &str) -> anyhow::Result<Vec<String>> {
+        OWN_LOGINS.iter().map(|what| self.login_name(what, installation)).collect()
     }
 
     fn login_name(&self, what: &str, installation: &str) -> anyhow::Result<String> {
@@ -334,15 +350,6 @@ impl Kept {
 pub(crate) fn own_logins(installation: &str, url: &DatabaseUrl) -> Vec<String> {
     let named = |what| login_name(what, installation, &url.database, &place(url));
     OWN_LOGINS.into_iter().map(named).collect()
-}
-
-/// `at` says which database it is, for a digest: the beginning of a name can be many databases'.
-fn login_name(what: &str, installation: &str, database: &str, at: &str) -> String {
-    let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
-    let name: String = database.chars().filter(plain).take(NAME_BYTES).collect();
-    let digest = Sha256::digest(at.as_bytes());
-    let digest: Vec<u8> = digest.iter().copied().take(DIGEST_BYTES).collect();
-    format!("amanah_{what}_{installation}_{name}_{}", kernel::hex(&digest))
 }
 
 /// Takes the secrets out of the files that earlier versions wrote, and into the strongbox. Stopped
@@ -454,7 +461,7 @@ mod tests {
         assert!(names.iter().all(|name| name.len() < 64), "{names:?}");
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 8, "{names:?}");
+        assert_eq!(names.len(), 12, "{names:?}");
         let url = DatabaseUrl::parse(east).unwrap();
         let known = kept(Some(east), "x", true).login_names(&installation).unwrap();
         assert_eq!(super::own_logins(&installation, &url), known);

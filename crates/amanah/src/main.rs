@@ -19,6 +19,7 @@ mod keyring;
 mod keyserver;
 mod keyset;
 mod known;
+mod logins;
 mod lost;
 mod metrics;
 mod out;
@@ -28,7 +29,9 @@ mod protection;
 mod redis;
 mod roots;
 mod rotation;
+mod sealing;
 mod table;
+mod trail;
 
 use std::process::ExitCode;
 

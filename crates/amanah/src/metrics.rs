@@ -7,12 +7,15 @@ use claims::{Engine, Page};
 use gateway::Metrics;
 use keys::Keys;
 
-/// The measurements of the claims on `pages`, of the gateway and of the keys, as `OpenMetrics` text.
+use crate::sealing::Seals;
+
+/// The measurements of the claims on `pages`, of the gateway, of the keys and of the trails, as `OpenMetrics` text.
 pub(crate) async fn text(
     engine: &Engine,
     pages: &[Arc<Page>],
     gateway: &Metrics,
     keys: &Keys,
+    seals: &Seals,
 ) -> String {
     let mut reports = Vec::new();
     for page in pages {
@@ -22,10 +25,14 @@ pub(crate) async fn text(
         }
     }
     let mut text = engine.metrics(&reports).unwrap_or_default();
-    let gateway = gateway.snapshot().into_iter().map(|r| (r.name, r.help, r.label, r.value));
-    let keys = keys.readings().into_iter().map(|r| (r.name, r.help, r.label, r.value));
+    let own =
+        |label: Option<(&'static str, &str)>| label.map(|(name, value)| (name, value.to_owned()));
+    let gateway = gateway.snapshot().into_iter().map(|r| (r.name, r.help, own(r.label), r.value));
+    let keys = keys.readings().into_iter().map(|r| (r.name, r.help, own(r.label), r.value));
+    let seals = seals.readings().into_iter();
+    let seals = seals.map(|(name, help, log, value)| (name, help, Some(("log", log)), value));
     let mut last = "";
-    for (name, help, label, value) in gateway.chain(keys) {
+    for (name, help, label, value) in gateway.chain(keys).chain(seals) {
         // OpenMetrics names a counter without the suffix that its samples have.
         let family = name.strip_suffix("_total").unwrap_or(name);
         let kind = if family == name { "gauge" } else { "counter" };

@@ -5,6 +5,8 @@ skip = Skip to the content
 pages = Pages
 made-by = Checked by Amanah, which attacks the running system on a schedule and shows what it found, good or bad.
 machine-form = This page as JSON
+trail-checkpoint = Checkpoint of the audit trail
+self-attested = Self-attested: no witness keeps these checkpoints. Keep one, and compare.
 
 verdict-failing = failing
 verdict-unknown = unknown

@@ -5,6 +5,8 @@ skip = Langsung ke isi
 pages = Halaman
 made-by = Diperiksa oleh Amanah, yang menyerang sistem yang sedang berjalan secara terjadwal dan menampilkan hasilnya, baik maupun buruk.
 machine-form = Halaman ini sebagai JSON
+trail-checkpoint = Checkpoint jejak audit
+self-attested = Dinyatakan sendiri: tidak ada saksi yang menyimpan checkpoint ini. Simpanlah satu, lalu bandingkan.
 
 verdict-failing = gagal
 verdict-unknown = belum diketahui

@@ -23,6 +23,12 @@ pub trait Trust: Send + Sync {
     /// cannot be read.
     fn report<'a>(&'a self, page: &'a str, at: Option<Timestamp>)
     -> Fut<'a, Result<Report, Error>>;
+
+    /// The logs of audit trails whose checkpoints are given out, each by a name that tells nothing.
+    fn logs(&self) -> Vec<String>;
+
+    /// The newest signed checkpoint of the log of this name.
+    fn checkpoint(&self, log: &str) -> Option<String>;
 }
 
 /// Why a sign-in was not let through.

@@ -62,6 +62,7 @@ fn table() -> Vec<Route> {
     vec![
         get("/trust", trust::primary),
         get("/trust/{page}", trust::named).at("/trust/example"),
+        get("/trust/checkpoint/{log}", trust::checkpoint).at("/trust/checkpoint/0123456789abcdef"),
         get("/.well-known/trust.json", trust::json),
         get("/_amanah/sign-in", session::form),
         post("/_amanah/sign-in", session::sign_in),

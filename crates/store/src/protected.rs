@@ -23,6 +23,9 @@ pub struct Protected {
     /// the owner: for the attack that puts ordinary triggers to sleep. It takes a superuser to
     /// make it.
     pub replicator: Option<Db>,
+    /// A login of Amanah's own that may read the trail and nothing else; where a superuser has made the
+    /// group that may. Elsewhere the owner reads it.
+    pub reader: Option<Db>,
     /// The role whose rights the application has.
     pub app_role: String,
     /// The column that names the tenant in every table with tenants' rows.

@@ -209,6 +209,7 @@ impl Protected {
             intruder: at(&self.intruder)?,
             superuser: self.superuser.as_ref().map(at).transpose()?,
             replicator: self.replicator.as_ref().map(at).transpose()?,
+            reader: self.reader.as_ref().map(at).transpose()?,
             ..self.clone()
         };
         Ok(Sandbox { scratch, inside })

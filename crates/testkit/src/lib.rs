@@ -124,6 +124,7 @@ pub async fn protected(
         intruder,
         superuser: Some(db.superuser),
         replicator: Some(replicator),
+        reader: None,
         app_role,
         tenant_column: tenant_column.to_owned(),
         canaries: (tenant(canaries.0), tenant(canaries.1)),

@@ -7,6 +7,14 @@ use tlog::Verifier;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
+    /// Print the newest checkpoint of a trail's log, or the line of the key that checks it.
+    #[command(
+        after_help = "Give the line of --key to whoever verifies or witnesses, once; checkpoints as often \
+                      as they like.\n\
+                      Exit codes: 0 printed, 2 usage, 3 there is none yet, or it is not ours.\n\
+                      Example: amanah audit checkpoint --database shop --key"
+    )]
+    Checkpoint(Checkpoint),
     /// Be a witness: keep the newest checkpoint of each log, on another machine than the log's.
     #[command(
         after_help = "It needs no PostgreSQL and no configuration: its key and what it has seen \
@@ -22,9 +30,20 @@ impl Audit {
     /// Whether it may begin an installation.
     pub(crate) const fn begins(&self) -> bool {
         match self {
-            Self::Witness(_) => false,
+            Self::Checkpoint(_) | Self::Witness(_) => false,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Checkpoint {
+    /// Which protected database, where there are several: with @HOST:PORT when it is on another server
+    /// than the installation's own.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Print the public key instead; of several, the newest first.
+    #[arg(long)]
+    pub(crate) key: bool,
 }
 
 #[derive(Debug, Args)]

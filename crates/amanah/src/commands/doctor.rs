@@ -13,7 +13,7 @@ use crate::config::{Config, RootKind};
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
-use crate::{out, pages};
+use crate::{out, pages, sealing};
 
 /// What was looked at, and what to do if it is not well.
 #[derive(Debug, Serialize)]
@@ -49,6 +49,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(database(place, &data).await);
             signs.push(redis(&config, &data));
             signs.push(listener(&config, &data));
+            signs.push(seals(&data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
     }
@@ -163,6 +164,20 @@ fn listener(config: &Config, data: &Data) -> Sign {
             ill(what, format!("{listen} cannot be taken ({error}). Choose another with --listen"))
         }
     }
+}
+
+/// Whether rows of a trail wait for their seal.
+fn seals(data: &Data) -> Sign {
+    let what = "seals of the trails";
+    if data.running().is_none() {
+        return well(what, "are made while `amanah up` runs");
+    }
+    let waiting = sealing::waiting(data);
+    if waiting.is_empty() {
+        return well(what, "no row waits for more than a minute");
+    }
+    let all = waiting.iter().map(|one| format!("{}: {}", one.database, one.why));
+    ill(what, format!("rows wait for more than a minute. {}", all.collect::<Vec<_>>().join("; ")))
 }
 
 fn print(place: &Place, signs: &[Sign]) -> anyhow::Result<Exit> {

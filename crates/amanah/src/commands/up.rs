@@ -23,7 +23,8 @@ use crate::exit::{Exit, Usage};
 use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
-use crate::{files, fleet, keyserver, out, protection, redis, rotation, table};
+use crate::sealing::Seals;
+use crate::{files, fleet, keyserver, out, protection, redis, rotation, sealing, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ struct House {
 
 struct Parts {
     live: Live,
+    seals: Arc<Seals>,
     gateway: Gateway,
     application: Option<Application>,
     /// Where applications ask for keys, when they are served.
@@ -49,7 +51,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { live, gateway, application, private } = parts;
+    let Parts { live, seals, gateway, application, private } = parts;
     let Live { engine, pages, running, .. } = &live;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
@@ -72,7 +74,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let rotating = rotation::keep(&installation, rhythm, wait(stopped.clone()));
     let caching = redis::keep(&installation, wait(stopped.clone()));
     let following = following::keep(&installation, &live, wait(stopped.clone()));
-    tokio::join!(watching, keeping, tidying, rotating, caching, following, proving);
+    let sealing = sealing::keep(&installation, &seals, wait(stopped.clone()));
+    tokio::join!(watching, keeping, tidying, rotating, caching, following, sealing, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
@@ -128,7 +131,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let address = gateway.local_addr();
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
-    own.open(router(installation, &engine, &pages, &gateway)?);
+    let seals = Arc::<Seals>::default();
+    own.open(router(installation, &engine, &pages, &gateway, &seals)?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
     let behind = installation.behind.settled();
@@ -136,7 +140,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind };
     installation.data.announce(&running)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
-    Ok(Parts { live, gateway, application, private })
+    Ok(Parts { live, seals, gateway, application, private })
 }
 
 /// The sample application: database, protection, people, keys at `keys`, process.
@@ -197,6 +201,7 @@ fn router(
     engine: &Engine,
     pages: &[Arc<Page>],
     gateway: &Gateway,
+    seals: &Arc<Seals>,
 ) -> anyhow::Result<Router> {
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
@@ -208,6 +213,7 @@ fn router(
             engine: engine.clone(),
             pages: pages.to_vec(),
             primary: Some(primary).filter(|name| !name.is_empty()),
+            seals: Arc::clone(seals),
         }),
         sign_in: Arc::new(SignIn(Arc::clone(&installation.identities))),
         vitals: Arc::new(Vitals {
@@ -216,6 +222,7 @@ fn router(
             pages: pages.to_vec(),
             gateway: gateway.metrics(),
             keys: installation.ring.keys.clone(),
+            seals: Arc::clone(seals),
         }),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),

@@ -123,6 +123,11 @@ impl Sealer {
         Self { batch: rows.clamp(1, BATCH), ..self }
     }
 
+    /// The newest signed head, as a note; `None` before the first.
+    pub fn checkpoint(&self) -> Option<&str> {
+        self.head.as_ref().map(|(stored, _)| stored.note.as_str())
+    }
+
     /// Seals what is finished, one step of it, and signs the head; or signs it anew when that is due.
     /// After an error the sealer is gone: whoever opens the log again finishes the step.
     ///

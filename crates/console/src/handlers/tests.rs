@@ -19,6 +19,9 @@ use crate::pages::sample;
 use crate::voice::CONTENT_SECURITY_POLICY;
 use crate::{Error, Refusal, SignIn, State, Trust, Vitals, router, routes};
 
+/// The head of a log.
+const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";
+
 /// A house with the sample pages, one account and a switch for each thing that can fail.
 #[derive(Default)]
 struct House {
@@ -54,6 +57,14 @@ impl Trust for House {
             report.at = at.unwrap_or(report.at);
             Ok(report)
         })
+    }
+
+    fn logs(&self) -> Vec<String> {
+        vec!["0123456789abcdef".to_owned()]
+    }
+
+    fn checkpoint(&self, log: &str) -> Option<String> {
+        (log == "0123456789abcdef").then(|| CHECKPOINT.to_owned())
     }
 }
 
@@ -171,6 +182,23 @@ async fn a_page_is_shown_now_and_as_it_stood() {
     assert!(html.contains("in the past") && html.contains("at=2026-01-02T03%3A04%3A05Z"));
     let then = "2026-01-02T03:04:05Z".parse().unwrap();
     assert_eq!(*house.asked.lock().unwrap(), [None, None, Some(then)]);
+}
+
+/// Whoever keeps a checkpoint gets it as it was signed, and the page says that nobody else keeps it.
+#[tokio::test]
+async fn checkpoints_are_given_out_as_they_were_signed() {
+    let router = house();
+    let (status, headers, text) = get(&router, "/trust/checkpoint/0123456789abcdef").await;
+    assert_eq!((status, text.as_str()), (StatusCode::OK, CHECKPOINT));
+    assert_eq!(headers[CONTENT_TYPE], "text/plain; charset=utf-8");
+    assert_eq!(headers[CACHE_CONTROL], "no-cache");
+    let (status, _, _) = get(&router, "/trust/checkpoint/fedcba9876543210").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (_, _, html) = get(&router, "/trust/example").await;
+    assert!(
+        html.contains("href=\"/trust/checkpoint/0123456789abcdef\"")
+            && html.contains("Self-attested")
+    );
 }
 
 #[tokio::test]

@@ -62,11 +62,22 @@ pub(crate) async fn json(
     Ok(fresh(Json(report).into_response()))
 }
 
+/// `GET /trust/checkpoint/{log}`: the newest checkpoint of an audit trail's log, as it was signed.
+pub(crate) async fn checkpoint(
+    extract::State(state): extract::State<State>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Error> {
+    let Path(name) = name.map_err(|_| Error::NotFound)?;
+    let note = state.trust.checkpoint(&name).ok_or(Error::NotFound)?;
+    Ok(fresh(note.into_response()))
+}
+
 async fn show(state: &State, name: &str, at: Option<Timestamp>) -> Result<Response, Error> {
     let pages = state.trust.pages();
     let page = pages.iter().find(|page| page.name == name).ok_or(Error::NotFound)?;
     let report = state.trust.report(name, at).await?;
-    html(&TrustPage::new(page, &report, &pages, at.is_some())).map(fresh)
+    let drawn = TrustPage::new(page, &report, &pages, at.is_some());
+    html(&drawn.with_logs(state.trust.logs())).map(fresh)
 }
 
 fn read(query: Wanted) -> Result<Asked, Error> {

@@ -36,6 +36,8 @@ pub(crate) struct TrustPage<'a> {
     tally: [Tally; Verdict::ALL.len()],
     pieces: Vec<Piece<'a>>,
     entries: Vec<Entry<'a>>,
+    /// The logs of audit trails whose checkpoints can be had.
+    logs: Vec<String>,
 }
 
 impl<'a> TrustPage<'a> {
@@ -64,7 +66,14 @@ impl<'a> TrustPage<'a> {
             tally,
             pieces: lay_out(&page.blocks, &badge),
             entries,
+            logs: Vec::new(),
         }
+    }
+
+    /// The same with links to the checkpoints of these logs.
+    #[must_use]
+    pub(crate) fn with_logs(self, logs: Vec<String>) -> Self {
+        Self { logs, ..self }
     }
 
     /// What does not stand, worst first, each verdict in the page's order.

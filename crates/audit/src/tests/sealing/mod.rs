@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kernel::{ManualClock, Signatory};
 use store::Db;
 
-use super::run;
+use super::{Keeper, SHOP, binding, house, run};
 use crate::seal::{
     Bucket, Folder, Head, LogReader, Round, Sealer, SealerSettings, Shelf, Stored, keys, origin,
 };
@@ -223,6 +223,47 @@ async fn rows_are_sealed_and_silence_is_signed() {
     assert_eq!(bench.agrees().await, 2);
     let epochs = LogReader::new(Arc::clone(&bench.shelf), 3).epochs().await.unwrap();
     assert_eq!((epochs.len(), epochs[0].0, epochs[0].1.why.as_str()), (1, 0, "the log begins"));
+}
+
+/// The trail as it is made, read by a login that may do nothing else. On a server that others use:
+/// what they have open delays the seal.
+#[tokio::test]
+async fn the_trail_of_a_shop_is_sealed() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let superuser = protected.superuser.as_ref().unwrap();
+    let server = testkit::postgres().await;
+    let role = format!("{}_sealer", protected.name);
+    let db = server.login(superuser, &role, &protected.name).await;
+    superuser.grant_role("amanah_trail_reader", &role).await.unwrap();
+    let tx = protected.owner.tenant(&binding(&protected, "ani")).await.unwrap();
+    tx.batch("INSERT INTO product (company_id, name, price) VALUES (-1, 'a', 1), (-1, 'b', 2)")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let written = rows(superuser).await;
+    let dir = tempfile::tempdir().unwrap();
+    let shelf: Arc<dyn Shelf> = Arc::new(Folder::new(dir.path()));
+    let settings = SealerSettings {
+        db,
+        shelf: Arc::clone(&shelf),
+        signatory: Pen::of(&[1]),
+        origin: origin("test", &protected.name),
+        clock: Arc::new(kernel::SystemClock),
+    };
+    let mut sealer = Sealer::open(settings).await.unwrap();
+    let mut size = 0;
+    while size < 1 + written.len() as u64 {
+        let (next, round) = sealer.round().await.unwrap();
+        (sealer, size) = (next, round.size);
+    }
+    let reader = LogReader::new(shelf, size);
+    let mut found = Vec::new();
+    for index in 1..size {
+        let Leaf::Row(row) = reader.leaf(index).await.unwrap() else { panic!("no row") };
+        found.push(row);
+    }
+    assert!(written.len() >= 2);
+    assert_eq!(each_once(&found), written);
 }
 
 /// A step has a bound; one transaction may take several.

@@ -1,0 +1,365 @@
+//! A running `amanah up` seals the trail of each protected database, as they come and go.
+//!
+//! It promises that each has one sealer, that one which fails is tried again every second and holds up
+//! no other, and that a trail which could not be sealed for a minute is told: once in the log, in the
+//! measurements, and to `amanah doctor`.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use audit::seal::{Round, Sealer, SealerSettings};
+use kernel::{Clock, Secret};
+use serde::{Deserialize, Serialize};
+use store::{DatabaseUrl, Db, Protected};
+use tenancy::Guarded;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::data::Data;
+use crate::ground::Ground;
+use crate::installation::Installation;
+use crate::kept::Kept;
+use crate::known::{DatabaseAt, Known};
+use crate::out;
+use crate::trail::{self, Log, Pen};
+
+/// How often it is looked for something to seal.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// A trail that waits longer than this for its seal is told.
+const LATE: Duration = Duration::from_mins(1);
+/// Where a running process tells others which trails wait, in the folder of the logs.
+const WAITING: &str = "trail/waiting.json";
+
+/// The sealers of this process.
+#[derive(Default)]
+pub(crate) struct Seals {
+    /// Who reads each trail, by its log's name.
+    readers: ArcSwap<BTreeMap<String, Db>>,
+    standings: Mutex<BTreeMap<String, Standing>>,
+}
+
+/// How the sealing of one trail stands.
+struct Standing {
+    log: Log,
+    /// The newest signed head.
+    head: Option<String>,
+    size: u64,
+    rows: u64,
+    heads: u64,
+    failures: u64,
+    /// How long the oldest row had waited, and when that was.
+    lag: Option<Duration>,
+    seen: Instant,
+    /// Why the last round failed.
+    failing: Option<String>,
+    /// Whether it was told that it waits.
+    told: bool,
+}
+
+/// A trail that waits for its seal, for `amanah doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) database: String,
+    pub(crate) why: String,
+}
+
+/// One measurement: name, what it counts, the log, value.
+pub(crate) type Reading = (&'static str, &'static str, String, u64);
+
+impl Seals {
+    fn standings(&self) -> MutexGuard<'_, BTreeMap<String, Standing>> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is measured of each log. It is named by a digest: whoever reads measurements need not
+    /// know the names of databases.
+    pub(crate) fn readings(&self) -> Vec<Reading> {
+        let standings = self.standings();
+        let mut all = Vec::new();
+        let mut read = |name, help, of: fn(&Standing) -> u64| {
+            all.extend(standings.values().map(|one| (name, help, one.log.id.clone(), of(one))));
+        };
+        let lag = |one: &Standing| one.lag().as_secs();
+        read("trail_seal_lag_seconds", "How long the oldest unsealed row of a trail waits", lag);
+        read("trail_entries", "Entries of a trail's log", |one| one.size);
+        read("trail_sealed_rows_total", "Rows that were sealed since the start", |one| one.rows);
+        read("trail_checkpoints_total", "Checkpoints that were signed since the start", |one| {
+            one.heads
+        });
+        read("trail_seal_failures_total", "Rounds of sealing that failed", |one| one.failures);
+        all
+    }
+
+    /// The newest head of each log that has one, behind the digest by which it is named.
+    pub(crate) fn heads(&self) -> Vec<(String, String)> {
+        let standings = self.standings();
+        let head = |one: &Standing| Some((one.log.id.clone(), one.head.clone()?));
+        standings.values().filter_map(head).collect()
+    }
+
+    fn went(&self, name: &str, round: &Round, head: Option<&str>) {
+        let mut standings = self.standings();
+        let Some(one) = standings.get_mut(name) else { return };
+        one.size = round.size;
+        one.rows += round.rows;
+        one.heads += u64::from(round.signed);
+        one.head = head.map(str::to_owned);
+        (one.lag, one.seen) = (round.lag, Instant::now());
+        if one.failing.take().is_some() {
+            tracing::info!(database = one.log.database, "the trail is being sealed again");
+        }
+        if let Some(finding) = &round.finding {
+            let database = &one.log.database;
+            tracing::warn!(database, finding, "the trail is another one than was sealed before");
+        }
+    }
+
+    fn failed(&self, name: &str, why: String) {
+        let mut standings = self.standings();
+        let Some(one) = standings.get_mut(name) else { return };
+        one.failures += 1;
+        one.failing = Some(why);
+    }
+
+    /// The trails that wait for too long; each is told once in the log.
+    fn waiting(&self) -> Vec<Waiting> {
+        let mut found = Vec::new();
+        for one in self.standings().values_mut() {
+            let lag = one.lag();
+            if lag < LATE {
+                one.told = false;
+                continue;
+            }
+            let database = one.log.database.clone();
+            let why = one.failing.clone().unwrap_or_else(|| {
+                "a transaction that began before is still open: look in pg_stat_activity and \
+                 pg_prepared_xacts, and end it"
+                    .to_owned()
+            });
+            if !one.told {
+                one.told = true;
+                let seconds = lag.as_secs();
+                tracing::error!(database, seconds, why, "the trail waits for its seal");
+            }
+            found.push(Waiting { database, why });
+        }
+        found
+    }
+}
+
+impl Standing {
+    fn new(log: Log) -> Self {
+        Self {
+            log,
+            head: None,
+            size: 0,
+            rows: 0,
+            heads: 0,
+            failures: 0,
+            lag: None,
+            seen: Instant::now(),
+            failing: None,
+            told: false,
+        }
+    }
+
+    /// While rounds fail, whatever is written waits, and nobody sees whether something was.
+    fn lag(&self) -> Duration {
+        let since = if self.failing.is_some() { self.seen.elapsed() } else { Duration::ZERO };
+        self.lag.unwrap_or_default() + since
+    }
+}
+
+/// Seals until `stop` ends.
+pub(crate) async fn keep(
+    installation: &Installation,
+    seals: &Arc<Seals>,
+    stop: impl Future<Output = ()>,
+) {
+    let sealing = async {
+        let mut tasks = JoinSet::new();
+        let mut tick = tokio::time::interval(SEAL_EVERY);
+        let (mut told, mut failing) = (None, false);
+        loop {
+            tick.tick().await;
+            while tasks.try_join_next().is_some() {}
+            let followed = follow(installation, seals, &mut tasks).await;
+            if let Err(error) = &followed
+                && !failing
+            {
+                tracing::warn!(why = out::words(error), "trails cannot be sealed yet");
+            }
+            failing = followed.is_err();
+            let waiting = seals.waiting();
+            if told.as_ref() != Some(&waiting) && announce(&installation.data, &waiting).is_ok() {
+                told = Some(waiting);
+            }
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = sealing => {}
+    }
+}
+
+/// Has each database that is known sealed, and no other.
+async fn follow(
+    installation: &Installation,
+    seals: &Arc<Seals>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let Installation { ground, data, config, cx, ring, .. } = installation;
+    let known = installation.known();
+    let mut readers = BTreeMap::new();
+    let mut fresh = Vec::new();
+    for kept in &known.kept {
+        let Some(guarded) = opened(&known, kept, ground)? else { continue };
+        let name = trail::named(kept)?;
+        if !seals.standings().contains_key(&name) {
+            fresh.push(Log::of(kept, data, config, cx)?);
+        }
+        let Protected { reader, owner, .. } = &guarded.protected;
+        readers.insert(name, reader.as_ref().unwrap_or(owner).clone());
+    }
+    seals.standings().retain(|name, _| readers.contains_key(name));
+    seals.readers.store(Arc::new(readers));
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let pen = Arc::new(Pen::ready(&ring.keys).await?);
+    for log in fresh {
+        seals.standings().insert(log.database.clone(), Standing::new(log.clone()));
+        let (seals, pen, clock) = (Arc::clone(seals), Arc::clone(&pen), Arc::clone(&cx.clock));
+        tasks.spawn(async move { seal(&seals, &log, pen, clock).await });
+    }
+    Ok(())
+}
+
+/// What was opened of a database that is written down so.
+fn opened<'a>(
+    known: &'a Known,
+    kept: &Kept,
+    ground: &Ground,
+) -> anyhow::Result<Option<&'a Guarded>> {
+    let url = match &kept.address {
+        Some(address) => DatabaseUrl::parse(address)?,
+        None => ground.login(&kept.owner, Secret::new(String::new()), &kept.database),
+    };
+    let place = DatabaseAt::at(&url);
+    Ok(known.guarded.iter().find(|guarded| DatabaseAt::of(guarded) == place))
+}
+
+/// Seals one trail as long as it is known.
+async fn seal(seals: &Seals, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
+    let mut tick = tokio::time::interval(SEAL_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sealer: Option<Sealer> = None;
+    loop {
+        tick.tick().await;
+        // More rows than one step takes are waited for by nobody's clock.
+        loop {
+            let Some(db) = seals.readers.load().get(&log.database).cloned() else { return };
+            let settings = || SealerSettings {
+                db,
+                shelf: Arc::clone(&log.shelf),
+                signatory: Arc::<Pen>::clone(&pen),
+                origin: log.origin.clone(),
+                clock: Arc::clone(&clock),
+            };
+            let round = async {
+                let open = match sealer.take() {
+                    Some(open) => open,
+                    None => Sealer::open(settings()).await?,
+                };
+                open.round().await
+            };
+            match round.await {
+                Ok((open, round)) => {
+                    seals.went(&log.database, &round, open.checkpoint());
+                    sealer = Some(open);
+                    if !round.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    seals.failed(&log.database, error.to_string());
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn announce(data: &Data, waiting: &[Waiting]) -> anyhow::Result<()> {
+    data.folder(trail::FOLDER)?;
+    data.replace(Path::new(WAITING), &serde_json::to_vec_pretty(waiting)?)
+}
+
+/// The trails that a running process says are waiting.
+pub(crate) fn waiting(data: &Data) -> Vec<Waiting> {
+    let told = std::fs::read(data.root().join(WAITING)).ok();
+    told.and_then(|told| serde_json::from_slice(&told).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use audit::seal::{Folder, Round};
+    use tokio::time::Instant;
+
+    use super::{LATE, Seals, Standing, Waiting};
+    use crate::trail::Log;
+
+    fn seals(dir: &std::path::Path) -> Seals {
+        let seals = Seals::default();
+        let log = Log {
+            database: "shop".to_owned(),
+            origin: "amanah-x/shop".to_owned(),
+            id: "ab12".to_owned(),
+            shelf: Arc::new(Folder::new(dir)),
+        };
+        seals.standings().insert("shop".to_owned(), Standing::new(log));
+        seals
+    }
+
+    fn told(seals: &Seals) -> Vec<String> {
+        seals.waiting().into_iter().map(|Waiting { why, .. }| why).collect()
+    }
+
+    /// Rows that wait are told after a minute, for whichever reason, and no longer when they are sealed.
+    #[test]
+    fn a_trail_that_waits_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let seals = seals(dir.path());
+        let went = |lag| {
+            let lag = Some(lag).filter(|lag| *lag > Duration::ZERO);
+            let round = Round { lag, rows: 2, signed: true, size: 3, ..Round::default() };
+            seals.went("shop", &round, Some("signed"));
+        };
+        went(Duration::from_secs(5));
+        assert_eq!(told(&seals), [""; 0]);
+        went(LATE);
+        assert!(told(&seals)[0].contains("pg_prepared_xacts"));
+        went(Duration::ZERO);
+        assert_eq!(told(&seals), [""; 0]);
+        seals.failed("shop", "no space left".to_owned());
+        assert_eq!(told(&seals), [""; 0], "not at once");
+        let before = Instant::now().checked_sub(LATE).unwrap();
+        seals.standings().get_mut("shop").unwrap().seen = before;
+        assert_eq!(told(&seals), ["no space left"]);
+        let lag = |seals: &Seals| seals.readings()[0].3;
+        assert!(lag(&seals) >= LATE.as_secs());
+        went(Duration::ZERO);
+        assert_eq!((told(&seals).len(), lag(&seals)), (0, 0));
+        let values: Vec<u64> = seals.readings().iter().map(|reading| reading.3).collect();
+        assert_eq!(values, [0, 3, 8, 4, 1]);
+        assert_eq!(seals.heads(), [("ab12".to_owned(), "signed".to_owned())]);
+        assert!(seals.readings().iter().all(|reading| reading.2 == "ab12"));
+    }
+}

@@ -1,0 +1,133 @@
+//! The logs of the trails: what they are called, where they lie, who signs them.
+//!
+//! It promises that each protected database has one log, the same for ever, and that the key which
+//! signs it is in the ring, where no tenant, no application and no database reaches it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use audit::seal::{Bucket, Folder, Shelf, origin};
+use kernel::{Cx, Signatory, hex};
+use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
+use sha2::{Digest as _, Sha256};
+use store::DatabaseUrl;
+use tlog::Verifier;
+
+use crate::config::Config;
+use crate::data::{Data, safe};
+use crate::exit::Usage;
+use crate::kept::Kept;
+use crate::known::DatabaseAt;
+use crate::roots;
+
+/// The house's key that signs, made with the first log. Nobody is let to a key of this name by the
+/// interface for applications.
+const SEALS_KEY: &str = "amanah.trail";
+/// Who uses it, for those who list keys.
+const OWN_SEALS: &str = "logs of audit trails";
+/// The folder of the logs in the data directory.
+pub(crate) const FOLDER: &str = "trail";
+/// How many of its versions sign: whoever knows one of them goes over to the next.
+const VERSIONS: usize = 16;
+/// How much of a digest names a log where its own name should not stand, in bytes.
+const ID_BYTES: usize = 8;
+
+/// The log of one database.
+#[derive(Clone)]
+pub(crate) struct Log {
+    /// Of which database, for people: with its server, where that is not the installation's own.
+    pub(crate) database: String,
+    /// Its name in checkpoints.
+    pub(crate) origin: String,
+    /// What stands for its name where that should not be read.
+    pub(crate) id: String,
+    /// Where it lies.
+    pub(crate) shelf: Arc<dyn Shelf>,
+}
+
+impl Log {
+    /// The log of a protected database.
+    pub(crate) fn of(kept: &Kept, data: &Data, config: &Config, cx: &Cx) -> anyhow::Result<Self> {
+        let installation = data.installation(&*cx.rng)?.expose().to_owned();
+        let database = named(kept)?;
+        let origin = origin(&installation, &database);
+        let digest = Sha256::digest(origin.as_bytes());
+        let id = hex(digest.get(..ID_BYTES).unwrap_or_default());
+        let shelf: Arc<dyn Shelf> = match config.trail.log.as_str() {
+            "" => Arc::new(Folder::new(data.root().join(FOLDER).join(safe(&database)))),
+            url => {
+                let settings = roots::s3(url, &config.trail.s3)?;
+                let within = format!("{installation}/{}", safe(&database));
+                let opened = Bucket::new(&settings, &within);
+                Arc::new(opened.map_err(|error| Usage(format!("trail.log: {error}")))?)
+            }
+        };
+        Ok(Self { database, origin, id, shelf })
+    }
+}
+
+/// The database, and the server where that is not the installation's own.
+pub(crate) fn named(kept: &Kept) -> anyhow::Result<String> {
+    let Some(address) = &kept.address else { return Ok(kept.database.clone()) };
+    let at = DatabaseAt::at(&DatabaseUrl::parse(address)?).to_string();
+    let server = at.strip_suffix(&format!("/{}", kept.database)).unwrap_or(&at);
+    Ok(format!("{}@{server}", kept.database))
+}
+
+/// Signs with the house's key in the ring.
+pub(crate) struct Pen {
+    keys: Keys,
+    key: KeyRef,
+}
+
+impl Pen {
+    /// The key, if one was made.
+    pub(crate) fn known(keys: &Keys) -> anyhow::Result<Self> {
+        let key = KeyRef { tenant: None, name: KeyName::new(SEALS_KEY)? };
+        keys.registers(OWN_SEALS, &key);
+        Ok(Self { keys: keys.clone(), key })
+    }
+
+    /// The same, made if it is not there.
+    pub(crate) async fn ready(keys: &Keys) -> anyhow::Result<Self> {
+        let pen = Self::known(keys)?;
+        if keys.public_keys(&pen.key).is_err() {
+            let spec =
+                Spec { kind: Kind::Ed25519, purpose: Purpose::Signing, needs_context: false };
+            match keys.create(&pen.key, &spec).await {
+                Ok(_) | Err(keys::Error::Exists(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(pen)
+    }
+
+    /// What checks the heads of a log, the newest key first.
+    pub(crate) fn verifiers(&self, log: &Log) -> anyhow::Result<Vec<Verifier>> {
+        audit::seal::keys(self, &log.origin).context("its key is made with its first checkpoint")
+    }
+
+    /// Each version with its public key, the newest first.
+    fn versions(&self) -> Result<Vec<(u32, [u8; 32])>, String> {
+        let mut all = self.keys.public_keys(&self.key).map_err(|error| error.to_string())?;
+        all.sort_unstable_by_key(|(version, _)| std::cmp::Reverse(*version));
+        all.truncate(VERSIONS);
+        Ok(all)
+    }
+}
+
+impl Signatory for Pen {
+    fn public_keys(&self) -> Result<Vec<[u8; 32]>, String> {
+        Ok(self.versions()?.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn sign(&self, key: &[u8; 32], text: &[u8]) -> Result<[u8; 64], String> {
+        let all = self.versions()?;
+        let version = all.iter().find_map(|(version, public)| (public == key).then_some(*version));
+        let version = version.ok_or("this version of the key is gone")?;
+        let tags = self.keys.sign(&self.key, Some(version), &[text]);
+        let tag = tags.map_err(|error| error.to_string())?.into_iter().next();
+        let signature = tag.ok_or("there is no signature")?.bytes;
+        signature.try_into().map_err(|_| "the signature is none of Ed25519".to_owned())
+    }
+}
