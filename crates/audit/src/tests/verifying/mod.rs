@@ -1,11 +1,13 @@
 //! A real trail, sealed in a folder, in the hands of a superuser who may do anything to both.
 
 mod clean;
+mod proving;
 mod tampering;
 mod trees;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -211,4 +213,17 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// What `docs/verify.py`, which shares nothing with us, says of a log: whether all of it holds.
+fn python_holds(folder: &Path, key: &Verifier) -> bool {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/verify.py");
+    let said = Command::new(testkit::python_tool("python"))
+        .arg(program)
+        .arg("log")
+        .arg(folder)
+        .arg(key.to_string())
+        .output()
+        .unwrap();
+    said.status.code() == Some(0)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{Log, ORIGIN, Shop, in_order, leaf, run};
+use super::{Log, ORIGIN, Shop, in_order, leaf, python_holds, run};
 use crate::verify::{Damage, Kept};
 use crate::{EpochLeaf, ErasureLeaf, Leaf};
 use tlog::{Checkpoint, Note, Signer};
@@ -106,6 +106,11 @@ impl Matrix {
         self.copies += 1;
         let folder = self.shop.copy(&format!("copy{}", self.copies));
         damage(&folder);
+        if kept.is_empty() {
+            let clean = self.shop.damage(&folder, &[]).await.is_empty();
+            let key = self.shop.log.signer.verifier();
+            assert_eq!(python_holds(&folder, key), clean, "{what}: the other verifier differs");
+        }
         let found = self.shop.damage(&folder, kept).await;
         self.note(what, &found);
     }
