@@ -115,6 +115,9 @@ pub enum Error {
     /// The log's key cannot be used.
     #[error("the log's head cannot be signed: {0}; nothing was sealed")]
     Signing(String),
+    /// What should be a row in a file.
+    #[error("this is no row of a trail in JSON: {0}")]
+    Json(String),
     /// What should be a part of a log.
     #[error(transparent)]
     Log(#[from] tlog::Error),

@@ -1,6 +1,7 @@
 //! The command line of `amanah audit`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use tlog::Verifier;
@@ -24,13 +25,39 @@ pub(crate) enum Audit {
                       --log amanah-1f0c77aa/shop+4d2ef907+ARl/ayPhbIUyxqvIOPrNXqeJvgx2spIDNAOb+os9No1h"
     )]
     Witness(Witness),
+    /// Read every row of a trail and all of its log again, and name what is wrong.
+    #[command(
+        after_help = "Checkpoints that somebody else kept say more: give them with --checkpoint. With \
+                      --log and --key a copy of a log is verified alone, without an installation.\n\
+                      Exit codes: 0 everything is right, 1 something is not, 2 usage, 3 cannot tell.\n\
+                      Example: amanah audit verify --database shop --checkpoint kept.txt"
+    )]
+    Verify(Verify),
+    /// Write a proof that a row is in the log, for whoever has the log's public key.
+    #[command(
+        after_help = "Exit codes: 0 written, 2 usage, 3 it cannot be proven; the words say why.\n\
+                      Example: amanah audit prove 17 --output row-17.proof --row row-17.json"
+    )]
+    Prove(Prove),
+    /// Check a proof of one entry with nothing but the log's public key.
+    #[command(
+        after_help = "It needs no installation and asks nobody: the file and the key are enough.\n\
+                      Exit codes: 0 the proof holds, 1 it does not, 2 usage.\n\
+                      Example: amanah audit check row-17.proof --row row-17.json \
+                      --key amanah-1f0c77aa/shop+4d2ef907+ARl/ayPhbIUyxqvIOPrNXqeJvgx2spIDNAOb+os9No1h"
+    )]
+    Check(Check),
 }
 
 impl Audit {
     /// Whether it may begin an installation.
     pub(crate) const fn begins(&self) -> bool {
         match self {
-            Self::Checkpoint(_) | Self::Witness(_) => false,
+            Self::Checkpoint(_)
+            | Self::Witness(_)
+            | Self::Verify(_)
+            | Self::Prove(_)
+            | Self::Check(_) => false,
         }
     }
 }
@@ -64,4 +91,49 @@ pub(crate) struct Witness {
     /// Its name, at the first start: an address without https://, such as witness.example.com/w1.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Which protected database, as `amanah audit checkpoint` takes it; without it, all of them.
+    #[arg(long, value_name = "NAME", conflicts_with = "log")]
+    pub(crate) database: Option<String>,
+    /// A checkpoint of the log that was kept before; repeat it for each.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+    /// The folder of a copy of a log, which is verified alone.
+    #[arg(long, value_name = "FOLDER", requires = "key")]
+    pub(crate) log: Option<PathBuf>,
+    /// The public key of that log, as a line; of several, any.
+    #[arg(long, value_name = "KEYLINE", requires = "log")]
+    pub(crate) key: Vec<Verifier>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// The number of the row.
+    #[arg(value_name = "ROW")]
+    pub(crate) id: i64,
+    /// Which protected database, where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// The file to write; without it, the proof is printed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A file for the row itself, as JSON: the proof does not hold what the row says.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) row: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The proof, as `amanah audit prove` writes it.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The public key of the log, as a line; of several, any.
+    #[arg(long, value_name = "KEYLINE", required = true)]
+    pub(crate) key: Vec<Verifier>,
+    /// A row as JSON: whether this is what was sealed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) row: Option<PathBuf>,
 }

@@ -1,6 +1,9 @@
 //! `amanah audit`: the trail and its log, and whoever watches over them.
 
+mod check;
 mod checkpoint;
+mod prove;
+mod verify;
 mod witness;
 
 use crate::cli::Place;
@@ -11,5 +14,8 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
     match audit {
         Audit::Checkpoint(wanted) => checkpoint::run(place, wanted).await,
         Audit::Witness(wanted) => witness::run(place, wanted).await,
+        Audit::Verify(wanted) => verify::run(place, wanted).await,
+        Audit::Prove(wanted) => prove::run(place, wanted).await,
+        Audit::Check(wanted) => check::run(place, &wanted),
     }
 }

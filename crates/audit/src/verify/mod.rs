@@ -14,6 +14,7 @@
 
 mod compare;
 mod damage;
+mod exported;
 mod head;
 mod merge;
 mod order;
@@ -32,6 +33,7 @@ use store::Db;
 use tlog::{Hash, Verifier};
 
 pub use damage::{Damage, Kind};
+pub use exported::MAX_ROW_BYTES;
 pub use head::Head;
 pub use prove::{Checked, MAX_TICKET_BYTES, check, prove};
 

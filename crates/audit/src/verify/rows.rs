@@ -85,5 +85,7 @@ fn readable(row: &Row) -> bool {
     matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_)))
         && matches!(row.try_get::<_, Option<Timestamp>>(1), Ok(Some(_)))
         && matches!(row.try_get::<_, Option<Vec<u8>>>(13), Ok(Some(_)))
+        && row.try_get::<_, Option<Vec<u8>>>(14).is_ok()
+        && row.try_get::<_, Option<Vec<u8>>>(15).is_ok()
         && [2, 5, 7, 8, 9].into_iter().all(text)
 }

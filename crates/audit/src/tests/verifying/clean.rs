@@ -1,6 +1,84 @@
 //! What is not damaged is not called damaged.
 
-use super::{Shop, leaf};
+use jiff::SignedDuration;
+
+use super::{GUARD, Shop, leaf, run};
+use crate::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
+
+/// What the log says was erased may be gone: the digest that is left still fits.
+#[tokio::test]
+async fn an_erasure_that_the_log_tells_of_is_no_damage() {
+    let mut shop = Shop::new().await;
+    let row = &super::in_order(&shop.superuser).await[19];
+    let digest = kernel::hex(&row.content().digest().unwrap());
+    let erase = format!(
+        "UPDATE audit.system_audit_logs SET salt = NULL, row_key = NULL, old_data = NULL,
+                new_data = NULL, erased = '\\x{digest}' WHERE id = {}",
+        row.id
+    );
+    run(&shop.superuser, &erase).await;
+    let request = "ticket 12".to_owned();
+    let leaf = Leaf::Erasure(ErasureLeaf { index: 20, at_micros: 0, request });
+    let head = shop.log.add(&[leaf]).await;
+    shop.heads.push(head);
+    let report = shop.verify_at(&shop.log.folder.clone(), &shop.kept(), 30).await;
+    assert!(report.is_clean(), "{:#?}", report.damage);
+    assert_eq!((report.whole, report.erased), (300, 1));
+}
+
+/// A restore to an earlier moment goes on on another timeline, under the same numbers: what was
+/// undone is no damage, and what was written since is held against its own entries.
+#[tokio::test]
+async fn a_restore_that_the_log_tells_of_is_no_damage() {
+    let mut shop = Shop::new().await;
+    let rows = super::in_order(&shop.superuser).await;
+    // The log is told of a history in which this timeline is the second one.
+    let folder = shop.dir.path().join("restored");
+    let mut log = super::Log::new(&folder, 1);
+    let now = shop.epoch.clone();
+    let before = EpochLeaf { timeline: now.timeline + 1, ..now.clone() };
+    let xid = rows[290].xid;
+    let lost = |id: i64| {
+        let row_hash = [7; 32];
+        Leaf::Row(RowLeaf { epoch: 1, xid: xid + 1_000, id, at_micros: 0, row_hash })
+    };
+    let mut leaves = vec![Leaf::Epoch(before)];
+    leaves.extend(rows[..283].iter().map(|row| leaf(row, 1)));
+    // Other rows stood in the same place, and some are no longer there.
+    let Leaf::Row(other) = leaf(&rows[283], 1) else { panic!("no row") };
+    leaves.push(Leaf::Row(RowLeaf { row_hash: [9; 32], ..other }));
+    leaves.extend([lost(9_001), lost(9_002)]);
+    let first_xid = rows[283].xid;
+    leaves.push(Leaf::Epoch(EpochLeaf { epoch: 2, first_xid, ..now }));
+    leaves.extend(rows[283..].iter().map(|row| leaf(row, 2)));
+    shop.heads = vec![log.add(&leaves).await];
+    let report = shop.verify_at(&folder, &[], 30).await;
+    assert!(report.is_clean(), "{:#?}", report.damage);
+    assert_eq!((report.whole, report.undone, report.epochs.len()), (300, 3, 2));
+}
+
+/// Since when: after the row was written, or was last known to be right, and before it was found.
+#[tokio::test]
+async fn a_damage_has_a_time() {
+    let shop = Shop::new().await;
+    let rows = super::in_order(&shop.superuser).await;
+    let edit =
+        format!("UPDATE audit.system_audit_logs SET actor_id = 'x' WHERE id = {}", rows[9].id);
+    run(&shop.superuser, &edit).await;
+    let report = shop.verify_at(&shop.log.folder, &[], 30).await;
+    let now = shop.heads[2].at.unwrap() + SignedDuration::from_secs(30);
+    let [damage] = &report.damage[..] else { panic!("{:?}", report.damage) };
+    assert_eq!((damage.after, damage.before), (Some(rows[9].event_timestamp), now));
+    // A verification that found everything right says more, for the rows that it saw.
+    let mut kept = shop.kept();
+    kept.iter_mut().for_each(|kept| kept.whole = true);
+    let report = shop.verify_at(&shop.log.folder, &kept[..2], 30).await;
+    let seen = shop.heads[1].at.unwrap().max(rows[9].event_timestamp);
+    assert_eq!(report.damage[0].after, Some(seen));
+    let words = report.damage[0].to_string();
+    assert!(words.starts_with(&format!("edited-row: row {}: ", rows[9].id)), "{words}");
+    assert!(words.contains(", between 20") && words.contains(" and 20"), "{words}");
+}
 
 #[tokio::test]
 async fn a_trail_that_nobody_touched_is_clean() {
@@ -10,9 +88,8 @@ async fn a_trail_that_nobody_touched_is_clean() {
     assert_eq!((report.rows, report.whole, report.unsealed), (300, 300, 0));
     assert_eq!(report.head.as_ref(), shop.heads.last());
     // Rows that were written since are not sealed yet, and that is all there is to say.
-    let sql = "ALTER TABLE audit.system_audit_logs ENABLE TRIGGER USER;
-               INSERT INTO product (company_id, name) VALUES (-1, 'late'), (-1, 'later')";
-    super::run(&shop.superuser, sql).await;
+    let sql = "INSERT INTO product (company_id, name) VALUES (-1, 'late'), (-1, 'later')";
+    run(&shop.superuser, &format!("{GUARD}; {sql}")).await;
     let report = shop.verify_at(&shop.log.folder.clone(), &[], 30).await;
     assert!(report.is_clean(), "{:#?}", report.damage);
     assert_eq!((report.rows, report.whole, report.unsealed), (302, 300, 2));

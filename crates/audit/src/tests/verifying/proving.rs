@@ -64,6 +64,61 @@ async fn a_row_is_proven_to_whoever_has_the_key() {
     assert_eq!(python(&proofs, key), vec!["holds"; proofs.len()]);
 }
 
+/// A row as JSON is the row that was sealed, to us and to the other verifier, and another one is not.
+#[tokio::test]
+async fn a_row_in_json_is_the_one_that_was_sealed() {
+    let shop = Shop::new().await;
+    let key = shop.log.signer.verifier();
+    let row = &in_order(&shop.superuser).await[5];
+    let text = proof(&shop, row).await.unwrap();
+    let json = row.to_json().unwrap();
+    assert_eq!(&Entry::from_json(&json).unwrap(), row);
+    let whole = row.content().digest().unwrap();
+    let erased = Entry {
+        salt: None,
+        row_key: None,
+        new_data: None,
+        erased: Some(whole.to_vec()),
+        ..row.clone()
+    };
+    let erased = erased.to_json().unwrap();
+    let edited = [
+        json.replace("\"n6\"", "\"n7\""),
+        json.replace("n6", "n60"),
+        json.replace("INSERT", "DELETE"),
+        json.replace("\"old_data\": null", "\"old_data\": \"\""),
+        json.replace(&format!("\"id\": {}", row.id), &format!("\"id\": {}", row.id + 1)),
+    ];
+    let good = [(json.clone(), 0), (erased, 0)];
+    let bad = edited.into_iter().filter(|other| *other != json).map(|other| (other, 1));
+    let file = |name: &str| shop.dir.path().join(name);
+    std::fs::write(file("proof"), &text).unwrap();
+    let checked = check(&text, key).unwrap();
+    let mut tried = 0;
+    for (json, wanted) in good.into_iter().chain(bad) {
+        let row = Entry::from_json(&json).unwrap();
+        assert_eq!(i32::from(checked.refutes(&row).is_some()), wanted, "{json}");
+        std::fs::write(file("row.json"), &json).unwrap();
+        let said = Command::new(testkit::python_tool("python"))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify.py"))
+            .arg("proof")
+            .arg(file("proof"))
+            .arg(key.to_string())
+            .arg(file("row.json"))
+            .output()
+            .unwrap();
+        assert_eq!(said.status.code(), Some(wanted), "{said:?}\n{json}");
+        tried += 1;
+    }
+    assert!(tried >= 6, "{tried}");
+    for (broken, word) in [("{}", "missing field"), ("nothing", "expected")] {
+        let error = Entry::from_json(broken).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    let short = json.replace(&kernel::hex(&row.salt.unwrap()), "00");
+    assert!(Entry::from_json(&short).unwrap_err().to_string().contains("salt"));
+}
+
 /// Every byte of a proof counts, and both verifiers say so of the same ones.
 #[tokio::test]
 async fn two_verifiers_agree_on_damaged_proofs() {

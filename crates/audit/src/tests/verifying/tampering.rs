@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{Log, ORIGIN, Shop, in_order, leaf, python_holds, run};
+use super::{GUARD, Log, ORIGIN, Shop, UNGUARD, in_order, leaf, python_holds, run};
 use crate::verify::{Damage, Kept};
 use crate::{EpochLeaf, ErasureLeaf, Leaf};
 use tlog::{Checkpoint, Note, Signer};
@@ -176,6 +176,15 @@ async fn rows_alone(matrix: &mut Matrix) {
         .await;
     matrix.rehashed("a row edited and its hash recomputed", &set(edit, "#11"), &[11]).await;
     matrix.rows("a row's hash alone changed", &set("row_hash = sha256(row_hash)", "#12")).await;
+    matrix.rows("a row's salt exchanged", &set("salt = gen_random_uuid()", "#14")).await;
+    let erased = &in_order(&matrix.shop.superuser).await[14];
+    let digest = kernel::hex(&erased.content().digest().unwrap());
+    let erase = format!(
+        "salt = NULL, row_key = NULL, old_data = NULL, new_data = NULL, erased = '\\x{digest}'"
+    );
+    matrix.rows("a row's content erased, and no entry says so", &set(&erase, "#15")).await;
+    let wrong = "salt = NULL, row_key = NULL, old_data = NULL, new_data = NULL, erased = row_hash";
+    matrix.rows("a row's content erased, and its digest is none", &set(wrong, "#16")).await;
     let hash = "ALTER TABLE audit.system_audit_logs
                     DROP CONSTRAINT system_audit_logs_row_hash_check;
                 UPDATE audit.system_audit_logs SET row_hash = '' WHERE id = #13";
@@ -230,9 +239,7 @@ async fn rows_moved(matrix: &mut Matrix) {
     matrix.rows("the trail emptied and built anew by one transaction", rebuilt).await;
     let edited = "new_data = '{}'";
     let late = format!(
-        "ALTER TABLE audit.system_audit_logs ENABLE TRIGGER USER;
-         INSERT INTO product (company_id, name) VALUES (-1, 'late');
-         ALTER TABLE audit.system_audit_logs DISABLE TRIGGER USER;
+        "{GUARD}; INSERT INTO product (company_id, name) VALUES (-1, 'late'); {UNGUARD};
          UPDATE audit.system_audit_logs SET {edited} WHERE id > #300"
     );
     matrix.rows("a row edited before it was sealed, its hash not", &late).await;
@@ -326,6 +333,18 @@ async fn tables(matrix: &mut Matrix) {
     let found = matrix.shop.damage(&matrix.shop.log.folder, &[]).await;
     matrix.note("the table of the trail gone", &found);
     run(&matrix.shop.superuser, back).await;
+    let partitions = "DO $$ DECLARE part regclass; BEGIN
+            FOR part IN SELECT inhrelid FROM pg_inherits
+                         WHERE inhparent = 'audit.system_audit_logs'::regclass LOOP
+                EXECUTE format('ALTER TABLE audit.system_audit_logs DETACH PARTITION %s', part);
+            END LOOP;
+        END $$";
+    run(&matrix.shop.superuser, partitions).await;
+    let found = matrix.shop.damage(&matrix.shop.log.folder, &[]).await;
+    matrix.note("the partitions with its rows taken away", &found);
+    let rest = "CREATE TABLE audit.again PARTITION OF audit.system_audit_logs DEFAULT";
+    run(&matrix.shop.superuser, rest).await;
+    matrix.shop.restore().await;
 }
 
 async fn checkpoints(matrix: &mut Matrix) {
