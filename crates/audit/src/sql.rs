@@ -373,12 +373,3 @@ pub(crate) const IN_ORDER: &str = " ORDER BY xid, id";
 
 /// The next page of rows.
 pub(crate) const FETCH: &str = "FETCH FORWARD 8192 FROM amanah_rows";
-
-/// The cluster, its timeline (the first part of the name of the file that it writes), the horizon
-/// below which every transaction has ended, and the number that none has had.
-pub(crate) const MOMENT: &str = "
-SELECT (pg_catalog.pg_control_system()).system_identifier,
-       ('x' || pg_catalog.substr(
-           pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int,
-       pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text,
-       pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text";

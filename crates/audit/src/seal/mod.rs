@@ -30,3 +30,4 @@ pub use origin::origin;
 pub use reader::{LogReader, MAX_ENTRIES_READ};
 pub use sealer::{BATCH, HEARTBEAT, Round, Sealer, SealerSettings};
 pub use shelf::{Bucket, Folder, Hold, MAX_BUNDLE_BYTES, MAX_CHECKPOINT_BYTES, Shelf, Stored};
+pub(crate) use sql::MOMENT;

@@ -8,7 +8,7 @@ SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '10min'";
 
 /// Which history this is: the cluster, its timeline (the first part of the name of the file that it
 /// writes), the horizon below which every transaction has ended, and the number after the newest.
-pub(super) const MOMENT: &str = "
+pub(crate) const MOMENT: &str = "
 SELECT (pg_catalog.pg_control_system()).system_identifier,
        ('x' || pg_catalog.substr(
            pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int,

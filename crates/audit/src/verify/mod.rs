@@ -34,7 +34,7 @@ use tlog::{Hash, Verifier};
 
 pub use damage::{Damage, Kind};
 pub use exported::MAX_ROW_BYTES;
-pub use head::Head;
+pub use head::Signed;
 pub use prove::{Checked, MAX_TICKET_BYTES, check, prove};
 
 use crate::seal::{MAX_CHECKPOINT_BYTES, Shelf};
@@ -56,7 +56,7 @@ const NO_TRAIL: [&str; 3] = ["3F000", "42P01", "42703"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// What it says.
-    pub head: Head,
+    pub signed: Signed,
     /// Where it comes from, for people.
     pub source: String,
     /// Whether every row up to it was compared then, and right.
@@ -87,7 +87,7 @@ pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The checkpoint that it was all held against; `None` when there is none that can be believed.
-    pub head: Option<Head>,
+    pub head: Option<Signed>,
     /// Rows that were read.
     pub rows: u64,
     /// Of these, those that are what was sealed.
@@ -124,13 +124,13 @@ pub async fn verify(job: &Job<'_>, progress: Progress<'_>) -> Result<Report> {
     let Some(head) = head else {
         return Ok(report(job, None, Survey::default(), Counts::default(), told));
     };
-    let log = Log { shelf: job.shelf, size: head.checkpoint.size };
+    let log = Log { shelf: job.shelf, size: head.head.size };
     let rows = match job.database {
         Some(database) => Some(trail(database, &mut told).await?),
         None => None,
     };
     let read = |done| progress("entries", done, log.size);
-    let mut survey = Surveyor::new(log, &head.checkpoint, kept(job.kept)).whole(&read).await?;
+    let mut survey = Surveyor::new(log, head.head.root, kept(job.kept)).whole(&read).await?;
     told.add(std::mem::take(&mut survey.told));
     let mut counts = Counts::default();
     if let Some(Some(rows)) = rows {
@@ -142,7 +142,7 @@ pub async fn verify(job: &Job<'_>, progress: Progress<'_>) -> Result<Report> {
 }
 
 /// The newest checkpoint, if it can be believed.
-async fn open(job: &Job<'_>, told: &mut Told) -> Result<Option<Head>> {
+async fn open(job: &Job<'_>, told: &mut Told) -> Result<Option<Signed>> {
     let mut say = |kind, what| told.say(Found::new(kind, "the checkpoint".to_owned(), what));
     let bytes = match job.shelf.read("checkpoint", MAX_CHECKPOINT_BYTES).await {
         Ok(Some(bytes)) => bytes,
@@ -157,7 +157,7 @@ async fn open(job: &Job<'_>, told: &mut Told) -> Result<Option<Head>> {
         Err(error) => return Err(error),
     };
     let text = String::from_utf8_lossy(&bytes);
-    match Head::open(&text, job.keys) {
+    match Signed::open(&text, job.keys) {
         Ok(head) => {
             if let Some(why) = head.stale(job.now, job.stale) {
                 say(Kind::Stale, why);
@@ -188,10 +188,10 @@ async fn trail(database: &Db, told: &mut Told) -> Result<Option<Rows>> {
 /// The roots of earlier checkpoints, by their size.
 fn kept(kept: &[Kept]) -> BTreeMap<u64, Vec<(Hash, String)>> {
     let mut by_size: BTreeMap<u64, Vec<(Hash, String)>> = BTreeMap::new();
-    for Kept { head, source, .. } in kept {
-        let of_size = by_size.entry(head.checkpoint.size).or_default();
-        if of_size.iter().all(|(root, _)| *root != head.checkpoint.root) {
-            of_size.push((head.checkpoint.root, format!("{} ({source})", head.named())));
+    for Kept { signed, source, .. } in kept {
+        let of_size = by_size.entry(signed.head.size).or_default();
+        if of_size.iter().all(|(root, _)| *root != signed.head.root) {
+            of_size.push((signed.head.root, format!("{} ({source})", signed.named())));
         }
     }
     by_size
@@ -278,12 +278,18 @@ async fn last_of(log: Log<'_>, survey: &Survey, from: u64) -> Result<Option<(u64
     Ok(None)
 }
 
-fn report(job: &Job<'_>, head: Option<Head>, survey: Survey, counts: Counts, told: Told) -> Report {
+fn report(
+    job: &Job<'_>,
+    head: Option<Signed>,
+    survey: Survey,
+    counts: Counts,
+    told: Told,
+) -> Report {
     // Until when the entries up to this one were known to have their rows.
     let whole = |entries: &Range<u64>| {
         let seen = job.kept.iter().filter(|kept| kept.whole);
-        let seen = seen.filter(|kept| kept.head.checkpoint.size >= entries.end);
-        seen.filter_map(|kept| kept.head.at).max()
+        let seen = seen.filter(|kept| kept.signed.head.size >= entries.end);
+        seen.filter_map(|kept| kept.signed.head.time).max()
     };
     let Counts { rows, whole: right, erased, unsealed, undone, unsaid } = counts;
     let damage = told.damage(job.now, whole);

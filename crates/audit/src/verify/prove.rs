@@ -8,7 +8,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 use tlog::{Checkpoint, Note, Ticket, Verifier};
 
-use super::head::Head;
+use super::head::Signed;
 use crate::seal::LogReader;
 use crate::trail::Entry;
 use crate::{Error, Leaf, Result, RowLeaf};
@@ -35,7 +35,12 @@ pub struct Checked {
 /// # Errors
 /// When it is not sealed yet, never was, or is not what was sealed; when the log cannot be read, or
 /// does not give a proof that holds.
-pub async fn prove(reader: &LogReader, head: &Head, key: &Verifier, row: &Entry) -> Result<String> {
+pub async fn prove(
+    reader: &LogReader,
+    head: &Signed,
+    key: &Verifier,
+    row: &Entry,
+) -> Result<String> {
     let refused = |why: &str| Error::Unproven { row: row.id, why: why.to_owned() };
     let Some((index, leaf)) = find(reader, row.xid, row.id).await? else {
         return Err(refused(
@@ -124,9 +129,9 @@ pub fn check(text: &str, key: &Verifier) -> Result<Checked> {
         tlog::Error::Unsigned(_) => Error::OtherKey(origin.clone()),
         error => damaged(error),
     })?;
-    let head = Head::open(&ticket.checkpoint.to_string(), std::slice::from_ref(key))?;
+    let signed = Signed::open(&ticket.checkpoint.to_string(), std::slice::from_ref(key))?;
     let leaf = Leaf::decode(entry)?;
-    Ok(Checked { leaf, index: ticket.index, checkpoint, at: head.at })
+    Ok(Checked { leaf, index: ticket.index, checkpoint, at: signed.head.time })
 }
 
 impl Checked {

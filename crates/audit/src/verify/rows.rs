@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use store::{OperatorTx, Row};
 
 use super::compare::Sight;
+use crate::seal::MOMENT;
 use crate::trail::Entry;
 use crate::{Result, sql};
 
@@ -28,7 +29,7 @@ impl Rows {
 
     /// The cluster, its timeline, and the transaction that it begins next.
     pub(super) async fn moment(&self) -> Result<(u64, u32, u64)> {
-        let row = self.tx.query_one(sql::MOMENT, &[]).await?;
+        let row = self.tx.query_one(MOMENT, &[]).await?;
         let (system, timeline): (i64, i32) = (row.get(0), row.get(1));
         let next: String = row.get(3);
         // PostgreSQL prints it in decimal.

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use tlog::{Checkpoint, Edge, Hash, Tile, WIDTH};
+use tlog::{Edge, Hash, Tile, WIDTH};
 
 use super::damage::Kind;
 use super::order::Order;
@@ -66,7 +66,8 @@ struct Rung {
 /// The reading.
 pub(super) struct Surveyor<'a> {
     log: Log<'a>,
-    head: &'a Checkpoint,
+    /// The root that the checkpoint vouches for.
+    root: Hash,
     /// Earlier checkpoints by their size, and where they come from.
     kept: BTreeMap<u64, Vec<(Hash, String)>>,
     rungs: Vec<Rung>,
@@ -84,15 +85,11 @@ pub(super) struct Surveyor<'a> {
 }
 
 impl<'a> Surveyor<'a> {
-    pub(super) fn new(
-        log: Log<'a>,
-        head: &'a Checkpoint,
-        kept: BTreeMap<u64, Vec<(Hash, String)>>,
-    ) -> Self {
+    pub(super) fn new(log: Log<'a>, root: Hash, kept: BTreeMap<u64, Vec<(Hash, String)>>) -> Self {
         let kept = kept.into_iter().filter(|(size, _)| *size > 0).collect();
         Self {
             log,
-            head,
+            root,
             kept,
             rungs: Vec::new(),
             computed: Vec::new(),
@@ -135,7 +132,7 @@ impl<'a> Surveyor<'a> {
         peaks.reverse();
         let peaks: Option<Vec<Hash>> = peaks.into_iter().collect();
         let root = peaks.and_then(|peaks| Edge::fold(&peaks)).unwrap_or_else(Hash::empty);
-        let trusted = root == self.head.root && edges.iter().all(|rung| rung.wrong.is_none());
+        let trusted = root == self.root && edges.iter().all(|rung| rung.wrong.is_none());
         for rung in &mut edges {
             rung.trusted = trusted;
         }
@@ -337,7 +334,7 @@ impl<'a> Surveyor<'a> {
             }
         }
         if edges.iter().any(|rung| !rung.trusted) || !self.open.is_empty() || edges.is_empty() {
-            let fits = !self.lost && self.edge.root() == self.head.root;
+            let fits = !self.lost && self.edge.root() == self.root;
             self.close(fits, 0..self.log.size);
         }
         // Those that are left are larger than the log. The largest says it all.

@@ -22,7 +22,7 @@ use crate::{Leaf, RowLeaf};
 pub(super) struct Pen(Vec<Ed25519KeyPair>);
 
 impl Pen {
-    fn of(seeds: &[u8]) -> Arc<Self> {
+    pub(super) fn of(seeds: &[u8]) -> Arc<Self> {
         let pair = |seed: &u8| Ed25519KeyPair::from_seed_unchecked(&[*seed; 32]).unwrap();
         Arc::new(Self(seeds.iter().map(pair).collect()))
     }

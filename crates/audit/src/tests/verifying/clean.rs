@@ -66,14 +66,14 @@ async fn a_damage_has_a_time() {
         format!("UPDATE audit.system_audit_logs SET actor_id = 'x' WHERE id = {}", rows[9].id);
     run(&shop.superuser, &edit).await;
     let report = shop.verify_at(&shop.log.folder, &[], 30).await;
-    let now = shop.heads[2].at.unwrap() + SignedDuration::from_secs(30);
+    let now = shop.heads[2].head.time.unwrap() + SignedDuration::from_secs(30);
     let [damage] = &report.damage[..] else { panic!("{:?}", report.damage) };
     assert_eq!((damage.after, damage.before), (Some(rows[9].event_timestamp), now));
     // A verification that found everything right says more, for the rows that it saw.
     let mut kept = shop.kept();
     kept.iter_mut().for_each(|kept| kept.whole = true);
     let report = shop.verify_at(&shop.log.folder, &kept[..2], 30).await;
-    let seen = shop.heads[1].at.unwrap().max(rows[9].event_timestamp);
+    let seen = shop.heads[1].head.time.unwrap().max(rows[9].event_timestamp);
     assert_eq!(report.damage[0].after, Some(seen));
     let words = report.damage[0].to_string();
     assert!(words.starts_with(&format!("edited-row: row {}: ", rows[9].id)), "{words}");

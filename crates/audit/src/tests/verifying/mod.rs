@@ -11,14 +11,16 @@ use std::process::Command;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use kernel::ManualClock;
 use store::{Db, Protected};
 use tempfile::TempDir;
 use tlog::{Checkpoint, Note, Signer, Verifier};
 
+use super::sealing::Pen;
 use super::{Keeper, SHOP, house, run, trail};
-use crate::seal::{Folder, Growth, Shelf};
-use crate::verify::{Damage, Head, Job, Kept, Report, STALE, verify};
-use crate::{Entry, EpochLeaf, Leaf, RowLeaf, sql};
+use crate::seal::{Folder, Growth, LogReader, Sealer, SealerSettings, Shelf};
+use crate::verify::{Damage, Job, Kept, Report, STALE, Signed, verify};
+use crate::{Entry, EpochLeaf, Leaf, RowLeaf};
 
 /// When the newest checkpoint was signed.
 const SIGNED: &str = "2026-11-26T12:00:00Z";
@@ -55,19 +57,46 @@ impl Log {
         Arc::new(Folder::new(self.folder.clone()))
     }
 
+    /// Has the real sealer seal what is there, until the log has `size` entries.
+    async fn seal(&mut self, db: &Db, size: u64) -> Signed {
+        let settings = SealerSettings {
+            db: db.clone(),
+            shelf: self.shelf(),
+            signatory: Pen::of(&[1]),
+            origin: ORIGIN.to_owned(),
+            clock: Arc::new(ManualClock::at(self.at)),
+        };
+        let mut sealer = Sealer::open(settings).await.unwrap();
+        loop {
+            let round;
+            // What others write on this server may hold the horizon back for a while.
+            (sealer, round) = sealer.round().await.unwrap();
+            if round.size >= size {
+                break;
+            }
+        }
+        self.at += SignedDuration::from_secs(60);
+        let note = fs::read_to_string(self.folder.join("checkpoint")).unwrap();
+        let signed = Signed::open(&note, &self.keys()).unwrap();
+        assert_eq!(signed.head.size, size);
+        let reader = LogReader::new(self.shelf(), size);
+        self.growth = Growth::resume(&reader, signed.head.root).await.unwrap();
+        signed
+    }
+
     /// Adds entries, and signs the log as it is then.
-    async fn add(&mut self, leaves: &[Leaf]) -> Head {
+    async fn add(&mut self, leaves: &[Leaf]) -> Signed {
         let entries: Vec<Vec<u8>> = leaves.iter().map(|leaf| leaf.encode().unwrap()).collect();
         self.add_bytes(&entries).await
     }
 
-    async fn add_bytes(&mut self, entries: &[Vec<u8>]) -> Head {
+    async fn add_bytes(&mut self, entries: &[Vec<u8>]) -> Signed {
         let files = self.growth.grow(entries).unwrap();
         self.shelf().put(files).await.unwrap();
         self.sign()
     }
 
-    fn sign(&mut self) -> Head {
+    fn sign(&mut self) -> Signed {
         let checkpoint = Checkpoint {
             origin: ORIGIN.to_owned(),
             size: self.growth.size(),
@@ -78,26 +107,11 @@ impl Log {
         fs::create_dir_all(&self.folder).unwrap();
         fs::write(self.folder.join("checkpoint"), &note).unwrap();
         self.at += SignedDuration::from_secs(60);
-        Head::open(&note, &self.keys()).unwrap()
+        Signed::open(&note, &self.keys()).unwrap()
     }
 
     fn keys(&self) -> Vec<Verifier> {
         vec![self.signer.verifier().clone()]
-    }
-}
-
-/// An epoch of the cluster that this test runs on.
-async fn epoch(db: &Db, number: u32) -> EpochLeaf {
-    let tx = db.operator().await.unwrap();
-    let row = tx.query_one(sql::MOMENT, &[]).await.unwrap();
-    let (system, timeline): (i64, i32) = (row.get(0), row.get(1));
-    EpochLeaf {
-        epoch: number,
-        at_micros: 0,
-        system: system.cast_unsigned(),
-        timeline: timeline.cast_unsigned(),
-        first_xid: 0,
-        why: "the first".to_owned(),
     }
 }
 
@@ -121,7 +135,7 @@ struct Shop {
     ids: Vec<i64>,
     epoch: EpochLeaf,
     /// Its checkpoints, oldest first.
-    heads: Vec<Head>,
+    heads: Vec<Signed>,
 }
 
 impl Shop {
@@ -139,19 +153,18 @@ impl Shop {
         run(&superuser, unwatched).await;
         let empty = format!("{UNGUARD}; TRUNCATE audit.system_audit_logs; {GUARD}");
         run(&superuser, &empty).await;
-        let epoch = epoch(&superuser, 1).await;
-        let mut heads = vec![log.add(&[Leaf::Epoch(epoch.clone())]).await];
-        for rows in [280, 3, 3, 1, 13] {
+        let mut heads = vec![log.seal(&superuser, 1).await];
+        for (rows, size) in [(280, None), (3, Some(284)), (3, None), (1, None), (13, Some(301))] {
             let sql = "INSERT INTO product (company_id, name, price)
                        SELECT -1, 'n' || n, n FROM generate_series(1, ";
             run(&protected.owner, &format!("{sql}{rows}) n")).await;
+            if let Some(size) = size {
+                heads.push(log.seal(&superuser, size).await);
+            }
         }
         let rows = in_order(&superuser).await;
-        let (first, rest) = rows.split_at(283);
-        for part in [first, rest] {
-            let leaves: Vec<Leaf> = part.iter().map(|row| leaf(row, 1)).collect();
-            heads.push(log.add(&leaves).await);
-        }
+        let reader = LogReader::new(log.shelf(), log.growth.size());
+        let Leaf::Epoch(epoch) = reader.leaf(0).await.unwrap() else { panic!("no epoch") };
         let free = "ALTER TABLE audit.system_audit_logs ALTER id SET GENERATED BY DEFAULT;
                     CREATE TABLE public.pristine AS TABLE audit.system_audit_logs";
         run(&superuser, &format!("{UNGUARD}; {free}")).await;
@@ -176,7 +189,7 @@ impl Shop {
 
     async fn verify_at(&self, place: &Path, kept: &[Kept], seconds: i64) -> Report {
         let files = Folder::new(place.to_owned());
-        let newest = self.heads.last().unwrap().at.unwrap();
+        let newest = self.heads.last().unwrap().head.time.unwrap();
         let job = Job {
             shelf: &files,
             keys: &self.log.keys(),
@@ -194,8 +207,11 @@ impl Shop {
 
     /// Every checkpoint so far, as a witness would have kept it.
     fn kept(&self) -> Vec<Kept> {
-        let kept =
-            |head: &Head| Kept { head: head.clone(), source: "witness".to_owned(), whole: false };
+        let kept = |signed: &Signed| Kept {
+            signed: signed.clone(),
+            source: "witness".to_owned(),
+            whole: false,
+        };
         self.heads.iter().map(kept).collect()
     }
 }

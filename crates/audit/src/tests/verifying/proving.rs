@@ -43,7 +43,7 @@ fn python(proofs: &[Vec<u8>], key: &Verifier) -> Vec<String> {
 
 async fn proof(shop: &Shop, row: &Entry) -> crate::Result<String> {
     let head = shop.heads.last().unwrap();
-    let reader = LogReader::new(shop.log.shelf(), head.checkpoint.size);
+    let reader = LogReader::new(shop.log.shelf(), head.head.size);
     prove(&reader, head, shop.log.signer.verifier(), row).await
 }
 
@@ -58,7 +58,7 @@ async fn a_row_is_proven_to_whoever_has_the_key() {
         let Checked { leaf, index, checkpoint, at } = check(&text, key).unwrap();
         let Leaf::Row(leaf) = leaf else { panic!("{leaf:?}") };
         assert_eq!((leaf.id, leaf.xid, index), (rows[n].id, rows[n].xid, n as u64 + 1));
-        assert_eq!((checkpoint.size, at), (301, shop.heads.last().unwrap().at));
+        assert_eq!((checkpoint.size, at), (301, shop.heads.last().unwrap().head.time));
         proofs.push(text.into_bytes());
     }
     assert_eq!(python(&proofs, key), vec!["holds"; proofs.len()]);

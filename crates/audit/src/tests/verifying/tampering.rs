@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{GUARD, Log, ORIGIN, Shop, UNGUARD, in_order, leaf, python_holds, run};
 use crate::verify::{Damage, Kept};
 use crate::{EpochLeaf, ErasureLeaf, Leaf};
-use tlog::{Checkpoint, Note, Signer};
+use tlog::{Note, Signer};
 
 /// The lines of the matrix so far.
 struct Matrix {
@@ -120,7 +120,7 @@ impl Matrix {
         self.copies += 1;
         let folder = self.shop.dir.path().join(format!("anew{}", self.copies));
         let mut log = Log::new(&folder, seed);
-        log.at = self.shop.heads.last().unwrap().at.unwrap();
+        log.at = self.shop.heads.last().unwrap().head.time.unwrap();
         log.add(leaves).await;
         log
     }
@@ -146,7 +146,7 @@ const BUNDLE: &str = "tile/entries/000";
 const PARTIAL_BUNDLE: &str = "tile/entries/001.p/45";
 /// The length of a row's entry, and of that of the first epoch, with their lengths.
 const ROW_ENTRY: usize = 64;
-const FIRST_ENTRY: usize = 47;
+const FIRST_ENTRY: usize = 52;
 
 #[tokio::test]
 async fn every_damage_is_found_by_its_name() {
@@ -392,6 +392,15 @@ async fn histories(matrix: &mut Matrix) {
     let back = |log: &Path| fs::write(log.join("checkpoint"), &older).unwrap();
     matrix.log("an older log put back", back).await;
     matrix.log_with("an older log put back; a checkpoint was kept", &kept, back).await;
+    let delete = matrix.numbered("DELETE FROM audit.system_audit_logs WHERE id >= #291");
+    run(&matrix.shop.superuser, &delete).await;
+    let folder = matrix.shop.copy("goes-on");
+    let mut log = Log::new(&folder, 1);
+    log.at = matrix.shop.heads.last().unwrap().head.time.unwrap();
+    log.seal(&matrix.shop.superuser, 302).await;
+    let found = matrix.shop.damage(&folder, &kept).await;
+    matrix.note("the newest ten rows deleted, and the sealer went on", &found);
+    matrix.shop.restore().await;
     let leaves = matrix.leaves().await;
     let other = matrix.anew(2, &leaves).await;
     let found = matrix.shop.damage(&other.folder, &[]).await;
@@ -407,10 +416,8 @@ async fn histories(matrix: &mut Matrix) {
     matrix.note("the same; a checkpoint was kept", &found);
     matrix.shop.restore().await;
     let newest = kept.last().unwrap();
-    let mut checkpoint: Checkpoint = newest.head.checkpoint.clone();
-    checkpoint.root = tlog::Hash::leaf(b"another view");
     let mut split = newest.clone();
-    split.head.checkpoint = checkpoint;
+    split.signed.head.root = tlog::Hash::leaf(b"another view");
     matrix.log_with("somebody else was shown another log of this size", &[split], |_| {}).await;
 }
 
@@ -452,7 +459,7 @@ async fn insiders(matrix: &mut Matrix) {
         matrix.note(what, &found);
     }
     let mut log = matrix.anew(1, &leaves).await;
-    log.at = matrix.shop.heads.last().unwrap().at.unwrap();
+    log.at = matrix.shop.heads.last().unwrap().head.time.unwrap();
     log.add_bytes(&[b"no entry".to_vec()]).await;
     let found = matrix.shop.damage(&log.folder, &[]).await;
     matrix.note("sealed: something that is no entry", &found);
