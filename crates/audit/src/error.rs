@@ -115,6 +115,14 @@ pub enum Error {
     /// The log's key cannot be used.
     #[error("the log's head cannot be signed: {0}; nothing was sealed")]
     Signing(String),
+    /// What was kept of a log cannot be read or written.
+    #[error("{place}, which keeps checkpoints that were seen: {why}")]
+    Memory {
+        /// Which file.
+        place: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// What should be a row in a file.
     #[error("this is no row of a trail in JSON: {0}")]
     Json(String),

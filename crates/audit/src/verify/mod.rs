@@ -16,6 +16,7 @@ mod compare;
 mod damage;
 mod exported;
 mod head;
+mod memory;
 mod merge;
 mod order;
 mod prove;
@@ -35,6 +36,7 @@ use tlog::{Hash, Verifier};
 pub use damage::{Damage, Kind};
 pub use exported::MAX_ROW_BYTES;
 pub use head::Signed;
+pub use memory::Memory;
 pub use prove::{Checked, MAX_TICKET_BYTES, check, prove};
 
 use crate::seal::{MAX_CHECKPOINT_BYTES, Shelf};

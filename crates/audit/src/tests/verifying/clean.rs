@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::{GUARD, Shop, leaf, run};
+use super::{GUARD, Log, Shop, leaf, run};
+use crate::verify::{Kind, Memory};
 use crate::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 
 /// What the log says was erased may be gone: the digest that is left still fits.
@@ -34,7 +35,7 @@ async fn a_restore_that_the_log_tells_of_is_no_damage() {
     let rows = super::in_order(&shop.superuser).await;
     // The log is told of a history in which this timeline is the second one.
     let folder = shop.dir.path().join("restored");
-    let mut log = super::Log::new(&folder, 1);
+    let mut log = Log::new(&folder, 1);
     let now = shop.epoch.clone();
     let before = EpochLeaf { timeline: now.timeline + 1, ..now.clone() };
     let xid = rows[290].xid;
@@ -99,4 +100,40 @@ async fn a_trail_that_nobody_touched_is_clean() {
     let report = shop.verify_at(&shop.log.folder.clone(), &shop.kept(), 90).await;
     assert!(report.is_clean(), "{:#?}", report.damage);
     assert_eq!((report.rows, report.whole, report.unsealed), (302, 302, 0));
+}
+
+/// What was seen once is held against what is seen later, also when it was seen by nobody else.
+#[tokio::test]
+async fn a_checkpoint_that_was_seen_is_remembered() {
+    let mut shop = Shop::new().await;
+    let memory = Memory::at(shop.dir.path().join("seen/shop"));
+    let keys = shop.log.keys();
+    assert_eq!(memory.kept(&keys).unwrap(), []);
+    for size in [301, 302, 303, 303] {
+        let kept = memory.kept(&keys).unwrap();
+        let report = shop.verify_at(&shop.log.folder, &kept, 30).await;
+        assert!(report.is_clean(), "{:#?}", report.damage);
+        assert_eq!(report.head.as_ref().unwrap().head.size, size);
+        memory.keep(&report, kept).unwrap();
+        let again = memory.kept(&keys).unwrap();
+        assert_eq!(again.last().unwrap().signed, report.head.unwrap());
+        if size < 303 {
+            let request = "ticket".to_owned();
+            let leaf = Leaf::Erasure(ErasureLeaf { index: 0, at_micros: 0, request });
+            let head = shop.log.add(&[leaf]).await;
+            shop.heads.push(head);
+        }
+    }
+    let kept = memory.kept(&keys).unwrap();
+    assert_eq!(kept.iter().map(|k| k.signed.head.size).collect::<Vec<_>>(), [301, 302, 303]);
+    let back = shop.heads[3].note.clone();
+    std::fs::write(shop.log.folder.join("checkpoint"), back).unwrap();
+    let report = shop.verify_at(&shop.log.folder, &kept, 30).await;
+    assert_eq!(report.damage[0].kind, Kind::RolledBack, "{:?}", report.damage);
+    // What was found wrong is not kept as right.
+    memory.keep(&report, kept.clone()).unwrap();
+    assert_eq!(memory.kept(&keys).unwrap(), kept);
+    let other = Log::new(shop.dir.path(), 5).keys();
+    let error = memory.kept(&other).unwrap_err().to_string();
+    assert!(error.contains("none of this log's"), "{error}");
 }
