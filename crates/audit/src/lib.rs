@@ -19,6 +19,8 @@ mod canary;
 pub mod controls;
 mod encoding;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inspect;
 mod leaf;
 mod rehearsal;

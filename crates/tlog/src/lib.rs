@@ -16,6 +16,8 @@ mod bundle;
 mod checkpoint;
 mod cosign;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod note;
 mod proof;

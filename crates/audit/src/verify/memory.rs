@@ -59,7 +59,9 @@ impl Memory {
     /// # Errors
     /// When it cannot be written; what was kept before stays.
     pub fn keep(&self, report: &Report, mut kept: Vec<Kept>) -> Result<()> {
-        let Some(signed) = report.head.as_ref().filter(|_| report.is_clean()) else { return Ok(()) };
+        let Some(signed) = report.head.as_ref().filter(|_| report.is_clean()) else {
+            return Ok(());
+        };
         kept.retain(|kept| kept.whole && kept.source == SOURCE);
         // A heartbeat says nothing new but the time.
         kept.retain(|kept| kept.signed.head.size < signed.head.size);
