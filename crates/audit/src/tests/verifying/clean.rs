@@ -72,7 +72,9 @@ async fn a_damage_has_a_time() {
     assert_eq!((damage.after, damage.before), (Some(rows[9].event_timestamp), now));
     // A verification that found everything right says more, for the rows that it saw.
     let mut kept = shop.kept();
-    kept.iter_mut().for_each(|kept| kept.whole = true);
+    for kept in &mut kept {
+        kept.whole = true;
+    }
     let report = shop.verify_at(&shop.log.folder, &kept[..2], 30).await;
     let seen = shop.heads[1].head.time.unwrap().max(rows[9].event_timestamp);
     assert_eq!(report.damage[0].after, Some(seen));
