@@ -240,7 +240,7 @@ async fn follow(
 }
 
 /// What was opened of a database that is written down so.
-fn opened<'a>(
+pub(crate) fn opened<'a>(
     known: &'a Known,
     kept: &Kept,
     ground: &Ground,

@@ -3,6 +3,7 @@
 //! It promises that each protected database has one log, the same for ever, and that the key which
 //! signs it is in the ring, where no tenant, no application and no database reaches it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,15 +11,17 @@ use audit::seal::{Bucket, Folder, Shelf, origin};
 use kernel::{Cx, Signatory, hex};
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
 use sha2::{Digest as _, Sha256};
-use store::DatabaseUrl;
+use store::{DatabaseUrl, Db, Protected};
 use tlog::Verifier;
 
 use crate::config::Config;
 use crate::data::{Data, safe};
 use crate::exit::Usage;
+use crate::installation::Installation;
 use crate::kept::Kept;
 use crate::known::DatabaseAt;
 use crate::roots;
+use crate::sealing::opened;
 
 /// The house's key that signs, made with the first log. Nobody is let to a key of this name by the
 /// interface for applications.
@@ -27,6 +30,8 @@ const SEALS_KEY: &str = "amanah.trail";
 const OWN_SEALS: &str = "logs of audit trails";
 /// The folder of the logs in the data directory.
 pub(crate) const FOLDER: &str = "trail";
+/// The folder with what was seen of them.
+const SEEN: &str = "trail-seen";
 /// How many of its versions sign: whoever knows one of them goes over to the next.
 const VERSIONS: usize = 16;
 /// How much of a digest names a log where its own name should not stand, in bytes.
@@ -64,6 +69,29 @@ impl Log {
         };
         Ok(Self { database, origin, id, shelf })
     }
+
+    /// The file with the checkpoints under which it was verified here: apart from the log, so that who
+    /// puts back one has not put back the other.
+    pub(crate) fn seen(&self, data: &Data) -> PathBuf {
+        data.root().join(SEEN).join(safe(&self.database))
+    }
+}
+
+/// A login that reads the trail of this log: that of the sealer.
+///
+/// # Errors
+/// When the database cannot be opened.
+pub(crate) fn reader(house: &Installation, log: &Log) -> anyhow::Result<Db> {
+    let known = house.known();
+    for kept in &known.kept {
+        if named(kept)? == log.database
+            && let Some(guarded) = opened(&known, kept, &house.ground)?
+        {
+            let Protected { reader, owner, .. } = &guarded.protected;
+            return Ok(reader.as_ref().unwrap_or(owner).clone());
+        }
+    }
+    anyhow::bail!("{} cannot be opened now; `amanah doctor` says why", log.database)
 }
 
 /// The database, and the server where that is not the installation's own.

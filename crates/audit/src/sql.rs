@@ -371,5 +371,8 @@ pub(crate) const DECLARE: &str = "DECLARE amanah_rows NO SCROLL CURSOR FOR ";
 /// Goes after [`ENTRY`]: the order in which rows are sealed.
 pub(crate) const IN_ORDER: &str = " ORDER BY xid, id";
 
+/// Goes after [`ENTRY`]: the rows of this number, of which a whole trail has one.
+pub(crate) const OF_NUMBER: &str = " WHERE id = $1 LIMIT 2";
+
 /// The next page of rows.
 pub(crate) const FETCH: &str = "FETCH FORWARD 8192 FROM amanah_rows";

@@ -38,6 +38,7 @@ pub use exported::MAX_ROW_BYTES;
 pub use head::Signed;
 pub use memory::Memory;
 pub use prove::{Checked, MAX_TICKET_BYTES, check, prove};
+pub use rows::row;
 
 use crate::seal::{MAX_CHECKPOINT_BYTES, Shelf};
 use crate::{EpochLeaf, Error, Result};

@@ -4,12 +4,12 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use store::{OperatorTx, Row};
+use store::{Db, OperatorTx, Row};
 
 use super::compare::Sight;
 use crate::seal::MOMENT;
 use crate::trail::Entry;
-use crate::{Result, sql};
+use crate::{Error, Result, sql};
 
 /// The rows of the trail as they are now.
 pub(super) struct Rows {
@@ -50,6 +50,26 @@ impl Rows {
         }
         Ok(self.page.pop_front())
     }
+}
+
+/// The row of this number.
+///
+/// # Errors
+/// When the database refuses, or what stands there cannot be a row of a trail.
+pub async fn row(database: &Db, id: i64) -> Result<Option<Entry>> {
+    let tx = database.operator().await?;
+    tx.batch(sql::ONE_SNAPSHOT).await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let found = tx.query(&format!("{}{}", sql::ENTRY, sql::OF_NUMBER), &[&id]).await?;
+    tx.rollback().await?;
+    let why = match found.as_slice() {
+        [] => return Ok(None),
+        [one] if readable(one) => return Ok(Some(Entry::from_row(one))),
+        [_] => "it lacks what every row of a trail has",
+        _ => "several rows have this number",
+    };
+    let why = format!("{why}. `amanah audit verify` says more");
+    Err(Error::Unproven { row: id, why })
 }
 
 impl Sight {

@@ -1,0 +1,73 @@
+//! `amanah audit prove`: one row as a file that anybody checks who has the log's public key.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use ::audit::Entry;
+use ::audit::seal::LogReader;
+use ::audit::verify::{Signed, prove, row};
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use crate::cli::{Place, audit};
+use crate::commands::audit::checkpoint::one;
+use crate::exit::{Exit, Usage};
+use crate::installation::Installation;
+use crate::out;
+use crate::trail::{Pen, reader};
+
+pub(crate) async fn run(place: &Place, wanted: audit::Prove) -> anyhow::Result<Exit> {
+    let (proof, entry) =
+        Installation::with(place, async |house| proof(house, &wanted).await).await?;
+    if let Some(file) = &wanted.row {
+        write(file, &entry.to_json()?, "--row")?;
+    }
+    if let Some(file) = &wanted.output {
+        write(file, &proof, "--output")?;
+    }
+    match &wanted.output {
+        _ if place.json => {
+            let told = json!({"row": wanted.id, "proof": proof, "written": wanted.output});
+            out::line(&told.to_string());
+        }
+        None => out::line(proof.trim_end()),
+        Some(file) => out::line(&format!(
+            "The proof of row {} is in {}. It says nothing of what the row says: --row writes that. \
+             The line of the key that checks it is that of `amanah audit checkpoint --key`.",
+            wanted.id,
+            file.display()
+        )),
+    }
+    Ok(Exit::Holds)
+}
+
+async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(String, Entry)> {
+    let log = one(house, wanted.database.as_deref())?;
+    let keys = Pen::known(&house.ring.keys)?.verifiers(&log)?;
+    let newest = keys.first().context("the log has no key")?;
+    let database = reader(house, &log)?;
+    let Some(entry) = row(&database, wanted.id).await? else {
+        return Err(Usage(format!("the trail of {} has no row {}", log.database, wanted.id)).into());
+    };
+    let Some(stored) = log.shelf.checkpoint().await? else {
+        bail!("the trail of {} was not sealed yet; `amanah up` does it", log.database)
+    };
+    let signed = Signed::open(&stored.note, &keys)?;
+    let files = LogReader::new(log.shelf.clone(), signed.head.size);
+    Ok((prove(&files, &signed, newest, &entry).await?, entry))
+}
+
+/// Writes a file that is not there yet: somebody may have handed the other one on.
+fn write(file: &Path, text: &str, option: &str) -> anyhow::Result<()> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(file);
+    let mut opened = match opened {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return Err(Usage::taken(file, option).into());
+        }
+        Err(error) => return Err(error).with_context(|| file.display().to_string()),
+    };
+    let written = opened.write_all(text.as_bytes()).and_then(|()| opened.sync_all());
+    written.with_context(|| file.display().to_string())
+}
