@@ -288,6 +288,8 @@ impl Kept {
         }
         let (role, url) = self.own_login("reader", superuser, owner, data, rng).await?;
         superuser.grant_role(TRAIL_READERS, &role).await?;
+        // A database may let nobody in who was not named.
+        superuser.admit_role(&role).await?;
         Ok(Some(Db::lazy(&url, CONNECTIONS)?))
     }
 

@@ -368,8 +368,9 @@ pub(crate) const ONE_SNAPSHOT: &str =
 /// Goes before [`ENTRY`] and its order: rows are fetched by the page.
 pub(crate) const DECLARE: &str = "DECLARE amanah_rows NO SCROLL CURSOR FOR ";
 
-/// Goes after [`ENTRY`]: the order in which rows are sealed.
-pub(crate) const IN_ORDER: &str = " ORDER BY xid, id";
+/// Goes after [`ENTRY`]: the order in which rows are sealed. The column is the table's own: the one in
+/// [`ENTRY`] is a text, of which 10 comes before 9.
+pub(crate) const IN_ORDER: &str = " ORDER BY system_audit_logs.xid, system_audit_logs.id";
 
 /// Goes after [`ENTRY`]: the rows of this number, of which a whole trail has one.
 pub(crate) const OF_NUMBER: &str = " WHERE id = $1 LIMIT 2";

@@ -180,4 +180,27 @@ impl Db {
         tx.batch(&format!("GRANT {} TO {}", ident(group), ident(member))).await?;
         tx.commit().await
     }
+
+    /// Lets `role` into this login's own database, also where others are shut out.
+    ///
+    /// # Errors
+    /// When this login may not grant it.
+    pub async fn admit_role(&self, role: &str) -> Result<()> {
+        self.at_the_door("GRANT CONNECT ON DATABASE", "TO", role).await
+    }
+
+    /// Takes that away again, so that the role can be dropped.
+    ///
+    /// # Errors
+    /// When this login may not revoke it.
+    pub async fn shut_out_role(&self, role: &str) -> Result<()> {
+        self.at_the_door("REVOKE CONNECT ON DATABASE", "FROM", role).await
+    }
+
+    async fn at_the_door(&self, what: &str, whom: &str, role: &str) -> Result<()> {
+        let database = ident(&self.url().database);
+        let tx = self.operator().await?;
+        tx.batch(&format!("{what} {database} {whom} {}", ident(role))).await?;
+        tx.commit().await
+    }
 }

@@ -240,6 +240,7 @@ impl Subject {
             }
             if self.superuser.is_some() {
                 maker.forbid_replica(role).await?;
+                maker.shut_out_role(role).await?;
             }
             let tx = maker.operator().await?;
             match tx.batch(&format!("DROP ROLE {}", ident(role))).await {

@@ -139,3 +139,33 @@ async fn a_checkpoint_that_was_seen_is_remembered() {
     let error = memory.kept(&other).unwrap_err().to_string();
     assert!(error.contains("none of this log's"), "{error}");
 }
+
+/// Transactions are in the order of their numbers, and not in that of their digits.
+#[tokio::test]
+async fn numbers_of_any_length_are_in_order() {
+    let shop = Shop::new().await;
+    let spread = "UPDATE audit.system_audit_logs a SET xid = (n.n * n.n)::text::xid8
+                    FROM (SELECT id, row_number() OVER (ORDER BY id) AS n
+                            FROM audit.system_audit_logs) n WHERE n.id = a.id";
+    run(&shop.superuser, spread).await;
+    let hash = |row: &crate::Entry| {
+        let hash = kernel::hex(&row.digest());
+        format!("UPDATE audit.system_audit_logs SET row_hash = '\\x{hash}' WHERE id = {};", row.id)
+    };
+    let rows = super::in_order(&shop.superuser).await;
+    let hashes: String = rows.iter().map(hash).collect();
+    run(&shop.superuser, &hashes).await;
+    let rows = super::in_order(&shop.superuser).await;
+    assert_eq!((rows[2].xid, rows[3].xid, rows[299].xid), (9, 16, 90_000));
+    let folder = shop.dir.path().join("spread");
+    let mut log = Log::new(&folder, 1);
+    log.at = shop.heads[2].head.time.unwrap();
+    let first = Leaf::Epoch(shop.epoch.clone());
+    let leaves = rows.iter().map(|row| leaf(row, 1));
+    let leaves: Vec<_> = [first].into_iter().chain(leaves).collect();
+    log.add(&leaves).await;
+    let report = shop.verify_at(&folder, &[], 30).await;
+    let told: Vec<_> = report.damage.iter().map(|damage| damage.kind).collect();
+    assert!(told.is_empty(), "{:#?}", report.damage);
+    assert_eq!(report.whole, 300);
+}
