@@ -123,7 +123,9 @@ fn tell(place: &Place, reports: &[(String, Report)]) -> Exit {
         let told: Vec<Value> = reports.iter().map(|(name, report)| data(name, report)).collect();
         out::line(&json!(told).to_string());
     } else {
-        reports.iter().for_each(|(name, report)| out::line(&text(name, report)));
+        for (name, report) in reports {
+            out::line(&text(name, report));
+        }
     }
     let damaged = reports.iter().any(|(_, report)| !report.damage.is_empty());
     let unsaid = reports.iter().any(|(_, report)| report.unsaid > 0);
