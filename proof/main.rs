@@ -27,6 +27,7 @@ mod redis;
 mod ring;
 mod roots;
 mod schema;
+mod seal;
 mod shred;
 #[path = "../crates/kms/src/transit/stand_in.rs"]
 #[expect(dead_code, reason = "the room's own tests use the rest")]

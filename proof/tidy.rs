@@ -79,6 +79,7 @@ fn only_its_room_names_a_thing() {
         (
             "object_store::",
             &[
+                "crates/audit/src/seal/shelf",
                 "crates/bucket",
                 "crates/keys/src/shelf",
                 "crates/kms/src/aws",

@@ -11,6 +11,7 @@ mod database;
 mod edge;
 mod fleet;
 mod keys;
+mod seal;
 mod thousand;
 
 use std::io::Write as _;
@@ -24,7 +25,7 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 7] = ["audit", "database", "fleet", "gateway", "keys", LONG, THOUSAND];
+const PARTS: [&str; 8] = ["audit", "database", "fleet", "gateway", "keys", "trail", LONG, THOUSAND];
 /// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
 /// one of 20 GB.
 const LONG: &str = "long";
@@ -100,6 +101,9 @@ async fn run() -> anyhow::Result<()> {
     }
     if wanted("keys") {
         rows.extend(keys::measure().await.context("the keys")?);
+    }
+    if wanted("trail") {
+        rows.extend(seal::measure().await.context("the seal")?);
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "| what | ours | peer | ratio: min / median / max |\n|---|---|---|---|")?;

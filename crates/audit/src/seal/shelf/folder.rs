@@ -23,6 +23,10 @@ use crate::{Error, Result};
 const LOCK: &str = ".lock";
 /// Where files are written before they have their names.
 const UNFINISHED: &str = ".unfinished";
+/// How many files are open at a time.
+const MAX_OPEN: usize = 128;
+/// How many of them are made to last at a time.
+const AT_ONCE: usize = 16;
 /// The longest note of who holds the lock that is read, in bytes.
 const MAX_WHO: u64 = 200;
 
@@ -79,40 +83,40 @@ impl Folder {
         }
     }
 
-    /// Writes all of them, then names all of them, then makes the names last.
+    /// Writes all of them, then names all of them, then makes the names last; so many at a time as a
+    /// process may have open.
     fn write(&self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
         let mut folders = BTreeSet::new();
-        let mut written = Vec::new();
-        for (path, bytes) in files {
-            let target = self.root.join(path);
-            let parent = target.parent().unwrap_or(&self.root).to_owned();
-            if !folders.contains(&parent) {
-                self.make(&parent)?;
-                folders.insert(parent);
+        for some in files.chunks(MAX_OPEN) {
+            let mut written = Vec::new();
+            for (path, bytes) in some {
+                let target = self.root.join(path);
+                let parent = target.parent().unwrap_or(&self.root).to_owned();
+                if !folders.contains(&parent) {
+                    self.make(&parent)?;
+                    folders.insert(parent);
+                }
+                written.push((self.unfinished(bytes)?, target));
             }
-            written.push((self.unfinished(bytes)?, target));
-        }
-        for (unfinished, target) in written {
-            fs::rename(unfinished, target)?;
+            last(&written)?;
+            for (unfinished, target) in &written {
+                fs::rename(&unfinished.path, target)?;
+            }
         }
         folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
     }
 
-    /// A file of this content that has no name of a log's yet.
-    fn unfinished(&self, bytes: &[u8]) -> io::Result<PathBuf> {
+    /// A file of this content that has no name of a log's yet, and may not have reached the disk.
+    fn unfinished(&self, bytes: &[u8]) -> io::Result<Unfinished> {
         let folder = self.root.join(UNFINISHED);
         self.make(&folder)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{number}", std::process::id()));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        if let Err(error) = written {
-            // On a full disk even what was begun is in the way.
-            let _ = fs::remove_file(&path);
-            return Err(error);
-        }
-        Ok(path)
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut unfinished = Unfinished { file: options.open(&path)?, path };
+        unfinished.file.write_all(bytes)?;
+        Ok(unfinished)
     }
 
     /// Makes the folder and those above it up to the log's own, so that they last.
@@ -136,9 +140,8 @@ impl Folder {
         let parent = target.parent().unwrap_or(&self.root).to_owned();
         self.make(&parent)?;
         let unfinished = self.unfinished(bytes)?;
-        let linked = fs::hard_link(&unfinished, &target);
-        fs::remove_file(&unfinished)?;
-        match linked {
+        unfinished.file.sync_all()?;
+        match fs::hard_link(&unfinished.path, &target) {
             Ok(()) => File::open(parent)?.sync_all().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -273,6 +276,36 @@ impl Shelf for Folder {
     fn lock(&self) -> Fut<'_, Result<Box<dyn Hold>>> {
         Box::pin(self.aside(Self::take))
     }
+}
+
+/// A file before it has its name. Dropped without one, it goes: on a full disk even what was begun is in
+/// the way.
+struct Unfinished {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After it was renamed there is none; what stays is removed by the next writer.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the files last, several at a time: a disk that is asked for many writes does them together.
+fn last(files: &[(Unfinished, PathBuf)]) -> io::Result<()> {
+    let share = files.len().div_ceil(AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        let sync = |some: &[(Unfinished, PathBuf)]| {
+            some.iter().try_for_each(|(one, _)| one.file.sync_all())
+        };
+        let lanes: Vec<_> =
+            files.chunks(share).map(|some| scope.spawn(move || sync(some))).collect();
+        let join = |lane: std::thread::ScopedJoinHandle<'_, io::Result<()>>| {
+            lane.join().map_err(|_| io::Error::other("a file could not be made to last"))?
+        };
+        lanes.into_iter().try_for_each(join)
+    })
 }
 
 fn gone(error: &io::Error) -> bool {
