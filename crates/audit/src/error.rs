@@ -33,6 +33,9 @@ pub enum Error {
         "no tracked table took a row of the synthetic tenant, so there is nothing to attack: {0}"
     )]
     NoCanary(String),
+    /// What should be a line of the log of writes.
+    #[error("the server's log of writes holds {0}; the comparison stops there and tries again")]
+    Wal(&'static str),
     /// What should be an entry of the log.
     #[error("this is no entry of a trail's log: {0}")]
     Leaf(&'static str),

@@ -33,6 +33,7 @@ mod trail;
 mod undo;
 pub mod verify;
 pub mod witness;
+pub mod wal;
 
 use store::{Migration, Room};
 
@@ -84,3 +85,9 @@ pub static ROOM: Room = Room {
 /// of the room `audit_keeper`, which guarded the first form of the trail.
 pub static GUARD: Room =
     Room { name: "audit_guard", migrations: &[Migration { name: "0003_guard", sql: GUARD_SQL }] };
+
+/// What the [watch](wal) keeps in the control database.
+pub static WATCH_ROOM: Room = Room {
+    name: "watch",
+    migrations: &[Migration { name: "0001_watch", sql: include_str!("../sql/0001_watch.sql") }],
+};

@@ -212,6 +212,9 @@ impl Cluster {
              unix_socket_permissions = 0700\n\
              password_encryption = 'scram-sha-256'\n\
              wal_level = logical\n\
+             # What nobody reads must not fill the disk.\n\
+             max_slot_wal_keep_size = '4GB'\n\
+             max_replication_slots = 64\n\
              max_connections = 200\n\
              # Attacks are refused all day; their text may hold tokens and does not belong here.\n\
              log_min_messages = log\n\

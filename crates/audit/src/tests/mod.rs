@@ -15,6 +15,7 @@ mod structure;
 mod tracking;
 mod undoing;
 mod verifying;
+mod watching;
 
 use std::sync::Arc;
 

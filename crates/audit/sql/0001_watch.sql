@@ -1,0 +1,65 @@
+-- Why: what the log of writes and the trail do not agree about is kept outside of the database that
+--      it is about, and so is how far that log was read: whoever moves or removes the slot there is
+--      found out by it.
+-- Lock: none that waits; every object is new.
+-- Undo: DROP SCHEMA watch CASCADE; then nobody knows of unrecorded writes, and slots that are left on
+--       servers keep their logs until they are dropped.
+
+CREATE SCHEMA watch;
+REVOKE ALL ON SCHEMA watch FROM PUBLIC;
+
+CREATE TABLE watch.slots (
+    -- The cluster as PostgreSQL numbers it, and the database in it.
+    system       text        NOT NULL,
+    database     text        NOT NULL,
+    -- Up to here the log of writes was compared with the trail.
+    lsn          pg_lsn      NOT NULL,
+    since        timestamptz NOT NULL,
+    looked_at    timestamptz NOT NULL,
+    transactions bigint      NOT NULL DEFAULT 0,
+    changes      bigint      NOT NULL DEFAULT 0,
+    PRIMARY KEY (system, database)
+);
+COMMENT ON TABLE watch.slots IS
+    'How far the log of writes of each protected database was compared with its trail.';
+
+CREATE TABLE watch.tables (
+    system       text   NOT NULL,
+    database     text   NOT NULL,
+    table_schema text   NOT NULL,
+    table_name   text   NOT NULL,
+    -- Its writes from here on must be recorded. A table that was dropped stays.
+    since        pg_lsn NOT NULL,
+    PRIMARY KEY (system, database, table_schema, table_name),
+    FOREIGN KEY (system, database) REFERENCES watch.slots ON DELETE CASCADE
+);
+COMMENT ON TABLE watch.tables IS 'Tables whose writes are compared with the trail.';
+
+CREATE TABLE watch.differences (
+    id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    system       text        NOT NULL,
+    database     text        NOT NULL,
+    kind         text        NOT NULL
+                 CHECK (kind IN ('unrecorded', 'unfounded', 'trail-changed', 'gap')),
+    -- The transaction, by the lower 32 bits of its number; 0 for a gap.
+    xid          bigint      NOT NULL,
+    table_schema text        NOT NULL,
+    table_name   text        NOT NULL,
+    action       text        NOT NULL,
+    changes      bigint      NOT NULL,
+    records      bigint      NOT NULL,
+    -- Where in the log of writes.
+    lsn          pg_lsn      NOT NULL,
+    seen_at      timestamptz NOT NULL,
+    -- Who looked into it, and what it was.
+    explained_by text,
+    explanation  text        CHECK (octet_length(explanation) BETWEEN 1 AND 2000),
+    explained_at timestamptz,
+    CHECK ((explained_by IS NULL) = (explanation IS NULL)
+       AND (explained_by IS NULL) = (explained_at IS NULL)),
+    -- What is read again after a crash is not found twice.
+    UNIQUE (system, database, lsn, kind, table_schema, table_name, action)
+);
+COMMENT ON TABLE watch.differences IS
+    'Writes that the trail does not tell of, and what it tells that was not written.';
+CREATE INDEX differences_open ON watch.differences (system, database) WHERE explained_at IS NULL;

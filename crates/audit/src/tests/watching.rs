@@ -1,0 +1,192 @@
+//! What the log of writes says that the trail does not, on a real PostgreSQL.
+
+use std::sync::Arc;
+
+use kernel::SystemClock;
+use store::Protected;
+
+use super::{Keeper, SHOP, binding, house, run};
+use crate::WATCH_ROOM;
+use crate::wal::{Look, Open, Watch};
+
+const SALE: &str = "INSERT INTO product (company_id, name, price) VALUES (-1, 'tea', 3)";
+
+struct World {
+    protected: Protected,
+    watch: Watch,
+}
+
+async fn world() -> World {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let control = testkit::database(&[&WATCH_ROOM]).await.owner;
+    let watch = Watch::new(control, Arc::new(SystemClock));
+    let world = World { protected, watch };
+    // The first look begins.
+    assert!(world.look().await.is_empty());
+    world
+}
+
+impl World {
+    fn superuser(&self) -> &store::Db {
+        self.protected.superuser.as_ref().unwrap()
+    }
+
+    /// What is open after everything was read.
+    async fn look(&self) -> Vec<Open> {
+        // The server of tests lets its log wait, and what waits cannot be read.
+        let flush =
+            "SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'test', 'x')";
+        run(self.superuser(), flush).await;
+        loop {
+            match self.watch.look(self.superuser()).await.unwrap() {
+                Look::More => {}
+                Look::Done { .. } => break,
+                Look::Impossible(why) => panic!("{why}"),
+            }
+        }
+        self.watch.standing(self.superuser()).await.unwrap().unwrap().open
+    }
+
+    async fn told(&self) -> Vec<String> {
+        let one = |d: Open| {
+            format!(
+                "{}: {} {}.{}, {} and {}",
+                d.kind, d.action, d.schema, d.table, d.changes, d.records
+            )
+        };
+        self.look().await.into_iter().map(one).collect()
+    }
+
+    /// As the application does, bound to a tenant.
+    async fn sell(&self, statements: &[&str]) {
+        let token = binding(&self.protected, "sari");
+        let tx = self.protected.owner.tenant(&token).await.unwrap();
+        for sql in statements {
+            tx.batch(sql).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    async fn end(self) {
+        self.watch.end(self.superuser()).await.unwrap();
+        assert!(self.watch.standing(self.superuser()).await.unwrap().is_none());
+    }
+}
+
+/// Ordinary work of every kind is recorded, and what was rolled back is no work.
+#[tokio::test]
+async fn what_is_recorded_is_no_difference() {
+    let world = world().await;
+    world
+        .sell(&[
+            SALE,
+            "UPDATE product SET price = price + 1",
+            "SAVEPOINT a",
+            SALE,
+            "ROLLBACK TO a",
+            "SAVEPOINT b",
+            "DELETE FROM product WHERE price > 100",
+            "DELETE FROM product",
+            "INSERT INTO \"Order \"\"line\"\" 'x'\" (company_id, \"no\") VALUES (-1, 1)
+                 ON CONFLICT DO NOTHING",
+            "INSERT INTO \"Order \"\"line\"\" 'x'\" (company_id, \"no\") VALUES (-1, 1)
+                 ON CONFLICT DO NOTHING",
+        ])
+        .await;
+    let token = binding(&world.protected, "sari");
+    let tx = world.protected.owner.tenant(&token).await.unwrap();
+    tx.batch(SALE).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert_eq!(world.told().await, [""; 0]);
+    let standing = world.watch.standing(world.superuser()).await.unwrap().unwrap();
+    assert!(standing.transactions > 0 && standing.changes >= 4, "{standing:?}");
+    world.end().await;
+}
+
+/// A superuser who writes without a record, forges one, or touches the trail, is found, once.
+#[tokio::test]
+async fn what_a_superuser_hides_is_named() {
+    let world = world().await;
+    world.sell(&[SALE, SALE]).await;
+    let hidden = "ALTER TABLE product DISABLE TRIGGER ALL; UPDATE product SET price = 0;
+                  ALTER TABLE product ENABLE TRIGGER ALL; ALTER TABLE product ENABLE ALWAYS TRIGGER
+                  amanah_audit_row; ALTER TABLE product ENABLE ALWAYS TRIGGER amanah_audit_truncate";
+    run(world.superuser(), hidden).await;
+    assert_eq!(world.told().await, ["unrecorded: UPDATE public.product, 2 and 0"]);
+    assert_eq!(world.told().await.len(), 1, "it is found once");
+    let forged = "INSERT INTO audit.system_audit_logs (action, table_schema, table_name)
+                  VALUES ('DELETE', 'public', 'product')";
+    run(world.superuser(), forged).await;
+    assert_eq!(world.told().await[1..], ["unfounded: DELETE public.product, 0 and 1"]);
+    let late = "INSERT INTO audit.system_audit_logs (action, table_schema, table_name, xid)
+                VALUES ('DELETE', 'public', 'product', '3')";
+    run(world.superuser(), late).await;
+    let told = world.told().await;
+    assert!(told[2].starts_with("trail-changed: INSERT audit.system_audit_logs"), "{told:?}");
+    let emptied = "SET session_replication_role = replica; ALTER TABLE audit.system_audit_logs
+                   DISABLE TRIGGER ALL; DELETE FROM audit.system_audit_logs";
+    run(world.superuser(), emptied).await;
+    let told = world.told().await;
+    assert!(told[3].starts_with("trail-changed: DELETE audit.system_audit_logs"), "{told:?}");
+    world.end().await;
+}
+
+/// What was written before a table was recorded is nobody's business, what is written after it lost
+/// its trigger is.
+#[tokio::test]
+async fn a_table_counts_from_when_it_is_recorded() {
+    let world = world().await;
+    let owner = &world.protected.owner;
+    run(owner, "CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain VALUES (1)").await;
+    assert_eq!(world.told().await, [""; 0]);
+    run(world.superuser(), "DROP TRIGGER amanah_audit_row ON product").await;
+    run(world.superuser(), SALE).await;
+    assert_eq!(world.told().await, ["unrecorded: INSERT public.product, 1 and 0"]);
+    world.end().await;
+}
+
+/// A slot that was dropped or read by somebody else leaves a gap, which is told.
+#[tokio::test]
+async fn a_log_that_was_not_read_whole_is_told() {
+    let world = world().await;
+    let slots =
+        "SELECT slot_name::text FROM pg_replication_slots WHERE database = current_database()";
+    let tx = world.superuser().operator().await.unwrap();
+    let slot: String = tx.query_one(slots, &[]).await.unwrap().get(0);
+    tx.query("SELECT pg_drop_replication_slot($1::text::name)", &[&slot]).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert!(world.told().await[0].starts_with("gap: from "));
+    world.sell(&[SALE]).await;
+    let tx = world.superuser().operator().await.unwrap();
+    let read = "SELECT count(*) FROM pg_logical_slot_get_changes($1::text::name, NULL, NULL)";
+    tx.query(read, &[&slot]).await.unwrap();
+    tx.rollback().await.unwrap();
+    let told = world.told().await;
+    assert!(told.len() == 2 && told[1].starts_with("gap: from "), "{told:?}");
+    let open = world.look().await;
+    assert!(world.watch.explain(open[0].id, "budi", "maintenance").await.unwrap());
+    assert!(!world.watch.explain(open[0].id, "budi", "again").await.unwrap());
+    assert_eq!(world.look().await.len(), 1);
+    world.end().await;
+}
+
+/// A look that was killed after it kept what it found finds nothing twice, and one that was killed
+/// before finds it again.
+#[tokio::test]
+async fn a_killed_look_loses_and_doubles_nothing() {
+    let world = world().await;
+    run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER ALL").await;
+    run(world.superuser(), SALE).await;
+    let before = world.watch.standing(world.superuser()).await.unwrap().unwrap();
+    assert_eq!(world.told().await.len(), 1);
+    let after = world.watch.standing(world.superuser()).await.unwrap().unwrap();
+    assert!(after.transactions > before.transactions);
+    // As if what was kept had been lost together with the advance of the slot: it is a gap, since
+    // the log can no longer be read.
+    let tx = world.watch.control().operator().await.unwrap();
+    tx.batch("UPDATE watch.slots SET lsn = '0/1'").await.unwrap();
+    tx.commit().await.unwrap();
+    let told = world.told().await;
+    assert!(told.len() == 2 && told[1].starts_with("gap: "), "{told:?}");
+    world.end().await;
+}

@@ -1,0 +1,90 @@
+//! The statements of the watch: of the protected database first, then of the control database.
+
+/// Keeps a look from waiting for long.
+pub(super) const PATIENCE: &str = "SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '2min'";
+
+/// What of the server decides whether it can be watched: what its log of writes holds, how much of it
+/// a slot may keep in bytes (NULL for any amount), which cluster it is.
+pub(super) const SERVER: &str = "
+SELECT pg_catalog.current_setting('wal_level'),
+       nullif(pg_catalog.current_setting('max_slot_wal_keep_size'), '-1'),
+       (SELECT system_identifier::text FROM pg_catalog.pg_control_system())";
+
+/// The slot `$1`, if there is one in this database: whether its log is still there, how far it was
+/// read, and how many bytes it keeps.
+pub(super) const SLOT: &str = "
+SELECT s.wal_status IS DISTINCT FROM 'lost' AND s.plugin = 'test_decoding'
+       AND s.database = pg_catalog.current_database(),
+       s.confirmed_flush_lsn::text,
+       pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn)::pg_catalog.int8
+  FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1::text::name";
+
+pub(super) const MAKE_SLOT: &str = "SELECT lsn::text FROM pg_catalog.pg_create_logical_replication_slot($1::text::name, 'test_decoding')";
+
+pub(super) const DROP_SLOT: &str =
+    "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
+      WHERE slot_name = $1::text::name";
+
+/// Marks the log as read up to `$2`.
+pub(super) const ADVANCE: &str =
+    "SELECT pg_catalog.pg_replication_slot_advance($1::text::name, $2::text::pg_lsn)";
+
+/// Where the log of writes ends now.
+pub(super) const END: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text";
+
+/// Whether `$1` lies behind `$2`.
+pub(super) const BEHIND: &str = "SELECT $1::text::pg_lsn < $2::text::pg_lsn";
+
+/// Every table with a trigger that records its rows.
+pub(super) const TRACKED: &str = "
+SELECT DISTINCT n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relkind = 'r'
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
+  JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace AND f.nspname = 'audit'";
+
+/// How far a database was compared, and since when.
+pub(super) const STANDING: &str = "
+SELECT lsn::text, since, looked_at, transactions, changes FROM watch.slots
+ WHERE system = $1 AND database = $2";
+
+pub(super) const BEGIN: &str = "
+INSERT INTO watch.slots (system, database, lsn, since, looked_at)
+VALUES ($1, $2, $3::text::pg_lsn, $4, $4)
+ON CONFLICT (system, database) DO UPDATE SET lsn = excluded.lsn, since = excluded.since";
+
+pub(super) const ADVANCED: &str = "
+UPDATE watch.slots SET lsn = $3::text::pg_lsn, looked_at = $4,
+       transactions = transactions + $5, changes = changes + $6
+ WHERE system = $1 AND database = $2";
+
+/// Tables that must be recorded from `$5` on, unless they were known before.
+pub(super) const KNOW: &str = "
+INSERT INTO watch.tables (system, database, table_schema, table_name, since)
+SELECT $1, $2, t.schema, t.name, $5::text::pg_lsn
+  FROM unnest($3::text[], $4::text[]) AS t (schema, name)
+ON CONFLICT DO NOTHING";
+
+pub(super) const KNOWN: &str = "
+SELECT table_schema, table_name, (since - '0/0')::int8 FROM watch.tables
+ WHERE system = $1 AND database = $2";
+
+pub(super) const FOUND: &str = "
+INSERT INTO watch.differences
+    (system, database, kind, xid, table_schema, table_name, action, changes, records, lsn, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::pg_lsn, $11)
+ON CONFLICT DO NOTHING";
+
+/// What nobody has explained yet, oldest first, and not more than `$3`.
+pub(super) const OPEN: &str = "
+SELECT id, kind, xid, table_schema, table_name, action, changes, records, lsn::text, seen_at
+  FROM watch.differences
+ WHERE system = $1 AND database = $2 AND explained_at IS NULL ORDER BY id LIMIT $3";
+
+pub(super) const EXPLAIN: &str = "
+UPDATE watch.differences SET explained_by = $2, explanation = $3, explained_at = $4
+ WHERE id = $1 AND explained_at IS NULL";
+
+pub(super) const FORGET: &str = "DELETE FROM watch.slots WHERE system = $1 AND database = $2";
