@@ -33,6 +33,9 @@ pub enum Error {
         "no tracked table took a row of the synthetic tenant, so there is nothing to attack: {0}"
     )]
     NoCanary(String),
+    /// The log of writes cannot be compared.
+    #[error("the server's log of writes is not compared with the trail: {0}")]
+    Unwatched(String),
     /// What should be a line of the log of writes.
     #[error("the server's log of writes holds {0}; the comparison stops there and tries again")]
     Wal(&'static str),

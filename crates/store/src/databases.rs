@@ -165,10 +165,24 @@ impl Db {
     /// # Errors
     /// When the server refuses.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
+        self.drop_slots(name).await?;
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name));
         // Who is not a superuser may not end another role's connection, but can wait for one that
         // is closing.
         self.patiently(&sql, &Error::is_denied).await
+    }
+
+    /// Drops what keeps the log of writes of a database for a reader that will not come: a database
+    /// with such a slot cannot be dropped. Whoever may not sees none.
+    pub(crate) async fn drop_slots(&self, name: &str) -> Result<()> {
+        let tx = self.operator().await?;
+        let sql = "SELECT pg_catalog.pg_drop_replication_slot(slot_name)
+                     FROM pg_catalog.pg_replication_slots
+                    WHERE database = $1 AND NOT active
+                      AND (SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles
+                            WHERE rolname = current_user)";
+        tx.query(sql, &[&name]).await?;
+        tx.rollback().await
     }
 
     /// Lets only its owner, superusers and `admitted` connect to the database `name`: PostgreSQL

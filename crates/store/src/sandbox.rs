@@ -84,7 +84,8 @@ impl Db {
         let mut swept = 0;
         for row in names {
             let name: String = row.get(0);
-            if self.alone(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await.is_ok() {
+            let gone = format!("DROP DATABASE IF EXISTS {}", ident(&name));
+            if self.drop_slots(&name).await.is_ok() && self.alone(&gone).await.is_ok() {
                 swept += 1;
             }
         }

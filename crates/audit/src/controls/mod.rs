@@ -2,6 +2,7 @@
 
 mod append_only;
 mod probe;
+mod production;
 mod remedy;
 mod triggers;
 
@@ -12,9 +13,11 @@ use kernel::{Binder, Control, Cx, Finding, Fut, Population, Proof, Rng};
 use store::{Above, Db, OperatorTx, Protected, Table, ident};
 
 use append_only::AppendOnly;
+use production::Production;
 use triggers::Triggers;
 
 use crate::attack::keepers;
+use crate::wal::Watch;
 use crate::{KEEPER_SQL, Result, TRAIL_SQL, WATCH_SQL, sql, track};
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
@@ -35,6 +38,8 @@ pub struct Watched {
     pub binders: Binders,
     /// Which of its tables must be recorded.
     pub critical: Critical,
+    /// Who compares the server's log of writes with the trail, where somebody does.
+    pub watch: Option<Watch>,
 }
 
 impl Watched {
@@ -43,7 +48,8 @@ impl Watched {
     }
 
     fn at<'a>(&'a self, protected: &'a Protected) -> Place<'a> {
-        Place { protected, binder: (self.binders)(&protected.name), critical: &self.critical }
+        let (critical, watch) = (&self.critical, self.watch.as_ref());
+        Place { protected, binder: (self.binders)(&protected.name), critical, watch }
     }
 }
 
@@ -52,6 +58,7 @@ struct Place<'a> {
     protected: &'a Protected,
     binder: Arc<dyn Binder>,
     critical: &'a Critical,
+    watch: Option<&'a Watch>,
 }
 
 impl Place<'_> {
@@ -115,7 +122,8 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
     let databases: Arc<[Watched]> = databases.into();
     vec![
         Arc::new(AppendOnly { databases: Arc::clone(&databases) }),
-        Arc::new(Triggers { databases }),
+        Arc::new(Triggers { databases: Arc::clone(&databases) }),
+        Arc::new(Production { databases }),
     ]
 }
 

@@ -46,7 +46,12 @@ fn binders() -> Binders {
 }
 
 fn watched(protected: &Protected) -> Watched {
-    Watched { protected: protected.clone(), binders: binders(), critical: Arc::new(critical) }
+    Watched {
+        protected: protected.clone(),
+        binders: binders(),
+        critical: Arc::new(critical),
+        watch: None,
+    }
 }
 
 /// Stands in for tenancy's census: tables with the tenant column, what it points to, and whatever

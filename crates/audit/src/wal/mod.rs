@@ -27,6 +27,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use store::{Db, Tx, literal};
 
+pub(crate) use sql::TRACKED;
 pub use tally::{Difference, Kind};
 use tally::{Known, Tally};
 
@@ -152,6 +153,7 @@ impl Watch {
             return Ok(Look::Impossible(why.to_owned()));
         }
         let place = Place::new(system, &superuser.url().database);
+        flush(superuser).await?;
         let answer = self.look_at(&tx, &place).await;
         tx.rollback().await?;
         answer
@@ -349,12 +351,20 @@ async fn place(superuser: &Db) -> Result<Place> {
     Ok(Place::new(system, &superuser.url().database))
 }
 
+/// Has everything that was committed before this written to the log: commits that need not wait for the
+/// disk lag behind there, and could not be read yet.
+async fn flush(superuser: &Db) -> Result<()> {
+    let tx = superuser.operator().await?;
+    tx.batch(sql::FLUSH).await?;
+    Ok(tx.commit().await?)
+}
+
 async fn is_behind(tx: &Tx, one: &str, other: &str) -> Result<bool> {
     Ok(tx.query_one(sql::BEHIND, &[&one, &other]).await?.get(0))
 }
 
 async fn tracked(tx: &Tx) -> Result<Vec<tally::Name>> {
-    let rows = tx.query(sql::TRACKED, &[]).await?;
+    let rows = tx.query(TRACKED, &[]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

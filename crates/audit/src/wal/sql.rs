@@ -30,6 +30,10 @@ pub(super) const DROP_SLOT: &str =
 pub(super) const ADVANCE: &str =
     "SELECT pg_catalog.pg_replication_slot_advance($1::text::name, $2::text::pg_lsn)";
 
+/// A commit that waits for the disk, with something in it that has to be written.
+pub(super) const FLUSH: &str = "SET LOCAL synchronous_commit = on;
+SELECT pg_catalog.pg_logical_emit_message(true, 'amanah', '')";
+
 /// Where the log of writes ends now.
 pub(super) const END: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text";
 
@@ -37,7 +41,7 @@ pub(super) const END: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text
 pub(super) const BEHIND: &str = "SELECT $1::text::pg_lsn < $2::text::pg_lsn";
 
 /// Every table with a trigger that records its rows.
-pub(super) const TRACKED: &str = "
+pub(crate) const TRACKED: &str = "
 SELECT DISTINCT n.nspname::text, c.relname::text
   FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relkind = 'r'
