@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use audit::wal::Watch;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
@@ -256,12 +257,18 @@ impl Installation {
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
-        controls.extend(audit::controls(protection::watched(&known.guarded, &self.cx.clock)));
+        let watched = protection::watched(&known.guarded, &self.cx.clock, &self.watch());
+        controls.extend(audit::controls(watched));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);
         Ok(lost::told(controls, known, &self.data))
+    }
+
+    /// Who compares the servers' logs of writes with the trails.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
     }
 
     /// What the claim about tenants' files attacks.

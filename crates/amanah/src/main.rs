@@ -4,6 +4,7 @@ mod application;
 mod bridge;
 mod cli;
 mod commands;
+mod comparing;
 mod config;
 mod data;
 mod door;

@@ -18,6 +18,8 @@ CREATE TABLE watch.slots (
     looked_at    timestamptz NOT NULL,
     transactions bigint      NOT NULL DEFAULT 0,
     changes      bigint      NOT NULL DEFAULT 0,
+    -- When its protection was undone: nobody begins anew until it is protected again.
+    ended_at     timestamptz,
     PRIMARY KEY (system, database)
 );
 COMMENT ON TABLE watch.slots IS

@@ -32,8 +32,8 @@ mod track;
 mod trail;
 mod undo;
 pub mod verify;
-pub mod witness;
 pub mod wal;
+pub mod witness;
 
 use store::{Migration, Room};
 

@@ -47,6 +47,19 @@ pub(crate) enum Audit {
                       --key amanah-1f0c77aa/shop+4d2ef907+ARl/ayPhbIUyxqvIOPrNXqeJvgx2spIDNAOb+os9No1h"
     )]
     Check(Check),
+    /// List writes that the trail does not tell of, and what it tells that was not written.
+    #[command(
+        after_help = "The server's own log of writes is read to its end and compared with the trail, \
+                      transaction by transaction.\n\
+                      Exit codes: 0 no difference, 1 some, 2 usage, 3 a log could not be compared.\n\
+                      Example: amanah audit unrecorded --json"
+    )]
+    Unrecorded(Unrecorded),
+    /// Note who looked into such a difference, and what it was: the claim holds again then.
+    #[command(after_help = "The note is kept for ever beside the difference.\n\
+                      Example: amanah audit explain 3 --by budi@sinar.example --why \"restored a backup of \
+                      the catalogue, ticket 4711\"")]
+    Explain(Explain),
 }
 
 impl Audit {
@@ -57,7 +70,9 @@ impl Audit {
             | Self::Witness(_)
             | Self::Verify(_)
             | Self::Prove(_)
-            | Self::Check(_) => false,
+            | Self::Check(_)
+            | Self::Unrecorded(_)
+            | Self::Explain(_) => false,
         }
     }
 }
@@ -71,6 +86,26 @@ pub(crate) struct Checkpoint {
     /// Print the public key instead; of several, the newest first.
     #[arg(long)]
     pub(crate) key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unrecorded {
+    /// Which protected database; all of them when it is left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The number of the difference.
+    #[arg(value_name = "NUMBER")]
+    pub(crate) number: i64,
+    /// Who looked into it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
+    /// What it was.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
 }
 
 #[derive(Debug, Args)]

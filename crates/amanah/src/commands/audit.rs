@@ -4,6 +4,7 @@ mod check;
 mod checkpoint;
 mod prove;
 mod verify;
+mod unrecorded;
 mod witness;
 
 use crate::cli::Place;
@@ -17,5 +18,7 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::Verify(wanted) => verify::run(place, wanted).await,
         Audit::Prove(wanted) => prove::run(place, wanted).await,
         Audit::Check(wanted) => check::run(place, &wanted),
+        Audit::Unrecorded(wanted) => unrecorded::run(place, wanted).await,
+        Audit::Explain(wanted) => unrecorded::explain(place, wanted).await,
     }
 }

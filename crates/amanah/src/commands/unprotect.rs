@@ -102,6 +102,9 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
             return Err(refusal(&undoing).into());
         }
         remove_canaries(installation, known.as_ref()).await?;
+        if let Some(superuser) = &subject.superuser {
+            installation.watch().end(superuser).await?;
+        }
         subject.undo(&trail, leave_changed, &undoing).await?;
         if let Some(known) = &known {
             known.forget(&installation.data, &installation.strongbox).await?;

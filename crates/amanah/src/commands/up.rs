@@ -24,7 +24,9 @@ use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::sealing::Seals;
-use crate::{files, fleet, keyserver, out, protection, redis, rotation, sealing, table};
+use crate::{
+    comparing, files, fleet, keyserver, out, protection, redis, rotation, sealing, table,
+};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -73,9 +75,11 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let rhythm = installation.config.binding.rhythm();
     let rotating = rotation::keep(&installation, rhythm, wait(stopped.clone()));
     let caching = redis::keep(&installation, wait(stopped.clone()));
+    let comparing = comparing::keep(&installation, wait(stopped.clone()));
     let following = following::keep(&installation, &live, wait(stopped.clone()));
     let sealing = sealing::keep(&installation, &seals, wait(stopped.clone()));
-    tokio::join!(watching, keeping, tidying, rotating, caching, following, sealing, proving);
+    let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
+    tokio::join!(watching, keeping, upkeep, comparing, sealing, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;

@@ -10,8 +10,6 @@ use super::{Bitten, Ledger, Look, Place, Watched, Work, alter};
 use crate::wal::{self, Open, Watch};
 use crate::{Error, Result, sql, track};
 
-/// So many parts of the log are read in one proof at most; the rest is read by the next.
-const PARTS: usize = 100;
 /// The table of the sandbox that is written to.
 const TABLE: &str = "amanah_watched";
 const NO_SUPERUSER: &str = "it takes a superuser to read the server's log of writes, and none is \
@@ -102,14 +100,13 @@ fn at_hand<'a>(place: &Place<'a>) -> Result<(&'a Watch, &'a store::Db)> {
 
 /// Reads the log to its end, and returns how many bytes the slot keeps.
 async fn read(watch: &Watch, superuser: &store::Db) -> Result<i64> {
-    for _ in 0..PARTS {
-        match watch.look(superuser).await? {
-            wal::Look::Done { kept } => return Ok(kept),
-            wal::Look::More => {}
-            wal::Look::Impossible(why) => return Err(Error::Unwatched(why)),
+    match watch.read(superuser).await? {
+        wal::Look::Done { kept } => Ok(kept),
+        wal::Look::More => {
+            Err(Error::Unwatched("there is more of the log than one proof reads".to_owned()))
         }
+        wal::Look::Impossible(why) => Err(Error::Unwatched(why)),
     }
-    Err(Error::Unwatched("there is more of the log than one proof reads".to_owned()))
 }
 
 fn finding(open: &Open) -> Finding {
@@ -132,7 +129,7 @@ fn finding(open: &Open) -> Finding {
 }
 
 /// Something that a superuser would do.
-struct Seed {
+struct Misdeed {
     name: &'static str,
     /// Done before a row is written.
     seed: &'static str,
@@ -142,22 +139,22 @@ struct Seed {
     kind: &'static str,
 }
 
-const SEEDS: [Seed; 4] = [
-    Seed {
+const SEEDS: [Misdeed; 4] = [
+    Misdeed {
         name: "a write without its record",
         seed: "ALTER TABLE public.amanah_watched DISABLE TRIGGER ALL",
         undo: "ALTER TABLE public.amanah_watched ENABLE ALWAYS TRIGGER amanah_audit_row,
                ENABLE ALWAYS TRIGGER amanah_audit_truncate",
         kind: "unrecorded",
     },
-    Seed {
+    Misdeed {
         name: "a forged record",
         seed: "INSERT INTO audit.system_audit_logs (action, table_schema, table_name)
                VALUES ('DELETE', 'public', 'amanah_watched')",
         undo: "",
         kind: "unfounded",
     },
-    Seed {
+    Misdeed {
         name: "a removed record",
         seed: "ALTER TABLE audit.system_audit_logs DISABLE TRIGGER ALL;
                DELETE FROM audit.system_audit_logs;
@@ -166,7 +163,7 @@ const SEEDS: [Seed; 4] = [
         undo: "",
         kind: "trail-changed",
     },
-    Seed {
+    Misdeed {
         name: "a dropped slot",
         seed: "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
                 WHERE database = current_database()",
@@ -189,7 +186,7 @@ async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {
     read(watch, superuser).await?;
     let bitten = violations(watch, superuser, owner).await;
     // What is kept of a sandbox goes with it, and so does its slot.
-    watch.end(superuser).await?;
+    watch.forget(superuser).await?;
     bitten
 }
 
@@ -204,7 +201,7 @@ async fn violations(watch: &Watch, superuser: &store::Db, owner: &store::Db) -> 
             "the sandbox has differences before anything was seeded".to_owned(),
         ));
     }
-    for (n, Seed { name, seed, undo, kind }) in SEEDS.iter().enumerate() {
+    for (n, Misdeed { name, seed, undo, kind }) in SEEDS.iter().enumerate() {
         // Only a superuser may do this; it touches nothing that the owner's code hangs on.
         alter(superuser, seed).await?;
         run(owner, &write(n + 1)).await?;

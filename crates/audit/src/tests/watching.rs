@@ -33,13 +33,8 @@ impl World {
 
     /// What is open after everything was read.
     async fn look(&self) -> Vec<Open> {
-        loop {
-            match self.watch.look(self.superuser()).await.unwrap() {
-                Look::More => {}
-                Look::Done { .. } => break,
-                Look::Impossible(why) => panic!("{why}"),
-            }
-        }
+        let read = self.watch.read(self.superuser()).await.unwrap();
+        assert!(matches!(read, Look::Done { .. }), "{read:?}");
         self.watch.standing(self.superuser()).await.unwrap().unwrap().open
     }
 
@@ -65,6 +60,9 @@ impl World {
 
     async fn end(self) {
         self.watch.end(self.superuser()).await.unwrap();
+        let look = self.watch.look(self.superuser()).await.unwrap();
+        assert!(matches!(look, Look::Impossible(_)), "{look:?}");
+        self.watch.resume(self.superuser()).await.unwrap();
         assert!(self.watch.standing(self.superuser()).await.unwrap().is_none());
     }
 }

@@ -39,6 +39,8 @@ const LINES_AT_A_TIME: i32 = 50_000;
 /// The longest part of a line that is read, in characters: names come first, and the values of the
 /// application's rows are none of our business. The trail's own rows are read whole.
 const LINE: usize = 100_000;
+/// How many parts are read in one go.
+const PARTS: usize = 100;
 /// How many open differences are told.
 const MAX_OPEN: i64 = 100;
 
@@ -153,19 +155,40 @@ impl Watch {
             return Ok(Look::Impossible(why.to_owned()));
         }
         let place = Place::new(system, &superuser.url().database);
+        // A slot has one reader at a time.
+        let turn = self.control.operator().await?;
+        turn.query(sql::TURN, &[&place.slot, &place.system]).await?;
         flush(superuser).await?;
         let answer = self.look_at(&tx, &place).await;
+        turn.rollback().await?;
         tx.rollback().await?;
         answer
+    }
+
+    /// Reads on until the end of the log, or a hundred parts of it.
+    ///
+    /// # Errors
+    /// As [`Watch::look`].
+    pub async fn read(&self, superuser: &Db) -> Result<Look> {
+        for _ in 1..PARTS {
+            match self.look(superuser).await? {
+                Look::More => {}
+                done => return Ok(done),
+            }
+        }
+        self.look(superuser).await
     }
 
     async fn look_at(&self, tx: &Tx, place: &Place) -> Result<Look> {
         let slot = tx.query_opt(sql::SLOT, &[&place.slot]).await?;
         let whole = slot.as_ref().is_some_and(|row| row.get::<_, bool>(0));
-        let Some(read) = self.read_up_to(place).await? else {
+        let Some((read, ended)) = self.read_up_to(place).await? else {
             self.begin(tx, place, None).await?;
             return Ok(Look::Done { kept: 0 });
         };
+        if ended.is_some() {
+            return Ok(Look::Impossible("its protection was undone".to_owned()));
+        }
         let confirmed: Option<String> = slot.as_ref().and_then(|row| row.get(1));
         let Some(confirmed) = confirmed.filter(|_| whole) else {
             self.begin(tx, place, Some(&read)).await?;
@@ -194,12 +217,12 @@ impl Watch {
         Ok(if more { Look::More } else { Look::Done { kept } })
     }
 
-    /// How far the log was read.
-    async fn read_up_to(&self, place: &Place) -> Result<Option<String>> {
+    /// How far the log was read, and when that was ended.
+    async fn read_up_to(&self, place: &Place) -> Result<Option<(String, Option<Timestamp>)>> {
         let tx = self.control.operator().await?;
         let row = tx.query_opt(sql::STANDING, &[&place.system, &place.database]).await?;
         tx.rollback().await?;
-        Ok(row.map(|row| row.get(0)))
+        Ok(row.map(|row| (row.get(0), row.get(5))))
     }
 
     /// Begins to read the log, for the first time or after a gap that begins where `read` says.
@@ -302,17 +325,39 @@ impl Watch {
         Ok(done > 0)
     }
 
-    /// Ends the watch over a database: its slot keeps no log any longer.
+    /// Ends the watch over a database whose protection is undone: its slot keeps no log any longer, and
+    /// no other process begins anew. What was found stays.
     ///
     /// # Errors
     /// When a database does not answer.
     pub async fn end(&self, superuser: &Db) -> Result<()> {
         let place = place(superuser).await?;
-        let tx = superuser.operator().await?;
-        tx.query(sql::DROP_SLOT, &[&place.slot]).await?;
-        tx.rollback().await?;
         let tx = self.control.operator().await?;
         tx.execute(sql::FORGET, &[&place.system, &place.database]).await?;
+        tx.execute(sql::ENDED, &[&place.system, &place.database, &self.clock.now()]).await?;
+        tx.commit().await?;
+        drop_slot(superuser, &place).await
+    }
+
+    /// Lets the next look begin anew, where the watch was [ended](Self::end).
+    ///
+    /// # Errors
+    /// When a database does not answer.
+    pub async fn resume(&self, superuser: &Db) -> Result<()> {
+        let place = place(superuser).await?;
+        let tx = self.control.operator().await?;
+        tx.execute(sql::RESUME, &[&place.system, &place.database]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Forgets a sandbox with everything that was found in it.
+    pub(crate) async fn forget(&self, superuser: &Db) -> Result<()> {
+        let place = place(superuser).await?;
+        drop_slot(superuser, &place).await?;
+        let tx = self.control.operator().await?;
+        for statement in [sql::FORGET, sql::FORGET_FOUND] {
+            tx.execute(statement, &[&place.system, &place.database]).await?;
+        }
         Ok(tx.commit().await?)
     }
 }
@@ -357,6 +402,12 @@ async fn flush(superuser: &Db) -> Result<()> {
     let tx = superuser.operator().await?;
     tx.batch(sql::FLUSH).await?;
     Ok(tx.commit().await?)
+}
+
+async fn drop_slot(superuser: &Db, place: &Place) -> Result<()> {
+    let tx = superuser.operator().await?;
+    tx.query(sql::DROP_SLOT, &[&place.slot]).await?;
+    Ok(tx.rollback().await?)
 }
 
 async fn is_behind(tx: &Tx, one: &str, other: &str) -> Result<bool> {

@@ -49,9 +49,13 @@ SELECT DISTINCT n.nspname::text, c.relname::text
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
   JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace AND f.nspname = 'audit'";
 
+/// Waits until nobody else looks at the same database, until the end of the transaction.
+pub(super) const TURN: &str =
+    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1 || $2, 5))";
+
 /// How far a database was compared, and since when.
 pub(super) const STANDING: &str = "
-SELECT lsn::text, since, looked_at, transactions, changes FROM watch.slots
+SELECT lsn::text, since, looked_at, transactions, changes, ended_at FROM watch.slots
  WHERE system = $1 AND database = $2";
 
 pub(super) const BEGIN: &str = "
@@ -91,4 +95,16 @@ pub(super) const EXPLAIN: &str = "
 UPDATE watch.differences SET explained_by = $2, explanation = $3, explained_at = $4
  WHERE id = $1 AND explained_at IS NULL";
 
+/// Lets nobody begin anew.
+pub(super) const ENDED: &str = "
+INSERT INTO watch.slots (system, database, lsn, since, looked_at, ended_at)
+VALUES ($1, $2, '0/0', $3, $3, $3)";
+
+/// Lets the next look begin anew.
+pub(super) const RESUME: &str = "
+DELETE FROM watch.slots WHERE system = $1 AND database = $2 AND ended_at IS NOT NULL";
+
 pub(super) const FORGET: &str = "DELETE FROM watch.slots WHERE system = $1 AND database = $2";
+
+pub(super) const FORGET_FOUND: &str =
+    "DELETE FROM watch.differences WHERE system = $1 AND database = $2";
