@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use kernel::{Outcome, SystemClock};
+use kernel::Outcome;
 
 use super::{Keeper, SHOP, cx, house, watched};
-use crate::wal::Watch;
-use crate::{WATCH_ROOM, Watched, controls};
+use crate::{Watched, controls};
 
 /// Every seeded violation is found by both controls, with the guard and without it, and no sandbox
 /// is left behind.
@@ -15,9 +14,7 @@ async fn every_seeded_violation_is_found() {
     for keeper in [Keeper::Superuser, Keeper::Owner] {
         let protected = house(SHOP, keeper).await;
         let mut counts = Vec::new();
-        let control = testkit::database(&[&WATCH_ROOM]).await.owner;
-        let watch = Some(Watch::new(control, Arc::new(SystemClock)));
-        for control in controls(vec![Watched { watch, ..watched(&protected) }]) {
+        for control in controls(vec![watched(&protected)]) {
             let proof = control.bite(&cx()).await;
             let id = control.card().id;
             if keeper == Keeper::Owner && id == "access.production-audited" {

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use kernel::{Actor, Binder, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
 use store::{Migration, Protected, Room, Table, Tx};
 
-use crate::{Binders, Entry, GUARD, ROOM, Watched, apply, plan};
+use crate::wal::Watch;
+use crate::{Binders, Entry, GUARD, ROOM, WATCH_ROOM, Watched, apply, plan};
 
 /// Stands in for `tenancy`, which this crate must not import: the same functions over a token
 /// that only names its database, where the real one carries a MAC.
@@ -45,12 +46,21 @@ fn binders() -> Binders {
     Arc::new(|database| Arc::new(Standin(database.to_owned())))
 }
 
+/// Where the watch keeps what it finds: one database for all tests of this process.
+static CONTROL: tokio::sync::OnceCell<store::DatabaseUrl> = tokio::sync::OnceCell::const_new();
+
+fn watch() -> Option<Watch> {
+    // A pool belongs to the test that made it.
+    let control = store::Db::lazy(CONTROL.get()?, 2).unwrap();
+    Some(Watch::new(control, Arc::new(SystemClock)))
+}
+
 fn watched(protected: &Protected) -> Watched {
     Watched {
         protected: protected.clone(),
         binders: binders(),
         critical: Arc::new(critical),
-        watch: None,
+        watch: watch(),
     }
 }
 
@@ -136,6 +146,9 @@ async fn house(schema: &str, keeper: Keeper) -> Protected {
         protected.superuser = None;
     }
     track(&protected).await;
+    CONTROL
+        .get_or_init(|| async { testkit::database(&[&WATCH_ROOM]).await.owner.url().clone() })
+        .await;
     protected
 }
 

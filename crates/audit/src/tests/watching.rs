@@ -1,12 +1,8 @@
 //! What the log of writes says that the trail does not, on a real PostgreSQL.
 
-use std::sync::Arc;
-
-use kernel::SystemClock;
 use store::Protected;
 
-use super::{Keeper, SHOP, binding, house, run};
-use crate::WATCH_ROOM;
+use super::{Keeper, SHOP, binding, house, run, watch};
 use crate::wal::{Look, Open, Watch};
 
 const SALE: &str = "INSERT INTO product (company_id, name, price) VALUES (-1, 'tea', 3)";
@@ -18,8 +14,7 @@ struct World {
 
 async fn world() -> World {
     let protected = house(SHOP, Keeper::Superuser).await;
-    let control = testkit::database(&[&WATCH_ROOM]).await.owner;
-    let watch = Watch::new(control, Arc::new(SystemClock));
+    let watch = watch().unwrap();
     let world = World { protected, watch };
     // The first look begins.
     assert!(world.look().await.is_empty());
