@@ -1,5 +1,7 @@
 //! The trail turned off by hand: it is found and named; and an ordinary owner cannot do it.
 
+use serde_json::Value;
+
 use crate::house::{House, shared};
 
 const DAMAGE: [(&str, &str, &str, &str); 4] = [
@@ -42,6 +44,31 @@ fn what_is_turned_off_is_named() {
     }
     assert_eq!(verify(&house, "audit.triggers").0, 0, "everything was put right");
     assert_eq!(verify(&house, "audit.append-only").0, 0, "everything was put right");
+}
+
+/// A superuser who switches the recording off, writes and switches it on again is found, and stays so
+/// until somebody has said what it was.
+#[test]
+fn a_write_without_its_record_is_named() {
+    const HIDDEN: &str = "BEGIN; ALTER TABLE products DISABLE TRIGGER ALL;
+        UPDATE products SET name = name; ALTER TABLE products ENABLE TRIGGER ALL,
+        ENABLE ALWAYS TRIGGER amanah_audit_row, ENABLE ALWAYS TRIGGER amanah_audit_truncate; COMMIT";
+    const CLAIM: &str = "access.production-audited";
+    let house = shared();
+    let verify = || house.verify(&["--page", "pages/amanah.md", "--claim", CLAIM]);
+    assert_eq!(verify().0, 0, "nothing was hidden yet");
+    house.psql("demo", HIDDEN);
+    let (exit, claims) = verify();
+    assert_eq!(exit, 1, "{claims:#?}");
+    assert_eq!(claims[0]["findings"][0]["object"], "public.products", "{claims:#?}");
+    let listed = house.run(&["audit", "unrecorded", "--json"]);
+    assert_eq!(listed.status.code(), Some(1));
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let number = listed[0]["differences"][0]["id"].to_string();
+    let explain = ["audit", "explain", &number, "--by", "budi", "--why", "a test"];
+    assert_eq!(house.run(&explain).status.code(), Some(0));
+    assert_eq!(house.run(&explain).status.code(), Some(2), "it is explained once");
+    assert_eq!(verify().0, 0, "it was explained");
 }
 
 /// Code that the tables' owner plants runs with the owner's rights and never with more, whatever
