@@ -24,9 +24,7 @@ use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::sealing::Seals;
-use crate::{
-    comparing, files, fleet, keyserver, out, protection, redis, rotation, sealing, table,
-};
+use crate::{comparing, files, fleet, keyserver, out, protection, redis, rotation, sealing, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);

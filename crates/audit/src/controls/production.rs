@@ -156,9 +156,10 @@ const SEEDS: [Misdeed; 4] = [
     },
     Misdeed {
         name: "a removed record",
-        seed: "ALTER TABLE audit.system_audit_logs DISABLE TRIGGER ALL;
+        seed: "ALTER TABLE audit.system_audit_logs DISABLE TRIGGER refuse_statement,
+               DISABLE TRIGGER refuse_row;
                DELETE FROM audit.system_audit_logs;
-               ALTER TABLE audit.system_audit_logs ENABLE ALWAYS TRIGGER hash,
+               ALTER TABLE audit.system_audit_logs
                ENABLE ALWAYS TRIGGER refuse_statement, ENABLE ALWAYS TRIGGER refuse_row",
         undo: "",
         kind: "trail-changed",
