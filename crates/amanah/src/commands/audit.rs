@@ -3,8 +3,8 @@
 mod check;
 mod checkpoint;
 mod prove;
-mod verify;
 mod unrecorded;
+mod verify;
 mod witness;
 
 use crate::cli::Place;
