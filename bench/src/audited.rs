@@ -56,10 +56,10 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
     let [none, ours, supa, locked] =
         race([&mut bare, &mut trail, &mut versions, &mut chain]).await?;
     let (bytes, peers) = (
-        bank.room("audit.system_audit_logs", trail.done).await?,
-        bank.room("versions.record", versions.done).await?,
+        bank.room("audit.system_audit_logs", "action", trail.done).await?,
+        bank.room("versions.record", "op", versions.done).await?,
     );
-    bank.room("chain.record", chain.done).await?;
+    bank.room("chain.record", "op", chain.done).await?;
     let what = "trail: TPC-B, four recorded rows, four clients";
     Ok(vec![
         row(what, &ours, BARE, &none),
@@ -113,10 +113,14 @@ impl Bank {
 
     /// Bytes of each row in `table`, with everything that belongs to it; it must have a row for every
     /// change of `transactions`.
-    async fn room(&self, table: &str, transactions: i64) -> anyhow::Result<f64> {
+    async fn room(&self, table: &str, action: &str, transactions: i64) -> anyhow::Result<f64> {
         let tx = self.root.operator().await?;
-        let sql =
-            format!("SELECT count(*), pg_total_relation_size('{table}')::float8 FROM {table}");
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM {table} WHERE {action} IN ('INSERT', 'UPDATE')),
+                    coalesce((SELECT sum(pg_total_relation_size(relid))::float8
+                                FROM pg_partition_tree('{table}')),
+                             pg_total_relation_size('{table}')::float8)"
+        );
         let found = tx.query_one(&sql, &[]).await?;
         tx.rollback().await?;
         let (rows, bytes): (i64, f64) = (found.get(0), found.get(1));
