@@ -131,7 +131,12 @@ impl Log {
 
     fn watch(&self, witness: &Witness) -> Watch {
         let door: Arc<dyn Door> = Arc::new(Way(witness.address.clone()));
-        Watch::new(LOG, Arc::clone(&self.shelf), vec![(witness.key.clone(), door)])
+        Watch::new(
+            LOG,
+            Arc::clone(&self.shelf),
+            vec![(witness.key.clone(), door)],
+            SystemClock.now(),
+        )
     }
 }
 

@@ -42,12 +42,18 @@ impl Head {
         });
         let unsigned = || tlog::Error::Unsigned(origin.to_owned());
         let opened = opened.ok_or_else(|| wrong.unwrap_or_else(unsigned))?;
-        let Checkpoint { origin: of, size, root, more } = Checkpoint::parse(opened.text())?;
-        if of != origin {
+        let checkpoint = Checkpoint::parse(opened.text())?;
+        if checkpoint.origin != origin {
             return Err(tlog::Error::Checkpoint("it is of another log").into());
         }
+        Ok(Self::of(&checkpoint))
+    }
+
+    /// What a checkpoint says. Whether anybody has signed it is another question.
+    pub fn of(checkpoint: &Checkpoint) -> Self {
+        let Checkpoint { size, root, more, .. } = checkpoint;
         let time = more.iter().find_map(|line| line.strip_prefix(TIME)?.parse().ok());
-        Ok(Self { size, root, time })
+        Self { size: *size, root: *root, time }
     }
 }
 

@@ -102,11 +102,12 @@ impl Handing {
         Self { key, door, seen: 0 }
     }
 
-    /// Learns from a checkpoint that was cosigned before where to go on.
-    pub(super) fn recall(&mut self, cosigned: &Note, size: u64) {
-        if cosigned.seen_by(&self.key).is_ok() {
-            self.seen = size;
-        }
+    /// Learns from a checkpoint that was cosigned before where to go on, and returns when that was, in
+    /// seconds since 1970.
+    pub(super) fn recall(&mut self, cosigned: &Note, size: u64) -> Option<u64> {
+        let at = cosigned.seen_by(&self.key).ok()?;
+        self.seen = size;
+        Some(at)
     }
 
     /// Hands in the checkpoint of the log that `reader` reads.

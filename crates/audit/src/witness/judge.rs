@@ -2,41 +2,9 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-use tlog::{Checkpoint, Hash, verify_consistency};
+use tlog::{Hash, verify_consistency};
 
-/// What a line of a checkpoint that says when it was signed begins with.
-const TIME: &str = "time ";
-
-/// What is known of a log at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// How many entries.
-    pub size: u64,
-    /// The root over them.
-    pub root: Hash,
-    /// When it was signed, where the log says so.
-    pub at: Option<Timestamp>,
-}
-
-impl Head {
-    /// A log of which nothing has been seen.
-    pub fn unseen() -> Self {
-        Self { size: 0, root: Hash::empty(), at: None }
-    }
-
-    /// What a checkpoint says.
-    pub fn of(checkpoint: &Checkpoint) -> Self {
-        let Checkpoint { size, root, more, .. } = checkpoint;
-        let at = more.iter().find_map(|line| line.strip_prefix(TIME)?.parse().ok());
-        Self { size: *size, root: *root, at }
-    }
-
-    /// Whether it says the same at a later time: the log lives, and has not grown.
-    pub(super) fn is_later(&self, known: &Self) -> bool {
-        self.size == known.size && self.at > known.at
-    }
-}
+use crate::seal::Head;
 
 /// What a checkpoint is, beside what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +64,7 @@ pub fn judge(known: &Head, old: u64, shown: &Head, proof: &[Hash]) -> Judgement 
     if shown.size == known.size && shown.root != known.root {
         return Judgement::Misfit(Misfit::Split);
     }
-    if shown.size < known.size && known.at.is_some() && shown.at > known.at {
+    if shown.size < known.size && known.time.is_some() && shown.time > known.time {
         return Judgement::Misfit(Misfit::RolledBack);
     }
     if old != known.size {

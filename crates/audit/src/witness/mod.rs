@@ -28,10 +28,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel::{Clock, Rng};
-use tlog::{Checkpoint, Cosigner, Note, Verifier, WitnessKey};
+use tlog::{Checkpoint, Cosigner, Hash, Note, Verifier, WitnessKey};
+
+use crate::seal::Head;
 
 pub use handing::{Contradiction, Door, Reply};
-pub use judge::{Head, Judgement, Misfit, judge};
+pub use judge::{Judgement, Misfit, judge};
 pub use request::{MAX_REQUEST, Request};
 pub use watch::{COSIGNED, Standing, Watch};
 
@@ -232,9 +234,10 @@ impl Witness {
         let seconds = u32::try_from(self.clock.now().as_second()).map_err(|_| Error::Clock)?;
         let line = note.cosignature(&self.cosigner, seconds);
         let grown = known.note.is_none() || head.size > known.head.size;
+        let later = head.size == known.head.size && head.time > known.head.time;
         // The same once more is on the disk already, and whoever repeats what others signed moves
         // nothing.
-        if grown || head.is_later(&known.head) {
+        if grown || later {
             let note = note.with_cosignature(self.key(), &line)?;
             self.folder.put(log, &note.to_string())?;
             *known = Known { head, note: Some(note) };
@@ -271,7 +274,8 @@ impl Known {
     /// What was kept of `log`. It must be what the holder of `own` wrote.
     fn read(folder: &Folder, log: &str, own: &WitnessKey) -> Result<Self> {
         let Some(text) = folder.newest(log)? else {
-            return Ok(Self { head: Head::unseen(), note: None });
+            let head = Head { size: 0, root: Hash::empty(), time: None };
+            return Ok(Self { head, note: None });
         };
         let read = || {
             let note = Note::parse(&text)?;

@@ -56,29 +56,31 @@ pub struct Standing {
     pub log: String,
     /// The witness's name.
     pub witness: String,
-    /// How many entries it has cosigned last; `None` before it ever did in this process.
+    /// How many entries it has cosigned last; `None` when that is not known.
     pub size: Option<u64>,
     /// How many entries the log has more than that.
     pub behind: u64,
-    /// When it cosigned last, by its own clock.
-    pub cosigned: Option<Timestamp>,
+    /// When it cosigned last, by its own clock; when it was asked first, where it never did.
+    pub since: Timestamp,
     /// How what it has seen contradicts the log.
     pub contradicts: Option<Contradiction>,
 }
 
 impl Standing {
-    /// How long ago it cosigned last.
-    pub fn age(&self, now: Timestamp) -> Option<Duration> {
-        self.cosigned.map(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default())
+    /// For how long it has not cosigned.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        Duration::try_from(now.duration_since(self.since)).unwrap_or_default()
     }
 }
 
 impl Watch {
-    /// The witnesses of the log called `log` on `shelf`, each with its key and how it is reached.
+    /// The witnesses of the log called `log` on `shelf`, each with its key and how it is reached, from
+    /// `now` on.
     pub fn new(
         log: &str,
         shelf: Arc<dyn Shelf>,
         witnesses: Vec<(WitnessKey, Arc<dyn Door>)>,
+        now: Timestamp,
     ) -> Self {
         let watcher = |(key, door): (WitnessKey, Arc<dyn Door>)| Watcher {
             standing: Standing {
@@ -86,7 +88,7 @@ impl Watch {
                 witness: key.name().to_owned(),
                 size: None,
                 behind: 0,
-                cosigned: None,
+                since: now,
                 contradicts: None,
             },
             handing: Handing::new(key, door),
@@ -141,7 +143,7 @@ impl Watch {
         if let Some((checkpoint, note)) = read
             && checkpoint.origin == self.log
         {
-            self.witnesses.iter_mut().for_each(|one| one.handing.recall(&note, checkpoint.size));
+            self.witnesses.iter_mut().for_each(|one| one.recall(&note, checkpoint.size));
         }
         self.recalled = true;
         Ok(())
@@ -149,6 +151,13 @@ impl Watch {
 }
 
 impl Watcher {
+    fn recall(&mut self, cosigned: &Note, size: u64) {
+        if let Some(at) = self.handing.recall(cosigned, size).and_then(moment) {
+            self.standing.size = Some(size);
+            self.standing.since = at;
+        }
+    }
+
     /// The cosignature that is new.
     async fn ask(
         &mut self,
@@ -191,15 +200,14 @@ impl Watcher {
 
     fn well(&mut self, size: u64, note: &Note, lines: &str, now: Timestamp) -> Result<()> {
         let key = &self.handing.key;
-        let seen = note.clone().with_cosignature(key, lines)?.seen_by(key)?;
-        let seen = i64::try_from(seen).ok().and_then(|at| Timestamp::from_second(at).ok());
+        let seen = moment(note.clone().with_cosignature(key, lines)?.seen_by(key)?);
         let Standing { log, witness, .. } = &self.standing;
         if self.trouble.take().is_some() {
             tracing::warn!(log, witness, size, "the witness cosigns again");
         }
         self.standing.size = Some(size);
         self.standing.behind = 0;
-        self.standing.cosigned = seen.or(Some(now));
+        self.standing.since = seen.unwrap_or(now);
         self.standing.contradicts = None;
         self.told = Some(note.text().to_owned());
         self.pause = FIRST_PAUSE;
@@ -243,6 +251,11 @@ impl Watcher {
         self.due = now.saturating_add(self.pause).unwrap_or(now);
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
+}
+
+/// So many seconds after 1970.
+fn moment(seconds: u64) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
 }
 
 /// How many entries the log has by now.
