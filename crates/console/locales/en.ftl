@@ -5,8 +5,6 @@ skip = Skip to the content
 pages = Pages
 made-by = Checked by Amanah, which attacks the running system on a schedule and shows what it found, good or bad.
 machine-form = This page as JSON
-trail-checkpoint = Checkpoint of the audit trail
-self-attested = Self-attested: no witness keeps these checkpoints. Keep one, and compare.
 
 verdict-failing = failing
 verdict-unknown = unknown
@@ -104,6 +102,17 @@ attack-none = It is not checked: no control is built for it yet.
 not-covered = What this does not cover
 not-covered-none = No limits are stated.
 mismatch = The report does not fit the page: it was read while the page was being changed. Load it again.
+
+trail-title = Checkpoints of the audit trail
+trail-intro = Each of these states in a few lines everything that the trail has recorded so far. Keep one: whoever has it can tell later whether anything before it was changed.
+trail-entries =
+    { $count ->
+        [one] one entry
+       *[other] { $count } entries
+    }
+trail-signed = signed
+trail-witness = Witness
+trail-self = Self-attested: no witness outside of our hands keeps its checkpoints.
 
 index-title = Security pages
 index-intro = Each of these pages shows the live result behind every promise it makes.

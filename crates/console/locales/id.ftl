@@ -5,8 +5,6 @@ skip = Langsung ke isi
 pages = Halaman
 made-by = Diperiksa oleh Amanah, yang menyerang sistem yang sedang berjalan secara terjadwal dan menampilkan hasilnya, baik maupun buruk.
 machine-form = Halaman ini sebagai JSON
-trail-checkpoint = Checkpoint jejak audit
-self-attested = Dinyatakan sendiri: tidak ada saksi yang menyimpan checkpoint ini. Simpanlah satu, lalu bandingkan.
 
 verdict-failing = gagal
 verdict-unknown = belum diketahui
@@ -80,6 +78,13 @@ attack-none = Tidak diperiksa: belum ada kendali yang dibuat untuknya.
 not-covered = Yang tidak tercakup
 not-covered-none = Tidak ada batasan yang disebutkan.
 mismatch = Laporan tidak sesuai dengan halaman: dibaca saat halaman sedang diubah. Muat ulang.
+
+trail-title = Titik periksa jejak audit
+trail-intro = Masing-masing menyatakan dalam beberapa baris semua yang dicatat jejak audit sampai kini. Simpanlah satu: pemegangnya kelak dapat mengetahui apakah sesuatu sebelumnya telah diubah.
+trail-entries = { $count } entri
+trail-signed = ditandatangani
+trail-witness = Saksi
+trail-self = Dinyatakan sendiri: tidak ada saksi di luar kendali kami yang menyimpan titik periksanya.
 
 index-title = Halaman keamanan
 index-intro = Setiap halaman ini menampilkan hasil terkini di balik setiap janji yang dibuatnya.

@@ -24,10 +24,10 @@ pub trait Trust: Send + Sync {
     fn report<'a>(&'a self, page: &'a str, at: Option<Timestamp>)
     -> Fut<'a, Result<Report, Error>>;
 
-    /// The logs of audit trails whose checkpoints are given out, each by a name that tells nothing.
-    fn logs(&self) -> Vec<String>;
+    /// The logs of audit trails whose checkpoints are given out.
+    fn logs(&self) -> Vec<LogHead>;
 
-    /// The newest signed checkpoint of the log of this name.
+    /// The newest signed checkpoint of the log of this name, cosigned where witnesses have seen it.
     fn checkpoint(&self, log: &str) -> Option<String>;
 }
 
@@ -64,6 +64,30 @@ pub trait SignIn: Send + Sync {
     /// [`Error::Unavailable`] when the session could not be ended, so that nobody walks away from
     /// an open one.
     fn sign_out<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<(), Error>>;
+}
+
+/// The head of one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHead {
+    /// A name that tells nothing: that of the database is in the checkpoint alone.
+    pub id: String,
+    /// How many entries it has.
+    pub size: u64,
+    /// When it was signed.
+    pub signed: Option<Timestamp>,
+    /// Who keeps its checkpoints outside of our hands.
+    pub witnesses: Vec<Witnessed>,
+}
+
+/// That a witness has signed a head of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witnessed {
+    /// The witness's name.
+    pub by: String,
+    /// How many entries it had seen.
+    pub size: u64,
+    /// When, by its own clock.
+    pub at: Timestamp,
 }
 
 /// Whether the house is well, and its measurements.

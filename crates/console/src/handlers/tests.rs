@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::pages::sample;
 use crate::voice::CONTENT_SECURITY_POLICY;
-use crate::{Error, Refusal, SignIn, State, Trust, Vitals, router, routes};
+use crate::{Error, LogHead, Refusal, SignIn, State, Trust, Vitals, router, routes};
 
 /// The head of a log.
 const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";
@@ -59,8 +59,8 @@ impl Trust for House {
         })
     }
 
-    fn logs(&self) -> Vec<String> {
-        vec!["0123456789abcdef".to_owned()]
+    fn logs(&self) -> Vec<LogHead> {
+        sample::logs()
     }
 
     fn checkpoint(&self, log: &str) -> Option<String> {
@@ -184,7 +184,8 @@ async fn a_page_is_shown_now_and_as_it_stood() {
     assert_eq!(*house.asked.lock().unwrap(), [None, None, Some(then)]);
 }
 
-/// Whoever keeps a checkpoint gets it as it was signed, and the page says that nobody else keeps it.
+/// Whoever keeps a checkpoint gets it as it was signed, and the page says who else keeps it; of the past
+/// it says nothing.
 #[tokio::test]
 async fn checkpoints_are_given_out_as_they_were_signed() {
     let router = house();
@@ -198,7 +199,10 @@ async fn checkpoints_are_given_out_as_they_were_signed() {
     assert!(
         html.contains("href=\"/trust/checkpoint/0123456789abcdef\"")
             && html.contains("Self-attested")
+            && html.contains("witness.example/w1")
     );
+    let (_, _, past) = get(&router, "/trust/example?at=2026-03-01T00:00:00Z").await;
+    assert!(!past.contains("Self-attested"));
 }
 
 #[tokio::test]

@@ -76,8 +76,9 @@ async fn show(state: &State, name: &str, at: Option<Timestamp>) -> Result<Respon
     let pages = state.trust.pages();
     let page = pages.iter().find(|page| page.name == name).ok_or(Error::NotFound)?;
     let report = state.trust.report(name, at).await?;
-    let drawn = TrustPage::new(page, &report, &pages, at.is_some());
-    html(&drawn.with_logs(state.trust.logs())).map(fresh)
+    // What a log was in the past is not kept here: that is what witnesses are for.
+    let logs = if at.is_some() { Vec::new() } else { state.trust.logs() };
+    html(&TrustPage::new(page, &report, &pages, at.is_some(), &logs)).map(fresh)
 }
 
 fn read(query: Wanted) -> Result<Asked, Error> {

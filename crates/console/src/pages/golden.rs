@@ -28,7 +28,8 @@ fn all() -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (name, (page, report)) in &samples {
         let past = *name == "indonesian";
-        let drawn = TrustPage::new(page, report, &pages, past);
+        let logs = if past { Vec::new() } else { sample::logs() };
+        let drawn = TrustPage::new(page, report, &pages, past, &logs);
         all.push((format!("trust-{name}"), drawn.render()));
     }
     all.push(("index".to_owned(), IndexPage::new(words, &pages).render()));
@@ -156,7 +157,7 @@ fn the_language_and_its_direction_are_said() {
 #[test]
 fn what_fails_comes_first_and_what_is_lost_is_unknown() {
     let (page, report) = sample::english();
-    let html = TrustPage::new(&page, &report, &[], false).render().unwrap();
+    let html = TrustPage::new(&page, &report, &[], false, &[]).render().unwrap();
     let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}"));
     assert!(place("#claim-1\">Customer rows") < place("#claim-5\">We rehearse"));
     assert!(place("#claim-5\">We rehearse") < place("#claim-3\">Backups run"));
@@ -165,14 +166,14 @@ fn what_fails_comes_first_and_what_is_lost_is_unknown() {
     // Without a report, nothing of the page is proven and nothing of it is hidden.
     let mut empty = report.clone();
     empty.claims.clear();
-    let html = TrustPage::new(&page, &empty, &[], false).render().unwrap();
+    let html = TrustPage::new(&page, &empty, &[], false, &[]).render().unwrap();
     assert_eq!(html.matches("class=\"claim unknown\"").count(), page.pledges.len());
     assert!(!html.contains("class=\"claim proven\""));
 
     // Nor is anything proven by an entry about another promise.
     let mut shifted = report;
     shifted.claims.rotate_left(1);
-    let html = TrustPage::new(&page, &shifted, &[], false).render().unwrap();
+    let html = TrustPage::new(&page, &shifted, &[], false, &[]).render().unwrap();
     assert_eq!(html.matches("class=\"claim unknown\"").count(), page.pledges.len());
 }
 
@@ -185,14 +186,14 @@ fn fixed_reasons_speak_the_language_of_the_page() {
         "in the control's words".clone_into(&mut report.claims[0].detail);
         for reason in ["not-built", "not-attested", "not-run", "no-bite"] {
             report.claims[0].reason = reason;
-            let html = TrustPage::new(&page, &report, &[], false).render().unwrap();
+            let html = TrustPage::new(&page, &report, &[], false, &[]).render().unwrap();
             assert!(!html.contains("in the control&#39;s words"), "{reason}");
             let text = Words::of(page.language).say(&format!("reason-{reason}"));
             assert!(html.contains(&format!("<span>{text}</span>")), "{text}");
             assert!(said.insert(text), "{reason} twice");
         }
         report.claims[0].reason = "broken";
-        let html = TrustPage::new(&page, &report, &[], false).render().unwrap();
+        let html = TrustPage::new(&page, &report, &[], false, &[]).render().unwrap();
         let marked = Words::of(page.language).english();
         assert!(html.contains(&format!("<span{marked}>in the control&#39;s words</span>")));
     }

@@ -7,7 +7,7 @@ use claims::{BiteReport, Block, ClaimReport, Inline, Language, Page, Pledge, Rep
 use jiff::{Span, Timestamp};
 use kernel::{Actor, Finding, Identity, Params, Population, TenantId, Verdict, catalogue};
 
-use crate::Error;
+use crate::{Error, LogHead, Witnessed};
 
 /// The moment of every sample.
 pub(crate) fn now() -> Timestamp {
@@ -157,6 +157,19 @@ pub(crate) fn hostile() -> (Arc<Page>, Report) {
     claim.bite = Some(BiteReport { made: true, bit: true, at: ago(1), detail: evil.to_owned() });
     // The second promise has no entry, as when the page was changed while it was read.
     finish(page, vec![claim])
+}
+
+/// A log that witnesses keep, one that nobody does, and one whose names try to be markup.
+pub(crate) fn logs() -> Vec<LogHead> {
+    let witness = |by: &str, size, minutes| Witnessed { by: by.to_owned(), size, at: ago(minutes) };
+    let log = |id: &str, size, witnesses| LogHead {
+        id: id.to_owned(),
+        size,
+        signed: Some(now()),
+        witnesses,
+    };
+    let known = vec![witness("witness.example/w1", 1_234, 0), witness(EVIL, 11, 9)];
+    vec![log("0123456789abcdef", 1_234, known), log(EVIL, 1, Vec::new())]
 }
 
 /// What the hostile page says everywhere.

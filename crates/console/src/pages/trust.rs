@@ -18,6 +18,7 @@ use crate::moment::Moment;
 use crate::pages::part::{Badge, Frame, NavLink};
 use crate::prose::{Piece, lay_out};
 use crate::words::{Words, direction};
+use crate::{LogHead, Witnessed};
 
 /// How many findings of one claim are spelled out; the rest are counted and stand in the JSON.
 const MAX_FINDINGS: usize = 50;
@@ -36,13 +37,19 @@ pub(crate) struct TrustPage<'a> {
     tally: [Tally; Verdict::ALL.len()],
     pieces: Vec<Piece<'a>>,
     entries: Vec<Entry<'a>>,
-    /// The logs of audit trails whose checkpoints can be had.
-    logs: Vec<String>,
+    logs: Vec<Log<'a>>,
 }
 
 impl<'a> TrustPage<'a> {
-    /// Draws `page` from `report`; `past` when a moment was asked for, `pages` for the navigation.
-    pub(crate) fn new(page: &'a Page, report: &'a Report, pages: &[Arc<Page>], past: bool) -> Self {
+    /// Draws `page` from `report`; `past` when a moment was asked for, `pages` for the navigation,
+    /// `logs` for whoever wants to keep a checkpoint.
+    pub(crate) fn new(
+        page: &'a Page,
+        report: &'a Report,
+        pages: &[Arc<Page>],
+        past: bool,
+        logs: &'a [LogHead],
+    ) -> Self {
         let words = Words::of(page.language);
         let entries = entries(page, report, words);
         let verdict = Verdict::worst(entries.iter().map(|entry| entry.verdict));
@@ -66,14 +73,8 @@ impl<'a> TrustPage<'a> {
             tally,
             pieces: lay_out(&page.blocks, &badge),
             entries,
-            logs: Vec::new(),
+            logs: logs.iter().map(|head| Log { words, head }).collect(),
         }
-    }
-
-    /// The same with links to the checkpoints of these logs.
-    #[must_use]
-    pub(crate) fn with_logs(self, logs: Vec<String>) -> Self {
-        Self { logs, ..self }
     }
 
     /// What does not stand, worst first, each verdict in the page's order.
@@ -104,6 +105,32 @@ impl Tally {
             word: words.verdict(verdict),
             meaning: words.meaning(verdict),
         }
+    }
+}
+
+/// The head of a trail's log.
+struct Log<'a> {
+    words: Words,
+    head: &'a LogHead,
+}
+
+impl Log<'_> {
+    fn entries(&self) -> String {
+        self.words.count("trail-entries", &[("count", self.head.size)])
+    }
+
+    fn seen(&self, witness: &Witnessed) -> String {
+        self.words.count("trail-entries", &[("count", witness.size)])
+    }
+
+    fn signed(&self) -> Option<Moment> {
+        self.head.signed.map(Moment)
+    }
+}
+
+impl Witnessed {
+    fn moment(&self) -> Moment {
+        Moment(self.at)
     }
 }
 
