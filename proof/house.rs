@@ -228,6 +228,11 @@ impl House {
         self.start_again();
     }
 
+    /// Has this in its configuration from the next start on.
+    pub fn reconfigure(&self, text: &str) {
+        std::fs::write(self.config.as_ref().unwrap(), text).unwrap();
+    }
+
     /// Starts it again after [`House::stop`].
     pub fn start_again(&mut self) {
         self.up = Self::up(&self.data, &self.variables, self.config.as_deref());

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use audit::seal::{Folder, Growth, LogReader, Shelf};
 use audit::witness::{Contradiction, Door, Reply, Watch};
@@ -12,9 +13,12 @@ use kernel::{Clock as _, Fut, SystemClock};
 use serde_json::Value;
 use tlog::{Checkpoint, Note, Signer, WitnessKey};
 
-use crate::house;
+use crate::house::{House, LOOK_AGAIN, program};
+use crate::web::get;
 
 const LOG: &str = "amanah-ab12/shop";
+/// How long something may take on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running witness.
 struct Witness {
@@ -26,10 +30,10 @@ struct Witness {
 }
 
 impl Witness {
-    fn start(data: &Path, log: &Signer) -> Self {
-        let mut child = Command::new(house::program())
+    fn start(data: &Path, log: &str) -> Self {
+        let mut child = Command::new(program())
             .args(["audit", "witness", "--json", "--listen", "127.0.0.1:0"])
-            .args(["--log", &log.verifier().to_string(), "--data"])
+            .args(["--log", log, "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -110,6 +114,10 @@ impl Log {
         Self { shelf: Arc::new(Folder::new(folder)), signer }
     }
 
+    fn key(&self) -> String {
+        self.signer.verifier().to_string()
+    }
+
     async fn grow(&self, entries: &[&str]) -> u64 {
         let before = self.shelf.checkpoint().await.unwrap();
         let mut growth = Growth::default();
@@ -157,7 +165,7 @@ async fn a_witness_that_is_killed_forgets_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("witness");
     let log = Log::in_folder(&dir.path().join("log"));
-    let mut witness = Witness::start(&data, &log.signer);
+    let mut witness = Witness::start(&data, &log.key());
     let key = witness.key.clone();
     let mut watch = log.watch(&witness);
     let (mut said, mut killed_in_between) = (0, 0);
@@ -178,7 +186,7 @@ async fn a_witness_that_is_killed_forgets_nothing() {
         let size = size.unwrap_or_default();
         killed_in_between += u64::from(size <= said);
         said = said.max(size);
-        witness = Witness::start(&data, &log.signer);
+        witness = Witness::start(&data, &log.key());
         assert_eq!(witness.key, key, "it is the same witness");
         assert!(witness.seen.unwrap_or_default() >= said, "{n}: {said} was said");
         log.grow(&[&format!("more {n}")]).await;
@@ -199,7 +207,7 @@ async fn another_history_is_refused_and_named() {
     let data = dir.path().join("witness");
     let (log, fork) =
         (Log::in_folder(&dir.path().join("log")), Log::in_folder(&dir.path().join("fork")));
-    let mut witness = Witness::start(&data, &log.signer);
+    let mut witness = Witness::start(&data, &log.key());
     for history in [&log, &fork] {
         history.grow(&["a", "b"]).await;
     }
@@ -208,7 +216,7 @@ async fn another_history_is_refused_and_named() {
     honest.round(SystemClock.now()).await.unwrap();
     let known = fetched(&witness);
     witness.kill();
-    let witness = Witness::start(&data, &log.signer);
+    let witness = Witness::start(&data, &log.key());
     let expected = [
         (&[][..], Contradiction::Ahead { seen: 5, ours: 2 }),
         (&["x", "y", "z"], Contradiction::Split { seen: 5 }),
@@ -231,12 +239,67 @@ async fn another_history_is_refused_and_named() {
     assert_eq!(evidence, 1, "of one log");
 }
 
+/// The whole: a running Amanah seals a database and has the seal witnessed; the log is lost and begun
+/// anew, and the witness does not take it.
+#[test]
+fn a_running_amanah_is_witnessed() {
+    let mut house = House::configured("");
+    let folder = house.data.join("trail/demo");
+    until(&house, "sealed", || folder.join("checkpoint").exists());
+    let told = house.run(&["audit", "checkpoint", "--database", "demo", "--key"]);
+    let key = String::from_utf8(told.stdout).unwrap().lines().next().unwrap().to_owned();
+    assert!(get(&house, "/trust").body.contains("Self-attested"));
+    let data = house.data.with_extension("witness");
+    let witness = Witness::start(&data, &key);
+    house.stop();
+    let Witness { address, key, .. } = &witness;
+    house.reconfigure(&format!("[trail]\nwitnesses = [\"http://{address} {key}\"]\n"));
+    house.start_again();
+    let cosigned = || {
+        let text = std::fs::read_to_string(folder.join("checkpoint.cosigned")).ok()?;
+        let note = Note::parse(&text).unwrap();
+        note.seen_by(key).unwrap();
+        Some(Checkpoint::parse(note.text()).unwrap().size)
+    };
+    until(&house, "cosigned", || cosigned().is_some());
+    let before = cosigned();
+    house.psql("demo", "UPDATE products SET name = name || ' (new)'");
+    until(&house, "cosigned again", || cosigned() > before);
+    let page = get(&house, "/trust").body;
+    assert!(page.contains(key.name()) && !page.contains("Self-attested"), "{page}");
+    let metrics = get(&house, "/metrics").body;
+    assert!(metrics.contains("amanah_trail_witness_contradicts{") && metrics.contains("} 0\n"));
+    house.stop();
+    let seen = std::fs::read(logs(&data)).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    house.start_again();
+    until(&house, "told", || house.log().contains("A WITNESS HAS SEEN ANOTHER HISTORY"));
+    let contradicts =
+        |line: &str| line.starts_with("amanah_trail_witness_contradicts{") && line.ends_with(" 1");
+    assert!(get(&house, "/metrics").body.lines().any(contradicts));
+    assert_eq!(std::fs::read(logs(&data)).unwrap(), seen, "the witness keeps what it has seen");
+}
+
+/// The one log that a witness keeps.
+fn logs(data: &Path) -> PathBuf {
+    let files = std::fs::read_dir(data.join("witness/logs")).unwrap();
+    files.map(|file| file.unwrap().path()).next().unwrap()
+}
+
+fn until(house: &House, what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "never {what}: {}", house.log());
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
+}
+
 /// It is told to stop, and stops.
 #[test]
 fn a_witness_stops_when_it_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let log = Log::in_folder(&dir.path().join("log"));
-    let mut witness = Witness::start(&dir.path().join("witness"), &log.signer);
+    let mut witness = Witness::start(&dir.path().join("witness"), &log.key());
     let pid = witness.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(witness.child.wait().unwrap().code(), Some(0));

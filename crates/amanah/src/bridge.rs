@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
 use claims::{Engine, Page, Report};
+use console::LogHead;
 use gateway::{Metrics, Own, OwnPath};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -18,6 +19,7 @@ use tenancy::TenantBinder;
 use tower::ServiceExt;
 
 use crate::sealing::Seals;
+use crate::witnesses::Witnesses;
 
 /// The console's pages, as the gateway asks for them.
 #[derive(Default)]
@@ -76,7 +78,7 @@ pub(crate) struct Trust {
     pub(crate) engine: Engine,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) primary: Option<String>,
-    pub(crate) seals: Arc<Seals>,
+    pub(crate) witnesses: Arc<Witnesses>,
 }
 
 impl console::Trust for Trust {
@@ -103,12 +105,12 @@ impl console::Trust for Trust {
         })
     }
 
-    fn logs(&self) -> Vec<String> {
-        self.seals.heads().into_iter().map(|(id, _)| id).collect()
+    fn logs(&self) -> Vec<LogHead> {
+        self.witnesses.heads()
     }
 
     fn checkpoint(&self, log: &str) -> Option<String> {
-        self.seals.heads().into_iter().find_map(|(id, note)| (id == log).then_some(note))
+        self.witnesses.checkpoint(log)
     }
 }
 
@@ -146,6 +148,7 @@ pub(crate) struct Vitals {
     pub(crate) gateway: Arc<Metrics>,
     pub(crate) keys: Keys,
     pub(crate) seals: Arc<Seals>,
+    pub(crate) witnesses: Arc<Witnesses>,
 }
 
 impl console::Vitals for Vitals {
@@ -164,8 +167,8 @@ impl console::Vitals for Vitals {
 
     fn metrics(&self) -> Fut<'_, String> {
         Box::pin(async {
-            let Self { engine, pages, gateway, keys, seals, .. } = self;
-            crate::metrics::text(engine, pages, gateway, keys, seals).await
+            let Self { engine, pages, gateway, keys, seals, witnesses, .. } = self;
+            crate::metrics::text(engine, pages, gateway, keys, (seals, witnesses)).await
         })
     }
 }

@@ -4,6 +4,7 @@ mod binding;
 mod files;
 mod keys;
 mod trail;
+mod witnesses;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
 pub(crate) use keys::{Keys, RootKind, S3, period};
 pub(crate) use trail::Trail;
+pub(crate) use witnesses::WitnessAt;
 
 /// The shipped default.
 const DEFAULT: &str = include_str!("../../../amanah.toml");

@@ -33,6 +33,7 @@ mod rotation;
 mod sealing;
 mod table;
 mod trail;
+mod witnesses;
 
 use std::process::ExitCode;
 

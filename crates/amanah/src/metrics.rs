@@ -8,6 +8,7 @@ use gateway::Metrics;
 use keys::Keys;
 
 use crate::sealing::Seals;
+use crate::witnesses::Witnesses;
 
 /// The measurements of the claims on `pages`, of the gateway, of the keys and of the trails, as `OpenMetrics` text.
 pub(crate) async fn text(
@@ -15,7 +16,7 @@ pub(crate) async fn text(
     pages: &[Arc<Page>],
     gateway: &Metrics,
     keys: &Keys,
-    seals: &Seals,
+    (seals, witnesses): (&Seals, &Witnesses),
 ) -> String {
     let mut reports = Vec::new();
     for page in pages {
@@ -25,14 +26,16 @@ pub(crate) async fn text(
         }
     }
     let mut text = engine.metrics(&reports).unwrap_or_default();
-    let own =
-        |label: Option<(&'static str, &str)>| label.map(|(name, value)| (name, value.to_owned()));
+    let own = |label: Option<(&'static str, &str)>| {
+        Vec::from_iter(label.map(|(name, value)| (name, value.to_owned())))
+    };
     let gateway = gateway.snapshot().into_iter().map(|r| (r.name, r.help, own(r.label), r.value));
     let keys = keys.readings().into_iter().map(|r| (r.name, r.help, own(r.label), r.value));
     let seals = seals.readings().into_iter();
-    let seals = seals.map(|(name, help, log, value)| (name, help, Some(("log", log)), value));
+    let seals = seals.map(|(name, help, log, value)| (name, help, vec![("log", log)], value));
     let mut last = "";
-    for (name, help, label, value) in gateway.chain(keys).chain(seals) {
+    for (name, help, labels, value) in gateway.chain(keys).chain(seals).chain(witnesses.readings())
+    {
         // OpenMetrics names a counter without the suffix that its samples have.
         let family = name.strip_suffix("_total").unwrap_or(name);
         let kind = if family == name { "gauge" } else { "counter" };
@@ -42,9 +45,30 @@ pub(crate) async fn text(
             let _ = writeln!(text, "# TYPE amanah_{family} {kind}");
             last = family;
         }
-        let label = label.map(|(name, value)| format!("{{{name}=\"{value}\"}}"));
-        let _ = writeln!(text, "amanah_{name}{} {value}", label.unwrap_or_default());
+        let labels: Vec<String> = labels.iter().map(|(name, value)| label(name, value)).collect();
+        let labels = match &labels[..] {
+            [] => String::new(),
+            some => format!("{{{}}}", some.join(",")),
+        };
+        let _ = writeln!(text, "amanah_{name}{labels} {value}");
     }
     text.push_str("# EOF\n");
     text
+}
+
+/// What is measured may be called as somebody else calls it.
+fn label(name: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{name}=\"{value}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn a_name_stays_within_its_quotes() {
+        assert_eq!(label("witness", "w.example/1"), r#"witness="w.example/1""#);
+        assert_eq!(label("witness", "a\"} 1 \\"), "witness=\"a\\\"} 1 \\\\\"");
+    }
 }

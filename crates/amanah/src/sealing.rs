@@ -101,6 +101,11 @@ impl Seals {
         standings.values().filter_map(head).collect()
     }
 
+    /// The logs that are sealed at the moment.
+    pub(crate) fn logs(&self) -> Vec<Log> {
+        self.standings().values().map(|one| one.log.clone()).collect()
+    }
+
     fn went(&self, name: &str, round: &Round, head: Option<&str>) {
         let mut standings = self.standings();
         let Some(one) = standings.get_mut(name) else { return };

@@ -24,6 +24,7 @@ use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::sealing::Seals;
+use crate::witnesses::Witnesses;
 use crate::{comparing, files, fleet, keyserver, out, protection, redis, rotation, sealing, table};
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -40,6 +41,7 @@ struct House {
 struct Parts {
     live: Live,
     seals: Arc<Seals>,
+    witnesses: Arc<Witnesses>,
     gateway: Gateway,
     application: Option<Application>,
     /// Where applications ask for keys, when they are served.
@@ -51,7 +53,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { live, seals, gateway, application, private } = parts;
+    let Parts { live, seals, witnesses, gateway, application, private } = parts;
     let Live { engine, pages, running, .. } = &live;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
@@ -76,8 +78,10 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let comparing = comparing::keep(&installation, wait(stopped.clone()));
     let following = following::keep(&installation, &live, wait(stopped.clone()));
     let sealing = sealing::keep(&installation, &seals, wait(stopped.clone()));
+    let witnessing = witnesses.keep(wait(stopped.clone()));
+    let trail = async { tokio::join!(comparing, sealing, witnessing) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
-    tokio::join!(watching, keeping, upkeep, comparing, sealing, proving);
+    tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
     serving.await.context("the gateway ended in disorder")?;
@@ -134,7 +138,10 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
     let seals = Arc::<Seals>::default();
-    own.open(router(installation, &engine, &pages, &gateway, &seals)?);
+    let at = &installation.config.trail.witnesses.0;
+    let witnesses = Witnesses::new(at, Arc::clone(&seals), Arc::clone(&installation.cx.clock))?;
+    let witnesses = Arc::new(witnesses);
+    own.open(router(installation, &engine, &pages, &gateway, (&seals, &witnesses))?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
     let behind = installation.behind.settled();
@@ -142,7 +149,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind };
     installation.data.announce(&running)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
-    Ok(Parts { live, seals, gateway, application, private })
+    Ok(Parts { live, seals, witnesses, gateway, application, private })
 }
 
 /// The sample application: database, protection, people, keys at `keys`, process.
@@ -203,7 +210,7 @@ fn router(
     engine: &Engine,
     pages: &[Arc<Page>],
     gateway: &Gateway,
-    seals: &Arc<Seals>,
+    (seals, witnesses): (&Arc<Seals>, &Arc<Witnesses>),
 ) -> anyhow::Result<Router> {
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
@@ -215,7 +222,7 @@ fn router(
             engine: engine.clone(),
             pages: pages.to_vec(),
             primary: Some(primary).filter(|name| !name.is_empty()),
-            seals: Arc::clone(seals),
+            witnesses: Arc::clone(witnesses),
         }),
         sign_in: Arc::new(SignIn(Arc::clone(&installation.identities))),
         vitals: Arc::new(Vitals {
@@ -225,6 +232,7 @@ fn router(
             gateway: gateway.metrics(),
             keys: installation.ring.keys.clone(),
             seals: Arc::clone(seals),
+            witnesses: Arc::clone(witnesses),
         }),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),

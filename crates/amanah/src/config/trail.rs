@@ -1,12 +1,14 @@
-//! What `[trail]` says: where the logs of the trails lie.
+//! What `[trail]` says: where the logs of the trails lie, and who watches over them.
 
 use serde::Deserialize;
 
 use super::keys::S3;
+use super::witnesses::Witnesses;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Trail {
     pub(crate) log: String,
     pub(crate) s3: S3,
+    pub(crate) witnesses: Witnesses,
 }

@@ -28,6 +28,8 @@ pub struct Watch {
     witnesses: Vec<Watcher>,
     /// The newest checkpoint, with what witnesses have said of it.
     newest: Option<Note>,
+    /// The newest one that a witness has cosigned.
+    cosigned: Option<Note>,
     recalled: bool,
 }
 
@@ -98,7 +100,19 @@ impl Watch {
             trouble: None,
         };
         let witnesses = witnesses.into_iter().map(watcher).collect();
-        Self { log: log.to_owned(), shelf, witnesses, newest: None, recalled: false }
+        Self {
+            log: log.to_owned(),
+            shelf,
+            witnesses,
+            newest: None,
+            cosigned: None,
+            recalled: false,
+        }
+    }
+
+    /// The newest checkpoint that witnesses have cosigned, with what they said; as it lies beside the log.
+    pub const fn cosigned(&self) -> Option<&Note> {
+        self.cosigned.as_ref()
     }
 
     /// How each witness stands.
@@ -130,6 +144,7 @@ impl Watch {
         }
         if cosigned {
             self.shelf.put(vec![(COSIGNED.to_owned(), known.to_string().into_bytes())]).await?;
+            self.cosigned = Some(known.clone());
         }
         self.newest = Some(known);
         Ok(())
@@ -144,6 +159,7 @@ impl Watch {
             && checkpoint.origin == self.log
         {
             self.witnesses.iter_mut().for_each(|one| one.recall(&note, checkpoint.size));
+            self.cosigned = Some(note);
         }
         self.recalled = true;
         Ok(())
