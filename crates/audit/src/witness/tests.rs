@@ -390,6 +390,17 @@ fn what_is_no_request_is_told_why() {
     assert_eq!(witness.seen(), [(LOG, None)]);
 }
 
+/// What is read of hostile bytes is read again as it is written.
+#[test]
+fn damaged_requests_are_read_as_they_are_written_or_not_at_all() {
+    let log = Told::honest();
+    let samples = [(0, 0), (0, 1), (3, 300)]
+        .map(|(old, size)| log.request(old, size, Some(100)).to_string().into_bytes());
+    testkit::try_damaged_again("submission", &samples, |bytes| {
+        Some(Request::parse(bytes).ok()?.to_string().into_bytes())
+    });
+}
+
 proptest! {
     /// Whatever one byte of a good request becomes, nothing else than what the log signed is
     /// cosigned, and nothing panics.
