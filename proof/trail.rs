@@ -111,6 +111,6 @@ fn planted_code_gains_nothing() {
     house.verify(&["--page", "pages/amanah.md", "--bite"]);
 }
 
-fn verify(house: &House, claim: &str) -> (i32, Vec<serde_json::Value>) {
+fn verify(house: &House, claim: &str) -> (i32, Vec<Value>) {
     house.verify(&["--page", "pages/regulated-audit.md", "--claim", claim])
 }
