@@ -23,6 +23,7 @@ mod known;
 mod logins;
 mod lost;
 mod metrics;
+mod months;
 mod out;
 mod pages;
 mod probe;

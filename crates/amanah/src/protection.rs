@@ -168,6 +168,7 @@ impl Candidate {
         if let Some(superuser) = &self.superuser {
             store::migrate_privileged(superuser, &[&audit::GUARD]).await?;
         }
+        audit::make_partitions(&self.owner).await?;
         Ok(())
     }
 

@@ -90,12 +90,18 @@ BEGIN
       FROM pg_event_trigger_ddl_commands() c
       JOIN pg_trigger t ON (c.classid = 'pg_class'::regclass AND t.tgrelid = c.objid)
                         OR (c.classid = 'pg_trigger'::regclass AND t.oid = c.objid)
-     WHERE (t.tgfoid = recorder OR t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate'))
-       -- 29: after insert, update and delete, for each row; 32: after truncate, once.
+     WHERE (t.tgfoid = recorder
+            OR t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate', 'amanah_audit_insert',
+                            'amanah_audit_update', 'amanah_audit_delete'))
+       -- 29: after insert, update and delete, for each row; the others after one of them, once.
        AND (t.tgfoid <> recorder OR t.tgenabled <> 'A' OR t.tgconstraint <> 0
             OR t.tgqual IS NOT NULL OR t.tgattr <> ''::int2vector
-            OR (t.tgname, t.tgtype) NOT IN (('amanah_audit_row', 29),
-                                            ('amanah_audit_truncate', 32)))
+            OR (t.tgname::text, t.tgtype, coalesce(t.tgoldtable::text, ''),
+                coalesce(t.tgnewtable::text, '')) NOT IN
+               (('amanah_audit_row', 29, '', ''), ('amanah_audit_truncate', 32, '', ''),
+                ('amanah_audit_insert', 4, '', 'amanah_becomes'),
+                ('amanah_audit_update', 16, 'amanah_was', 'amanah_becomes'),
+                ('amanah_audit_delete', 8, 'amanah_was', '')))
      LIMIT 1;
     -- A detached partition loses its copy of the parent's trigger without a word, but keeps the
     -- trigger for TRUNCATE, which is its own: one without the other tells.
@@ -104,7 +110,8 @@ BEGIN
           FROM pg_trigger t
          WHERE t.tgfoid = recorder AND t.tgname = 'amanah_audit_truncate'
            AND NOT EXISTS (SELECT FROM pg_trigger o WHERE o.tgrelid = t.tgrelid
-                              AND o.tgfoid = recorder AND o.tgname = 'amanah_audit_row')
+                              AND o.tgfoid = recorder
+                              AND o.tgname IN ('amanah_audit_row', 'amanah_audit_insert'))
            AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
                          JOIN pg_class k ON c.classid = 'pg_class'::regclass AND k.oid = c.objid
                         WHERE k.relkind = 'p')
@@ -123,7 +130,8 @@ BEGIN
     END IF;
 END $$;
 
--- A table may go, and its triggers with it; they may not go alone.
+-- A table may go, and its triggers with it; they may not go alone, unless the table is recorded in
+-- the other way by then: for each row, or for each statement.
 CREATE FUNCTION audit.refuse_drop() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -136,9 +144,20 @@ BEGIN
       FROM pg_event_trigger_dropped_objects() d
      WHERE d.schema_name = 'audit'
         OR (d.object_type = 'trigger'
-            AND d.address_names[3] IN ('amanah_audit_row', 'amanah_audit_truncate')
-            AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                         WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2]))
+            AND d.address_names[3] IN ('amanah_audit_row', 'amanah_audit_truncate',
+                'amanah_audit_insert', 'amanah_audit_update', 'amanah_audit_delete')
+            AND EXISTS (
+                SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2]
+                   AND (d.address_names[3] = 'amanah_audit_truncate' OR NOT EXISTS (
+                       SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                         JOIN pg_namespace a ON a.oid = p.pronamespace AND a.nspname = 'audit'
+                        WHERE t.tgrelid = c.oid AND p.proname = 'global_track_changes'
+                          AND t.tgenabled = 'A'
+                          AND t.tgname IN ('amanah_audit_row', 'amanah_audit_insert',
+                                           'amanah_audit_update', 'amanah_audit_delete')
+                       HAVING bool_or(t.tgname = 'amanah_audit_row')
+                           OR count(*) FILTER (WHERE t.tgname <> 'amanah_audit_row') = 3))))
      LIMIT 1;
     IF gone IS NOT NULL THEN
         RAISE EXCEPTION USING

@@ -2,7 +2,6 @@
 
 use store::{Table, Tx, ident, literal, qualified};
 
-use crate::track::ROW_TRIGGER;
 use crate::{Result, canary, sql};
 
 /// The SQLSTATE of the trail's own refusals.
@@ -27,8 +26,8 @@ pub(crate) struct Target<'a> {
     pub entry: i64,
     /// The partition in which it lies, without its schema.
     pub partition: &'a str,
-    /// The tables that are recorded.
-    pub tracked: &'a [&'a Table],
+    /// The tables that are recorded, and a trigger that does it.
+    pub tracked: &'a [(&'a Table, &'static str)],
     /// A table with a row of the synthetic tenant, to which a bound session can write.
     pub canary_table: &'a Table,
     /// The column that names the tenant.
@@ -58,8 +57,8 @@ pub(crate) fn battery(target: &Target<'_>) -> Vec<Attempt> {
     all.extend(functions());
     all.extend(rights(target));
     all.push(planted(target));
-    for table in target.tracked.iter().filter(|t| !t.partition) {
-        all.extend(tracked(table));
+    for (table, trigger) in target.tracked.iter().filter(|(t, _)| !t.partition) {
+        all.extend(tracked(table, trigger));
     }
     for name in target.event_triggers {
         let what = format!("the event trigger {name}");
@@ -310,10 +309,10 @@ fn planted(target: &Target<'_>) -> Attempt {
     trail("delete a recorded row by code planted in amanah.current_actor()", &sql)
 }
 
-fn tracked(table: &Table) -> Vec<Attempt> {
+fn tracked(table: &Table, trigger: &str) -> Vec<Attempt> {
     let (place, label) = (table.quoted(), table.label());
     let alter = |deed: &str, what: &str| on(&label, deed, format!("ALTER TABLE {place} {what}"));
-    let ours = ident(ROW_TRIGGER);
+    let ours = ident(trigger);
     vec![
         alter("disable its recording", &format!("DISABLE TRIGGER {ours}")),
         alter("disable every trigger on it", "DISABLE TRIGGER USER"),

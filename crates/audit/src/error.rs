@@ -14,6 +14,18 @@ pub enum Error {
     /// A table was named that is not there.
     #[error("there is no table {0} to record; nothing was changed. Correct its name")]
     NoTable(String),
+    /// A comment asks for a way of recording that there is not.
+    #[error(
+        "the comment on {place} asks for @audit({word}), which there is not; nothing was changed. \
+         There are @audit(never) and @audit(hashed) on columns, and @audit(statement) on tables \
+         without partitions"
+    )]
+    Asked {
+        /// The table or column.
+        place: String,
+        /// What is asked.
+        word: String,
+    },
     /// A step of the plan was refused.
     #[error("{object}: {why}. Roll the transaction back: then nothing was changed")]
     Step {

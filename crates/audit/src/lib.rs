@@ -14,6 +14,7 @@
 //! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
 //! and `audit.append-only` says so as failing.
 
+mod asked;
 mod attack;
 mod canary;
 pub mod controls;
@@ -42,7 +43,7 @@ pub use encoding::{Content, Documents, Fields};
 pub use error::{Error, Result};
 pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 pub use track::{Step, apply, plan};
-pub use trail::Entry;
+pub use trail::{Entry, make_partitions};
 pub use undo::{has_trail, others, removal};
 
 const FIRST_SQL: &str = include_str!("../sql/0001_trail.sql");

@@ -7,7 +7,7 @@
 
 use store::{Owned, Row, Table, ToSql, Tx, ident, literal, specimen_with};
 
-use crate::trail::{self, Entry};
+use crate::trail::{self, Entry, Left};
 use crate::{Result, canary};
 
 /// Columns that are tried for a change before the row is written over with what it holds.
@@ -43,6 +43,8 @@ pub(crate) struct Rehearsal<'a> {
     pub owned: Owned<'a>,
     /// Who the trail must name.
     pub who: Who<'a>,
+    /// The columns that it must not show.
+    pub hidden: &'a [String],
 }
 
 /// A row as it is now, and where.
@@ -109,9 +111,9 @@ impl Rehearsal<'_> {
         if let Err(why) = self.within(&sql, &[]).await? {
             return Ok(Outcome::NotDone(why));
         }
-        let left = trail::since(self.tx, start, &self.table.schema, &self.table.name).await?;
+        let left = self.left(start, &self.table.schema, &self.table.name).await?;
         let recorded: Vec<&Entry> =
-            left.iter().map(|(entry, _)| entry).filter(|e| e.action == "TRUNCATE").collect();
+            left.iter().map(|left| &left.entry).filter(|e| e.action == "TRUNCATE").collect();
         Ok(match recorded.as_slice() {
             [] => Outcome::Wrong("TRUNCATE left no row in the trail".to_owned()),
             [entry] => self.signed(entry).map_or(Outcome::Recorded, Outcome::Wrong),
@@ -122,11 +124,11 @@ impl Rehearsal<'_> {
     /// Reads the row whose columns have these values.
     async fn see(&self, place: &[(String, String)]) -> Result<Option<Sight>> {
         let (filter, bound) = conditions(self.table, place);
-        let key = format!("${}", bound.len() + 1);
+        let (key, hidden) = (format!("${}", bound.len() + 1), format!("${}", bound.len() + 2));
         let sql = format!(
-            "SELECT to_jsonb(t)::text,
-                    (SELECT jsonb_object_agg(k, to_jsonb(t) -> k)::text
-                       FROM unnest({key}::text[]) k),
+            "SELECT (to_jsonb(t) - {hidden}::text[])::text,
+                    ((SELECT jsonb_object_agg(k, to_jsonb(t) -> k)
+                        FROM unnest({key}::text[]) k) - {hidden}::text[])::text,
                     n.nspname::text, c.relname::text, t.tableoid::text, t.ctid::text
                FROM {} AS t
                JOIN pg_catalog.pg_class c ON c.oid = t.tableoid
@@ -135,7 +137,7 @@ impl Rehearsal<'_> {
             self.table.quoted()
         );
         let mut bound = bound;
-        bound.push(&self.table.primary_key);
+        bound.extend([&self.table.primary_key as &(dyn ToSql + Sync), &self.hidden]);
         let row = self.tx.query_opt(&sql, &bound).await?;
         Ok(row.map(|row| self.sight(&row, place)))
     }
@@ -222,29 +224,36 @@ impl Rehearsal<'_> {
         let Some(seen) = is.or(was) else {
             return Ok(Outcome::NotDone("there is no row".to_owned()));
         };
-        let left = trail::since(self.tx, start, &seen.schema, &seen.table).await?;
-        let chain: Vec<_> = left.iter().filter(|(e, _)| e.row_key == seen.key).collect();
-        let Some((first, _)) = chain.first() else {
+        let left = self.left(start, &seen.schema, &seen.table).await?;
+        let chain: Vec<_> = left.iter().filter(|l| l.key == seen.key).collect();
+        let Some(first) = chain.first().map(|left| &left.entry) else {
             return Ok(Outcome::Wrong(format!("{action} left no row in the trail")));
         };
         if first.action != action {
             return Ok(Outcome::Wrong(format!("{action} is recorded as {}", first.action)));
         }
         let mut state = was.map(|s| s.data.as_str());
-        for (entry, whole) in &chain {
-            if whole.as_deref() != state {
+        for Left { entry, was, becomes, discreet, .. } in chain.iter().copied() {
+            if was.as_deref() != state {
                 return Ok(Outcome::Wrong(format!("{action} is recorded with wrong old data")));
             }
             if let Some(wrong) = self.signed(entry) {
                 return Ok(Outcome::Wrong(wrong));
             }
-            state = entry.new_data.as_deref();
+            if !discreet {
+                return Ok(Outcome::Wrong(format!("{action} is recorded with hidden columns")));
+            }
+            state = becomes.as_deref();
         }
         Ok(if state == is.map(|s| s.data.as_str()) {
             Outcome::Recorded
         } else {
             Outcome::Wrong(format!("{action} is recorded with wrong new data"))
         })
+    }
+
+    async fn left(&self, start: i64, schema: &str, table: &str) -> Result<Vec<Left>> {
+        trail::since(self.tx, start, (schema, table), self.hidden).await
     }
 
     /// What is wrong with who did it, or with the hash.

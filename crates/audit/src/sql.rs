@@ -12,12 +12,19 @@ macro_rules! columns {
 /// Rows of the trail.
 pub(crate) const ENTRY: &str = concat!("SELECT ", columns!(), " FROM audit.system_audit_logs");
 
-/// What this transaction left on one table since a row of the trail, and the whole row before each.
+/// What this transaction left on one table since a row of the trail. Beside each, without the columns
+/// `$4`: the whole row before, the row after, the key; and whether none of these columns is shown.
 pub(crate) const OF_THIS_TRANSACTION: &str = concat!(
     "SELECT ",
     columns!(),
     ",
-       CASE action WHEN 'UPDATE' THEN new_data || old_data ELSE old_data END::text
+       (CASE action WHEN 'UPDATE' THEN new_data || old_data ELSE old_data END - $4::text[])::text,
+       (new_data - $4::text[])::text, (row_key - $4::text[])::text,
+       NOT EXISTS (SELECT FROM pg_catalog.unnest($4::text[]) h, (VALUES (row_key), (old_data),
+                     (new_data)) d (document)
+                    WHERE pg_catalog.jsonb_typeof(d.document -> h) NOT IN ('object', 'null')
+                       OR pg_catalog.jsonb_typeof(d.document -> h) = 'object'
+                          AND NOT d.document -> h ? 'amanah')
   FROM audit.system_audit_logs
  WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()
    AND table_schema = $2 AND table_name = $3
@@ -28,6 +35,14 @@ pub(crate) const OF_THIS_TRANSACTION: &str = concat!(
 pub(crate) const NEWEST: &str = "
 SELECT coalesce(max(id), 0) FROM audit.system_audit_logs
  WHERE xid = pg_catalog.pg_current_xact_id()";
+
+/// Whether the trail has partitions: a row, or none.
+pub(crate) const MAKES_PARTITIONS: &str = "SELECT FROM pg_catalog.pg_proc p
+       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = 'audit' AND p.proname = 'make_partitions' AND p.pronargs = 0";
+
+/// Makes the partitions that are due.
+pub(crate) const MAKE_PARTITIONS: &str = "SELECT audit.make_partitions()";
 
 /// For transactions that read the catalogue or that a superuser runs: no name is looked up where
 /// somebody else could have put one.
@@ -61,14 +76,34 @@ pub(crate) const TRIGGERS: &str = "
 SELECT n.nspname::text, c.relname::text, t.tgname::text, t.tgenabled = 'A',
        p.proname = 'global_track_changes' AND f.nspname = 'audit'
        AND t.tgqual IS NULL AND t.tgattr = ''::pg_catalog.int2vector AND t.tgconstraint = 0
-       AND (t.tgname, t.tgtype) IN (('amanah_audit_row', 29), ('amanah_audit_truncate', 32)),
+       AND (t.tgname::text, t.tgtype, coalesce(t.tgoldtable::text, ''),
+            coalesce(t.tgnewtable::text, '')) IN
+           (('amanah_audit_row', 29, '', ''), ('amanah_audit_truncate', 32, '', ''),
+            ('amanah_audit_insert', 4, '', 'amanah_becomes'),
+            ('amanah_audit_update', 16, 'amanah_was', 'amanah_becomes'),
+            ('amanah_audit_delete', 8, 'amanah_was', '')),
        t.tgargs
   FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
   JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
- WHERE t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate')";
+ WHERE t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate', 'amanah_audit_insert',
+                    'amanah_audit_update', 'amanah_audit_delete')";
+
+/// What comments ask of the recording: schema, table, column or nothing, what is asked, and whether
+/// the table has partitions or is one.
+pub(crate) const ASKED: &str = "
+SELECT n.nspname::text, c.relname::text, coalesce(a.attname::text, ''),
+       (pg_catalog.regexp_match(d.description, '@audit[(]([^)]*)[)]'))[1],
+       c.relkind = 'p' OR c.relispartition
+  FROM pg_catalog.pg_description d
+  JOIN pg_catalog.pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p')
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
+        AND d.objsubid > 0
+ WHERE d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.description ~ '@audit[(]'
+ ORDER BY 1, 2, d.objsubid";
 
 /// Those of the event triggers `$1` that are there.
 pub(crate) const GUARDS_THERE: &str = "SELECT e.evtname::text FROM pg_catalog.pg_event_trigger e

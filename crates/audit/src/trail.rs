@@ -1,7 +1,7 @@
 //! Rows of the trail, read back.
 
 use jiff::Timestamp;
-use store::{Row, Tx};
+use store::{Db, Row, Tx};
 
 use crate::encoding::{Content, Documents, Fields};
 use crate::{Result, sql};
@@ -122,6 +122,25 @@ impl Entry {
     }
 }
 
+/// Makes the partitions of the trail that are due: this month's and those of the three months after
+/// it. Returns how many were made; none where the trail has its first form still, which only a
+/// superuser may change.
+///
+/// # Errors
+/// When a lock is not free in time; what is due is made the next time, and rows without a month of
+/// their own are recorded all the same.
+pub async fn make_partitions(owner: &Db) -> Result<u32> {
+    let tx = owner.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    if tx.query_opt(sql::MAKES_PARTITIONS, &[]).await?.is_none() {
+        tx.rollback().await?;
+        return Ok(0);
+    }
+    let made: i32 = tx.query_one(sql::MAKE_PARTITIONS, &[]).await?.get(0);
+    tx.commit().await?;
+    Ok(made.unsigned_abs())
+}
+
 /// The row of this number.
 pub(crate) async fn entry(tx: &Tx, id: i64) -> Result<Option<Entry>> {
     let sql = format!("{} WHERE id = $1", sql::ENTRY);
@@ -134,14 +153,32 @@ pub(crate) async fn newest(tx: &Tx) -> Result<i64> {
     Ok(tx.query_one(sql::NEWEST, &[]).await?.get(0))
 }
 
-/// What this transaction left in the trail on `schema.table` after the row `since`, and beside each
-/// the whole row before.
+/// A row that a transaction left, beside it what it says without some columns, and whether it shows
+/// none of these.
+pub(crate) struct Left {
+    pub(crate) entry: Entry,
+    /// The whole row before.
+    pub(crate) was: Option<String>,
+    /// The row after.
+    pub(crate) becomes: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) discreet: bool,
+}
+
+/// What this transaction left in the trail on a table, by schema and name, after the row `since`.
 pub(crate) async fn since(
     tx: &Tx,
     since: i64,
-    schema: &str,
-    table: &str,
-) -> Result<Vec<(Entry, Option<String>)>> {
-    let rows = tx.query(sql::OF_THIS_TRANSACTION, &[&since, &schema, &table]).await?;
-    Ok(rows.iter().map(|row| (Entry::from_row(row), row.get(16))).collect())
+    (schema, table): (&str, &str),
+    hidden: &[String],
+) -> Result<Vec<Left>> {
+    let rows = tx.query(sql::OF_THIS_TRANSACTION, &[&since, &schema, &table, &hidden]).await?;
+    let read = |row: &Row| Left {
+        entry: Entry::from_row(row),
+        was: row.get(16),
+        becomes: row.get(17),
+        key: row.get(18),
+        discreet: row.get(19),
+    };
+    Ok(rows.iter().map(read).collect())
 }

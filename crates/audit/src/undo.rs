@@ -4,7 +4,7 @@
 use store::{Belongings, Tx, ident, qualified};
 
 use crate::inspect::EVENT_TRIGGERS;
-use crate::track::{ROW_TRIGGER, TRUNCATE_TRIGGER};
+use crate::track::TRIGGERS;
 use crate::{Result, Step, sql};
 
 /// The functions that the guard installed.
@@ -59,7 +59,7 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
         let sql = format!("DROP EVENT TRIGGER {}", ident(name));
         add(&mut steps, name, "recording may be taken away", sql);
     }
-    for row in tx.query(sql::RECORDED, &[&&[ROW_TRIGGER, TRUNCATE_TRIGGER][..]]).await? {
+    for row in tx.query(sql::RECORDED, &[&&TRIGGERS[..]]).await? {
         let (schema, table, trigger): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let sql = format!("DROP TRIGGER {} ON {}", ident(trigger), qualified(schema, table));
         let then = "changes are recorded no more";
@@ -83,7 +83,7 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
 /// # Errors
 /// When the catalogue cannot be read.
 pub async fn others(tx: &Tx) -> Result<Vec<String>> {
-    let recorders = &[ROW_TRIGGER, TRUNCATE_TRIGGER][..];
+    let recorders = &TRIGGERS[..];
     let rows = tx.query(sql::RECORDERS, &[&recorders, &&EVENT_TRIGGERS[..]]).await?;
     let ours: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
     Ok(TRAIL.others(tx, &ours).await?)

@@ -25,7 +25,9 @@ use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::sealing::Seals;
 use crate::witnesses::Witnesses;
-use crate::{comparing, files, fleet, keyserver, out, protection, redis, rotation, sealing, table};
+use crate::{
+    comparing, files, fleet, keyserver, months, out, protection, redis, rotation, sealing, table,
+};
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -79,7 +81,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let following = following::keep(&installation, &live, wait(stopped.clone()));
     let sealing = sealing::keep(&installation, &seals, wait(stopped.clone()));
     let witnessing = witnesses.keep(wait(stopped.clone()));
-    let trail = async { tokio::join!(comparing, sealing, witnessing) };
+    let dividing = months::keep(&installation, wait(stopped.clone()));
+    let trail = async { tokio::join!(comparing, sealing, witnessing, dividing) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Secret};
-use store::{Db, Protected, Tx, ident, literal};
+use store::{Db, Protected, Table, Tx, ident, literal};
 
 use super::probe::Probe;
 use super::remedy::remedy;
 use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
 use crate::attack::{self, Attempt, REFUSED, Target, keepers};
 use crate::canary::Canary;
-use crate::{Result, canary, inspect, sql, trail};
+use crate::{Result, canary, inspect, sql, track, trail};
 
 /// How often a statement that could not get its lock is sent again.
 const TRIES: usize = 3;
@@ -106,9 +106,15 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let (keeper, recorder) = keepers(&tx).await?;
     let event_triggers = inspect::event_triggers(&tx).await?;
     let inspected = inspect::inspect(&tx, protected.superuser.is_some()).await?;
+    let by_statements = track::by_statements(&tx).await?;
     tx.rollback().await?;
     let canary = canary::write(protected, &*place.binder, &shape).await?;
-    let tracked = place.recorded(&shape)?;
+    let trigger = |table: &Table| {
+        let by_statements = by_statements.contains(&(table.schema.clone(), table.name.clone()));
+        if by_statements { track::INSERT_TRIGGER } else { track::ROW_TRIGGER }
+    };
+    let tracked = place.recorded(&shape)?.into_iter();
+    let tracked: Vec<(&Table, &str)> = tracked.map(|table| (table, trigger(table))).collect();
     let partition = partition_of(protected, canary.entry).await?;
     let attempts = attack::battery(&Target {
         entry: canary.entry,

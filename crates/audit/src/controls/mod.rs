@@ -6,6 +6,7 @@ mod production;
 mod remedy;
 mod triggers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use append_only::AppendOnly;
 use production::Production;
 use triggers::Triggers;
 
+use crate::asked::{self, Asked};
 use crate::attack::keepers;
 use crate::wal::Watch;
 use crate::{KEEPER_SQL, Result, TRAIL_SQL, WATCH_SQL, sql, track};
@@ -105,6 +107,14 @@ impl Place<'_> {
     /// Those of `shape` that must be recorded.
     fn recorded<'s>(&self, shape: &'s [Table]) -> Result<Vec<&'s Table>> {
         track::wanted(shape, &self.protected.tenant_column, &(self.critical)(shape))
+    }
+
+    /// What comments ask of the recording.
+    async fn asked(&self) -> Result<BTreeMap<(String, String), Asked>> {
+        let tx = self.catalogue().await?;
+        let asked = asked::all(&tx).await?;
+        tx.rollback().await?;
+        Ok(asked)
     }
 
     /// What is missing so that they are.

@@ -7,6 +7,7 @@ use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, TenantId, rand
 use store::{Db, Owned, Table, ident, qualified};
 
 use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, in_sandbox, news};
+use crate::asked::Asked;
 use crate::rehearsal::{Outcome, Rehearsal, Who};
 use crate::{Error, Result, canary, inspect, sql, track};
 
@@ -101,9 +102,17 @@ async fn rows(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
         Some(replicator) => sessions.push((replicator, true)),
         None => ledger.notes.push(NO_REPLICATOR.to_owned()),
     }
+    let asked = place.asked().await?;
     for table in place.recorded(&shape)?.into_iter().filter(|t| !t.partition) {
+        let hidden = asked.get(&(table.schema.clone(), table.name.clone()));
+        let hidden = hidden.map(Asked::columns).unwrap_or_default();
+        if !hidden.is_empty() {
+            let columns = hidden.join(", ");
+            ledger.notes.push(format!("{} is recorded without {columns}", table.label()));
+        }
         for (login, replica) in &sessions {
-            let session = Session { place, shape: &shape, login, replica: *replica };
+            let (shape, hidden) = (&shape, &hidden);
+            let session = Session { place, shape, login, replica: *replica, hidden };
             ledger.add(session.rows(table, rng).await?);
         }
     }
@@ -116,6 +125,8 @@ struct Session<'a> {
     shape: &'a [Table],
     login: &'a Db,
     replica: bool,
+    // The columns that are not to be shown.
+    hidden: &'a [String],
 }
 
 impl Session<'_> {
@@ -167,6 +178,7 @@ impl Session<'_> {
                 tenant: Some(tenant.as_str()),
                 db_user: &self.login.url().user,
             },
+            hidden: self.hidden,
         };
         let outcomes = rehearsal.rows(self.shape).await?;
         tx.rollback().await?;
@@ -184,7 +196,7 @@ async fn truncates(place: &Place<'_>) -> Result<Ledger> {
     for table in tables {
         let owned = Owned { column: &inside.tenant_column, tenant: &inside.canaries.0, mark: "" };
         let who = Who { actor: None, tenant: None, db_user: &inside.owner.url().user };
-        let outcome = Rehearsal { tx: &tx, table, owned, who }.truncate().await?;
+        let outcome = Rehearsal { tx: &tx, table, owned, who, hidden: &[] }.truncate().await?;
         note(&mut ledger, &table.label(), "TRUNCATE", "", outcome);
     }
     tx.rollback().await?;
@@ -208,8 +220,13 @@ fn note(ledger: &mut Ledger, place: &str, action: &str, suffix: &str, outcome: O
 
 async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
     let shape = inside.shape().await?;
+    // What is seeded below is about triggers for rows.
+    let asked = inside.asked().await?;
+    let by_statement = |t: &&Table| {
+        asked.get(&(t.schema.clone(), t.name.clone())).is_some_and(|asked| asked.by_statement)
+    };
     let tables: Vec<&Table> =
-        inside.recorded(&shape)?.into_iter().filter(|t| !t.partition).collect();
+        inside.recorded(&shape)?.into_iter().filter(|t| !t.partition && !by_statement(t)).collect();
     let column = &inside.protected.tenant_column;
     let Some(table) = tables.iter().find(|t| t.column(column).is_some()) else {
         return Err(Error::NoCanary("there is no table with the tenant column".to_owned()));

@@ -1,5 +1,6 @@
 //! The trail on a real PostgreSQL.
 
+mod asked;
 mod attacks;
 mod bites;
 mod form;

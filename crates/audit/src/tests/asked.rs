@@ -1,0 +1,151 @@
+//! What comments ask of the recording.
+
+use kernel::Outcome;
+use store::Protected;
+
+use super::{Keeper, SHOP, binding, critical, cx, house, none, run, track, trail, watched};
+use crate::{Error, controls, plan};
+
+/// Everything that can be asked.
+const ASKED: &str = "
+COMMENT ON TABLE product IS 'What is sold. @audit(statement)';
+COMMENT ON COLUMN product.name IS '@audit(hashed)';
+COMMENT ON COLUMN company.name IS 'The name of a person: @audit(never).';
+COMMENT ON COLUMN company.id IS 'Nothing is asked here: audit(never)';";
+
+async fn shop() -> Protected {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    run(&protected.owner, ASKED).await;
+    protected
+}
+
+async fn steps(protected: &Protected) -> crate::Result<Vec<crate::Step>> {
+    let tx = protected.owner.operator().await.unwrap();
+    let shape = store::tables(&tx).await.unwrap();
+    plan(&tx, &shape, "company_id", &critical(&shape)).await
+}
+
+/// The plan, word for word, in both directions; the owner carries it out below the guard, and what
+/// would stop the recording on the way is refused.
+#[tokio::test]
+async fn what_is_asked_is_planned_and_taken_back() {
+    let protected = shop().await;
+    let mut shown = Vec::new();
+    for comments in ["", "COMMENT ON TABLE product IS NULL; COMMENT ON COLUMN company.name IS NULL"]
+    {
+        run(&protected.owner, comments).await;
+        for step in steps(&protected).await.unwrap() {
+            shown.push(format!("{}: {}, then {}\n{}", step.object, step.why, step.then, step.sql));
+        }
+        track(&protected).await;
+        assert_eq!(steps(&protected).await.unwrap(), []);
+        for trigger in ["row", "insert", "truncate"] {
+            let tx = protected.owner.operator().await.unwrap();
+            let sql = format!("DROP TRIGGER amanah_audit_{trigger} ON product");
+            let error = tx.attempt(&sql, &[]).await.unwrap().unwrap_err();
+            let there = (trigger == "insert") == comments.is_empty() || trigger == "truncate";
+            let wanted = if there { Some("TRAIL") } else { Some("42704") };
+            assert_eq!(error.sqlstate(), wanted, "{sql}: {error}");
+        }
+    }
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+/// Rows of one statement are recorded as rows one by one are, and hidden values are nowhere.
+#[tokio::test]
+async fn rows_are_recorded_as_asked() {
+    let protected = shop().await;
+    track(&protected).await;
+    let tx = protected.owner.tenant(&binding(&protected, "budi")).await.unwrap();
+    tx.batch(
+        "UPDATE company SET name = 'Citra' WHERE id = -1;
+         INSERT INTO product (id, company_id, name, price)
+         SELECT n, -1, 'n' || n % 2, n FROM generate_series(1, 3) n;
+         UPDATE product SET price = 7 WHERE false;
+         INSERT INTO product (id, company_id, name) VALUES (3, -1, 'n1'), (4, -1, 'n4')
+             ON CONFLICT (id) DO UPDATE SET price = 9;
+         UPDATE product SET id = -id WHERE id > 2; DELETE FROM product WHERE id = 1;
+         DELETE FROM product WHERE id = 77; TRUNCATE product CASCADE",
+    )
+    .await
+    .unwrap();
+    let entries = trail(&tx).await;
+    let mut shown = Vec::new();
+    for entry in &entries {
+        assert!(entry.is_whole());
+        assert_eq!(entry.actor_id.as_deref(), Some("budi"));
+        let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let (key, old, new) = (or(&entry.row_key), or(&entry.old_data), or(&entry.new_data));
+        shown.push(format!("{} {} {key} | {old} -> {new}", entry.action, entry.table_name));
+    }
+    // What is hashed is hashed with the salt of its row.
+    let sql = "SELECT count(*), count(DISTINCT new_data #>> '{name,sha256}'),
+                      count(*) FILTER (WHERE new_data #>> '{name,sha256}' = encode(sha256(
+                          uuid_send(salt) || convert_to('n1', 'UTF8')), 'hex'))
+                 FROM audit.system_audit_logs
+                WHERE table_name = 'product' AND action = 'INSERT' AND row_key ->> 'id' < '4'";
+    let row = tx.query_one(sql, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (3, 3, 2));
+    let text = shown.join("\n");
+    let hash = "\"sha256\": \"";
+    let hidden: Vec<&str> =
+        text.split(hash).enumerate().map(|(n, t)| if n == 0 { t } else { &t[64..] }).collect();
+    insta::assert_snapshot!(hidden.join("\"sha256\": \"…"));
+}
+
+/// A huge statement pairs each row with itself.
+#[tokio::test]
+async fn a_statement_of_many_rows_keeps_them_apart() {
+    let protected = shop().await;
+    track(&protected).await;
+    run(
+        &protected.owner,
+        "INSERT INTO product (id, company_id, name, price)
+         SELECT n, -1, 'n', n FROM generate_series(1, 5000) n;
+         UPDATE product SET price = price + 1, id = id + 100000",
+    )
+    .await;
+    let tx = protected.owner.operator().await.unwrap();
+    let sql = "SELECT count(*),
+                      count(*) FILTER (WHERE (old_data ->> 'price')::numeric + 1
+                                           = (new_data ->> 'price')::numeric
+                                         AND (old_data ->> 'id')::int + 100000
+                                           = (new_data ->> 'id')::int
+                                         AND row_key ->> 'id' = old_data ->> 'id')
+                 FROM audit.system_audit_logs WHERE action = 'UPDATE' AND table_name = 'product'";
+    let row = tx.query_one(sql, &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (5000, 5000));
+}
+
+/// Both controls know what was asked, and what was not done.
+#[tokio::test]
+async fn the_controls_know_what_was_asked() {
+    let protected = shop().await;
+    let proof = controls(vec![watched(&protected)])[1].prove(&cx(), &none()).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+    track(&protected).await;
+    for control in controls(vec![watched(&protected)]) {
+        let (id, proof) = (control.card().id, control.prove(&cx(), &none()).await);
+        assert_eq!(proof.outcome(), Outcome::Holds, "{id}: {}", proof.detail());
+        let bite = control.bite(&cx()).await;
+        assert_eq!(bite.outcome(), Outcome::Broken, "{id}: {}", bite.detail());
+    }
+}
+
+/// A word that nobody knows is no silence.
+#[tokio::test]
+async fn an_unknown_word_is_refused() {
+    let protected = house(SHOP, Keeper::Owner).await;
+    for (comment, place) in [
+        ("COLUMN product.name IS '@audit(hash)'", "public.product.name"),
+        ("COLUMN product.name IS '@audit(statement)'", "public.product.name"),
+        ("TABLE product IS '@audit(never)'", "public.product"),
+        ("TABLE product IS '@audit('", "public.product"),
+    ] {
+        let tx = protected.owner.operator().await.unwrap();
+        tx.batch(&format!("COMMENT ON {comment}")).await.unwrap();
+        let shape = store::tables(&tx).await.unwrap();
+        let error = plan(&tx, &shape, "company_id", &[]).await.unwrap_err();
+        assert!(matches!(&error, Error::Asked { place: p, .. } if p == place), "{error}");
+    }
+}
