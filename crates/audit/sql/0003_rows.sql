@@ -71,9 +71,9 @@ BEGIN
                         'table_name name ,table_schema name ,tenant_id text ,xid xid8 ' END)
             THEN 'it has other columns'
         WHEN EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = ANY (tree)
-                        AND k.contype <> 'n' AND k.conname NOT IN ('system_audit_logs_pkey',
-                            'system_audit_logs_action_check', 'system_audit_logs_row_hash_check',
-                            'erased_wholly'))
+                        AND k.contype <> 'n' AND (parted OR k.conname NOT IN (
+                            'system_audit_logs_pkey', 'system_audit_logs_action_check',
+                            'system_audit_logs_row_hash_check')))
             OR EXISTS (SELECT FROM pg_constraint k JOIN pg_depend d
                          ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
                         AND d.refobjid >= 16384 AND NOT (d.refclassid = 'pg_class'::regclass

@@ -32,7 +32,9 @@ static CARD: Card = Card {
     not_covered: &[
         "readings: no trigger sees a SELECT",
         "a superuser who disables triggers between two proofs",
-        "schema changes by the owner that rewrite rows (ALTER TABLE … USING) or drop a table",
+        "schema changes by the owner that rewrite rows (ALTER TABLE … USING) or drop a table; \
+         that there was one is recorded where a superuser guards the trail",
+        "columns that a comment keeps out of the trail; they are named",
         "tables whose rows no column and no foreign key ties to a tenant",
         "partitions are written through their parent; their own triggers are read from the \
          catalogue, and TRUNCATE of one partition alone is not tried where the table has no \
