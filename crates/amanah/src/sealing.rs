@@ -4,7 +4,7 @@
 //! no other, and that a trail which could not be sealed for a minute is told: once in the log, in the
 //! measurements, and to `amanah doctor`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -179,6 +179,30 @@ impl Standing {
     }
 }
 
+/// One for each trail; a second one is begun when the first has ended.
+#[derive(Default)]
+struct Tasks {
+    set: JoinSet<String>,
+    running: BTreeSet<String>,
+}
+
+impl Tasks {
+    /// Forgets those that have ended.
+    fn forget(&mut self) {
+        while let Some(ended) = self.set.try_join_next() {
+            match ended {
+                Ok(name) => drop(self.running.remove(&name)),
+                // It has not said which it was: each begins anew, and finishes what it was at.
+                Err(broken) if broken.is_panic() => {
+                    self.set.abort_all();
+                    self.running.clear();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
 /// Seals until `stop` ends.
 pub(crate) async fn keep(
     installation: &Installation,
@@ -186,12 +210,12 @@ pub(crate) async fn keep(
     stop: impl Future<Output = ()>,
 ) {
     let sealing = async {
-        let mut tasks = JoinSet::new();
+        let mut tasks = Tasks::default();
         let mut tick = tokio::time::interval(SEAL_EVERY);
         let (mut told, mut failing) = (None, false);
         loop {
             tick.tick().await;
-            while tasks.try_join_next().is_some() {}
+            tasks.forget();
             let followed = follow(installation, seals, &mut tasks).await;
             if let Err(error) = &followed
                 && !failing
@@ -215,22 +239,25 @@ pub(crate) async fn keep(
 async fn follow(
     installation: &Installation,
     seals: &Arc<Seals>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> anyhow::Result<()> {
     let Installation { ground, data, config, cx, ring, .. } = installation;
     let known = installation.known();
-    let mut readers = BTreeMap::new();
+    let (mut names, mut readers) = (BTreeSet::new(), BTreeMap::new());
     let mut fresh = Vec::new();
     for kept in &known.kept {
-        let Some(guarded) = opened(&known, kept, ground)? else { continue };
         let name = trail::named(kept)?;
-        if !seals.standings().contains_key(&name) {
+        if !tasks.running.contains(&name) {
             fresh.push(Log::of(kept, data, config, cx)?);
         }
-        let Protected { reader, owner, .. } = &guarded.protected;
-        readers.insert(name, reader.as_ref().unwrap_or(owner).clone());
+        // One that cannot be opened for now is still to be sealed, and told.
+        if let Some(guarded) = opened(&known, kept, ground)? {
+            let Protected { reader, owner, .. } = &guarded.protected;
+            readers.insert(name.clone(), reader.as_ref().unwrap_or(owner).clone());
+        }
+        names.insert(name);
     }
-    seals.standings().retain(|name, _| readers.contains_key(name));
+    seals.standings().retain(|name, _| names.contains(name));
     seals.readers.store(Arc::new(readers));
     if fresh.is_empty() {
         return Ok(());
@@ -239,7 +266,11 @@ async fn follow(
     for log in fresh {
         seals.standings().insert(log.database.clone(), Standing::new(log.clone()));
         let (seals, pen, clock) = (Arc::clone(seals), Arc::clone(&pen), Arc::clone(&cx.clock));
-        tasks.spawn(async move { seal(&seals, &log, pen, clock).await });
+        tasks.running.insert(log.database.clone());
+        tasks.set.spawn(async move {
+            seal(&seals, &log, pen, clock).await;
+            log.database
+        });
     }
     Ok(())
 }
@@ -267,7 +298,14 @@ async fn seal(seals: &Seals, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
         tick.tick().await;
         // More rows than one step takes are waited for by nobody's clock.
         loop {
-            let Some(db) = seals.readers.load().get(&log.database).cloned() else { return };
+            if !seals.standings().contains_key(&log.database) {
+                return;
+            }
+            let Some(db) = seals.readers.load().get(&log.database).cloned() else {
+                sealer = None;
+                seals.failed(&log.database, "the database cannot be opened".to_owned());
+                break;
+            };
             let settings = || SealerSettings {
                 db,
                 shelf: Arc::clone(&log.shelf),
