@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 13] = [
+const BUILT: [(&str, &str); 14] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -14,6 +14,7 @@ const BUILT: [(&str, &str); 13] = [
     ("audit.append-only", "attempts"),
     ("audit.triggers", "writes"),
     ("access.production-audited", "recorded tables"),
+    ("audit.hash", "rows"),
     ("password.argon2id", "hashes"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),

@@ -3,14 +3,14 @@
 //! It promises that each INSERT, UPDATE, DELETE and TRUNCATE on a tracked table leaves its row in
 //! `audit.system_audit_logs` or does not happen; that the actor and the tenant in it come from the
 //! verified binding and never from a setting; and that no role of the application, of an
-//! administrator, of an auditor or of the owner changes what was recorded. Both promises are
-//! attacked by the two controls in `controls/`.
+//! administrator, of an auditor or of the owner changes what was recorded. These promises are
+//! attacked by the controls in `controls/`.
 //!
 //! The attack it stops: somebody with an application's or an owner's login does something and
 //! removes the trace, or switches the recording off first.
 //!
-//! It does not stop a superuser, who can disable every trigger; it does not yet find a rewrite of
-//! the whole trail, which needs the seal outside the database; and it does not record readings.
+//! It does not stop a superuser, who can disable every trigger: what is changed after it was sealed
+//! (`seal/`) is found by whoever verifies (`verify/`). And it does not record readings.
 //! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
 //! and `audit.append-only` says so as failing.
 

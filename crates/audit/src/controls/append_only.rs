@@ -37,8 +37,7 @@ static CARD: Card = Card {
     deadline: Duration::from_mins(2),
     not_covered: &[
         "a superuser of the database, and whoever can edit its files",
-        "a rewrite of the whole trail by a superuser: it is found only once the trail is sealed \
-         outside the database",
+        "a rewrite of the trail by a superuser: `amanah audit verify` finds it, and not this proof",
         "writing additional, truthful or false, rows through a table that the writer owns",
         "what the owner of the schema amanah says about who acts",
         "the bite where several databases are protected: its violations are seeded in a sandbox of \

@@ -1,6 +1,7 @@
 //! What this room can prove.
 
 mod append_only;
+mod hash;
 mod probe;
 mod production;
 mod remedy;
@@ -14,6 +15,7 @@ use kernel::{Binder, Control, Cx, Finding, Fut, Population, Proof, Rng};
 use store::{Above, Db, OperatorTx, Protected, Table, ident};
 
 use append_only::AppendOnly;
+use hash::Hash;
 use production::Production;
 use triggers::Triggers;
 
@@ -133,7 +135,8 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
     vec![
         Arc::new(AppendOnly { databases: Arc::clone(&databases) }),
         Arc::new(Triggers { databases: Arc::clone(&databases) }),
-        Arc::new(Production { databases }),
+        Arc::new(Production { databases: Arc::clone(&databases) }),
+        Arc::new(Hash { databases }),
     ]
 }
 

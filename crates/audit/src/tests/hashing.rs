@@ -1,9 +1,9 @@
 //! SQL and Rust take the same bytes of a row.
 
-use kernel::{FixedRng, Rng};
+use kernel::{FixedRng, Outcome, Params, Rng, catalogue};
 
-use super::{TENANCY, trail};
-use crate::ROOM;
+use super::{Keeper, SHOP, TENANCY, cx, house, run, trail, watched};
+use crate::{ROOM, controls, sql};
 
 const ROWS: usize = 200;
 
@@ -91,4 +91,36 @@ async fn a_changed_field_no_longer_fits() {
     for copy in changed {
         assert!(!copy.is_whole(), "{copy:?}");
     }
+}
+
+fn promised(alg: &str) -> Params {
+    let promise = catalogue::find("audit.hash").unwrap();
+    Params::check(promise, [("alg", alg)]).unwrap()
+}
+
+/// The claim holds while every row fits, names the row that does not, and promises no other algorithm.
+#[tokio::test]
+async fn every_row_is_hashed_anew() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let superuser = protected.superuser.clone().unwrap();
+    let control = controls(vec![watched(&protected)]).pop().unwrap();
+    assert_eq!(control.card().id, "audit.hash");
+    let proof = control.prove(&cx(), &promised("sha-256")).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
+    let rows = proof.population().total;
+    assert!(rows > 0 && proof.population().checked == rows, "{}", proof.population());
+    let proof = control.prove(&cx(), &promised("sha-512")).await;
+    assert_eq!(proof.outcome(), Outcome::Broken);
+    assert!(proof.detail().contains("not with sha-512"), "{}", proof.detail());
+    run(&superuser, &format!("{}; {}", sql::WATCH_OFF, sql::UNGUARD)).await;
+    run(&superuser, "ALTER TABLE audit.system_audit_logs ENABLE TRIGGER hash").await;
+    let edit = "UPDATE audit.system_audit_logs SET actor_id = 'nobody'
+                 WHERE id = (SELECT min(id) FROM audit.system_audit_logs)";
+    run(&superuser, edit).await;
+    let proof = control.prove(&cx(), &promised("sha-256")).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+    assert_eq!(proof.findings().len(), 1, "{:?}", proof.findings());
+    assert!(proof.detail().contains("does not fit its SHA-256"), "{}", proof.detail());
+    let none = controls(Vec::new()).pop().unwrap();
+    assert_eq!(none.prove(&cx(), &promised("sha-256")).await.outcome(), Outcome::Unknown);
 }

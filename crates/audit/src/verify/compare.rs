@@ -18,7 +18,7 @@ const GONE: &str = "sealed, and no longer there";
 
 /// A row of the trail, as much of it as is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(crate) struct Sight {
     pub(super) xid: u64,
     pub(super) id: i64,
     pub(super) at_micros: i64,
@@ -28,6 +28,18 @@ pub(super) struct Sight {
     pub(super) own: Option<[u8; 32]>,
     /// Whether its content was taken out.
     pub(super) erased: bool,
+}
+
+impl Sight {
+    /// Its number.
+    pub(crate) const fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// Whether it has the hash that stands beside it.
+    pub(crate) fn fits(&self) -> bool {
+        self.stored.is_some() && self.stored == self.own
+    }
 }
 
 /// A row's entry.

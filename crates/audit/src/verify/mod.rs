@@ -46,7 +46,7 @@ use compare::{Counts, Horizon, Judge};
 use merge::Entries;
 use reading::Log;
 use report::{Found, Told};
-use rows::Rows;
+pub(crate) use rows::Rows;
 use survey::{Survey, Surveyor};
 
 /// After how long without a new checkpoint a log is behind.

@@ -12,7 +12,7 @@ use crate::trail::Entry;
 use crate::{Error, Result, sql};
 
 /// The rows of the trail as they are now.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     tx: OperatorTx,
     page: VecDeque<Sight>,
     done: bool,
@@ -20,7 +20,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Opens the trail in `tx`, which has read nothing yet.
-    pub(super) async fn open(tx: OperatorTx) -> Result<Self> {
+    pub(crate) async fn open(tx: OperatorTx) -> Result<Self> {
         tx.batch(sql::ONE_SNAPSHOT).await?;
         tx.batch(sql::CLOSED_PATH).await?;
         tx.batch(&format!("{}{}{}", sql::DECLARE, sql::ENTRY, sql::IN_ORDER)).await?;
@@ -38,7 +38,7 @@ impl Rows {
     }
 
     /// The next row.
-    pub(super) async fn next(&mut self) -> Result<Option<Sight>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Sight>> {
         if self.page.is_empty() && !self.done {
             let page = &mut self.page;
             let mut take = |row: Row| -> Result<()> {

@@ -1,0 +1,148 @@
+//! `audit.hash`: each row of the trail carries the SHA-256 of what it says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Rng, Value};
+use store::ident;
+
+use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
+use crate::verify::Rows;
+use crate::{Result, canary, sql};
+
+/// The only algorithm that rows are hashed with.
+const SHA_256: &str = "sha-256";
+/// The most rows that are named one by one.
+const NAMED: usize = 100;
+const TRAIL: &str = "audit.system_audit_logs";
+
+static CARD: Card = Card {
+    id: "audit.hash",
+    title: "Each row of the trail fits its SHA-256",
+    attack: "Every row of every trail is read in one snapshot, its SHA-256 is computed anew from what \
+             the row says, and compared with the one that stands beside it.",
+    bite: "In a sandbox, a byte of a row's content, who did it, its time, its salt and its SHA-256 are \
+           changed, one after the other.",
+    cadence: Duration::from_hours(1),
+    deadline: Duration::from_mins(30),
+    not_covered: &[
+        "a row whose content and SHA-256 were both changed, and a row that is gone: only the seal \
+         outside of the database shows that, with `amanah audit verify`",
+        "trails of which not every row is read within the deadline",
+        "the bite where several databases are protected: its violations are seeded in a sandbox of \
+         the first one alone, the others are only read",
+    ],
+};
+
+/// The control.
+pub(super) struct Hash {
+    pub(super) databases: Arc<[Watched]>,
+}
+
+impl Control for Hash {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn prove<'a>(&'a self, cx: &'a Cx, params: &'a Params) -> Fut<'a, Proof> {
+        Box::pin(async move {
+            let at = cx.clock.now();
+            if let Some(Value::Text(wanted)) = params.value("alg")
+                && !wanted.eq_ignore_ascii_case(SHA_256)
+            {
+                let what = format!("rows are hashed with {SHA_256}, and not with {wanted}");
+                let population = Population::new(1, 1, "algorithms");
+                let finding = Finding::new(TRAIL, what);
+                return Proof::weigh(at, population, SHA_256, wanted, vec![finding]);
+            }
+            let look: Look = |database, _| Box::pin(prove(database));
+            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let measured = format!("{} that do not fit", all.findings.len());
+            all.proof(at, "rows of the trail", &measured, "every row fits its SHA-256")
+        })
+    }
+
+    fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
+        let seed: Work<Bitten> = |inside, rng| Box::pin(bite(inside, rng));
+        Box::pin(super::bite(&self.databases, cx, seed))
+    }
+}
+
+async fn prove(database: &Watched) -> Result<Ledger> {
+    let place = database.place();
+    // An empty trail proves nothing.
+    canary::write(place.protected, &*place.binder, &place.shape().await?).await?;
+    examine(&place).await
+}
+
+/// Computes the SHA-256 of every row anew.
+async fn examine(place: &Place<'_>) -> Result<Ledger> {
+    let mut rows = Rows::open(place.protected.owner.operator().await?).await?;
+    let mut ledger = Ledger::default();
+    let mut more = 0_usize;
+    while let Some(row) = rows.next().await? {
+        ledger.total += 1;
+        ledger.checked += 1;
+        if row.fits() {
+            continue;
+        }
+        if ledger.findings.len() < NAMED {
+            let what = format!("row {} does not fit its SHA-256", row.id());
+            let fix = "`amanah audit verify` says what was sealed; find out who changed it";
+            ledger.findings.push(Finding::new(TRAIL, what).fix(fix));
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        let what = format!("{more} more rows do not fit their SHA-256");
+        ledger.findings.push(Finding::new(TRAIL, what));
+    }
+    Ok(ledger)
+}
+
+async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {
+    let shape = inside.shape().await?;
+    let entry = canary::write(inside.protected, &*inside.binder, &shape).await?.entry;
+    let keeper = inside.keeper().await?;
+    let maker = keeper.unwrap_or(&inside.protected.owner);
+    if keeper.is_some() {
+        alter(maker, sql::WATCH_OFF).await?;
+    }
+    alter(maker, sql::UNGUARD).await?;
+    alter(maker, &format!("CREATE TABLE audit.pristine AS TABLE {TRAIL}")).await?;
+    let before = examine(inside).await?.findings;
+    let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
+    for Violation { name, seed, undo } in violations(entry) {
+        alter(maker, &seed).await?;
+        match news(&before, examine(inside).await?.findings) {
+            Some(finding) => bitten.found.push(finding),
+            None => bitten.missed.push(name.to_owned()),
+        }
+        alter(maker, &undo).await?;
+    }
+    Ok(bitten)
+}
+
+/// Each of them changes one thing of the row `entry`, and nothing else.
+fn violations(entry: i64) -> Vec<Violation> {
+    let of = |name, column: &str, value: &str| {
+        let column = ident(column);
+        Violation {
+            name,
+            seed: format!("UPDATE {TRAIL} SET {column} = {value} WHERE id = {entry}"),
+            undo: format!(
+                "UPDATE {TRAIL} t SET {column} = p.{column} FROM audit.pristine p
+                  WHERE t.id = {entry} AND p.id = t.id"
+            ),
+        }
+    };
+    let content = "coalesce(new_data, '{}') || '{\"amanah\": 1}'";
+    vec![
+        of("content, edited", "new_data", content),
+        of("who did it, edited", "actor_id", "coalesce(actor_id, '') || 'x'"),
+        of("the time, edited", "event_timestamp", "event_timestamp + interval '1 us'"),
+        of("the salt, exchanged", "salt", "pg_catalog.gen_random_uuid()"),
+        of("the SHA-256, exchanged", "row_hash", "pg_catalog.sha256(row_hash)"),
+    ]
+}
