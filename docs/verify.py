@@ -195,6 +195,8 @@ def row_hash(row):
     middle += since_2000.to_bytes(8, "big", signed=True) + row["xid"].to_bytes(8, "big")
     middle += b"".join(map(field, texts))
     if row["erased"] is not None:
+        emptied = all(row[name] is None for name in ("salt", "row_key", "old_data", "new_data"))
+        sure(emptied, "the row says that its content was erased, and has one")
         return sha256(b"amanah/audit-row/v2\n" + middle + bytes.fromhex(row["erased"])).digest()
     if row["salt"] is None:
         return sha256(b"amanah/audit-row/v1\n" + middle + documents).digest()

@@ -172,25 +172,16 @@ REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl(), audit.refuse_drop() FROM PUBLI
 -- Records changes of structure, of everybody: what an event trigger hands over is not the session's
 -- to choose. Temporary objects are the session's own affair, and what belongs to an extension is
 -- covered by the extension's row. It records with the recorder's rights.
--- A superuser's session, and what touches the trail, calls nothing of the application's owner:
--- those rows name the login alone.
+-- They name the login alone: whose binding it is would be asked of a function that the application's
+-- owner can replace, and what he puts there could wait for a superuser, who may have become somebody
+-- else for a while, to be one again at the end of the transaction.
 CREATE FUNCTION audit.record_command(tag text, place text, name text, told jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    actor text;
-    tenant text;
 BEGIN
-    IF place <> 'audit' AND to_regprocedure('amanah.current_actor()') IS NOT NULL
-       AND to_regprocedure('amanah.current_tenant()') IS NOT NULL
-       AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user)
-    THEN
-        actor := amanah.current_actor();
-        tenant := amanah.current_tenant();
-    END IF;
     INSERT INTO audit.system_audit_logs
-        (actor_id, tenant_id, request_id, action, table_schema, table_name, new_data)
+        (request_id, action, table_schema, table_name, new_data)
     VALUES
-        (actor, tenant, left(nullif(current_setting('amanah.request_id', true), ''), 128),
+        (left(nullif(current_setting('amanah.request_id', true), ''), 128),
          'DDL', place, name, jsonb_build_object('command', tag) || told);
     IF NOT FOUND THEN
         RAISE EXCEPTION USING

@@ -174,9 +174,43 @@ async fn a_killed_look_loses_and_doubles_nothing() {
     // As if what was kept had been lost together with the advance of the slot: it is a gap, since
     // the log can no longer be read.
     let tx = world.watch.control().operator().await.unwrap();
-    tx.batch("UPDATE watch.slots SET lsn = '0/1'").await.unwrap();
+    let back = "UPDATE watch.slots SET lsn = '0/1' WHERE database = $1";
+    tx.execute(back, &[&world.protected.name]).await.unwrap();
     tx.commit().await.unwrap();
     let told = world.told().await;
     assert!(told.len() == 2 && told[1].starts_with("gap: "), "{told:?}");
+    world.end().await;
+}
+
+/// Anybody may write messages into the log of writes, as many and as odd as he likes: nothing behind them
+/// is passed over, and nothing stops there.
+#[tokio::test]
+async fn messages_of_anybody_hide_nothing() {
+    let world = world().await;
+    let intruder = &world.protected.intruder;
+    run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER amanah_audit_row").await;
+    for (n, transactional) in [(1, "false"), (2, "true")] {
+        let flood = format!(
+            "SELECT count(pg_logical_emit_message({transactional}, 'x', '\\xff'::bytea))
+               FROM generate_series(1, 60000)"
+        );
+        run(intruder, &flood).await;
+        run(world.superuser(), SALE).await;
+        let told = world.told().await;
+        assert_eq!(told.len(), n, "{told:?}");
+        assert!(told.iter().all(|t| t == "unrecorded: INSERT public.product, 1 and 0"), "{told:?}");
+    }
+    // One that began before others were read, and ends after them.
+    let early = intruder.operator().await.unwrap();
+    early.batch("SELECT pg_logical_emit_message(true, 'x', 'early')").await.unwrap();
+    run(world.superuser(), SALE).await;
+    assert_eq!(world.told().await.len(), 3);
+    let flood =
+        "SELECT count(pg_logical_emit_message(true, 'x', '')) FROM generate_series(1, 60000)";
+    early.batch(flood).await.unwrap();
+    early.commit().await.unwrap();
+    run(world.superuser(), SALE).await;
+    let told = world.told().await;
+    assert_eq!(told.len(), 4, "{told:?}");
     world.end().await;
 }

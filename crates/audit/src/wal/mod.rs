@@ -118,8 +118,10 @@ struct Part {
     tally: Tally,
     found: Vec<(Difference, String)>,
     lines: i32,
-    /// The end of the last transaction in it.
-    end: Option<String>,
+    /// The furthest place up to which it is whole: the end of a transaction, or a message that belongs
+    /// to none. Whatever stands inside of a transaction lies before its end, and may lie before the
+    /// end of others.
+    end: Option<(u64, String)>,
 }
 
 impl Watch {
@@ -208,7 +210,7 @@ impl Watch {
         let part = read_part(tx, place, &known).await?;
         let more = part.lines >= LINES_AT_A_TIME;
         let reached = match part.end.clone() {
-            Some(last) if more || is_behind(tx, &end, &last).await? => last,
+            Some((_, last)) if more || is_behind(tx, &end, &last).await? => last,
             _ => end,
         };
         self.keep(place, &part, &reached).await?;
@@ -423,15 +425,20 @@ async fn tracked(tx: &Tx) -> Result<Vec<tally::Name>> {
 async fn read_part(tx: &Tx, place: &Place, known: &Known) -> Result<Part> {
     let sql = format!(
         "COPY (SELECT (lsn - '0/0')::int8, lsn, xid,
-                      CASE WHEN pg_catalog.starts_with(data, 'table audit.') THEN data
+                      CASE WHEN pg_catalog.starts_with(data, 'message: ') THEN 'message: '
+                           WHEN pg_catalog.starts_with(data, 'table audit.')
+                             OR pg_catalog.strpos(data, ': TRUNCATE: ') > 0 THEN data
                            ELSE pg_catalog.left(data, {LINE}) END
                  FROM pg_catalog.pg_logical_slot_peek_changes(
-                          {}, NULL, {LINES_AT_A_TIME}, 'skip-empty-xacts', '1')) TO STDOUT",
+                          {}, NULL, {LINES_AT_A_TIME}, 'skip-empty-xacts', '0')) TO STDOUT",
         literal(&place.slot)
     );
     let mut part = Part { tally: Tally::default(), found: Vec::new(), lines: 0, end: None };
+    let mut inside = false;
     tx.copy_each(&sql, &mut |row| {
-        let text = std::str::from_utf8(row).map_err(|_| Error::Wal("a line that is no text"))?;
+        // What anybody can write into the log must not stop its reader: a name that is no text is no
+        // name of a recorded table.
+        let text = String::from_utf8_lossy(row);
         let mut fields = text.trim_end_matches('\n').splitn(4, '\t');
         let mut field = || fields.next().ok_or(Error::Wal("a line without its place"));
         let at: u64 = field()?.parse().map_err(|_| Error::Wal("a place that is no number"))?;
@@ -439,8 +446,11 @@ async fn read_part(tx: &Tx, place: &Place, known: &Known) -> Result<Part> {
         let xid: u32 = field()?.parse().map_err(|_| Error::Wal("a transaction of no number"))?;
         let line = unescaped(field()?)?;
         part.lines = part.lines.saturating_add(1);
+        inside = line.starts_with("BEGIN") || inside && !line.starts_with("COMMIT");
+        if !inside && part.end.as_ref().is_none_or(|(furthest, _)| *furthest < at) {
+            part.end = Some((at, lsn.to_owned()));
+        }
         if let Some(differences) = part.tally.take((xid, at, &line), known)? {
-            part.end = Some(lsn.to_owned());
             part.found.extend(differences.into_iter().map(|found| (found, lsn.to_owned())));
         }
         Ok::<_, Error>(())

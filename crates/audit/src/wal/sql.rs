@@ -1,8 +1,9 @@
 //! The statements of the watch: of the protected database first, then of the control database.
 
-/// Keeps a look from waiting for long.
+/// Keeps a look from waiting for locks. A transaction of many rows is read in one piece, which takes its
+/// time.
 pub(super) const PATIENCE: &str = "SET LOCAL search_path = pg_catalog, pg_temp;
-SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '2min'";
+SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '1h'";
 
 /// What of the server decides whether it can be watched: what its log of writes holds, how much of it
 /// a slot may keep in bytes (NULL for any amount), which cluster it is.
@@ -40,11 +41,11 @@ pub(super) const END: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text
 /// Whether `$1` lies behind `$2`.
 pub(super) const BEHIND: &str = "SELECT $1::text::pg_lsn < $2::text::pg_lsn";
 
-/// Every table with a trigger that records its rows.
+/// Every table with a trigger that records its rows. What is not logged is in no log of writes.
 pub(crate) const TRACKED: &str = "
 SELECT DISTINCT n.nspname::text, c.relname::text
   FROM pg_catalog.pg_trigger t
-  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relkind = 'r'
+  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relkind = 'r' AND c.relpersistence = 'p'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
   JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace AND f.nspname = 'audit'";
