@@ -54,6 +54,7 @@ BEGIN
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA audit FROM PUBLIC;
     GRANT USAGE ON SCHEMA audit TO amanah_trail;
     GRANT INSERT ON audit.system_audit_logs TO amanah_trail;
+    GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail;
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA audit TO amanah_trail;
     -- These are the keeper's: one makes tables as a superuser.
     REVOKE EXECUTE ON FUNCTION audit.make_partition(timestamptz), audit.make_partitions()

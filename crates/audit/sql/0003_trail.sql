@@ -118,6 +118,22 @@ $$;
 CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
+    -- The recorder calls what the application's owner can replace, and what he puts there could insert
+    -- rows of its own: not under another number, transaction, time or login than are its own.
+    IF NEW.id OPERATOR(pg_catalog.<>)
+           pg_catalog.currval('audit.system_audit_logs_id_seq'::pg_catalog.regclass)
+       OR NEW.xid OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id()
+       OR NEW.db_user OPERATOR(pg_catalog.<>) session_user::pg_catalog.text
+       OR NEW.erased IS NOT NULL
+       OR pg_catalog.abs(pg_catalog.date_part('epoch', NEW.event_timestamp
+              OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())) OPERATOR(pg_catalog.>) 60
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = 'a row of the audit trail has the number, transaction, time and login of the'
+                      ' session that writes it',
+            HINT = 'Nothing was recorded. Rows are written by the triggers of recorded tables alone.';
+    END IF;
     IF NEW.salt IS NULL THEN
         NEW.salt := pg_catalog.gen_random_uuid();
     END IF;

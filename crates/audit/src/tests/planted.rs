@@ -147,3 +147,34 @@ async fn types_of_the_writers_own_are_not_come_upon() {
     assert_eq!(actions, ["INSERT", "UPDATE", "DELETE"]);
     assert!(entries.iter().all(|e| e.is_whole() && e.actor_id.as_deref() == Some("ani")));
 }
+
+/// What the owner plants where the recorder asks who acts runs with the right to insert: it gets no row in
+/// under another number, transaction, time or login, and the write is refused.
+#[tokio::test]
+async fn a_planted_actor_forges_no_row() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    for (columns, values) in [
+        ("id", "1"),
+        ("xid", "'5'"),
+        ("db_user", "'postgres'"),
+        ("event_timestamp", "now() - interval '1 day'"),
+        ("erased", "sha256('')"),
+    ] {
+        let planted = format!(
+            "CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+             BEGIN
+                 INSERT INTO audit.system_audit_logs (action, table_schema, table_name, {columns})
+                 OVERRIDING SYSTEM VALUE VALUES ('DELETE', 'public', 'product', {values});
+                 RETURN 'ani';
+             END $$"
+        );
+        run(&protected.owner, &planted).await;
+        let tx = protected.owner.operator().await.unwrap();
+        let sale = "INSERT INTO product (company_id, name, price) VALUES (-1, 'tea', 3)";
+        let refused = tx.batch(sale).await.unwrap_err().to_string();
+        assert!(
+            refused.contains("has the number, transaction, time and login"),
+            "{columns}: {refused}"
+        );
+    }
+}
