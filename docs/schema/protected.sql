@@ -772,21 +772,11 @@ CREATE FUNCTION audit.record_command(tag text, place text, name text, told jsonb
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    actor text;
-    tenant text;
 BEGIN
-    IF place <> 'audit' AND to_regprocedure('amanah.current_actor()') IS NOT NULL
-       AND to_regprocedure('amanah.current_tenant()') IS NOT NULL
-       AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user)
-    THEN
-        actor := amanah.current_actor();
-        tenant := amanah.current_tenant();
-    END IF;
     INSERT INTO audit.system_audit_logs
-        (actor_id, tenant_id, request_id, action, table_schema, table_name, new_data)
+        (request_id, action, table_schema, table_name, new_data)
     VALUES
-        (actor, tenant, left(nullif(current_setting('amanah.request_id', true), ''), 128),
+        (left(nullif(current_setting('amanah.request_id', true), ''), 128),
          'DDL', place, name, jsonb_build_object('command', tag) || told);
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
@@ -1025,6 +1015,22 @@ CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    -- The recorder calls what the application's owner can replace, and what he puts there could insert
+    -- rows of its own: not under another number, transaction, time or login than are its own.
+    IF NEW.id OPERATOR(pg_catalog.<>)
+           pg_catalog.currval('audit.system_audit_logs_id_seq'::pg_catalog.regclass)
+       OR NEW.xid OPERATOR(pg_catalog.<>) pg_catalog.pg_current_xact_id()
+       OR NEW.db_user OPERATOR(pg_catalog.<>) session_user::pg_catalog.text
+       OR NEW.erased IS NOT NULL
+       OR pg_catalog.abs(pg_catalog.date_part('epoch', NEW.event_timestamp
+              OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())) OPERATOR(pg_catalog.>) 60
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = 'a row of the audit trail has the number, transaction, time and login of the'
+                      ' session that writes it',
+            HINT = 'Nothing was recorded. Rows are written by the triggers of recorded tables alone.';
+    END IF;
     IF NEW.salt IS NULL THEN
         NEW.salt := pg_catalog.gen_random_uuid();
     END IF;
@@ -1295,6 +1301,8 @@ GRANT SELECT ON TABLE amanah_guard.isolation TO PUBLIC;
 GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
 GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
+
+GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail;
 
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_reader;
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO owner;
