@@ -92,13 +92,15 @@ SELECT n.nspname::text, c.relname::text, t.tgname::text, t.tgenabled = 'A',
                     'amanah_audit_update', 'amanah_audit_delete')";
 
 /// What comments ask of the recording: schema, table, column or nothing, what is asked, and whether
-/// the table has partitions or is one.
+/// the table has partitions or is one. Temporary tables are their session's own affair, whatever it
+/// writes on them.
 pub(crate) const ASKED: &str = "
 SELECT n.nspname::text, c.relname::text, coalesce(a.attname::text, ''),
        (pg_catalog.regexp_match(d.description, '@audit[(]([^)]*)[)]'))[1],
        c.relkind = 'p' OR c.relispartition
   FROM pg_catalog.pg_description d
   JOIN pg_catalog.pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p')
+       AND c.relpersistence <> 't'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
         AND d.objsubid > 0

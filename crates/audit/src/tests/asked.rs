@@ -149,3 +149,13 @@ async fn an_unknown_word_is_refused() {
         assert!(matches!(&error, Error::Asked { place: p, .. } if p == place), "{error}");
     }
 }
+
+/// Whoever may only make temporary tables cannot stop the plan by what he writes on one.
+#[tokio::test]
+async fn a_temporary_table_asks_for_nothing() {
+    let protected = shop().await;
+    let tx = protected.intruder.operator().await.unwrap();
+    tx.batch("CREATE TEMP TABLE x (i int); COMMENT ON TABLE x IS '@audit(boom)'").await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(steps(&protected).await.is_ok());
+}
