@@ -15,7 +15,7 @@ async fn the_schema_files_are_what_the_migrations_make() {
         &tenancy::FLEET_ROOM,
         &tenancy::FILES_ROOM,
         &tenancy::CACHE_ROOM,
-        &audit::WATCH_ROOM,
+        &audit::COMPARED_ROOM,
     ])
     .await;
     compare("control", &control);

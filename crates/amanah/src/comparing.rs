@@ -48,14 +48,15 @@ pub(crate) async fn keep(installation: &Installation, stop: impl Future<Output =
 /// What there is to tell about one database; nothing when all is well.
 async fn one(installation: &Installation, guarded: &Guarded) -> anyhow::Result<String> {
     let Some(superuser) = &guarded.protected.superuser else { return Ok(String::new()) };
-    let watch = installation.watch();
-    let kept = match watch.read(superuser).await? {
+    let comparison = installation.comparison();
+    let kept = match comparison.read(superuser).await? {
         Look::Done { kept } => kept,
         Look::More => MUCH,
         // The claim says so; nobody is to be woken for it.
         Look::Impossible(_) => return Ok(String::new()),
     };
-    let open = watch.standing(superuser).await?.map(|standing| standing.open).unwrap_or_default();
+    let open =
+        comparison.standing(superuser).await?.map(|standing| standing.open).unwrap_or_default();
     Ok(if !open.is_empty() {
         let count = open.len();
         format!(

@@ -186,7 +186,7 @@ async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::R
         &tenancy::FLEET_ROOM,
         &tenancy::FILES_ROOM,
         &tenancy::CACHE_ROOM,
-        &audit::WATCH_ROOM,
+        &audit::COMPARED_ROOM,
     ];
     store::migrate(owner, &rooms).await?;
     // Roles are cluster-wide and passwords are an installation's own, so the login is too.

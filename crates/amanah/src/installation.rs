@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use audit::wal::Watch;
+use audit::wal::Comparison;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
@@ -257,7 +257,7 @@ impl Installation {
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
-        let watched = protection::watched(&known.guarded, &self.cx.clock, &self.watch());
+        let watched = protection::watched(&known.guarded, &self.cx.clock, &self.comparison());
         controls.extend(audit::controls(watched));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
@@ -267,8 +267,8 @@ impl Installation {
     }
 
     /// Who compares the servers' logs of writes with the trails.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
+    pub(crate) fn comparison(&self) -> Comparison {
+        Comparison::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
     }
 
     /// What the claim about tenants' files attacks.

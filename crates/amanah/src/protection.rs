@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use audit::Watched;
-use audit::wal::Watch;
+use audit::wal::Comparison;
 use console::tenants::{Binding, Bindings};
 use kernel::{Binder, Clock, Cx, Rng, Secret};
 use keys::Strongbox;
@@ -119,12 +119,12 @@ impl Candidate {
             // The owner should not be able to make roles, or it could become the recorder.
             self.maker().ensure_groups().await?;
         }
-        let watch = Watch::new(ground.owner.clone(), Arc::clone(&cx.clock));
+        let comparison = Comparison::new(ground.owner.clone(), Arc::clone(&cx.clock));
         if let Some(superuser) = &self.superuser {
             // What is done here by a superuser, to the trail too, is no difference that anybody is to
             // explain; what there was before is.
-            watch.read(superuser).await?;
-            watch.end(superuser).await?;
+            comparison.read(superuser).await?;
+            comparison.end(superuser).await?;
         }
         tenancy::install(&self.owner, self.superuser.as_ref()).await?;
         if !self.owner.has_role(&self.app_role).await? {
@@ -148,7 +148,7 @@ impl Candidate {
         let canaries =
             tenancy::ensure_canaries(&guarded.protected, &guarded.key.get(), &*cx.clock).await?;
         if let Some(superuser) = &self.superuser {
-            watch.resume(superuser).await?;
+            comparison.resume(superuser).await?;
         }
         Ok(Done { kept, guarded, canaries, left: applied.left, binding: applied.binding })
     }
@@ -298,13 +298,17 @@ pub(crate) fn bindings(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Bindings 
 }
 
 /// The same databases as the trail's controls watch them.
-pub(crate) fn watched(guarded: &[Guarded], clock: &Arc<dyn Clock>, log: &Watch) -> Vec<Watched> {
+pub(crate) fn watched(
+    guarded: &[Guarded],
+    clock: &Arc<dyn Clock>,
+    comparison: &Comparison,
+) -> Vec<Watched> {
     let watch = |guarded: &Guarded| {
         let (key, clock) = (guarded.key.clone(), Arc::clone(clock));
         let column = guarded.protected.tenant_column.clone();
         Watched {
             protected: guarded.protected.clone(),
-            watch: Some(log.clone()),
+            comparison: Some(comparison.clone()),
             critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
             binders: Arc::new(move |database: &str| {
                 Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))

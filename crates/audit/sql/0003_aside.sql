@@ -3,7 +3,7 @@
 --      in schema audit would run with a superuser's rights.
 -- Lock: ACCESS EXCLUSIVE on audit.system_audit_logs until its rows are in the new one: recording
 --      waits, and with it every write to a tracked table.
--- Undo: it is one transaction with 0003_trail.sql and the other files of 0003; see 0003_watch.sql.
+-- Undo: it is one transaction with 0003_trail.sql and the other files of 0003; see 0003_guard.sql.
 
 DO $$
 DECLARE

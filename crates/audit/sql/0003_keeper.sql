@@ -1,7 +1,7 @@
 -- Why: an owner can disable triggers on its own tables and undo its own trail. Here the trail is a
 --      superuser's from the start, and recording is a role's without a login.
 -- Lock: none that anybody waits for: what is here was made in the same transaction.
--- Undo: as 0003_watch.sql says; this comes after 0003_trail.sql, run by a superuser.
+-- Undo: as 0003_guard.sql says; this comes after 0003_trail.sql, run by a superuser.
 
 -- Two keepers, not one. The recording function calls amanah.current_actor(), which the
 -- application's owner can replace: planted code runs with the recorder's rights, so the recorder

@@ -1,7 +1,7 @@
 -- Why: what was recorded before is in the trail afterwards, in the form that its hash was taken
 --      over, and the triggers that record go on: they know the recording function by its number.
 -- Lock: that of 0003_aside.sql; reading and writing takes as long as the trail is large.
--- Undo: it is one transaction with 0003_trail.sql and the other files of 0003; see 0003_watch.sql.
+-- Undo: it is one transaction with 0003_trail.sql and the other files of 0003; see 0003_guard.sql.
 
 -- A superuser reads a table here that may be somebody else's, so it must be a plain one: a rule, or
 -- the expression of an index, is code that runs while a query is planned. The lock keeps it so.

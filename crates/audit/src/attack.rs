@@ -23,7 +23,7 @@ pub(crate) struct Attempt {
 /// What the statements are aimed at.
 pub(crate) struct Target<'a> {
     /// A real row of the trail.
-    pub entry: i64,
+    pub row: i64,
     /// The partition in which it lies, without its schema.
     pub partition: &'a str,
     /// The tables that are recorded, and a trigger that does it.
@@ -50,7 +50,7 @@ pub(crate) async fn keepers(tx: &Tx) -> Result<(String, String)> {
 
 /// Every attempt on `target`.
 pub(crate) fn battery(target: &Target<'_>) -> Vec<Attempt> {
-    let mut all = rows(target.entry);
+    let mut all = rows(target.row);
     all.extend(structure(target));
     all.extend(detours(target));
     all.extend(partition(target));
@@ -77,8 +77,8 @@ fn trail(deed: &str, sql: &str) -> Attempt {
     on(TRAIL, deed, sql.to_owned())
 }
 
-fn rows(entry: i64) -> Vec<Attempt> {
-    let one = |deed: &str, sql: &str| on(TRAIL, deed, format!("{sql} WHERE id = {entry}"));
+fn rows(row: i64) -> Vec<Attempt> {
+    let one = |deed: &str, sql: &str| on(TRAIL, deed, format!("{sql} WHERE id = {row}"));
     vec![
         one("change a recorded row", "UPDATE audit.system_audit_logs SET actor_id = 'nobody'"),
         one("delete a recorded row", "DELETE FROM audit.system_audit_logs"),
@@ -87,7 +87,7 @@ fn rows(entry: i64) -> Vec<Attempt> {
             "change a recorded row by MERGE",
             &format!(
                 "MERGE INTO audit.system_audit_logs t
-                 USING (VALUES ({entry}::bigint)) v (id) ON t.id OPERATOR(pg_catalog.=) v.id
+                 USING (VALUES ({row}::bigint)) v (id) ON t.id OPERATOR(pg_catalog.=) v.id
                  WHEN MATCHED THEN UPDATE SET actor_id = 'nobody'"
             ),
         ),
@@ -157,7 +157,7 @@ fn detours(target: &Target<'_>) -> Vec<Attempt> {
 
 /// A partition is a table too: whatever the trail refuses, each of them has to refuse by itself.
 fn partition(target: &Target<'_>) -> Vec<Attempt> {
-    let (entry, label) = (target.entry, format!("audit.{}", target.partition));
+    let (row, label) = (target.row, format!("audit.{}", target.partition));
     let place = qualified("audit", target.partition);
     let schema = ident(&target.canary_table.schema);
     let part = |deed: &str, sql: String| on(&label, deed, sql);
@@ -167,18 +167,18 @@ fn partition(target: &Target<'_>) -> Vec<Attempt> {
     vec![
         part(
             "change a recorded row in its partition",
-            format!("UPDATE {place} SET actor_id = 'nobody' WHERE id = {entry}"),
+            format!("UPDATE {place} SET actor_id = 'nobody' WHERE id = {row}"),
         ),
         part(
             "delete a recorded row from its partition",
-            format!("DELETE FROM {place} WHERE id = {entry}"),
+            format!("DELETE FROM {place} WHERE id = {row}"),
         ),
         part("empty a partition", format!("TRUNCATE {place}")),
         part(
             "write a forged row into a partition",
             format!(
                 "INSERT INTO {place} (id, action, table_schema, table_name, row_hash)
-                 VALUES ({entry}, 'DELETE', 'public', 'forged', pg_catalog.sha256(''))"
+                 VALUES ({row}, 'DELETE', 'public', 'forged', pg_catalog.sha256(''))"
             ),
         ),
         part("drop a partition", format!("DROP TABLE {place}")),
@@ -292,7 +292,7 @@ fn planted(target: &Target<'_>) -> Attempt {
     let plant = format!(
         "CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS text LANGUAGE plpgsql AS $f$
          BEGIN DELETE FROM {TRAIL} WHERE id = {}; RETURN NULL; END $f$",
-        target.entry
+        target.row
     );
     let tenant = literal(target.tenant);
     let write = canary::touch_statement(target.canary_table, target.tenant_column, &tenant);

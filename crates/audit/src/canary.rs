@@ -3,7 +3,7 @@
 use kernel::{Actor, Binder, Rng, Scope, Secret, TenantId, random_hex};
 use store::{Column, Owned, Protected, Table, Tx, ident, specimen};
 
-use crate::{Error, Result, sql, trail};
+use crate::{Error, Result, row, sql};
 
 /// The name that canary writes are signed with.
 pub(crate) const ACTOR: &str = "amanah-canary";
@@ -11,7 +11,7 @@ pub(crate) const ACTOR: &str = "amanah-canary";
 /// A row of the trail that was written for the attack.
 pub(crate) struct Canary {
     /// The number of the row.
-    pub entry: i64,
+    pub row: i64,
     /// The table that was written to.
     pub table: Table,
 }
@@ -90,9 +90,9 @@ pub(crate) async fn write(
     for make in [false, true] {
         for table in &tables {
             match touch(&tx, protected, shape, table, make).await? {
-                Ok(entry) => {
+                Ok(row) => {
                     tx.commit().await?;
-                    return Ok(Canary { entry, table: (*table).clone() });
+                    return Ok(Canary { row, table: (*table).clone() });
                 }
                 Err(reason) => why = format!("{}: {reason}", table.label()),
             }
@@ -111,7 +111,7 @@ async fn touch(
     make: bool,
 ) -> Result<std::result::Result<i64, String>> {
     let tenant = &protected.canaries.0;
-    let start = trail::newest(tx).await?;
+    let start = row::newest(tx).await?;
     tx.batch("SAVEPOINT amanah_canary").await?;
     let written = if make {
         let mark = "amanah canary";
@@ -123,8 +123,8 @@ async fn touch(
     };
     let why = match written {
         Ok(0) => "it holds no row of the synthetic tenant".to_owned(),
-        Ok(_) => match trail::newest(tx).await? {
-            entry if entry > start => return Ok(Ok(entry)),
+        Ok(_) => match row::newest(tx).await? {
+            row if row > start => return Ok(Ok(row)),
             _ => "a write to it left no row in the trail".to_owned(),
         },
         Err(error) if error.sqlstate().is_none() => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! The parsers of what others can write, for the fuzzer's targets and for `make test`. Each gives back
 //! what it read as it would be written.
 
-use crate::{Entry, Leaf};
+use crate::{Leaf, TrailRow};
 
 /// An entry of a trail's log.
 pub fn leaf(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -10,7 +10,7 @@ pub fn leaf(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A row of the trail as JSON.
 pub fn row(bytes: &[u8]) -> Option<Vec<u8>> {
-    let row = Entry::from_json(std::str::from_utf8(bytes).ok()?).ok()?;
+    let row = TrailRow::from_json(std::str::from_utf8(bytes).ok()?).ok()?;
     Some(row.to_json().ok()?.into_bytes())
 }
 
@@ -18,7 +18,7 @@ pub fn row(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use testkit::try_damaged_again;
 
-    use crate::{Entry, EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
+    use crate::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf, TrailRow};
 
     #[test]
     fn damaged_samples_are_read_or_refused() {
@@ -34,7 +34,7 @@ mod tests {
         let erasure = ErasureLeaf { index: 1, at_micros: 2, request: "ticket 1".to_owned() };
         let leaves = [Leaf::Row(row), Leaf::Epoch(epoch), Leaf::Erasure(erasure)];
         try_damaged_again("leaf", &leaves.map(|leaf| leaf.encode().unwrap()), super::leaf);
-        let row = Entry {
+        let row = TrailRow {
             id: 1,
             event_timestamp: "2026-11-26T12:00:00.000001Z".parse().unwrap(),
             xid: 2,

@@ -85,7 +85,7 @@ pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
             };
             findings.push(Finding::new(format!("the event trigger {name}"), what).fix(format!(
                 "ALTER EVENT TRIGGER {} ENABLE ALWAYS, as a superuser; where it is gone, \
-                         restore it from the migration 0003_watch.sql",
+                         restore it from the migration 0003_guard.sql",
                 ident(name)
             )));
         }

@@ -25,12 +25,13 @@ pub mod fuzzing;
 mod inspect;
 mod leaf;
 mod rehearsal;
+mod row;
 pub mod seal;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod track;
-mod trail;
+
 mod undo;
 pub mod verify;
 pub mod wal;
@@ -42,14 +43,14 @@ pub use controls::{Binders, Critical, Watched, controls};
 pub use encoding::{Content, Documents, Fields};
 pub use error::{Error, Result};
 pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
+pub use row::{TrailRow, make_partitions};
 pub use track::{Step, apply, plan};
-pub use trail::{Entry, make_partitions};
 pub use undo::{has_trail, others, removal};
 
 const FIRST_SQL: &str = include_str!("../sql/0001_trail.sql");
 const TRAIL_SQL: &str = include_str!("../sql/0003_trail.sql");
 const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
-const WATCH_SQL: &str = include_str!("../sql/0003_watch.sql");
+const DDL_GUARD_SQL: &str = include_str!("../sql/0003_guard.sql");
 /// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
 const PARTITIONS_SQL: &str = concat!(
     "-- Why: the trail that the owner keeps gets the form of 0003_trail.sql, with its rows.\n",
@@ -68,7 +69,7 @@ const GUARD_SQL: &str = concat!(
     include_str!("../sql/0003_trail.sql"),
     include_str!("../sql/0003_rows.sql"),
     include_str!("../sql/0003_keeper.sql"),
-    include_str!("../sql/0003_watch.sql"),
+    include_str!("../sql/0003_guard.sql"),
 );
 
 /// The trail. Installed in each protected database by its owner, after the room `tenancy`.
@@ -88,7 +89,10 @@ pub static GUARD: Room =
     Room { name: "audit_guard", migrations: &[Migration { name: "0003_guard", sql: GUARD_SQL }] };
 
 /// What the [watch](wal) keeps in the control database.
-pub static WATCH_ROOM: Room = Room {
-    name: "watch",
-    migrations: &[Migration { name: "0001_watch", sql: include_str!("../sql/0001_watch.sql") }],
+pub static COMPARED_ROOM: Room = Room {
+    name: "compared",
+    migrations: &[Migration {
+        name: "0001_compared",
+        sql: include_str!("../sql/0001_compared.sql"),
+    }],
 };

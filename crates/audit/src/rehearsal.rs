@@ -7,7 +7,7 @@
 
 use store::{Owned, Row, Table, ToSql, Tx, ident, literal, specimen_with};
 
-use crate::trail::{self, Entry, Left};
+use crate::row::{self, Left, TrailRow};
 use crate::{Result, canary};
 
 /// Columns that are tried for a change before the row is written over with what it holds.
@@ -61,7 +61,7 @@ impl Rehearsal<'_> {
     /// Inserts a row, changes it and deletes it. The outcomes come in that order; an action after
     /// one that was not done is not done either.
     pub(crate) async fn rows(&self, shape: &[Table]) -> Result<Vec<(&'static str, Outcome)>> {
-        let start = trail::newest(self.tx).await?;
+        let start = row::newest(self.tx).await?;
         // A tenant's own row, in the table of the tenants, has the tenant for its key.
         let given: Vec<(&str, &str)> = canary::identity(shape, self.table, self.owned.column)
             .map(|column| (column.name.as_str(), self.owned.tenant.as_str()))
@@ -84,7 +84,7 @@ impl Rehearsal<'_> {
             return Ok(not_done(&["INSERT", "UPDATE", "DELETE"], why));
         };
         let insert = self.judge(start, "INSERT", None, Some(&inserted)).await?;
-        let start = trail::newest(self.tx).await?;
+        let start = row::newest(self.tx).await?;
         let mut outcomes = vec![("INSERT", insert)];
         let changed = match self.change(&inserted).await? {
             Ok(changed) => changed,
@@ -95,7 +95,7 @@ impl Rehearsal<'_> {
         };
         let update = self.judge(start, "UPDATE", Some(&inserted), Some(&changed)).await?;
         outcomes.push(("UPDATE", update));
-        let start = trail::newest(self.tx).await?;
+        let start = row::newest(self.tx).await?;
         let delete = match self.delete(&changed).await? {
             Ok(()) => self.judge(start, "DELETE", Some(&changed), None).await?,
             Err(why) => Outcome::NotDone(why),
@@ -106,17 +106,17 @@ impl Rehearsal<'_> {
 
     /// Empties the table. For sandboxes alone.
     pub(crate) async fn truncate(&self) -> Result<Outcome> {
-        let start = trail::newest(self.tx).await?;
+        let start = row::newest(self.tx).await?;
         let sql = format!("TRUNCATE {} CASCADE", self.table.quoted());
         if let Err(why) = self.within(&sql, &[]).await? {
             return Ok(Outcome::NotDone(why));
         }
         let left = self.left(start, &self.table.schema, &self.table.name).await?;
-        let recorded: Vec<&Entry> =
-            left.iter().map(|left| &left.entry).filter(|e| e.action == "TRUNCATE").collect();
+        let recorded: Vec<&TrailRow> =
+            left.iter().map(|left| &left.row).filter(|e| e.action == "TRUNCATE").collect();
         Ok(match recorded.as_slice() {
             [] => Outcome::Wrong("TRUNCATE left no row in the trail".to_owned()),
-            [entry] => self.signed(entry).map_or(Outcome::Recorded, Outcome::Wrong),
+            [row] => self.signed(row).map_or(Outcome::Recorded, Outcome::Wrong),
             many => Outcome::Wrong(format!("TRUNCATE left {} rows in the trail", many.len())),
         })
     }
@@ -226,18 +226,18 @@ impl Rehearsal<'_> {
         };
         let left = self.left(start, &seen.schema, &seen.table).await?;
         let chain: Vec<_> = left.iter().filter(|l| l.key == seen.key).collect();
-        let Some(first) = chain.first().map(|left| &left.entry) else {
+        let Some(first) = chain.first().map(|left| &left.row) else {
             return Ok(Outcome::Wrong(format!("{action} left no row in the trail")));
         };
         if first.action != action {
             return Ok(Outcome::Wrong(format!("{action} is recorded as {}", first.action)));
         }
         let mut state = was.map(|s| s.data.as_str());
-        for Left { entry, was, becomes, discreet, .. } in chain.iter().copied() {
+        for Left { row, was, becomes, discreet, .. } in chain.iter().copied() {
             if was.as_deref() != state {
                 return Ok(Outcome::Wrong(format!("{action} is recorded with wrong old data")));
             }
-            if let Some(wrong) = self.signed(entry) {
+            if let Some(wrong) = self.signed(row) {
                 return Ok(Outcome::Wrong(wrong));
             }
             if !discreet {
@@ -253,24 +253,24 @@ impl Rehearsal<'_> {
     }
 
     async fn left(&self, start: i64, schema: &str, table: &str) -> Result<Vec<Left>> {
-        trail::since(self.tx, start, (schema, table), self.hidden).await
+        row::since(self.tx, start, (schema, table), self.hidden).await
     }
 
     /// What is wrong with who did it, or with the hash.
-    fn signed(&self, entry: &Entry) -> Option<String> {
+    fn signed(&self, row: &TrailRow) -> Option<String> {
         let shown = |id: Option<&str>| id.unwrap_or("nobody").to_owned();
         let differs = |what: &str, found: Option<&str>, wanted: Option<&str>| {
             (found != wanted).then(|| {
-                let action = &entry.action;
+                let action = &row.action;
                 format!("{action} names the {what} {} instead of {}", shown(found), shown(wanted))
             })
         };
-        differs("actor", entry.actor_id.as_deref(), self.who.actor)
-            .or_else(|| differs("tenant", entry.tenant_id.as_deref(), self.who.tenant))
-            .or_else(|| differs("login", Some(&entry.db_user), Some(self.who.db_user)))
+        differs("actor", row.actor_id.as_deref(), self.who.actor)
+            .or_else(|| differs("tenant", row.tenant_id.as_deref(), self.who.tenant))
+            .or_else(|| differs("login", Some(&row.db_user), Some(self.who.db_user)))
             .or_else(|| {
-                let fits = entry.is_whole();
-                (!fits).then(|| format!("{} does not fit its SHA-256", entry.action))
+                let fits = row.is_whole();
+                (!fits).then(|| format!("{} does not fit its SHA-256", row.action))
             })
     }
 }

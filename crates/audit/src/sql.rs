@@ -1,6 +1,6 @@
 //! This crate's statements.
 
-/// Columns of the trail in the order that [`crate::trail::Entry`] reads them.
+/// Columns of the trail in the order that [`crate::row::TrailRow`] reads them.
 macro_rules! columns {
     () => {
         "id, event_timestamp, xid::text, actor_id, tenant_id, db_user, request_id, action,
@@ -10,7 +10,7 @@ macro_rules! columns {
 }
 
 /// Rows of the trail.
-pub(crate) const ENTRY: &str = concat!("SELECT ", columns!(), " FROM audit.system_audit_logs");
+pub(crate) const ROW: &str = concat!("SELECT ", columns!(), " FROM audit.system_audit_logs");
 
 /// What this transaction left on one table since a row of the trail. Beside each, without the columns
 /// `$4`: the whole row before, the row after, the key; and whether none of these columns is shown.
@@ -48,14 +48,14 @@ pub(crate) const MAKE_PARTITIONS: &str = "SELECT audit.make_partitions()";
 /// somebody else could have put one.
 pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
 
-/// Lets the watch over DDL and its record sleep.
-pub(crate) const WATCH_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
+/// Lets the guard over DDL and its record sleep.
+pub(crate) const DDL_GUARD_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_drop DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_drop DISABLE";
 
 /// Wakes them again.
-pub(crate) const WATCH_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
+pub(crate) const DDL_GUARD_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS";

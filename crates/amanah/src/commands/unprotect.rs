@@ -103,7 +103,7 @@ pub(crate) async fn run(place: &Place, protect: &Protect) -> anyhow::Result<Exit
         }
         remove_canaries(installation, known.as_ref()).await?;
         if let Some(superuser) = &subject.superuser {
-            installation.watch().end(superuser).await?;
+            installation.comparison().end(superuser).await?;
         }
         subject.undo(&trail, leave_changed, &undoing).await?;
         if let Some(known) = &known {

@@ -11,7 +11,7 @@ use super::remedy::remedy;
 use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
 use crate::attack::{self, Attempt, REFUSED, Target, keepers};
 use crate::canary::Canary;
-use crate::{Result, canary, inspect, sql, track, trail};
+use crate::{Result, canary, inspect, row, sql, track};
 
 /// How often a statement that could not get its lock is sent again.
 const TRIES: usize = 3;
@@ -31,7 +31,7 @@ static CARD: Card = Card {
              change, empty, drop or bypass the trail is tried on a real row of a synthetic tenant, \
              each inside a savepoint that is rolled back.",
     bite: "In a sandbox, a right is granted, the guard is dropped, its function is emptied and a \
-           watch over DDL is taken away; a partition loses its guard, gets a right, a trigger and \
+           guard over DDL is taken away; a partition loses its guard, gets a right, a trigger and \
            another owner, and is detached. The guard there is made anew, not copied.",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(2),
@@ -114,9 +114,9 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     };
     let tracked = place.recorded(&shape)?.into_iter();
     let tracked: Vec<(&Table, &str)> = tracked.map(|table| (table, trigger(table))).collect();
-    let partition = partition_of(protected, canary.entry).await?;
+    let partition = partition_of(protected, canary.row).await?;
     let attempts = attack::battery(&Target {
-        entry: canary.entry,
+        row: canary.row,
         partition: &partition,
         tracked: &tracked,
         canary_table: &canary.table,
@@ -140,9 +140,9 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
 }
 
 /// The partition in which a row of the trail lies.
-async fn partition_of(protected: &Protected, entry: i64) -> Result<String> {
+async fn partition_of(protected: &Protected, row: i64) -> Result<String> {
     let tx = protected.owner.operator().await?;
-    let row = tx.query_one(sql::PARTITION_OF, &[&entry]).await?;
+    let row = tx.query_one(sql::PARTITION_OF, &[&row]).await?;
     tx.rollback().await?;
     Ok(row.get(0))
 }
@@ -263,12 +263,12 @@ async fn refusal(tx: &Tx, attempt: &Attempt) -> Result<Refusal> {
 /// The row that was attacked is still there, and still what was hashed.
 async fn untouched(protected: &Protected, canary: &Canary) -> Result<Option<Finding>> {
     let tx = protected.owner.operator().await?;
-    let entry = trail::entry(&tx, canary.entry).await?;
+    let row = row::numbered(&tx, canary.row).await?;
     tx.rollback().await?;
-    let what = match entry {
-        Some(entry) if entry.is_whole() => return Ok(None),
-        Some(_) => format!("row {} no longer fits its SHA-256", canary.entry),
-        None => format!("row {} is gone", canary.entry),
+    let what = match row {
+        Some(row) if row.is_whole() => return Ok(None),
+        Some(_) => format!("row {} no longer fits its SHA-256", canary.row),
+        None => format!("row {} is gone", canary.row),
     };
     Ok(Some(Finding::new("audit.system_audit_logs", what)))
 }
@@ -327,7 +327,7 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
     all.extend(on_partition(&app, watched));
     if watched {
         for (name, trigger) in [
-            ("the watch over DDL, off", "amanah_trail_ddl"),
+            ("the guard over DDL, off", "amanah_trail_ddl"),
             ("the record of DDL, off", "amanah_trail_record_ddl"),
         ] {
             all.push(Violation {

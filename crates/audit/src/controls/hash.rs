@@ -103,17 +103,17 @@ async fn examine(place: &Place<'_>) -> Result<Ledger> {
 
 async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {
     let shape = inside.shape().await?;
-    let entry = canary::write(inside.protected, &*inside.binder, &shape).await?.entry;
+    let row = canary::write(inside.protected, &*inside.binder, &shape).await?.row;
     let keeper = inside.keeper().await?;
     let maker = keeper.unwrap_or(&inside.protected.owner);
     if keeper.is_some() {
-        alter(maker, sql::WATCH_OFF).await?;
+        alter(maker, sql::DDL_GUARD_OFF).await?;
     }
     alter(maker, sql::UNGUARD).await?;
     alter(maker, &format!("CREATE TABLE audit.pristine AS TABLE {TRAIL}")).await?;
     let before = examine(inside).await?.findings;
     let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
-    for Violation { name, seed, undo } in violations(entry) {
+    for Violation { name, seed, undo } in violations(row) {
         alter(maker, &seed).await?;
         match news(&before, examine(inside).await?.findings) {
             Some(finding) => bitten.found.push(finding),
@@ -124,16 +124,16 @@ async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {
     Ok(bitten)
 }
 
-/// Each of them changes one thing of the row `entry`, and nothing else.
-fn violations(entry: i64) -> Vec<Violation> {
+/// Each of them changes one thing of the row `row`, and nothing else.
+fn violations(row: i64) -> Vec<Violation> {
     let of = |name, column: &str, value: &str| {
         let column = ident(column);
         Violation {
             name,
-            seed: format!("UPDATE {TRAIL} SET {column} = {value} WHERE id = {entry}"),
+            seed: format!("UPDATE {TRAIL} SET {column} = {value} WHERE id = {row}"),
             undo: format!(
                 "UPDATE {TRAIL} t SET {column} = p.{column} FROM audit.pristine p
-                  WHERE t.id = {entry} AND p.id = t.id"
+                  WHERE t.id = {row} AND p.id = t.id"
             ),
         }
     };

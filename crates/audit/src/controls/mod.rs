@@ -21,8 +21,8 @@ use triggers::Triggers;
 
 use crate::asked::{self, Asked};
 use crate::attack::keepers;
-use crate::wal::Watch;
-use crate::{KEEPER_SQL, Result, TRAIL_SQL, WATCH_SQL, sql, track};
+use crate::wal::Comparison;
+use crate::{DDL_GUARD_SQL, KEEPER_SQL, Result, TRAIL_SQL, sql, track};
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
 /// sandbox is another one.
@@ -43,7 +43,7 @@ pub struct Watched {
     /// Which of its tables must be recorded.
     pub critical: Critical,
     /// Who compares the server's log of writes with the trail, where somebody does.
-    pub watch: Option<Watch>,
+    pub comparison: Option<Comparison>,
 }
 
 impl Watched {
@@ -52,8 +52,8 @@ impl Watched {
     }
 
     fn at<'a>(&'a self, protected: &'a Protected) -> Place<'a> {
-        let (critical, watch) = (&self.critical, self.watch.as_ref());
-        Place { protected, binder: (self.binders)(&protected.name), critical, watch }
+        let (critical, comparison) = (&self.critical, self.comparison.as_ref());
+        Place { protected, binder: (self.binders)(&protected.name), critical, comparison }
     }
 }
 
@@ -62,7 +62,7 @@ struct Place<'a> {
     protected: &'a Protected,
     binder: Arc<dyn Binder>,
     critical: &'a Critical,
-    watch: Option<&'a Watch>,
+    comparison: Option<&'a Comparison>,
 }
 
 impl Place<'_> {
@@ -93,15 +93,15 @@ impl Place<'_> {
     }
 
     /// Changes tables of the owner in a sandbox, as the owner: whoever opens a partitioned table
-    /// runs what its key is made of. The watch over DDL, where there is one, sleeps meanwhile.
+    /// runs what its key is made of. The guard over DDL, where there is one, sleeps meanwhile.
     async fn weaken(&self, statements: &str) -> Result<()> {
         let keeper = self.keeper().await?;
         if let Some(superuser) = keeper {
-            alter(superuser, sql::WATCH_OFF).await?;
+            alter(superuser, sql::DDL_GUARD_OFF).await?;
         }
         alter(&self.protected.owner, statements).await?;
         match keeper {
-            Some(superuser) => alter(superuser, sql::WATCH_ON).await,
+            Some(superuser) => alter(superuser, sql::DDL_GUARD_ON).await,
             None => Ok(()),
         }
     }
@@ -241,7 +241,7 @@ async fn in_sandbox<T>(
     let inside = database.at(sandbox.inside());
     let watched = match &inside.protected.superuser {
         // Last, because what the owner makes there is copied piece by piece.
-        Some(superuser) if above.is_some() => alter(superuser, WATCH_SQL).await,
+        Some(superuser) if above.is_some() => alter(superuser, DDL_GUARD_SQL).await,
         _ => Ok(()),
     };
     let answer = match watched {

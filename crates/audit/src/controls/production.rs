@@ -7,7 +7,7 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng};
 
 use super::{Bitten, Ledger, Look, Place, Watched, Work, alter};
-use crate::wal::{self, Open, Watch};
+use crate::wal::{self, Comparison, Open};
 use crate::{Error, Result, sql, track};
 
 /// The table of the sandbox that is written to.
@@ -66,9 +66,9 @@ impl Control for Production {
 /// What the log of one database says.
 async fn prove(database: &Watched) -> Result<Ledger> {
     let place = database.place();
-    let (watch, superuser) = at_hand(&place)?;
-    let kept = read(watch, superuser).await?;
-    let Some(standing) = watch.standing(superuser).await? else {
+    let (comparison, superuser) = at_hand(&place)?;
+    let kept = read(comparison, superuser).await?;
+    let Some(standing) = comparison.standing(superuser).await? else {
         return Err(Error::Unwatched("the log was never read".to_owned()));
     };
     let tx = place.catalogue().await?;
@@ -90,17 +90,18 @@ async fn prove(database: &Watched) -> Result<Ledger> {
     })
 }
 
-fn at_hand<'a>(place: &Place<'a>) -> Result<(&'a Watch, &'a store::Db)> {
+fn at_hand<'a>(place: &Place<'a>) -> Result<(&'a Comparison, &'a store::Db)> {
     let none = || Error::Unwatched(NO_SUPERUSER.to_owned());
     let superuser = place.protected.superuser.as_ref().ok_or_else(none)?;
-    let watch =
-        place.watch.ok_or_else(|| Error::Unwatched("nothing keeps what is found".to_owned()))?;
-    Ok((watch, superuser))
+    let comparison = place
+        .comparison
+        .ok_or_else(|| Error::Unwatched("nothing keeps what is found".to_owned()))?;
+    Ok((comparison, superuser))
 }
 
 /// Reads the log to its end, and returns how many bytes the slot keeps.
-async fn read(watch: &Watch, superuser: &store::Db) -> Result<i64> {
-    match watch.read(superuser).await? {
+async fn read(comparison: &Comparison, superuser: &store::Db) -> Result<i64> {
+    match comparison.read(superuser).await? {
         wal::Look::Done { kept } => Ok(kept),
         wal::Look::More => {
             Err(Error::Unwatched("there is more of the log than one proof reads".to_owned()))
@@ -174,7 +175,7 @@ const SEEDS: [Misdeed; 4] = [
 ];
 
 async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {
-    let (watch, superuser) = at_hand(inside)?;
+    let (comparison, superuser) = at_hand(inside)?;
     let owner = &inside.protected.owner;
     run(owner, &format!("CREATE TABLE public.{TABLE} (id int PRIMARY KEY)")).await?;
     let tx = owner.operator().await?;
@@ -184,19 +185,23 @@ async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {
     let steps = track::plan(&tx, &shape, &inside.protected.tenant_column, &also).await?;
     track::apply(&tx, &steps).await?;
     tx.commit().await?;
-    read(watch, superuser).await?;
-    let bitten = violations(watch, superuser, owner).await;
+    read(comparison, superuser).await?;
+    let bitten = violations(comparison, superuser, owner).await;
     // What is kept of a sandbox goes with it, and so does its slot.
-    watch.forget(superuser).await?;
+    comparison.forget(superuser).await?;
     bitten
 }
 
-async fn violations(watch: &Watch, superuser: &store::Db, owner: &store::Db) -> Result<Bitten> {
+async fn violations(
+    comparison: &Comparison,
+    superuser: &store::Db,
+    owner: &store::Db,
+) -> Result<Bitten> {
     let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
     let write = |id: usize| format!("INSERT INTO public.{TABLE} VALUES ({id})");
     run(owner, &write(0)).await?;
-    read(watch, superuser).await?;
-    let mut known = watch.standing(superuser).await?.map_or(0, |standing| standing.open.len());
+    read(comparison, superuser).await?;
+    let mut known = comparison.standing(superuser).await?.map_or(0, |standing| standing.open.len());
     if known > 0 {
         return Err(Error::Unwatched(
             "the sandbox has differences before anything was seeded".to_owned(),
@@ -207,8 +212,8 @@ async fn violations(watch: &Watch, superuser: &store::Db, owner: &store::Db) -> 
         alter(superuser, seed).await?;
         run(owner, &write(n + 1)).await?;
         alter(superuser, undo).await?;
-        read(watch, superuser).await?;
-        let open = watch.standing(superuser).await?.map(|s| s.open).unwrap_or_default();
+        read(comparison, superuser).await?;
+        let open = comparison.standing(superuser).await?.map(|s| s.open).unwrap_or_default();
         match open.iter().skip(known).find(|open| open.kind == *kind) {
             Some(open) => bitten.found.push(finding(open)),
             None => bitten.missed.push((*name).to_owned()),

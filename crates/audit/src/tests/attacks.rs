@@ -324,7 +324,7 @@ async fn each_weakness_of_the_trail_is_named() {
 }
 
 /// An application that was granted TRIGGER on its tables could put a trigger of its own in the
-/// place of the recording one; the watch over DDL refuses.
+/// place of the recording one; the guard over DDL refuses.
 #[tokio::test]
 async fn the_right_to_make_triggers_does_not_help() {
     let protected = house(SHOP, Keeper::Superuser).await;

@@ -25,7 +25,7 @@ async fn every_seeded_violation_is_found() {
             assert_eq!(proof.outcome(), Outcome::Broken, "{id}: {}", proof.detail());
             counts.push(proof.population().to_string());
         }
-        // Without a superuser there is no watch over DDL to take away, and nobody gives a partition to
+        // Without a superuser there is no guard over DDL to take away, and nobody gives a partition to
         // somebody else.
         let first = if keeper == Keeper::Superuser { 12 } else { 9 };
         let mut wanted = vec![

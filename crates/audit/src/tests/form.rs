@@ -83,8 +83,8 @@ async fn rows_of_the_first_form_stay_as_they_were() {
         write(&protected, "DELETE FROM public.product").await;
         let tx = protected.owner.operator().await.unwrap();
         let entries = trail(&tx).await;
-        assert!(entries.iter().all(crate::Entry::is_whole), "{entries:?}");
-        let first = |e: &&crate::Entry| matches!(e.content(), Content::First(_));
+        assert!(entries.iter().all(crate::TrailRow::is_whole), "{entries:?}");
+        let first = |e: &&crate::TrailRow| matches!(e.content(), Content::First(_));
         assert_eq!(entries.iter().filter(first).count(), 3);
         let last = entries.last().unwrap();
         assert!(last.salt.is_some() && last.id > entries[2].id);
@@ -98,7 +98,7 @@ async fn rows_of_the_first_form_stay_as_they_were() {
             store::migrate_privileged(superuser, &[&GUARD]).await.unwrap();
             assert_eq!(rows(&protected).await, before);
             let tx = protected.owner.operator().await.unwrap();
-            assert!(trail(&tx).await.iter().all(crate::Entry::is_whole));
+            assert!(trail(&tx).await.iter().all(crate::TrailRow::is_whole));
         }
     }
 }
@@ -180,7 +180,7 @@ async fn partitions_are_made_ahead_and_missed_without_harm() {
         // This month lies in the rest by now.
         assert_eq!(made().await, 3);
         let tx = protected.owner.operator().await.unwrap();
-        assert!(trail(&tx).await.iter().all(crate::Entry::is_whole));
+        assert!(trail(&tx).await.iter().all(crate::TrailRow::is_whole));
         let found = crate::inspect::inspect(&tx, keeper == Keeper::Superuser).await.unwrap();
         let about = |f: &&kernel::Finding| f.object.contains("system_audit_logs_");
         let found: Vec<_> = found.iter().filter(about).collect();

@@ -65,7 +65,7 @@ async fn a_planted_function_is_not_taken_over() {
     guard(&superuser).await.unwrap();
     let tx = protected.owner.operator().await.unwrap();
     let after = trail(&tx).await;
-    assert!(after.iter().all(crate::Entry::is_whole));
+    assert!(after.iter().all(crate::TrailRow::is_whole));
     assert_eq!(format!("{after:?}"), format!("{before:?}"));
     tx.rollback().await.unwrap();
     // Recording goes on by the triggers that are there, and numbers go on.

@@ -76,7 +76,7 @@ async fn a_changed_field_no_longer_fits() {
     .unwrap();
     let entry = trail(&tx).await.remove(0);
     let mut changed = Vec::new();
-    let mut change = |f: fn(&mut crate::Entry)| {
+    let mut change = |f: fn(&mut crate::TrailRow)| {
         let mut copy = entry.clone();
         f(&mut copy);
         changed.push(copy);
@@ -119,7 +119,7 @@ async fn every_row_is_hashed_anew() {
     let proof = control.prove(&cx(), &promised("sha-512")).await;
     assert_eq!(proof.outcome(), Outcome::Broken);
     assert!(proof.detail().contains("not with sha-512"), "{}", proof.detail());
-    run(&superuser, &format!("{}; {}", sql::WATCH_OFF, sql::UNGUARD)).await;
+    run(&superuser, &format!("{}; {}", sql::DDL_GUARD_OFF, sql::UNGUARD)).await;
     run(&superuser, "ALTER TABLE audit.system_audit_logs ENABLE TRIGGER hash").await;
     let edit = "UPDATE audit.system_audit_logs SET actor_id = 'nobody'
                  WHERE id = (SELECT min(id) FROM audit.system_audit_logs)";

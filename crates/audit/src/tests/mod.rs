@@ -3,6 +3,7 @@
 mod asked;
 mod attacks;
 mod bites;
+mod comparing;
 mod form;
 mod growing;
 mod handover;
@@ -16,15 +17,14 @@ mod structure;
 mod tracking;
 mod undoing;
 mod verifying;
-mod watching;
 
 use std::sync::Arc;
 
 use kernel::{Actor, Binder, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
 use store::{Migration, Protected, Room, Table, Tx};
 
-use crate::wal::Watch;
-use crate::{Binders, Entry, GUARD, ROOM, WATCH_ROOM, Watched, apply, plan};
+use crate::wal::Comparison;
+use crate::{Binders, COMPARED_ROOM, GUARD, ROOM, TrailRow, Watched, apply, plan};
 
 /// Stands in for `tenancy`, which this crate must not import: the same functions over a token
 /// that only names its database, where the real one carries a MAC.
@@ -47,13 +47,13 @@ fn binders() -> Binders {
     Arc::new(|database| Arc::new(Standin(database.to_owned())))
 }
 
-/// Where the watch keeps what it finds: one database for all tests of this process.
+/// Where the comparison keeps what it finds: one database for all tests of this process.
 static CONTROL: tokio::sync::OnceCell<store::DatabaseUrl> = tokio::sync::OnceCell::const_new();
 
-fn watch() -> Option<Watch> {
+fn comparison() -> Option<Comparison> {
     // A pool belongs to the test that made it.
     let control = store::Db::lazy(CONTROL.get()?, 2).unwrap();
-    Some(Watch::new(control, Arc::new(SystemClock)))
+    Some(Comparison::new(control, Arc::new(SystemClock)))
 }
 
 fn watched(protected: &Protected) -> Watched {
@@ -61,7 +61,7 @@ fn watched(protected: &Protected) -> Watched {
         protected: protected.clone(),
         binders: binders(),
         critical: Arc::new(critical),
-        watch: watch(),
+        comparison: comparison(),
     }
 }
 
@@ -148,7 +148,7 @@ async fn house(schema: &str, keeper: Keeper) -> Protected {
     }
     track(&protected).await;
     CONTROL
-        .get_or_init(|| async { testkit::database(&[&WATCH_ROOM]).await.owner.url().clone() })
+        .get_or_init(|| async { testkit::database(&[&COMPARED_ROOM]).await.owner.url().clone() })
         .await;
     protected
 }
@@ -175,19 +175,19 @@ fn binding(protected: &Protected, actor: &str) -> Secret {
 }
 
 /// What the trail has of rows, oldest first.
-async fn trail(tx: &Tx) -> Vec<Entry> {
+async fn trail(tx: &Tx) -> Vec<TrailRow> {
     entries(tx, "action <> 'DDL'").await
 }
 
 /// What it has of changes of structure, oldest first.
-async fn commands(tx: &Tx) -> Vec<Entry> {
+async fn commands(tx: &Tx) -> Vec<TrailRow> {
     entries(tx, "action = 'DDL'").await
 }
 
-async fn entries(tx: &Tx, filter: &str) -> Vec<Entry> {
-    let sql = format!("{} WHERE {filter} ORDER BY id", crate::sql::ENTRY);
+async fn entries(tx: &Tx, filter: &str) -> Vec<TrailRow> {
+    let sql = format!("{} WHERE {filter} ORDER BY id", crate::sql::ROW);
     let rows = tx.query(&sql, &[]).await.unwrap();
-    rows.iter().map(Entry::from_row).collect()
+    rows.iter().map(TrailRow::from_row).collect()
 }
 
 /// The statement that installs the recording function, with `old` replaced by `new`.

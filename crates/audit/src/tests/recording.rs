@@ -3,7 +3,7 @@
 use store::Tx;
 
 use super::{Keeper, SHOP, binding, house, run, trail};
-use crate::Entry;
+use crate::TrailRow;
 
 /// Every kind of value that JSON has no word for.
 const ZOO: &str = "
@@ -103,7 +103,7 @@ async fn a_write_names_its_actor_tenant_and_both_states() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
-fn show(entry: &Entry) -> String {
+fn show(entry: &TrailRow) -> String {
     let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     format!(
         "{} {} | {} | {} -> {} | {}",

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kernel::{hex, unhex};
 use serde::{Deserialize, Serialize};
 
-use crate::trail::Entry;
+use crate::row::TrailRow;
 use crate::{Error, Result};
 
 /// The longest row that is read, in bytes.
@@ -35,7 +35,7 @@ struct Exported {
     row_hash: String,
 }
 
-impl Entry {
+impl TrailRow {
     /// The row as JSON.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use tlog::{Checkpoint, Note, Ticket, Verifier};
 
 use super::head::Signed;
+use crate::row::TrailRow;
 use crate::seal::LogReader;
-use crate::trail::Entry;
 use crate::{Error, Leaf, Result, RowLeaf};
 
 /// The longest file with a proof, in bytes: the longest entry in base64, 64 hashes, and a checkpoint
@@ -39,7 +39,7 @@ pub async fn prove(
     reader: &LogReader,
     head: &Signed,
     key: &Verifier,
-    row: &Entry,
+    row: &TrailRow,
 ) -> Result<String> {
     let refused = |why: &str| Error::Unproven { row: row.id, why: why.to_owned() };
     let Some((index, leaf)) = find(reader, row.xid, row.id).await? else {
@@ -136,7 +136,7 @@ pub fn check(text: &str, key: &Verifier) -> Result<Checked> {
 
 impl Checked {
     /// Why `row` is not the one that was sealed, if it is not.
-    pub fn refutes(&self, row: &Entry) -> Option<&'static str> {
+    pub fn refutes(&self, row: &TrailRow) -> Option<&'static str> {
         let Leaf::Row(leaf) = &self.leaf else { return Some("the entry is of no row") };
         if (leaf.id, leaf.xid) != (row.id, row.xid) {
             return Some("the proof is of another row");

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use store::{Db, OperatorTx, Row};
 
 use super::compare::Sight;
+use crate::row::TrailRow;
 use crate::seal::MOMENT;
-use crate::trail::Entry;
 use crate::{Error, Result, sql};
 
 /// The rows of the trail as they are now.
@@ -23,7 +23,7 @@ impl Rows {
     pub(crate) async fn open(tx: OperatorTx) -> Result<Self> {
         tx.batch(sql::ONE_SNAPSHOT).await?;
         tx.batch(sql::CLOSED_PATH).await?;
-        tx.batch(&format!("{}{}{}", sql::DECLARE, sql::ENTRY, sql::IN_ORDER)).await?;
+        tx.batch(&format!("{}{}{}", sql::DECLARE, sql::ROW, sql::IN_ORDER)).await?;
         Ok(Self { tx, page: VecDeque::new(), done: false })
     }
 
@@ -56,15 +56,15 @@ impl Rows {
 ///
 /// # Errors
 /// When the database refuses, or what stands there cannot be a row of a trail.
-pub async fn row(database: &Db, id: i64) -> Result<Option<Entry>> {
+pub async fn row(database: &Db, id: i64) -> Result<Option<TrailRow>> {
     let tx = database.operator().await?;
     tx.batch(sql::ONE_SNAPSHOT).await?;
     tx.batch(sql::CLOSED_PATH).await?;
-    let found = tx.query(&format!("{}{}", sql::ENTRY, sql::OF_NUMBER), &[&id]).await?;
+    let found = tx.query(&format!("{}{}", sql::ROW, sql::OF_NUMBER), &[&id]).await?;
     tx.rollback().await?;
     let why = match found.as_slice() {
         [] => return Ok(None),
-        [one] if readable(one) => return Ok(Some(Entry::from_row(one))),
+        [one] if readable(one) => return Ok(Some(TrailRow::from_row(one))),
         [_] => "it lacks what every row of a trail has",
         _ => "several rows have this number",
     };
@@ -89,7 +89,7 @@ impl Sight {
         if !readable(row) {
             return seen;
         }
-        let entry = Entry::from_row(row);
+        let entry = TrailRow::from_row(row);
         Self {
             at_micros: entry.event_timestamp.as_microsecond(),
             stored: entry.row_hash.as_slice().try_into().ok(),

@@ -1,4 +1,4 @@
-//! The watch: PostgreSQL's own log of writes, compared with the trail.
+//! The comparison: PostgreSQL's own log of writes, compared with the trail.
 //!
 //! It promises that each committed write to a recorded table that left no row in the trail, each row
 //! of the trail that no write belongs to, and each change of the trail's own rows is found within
@@ -46,8 +46,8 @@ const MAX_OPEN: i64 = 100;
 
 /// Compares the log of writes of protected databases with their trails. Cheap to clone.
 #[derive(Clone)]
-pub struct Watch {
-    /// The control database, with [`crate::WATCH_ROOM`].
+pub struct Comparison {
+    /// The control database, with [`crate::COMPARED_ROOM`].
     control: Db,
     clock: Arc<dyn Clock>,
 }
@@ -124,8 +124,8 @@ struct Part {
     end: Option<(u64, String)>,
 }
 
-impl Watch {
-    /// A watch that keeps what it finds in `control`.
+impl Comparison {
+    /// A comparison that keeps what it finds in `control`.
     pub const fn new(control: Db, clock: Arc<dyn Clock>) -> Self {
         Self { control, clock }
     }
@@ -170,7 +170,7 @@ impl Watch {
     /// Reads on until the end of the log, or a hundred parts of it.
     ///
     /// # Errors
-    /// As [`Watch::look`].
+    /// As [`Comparison::look`].
     pub async fn read(&self, superuser: &Db) -> Result<Look> {
         for _ in 1..PARTS {
             match self.look(superuser).await? {
@@ -327,7 +327,7 @@ impl Watch {
         Ok(done > 0)
     }
 
-    /// Ends the watch over a database whose protection is undone: its slot keeps no log any longer, and
+    /// Ends the comparison of a database whose protection is undone: its slot keeps no log any longer, and
     /// no other process begins anew. What was found stays.
     ///
     /// # Errors
@@ -341,7 +341,7 @@ impl Watch {
         drop_slot(superuser, &place).await
     }
 
-    /// Lets the next look begin anew, where the watch was [ended](Self::end).
+    /// Lets the next look begin anew, where the comparison was [ended](Self::end).
     ///
     /// # Errors
     /// When a database does not answer.

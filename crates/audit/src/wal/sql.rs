@@ -1,4 +1,4 @@
-//! The statements of the watch: of the protected database first, then of the control database.
+//! The statements of the comparison: of the protected database first, then of the control database.
 
 /// Keeps a look from waiting for locks. A transaction of many rows is read in one piece, which takes its
 /// time.
@@ -56,32 +56,32 @@ pub(super) const TURN: &str =
 
 /// How far a database was compared, and since when.
 pub(super) const STANDING: &str = "
-SELECT lsn::text, since, looked_at, transactions, changes, ended_at FROM watch.slots
+SELECT lsn::text, since, looked_at, transactions, changes, ended_at FROM compared.slots
  WHERE system = $1 AND database = $2";
 
 pub(super) const BEGIN: &str = "
-INSERT INTO watch.slots (system, database, lsn, since, looked_at)
+INSERT INTO compared.slots (system, database, lsn, since, looked_at)
 VALUES ($1, $2, $3::text::pg_lsn, $4, $4)
 ON CONFLICT (system, database) DO UPDATE SET lsn = excluded.lsn, since = excluded.since";
 
 pub(super) const ADVANCED: &str = "
-UPDATE watch.slots SET lsn = $3::text::pg_lsn, looked_at = $4,
+UPDATE compared.slots SET lsn = $3::text::pg_lsn, looked_at = $4,
        transactions = transactions + $5, changes = changes + $6
  WHERE system = $1 AND database = $2";
 
 /// Tables that must be recorded from `$5` on, unless they were known before.
 pub(super) const KNOW: &str = "
-INSERT INTO watch.tables (system, database, table_schema, table_name, since)
+INSERT INTO compared.tables (system, database, table_schema, table_name, since)
 SELECT $1, $2, t.schema, t.name, $5::text::pg_lsn
   FROM unnest($3::text[], $4::text[]) AS t (schema, name)
 ON CONFLICT DO NOTHING";
 
 pub(super) const KNOWN: &str = "
-SELECT table_schema, table_name, (since - '0/0')::int8 FROM watch.tables
+SELECT table_schema, table_name, (since - '0/0')::int8 FROM compared.tables
  WHERE system = $1 AND database = $2";
 
 pub(super) const FOUND: &str = "
-INSERT INTO watch.differences
+INSERT INTO compared.differences
     (system, database, kind, xid, table_schema, table_name, action, changes, records, lsn, seen_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::pg_lsn, $11)
 ON CONFLICT DO NOTHING";
@@ -89,23 +89,23 @@ ON CONFLICT DO NOTHING";
 /// What nobody has explained yet, oldest first, and not more than `$3`.
 pub(super) const OPEN: &str = "
 SELECT id, kind, xid, table_schema, table_name, action, changes, records, lsn::text, seen_at
-  FROM watch.differences
+  FROM compared.differences
  WHERE system = $1 AND database = $2 AND explained_at IS NULL ORDER BY id LIMIT $3";
 
 pub(super) const EXPLAIN: &str = "
-UPDATE watch.differences SET explained_by = $2, explanation = $3, explained_at = $4
+UPDATE compared.differences SET explained_by = $2, explanation = $3, explained_at = $4
  WHERE id = $1 AND explained_at IS NULL";
 
 /// Lets nobody begin anew.
 pub(super) const ENDED: &str = "
-INSERT INTO watch.slots (system, database, lsn, since, looked_at, ended_at)
+INSERT INTO compared.slots (system, database, lsn, since, looked_at, ended_at)
 VALUES ($1, $2, '0/0', $3, $3, $3)";
 
 /// Lets the next look begin anew.
 pub(super) const RESUME: &str = "
-DELETE FROM watch.slots WHERE system = $1 AND database = $2 AND ended_at IS NOT NULL";
+DELETE FROM compared.slots WHERE system = $1 AND database = $2 AND ended_at IS NOT NULL";
 
-pub(super) const FORGET: &str = "DELETE FROM watch.slots WHERE system = $1 AND database = $2";
+pub(super) const FORGET: &str = "DELETE FROM compared.slots WHERE system = $1 AND database = $2";
 
 pub(super) const FORGET_FOUND: &str =
-    "DELETE FROM watch.differences WHERE system = $1 AND database = $2";
+    "DELETE FROM compared.differences WHERE system = $1 AND database = $2";

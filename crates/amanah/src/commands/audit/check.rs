@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use ::audit::verify::{Checked, MAX_ROW_BYTES, MAX_TICKET_BYTES, check};
-use ::audit::{Entry, Error, Leaf};
+use ::audit::{Error, Leaf, TrailRow};
 use jiff::Timestamp;
 use kernel::hex;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(crate) fn run(place: &Place, wanted: &audit::Check) -> anyhow::Result<Exit> 
     let text = read(&wanted.file, MAX_TICKET_BYTES)?;
     let row = match &wanted.row {
         Some(file) => {
-            let row = Entry::from_json(&read(file, MAX_ROW_BYTES)?);
+            let row = TrailRow::from_json(&read(file, MAX_ROW_BYTES)?);
             Some(row.map_err(|error| Usage(format!("{}: {error}", file.display())))?)
         }
         None => None,
@@ -56,7 +56,7 @@ fn read(file: &Path, limit: usize) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn tell(place: &Place, checked: &Checked, row: Option<&Entry>) -> Exit {
+fn tell(place: &Place, checked: &Checked, row: Option<&TrailRow>) -> Exit {
     let refuted = row.and_then(|row| checked.refutes(row));
     if place.json {
         out::line(&data(checked, row.is_some(), refuted).to_string());

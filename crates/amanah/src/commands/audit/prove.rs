@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use ::audit::Entry;
+use ::audit::TrailRow;
 use ::audit::seal::LogReader;
 use ::audit::verify::{Signed, prove, row};
 use anyhow::{Context as _, bail};
@@ -42,7 +42,7 @@ pub(crate) async fn run(place: &Place, wanted: audit::Prove) -> anyhow::Result<E
     Ok(Exit::Holds)
 }
 
-async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(String, Entry)> {
+async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(String, TrailRow)> {
     let log = one(house, wanted.database.as_deref())?;
     let keys = Pen::known(&house.ring.keys)?.verifiers(&log)?;
     let newest = keys.first().context("the log has no key")?;

@@ -56,12 +56,12 @@ async fn look(
     let Some(superuser) = &guarded.protected.superuser else {
         return Ok(Err("it takes a superuser to read the log of writes".to_owned()));
     };
-    let watch = installation.watch();
-    Ok(match watch.read(superuser).await? {
+    let comparison = installation.comparison();
+    Ok(match comparison.read(superuser).await? {
         Look::Impossible(why) => Err(why),
         Look::More => Err("there is more of the log: run it again".to_owned()),
         Look::Done { .. } => {
-            let standing = watch.standing(superuser).await?;
+            let standing = comparison.standing(superuser).await?;
             Ok(standing.context("the log was not read")?.open)
         }
     })
@@ -87,7 +87,7 @@ fn show(place: &Place, name: &str, open: &[Open]) {
 pub(crate) async fn explain(place: &Place, wanted: Explain) -> anyhow::Result<Exit> {
     let Explain { number, by, why } = &wanted;
     Installation::with(place, async |installation| {
-        if !installation.watch().explain(*number, by, why).await? {
+        if !installation.comparison().explain(*number, by, why).await? {
             return Err(Usage(format!("there is no difference {number} that is still open")).into());
         }
         if !place.json {

@@ -148,7 +148,7 @@ async fn numbers_of_any_length_are_in_order() {
                     FROM (SELECT id, row_number() OVER (ORDER BY id) AS n
                             FROM audit.system_audit_logs) n WHERE n.id = a.id";
     run(&shop.superuser, spread).await;
-    let hash = |row: &crate::Entry| {
+    let hash = |row: &crate::TrailRow| {
         let hash = kernel::hex(&row.digest());
         format!("UPDATE audit.system_audit_logs SET row_hash = '\\x{hash}' WHERE id = {};", row.id)
     };

@@ -20,7 +20,7 @@ use super::sealing::Pen;
 use super::{Keeper, SHOP, house, run, trail};
 use crate::seal::{Folder, Growth, LogReader, Sealer, SealerSettings, Shelf};
 use crate::verify::{Damage, Job, Kept, Report, STALE, Signed, verify};
-use crate::{Entry, EpochLeaf, Leaf, RowLeaf};
+use crate::{EpochLeaf, Leaf, RowLeaf, TrailRow};
 
 /// When the newest checkpoint was signed.
 const SIGNED: &str = "2026-11-26T12:00:00Z";
@@ -115,7 +115,7 @@ impl Log {
     }
 }
 
-fn leaf(row: &Entry, epoch: u32) -> Leaf {
+fn leaf(row: &TrailRow, epoch: u32) -> Leaf {
     Leaf::Row(RowLeaf {
         epoch,
         xid: row.xid,
@@ -217,7 +217,7 @@ impl Shop {
 }
 
 /// The rows in the order in which they are sealed.
-async fn in_order(db: &Db) -> Vec<Entry> {
+async fn in_order(db: &Db) -> Vec<TrailRow> {
     let tx = db.operator().await.unwrap();
     let mut rows = trail(&tx).await;
     rows.sort_by_key(|row| (row.xid, row.id));

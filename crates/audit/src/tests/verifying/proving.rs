@@ -9,7 +9,7 @@ use tlog::{Signer, Verifier};
 use super::{ORIGIN, Shop, in_order, run};
 use crate::seal::LogReader;
 use crate::verify::{Checked, check, prove};
-use crate::{Entry, Error, Leaf};
+use crate::{Error, Leaf, TrailRow};
 
 /// Reads a proof in hexadecimal from each line and says whether it holds.
 const EACH: &str = "
@@ -41,7 +41,7 @@ fn python(proofs: &[Vec<u8>], key: &Verifier) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-async fn proof(shop: &Shop, row: &Entry) -> crate::Result<String> {
+async fn proof(shop: &Shop, row: &TrailRow) -> crate::Result<String> {
     let head = shop.heads.last().unwrap();
     let reader = LogReader::new(shop.log.shelf(), head.head.size);
     prove(&reader, head, shop.log.signer.verifier(), row).await
@@ -72,9 +72,9 @@ async fn a_row_in_json_is_the_one_that_was_sealed() {
     let row = &in_order(&shop.superuser).await[5];
     let text = proof(&shop, row).await.unwrap();
     let json = row.to_json().unwrap();
-    assert_eq!(&Entry::from_json(&json).unwrap(), row);
+    assert_eq!(&TrailRow::from_json(&json).unwrap(), row);
     let whole = row.content().digest().unwrap();
-    let erased = Entry {
+    let erased = TrailRow {
         salt: None,
         row_key: None,
         new_data: None,
@@ -96,7 +96,7 @@ async fn a_row_in_json_is_the_one_that_was_sealed() {
     let checked = check(&text, key).unwrap();
     let mut tried = 0;
     for (json, wanted) in good.into_iter().chain(bad) {
-        let row = Entry::from_json(&json).unwrap();
+        let row = TrailRow::from_json(&json).unwrap();
         assert_eq!(i32::from(checked.refutes(&row).is_some()), wanted, "{json}");
         std::fs::write(file("row.json"), &json).unwrap();
         let said = Command::new(testkit::python_tool("python"))
@@ -112,11 +112,11 @@ async fn a_row_in_json_is_the_one_that_was_sealed() {
     }
     assert!(tried >= 6, "{tried}");
     for (broken, word) in [("{}", "missing field"), ("nothing", "expected")] {
-        let error = Entry::from_json(broken).unwrap_err().to_string();
+        let error = TrailRow::from_json(broken).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }
     let short = json.replace(&kernel::hex(&row.salt.unwrap()), "00");
-    assert!(Entry::from_json(&short).unwrap_err().to_string().contains("salt"));
+    assert!(TrailRow::from_json(&short).unwrap_err().to_string().contains("salt"));
 }
 
 /// Every byte of a proof counts, and both verifiers say so of the same ones.
@@ -184,7 +184,7 @@ async fn what_is_wrong_with_a_proof_is_said() {
     assert_eq!(checked.refutes(&rows[9]), None);
     assert!(checked.refutes(&edited[9]).unwrap().contains("not what was sealed"));
     assert!(checked.refutes(&rows[8]).unwrap().contains("another row"));
-    let unsealed = Entry { id: i64::MAX, ..rows[9].clone() };
+    let unsealed = TrailRow { id: i64::MAX, ..rows[9].clone() };
     let error = proof(&shop, &unsealed).await.unwrap_err();
     assert!(error.to_string().contains("is not in the log"), "{error}");
 }

@@ -11,7 +11,7 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// One row of `audit.system_audit_logs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TrailRow {
     /// Its number. Numbers have gaps where a write was rolled back.
     pub id: i64,
     /// When, by the database's clock, to the microsecond.
@@ -49,7 +49,7 @@ pub struct Entry {
     pub row_hash: Vec<u8>,
 }
 
-impl Entry {
+impl TrailRow {
     pub(crate) fn from_row(row: &Row) -> Self {
         let xid: String = row.get(2);
         let salt: Option<Vec<u8>> = row.get(14);
@@ -142,10 +142,10 @@ pub async fn make_partitions(owner: &Db) -> Result<u32> {
 }
 
 /// The row of this number.
-pub(crate) async fn entry(tx: &Tx, id: i64) -> Result<Option<Entry>> {
-    let sql = format!("{} WHERE id = $1", sql::ENTRY);
+pub(crate) async fn numbered(tx: &Tx, id: i64) -> Result<Option<TrailRow>> {
+    let sql = format!("{} WHERE id = $1", sql::ROW);
     let row = tx.query_opt(&sql, &[&id]).await?;
-    Ok(row.as_ref().map(Entry::from_row))
+    Ok(row.as_ref().map(TrailRow::from_row))
 }
 
 /// The newest row that this transaction has left so far; 0 when there is none.
@@ -156,7 +156,7 @@ pub(crate) async fn newest(tx: &Tx) -> Result<i64> {
 /// A row that a transaction left, beside it what it says without some columns, and whether it shows
 /// none of these.
 pub(crate) struct Left {
-    pub(crate) entry: Entry,
+    pub(crate) row: TrailRow,
     /// The whole row before.
     pub(crate) was: Option<String>,
     /// The row after.
@@ -174,7 +174,7 @@ pub(crate) async fn since(
 ) -> Result<Vec<Left>> {
     let rows = tx.query(sql::OF_THIS_TRANSACTION, &[&since, &schema, &table, &hidden]).await?;
     let read = |row: &Row| Left {
-        entry: Entry::from_row(row),
+        row: TrailRow::from_row(row),
         was: row.get(16),
         becomes: row.get(17),
         key: row.get(18),

@@ -2,13 +2,13 @@
 --      it is about, and so is how far that log was read: whoever moves or removes the slot there is
 --      found out by it.
 -- Lock: none that waits; every object is new.
--- Undo: DROP SCHEMA watch CASCADE; then nobody knows of unrecorded writes, and slots that are left on
+-- Undo: DROP SCHEMA compared CASCADE; then nobody knows of unrecorded writes, and slots that are left on
 --       servers keep their logs until they are dropped.
 
-CREATE SCHEMA watch;
-REVOKE ALL ON SCHEMA watch FROM PUBLIC;
+CREATE SCHEMA compared;
+REVOKE ALL ON SCHEMA compared FROM PUBLIC;
 
-CREATE TABLE watch.slots (
+CREATE TABLE compared.slots (
     -- The cluster as PostgreSQL numbers it, and the database in it.
     system       text        NOT NULL,
     database     text        NOT NULL,
@@ -22,10 +22,10 @@ CREATE TABLE watch.slots (
     ended_at     timestamptz,
     PRIMARY KEY (system, database)
 );
-COMMENT ON TABLE watch.slots IS
+COMMENT ON TABLE compared.slots IS
     'How far the log of writes of each protected database was compared with its trail.';
 
-CREATE TABLE watch.tables (
+CREATE TABLE compared.tables (
     system       text   NOT NULL,
     database     text   NOT NULL,
     table_schema text   NOT NULL,
@@ -33,11 +33,11 @@ CREATE TABLE watch.tables (
     -- Its writes from here on must be recorded. A table that was dropped stays.
     since        pg_lsn NOT NULL,
     PRIMARY KEY (system, database, table_schema, table_name),
-    FOREIGN KEY (system, database) REFERENCES watch.slots ON DELETE CASCADE
+    FOREIGN KEY (system, database) REFERENCES compared.slots ON DELETE CASCADE
 );
-COMMENT ON TABLE watch.tables IS 'Tables whose writes are compared with the trail.';
+COMMENT ON TABLE compared.tables IS 'Tables whose writes are compared with the trail.';
 
-CREATE TABLE watch.differences (
+CREATE TABLE compared.differences (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     system       text        NOT NULL,
     database     text        NOT NULL,
@@ -62,6 +62,6 @@ CREATE TABLE watch.differences (
     -- What is read again after a crash is not found twice.
     UNIQUE (system, database, lsn, kind, table_schema, table_name, action)
 );
-COMMENT ON TABLE watch.differences IS
+COMMENT ON TABLE compared.differences IS
     'Writes that the trail does not tell of, and what it tells that was not written.';
-CREATE INDEX differences_open ON watch.differences (system, database) WHERE explained_at IS NULL;
+CREATE INDEX differences_open ON compared.differences (system, database) WHERE explained_at IS NULL;

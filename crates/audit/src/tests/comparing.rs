@@ -2,20 +2,20 @@
 
 use store::Protected;
 
-use super::{Keeper, SHOP, binding, house, run, watch};
-use crate::wal::{Look, Open, Watch};
+use super::{Keeper, SHOP, binding, comparison, house, run};
+use crate::wal::{Comparison, Look, Open};
 
 const SALE: &str = "INSERT INTO product (company_id, name, price) VALUES (-1, 'tea', 3)";
 
 struct World {
     protected: Protected,
-    watch: Watch,
+    comparison: Comparison,
 }
 
 async fn world() -> World {
     let protected = house(SHOP, Keeper::Superuser).await;
-    let watch = watch().unwrap();
-    let world = World { protected, watch };
+    let comparison = comparison().unwrap();
+    let world = World { protected, comparison };
     // The first look begins.
     assert!(world.look().await.is_empty());
     world
@@ -28,9 +28,9 @@ impl World {
 
     /// What is open after everything was read.
     async fn look(&self) -> Vec<Open> {
-        let read = self.watch.read(self.superuser()).await.unwrap();
+        let read = self.comparison.read(self.superuser()).await.unwrap();
         assert!(matches!(read, Look::Done { .. }), "{read:?}");
-        self.watch.standing(self.superuser()).await.unwrap().unwrap().open
+        self.comparison.standing(self.superuser()).await.unwrap().unwrap().open
     }
 
     async fn told(&self) -> Vec<String> {
@@ -54,11 +54,11 @@ impl World {
     }
 
     async fn end(self) {
-        self.watch.end(self.superuser()).await.unwrap();
-        let look = self.watch.look(self.superuser()).await.unwrap();
+        self.comparison.end(self.superuser()).await.unwrap();
+        let look = self.comparison.look(self.superuser()).await.unwrap();
         assert!(matches!(look, Look::Impossible(_)), "{look:?}");
-        self.watch.resume(self.superuser()).await.unwrap();
-        assert!(self.watch.standing(self.superuser()).await.unwrap().is_none());
+        self.comparison.resume(self.superuser()).await.unwrap();
+        assert!(self.comparison.standing(self.superuser()).await.unwrap().is_none());
     }
 }
 
@@ -87,7 +87,7 @@ async fn what_is_recorded_is_no_difference() {
     tx.batch(SALE).await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(world.told().await, [""; 0]);
-    let standing = world.watch.standing(world.superuser()).await.unwrap().unwrap();
+    let standing = world.comparison.standing(world.superuser()).await.unwrap().unwrap();
     assert!(standing.transactions > 0 && standing.changes >= 4, "{standing:?}");
     world.end().await;
 }
@@ -158,8 +158,8 @@ async fn a_log_that_was_not_read_whole_is_told() {
     let told = world.told().await;
     assert!(told.len() == 2 && told[1].starts_with("gap: from "), "{told:?}");
     let open = world.look().await;
-    assert!(world.watch.explain(open[0].id, "budi", "maintenance").await.unwrap());
-    assert!(!world.watch.explain(open[0].id, "budi", "again").await.unwrap());
+    assert!(world.comparison.explain(open[0].id, "budi", "maintenance").await.unwrap());
+    assert!(!world.comparison.explain(open[0].id, "budi", "again").await.unwrap());
     assert_eq!(world.look().await.len(), 1);
     world.end().await;
 }
@@ -171,14 +171,14 @@ async fn a_killed_look_loses_and_doubles_nothing() {
     let world = world().await;
     run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER ALL").await;
     run(world.superuser(), SALE).await;
-    let before = world.watch.standing(world.superuser()).await.unwrap().unwrap();
+    let before = world.comparison.standing(world.superuser()).await.unwrap().unwrap();
     assert_eq!(world.told().await.len(), 1);
-    let after = world.watch.standing(world.superuser()).await.unwrap().unwrap();
+    let after = world.comparison.standing(world.superuser()).await.unwrap().unwrap();
     assert!(after.transactions > before.transactions);
     // As if what was kept had been lost together with the advance of the slot: it is a gap, since
     // the log can no longer be read.
-    let tx = world.watch.control().operator().await.unwrap();
-    let back = "UPDATE watch.slots SET lsn = '0/1' WHERE database = $1";
+    let tx = world.comparison.control().operator().await.unwrap();
+    let back = "UPDATE compared.slots SET lsn = '0/1' WHERE database = $1";
     tx.execute(back, &[&world.protected.name]).await.unwrap();
     tx.commit().await.unwrap();
     let told = world.told().await;
