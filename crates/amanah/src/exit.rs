@@ -29,6 +29,18 @@ impl Exit {
             Verdict::Attested | Verdict::Proven => Self::Holds,
         }
     }
+
+    /// What a command comes to that did several things: what was found beats what cannot be told, and
+    /// that beats what holds.
+    pub(crate) fn worst(all: impl IntoIterator<Item = Self>) -> Self {
+        let rank = |exit: &Self| match exit {
+            Self::Holds => 0,
+            Self::CannotTell => 1,
+            Self::Usage => 2,
+            Self::Fails => 3,
+        };
+        all.into_iter().max_by_key(rank).unwrap_or(Self::Holds)
+    }
 }
 
 /// What an error comes to: a wrong name is the caller's, whichever room noticed it.
@@ -124,5 +136,20 @@ mod tests {
         }
         let other = tenancy::Error::Taken(tenant()).into();
         assert_eq!(Exit::of_error(&other), Exit::CannotTell);
+    }
+
+    #[test]
+    fn what_was_found_beats_what_cannot_be_told() {
+        use Exit::{CannotTell, Fails, Holds, Usage};
+        for (all, worst) in [
+            (vec![], Holds),
+            (vec![Holds, Holds], Holds),
+            (vec![Holds, CannotTell, Holds], CannotTell),
+            (vec![Fails, CannotTell, Holds], Fails),
+            (vec![CannotTell, Fails], Fails),
+            (vec![Usage, CannotTell], Usage),
+        ] {
+            assert_eq!(Exit::worst(all.clone()), worst, "{all:?}");
+        }
     }
 }

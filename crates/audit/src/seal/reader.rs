@@ -191,7 +191,7 @@ impl LogReader {
         Ok(hashes)
     }
 
-    /// TrailRow `index`, read.
+    /// Entry `index`, read.
     ///
     /// # Errors
     /// When there is none, or it is no entry of a trail.

@@ -12,47 +12,56 @@ use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
 
-/// Reads the logs to their end and lists what is open.
+/// Reads the logs to their end and lists what is open. What is found in one database is told whatever
+/// became of the others.
 pub(crate) async fn run(place: &Place, wanted: Unrecorded) -> anyhow::Result<Exit> {
     Installation::with(place, async |installation| {
         let known = installation.known();
-        let named =
-            |one: &&Guarded| wanted.database.as_ref().is_none_or(|d| *d == one.protected.name);
-        let databases: Vec<_> = known.guarded.iter().filter(named).collect();
-        if databases.is_empty() {
+        let named = |name: &str| wanted.database.as_ref().is_none_or(|wanted| wanted == name);
+        let mut all = Vec::new();
+        for guarded in known.guarded.iter().filter(|one| named(&one.protected.name)) {
+            let seen = look(installation, guarded).await;
+            let seen = seen.unwrap_or_else(|error| Err(out::words(&error)));
+            all.push((guarded.protected.name.clone(), seen));
+        }
+        for lost in known.lost.iter().filter(|lost| named(&lost.kept.database)) {
+            all.push((lost.kept.database.clone(), Err(lost.why.clone())));
+        }
+        if all.is_empty() {
             return Err(Usage("no such database is protected: amanah protect".to_owned()).into());
         }
-        let (mut exit, mut all) = (Exit::Holds, Vec::new());
-        for guarded in databases {
-            let name = &guarded.protected.name;
-            match look(installation, guarded).await? {
-                Ok(open) => {
-                    if !open.is_empty() && exit == Exit::Holds {
-                        exit = Exit::Fails;
-                    }
-                    show(place, name, &open);
-                    all.push(json!({"database": name, "differences": open}));
-                }
-                Err(why) => {
-                    exit = Exit::CannotTell;
-                    out::aside(&format!("{name}: not compared: {why}"));
-                    all.push(json!({"database": name, "unknown": why}));
-                }
-            }
-        }
-        if place.json {
-            out::line(&format!("{:#}", json!(all)));
-        }
-        Ok(exit)
+        tell(place, &all);
+        Ok(Exit::worst(all.iter().map(|(_, seen)| match seen {
+            Ok(open) if open.is_empty() => Exit::Holds,
+            Ok(_) => Exit::Fails,
+            Err(_) => Exit::CannotTell,
+        })))
     })
     .await
 }
 
+/// What was seen in one database: what is open, or why that cannot be told.
+type Seen = Result<Vec<Open>, String>;
+
+fn tell(place: &Place, all: &[(String, Seen)]) {
+    if place.json {
+        let data = all.iter().map(|(name, seen)| match seen {
+            Ok(open) => json!({"database": name, "differences": open}),
+            Err(why) => json!({"database": name, "unknown": why}),
+        });
+        out::line(&format!("{:#}", json!(data.collect::<Vec<_>>())));
+        return;
+    }
+    for (name, seen) in all {
+        match seen {
+            Ok(open) => show(name, open),
+            Err(why) => out::aside(&format!("{name}: not compared: {why}")),
+        }
+    }
+}
+
 /// What is open in one database, or why that cannot be told.
-async fn look(
-    installation: &Installation,
-    guarded: &Guarded,
-) -> anyhow::Result<Result<Vec<Open>, String>> {
+async fn look(installation: &Installation, guarded: &Guarded) -> anyhow::Result<Seen> {
     let Some(superuser) = &guarded.protected.superuser else {
         return Ok(Err("it takes a superuser to read the log of writes".to_owned()));
     };
@@ -67,10 +76,7 @@ async fn look(
     })
 }
 
-fn show(place: &Place, name: &str, open: &[Open]) {
-    if place.json {
-        return;
-    }
+fn show(name: &str, open: &[Open]) {
     if open.is_empty() {
         out::line(&format!("{name}: every write has its record, and every record its write."));
     }
