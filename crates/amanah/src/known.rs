@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use kernel::Rng;
+use kernel::{Rng, Secret};
 use keys::Strongbox;
 use serde::{Deserialize, Serialize};
 use store::{DatabaseUrl, Host};
 use tenancy::Guarded;
 
 use crate::data::Data;
+use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
 use crate::rotation;
@@ -29,6 +30,28 @@ pub(crate) struct Known {
 pub(crate) struct Lost {
     pub(crate) kept: Kept,
     pub(crate) why: String,
+}
+
+/// A protected database that a command means.
+pub(crate) struct Named<'a> {
+    /// What it is called: see [`name()`].
+    pub(crate) name: String,
+    pub(crate) kept: &'a Kept,
+    /// Or why it could not be opened.
+    pub(crate) opened: Result<&'a Guarded, &'a str>,
+}
+
+impl<'a> Named<'a> {
+    /// What was opened.
+    ///
+    /// # Errors
+    /// When nothing was; with what to do about it.
+    pub(crate) fn guarded(&self) -> anyhow::Result<&'a Guarded> {
+        let name = &self.name;
+        self.opened.map_err(|why| {
+            anyhow::anyhow!("{name} cannot be opened now: {why}. `amanah doctor` says more")
+        })
+    }
 }
 
 impl Known {
@@ -89,6 +112,49 @@ impl Known {
         self.guarded.iter().filter(move |other| DatabaseAt::of(other) != place)
     }
 
+    /// The databases that `--database NAME` means, or all of them; never none. One that could not be
+    /// opened is among them: who asks about all is not told about the others alone.
+    ///
+    /// # Errors
+    /// [`Usage`] when there is none, or several of this name lie on different servers.
+    pub(crate) fn named(
+        &self,
+        ground: &Ground,
+        wanted: Option<&str>,
+    ) -> anyhow::Result<Vec<Named<'_>>> {
+        let all = self.kept.iter().map(|kept| Named {
+            name: name(kept),
+            kept,
+            opened: self.at(kept, ground),
+        });
+        meant(all.collect(), wanted)
+    }
+
+    /// The one that `--database NAME` means, or the only one.
+    ///
+    /// # Errors
+    /// As [`Known::named`], and when there are several.
+    pub(crate) fn only(&self, ground: &Ground, wanted: Option<&str>) -> anyhow::Result<Named<'_>> {
+        let mut all = self.named(ground, wanted)?;
+        if let [_, _, ..] = all.as_slice() {
+            let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
+            return Err(Usage(format!("say with --database which: {}", names.join(", "))).into());
+        }
+        all.pop().ok_or_else(|| Usage("no database is protected here".to_owned()).into())
+    }
+
+    /// What was opened of a database that is written down so, or why it was not.
+    pub(crate) fn at(&self, kept: &Kept, ground: &Ground) -> Result<&Guarded, &str> {
+        let lost = self.lost.iter().find(|lost| lost.kept.is_at(kept));
+        let why = lost.map_or("it was protected a moment ago: try again", |lost| &lost.why);
+        let url = match &kept.address {
+            Some(address) => DatabaseUrl::parse(address).map_err(|_| why)?,
+            None => ground.login(&kept.owner, Secret::new(String::new()), &kept.database),
+        };
+        let place = DatabaseAt::at(&url);
+        self.guarded.iter().find(|guarded| DatabaseAt::of(guarded) == place).ok_or(why)
+    }
+
     /// Whether these are written down now.
     pub(crate) fn is_of(&self, now: &[Kept]) -> bool {
         are_same(&self.kept, now)
@@ -108,6 +174,44 @@ pub(crate) fn are_same(before: &[Kept], now: &[Kept]) -> bool {
     before.len() == now.len() && now.iter().all(|kept| before.contains(kept))
 }
 
+/// Those that are wanted.
+fn meant<'a>(mut all: Vec<Named<'a>>, wanted: Option<&str>) -> anyhow::Result<Vec<Named<'a>>> {
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    let names: Vec<_> = all.iter().map(|one| one.name.as_str()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let Some(wanted) = wanted else {
+        let none = "no database is protected here; see `amanah protect`";
+        return if all.is_empty() { Err(Usage(none.to_owned()).into()) } else { Ok(all) };
+    };
+    let is_exact = all.iter().any(|one| one.name == wanted);
+    // The server may be left out where the name alone says which it is.
+    all.retain(|one| one.name == wanted || !is_exact && one.kept.database == wanted);
+    let words = match all.len() {
+        0 => format!("{wanted} is not protected here; protected: {names}"),
+        1 => return Ok(all),
+        _ => format!("several are called {wanted}; say which of {names}"),
+    };
+    Err(Usage(words).into())
+}
+
+/// What a protected database is called in commands, in what is logged, and in the name of its log: its
+/// own name, with `@HOST:PORT` behind it where it is on another server than the installation's own.
+pub(crate) fn name(kept: &Kept) -> String {
+    let Some(address) = &kept.address else { return kept.database.clone() };
+    // What cannot be read as an address cannot be opened either, so no log is begun under this name.
+    let server = DatabaseUrl::parse(address).map_or_else(|_| address.clone(), |url| server(&url));
+    format!("{}@{server}", kept.database)
+}
+
+/// The server of an address.
+fn server(url: &DatabaseUrl) -> String {
+    let host = match &url.host {
+        Host::Tcp(name) => name.clone(),
+        Host::Socket(folder) => folder.display().to_string(),
+    };
+    format!("{host}:{}", url.port)
+}
+
 /// Which database it is, by whatever login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DatabaseAt(String);
@@ -119,16 +223,63 @@ impl DatabaseAt {
 
     /// Server and database.
     pub(crate) fn at(url: &DatabaseUrl) -> Self {
-        let host = match &url.host {
-            Host::Tcp(name) => name.clone(),
-            Host::Socket(folder) => folder.display().to_string(),
-        };
-        Self(format!("{host}:{}/{}", url.port, url.database))
+        Self(format!("{}/{}", server(url), url.database))
     }
 }
 
 impl fmt::Display for DatabaseAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Secret;
+    use kernel::TenantId;
+    use store::DatabaseUrl;
+
+    use super::{Named, meant, name};
+    use crate::kept::Kept;
+
+    /// A protected database; the installation's own server has no address.
+    fn kept(database: &str, address: Option<&str>) -> Kept {
+        let canary = |id: &str| TenantId::new(id).unwrap();
+        let url = DatabaseUrl::parse(&format!("postgres://owner@localhost/{database}")).unwrap();
+        let url = url.login("owner", Some(Secret::new(String::new())));
+        let canaries = (canary("a"), canary("b"));
+        let mut kept = Kept::new(&url, "app", "tenant", canaries, "k1");
+        kept.address = address.map(str::to_owned);
+        kept
+    }
+
+    #[test]
+    fn a_database_is_named_as_its_log_is() {
+        let all = [
+            kept("shop", Some("postgres://owner@db2:5433/shop")),
+            kept("shop", None),
+            kept("books", Some("postgres://owner@db2:5433/books")),
+            kept("files", Some("postgres://owner@db2:5433/files")),
+            kept("files", Some("postgres://owner@db3:5432/files")),
+        ];
+        let found = |wanted: Option<&str>| {
+            let named = |kept| Named { name: name(kept), kept, opened: Err("it is away") };
+            let found = meant(all.iter().map(named).collect(), wanted);
+            found.map(|all| all.into_iter().map(|one| one.name).collect::<Vec<_>>())
+        };
+        assert_eq!(found(None).unwrap().len(), all.len());
+        for (wanted, name) in [
+            ("shop", "shop"),
+            ("shop@db2:5433", "shop@db2:5433"),
+            ("books", "books@db2:5433"),
+            ("files@db3:5432", "files@db3:5432"),
+        ] {
+            assert_eq!(found(Some(wanted)).unwrap(), [name]);
+        }
+        let words = |wanted| found(Some(wanted)).unwrap_err().to_string();
+        assert!(words("files").contains("several are called files"));
+        let none = words("book");
+        assert!(none.contains("book is not protected here; protected: books@db2:5433"), "{none}");
+        assert!(meant(Vec::new(), None).is_err());
     }
 }

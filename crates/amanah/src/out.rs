@@ -51,12 +51,16 @@ fn one_line(event: &[u8]) -> String {
     shown(String::from_utf8_lossy(event).trim_end_matches('\n'))
 }
 
-/// A number of things: `1 table`, `2 tables`.
+/// A number of things: `1 table`, `2 tables`, `2 entries`.
 pub(crate) fn count(number: impl TryInto<u64>, one: &str) -> String {
+    let many = match one.strip_suffix("ry") {
+        Some(stem) => format!("{stem}ries"),
+        None => format!("{one}s"),
+    };
     match number.try_into() {
         Ok(1) => format!("1 {one}"),
-        Ok(number) => format!("{number} {one}s"),
-        Err(_) => format!("many {one}s"),
+        Ok(number) => format!("{number} {many}"),
+        Err(_) => format!("many {many}"),
     }
 }
 

@@ -12,18 +12,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::seal::{Round, Sealer, SealerSettings};
-use kernel::{Clock, Secret};
+use kernel::Clock;
 use serde::{Deserialize, Serialize};
-use store::{DatabaseUrl, Db, Protected};
-use tenancy::Guarded;
+use store::Db;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::data::Data;
-use crate::ground::Ground;
 use crate::installation::Installation;
-use crate::kept::Kept;
-use crate::known::{DatabaseAt, Known};
+use crate::known::name;
 use crate::out;
 use crate::trail::{self, Log, Pen};
 
@@ -246,14 +243,13 @@ async fn follow(
     let (mut names, mut readers) = (BTreeSet::new(), BTreeMap::new());
     let mut fresh = Vec::new();
     for kept in &known.kept {
-        let name = trail::named(kept)?;
+        let name = name(kept);
         if !tasks.running.contains(&name) {
             fresh.push(Log::of(kept, data, config, cx)?);
         }
         // One that cannot be opened for now is still to be sealed, and told.
-        if let Some(guarded) = opened(&known, kept, ground)? {
-            let Protected { reader, owner, .. } = &guarded.protected;
-            readers.insert(name.clone(), reader.as_ref().unwrap_or(owner).clone());
+        if let Ok(guarded) = known.at(kept, ground) {
+            readers.insert(name.clone(), trail::reader(guarded).clone());
         }
         names.insert(name);
     }
@@ -273,20 +269,6 @@ async fn follow(
         });
     }
     Ok(())
-}
-
-/// What was opened of a database that is written down so.
-pub(crate) fn opened<'a>(
-    known: &'a Known,
-    kept: &Kept,
-    ground: &Ground,
-) -> anyhow::Result<Option<&'a Guarded>> {
-    let url = match &kept.address {
-        Some(address) => DatabaseUrl::parse(address)?,
-        None => ground.login(&kept.owner, Secret::new(String::new()), &kept.database),
-    };
-    let place = DatabaseAt::at(&url);
-    Ok(known.guarded.iter().find(|guarded| DatabaseAt::of(guarded) == place))
 }
 
 /// Seals one trail as long as it is known.

@@ -7,21 +7,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use audit::seal::{Bucket, Folder, Shelf, origin};
+use audit::seal::{Bucket, Folder, Shelf, Stored, origin};
 use kernel::{Cx, Signatory, hex};
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
 use sha2::{Digest as _, Sha256};
-use store::{DatabaseUrl, Db, Protected};
+use store::{Db, Protected};
+use tenancy::Guarded;
 use tlog::Verifier;
 
 use crate::config::Config;
 use crate::data::{Data, safe};
 use crate::exit::Usage;
-use crate::installation::Installation;
 use crate::kept::Kept;
-use crate::known::DatabaseAt;
+use crate::known::name;
 use crate::roots;
-use crate::sealing::opened;
 
 /// The house's key that signs, made with the first log. Nobody is let to a key of this name by the
 /// interface for applications.
@@ -40,7 +39,7 @@ const ID_BYTES: usize = 8;
 /// The log of one database.
 #[derive(Clone)]
 pub(crate) struct Log {
-    /// Of which database, for people: with its server, where that is not the installation's own.
+    /// Of which database: as [`name()`] calls it.
     pub(crate) database: String,
     /// Its name in checkpoints.
     pub(crate) origin: String,
@@ -54,7 +53,7 @@ impl Log {
     /// The log of a protected database.
     pub(crate) fn of(kept: &Kept, data: &Data, config: &Config, cx: &Cx) -> anyhow::Result<Self> {
         let installation = data.installation(&*cx.rng)?.expose().to_owned();
-        let database = named(kept)?;
+        let database = name(kept);
         let origin = origin(&installation, &database);
         let digest = Sha256::digest(origin.as_bytes());
         let id = hex(digest.get(..ID_BYTES).unwrap_or_default());
@@ -77,29 +76,21 @@ impl Log {
     }
 }
 
-/// A login that reads the trail of this log: that of the sealer.
-///
-/// # Errors
-/// When the database cannot be opened.
-pub(crate) fn reader(house: &Installation, log: &Log) -> anyhow::Result<Db> {
-    let known = house.known();
-    for kept in &known.kept {
-        if named(kept)? == log.database
-            && let Some(guarded) = opened(&known, kept, &house.ground)?
-        {
-            let Protected { reader, owner, .. } = &guarded.protected;
-            return Ok(reader.as_ref().unwrap_or(owner).clone());
-        }
-    }
-    anyhow::bail!("{} cannot be opened now; `amanah doctor` says why", log.database)
+/// A login that reads the trail of a database: that of the sealer, or else the owner of the tables.
+pub(crate) fn reader(guarded: &Guarded) -> &Db {
+    let Protected { reader, owner, .. } = &guarded.protected;
+    reader.as_ref().unwrap_or(owner)
 }
 
-/// The database, and the server where that is not the installation's own.
-pub(crate) fn named(kept: &Kept) -> anyhow::Result<String> {
-    let Some(address) = &kept.address else { return Ok(kept.database.clone()) };
-    let at = DatabaseAt::at(&DatabaseUrl::parse(address)?).to_string();
-    let server = at.strip_suffix(&format!("/{}", kept.database)).unwrap_or(&at);
-    Ok(format!("{}@{server}", kept.database))
+/// The newest checkpoint of a log.
+///
+/// # Errors
+/// When there is none, or the place of the log cannot be read.
+pub(crate) async fn newest(log: &Log) -> anyhow::Result<Stored> {
+    let stored = log.shelf.checkpoint().await?;
+    stored.with_context(|| {
+        format!("the trail of {} was not sealed yet; `amanah up` does it", log.database)
+    })
 }
 
 /// Signs with the house's key in the ring.
@@ -132,7 +123,12 @@ impl Pen {
 
     /// What checks the heads of a log, the newest key first.
     pub(crate) fn verifiers(&self, log: &Log) -> anyhow::Result<Vec<Verifier>> {
-        audit::seal::keys(self, &log.origin).context("its key is made with its first checkpoint")
+        audit::seal::keys(self, &log.origin).with_context(|| {
+            format!(
+                "the log of {} has no key yet: `amanah up` makes it with the first checkpoint",
+                log.database
+            )
+        })
     }
 
     /// Each version with its public key, the newest first.

@@ -7,21 +7,19 @@ use std::path::Path;
 use ::audit::TrailRow;
 use ::audit::seal::LogReader;
 use ::audit::verify::{Signed, prove, row};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::json;
 
 use crate::cli::{Place, audit};
-use crate::commands::audit::checkpoint::one;
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
-use crate::trail::{Pen, reader};
+use crate::trail::{self, Log, Pen};
 
 pub(crate) async fn run(place: &Place, wanted: audit::Prove) -> anyhow::Result<Exit> {
-    let (proof, entry) =
-        Installation::with(place, async |house| proof(house, &wanted).await).await?;
+    let (proof, row) = Installation::with(place, async |house| proof(house, &wanted).await).await?;
     if let Some(file) = &wanted.row {
-        write(file, &entry.to_json()?, "--row")?;
+        write(file, &row.to_json()?, "--row")?;
     }
     if let Some(file) = &wanted.output {
         write(file, &proof, "--output")?;
@@ -29,7 +27,7 @@ pub(crate) async fn run(place: &Place, wanted: audit::Prove) -> anyhow::Result<E
     match &wanted.output {
         _ if place.json => {
             let told = json!({"row": wanted.id, "proof": proof, "written": wanted.output});
-            out::line(&told.to_string());
+            out::line(&serde_json::to_string_pretty(&told)?);
         }
         None => out::line(proof.trim_end()),
         Some(file) => out::line(&format!(
@@ -43,19 +41,18 @@ pub(crate) async fn run(place: &Place, wanted: audit::Prove) -> anyhow::Result<E
 }
 
 async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(String, TrailRow)> {
-    let log = one(house, wanted.database.as_deref())?;
+    let known = house.known();
+    let named = known.only(&house.ground, wanted.database.as_deref())?;
+    let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
     let keys = Pen::known(&house.ring.keys)?.verifiers(&log)?;
-    let newest = keys.first().context("the log has no key")?;
-    let database = reader(house, &log)?;
-    let Some(entry) = row(&database, wanted.id).await? else {
+    let key = keys.first().context("the log has no key")?;
+    let Some(row) = row(trail::reader(named.guarded()?), wanted.id).await? else {
         return Err(Usage(format!("the trail of {} has no row {}", log.database, wanted.id)).into());
     };
-    let Some(stored) = log.shelf.checkpoint().await? else {
-        bail!("the trail of {} was not sealed yet; `amanah up` does it", log.database)
-    };
+    let stored = trail::newest(&log).await?;
     let signed = Signed::open(&stored.note, &keys)?;
     let files = LogReader::new(log.shelf.clone(), signed.head.size);
-    Ok((prove(&files, &signed, newest, &entry).await?, entry))
+    Ok((prove(&files, &signed, key, &row).await?, row))
 }
 
 /// Writes a file that is not there yet: somebody may have handed the other one on.

@@ -4,79 +4,97 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use ::audit::seal::Folder;
+use ::audit::EpochLeaf;
+use ::audit::seal::{Folder, Head};
 use ::audit::verify::{Damage, Job, Kept, Memory, Report, STALE, Signed, verify};
-use anyhow::Context as _;
 use indicatif::ProgressBar;
 use kernel::Clock as _;
 use serde_json::{Value, json};
 use tlog::Verifier;
 
 use crate::cli::{Place, audit};
-use crate::commands::audit::checkpoint::one;
 use crate::commands::bar;
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
+use crate::known::Named;
 use crate::out;
-use crate::trail::{Log, Pen, reader};
+use crate::trail::{self, Log, Pen};
 
-pub(crate) async fn run(place: &Place, wanted: audit::Verify) -> anyhow::Result<Exit> {
-    if let Some(folder) = &wanted.log {
-        let report = alone(folder, &wanted).await?;
-        return Ok(tell(place, &[(folder.display().to_string(), report)]));
-    }
-    let reports = Installation::with(place, async |house| {
-        let logs = match &wanted.database {
-            Some(database) => vec![one(house, Some(database))?],
-            None => all(house)?,
-        };
-        if logs.len() > 1 && !wanted.checkpoint.is_empty() {
-            let why = "say with --database of which one the checkpoints are";
-            return Err(Usage(why.to_owned()).into());
-        }
-        let mut reports = Vec::new();
-        for log in logs {
-            let report = of(house, &log, &wanted.checkpoint).await;
-            reports.push((log.database.clone(), report.context(log.database)?));
-        }
-        Ok(reports)
-    });
-    Ok(tell(place, &reports.await?))
+/// A trail, or a copy of a log, and what was seen of it.
+struct Verified {
+    /// The database; none for a copy of a log.
+    database: Option<String>,
+    /// What the log calls itself.
+    log: String,
+    /// Where it lies.
+    place: String,
+    /// What was found, or why it could not be looked at.
+    seen: Result<Report, String>,
 }
 
-fn all(house: &Installation) -> anyhow::Result<Vec<Log>> {
+/// What is found in one trail is told whatever became of the others.
+pub(crate) async fn run(place: &Place, wanted: audit::Verify) -> anyhow::Result<Exit> {
+    let all = match &wanted.log {
+        Some(folder) => vec![alone(folder, &wanted).await?],
+        None => Installation::with(place, async |house| ours(house, &wanted).await).await?,
+    };
+    tell(place, &all)?;
+    Ok(Exit::worst(all.iter().map(|one| match &one.seen {
+        Ok(report) if !report.damage.is_empty() => Exit::Fails,
+        Ok(report) if report.is_clean() => Exit::Holds,
+        Ok(_) | Err(_) => Exit::CannotTell,
+    })))
+}
+
+/// The trails of this installation, or the one that is wanted.
+async fn ours(house: &Installation, wanted: &audit::Verify) -> anyhow::Result<Vec<Verified>> {
     let known = house.known();
-    let logs = known.kept.iter().map(|kept| Log::of(kept, &house.data, &house.config, &house.cx));
-    let logs = logs.collect::<anyhow::Result<Vec<_>>>()?;
-    if logs.is_empty() {
-        let none = "no database is protected here; see `amanah protect`";
-        return Err(Usage(none.to_owned()).into());
+    let named = known.named(&house.ground, wanted.database.as_deref())?;
+    if named.len() > 1 && !wanted.checkpoint.is_empty() {
+        let why = "say with --database of which one the checkpoints are";
+        return Err(Usage(why.to_owned()).into());
     }
-    Ok(logs)
+    let mut all = Vec::new();
+    for one in named {
+        let log = Log::of(one.kept, &house.data, &house.config, &house.cx)?;
+        let seen = match of(house, &one, &log, &wanted.checkpoint).await {
+            Err(error) if error.is::<Usage>() => return Err(error),
+            seen => seen.map_err(|error| out::words(&error)),
+        };
+        let place = log.shelf.place();
+        all.push(Verified { database: Some(one.name), log: log.origin, place, seen });
+    }
+    Ok(all)
 }
 
 /// A copy of a log, wherever it comes from.
-async fn alone(folder: &Path, wanted: &audit::Verify) -> anyhow::Result<Report> {
+async fn alone(folder: &Path, wanted: &audit::Verify) -> anyhow::Result<Verified> {
     let kept = kept(&wanted.checkpoint, &wanted.key)?;
     let files = Folder::new(folder);
     let now = kernel::SystemClock.now();
     let job =
         Job { shelf: &files, keys: &wanted.key, kept: &kept, database: None, now, stale: STALE };
-    Ok(watched(&job).await?)
+    let seen = watched(&job).await.map_err(|error| error.to_string());
+    let log = wanted.key.first().map(Verifier::name).unwrap_or_default().to_owned();
+    Ok(Verified { database: None, log, place: folder.display().to_string(), seen })
 }
 
 /// The trail of one database, held against the checkpoints that were kept here and by others.
-async fn of(house: &Installation, log: &Log, files: &[PathBuf]) -> anyhow::Result<Report> {
+async fn of(
+    house: &Installation,
+    named: &Named<'_>,
+    log: &Log,
+    files: &[PathBuf],
+) -> anyhow::Result<Report> {
     let keys = Pen::known(&house.ring.keys)?.verifiers(log)?;
     let memory = Memory::at(log.seen(&house.data));
     let own = memory.kept(&keys)?;
     let all = [own.clone(), kept(files, &keys)?].concat();
-    let database = reader(house, log)?;
     let job = Job {
         shelf: &*log.shelf,
         keys: &keys,
         kept: &all,
-        database: Some(&database),
+        database: Some(trail::reader(named.guarded()?)),
         now: house.cx.clock.now(),
         stale: STALE,
     };
@@ -117,30 +135,27 @@ fn kept(files: &[PathBuf], keys: &[Verifier]) -> anyhow::Result<Vec<Kept>> {
     Ok(all)
 }
 
-/// Prints what was found, and says what it comes to.
-fn tell(place: &Place, reports: &[(String, Report)]) -> Exit {
+fn tell(place: &Place, all: &[Verified]) -> anyhow::Result<()> {
     if place.json {
-        let told: Vec<Value> = reports.iter().map(|(name, report)| data(name, report)).collect();
-        out::line(&json!(told).to_string());
-    } else {
-        for (name, report) in reports {
-            out::line(&text(name, report));
+        let told: Vec<Value> = all.iter().map(data).collect();
+        out::line(&serde_json::to_string_pretty(&told)?);
+        return Ok(());
+    }
+    for one in all {
+        let name = one.database.as_ref().unwrap_or(&one.place);
+        match &one.seen {
+            Ok(report) => out::line(&text(name, report)),
+            Err(why) => out::line(&format!("{name}: cannot be verified now: {why}")),
         }
     }
-    let damaged = reports.iter().any(|(_, report)| !report.damage.is_empty());
-    let unsaid = reports.iter().any(|(_, report)| report.unsaid > 0);
-    match (damaged, unsaid) {
-        (true, _) => Exit::Fails,
-        (false, true) => Exit::CannotTell,
-        (false, false) => Exit::Holds,
-    }
+    Ok(())
 }
 
 fn text(name: &str, report: &Report) -> String {
     let mut lines = Vec::new();
     if let Some(signed) = &report.head {
         let (size, under) = (out::count(signed.head.size, "entry"), signed.named());
-        lines.push(format!("{name}: {} under {under}", size.replace("entrys", "entries")));
+        lines.push(format!("{name}: {size} under {under}"));
     } else {
         lines.push(format!("{name}: no checkpoint that can be believed, so nothing was compared"));
     }
@@ -171,31 +186,37 @@ fn text(name: &str, report: &Report) -> String {
     lines.join("\n")
 }
 
-fn data(name: &str, report: &Report) -> Value {
+fn data(one: &Verified) -> Value {
     let damage = |one: &Damage| {
         json!({
             "name": one.kind.name(), "object": one.object, "what": one.what,
             "after": one.after, "before": one.before,
         })
     };
-    let head = report.head.as_ref().map(|signed| {
-        json!({"size": signed.head.size, "root": signed.head.root.to_string(), "time": signed.head.time})
-    });
-    let epochs = report
-        .epochs
-        .iter()
-        .map(|(index, epoch)| json!({"entry": index, "epoch": epoch.epoch, "why": epoch.why}));
+    let head = |signed: &Signed| {
+        let Head { size, root, time } = &signed.head;
+        json!({"size": size, "root": root.to_string(), "time": time})
+    };
+    let epoch = |(index, epoch): &(u64, EpochLeaf)| json!({"entry": index, "epoch": epoch.epoch, "why": epoch.why});
+    let report = one.seen.as_ref().ok();
     json!({
-        "trail": name,
-        "right": report.is_clean(),
-        "checkpoint": head,
-        "rows": report.rows,
-        "as_sealed": report.whole,
-        "erased": report.erased,
-        "not_sealed_yet": report.unsealed,
-        "undone": report.undone,
-        "unsaid": report.unsaid,
-        "epochs": epochs.collect::<Vec<_>>(),
-        "damage": report.damage.iter().map(damage).collect::<Vec<_>>(),
+        "database": one.database,
+        "log": one.log,
+        "place": one.place,
+        // Where nothing wrong was seen, but not everything either, it cannot be told.
+        "holds": report.and_then(|report| match (report.is_clean(), report.damage.is_empty()) {
+            (clean, true) => clean.then_some(true),
+            (_, false) => Some(false),
+        }),
+        "why": one.seen.as_ref().err(),
+        "checkpoint": report.and_then(|report| report.head.as_ref()).map(head),
+        "rows": report.map(|report| report.rows),
+        "as_sealed": report.map(|report| report.whole),
+        "erased": report.map(|report| report.erased),
+        "not_sealed_yet": report.map(|report| report.unsealed),
+        "undone": report.map(|report| report.undone),
+        "unsaid": report.map(|report| report.unsaid),
+        "epochs": report.map(|report| report.epochs.iter().map(epoch).collect::<Vec<_>>()),
+        "damage": report.map(|report| report.damage.iter().map(damage).collect::<Vec<_>>()),
     })
 }
