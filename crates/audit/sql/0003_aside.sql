@@ -19,6 +19,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS amanah_trail_drop;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_record_ddl;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_record_drop;
+    DROP EVENT TRIGGER IF EXISTS amanah_trail_record_rewrite;
     IF to_regclass('audit.system_audit_logs') IS NOT NULL THEN
         LOCK TABLE audit.system_audit_logs IN ACCESS EXCLUSIVE MODE;
     END IF;

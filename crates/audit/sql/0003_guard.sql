@@ -2,7 +2,7 @@
 --      what was recorded, and puts the recording on its tables.
 -- Lock: none on tables.
 -- Undo: DROP EVENT TRIGGER amanah_trail_ddl; the same for amanah_trail_drop,
---       amanah_trail_record_ddl and amanah_trail_record_drop; then ALTER SCHEMA, TABLE and each
+--       amanah_trail_record_ddl, amanah_trail_record_drop and amanah_trail_record_rewrite; then ALTER SCHEMA, TABLE and each
 --       FUNCTION of schema audit OWNER TO the owner.
 
 DO $$
@@ -33,3 +33,6 @@ CREATE EVENT TRIGGER amanah_trail_record_drop ON sql_drop
     EXECUTE FUNCTION audit.record_drop();
 ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS;
+CREATE EVENT TRIGGER amanah_trail_record_rewrite ON table_rewrite
+    EXECUTE FUNCTION audit.record_ddl();
+ALTER EVENT TRIGGER amanah_trail_record_rewrite ENABLE ALWAYS;

@@ -197,8 +197,21 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     it record;
 BEGIN
+    -- What a rewrite makes of the rows is in no log, so at least it is said that there was one.
+    IF tg_event = 'table_rewrite' THEN
+        SELECT n.nspname, k.relname, k.oid, k.relpersistence INTO it
+          FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
+         WHERE k.oid = pg_event_trigger_table_rewrite_oid();
+        IF it.relpersistence <> 't' THEN
+            PERFORM audit.record_command(tg_tag, it.nspname, it.relname, jsonb_build_object(
+                'type', 'table', 'object', format('%I.%I', it.nspname, it.relname),
+                'oid', it.oid::int8, 'rewritten', pg_event_trigger_table_rewrite_reason()));
+        END IF;
+        RETURN;
+    END IF;
     FOR it IN
         SELECT DISTINCT c.command_tag, c.object_type, c.schema_name, c.object_identity,
+               CASE WHEN c.classid = 'pg_class'::regclass THEN c.objid::int8 END AS number,
                CASE WHEN c.classid = 'pg_class'::regclass
                     THEN (SELECT k.relname FROM pg_class k WHERE k.oid = c.objid) END AS relation
           FROM pg_event_trigger_ddl_commands() c
@@ -206,7 +219,8 @@ BEGIN
     LOOP
         PERFORM audit.record_command(it.command_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
-            jsonb_build_object('type', it.object_type, 'object', it.object_identity));
+            jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
+                'object', it.object_identity, 'oid', it.number)));
     END LOOP;
 END $$;
 
@@ -218,14 +232,15 @@ DECLARE
 BEGIN
     FOR it IN
         SELECT d.object_type, d.schema_name, d.object_identity,
+               CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid::int8 END AS number,
                CASE WHEN d.classid = 'pg_class'::regclass THEN d.object_name END AS relation
           FROM pg_event_trigger_dropped_objects() d
          WHERE NOT d.is_temporary AND (d.original OR d.normal)
     LOOP
         PERFORM audit.record_command(tg_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
-            jsonb_build_object('type', it.object_type, 'object', it.object_identity,
-                               'dropped', true));
+            jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
+                'object', it.object_identity, 'oid', it.number, 'dropped', true)));
     END LOOP;
 END $$;
 

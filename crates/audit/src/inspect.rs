@@ -60,11 +60,12 @@ const LISTED: usize = 3;
 const RECORDER: &str = "global_track_changes";
 const PATH: &str = "search_path=pg_catalog, pg_temp";
 /// The triggers that watch over DDL, where a superuser could install them.
-pub(crate) const EVENT_TRIGGERS: [&str; 4] = [
+pub(crate) const EVENT_TRIGGERS: [&str; 5] = [
     "amanah_trail_ddl",
     "amanah_trail_drop",
     "amanah_trail_record_ddl",
     "amanah_trail_record_drop",
+    "amanah_trail_record_rewrite",
 ];
 
 /// What is wrong. `guarded` says that a superuser installed the guard here, so that its event

@@ -52,13 +52,15 @@ pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_tem
 pub(crate) const DDL_GUARD_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_drop DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_ddl DISABLE;
-ALTER EVENT TRIGGER amanah_trail_record_drop DISABLE";
+ALTER EVENT TRIGGER amanah_trail_record_drop DISABLE;
+ALTER EVENT TRIGGER amanah_trail_record_rewrite DISABLE";
 
 /// Wakes them again.
 pub(crate) const DDL_GUARD_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
-ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS";
+ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_record_rewrite ENABLE ALWAYS";
 
 /// Makes values print as the recording function prints them, and keeps a proof from waiting.
 pub(crate) const SETTINGS: &str = "
@@ -394,7 +396,8 @@ SELECT e.evtname::text
        (('amanah_trail_ddl', 'ddl_command_end', 'refuse_weaker_ddl'),
         ('amanah_trail_drop', 'sql_drop', 'refuse_drop'),
         ('amanah_trail_record_ddl', 'ddl_command_end', 'record_ddl'),
-        ('amanah_trail_record_drop', 'sql_drop', 'record_drop'))
+        ('amanah_trail_record_drop', 'sql_drop', 'record_drop'),
+        ('amanah_trail_record_rewrite', 'table_rewrite', 'record_ddl'))
    AND e.evttags IS NULL AND e.evtenabled = 'A'
  ORDER BY 1";
 
