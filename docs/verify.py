@@ -4,8 +4,8 @@
     python3 verify.py log FOLDER KEY
 
 KEY is the public key of the log, NAME+ID+KEY. Needs the package `cryptography` and nothing else.
-The exit code is 0 when everything holds, 1 when something does not, and 2 when nothing could be
-checked. docs/trail.md says where the files come from.
+The exit code is 0 when everything holds, 1 when something does not, 2 when what was given is no key,
+no row or not there, and 3 when it could not be read. docs/trail.md says where the files come from.
 """
 import base64
 import json
@@ -24,6 +24,10 @@ MAX_FILE = WIDTH * (65_535 + 2)  # bytes of the longest bundle
 
 class Refused(Exception):
     """Something does not hold; why."""
+
+
+class Unusable(Exception):
+    """What was given cannot be checked; why."""
 
 
 def sure(holds, why):
@@ -186,7 +190,7 @@ def micros(time):
 
 
 def row_hash(row):
-    """The SHA-256 of a row of the trail; docs/trail.md describes the bytes."""
+    """The SHA-256 of a row of the trail, if it has one; docs/trail.md describes the bytes."""
     texts = [row[name] for name in ("actor_id", "tenant_id", "db_user", "request_id", "action",
                                     "table_schema", "table_name")]
     documents = b"".join(field(row[name]) for name in ("row_key", "old_data", "new_data"))
@@ -195,13 +199,43 @@ def row_hash(row):
     middle += since_2000.to_bytes(8, "big", signed=True) + row["xid"].to_bytes(8, "big")
     middle += b"".join(map(field, texts))
     if row["erased"] is not None:
-        emptied = all(row[name] is None for name in ("salt", "row_key", "old_data", "new_data"))
-        sure(emptied, "the row says that its content was erased, and has one")
+        # A digest beside a content would let any content pass for the one that was sealed.
+        if any(row[name] is not None for name in ("salt", "row_key", "old_data", "new_data")):
+            return None
         return sha256(b"amanah/audit-row/v2\n" + middle + bytes.fromhex(row["erased"])).digest()
     if row["salt"] is None:
         return sha256(b"amanah/audit-row/v1\n" + middle + documents).digest()
     content = sha256(b"amanah/audit-content/v1\n" + bytes.fromhex(row["salt"]) + documents).digest()
     return sha256(b"amanah/audit-row/v2\n" + middle + content).digest()
+
+
+ROW = {"id": int, "event_timestamp": str, "xid": int, "actor_id": None, "tenant_id": None, "db_user": str,
+       "request_id": None, "action": str, "table_schema": str, "table_name": str, "row_key": None,
+       "old_data": None, "new_data": None, "salt": None, "erased": None, "row_hash": str}
+
+
+def parse_row(text):
+    """A row as `audit prove --row` writes it: each field once, of its kind, and no other."""
+    def once(pairs):
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("a field stands there twice")
+        return dict(pairs)
+
+    try:
+        row = json.loads(text, object_pairs_hook=once)
+        if not isinstance(row, dict) or row.keys() != ROW.keys():
+            raise ValueError("its fields are not those of a row")
+        for name, kind in ROW.items():
+            if not (type(row[name]) is kind or kind is None and isinstance(row[name], (str, type(None)))):
+                raise ValueError(f"its {name} is of another kind")
+        if not (-1 << 63 <= row["id"] < 1 << 63 and 0 <= row["xid"] < 1 << 64):
+            raise ValueError("its id or xid is too large")
+        if row["salt"] is not None and len(bytes.fromhex(row["salt"])) != 16:
+            raise ValueError("its salt has not 16 bytes")
+        row_hash(row)
+    except (ValueError, TypeError, OverflowError, RecursionError) as why:
+        raise Unusable(f"this is no row of a trail: {why}") from None
+    return row
 
 
 # A proof (C2SP tlog-proof)
@@ -260,7 +294,12 @@ def bundle(data, there, width):
 
 def check_log(folder, key):
     """How many entries a log has, and everything that is wrong with it."""
-    size, root, _ = checkpoint((folder / "checkpoint").read_bytes().decode(), key)
+    path = folder / "checkpoint"
+    sure(path.is_file(), "there is no checkpoint")
+    try:
+        size, root, _ = checkpoint(path.read_bytes().decode(), key)
+    except UnicodeDecodeError:
+        raise Refused("the checkpoint is no text") from None
     wrong, level, kind = [], [], 0
     for first in range(0, size, WIDTH):
         width = min(WIDTH, size - first)
@@ -289,27 +328,41 @@ def check_log(folder, key):
     return size, wrong
 
 
-def main(what, path, key, row=None):
+def given(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as why:
+        raise Unusable(why) from None
+
+
+def main(what, path, line, row=None):
+    try:
+        key = parse_key(line)
+    except (Refused, ValueError) as why:
+        raise Unusable(why) from None
     if what == "proof":
-        content = None if row is None else json.loads(Path(row).read_text())
-        said, index, more = check_proof(Path(path).read_bytes(), parse_key(key), content)
+        content = None if row is None else parse_row(given(row))
+        said, index, more = check_proof(given(path), key, content)
         print(f"holds: entry {index}, {said}, under a checkpoint with {more}")
-    elif what == "log":
-        size, wrong = check_log(Path(path), parse_key(key))
+    elif what == "log" and row is None and Path(path).is_dir():
+        size, wrong = check_log(Path(path), key)
         sure(not wrong, "\n".join(wrong))
         print(f"holds: {size} entries and every tile")
     else:
-        sys.exit(2)
+        raise Unusable(f"{path} is no folder" if what == "log" and row is None else __doc__)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
-        sys.exit(__doc__)
     try:
+        if len(sys.argv) not in (4, 5):
+            raise Unusable(__doc__)
         main(*sys.argv[1:])
     except Refused as why:
         print(f"does not hold: {why}")
         sys.exit(1)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"cannot be checked: {error!r}")
+    except Unusable as why:
+        print(why, file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        print(f"cannot be read: {error}", file=sys.stderr)
+        sys.exit(3)

@@ -82,7 +82,10 @@ async fn a_row_in_json_is_the_one_that_was_sealed() {
         ..row.clone()
     };
     let erased = erased.to_json().unwrap();
+    // A digest beside a content would let any content pass.
+    let forged = TrailRow { erased: Some(whole.to_vec()), salt: None, ..row.clone() };
     let edited = [
+        forged.to_json().unwrap(),
         json.replace("\"n6\"", "\"n7\""),
         json.replace("n6", "n60"),
         json.replace("INSERT", "DELETE"),
@@ -94,29 +97,37 @@ async fn a_row_in_json_is_the_one_that_was_sealed() {
     let file = |name: &str| shop.dir.path().join(name);
     std::fs::write(file("proof"), &text).unwrap();
     let checked = check(&text, key).unwrap();
+    let python = |json: &str| {
+        std::fs::write(file("row.json"), json).unwrap();
+        let mut command = Command::new(testkit::python_tool("python"));
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify.py")).arg("proof");
+        command.arg(file("proof")).arg(key.to_string()).arg(file("row.json")).output().unwrap()
+    };
     let mut tried = 0;
     for (json, wanted) in good.into_iter().chain(bad) {
         let row = TrailRow::from_json(&json).unwrap();
         assert_eq!(i32::from(checked.refutes(&row).is_some()), wanted, "{json}");
-        std::fs::write(file("row.json"), &json).unwrap();
-        let said = Command::new(testkit::python_tool("python"))
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify.py"))
-            .arg("proof")
-            .arg(file("proof"))
-            .arg(key.to_string())
-            .arg(file("row.json"))
-            .output()
-            .unwrap();
+        let said = python(&json);
         assert_eq!(said.status.code(), Some(wanted), "{said:?}\n{json}");
         tried += 1;
     }
-    assert!(tried >= 6, "{tried}");
-    for (broken, word) in [("{}", "missing field"), ("nothing", "expected")] {
-        let error = TrailRow::from_json(broken).unwrap_err().to_string();
+    assert!(tried >= 7, "{tried}");
+    let (id, xid) = (format!("\"id\": {}", row.id), format!("\"xid\": {}", row.xid));
+    for (broken, word) in [
+        ("{}".to_owned(), "missing field"),
+        ("nothing".to_owned(), "expected"),
+        (json.replace(&kernel::hex(&row.salt.unwrap()), "00"), "salt"),
+        (json.replacen('{', "{\"id\": 1,", 1), "duplicate field"),
+        (json.replacen('{', "{\"more\": 1,", 1), "unknown field"),
+        (json.replace(&xid, &format!("\"xid\": \"{}\"", row.xid)), "invalid type"),
+        (json.replace(&id, "\"id\": 9223372036854775808"), "invalid value"),
+        (json.replace(&id, &format!("\"id\": 1{}", "0".repeat(5_000))), "out of range"),
+    ] {
+        let error = TrailRow::from_json(&broken).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
+        let said = python(&broken);
+        assert_eq!(said.status.code(), Some(2), "{said:?}\n{broken}");
     }
-    let short = json.replace(&kernel::hex(&row.salt.unwrap()), "00");
-    assert!(TrailRow::from_json(&short).unwrap_err().to_string().contains("salt"));
 }
 
 /// Every byte of a proof counts, and both verifiers say so of the same ones.
