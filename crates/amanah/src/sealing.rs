@@ -1,8 +1,8 @@
 //! A running `amanah up` seals the trail of each protected database, as they come and go.
 //!
-//! It promises that each has one sealer, that one which fails is tried again every second and holds up
-//! no other, and that a trail which could not be sealed for a minute is told: once in the log, in the
-//! measurements, and to `amanah doctor`.
+//! It promises that each has one sealer, that one which fails, or cannot even begin, is tried again every
+//! second and holds up no other, and that a trail which could not be sealed for a minute is told: once in
+//! the log, in the measurements, and to `amanah doctor`, with who holds it back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use audit::seal::{Round, Sealer, SealerSettings};
+use audit::seal::{Round, Sealer, SealerSettings, holder};
 use kernel::Clock;
 use serde::{Deserialize, Serialize};
 use store::Db;
+use tenancy::Guarded;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -34,14 +35,34 @@ const WAITING: &str = "trail/waiting.json";
 /// The sealers of this process.
 #[derive(Default)]
 pub(crate) struct Seals {
-    /// Who reads each trail, by its log's name.
-    readers: ArcSwap<BTreeMap<String, Db>>,
+    /// The logins for each trail, by its database's name.
+    logins: ArcSwap<BTreeMap<String, Logins>>,
     standings: Mutex<BTreeMap<String, Standing>>,
+}
+
+/// What a trail is sealed with.
+#[derive(Clone)]
+struct Logins {
+    /// Who reads it.
+    reader: Db,
+    /// Who sees what is open on the server: as much of it as there is a login for.
+    watcher: Db,
+}
+
+impl Logins {
+    fn of(guarded: &Guarded) -> Self {
+        let reader = trail::reader(guarded).clone();
+        let watcher = guarded.protected.superuser.clone().unwrap_or_else(|| reader.clone());
+        Self { reader, watcher }
+    }
 }
 
 /// How the sealing of one trail stands.
 struct Standing {
-    log: Log,
+    /// What stands for its log's name.
+    id: String,
+    /// Its log, once it is known where that lies.
+    log: Option<Log>,
     /// The newest signed head.
     head: Option<String>,
     size: u64,
@@ -50,9 +71,11 @@ struct Standing {
     failures: u64,
     /// How long the oldest row had waited, and when that was.
     lag: Option<Duration>,
-    seen: Instant,
+    last_round: Instant,
     /// Why the last round failed.
     failing: Option<String>,
+    /// Who holds it back, while it waits.
+    held: Option<String>,
     /// Whether it was told that it waits.
     told: bool,
 }
@@ -78,7 +101,7 @@ impl Seals {
         let standings = self.standings();
         let mut all = Vec::new();
         let mut read = |name, help, of: fn(&Standing) -> u64| {
-            all.extend(standings.values().map(|one| (name, help, one.log.id.clone(), of(one))));
+            all.extend(standings.values().map(|one| (name, help, one.id.clone(), of(one))));
         };
         let lag = |one: &Standing| one.lag().as_secs();
         read("trail_seal_lag_seconds", "How long the oldest unsealed row of a trail waits", lag);
@@ -94,13 +117,24 @@ impl Seals {
     /// The newest head of each log that has one, behind the digest by which it is named.
     pub(crate) fn heads(&self) -> Vec<(String, String)> {
         let standings = self.standings();
-        let head = |one: &Standing| Some((one.log.id.clone(), one.head.clone()?));
+        let head = |one: &Standing| Some((one.id.clone(), one.head.clone()?));
         standings.values().filter_map(head).collect()
     }
 
     /// The logs that are sealed at the moment.
     pub(crate) fn logs(&self) -> Vec<Log> {
-        self.standings().values().map(|one| one.log.clone()).collect()
+        self.standings().values().filter_map(|one| one.log.clone()).collect()
+    }
+
+    /// A trail is to be sealed: from here on it is measured, whatever comes of it.
+    fn expects(&self, name: &str, id: String) {
+        self.standings().entry(name.to_owned()).or_insert_with(|| Standing::new(id));
+    }
+
+    fn begins(&self, name: &str, log: &Log) {
+        if let Some(one) = self.standings().get_mut(name) {
+            one.log = Some(log.clone());
+        }
     }
 
     fn went(&self, name: &str, round: &Round, head: Option<&str>) {
@@ -110,13 +144,16 @@ impl Seals {
         one.rows += round.rows;
         one.heads += u64::from(round.signed);
         one.head = head.map(str::to_owned);
-        (one.lag, one.seen) = (round.lag, Instant::now());
+        (one.lag, one.last_round) = (round.lag, Instant::now());
         if one.failing.take().is_some() {
-            tracing::info!(database = one.log.database, "the trail is being sealed again");
+            tracing::info!(database = name, "the trail is being sealed again");
         }
         if let Some(finding) = &round.finding {
-            let database = &one.log.database;
-            tracing::warn!(database, finding, "the trail is another one than was sealed before");
+            tracing::warn!(
+                database = name,
+                finding,
+                "the trail is another one than was sealed before"
+            );
         }
     }
 
@@ -124,20 +161,32 @@ impl Seals {
         let mut standings = self.standings();
         let Some(one) = standings.get_mut(name) else { return };
         one.failures += 1;
+        if one.failing.is_none() {
+            tracing::warn!(
+                database = name,
+                why,
+                "the trail is not being sealed; it is tried again"
+            );
+        }
         one.failing = Some(why);
+    }
+
+    fn held(&self, name: &str, by: Option<String>) {
+        if let Some(one) = self.standings().get_mut(name) {
+            one.held = by;
+        }
     }
 
     /// The trails that wait for too long; each is told once in the log.
     fn waiting(&self) -> Vec<Waiting> {
         let mut found = Vec::new();
-        for one in self.standings().values_mut() {
+        for (database, one) in self.standings().iter_mut() {
             let lag = one.lag();
             if lag < LATE {
                 one.told = false;
                 continue;
             }
-            let database = one.log.database.clone();
-            let why = one.failing.clone().unwrap_or_else(|| {
+            let why = one.failing.clone().or_else(|| one.held.clone()).unwrap_or_else(|| {
                 "a transaction that began before is still open: look in pg_stat_activity and \
                  pg_prepared_xacts, and end it"
                     .to_owned()
@@ -147,31 +196,33 @@ impl Seals {
                 let seconds = lag.as_secs();
                 tracing::error!(database, seconds, why, "the trail waits for its seal");
             }
-            found.push(Waiting { database, why });
+            found.push(Waiting { database: database.clone(), why });
         }
         found
     }
 }
 
 impl Standing {
-    fn new(log: Log) -> Self {
+    fn new(id: String) -> Self {
         Self {
-            log,
+            id,
+            log: None,
             head: None,
             size: 0,
             rows: 0,
             heads: 0,
             failures: 0,
             lag: None,
-            seen: Instant::now(),
+            last_round: Instant::now(),
             failing: None,
+            held: None,
             told: false,
         }
     }
 
     /// While rounds fail, whatever is written waits, and nobody sees whether something was.
     fn lag(&self) -> Duration {
-        let since = if self.failing.is_some() { self.seen.elapsed() } else { Duration::ZERO };
+        let since = if self.failing.is_some() { self.last_round.elapsed() } else { Duration::ZERO };
         self.lag.unwrap_or_default() + since
     }
 }
@@ -209,17 +260,11 @@ pub(crate) async fn keep(
     let sealing = async {
         let mut tasks = Tasks::default();
         let mut tick = tokio::time::interval(SEAL_EVERY);
-        let (mut told, mut failing) = (None, false);
+        let mut told = None;
         loop {
             tick.tick().await;
             tasks.forget();
-            let followed = follow(installation, seals, &mut tasks).await;
-            if let Err(error) = &followed
-                && !failing
-            {
-                tracing::warn!(why = out::words(error), "trails cannot be sealed yet");
-            }
-            failing = followed.is_err();
+            follow(installation, seals, &mut tasks).await;
             let waiting = seals.waiting();
             if told.as_ref() != Some(&waiting) && announce(&installation.data, &waiting).is_ok() {
                 told = Some(waiting);
@@ -232,47 +277,57 @@ pub(crate) async fn keep(
     }
 }
 
-/// Has each database that is known sealed, and no other.
-async fn follow(
-    installation: &Installation,
-    seals: &Arc<Seals>,
-    tasks: &mut Tasks,
-) -> anyhow::Result<()> {
-    let Installation { ground, data, config, cx, ring, .. } = installation;
+/// Has each database that is known sealed, and no other. What one cannot begin with is told of it, and
+/// keeps no other from beginning.
+async fn follow(installation: &Installation, seals: &Arc<Seals>, tasks: &mut Tasks) {
+    let Installation { ground, data, config, cx, .. } = installation;
     let known = installation.known();
-    let (mut names, mut readers) = (BTreeSet::new(), BTreeMap::new());
+    let (mut names, mut logins) = (BTreeSet::new(), BTreeMap::new());
     let mut fresh = Vec::new();
     for kept in &known.kept {
         let name = name(kept);
-        if !tasks.running.contains(&name) {
-            fresh.push(Log::of(kept, data, config, cx)?);
-        }
         // One that cannot be opened for now is still to be sealed, and told.
         if let Ok(guarded) = known.at(kept, ground) {
-            readers.insert(name.clone(), trail::reader(guarded).clone());
+            logins.insert(name.clone(), Logins::of(guarded));
         }
-        names.insert(name);
+        names.insert(name.clone());
+        if !tasks.running.contains(&name) {
+            fresh.push((name, Log::of(kept, data, config, cx)));
+        }
     }
     seals.standings().retain(|name, _| names.contains(name));
-    seals.readers.store(Arc::new(readers));
-    if fresh.is_empty() {
-        return Ok(());
+    seals.logins.store(Arc::new(logins));
+    for (name, log) in fresh {
+        let id = log.as_ref().map_or_else(|_| trail::id(&name), |log| log.id.clone());
+        seals.expects(&name, id);
+        if let Err(error) = begin(installation, seals, tasks, log).await {
+            seals.failed(&name, out::words(&error));
+        }
     }
-    let pen = Arc::new(Pen::ready(&ring.keys).await?);
-    for log in fresh {
-        seals.standings().insert(log.database.clone(), Standing::new(log.clone()));
-        let (seals, pen, clock) = (Arc::clone(seals), Arc::clone(&pen), Arc::clone(&cx.clock));
-        tasks.running.insert(log.database.clone());
-        tasks.set.spawn(async move {
-            seal(&seals, &log, pen, clock).await;
-            log.database
-        });
-    }
+}
+
+/// Sets a sealer to work.
+async fn begin(
+    installation: &Installation,
+    seals: &Arc<Seals>,
+    tasks: &mut Tasks,
+    log: anyhow::Result<Log>,
+) -> anyhow::Result<()> {
+    let log = log?;
+    let pen = Arc::new(Pen::ready(&installation.ring.keys).await?);
+    seals.begins(&log.database, &log);
+    let (seals, clock) = (Arc::clone(seals), Arc::clone(&installation.cx.clock));
+    tasks.running.insert(log.database.clone());
+    tasks.set.spawn(async move {
+        seal(&seals, &log, pen, clock).await;
+        log.database
+    });
     Ok(())
 }
 
 /// Seals one trail as long as it is known.
 async fn seal(seals: &Seals, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
+    let name = log.database.as_str();
     let mut tick = tokio::time::interval(SEAL_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sealer: Option<Sealer> = None;
@@ -280,16 +335,16 @@ async fn seal(seals: &Seals, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
         tick.tick().await;
         // More rows than one step takes are waited for by nobody's clock.
         loop {
-            if !seals.standings().contains_key(&log.database) {
+            if !seals.standings().contains_key(name) {
                 return;
             }
-            let Some(db) = seals.readers.load().get(&log.database).cloned() else {
+            let Some(Logins { reader, watcher }) = seals.logins.load().get(name).cloned() else {
                 sealer = None;
-                seals.failed(&log.database, "the database cannot be opened".to_owned());
+                seals.failed(name, "the database cannot be opened".to_owned());
                 break;
             };
             let settings = || SealerSettings {
-                db,
+                db: reader,
                 shelf: Arc::clone(&log.shelf),
                 signatory: Arc::<Pen>::clone(&pen),
                 origin: log.origin.clone(),
@@ -304,19 +359,26 @@ async fn seal(seals: &Seals, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
             };
             match round.await {
                 Ok((open, round)) => {
-                    seals.went(&log.database, &round, open.checkpoint());
+                    seals.went(name, &round, open.checkpoint());
                     sealer = Some(open);
                     if !round.more {
+                        seals.held(name, held(&round, &watcher).await);
                         break;
                     }
                 }
                 Err(error) => {
-                    seals.failed(&log.database, error.to_string());
+                    seals.failed(name, error.to_string());
                     break;
                 }
             }
         }
     }
+}
+
+/// Who holds a trail back that waits for too long. That it cannot be told is no failure of the seal.
+async fn held(round: &Round, watcher: &Db) -> Option<String> {
+    round.lag.filter(|lag| *lag >= LATE)?;
+    holder(watcher).await.ok().flatten().map(|holder| holder.to_string())
 }
 
 fn announce(data: &Data, waiting: &[Waiting]) -> anyhow::Result<()> {
@@ -332,24 +394,16 @@ pub(crate) fn waiting(data: &Data) -> Vec<Waiting> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
-    use audit::seal::{Folder, Round};
+    use audit::seal::Round;
     use tokio::time::Instant;
 
-    use super::{LATE, Seals, Standing, Waiting};
-    use crate::trail::Log;
+    use super::{LATE, Seals, Waiting};
 
-    fn seals(dir: &std::path::Path) -> Seals {
+    fn seals() -> Seals {
         let seals = Seals::default();
-        let log = Log {
-            database: "shop".to_owned(),
-            origin: "amanah-x/shop".to_owned(),
-            id: "ab12".to_owned(),
-            shelf: Arc::new(Folder::new(dir)),
-        };
-        seals.standings().insert("shop".to_owned(), Standing::new(log));
+        seals.expects("shop", "ab12".to_owned());
         seals
     }
 
@@ -360,8 +414,7 @@ mod tests {
     /// Rows that wait are told after a minute, for whichever reason, and no longer when they are sealed.
     #[test]
     fn a_trail_that_waits_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let seals = seals(dir.path());
+        let seals = seals();
         let went = |lag| {
             let lag = Some(lag).filter(|lag| *lag > Duration::ZERO);
             let round = Round { lag, rows: 2, signed: true, size: 3, ..Round::default() };
@@ -371,12 +424,14 @@ mod tests {
         assert_eq!(told(&seals), [""; 0]);
         went(LATE);
         assert!(told(&seals)[0].contains("pg_prepared_xacts"));
+        seals.held("shop", Some("process 7".to_owned()));
+        assert_eq!(told(&seals), ["process 7"]);
         went(Duration::ZERO);
         assert_eq!(told(&seals), [""; 0]);
         seals.failed("shop", "no space left".to_owned());
         assert_eq!(told(&seals), [""; 0], "not at once");
         let before = Instant::now().checked_sub(LATE).unwrap();
-        seals.standings().get_mut("shop").unwrap().seen = before;
+        seals.standings().get_mut("shop").unwrap().last_round = before;
         assert_eq!(told(&seals), ["no space left"]);
         let lag = |seals: &Seals| seals.readings()[0].3;
         assert!(lag(&seals) >= LATE.as_secs());
@@ -386,5 +441,20 @@ mod tests {
         assert_eq!(values, [0, 3, 8, 4, 1]);
         assert_eq!(seals.heads(), [("ab12".to_owned(), "signed".to_owned())]);
         assert!(seals.readings().iter().all(|reading| reading.2 == "ab12"));
+    }
+
+    /// One that cannot even begin is measured and told all the same.
+    #[test]
+    fn a_trail_that_cannot_begin_is_told() {
+        let seals = seals();
+        assert_eq!((seals.readings()[0].2.as_str(), seals.readings()[0].3), ("ab12", 0));
+        seals.failed("shop", "the bucket is not there".to_owned());
+        seals.expects("shop", "ab12".to_owned());
+        let before = Instant::now().checked_sub(LATE).unwrap();
+        seals.standings().get_mut("shop").unwrap().last_round = before;
+        assert_eq!(told(&seals), ["the bucket is not there"]);
+        let values: Vec<u64> = seals.readings().iter().map(|reading| reading.3).collect();
+        assert!(values[0] >= LATE.as_secs() && values[1..] == [0, 0, 0, 1], "{values:?}");
+        assert!(seals.logs().is_empty() && seals.heads().is_empty());
     }
 }

@@ -55,8 +55,7 @@ impl Log {
         let installation = data.installation(&*cx.rng)?.expose().to_owned();
         let database = name(kept);
         let origin = origin(&installation, &database);
-        let digest = Sha256::digest(origin.as_bytes());
-        let id = hex(digest.get(..ID_BYTES).unwrap_or_default());
+        let id = id(&origin);
         let shelf: Arc<dyn Shelf> = match config.trail.log.as_str() {
             "" => Arc::new(Folder::new(data.root().join(FOLDER).join(safe(&database)))),
             url => {
@@ -74,6 +73,11 @@ impl Log {
     pub(crate) fn seen(&self, data: &Data) -> PathBuf {
         data.root().join(SEEN).join(safe(&self.database))
     }
+}
+
+/// What stands for a name where that should not be read.
+pub(crate) fn id(name: &str) -> String {
+    hex(Sha256::digest(name.as_bytes()).get(..ID_BYTES).unwrap_or_default())
 }
 
 /// A login that reads the trail of a database: that of the sealer, or else the owner of the tables.

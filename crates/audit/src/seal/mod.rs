@@ -15,6 +15,7 @@ mod copied;
 mod former;
 mod growth;
 mod head;
+mod holder;
 mod origin;
 mod reader;
 mod sealer;
@@ -26,6 +27,7 @@ mod turning;
 
 pub use growth::{Growth, outgrown};
 pub use head::{Head, keys};
+pub use holder::{Holder, holder};
 pub use origin::origin;
 pub use reader::{LogReader, MAX_ENTRIES_READ};
 pub use sealer::{BATCH, HEARTBEAT, Round, Sealer, SealerSettings};

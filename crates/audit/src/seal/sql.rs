@@ -34,3 +34,14 @@ SELECT s.xid::text, s.id
   JOIN audit.system_audit_logs t
     ON t.xid = s.xid::xid8 AND t.id = s.id AND t.row_hash = s.row_hash
  ORDER BY s.xid::xid8 DESC, s.id DESC LIMIT 1";
+
+/// The oldest transaction that has a number and has not ended, of a session or prepared.
+pub(super) const HOLDER: &str = "
+SELECT pid, name, login, database, since FROM (
+    SELECT a.pid, NULL::text AS name, a.usename::text AS login, a.datname::text AS database,
+           a.xact_start AS since, pg_catalog.age(a.backend_xid) AS age
+      FROM pg_catalog.pg_stat_activity a WHERE a.backend_xid IS NOT NULL
+    UNION ALL
+    SELECT NULL, p.gid, p.owner::text, p.database::text, p.prepared, pg_catalog.age(p.transaction)
+      FROM pg_catalog.pg_prepared_xacts p) AS open
+ ORDER BY age DESC LIMIT 1";

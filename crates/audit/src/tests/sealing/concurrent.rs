@@ -7,7 +7,7 @@ use store::Db;
 
 use super::epochs::while_stopped;
 use super::{Bench, INSERT};
-use crate::seal::Sealer;
+use crate::seal::{Sealer, holder};
 
 /// How many write at once.
 const WRITERS: usize = 8;
@@ -84,6 +84,14 @@ async fn an_open_transaction_delays_and_loses_nothing() {
     let first = last.lag.unwrap();
     let again = bench.seal().await.last().unwrap().lag.unwrap();
     assert!(again > first, "{again:?} after {first:?}");
+    let pid: i32 = long.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let holds = holder(&bench.superuser).await.unwrap().unwrap();
+    assert!(holds.pid == Some(pid) && holds.since.is_some(), "{holds:?}");
+    let words = holds.to_string();
+    assert!(words.contains(&format!("process {pid} of login postgres in database")), "{words}");
+    // Who may only read the trail sees which session it is, and not since when.
+    let seen = holder(&bench.settings.db).await.unwrap().unwrap();
+    assert_eq!((seen.pid, &seen.login), (Some(pid), &holds.login));
     long.commit().await.unwrap();
     let rounds = bench.seal().await;
     assert_eq!((rounds[0].rows, rounds[0].lag), (2, None));
@@ -111,11 +119,18 @@ async fn a_prepared_transaction_delays_and_loses_nothing() {
     let bench = bench.again().await;
     let last = bench.seal().await.pop().unwrap();
     assert!(last.size == 1 && last.lag.is_some(), "{last:?}");
+    let words = holder(&bench.superuser).await.unwrap().unwrap().to_string();
+    assert!(
+        words.starts_with("the prepared transaction \"forgotten\" of login postgres"),
+        "{words}"
+    );
+    assert!(words.ends_with("COMMIT PREPARED or ROLLBACK PREPARED it there"), "{words}");
     // It refuses to run inside a transaction.
     let tx = bench.superuser.operator().await.unwrap();
     tx.batch("COMMIT").await.unwrap();
     tx.batch("COMMIT PREPARED 'forgotten'").await.unwrap();
     drop(tx);
     bench.seal().await;
+    assert_eq!(holder(&bench.superuser).await.unwrap(), None);
     assert_eq!(bench.agrees().await, 2);
 }
