@@ -29,7 +29,7 @@ use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
-use crate::{environment, files, fleet, lost, pages, protection, redis};
+use crate::{environment, files, fleet, lost, pages, protection, redis, trail};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -257,7 +257,9 @@ impl Installation {
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
-        let watched = protection::watched(&known.guarded, &self.cx.clock, &self.comparison());
+        let logs = trail::sealed(self, known)?;
+        let clock = &self.cx.clock;
+        let watched = protection::watched(&known.guarded, clock, &self.comparison(), &logs);
         controls.extend(audit::controls(watched));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use audit::Watched;
 use audit::wal::Comparison;
+use audit::{SealedLog, Watched};
 use console::tenants::{Binding, Bindings};
 use kernel::{Binder, Clock, Cx, Rng, Secret};
 use keys::Strongbox;
@@ -16,6 +16,7 @@ use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
 use crate::keyset::KeySet;
+use crate::known::DatabaseAt;
 
 /// A database that is to be protected.
 pub(crate) struct Candidate {
@@ -302,6 +303,7 @@ pub(crate) fn watched(
     guarded: &[Guarded],
     clock: &Arc<dyn Clock>,
     comparison: &Comparison,
+    logs: &[(DatabaseAt, SealedLog)],
 ) -> Vec<Watched> {
     let watch = |guarded: &Guarded| {
         let (key, clock) = (guarded.key.clone(), Arc::clone(clock));
@@ -309,6 +311,10 @@ pub(crate) fn watched(
         Watched {
             protected: guarded.protected.clone(),
             comparison: Some(comparison.clone()),
+            log: logs
+                .iter()
+                .find(|(at, _)| *at == DatabaseAt::of(guarded))
+                .map(|(_, log)| log.clone()),
             critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
             binders: Arc::new(move |database: &str| {
                 Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use audit::SealedLog;
 use audit::seal::{Bucket, Folder, Shelf, Stored, origin};
+use audit::verify::Memory;
 use kernel::{Cx, Signatory, hex};
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
 use sha2::{Digest as _, Sha256};
@@ -18,8 +20,9 @@ use tlog::Verifier;
 use crate::config::Config;
 use crate::data::{Data, safe};
 use crate::exit::Usage;
+use crate::installation::Installation;
 use crate::kept::Kept;
-use crate::known::name;
+use crate::known::{DatabaseAt, Known, name};
 use crate::roots;
 
 /// The house's key that signs, made with the first log. Nobody is let to a key of this name by the
@@ -78,6 +81,27 @@ impl Log {
 /// What stands for a name where that should not be read.
 pub(crate) fn id(name: &str) -> String {
     hex(Sha256::digest(name.as_bytes()).get(..ID_BYTES).unwrap_or_default())
+}
+
+/// The logs of the databases that are open, each with what is known of it.
+///
+/// # Errors
+/// When what is configured leads to no log.
+pub(crate) fn sealed(
+    house: &Installation,
+    known: &Known,
+) -> anyhow::Result<Vec<(DatabaseAt, SealedLog)>> {
+    let mut all = Vec::new();
+    for kept in &known.kept {
+        let Ok(guarded) = known.at(kept, &house.ground) else { continue };
+        let log = Log::of(kept, &house.data, &house.config, &house.cx)?;
+        let pen = Pen::known(&house.ring.keys)?;
+        let memory = Some(Memory::at(log.seen(&house.data)));
+        let (shelf, clock) = (Arc::clone(&log.shelf), Arc::clone(&house.cx.clock));
+        let keys = Arc::new(move || audit::seal::keys(&pen, &log.origin));
+        all.push((DatabaseAt::of(guarded), SealedLog { shelf, keys, memory, clock }));
+    }
+    Ok(all)
 }
 
 /// A login that reads the trail of a database: that of the sealer, or else the owner of the tables.

@@ -133,6 +133,9 @@ pub enum Error {
     /// The log's key cannot be used.
     #[error("the log's head cannot be signed: {0}; nothing was sealed")]
     Signing(String),
+    /// A trail without a log that it could be held against.
+    #[error("nothing can be said of what is sealed: {0}")]
+    Unsealed(String),
     /// What was kept of a log cannot be read or written.
     #[error("{place}, which keeps checkpoints that were seen: {why}")]
     Memory {

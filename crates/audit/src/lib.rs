@@ -39,7 +39,7 @@ pub mod witness;
 
 use store::{Migration, Room};
 
-pub use controls::{Binders, Critical, Watched, controls};
+pub use controls::{Binders, Critical, SealedLog, Watched, controls};
 pub use encoding::{Content, Documents, Fields};
 pub use error::{Error, Result};
 pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};

@@ -108,7 +108,7 @@ impl Note {
     /// The same with a signature more.
     #[must_use]
     pub fn signed(mut self, signer: &Signer) -> Self {
-        let bytes = signer.pair.sign(self.text.as_bytes()).as_ref().to_vec();
+        let bytes = signer.sign(self.text.as_bytes());
         self.signatures.push(Signature::of(&signer.verifier.0, bytes));
         self
     }
@@ -212,6 +212,11 @@ impl Signer {
     pub const fn verifier(&self) -> &Verifier {
         &self.verifier
     }
+
+    /// The signature over `text`, in 64 bytes.
+    pub fn sign(&self, text: &[u8]) -> Vec<u8> {
+        self.pair.sign(text).as_ref().to_vec()
+    }
 }
 
 impl fmt::Debug for Signer {
@@ -232,6 +237,11 @@ impl Verifier {
     /// Under which name it signs.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The Ed25519 key.
+    pub const fn key(&self) -> [u8; 32] {
+        self.0.key
     }
 }
 

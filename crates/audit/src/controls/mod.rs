@@ -5,6 +5,8 @@ mod hash;
 mod probe;
 mod production;
 mod remedy;
+mod tamper;
+mod trial;
 mod triggers;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,8 @@ use store::{Above, Db, OperatorTx, Protected, Table, ident};
 use append_only::AppendOnly;
 use hash::Hash;
 use production::Production;
+pub use tamper::SealedLog;
+use tamper::Tamper;
 use triggers::Triggers;
 
 use crate::asked::{self, Asked};
@@ -44,6 +48,8 @@ pub struct Watched {
     pub critical: Critical,
     /// Who compares the server's log of writes with the trail, where somebody does.
     pub comparison: Option<Comparison>,
+    /// The log over its trail, where it is sealed.
+    pub log: Option<SealedLog>,
 }
 
 impl Watched {
@@ -52,8 +58,13 @@ impl Watched {
     }
 
     fn at<'a>(&'a self, protected: &'a Protected) -> Place<'a> {
-        let (critical, comparison) = (&self.critical, self.comparison.as_ref());
-        Place { protected, binder: (self.binders)(&protected.name), critical, comparison }
+        Place {
+            protected,
+            binder: (self.binders)(&protected.name),
+            critical: &self.critical,
+            comparison: self.comparison.as_ref(),
+            log: self.log.as_ref(),
+        }
     }
 }
 
@@ -63,6 +74,7 @@ struct Place<'a> {
     binder: Arc<dyn Binder>,
     critical: &'a Critical,
     comparison: Option<&'a Comparison>,
+    log: Option<&'a SealedLog>,
 }
 
 impl Place<'_> {
@@ -136,7 +148,8 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
         Arc::new(AppendOnly { databases: Arc::clone(&databases) }),
         Arc::new(Triggers { databases: Arc::clone(&databases) }),
         Arc::new(Production { databases: Arc::clone(&databases) }),
-        Arc::new(Hash { databases }),
+        Arc::new(Hash { databases: Arc::clone(&databases) }),
+        Arc::new(Tamper { databases }),
     ]
 }
 

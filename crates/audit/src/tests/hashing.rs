@@ -2,8 +2,8 @@
 
 use kernel::{FixedRng, Outcome, Params, Rng, catalogue};
 
-use super::{Keeper, SHOP, TENANCY, cx, house, run, trail, watched};
-use crate::{ROOM, controls, sql};
+use super::{Keeper, SHOP, TENANCY, control, cx, house, run, trail, watched};
+use crate::{ROOM, sql};
 
 const ROWS: usize = 200;
 
@@ -110,13 +110,12 @@ fn promised(alg: &str) -> Params {
 async fn every_row_is_hashed_anew() {
     let protected = house(SHOP, Keeper::Superuser).await;
     let superuser = protected.superuser.clone().unwrap();
-    let control = controls(vec![watched(&protected)]).pop().unwrap();
-    assert_eq!(control.card().id, "audit.hash");
-    let proof = control.prove(&cx(), &promised("sha-256")).await;
+    let claim = control("audit.hash", vec![watched(&protected)]);
+    let proof = claim.prove(&cx(), &promised("sha-256")).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
     let rows = proof.population().total;
     assert!(rows > 0 && proof.population().checked == rows, "{}", proof.population());
-    let proof = control.prove(&cx(), &promised("sha-512")).await;
+    let proof = claim.prove(&cx(), &promised("sha-512")).await;
     assert_eq!(proof.outcome(), Outcome::Broken);
     assert!(proof.detail().contains("not with sha-512"), "{}", proof.detail());
     run(&superuser, &format!("{}; {}", sql::DDL_GUARD_OFF, sql::UNGUARD)).await;
@@ -124,10 +123,10 @@ async fn every_row_is_hashed_anew() {
     let edit = "UPDATE audit.system_audit_logs SET actor_id = 'nobody'
                  WHERE id = (SELECT min(id) FROM audit.system_audit_logs)";
     run(&superuser, edit).await;
-    let proof = control.prove(&cx(), &promised("sha-256")).await;
+    let proof = claim.prove(&cx(), &promised("sha-256")).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
     assert_eq!(proof.findings().len(), 1, "{:?}", proof.findings());
     assert!(proof.detail().contains("does not fit its SHA-256"), "{}", proof.detail());
-    let none = controls(Vec::new()).pop().unwrap();
+    let none = control("audit.hash", Vec::new());
     assert_eq!(none.prove(&cx(), &promised("sha-256")).await.outcome(), Outcome::Unknown);
 }

@@ -3,6 +3,7 @@
 mod asked;
 mod attacks;
 mod bites;
+mod claims;
 mod comparing;
 mod form;
 mod growing;
@@ -20,11 +21,16 @@ mod verifying;
 
 use std::sync::Arc;
 
-use kernel::{Actor, Binder, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
+use kernel::{Actor, Binder, Control, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
 use store::{Migration, Protected, Room, Table, Tx};
 
+use sealing::Pen;
+
+use crate::seal::{self, Scratch};
 use crate::wal::Comparison;
-use crate::{Binders, COMPARED_ROOM, GUARD, ROOM, TrailRow, Watched, apply, plan};
+use crate::{
+    Binders, COMPARED_ROOM, GUARD, ROOM, SealedLog, TrailRow, Watched, apply, controls, plan,
+};
 
 /// Stands in for `tenancy`, which this crate must not import: the same functions over a token
 /// that only names its database, where the real one carries a MAC.
@@ -56,12 +62,32 @@ fn comparison() -> Option<Comparison> {
     Some(Comparison::new(control, Arc::new(SystemClock)))
 }
 
+/// A log of which nothing is sealed yet.
+fn log() -> SealedLog {
+    let pen = Pen::of(&[1]);
+    SealedLog {
+        shelf: Arc::new(Scratch::default()),
+        keys: Arc::new(move || seal::keys(&*pen, ORIGIN)),
+        memory: None,
+        clock: Arc::new(SystemClock),
+    }
+}
+
+/// What the log of a test is called.
+const ORIGIN: &str = "amanah-ab12/shop";
+
+/// The control of the claim `id` over these databases.
+fn control(id: &str, databases: Vec<Watched>) -> Arc<dyn Control> {
+    controls(databases).into_iter().find(|control| control.card().id == id).unwrap()
+}
+
 fn watched(protected: &Protected) -> Watched {
     Watched {
         protected: protected.clone(),
         binders: binders(),
         critical: Arc::new(critical),
         comparison: comparison(),
+        log: Some(log()),
     }
 }
 

@@ -41,6 +41,11 @@ impl Signed {
         (-age > limit).then(|| format!("it is from {} s ahead", -age))
     }
 
+    /// Whether it does not speak of `now`.
+    pub(crate) fn is_stale(&self, now: Timestamp, limit: Duration) -> bool {
+        self.stale(now, limit).is_some()
+    }
+
     /// Which one it is, for people.
     pub fn named(&self) -> String {
         match self.head.time {

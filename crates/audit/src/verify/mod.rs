@@ -87,7 +87,7 @@ pub struct Job<'a> {
 pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
 
 /// What was found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The checkpoint that it was all held against; `None` when there is none that can be believed.
     pub head: Option<Signed>,

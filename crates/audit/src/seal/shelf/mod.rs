@@ -12,11 +12,13 @@
 
 mod bucket;
 mod folder;
+mod scratch;
 
 use kernel::Fut;
 
 pub use self::bucket::Bucket;
 pub use folder::Folder;
+pub(crate) use scratch::Scratch;
 
 use crate::{Error, Result};
 

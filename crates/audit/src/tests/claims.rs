@@ -1,0 +1,88 @@
+//! `audit.tamper-evident` over a real trail and its real log, and `audit.context` over what stands in it.
+
+use std::sync::Arc;
+
+use kernel::{Outcome, SystemClock};
+use store::Protected;
+
+use super::sealing::Pen;
+use super::{Keeper, ORIGIN, SHOP, control, cx, house, none, run, watched};
+use crate::seal::{Sealer, SealerSettings};
+use crate::verify::Memory;
+use crate::{Watched, sql};
+
+const ID: &str = "audit.tamper-evident";
+
+/// Seals all that is there into the log of `watched`.
+async fn seal(protected: &Protected, watched: &Watched) {
+    let tx = protected.owner.operator().await.unwrap();
+    let count = "SELECT count(*) FROM audit.system_audit_logs";
+    let rows: i64 = tx.query_one(count, &[]).await.unwrap().get(0);
+    tx.rollback().await.unwrap();
+    let settings = SealerSettings {
+        db: protected.owner.clone(),
+        shelf: Arc::clone(&watched.log.as_ref().unwrap().shelf),
+        signatory: Pen::of(&[1]),
+        origin: ORIGIN.to_owned(),
+        clock: Arc::new(SystemClock),
+    };
+    let mut sealer = Sealer::open(settings).await.unwrap();
+    loop {
+        let round;
+        // What others write on this server may hold the horizon back for a while.
+        (sealer, round) = sealer.round().await.unwrap();
+        if round.size > rows.unsigned_abs() {
+            break;
+        }
+    }
+}
+
+/// The claim holds while the trail is what was sealed and the verifier names every damage, with the
+/// guard and without it; it names what was changed, and since when.
+#[tokio::test]
+async fn a_change_breaks_the_claim() {
+    for keeper in [Keeper::Superuser, Keeper::Owner] {
+        let protected = house(SHOP, keeper).await;
+        let dir = tempfile::tempdir().unwrap();
+        let mut watched = watched(&protected);
+        let memory = Memory::at(dir.path().join("seen"));
+        watched.log.as_mut().unwrap().memory = Some(memory.clone());
+        let sql = "INSERT INTO product (company_id, name, price) VALUES (-1, 'lamp', 2)";
+        run(&protected.owner, sql).await;
+        seal(&protected, &watched).await;
+        let claim = control(ID, vec![watched.clone()]);
+        let proof = claim.prove(&cx(), &none()).await;
+        assert_eq!(proof.outcome(), Outcome::Holds, "{}: {:?}", proof.detail(), proof.findings());
+        assert_eq!(
+            proof.population().to_string(),
+            "21 of 21 trails, and damages done in a sandbox"
+        );
+        let keys = (watched.log.as_ref().unwrap().keys)().unwrap();
+        assert_eq!(memory.kept(&keys).unwrap().len(), 1, "what was right is kept");
+        let maker = protected.superuser.as_ref().unwrap_or(&protected.owner);
+        let quiet = if keeper == Keeper::Superuser { sql::DDL_GUARD_OFF } else { "SELECT 1" };
+        run(maker, &format!("{quiet}; {}", sql::UNGUARD)).await;
+        let edit = "UPDATE audit.system_audit_logs SET new_data = '{\"price\": 1}'
+                     WHERE action = 'INSERT' AND table_name = 'product'";
+        run(maker, edit).await;
+        let proof = claim.prove(&cx(), &none()).await;
+        assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+        assert_eq!(proof.findings().len(), 1, "{:?}", proof.findings());
+        let said = &proof.findings()[0].what;
+        assert!(said.contains("edited-row") && said.contains("between"), "{said}");
+    }
+}
+
+/// A trail that nobody seals is not said to be safe.
+#[tokio::test]
+async fn a_trail_without_a_log_is_unknown() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let unsealed = Watched { log: None, ..watched(&protected) };
+    let proof = control(ID, vec![unsealed]).prove(&cx(), &none()).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert!(proof.detail().contains("nobody seals it"), "{}", proof.detail());
+    let proof = control(ID, vec![watched(&protected)]).prove(&cx(), &none()).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert!(proof.detail().contains("no checkpoint yet"), "{}", proof.detail());
+    assert_eq!(control(ID, Vec::new()).prove(&cx(), &none()).await.outcome(), Outcome::Unknown);
+}
