@@ -5,6 +5,7 @@
 //! ended, and it ends with what the row is now. A lost row, a row too many and a wrong content all
 //! break the chain.
 
+use jiff::Timestamp;
 use store::{Owned, Row, Table, ToSql, Tx, ident, literal, specimen_with};
 
 use crate::row::{self, Left, TrailRow};
@@ -21,6 +22,10 @@ pub(crate) struct Who<'a> {
     pub tenant: Option<&'a str>,
     /// The login role.
     pub db_user: &'a str,
+    /// The request that the session has named.
+    pub request: Option<&'a str>,
+    /// When the session began to write, by the database's clock.
+    pub since: Timestamp,
 }
 
 /// What came of one action on one table.
@@ -112,11 +117,11 @@ impl Rehearsal<'_> {
             return Ok(Outcome::NotDone(why));
         }
         let left = self.left(start, &self.table.schema, &self.table.name).await?;
-        let recorded: Vec<&TrailRow> =
-            left.iter().map(|left| &left.row).filter(|e| e.action == "TRUNCATE").collect();
+        let recorded: Vec<&Left> =
+            left.iter().filter(|left| left.row.action == "TRUNCATE").collect();
         Ok(match recorded.as_slice() {
             [] => Outcome::Wrong("TRUNCATE left no row in the trail".to_owned()),
-            [row] => self.signed(row).map_or(Outcome::Recorded, Outcome::Wrong),
+            [one] => self.signed(&one.row, one.read_at).map_or(Outcome::Recorded, Outcome::Wrong),
             many => Outcome::Wrong(format!("TRUNCATE left {} rows in the trail", many.len())),
         })
     }
@@ -233,11 +238,11 @@ impl Rehearsal<'_> {
             return Ok(Outcome::Wrong(format!("{action} is recorded as {}", first.action)));
         }
         let mut state = was.map(|s| s.data.as_str());
-        for Left { row, was, becomes, discreet, .. } in chain.iter().copied() {
+        for Left { row, was, becomes, discreet, read_at, .. } in chain.iter().copied() {
             if was.as_deref() != state {
                 return Ok(Outcome::Wrong(format!("{action} is recorded with wrong old data")));
             }
-            if let Some(wrong) = self.signed(row) {
+            if let Some(wrong) = self.signed(row, *read_at) {
                 return Ok(Outcome::Wrong(wrong));
             }
             if !discreet {
@@ -256,8 +261,8 @@ impl Rehearsal<'_> {
         row::since(self.tx, start, (schema, table), self.hidden).await
     }
 
-    /// What is wrong with who did it, or with the hash.
-    fn signed(&self, row: &TrailRow) -> Option<String> {
+    /// What is wrong with who did it, when, for which request, or with the hash.
+    fn signed(&self, row: &TrailRow, read_at: Timestamp) -> Option<String> {
         let shown = |id: Option<&str>| id.unwrap_or("nobody").to_owned();
         let differs = |what: &str, found: Option<&str>, wanted: Option<&str>| {
             (found != wanted).then(|| {
@@ -268,6 +273,11 @@ impl Rehearsal<'_> {
         differs("actor", row.actor_id.as_deref(), self.who.actor)
             .or_else(|| differs("tenant", row.tenant_id.as_deref(), self.who.tenant))
             .or_else(|| differs("login", Some(&row.db_user), Some(self.who.db_user)))
+            .or_else(|| differs("request", row.request_id.as_deref(), self.who.request))
+            .or_else(|| {
+                let is_of_now = (self.who.since..=read_at).contains(&row.event_timestamp);
+                (!is_of_now).then(|| format!("{} is recorded with another time", row.action))
+            })
             .or_else(|| {
                 let fits = row.is_whole();
                 (!fits).then(|| format!("{} does not fit its SHA-256", row.action))

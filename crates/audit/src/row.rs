@@ -163,6 +163,8 @@ pub(crate) struct Left {
     pub(crate) becomes: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) discreet: bool,
+    /// When it was read, by the database's clock.
+    pub(crate) read_at: Timestamp,
 }
 
 /// What this transaction left in the trail on a table, by schema and name, after the row `since`.
@@ -179,6 +181,7 @@ pub(crate) async fn since(
         becomes: row.get(17),
         key: row.get(18),
         discreet: row.get(19),
+        read_at: row.get(20),
     };
     Ok(rows.iter().map(read).collect())
 }

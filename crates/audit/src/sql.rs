@@ -24,12 +24,19 @@ pub(crate) const OF_THIS_TRANSACTION: &str = concat!(
                      (new_data)) d (document)
                     WHERE pg_catalog.jsonb_typeof(d.document -> h) NOT IN ('object', 'null')
                        OR pg_catalog.jsonb_typeof(d.document -> h) = 'object'
-                          AND NOT d.document -> h ? 'amanah')
+                          AND NOT d.document -> h ? 'amanah'),
+       pg_catalog.clock_timestamp()
   FROM audit.system_audit_logs
  WHERE id > $1 AND xid = pg_catalog.pg_current_xact_id()
    AND table_schema = $2 AND table_name = $3
  ORDER BY id"
 );
+
+/// Sets a setting for this transaction.
+pub(crate) const SET: &str = "SELECT pg_catalog.set_config($1, $2, true)";
+
+/// The time, as it stands in rows of the trail.
+pub(crate) const NOW: &str = "SELECT pg_catalog.clock_timestamp()";
 
 /// The newest row that this transaction has left so far; 0 when there is none.
 pub(crate) const NEWEST: &str = "

@@ -1,6 +1,7 @@
 //! What this room can prove.
 
 mod append_only;
+mod context;
 mod hash;
 mod probe;
 mod production;
@@ -17,6 +18,7 @@ use kernel::{Binder, Control, Cx, Finding, Fut, Population, Proof, Rng};
 use store::{Above, Db, OperatorTx, Protected, Table, ident};
 
 use append_only::AppendOnly;
+use context::Context;
 use hash::Hash;
 use production::Production;
 pub use tamper::SealedLog;
@@ -148,6 +150,7 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
         Arc::new(AppendOnly { databases: Arc::clone(&databases) }),
         Arc::new(Triggers { databases: Arc::clone(&databases) }),
         Arc::new(Production { databases: Arc::clone(&databases) }),
+        Arc::new(Context { databases: Arc::clone(&databases) }),
         Arc::new(Hash { databases: Arc::clone(&databases) }),
         Arc::new(Tamper { databases }),
     ]

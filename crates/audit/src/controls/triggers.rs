@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, TenantId, random_hex};
-use store::{Db, Owned, Table, ident, qualified};
+use store::{Db, Owned, Table, Tx, ident, qualified};
 
 use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, in_sandbox, news};
 use crate::asked::Asked;
@@ -13,6 +13,15 @@ use crate::{Error, Result, canary, inspect, sql, track};
 
 /// INSERT, UPDATE and DELETE.
 const ROW_ACTIONS: usize = 3;
+/// Settings that anybody may set, and who they say it is.
+const LIES: [(&str, &str); 6] = [
+    ("amanah.actor", "somebody-else"),
+    ("amanah.actor_id", "somebody-else"),
+    ("amanah.tenant_id", "another"),
+    ("app.current_user", "somebody-else"),
+    ("request.jwt.claim.sub", "somebody-else"),
+    ("application_name", "somebody-else"),
+];
 const REPLICA: &str = " with session_replication_role=replica";
 const NO_REPLICATOR: &str = "session_replication_role=replica was not tried: it takes a superuser \
                              to make a login that may set it, and none is configured";
@@ -114,7 +123,7 @@ async fn rows(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
         }
         for (login, replica) in &sessions {
             let (shape, hidden) = (&shape, &hidden);
-            let session = Session { place, shape, login, replica: *replica, hidden };
+            let session = Session { place, shape, login, replica: *replica, hidden, request: None };
             ledger.add(session.rows(table, rng).await?);
         }
     }
@@ -122,17 +131,20 @@ async fn rows(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
 }
 
 /// A kind of session in which rows are written.
-struct Session<'a> {
-    place: &'a Place<'a>,
-    shape: &'a [Table],
-    login: &'a Db,
-    replica: bool,
-    // The columns that are not to be shown.
-    hidden: &'a [String],
+pub(super) struct Session<'a> {
+    pub(super) place: &'a Place<'a>,
+    pub(super) shape: &'a [Table],
+    pub(super) login: &'a Db,
+    pub(super) replica: bool,
+    /// The columns that are not to be shown.
+    pub(super) hidden: &'a [String],
+    /// The request that it names.
+    pub(super) request: Option<&'a str>,
 }
 
 impl Session<'_> {
-    async fn rows(&self, table: &Table, rng: &dyn Rng) -> Result<Ledger> {
+    /// Every row action on `table`.
+    pub(super) async fn rows(&self, table: &Table, rng: &dyn Rng) -> Result<Ledger> {
         let protected = self.place.protected;
         let canary = &protected.canaries.0;
         let mut outcomes = self.written_as(canary, table, rng).await?;
@@ -170,6 +182,10 @@ impl Session<'_> {
         if self.replica {
             tx.batch("SET LOCAL session_replication_role = replica").await?;
         }
+        let since = tx.query_one(sql::NOW, &[]).await?.get(0);
+        if let Some(request) = self.request {
+            self.pretend(&tx, request).await?;
+        }
         let mark = format!("amanah-{}", random_hex(rng, 6).map_err(store::Error::from)?);
         let rehearsal = Rehearsal {
             tx: &tx,
@@ -179,12 +195,23 @@ impl Session<'_> {
                 actor: Some(canary::ACTOR),
                 tenant: Some(tenant.as_str()),
                 db_user: &self.login.url().user,
+                request: self.request,
+                since,
             },
             hidden: self.hidden,
         };
         let outcomes = rehearsal.rows(self.shape).await?;
         tx.rollback().await?;
         Ok(outcomes)
+    }
+
+    /// Names the request, and says in every setting that somebody could take for an identity that it is
+    /// somebody else.
+    async fn pretend(&self, tx: &Tx, request: &str) -> Result<()> {
+        for (setting, value) in std::iter::once(("amanah.request_id", request)).chain(LIES) {
+            tx.query_one(sql::SET, &[&setting, &value]).await?;
+        }
+        Ok(())
     }
 }
 
@@ -194,10 +221,12 @@ async fn truncates(place: &Place<'_>) -> Result<Ledger> {
     let shape = place.shape().await?;
     let tables = place.recorded(&shape)?;
     let tx = inside.owner.operator().await?;
+    let since = tx.query_one(sql::NOW, &[]).await?.get(0);
     let mut ledger = Ledger { total: tables.len(), ..Ledger::default() };
     for table in tables {
         let owned = Owned { column: &inside.tenant_column, tenant: &inside.canaries.0, mark: "" };
-        let who = Who { actor: None, tenant: None, db_user: &inside.owner.url().user };
+        let db_user = &inside.owner.url().user;
+        let who = Who { actor: None, tenant: None, db_user, request: None, since };
         let outcome = Rehearsal { tx: &tx, table, owned, who, hidden: &[] }.truncate().await?;
         note(&mut ledger, &table.label(), "TRUNCATE", "", outcome);
     }

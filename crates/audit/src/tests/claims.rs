@@ -6,7 +6,7 @@ use kernel::{Outcome, SystemClock};
 use store::Protected;
 
 use super::sealing::Pen;
-use super::{Keeper, ORIGIN, SHOP, control, cx, house, none, run, watched};
+use super::{Keeper, ORIGIN, SHOP, control, cx, house, none, recorder, run, watched};
 use crate::seal::{Sealer, SealerSettings};
 use crate::verify::Memory;
 use crate::{Watched, sql};
@@ -85,4 +85,26 @@ async fn a_trail_without_a_log_is_unknown() {
     assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
     assert!(proof.detail().contains("no checkpoint yet"), "{}", proof.detail());
     assert_eq!(control(ID, Vec::new()).prove(&cx(), &none()).await.outcome(), Outcome::Unknown);
+}
+
+/// What each canary write left says who, what, when and for which request, whatever the session claimed;
+/// with the guard and without it.
+#[tokio::test]
+async fn the_context_of_each_write_is_true() {
+    for keeper in [Keeper::Superuser, Keeper::Owner] {
+        let protected = house(SHOP, keeper).await;
+        let claim = control("audit.context", vec![watched(&protected)]);
+        let proof = claim.prove(&cx(), &none()).await;
+        assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
+        // Three tables hold tenants' rows.
+        assert_eq!(proof.population().to_string(), "9 of 9 canary writes (table × action)");
+        let text = recorder("amanah.current_actor()", "current_setting('amanah.actor', true)");
+        let maker = protected.superuser.as_ref().unwrap_or(&protected.owner);
+        let quiet = if keeper == Keeper::Superuser { sql::DDL_GUARD_OFF } else { "SELECT 1" };
+        run(maker, &format!("{quiet}; {text}")).await;
+        let proof = claim.prove(&cx(), &none()).await;
+        assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+        let said = &proof.findings()[0].what;
+        assert!(said.contains("names the actor somebody-else"), "{said}");
+    }
 }
