@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 14] = [
+const BUILT: [(&str, &str); 16] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -14,7 +14,9 @@ const BUILT: [(&str, &str); 14] = [
     ("audit.append-only", "attempts"),
     ("audit.triggers", "writes"),
     ("access.production-audited", "recorded tables"),
+    ("audit.context", "canary writes"),
     ("audit.hash", "rows"),
+    ("audit.tamper-evident", "trails"),
     ("password.argon2id", "hashes"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),

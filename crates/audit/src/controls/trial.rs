@@ -236,10 +236,10 @@ impl<'a> Trial<'a> {
     }
 
     /// What stands for a log that is looked after.
-    pub(super) fn sealed(&self, shelf: Arc<Scratch>) -> SealedLog {
+    pub(super) fn sealed(&self, log: Arc<Scratch>) -> SealedLog {
         let keys = self.keys();
         SealedLog {
-            shelf,
+            shelf: log,
             keys: Arc::new(move || Ok(keys.clone())),
             memory: None,
             clock: Arc::clone(&self.clock),
