@@ -100,6 +100,7 @@ fn what_is_committed_is_sealed_and_a_kill_changes_nothing() {
     public(&house, &key, second);
     proven(&house, dir.path(), (&row, &key));
     edited(&house, &kept);
+    cut(&house, &kept, &row);
 }
 
 /// What the running house shows of its log to everybody, and to its operator.
@@ -148,30 +149,79 @@ fn proven(house: &House, dir: &Path, (id, key): (&str, &str)) {
     assert_eq!(run(house, &["audit", "verify", "--database", "nowhere"]).0, 2);
 }
 
-/// A superuser edits a row, is found, and puts it right again.
-fn edited(house: &House, kept: &Path) {
-    let partition = house
-        .psql("demo", "SELECT tableoid::regclass FROM audit.system_audit_logs ORDER BY id LIMIT 1");
-    let set = |actor: &str| {
-        format!(
+/// A superuser does something to the partition with the trail's rows, as only he can.
+fn unguarded(house: &House, what: impl Fn(&str) -> String) {
+    let partition = "SELECT tableoid::regclass FROM audit.system_audit_logs ORDER BY id LIMIT 1";
+    let partition = house.psql("demo", partition);
+    let what = what(&partition);
+    house.psql(
+        "demo",
+        &format!(
             "BEGIN; ALTER TABLE {partition} DISABLE TRIGGER refuse_statement, DISABLE TRIGGER refuse_row;
-             UPDATE {partition} SET actor_id = {actor}
-              WHERE id = (SELECT min(id) FROM audit.system_audit_logs);
+             {what};
              ALTER TABLE {partition} ENABLE ALWAYS TRIGGER refuse_statement,
                  ENABLE ALWAYS TRIGGER refuse_row; COMMIT"
-        )
+        ),
+    );
+}
+
+/// A superuser edits a row, is found, and puts it right again.
+fn edited(house: &House, kept: &Path) {
+    let set = |actor: &str| {
+        let actor = actor.to_owned();
+        move |partition: &str| {
+            format!(
+                "UPDATE {partition} SET actor_id = {actor}
+                  WHERE id = (SELECT min(id) FROM audit.system_audit_logs)"
+            )
+        }
     };
     let actor = "SELECT quote_nullable(actor_id) FROM audit.system_audit_logs ORDER BY id LIMIT 1";
     let actor = house.psql("demo", actor);
     let id = house.psql("demo", "SELECT min(id) FROM audit.system_audit_logs");
-    house.psql("demo", &set("'somebody else'"));
+    unguarded(house, set("'somebody else'"));
     let (exit, found) = verified(house, kept);
     assert_eq!((exit, &found[0]["holds"]), (1, &Value::Bool(false)), "{found:#}");
     let damage = found[0]["damage"].as_array().unwrap();
     assert_eq!(damage.len(), 1, "{found:#}");
     assert_eq!(damage[0]["name"], "edited-row", "{found:#}");
     assert_eq!(damage[0]["object"], format!("row {id}"), "{found:#}");
-    house.psql("demo", &set(&actor));
+    unguarded(house, set(&actor));
     let (exit, found) = verified(house, kept);
     assert_eq!(exit, 0, "{found:#}");
+}
+
+/// A superuser cuts the newest rows off. The sealer says so for ever, and verifying finds it until
+/// somebody answers for it.
+fn cut(house: &House, kept: &Path, row: &str) {
+    unguarded(house, |partition| {
+        format!(
+            "DELETE FROM {partition} WHERE xid < pg_current_xact_id()
+                AND xid >= (SELECT xid FROM {partition} WHERE id = {row})"
+        )
+    });
+    let begun = Instant::now();
+    let found = loop {
+        let (exit, found) = verified(house, kept);
+        assert_eq!(exit, 1, "{found:#}");
+        if found[0]["epochs"].as_array().is_some_and(|epochs| epochs.len() == 2) {
+            break found;
+        }
+        assert!(begun.elapsed() < SEALED, "{found:#}");
+        std::thread::park_timeout(LOOK_AGAIN);
+    };
+    let named = |name: &str| {
+        let damage = found[0]["damage"].as_array().unwrap();
+        assert!(damage.iter().any(|one| one["name"] == name), "{found:#}");
+    };
+    named("unexplained-epoch");
+    let accept = ["audit", "accept-epoch", "2", "--by", "budi", "--why", "a test"];
+    assert_eq!(run(house, &["audit", "accept-epoch", "3", "--by", "b", "--why", "c"]).0, 2);
+    let (exit, said) = run(house, &accept);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(run(house, &accept).0, 2, "it has its answer");
+    let (exit, found) = verified(house, kept);
+    assert_eq!(exit, 0, "{found:#}");
+    assert_eq!(found[0]["epochs"][1]["accepted"]["by"], "budi", "{found:#}");
+    assert!(found[0]["undone"].as_u64().unwrap() > 0, "{found:#}");
 }

@@ -34,6 +34,8 @@ const OWN_SEALS: &str = "logs of audit trails";
 pub(crate) const FOLDER: &str = "trail";
 /// The folder with what was seen of them.
 const SEEN: &str = "trail-seen";
+/// The folder with epochs of theirs that somebody answers for.
+const ACCEPTED: &str = "trail-accepted";
 /// How many of its versions sign: whoever knows one of them goes over to the next.
 const VERSIONS: usize = 16;
 /// How much of a digest names a log where its own name should not stand, in bytes.
@@ -75,6 +77,11 @@ impl Log {
     /// puts back one has not put back the other.
     pub(crate) fn seen(&self, data: &Data) -> PathBuf {
         data.root().join(SEEN).join(safe(&self.database))
+    }
+
+    /// The file with what somebody here has answered for.
+    pub(crate) fn accepted(&self, data: &Data) -> PathBuf {
+        data.root().join(ACCEPTED).join(safe(&self.database))
     }
 }
 

@@ -47,6 +47,17 @@ pub(crate) enum Audit {
                       --key amanah-1f0c77aa/shop+4d2ef907+ARl/ayPhbIUyxqvIOPrNXqeJvgx2spIDNAOb+os9No1h"
     )]
     Check(Check),
+    /// Answer for an epoch of a log with which sealed rows are gone: a restore, or a crash of the server.
+    #[command(
+        after_help = "`amanah audit verify` names the epochs of a log, and takes rows that are gone for \
+                      damage until somebody answers for it. The word is signed with the log's key, kept in \
+                      the directory of the installation, and printed with each verification.\n\
+                      Exit codes: 0 noted, 2 usage: there is no such epoch, or it has its answer; 3 it \
+                      could not be done.\n\
+                      Example: amanah audit accept-epoch 2 --database shop --by budi@sinar.example --why \
+                      \"restored the backup of 25 November, ticket 4711\""
+    )]
+    AcceptEpoch(AcceptEpoch),
     /// List writes that the trail does not tell of, and what it tells that was not written.
     #[command(
         after_help = "The server's own log of writes is read to its end and compared with the trail, \
@@ -62,6 +73,24 @@ pub(crate) enum Audit {
     Explain(Explain),
 }
 
+/// The longest text that somebody signs with, in bytes.
+const MAX_WORDS: usize = 2_000;
+
+/// Words that are kept for ever, on one line.
+fn words(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("it says nothing".to_owned());
+    }
+    if text.len() > MAX_WORDS {
+        return Err(format!("it is longer than {MAX_WORDS} bytes"));
+    }
+    if text.contains(|c: char| c.is_control()) {
+        return Err("it is one line, without control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 impl Audit {
     /// Whether it may begin an installation.
     pub(crate) const fn begins(&self) -> bool {
@@ -71,6 +100,7 @@ impl Audit {
             | Self::Verify(_)
             | Self::Prove(_)
             | Self::Check(_)
+            | Self::AcceptEpoch(_)
             | Self::Unrecorded(_)
             | Self::Explain(_) => false,
         }
@@ -79,8 +109,8 @@ impl Audit {
 
 #[derive(Debug, Args)]
 pub(crate) struct Checkpoint {
-    /// Which protected database, where there are several: with @HOST:PORT when it is on another server
-    /// than the installation's own.
+    /// Which protected database, where there are several: with @HOST:PORT when another server has one
+    /// of the same name.
     #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// Print the public key instead; of several, the newest first.
@@ -89,8 +119,26 @@ pub(crate) struct Checkpoint {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AcceptEpoch {
+    /// The number of the epoch.
+    #[arg(value_name = "EPOCH")]
+    pub(crate) epoch: u32,
+    /// Which protected database, where there are several: with @HOST:PORT when another server has one
+    /// of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Who answers for it.
+    #[arg(long, value_name = "NAME", value_parser = words)]
+    pub(crate) by: String,
+    /// What it was.
+    #[arg(long, value_name = "TEXT", value_parser = words)]
+    pub(crate) why: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Unrecorded {
-    /// Which protected database; all of them when it is left out.
+    /// Which protected database, without it, all of them: with @HOST:PORT when another server has one
+    /// of the same name.
     #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
 }
@@ -101,10 +149,10 @@ pub(crate) struct Explain {
     #[arg(value_name = "NUMBER")]
     pub(crate) number: i64,
     /// Who looked into it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = words)]
     pub(crate) by: String,
     /// What it was.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     pub(crate) why: String,
 }
 
@@ -130,7 +178,8 @@ pub(crate) struct Witness {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Which protected database, as `amanah audit checkpoint` takes it; without it, all of them.
+    /// Which protected database, without it, all of them: with @HOST:PORT when another server has one
+    /// of the same name.
     #[arg(long, value_name = "NAME", conflicts_with = "log")]
     pub(crate) database: Option<String>,
     /// A checkpoint of the log that was kept before; repeat it for each.
@@ -149,7 +198,8 @@ pub(crate) struct Prove {
     /// The number of the row.
     #[arg(value_name = "ROW")]
     pub(crate) id: i64,
-    /// Which protected database, where there are several.
+    /// Which protected database, where there are several: with @HOST:PORT when another server has one
+    /// of the same name.
     #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
     /// The file to write; without it, the proof is printed.

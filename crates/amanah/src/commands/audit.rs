@@ -1,5 +1,6 @@
 //! `amanah audit`: the trail and its log, and whoever watches over them.
 
+mod accept;
 mod check;
 mod checkpoint;
 mod prove;
@@ -18,6 +19,7 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::Verify(wanted) => verify::run(place, wanted).await,
         Audit::Prove(wanted) => prove::run(place, wanted).await,
         Audit::Check(wanted) => check::run(place, &wanted),
+        Audit::AcceptEpoch(wanted) => accept::run(place, wanted).await,
         Audit::Unrecorded(wanted) => unrecorded::run(place, wanted).await,
         Audit::Explain(wanted) => unrecorded::explain(place, wanted).await,
     }

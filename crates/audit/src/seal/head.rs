@@ -78,12 +78,21 @@ pub(super) fn sign(
     let time = time.round(whole).unwrap_or(time);
     let more = vec![format!("{TIME}{time}")];
     let text = Checkpoint { origin: origin.to_owned(), size, root, more }.to_string();
+    let note = signed(signatory, origin, text)?;
+    Ok((note, Head { size, root, time: Some(time) }))
+}
+
+/// A note with the signature of every key of `signatory` under the name of a log.
+///
+/// # Errors
+/// When there is no key, or one does not sign.
+pub(crate) fn signed(signatory: &dyn Signatory, origin: &str, text: String) -> Result<String> {
     let mut note = Note::new(text)?;
     for key in signatory.public_keys().map_err(Error::Signing)? {
         let signature = signatory.sign(&key, note.text().as_bytes()).map_err(Error::Signing)?;
         note = note.with(&Verifier::new(origin, key)?, &signature)?;
     }
-    Ok((note.to_string(), Head { size, root, time: Some(time) }))
+    Ok(note.to_string())
 }
 
 /// A head that is not ours to build upon, told with what to do.

@@ -26,6 +26,7 @@ mod stage;
 mod turning;
 
 pub use growth::{Growth, outgrown};
+pub(crate) use head::signed;
 pub use head::{Head, keys};
 pub use holder::{Holder, holder};
 pub use origin::origin;

@@ -15,6 +15,8 @@ use crate::{EpochLeaf, Leaf, RowLeaf};
 /// The most rows and entries that do not fit and are held against each other.
 const MAX_MISFITS: usize = 10_000;
 const GONE: &str = "sealed, and no longer there";
+const UNDONE: &str = "sealed, and gone with a later epoch that nobody answers for: say what it was with \
+                      `amanah audit accept-epoch`, if it was a restore";
 
 /// A row of the trail, as much of it as is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +71,7 @@ pub(super) struct Counts {
     pub(super) erased: u64,
     /// Rows that were written since the checkpoint.
     pub(super) unsealed: u64,
-    /// Entries of rows that a restore has undone, as an epoch says.
+    /// Entries of rows that are gone with an epoch that somebody answers for.
     pub(super) undone: u64,
     /// Rows of which nothing can be said, since nobody vouches for their entries.
     pub(super) unsaid: u64,
@@ -167,17 +169,21 @@ impl<'a> Judge<'a> {
 
     /// An entry without a row.
     pub(super) fn bereft(&mut self, entry: Sealed) {
-        if self.is_undone(&entry.leaf) {
-            self.counts.undone += 1;
-            return;
+        let (id, nth) = (entry.leaf.id, self.counts.rows);
+        let gone = |kind, what| Misfit { kind, id, entry: Some(entry), seen: None, nth, what };
+        match self.undone_by(&entry.leaf) {
+            Some(epoch) if self.survey.accepts(epoch) => {
+                self.counts.undone += 1;
+                return;
+            }
+            Some(_) => return self.misfit(gone(Kind::Undone, UNDONE)),
+            None => {}
         }
         match &mut self.tail {
             Some(tail) => tail.end = entry.index + 1,
             None => self.tail = Some(entry.index..entry.index + 1),
         }
-        let (id, nth) = (entry.leaf.id, self.counts.rows);
-        let entry = Some(entry);
-        self.misfit(Misfit { kind: Kind::Missing, id, entry, seen: None, nth, what: GONE });
+        self.misfit(gone(Kind::Missing, GONE));
     }
 
     /// A row without an entry.
@@ -209,16 +215,19 @@ impl<'a> Judge<'a> {
         (self.counts, self.told)
     }
 
-    /// Whether a later epoch says that the database was put back to before this row: then it goes on
-    /// on another timeline of the same cluster.
-    fn is_undone(&self, leaf: &RowLeaf) -> bool {
-        let epochs = || self.survey.epochs.iter().map(|(_, epoch)| epoch);
-        let back = |own: &EpochLeaf, later: &EpochLeaf| {
-            own.system == later.system && own.timeline != later.timeline
+    /// The entry of the first later epoch that says that the database was put back to before this row.
+    /// It goes on on the same cluster, where transactions count on, and on another timeline, unless
+    /// somebody answers for it.
+    fn undone_by(&self, leaf: &RowLeaf) -> Option<u64> {
+        let epochs = &self.survey.epochs;
+        let (_, own) = epochs.iter().find(|(_, epoch)| epoch.epoch == leaf.epoch)?;
+        let back = |entry: u64, later: &EpochLeaf| {
+            let other = own.timeline != later.timeline || self.survey.accepts(entry);
+            own.system == later.system && other
         };
-        let own = epochs().find(|epoch| epoch.epoch == leaf.epoch);
-        let mut later = epochs().filter(|later| later.epoch > leaf.epoch);
-        later.any(|later| later.first_xid <= leaf.xid && own.is_some_and(|own| back(own, later)))
+        let mut later = epochs.iter().filter(|(_, later)| later.epoch > leaf.epoch);
+        let undone = later.find(|(entry, one)| one.first_xid <= leaf.xid && back(*entry, one));
+        undone.map(|(entry, _)| *entry)
     }
 
     /// Whether an entry that cannot be read was made of exactly this row.

@@ -17,6 +17,8 @@ pub enum Kind {
     Cut,
     /// Every row that was sealed is gone.
     Emptied,
+    /// Rows were sealed and are gone since an epoch that nobody answers for.
+    Undone,
     /// The table of the trail is not there, or is none.
     NoTrail,
     /// A row stands among sealed ones and was never sealed.
@@ -59,13 +61,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Edited,
         Self::Rehashed,
         Self::HashChanged,
         Self::Missing,
         Self::Cut,
         Self::Emptied,
+        Self::Undone,
         Self::NoTrail,
         Self::Foreign,
         Self::Swapped,
@@ -96,6 +99,7 @@ impl Kind {
             Self::Missing => "missing-row",
             Self::Cut => "cut-tail",
             Self::Emptied => "emptied-trail",
+            Self::Undone => "undone-rows",
             Self::NoTrail => "missing-trail",
             Self::Foreign => "foreign-row",
             Self::Swapped => "swapped-rows",

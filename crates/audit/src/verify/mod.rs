@@ -12,12 +12,14 @@
 //! sealed. Who holds the log's key can sign another history: only an earlier checkpoint, kept by
 //! somebody else, shows that.
 
+mod accepted;
 mod compare;
 mod damage;
 mod exported;
 mod head;
 mod memory;
 mod merge;
+mod notes;
 mod order;
 mod prove;
 mod reading;
@@ -25,14 +27,14 @@ mod report;
 mod rows;
 mod survey;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use store::Db;
-use tlog::{Hash, Verifier};
+use tlog::Verifier;
 
+pub use accepted::{Acceptances, Accepted, found};
 pub use damage::{Damage, Kind};
 pub use exported::MAX_ROW_BYTES;
 pub use head::Signed;
@@ -47,7 +49,7 @@ use merge::Entries;
 use reading::Log;
 use report::{Found, Told};
 pub(crate) use rows::Rows;
-use survey::{Survey, Surveyor};
+use survey::{Earlier, Survey, Surveyor};
 
 /// After how long without a new checkpoint a log is behind.
 pub const STALE: Duration = Duration::from_mins(5);
@@ -75,6 +77,8 @@ pub struct Job<'a> {
     pub keys: &'a [Verifier],
     /// Checkpoints that somebody has kept, to be held against it.
     pub kept: &'a [Kept],
+    /// Epochs that somebody answers for.
+    pub accepted: &'a [Accepted],
     /// The database, by a login that sees all of the trail; without it, the log alone is verified.
     pub database: Option<&'a Db>,
     /// The time.
@@ -99,12 +103,14 @@ pub struct Report {
     pub erased: u64,
     /// Rows that were written since the checkpoint: they are not sealed yet.
     pub unsealed: u64,
-    /// Entries of rows that a restore has undone, as an epoch in the log says.
+    /// Entries of rows that are gone with an epoch that somebody answers for.
     pub undone: u64,
     /// Entries of which nothing could be said.
     pub unsaid: u64,
     /// The epochs of the log, and the number of the entry that begins each.
     pub epochs: Vec<(u64, EpochLeaf)>,
+    /// Those of them that somebody answers for.
+    pub accepted: Vec<Accepted>,
     /// Everything that is wrong.
     pub damage: Vec<Damage>,
 }
@@ -133,7 +139,8 @@ pub async fn verify(job: &Job<'_>, progress: Progress<'_>) -> Result<Report> {
         None => None,
     };
     let read = |done| progress("entries", done, log.size);
-    let mut survey = Surveyor::new(log, head.head.root, kept(job.kept)).whole(&read).await?;
+    let surveyor = Surveyor::new(log, head.head.root, (kept(job.kept), job.accepted));
+    let mut survey = surveyor.whole(&read).await?;
     told.add(std::mem::take(&mut survey.told));
     let mut counts = Counts::default();
     if let Some(Some(rows)) = rows {
@@ -189,8 +196,8 @@ async fn trail(database: &Db, told: &mut Told) -> Result<Option<Rows>> {
 }
 
 /// The roots of earlier checkpoints, by their size.
-fn kept(kept: &[Kept]) -> BTreeMap<u64, Vec<(Hash, String)>> {
-    let mut by_size: BTreeMap<u64, Vec<(Hash, String)>> = BTreeMap::new();
+fn kept(kept: &[Kept]) -> Earlier {
+    let mut by_size = Earlier::new();
     for Kept { signed, source, .. } in kept {
         let of_size = by_size.entry(signed.head.size).or_default();
         if of_size.iter().all(|(root, _)| *root != signed.head.root) {
@@ -297,6 +304,6 @@ fn report(
     let Counts { rows, whole: right, erased, unsealed, undone, unsaid } = counts;
     let damage = told.damage(job.now, whole);
     let unsaid = unsaid + survey.unsaid;
-    let Survey { epochs, .. } = survey;
-    Report { head, rows, whole: right, erased, unsealed, undone, unsaid, epochs, damage }
+    let Survey { epochs, accepted, .. } = survey;
+    Report { head, rows, whole: right, erased, unsealed, undone, unsaid, epochs, accepted, damage }
 }

@@ -23,9 +23,15 @@ impl Order {
     }
 
     /// Takes the next entry in, and says what is wrong with its place; whether it stands where it can.
-    pub(super) fn take(&mut self, n: u64, leaf: &Leaf, told: &mut Told) -> bool {
+    /// An epoch that is `accepted` may come from wherever.
+    pub(super) fn take(
+        &mut self,
+        n: u64,
+        (leaf, accepted): (&Leaf, bool),
+        told: &mut Told,
+    ) -> bool {
         let wrong = match leaf {
-            Leaf::Epoch(next) => self.epoch(next),
+            Leaf::Epoch(next) => self.epoch(next, accepted),
             Leaf::Row(row) => self.row(row.epoch, (row.xid, row.id)),
             Leaf::Erasure(erasure) if erasure.index >= n => {
                 let what = format!("it erases entry {}, which comes later", erasure.index);
@@ -41,7 +47,7 @@ impl Order {
         fits
     }
 
-    fn epoch(&mut self, next: &EpochLeaf) -> Option<(Kind, String)> {
+    fn epoch(&mut self, next: &EpochLeaf, accepted: bool) -> Option<(Kind, String)> {
         let before = self.epoch.replace(next.clone());
         self.number = Some(next.epoch);
         self.last = None;
@@ -55,10 +61,13 @@ impl Order {
         }
         let place = |epoch: &EpochLeaf| (epoch.system, epoch.timeline);
         let same = before.is_some_and(|before| place(&before) == place(next));
-        let why = &next.why;
+        let (number, why) = (next.epoch, &next.why);
         // The sealer has seen that rows went, and neither a restore nor a move says why.
-        let what = format!("it begins another history on the same cluster and timeline: {why}");
-        same.then_some((Kind::Epoch, what))
+        let what = format!(
+            "it begins epoch {number}, another history on the same cluster and timeline, for which nobody \
+             answers: {why}"
+        );
+        (same && !accepted).then_some((Kind::Epoch, what))
     }
 
     fn row(&mut self, epoch: u32, place: (u64, i64)) -> Option<(Kind, String)> {

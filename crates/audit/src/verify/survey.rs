@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use tlog::{Edge, Hash, Tile, WIDTH};
 
+use super::accepted::Accepted;
 use super::damage::Kind;
 use super::order::Order;
 use super::reading::{Bundle, Log, Read, perfect};
@@ -21,11 +22,16 @@ use crate::{EpochLeaf, ErasureLeaf, Error, Leaf, Result};
 /// The most entries that cannot be read and whose rows are compared all the same.
 const MAX_UNREAD: usize = 1 << 20;
 
+/// The roots of earlier checkpoints by their size, and where they come from.
+pub(super) type Earlier = BTreeMap<u64, Vec<(Hash, String)>>;
+
 /// What was learned.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// Each epoch with the number of its entry.
     pub(super) epochs: Vec<(u64, EpochLeaf)>,
+    /// Those that somebody answers for.
+    pub(super) accepted: Vec<Accepted>,
     /// The numbers of epochs that rows are sealed in.
     pub(super) numbers: BTreeSet<u32>,
     /// Entries whose rows were erased.
@@ -48,6 +54,11 @@ impl Survey {
     pub(super) fn is_of(&self, system: u64) -> bool {
         self.epochs.iter().all(|(_, epoch)| epoch.system == system)
     }
+
+    /// Whether somebody answers for the epoch that begins with this entry.
+    pub(super) fn accepts(&self, entry: u64) -> bool {
+        self.accepted.iter().any(|one| one.entry == entry)
+    }
 }
 
 /// What is known of one tile.
@@ -68,8 +79,9 @@ pub(super) struct Surveyor<'a> {
     log: Log<'a>,
     /// The root that the checkpoint vouches for.
     root: Hash,
-    /// Earlier checkpoints by their size, and where they come from.
-    kept: BTreeMap<u64, Vec<(Hash, String)>>,
+    kept: Earlier,
+    /// What is said of epochs.
+    accepted: &'a [Accepted],
     rungs: Vec<Rung>,
     /// The hashes of the tile that is being filled on each level, as they follow from the entries.
     computed: Vec<Vec<Hash>>,
@@ -85,12 +97,17 @@ pub(super) struct Surveyor<'a> {
 }
 
 impl<'a> Surveyor<'a> {
-    pub(super) fn new(log: Log<'a>, root: Hash, kept: BTreeMap<u64, Vec<(Hash, String)>>) -> Self {
+    pub(super) fn new(
+        log: Log<'a>,
+        root: Hash,
+        (kept, accepted): (Earlier, &'a [Accepted]),
+    ) -> Self {
         let kept = kept.into_iter().filter(|(size, _)| *size > 0).collect();
         Self {
             log,
             root,
             kept,
+            accepted,
             rungs: Vec::new(),
             computed: Vec::new(),
             edge: Edge::default(),
@@ -232,7 +249,12 @@ impl<'a> Surveyor<'a> {
             Ok(leaf) => leaf,
             Err(error) => return told.entry(Kind::NoEntry, n, error.to_string()),
         };
-        let fits = self.order.take(n, &leaf, told);
+        let accepted = match &leaf {
+            Leaf::Epoch(epoch) => self.accepted.iter().find(|one| one.is_of(n, epoch)),
+            Leaf::Row(_) | Leaf::Erasure(_) => None,
+        };
+        let fits = self.order.take(n, (&leaf, accepted.is_some()), told);
+        self.survey.accepted.extend(accepted.cloned());
         match leaf {
             Leaf::Epoch(epoch) => self.survey.epochs.push((n, epoch)),
             Leaf::Erasure(ErasureLeaf { index, .. }) => {

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use ::audit::EpochLeaf;
 use ::audit::seal::{Folder, Head};
-use ::audit::verify::{Damage, Job, Kept, Memory, Report, STALE, Signed, verify};
+use ::audit::verify::{
+    Acceptances, Accepted, Damage, Job, Kept, Memory, Report, STALE, Signed, verify,
+};
 use indicatif::ProgressBar;
 use kernel::Clock as _;
 use serde_json::{Value, json};
@@ -72,8 +73,15 @@ async fn alone(folder: &Path, wanted: &audit::Verify) -> anyhow::Result<Verified
     let kept = kept(&wanted.checkpoint, &wanted.key)?;
     let files = Folder::new(folder);
     let now = kernel::SystemClock.now();
-    let job =
-        Job { shelf: &files, keys: &wanted.key, kept: &kept, database: None, now, stale: STALE };
+    let job = Job {
+        shelf: &files,
+        keys: &wanted.key,
+        kept: &kept,
+        accepted: &[],
+        database: None,
+        now,
+        stale: STALE,
+    };
     let seen = watched(&job).await.map_err(|error| error.to_string());
     let log = wanted.key.first().map(Verifier::name).unwrap_or_default().to_owned();
     Ok(Verified { database: None, log, place: folder.display().to_string(), seen })
@@ -90,10 +98,12 @@ async fn of(
     let memory = Memory::at(log.seen(&house.data));
     let own = memory.kept(&keys)?;
     let all = [own.clone(), kept(files, &keys)?].concat();
+    let accepted = Acceptances::at(log.accepted(&house.data)).all(&keys)?;
     let job = Job {
         shelf: &*log.shelf,
         keys: &keys,
         kept: &all,
+        accepted: &accepted,
         database: Some(trail::reader(named.guarded()?)),
         now: house.cx.clock.now(),
         stale: STALE,
@@ -166,9 +176,13 @@ fn text(name: &str, report: &Report) -> String {
     ));
     for (index, epoch) in report.epochs.iter().skip(1) {
         lines.push(format!("  Epoch {} since entry {index}: {}", epoch.epoch, epoch.why));
+        for Accepted { by, at, why, .. } in answers(report, *index) {
+            lines.push(format!("    Accepted by {by} on {at:.0}: {why}"));
+        }
     }
     if report.undone > 0 {
-        lines.push(format!("  {} that a restore has undone", out::count(report.undone, "row")));
+        let undone = out::count(report.undone, "row");
+        lines.push(format!("  {undone} gone with an epoch that somebody answers for"));
     }
     if report.unsaid > 0 {
         let unsaid = report.unsaid;
@@ -186,6 +200,11 @@ fn text(name: &str, report: &Report) -> String {
     lines.join("\n")
 }
 
+/// Who answers for the epoch that begins with this entry.
+fn answers(report: &Report, entry: u64) -> impl Iterator<Item = &Accepted> {
+    report.accepted.iter().filter(move |one| one.entry == entry)
+}
+
 fn data(one: &Verified) -> Value {
     let damage = |one: &Damage| {
         json!({
@@ -197,7 +216,14 @@ fn data(one: &Verified) -> Value {
         let Head { size, root, time } = &signed.head;
         json!({"size": size, "root": root.to_string(), "time": time})
     };
-    let epoch = |(index, epoch): &(u64, EpochLeaf)| json!({"entry": index, "epoch": epoch.epoch, "why": epoch.why});
+    let accepted = |one: &Accepted| json!({"by": one.by, "why": one.why, "time": one.at});
+    let epochs = |report: &Report| {
+        let all = report.epochs.iter().map(|(entry, epoch)| {
+            let accepted = answers(report, *entry).next().map(accepted);
+            json!({"entry": entry, "epoch": epoch.epoch, "why": epoch.why, "accepted": accepted})
+        });
+        all.collect::<Vec<_>>()
+    };
     let report = one.seen.as_ref().ok();
     json!({
         "database": one.database,
@@ -216,7 +242,7 @@ fn data(one: &Verified) -> Value {
         "not_sealed_yet": report.map(|report| report.unsealed),
         "undone": report.map(|report| report.undone),
         "unsaid": report.map(|report| report.unsaid),
-        "epochs": report.map(|report| report.epochs.iter().map(epoch).collect::<Vec<_>>()),
+        "epochs": report.map(epochs),
         "damage": report.map(|report| report.damage.iter().map(damage).collect::<Vec<_>>()),
     })
 }

@@ -55,7 +55,7 @@ struct Bench {
 
 const START: i64 = 1_800_000_000;
 /// By when transactions of other tests on a shared server have ended.
-const OTHERS_END: Duration = Duration::from_mins(3);
+pub(super) const OTHERS_END: Duration = Duration::from_mins(3);
 
 /// The columns that a sealer reads, and whoever reads them.
 const BARE: &str = "

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::{GUARD, Log, Shop, leaf, run};
-use crate::verify::{Kind, Memory};
+use super::{GUARD, Log, ORIGIN, Pen, Shop, leaf, run};
+use crate::seal::LogReader;
+use crate::verify::{Acceptances, Accepted, Kind, Memory, Report, found};
 use crate::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 
 /// What the log says was erased may be gone: the digest that is left still fits.
@@ -28,9 +29,10 @@ async fn an_erasure_that_the_log_tells_of_is_no_damage() {
 }
 
 /// A restore to an earlier moment goes on on another timeline, under the same numbers: what was
-/// undone is no damage, and what was written since is held against its own entries.
+/// written since is held against its own entries, and what was undone is no damage any more as soon as
+/// somebody who has the log's key answers for it.
 #[tokio::test]
-async fn a_restore_that_the_log_tells_of_is_no_damage() {
+async fn a_restore_that_somebody_answers_for_is_no_damage() {
     let mut shop = Shop::new().await;
     let rows = super::in_order(&shop.superuser).await;
     // The log is told of a history in which this timeline is the second one.
@@ -54,8 +56,64 @@ async fn a_restore_that_the_log_tells_of_is_no_damage() {
     leaves.extend(rows[283..].iter().map(|row| leaf(row, 2)));
     shop.heads = vec![log.add(&leaves).await];
     let report = shop.verify_at(&folder, &[], 30).await;
+    assert!(!report.damage.is_empty());
+    assert!(report.damage.iter().all(|one| one.kind == Kind::Undone), "{:#?}", report.damage);
+    assert_eq!((report.whole, report.undone, report.epochs.len()), (300, 0, 2));
+
+    // Who reads the log with its key is told which epochs there are, and answers for one of them.
+    let (head, keys) = (&shop.heads[0], log.keys());
+    let reader = LogReader::new(log.shelf(), head.head.size);
+    assert_eq!(found(&reader, head, 1).await.unwrap(), None, "the first one takes nothing away");
+    assert_eq!(found(&reader, head, 3).await.unwrap(), None);
+    let [_, (entry, epoch)] = found(&reader, head, 2).await.unwrap().unwrap();
+    assert_eq!((entry, epoch.first_xid), (287, first_xid));
+    let at = log.at;
+    let sign = |seed: u8, epoch: &EpochLeaf, why: &str| {
+        let (pen, words) = (Pen::of(&[seed]), ("budi", why));
+        Accepted::sign(&*pen, ORIGIN, (entry, epoch), words, at)
+    };
+    let accepted = sign(1, &epoch, "restored, ticket 4711").unwrap();
+    let file = Acceptances::at(shop.dir.path().join("accepted/shop"));
+    assert_eq!(file.all(&keys).unwrap(), []);
+    file.add(&accepted, &keys).unwrap();
+    let accepted = file.all(&keys).unwrap();
+    let report = shop.verify_with(&folder, (&[], &accepted), 30).await;
     assert!(report.is_clean(), "{:#?}", report.damage);
-    assert_eq!((report.whole, report.undone, report.epochs.len()), (300, 3, 2));
+    assert_eq!((report.whole, report.undone, &report.accepted), (300, 3, &accepted));
+
+    // It is about this entry alone, and counts by the log's key alone.
+    let other = EpochLeaf { first_xid: first_xid + 1, ..epoch.clone() };
+    let other = sign(1, &other, "another").unwrap();
+    let report = shop.verify_with(&folder, (&[], &[other]), 30).await;
+    assert!(!report.is_clean() && report.accepted.is_empty());
+    assert!(sign(1, &epoch, "two\nlines by another\u{1b}").is_err());
+    assert!(file.add(&sign(2, &epoch, "by another key").unwrap(), &keys).is_ok());
+    let error = file.all(&keys).unwrap_err().to_string();
+    assert!(error.contains("the key of this log has not signed"), "{error}");
+}
+
+/// A server that dies with commits that it had not waited for goes on on the same timeline. The rows
+/// are gone, the log says so, and that is damage until somebody answers for it.
+#[tokio::test]
+async fn a_cut_that_somebody_answers_for_is_no_damage() {
+    let shop = Shop::new().await;
+    let folder = shop.copy("cut");
+    let mut log = Log::new(&folder, 1);
+    log.at = shop.heads.last().unwrap().head.time.unwrap();
+    // All that the last transaction wrote.
+    let cut = format!("DELETE FROM audit.system_audit_logs WHERE id >= {}", shop.ids[287]);
+    run(&shop.superuser, &cut).await;
+    let head = log.seal(&shop.superuser, 302).await;
+    let kinds = |report: &Report| report.damage.iter().map(|one| one.kind).collect::<Vec<_>>();
+    let report = shop.verify_at(&folder, &[], 30).await;
+    assert_eq!(kinds(&report), [Kind::Epoch, Kind::Cut]);
+    let reader = LogReader::new(log.shelf(), head.head.size);
+    let [_, (entry, epoch)] = found(&reader, &head, 2).await.unwrap().unwrap();
+    let words = ("budi", "a crash of the server");
+    let accepted = Accepted::sign(&*Pen::of(&[1]), ORIGIN, (entry, &epoch), words, log.at).unwrap();
+    let report = shop.verify_with(&folder, (&[], std::slice::from_ref(&accepted)), 30).await;
+    assert!(report.is_clean(), "{:#?}", report.damage);
+    assert_eq!(report.undone, 13);
 }
 
 /// Since when: after the row was written, or was last known to be right, and before it was found.

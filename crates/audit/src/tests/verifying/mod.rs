@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::ManualClock;
@@ -16,10 +17,10 @@ use store::{Db, Protected};
 use tempfile::TempDir;
 use tlog::{Checkpoint, Note, Signer, Verifier};
 
-use super::sealing::Pen;
+use super::sealing::{OTHERS_END, Pen};
 use super::{Keeper, SHOP, house, run, trail};
 use crate::seal::{Folder, Growth, LogReader, Sealer, SealerSettings, Shelf};
-use crate::verify::{Damage, Job, Kept, Report, STALE, Signed, verify};
+use crate::verify::{Accepted, Damage, Job, Kept, Report, STALE, Signed, verify};
 use crate::{EpochLeaf, Leaf, RowLeaf, TrailRow};
 
 /// When the newest checkpoint was signed.
@@ -67,9 +68,11 @@ impl Log {
             clock: Arc::new(ManualClock::at(self.at)),
         };
         let mut sealer = Sealer::open(settings).await.unwrap();
+        let begun = Instant::now();
         loop {
             let round;
             // What others write on this server may hold the horizon back for a while.
+            assert!(begun.elapsed() < OTHERS_END, "{size} entries are wanted");
             (sealer, round) = sealer.round().await.unwrap();
             if round.size >= size {
                 break;
@@ -188,12 +191,22 @@ impl Shop {
     }
 
     async fn verify_at(&self, place: &Path, kept: &[Kept], seconds: i64) -> Report {
+        self.verify_with(place, (kept, &[]), seconds).await
+    }
+
+    async fn verify_with(
+        &self,
+        place: &Path,
+        (kept, accepted): (&[Kept], &[Accepted]),
+        seconds: i64,
+    ) -> Report {
         let files = Folder::new(place.to_owned());
         let newest = self.heads.last().unwrap().head.time.unwrap();
         let job = Job {
             shelf: &files,
             keys: &self.log.keys(),
             kept,
+            accepted,
             database: Some(&self.protected.owner),
             now: newest + SignedDuration::from_secs(seconds),
             stale: STALE,

@@ -390,6 +390,7 @@ async fn histories(matrix: &mut Matrix) {
     let back = |log: &Path| fs::write(log.join("checkpoint"), &older).unwrap();
     matrix.log("an older log put back", back).await;
     matrix.log_with("an older log put back; a checkpoint was kept", &kept, back).await;
+    let pristine = matrix.leaves().await;
     let delete = matrix.numbered("DELETE FROM audit.system_audit_logs WHERE id >= #291");
     run(&matrix.shop.superuser, &delete).await;
     let folder = matrix.shop.copy("goes-on");
@@ -398,6 +399,15 @@ async fn histories(matrix: &mut Matrix) {
     log.seal(&matrix.shop.superuser, 302).await;
     let found = matrix.shop.damage(&folder, &kept).await;
     matrix.note("the newest ten rows deleted, and the sealer went on", &found);
+    let mut leaves = pristine.clone();
+    let Some(Leaf::Epoch(first)) = leaves.first_mut() else { panic!("no epoch") };
+    first.timeline += 1;
+    let Leaf::Row(cut) = leaves[291].clone() else { panic!("no row") };
+    let epoch = matrix.shop.epoch.clone();
+    leaves.push(Leaf::Epoch(EpochLeaf { epoch: 2, first_xid: cut.xid, ..epoch }));
+    let promoted = matrix.anew(1, &leaves).await;
+    let found = matrix.shop.damage(&promoted.folder, &[]).await;
+    matrix.note("the same, and the server promoted to a timeline of its own", &found);
     matrix.shop.restore().await;
     let leaves = matrix.leaves().await;
     let other = matrix.anew(2, &leaves).await;

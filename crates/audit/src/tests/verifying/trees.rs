@@ -19,7 +19,15 @@ async fn alone(log: &Log) -> Report {
     let shelf = Folder::new(log.folder.clone());
     let keys = log.keys();
     let now = log.at;
-    let job = Job { shelf: &shelf, keys: &keys, kept: &[], database: None, now, stale: STALE };
+    let job = Job {
+        shelf: &shelf,
+        keys: &keys,
+        kept: &[],
+        accepted: &[],
+        database: None,
+        now,
+        stale: STALE,
+    };
     verify(&job, &|_, _, _| {}).await.unwrap()
 }
 
