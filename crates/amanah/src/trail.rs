@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use audit::SealedLog;
 use audit::seal::{Bucket, Folder, Shelf, Stored, origin};
-use audit::verify::Memory;
+use audit::verify::{Acceptances, Memory};
 use kernel::{Cx, Signatory, hex};
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
 use sha2::{Digest as _, Sha256};
@@ -104,9 +104,10 @@ pub(crate) fn sealed(
         let log = Log::of(kept, &house.data, &house.config, &house.cx)?;
         let pen = Pen::known(&house.ring.keys)?;
         let memory = Some(Memory::at(log.seen(&house.data)));
+        let accepted = Some(Acceptances::at(log.accepted(&house.data)));
         let (shelf, clock) = (Arc::clone(&log.shelf), Arc::clone(&house.cx.clock));
         let keys = Arc::new(move || audit::seal::keys(&pen, &log.origin));
-        all.push((DatabaseAt::of(guarded), SealedLog { shelf, keys, memory, clock }));
+        all.push((DatabaseAt::of(guarded), SealedLog { shelf, keys, memory, accepted, clock }));
     }
     Ok(all)
 }

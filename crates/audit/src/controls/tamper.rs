@@ -15,7 +15,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::trial::{Deed, Trial, Verify};
 use super::{Bitten, Ledger, Look, Place, Watched, Work, in_sandbox};
 use crate::seal::Shelf;
-use crate::verify::{Damage, Job, Kind, Memory, Report, STALE, Signed, verify};
+use crate::verify::{
+    Acceptances, Accepted, Damage, Job, Kind, Memory, Report, STALE, Signed, verify,
+};
 use crate::{Error, Result};
 
 /// The most damages that are named one by one.
@@ -58,6 +60,8 @@ pub struct SealedLog {
     pub keys: Arc<dyn Fn() -> Result<Vec<Verifier>> + Send + Sync>,
     /// The checkpoints under which it was right; none in a rehearsal.
     pub memory: Option<Memory>,
+    /// The epochs that somebody answers for; none in a rehearsal.
+    pub accepted: Option<Acceptances>,
     /// By which its checkpoints are dated.
     pub clock: Arc<dyn Clock>,
 }
@@ -111,10 +115,12 @@ async fn examine(log: &SealedLog, reader: &Db) -> Result<Ledger> {
     if !is_there && kept.is_empty() {
         return Err(Error::Unsealed("it has no checkpoint yet".to_owned()));
     }
+    let accepted = log.accepted.as_ref().map_or_else(|| Ok(Vec::new()), |file| file.all(&keys))?;
     let job = Job {
         shelf: &*log.shelf,
         keys: &keys,
         kept: &kept,
+        accepted: &accepted,
         database: Some(reader),
         now: log.clock.now(),
         stale: STALE,
@@ -170,6 +176,10 @@ fn ledger(report: &Report) -> Ledger {
         "{rows} rows read, {whole} of them as sealed and {} not sealed yet; {size} entries",
         report.unsealed
     ));
+    ledger.notes.extend(report.accepted.iter().map(|one| {
+        let Accepted { epoch, by, at, why, .. } = one;
+        format!("epoch {epoch} was accepted by {by} on {at:.0}: {why}")
+    }));
     ledger
 }
 

@@ -187,6 +187,7 @@ impl<'a> Trial<'a> {
             shelf: log,
             keys: &self.keys(),
             kept: &self.kept,
+            accepted: &[],
             database: Some(self.maker),
             now,
             stale: STALE,
@@ -242,6 +243,7 @@ impl<'a> Trial<'a> {
             shelf: log,
             keys: Arc::new(move || Ok(keys.clone())),
             memory: None,
+            accepted: None,
             clock: Arc::clone(&self.clock),
         }
     }

@@ -69,6 +69,7 @@ fn log() -> SealedLog {
         shelf: Arc::new(Scratch::default()),
         keys: Arc::new(move || seal::keys(&*pen, ORIGIN)),
         memory: None,
+        accepted: None,
         clock: Arc::new(SystemClock),
     }
 }
