@@ -268,7 +268,7 @@ impl Installation {
         Ok(lost::told(controls, known, &self.data))
     }
 
-    /// Who compares the servers' logs of writes with the trails.
+    /// Who compares the servers' write-ahead logs with the trails.
     pub(crate) fn comparison(&self) -> Comparison {
         Comparison::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
     }

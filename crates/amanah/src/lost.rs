@@ -17,6 +17,8 @@ pub(crate) const ABOUT: &[&str] = &[
     "isolation.rows",
     "audit.triggers",
     "audit.append-only",
+    "audit.hash",
+    "access.production-audited",
     "rest.fields",
     "secrets.environment",
 ];

@@ -11,6 +11,7 @@ use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
 use tenancy::{Canaries, Census, Guarded, Plan, TenantBinder};
 
+use crate::comparing::uncompared;
 use crate::data::Data;
 use crate::exit::Usage;
 use crate::ground::Ground;
@@ -113,19 +114,24 @@ impl Candidate {
         strongbox: &Strongbox,
         cx: &Cx,
     ) -> anyhow::Result<Done> {
-        let rng = &*cx.rng;
         // Before anything is changed: other parameters would lay other policies over the old ones.
         self.known(data)?;
+        let comparison = Comparison::new(ground.owner.clone(), Arc::clone(&cx.clock));
+        let work = Box::pin(self.bring_under(ground, data, strongbox, cx));
+        uncompared(&comparison, self.superuser.as_ref(), work).await
+    }
+
+    async fn bring_under(
+        &self,
+        ground: &Ground,
+        data: &Data,
+        strongbox: &Strongbox,
+        cx: &Cx,
+    ) -> anyhow::Result<Done> {
+        let rng = &*cx.rng;
         if self.superuser.is_some() {
             // The owner should not be able to make roles, or it could become the recorder.
             self.maker().ensure_groups().await?;
-        }
-        let comparison = Comparison::new(ground.owner.clone(), Arc::clone(&cx.clock));
-        if let Some(superuser) = &self.superuser {
-            // What is done here by a superuser, to the trail too, is no difference that anybody is to
-            // explain; what there was before is.
-            comparison.read(superuser).await?;
-            comparison.end(superuser).await?;
         }
         tenancy::install(&self.owner, self.superuser.as_ref()).await?;
         if !self.owner.has_role(&self.app_role).await? {
@@ -148,9 +154,6 @@ impl Candidate {
         tx.commit().await?;
         let canaries =
             tenancy::ensure_canaries(&guarded.protected, &guarded.key.get(), &*cx.clock).await?;
-        if let Some(superuser) = &self.superuser {
-            comparison.resume(superuser).await?;
-        }
         Ok(Done { kept, guarded, canaries, left: applied.left, binding: applied.binding })
     }
 

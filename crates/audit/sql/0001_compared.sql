@@ -1,6 +1,6 @@
--- Why: what the log of writes and the trail do not agree about is kept outside of the database that
---      it is about, and so is how far that log was read: whoever moves or removes the slot there is
---      found out by it.
+-- Why: what PostgreSQL's write-ahead log and the trail do not agree about is kept outside of the
+--      database that it is about, and so is how far that log was read: whoever moves or removes the
+--      slot there is found out by it.
 -- Lock: none that waits; every object is new.
 -- Undo: DROP SCHEMA compared CASCADE; then nobody knows of unrecorded writes, and slots that are left on
 --       servers keep their logs until they are dropped.
@@ -12,7 +12,7 @@ CREATE TABLE compared.slots (
     -- The cluster as PostgreSQL numbers it, and the database in it.
     system       text        NOT NULL,
     database     text        NOT NULL,
-    -- Up to here the log of writes was compared with the trail.
+    -- Up to here the log was compared with the trail.
     lsn          pg_lsn      NOT NULL,
     since        timestamptz NOT NULL,
     looked_at    timestamptz NOT NULL,
@@ -20,17 +20,21 @@ CREATE TABLE compared.slots (
     changes      bigint      NOT NULL DEFAULT 0,
     -- When its protection was undone: nobody begins anew until it is protected again.
     ended_at     timestamptz,
+    -- When Amanah began to work on its trail: nobody compares until that has ended.
+    paused_at    timestamptz,
     PRIMARY KEY (system, database)
 );
 COMMENT ON TABLE compared.slots IS
-    'How far the log of writes of each protected database was compared with its trail.';
+    'How far the write-ahead log of each protected database was compared with its trail.';
 
 CREATE TABLE compared.tables (
     system       text   NOT NULL,
     database     text   NOT NULL,
     table_schema text   NOT NULL,
     table_name   text   NOT NULL,
-    -- Its writes from here on must be recorded. A table that was dropped stays.
+    -- Its number in that database, which stays when it is called otherwise.
+    oid          bigint NOT NULL,
+    -- Its writes from here on must be recorded. It goes when the trail says that it was dropped.
     since        pg_lsn NOT NULL,
     PRIMARY KEY (system, database, table_schema, table_name),
     FOREIGN KEY (system, database) REFERENCES compared.slots ON DELETE CASCADE
@@ -42,15 +46,16 @@ CREATE TABLE compared.differences (
     system       text        NOT NULL,
     database     text        NOT NULL,
     kind         text        NOT NULL
-                 CHECK (kind IN ('unrecorded', 'unfounded', 'trail-changed', 'gap')),
-    -- The transaction, by the lower 32 bits of its number; 0 for a gap.
+                 CHECK (kind IN ('unrecorded', 'unfounded', 'other-rows', 'trail-changed',
+                                 'unknown-table', 'rewritten', 'gap', 'maintenance')),
+    -- The transaction, by the lower 32 bits of its number; 0 for a part of the log.
     xid          bigint      NOT NULL,
     table_schema text        NOT NULL,
     table_name   text        NOT NULL,
     action       text        NOT NULL,
     changes      bigint      NOT NULL,
     records      bigint      NOT NULL,
-    -- Where in the log of writes.
+    -- Where in the log.
     lsn          pg_lsn      NOT NULL,
     seen_at      timestamptz NOT NULL,
     -- Who looked into it, and what it was.

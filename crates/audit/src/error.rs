@@ -45,11 +45,11 @@ pub enum Error {
         "no tracked table took a row of the synthetic tenant, so there is nothing to attack: {0}"
     )]
     NoCanary(String),
-    /// The log of writes cannot be compared.
-    #[error("the server's log of writes is not compared with the trail: {0}")]
-    Unwatched(String),
-    /// What should be a line of the log of writes.
-    #[error("the server's log of writes holds {0}; the comparison stops there and tries again")]
+    /// The write-ahead log cannot be compared.
+    #[error("PostgreSQL's write-ahead log is not compared with the trail: {0}")]
+    NotCompared(String),
+    /// What should be a line of the write-ahead log.
+    #[error("PostgreSQL's write-ahead log holds {0}; the comparison stops there and tries again")]
     Wal(&'static str),
     /// What should be an entry of the log.
     #[error("this is no entry of a trail's log: {0}")]

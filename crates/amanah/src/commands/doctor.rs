@@ -13,7 +13,7 @@ use crate::config::{Config, RootKind};
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
-use crate::{out, pages, sealing};
+use crate::{comparing, out, pages, sealing};
 
 /// What was looked at, and what to do if it is not well.
 #[derive(Debug, Serialize)]
@@ -50,6 +50,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(redis(&config, &data));
             signs.push(listener(&config, &data));
             signs.push(seals(&data));
+            signs.push(comparison(&data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
     }
@@ -178,6 +179,20 @@ fn seals(data: &Data) -> Sign {
     }
     let all = waiting.iter().map(|one| format!("{}: {}", one.database, one.why));
     ill(what, format!("rows wait for more than a minute. {}", all.collect::<Vec<_>>().join("; ")))
+}
+
+/// Whether the comparison of write-ahead logs with trails has something to tell.
+fn comparison(data: &Data) -> Sign {
+    let what = "comparison of the trails";
+    if data.running().is_none() {
+        return well(what, "is made while `amanah up` runs");
+    }
+    let told = comparing::told(data);
+    if told.is_empty() {
+        return well(what, "nothing to tell");
+    }
+    let all = told.iter().map(|one| format!("{}: {}", one.database, one.what));
+    ill(what, all.collect::<Vec<_>>().join("; "))
 }
 
 fn print(place: &Place, signs: &[Sign]) -> anyhow::Result<Exit> {

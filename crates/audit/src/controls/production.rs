@@ -7,31 +7,42 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng};
 
 use super::{Bitten, Ledger, Look, Place, Watched, Work, alter};
-use crate::wal::{self, Comparison, Open};
+use crate::wal::{self, Comparison, Held, Kind, Open, Standing};
 use crate::{Error, Result, sql, track};
 
 /// The table of the sandbox that is written to.
-const TABLE: &str = "amanah_watched";
-const NO_SUPERUSER: &str = "it takes a superuser to read the server's log of writes, and none is \
+const TABLE: &str = "amanah_compared";
+const NO_SUPERUSER: &str = "it takes a superuser to read PostgreSQL's write-ahead log, and none is \
                             configured";
 const EXPLAIN: &str = "Find out who did it, then note it: amanah audit explain";
 
 static CARD: Card = Card {
     id: "access.production-audited",
     title: "Every write past the application is recorded",
-    attack: "The server's own log of writes, which lies beneath all triggers, is compared with the \
+    attack: "PostgreSQL's write-ahead log, which lies beneath all triggers, is compared with the \
              trail, transaction by transaction: each changed row of a recorded table must have its \
-             record, each record its change, and nobody may have touched the trail's rows. A log \
-             that was not read without a gap is a finding. Whoever made a write, an application, a \
-             person with the owner's login or a superuser, makes no difference.",
-    bite: "In a sandbox a superuser switches the recording off while a row is written, forges a \
-           record, removes one, and drops the slot that keeps the log.",
+             record, each record its change of the same row, and nobody may have touched the trail's \
+             rows. Tables are followed when they are renamed; what is written under a name that no \
+             table has, and a table that is written anew, is a finding, and so is a part of the log \
+             that was not read. Whoever made a write, an application, a person with the owner's login \
+             or a superuser, makes no difference.",
+    bite: "In a sandbox a superuser switches the recording off while a row is written, does so under \
+           another name of the table, forges a record, removes one, and drops the slot that keeps \
+           the log.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(5),
     not_covered: &[
-        "readings: they are in no log of writes",
+        "readings: they are in no log",
         "unlogged and temporary tables, and files that are changed while the server is stopped",
-        "what was written before the log was first read, or in a gap of it: the gap is told",
+        "what was written before the log was first read, in a gap of it, or while amanah protect \
+         worked: each is told",
+        "what rows were before they came into a recorded table: a superuser may attach a filled \
+         table as its partition. Its first rows count when it was made since the last look",
+        "a superuser who switches the record of changes of structure off, or forges its rows, and \
+         exchanges the names of two tables meanwhile, or makes a recorded table anew in place",
+        "what was changed in a row: tables, numbers of rows and their keys are compared. Keys are \
+         where they are numbers, texts or UUIDs and the log shows them whole",
+        "what a change of a column's type made of its values: that there was one is a finding",
         "who it was: the log holds the transaction, and its record the login, where there is one",
         "the bite where several databases are protected: it is made in a sandbox of the first alone",
     ],
@@ -67,66 +78,69 @@ impl Control for Production {
 async fn prove(database: &Watched) -> Result<Ledger> {
     let place = database.place();
     let (comparison, superuser) = at_hand(&place)?;
-    let kept = read(comparison, superuser).await?;
+    let (kept, held) = read(comparison, superuser).await?;
     let Some(standing) = comparison.standing(superuser).await? else {
-        return Err(Error::Unwatched("the log was never read".to_owned()));
+        return Err(Error::NotCompared("the log was never read".to_owned()));
     };
     let tx = place.catalogue().await?;
     let tables = tx.query(wal::TRACKED, &[]).await?.len();
     tx.rollback().await?;
-    let note = format!(
-        "since {:.0} there were {} transactions with {} changes; the slot keeps {} MiB of log",
-        standing.since,
-        standing.transactions,
-        standing.changes,
+    let mut findings: Vec<Finding> = standing.open.iter().map(finding).collect();
+    if standing.more() > 0 {
+        let told = format!("{} older differences are not listed here", standing.more());
+        findings.push(Finding::new("the write-ahead log", told).fix(EXPLAIN));
+    }
+    let notes = notes(&standing, kept, held.as_ref());
+    Ok(Ledger { checked: tables, total: tables, findings, notes, ..Ledger::default() })
+}
+
+fn notes(standing: &Standing, kept: i64, held: Option<&Held>) -> Vec<String> {
+    let Standing { since, transactions, changes, maintained, maintained_at, .. } = standing;
+    let mut notes = vec![format!(
+        "since {since:.0} there were {transactions} transactions with {changes} changes; the slot keeps {} \
+         MiB of log",
         kept / (1 << 20)
-    );
-    Ok(Ledger {
-        checked: tables,
-        total: tables,
-        findings: standing.open.iter().map(finding).collect(),
-        notes: vec![note],
-        ..Ledger::default()
-    })
+    )];
+    if let Some(at) = maintained_at {
+        notes.push(format!(
+            "{maintained} times nothing was compared while amanah protect worked, last at {at:.0}"
+        ));
+    }
+    notes.extend(held.map(ToString::to_string));
+    notes
 }
 
 fn at_hand<'a>(place: &Place<'a>) -> Result<(&'a Comparison, &'a store::Db)> {
-    let none = || Error::Unwatched(NO_SUPERUSER.to_owned());
+    let none = || Error::NotCompared(NO_SUPERUSER.to_owned());
     let superuser = place.protected.superuser.as_ref().ok_or_else(none)?;
     let comparison = place
         .comparison
-        .ok_or_else(|| Error::Unwatched("nothing keeps what is found".to_owned()))?;
+        .ok_or_else(|| Error::NotCompared("nothing keeps what is found".to_owned()))?;
     Ok((comparison, superuser))
 }
 
-/// Reads the log to its end, and returns how many bytes the slot keeps.
-async fn read(comparison: &Comparison, superuser: &store::Db) -> Result<i64> {
+/// Reads the log to its end, and returns how many bytes the slot keeps, and who holds it back.
+async fn read(comparison: &Comparison, superuser: &store::Db) -> Result<(i64, Option<Held>)> {
     match comparison.read(superuser).await? {
-        wal::Look::Done { kept } => Ok(kept),
+        wal::Look::Done { kept, held } => Ok((kept, held)),
         wal::Look::More => {
-            Err(Error::Unwatched("there is more of the log than one proof reads".to_owned()))
+            Err(Error::NotCompared("there is more of the log than one proof reads".to_owned()))
         }
-        wal::Look::Impossible(why) => Err(Error::Unwatched(why)),
+        wal::Look::Impossible(why) => Err(Error::NotCompared(why)),
+        wal::Look::Paused => {
+            Err(Error::NotCompared("amanah protect works on the trail just now".to_owned()))
+        }
     }
 }
 
 fn finding(open: &Open) -> Finding {
-    let Open { id, kind, xid, schema, table, action, changes, records, seen_at, .. } = open;
-    let object =
-        if table.is_empty() { "the log of writes".to_owned() } else { format!("{schema}.{table}") };
-    let what = match kind.as_str() {
-        "unrecorded" => format!(
-            "{action} of {changes} rows in transaction {xid} has {records} rows in the trail"
-        ),
-        "unfounded" => format!(
-            "the trail has {records} rows of {action} in transaction {xid}, which changed {changes}"
-        ),
-        "gap" => {
-            format!("it was not read {action}: the slot was dropped, lost or read by somebody else")
-        }
-        _ => format!("{changes} rows of the trail itself met {action} in transaction {xid}"),
+    let Open { id, schema, table, seen_at, .. } = open;
+    let object = if table.is_empty() {
+        "the write-ahead log".to_owned()
+    } else {
+        format!("{schema}.{table}")
     };
-    Finding::new(object, format!("{what} (found {seen_at:.0}, number {id})")).fix(EXPLAIN)
+    Finding::new(object, format!("{open} (found {seen_at:.0}, number {id})")).fix(EXPLAIN)
 }
 
 /// Something that a superuser would do.
@@ -134,26 +148,41 @@ struct Misdeed {
     name: &'static str,
     /// Done before a row is written.
     seed: &'static str,
+    /// What the table is called meanwhile.
+    table: &'static str,
     /// Done after it.
     undo: &'static str,
     /// What it is found as.
-    kind: &'static str,
+    kind: Kind,
 }
 
-const SEEDS: [Misdeed; 4] = [
+const SEEDS: [Misdeed; 5] = [
     Misdeed {
         name: "a write without its record",
-        seed: "ALTER TABLE public.amanah_watched DISABLE TRIGGER ALL",
-        undo: "ALTER TABLE public.amanah_watched ENABLE ALWAYS TRIGGER amanah_audit_row,
+        seed: "ALTER TABLE public.amanah_compared DISABLE TRIGGER ALL",
+        table: TABLE,
+        undo: "ALTER TABLE public.amanah_compared ENABLE ALWAYS TRIGGER amanah_audit_row,
                ENABLE ALWAYS TRIGGER amanah_audit_truncate",
-        kind: "unrecorded",
+        kind: Kind::Unrecorded,
+    },
+    // It is found by the record of the new name, or because no table has that name later.
+    Misdeed {
+        name: "a write under another name of the table",
+        seed: "ALTER TABLE public.amanah_compared DISABLE TRIGGER ALL;
+               ALTER TABLE public.amanah_compared RENAME TO amanah_lent",
+        table: "amanah_lent",
+        undo: "ALTER TABLE public.amanah_lent RENAME TO amanah_compared;
+               ALTER TABLE public.amanah_compared ENABLE ALWAYS TRIGGER amanah_audit_row,
+               ENABLE ALWAYS TRIGGER amanah_audit_truncate",
+        kind: Kind::Unrecorded,
     },
     Misdeed {
         name: "a forged record",
         seed: "INSERT INTO audit.system_audit_logs (action, table_schema, table_name)
-               VALUES ('DELETE', 'public', 'amanah_watched')",
+               VALUES ('DELETE', 'public', 'amanah_compared')",
+        table: TABLE,
         undo: "",
-        kind: "unfounded",
+        kind: Kind::Unfounded,
     },
     Misdeed {
         name: "a removed record",
@@ -162,15 +191,17 @@ const SEEDS: [Misdeed; 4] = [
                DELETE FROM audit.system_audit_logs;
                ALTER TABLE audit.system_audit_logs
                ENABLE ALWAYS TRIGGER refuse_statement, ENABLE ALWAYS TRIGGER refuse_row",
+        table: TABLE,
         undo: "",
-        kind: "trail-changed",
+        kind: Kind::TrailChanged,
     },
     Misdeed {
         name: "a dropped slot",
         seed: "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
                 WHERE database = current_database()",
+        table: TABLE,
         undo: "",
-        kind: "gap",
+        kind: Kind::Gap,
     },
 ];
 
@@ -198,27 +229,27 @@ async fn violations(
     owner: &store::Db,
 ) -> Result<Bitten> {
     let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
-    let write = |id: usize| format!("INSERT INTO public.{TABLE} VALUES ({id})");
-    run(owner, &write(0)).await?;
+    let write = |table: &str, id: usize| format!("INSERT INTO public.{table} VALUES ({id})");
+    run(owner, &write(TABLE, 0)).await?;
     read(comparison, superuser).await?;
-    let mut known = comparison.standing(superuser).await?.map_or(0, |standing| standing.open.len());
-    if known > 0 {
-        return Err(Error::Unwatched(
+    if comparison.standing(superuser).await?.is_some_and(|standing| standing.count > 0) {
+        return Err(Error::NotCompared(
             "the sandbox has differences before anything was seeded".to_owned(),
         ));
     }
-    for (n, Misdeed { name, seed, undo, kind }) in SEEDS.iter().enumerate() {
+    let mut known = 0;
+    for (n, Misdeed { name, seed, table, undo, kind }) in SEEDS.iter().enumerate() {
         // Only a superuser may do this; it touches nothing that the owner's code hangs on.
         alter(superuser, seed).await?;
-        run(owner, &write(n + 1)).await?;
+        run(owner, &write(table, n + 1)).await?;
         alter(superuser, undo).await?;
         read(comparison, superuser).await?;
         let open = comparison.standing(superuser).await?.map(|s| s.open).unwrap_or_default();
-        match open.iter().skip(known).find(|open| open.kind == *kind) {
+        match open.iter().find(|open| open.kind == *kind && open.id > known) {
             Some(open) => bitten.found.push(finding(open)),
             None => bitten.missed.push((*name).to_owned()),
         }
-        known = open.len();
+        known = open.first().map_or(known, |open| open.id);
     }
     Ok(bitten)
 }

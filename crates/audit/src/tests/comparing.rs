@@ -1,9 +1,12 @@
-//! What the log of writes says that the trail does not, on a real PostgreSQL.
+//! What the write-ahead log says that the trail does not, on a real PostgreSQL.
+
+mod names;
+mod pausing;
 
 use store::Protected;
 
 use super::{Keeper, SHOP, binding, comparison, house, run};
-use crate::wal::{Comparison, Look, Open};
+use crate::wal::{Comparison, Fault, Kind, Look, Open, Standing};
 
 const SALE: &str = "INSERT INTO product (company_id, name, price) VALUES (-1, 'tea', 3)";
 
@@ -26,11 +29,15 @@ impl World {
         self.protected.superuser.as_ref().unwrap()
     }
 
-    /// What is open after everything was read.
+    async fn standing(&self) -> Standing {
+        self.comparison.standing(self.superuser()).await.unwrap().unwrap()
+    }
+
+    /// What is open after everything was read, oldest first.
     async fn look(&self) -> Vec<Open> {
         let read = self.comparison.read(self.superuser()).await.unwrap();
         assert!(matches!(read, Look::Done { .. }), "{read:?}");
-        self.comparison.standing(self.superuser()).await.unwrap().unwrap().open
+        self.standing().await.open.into_iter().rev().collect()
     }
 
     async fn told(&self) -> Vec<String> {
@@ -57,7 +64,8 @@ impl World {
         self.comparison.end(self.superuser()).await.unwrap();
         let look = self.comparison.look(self.superuser()).await.unwrap();
         assert!(matches!(look, Look::Impossible(_)), "{look:?}");
-        self.comparison.resume(self.superuser()).await.unwrap();
+        let paused = self.comparison.pause(self.superuser()).await.unwrap();
+        paused.end(self.superuser(), Some("budi")).await.unwrap();
         assert!(self.comparison.standing(self.superuser()).await.unwrap().is_none());
     }
 }
@@ -164,17 +172,23 @@ async fn a_log_that_was_not_read_whole_is_told() {
     world.end().await;
 }
 
-/// A look that was killed after it kept what it found finds nothing twice, and one that was killed
-/// before finds it again.
+/// A look that is killed before it kept what it found finds it again, and one that is killed after that
+/// finds nothing twice; neither leaves a gap.
 #[tokio::test]
 async fn a_killed_look_loses_and_doubles_nothing() {
-    let world = world().await;
+    let mut world = world().await;
     run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER ALL").await;
-    run(world.superuser(), SALE).await;
-    let before = world.comparison.standing(world.superuser()).await.unwrap().unwrap();
-    assert_eq!(world.told().await.len(), 1);
-    let after = world.comparison.standing(world.superuser()).await.unwrap().unwrap();
-    assert!(after.transactions > before.transactions);
+    for (n, fault) in [(1, Fault::Keeping), (2, Fault::Advancing)] {
+        run(world.superuser(), SALE).await;
+        let before = world.standing().await;
+        world.comparison.fault = Some(fault);
+        world.comparison.look(world.superuser()).await.unwrap_err();
+        world.comparison.fault = None;
+        let kept = world.standing().await.count > before.count;
+        assert_eq!(kept, fault == Fault::Advancing);
+        assert_eq!(world.told().await, vec!["unrecorded: INSERT public.product, 1 and 0"; n]);
+        assert_eq!(world.standing().await.changes, before.changes + 1);
+    }
     // As if what was kept had been lost together with the advance of the slot: it is a gap, since
     // the log can no longer be read.
     let tx = world.comparison.control().operator().await.unwrap();
@@ -182,11 +196,49 @@ async fn a_killed_look_loses_and_doubles_nothing() {
     tx.execute(back, &[&world.protected.name]).await.unwrap();
     tx.commit().await.unwrap();
     let told = world.told().await;
-    assert!(told.len() == 2 && told[1].starts_with("gap: "), "{told:?}");
+    assert!(told.len() == 3 && told[2].starts_with("gap: "), "{told:?}");
     world.end().await;
 }
 
-/// Anybody may write messages into the log of writes, as many and as odd as he likes: nothing behind them
+/// Many old differences do not hide a new one, and of very many in one transaction the rest is counted.
+#[tokio::test]
+async fn many_differences_hide_none() {
+    let world = world().await;
+    let forged = "DO $$ BEGIN FOR n IN 1..150 LOOP
+                      INSERT INTO audit.system_audit_logs (action, table_schema, table_name)
+                      VALUES ('DELETE', 'public', 'product'); COMMIT;
+                  END LOOP; END $$";
+    let tx = world.superuser().operator().await.unwrap();
+    tx.batch("COMMIT").await.unwrap();
+    tx.batch(forged).await.unwrap();
+    drop(tx);
+    run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER ALL").await;
+    run(world.superuser(), SALE).await;
+    let open = world.look().await;
+    let standing = world.standing().await;
+    assert_eq!((open.len(), standing.count, standing.more()), (100, 151, 51));
+    assert_eq!(standing.open[0].kind, Kind::Unrecorded, "the newest is told first");
+    let tables = "DO $$ BEGIN FOR n IN 1..120 LOOP
+                      EXECUTE format('CREATE TABLE wide_%s (company_id int NOT NULL, id int PRIMARY KEY)', n);
+                  END LOOP; END $$";
+    run(&world.protected.owner, tables).await;
+    super::track(&world.protected).await;
+    world.look().await;
+    let hidden = "DO $$ BEGIN FOR n IN 1..120 LOOP
+                      EXECUTE format('ALTER TABLE wide_%s DISABLE TRIGGER ALL', n);
+                      EXECUTE format('INSERT INTO wide_%s VALUES (-1, 1)', n);
+                  END LOOP; END $$";
+    run(world.superuser(), hidden).await;
+    world.look().await;
+    let standing = world.standing().await;
+    assert_eq!(standing.count, 151 + 101);
+    let rest = standing.open.iter().find(|open| open.table.is_empty()).unwrap();
+    assert_eq!((rest.action.as_str(), rest.changes), ("20 more differences", 20));
+    assert!(rest.to_string().starts_with("20 more differences in transaction "), "{rest}");
+    world.end().await;
+}
+
+/// Anybody may write messages into the log, as many and as odd as he likes: nothing behind them
 /// is passed over, and nothing stops there.
 #[tokio::test]
 async fn messages_of_anybody_hide_nothing() {

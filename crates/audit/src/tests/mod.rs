@@ -58,7 +58,7 @@ static CONTROL: tokio::sync::OnceCell<store::DatabaseUrl> = tokio::sync::OnceCel
 
 fn comparison() -> Option<Comparison> {
     // A pool belongs to the test that made it.
-    let control = store::Db::lazy(CONTROL.get()?, 2).unwrap();
+    let control = store::Db::lazy(CONTROL.get()?, 4).unwrap();
     Some(Comparison::new(control, Arc::new(SystemClock)))
 }
 

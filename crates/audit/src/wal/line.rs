@@ -1,4 +1,4 @@
-//! Reads the lines of `test_decoding`, PostgreSQL's own plugin that prints what its log of writes
+//! Reads the lines of `test_decoding`, PostgreSQL's own plugin that prints what its write-ahead log
 //! holds: one line for each changed row, with the name of its table in front.
 //!
 //! Names and values are whatever their owners chose, so nothing is searched for: a line is read from
@@ -81,11 +81,7 @@ impl Change<'_> {
         let mut found: [Option<Option<String>>; N] = std::array::from_fn(|_| None);
         let mut rest = self.columns;
         while found.iter().any(Option::is_none) {
-            let after = rest.strip_prefix(' ').ok_or(Error::Wal("a column is not there"))?;
-            let (column, after) = name(after)?;
-            let after = after.strip_prefix('[').ok_or(Error::Wal("a column without its type"))?;
-            let (_, after) = after.split_once("]:").ok_or(Error::Wal("a type without its end"))?;
-            let (value, after) = value(after)?;
+            let (column, _, value, after) = column(rest)?;
             let place = wanted.iter().position(|name| *name == column);
             if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
                 *slot = Some(value);
@@ -94,6 +90,35 @@ impl Change<'_> {
         }
         Ok(found.map(Option::flatten))
     }
+
+    /// The key that the row had before, in the columns that are asked for; nothing when it is not shown,
+    /// or by a type whose values the trail may write otherwise.
+    pub(crate) fn key(&self, wanted: &[String]) -> Option<Vec<String>> {
+        let mut found: Vec<Option<String>> = vec![None; wanted.len()];
+        let mut rest = self.columns.strip_prefix(" old-key:").unwrap_or(self.columns);
+        while found.iter().any(Option::is_none) {
+            let (column, kind, value, after) = column(rest).ok()?;
+            let place = wanted.iter().position(|name| *name == column);
+            if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
+                *slot = Some(value.filter(|_| PLAIN.contains(&kind))?);
+            }
+            rest = after;
+        }
+        found.into_iter().collect()
+    }
+}
+
+/// Types whose values read the same in the log and in the trail.
+const PLAIN: [&str; 6] = ["integer", "bigint", "smallint", "text", "character varying", "uuid"];
+
+/// A column: its name, its type, its value, and what follows.
+fn column(text: &str) -> Result<(String, &str, Option<String>, &str)> {
+    let after = text.strip_prefix(' ').ok_or(Error::Wal("a column is not there"))?;
+    let (column, after) = name(after)?;
+    let after = after.strip_prefix('[').ok_or(Error::Wal("a column without its type"))?;
+    let (kind, after) = after.split_once("]:").ok_or(Error::Wal("a type without its end"))?;
+    let (value, after) = value(after)?;
+    Ok((column, kind, value, after))
 }
 
 /// A name as PostgreSQL quotes it, and what follows.
@@ -173,6 +198,28 @@ mod tests {
         let [id, gone, action] = change(line).values(["id", "gone", "action"]).unwrap();
         assert_eq!((id.as_deref(), gone, action.as_deref()), (Some("7"), None, Some("INSERT")));
         assert!(change(line).values(["absent"]).is_err());
+    }
+
+    #[test]
+    fn the_key_that_a_row_had_is_read() {
+        let key = |line, columns: &[&str]| {
+            let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+            change(line).key(&columns)
+        };
+        let two = Some(vec!["it's".to_owned(), "7".to_owned()]);
+        let plain = "table public.a: DELETE: id[integer]:7 code[character varying]:'it''s'";
+        assert_eq!(key(plain, &["code", "id"]), two);
+        let moved = "table public.a: UPDATE: old-key: id[bigint]:7 code[text]:'it''s' new-tuple: \
+                     id[bigint]:8 code[text]:'x'";
+        assert_eq!(key(moved, &["code", "id"]), two);
+        for hidden in [
+            "table public.a: DELETE: (no-tuple-data)",
+            "table public.a: INSERT: id[integer]:7",
+            "table public.a: INSERT: code[date]:'2026-01-01' id[integer]:7",
+            "table public.a: INSERT: code[text]:'cut",
+        ] {
+            assert_eq!(key(hidden, &["code", "id"]), None, "{hidden}");
+        }
     }
 
     #[test]

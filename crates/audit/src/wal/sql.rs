@@ -5,8 +5,8 @@
 pub(super) const PATIENCE: &str = "SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '1h'";
 
-/// What of the server decides whether it can be watched: what its log of writes holds, how much of it
-/// a slot may keep in bytes (NULL for any amount), which cluster it is.
+/// What of the server decides whether its log can be compared: what it holds, how much of it a slot may
+/// keep in bytes (NULL for any amount), which cluster it is.
 pub(super) const SERVER: &str = "
 SELECT pg_catalog.current_setting('wal_level'),
        nullif(pg_catalog.current_setting('max_slot_wal_keep_size'), '-1'),
@@ -35,49 +35,103 @@ pub(super) const ADVANCE: &str =
 pub(super) const FLUSH: &str = "SET LOCAL synchronous_commit = on;
 SELECT pg_catalog.pg_logical_emit_message(true, 'amanah', '')";
 
-/// Where the log of writes ends now.
+/// Where the log ends now.
 pub(super) const END: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text";
 
 /// Whether `$1` lies behind `$2`.
 pub(super) const BEHIND: &str = "SELECT $1::text::pg_lsn < $2::text::pg_lsn";
 
-/// Every table with a trigger that records its rows. What is not logged is in no log of writes.
+/// Every table with a trigger that records its rows: its name, its number, its name as PostgreSQL writes
+/// it out, whether it is a partition, and the columns of its key where the log shows the key that a row
+/// had. What is not logged is in no log.
 pub(crate) const TRACKED: &str = "
-SELECT DISTINCT n.nspname::text, c.relname::text
-  FROM pg_catalog.pg_trigger t
-  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid AND c.relkind = 'r' AND c.relpersistence = 'p'
+SELECT n.nspname::text, c.relname::text, c.oid::int8,
+       pg_catalog.format('%I.%I', n.nspname, c.relname), c.relispartition,
+       ARRAY(SELECT a.attname::text
+               FROM pg_catalog.pg_index i
+               JOIN pg_catalog.pg_attribute a
+                 ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+              WHERE i.indrelid = c.oid AND i.indisprimary AND c.relreplident IN ('d', 'f')
+              ORDER BY a.attname::text COLLATE \"C\")
+  FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
-  JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace AND f.nspname = 'audit'";
+ WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+   AND EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                 JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
+                 JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace AND f.nspname = 'audit'
+                WHERE t.tgrelid = c.oid)";
+
+/// What the tables of the numbers `$1` are called, those that are there.
+pub(super) const CALLED: &str = "
+SELECT c.oid::int8, n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = ANY ($1::int8[]::oid[])";
+
+/// Those of the names in the schemas `$1` and with the names `$2` that something with rows has.
+pub(super) const THERE: &str = "
+SELECT t.schema, t.name FROM unnest($1::text[], $2::text[]) AS t (schema, name)
+ WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = t.schema AND c.relname = t.name AND c.relkind IN ('r', 'p', 'm'))";
+
+/// The transaction that began first of those that are still open, with a number: who has it, and for how
+/// many seconds, at least `$1`. What began after it can be read and sealed only when it has ended.
+pub(super) const OLDEST: &str = "
+SELECT who, age, prepared FROM (
+    SELECT pg_catalog.format('the %s transaction of login %s in database %s, process %s',
+               CASE WHEN a.state LIKE 'idle%' THEN 'idle' ELSE 'running' END, a.usename,
+               a.datname, a.pid),
+           extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::int8, false
+      FROM pg_catalog.pg_stat_activity a
+     WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
+    UNION ALL
+    SELECT pg_catalog.format('the prepared transaction %L of login %s in database %s',
+                             x.gid, x.owner, x.database),
+           extract(epoch FROM pg_catalog.clock_timestamp() - x.prepared)::int8, true
+      FROM pg_catalog.pg_prepared_xacts x) AS t (who, age, prepared)
+ WHERE age >= $1 ORDER BY age DESC LIMIT 1";
+
+/// Takes the turn if nobody else has it, until the end of the transaction.
+pub(super) const TRY_TURN: &str =
+    "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1 || $2, 5))";
 
 /// Waits until nobody else looks at the same database, until the end of the transaction.
 pub(super) const TURN: &str =
     "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1 || $2, 5))";
 
-/// How far a database was compared, and since when.
+/// How far a database was compared, and since when; when that was ended, and when Amanah began to work
+/// on its trail.
 pub(super) const STANDING: &str = "
-SELECT lsn::text, since, looked_at, transactions, changes, ended_at FROM compared.slots
+SELECT lsn::text, since, looked_at, transactions, changes, ended_at, paused_at FROM compared.slots
  WHERE system = $1 AND database = $2";
 
 pub(super) const BEGIN: &str = "
 INSERT INTO compared.slots (system, database, lsn, since, looked_at)
 VALUES ($1, $2, $3::text::pg_lsn, $4, $4)
-ON CONFLICT (system, database) DO UPDATE SET lsn = excluded.lsn, since = excluded.since";
+ON CONFLICT (system, database) DO UPDATE
+   SET lsn = excluded.lsn, since = excluded.since, paused_at = NULL";
 
 pub(super) const ADVANCED: &str = "
 UPDATE compared.slots SET lsn = $3::text::pg_lsn, looked_at = $4,
-       transactions = transactions + $5, changes = changes + $6
+       transactions = transactions + $5, changes = changes + $6, paused_at = NULL
  WHERE system = $1 AND database = $2";
 
-/// Tables that must be recorded from `$5` on, unless they were known before.
+/// Notes that nothing is compared from now on, because Amanah works on the trail.
+pub(super) const PAUSED: &str = "
+UPDATE compared.slots SET paused_at = $3
+ WHERE system = $1 AND database = $2 AND ended_at IS NULL";
+
+/// Tables that must be recorded, in place of those that were.
+pub(super) const UNKNOW: &str = "DELETE FROM compared.tables WHERE system = $1 AND database = $2";
+
 pub(super) const KNOW: &str = "
-INSERT INTO compared.tables (system, database, table_schema, table_name, since)
-SELECT $1, $2, t.schema, t.name, $5::text::pg_lsn
-  FROM unnest($3::text[], $4::text[]) AS t (schema, name)
+INSERT INTO compared.tables (system, database, table_schema, table_name, oid, since)
+SELECT $1, $2, t.schema, t.name, t.oid, '0/0'::pg_lsn + t.since::numeric
+  FROM unnest($3::text[], $4::text[], $5::int8[], $6::int8[]) AS t (schema, name, oid, since)
 ON CONFLICT DO NOTHING";
 
 pub(super) const KNOWN: &str = "
-SELECT table_schema, table_name, (since - '0/0')::int8 FROM compared.tables
+SELECT table_schema, table_name, oid, (since - '0/0')::int8 FROM compared.tables
  WHERE system = $1 AND database = $2";
 
 pub(super) const FOUND: &str = "
@@ -86,11 +140,39 @@ INSERT INTO compared.differences
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::pg_lsn, $11)
 ON CONFLICT DO NOTHING";
 
-/// What nobody has explained yet, oldest first, and not more than `$3`.
+/// Explains what was written to tables which the trail says were dropped after it.
+pub(super) const WERE_DROPPED: &str = "
+UPDATE compared.differences d
+   SET explained_by = 'amanah', explained_at = $6,
+       explanation = 'the trail says that this table was dropped afterwards'
+  FROM unnest($3::text[], $4::text[], $5::int8[]) AS t (schema, name, at)
+ WHERE d.system = $1 AND d.database = $2 AND d.kind = 'unknown-table' AND d.explained_at IS NULL
+   AND d.table_schema = t.schema AND d.table_name = t.name
+   AND d.lsn < '0/0'::pg_lsn + t.at::numeric";
+
+/// What was not compared while Amanah worked, with its explanation.
+pub(super) const MAINTAINED: &str = "
+INSERT INTO compared.differences
+    (system, database, kind, xid, table_schema, table_name, action, changes, records, lsn, seen_at,
+     explained_by, explanation, explained_at)
+VALUES ($1, $2, 'maintenance', 0, '', '', $3, 0, 0, $4::text::pg_lsn, $5, $6, $7, $5)
+ON CONFLICT DO NOTHING";
+
+/// How often Amanah worked on the trail without a comparison, and when last.
+pub(super) const MAINTENANCE: &str = "
+SELECT count(*), max(seen_at) FROM compared.differences
+ WHERE system = $1 AND database = $2 AND kind = 'maintenance' AND explained_at IS NOT NULL";
+
+/// How many differences nobody has explained yet.
+pub(super) const OPEN_COUNT: &str = "
+SELECT count(*) FROM compared.differences
+ WHERE system = $1 AND database = $2 AND explained_at IS NULL";
+
+/// What nobody has explained yet, newest first, and not more than `$3`.
 pub(super) const OPEN: &str = "
 SELECT id, kind, xid, table_schema, table_name, action, changes, records, lsn::text, seen_at
   FROM compared.differences
- WHERE system = $1 AND database = $2 AND explained_at IS NULL ORDER BY id LIMIT $3";
+ WHERE system = $1 AND database = $2 AND explained_at IS NULL ORDER BY id DESC LIMIT $3";
 
 pub(super) const EXPLAIN: &str = "
 UPDATE compared.differences SET explained_by = $2, explanation = $3, explained_at = $4

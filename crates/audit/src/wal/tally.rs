@@ -1,63 +1,19 @@
 //! Counts, transaction by transaction, what was written and what was recorded of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
+use super::found::{Difference, Kind};
 use super::line::{Change, Line};
-use crate::{Error, Result};
+use super::structure::{Command, Stray, is_own};
+use super::tables::{Name, Tables};
+use crate::Result;
 
 /// Where the trail and all of its parts are.
 const TRAIL: &str = "audit";
-/// How many distinct differences of one transaction are told each for itself.
+/// How many differences of one transaction are told each for itself.
 const MAX_TOLD: usize = 100;
-
-/// A table, by schema and name.
-pub(crate) type Name = (String, String);
-/// The tables whose writes must be recorded, each from a place in the log on.
-pub(crate) type Known = BTreeMap<Name, u64>;
-
-/// Something that the log of writes and the trail do not agree about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Difference {
-    /// What it is.
-    pub kind: Kind,
-    /// The transaction, by the lower 32 bits of its number.
-    pub xid: u32,
-    /// The schema of the table.
-    pub schema: String,
-    /// The table.
-    pub table: String,
-    /// `INSERT`, `UPDATE`, `DELETE` or `TRUNCATE`.
-    pub action: String,
-    /// How many rows were changed so; for `TRUNCATE`, how often.
-    pub changes: u64,
-    /// How many rows of the trail say so.
-    pub records: u64,
-}
-
-/// What kind of difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Rows were changed and the trail does not say so.
-    Unrecorded,
-    /// The trail says that rows were changed which were not.
-    Unfounded,
-    /// Rows of the trail itself were changed or removed.
-    TrailChanged,
-}
-
-impl Kind {
-    /// What it is called.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unrecorded => "unrecorded",
-            Self::Unfounded => "unfounded",
-            Self::TrailChanged => "trail-changed",
-        }
-    }
-}
 
 /// What one look came to.
 #[derive(Debug, Default)]
@@ -66,18 +22,46 @@ pub(crate) struct Tally {
     pub(crate) transactions: u64,
     /// Changes of recorded tables.
     pub(crate) changes: u64,
+    /// Which tables must be recorded.
+    pub(crate) tables: Tables,
+    /// What was written under names that are not known to be recorded.
+    pub(crate) strays: BTreeMap<Name, Stray>,
+    /// Names that tables had which were dropped, and where.
+    pub(crate) dropped: Vec<(Name, u64)>,
     open: Transaction,
 }
 
 #[derive(Debug, Default)]
 struct Transaction {
     /// Changes and records, for each table and action.
-    counts: BTreeMap<(Name, String), (u64, u64)>,
+    counts: BTreeMap<(Name, String), Count>,
     /// Changes of the trail's own rows.
     trail: BTreeMap<(Name, &'static str), u64>,
+    /// Recorded tables that were written anew, and by which command.
+    rewritten: BTreeSet<(Name, String)>,
+}
+
+#[derive(Debug)]
+struct Count {
+    changes: u64,
+    records: u64,
+    /// What the keys of the changed rows come to, and of those that were recorded; nothing when one of
+    /// them is not known.
+    keys: Option<(u128, u128)>,
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self { changes: 0, records: 0, keys: Some((0, 0)) }
+    }
 }
 
 impl Tally {
+    /// One that begins with what is known of the tables.
+    pub(crate) fn new(tables: Tables) -> Self {
+        Self { tables, ..Self::default() }
+    }
+
     /// Takes one line of transaction `xid` in, which stands at `at`; the lines of a transaction follow one
     /// another. With its last line: what is wrong with it.
     ///
@@ -86,77 +70,143 @@ impl Tally {
     pub(crate) fn take(
         &mut self,
         (xid, at, line): (u32, u64, &str),
-        known: &Known,
     ) -> Result<Option<Vec<Difference>>> {
         match Line::read(line)? {
             Line::Begin => self.open = Transaction::default(),
             Line::Message => {}
             Line::Change(change) => {
-                let must = |table: &Name| known.get(table).is_some_and(|since| *since <= at);
-                self.open.change(xid, &change, must)?;
+                for table in &change.tables {
+                    self.change((xid, at), table, &change);
+                }
             }
             Line::Commit => {
                 let done = std::mem::take(&mut self.open);
                 self.transactions += u64::from(!done.counts.is_empty() || !done.trail.is_empty());
-                self.changes += done.counts.values().map(|(changes, _)| changes).sum::<u64>();
-                return Ok(Some(done.differences(xid).into_iter().take(MAX_TOLD).collect()));
+                self.changes += done.counts.values().map(|count| count.changes).sum::<u64>();
+                return Ok(Some(told(done.differences(xid))));
             }
         }
         Ok(None)
     }
-}
 
-impl Transaction {
-    fn change(
-        &mut self,
-        xid: u32,
-        change: &Change<'_>,
-        must: impl Fn(&Name) -> bool,
-    ) -> Result<()> {
-        for table in &change.tables {
-            if table.0 == TRAIL && change.action == "INSERT" {
-                self.record(xid, table, change, &must)?;
-            } else if table.0 == TRAIL {
-                *self.trail.entry((table.clone(), change.action)).or_default() += 1;
-            } else if must(table) {
-                self.count(table.clone(), change.action).0 += 1;
-            }
+    fn change(&mut self, (xid, at): (u32, u64), table: &Name, change: &Change<'_>) {
+        let Change { action, .. } = *change;
+        if table.0 == TRAIL && action == "INSERT" {
+            self.record((xid, at), table, change);
+        } else if table.0 == TRAIL {
+            *self.open.trail.entry((table.clone(), action)).or_default() += 1;
+        } else if self.tables.must(table, at) {
+            let key = self.tables.key(table).and_then(|columns| change.key(columns));
+            let count = self.open.count(table.clone(), action);
+            count.changes += 1;
+            count.keys = sum(count.keys, key.map(|key| (mark(&key), 0)));
+        } else if !is_own(table) && !self.tables.known().contains_key(table) {
+            let made = self.tables.made(table);
+            let stray = Stray { xid, action, changes: 0, at, made };
+            self.strays.entry(table.clone()).or_insert(stray).changes += 1;
         }
-        Ok(())
     }
 
     /// A row of the trail was written.
-    fn record(
-        &mut self,
-        xid: u32,
-        part: &Name,
-        change: &Change<'_>,
-        must: impl Fn(&Name) -> bool,
-    ) -> Result<()> {
+    fn record(&mut self, (xid, at): (u32, u64), part: &Name, change: &Change<'_>) {
         let wanted = ["xid", "action", "table_schema", "table_name"];
-        let [of, action, schema, table] = change.values(wanted)?;
-        let (Some(of), Some(action)) = (of, action) else {
-            return Err(Error::Wal("a row of the trail without its transaction"));
-        };
-        // What is no change of a row has nothing that it could be compared with.
-        if !["INSERT", "UPDATE", "DELETE", "TRUNCATE"].contains(&action.as_str()) {
-            return Ok(());
-        }
-        let of: u64 = of.parse().map_err(|_| Error::Wal("a transaction that is no number"))?;
-        if of & u64::from(u32::MAX) != u64::from(xid) {
+        // What has no such columns is no part of the trail; and a row whose beginning is longer than
+        // what is read of it is not there, so that its change is found.
+        let Ok([Some(of), Some(action), schema, table]) = change.values(wanted) else { return };
+        if of.parse().is_ok_and(|of: u64| of & u64::from(u32::MAX) != u64::from(xid)) {
             // It was put in later, under the number of another transaction.
-            *self.trail.entry((part.clone(), "INSERT")).or_default() += 1;
-            return Ok(());
+            *self.open.trail.entry((part.clone(), "INSERT")).or_default() += 1;
+            return;
         }
         let name = (schema.unwrap_or_default(), table.unwrap_or_default());
-        // A table that came and went between two looks is not known.
-        if must(&name) {
-            self.count(name, &action).1 += 1;
+        if action == "DDL" {
+            let document = change.values(["new_data"]).ok().and_then(|[document]| document);
+            self.structure((xid, at), &name, &Command::read(document.as_deref()));
         }
-        Ok(())
+        // What is no change of a row has nothing that it could be compared with, and a table that came
+        // and went between two looks is not known.
+        let is_change = ["INSERT", "UPDATE", "DELETE", "TRUNCATE"].contains(&action.as_str());
+        if is_change && self.tables.must(&name, at) {
+            let key = self.tables.key(&name).and_then(|columns| {
+                let [key] = change.values(["row_key"]).ok()?;
+                recorded_key(&key?, columns)
+            });
+            let count = self.open.count(name, &action);
+            count.records += 1;
+            count.keys = sum(count.keys, key.map(|key| (0, mark(&key))));
+        }
     }
 
-    fn count(&mut self, table: Name, action: &str) -> &mut (u64, u64) {
+    /// The structure of the database was changed.
+    fn structure(&mut self, (xid, at): (u32, u64), name: &Name, command: &Command) {
+        if command.rewrites() && self.tables.must(name, at) {
+            self.open.rewritten.insert((name.clone(), command.tag.clone()));
+        }
+        // The rows that a table is made with come before its record.
+        if command.fills_table()
+            && let Some(stray) = self.strays.get_mut(name).filter(|stray| stray.xid == xid)
+        {
+            stray.made = stray.made.or(command.number);
+        }
+        if command.dropped && command.is_table() {
+            // It was there before, and what was written to it is gone with it.
+            let before = self.strays.get(name).is_some_and(|stray| stray.made.is_none());
+            if before && self.tables.made(name).is_none() {
+                self.strays.remove(name);
+            }
+            self.dropped.push((name.clone(), at));
+        }
+        self.tables.follow(name, command, at);
+    }
+}
+
+/// The key in a row of the trail, where it has these columns and their values read as in the log.
+fn recorded_key(document: &str, columns: &[String]) -> Option<Vec<String>> {
+    use serde_json::{Map, Value};
+    let key: Map<String, Value> = serde_json::from_str(document).ok()?;
+    let value = |column: &String| match key.get(column)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    };
+    (key.len() == columns.len()).then(|| columns.iter().map(value).collect())?
+}
+
+/// A number that stands for a key. Sums of them are equal when the keys are, in whatever order.
+fn mark(key: &[String]) -> u128 {
+    let mut digest = Sha256::new();
+    for value in key {
+        digest.update(u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(value);
+    }
+    let bytes: [u8; 32] = digest.finalize().into();
+    bytes.first_chunk().map_or(0, |head| u128::from_be_bytes(*head))
+}
+
+fn sum(before: Option<(u128, u128)>, more: Option<(u128, u128)>) -> Option<(u128, u128)> {
+    let (before, more) = (before?, more?);
+    Some((before.0.wrapping_add(more.0), before.1.wrapping_add(more.1)))
+}
+
+/// The differences of one transaction; of very many, how many more there are.
+fn told(mut all: Vec<Difference>) -> Vec<Difference> {
+    let more = all.split_off(all.len().min(MAX_TOLD));
+    if let Some(first) = more.first() {
+        all.push(Difference {
+            kind: first.kind,
+            xid: first.xid,
+            schema: String::new(),
+            table: String::new(),
+            action: format!("{} more differences", more.len()),
+            changes: more.iter().map(|one| one.changes).sum(),
+            records: more.iter().map(|one| one.records).sum(),
+        });
+    }
+    all
+}
+
+impl Transaction {
+    fn count(&mut self, table: Name, action: &str) -> &mut Count {
         self.counts.entry((table, action.to_owned())).or_default()
     }
 
@@ -170,32 +220,46 @@ impl Transaction {
             changes,
             records,
         };
-        let counted =
-            self.counts.into_iter().filter_map(|((table, action), (changes, records))| {
-                let kind = match changes.cmp(&records) {
-                    std::cmp::Ordering::Equal => return None,
-                    std::cmp::Ordering::Greater => Kind::Unrecorded,
-                    std::cmp::Ordering::Less => Kind::Unfounded,
-                };
-                Some(of(kind, table, action, (changes, records)))
-            });
-        let trail = self.trail.into_iter();
-        let trail = trail.map(|((part, action), rows)| {
+        let counted = self.counts.into_iter().filter_map(|((table, action), count)| {
+            let Count { changes, records, keys } = count;
+            let kind = match changes.cmp(&records) {
+                std::cmp::Ordering::Equal if keys.is_none_or(|(was, said)| was == said) => {
+                    return None;
+                }
+                std::cmp::Ordering::Equal => Kind::OtherRows,
+                std::cmp::Ordering::Greater => Kind::Unrecorded,
+                std::cmp::Ordering::Less => Kind::Unfounded,
+            };
+            Some(of(kind, table, action, (changes, records)))
+        });
+        let trail = self.trail.into_iter().map(|((part, action), rows)| {
             of(Kind::TrailChanged, part, action.to_owned(), (rows, 0))
         });
-        counted.chain(trail).collect()
+        let rewritten = self.rewritten.into_iter();
+        let rewritten =
+            rewritten.map(|(table, command)| of(Kind::Rewritten, table, command, (0, 0)));
+        counted.chain(trail).chain(rewritten).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Difference, Kind, Known, Tally};
+    use super::super::tables::{Entry, Recorded, Tables};
+    use super::{BTreeMap, Difference, Kind, Tally};
+
+    /// A recorded table, known from place 10 on.
+    fn sale() -> Tally {
+        let name = ("public".to_owned(), "sale".to_owned());
+        let key = vec!["id".to_owned()];
+        let recorded = Recorded { name: name.clone(), key, ..Recorded::default() };
+        let known = BTreeMap::from([(name, Entry { number: 5, since: 10 })]);
+        Tally::new(Tables::new(known, BTreeMap::from([(5, recorded)]), BTreeMap::new()))
+    }
 
     fn tally(lines: &[&str]) -> (Tally, Vec<Difference>) {
-        let known = Known::from([(("public".to_owned(), "sale".to_owned()), 10)]);
-        let (mut tally, mut found) = (Tally::default(), Vec::new());
+        let (mut tally, mut found) = (sale(), Vec::new());
         for line in lines {
-            found.extend(tally.take((7, 20, line), &known).unwrap().into_iter().flatten());
+            found.extend(tally.take((7, 20, line)).unwrap().into_iter().flatten());
         }
         (tally, found)
     }
@@ -254,10 +318,9 @@ mod tests {
     /// A table counts from where it was known to be recorded.
     #[test]
     fn what_was_written_before_a_table_was_recorded_is_no_finding() {
-        let known = Known::from([(("public".to_owned(), "sale".to_owned()), 10)]);
-        let mut tally = Tally::default();
+        let mut tally = sale();
         for line in ["BEGIN 7", SALE, "COMMIT 7"] {
-            assert_eq!(tally.take((7, 9, line), &known).unwrap().unwrap_or_default(), []);
+            assert_eq!(tally.take((7, 9, line)).unwrap().unwrap_or_default(), []);
         }
         assert_eq!(tally.changes, 0);
     }

@@ -1,0 +1,175 @@
+//! What the comparison finds: kinds of difference, as they are found and as they are kept.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// Something that PostgreSQL's write-ahead log and the trail do not agree about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// What it is.
+    pub kind: Kind,
+    /// The transaction, by the lower 32 bits of its number.
+    pub xid: u32,
+    /// The schema of the table.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+    /// `INSERT`, `UPDATE`, `DELETE` or `TRUNCATE`, or what else was done, in words.
+    pub action: String,
+    /// How many rows were changed so; for `TRUNCATE`, how often.
+    pub changes: u64,
+    /// How many rows of the trail say so.
+    pub records: u64,
+}
+
+/// What kind of difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Rows were changed and the trail does not say so.
+    Unrecorded,
+    /// The trail says that rows were changed which were not.
+    Unfounded,
+    /// As many rows were changed as the trail says, but other ones.
+    OtherRows,
+    /// Rows of the trail itself were changed or removed.
+    TrailChanged,
+    /// Rows of a table were written whose name no table has: it was one that is called otherwise, or
+    /// is gone.
+    UnknownTable,
+    /// A recorded table was written anew, by which its values may have changed.
+    Rewritten,
+    /// A part of the log was not read: the slot was dropped, lost or read by somebody else.
+    Gap,
+    /// A part of the log was not compared, because Amanah itself worked on the trail meanwhile.
+    Maintenance,
+}
+
+impl Kind {
+    /// Each of them.
+    pub const ALL: [Self; 8] = [
+        Self::Unrecorded,
+        Self::Unfounded,
+        Self::OtherRows,
+        Self::TrailChanged,
+        Self::UnknownTable,
+        Self::Rewritten,
+        Self::Gap,
+        Self::Maintenance,
+    ];
+
+    /// What it is called.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unrecorded => "unrecorded",
+            Self::Unfounded => "unfounded",
+            Self::OtherRows => "other-rows",
+            Self::TrailChanged => "trail-changed",
+            Self::UnknownTable => "unknown-table",
+            Self::Rewritten => "rewritten",
+            Self::Gap => "gap",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// The one that is called so.
+    fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == name);
+        found.ok_or(Error::Wal("a difference of a kind that this version does not know"))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A difference that nobody has explained yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct Open {
+    /// Its number, to explain it by.
+    pub id: i64,
+    /// What kind it is.
+    pub kind: Kind,
+    /// The transaction, by the lower 32 bits of its number; 0 where it is about a part of the log.
+    pub xid: i64,
+    /// The schema of the table.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+    /// What was done.
+    pub action: String,
+    /// How many rows were changed so.
+    pub changes: i64,
+    /// How many rows of the trail say so.
+    pub records: i64,
+    /// Where in the log.
+    pub lsn: String,
+    /// When it was found.
+    pub seen_at: Timestamp,
+}
+
+impl Open {
+    pub(super) fn from_row(row: &store::Row) -> Result<Self> {
+        Ok(Self {
+            id: row.get(0),
+            kind: Kind::named(row.get(1))?,
+            xid: row.get(2),
+            schema: row.get(3),
+            table: row.get(4),
+            action: row.get(5),
+            changes: row.get(6),
+            records: row.get(7),
+            lsn: row.get(8),
+            seen_at: row.get(9),
+        })
+    }
+}
+
+/// What it was, in one sentence.
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, xid, action, changes, records, .. } = self;
+        match kind {
+            _ if self.table.is_empty() && *xid > 0 => {
+                write!(f, "{action} in transaction {xid}, with {changes} rows")
+            }
+            Kind::Unrecorded => write!(
+                f,
+                "{action} of {changes} rows in transaction {xid} has {records} rows in the trail"
+            ),
+            Kind::Unfounded => write!(
+                f,
+                "the trail has {records} rows of {action} in transaction {xid}, which changed {changes}"
+            ),
+            Kind::OtherRows => write!(
+                f,
+                "the trail names other rows than the {changes} that met {action} in transaction {xid}"
+            ),
+            Kind::TrailChanged => {
+                write!(f, "{changes} rows of the trail itself met {action} in transaction {xid}")
+            }
+            Kind::UnknownTable => write!(
+                f,
+                "{action} of {changes} rows from transaction {xid} on, and no table has this name now"
+            ),
+            Kind::Rewritten => write!(
+                f,
+                "{action} in transaction {xid} wrote its rows anew, and no record says what changed"
+            ),
+            Kind::Gap => write!(
+                f,
+                "the log was not read {action}: the slot was dropped, lost or read by somebody else"
+            ),
+            Kind::Maintenance => write!(
+                f,
+                "the log was not compared {action}: amanah protect worked on the trail and was ended"
+            ),
+        }
+    }
+}
