@@ -17,6 +17,7 @@ use console::{LogHead, Witnessed};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use kernel::{Clock, Fut};
+use keys::Keys;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use tlog::{Checkpoint, Note, WitnessKey};
@@ -24,7 +25,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::WitnessAt;
 use crate::sealing::Seals;
-use crate::trail::Log;
+use crate::trail::Pen;
 
 /// One measurement: name, what it says, labels, value.
 pub(crate) type Reading = (&'static str, &'static str, Vec<(&'static str, String)>, u64);
@@ -80,6 +81,7 @@ fn reason(error: &reqwest::Error) -> String {
 pub(crate) struct Witnesses {
     all: Vec<(WitnessKey, Arc<dyn Door>)>,
     seals: Arc<Seals>,
+    keys: Keys,
     clock: Arc<dyn Clock>,
     said: ArcSwap<Said>,
 }
@@ -95,7 +97,7 @@ struct Said {
 impl Witnesses {
     pub(crate) fn new(
         at: &[WitnessAt],
-        seals: Arc<Seals>,
+        (seals, keys): (Arc<Seals>, Keys),
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let mut all: Vec<(WitnessKey, Arc<dyn Door>)> = Vec::new();
@@ -110,7 +112,7 @@ impl Witnesses {
             let url = url.join("add-checkpoint").context("the address of a witness")?;
             all.push((key.clone(), Arc::new(Http { client, url })));
         }
-        Ok(Self { all, seals, clock, said: ArcSwap::default() })
+        Ok(Self { all, seals, keys, clock, said: ArcSwap::default() })
     }
 
     /// Hands the newest checkpoint of each log in, until `stop` is done.
@@ -136,12 +138,15 @@ impl Witnesses {
     async fn follow(&self, watches: &mut BTreeMap<String, Followed>) {
         let (logs, now) = (self.seals.logs(), self.clock.now());
         watches.retain(|origin, _| logs.iter().any(|log| log.origin == *origin));
-        for Log { origin, id, shelf, .. } in logs {
-            watches.entry(origin).or_insert_with_key(|origin| Followed {
-                watch: Watch::new(origin, shelf, self.all.clone(), now),
-                id,
-                failing: false,
-            });
+        for log in logs {
+            if watches.contains_key(&log.origin) {
+                continue;
+            }
+            // It has keys since its first checkpoint.
+            let keys = Pen::known(&self.keys).and_then(|pen| pen.verifiers(&log));
+            let Ok(keys) = keys else { continue };
+            let watch = Watch::new(keys, log.shelf, self.all.clone(), now);
+            watches.insert(log.origin, Followed { watch, id: log.id, failing: false });
         }
         join_all(watches.iter_mut().map(|(origin, one)| one.round(origin, now))).await;
         let cosigned = |one: &Followed| Some((one.id.clone(), one.watch.cosigned()?.clone()));

@@ -52,8 +52,17 @@ pub enum Error {
     #[error("PostgreSQL's write-ahead log holds {0}; the comparison stops there and tries again")]
     Wal(&'static str),
     /// What should be an entry of the log.
-    #[error("this is no entry of a trail's log: {0}")]
+    #[error("this is no entry of a trail's log: {0}. `amanah audit verify` says which are none")]
     Leaf(&'static str),
+    /// What the database gives out as the rows of the trail.
+    #[error(
+        "the database did not copy the rows of the trail in the form that was asked for, so none of them \
+         was sealed. Look what was done to the columns of audit.system_audit_logs"
+    )]
+    Copied,
+    /// What should be the next step of a log. Whoever reads it says where it lies, and what to do.
+    #[error("it is no step of a log: {0}")]
+    Stage(&'static str),
     /// The place of a log cannot be read or written.
     #[error("the log in {place} cannot be used: {why}")]
     Shelf {
@@ -114,7 +123,7 @@ pub enum Error {
         why: String,
     },
     /// A proof that does not hold.
-    #[error("this proof does not hold: {0}")]
+    #[error("this proof does not hold: {0}. Ask whoever handed it out for a new one")]
     Proof(String),
     /// A proof that was signed by somebody else.
     #[error(
@@ -123,7 +132,9 @@ pub enum Error {
     )]
     OtherKey(String),
     /// A proof of another log than the key is of.
-    #[error("this is a proof of the log `{origin}`, and the key is of `{key}`")]
+    #[error(
+        "this is a proof of the log `{origin}`, and the key is of `{key}`: ask for that log's key"
+    )]
     OtherLog {
         /// Of which log it says it is.
         origin: String,
@@ -131,7 +142,10 @@ pub enum Error {
         key: String,
     },
     /// The log's key cannot be used.
-    #[error("the log's head cannot be signed: {0}; nothing was sealed")]
+    #[error(
+        "the log's head cannot be signed: {0}; nothing was sealed. `amanah keys list` shows whether the key \
+         amanah.trail is there"
+    )]
     Signing(String),
     /// A trail without a log that it could be held against.
     #[error("nothing can be said of what is sealed: {0}")]
@@ -145,7 +159,9 @@ pub enum Error {
         why: String,
     },
     /// What should be a row in a file.
-    #[error("this is no row of a trail in JSON: {0}")]
+    #[error(
+        "this is no row of a trail in JSON: {0}. Take it as `amanah audit prove 17 --row FILE` writes it"
+    )]
     Json(String),
     /// What should be a part of a log.
     #[error(transparent)]

@@ -35,7 +35,8 @@ pub(crate) enum Audit {
     Verify(Verify),
     /// Write a proof that a row is in the log, for whoever has the log's public key.
     #[command(
-        after_help = "Exit codes: 0 written, 2 usage, 3 it cannot be proven; the words say why.\n\
+        after_help = "Exit codes: 0 written, 2 usage, or there is no such row; 3 it is not sealed yet, or \
+                      cannot be proven: the words say which.\n\
                       Example: amanah audit prove 17 --output row-17.proof --row row-17.json"
     )]
     Prove(Prove),
@@ -68,6 +69,8 @@ pub(crate) enum Audit {
     Unrecorded(Unrecorded),
     /// Note who looked into such a difference, and what it was: the claim holds again then.
     #[command(after_help = "The note is kept for ever beside the difference.\n\
+                      Exit codes: 0 noted, 2 usage, or there is no such open difference; 3 it could not be \
+                      done.\n\
                       Example: amanah audit explain 3 --by budi@sinar.example --why \"restored a backup of \
                       the catalogue, ticket 4711\"")]
     Explain(Explain),

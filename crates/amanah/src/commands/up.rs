@@ -142,7 +142,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let engine = installation.engine(&own, edge.clone()).await?;
     let seals = Arc::<Seals>::default();
     let at = &installation.config.trail.witnesses.0;
-    let witnesses = Witnesses::new(at, Arc::clone(&seals), Arc::clone(&installation.cx.clock))?;
+    let signed = (Arc::clone(&seals), installation.ring.keys.clone());
+    let witnesses = Witnesses::new(at, signed, Arc::clone(&installation.cx.clock))?;
     let witnesses = Arc::new(witnesses);
     own.open(router(installation, &engine, &pages, &gateway, (&seals, &witnesses))?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);

@@ -119,6 +119,7 @@ async fn examine(log: &SealedLog, reader: &Db) -> Result<Ledger> {
     let job = Job {
         shelf: &*log.shelf,
         keys: &keys,
+        current: keys.first(),
         kept: &kept,
         accepted: &accepted,
         database: Some(reader),

@@ -186,6 +186,7 @@ impl<'a> Trial<'a> {
         let job = Job {
             shelf: log,
             keys: &self.keys(),
+            current: None,
             kept: &self.kept,
             accepted: &[],
             database: Some(self.maker),

@@ -100,7 +100,7 @@ impl Copy {
     }
 }
 
-const ODD: Error = Error::Leaf("the database did not copy the rows in the form that was asked for");
+const ODD: Error = Error::Copied;
 
 /// The header, if it is whole.
 fn header(rest: &mut Rest<'_>) -> Result<Option<()>> {

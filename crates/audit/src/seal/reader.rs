@@ -250,6 +250,9 @@ impl LogReader {
     }
 
     fn damaged(&self, what: &str) -> Error {
-        Error::Damaged { place: self.shelf.place(), what: what.to_owned() }
+        let what = format!(
+            "{what}. `amanah audit verify` names all that is, from a copy it can be put back"
+        );
+        Error::Damaged { place: self.shelf.place(), what }
     }
 }

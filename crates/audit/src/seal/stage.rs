@@ -41,7 +41,7 @@ impl Stage {
     /// The bytes of the step by `entries` to the head in `note`.
     pub(super) fn encode(note: &str, entries: &[Vec<u8>]) -> Result<Vec<u8>> {
         let mut bytes = DOMAIN.to_vec();
-        let length = u32::try_from(note.len()).map_err(|_| Error::Leaf("a head is too long"))?;
+        let length = u32::try_from(note.len()).map_err(|_| Error::Stage("a head is too long"))?;
         bytes.extend(length.to_be_bytes());
         bytes.extend(note.as_bytes());
         bytes.extend((entries.len() as u64).to_be_bytes());
@@ -61,12 +61,12 @@ impl Stage {
         origin: &str,
         keys: &[Verifier],
     ) -> Result<Self> {
-        let (note, entries) = decode(bytes).ok_or(Error::Leaf("it is cut or of another form"))?;
+        let (note, entries) = decode(bytes).ok_or(Error::Stage("it is cut or of another form"))?;
         let head = Head::open(&note, origin, keys)?;
         let mut after = before.clone();
         let files = after.grow(&entries)?;
         if (after.size(), after.root()) != (head.size, head.root) {
-            return Err(Error::Leaf(
+            return Err(Error::Stage(
                 "its entries do not lead to the head that was signed with them",
             ));
         }

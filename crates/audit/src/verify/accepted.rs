@@ -15,7 +15,7 @@ use tlog::{Hash, Note, Verifier, verify_inclusion};
 use super::Signed;
 use super::notes::Notes;
 use crate::seal::{LogReader, signed};
-use crate::{EpochLeaf, Error, Leaf, Result};
+use crate::{EpochLeaf, Leaf, Result};
 
 /// The first line. No checkpoint begins so: it begins with the name of a log.
 const HEAD: &str = "amanah.trail/accepted-epoch/v1";
@@ -78,7 +78,7 @@ impl Accepted {
         let opened = opened.ok_or_else(|| tlog::Error::Unsigned(origin.to_owned()))?;
         let read = read(opened.text()).filter(|(log, _)| log == origin);
         let (_, read) =
-            read.ok_or(Error::Leaf("a word about an epoch is of another form or log"))?;
+            read.ok_or(tlog::Error::Note("it is no word about an epoch of this log"))?;
         Ok(Self { note: note.to_owned(), ..read })
     }
 

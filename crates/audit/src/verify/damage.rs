@@ -90,6 +90,46 @@ impl Kind {
         Self::Stale,
     ];
 
+    /// What it means, as a sentence.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Edited => "the content of a row is not what its own SHA-256 says",
+            Self::Rehashed => {
+                "content and SHA-256 of a row fit each other, and are not what was sealed"
+            }
+            Self::HashChanged => {
+                "the SHA-256 beside a row was changed; the content is what was sealed"
+            }
+            Self::Missing => "sealed rows are gone",
+            Self::Cut => "the newest sealed rows are gone",
+            Self::Emptied => "all sealed rows are gone",
+            Self::Undone => "sealed rows are gone with an epoch that nobody has answered for",
+            Self::NoTrail => "the table of the trail is gone, or is none",
+            Self::Foreign => "a row stands among sealed ones and was never sealed",
+            Self::Swapped => "two rows have the SHA-256 that was sealed for the other",
+            Self::Moved => "a row was sealed under another number or transaction",
+            Self::ErasedSilently => "the content of a row is gone, and no entry says why",
+            Self::NotErased => {
+                "an entry says that the content of a row was erased, and it is still there"
+            }
+            Self::Forged => "the checkpoint is not signed by the log's key, or is of another log",
+            Self::NoCheckpoint => "there is no checkpoint",
+            Self::RolledBack => "the log has fewer entries than at a checkpoint that was kept",
+            Self::Split => "the log's beginning is another one than at a checkpoint that was kept",
+            Self::LogCut => "the last entries of the log are not there",
+            Self::AlteredTile => "hashes are not what the checkpoint vouches for",
+            Self::MissingTile => "a file of the log's hashes is gone",
+            Self::AlteredBundle => "entries are not what the checkpoint vouches for",
+            Self::MissingBundle => "a file of the log's entries is gone",
+            Self::NoEntry => "the key has signed something that is no entry of a trail",
+            Self::Unordered => "the key has signed entries in an order in which nothing is sealed",
+            Self::Epoch => {
+                "the rows are of another history than the log says, and nobody answers for it"
+            }
+            Self::Stale => "no new checkpoint came for five minutes, or it is from the future",
+        }
+    }
+
     /// The name that `docs/trail.md` explains.
     pub const fn name(self) -> &'static str {
         match self {
@@ -160,9 +200,23 @@ mod tests {
 
     use super::Kind;
 
+    /// What the tamper matrix finds, and what is written about it.
+    const MATRIX: &str = include_str!(
+        "../tests/verifying/snapshots/\
+         audit__tests__verifying__tampering__every_damage_is_found_by_its_name.snap"
+    );
+    const TEXT: &str = include_str!("../../../../docs/trail.md");
+
     #[test]
-    fn every_kind_has_a_name_of_its_own() {
+    fn every_kind_is_tried_and_explained() {
         let names: HashSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         assert_eq!(names.len(), Kind::ALL.len());
+        let table = TEXT.lines().filter(|line| line.starts_with("| `"));
+        let explained: Vec<&str> = table.filter_map(|line| line.split('|').nth(1)).collect();
+        for name in names {
+            assert!(MATRIX.contains(&format!(" {name} (")), "{name} is in no line of the matrix");
+            let quoted = format!("`{name}`");
+            assert!(explained.iter().any(|cell| cell.contains(&quoted)), "{name} is not explained");
+        }
     }
 }

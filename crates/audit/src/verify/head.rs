@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tlog::Verifier;
+use tlog::{Note, Verifier};
 
 use crate::Result;
 use crate::seal::Head;
@@ -44,6 +44,11 @@ impl Signed {
     /// Whether it does not speak of `now`.
     pub(crate) fn is_stale(&self, now: Timestamp, limit: Duration) -> bool {
         self.stale(now, limit).is_some()
+    }
+
+    /// Whether this key is among those that have signed it.
+    pub(super) fn is_signed_by(&self, key: &Verifier) -> bool {
+        Note::parse(&self.note).is_ok_and(|note| note.open(key).is_ok())
     }
 
     /// Which one it is, for people.

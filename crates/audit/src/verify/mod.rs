@@ -75,6 +75,8 @@ pub struct Job<'a> {
     pub shelf: &'a dyn Shelf,
     /// The keys that may have signed its checkpoint.
     pub keys: &'a [Verifier],
+    /// The one of them that signs now, where that is known: once it has signed, no other does alone.
+    pub current: Option<&'a Verifier>,
     /// Checkpoints that somebody has kept, to be held against it.
     pub kept: &'a [Kept],
     /// Epochs that somebody answers for.
@@ -169,6 +171,12 @@ async fn open(job: &Job<'_>, told: &mut Told) -> Result<Option<Signed>> {
     let text = String::from_utf8_lossy(&bytes);
     match Signed::open(&text, job.keys) {
         Ok(head) => {
+            if job.current.is_some_and(|key| is_retired(&head, key, job.kept)) {
+                let why =
+                    "only a key that was retired has signed it, and the newest one signed before";
+                say(Kind::Forged, why.to_owned());
+                return Ok(None);
+            }
             if let Some(why) = head.stale(job.now, job.stale) {
                 say(Kind::Stale, why);
             }
@@ -179,6 +187,11 @@ async fn open(job: &Job<'_>, told: &mut Told) -> Result<Option<Signed>> {
             Ok(None)
         }
     }
+}
+
+/// Whether `key` has not signed a checkpoint, and has signed one that was kept.
+fn is_retired(head: &Signed, key: &Verifier, kept: &[Kept]) -> bool {
+    !head.is_signed_by(key) && kept.iter().any(|kept| kept.signed.is_signed_by(key))
 }
 
 /// The rows, if there is a trail.

@@ -150,7 +150,7 @@ impl Handing {
                     }
                 }
                 422 => return Ok(Outcome::Contradicts(Contradiction::Forked { seen: old })),
-                400 | 403 | 404 => return Ok(Outcome::Stranger(words(&reply))),
+                403 | 404 => return Ok(Outcome::Stranger(words(&reply))),
                 _ => return Ok(Outcome::Away(words(&reply))),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tlog::{Hash, verify_consistency};
+use tlog::{Hash, consistency, verify_consistency};
 
 use crate::seal::Head;
 
@@ -16,6 +16,9 @@ pub enum Judgement {
     Elsewhere,
     /// It says that it is the continuation of more than itself.
     Backwards,
+    /// What is sent beside it is no proof of anything, whatever the log has signed: strangers can send
+    /// what everybody knows in this way.
+    Worthless,
     /// It does not fit.
     Misfit(Misfit),
 }
@@ -70,8 +73,10 @@ pub fn judge(known: &Head, old: u64, shown: &Head, proof: &[Hash]) -> Judgement 
     if old != known.size {
         return Judgement::Elsewhere;
     }
-    match verify_consistency((known.size, known.root), (shown.size, shown.root), proof) {
-        Ok(()) => Judgement::Continues,
-        Err(_) => Judgement::Misfit(Misfit::Unproven),
+    if verify_consistency((known.size, known.root), (shown.size, shown.root), proof).is_ok() {
+        return Judgement::Continues;
     }
+    let same = (shown.size, shown.root) == (known.size, known.root);
+    let is_proof = consistency(old, shown.size).is_ok_and(|hashes| hashes.len() == proof.len());
+    if same || !is_proof { Judgement::Worthless } else { Judgement::Misfit(Misfit::Unproven) }
 }

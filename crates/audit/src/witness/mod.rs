@@ -220,6 +220,7 @@ impl Witness {
             Judgement::Backwards => {
                 Ok(Answer::Malformed("its old size is larger than its checkpoint"))
             }
+            Judgement::Worthless => Ok(Answer::Unproven),
             Judgement::Misfit(misfit) => {
                 self.keep(known, log, misfit, &request)?;
                 Ok(match misfit {
@@ -255,8 +256,12 @@ impl Witness {
                 tracing::error!(log, size, shown, %path, "{misfit}; it was refused and kept");
             }
             Kept::Known => tracing::debug!(log, size, "{misfit}; it was refused once more"),
-            Kept::Full => {
-                tracing::error!(log, size, shown, "{misfit}; it was refused, and no more are kept");
+            Kept::Newest(path) => {
+                let path = path.display();
+                tracing::error!(
+                    log, size, shown, %path,
+                    "{misfit}; it was refused and kept in the place of the newest one"
+                );
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 //! witness.lock                    held by the process that runs
 //! logs/LOG                        the newest checkpoint of a log, signed and cosigned
 //! evidence/LOG/KIND-DIGEST.txt    a checkpoint that did not fit, beside the one that was known
+//! evidence/LOG/KIND-newest.txt    the newest of those for which there was no more room
 //! ```
 //!
 //! LOG is the SHA-256 of the log's name, in hexadecimal: a name is nothing that a path could hold.
@@ -25,7 +26,7 @@ use super::judge::Misfit;
 use super::request::{MAX_REQUEST, Request};
 use super::{Error, Result};
 
-/// The most cases of one kind that are kept of a log. The first ones are worth most.
+/// The most cases of one kind that are kept of a log, and the newest one. The first ones are worth most.
 const MAX_CASES: usize = 100;
 /// The longest file of ours that is read, in bytes.
 const MAX_FILE: u64 = 2 * MAX_REQUEST as u64;
@@ -47,8 +48,8 @@ pub(super) enum Kept {
     New(PathBuf),
     /// It lay here already.
     Known,
-    /// There are too many of its kind.
-    Full,
+    /// There are too many of its kind: it lies here until another one comes.
+    Newest(PathBuf),
 }
 
 impl Folder {
@@ -145,13 +146,12 @@ impl Folder {
         if path.exists() {
             return Ok(Kept::Known);
         }
-        if count(&own, kind).map_err(|why| cannot(&own, why))? >= MAX_CASES {
-            return Ok(Kept::Full);
-        }
+        let is_full = count(&own, kind).map_err(|why| cannot(&own, why))? >= MAX_CASES;
+        let path = if is_full { own.join(format!("{kind}-newest.txt")) } else { path };
         let known = known.unwrap_or("nothing\n");
         let text = format!("{misfit}\nnoticed {at}\n\n== known ==\n{known}== shown ==\n{request}");
         replace(&path, text.as_bytes())?;
-        Ok(Kept::New(path))
+        Ok(if is_full { Kept::Newest(path) } else { Kept::New(path) })
     }
 
     /// Where the newest checkpoint of `log` lies.

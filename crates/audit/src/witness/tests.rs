@@ -168,7 +168,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     cosigned(&witness, &good);
     let cases = place.cases();
     let kinds: Vec<&str> = cases.iter().map(|name| name.split('-').next().unwrap()).collect();
-    assert_eq!(kinds, ["rolled", "split", "split", "unproven", "unproven", "unproven"]);
+    // With a proof that is none, anybody can hand in what everybody knows: that is no evidence.
+    assert_eq!(kinds, ["rolled", "split", "split", "unproven"]);
 }
 
 /// Both signed checkpoints stand in the evidence, and the text says what they are.
@@ -202,12 +203,22 @@ fn evidence_has_a_bound_for_each_kind() {
     let witness = place.open();
     cosigned(&witness, &log.request(0, 8, Some(100)));
     for at in 0..130 {
-        let request = Request { proof: Vec::new(), ..log.request(8, 9, Some(200 + at)) };
-        assert_eq!(add(&witness, &request).status(), 422);
+        for proof in [Vec::new(), vec![Hash::empty()]] {
+            let request = Request { proof, ..log.request(8, 8, Some(200 + at)) };
+            // That of `8` to itself is empty, and is shown.
+            let status = if request.proof.is_empty() { 200 } else { 422 };
+            assert_eq!(add(&witness, &request).status(), status);
+        }
+        let request = log.request(8, 9, Some(400 + at));
+        let worthless = Request { proof: Vec::new(), ..request.clone() };
+        assert_eq!(add(&witness, &worthless).status(), 422);
+        let proof = vec![Hash::empty(); request.proof.len()];
+        assert_eq!(add(&witness, &Request { proof, ..request }).status(), 422);
     }
-    assert_eq!(place.cases().len(), 100);
+    let cases = place.cases();
+    assert!(cases.len() == 101 && cases.iter().any(|name| name == "unproven-newest.txt"));
     assert_eq!(add(&witness, &Told::forked(1).request(0, 8, None)).status(), 409);
-    assert_eq!(place.cases().len(), 101, "another kind has a place of its own");
+    assert_eq!(place.cases().len(), 102, "another kind has a place of its own");
 }
 
 /// What was said is remembered: before it is said, and whatever happens after.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use tlog::{Checkpoint, Note, WitnessKey};
+use tlog::{Checkpoint, Note, Verifier, WitnessKey};
 
 use super::handing::{Contradiction, Door, Handing, Outcome};
 use crate::Result;
@@ -24,6 +24,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// Hands one log's checkpoints in.
 pub struct Watch {
     log: String,
+    keys: Vec<Verifier>,
     shelf: Arc<dyn Shelf>,
     witnesses: Vec<Watcher>,
     /// The newest checkpoint, with what witnesses have said of it.
@@ -76,17 +77,18 @@ impl Standing {
 }
 
 impl Watch {
-    /// The witnesses of the log called `log` on `shelf`, each with its key and how it is reached, from
-    /// `now` on.
+    /// The witnesses of the log on `shelf` that is called and signed as `keys` say, each with its key and
+    /// how it is reached, from `now` on.
     pub fn new(
-        log: &str,
+        keys: Vec<Verifier>,
         shelf: Arc<dyn Shelf>,
         witnesses: Vec<(WitnessKey, Arc<dyn Door>)>,
         now: Timestamp,
     ) -> Self {
+        let log = keys.first().map(Verifier::name).unwrap_or_default().to_owned();
         let watcher = |(key, door): (WitnessKey, Arc<dyn Door>)| Watcher {
             standing: Standing {
-                log: log.to_owned(),
+                log: log.clone(),
                 witness: key.name().to_owned(),
                 size: None,
                 behind: 0,
@@ -100,14 +102,7 @@ impl Watch {
             trouble: None,
         };
         let witnesses = witnesses.into_iter().map(watcher).collect();
-        Self {
-            log: log.to_owned(),
-            shelf,
-            witnesses,
-            newest: None,
-            cosigned: None,
-            recalled: false,
-        }
+        Self { log, keys, shelf, witnesses, newest: None, cosigned: None, recalled: false }
     }
 
     /// The newest checkpoint that witnesses have cosigned, with what they said; as it lies beside the log.
@@ -150,19 +145,35 @@ impl Watch {
         Ok(())
     }
 
-    /// Reads what was cosigned before this process began. What cannot be read is asked for anew.
+    /// Reads what was cosigned before this process began. What cannot be read, or is not signed by the
+    /// log's key, is asked for anew.
     async fn recall(&mut self) -> Result<()> {
         let found = self.shelf.read(COSIGNED, MAX_CHECKPOINT_BYTES).await?;
-        let note = found.and_then(|bytes| Note::parse(&String::from_utf8(bytes).ok()?).ok());
-        let read = note.and_then(|note| Some((Checkpoint::parse(note.text()).ok()?, note)));
-        if let Some((checkpoint, note)) = read
-            && checkpoint.origin == self.log
-        {
+        if let Some((checkpoint, note)) = found.and_then(|bytes| self.believed(bytes)) {
             self.witnesses.iter_mut().for_each(|one| one.recall(&note, checkpoint.size));
             self.cosigned = Some(note);
         }
         self.recalled = true;
         Ok(())
+    }
+
+    /// A checkpoint of this log, with the signatures of the log and of its witnesses: what others have
+    /// put below it goes no further.
+    fn believed(&self, bytes: Vec<u8>) -> Option<(Checkpoint, Note)> {
+        let text = String::from_utf8(bytes).ok()?;
+        let note = Note::parse(&text).ok()?;
+        let checkpoint = Checkpoint::parse(note.text()).ok()?;
+        if checkpoint.origin != self.log {
+            return None;
+        }
+        let (_, lines) = text.rsplit_once("\n\n")?;
+        let mut own = note.signed_by(&self.keys)?;
+        for Watcher { handing, .. } in &self.witnesses {
+            if let Ok(cosigned) = own.clone().with_cosignature(&handing.key, lines) {
+                own = cosigned;
+            }
+        }
+        Some((checkpoint, own))
     }
 }
 

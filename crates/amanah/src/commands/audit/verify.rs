@@ -1,12 +1,13 @@
 //! `amanah audit verify`: every row of a trail against its log, and the log against its checkpoint.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ::audit::seal::{Folder, Head};
 use ::audit::verify::{
-    Acceptances, Accepted, Damage, Job, Kept, Memory, Report, STALE, Signed, verify,
+    Acceptances, Accepted, Damage, Job, Kept, Kind, Memory, Report, STALE, Signed, verify,
 };
 use indicatif::ProgressBar;
 use kernel::Clock as _;
@@ -76,6 +77,7 @@ async fn alone(folder: &Path, wanted: &audit::Verify) -> anyhow::Result<Verified
     let job = Job {
         shelf: &files,
         keys: &wanted.key,
+        current: None,
         kept: &kept,
         accepted: &[],
         database: None,
@@ -102,6 +104,7 @@ async fn of(
     let job = Job {
         shelf: &*log.shelf,
         keys: &keys,
+        current: keys.first(),
         kept: &all,
         accepted: &accepted,
         database: Some(trail::reader(named.guarded()?)),
@@ -195,8 +198,10 @@ fn text(name: &str, report: &Report) -> String {
         (true, false) => {
             "  Nothing wrong was seen, but not everything could be compared".to_owned()
         }
-        (false, _) => format!("  {damaged}; docs/trail.md says what each name means"),
+        (false, _) => format!("  {damaged}:"),
     });
+    let kinds: BTreeSet<Kind> = report.damage.iter().map(|damage| damage.kind).collect();
+    lines.extend(kinds.iter().map(|kind| format!("    {}: {}", kind.name(), kind.meaning())));
     lines.join("\n")
 }
 

@@ -1,10 +1,13 @@
 //! What is not damaged is not called damaged.
 
 use jiff::SignedDuration;
+use tlog::{Note, Signer};
 
 use super::{GUARD, Log, ORIGIN, Pen, Shop, leaf, run};
-use crate::seal::LogReader;
-use crate::verify::{Acceptances, Accepted, Kind, Memory, Report, found};
+use crate::seal::{Folder, LogReader};
+use crate::verify::{
+    Acceptances, Accepted, Job, Kept, Kind, Memory, Report, STALE, Signed, found, verify,
+};
 use crate::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 
 /// What the log says was erased may be gone: the digest that is left still fits.
@@ -196,6 +199,33 @@ async fn a_checkpoint_that_was_seen_is_remembered() {
     let other = Log::new(shop.dir.path(), 5).keys();
     let error = memory.kept(&other).unwrap_err().to_string();
     assert!(error.contains("none of this log's"), "{error}");
+}
+
+/// A key that was retired signs a log no longer, once the next one has.
+#[tokio::test]
+async fn a_retired_key_does_not_sign_alone() {
+    let shop = Shop::new().await;
+    let files = Folder::new(shop.log.folder.clone());
+    let next = Signer::from_seed(ORIGIN, &[2; 32]).unwrap();
+    let keys = [next.verifier().clone(), shop.log.signer.verifier().clone()];
+    let newest = shop.heads.last().unwrap();
+    let both = Note::parse(&newest.note).unwrap().signed(&next).to_string();
+    let signed = Signed::open(&both, &keys).unwrap();
+    let kept = Kept { signed, source: "kept here".to_owned(), whole: true };
+    for (kept, wanted) in [(&[][..], None), (std::slice::from_ref(&kept), Some(Kind::Forged))] {
+        let job = Job {
+            shelf: &files,
+            keys: &keys,
+            current: keys.first(),
+            kept,
+            accepted: &[],
+            database: Some(&shop.protected.owner),
+            now: newest.head.time.unwrap(),
+            stale: STALE,
+        };
+        let report = verify(&job, &|_, _, _| {}).await.unwrap();
+        assert_eq!(report.damage.first().map(|one| one.kind), wanted, "{:#?}", report.damage);
+    }
 }
 
 /// Transactions are in the order of their numbers, and not in that of their digits.

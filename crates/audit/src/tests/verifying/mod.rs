@@ -205,6 +205,7 @@ impl Shop {
         let job = Job {
             shelf: &files,
             keys: &self.log.keys(),
+            current: None,
             kept,
             accepted,
             database: Some(&self.protected.owner),

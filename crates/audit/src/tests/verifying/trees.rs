@@ -22,6 +22,7 @@ async fn alone(log: &Log) -> Report {
     let job = Job {
         shelf: &shelf,
         keys: &keys,
+        current: None,
         kept: &[],
         accepted: &[],
         database: None,

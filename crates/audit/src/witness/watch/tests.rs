@@ -81,7 +81,8 @@ impl House {
         let witness = |way: &&Arc<Way>| -> (WitnessKey, Arc<dyn Door>) {
             (way.witness.key().clone(), Arc::<Way>::clone(way))
         };
-        Watch::new(LOG, self.shelf(), ways.iter().map(witness).collect(), self.now())
+        let keys = vec![self.signer.verifier().clone()];
+        Watch::new(keys, self.shelf(), ways.iter().map(witness).collect(), self.now())
     }
 
     fn now(&self) -> Timestamp {
@@ -274,6 +275,30 @@ async fn a_damaged_memory_is_asked_for_anew() {
         house.watch(&[&way]).round(house.now()).await.unwrap();
         assert_eq!(house.cosigned(&[&way]), (2, vec![true]));
     }
+}
+
+/// What a stranger has put below a checkpoint, or has signed himself, goes no further.
+#[tokio::test]
+async fn a_strangers_words_go_no_further() {
+    let house = House::new();
+    let way = house.way("w1");
+    house.seal(&["a"]).await;
+    house.watch(&[&way]).round(house.now()).await.unwrap();
+    let path = house.log().join(COSIGNED);
+    let good = fs::read_to_string(&path).unwrap();
+    let stranger = Signer::from_seed("stranger", &[9; 32]).unwrap();
+    let note = Note::parse(&good).unwrap();
+    fs::write(&path, note.clone().signed(&stranger).to_string()).unwrap();
+    let mut watch = house.watch(&[&way]);
+    watch.round(house.now()).await.unwrap();
+    assert_eq!(watch.cosigned().map(ToString::to_string), Some(good));
+    let other = Signer::from_seed(LOG, &[9; 32]).unwrap();
+    let forged = Note::new(note.text().replace("\n1\n", "\n7\n")).unwrap().signed(&other);
+    fs::write(&path, forged.to_string()).unwrap();
+    let mut watch = house.watch(&[&way]);
+    assert!(watch.cosigned().is_none());
+    watch.round(house.now()).await.unwrap();
+    assert_eq!((only(&watch).size, house.cosigned(&[&way])), (Some(1), (1, vec![true])));
 }
 
 fn files(folder: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
