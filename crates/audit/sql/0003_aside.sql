@@ -17,6 +17,9 @@ BEGIN
     END IF;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_ddl;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_drop;
+    DROP EVENT TRIGGER IF EXISTS amanah_trail_hiding;
+    DROP EVENT TRIGGER IF EXISTS amanah_trail_parts;
+    DROP EVENT TRIGGER IF EXISTS amanah_trail_rewrite;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_record_ddl;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_record_drop;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_record_rewrite;
@@ -35,7 +38,9 @@ BEGIN
        AND NOT (d.classid = 'pg_class'::regclass
                 AND (d.objid IN (coalesce(to_regclass('audit.system_audit_logs')::oid, 0::oid),
                                  coalesce(to_regclass('audit.system_audit_logs_id_seq')::oid,
-                                          0::oid))
+                                          0::oid),
+                                 coalesce(to_regclass('audit.hidden_columns')::oid, 0::oid),
+                                 coalesce(to_regclass('audit.hash_key')::oid, 0::oid))
                      OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = d.objid
                                    AND h.inhparent = to_regclass('audit.system_audit_logs'))))
        AND NOT (d.classid = 'pg_proc'::regclass
@@ -47,6 +52,9 @@ BEGIN
                          'refuse_change()', 'content_digest(uuid, jsonb, jsonb, jsonb)',
                          'row_digest(bigint, timestamptz, xid8, text, text, text, text, text, text,'
                          ' text, bytea)', 'redacted(jsonb, uuid, text[])',
+                         'keyed_digest(uuid, text)', 'lenient(anyelement)',
+                         'leniently(oid, text)',
+                         'record_row(text, text, text, text[], text[], jsonb, jsonb)',
                          'make_partition(timestamptz)', 'make_partitions()']) ours))));
     IF strange IS NOT NULL THEN
         RAISE EXCEPTION 'schema audit holds what Amanah did not put there: %; nothing was changed.'

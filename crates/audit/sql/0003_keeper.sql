@@ -63,113 +63,6 @@ BEGIN
     GRANT SELECT ON audit.system_audit_logs TO amanah_trail_reader;
 END $$;
 
--- After each DDL command of anybody but a superuser: whatever it touched must still be recorded.
--- It runs with the rights of whoever gave the command, so it reads the catalogue by name and never
--- casts to regprocedure, which would ask for USAGE on schema audit.
-CREATE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    recorder CONSTANT oid := (SELECT p.oid FROM pg_proc p JOIN pg_namespace n
-                                  ON n.oid = p.pronamespace AND n.nspname = 'audit'
-                               WHERE p.proname = 'global_track_changes');
-    made record;
-    weak text;
-BEGIN
-    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        RETURN;
-    END IF;
-    -- A new trigger sleeps in replica sessions; ours are woken at once.
-    FOR made IN
-        SELECT t.tgname, t.tgrelid::regclass AS place
-          FROM pg_event_trigger_ddl_commands() c
-          JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
-         WHERE c.command_tag = 'CREATE TRIGGER' AND t.tgfoid = recorder AND t.tgenabled <> 'A'
-    LOOP
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', made.place, made.tgname);
-    END LOOP;
-    SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass) INTO weak
-      FROM pg_event_trigger_ddl_commands() c
-      JOIN pg_trigger t ON (c.classid = 'pg_class'::regclass AND t.tgrelid = c.objid)
-                        OR (c.classid = 'pg_trigger'::regclass AND t.oid = c.objid)
-     WHERE (t.tgfoid = recorder
-            OR t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate', 'amanah_audit_insert',
-                            'amanah_audit_update', 'amanah_audit_delete'))
-       -- 29: after insert, update and delete, for each row; the others after one of them, once.
-       AND (t.tgfoid <> recorder OR t.tgenabled <> 'A' OR t.tgconstraint <> 0
-            OR t.tgqual IS NOT NULL OR t.tgattr <> ''::int2vector
-            OR (t.tgname::text, t.tgtype, coalesce(t.tgoldtable::text, ''),
-                coalesce(t.tgnewtable::text, '')) NOT IN
-               (('amanah_audit_row', 29, '', ''), ('amanah_audit_truncate', 32, '', ''),
-                ('amanah_audit_insert', 4, '', 'amanah_becomes'),
-                ('amanah_audit_update', 16, 'amanah_was', 'amanah_becomes'),
-                ('amanah_audit_delete', 8, 'amanah_was', '')))
-     LIMIT 1;
-    -- A detached partition loses its copy of the parent's trigger without a word, but keeps the
-    -- trigger for TRUNCATE, which is its own: one without the other tells.
-    IF weak IS NULL THEN
-        SELECT format('trigger amanah_audit_row on %s', t.tgrelid::regclass) INTO weak
-          FROM pg_trigger t
-         WHERE t.tgfoid = recorder AND t.tgname = 'amanah_audit_truncate'
-           AND NOT EXISTS (SELECT FROM pg_trigger o WHERE o.tgrelid = t.tgrelid
-                              AND o.tgfoid = recorder
-                              AND o.tgname IN ('amanah_audit_row', 'amanah_audit_insert'))
-           AND EXISTS (SELECT FROM pg_event_trigger_ddl_commands() c
-                         JOIN pg_class k ON c.classid = 'pg_class'::regclass AND k.oid = c.objid
-                        WHERE k.relkind = 'p')
-         LIMIT 1;
-    END IF;
-    IF weak IS NULL THEN
-        SELECT object_identity INTO weak FROM pg_event_trigger_ddl_commands()
-         WHERE schema_name = 'audit' LIMIT 1;
-    END IF;
-    IF weak IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'TRAIL',
-            MESSAGE = format('%s is refused: %s keeps the audit trail complete', tg_tag, weak),
-            HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
-                   ' will show it.';
-    END IF;
-END $$;
-
--- A table may go, and its triggers with it; they may not go alone, unless the table is recorded in
--- the other way by then: for each row, or for each statement.
-CREATE FUNCTION audit.refuse_drop() RETURNS event_trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    gone text;
-BEGIN
-    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        RETURN;
-    END IF;
-    SELECT d.object_identity INTO gone
-      FROM pg_event_trigger_dropped_objects() d
-     WHERE d.schema_name = 'audit'
-        OR (d.object_type = 'trigger'
-            AND d.address_names[3] IN ('amanah_audit_row', 'amanah_audit_truncate',
-                'amanah_audit_insert', 'amanah_audit_update', 'amanah_audit_delete')
-            AND EXISTS (
-                SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2]
-                   AND (d.address_names[3] = 'amanah_audit_truncate' OR NOT EXISTS (
-                       SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                         JOIN pg_namespace a ON a.oid = p.pronamespace AND a.nspname = 'audit'
-                        WHERE t.tgrelid = c.oid AND p.proname = 'global_track_changes'
-                          AND t.tgenabled = 'A'
-                          AND t.tgname IN ('amanah_audit_row', 'amanah_audit_insert',
-                                           'amanah_audit_update', 'amanah_audit_delete')
-                       HAVING bool_or(t.tgname = 'amanah_audit_row')
-                           OR count(*) FILTER (WHERE t.tgname <> 'amanah_audit_row') = 3))))
-     LIMIT 1;
-    IF gone IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'TRAIL',
-            MESSAGE = format('%s is refused: %s keeps the audit trail complete', tg_tag, gone),
-            HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
-                   ' will show it.';
-    END IF;
-END $$;
-REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl(), audit.refuse_drop() FROM PUBLIC;
-
 -- Records changes of structure, of everybody: what an event trigger hands over is not the session's
 -- to choose. Temporary objects are the session's own affair, and what belongs to an extension is
 -- covered by the extension's row. It records with the recorder's rights.
@@ -179,6 +72,13 @@ REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl(), audit.refuse_drop() FROM PUBLI
 CREATE FUNCTION audit.record_command(tag text, place text, name text, told jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- Without the partition of the rest the trail is being made anew by make_partition(), and may have
+    -- no place for a row.
+    IF EXISTS (SELECT FROM pg_partitioned_table p
+                WHERE p.partrelid = 'audit.system_audit_logs'::regclass AND p.partdefid = 0)
+    THEN
+        RETURN;
+    END IF;
     INSERT INTO audit.system_audit_logs
         (request_id, action, table_schema, table_name, new_data)
     VALUES
@@ -190,6 +90,56 @@ BEGIN
             MESSAGE = format('%s is refused: the audit trail did not take it', tag),
             HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
     END IF;
+END $$;
+
+-- What was sent, without what may be a secret: literals, numbers and comments are left out. Of several
+-- statements those that begin with the word of `tag` are kept, and all where none does, as when the
+-- command came from a function or a DO, of whose text the quoted parts alone are left out.
+CREATE FUNCTION audit.told(query text, tag text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    word CONSTANT text := split_part(tag, ' ', 1);
+    -- Where backslashes escape in each literal, one is read as one with an E before it.
+    text_quote CONSTANT text := CASE current_setting('standard_conforming_strings')
+        WHEN 'off' THEN E'[eE]?\'' ELSE E'[eE]\'' END;
+    runs CONSTANT boolean := query ~* '^[[:space:]]*do([[:space:]]|[$])';
+    -- The tag of the dollar quotes that we are in.
+    quoted text;
+    one text := '';
+    kept text := '';
+    whole text := '';
+    part text;
+BEGIN
+    -- The first is a word in quotes, then literals, comments, dollar quotes, words, numbers.
+    FOR part IN
+        SELECT m[1] FROM regexp_matches(concat(left(query, 65536), ';'),
+            concat(E'"(?:[^"]|"")*"|', text_quote, E'(?:[^\'\\\\]|\\\\.|\'\')*\'|\'(?:[^\']|\'\')*\'|--[^\n]*'
+            '|/[*](?:[^*]|[*]+[^*/])*[*]+/|[$][[:alnum:]_]*[$]|[[:alpha:]_][[:alnum:]_$]*'
+            '|[0-9][0-9.]*|[[:space:]]+|.'), 'g') m
+    LOOP
+        CONTINUE WHEN quoted IS NOT NULL AND part <> quoted;
+        IF part ~ '^[$].*[$]$' AND NOT runs THEN
+            one := concat(one, CASE WHEN quoted IS NULL THEN '?' END);
+            quoted := CASE WHEN quoted IS NULL THEN part END;
+        ELSIF part = ';' AND NOT runs THEN
+            whole := concat(whole, one, ';');
+            IF upper(ltrim(one)) LIKE concat(word, ' %') THEN
+                kept := concat(kept, ltrim(one), '; ');
+            END IF;
+            one := '';
+        ELSIF part = '''' THEN
+            -- It does not end, so nobody knows where it began.
+            one := concat(one, '?');
+            EXIT;
+        ELSE
+            one := concat(one, CASE
+                WHEN part ~ '^[[:space:]]' OR part ~ '^--.' OR part ~ '^/[*]' THEN ' '
+                WHEN part ~ '^[eE]?''' OR part ~ '^[0-9]' THEN '?'
+                ELSE part END);
+        END IF;
+    END LOOP;
+    RETURN left(btrim(CASE WHEN kept <> '' THEN rtrim(kept, '; ') ELSE concat(whole, one) END, '; '),
+                1000);
 END $$;
 
 CREATE FUNCTION audit.record_ddl() RETURNS event_trigger
@@ -205,7 +155,8 @@ BEGIN
         IF it.relpersistence <> 't' THEN
             PERFORM audit.record_command(tg_tag, it.nspname, it.relname, jsonb_build_object(
                 'type', 'table', 'object', format('%I.%I', it.nspname, it.relname),
-                'oid', it.oid::int8, 'rewritten', pg_event_trigger_table_rewrite_reason()));
+                'oid', it.oid::int8, 'rewritten', pg_event_trigger_table_rewrite_reason(),
+                'statement', audit.told(current_query(), tg_tag)));
         END IF;
         RETURN;
     END IF;
@@ -213,14 +164,26 @@ BEGIN
         SELECT DISTINCT c.command_tag, c.object_type, c.schema_name, c.object_identity,
                CASE WHEN c.classid = 'pg_class'::regclass THEN c.objid::int8 END AS number,
                CASE WHEN c.classid = 'pg_class'::regclass
-                    THEN (SELECT k.relname FROM pg_class k WHERE k.oid = c.objid) END AS relation
+                    THEN (SELECT k.relname FROM pg_class k WHERE k.oid = c.objid) END AS relation,
+               -- What a comment says and what a recording trigger is given may hide columns.
+               CASE WHEN c.command_tag = 'COMMENT' THEN (
+                   SELECT left(d.description, 1000) FROM pg_description d
+                    WHERE d.objoid = c.objid AND d.classoid = c.classid AND d.objsubid = c.objsubid)
+                   END AS says,
+               CASE WHEN c.classid = 'pg_trigger'::regclass THEN (
+                   SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t
+                     JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
+                     JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                    WHERE t.oid = c.objid) END AS definition
           FROM pg_event_trigger_ddl_commands() c
          WHERE NOT c.in_extension AND c.schema_name IS DISTINCT FROM 'pg_temp'
     LOOP
         PERFORM audit.record_command(it.command_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
             jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
-                'object', it.object_identity, 'oid', it.number)));
+                'object', it.object_identity, 'oid', it.number, 'says', it.says,
+                'definition', it.definition,
+                'statement', audit.told(current_query(), it.command_tag))));
     END LOOP;
 END $$;
 
@@ -240,7 +203,8 @@ BEGIN
         PERFORM audit.record_command(tg_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
             jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
-                'object', it.object_identity, 'oid', it.number, 'dropped', true)));
+                'object', it.object_identity, 'oid', it.number, 'dropped', true,
+                'statement', audit.told(current_query(), tg_tag))));
     END LOOP;
 END $$;
 
@@ -250,7 +214,7 @@ DECLARE
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     FOREACH own IN ARRAY ARRAY['record_command(text, text, text, jsonb)', 'record_ddl()',
-                               'record_drop()'] LOOP
+                               'record_drop()', 'told(text, text)'] LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION audit.%s FROM PUBLIC', own);
         EXECUTE format('ALTER FUNCTION audit.%s OWNER TO amanah_trail', own);
     END LOOP;

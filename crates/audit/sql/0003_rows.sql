@@ -146,6 +146,10 @@ BEGIN
         DROP FUNCTION IF EXISTS
             amanah_audit_former.row_digest(amanah_audit_former.system_audit_logs);
         DROP TABLE amanah_audit_former.system_audit_logs;
+        -- What may be hidden is approved anew, by whoever keeps the trail now.
+        DROP TABLE IF EXISTS amanah_audit_former.hidden_columns;
+        -- Whoever kept it before may know the key.
+        DROP TABLE IF EXISTS amanah_audit_former.hash_key;
     END IF;
     FOR helper IN
         SELECT p.oid::regprocedure::text FROM pg_proc p

@@ -51,6 +51,33 @@ CREATE INDEX system_audit_logs_xid ON audit.system_audit_logs (xid);
 CREATE INDEX system_audit_logs_place ON audit.system_audit_logs
     USING brin (id, event_timestamp) WITH (pages_per_range = 32, autosummarize = on);
 
+-- What may be kept out of the record: columns whose hiding somebody has approved by amanah protect,
+-- who is the only one to write here. Number and name must both fit, so that no other column takes
+-- the place of one.
+CREATE TABLE audit.hidden_columns (
+    relation    regclass    NOT NULL,
+    attnum      smallint    NOT NULL,
+    column_name text        NOT NULL,
+    -- never or hashed.
+    how         text        NOT NULL,
+    approved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    approved_by text        NOT NULL DEFAULT session_user,
+    PRIMARY KEY (relation, attnum)
+);
+REVOKE ALL ON audit.hidden_columns FROM PUBLIC;
+COMMENT ON TABLE audit.hidden_columns IS
+    'Which columns are not shown in the trail, and who has approved that.';
+
+-- The key of the hashes that stand for hidden values: without it, whoever reads the trail cannot try
+-- out what a value may have been. The two halves of HMAC, so that each hash is two digests. Nobody
+-- may read it.
+CREATE TABLE audit.hash_key (
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+    inside  bytea   NOT NULL,
+    outside bytea   NOT NULL
+);
+REVOKE ALL ON audit.hash_key FROM PUBLIC;
+
 -- The functions below run in sessions whose search_path an attacker may choose, and whose pg_temp
 -- comes first for the names of types whatever the path says. So every function, operator and type
 -- in them carries its schema. The recording function, which runs with another's rights, has its
@@ -144,9 +171,40 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- HMAC-SHA256 of a salt and a value. The recorder may ask for it and not for the key, which is made
+-- when it is first needed.
+CREATE FUNCTION audit.keyed_digest(salt uuid, value text) RETURNS bytea
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    pads record;
+    secret bytea;
+    inward bytea;
+    outward bytea;
+    n integer;
+BEGIN
+    SELECT k.inside, k.outside INTO pads FROM audit.hash_key k;
+    IF NOT FOUND THEN
+        -- Three times 122 random bits, and a block of SHA-256 is 64 bytes long.
+        secret := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                         || uuid_send(gen_random_uuid())) || decode(repeat('00', 32), 'hex');
+        inward := secret;
+        outward := secret;
+        FOR n IN 0 .. 63 LOOP
+            inward := set_byte(inward, n, get_byte(secret, n) # 54);
+            outward := set_byte(outward, n, get_byte(secret, n) # 92);
+        END LOOP;
+        INSERT INTO audit.hash_key (inside, outside) VALUES (inward, outward)
+            ON CONFLICT DO NOTHING;
+        SELECT k.inside, k.outside INTO STRICT pads FROM audit.hash_key k;
+    END IF;
+    RETURN sha256(pads.outside || sha256(
+        pads.inside || uuid_send(salt) || convert_to(value, 'UTF8')));
+END $$;
+REVOKE ALL ON FUNCTION audit.keyed_digest(uuid, text) FROM PUBLIC;
+
 -- A document in which some columns are not shown. `rules` holds pairs: how, and of which column.
 CREATE FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     shown pg_catalog.jsonb := document;
     value pg_catalog.text;
@@ -157,9 +215,8 @@ BEGIN
         IF value IS NOT NULL THEN
             shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
                 CASE WHEN rules[n] OPERATOR(pg_catalog.=) 'hashed'
-                THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'sha256', pg_catalog.encode(
-                    pg_catalog.sha256(pg_catalog.uuid_send(salt) OPERATOR(pg_catalog.||)
-                        pg_catalog.convert_to(value, 'UTF8')), 'hex'))
+                THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'hmac_sha256',
+                    pg_catalog.encode(audit.keyed_digest(salt, value), 'hex'))
                 ELSE pg_catalog.jsonb_build_object('amanah', 'never recorded') END);
         END IF;
         n := n OPERATOR(pg_catalog.+) 2;
@@ -167,16 +224,70 @@ BEGIN
     RETURN shown;
 END $$;
 
+-- A value as JSON, and as the text that it prints where JSONB cannot take it: a column of type json may
+-- hold a zero character, half of a character, or a number beyond every bound.
+CREATE FUNCTION audit.lenient(given anyelement) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN pg_catalog.to_jsonb(given);
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN pg_catalog.to_jsonb(pg_catalog.format('%s', given));
+END $$;
+
+-- An expression that makes a document of a row of `relation`, called `place`, column by column.
+CREATE FUNCTION audit.leniently(relation oid, place text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(string_agg(format('pg_catalog.jsonb_build_object(%L, audit.lenient(%s.%I))',
+                                      a.attname, place, a.attname),
+                               ' OPERATOR(pg_catalog.||) ' ORDER BY a.attnum), '''{}''::jsonb')
+      FROM pg_attribute a
+     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+
+-- Records one row of which the whole states are known; the way of those that JSONB cannot take.
+CREATE FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[],
+    was jsonb, becomes jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    salt CONSTANT uuid := gen_random_uuid();
+    key CONSTANT jsonb := (SELECT jsonb_object_agg(k, coalesce(was, becomes) -> k)
+                             FROM unnest(columns) k);
+    taken bigint;
+BEGIN
+    IF action = 'UPDATE' THEN
+        was := (SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(was) o
+                 WHERE o.value::text <> (becomes -> o.key)::text);
+    END IF;
+    INSERT INTO audit.system_audit_logs
+        (actor_id, tenant_id, request_id, action, table_schema, table_name,
+         row_key, old_data, new_data, salt)
+    VALUES
+        (left(amanah.current_actor(), 128), left(amanah.current_tenant(), 128),
+         left(nullif(current_setting('amanah.request_id', true), ''), 128), action, place, name,
+         audit.redacted(key, salt, rules), audit.redacted(was, salt, rules),
+         audit.redacted(becomes, salt, rules), salt);
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    IF taken <> 1 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s on %I.%I is refused: the audit trail did not take it',
+                             action, place, name),
+            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
+    END IF;
+END $$;
+
 -- Records what a statement changed: called for each row, or once with all rows in amanah_was and
 -- amanah_becomes. The columns of the primary key come as arguments, so that no row costs a look
 -- into the catalogue; before them, between two empty words, which columns are not shown.
 -- Whoever writes may have set the settings below to print values with fewer digits than they have,
--- so they are put right for the length of the call.
--- There is no exception handler: when recording fails, the write fails.
+-- so they are put right for the length of the call. Who acts is bounded: the application's owner can
+-- replace what says it.
+-- When recording fails, the write fails; but for values that JSONB cannot take, which are recorded
+-- as the text that they are.
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
-SET bytea_output = 'hex' SET extra_float_digits = 1
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C'
 AS $$
 DECLARE
     was     pg_catalog.jsonb;
@@ -203,12 +314,21 @@ BEGIN
         request := NULL;
     END IF;
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-            was := pg_catalog.to_jsonb(OLD);
-        END IF;
-        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-            becomes := pg_catalog.to_jsonb(NEW);
-        END IF;
+        BEGIN
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                was := pg_catalog.to_jsonb(OLD);
+            END IF;
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+                becomes := pg_catalog.to_jsonb(NEW);
+            END IF;
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO was USING OLD;
+            END IF;
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO becomes USING NEW;
+            END IF;
+        END;
         -- The key that the row had before: a changed key is found under its old value.
         WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
             key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
@@ -232,7 +352,8 @@ BEGIN
             (actor_id, tenant_id, request_id, action, table_schema, table_name,
              row_key, old_data, new_data, salt)
         VALUES
-            (amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+            (pg_catalog.left(amanah.current_actor(), 128),
+             pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
              TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes, salt);
         GET DIAGNOSTICS taken = ROW_COUNT;
     ELSE
@@ -240,59 +361,84 @@ BEGIN
             columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
             n := n OPERATOR(pg_catalog.+) 1;
         END LOOP;
-        IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
-            INSERT INTO audit.system_audit_logs
-                (actor_id, tenant_id, request_id, action, table_schema, table_name,
-                 row_key, new_data, salt)
-            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
-                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
-                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
-                       s.salt, rules),
-                   audit.redacted(s.becomes, s.salt, rules), s.salt
-              FROM (SELECT pg_catalog.to_jsonb(t) AS becomes, pg_catalog.gen_random_uuid() AS salt
-                      FROM amanah_becomes t) s;
-        ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-            wanted := (SELECT pg_catalog.count(*) FROM amanah_was);
-            INSERT INTO audit.system_audit_logs
-                (actor_id, tenant_id, request_id, action, table_schema, table_name,
-                 row_key, old_data, salt)
-            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
-                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
-                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
-                       s.salt, rules),
-                   audit.redacted(s.was, s.salt, rules), s.salt
-              FROM (SELECT pg_catalog.to_jsonb(t) AS was, pg_catalog.gen_random_uuid() AS salt
-                      FROM amanah_was t) s;
-        ELSE
-            -- Both tables are filled together, row by row, so the same place is the same row.
-            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
-            INSERT INTO audit.system_audit_logs
-                (actor_id, tenant_id, request_id, action, table_schema, table_name,
-                 row_key, old_data, new_data, salt)
-            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
-                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
-                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
-                       s.salt, rules),
-                   audit.redacted((
-                       SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
-                         FROM pg_catalog.jsonb_each(s.was) o
-                      WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
-                            (s.becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text),
-                       s.salt, rules),
-                   audit.redacted(s.becomes, s.salt, rules), s.salt
-              FROM (SELECT w.was, b.becomes, pg_catalog.gen_random_uuid() AS salt
-                      FROM (SELECT pg_catalog.to_jsonb(t) AS was,
-                                   pg_catalog.row_number() OVER () AS place FROM amanah_was t) w
-                      JOIN (SELECT pg_catalog.to_jsonb(t) AS becomes,
-                                   pg_catalog.row_number() OVER () AS place FROM amanah_becomes t) b
-                        ON b.place OPERATOR(pg_catalog.=) w.place
-                     ORDER BY w.place) s;
-        END IF;
-        GET DIAGNOSTICS taken = ROW_COUNT;
+        BEGIN
+            IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+                wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+                INSERT INTO audit.system_audit_logs
+                    (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                     row_key, new_data, salt)
+                SELECT pg_catalog.left(amanah.current_actor(), 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                       audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
+                           OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                           s.salt, rules),
+                       audit.redacted(s.becomes, s.salt, rules), s.salt
+                  FROM (SELECT pg_catalog.to_jsonb(t.*) AS becomes,
+                               pg_catalog.gen_random_uuid() AS salt FROM amanah_becomes t) s;
+            ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                wanted := (SELECT pg_catalog.count(*) FROM amanah_was);
+                INSERT INTO audit.system_audit_logs
+                    (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                     row_key, old_data, salt)
+                SELECT pg_catalog.left(amanah.current_actor(), 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                       audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                           OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                           s.salt, rules),
+                       audit.redacted(s.was, s.salt, rules), s.salt
+                  FROM (SELECT pg_catalog.to_jsonb(t.*) AS was,
+                               pg_catalog.gen_random_uuid() AS salt FROM amanah_was t) s;
+            ELSE
+                -- Both tables are filled together, row by row, so the same place is the same row.
+                wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+                INSERT INTO audit.system_audit_logs
+                    (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                     row_key, old_data, new_data, salt)
+                SELECT pg_catalog.left(amanah.current_actor(), 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                       audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                           OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                           s.salt, rules),
+                       audit.redacted((
+                           SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
+                             FROM pg_catalog.jsonb_each(s.was) o
+                          WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
+                                (s.becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text),
+                           s.salt, rules),
+                       audit.redacted(s.becomes, s.salt, rules), s.salt
+                  FROM (SELECT w.was, b.becomes, pg_catalog.gen_random_uuid() AS salt
+                          FROM (SELECT pg_catalog.to_jsonb(t.*) AS was,
+                                       pg_catalog.row_number() OVER () AS place
+                                  FROM amanah_was t) w
+                          JOIN (SELECT pg_catalog.to_jsonb(t.*) AS becomes,
+                                       pg_catalog.row_number() OVER () AS place
+                                  FROM amanah_becomes t) b
+                            ON b.place OPERATOR(pg_catalog.=) w.place
+                         ORDER BY w.place) s;
+            END IF;
+            GET DIAGNOSTICS taken = ROW_COUNT;
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            taken := 0;
+            FOR was, becomes IN EXECUTE CASE
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN concat(
+                    'SELECT NULL::jsonb, ', audit.leniently(TG_RELID, 't'), ' FROM amanah_becomes t')
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN concat(
+                    'SELECT ', audit.leniently(TG_RELID, 't'), ', NULL::jsonb FROM amanah_was t')
+                ELSE concat(
+                    'SELECT w.was, b.becomes FROM (SELECT ', audit.leniently(TG_RELID, 't'),
+                    ' AS was, row_number() OVER () AS place FROM amanah_was t) w JOIN (SELECT ',
+                    audit.leniently(TG_RELID, 't'), ' AS becomes, row_number() OVER () AS place',
+                    ' FROM amanah_becomes t) b ON b.place = w.place ORDER BY w.place')
+                END
+            LOOP
+                PERFORM audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, columns, rules,
+                                         was, becomes);
+                taken := taken OPERATOR(pg_catalog.+) 1;
+            END LOOP;
+        END;
     END IF;
     -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
     IF taken OPERATOR(pg_catalog.<>) wanted THEN
@@ -333,8 +479,12 @@ ALTER TABLE audit.system_audit_logs
     ENABLE ALWAYS TRIGGER refuse_row;
 
 -- Makes one partition, guarded before it is a part of the trail: of the month that begins at
--- `month`, or, when that is NULL, of whatever has no month of its own. Attaching it makes no writer
--- wait; it is not made where the rest holds rows of that month already.
+-- `month`, or, when that is NULL, of whatever has no month of its own. Where the rest holds rows of
+-- that month already and of no other, it becomes the month's, and a new rest is made: no row moves,
+-- and who writes meanwhile waits until it was read. Where it holds rows of several months, nothing is
+-- made; audit.append-only tells it.
+-- Attaching one takes the rest from everybody for as long as it takes to read it, which is no time as
+-- long as it is empty.
 CREATE FUNCTION audit.make_partition(month timestamptz) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
@@ -356,7 +506,19 @@ BEGIN
         ELSE format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month') END);
     RETURN true;
 EXCEPTION WHEN check_violation THEN
-    RETURN false;
+    LOCK TABLE audit.system_audit_logs IN ACCESS EXCLUSIVE MODE;
+    IF month IS NULL OR EXISTS (
+        SELECT FROM audit.system_audit_logs_rest r
+         WHERE r.event_timestamp < month OR r.event_timestamp >= month + interval '1 month')
+    THEN
+        RETURN false;
+    END IF;
+    ALTER TABLE audit.system_audit_logs DETACH PARTITION audit.system_audit_logs_rest;
+    EXECUTE format('ALTER TABLE audit.system_audit_logs_rest RENAME TO %I', part);
+    EXECUTE format('ALTER TABLE audit.system_audit_logs ATTACH PARTITION audit.%I'
+                   ' FOR VALUES FROM (%L) TO (%L)', part, month, month + interval '1 month');
+    PERFORM audit.make_partition(NULL);
+    RETURN true;
 END $$;
 REVOKE ALL ON FUNCTION audit.make_partition(timestamptz) FROM PUBLIC;
 
@@ -410,4 +572,5 @@ REVOKE ALL ON FUNCTION audit.make_partitions() FROM PUBLIC;
 DO $$ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     PERFORM audit.make_partitions();
+    PERFORM audit.keyed_digest(gen_random_uuid(), '');
 END $$;

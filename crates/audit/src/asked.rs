@@ -50,12 +50,14 @@ pub(crate) async fn all(tx: &Tx) -> Result<BTreeMap<(String, String), Asked>> {
     for row in tx.query(sql::ASKED, &[]).await? {
         let (schema, table, column): (String, String, String) =
             (row.get(0), row.get(1), row.get(2));
-        let (word, divided): (Option<String>, bool) = (row.get(3), row.get(4));
+        let (word, divided, key): (Option<String>, bool, bool) =
+            (row.get(3), row.get(4), row.get(5));
         let word = word.unwrap_or_default();
         let asked = all.entry((schema.clone(), table.clone())).or_default();
         match (word.as_str(), column.is_empty()) {
             ("statement", true) if !divided => asked.by_statement = true,
-            ("never" | "hashed", false) => asked.hidden.push((word, column)),
+            ("hashed", false) => asked.hidden.push((word, column)),
+            ("never", false) if !key => asked.hidden.push((word, column)),
             _ => {
                 let part = if column.is_empty() { String::new() } else { format!(".{column}") };
                 return Err(Error::Asked { place: format!("{schema}.{table}{part}"), word });

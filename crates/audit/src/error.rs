@@ -17,8 +17,9 @@ pub enum Error {
     /// A comment asks for a way of recording that there is not.
     #[error(
         "the comment on {place} asks for @audit({word}), which there is not; nothing was changed. \
-         There are @audit(never) and @audit(hashed) on columns, and @audit(statement) on tables \
-         without partitions"
+         There is @audit(never) on columns that are not of the primary key, without which nobody could \
+         tell which row it was; @audit(hashed) on any; and @audit(statement) on tables that have no \
+         partitions, parents or children and take no part in a subscription"
     )]
     Asked {
         /// The table or column.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Finding;
 use store::{Tx, ident};
 
-use crate::{KEEPER_SQL, Result, TRAIL_SQL, sql};
+use crate::{KEEPER_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
@@ -22,7 +22,7 @@ const GUARDS: [(&str, &str, i16); 3] = [
 /// A function: its name, whether it runs with its owner's rights, and the settings that it runs under
 /// as `pg_proc.proconfig` has them.
 type Known = (&'static str, bool, &'static [&'static str]);
-const FUNCTIONS: [Known; 10] = [
+const FUNCTIONS: [Known; 14] = [
     ("bytes_field", false, &[]),
     ("content_digest", false, &[]),
     (
@@ -35,10 +35,15 @@ const FUNCTIONS: [Known; 10] = [
             "IntervalStyle=iso_8601",
             "bytea_output=hex",
             "extra_float_digits=1",
+            "lc_monetary=C",
         ],
     ),
+    ("keyed_digest", true, &[PATH]),
+    ("lenient", false, &[]),
+    ("leniently", false, &[PATH]),
     ("make_partition", false, &[PATH, "TimeZone=UTC"]),
     ("make_partitions", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
+    ("record_row", false, &[PATH]),
     ("redacted", false, &[]),
     ("refuse_change", false, &[]),
     ("row_digest", false, &[]),
@@ -46,26 +51,33 @@ const FUNCTIONS: [Known; 10] = [
     ("trg_compute_audit_log_hash", false, &[]),
 ];
 /// Those of the guard.
-const GUARD_FUNCTIONS: [Known; 5] = [
+const GUARD_FUNCTIONS: [Known; 9] = [
     ("record_command", false, &[PATH]),
     ("record_ddl", true, &[PATH]),
     ("record_drop", true, &[PATH]),
     ("refuse_drop", false, &[PATH]),
+    ("refuse_filled_part", false, &[PATH]),
+    ("refuse_hiding", false, &[PATH]),
+    ("refuse_rewrite", false, &[PATH]),
     ("refuse_weaker_ddl", false, &[PATH]),
+    ("told", false, &[PATH]),
 ];
 /// Those that belong to the role that records.
-const RECORDERS: [&str; 4] = [RECORDER, "record_command", "record_ddl", "record_drop"];
+const RECORDERS: [&str; 5] = [RECORDER, "record_command", "record_ddl", "record_drop", "told"];
 /// How many partitions that are gone are named one by one.
 const LISTED: usize = 3;
 const RECORDER: &str = "global_track_changes";
 const PATH: &str = "search_path=pg_catalog, pg_temp";
 /// The triggers that watch over DDL, where a superuser could install them.
-pub(crate) const EVENT_TRIGGERS: [&str; 5] = [
+pub(crate) const EVENT_TRIGGERS: [&str; 8] = [
     "amanah_trail_ddl",
     "amanah_trail_drop",
+    "amanah_trail_hiding",
+    "amanah_trail_parts",
     "amanah_trail_record_ddl",
     "amanah_trail_record_drop",
     "amanah_trail_record_rewrite",
+    "amanah_trail_rewrite",
 ];
 
 /// What is wrong. `guarded` says that a superuser installed the guard here, so that its event
@@ -77,6 +89,14 @@ pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
     findings.extend(bodies(tx, guarded).await?);
     if guarded {
         findings.extend(strays(tx).await?);
+        if tx.query_opt(sql::ANYBODY_EMITS, &[]).await?.is_some() {
+            let what = "everybody may write messages into the server's log of writes, which fills it \
+                        and what is kept of it for the comparison with the trail";
+            findings.push(Finding::new("pg_catalog.pg_logical_emit_message", what).fix(
+                "REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text), \
+                 pg_logical_emit_message(boolean, text, bytea) FROM PUBLIC, as a superuser",
+            ));
+        }
         let standing = event_triggers(tx).await?;
         for name in EVENT_TRIGGERS.iter().filter(|n| !standing.iter().any(|s| s == *n)) {
             let what = if name.contains("record") {
@@ -100,6 +120,18 @@ pub(crate) async fn recorder(tx: &Tx) -> Result<Vec<Finding>> {
     let mut findings = bodies(tx, true).await?;
     findings.retain(|finding| finding.object == format!("audit.{RECORDER}"));
     Ok(findings)
+}
+
+/// Casts that the recording would ask what a value is.
+pub(crate) async fn casts(tx: &Tx) -> Result<Vec<Finding>> {
+    let rows = tx.query(sql::CASTS, &[]).await?;
+    let read = |row: &store::Row| {
+        let what = "it decides what the trail records of such a value";
+        let named: String = row.get(0);
+        Finding::new(format!("the cast {named}"), what)
+            .fix("Look for who made it, and drop it: DROP CAST (… AS …)")
+    };
+    Ok(rows.iter().map(read).collect())
 }
 
 /// Which event triggers stand, and always fire.
@@ -143,6 +175,14 @@ async fn partitions(tx: &Tx) -> Result<Vec<Finding>> {
     for row in tx.query(sql::PARTITIONS, &[]).await? {
         let (object, wrong): (String, Option<String>) = (row.get(0), row.get(1));
         findings.extend(wrong.map(|what| Finding::new(object, what)));
+    }
+    if tx.query_opt(sql::IN_THE_REST, &[]).await?.is_some() {
+        let what = "rows lie here whose months have no partition of their own";
+        findings.push(Finding::new("audit.system_audit_logs_rest", what).fix(
+            "SELECT audit.make_partitions() makes it the partition of their month, where they are all \
+             of one that is due. Rows of several months stay here: nothing is lost by it, but they \
+             cannot go by the month",
+        ));
     }
     let rows = tx.query(sql::PARTITIONS_GONE, &[]).await?;
     let gone: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -250,7 +290,8 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
 /// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(` in a migration.
 pub(crate) fn shipped_body(name: &str) -> Option<&'static str> {
     let start = format!("CREATE FUNCTION audit.{name}(");
-    let (_, after) = TRAIL_SQL.split_once(&start).or_else(|| KEEPER_SQL.split_once(&start))?;
+    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL];
+    let (_, after) = texts.iter().find_map(|text| text.split_once(&start))?;
     let (_, body) = after.split_once("AS $$")?;
     body.split_once("$$").map(|(body, _)| body)
 }

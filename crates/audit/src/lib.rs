@@ -44,12 +44,13 @@ pub use encoding::{Content, Documents, Fields};
 pub use error::{Error, Result};
 pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 pub use row::{TrailRow, make_partitions};
-pub use track::{Step, apply, plan};
+pub use track::{Step, apply, approve, plan};
 pub use undo::{has_trail, others, removal};
 
 const FIRST_SQL: &str = include_str!("../sql/0001_trail.sql");
 const TRAIL_SQL: &str = include_str!("../sql/0003_trail.sql");
 const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
+const REFUSALS_SQL: &str = include_str!("../sql/0003_refusals.sql");
 const DDL_GUARD_SQL: &str = include_str!("../sql/0003_guard.sql");
 /// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
 const PARTITIONS_SQL: &str = concat!(
@@ -69,6 +70,7 @@ const GUARD_SQL: &str = concat!(
     include_str!("../sql/0003_trail.sql"),
     include_str!("../sql/0003_rows.sql"),
     include_str!("../sql/0003_keeper.sql"),
+    include_str!("../sql/0003_refusals.sql"),
     include_str!("../sql/0003_guard.sql"),
 );
 

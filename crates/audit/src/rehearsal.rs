@@ -131,8 +131,8 @@ impl Rehearsal<'_> {
         let (filter, bound) = conditions(self.table, place);
         let (key, hidden) = (format!("${}", bound.len() + 1), format!("${}", bound.len() + 2));
         let sql = format!(
-            "SELECT (to_jsonb(t) - {hidden}::text[])::text,
-                    ((SELECT jsonb_object_agg(k, to_jsonb(t) -> k)
+            "SELECT (to_jsonb(t.*) - {hidden}::text[])::text,
+                    ((SELECT jsonb_object_agg(k, to_jsonb(t.*) -> k)
                         FROM unnest({key}::text[]) k) - {hidden}::text[])::text,
                     n.nspname::text, c.relname::text, t.tableoid::text, t.ctid::text
                FROM {} AS t
@@ -304,7 +304,7 @@ fn conditions<'a>(
                 format!("t.{} = ${mark}::text::{}", ident(name), column.sql_type)
             }
             // Not every type can be compared, but every one prints.
-            _ => format!("(to_jsonb(t) ->> {}) = ${mark}", literal(name)),
+            _ => format!("(to_jsonb(t.*) ->> {}) = ${mark}", literal(name)),
         }
     };
     let terms: Vec<String> = place.iter().enumerate().map(term).collect();

@@ -58,6 +58,9 @@ pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_tem
 /// Lets the guard over DDL and its record sleep.
 pub(crate) const DDL_GUARD_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_drop DISABLE;
+ALTER EVENT TRIGGER amanah_trail_hiding DISABLE;
+ALTER EVENT TRIGGER amanah_trail_parts DISABLE;
+ALTER EVENT TRIGGER amanah_trail_rewrite DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_drop DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_rewrite DISABLE";
@@ -65,6 +68,9 @@ ALTER EVENT TRIGGER amanah_trail_record_rewrite DISABLE";
 /// Wakes them again.
 pub(crate) const DDL_GUARD_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_hiding ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_parts ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_rewrite ENABLE ALWAYS";
@@ -72,7 +78,7 @@ ALTER EVENT TRIGGER amanah_trail_record_rewrite ENABLE ALWAYS";
 /// Makes values print as the recording function prints them, and keeps a proof from waiting.
 pub(crate) const SETTINGS: &str = "
 SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'iso_8601';
-SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL lc_monetary = 'C';
 SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '10s'";
 
 /// A statement that waits for a lock makes others wait behind it, so an attack waits briefly.
@@ -100,21 +106,52 @@ SELECT n.nspname::text, c.relname::text, t.tgname::text, t.tgenabled = 'A',
  WHERE t.tgname IN ('amanah_audit_row', 'amanah_audit_truncate', 'amanah_audit_insert',
                     'amanah_audit_update', 'amanah_audit_delete')";
 
-/// What comments ask of the recording: schema, table, column or nothing, what is asked, and whether
-/// the table has partitions or is one. Temporary tables are their session's own affair, whatever it
+/// What comments ask of the recording: schema, table, column or nothing, what is asked; whether
+/// the table can be written through others or by a subscription; and whether the column is in its key.
+/// Temporary tables are their session's own affair, whatever it
 /// writes on them.
 pub(crate) const ASKED: &str = "
 SELECT n.nspname::text, c.relname::text, coalesce(a.attname::text, ''),
        (pg_catalog.regexp_match(d.description, '@audit[(]([^)]*)[)]'))[1],
-       c.relkind = 'p' OR c.relispartition
+       c.relkind = 'p'
+       OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid))
+       OR EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = c.oid),
+       coalesce(a.attnum = ANY (p.indkey::pg_catalog.int2[]), false)
   FROM pg_catalog.pg_description d
   JOIN pg_catalog.pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p')
        AND c.relpersistence <> 't'
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
         AND d.objsubid > 0
+  LEFT JOIN pg_catalog.pg_index p ON p.indrelid = c.oid AND p.indisprimary
  WHERE d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.description ~ '@audit[(]'
  ORDER BY 1, 2, d.objsubid";
+
+/// Which columns may be hidden, as somebody has approved: schema, table, how, column.
+pub(crate) const APPROVED: &str = "
+SELECT n.nspname::text, c.relname::text, h.how, h.column_name
+  FROM audit.hidden_columns h
+  JOIN pg_catalog.pg_class c ON c.oid = h.relation
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = h.attnum
+       AND a.attname = h.column_name AND NOT a.attisdropped";
+
+/// Whether columns can be approved here: a row, or none.
+pub(crate) const APPROVES: &str = "SELECT FROM pg_catalog.pg_class c
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'audit' AND c.relname = 'hidden_columns'";
+
+/// Casts to JSON by a function that is not PostgreSQL's own and not in C, which a superuser makes.
+pub(crate) const CASTS: &str = "
+SELECT pg_catalog.format('%s AS %s', k.castsource::pg_catalog.regtype,
+                         k.casttarget::pg_catalog.regtype)
+  FROM pg_catalog.pg_cast k
+  JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc
+  JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+ WHERE k.casttarget IN ('pg_catalog.json'::pg_catalog.regtype,
+                        'pg_catalog.jsonb'::pg_catalog.regtype)
+   AND l.lanname NOT IN ('internal', 'c')
+ ORDER BY 1";
 
 /// Those of the event triggers `$1` that are there.
 pub(crate) const GUARDS_THERE: &str = "SELECT e.evtname::text FROM pg_catalog.pg_event_trigger e
@@ -218,6 +255,12 @@ WITH ",
       JOIN pg_catalog.pg_attribute k ON k.attrelid = t.oid,
            pg_catalog.aclexplode(k.attacl) a
     UNION
+    SELECT c.oid, 'audit.' || c.relname, c.relowner, a.grantee, a.privilege_type,
+           a.privilege_type || ' on it'
+      FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
+     WHERE c.oid = 'audit.hidden_columns'::regclass AND a.privilege_type <> 'SELECT'
+        OR c.oid = 'audit.hash_key'::regclass
+    UNION
     SELECT trail.oid, 'audit.system_audit_logs', trail.relowner, a.grantee, 'CREATE',
            a.privilege_type || ' on its schema'
       FROM trail, pg_catalog.aclexplode(trail.nspacl) a WHERE a.privilege_type = 'CREATE'
@@ -227,7 +270,7 @@ SELECT given.label,
        ELSE pg_catalog.pg_get_userbyid(given.grantee)::text END, given.right_on
   FROM given, trail
  WHERE given.grantee <> given.owner
-   AND NOT (given.held = 'SELECT' AND (given.place = trail.oid OR EXISTS (
+   AND NOT (given.held = 'SELECT' AND given.label <> 'audit.hash_key' AND (given.place = trail.oid OR EXISTS (
        SELECT FROM given g WHERE g.place = trail.oid AND g.grantee = given.grantee
           AND g.right_on = 'SELECT on it')))
    AND NOT (given.place = trail.oid AND given.grantee = trail.recorder
@@ -266,7 +309,7 @@ SELECT o.object, r.rolname::text
   FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
  WHERE NOT r.rolsuper
    AND o.object NOT IN ('audit.global_track_changes', 'audit.record_command', 'audit.record_ddl',
-                        'audit.record_drop')
+                        'audit.record_drop', 'audit.told')
  ORDER BY 1";
 
 /// Lets bounds of partitions be printed in one way.
@@ -277,7 +320,7 @@ pub(crate) const BOUNDS_SETTINGS: &str =
 /// wrong with it, if anything.
 pub(crate) const PARTITIONS: &str = "
 SELECT n.nspname || '.' || c.relname,
-       CASE WHEN i.inhrelid IS NULL
+       CASE WHEN i.inhrelid IS NULL AND c.relname NOT IN ('hidden_columns', 'hash_key')
             THEN 'it lies beside the trail: a partition that was detached, or somebody else''s table'
             WHEN n.nspname <> 'audit'
               OR pg_catalog.pg_get_expr(c.relpartbound, c.oid) <> CASE
@@ -325,6 +368,27 @@ SELECT 'audit.' || w.name FROM (
    AND (w.first IS NULL OR NOT EXISTS (SELECT FROM audit.system_audit_logs l
          WHERE l.event_timestamp >= w.first AND l.event_timestamp < w.first + interval '1 month'))
  ORDER BY 1";
+
+/// Whether rows lie in the partition of the rest: a row, or none. Those of the end of time have no month.
+pub(crate) const IN_THE_REST: &str = "
+SELECT FROM audit.system_audit_logs l
+ WHERE l.tableoid = pg_catalog.to_regclass('audit.system_audit_logs_rest')
+   AND pg_catalog.isfinite(l.event_timestamp) LIMIT 1";
+
+/// Lets everybody write messages into the server's log of writes, as PostgreSQL does by itself: the
+/// statements, for each form of the function.
+pub(crate) const EMITS: &str = "
+SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', p.oid::pg_catalog.regprocedure)
+  FROM pg_catalog.pg_proc p
+ WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+   AND p.proname = 'pg_logical_emit_message' ORDER BY 1";
+
+/// Whether everybody may write messages into the server's log of writes: a row, or none.
+pub(crate) const ANYBODY_EMITS: &str = "
+SELECT FROM pg_catalog.pg_proc p,
+       pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+ WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+   AND p.proname = 'pg_logical_emit_message' AND a.grantee = 0 LIMIT 1";
 
 /// The triggers on the trail itself and on its partitions: place, name, whether it always fires,
 /// function, kind, plain. A place without triggers has one row, with NULL.
@@ -379,7 +443,7 @@ SELECT c.relname::text FROM audit.system_audit_logs t
 pub(crate) const BODIES: &str = "
 SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
        CASE WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
-                               'record_drop')
+                               'record_drop', 'told')
             THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)
             ELSE r.oid = t.relowner OR r.rolsuper END
   FROM pg_catalog.pg_proc p
@@ -402,6 +466,9 @@ SELECT e.evtname::text
  WHERE (e.evtname, e.evtevent, p.proname) IN
        (('amanah_trail_ddl', 'ddl_command_end', 'refuse_weaker_ddl'),
         ('amanah_trail_drop', 'sql_drop', 'refuse_drop'),
+        ('amanah_trail_hiding', 'ddl_command_end', 'refuse_hiding'),
+        ('amanah_trail_parts', 'ddl_command_end', 'refuse_filled_part'),
+        ('amanah_trail_rewrite', 'table_rewrite', 'refuse_rewrite'),
         ('amanah_trail_record_ddl', 'ddl_command_end', 'record_ddl'),
         ('amanah_trail_record_drop', 'sql_drop', 'record_drop'),
         ('amanah_trail_record_rewrite', 'table_rewrite', 'record_ddl'))

@@ -32,8 +32,11 @@ pub struct Step {
     pub why: String,
     /// What is so afterwards, as a sentence without its full stop.
     pub then: String,
-    /// The statements. The owner of the table may run them.
+    /// The statements. The owner of the table may run them, unless they approve something.
     pub sql: String,
+    /// Whether it approves that something is kept out of the record, which is for whoever keeps the
+    /// trail: a superuser where one guards it.
+    pub approval: bool,
 }
 
 /// What has to be done so that every table with `tenant_column`, and those in `also` (schema and
@@ -41,7 +44,7 @@ pub struct Step {
 ///
 /// Partitions get the trigger for rows from their parent; for `TRUNCATE`, which a parent's trigger
 /// does not see, each has its own. Comments on tables and columns are heeded: `@audit(statement)`,
-/// `@audit(never)`, `@audit(hashed)`.
+/// `@audit(never)`, `@audit(hashed)`. What they keep out of the record must be approved.
 ///
 /// # Errors
 /// When the catalogue cannot be read, a table in `also` is not among `tables`, or a comment asks for
@@ -52,11 +55,59 @@ pub async fn plan(
     tenant_column: &str,
     also: &[(String, String)],
 ) -> Result<Vec<Step>> {
-    let wanted = wanted(tables, tenant_column, also)?;
+    let mut wanted = wanted(tables, tenant_column, also)?;
+    // The guard refuses a partition that has a trigger of its own and no copy of its parent's.
+    wanted.sort_by_key(|table| table.partition);
     let (installed, asked) = (installed(tx).await?, asked::all(tx).await?);
+    let approved = approved(tx).await?;
     let none = Asked::default();
     let of = |t: &Table| asked.get(&(t.schema.clone(), t.name.clone())).unwrap_or(&none);
-    Ok(wanted.into_iter().flat_map(|table| steps(table, of(table), &installed)).collect())
+    let mut all = Vec::new();
+    for table in wanted {
+        let asked = of(table);
+        let open = |(how, column): &&(String, String)| {
+            let (schema, name) = (table.schema.clone(), table.name.clone());
+            !approved.contains(&(schema, name, how.clone(), column.clone()))
+        };
+        if !table.partition && asked.hidden.iter().any(|pair| open(&pair)) {
+            all.push(approval(table, &asked.hidden));
+        }
+        all.extend(steps(table, asked, &installed));
+    }
+    Ok(all)
+}
+
+/// What may be kept out of the record: schema, table, how and column.
+async fn approved(tx: &Tx) -> Result<BTreeSet<(String, String, String, String)>> {
+    if tx.query_opt(sql::APPROVES, &[]).await?.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let rows = tx.query(sql::APPROVED, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect())
+}
+
+/// Takes the place of what was approved of the table before.
+fn approval(table: &Table, hidden: &[(String, String)]) -> Step {
+    let told = |(how, column): &(String, String)| {
+        let how = if how == "never" { "is never recorded" } else { "is recorded as a hash" };
+        format!("{column} {how}")
+    };
+    let told = hidden.iter().map(told).collect::<Vec<_>>().join(", ");
+    let pair =
+        |(how, column): &(String, String)| format!("({}, {})", literal(how), literal(column));
+    let pairs = hidden.iter().map(pair).collect::<Vec<_>>().join(", ");
+    let relation = literal(&table.quoted());
+    let sql = format!(
+        "DELETE FROM audit.hidden_columns WHERE relation = {relation}::pg_catalog.regclass;\n\
+         INSERT INTO audit.hidden_columns (relation, attnum, column_name, how)\n    \
+         SELECT a.attrelid, a.attnum, a.attname, v.how FROM (VALUES {pairs}) v (how, name)\n      \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = {relation}::pg_catalog.regclass\n       \
+         AND a.attname = v.name AND a.attnum > 0 AND NOT a.attisdropped;"
+    );
+    let why =
+        format!("its comments keep columns out of the record ({told}), and nobody approved it");
+    let then = format!("approved: {told}");
+    Step { approval: true, ..step(table, &why, &then, sql) }
 }
 
 /// The tables that are recorded by statements, by schema and name.
@@ -83,11 +134,26 @@ pub(crate) fn wanted<'a>(
     Ok(tables.iter().filter(|t| t.column(tenant_column).is_some() || named(t)).collect())
 }
 
-/// Runs the plan. The caller commits, or rolls everything back.
+/// Runs the plan as the owner of the tables, after [`approve`]. The caller commits, or rolls
+/// everything back.
 ///
 /// # Errors
 /// At the first step that the server refuses; the transaction is then good only for a rollback.
 pub async fn apply(tx: &Tx, steps: &[Step]) -> Result<()> {
+    run(tx, steps.iter().filter(|step| !step.approval)).await
+}
+
+/// Approves what the plan keeps out of the record, as whoever keeps the trail, which must be of this
+/// form already. The caller commits.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn approve(tx: &Tx, steps: &[Step]) -> Result<()> {
+    tx.batch(sql::CLOSED_PATH).await?;
+    run(tx, steps.iter().filter(|step| step.approval)).await
+}
+
+async fn run(tx: &Tx, steps: impl Iterator<Item = &Step>) -> Result<()> {
     for step in steps {
         let refused = |why| Error::Step { object: step.object.clone(), why };
         tx.batch(&step.sql).await.map_err(refused)?;
@@ -206,7 +272,8 @@ fn wrong(found: &[Option<&Trigger>], wanted: &[String], moves: bool) -> Option<&
 }
 
 fn step(table: &Table, why: &str, then: &str, sql: String) -> Step {
-    Step { object: table.label(), why: why.to_owned(), then: then.to_owned(), sql }
+    let (why, then) = (why.to_owned(), then.to_owned());
+    Step { object: table.label(), why, then, sql, approval: false }
 }
 
 fn create(table: &Table, name: &str, event: &str, rows: &str, arguments: &[String]) -> String {

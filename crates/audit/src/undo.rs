@@ -8,8 +8,15 @@ use crate::track::TRIGGERS;
 use crate::{Result, Step, sql};
 
 /// The functions that the guard installed.
-const GUARD_FUNCTIONS: [&str; 4] =
-    ["refuse_weaker_ddl", "refuse_drop", "record_ddl", "record_drop"];
+const GUARD_FUNCTIONS: [&str; 7] = [
+    "refuse_weaker_ddl",
+    "refuse_filled_part",
+    "refuse_hiding",
+    "refuse_rewrite",
+    "refuse_drop",
+    "record_ddl",
+    "record_drop",
+];
 
 /// The trail itself and what writes it.
 const TRAIL: Belongings = Belongings {
@@ -21,17 +28,27 @@ const TRAIL: Belongings = Belongings {
         // That of the first form, which depends on the table.
         ("FUNCTION", "row_digest(audit.system_audit_logs)"),
         ("TABLE", "system_audit_logs"),
+        ("TABLE", "hidden_columns"),
+        ("TABLE", "hash_key"),
         ("FUNCTION", "trg_compute_audit_log_hash()"),
         ("FUNCTION", "global_track_changes()"),
         ("FUNCTION", "refuse_change()"),
         ("FUNCTION", "refuse_weaker_ddl()"),
         ("FUNCTION", "refuse_drop()"),
+        ("FUNCTION", "refuse_filled_part()"),
+        ("FUNCTION", "refuse_hiding()"),
+        ("FUNCTION", "refuse_rewrite()"),
         ("FUNCTION", "record_ddl()"),
         ("FUNCTION", "record_drop()"),
         ("FUNCTION", "record_command(text, text, text, jsonb)"),
+        ("FUNCTION", "told(text, text)"),
         ("FUNCTION", "make_partitions()"),
         ("FUNCTION", "make_partition(timestamptz)"),
         ("FUNCTION", "redacted(jsonb, uuid, text[])"),
+        ("FUNCTION", "keyed_digest(uuid, text)"),
+        ("FUNCTION", "record_row(text, text, text, text[], text[], jsonb, jsonb)"),
+        ("FUNCTION", "leniently(oid, text)"),
+        ("FUNCTION", "lenient(anyelement)"),
         ("FUNCTION", "content_digest(uuid, jsonb, jsonb, jsonb)"),
         (
             "FUNCTION",
@@ -52,12 +69,18 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let add = |steps: &mut Vec<Step>, object: &str, then: &str, sql: String| {
         let (why, then) = ("it was asked for".to_owned(), then.to_owned());
-        steps.push(Step { object: object.to_owned(), why, then, sql });
+        steps.push(Step { object: object.to_owned(), why, then, sql, approval: false });
     };
     for row in tx.query(sql::GUARDS_THERE, &[&&EVENT_TRIGGERS[..]]).await? {
         let name: &str = row.get(0);
         let sql = format!("DROP EVENT TRIGGER {}", ident(name));
         add(&mut steps, name, "recording may be taken away", sql);
+    }
+    if !steps.is_empty() && tx.query_opt(sql::ANYBODY_EMITS, &[]).await?.is_none() {
+        let rows = tx.query(sql::EMITS, &[]).await?;
+        let sql = rows.iter().map(|row| row.get(0)).collect::<Vec<String>>().join(";\n");
+        let then = "everybody may write messages into the server's log again";
+        add(&mut steps, "pg_logical_emit_message", then, sql);
     }
     for row in tx.query(sql::RECORDED, &[&&TRIGGERS[..]]).await? {
         let (schema, table, trigger): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));

@@ -8,7 +8,7 @@ macro_rules! own_tables {
         "(('amanah', 'migration'), ('amanah', 'binding_key'), ('amanah', 'journal'), \
           ('amanah', 'reviewed'), ('amanah_guard', 'migration'), ('amanah_guard', 'journal'), \
           ('amanah_guard', 'isolation'), ('amanah_guard', 'admitted'), \
-          ('audit', 'system_audit_logs'))"
+          ('audit', 'system_audit_logs'), ('audit', 'hidden_columns'), ('audit', 'hash_key'))"
     };
 }
 
@@ -48,11 +48,14 @@ macro_rules! own_functions {
           'amanah_guard.lets_through()', \
           'audit.row_digest(bigint, timestamp with time zone, xid8, text, text, text, text, text, \
            text, text, bytea)', 'audit.content_digest(uuid, jsonb, jsonb, jsonb)', \
-          'audit.redacted(jsonb, uuid, text[])', 'audit.make_partitions()', \
+          'audit.redacted(jsonb, uuid, text[])', 'audit.keyed_digest(uuid, text)', \
+          'audit.lenient(anyelement)', 'audit.leniently(oid, text)', \
+          'audit.record_row(text, text, text, text[], text[], jsonb, jsonb)', 'audit.make_partitions()', \
           'audit.make_partition(timestamp with time zone)', 'audit.record_ddl()', \
-          'audit.record_drop()', 'audit.record_command(text, text, text, jsonb)', \
+          'audit.record_drop()', 'audit.told(text, text)', 'audit.record_command(text, text, text, jsonb)', \
           'audit.trg_compute_audit_log_hash()', 'audit.global_track_changes()', \
           'audit.refuse_change()', 'audit.refuse_weaker_ddl()', 'audit.refuse_drop()', \
+          'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()', \
           'audit.text_field(text)', 'audit.bytes_field(bytea)']"
     };
 }

@@ -278,7 +278,7 @@ impl Maker<'_> {
 }
 
 /// A whole row as an object of texts.
-const ROW: &str = "(SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each_text(to_jsonb(t)) e)";
+const ROW: &str = "(SELECT jsonb_object_agg(e.key, e.value) FROM jsonb_each_text(to_jsonb(t.*)) e)";
 
 fn is_text(column: &Column) -> bool {
     matches!(column.base.as_str(), "text" | "varchar" | "bpchar" | "citext" | "name")

@@ -326,6 +326,22 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
     });
     all.extend(on_partition(&app, watched));
     if watched {
+        let emits = |how: &str, whom: &str| {
+            format!(
+                "DO $$ DECLARE emits pg_catalog.text; BEGIN
+                     FOR emits IN SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
+                                    FROM pg_catalog.pg_proc p
+                                   WHERE p.proname = 'pg_logical_emit_message' LOOP
+                         EXECUTE pg_catalog.format('{how} EXECUTE ON FUNCTION %s {whom} PUBLIC', emits);
+                     END LOOP;
+                 END $$"
+            )
+        };
+        all.push(Violation {
+            name: "messages of everybody in the server's log of writes",
+            seed: emits("GRANT", "TO"),
+            undo: emits("REVOKE", "FROM"),
+        });
         for (name, trigger) in [
             ("the guard over DDL, off", "amanah_trail_ddl"),
             ("the record of DDL, off", "amanah_trail_record_ddl"),

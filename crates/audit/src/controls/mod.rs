@@ -28,7 +28,7 @@ use triggers::Triggers;
 use crate::asked::{self, Asked};
 use crate::attack::keepers;
 use crate::wal::Comparison;
-use crate::{DDL_GUARD_SQL, KEEPER_SQL, Result, TRAIL_SQL, sql, track};
+use crate::{DDL_GUARD_SQL, KEEPER_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql, track};
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
 /// sandbox is another one.
@@ -278,12 +278,12 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
     let owner = ident(&real.protected.owner.url().user);
     let rights = format!(
         "GRANT USAGE ON SCHEMA audit TO {owner};
-         GRANT SELECT ON audit.system_audit_logs TO {owner};
+         GRANT SELECT ON audit.system_audit_logs, audit.hidden_columns TO {owner};
          GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO {owner};
          SELECT audit.make_partitions();"
     );
     let path = sql::CLOSED_PATH;
-    let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{rights}");
+    let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{rights}");
     Ok(Some(Above { schema: "audit", statements }))
 }
 

@@ -3,7 +3,9 @@
 use kernel::Outcome;
 use store::Protected;
 
-use super::{Keeper, SHOP, binding, critical, cx, house, none, run, track, trail, watched};
+use super::{
+    Keeper, SHOP, binding, critical, cx, house, none, run, track, trail, unsealed, watched,
+};
 use crate::{Error, controls, plan};
 
 /// Everything that can be asked.
@@ -78,19 +80,50 @@ async fn rows_are_recorded_as_asked() {
         let (key, old, new) = (or(&entry.row_key), or(&entry.old_data), or(&entry.new_data));
         shown.push(format!("{} {} {key} | {old} -> {new}", entry.action, entry.table_name));
     }
-    // What is hashed is hashed with the salt of its row.
-    let sql = "SELECT count(*), count(DISTINCT new_data #>> '{name,sha256}'),
-                      count(*) FILTER (WHERE new_data #>> '{name,sha256}' = encode(sha256(
-                          uuid_send(salt) || convert_to('n1', 'UTF8')), 'hex'))
-                 FROM audit.system_audit_logs
-                WHERE table_name = 'product' AND action = 'INSERT' AND row_key ->> 'id' < '4'";
-    let row = tx.query_one(sql, &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (3, 3, 2));
+    tx.commit().await.unwrap();
+    hashes(&protected).await;
     let text = shown.join("\n");
-    let hash = "\"sha256\": \"";
+    let hash = "\"hmac_sha256\": \"";
     let rest = |(n, part): (usize, &str)| part.chars().skip(if n == 0 { 0 } else { 64 }).collect();
     let hidden: Vec<String> = text.split(hash).enumerate().map(rest).collect();
-    insta::assert_snapshot!(hidden.join("\"sha256\": \"…"));
+    insta::assert_snapshot!(hidden.join("\"hmac_sha256\": \"…"));
+}
+
+/// What is hashed is hashed with the salt of its row and a key that nobody but a superuser reads: who
+/// reads the trail alone cannot try values out.
+async fn hashes(protected: &Protected) {
+    let tx = protected.superuser.as_ref().unwrap().operator().await.unwrap();
+    let sql = "SELECT count(*), count(DISTINCT new_data #>> '{name,hmac_sha256}'),
+                      count(*) FILTER (WHERE new_data #>> '{name,hmac_sha256}' = encode(sha256(
+                          k.outside || sha256(k.inside || uuid_send(salt) || 'n1')), 'hex')),
+                      count(*) FILTER (WHERE new_data #>> '{name,hmac_sha256}' = encode(sha256(
+                          uuid_send(salt) || 'n1'), 'hex')),
+                      bool_and(octet_length(k.inside) = 64 AND octet_length(k.outside) = 64
+                          AND NOT EXISTS (SELECT FROM generate_series(0, 63) n
+                               WHERE get_byte(k.inside, n) # get_byte(k.outside, n) <> 54 # 92
+                                  OR n > 31 AND get_byte(k.inside, n) <> 54))
+                 FROM audit.system_audit_logs, audit.hash_key k
+                WHERE table_name = 'product' AND action = 'INSERT' AND row_key ->> 'id' < '4'";
+    let row = tx.query_one(sql, &[]).await.unwrap();
+    let counts: Vec<i64> = (0..4).map(|n| row.get(n)).collect();
+    assert_eq!((counts, row.get::<_, bool>(4)), (vec![3, 3, 2, 0], true));
+    tx.rollback().await.unwrap();
+    for statement in
+        ["SELECT FROM audit.hash_key", "SELECT audit.keyed_digest(gen_random_uuid(), 'x')"]
+    {
+        let tx = protected.superuser.as_ref().unwrap().operator().await.unwrap();
+        tx.batch("SET LOCAL ROLE amanah_trail_reader").await.unwrap();
+        let reader = tx.attempt(statement, &[]).await.unwrap().unwrap_err();
+        let tx = protected.owner.operator().await.unwrap();
+        let owner = tx.attempt(statement, &[]).await.unwrap().unwrap_err();
+        assert!(reader.is_denied() && owner.is_denied(), "{statement}: {reader} {owner}");
+    }
+    // The recorder may ask for a digest, and not for the key.
+    let tx = protected.superuser.as_ref().unwrap().operator().await.unwrap();
+    tx.batch("SET LOCAL ROLE amanah_trail; SELECT audit.keyed_digest(gen_random_uuid(), 'x')")
+        .await
+        .unwrap();
+    assert!(tx.attempt("SELECT FROM audit.hash_key", &[]).await.unwrap().is_err());
 }
 
 /// A huge statement pairs each row with itself.
@@ -124,7 +157,7 @@ async fn the_controls_know_what_was_asked() {
     let proof = controls(vec![watched(&protected)])[1].prove(&cx(), &none()).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
     track(&protected).await;
-    for control in controls(vec![watched(&protected)]) {
+    for control in unsealed(vec![watched(&protected)]) {
         let (id, proof) = (control.card().id, control.prove(&cx(), &none()).await);
         assert_eq!(proof.outcome(), Outcome::Holds, "{id}: {}", proof.detail());
         let bite = control.bite(&cx()).await;

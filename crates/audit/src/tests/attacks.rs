@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use kernel::{Outcome, Proof};
 
-use super::{Keeper, SHOP, cx, house, none, run, watched};
+use super::{Keeper, SHOP, cx, house, none, run, unsealed, watched};
 use crate::controls;
 
 async fn prove(protected: &store::Protected, id: &str) -> Proof {
@@ -68,7 +68,7 @@ async fn what_was_found_outlives_a_database_that_fails() {
         ),
     ] {
         run(open.superuser.as_ref().unwrap(), seed).await;
-        for control in controls(vec![watched(&open), watched(&mute)]) {
+        for control in unsealed(vec![watched(&open), watched(&mute)]) {
             let (id, proof) = (control.card().id, control.prove(&cx(), &none()).await);
             assert_eq!(proof.outcome(), wanted, "{id}: {}", proof.detail());
             assert!(proof.detail().contains(&format!("{}: ", mute.name)), "{}", proof.detail());
@@ -375,7 +375,7 @@ async fn row_level_security_does_not_stand_in_the_way() {
         .unwrap();
     }
     run(&protected.owner, &policies).await;
-    for control in controls(vec![watched(&protected)]) {
+    for control in unsealed(vec![watched(&protected)]) {
         let proof = control.prove(&cx(), &none()).await;
         assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
         let bite = control.bite(&cx()).await;

@@ -27,10 +27,10 @@ async fn every_seeded_violation_is_found() {
         }
         // Without a superuser there is no guard over DDL to take away, and nobody gives a partition to
         // somebody else.
-        let first = if keeper == Keeper::Superuser { 12 } else { 9 };
+        let first = if keeper == Keeper::Superuser { 13 } else { 9 };
         let mut wanted = vec![
             format!("{first} of {first} seeded violations"),
-            "8 of 8 seeded violations".to_owned(),
+            "10 of 10 seeded violations".to_owned(),
         ];
         if keeper == Keeper::Superuser {
             wanted.push("5 of 5 seeded violations".to_owned());

@@ -238,13 +238,23 @@ async fn many_differences_hide_none() {
     world.end().await;
 }
 
-/// Anybody may write messages into the log, as many and as odd as he likes: nothing behind them
-/// is passed over, and nothing stops there.
+/// Whoever may write messages into the log of writes writes as many and as odd ones as he likes: nothing
+/// behind them is passed over, and nothing stops there. The guard takes that right from everybody.
 #[tokio::test]
 async fn messages_of_anybody_hide_nothing() {
     let world = world().await;
     let intruder = &world.protected.intruder;
-    run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER amanah_audit_row").await;
+    let tx = intruder.operator().await.unwrap();
+    let emit = "SELECT pg_logical_emit_message(false, 'x', 'y')";
+    assert!(tx.attempt(emit, &[]).await.unwrap().unwrap_err().is_denied());
+    tx.rollback().await.unwrap();
+    run(
+        world.superuser(),
+        "GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text),
+             pg_logical_emit_message(boolean, text, bytea) TO PUBLIC;
+         ALTER TABLE product DISABLE TRIGGER amanah_audit_row",
+    )
+    .await;
     for (n, transactional) in [(1, "false"), (2, "true")] {
         let flood = format!(
             "SELECT count(pg_logical_emit_message({transactional}, 'x', '\\xff'::bytea))

@@ -177,8 +177,15 @@ async fn partitions_are_made_ahead_and_missed_without_harm() {
         .await;
         write(&protected, "INSERT INTO public.product (company_id, name) VALUES (-1, 'Rice')")
             .await;
-        // This month lies in the rest by now.
-        assert_eq!(made().await, 3);
+        // This month lies in the rest by now, which becomes its partition as it is.
+        assert_eq!(made().await, 4);
+        assert_eq!(made().await, 0);
+        let tx = protected.owner.operator().await.unwrap();
+        let place = "SELECT t.tableoid::regclass::text = to_char(now() AT TIME ZONE 'UTC',
+                            '\"audit.system_audit_logs_\"YYYY_MM')
+                       FROM audit.system_audit_logs t WHERE t.table_name = 'product'";
+        assert!(tx.query_one(place, &[]).await.unwrap().get::<_, bool>(0));
+        tx.rollback().await.unwrap();
         let tx = protected.owner.operator().await.unwrap();
         assert!(trail(&tx).await.iter().all(crate::TrailRow::is_whole));
         let found = crate::inspect::inspect(&tx, keeper == Keeper::Superuser).await.unwrap();

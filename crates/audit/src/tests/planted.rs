@@ -3,7 +3,7 @@
 use kernel::Outcome;
 use store::{Db, Protected};
 
-use super::{Keeper, SHOP, binding, cx, house, none, run, trail, watched};
+use super::{Keeper, SHOP, binding, cx, house, none, run, trail, unsealed, watched};
 use crate::controls;
 
 /// What an owner of tables can plant so that it runs in a superuser's session, if that session ever
@@ -71,7 +71,7 @@ async fn caught(protected: &Protected) -> bool {
 #[tokio::test]
 async fn planted_code_never_runs_in_a_superusers_session() {
     let protected = trapped().await;
-    for control in controls(vec![watched(&protected)]) {
+    for control in unsealed(vec![watched(&protected)]) {
         let (id, proof) = (control.card().id, control.prove(&cx(), &none()).await);
         assert!(!caught(&protected).await, "{id}: {}", proof.detail());
         assert_eq!(proof.outcome(), Outcome::Holds, "{id}: {}", proof.detail());

@@ -241,7 +241,7 @@ async fn keyless_tables_and_partitions_are_recorded() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
-/// A row of several megabytes is recorded and hashed like any other.
+/// A document of fifty megabytes is recorded and hashed like any other.
 #[tokio::test]
 async fn a_huge_document_is_recorded() {
     let protected = house(ZOO, Keeper::Superuser).await;
@@ -250,11 +250,76 @@ async fn a_huge_document_is_recorded() {
         "INSERT INTO zoo (company_id, id, doc)
          SELECT -1, '00000000-0000-4000-8000-000000000002',
                 jsonb_agg(jsonb_build_object('n', n, 'text', repeat('x', 1000)))
-           FROM generate_series(1, 8000) n",
+           FROM generate_series(1, 50000) n",
     )
     .await
     .unwrap();
     let entry = trail(&tx).await.remove(0);
-    assert!(entry.new_data.as_ref().unwrap().len() > 8_000_000);
+    assert!(entry.new_data.as_ref().unwrap().len() > 50_000_000);
     assert!(entry.is_whole());
+}
+
+/// What JSONB cannot take is recorded as the text that it is, in rows and in statements, and nobody's
+/// write fails for it.
+#[tokio::test]
+async fn json_that_jsonb_cannot_take_is_recorded_as_text() {
+    let protected = house(
+        "CREATE TYPE pair AS (j json, n int);
+         CREATE TABLE doc (id int PRIMARY KEY, company_id int, \"j 'x\"\"\" json, js json[], p pair,
+                           gone int, t text DEFAULT 'T');
+         ALTER TABLE doc DROP gone;
+         CREATE TABLE many (LIKE doc INCLUDING ALL);
+         COMMENT ON TABLE many IS '@audit(statement)';
+         COMMENT ON COLUMN many.t IS '@audit(never)';",
+        Keeper::Superuser,
+    )
+    .await;
+    let tx = protected.owner.tenant(&binding(&protected, "ani")).await.unwrap();
+    for table in ["doc", "many"] {
+        let odd =
+            r#"'{"a":"\u0000"}', ARRAY['1e999999', '{"x":1.10}']::json[], ROW('"\ud800"', 1)"#;
+        tx.batch(&format!(
+            "INSERT INTO {table} VALUES (1, -1, {odd}), (2, -1, '[1.10]', '{{}}', NULL);
+             UPDATE {table} SET js = '{{1e999998}}', \"j 'x\"\"\" = '2' WHERE id = 1;
+             UPDATE {table} SET \"j 'x\"\"\" = '3' WHERE id = 1; DELETE FROM {table} WHERE id = 1"
+        ))
+        .await
+        .unwrap();
+    }
+    let rows = trail(&tx).await;
+    assert!(rows.iter().all(TrailRow::is_whole));
+    let shown: Vec<String> = rows.iter().map(show).collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// Money prints in one way, whatever the session counts in; and who acts is bounded, since somebody
+/// else's function says it.
+#[tokio::test]
+async fn neither_money_nor_the_actor_is_the_sessions() {
+    let protected = house(
+        "CREATE TABLE purse (id int PRIMARY KEY, company_id int, coins money);",
+        Keeper::Superuser,
+    )
+    .await;
+    run(
+        &protected.owner,
+        "CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS text LANGUAGE sql AS
+             $$ SELECT repeat('a', 100000) $$;
+         CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS text LANGUAGE sql AS
+             $$ SELECT repeat('t', 100000) $$;
+         COMMENT ON TABLE purse IS 'x'",
+    )
+    .await;
+    let tx = protected.owner.operator().await.unwrap();
+    // Not every server has another locale; the setting is taken all the same where it has.
+    let other = tx.attempt("SET LOCAL lc_monetary = 'C.UTF-8'", &[]).await.unwrap();
+    assert!(other.is_ok());
+    tx.batch("INSERT INTO purse VALUES (1, -1, 1234.5)").await.unwrap();
+    let row = trail(&tx).await.pop().unwrap();
+    assert!(row.new_data.unwrap().contains("\"$1,234.50\""));
+    assert_eq!(row.actor_id.unwrap(), "a".repeat(128));
+    assert_eq!(row.tenant_id.unwrap(), "t".repeat(128));
+    let sql = "SELECT 'lc_monetary=C' = ANY (proconfig) FROM pg_proc
+                WHERE proname = 'global_track_changes'";
+    assert!(tx.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
 }

@@ -81,3 +81,48 @@ async fn a_session_cannot_forge_it() {
     assert_eq!((last.table_schema.as_str(), last.table_name.as_str()), ("own", "thing"));
     assert_eq!(last.db_user, protected.intruder.url().user);
 }
+
+/// What was done can be told apart, to whom a right went stands there, and no literal does, however
+/// it is written.
+#[tokio::test]
+async fn what_was_done_is_told_without_secrets() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let app = &protected.app_role;
+    let superuser = protected.superuser.as_ref().unwrap();
+    let start = commands(&protected.owner.operator().await.unwrap()).await.len();
+    for sql in [
+        "ALTER TABLE product RENAME price TO cost -- s3cret",
+        "/* s3cret */ ALTER TABLE product ADD \"od'd\" text DEFAULT 's3''cret', ADD y int DEFAULT 4711",
+        "ALTER TABLE product ADD z text DEFAULT $x$s3cret $$ ' $x$; ALTER TABLE product DROP y;
+         SELECT 's3cret'",
+        "ALTER TABLE product ADD e text DEFAULT E'it\\'s3cret', ADD f text DEFAULT E'\\\\', ADD g text",
+        "GRANT SELECT, UPDATE (cost) ON product TO {app}",
+        "DO $$ BEGIN EXECUTE 'GRANT s3cret_or_not' || '' ; EXCEPTION WHEN OTHERS THEN
+             GRANT INSERT ON product TO {app}; END $$",
+        "COMMENT ON COLUMN product.cost IS 'What it costs. @audit(hashed)'",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $body$ SELECT 's3cret' $body$; DROP FUNCTION f()",
+    ] {
+        run(&protected.owner, &sql.replace("{app}", app)).await;
+    }
+    let tx = superuser.operator().await.unwrap();
+    for sql in [
+        "SET LOCAL standard_conforming_strings = off; SET LOCAL escape_string_warning = off",
+        "ALTER TABLE product DISABLE TRIGGER amanah_audit_row;
+         ALTER TABLE product ADD h text DEFAULT 'it\\'s3cret'",
+    ] {
+        tx.batch(sql).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let tx = protected.owner.operator().await.unwrap();
+    let rows = commands(&tx).await;
+    let told = |row: &crate::TrailRow| {
+        let told: serde_json::Value =
+            serde_json::from_str(row.new_data.as_deref().unwrap()).unwrap();
+        let word = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+        format!("{} | {} | {}", word("command"), word("statement"), word("says"))
+    };
+    let all: Vec<String> = rows[start..].iter().map(told).collect();
+    let all = all.join("\n").replace(app, "{app}");
+    assert!(!all.contains("s3cret") && !all.contains("4711"), "{all}");
+    insta::assert_snapshot!(all);
+}
