@@ -24,6 +24,7 @@ mod error;
 pub mod fuzzing;
 mod inspect;
 mod leaf;
+pub mod offsite;
 mod rehearsal;
 mod row;
 pub mod seal;

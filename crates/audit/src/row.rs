@@ -110,6 +110,16 @@ impl TrailRow {
         }
     }
 
+    /// Takes its content out and leaves the digest that stands for it; `false` when there is no content,
+    /// or none that can be erased: the hash of a row in the first form is over the content itself.
+    pub(crate) fn erase(&mut self) -> bool {
+        let Content::Whole { .. } = self.content() else { return false };
+        let Some(digest) = self.content().digest() else { return false };
+        self.erased = Some(digest.to_vec());
+        (self.salt, self.row_key, self.old_data, self.new_data) = (None, None, None, None);
+        true
+    }
+
     /// Whether its content was erased.
     pub fn is_erased(&self) -> bool {
         matches!(self.content(), Content::Erased(_))

@@ -41,8 +41,21 @@ impl TrailRow {
     /// # Errors
     /// Never for a row that was read from a trail.
     pub fn to_json(&self) -> Result<String> {
+        let exported = self.exported();
+        serde_json::to_string_pretty(&exported).map_err(|error| Error::Json(error.to_string()))
+    }
+
+    /// The same in one line.
+    ///
+    /// # Errors
+    /// As [`TrailRow::to_json`].
+    pub fn to_line(&self) -> Result<String> {
+        serde_json::to_string(&self.exported()).map_err(|error| Error::Json(error.to_string()))
+    }
+
+    fn exported(&self) -> Exported {
         let row = self.clone();
-        let exported = Exported {
+        Exported {
             id: row.id,
             event_timestamp: row.event_timestamp,
             xid: row.xid,
@@ -59,8 +72,7 @@ impl TrailRow {
             salt: row.salt.map(|salt| hex(&salt)),
             erased: row.erased.map(|digest| hex(&digest)),
             row_hash: hex(&row.row_hash),
-        };
-        serde_json::to_string_pretty(&exported).map_err(|error| Error::Json(error.to_string()))
+        }
     }
 
     /// Reads a row that was written as JSON.

@@ -48,7 +48,7 @@ use compare::{Counts, Horizon, Judge};
 use merge::Entries;
 use reading::Log;
 use report::{Found, Told};
-pub(crate) use rows::Rows;
+pub(crate) use rows::{Rows, readable};
 use survey::{Earlier, Survey, Surveyor};
 
 /// After how long without a new checkpoint a log is behind.

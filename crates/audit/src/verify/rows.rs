@@ -101,7 +101,7 @@ impl Sight {
 }
 
 /// Whether each column that a row has to have is there, and is of its kind.
-fn readable(row: &Row) -> bool {
+pub(crate) fn readable(row: &Row) -> bool {
     let text = |n: usize| matches!(row.try_get::<_, Option<String>>(n), Ok(Some(_)));
     matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_)))
         && matches!(row.try_get::<_, Option<Timestamp>>(1), Ok(Some(_)))
