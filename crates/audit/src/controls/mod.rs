@@ -3,6 +3,7 @@
 mod append_only;
 mod context;
 mod hash;
+mod offsite;
 mod probe;
 mod production;
 mod remedy;
@@ -20,6 +21,7 @@ use store::{Above, Db, OperatorTx, Protected, Table, ident};
 use append_only::AppendOnly;
 use context::Context;
 use hash::Hash;
+use offsite::SecondPlace;
 use production::Production;
 pub use tamper::SealedLog;
 use tamper::Tamper;
@@ -27,6 +29,7 @@ use triggers::Triggers;
 
 use crate::asked::{self, Asked};
 use crate::attack::keepers;
+use crate::offsite::Offsite;
 use crate::wal::Comparison;
 use crate::{DDL_GUARD_SQL, KEEPER_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql, track};
 
@@ -52,6 +55,8 @@ pub struct Watched {
     pub comparison: Option<Comparison>,
     /// The log over its trail, where it is sealed.
     pub log: Option<SealedLog>,
+    /// Where a copy of it lies, where one does.
+    pub offsite: Option<Offsite>,
 }
 
 impl Watched {
@@ -66,6 +71,7 @@ impl Watched {
             critical: &self.critical,
             comparison: self.comparison.as_ref(),
             log: self.log.as_ref(),
+            offsite: self.offsite.as_ref(),
         }
     }
 }
@@ -77,6 +83,7 @@ struct Place<'a> {
     critical: &'a Critical,
     comparison: Option<&'a Comparison>,
     log: Option<&'a SealedLog>,
+    offsite: Option<&'a Offsite>,
 }
 
 impl Place<'_> {
@@ -152,7 +159,8 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
         Arc::new(Production { databases: Arc::clone(&databases) }),
         Arc::new(Context { databases: Arc::clone(&databases) }),
         Arc::new(Hash { databases: Arc::clone(&databases) }),
-        Arc::new(Tamper { databases }),
+        Arc::new(Tamper { databases: Arc::clone(&databases) }),
+        Arc::new(SecondPlace { databases }),
     ]
 }
 

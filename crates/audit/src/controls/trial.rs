@@ -170,8 +170,18 @@ impl<'a> Trial<'a> {
         Signed::open(&String::from_utf8_lossy(&bytes), &[pen.0.verifier().clone()])
     }
 
+    /// The log, looked after.
+    pub(super) fn log(&self) -> SealedLog {
+        self.sealed(Arc::clone(&self.log))
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The key of the log.
-    fn keys(&self) -> Vec<Verifier> {
+    pub(super) fn keys(&self) -> Vec<Verifier> {
         vec![self.pen.0.verifier().clone()]
     }
 

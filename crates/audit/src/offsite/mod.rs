@@ -51,4 +51,6 @@ pub struct Offsite {
     pub shelf: Arc<dyn Shelf>,
     /// Who seals the rows.
     pub seals: Arc<dyn PieceSeals>,
+    /// Why nobody can say that it lies elsewhere, if so.
+    pub near: Option<String>,
 }

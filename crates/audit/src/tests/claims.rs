@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use kernel::{Outcome, SystemClock};
+use jiff::SignedDuration;
+use kernel::{Clock as _, Cx, ManualClock, Outcome, Params, SystemClock, catalogue};
 use store::Protected;
 
 use super::sealing::Pen;
 use super::{Keeper, ORIGIN, SHOP, control, cx, house, none, recorder, run, watched};
+use crate::offsite::{Offsite, copy};
 use crate::seal::{Sealer, SealerSettings};
 use crate::verify::Memory;
 use crate::{Watched, sql};
 
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const ID: &str = "audit.tamper-evident";
 
 /// Seals all that is there into the log of `watched`.
@@ -107,4 +110,38 @@ async fn the_context_of_each_write_is_true() {
         let said = &proof.findings()[0].what;
         assert!(said.contains("names the actor somebody-else"), "{said}");
     }
+}
+
+/// A copy at a second place that opens and is young enough keeps the claim; one that is late, near, or not
+/// configured does not.
+#[tokio::test]
+async fn a_copy_elsewhere_keeps_the_claim() {
+    let id = "audit.offsite";
+    let every = |period| Params::check(catalogue::find(id).unwrap(), [("every", period)]).unwrap();
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let watched = watched(&protected);
+    seal(&protected, &watched).await;
+    let (log, second) = (watched.log.clone().unwrap(), watched.offsite.clone().unwrap());
+    let claim = control(id, vec![watched.clone()]);
+    let missing = claim.prove(&cx(), &every("24h")).await;
+    assert_eq!(missing.outcome(), Outcome::Broken, "{}", missing.detail());
+    assert!(missing.findings()[0].what.contains("missing-checkpoint"), "{:?}", missing.findings());
+    copy(&log, &protected.owner, &second).await.unwrap();
+    let held = claim.prove(&cx(), &every("24h")).await;
+    assert_eq!(held.outcome(), Outcome::Holds, "{}: {:?}", held.detail(), held.findings());
+    assert_eq!(held.population().to_string(), "1 of 1 copies of trails");
+    let later =
+        Cx { clock: Arc::new(ManualClock::at(SystemClock.now() + 25 * 60 * MINUTE)), ..cx() };
+    let late = claim.prove(&later, &every("24h")).await;
+    assert_eq!(late.outcome(), Outcome::Broken, "{}", late.detail());
+    assert_eq!(claim.prove(&later, &every("2d")).await.outcome(), Outcome::Holds);
+    let near = Offsite { near: Some("it is on this disk".to_owned()), ..second };
+    let near = Watched { offsite: Some(near), ..watched.clone() };
+    let proof = control(id, vec![near]).prove(&cx(), &every("24h")).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert!(proof.detail().contains("on this disk"), "{}", proof.detail());
+    let none = Watched { offsite: None, ..watched };
+    let proof = control(id, vec![none]).prove(&cx(), &every("24h")).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
+    assert!(proof.detail().contains("trail.offsite"), "{}", proof.detail());
 }

@@ -26,7 +26,9 @@ use kernel::{Actor, Binder, Control, Cx, FixedRng, Params, Scope, Secret, System
 use store::{Migration, Protected, Room, Table, Tx};
 
 use sealing::Pen;
+use verifying::copied::Seals;
 
+use crate::offsite::Offsite;
 use crate::seal::{self, Scratch};
 use crate::wal::Comparison;
 use crate::{
@@ -97,6 +99,11 @@ fn watched(protected: &Protected) -> Watched {
         critical: Arc::new(critical),
         comparison: comparison(),
         log: Some(log()),
+        offsite: Some(Offsite {
+            shelf: Arc::new(Scratch::default()),
+            seals: Arc::new(Seals::new()),
+            near: None,
+        }),
     }
 }
 

@@ -15,7 +15,13 @@ use crate::{EpochLeaf, ErasureLeaf, Leaf};
 use kernel::SystemClock;
 
 /// A key of its own.
-struct Seals(RandomizedNonceKey);
+pub(in crate::tests) struct Seals(RandomizedNonceKey);
+
+impl Seals {
+    pub(in crate::tests) fn new() -> Self {
+        Self(RandomizedNonceKey::new(&AES_256_GCM, &[7; 32]).unwrap())
+    }
+}
 
 impl PieceSeals for Seals {
     fn seal(&self, name: &str, text: &[u8]) -> Result<Vec<u8>, String> {
@@ -43,9 +49,8 @@ struct Copies {
 impl Copies {
     async fn new() -> Self {
         let shop = Shop::new().await;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &[7; 32]).unwrap();
         let shelf = Arc::new(Folder::new(shop.dir.path().join("copy")));
-        Self { shop, place: Offsite { shelf, seals: Arc::new(Seals(key)) } }
+        Self { shop, place: Offsite { shelf, seals: Arc::new(Seals::new()), near: None } }
     }
 
     fn folder(&self) -> std::path::PathBuf {

@@ -1,7 +1,7 @@
 //! A real trail, sealed in a folder, in the hands of a superuser who may do anything to both.
 
 mod clean;
-mod copied;
+pub(super) mod copied;
 mod proving;
 mod tampering;
 mod trees;
