@@ -20,6 +20,7 @@ mod isolation;
 mod keys;
 mod last;
 mod leaving;
+mod offsite;
 mod page;
 mod protect;
 mod recipes;

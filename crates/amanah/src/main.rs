@@ -24,6 +24,7 @@ mod logins;
 mod lost;
 mod metrics;
 mod months;
+mod offsite;
 mod out;
 mod pages;
 mod probe;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
+use audit::offsite::Offsite;
 use audit::wal::Comparison;
 use audit::{SealedLog, Watched};
 use console::tenants::{Binding, Bindings};
@@ -322,18 +323,17 @@ pub(crate) fn watched(
     guarded: &[Guarded],
     clock: &Arc<dyn Clock>,
     comparison: &Comparison,
-    logs: &[(DatabaseAt, SealedLog)],
+    logs: &[(DatabaseAt, SealedLog, Option<Offsite>)],
 ) -> Vec<Watched> {
     let watch = |guarded: &Guarded| {
         let (key, clock) = (guarded.key.clone(), Arc::clone(clock));
         let column = guarded.protected.tenant_column.clone();
+        let log = logs.iter().find(|(at, ..)| *at == DatabaseAt::of(guarded));
         Watched {
             protected: guarded.protected.clone(),
             comparison: Some(comparison.clone()),
-            log: logs
-                .iter()
-                .find(|(at, _)| *at == DatabaseAt::of(guarded))
-                .map(|(_, log)| log.clone()),
+            log: log.map(|(_, log, _)| log.clone()),
+            offsite: log.and_then(|(_, _, second)| second.clone()),
             critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
             binders: Arc::new(move |database: &str| {
                 Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use audit::SealedLog;
+use audit::offsite::Offsite;
 use audit::seal::{Bucket, Folder, Shelf, Stored, origin};
 use audit::verify::{Acceptances, Memory};
 use kernel::{Cx, Signatory, hex};
@@ -23,7 +24,7 @@ use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::kept::Kept;
 use crate::known::{DatabaseAt, Known, name};
-use crate::roots;
+use crate::{offsite, roots};
 
 /// The house's key that signs, made with the first log. Nobody is let to a key of this name by the
 /// interface for applications.
@@ -90,26 +91,40 @@ pub(crate) fn id(name: &str) -> String {
     hex(Sha256::digest(name.as_bytes()).get(..ID_BYTES).unwrap_or_default())
 }
 
-/// The logs of the databases that are open, each with what is known of it.
+/// The logs of the databases that are open, each with what is known of it and where its copy goes.
 ///
 /// # Errors
 /// When what is configured leads to no log.
 pub(crate) fn sealed(
     house: &Installation,
     known: &Known,
-) -> anyhow::Result<Vec<(DatabaseAt, SealedLog)>> {
+) -> anyhow::Result<Vec<(DatabaseAt, SealedLog, Option<Offsite>)>> {
     let mut all = Vec::new();
     for kept in &known.kept {
         let Ok(guarded) = known.at(kept, &house.ground) else { continue };
         let log = Log::of(kept, &house.data, &house.config, &house.cx)?;
-        let pen = Pen::known(&house.ring.keys)?;
-        let memory = Some(Memory::at(log.seen(&house.data)));
-        let accepted = Some(Acceptances::at(log.accepted(&house.data)));
-        let (shelf, clock) = (Arc::clone(&log.shelf), Arc::clone(&house.cx.clock));
-        let keys = Arc::new(move || audit::seal::keys(&pen, &log.origin));
-        all.push((DatabaseAt::of(guarded), SealedLog { shelf, keys, memory, accepted, clock }));
+        all.push((
+            DatabaseAt::of(guarded),
+            looked_after(house, &log)?,
+            offsite::place(house, &log)?,
+        ));
     }
     Ok(all)
+}
+
+/// The log, with its keys and what is known of it.
+///
+/// # Errors
+/// When the ring has no such key.
+pub(crate) fn looked_after(house: &Installation, log: &Log) -> anyhow::Result<SealedLog> {
+    let (pen, origin) = (Pen::known(&house.ring.keys)?, log.origin.clone());
+    Ok(SealedLog {
+        shelf: Arc::clone(&log.shelf),
+        keys: Arc::new(move || audit::seal::keys(&pen, &origin)),
+        memory: Some(Memory::at(log.seen(&house.data))),
+        accepted: Some(Acceptances::at(log.accepted(&house.data))),
+        clock: Arc::clone(&house.cx.clock),
+    })
 }
 
 /// A login that reads the trail of a database: that of the sealer, or else the owner of the tables.

@@ -59,6 +59,12 @@ pub(crate) enum Audit {
                       \"restored the backup of 25 November, ticket 4711\""
     )]
     AcceptEpoch(AcceptEpoch),
+    /// Copy trails to the second place now, or open the copies and check them.
+    #[command(after_help = "`amanah up` copies every hour to trail.offsite of amanah.toml.\n\
+                      Exit codes: 0 copied, or right; 1 something is wrong with a copy; 2 usage; 3 one \
+                      could not be copied or opened.\n\
+                      Example: amanah audit offsite --check")]
+    Offsite(Offsite),
     /// List writes that the trail does not tell of, and what it tells that was not written.
     #[command(
         after_help = "The server's own log of writes is read to its end and compared with the trail, \
@@ -104,6 +110,7 @@ impl Audit {
             | Self::Prove(_)
             | Self::Check(_)
             | Self::AcceptEpoch(_)
+            | Self::Offsite(_)
             | Self::Unrecorded(_)
             | Self::Explain(_) => false,
         }
@@ -136,6 +143,17 @@ pub(crate) struct AcceptEpoch {
     /// What it was.
     #[arg(long, value_name = "TEXT", value_parser = words)]
     pub(crate) why: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Offsite {
+    /// Which protected database, without it, all of them: with @HOST:PORT when another server has one
+    /// of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Copy nothing: open every part of what lies there, and hold every row against its entry.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod accept;
 mod check;
 mod checkpoint;
+mod offsite;
 mod prove;
 mod unrecorded;
 mod verify;
@@ -20,6 +21,7 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::Prove(wanted) => prove::run(place, wanted).await,
         Audit::Check(wanted) => check::run(place, &wanted),
         Audit::AcceptEpoch(wanted) => accept::run(place, wanted).await,
+        Audit::Offsite(wanted) => offsite::run(place, wanted).await,
         Audit::Unrecorded(wanted) => unrecorded::run(place, wanted).await,
         Audit::Explain(wanted) => unrecorded::explain(place, wanted).await,
     }

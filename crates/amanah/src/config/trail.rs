@@ -1,4 +1,4 @@
-//! What `[trail]` says: where the logs of the trails lie, and who watches over them.
+//! What `[trail]` says: where the logs of the trails lie, who watches over them, and where copies go.
 
 use serde::Deserialize;
 
@@ -11,4 +11,6 @@ pub(crate) struct Trail {
     pub(crate) log: String,
     pub(crate) s3: S3,
     pub(crate) witnesses: Witnesses,
+    pub(crate) offsite: String,
+    pub(crate) offsite_s3: S3,
 }

@@ -63,6 +63,7 @@ impl Copies {
             shelf: of.shelf(),
             keys: Arc::new(move || Ok(keys.clone())),
             memory: None,
+            accepted: None,
             clock: Arc::new(SystemClock),
         }
     }

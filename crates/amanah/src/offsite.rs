@@ -1,0 +1,207 @@
+//! A running `amanah up` copies the trail of each protected database to the second place, every hour.
+//!
+//! It promises that one which cannot be copied is told once and holds up no other, that it is tried
+//! again, and that rows there are sealed by a key of the ring that no tenant and no application is let
+//! to. Whether a copy is good is for `audit.offsite` to say, which opens it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{IpAddr, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::offsite::{Copied, Offsite, PieceSeals, copy};
+use audit::seal::{Bucket, Folder, Shelf};
+use kernel::Rng;
+use keys::object::{self, Object, Sidecar};
+use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
+use reqwest::Url;
+
+use crate::data::safe;
+use crate::exit::Usage;
+use crate::installation::Installation;
+use crate::known::Named;
+use crate::trail::{self, Log};
+use crate::{out, roots};
+
+const COPY_EVERY: Duration = Duration::from_hours(1);
+/// The house's key by which rows are sealed there, made with the first copy.
+const COPIES_KEY: &str = "amanah.trail-copies";
+/// Who uses it, for those who list keys.
+const USER: &str = "copies of audit trails";
+
+/// Seals parts of copies with the house's key in the ring, each under a key of its own.
+struct Seals {
+    keys: Keys,
+    key: KeyRef,
+    rng: Arc<dyn Rng>,
+}
+
+impl PieceSeals for Seals {
+    /// The length of the sidecar in four bytes, big endian, the sidecar, the stream.
+    fn seal(&self, name: &str, text: &[u8]) -> Result<Vec<u8>, String> {
+        let object = Object { key: &self.key, name };
+        let mut stream = Vec::new();
+        let sidecar = object::seal(&self.keys, &*self.rng, object, 1, text, &mut stream)
+            .map_err(|error| error.to_string())?;
+        let sidecar = sidecar.text();
+        let length = u32::try_from(sidecar.len()).map_err(|error| error.to_string())?;
+        Ok([&length.to_be_bytes()[..], sidecar.as_bytes(), &stream].concat())
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, String> {
+        let short = || "it is cut short".to_owned();
+        let (length, rest) = sealed.split_first_chunk::<4>().ok_or_else(short)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| short())?;
+        let (sidecar, stream) = rest.split_at_checked(length).ok_or_else(short)?;
+        let sidecar = Sidecar::parse(sidecar).map_err(|error| error.to_string())?;
+        let object = Object { key: &self.key, name };
+        let mut text = Vec::new();
+        object::open(&self.keys, object, &sidecar, 1, stream, &mut text)
+            .map_err(|error| error.to_string())?;
+        Ok(text)
+    }
+}
+
+fn key() -> anyhow::Result<KeyRef> {
+    Ok(KeyRef { tenant: None, name: KeyName::new(COPIES_KEY)? })
+}
+
+/// Makes the key, where it was not made.
+async fn ready(keys: &Keys) -> anyhow::Result<()> {
+    let key = key()?;
+    if keys.card(&key).is_err() {
+        let spec = Spec { kind: Kind::Aes256Gcm, purpose: Purpose::Files, needs_context: true };
+        match keys.create(&key, &spec).await {
+            Ok(_) | Err(keys::Error::Exists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Where the copy of a log goes; `None` when no second place is configured.
+///
+/// # Errors
+/// [`Usage`] when what is configured is no place.
+pub(crate) fn place(house: &Installation, log: &Log) -> anyhow::Result<Option<Offsite>> {
+    let Installation { config, data, cx, ring, .. } = house;
+    let to = config.trail.offsite.as_str();
+    let name = safe(&log.database);
+    let (shelf, near): (Arc<dyn Shelf>, _) = if to.is_empty() {
+        return Ok(None);
+    } else if to.starts_with("s3://") {
+        let settings = roots::s3(to, &config.trail.offsite_s3)?;
+        let installation = data.installation(&*cx.rng)?.expose().to_owned();
+        let opened = Bucket::new(&settings, &format!("{installation}/{name}"));
+        let opened = opened.map_err(|error| Usage(format!("trail.offsite: {error}")))?;
+        (Arc::new(opened), near_bucket(&config.trail.offsite_s3.endpoint))
+    } else if Path::new(to).is_absolute() {
+        let near = near_folder(Path::new(to), data.root());
+        (Arc::new(Folder::new(Path::new(to).join(&name))), near)
+    } else {
+        let what =
+            "trail.offsite: write \"s3://BUCKET/PREFIX\" or a folder from the root, /mnt/elsewhere";
+        return Err(Usage(what.to_owned()).into());
+    };
+    let (keys, key) = (ring.keys.clone(), key()?);
+    keys.registers(USER, &key);
+    let seals = Arc::new(Seals { keys, key, rng: Arc::clone(&cx.rng) });
+    Ok(Some(Offsite { shelf, seals, near }))
+}
+
+/// Why nobody can say that the folder is elsewhere, if so.
+fn near_folder(to: &Path, data: &Path) -> Option<String> {
+    let disk = |path: &Path| std::fs::metadata(path).map(|meta| meta.dev());
+    match (disk(to), disk(data)) {
+        (Ok(there), Ok(here)) if there != here => None,
+        (Ok(_), Ok(_)) => Some(format!("{} is on the disk of the data directory", to.display())),
+        (Err(error), _) | (_, Err(error)) => Some(format!("{}: {error}", to.display())),
+    }
+}
+
+/// The same of a bucket; without an endpoint it is Amazon's.
+fn near_bucket(endpoint: &str) -> Option<String> {
+    let url = Url::parse(endpoint).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']).trim_end_matches('.');
+    let own = |ip: IpAddr| {
+        let ip = ip.to_canonical();
+        // A socket can be bound to none but our own addresses. Nothing is sent.
+        ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
+    };
+    let is_here = host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(own);
+    is_here.then(|| format!("{endpoint} is on this machine"))
+}
+
+/// Copies the trail of one database.
+///
+/// # Errors
+/// When no second place is configured, or it could not be copied; the copy is what it was then.
+pub(crate) async fn one(house: &Installation, named: &Named<'_>) -> anyhow::Result<Copied> {
+    let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
+    let none = || Usage("no second place is configured: set trail.offsite".to_owned());
+    let to = place(house, &log)?.ok_or_else(none)?;
+    let reader = trail::reader(named.guarded()?);
+    ready(&house.ring.keys).await?;
+    Ok(copy(&trail::looked_after(house, &log)?, reader, &to).await?)
+}
+
+/// Copies each trail every hour, until `stop` ends.
+pub(crate) async fn keep(house: &Installation, stop: impl Future<Output = ()>) {
+    let copying = async {
+        let mut tick = tokio::time::interval(COPY_EVERY);
+        let mut failing: BTreeMap<String, String> = BTreeMap::new();
+        loop {
+            tick.tick().await;
+            if house.config.trail.offsite.is_empty() {
+                continue;
+            }
+            let known = house.known();
+            let Ok(all) = known.named(&house.ground, None) else { continue };
+            for named in all {
+                match one(house, &named).await {
+                    Ok(_) => drop(failing.remove(&named.name)),
+                    Err(error) => {
+                        let (database, why) = (named.name, out::words(&error));
+                        if failing.get(&database) != Some(&why) {
+                            tracing::error!(database, why, "the trail was not copied");
+                            failing.insert(database, why);
+                        }
+                    }
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = copying => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{near_bucket, near_folder};
+
+    #[test]
+    fn what_is_on_this_machine_is_not_elsewhere() {
+        for here in [
+            "http://127.0.0.1:9000",
+            "http://localhost:9000",
+            "http://[::1]:9000",
+            "http://0.0.0.0:1",
+        ] {
+            assert!(near_bucket(here).is_some(), "{here}");
+        }
+        for there in ["", "https://s3.example.com", "https://192.0.2.7:9000"] {
+            assert_eq!(near_bucket(there), None, "{there}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert!(near_folder(dir.path(), dir.path()).unwrap().contains("on the disk of"));
+        assert!(near_folder(&dir.path().join("absent"), dir.path()).is_some());
+        assert_eq!(near_folder(std::path::Path::new("/dev"), dir.path()), None);
+    }
+}
