@@ -28,7 +28,7 @@ fn a_copy_lies_elsewhere_and_opens() {
     let place = elsewhere.path().display();
     let house = House::configured(&format!("[trail]\noffsite = \"{place}\"\n"));
     let begun = Instant::now();
-    let copied = loop {
+    let made = loop {
         let said = house.run(&["audit", "offsite", "--json"]);
         // The house copies too, and one at a time does.
         if said.status.code() == Some(0) {
@@ -37,11 +37,11 @@ fn a_copy_lies_elsewhere_and_opens() {
         assert!(begun.elapsed() < PATIENCE, "{}", String::from_utf8_lossy(&said.stderr));
         std::thread::park_timeout(LOOK_AGAIN);
     };
-    let copies = copied.as_array().unwrap();
+    let copies = made.as_array().unwrap();
     assert!(!copies.is_empty());
     assert!(
         copies.iter().all(|one| one["entries"].as_u64() > Some(1) && one["unlike"] == 0),
-        "{copied}"
+        "{made}"
     );
     let checked = house.run(&["audit", "offsite", "--check", "--json"]);
     assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));

@@ -10,6 +10,10 @@ CREATE SCHEMA claims;
 
 ALTER SCHEMA claims OWNER TO owner;
 
+CREATE SCHEMA compared;
+
+ALTER SCHEMA compared OWNER TO owner;
+
 CREATE SCHEMA files;
 
 ALTER SCHEMA files OWNER TO owner;
@@ -25,10 +29,6 @@ ALTER SCHEMA keys OWNER TO owner;
 CREATE SCHEMA tenancy;
 
 ALTER SCHEMA tenancy OWNER TO owner;
-
-CREATE SCHEMA watch;
-
-ALTER SCHEMA watch OWNER TO owner;
 
 CREATE FUNCTION claims.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -173,6 +173,67 @@ ALTER TABLE claims.proof ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE compared.differences (
+    id bigint NOT NULL,
+    system text NOT NULL,
+    database text NOT NULL,
+    kind text NOT NULL,
+    xid bigint NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    action text NOT NULL,
+    changes bigint NOT NULL,
+    records bigint NOT NULL,
+    lsn pg_lsn NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    explained_by text,
+    explanation text,
+    explained_at timestamp with time zone,
+    CONSTRAINT differences_check CHECK ((((explained_by IS NULL) = (explanation IS NULL)) AND ((explained_by IS NULL) = (explained_at IS NULL)))),
+    CONSTRAINT differences_explanation_check CHECK (((octet_length(explanation) >= 1) AND (octet_length(explanation) <= 2000))),
+    CONSTRAINT differences_kind_check CHECK ((kind = ANY (ARRAY['unrecorded'::text, 'unfounded'::text, 'trail-changed'::text, 'gap'::text])))
+);
+
+ALTER TABLE compared.differences OWNER TO owner;
+
+COMMENT ON TABLE compared.differences IS 'Writes that the trail does not tell of, and what it tells that was not written.';
+
+ALTER TABLE compared.differences ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME compared.differences_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE compared.slots (
+    system text NOT NULL,
+    database text NOT NULL,
+    lsn pg_lsn NOT NULL,
+    since timestamp with time zone NOT NULL,
+    looked_at timestamp with time zone NOT NULL,
+    transactions bigint DEFAULT 0 NOT NULL,
+    changes bigint DEFAULT 0 NOT NULL,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE compared.slots OWNER TO owner;
+
+COMMENT ON TABLE compared.slots IS 'How far the log of writes of each protected database was compared with its trail.';
+
+CREATE TABLE compared.tables (
+    system text NOT NULL,
+    database text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    since pg_lsn NOT NULL
+);
+
+ALTER TABLE compared.tables OWNER TO owner;
+
+COMMENT ON TABLE compared.tables IS 'Tables whose writes are compared with the trail.';
 
 CREATE TABLE files.files (
     tenant text NOT NULL COLLATE pg_catalog."C",
@@ -474,67 +535,6 @@ ALTER TABLE tenancy.tenants OWNER TO owner;
 
 COMMENT ON TABLE tenancy.tenants IS 'Tenants with a database of their own. Written by commands, read by the proofs.';
 
-CREATE TABLE watch.differences (
-    id bigint NOT NULL,
-    system text NOT NULL,
-    database text NOT NULL,
-    kind text NOT NULL,
-    xid bigint NOT NULL,
-    table_schema text NOT NULL,
-    table_name text NOT NULL,
-    action text NOT NULL,
-    changes bigint NOT NULL,
-    records bigint NOT NULL,
-    lsn pg_lsn NOT NULL,
-    seen_at timestamp with time zone NOT NULL,
-    explained_by text,
-    explanation text,
-    explained_at timestamp with time zone,
-    CONSTRAINT differences_check CHECK ((((explained_by IS NULL) = (explanation IS NULL)) AND ((explained_by IS NULL) = (explained_at IS NULL)))),
-    CONSTRAINT differences_explanation_check CHECK (((octet_length(explanation) >= 1) AND (octet_length(explanation) <= 2000))),
-    CONSTRAINT differences_kind_check CHECK ((kind = ANY (ARRAY['unrecorded'::text, 'unfounded'::text, 'trail-changed'::text, 'gap'::text])))
-);
-
-ALTER TABLE watch.differences OWNER TO owner;
-
-COMMENT ON TABLE watch.differences IS 'Writes that the trail does not tell of, and what it tells that was not written.';
-
-ALTER TABLE watch.differences ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME watch.differences_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
-CREATE TABLE watch.slots (
-    system text NOT NULL,
-    database text NOT NULL,
-    lsn pg_lsn NOT NULL,
-    since timestamp with time zone NOT NULL,
-    looked_at timestamp with time zone NOT NULL,
-    transactions bigint DEFAULT 0 NOT NULL,
-    changes bigint DEFAULT 0 NOT NULL,
-    ended_at timestamp with time zone
-);
-
-ALTER TABLE watch.slots OWNER TO owner;
-
-COMMENT ON TABLE watch.slots IS 'How far the log of writes of each protected database was compared with its trail.';
-
-CREATE TABLE watch.tables (
-    system text NOT NULL,
-    database text NOT NULL,
-    table_schema text NOT NULL,
-    table_name text NOT NULL,
-    since pg_lsn NOT NULL
-);
-
-ALTER TABLE watch.tables OWNER TO owner;
-
-COMMENT ON TABLE watch.tables IS 'Tables whose writes are compared with the trail.';
-
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
@@ -549,6 +549,18 @@ ALTER TABLE ONLY cache.places
 
 ALTER TABLE ONLY claims.proof
     ADD CONSTRAINT proof_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY compared.differences
+    ADD CONSTRAINT differences_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY compared.differences
+    ADD CONSTRAINT differences_system_database_lsn_kind_table_schema_table_nam_key UNIQUE (system, database, lsn, kind, table_schema, table_name, action);
+
+ALTER TABLE ONLY compared.slots
+    ADD CONSTRAINT slots_pkey PRIMARY KEY (system, database);
+
+ALTER TABLE ONLY compared.tables
+    ADD CONSTRAINT tables_pkey PRIMARY KEY (system, database, table_schema, table_name);
 
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_object_key UNIQUE (object);
@@ -616,23 +628,13 @@ ALTER TABLE ONLY tenancy.tenants
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
-ALTER TABLE ONLY watch.differences
-    ADD CONSTRAINT differences_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY watch.differences
-    ADD CONSTRAINT differences_system_database_lsn_kind_table_schema_table_nam_key UNIQUE (system, database, lsn, kind, table_schema, table_name, action);
-
-ALTER TABLE ONLY watch.slots
-    ADD CONSTRAINT slots_pkey PRIMARY KEY (system, database);
-
-ALTER TABLE ONLY watch.tables
-    ADD CONSTRAINT tables_pkey PRIMARY KEY (system, database, table_schema, table_name);
-
 CREATE INDEX leases_place ON cache.leases USING btree (place);
 
 CREATE INDEX leases_until ON cache.leases USING btree (until);
 
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
+
+CREATE INDEX differences_open ON compared.differences USING btree (system, database) WHERE (explained_at IS NULL);
 
 CREATE INDEX loose_by_tenant ON files.loose USING btree (tenant);
 
@@ -643,8 +645,6 @@ CREATE INDEX sessions_account ON identity.sessions USING btree (account, created
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
 CREATE INDEX losses_of ON tenancy.losses USING btree (tenant);
-
-CREATE INDEX differences_open ON watch.differences USING btree (system, database) WHERE (explained_at IS NULL);
 
 CREATE TRIGGER proof_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.proof FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_change();
 
@@ -677,6 +677,9 @@ ALTER TABLE tenancy.losses ENABLE ALWAYS TRIGGER losses_not_emptied;
 ALTER TABLE ONLY cache.leases
     ADD CONSTRAINT leases_place_fkey FOREIGN KEY (place) REFERENCES cache.places(place) ON DELETE CASCADE;
 
+ALTER TABLE ONLY compared.tables
+    ADD CONSTRAINT tables_system_database_fkey FOREIGN KEY (system, database) REFERENCES compared.slots(system, database) ON DELETE CASCADE;
+
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;
 
@@ -697,9 +700,6 @@ ALTER TABLE ONLY tenancy.tenants
 
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_target_fkey FOREIGN KEY (target) REFERENCES tenancy.cells(name);
-
-ALTER TABLE ONLY watch.tables
-    ADD CONSTRAINT tables_system_database_fkey FOREIGN KEY (system, database) REFERENCES watch.slots(system, database) ON DELETE CASCADE;
 
 ALTER TABLE files.files ENABLE ROW LEVEL SECURITY;
 

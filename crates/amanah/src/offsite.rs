@@ -17,7 +17,6 @@ use audit::seal::{Bucket, Folder, Shelf};
 use kernel::Rng;
 use keys::object::{self, Object, Sidecar};
 use keys::{KeyName, KeyRef, Keys, Kind, Purpose, Spec};
-use reqwest::Url;
 
 use crate::data::safe;
 use crate::exit::Usage;
@@ -124,8 +123,13 @@ fn near_folder(to: &Path, data: &Path) -> Option<String> {
 
 /// The same of a bucket; without an endpoint it is Amazon's.
 fn near_bucket(endpoint: &str) -> Option<String> {
-    let url = Url::parse(endpoint).ok()?;
-    let host = url.host_str()?.trim_matches(['[', ']']).trim_end_matches('.');
+    let (_, rest) = endpoint.split_once("://")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let bare = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = bare.unwrap_or_default().trim_end_matches('.');
     let own = |ip: IpAddr| {
         let ip = ip.to_canonical();
         // A socket can be bound to none but our own addresses. Nothing is sent.

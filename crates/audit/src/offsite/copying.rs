@@ -113,10 +113,8 @@ impl Copying<'_> {
             let files = self.growth.grow(&entries)?;
             self.to.shelf.put(files).await?;
             let (mut rows, fresh) = self.before(segment, at..end).await?;
-            let entries = match fresh.start < at {
-                true => self.from.entries(fresh.clone()).await?,
-                false => entries,
-            };
+            let again = fresh.start < at;
+            let entries = if again { self.from.entries(fresh.clone()).await? } else { entries };
             for (index, entry) in (fresh.start..).zip(&entries) {
                 self.entry(index, &Leaf::decode(entry)?, &mut rows).await?;
             }
@@ -200,10 +198,8 @@ impl Copying<'_> {
         if before.path() == now.path() {
             return Ok(());
         }
-        let gone = match now.entries().end < (now.number + 1) * SEGMENT {
-            true => before.path(),
-            false => now.unfinished(),
-        };
+        let is_unfinished = now.entries().end < (now.number + 1) * SEGMENT;
+        let gone = if is_unfinished { before.path() } else { now.unfinished() };
         self.to.shelf.remove(&gone).await
     }
 }

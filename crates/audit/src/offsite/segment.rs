@@ -73,7 +73,7 @@ impl Segment {
     ) -> Result<(String, Vec<u8>)> {
         let mut text = String::new();
         for (index, row) in rows {
-            text.push_str(&format!("{index} {}\n", row.to_line()?));
+            text.extend([index.to_string().as_str(), " ", &row.to_line()?, "\n"]);
         }
         let path = self.path();
         let sealed = place.seals.seal(&name(origin, &path), text.as_bytes());

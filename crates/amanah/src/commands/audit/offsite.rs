@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ::audit::offsite::{Checked, Copied, check};
+use ::audit::verify::Signed;
 use serde_json::{Value, json};
 
 use crate::cli::Place;
@@ -28,9 +29,10 @@ pub(crate) async fn run(place: &Place, wanted: Offsite) -> anyhow::Result<Exit> 
         let known = house.known();
         let mut all = Vec::new();
         for named in known.named(&house.ground, wanted.database.as_deref())? {
-            let done = match wanted.check {
-                true => checked(house, &named).await.map(Done::Checked),
-                false => offsite::one(house, &named).await.map(Done::Copied),
+            let done = if wanted.check {
+                checked(house, &named).await.map(Done::Checked)
+            } else {
+                offsite::one(house, &named).await.map(Done::Copied)
             };
             let done = match done {
                 Err(error) if error.is::<Usage>() => return Err(error),
@@ -45,7 +47,9 @@ pub(crate) async fn run(place: &Place, wanted: Offsite) -> anyhow::Result<Exit> 
         let told: Vec<Value> = all.iter().map(|(name, done)| data(name, done)).collect();
         out::line(&serde_json::to_string_pretty(&told)?);
     } else {
-        all.iter().for_each(|(name, done)| out::line(&text(name, done)));
+        for (name, done) in &all {
+            out::line(&text(name, done));
+        }
     }
     Ok(Exit::worst(all.iter().map(|(_, done)| match done {
         Done::Copied(copied) if copied.unlike > 0 => Exit::Fails,
@@ -66,27 +70,25 @@ async fn checked(house: &Installation, named: &Named<'_>) -> anyhow::Result<Chec
 fn text(name: &str, done: &Done) -> String {
     match done {
         Done::Copied(copied) => {
-            let mut text = format!(
-                "{name}: {} in the copy, {} copied now",
-                out::count(copied.entries, "entry"),
-                out::count(copied.rows, "row")
-            );
-            if copied.erased > 0 {
-                text.push_str(&format!(", {} erased there", out::count(copied.erased, "content")));
-            }
-            if copied.unlike > 0 {
-                let unlike = out::count(copied.unlike, "sealed row");
-                text.push_str(&format!(
-                    "\n  {unlike} not copied: gone, or not what was sealed. `amanah audit verify` \
-                     names them"
-                ));
-            }
-            text
+            let (entries, rows) =
+                (out::count(copied.entries, "entry"), out::count(copied.rows, "row"));
+            let erased = match copied.erased {
+                0 => String::new(),
+                erased => format!(", {} erased there", out::count(erased, "content")),
+            };
+            let unlike = match copied.unlike {
+                0 => String::new(),
+                unlike => format!(
+                    "\n  {} not copied: gone, or not what was sealed. `amanah audit verify` names them",
+                    out::count(unlike, "sealed row")
+                ),
+            };
+            format!("{name}: {entries} in the copy, {rows} copied now{erased}{unlike}")
         }
         Done::Checked(checked) => {
             let rows = out::count(checked.rows, "row");
             let head =
-                checked.head.as_ref().map_or("no checkpoint".to_owned(), |head| head.named());
+                checked.head.as_ref().map_or_else(|| "no checkpoint".to_owned(), Signed::named);
             let mut lines = vec![format!("{name}: {rows} opened and right, under {head}")];
             let wrong = checked.wrong.iter().map(|(part, what)| format!("  {part}: {what}"));
             lines.extend(wrong);

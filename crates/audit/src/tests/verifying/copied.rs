@@ -57,7 +57,7 @@ impl Copies {
         self.shop.dir.path().join("copy")
     }
 
-    fn log(&self, of: &Log) -> SealedLog {
+    fn log(of: &Log) -> SealedLog {
         let keys = of.keys();
         SealedLog {
             shelf: of.shelf(),
@@ -69,7 +69,7 @@ impl Copies {
     }
 
     async fn copy(&self) -> crate::Result<crate::offsite::Copied> {
-        copy(&self.log(&self.shop.log), &self.shop.superuser, &self.place).await
+        copy(&Self::log(&self.shop.log), &self.shop.superuser, &self.place).await
     }
 
     /// What is found, some seconds after the log was signed last.
@@ -188,7 +188,7 @@ async fn another_history_is_not_copied_over() {
     for leaves in [&all[..200], &all[..], &[&all[..], &all[250..251]].concat()] {
         other = Log::new(&copies.shop.dir.path().join(format!("other{}", refused.len())), 1);
         other.add(leaves).await;
-        let error = copy(&copies.log(&other), &copies.shop.superuser, &copies.place).await;
+        let error = copy(&Copies::log(&other), &copies.shop.superuser, &copies.place).await;
         refused.push(error.unwrap_err().to_string());
         assert_eq!(std::fs::read(copies.folder().join("checkpoint")).unwrap(), before);
     }
@@ -198,7 +198,7 @@ async fn another_history_is_not_copied_over() {
         "{refused:?}"
     );
     let stranger = Log::new(&copies.shop.dir.path().join("stranger"), 2);
-    let log = SealedLog { shelf: other.shelf(), ..copies.log(&stranger) };
+    let log = SealedLog { shelf: other.shelf(), ..Copies::log(&stranger) };
     assert!(copy(&log, &copies.shop.superuser, &copies.place).await.is_err());
     assert_eq!(copies.check(30).await.wrong, []);
 }
@@ -210,8 +210,8 @@ async fn an_erasure_reaches_the_copy() {
     copies.copy().await.unwrap();
     let erasure = ErasureLeaf { index: 10, at_micros: 0, request: "ticket 1".to_owned() };
     copies.shop.log.add(&[Leaf::Erasure(erasure)]).await;
-    let copied = copies.copy().await.unwrap();
-    assert_eq!((copied.rows, copied.erased), (0, 1));
+    let second = copies.copy().await.unwrap();
+    assert_eq!((second.rows, second.erased), (0, 1));
     let checked = copies.check(30).await;
     assert_eq!((checked.rows, checked.erased), (300, 1));
     assert_eq!(checked.wrong, []);
