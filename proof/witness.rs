@@ -140,7 +140,7 @@ impl Log {
     fn watch(&self, witness: &Witness) -> Watch {
         let door: Arc<dyn Door> = Arc::new(Way(witness.address.clone()));
         Watch::new(
-            LOG,
+            vec![self.signer.verifier().clone()],
             Arc::clone(&self.shelf),
             vec![(witness.key.clone(), door)],
             SystemClock.now(),

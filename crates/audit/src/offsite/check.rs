@@ -38,7 +38,16 @@ pub async fn check(
     limit: Duration,
 ) -> Result<Checked> {
     let shelf = &*copy.shelf;
-    let job = Job { shelf, keys, kept: &[], accepted: &[], database: None, now, stale: limit };
+    let job = Job {
+        shelf,
+        keys,
+        current: keys.first(),
+        kept: &[],
+        accepted: &[],
+        database: None,
+        now,
+        stale: limit,
+    };
     let report = verify(&job, &|_, _, _| {}).await?;
     let mut checked = Checked { head: report.head.clone(), ..Checked::default() };
     let damage = report.damage.iter().map(|one| (one.object.clone(), one.to_string()));
