@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audit::handover::{Contradiction, Door, Handover, Reply};
 use audit::seal::{Folder, Growth, LogReader, Shelf};
-use audit::witness::{Contradiction, Door, Reply, Watch};
 use kernel::{Clock as _, Fut, SystemClock};
 use serde_json::Value;
 use tlog::{Checkpoint, Note, Signer, WitnessKey};
@@ -137,9 +137,9 @@ impl Log {
         size
     }
 
-    fn watch(&self, witness: &Witness) -> Watch {
+    fn watch(&self, witness: &Witness) -> Handover {
         let door: Arc<dyn Door> = Arc::new(Way(witness.address.clone()));
-        Watch::new(
+        Handover::new(
             vec![self.signer.verifier().clone()],
             Arc::clone(&self.shelf),
             vec![(witness.key.clone(), door)],

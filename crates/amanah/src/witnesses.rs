@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use audit::seal::Head;
-use audit::witness::{Door, Reply, Standing, Watch};
+use audit::handover::{Door, Handover, Reply, WitnessStanding};
 use console::{LogHead, Witnessed};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -20,7 +19,7 @@ use kernel::{Clock, Fut};
 use keys::Keys;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
-use tlog::{Checkpoint, Note, WitnessKey};
+use tlog::{Checkpoint, Head, Note, WitnessKey};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::WitnessAt;
@@ -89,7 +88,7 @@ pub(crate) struct Witnesses {
 /// What the witnesses have said.
 #[derive(Default)]
 struct Said {
-    standings: Vec<Standing>,
+    standings: Vec<WitnessStanding>,
     /// The newest cosigned checkpoint of each log, behind the digest by which it is named.
     cosigned: BTreeMap<String, Note>,
 }
@@ -145,11 +144,11 @@ impl Witnesses {
             // It has keys since its first checkpoint.
             let keys = Pen::known(&self.keys).and_then(|pen| pen.verifiers(&log));
             let Ok(keys) = keys else { continue };
-            let watch = Watch::new(keys, log.shelf, self.all.clone(), now);
-            watches.insert(log.origin, Followed { watch, id: log.id, failing: false });
+            let handover = Handover::new(keys, log.shelf, self.all.clone(), now);
+            watches.insert(log.origin, Followed { handover, id: log.id, failing: false });
         }
         join_all(watches.iter_mut().map(|(origin, one)| one.round(origin, now))).await;
-        let cosigned = |one: &Followed| Some((one.id.clone(), one.watch.cosigned()?.clone()));
+        let cosigned = |one: &Followed| Some((one.id.clone(), one.handover.cosigned()?.clone()));
         let said = Said {
             standings: watches.values().flat_map(Followed::standings).collect(),
             cosigned: watches.values().filter_map(cosigned).collect(),
@@ -161,7 +160,7 @@ impl Witnesses {
     pub(crate) fn readings(&self) -> Vec<Reading> {
         let (said, now) = (self.said.load(), self.clock.now());
         let mut all = Vec::new();
-        let mut read = |name, help, of: &dyn Fn(&Standing) -> u64| {
+        let mut read = |name, help, of: &dyn Fn(&WitnessStanding) -> u64| {
             all.extend(said.standings.iter().map(|one| {
                 let labels = vec![("log", one.log.clone()), ("witness", one.witness.clone())];
                 (name, help, labels, of(one))
@@ -217,7 +216,7 @@ fn head(note: &str) -> Option<Head> {
 
 /// A log that is followed.
 struct Followed {
-    watch: Watch,
+    handover: Handover,
     /// What stands for its name where that should not be read.
     id: String,
     failing: bool,
@@ -225,7 +224,7 @@ struct Followed {
 
 impl Followed {
     async fn round(&mut self, log: &str, now: Timestamp) {
-        let result = self.watch.round(now).await;
+        let result = self.handover.round(now).await;
         if let Err(error) = &result
             && !self.failing
         {
@@ -234,8 +233,11 @@ impl Followed {
         self.failing = result.is_err();
     }
 
-    fn standings(&self) -> impl Iterator<Item = Standing> {
+    fn standings(&self) -> impl Iterator<Item = WitnessStanding> {
         let id = self.id.clone();
-        self.watch.standings().into_iter().map(move |one| Standing { log: id.clone(), ..one })
+        self.handover
+            .standings()
+            .into_iter()
+            .map(move |one| WitnessStanding { log: id.clone(), ..one })
     }
 }

@@ -9,8 +9,9 @@
 //! The attack it stops: somebody with an application's or an owner's login does something and
 //! removes the trace, or switches the recording off first.
 //!
-//! It does not stop a superuser, who can disable every trigger: what is changed after it was sealed
-//! (`seal/`) is found by whoever verifies (`verify/`). And it does not record readings.
+//! It does not stop a superuser, who can disable every trigger. What he changes after it was sealed
+//! (`seal/`) is found by whoever verifies (`verify/`), against what a witness has seen (`handover/`); and
+//! what he writes without a record is found in the server's own log of writes (`wal/`).
 //! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
 //! and `audit.append-only` says so as failing.
 
@@ -22,6 +23,7 @@ mod encoding;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod handover;
 mod inspect;
 mod leaf;
 pub mod offsite;
@@ -36,7 +38,6 @@ mod track;
 mod undo;
 pub mod verify;
 pub mod wal;
-pub mod witness;
 
 use store::{Migration, Room};
 

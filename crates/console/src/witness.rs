@@ -9,7 +9,7 @@
 //!
 //! It promises that a body is small, arrives in time, and is worked on by a few at once; nobody is
 //! asked who they are, for a checkpoint counts by its signature alone. What is decided is
-//! [`audit::witness`]'s business. It opens no port: `gateway::Private` serves it.
+//! [`witness`](::witness)'s business. It opens no port: `gateway::Private` serves it.
 //!
 //! The attack it stops: a stranger who keeps the witness from answering its logs, with large bodies,
 //! slow ones, or many. It does not stop one who sends more than the machine takes: that is the
@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::witness::{Answer, MAX_REQUEST, Witness};
+use ::witness::{Answer, MAX_SUBMISSION, Witness};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
@@ -83,7 +83,7 @@ async fn newest(State(served): State<Served>, Path(log): Path<String>) -> Respon
 }
 
 async fn add(State(served): State<Served>, body: Body) -> Response {
-    let body = match timeout(served.patience, to_bytes(body, MAX_REQUEST)).await {
+    let body = match timeout(served.patience, to_bytes(body, MAX_SUBMISSION)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
             let words = "a request has at most 64 KiB, and arrives whole\n";

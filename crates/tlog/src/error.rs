@@ -45,5 +45,5 @@ pub enum Error {
     Key(&'static str),
     /// What should be a proof in a file.
     #[error("this is no proof of an entry: {0}")]
-    Ticket(&'static str),
+    Proof(&'static str),
 }

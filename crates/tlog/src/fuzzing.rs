@@ -1,7 +1,7 @@
 //! The parsers of what others can write, for the fuzzer's targets and for `make test`. Each gives back
 //! what it read as it would be written.
 
-use crate::{Checkpoint, Note, Ticket, open_bundle, put_entry};
+use crate::{Checkpoint, Note, ProofFile, open_bundle, put_entry};
 
 /// A signed note.
 pub fn note(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -16,9 +16,9 @@ pub fn checkpoint(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A proof in a file.
-pub fn ticket(bytes: &[u8]) -> Option<Vec<u8>> {
-    let ticket = Ticket::parse(std::str::from_utf8(bytes).ok()?).ok()?;
-    Some(ticket.to_string().into_bytes())
+pub fn proof_file(bytes: &[u8]) -> Option<Vec<u8>> {
+    let file = ProofFile::parse(std::str::from_utf8(bytes).ok()?).ok()?;
+    Some(file.to_string().into_bytes())
 }
 
 /// A bundle of any number of entries, the first byte of the input.
@@ -35,7 +35,7 @@ pub fn bundle(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use testkit::try_damaged_again;
 
-    use crate::{Checkpoint, Hash, Note, Signer, Ticket, put_entry};
+    use crate::{Checkpoint, Hash, Note, ProofFile, Signer, put_entry};
 
     fn signed() -> (Checkpoint, Note) {
         let origin = "amanah-ab12/shop".to_owned();
@@ -53,15 +53,15 @@ mod tests {
         let (checkpoint, note) = signed();
         let extra = Some(b"an entry".to_vec());
         let hashes = vec![Hash::leaf(b"1"), Hash::leaf(b"2")];
-        let ticket = Ticket { extra, index: 1, hashes, checkpoint: note.clone() };
-        let bare = Ticket { extra: None, hashes: Vec::new(), ..ticket.clone() };
+        let file = ProofFile { extra, index: 1, hashes, checkpoint: note.clone() };
+        let bare = ProofFile { extra: None, hashes: Vec::new(), ..file.clone() };
         let mut bundle = vec![2];
         put_entry(&mut bundle, b"one").unwrap();
         put_entry(&mut bundle, b"").unwrap();
         let text = |text: &dyn std::fmt::Display| text.to_string().into_bytes();
         try_damaged_again("note", &[text(&note)], super::note);
         try_damaged_again("checkpoint", &[text(&checkpoint)], super::checkpoint);
-        try_damaged_again("ticket", &[text(&ticket), text(&bare)], super::ticket);
+        try_damaged_again("proof_file", &[text(&file), text(&bare)], super::proof_file);
         try_damaged_again("bundle", &[bundle, vec![0]], super::bundle);
     }
 }

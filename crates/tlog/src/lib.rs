@@ -19,11 +19,13 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hash;
+mod head;
 mod note;
 mod proof;
+mod proof_file;
+mod submission;
 #[cfg(test)]
 mod tests;
-mod ticket;
 mod tile;
 mod tree;
 
@@ -32,8 +34,10 @@ pub use checkpoint::Checkpoint;
 pub use cosign::{Cosigner, WitnessKey};
 pub use error::{Error, Result};
 pub use hash::Hash;
+pub use head::{Head, TIME};
 pub use note::{Note, Opened, Signer, Verifier};
 pub use proof::{consistency, inclusion, verify_consistency, verify_inclusion};
-pub use ticket::Ticket;
+pub use proof_file::{MAX_PROOF_BYTES, ProofFile};
+pub use submission::{MAX_SUBMISSION, Submission};
 pub use tile::{Tile, WIDTH, bundle_path, bundles, tiles};
 pub use tree::{Edge, Node, nodes_of};

@@ -26,8 +26,8 @@ mod stage;
 mod turning;
 
 pub use growth::{Growth, outgrown};
+pub use head::keys;
 pub(crate) use head::signed;
-pub use head::{Head, keys};
 pub use holder::{Holder, holder};
 pub use origin::origin;
 pub use reader::{LogReader, MAX_ENTRIES_READ};

@@ -17,12 +17,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kernel::{Clock, Signatory};
 use store::Db;
-use tlog::{Hash, Verifier};
+use tlog::{Hash, Head, Verifier};
 
 use super::copied::Copied;
 use super::former::Former;
 use super::growth::{Growth, outgrown};
-use super::head::{self, Head};
+use super::head;
 use super::reader::LogReader;
 use super::shelf::{Hold, Shelf, Stored};
 use super::source::Moment;
@@ -195,7 +195,7 @@ impl Sealer {
         let log = &*self.settings.shelf;
         let Some(stored) = log.checkpoint().await? else { return Ok(()) };
         let head = Head::open(&stored.note, &self.settings.origin, keys)
-            .map_err(|error| head::refused(log, &error))?;
+            .map_err(|error| head::refused(log, &error.into()))?;
         let reader = LogReader::new(Arc::clone(&self.settings.shelf), head.size);
         self.growth = Growth::resume(&reader, head.root).await?;
         self.head = Some((stored, head));

@@ -5,10 +5,9 @@
 //! log's place, and puts a step of his own there for the sealer to sign: it was signed before it was
 //! put there, or it is no step.
 
-use tlog::{Verifier, open_bundle, put_entry};
+use tlog::{Head, Verifier, open_bundle, put_entry};
 
 use super::growth::Growth;
-use super::head::Head;
 use crate::{Error, Result};
 
 /// What it begins with.

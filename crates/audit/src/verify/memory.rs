@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use tlog::Verifier;
 
-use super::head::Signed;
 use super::notes::Notes;
+use super::signed::Signed;
 use super::{Kept, Report};
 use crate::Result;
 

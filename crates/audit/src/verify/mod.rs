@@ -16,7 +16,6 @@ mod accepted;
 mod compare;
 mod damage;
 mod exported;
-mod head;
 mod memory;
 mod merge;
 mod notes;
@@ -25,6 +24,7 @@ mod prove;
 mod reading;
 mod report;
 mod rows;
+mod signed;
 mod survey;
 
 use std::ops::Range;
@@ -37,10 +37,10 @@ use tlog::Verifier;
 pub use accepted::{Acceptances, Accepted, found};
 pub use damage::{Damage, Kind};
 pub use exported::MAX_ROW_BYTES;
-pub use head::Signed;
 pub use memory::Memory;
-pub use prove::{Checked, MAX_TICKET_BYTES, check, prove};
+pub use prove::{Checked, check, prove};
 pub use rows::row;
+pub use signed::Signed;
 
 use crate::seal::{MAX_CHECKPOINT_BYTES, Shelf};
 use crate::{EpochLeaf, Error, Result};

@@ -6,16 +6,12 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use tlog::{Checkpoint, Note, Ticket, Verifier};
+use tlog::{Checkpoint, Note, ProofFile, Verifier};
 
-use super::head::Signed;
+use super::signed::Signed;
 use crate::row::TrailRow;
 use crate::seal::LogReader;
 use crate::{Error, Leaf, Result, RowLeaf};
-
-/// The longest file with a proof, in bytes: the longest entry in base64, 64 hashes, and a checkpoint
-/// with a hundred signatures.
-pub const MAX_TICKET_BYTES: usize = 1 << 18;
 
 /// What a checked proof says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +52,8 @@ pub async fn prove(
     let entry = Leaf::Row(leaf).encode()?;
     let hashes = reader.inclusion(index).await?;
     let checkpoint = Note::parse(&head.note)?;
-    let ticket = Ticket { extra: Some(entry), index, hashes, checkpoint };
-    let text = ticket.to_string();
+    let file = ProofFile { extra: Some(entry), index, hashes, checkpoint };
+    let text = file.to_string();
     // What would be refused elsewhere is not handed out.
     match check(&text, key) {
         Ok(_) => Ok(text),
@@ -117,21 +113,21 @@ async fn among(
 /// each has words of its own.
 pub fn check(text: &str, key: &Verifier) -> Result<Checked> {
     let damaged = |error: tlog::Error| Error::Proof(error.to_string());
-    let ticket = Ticket::parse(text).map_err(damaged)?;
-    let entry = ticket.extra.as_deref().ok_or_else(|| {
+    let file = ProofFile::parse(text).map_err(damaged)?;
+    let entry = file.extra.as_deref().ok_or_else(|| {
         Error::Proof("it does not hold the entry that it proves, in a line `extra`".to_owned())
     })?;
-    let origin = ticket.checkpoint.text().lines().next().unwrap_or_default().to_owned();
-    let checkpoint = ticket.check(entry, key).map_err(|error| match error {
+    let origin = file.checkpoint.text().lines().next().unwrap_or_default().to_owned();
+    let checkpoint = file.check(entry, key).map_err(|error| match error {
         _ if origin != key.name() => {
             Error::OtherLog { origin: origin.clone(), key: key.name().to_owned() }
         }
         tlog::Error::Unsigned(_) => Error::OtherKey(origin.clone()),
         error => damaged(error),
     })?;
-    let signed = Signed::open(&ticket.checkpoint.to_string(), std::slice::from_ref(key))?;
+    let signed = Signed::open(&file.checkpoint.to_string(), std::slice::from_ref(key))?;
     let leaf = Leaf::decode(entry)?;
-    Ok(Checked { leaf, index: ticket.index, checkpoint, at: signed.head.time })
+    Ok(Checked { leaf, index: file.index, checkpoint, at: signed.head.time })
 }
 
 impl Checked {

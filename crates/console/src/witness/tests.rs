@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::witness::{MAX_REQUEST, Witness};
+use ::witness::{MAX_SUBMISSION, Witness};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -100,8 +100,8 @@ async fn a_conflict_names_the_size_as_the_protocol_has_it() {
 #[tokio::test]
 async fn bodies_and_turns_have_bounds() {
     let house = House::new();
-    assert_eq!(ask(house.router(), post(vec![b'x'; MAX_REQUEST])).await.0, 400);
-    assert_eq!(ask(house.router(), post(vec![b'x'; MAX_REQUEST + 1])).await.0, 413);
+    assert_eq!(ask(house.router(), post(vec![b'x'; MAX_SUBMISSION])).await.0, 400);
+    assert_eq!(ask(house.router(), post(vec![b'x'; MAX_SUBMISSION + 1])).await.0, 413);
     let busy = super::Served { turns: Arc::new(Semaphore::new(0)), ..house.served() };
     let answer = super::add(axum::extract::State(busy), Body::from("old 0\n\n")).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);

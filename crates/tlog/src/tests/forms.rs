@@ -1,4 +1,4 @@
-//! Notes, checkpoints, bundles and tickets: read by others, and refused where they are not right.
+//! Notes, checkpoints, bundles and proofs: read by others, and refused where they are not right.
 
 use base64::Engine as _;
 use proptest::prelude::*;
@@ -7,8 +7,8 @@ use signed_note::{self as theirs, Verifier as _};
 use super::{Log, entry};
 
 use crate::{
-    Checkpoint, Error, Hash, Note, Signer, Ticket, Tile, Verifier, bundle_path, bundles, inclusion,
-    open_bundle, put_entry,
+    Checkpoint, Error, Hash, Note, ProofFile, Signer, Tile, Verifier, bundle_path, bundles,
+    inclusion, open_bundle, put_entry,
 };
 
 const NAME: &str = "trail.example/shop";
@@ -23,11 +23,11 @@ fn checkpoint(log: &Log) -> Checkpoint {
     Checkpoint { origin: NAME.to_owned(), size, root, more: Vec::new() }
 }
 
-fn ticket(size: u64, index: u64) -> Ticket {
+fn proof(size: u64, index: u64) -> ProofFile {
     let log = Log::of(size);
     let checkpoint = Note::new(checkpoint(&log).to_string()).unwrap().signed(&signer());
     let hashes = log.read(&inclusion(index, size).unwrap());
-    Ticket { extra: None, index, hashes, checkpoint }
+    ProofFile { extra: None, index, hashes, checkpoint }
 }
 
 #[test]
@@ -167,17 +167,17 @@ fn bundles_hold_what_was_put_in() {
 }
 
 #[test]
-fn a_ticket_is_checked_without_asking_anybody() {
-    let mut ticket = ticket(300, 123);
-    ticket.extra = Some(b"row 123".to_vec());
-    let text = ticket.to_string();
+fn a_proof_is_checked_without_asking_anybody() {
+    let mut file = proof(300, 123);
+    file.extra = Some(b"row 123".to_vec());
+    let text = file.to_string();
     assert!(text.starts_with("c2sp.org/tlog-proof@v1\nextra cm93IDEyMw==\nindex 123\n"), "{text}");
-    let again = Ticket::parse(&text).unwrap();
-    assert_eq!(again, ticket);
+    let again = ProofFile::parse(&text).unwrap();
+    assert_eq!(again, file);
     let key = signer();
     assert_eq!(again.check(&entry(123), key.verifier()).unwrap().size, 300);
     assert_eq!(again.check(&entry(122), key.verifier()), Err(Error::NotIncluded));
-    let moved = Ticket { index: 122, ..again.clone() };
+    let moved = ProofFile { index: 122, ..again.clone() };
     assert_eq!(moved.check(&entry(123), key.verifier()), Err(Error::NotIncluded));
     // A key under the same name that is another one.
     let other = Signer::from_seed(NAME, &[8; 32]).unwrap();
@@ -185,13 +185,13 @@ fn a_ticket_is_checked_without_asking_anybody() {
     // A checkpoint of another log that the same key has signed.
     let foreign = Checkpoint { origin: "other".to_owned(), ..checkpoint(&Log::of(300)) };
     let foreign = Note::new(foreign.to_string()).unwrap().signed(&key);
-    let foreign = Ticket { checkpoint: foreign, ..again };
+    let foreign = ProofFile { checkpoint: foreign, ..again };
     assert!(matches!(foreign.check(&entry(123), key.verifier()), Err(Error::Checkpoint(_))));
 }
 
 #[test]
-fn what_is_no_ticket_is_refused() {
-    let good = ticket(300, 123).to_string();
+fn what_is_no_proof_is_refused() {
+    let good = proof(300, 123).to_string();
     for bad in [
         good.replacen("v1", "v2", 1),
         good.replacen("index 123", "index 0123", 1),
@@ -204,7 +204,7 @@ fn what_is_no_ticket_is_refused() {
             format!("{}\n", Hash::empty()).repeat(65)
         ),
     ] {
-        assert!(Ticket::parse(&bad).is_err(), "{bad}");
+        assert!(ProofFile::parse(&bad).is_err(), "{bad}");
     }
 }
 
@@ -212,14 +212,14 @@ proptest! {
     /// Whatever bytes come, the answer is a value or a refusal, and one byte changed is never believed.
     #[test]
     fn hostile_texts_do_no_harm(text in ".{0,400}", bytes in any::<Vec<u8>>(), at in any::<usize>()) {
-        let _ = (Note::parse(&text), Checkpoint::parse(&text), Ticket::parse(&text));
+        let _ = (Note::parse(&text), Checkpoint::parse(&text), ProofFile::parse(&text));
         let _ = (text.parse::<Verifier>(), text.parse::<Hash>(), open_bundle(&bytes, 3));
-        let good = ticket(40, 23).to_string();
+        let good = proof(40, 23).to_string();
         let mut changed = good.clone().into_bytes();
         let at = at % changed.len();
         changed[at] ^= 1;
-        let believed = String::from_utf8(changed).ok().and_then(|text| Ticket::parse(&text).ok());
-        let checked = believed.map(|ticket| ticket.check(&entry(23), signer().verifier()));
+        let believed = String::from_utf8(changed).ok().and_then(|text| ProofFile::parse(&text).ok());
+        let checked = believed.map(|file| file.check(&entry(23), signer().verifier()));
         prop_assert!(checked.is_none_or(|checked| checked.is_err()));
     }
 }

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use ::audit::verify::{Checked, MAX_ROW_BYTES, MAX_TICKET_BYTES, check};
+use ::audit::verify::{Checked, MAX_ROW_BYTES, check};
 use ::audit::{Error, Leaf, TrailRow};
 use jiff::Timestamp;
 use kernel::hex;
 use serde_json::{Value, json};
+use tlog::MAX_PROOF_BYTES;
 
 use crate::cli::{Place, audit};
 use crate::exit::{Exit, Usage};
 use crate::out;
 
 pub(crate) fn run(place: &Place, wanted: &audit::Check) -> anyhow::Result<Exit> {
-    let text = read(&wanted.file, MAX_TICKET_BYTES)?;
+    let text = read(&wanted.file, MAX_PROOF_BYTES)?;
     let row = match &wanted.row {
         Some(file) => {
             let row = TrailRow::from_json(&read(file, MAX_ROW_BYTES)?);

@@ -2,8 +2,8 @@
 //!
 //! It promises to print nothing as a checkpoint that the key of this installation has not signed.
 
-use audit::seal::Head;
 use serde_json::json;
+use tlog::Head;
 
 use crate::cli::Place;
 use crate::cli::audit::Checkpoint;

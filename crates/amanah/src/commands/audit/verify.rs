@@ -5,14 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use ::audit::seal::{Folder, Head};
+use ::audit::seal::Folder;
 use ::audit::verify::{
     Acceptances, Accepted, Damage, Job, Kept, Kind, Memory, Report, STALE, Signed, verify,
 };
 use indicatif::ProgressBar;
 use kernel::Clock as _;
 use serde_json::{Value, json};
-use tlog::Verifier;
+use tlog::{Head, Verifier};
 
 use crate::cli::{Place, audit};
 use crate::commands::bar;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::audit::witness::{Error, Witness};
+use ::witness::{Error, Witness};
 use anyhow::Context as _;
 use gateway::{Private, PrivateSettings};
 use kernel::{SystemClock, SystemRng};

@@ -13,10 +13,11 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use jiff::Timestamp;
 use kernel::{ManualClock, Signatory};
 use store::Db;
+use tlog::Head;
 
 use super::{Keeper, SHOP, binding, house, run};
 use crate::seal::{
-    Bucket, Folder, Head, LogReader, Round, Sealer, SealerSettings, Shelf, Stored, keys, origin,
+    Bucket, Folder, LogReader, Round, Sealer, SealerSettings, Shelf, Stored, keys, origin,
 };
 use crate::{Leaf, RowLeaf};
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tlog::{Note, Verifier};
+use tlog::{Head, Note, Verifier};
 
 use crate::Result;
-use crate::seal::Head;
 
 /// A checkpoint that one of the log's keys has signed.
 #[derive(Debug, Clone, PartialEq, Eq)]

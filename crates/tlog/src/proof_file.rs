@@ -9,12 +9,15 @@ use crate::{Checkpoint, Error, Hash, Note, Result, Verifier, verify_inclusion};
 
 /// The first line.
 const HEAD: &str = "c2sp.org/tlog-proof@v1";
+/// The longest file with a proof, in bytes: the longest entry in base64, 64 hashes, and a checkpoint
+/// with a hundred signatures.
+pub const MAX_PROOF_BYTES: usize = 1 << 18;
 /// The most hashes that lead to a root: one for each level of a tree of 2^64.
 const MAX_HASHES: usize = 64;
 
 /// That an entry is in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ticket {
+pub struct ProofFile {
     /// What the log's owner says beside it; no proof of anything.
     pub extra: Option<Vec<u8>>,
     /// Which entry.
@@ -25,13 +28,13 @@ pub struct Ticket {
     pub checkpoint: Note,
 }
 
-impl Ticket {
+impl ProofFile {
     /// Reads a proof. Nothing is believed of it until it was [checked](Self::check).
     ///
     /// # Errors
     /// When it is no such text.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = Error::Ticket;
+        let wrong = Error::Proof;
         let (head, note) = text.split_once("\n\n").ok_or(wrong("it has no checkpoint"))?;
         let mut lines = head.split('\n');
         if lines.next() != Some(HEAD) {
@@ -72,7 +75,7 @@ impl Ticket {
     }
 }
 
-impl fmt::Display for Ticket {
+impl fmt::Display for ProofFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEAD}")?;
         if let Some(extra) = &self.extra {

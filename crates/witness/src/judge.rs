@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use tlog::{Hash, consistency, verify_consistency};
-
-use crate::seal::Head;
+use tlog::{Hash, Head, consistency, verify_consistency};
 
 /// What a checkpoint is, beside what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

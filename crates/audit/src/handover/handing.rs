@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::Fut;
-use tlog::{Note, WitnessKey};
+use tlog::{Note, Submission, WitnessKey};
 
 use crate::Result;
 use crate::seal::LogReader;
@@ -120,7 +120,7 @@ impl Handing {
             // More than there is: it is asked what it has seen, for we may be wrong.
             let old = if self.seen > ours { 0 } else { self.seen };
             let proof = reader.consistency(old).await?;
-            let request = super::Request { old, proof, checkpoint: note.clone() }.to_string();
+            let request = Submission { old, proof, checkpoint: note.clone() }.to_string();
             let reply = match self.door.add(request).await {
                 Ok(reply) => reply,
                 Err(why) => return Ok(Outcome::Away(why)),

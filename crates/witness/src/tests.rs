@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use kernel::{FixedRng, ManualClock};
 use proptest::prelude::*;
 use tempfile::TempDir;
-use tlog::{Checkpoint, Edge, Hash, Note, Signer, Verifier};
+use tlog::{Checkpoint, Edge, Hash, Note, Signer, Submission, Verifier};
 
-use super::{Answer, Error, Misfit, Request, Witness};
+use super::{Answer, Error, Misfit, Witness};
 
 const LOG: &str = "trail.example/shop";
 const NAME: &str = "witness.example/w1";
@@ -51,10 +51,10 @@ impl Told {
         Note::new(checkpoint.to_string()).unwrap().signed(&self.signer)
     }
 
-    fn request(&self, old: u64, size: u64, at: Option<i64>) -> Request {
+    fn request(&self, old: u64, size: u64, at: Option<i64>) -> Submission {
         let ranges = tlog::consistency(old, size).unwrap();
         let proof = ranges.into_iter().map(|range| self.over(range)).collect();
-        Request { old, proof, checkpoint: self.checkpoint(size, at) }
+        Submission { old, proof, checkpoint: self.checkpoint(size, at) }
     }
 }
 
@@ -95,12 +95,12 @@ impl Place {
     }
 }
 
-fn add(witness: &Witness, request: &Request) -> Answer {
+fn add(witness: &Witness, request: &Submission) -> Answer {
     witness.add(request.to_string().as_bytes())
 }
 
 /// The cosignature is one, over this checkpoint.
-fn cosigned(witness: &Witness, request: &Request) {
+fn cosigned(witness: &Witness, request: &Submission) {
     match add(witness, request) {
         Answer::Cosigned(line) => {
             let note = request.checkpoint.clone().with_cosignature(witness.key(), &line).unwrap();
@@ -141,7 +141,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     damaged.proof.pop();
     let mut longer = log.request(8, 8, Some(101));
     longer.proof.push(Hash::empty());
-    let ahead = Request { old: 13, ..good.clone() };
+    let ahead = Submission { old: 13, ..good.clone() };
     let cases = [
         ("split view", fork.request(8, 8, Some(101)), 409, "8\n"),
         ("split view, from elsewhere", fork.request(2, 8, None), 409, "8\n"),
@@ -150,12 +150,17 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         ("older, at no time", log.request(2, 6, None), 409, "8\n"),
         ("from elsewhere", log.request(3, 12, Some(101)), 409, "8\n"),
         ("forked", fork.request(8, 12, Some(101)), 422, "it is not shown"),
-        ("no proof", Request { proof: Vec::new(), ..good.clone() }, 422, "it is not shown"),
+        ("no proof", Submission { proof: Vec::new(), ..good.clone() }, 422, "it is not shown"),
         ("damaged proof", damaged, 422, "it is not shown"),
         ("a proof too many", longer, 422, "it is not shown"),
         ("old beyond", ahead, 400, "this is no request: its old"),
         ("another key", stranger.request(8, 12, None), 403, "no key of this log"),
-        ("another log", Request { old: 8, proof: Vec::new(), checkpoint: other }, 404, "this log"),
+        (
+            "another log",
+            Submission { old: 8, proof: Vec::new(), checkpoint: other },
+            404,
+            "this log",
+        ),
     ];
     for (what, request, status, text) in cases {
         let answer = add(&witness, &request);
@@ -189,7 +194,7 @@ fn a_contradiction_is_kept_with_both_signatures() {
     let (head, known) = known.split_once("== known ==\n").unwrap();
     assert!(head.starts_with("split view: another tree of the same size\n"), "{head}");
     let known = Note::parse(known).unwrap();
-    let shown = Request::parse(shown.as_bytes()).unwrap().checkpoint;
+    let shown = Submission::parse(shown.as_bytes()).unwrap().checkpoint;
     let verifier = log.signer.verifier();
     let (known, shown) = (known.open(verifier).unwrap(), shown.open(verifier).unwrap());
     assert_eq!(Checkpoint::parse(known.text()).unwrap().root, log.over(0..8));
@@ -204,16 +209,16 @@ fn evidence_has_a_bound_for_each_kind() {
     cosigned(&witness, &log.request(0, 8, Some(100)));
     for at in 0..130 {
         for proof in [Vec::new(), vec![Hash::empty()]] {
-            let request = Request { proof, ..log.request(8, 8, Some(200 + at)) };
+            let request = Submission { proof, ..log.request(8, 8, Some(200 + at)) };
             // That of `8` to itself is empty, and is shown.
             let status = if request.proof.is_empty() { 200 } else { 422 };
             assert_eq!(add(&witness, &request).status(), status);
         }
         let request = log.request(8, 9, Some(400 + at));
-        let worthless = Request { proof: Vec::new(), ..request.clone() };
+        let worthless = Submission { proof: Vec::new(), ..request.clone() };
         assert_eq!(add(&witness, &worthless).status(), 422);
         let proof = vec![Hash::empty(); request.proof.len()];
-        assert_eq!(add(&witness, &Request { proof, ..request }).status(), 422);
+        assert_eq!(add(&witness, &Submission { proof, ..request }).status(), 422);
     }
     let cases = place.cases();
     assert!(cases.len() == 101 && cases.iter().any(|name| name == "unproven-newest.txt"));
@@ -373,7 +378,7 @@ fn of_two_histories_one_is_cosigned() {
 fn what_is_no_request_is_told_why() {
     let (place, good) = (Place::new(), Told::honest().request(0, 3, None).to_string());
     let witness = place.open();
-    assert_eq!(Request::parse(good.as_bytes()).unwrap().to_string(), good);
+    assert_eq!(Submission::parse(good.as_bytes()).unwrap().to_string(), good);
     let hash = format!("{}\n", Hash::empty());
     let bad = [
         String::new(),
@@ -388,7 +393,7 @@ fn what_is_no_request_is_told_why() {
         good.replacen("old 0\n", "old 0\r\n", 1),
         good.replacen(&format!("{LOG}\n3\n"), &format!("{LOG}\n03\n"), 1),
         good.trim_end().to_owned(),
-        format!("{good}{}", "x".repeat(super::MAX_REQUEST)),
+        format!("{good}{}", "x".repeat(super::MAX_SUBMISSION)),
     ];
     for bad in bad {
         let answer = witness.add(bad.as_bytes());
@@ -408,7 +413,7 @@ fn damaged_requests_are_read_as_they_are_written_or_not_at_all() {
     let samples = [(0, 0), (0, 1), (3, 300)]
         .map(|(old, size)| log.request(old, size, Some(100)).to_string().into_bytes());
     testkit::try_damaged_again("submission", &samples, |bytes| {
-        Some(Request::parse(bytes).ok()?.to_string().into_bytes())
+        Some(Submission::parse(bytes).ok()?.to_string().into_bytes())
     });
 }
 
@@ -432,6 +437,6 @@ proptest! {
     /// Bytes of whatever kind are answered.
     #[test]
     fn anything_is_answered(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert!(Request::parse(&bytes).is_err());
+        prop_assert!(Submission::parse(&bytes).is_err());
     }
 }

@@ -3,16 +3,16 @@
 
 use std::fmt;
 
-use tlog::{Hash, Note};
+use crate::{Hash, Note};
 
 /// The longest request that is read, in bytes.
-pub const MAX_REQUEST: usize = 64 << 10;
+pub const MAX_SUBMISSION: usize = 64 << 10;
 /// The most hashes of a proof, as the protocol has it.
 const MAX_HASHES: usize = 63;
 
 /// A checkpoint that is handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct Submission {
     /// The size that the witness has seen.
     pub old: u64,
     /// That the log continues it.
@@ -21,13 +21,13 @@ pub struct Request {
     pub checkpoint: Note,
 }
 
-impl Request {
+impl Submission {
     /// Reads what somebody has sent.
     ///
     /// # Errors
     /// With the reason, for whoever sent it.
     pub fn parse(body: &[u8]) -> Result<Self, &'static str> {
-        if body.len() > MAX_REQUEST {
+        if body.len() > MAX_SUBMISSION {
             return Err("it is longer than 64 KiB");
         }
         let text = std::str::from_utf8(body).map_err(|_| "it is no UTF-8")?;
@@ -49,7 +49,7 @@ impl Request {
     }
 }
 
-impl fmt::Display for Request {
+impl fmt::Display for Submission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "old {}", self.old)?;
         self.proof.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;

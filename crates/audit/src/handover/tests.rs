@@ -11,9 +11,10 @@ use kernel::{FixedRng, Fut, ManualClock};
 use tempfile::TempDir;
 use tlog::{Checkpoint, Cosigner, Note, Signer, WitnessKey};
 
-use super::{COSIGNED, Standing, Watch};
+use witness::Witness;
+
+use super::{COSIGNED, Contradiction, Door, Handover, Reply, WitnessStanding};
 use crate::seal::{Folder, Growth, Shelf};
-use crate::witness::{Contradiction, Door, Reply, Witness};
 
 const LOG: &str = "amanah-ab12/shop";
 
@@ -77,12 +78,12 @@ impl House {
         })
     }
 
-    fn watch(&self, ways: &[&Arc<Way>]) -> Watch {
+    fn watch(&self, ways: &[&Arc<Way>]) -> Handover {
         let witness = |way: &&Arc<Way>| -> (WitnessKey, Arc<dyn Door>) {
             (way.witness.key().clone(), Arc::<Way>::clone(way))
         };
         let keys = vec![self.signer.verifier().clone()];
-        Watch::new(keys, self.shelf(), ways.iter().map(witness).collect(), self.now())
+        Handover::new(keys, self.shelf(), ways.iter().map(witness).collect(), self.now())
     }
 
     fn now(&self) -> Timestamp {
@@ -126,7 +127,7 @@ impl House {
     }
 }
 
-fn only(watch: &Watch) -> Standing {
+fn only(watch: &Handover) -> WitnessStanding {
     let [standing] = &watch.standings()[..] else { panic!("one witness") };
     standing.clone()
 }

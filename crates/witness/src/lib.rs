@@ -14,13 +14,10 @@
 //! changed before a checkpoint reached it. Whoever holds the witness's disk too can begin it anew: run
 //! it where the log's owner has no login. It opens no port; `console` serves it.
 
-mod handing;
 mod judge;
 mod record;
-mod request;
 #[cfg(test)]
 mod tests;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,14 +25,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel::{Clock, Rng};
-use tlog::{Checkpoint, Cosigner, Hash, Note, Verifier, WitnessKey};
+use tlog::{Checkpoint, Cosigner, Hash, Head, Note, Submission, Verifier, WitnessKey};
 
-use crate::seal::Head;
-
-pub use handing::{Contradiction, Door, Reply};
 pub use judge::{Judgement, Misfit, judge};
-pub use request::{MAX_REQUEST, Request};
-pub use watch::{COSIGNED, Standing, Watch};
+pub use tlog::MAX_SUBMISSION;
 
 use record::{Folder, Kept};
 
@@ -196,7 +189,7 @@ impl Witness {
 
     /// Takes what somebody has sent. It waits for the disk.
     pub fn add(&self, body: &[u8]) -> Answer {
-        let request = match Request::parse(body) {
+        let request = match Submission::parse(body) {
             Ok(request) => request,
             Err(why) => return Answer::Malformed(why),
         };
@@ -207,12 +200,12 @@ impl Witness {
         let Some(signed) = request.checkpoint.signed_by(&log.keys) else {
             return Answer::Unsigned;
         };
-        let request = Request { checkpoint: signed, ..request };
+        let request = Submission { checkpoint: signed, ..request };
         log.locked(|known| self.weigh(known, &shown, request).unwrap_or_else(Answer::Failed))
     }
 
     /// Decides on a checkpoint that the log has signed. `known` is held meanwhile.
-    fn weigh(&self, known: &mut Known, shown: &Checkpoint, request: Request) -> Result<Answer> {
+    fn weigh(&self, known: &mut Known, shown: &Checkpoint, request: Submission) -> Result<Answer> {
         let (log, head) = (shown.origin.as_str(), Head::of(shown));
         match judge(&known.head, request.old, &head, &request.proof) {
             Judgement::Continues => self.cosign(known, log, head, request.checkpoint),
@@ -246,7 +239,7 @@ impl Witness {
         Ok(Answer::Cosigned(line))
     }
 
-    fn keep(&self, known: &Known, log: &str, misfit: Misfit, request: &Request) -> Result<()> {
+    fn keep(&self, known: &Known, log: &str, misfit: Misfit, request: &Submission) -> Result<()> {
         let before = known.note.as_ref().map(ToString::to_string);
         let at = self.clock.now();
         let (size, shown) = (known.head.size, request.checkpoint.text());

@@ -19,17 +19,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use kernel::{Rng, hex, random_hex, unhex};
 use sha2::{Digest as _, Sha256};
-use tlog::Cosigner;
+use tlog::{Cosigner, MAX_SUBMISSION, Submission};
 use zeroize::Zeroizing;
 
-use super::judge::Misfit;
-use super::request::{MAX_REQUEST, Request};
-use super::{Error, Result};
+use crate::judge::Misfit;
+use crate::{Error, Result};
 
 /// The most cases of one kind that are kept of a log, and the newest one. The first ones are worth most.
 const MAX_CASES: usize = 100;
 /// The longest file of ours that is read, in bytes.
-const MAX_FILE: u64 = 2 * MAX_REQUEST as u64;
+const MAX_FILE: u64 = 2 * MAX_SUBMISSION as u64;
 /// Digits of a digest in the name of a case.
 const CASE_DIGITS: usize = 16;
 
@@ -130,7 +129,7 @@ impl Folder {
         &self,
         log: &str,
         misfit: Misfit,
-        request: &Request,
+        request: &Submission,
         known: Option<&str>,
         at: Timestamp,
     ) -> Result<Kept> {

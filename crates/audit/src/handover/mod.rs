@@ -4,6 +4,10 @@
 //! It promises that no witness holds another one up for long, that a log with a witness which does not
 //! answer goes on, and that what was wrong is told when it begins and when it ends, not every second.
 
+mod handing;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +15,10 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use tlog::{Checkpoint, Note, Verifier, WitnessKey};
 
-use super::handing::{Contradiction, Door, Handing, Outcome};
 use crate::Result;
+pub use handing::{Contradiction, Door, Reply};
+use handing::{Handing, Outcome};
+
 use crate::seal::{LogReader, MAX_CHECKPOINT_BYTES, Shelf};
 
 /// Where the newest checkpoint with cosignatures lies, beside the log's own.
@@ -22,11 +28,11 @@ const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Hands one log's checkpoints in.
-pub struct Watch {
+pub struct Handover {
     log: String,
     keys: Vec<Verifier>,
     shelf: Arc<dyn Shelf>,
-    witnesses: Vec<Watcher>,
+    witnesses: Vec<Witness>,
     /// The newest checkpoint, with what witnesses have said of it.
     newest: Option<Note>,
     /// The newest one that a witness has cosigned.
@@ -34,9 +40,9 @@ pub struct Watch {
     recalled: bool,
 }
 
-struct Watcher {
+struct Witness {
     handing: Handing,
-    standing: Standing,
+    standing: WitnessStanding,
     /// The text that it was asked about last, and answered.
     told: Option<String>,
     pause: SignedDuration,
@@ -54,7 +60,7 @@ enum Trouble {
 
 /// How a witness stands to a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct WitnessStanding {
     /// The log.
     pub log: String,
     /// The witness's name.
@@ -69,14 +75,14 @@ pub struct Standing {
     pub contradicts: Option<Contradiction>,
 }
 
-impl Standing {
+impl WitnessStanding {
     /// For how long it has not cosigned.
     pub fn age(&self, now: Timestamp) -> Duration {
         Duration::try_from(now.duration_since(self.since)).unwrap_or_default()
     }
 }
 
-impl Watch {
+impl Handover {
     /// The witnesses of the log on `shelf` that is called and signed as `keys` say, each with its key and
     /// how it is reached, from `now` on.
     pub fn new(
@@ -86,8 +92,8 @@ impl Watch {
         now: Timestamp,
     ) -> Self {
         let log = keys.first().map(Verifier::name).unwrap_or_default().to_owned();
-        let watcher = |(key, door): (WitnessKey, Arc<dyn Door>)| Watcher {
-            standing: Standing {
+        let witness = |(key, door): (WitnessKey, Arc<dyn Door>)| Witness {
+            standing: WitnessStanding {
                 log: log.clone(),
                 witness: key.name().to_owned(),
                 size: None,
@@ -101,7 +107,7 @@ impl Watch {
             due: Timestamp::MIN,
             trouble: None,
         };
-        let witnesses = witnesses.into_iter().map(watcher).collect();
+        let witnesses = witnesses.into_iter().map(witness).collect();
         Self { log, keys, shelf, witnesses, newest: None, cosigned: None, recalled: false }
     }
 
@@ -111,8 +117,8 @@ impl Watch {
     }
 
     /// How each witness stands.
-    pub fn standings(&self) -> Vec<Standing> {
-        self.witnesses.iter().map(|watcher| watcher.standing.clone()).collect()
+    pub fn standings(&self) -> Vec<WitnessStanding> {
+        self.witnesses.iter().map(|witness| witness.standing.clone()).collect()
     }
 
     /// Hands the newest checkpoint to each witness that has not answered about it and is due.
@@ -168,7 +174,7 @@ impl Watch {
         }
         let (_, lines) = text.rsplit_once("\n\n")?;
         let mut own = note.signed_by(&self.keys)?;
-        for Watcher { handing, .. } in &self.witnesses {
+        for Witness { handing, .. } in &self.witnesses {
             if let Ok(cosigned) = own.clone().with_cosignature(&handing.key, lines) {
                 own = cosigned;
             }
@@ -177,7 +183,7 @@ impl Watch {
     }
 }
 
-impl Watcher {
+impl Witness {
     fn recall(&mut self, cosigned: &Note, size: u64) {
         if let Some(at) = self.handing.recall(cosigned, size).and_then(moment) {
             self.standing.size = Some(size);
@@ -228,7 +234,7 @@ impl Watcher {
     fn well(&mut self, size: u64, note: &Note, lines: &str, now: Timestamp) -> Result<()> {
         let key = &self.handing.key;
         let seen = moment(note.clone().with_cosignature(key, lines)?.seen_by(key)?);
-        let Standing { log, witness, .. } = &self.standing;
+        let WitnessStanding { log, witness, .. } = &self.standing;
         if self.trouble.take().is_some() {
             tracing::warn!(log, witness, size, "the witness cosigns again");
         }
@@ -244,7 +250,7 @@ impl Watcher {
 
     /// Tells what is wrong, unless it was told, and waits longer each time.
     fn trouble(&mut self, trouble: Trouble, why: &str, now: Timestamp) {
-        let Standing { log, witness, .. } = &self.standing;
+        let WitnessStanding { log, witness, .. } = &self.standing;
         if self.trouble.as_ref() != Some(&trouble) {
             match trouble {
                 Trouble::Away => tracing::warn!(
@@ -290,6 +296,3 @@ async fn newest(reader: &LogReader) -> Result<u64> {
     let Some(stored) = reader.shelf().checkpoint().await? else { return Ok(0) };
     Ok(Checkpoint::parse(Note::parse(&stored.note)?.text())?.size)
 }
-
-#[cfg(test)]
-mod tests;
