@@ -192,7 +192,7 @@ CREATE TABLE compared.differences (
     explained_at timestamp with time zone,
     CONSTRAINT differences_check CHECK ((((explained_by IS NULL) = (explanation IS NULL)) AND ((explained_by IS NULL) = (explained_at IS NULL)))),
     CONSTRAINT differences_explanation_check CHECK (((octet_length(explanation) >= 1) AND (octet_length(explanation) <= 2000))),
-    CONSTRAINT differences_kind_check CHECK ((kind = ANY (ARRAY['unrecorded'::text, 'unfounded'::text, 'trail-changed'::text, 'gap'::text])))
+    CONSTRAINT differences_kind_check CHECK ((kind = ANY (ARRAY['unrecorded'::text, 'unfounded'::text, 'other-rows'::text, 'trail-changed'::text, 'unknown-table'::text, 'rewritten'::text, 'gap'::text, 'maintenance'::text])))
 );
 
 ALTER TABLE compared.differences OWNER TO owner;
@@ -216,18 +216,20 @@ CREATE TABLE compared.slots (
     looked_at timestamp with time zone NOT NULL,
     transactions bigint DEFAULT 0 NOT NULL,
     changes bigint DEFAULT 0 NOT NULL,
-    ended_at timestamp with time zone
+    ended_at timestamp with time zone,
+    paused_at timestamp with time zone
 );
 
 ALTER TABLE compared.slots OWNER TO owner;
 
-COMMENT ON TABLE compared.slots IS 'How far the log of writes of each protected database was compared with its trail.';
+COMMENT ON TABLE compared.slots IS 'How far the write-ahead log of each protected database was compared with its trail.';
 
 CREATE TABLE compared.tables (
     system text NOT NULL,
     database text NOT NULL,
     table_schema text NOT NULL,
     table_name text NOT NULL,
+    oid bigint NOT NULL,
     since pg_lsn NOT NULL
 );
 
