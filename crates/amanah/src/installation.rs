@@ -29,7 +29,8 @@ use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
-use crate::{environment, files, fleet, lost, pages, protection, redis, trail};
+use crate::watched::watched;
+use crate::{environment, files, fleet, lost, pages, protection, redis};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -257,10 +258,7 @@ impl Installation {
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
-        let logs = trail::sealed(self, known)?;
-        let clock = &self.cx.clock;
-        let watched = protection::watched(&known.guarded, clock, &self.comparison(), &logs);
-        controls.extend(audit::controls(watched));
+        controls.extend(audit::controls(watched(self, known)?));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);

@@ -35,6 +35,7 @@ mod rotation;
 mod sealing;
 mod table;
 mod trail;
+mod watched;
 mod witnesses;
 
 use std::process::ExitCode;

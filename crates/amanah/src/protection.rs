@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use audit::offsite::Offsite;
 use audit::wal::Comparison;
-use audit::{SealedLog, Watched};
 use console::tenants::{Binding, Bindings};
-use kernel::{Binder, Clock, Cx, Rng, Secret};
+use kernel::{Clock, Cx, Rng, Secret};
 use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
 use tenancy::{Canaries, Census, Guarded, Plan, TenantBinder};
@@ -18,7 +16,6 @@ use crate::exit::Usage;
 use crate::ground::Ground;
 use crate::kept::{self, Kept, KeptSecrets};
 use crate::keyset::KeySet;
-use crate::known::DatabaseAt;
 
 /// A database that is to be protected.
 pub(crate) struct Candidate {
@@ -318,32 +315,6 @@ pub(crate) fn bindings(guarded: &[Guarded], clock: &Arc<dyn Clock>) -> Bindings 
         .collect()
 }
 
-/// The same databases as the trail's controls watch them.
-pub(crate) fn watched(
-    guarded: &[Guarded],
-    clock: &Arc<dyn Clock>,
-    comparison: &Comparison,
-    logs: &[(DatabaseAt, SealedLog, Option<Offsite>)],
-) -> Vec<Watched> {
-    let watch = |guarded: &Guarded| {
-        let (key, clock) = (guarded.key.clone(), Arc::clone(clock));
-        let column = guarded.protected.tenant_column.clone();
-        let log = logs.iter().find(|(at, ..)| *at == DatabaseAt::of(guarded));
-        Watched {
-            protected: guarded.protected.clone(),
-            comparison: Some(comparison.clone()),
-            log: log.map(|(_, log, _)| log.clone()),
-            offsite: log.and_then(|(_, _, second)| second.clone()),
-            critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
-            binders: Arc::new(move |database: &str| {
-                Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))
-                    as Arc<dyn Binder>
-            }),
-        }
-    };
-    guarded.iter().map(watch).collect()
-}
-
 /// The binding keys of the protected databases: they must be nowhere but in the strongbox.
 pub(crate) fn secrets(guarded: &[Guarded]) -> Vec<Secret> {
     guarded.iter().map(|guarded| Secret::new(kernel::hex(guarded.key.get().expose()))).collect()
@@ -357,7 +328,8 @@ async fn recording(tx: &Tx, tenant_column: &str) -> anyhow::Result<Vec<audit::St
 
 /// Every table that holds tenants' rows, also those without the tenant's column: a tenant's root,
 /// and what hangs below a parent. What is isolated is also what is recorded.
-fn critical(tables: &[Table], tenant_column: &str) -> Vec<(String, String)> {
+/// The tables that hold tenants' rows, whether they have the tenant column or not.
+pub(crate) fn critical(tables: &[Table], tenant_column: &str) -> Vec<(String, String)> {
     let census = Census::take(tables, tenant_column);
     let names = census.held.iter().map(|held| &held.table);
     names.map(|table| (table.schema.clone(), table.name.clone())).collect()

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use audit::SealedLog;
-use audit::offsite::Offsite;
 use audit::seal::{Bucket, Folder, Shelf, Stored, origin};
 use audit::verify::{Acceptances, Memory};
 use kernel::{Cx, Signatory, hex};
@@ -23,8 +22,8 @@ use crate::data::{Data, safe};
 use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::kept::Kept;
-use crate::known::{DatabaseAt, Known, name};
-use crate::{offsite, roots};
+use crate::known::name;
+use crate::roots;
 
 /// The house's key that signs, made with the first log. Nobody is let to a key of this name by the
 /// interface for applications.
@@ -89,27 +88,6 @@ impl Log {
 /// What stands for a name where that should not be read.
 pub(crate) fn id(name: &str) -> String {
     hex(Sha256::digest(name.as_bytes()).get(..ID_BYTES).unwrap_or_default())
-}
-
-/// The logs of the databases that are open, each with what is known of it and where its copy goes.
-///
-/// # Errors
-/// When what is configured leads to no log.
-pub(crate) fn sealed(
-    house: &Installation,
-    known: &Known,
-) -> anyhow::Result<Vec<(DatabaseAt, SealedLog, Option<Offsite>)>> {
-    let mut all = Vec::new();
-    for kept in &known.kept {
-        let Ok(guarded) = known.at(kept, &house.ground) else { continue };
-        let log = Log::of(kept, &house.data, &house.config, &house.cx)?;
-        all.push((
-            DatabaseAt::of(guarded),
-            looked_after(house, &log)?,
-            offsite::place(house, &log)?,
-        ));
-    }
-    Ok(all)
 }
 
 /// The log, with its keys and what is known of it.
