@@ -146,7 +146,14 @@ fn found(look: &Look, standing: Option<&Standing>) -> Vec<((String, i64), String
                     format!("{} MiB of its write-ahead log are kept by the slot", kept >> 20);
                 all.push((("kept".to_owned(), 0), what));
             }
-            all.extend(held.iter().map(|held| ((held.who.clone(), 0), held.to_string())));
+            all.extend(held.iter().map(|held| {
+                let whose = format!("{:?} {:?}", held.pid, held.prepared);
+                let what = format!(
+                    "{held}. The slot keeps its write-ahead log meanwhile, until that is lost; \
+                     idle_in_transaction_session_timeout ends what was forgotten"
+                );
+                ((whose, 0), what)
+            }));
         }
         Look::More => {
             let what = "more is written to its write-ahead log than can be compared";
@@ -206,7 +213,8 @@ pub(crate) fn told(data: &Data) -> Vec<Told> {
 mod tests {
     use std::sync::Arc;
 
-    use audit::wal::{Comparison, Held, Kind, Look, Open, Standing};
+    use audit::seal::Holder;
+    use audit::wal::{Comparison, Kind, Look, Open, Standing};
     use jiff::Timestamp;
     use kernel::SystemClock;
 
@@ -283,9 +291,15 @@ mod tests {
             words.starts_with("151 differences ") && words.contains("301: UPDATE of 2"),
             "{words}"
         );
-        let held = Held { who: "process 5".to_owned(), seconds: 90, prepared: false };
+        let held = Holder {
+            pid: Some(5),
+            prepared: None,
+            login: "sari".to_owned(),
+            database: "shop".to_owned(),
+            since: Some(Timestamp::UNIX_EPOCH),
+        };
         let much = Look::Done { kept: 1 << 31, held: Some(held) };
-        assert_eq!(keys(&much, &standing(&[9], 1)), ["kept 0", "process 5 0", "differences 9"]);
+        assert_eq!(keys(&much, &standing(&[9], 1)), ["kept 0", "Some(5) None 0", "differences 9"]);
         let told =
             |id| Told { database: String::new(), what: String::new(), key: (String::new(), id) };
         assert!(told(9).is_said_by(&told(9)) && !told(10).is_said_by(&told(9)));

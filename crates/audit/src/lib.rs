@@ -92,7 +92,7 @@ pub static ROOM: Room = Room {
 pub static GUARD: Room =
     Room { name: "audit_guard", migrations: &[Migration { name: "0003_guard", sql: GUARD_SQL }] };
 
-/// What the [watch](wal) keeps in the control database.
+/// What the [comparison](wal) keeps in the control database.
 pub static COMPARED_ROOM: Room = Room {
     name: "compared",
     migrations: &[Migration {

@@ -172,7 +172,7 @@ impl Db {
         self.patiently(&sql, &Error::is_denied).await
     }
 
-    /// Drops what keeps the log of writes of a database for a reader that will not come: a database
+    /// Drops what keeps the write-ahead log of a database for a reader that will not come: a database
     /// with such a slot cannot be dropped. Whoever may not sees none.
     pub(crate) async fn drop_slots(&self, name: &str) -> Result<()> {
         let tx = self.operator().await?;

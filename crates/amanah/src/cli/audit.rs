@@ -67,9 +67,10 @@ pub(crate) enum Audit {
     Offsite(Offsite),
     /// List writes that the trail does not tell of, and what it tells that was not written.
     #[command(
-        after_help = "The server's own log of writes is read to its end and compared with the trail, \
+        after_help = "PostgreSQL's write-ahead log is read to its end and compared with the trail, \
                       transaction by transaction.\n\
-                      Exit codes: 0 no difference, 1 some, 2 usage, 3 a log could not be compared.\n\
+                      Exit codes: 0 no difference, 1 some, whatever became of other databases, 2 usage, \
+                      3 one could not be compared.\n\
                       Example: amanah audit unrecorded --json"
     )]
     Unrecorded(Unrecorded),

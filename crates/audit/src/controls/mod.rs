@@ -51,7 +51,7 @@ pub struct Watched {
     pub binders: Binders,
     /// Which of its tables must be recorded.
     pub critical: Critical,
-    /// Who compares the server's log of writes with the trail, where somebody does.
+    /// Who compares the server's write-ahead log with the trail, where somebody does.
     pub comparison: Option<Comparison>,
     /// The log over its trail, where it is sealed.
     pub log: Option<SealedLog>,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng};
 
 use super::{Bitten, Ledger, Look, Place, Watched, Work, alter};
-use crate::wal::{self, Comparison, Held, Kind, Open, Standing};
+use crate::seal::Holder;
+use crate::wal::{self, Comparison, Kind, Open, Standing};
 use crate::{Error, Result, sql, track};
 
 /// The table of the sandbox that is written to.
@@ -94,7 +95,7 @@ async fn prove(database: &Watched) -> Result<Ledger> {
     Ok(Ledger { checked: tables, total: tables, findings, notes, ..Ledger::default() })
 }
 
-fn notes(standing: &Standing, kept: i64, held: Option<&Held>) -> Vec<String> {
+fn notes(standing: &Standing, kept: i64, held: Option<&Holder>) -> Vec<String> {
     let Standing { since, transactions, changes, maintained, maintained_at, .. } = standing;
     let mut notes = vec![format!(
         "since {since:.0} there were {transactions} transactions with {changes} changes; the slot keeps {} \
@@ -106,7 +107,9 @@ fn notes(standing: &Standing, kept: i64, held: Option<&Held>) -> Vec<String> {
             "{maintained} times nothing was compared while amanah protect worked, last at {at:.0}"
         ));
     }
-    notes.extend(held.map(ToString::to_string));
+    notes.extend(held.map(|held| {
+        format!("{held}. idle_in_transaction_session_timeout ends what was forgotten")
+    }));
     notes
 }
 
@@ -120,7 +123,7 @@ fn at_hand<'a>(place: &Place<'a>) -> Result<(&'a Comparison, &'a store::Db)> {
 }
 
 /// Reads the log to its end, and returns how many bytes the slot keeps, and who holds it back.
-async fn read(comparison: &Comparison, superuser: &store::Db) -> Result<(i64, Option<Held>)> {
+async fn read(comparison: &Comparison, superuser: &store::Db) -> Result<(i64, Option<Holder>)> {
     match comparison.read(superuser).await? {
         wal::Look::Done { kept, held } => Ok((kept, held)),
         wal::Look::More => {

@@ -3,6 +3,10 @@
 mod names;
 mod pausing;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{Clock as _, ManualClock, SystemClock};
 use store::Protected;
 
 use super::{Keeper, SHOP, binding, comparison, house, run};
@@ -197,6 +201,22 @@ async fn a_killed_look_loses_and_doubles_nothing() {
     tx.commit().await.unwrap();
     let told = world.told().await;
     assert!(told.len() == 3 && told[2].starts_with("gap: "), "{told:?}");
+    world.end().await;
+}
+
+/// Whoever leaves a transaction open is told after a minute.
+#[tokio::test]
+async fn who_holds_the_log_back_is_told() {
+    let world = world().await;
+    let idle = world.protected.owner.operator().await.unwrap();
+    idle.batch("SELECT pg_current_xact_id()").await.unwrap();
+    let late = ManualClock::at(SystemClock.now() + Duration::from_secs(90));
+    let control = world.comparison.control().clone();
+    let comparison = Comparison::new(control, Arc::new(late));
+    let look = comparison.look(world.superuser()).await.unwrap();
+    let Look::Done { held: Some(held), .. } = look else { panic!("{look:?}") };
+    assert!(held.since.is_some() && held.to_string().contains("holds sealing back"), "{held}");
+    idle.rollback().await.unwrap();
     world.end().await;
 }
 

@@ -16,7 +16,6 @@
 //! can switch off: names that he exchanges then with those of other tables are not seen through.
 
 mod found;
-mod held;
 mod line;
 mod part;
 mod pause;
@@ -28,21 +27,23 @@ mod tally;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kernel::Clock;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use store::{Db, Tx};
 
 pub use found::{Difference, Kind, Open};
-pub use held::Held;
 use part::{LINES_AT_A_TIME, Part};
 pub use pause::Paused;
 pub(crate) use sql::TRACKED;
 use tables::{Entry, Name, Recorded, Tables};
 
 use crate::Result;
+use crate::seal::{Holder, holder};
 
+/// A transaction that is open for longer than this is told.
+const LONG: SignedDuration = SignedDuration::from_mins(1);
 /// How many parts are read in one go.
 const PARTS: usize = 100;
 /// How many open differences are told one by one.
@@ -107,7 +108,7 @@ pub enum Look {
         /// Bytes of the log that the slot keeps.
         kept: i64,
         /// Who holds it back, where somebody does for more than a minute.
-        held: Option<Held>,
+        held: Option<Holder>,
     },
     /// There is more to read at once.
     More,
@@ -196,7 +197,10 @@ impl Comparison {
         let answer = self.look_at(&tx, &place).await;
         turn.rollback().await?;
         tx.rollback().await?;
-        answer
+        match answer? {
+            Look::Done { kept, .. } => Ok(Look::Done { kept, held: self.held(superuser).await? }),
+            other => Ok(other),
+        }
     }
 
     /// Reads on until the end of the log, or a hundred parts of it.
@@ -257,7 +261,15 @@ impl Comparison {
         self.killed_at(Fault::Advancing)?;
         tx.query(sql::ADVANCE, &[&place.slot, &reached]).await?;
         let kept = slot.and_then(|row| row.get::<_, Option<i64>>(2)).unwrap_or_default();
-        Ok(if more { Look::More } else { Look::Done { kept, held: held::back(tx).await? } })
+        Ok(if more { Look::More } else { Look::Done { kept, held: None } })
+    }
+
+    /// Whose transaction is open for so long that it is worth telling: the slot keeps the log since it
+    /// began, which is decoded again at each look and lost in the end.
+    async fn held(&self, superuser: &Db) -> Result<Option<Holder>> {
+        let now = self.clock.now();
+        let long = |since| now.duration_since(since) >= LONG;
+        Ok(holder(superuser).await?.filter(|holder| holder.since.is_some_and(long)))
     }
 
     /// How far the log was read, and whether that was ended.

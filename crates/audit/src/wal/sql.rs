@@ -74,23 +74,6 @@ SELECT t.schema, t.name FROM unnest($1::text[], $2::text[]) AS t (schema, name)
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = t.schema AND c.relname = t.name AND c.relkind IN ('r', 'p', 'm'))";
 
-/// The transaction that began first of those that are still open, with a number: who has it, and for how
-/// many seconds, at least `$1`. What began after it can be read and sealed only when it has ended.
-pub(super) const OLDEST: &str = "
-SELECT who, age, prepared FROM (
-    SELECT pg_catalog.format('the %s transaction of login %s in database %s, process %s',
-               CASE WHEN a.state LIKE 'idle%' THEN 'idle' ELSE 'running' END, a.usename,
-               a.datname, a.pid),
-           extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::int8, false
-      FROM pg_catalog.pg_stat_activity a
-     WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
-    UNION ALL
-    SELECT pg_catalog.format('the prepared transaction %L of login %s in database %s',
-                             x.gid, x.owner, x.database),
-           extract(epoch FROM pg_catalog.clock_timestamp() - x.prepared)::int8, true
-      FROM pg_catalog.pg_prepared_xacts x) AS t (who, age, prepared)
- WHERE age >= $1 ORDER BY age DESC LIMIT 1";
-
 /// Takes the turn if nobody else has it, until the end of the transaction.
 pub(super) const TRY_TURN: &str =
     "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1 || $2, 5))";

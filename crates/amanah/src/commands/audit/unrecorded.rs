@@ -117,7 +117,9 @@ pub(crate) async fn explain(place: &Place, wanted: Explain) -> anyhow::Result<Ex
         if !installation.comparison().explain(*number, by, why).await? {
             return Err(Usage(format!("there is no difference {number} that is still open")).into());
         }
-        if !place.json {
+        if place.json {
+            out::line(&format!("{:#}", json!({"difference": number, "by": by, "why": why})));
+        } else {
             out::line(&format!(
                 "Difference {number} is explained; the claim looks at it no longer."
             ));
