@@ -25,7 +25,7 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 8] = ["audit", "database", "fleet", "gateway", "keys", "trail", LONG, THOUSAND];
+const PARTS: [&str; 8] = ["audit", "database", "fleet", "gateway", "keys", "seal", LONG, THOUSAND];
 /// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
 /// one of 20 GB.
 const LONG: &str = "long";
@@ -102,7 +102,7 @@ async fn run() -> anyhow::Result<()> {
     if wanted("keys") {
         rows.extend(keys::measure().await.context("the keys")?);
     }
-    if wanted("trail") {
+    if wanted("seal") {
         rows.extend(seal::measure().await.context("the seal")?);
     }
     let mut out = std::io::stdout().lock();
