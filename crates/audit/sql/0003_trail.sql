@@ -85,40 +85,23 @@ REVOKE ALL ON audit.hash_key FROM PUBLIC;
 -- CASE x WHEN, IN, BETWEEN and IS DISTINCT FROM look for an unqualified =, and are not used; nor
 -- are backslashes in literals, which standard_conforming_strings would change.
 
--- A value as its length in four bytes, big endian, and its bytes; NULL is the length -1. Both
--- are plain SQL so that the planner puts them into the caller's expression.
-CREATE FUNCTION audit.bytes_field(value bytea) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT coalesce(
-        pg_catalog.int4send(pg_catalog.octet_length(value)) OPERATOR(pg_catalog.||) value,
-        pg_catalog.int4send(-1))
-$$;
-
-CREATE FUNCTION audit.text_field(value text) RETURNS bytea
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT coalesce(
-        pg_catalog.int4send(pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')))
-            OPERATOR(pg_catalog.||) pg_catalog.convert_to(value, 'UTF8'),
-        pg_catalog.int4send(-1))
-$$;
+-- A field is a value's length in four bytes, big endian, and its bytes; NULL is the length -1. That is
+-- how PostgreSQL sends the elements of an array, behind twenty bytes that say what kind of array it
+-- is: so all fields are made in one call. Both functions use each argument once and are plain SQL, so
+-- that the planner puts them into the caller's expression.
 
 -- SHA-256 over what may be erased: the words "amanah/audit-content/v1" and a line feed, the sixteen
 -- bytes of the salt, then the documents as fields, as JSONB prints them.
 CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb)
-RETURNS bytea LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-DECLARE
-    -- Printed once each: the fields need the bytes and their length.
-    key CONSTANT pg_catalog.bytea := pg_catalog.convert_to(row_key::pg_catalog.text, 'UTF8');
-    was CONSTANT pg_catalog.bytea := pg_catalog.convert_to(old_data::pg_catalog.text, 'UTF8');
-    becomes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(new_data::pg_catalog.text, 'UTF8');
-BEGIN
-    RETURN pg_catalog.sha256(
+RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.sha256(
         pg_catalog.decode('616d616e61682f61756469742d636f6e74656e742f76310a', 'hex')
         OPERATOR(pg_catalog.||) pg_catalog.uuid_send(salt)
-        OPERATOR(pg_catalog.||) audit.bytes_field(key)
-        OPERATOR(pg_catalog.||) audit.bytes_field(was)
-        OPERATOR(pg_catalog.||) audit.bytes_field(becomes));
-END $$;
+        OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.array_send(ARRAY[
+            pg_catalog.convert_to(row_key::pg_catalog.text, 'UTF8'),
+            pg_catalog.convert_to(old_data::pg_catalog.text, 'UTF8'),
+            pg_catalog.convert_to(new_data::pg_catalog.text, 'UTF8')]), 21))
+$$;
 
 -- SHA-256 over a row of the trail: the words "amanah/audit-row/v2" and a line feed, then id, time
 -- and xid in eight bytes each, then the texts as fields, then the digest of the content. No setting
@@ -132,13 +115,11 @@ RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
         OPERATOR(pg_catalog.||) pg_catalog.int8send(id)
         OPERATOR(pg_catalog.||) pg_catalog.timestamptz_send(at)
         OPERATOR(pg_catalog.||) pg_catalog.xid8send(xid)
-        OPERATOR(pg_catalog.||) audit.text_field(actor_id)
-        OPERATOR(pg_catalog.||) audit.text_field(tenant_id)
-        OPERATOR(pg_catalog.||) audit.text_field(db_user)
-        OPERATOR(pg_catalog.||) audit.text_field(request_id)
-        OPERATOR(pg_catalog.||) audit.text_field(action)
-        OPERATOR(pg_catalog.||) audit.text_field(table_schema)
-        OPERATOR(pg_catalog.||) audit.text_field(table_name)
+        OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.array_send(ARRAY[
+            pg_catalog.convert_to(actor_id, 'UTF8'), pg_catalog.convert_to(tenant_id, 'UTF8'),
+            pg_catalog.convert_to(db_user, 'UTF8'), pg_catalog.convert_to(request_id, 'UTF8'),
+            pg_catalog.convert_to(action, 'UTF8'), pg_catalog.convert_to(table_schema, 'UTF8'),
+            pg_catalog.convert_to(table_name, 'UTF8')]), 21)
         OPERATOR(pg_catalog.||) content)
 $$;
 

@@ -22,8 +22,7 @@ const GUARDS: [(&str, &str, i16); 3] = [
 /// A function: its name, whether it runs with its owner's rights, and the settings that it runs under
 /// as `pg_proc.proconfig` has them.
 type Known = (&'static str, bool, &'static [&'static str]);
-const FUNCTIONS: [Known; 14] = [
-    ("bytes_field", false, &[]),
+const FUNCTIONS: [Known; 12] = [
     ("content_digest", false, &[]),
     (
         RECORDER,
@@ -47,7 +46,6 @@ const FUNCTIONS: [Known; 14] = [
     ("redacted", false, &[]),
     ("refuse_change", false, &[]),
     ("row_digest", false, &[]),
-    ("text_field", false, &[]),
     ("trg_compute_audit_log_hash", false, &[]),
 ];
 /// Those of the guard.

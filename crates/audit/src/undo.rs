@@ -54,6 +54,7 @@ const TRAIL: Belongings = Belongings {
             "FUNCTION",
             "row_digest(bigint, timestamptz, xid8, text, text, text, text, text, text, text, bytea)",
         ),
+        // Those of the first form.
         ("FUNCTION", "text_field(text)"),
         ("FUNCTION", "bytes_field(bytea)"),
     ],

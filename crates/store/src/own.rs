@@ -55,7 +55,6 @@ macro_rules! own_functions {
           'audit.record_drop()', 'audit.told(text, text)', 'audit.record_command(text, text, text, jsonb)', \
           'audit.trg_compute_audit_log_hash()', 'audit.global_track_changes()', \
           'audit.refuse_change()', 'audit.refuse_weaker_ddl()', 'audit.refuse_drop()', \
-          'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()', \
-          'audit.text_field(text)', 'audit.bytes_field(bytea)']"
+          'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()']"
     };
 }

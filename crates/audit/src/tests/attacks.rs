@@ -245,8 +245,8 @@ fn of_functions(owner: &str) -> Vec<String> {
         "ALTER FUNCTION audit.global_track_changes() RESET search_path".to_owned(),
         "ALTER FUNCTION audit.row_digest SET search_path = public".to_owned(),
         "ALTER FUNCTION audit.global_track_changes() OWNER TO postgres".to_owned(),
-        format!("ALTER FUNCTION audit.text_field OWNER TO {owner}"),
-        "CREATE FUNCTION audit.text_field(value varchar) RETURNS bytea
+        format!("ALTER FUNCTION audit.leniently OWNER TO {owner}"),
+        "CREATE FUNCTION audit.content_digest(value varchar) RETURNS bytea
          LANGUAGE sql AS 'SELECT NULL::bytea'"
             .to_owned(),
         format!(
@@ -263,8 +263,8 @@ fn of_functions(owner: &str) -> Vec<String> {
         "CREATE OR REPLACE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
          LANGUAGE plpgsql AS 'BEGIN END'"
             .to_owned(),
-        "CREATE OR REPLACE FUNCTION audit.text_field(value text) RETURNS bytea
-         LANGUAGE sql AS 'SELECT NULL::bytea'"
+        "CREATE OR REPLACE FUNCTION audit.leniently(relation oid, place text) RETURNS text
+         LANGUAGE sql AS 'SELECT NULL::text'"
             .to_owned(),
         "DROP FUNCTION audit.refuse_change() CASCADE".to_owned(),
         "DROP EVENT TRIGGER amanah_trail_drop".to_owned(),
