@@ -132,6 +132,18 @@ pub(crate) async fn casts(tx: &Tx) -> Result<Vec<Finding>> {
     Ok(rows.iter().map(read).collect())
 }
 
+/// Partitions that are written without a record, though their parent is recorded.
+pub(crate) async fn uncopied(tx: &Tx) -> Result<Vec<Finding>> {
+    let rows = tx.query(sql::UNCOPIED, &[]).await?;
+    let read = |row: &store::Row| {
+        let what = "it has lost its copy of the trigger that records its parent's rows";
+        let fix = "Look for who changed the catalogue. Detach it and attach it again, as a superuser: \
+                   then it gets a new copy";
+        Finding::new(row.get::<_, String>(0), what).fix(fix)
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
 /// Which event triggers stand, and always fire.
 pub(crate) async fn event_triggers(tx: &Tx) -> Result<Vec<String>> {
     let rows = tx.query(sql::EVENT_TRIGGERS, &[]).await?;

@@ -112,6 +112,7 @@ async fn rows(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     }
     let tx = place.catalogue().await?;
     ledger.findings.extend(inspect::casts(&tx).await?);
+    ledger.findings.extend(inspect::uncopied(&tx).await?);
     tx.rollback().await?;
     let mut sessions = vec![(&place.protected.owner, false)];
     // Never a superuser: a trigger that the tables' owner has planted would run as one.

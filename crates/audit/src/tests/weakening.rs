@@ -330,3 +330,27 @@ async fn no_cast_says_what_is_recorded() {
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
     assert!(proof.findings().iter().any(|f| f.object == "the cast public.st AS json"));
 }
+
+/// A partition whose copy of the trigger somebody took out of the catalogue is found.
+#[tokio::test]
+async fn a_partition_without_its_copy_is_found() {
+    let protected = house(
+        "CREATE TABLE k (id int PRIMARY KEY, company_id int) PARTITION BY RANGE (id);
+         CREATE TABLE k1 PARTITION OF k FOR VALUES FROM (0) TO (9);",
+        Keeper::Superuser,
+    )
+    .await;
+    run(
+        protected.superuser.as_ref().unwrap(),
+        "SET LOCAL allow_system_table_mods = on;
+         DELETE FROM pg_depend WHERE classid = 'pg_trigger'::regclass AND objid IN (
+             SELECT oid FROM pg_trigger WHERE tgrelid = 'k1'::regclass AND tgparentid <> 0);
+         DELETE FROM pg_trigger WHERE tgrelid = 'k1'::regclass AND tgparentid <> 0",
+    )
+    .await;
+    let proof = controls(vec![watched(&protected)])[1].prove(&cx(), &none()).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+    let lost =
+        |f: &kernel::Finding| f.object == "public.k1" && f.what.contains("has lost its copy");
+    assert!(proof.findings().iter().any(lost), "{}", proof.detail());
+}
