@@ -523,32 +523,17 @@ END $$;
 
 ALTER FUNCTION amanah_guard.refuse(tag text, what text, hint text) OWNER TO postgres;
 
-CREATE FUNCTION audit.bytes_field(value bytea) RETURNS bytea
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$
-    SELECT coalesce(
-        pg_catalog.int4send(pg_catalog.octet_length(value)) OPERATOR(pg_catalog.||) value,
-        pg_catalog.int4send(-1))
-$$;
-
-ALTER FUNCTION audit.bytes_field(value bytea) OWNER TO postgres;
-
 CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) RETURNS bytea
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-DECLARE
-    -- Printed once each: the fields need the bytes and their length.
-    key CONSTANT pg_catalog.bytea := pg_catalog.convert_to(row_key::pg_catalog.text, 'UTF8');
-    was CONSTANT pg_catalog.bytea := pg_catalog.convert_to(old_data::pg_catalog.text, 'UTF8');
-    becomes CONSTANT pg_catalog.bytea := pg_catalog.convert_to(new_data::pg_catalog.text, 'UTF8');
-BEGIN
-    RETURN pg_catalog.sha256(
+    SELECT pg_catalog.sha256(
         pg_catalog.decode('616d616e61682f61756469742d636f6e74656e742f76310a', 'hex')
         OPERATOR(pg_catalog.||) pg_catalog.uuid_send(salt)
-        OPERATOR(pg_catalog.||) audit.bytes_field(key)
-        OPERATOR(pg_catalog.||) audit.bytes_field(was)
-        OPERATOR(pg_catalog.||) audit.bytes_field(becomes));
-END $$;
+        OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.array_send(ARRAY[
+            pg_catalog.convert_to(row_key::pg_catalog.text, 'UTF8'),
+            pg_catalog.convert_to(old_data::pg_catalog.text, 'UTF8'),
+            pg_catalog.convert_to(new_data::pg_catalog.text, 'UTF8')]), 21))
+$$;
 
 ALTER FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) OWNER TO postgres;
 
@@ -560,7 +545,8 @@ CREATE FUNCTION audit.global_track_changes() RETURNS trigger
     SET "IntervalStyle" TO 'iso_8601'
     SET bytea_output TO 'hex'
     SET extra_float_digits TO '1'
-    AS $$
+    SET lc_monetary TO 'C'
+    AS $_$
 DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
@@ -586,12 +572,21 @@ BEGIN
         request := NULL;
     END IF;
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-            was := pg_catalog.to_jsonb(OLD);
-        END IF;
-        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-            becomes := pg_catalog.to_jsonb(NEW);
-        END IF;
+        BEGIN
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                was := pg_catalog.to_jsonb(OLD);
+            END IF;
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+                becomes := pg_catalog.to_jsonb(NEW);
+            END IF;
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO was USING OLD;
+            END IF;
+            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO becomes USING NEW;
+            END IF;
+        END;
         -- The key that the row had before: a changed key is found under its old value.
         WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
             key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
@@ -615,7 +610,8 @@ BEGIN
             (actor_id, tenant_id, request_id, action, table_schema, table_name,
              row_key, old_data, new_data, salt)
         VALUES
-            (amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
+            (pg_catalog.left(amanah.current_actor(), 128),
+             pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
              TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes, salt);
         GET DIAGNOSTICS taken = ROW_COUNT;
     ELSE
@@ -623,59 +619,84 @@ BEGIN
             columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
             n := n OPERATOR(pg_catalog.+) 1;
         END LOOP;
-        IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
-            INSERT INTO audit.system_audit_logs
-                (actor_id, tenant_id, request_id, action, table_schema, table_name,
-                 row_key, new_data, salt)
-            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
-                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
-                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
-                       s.salt, rules),
-                   audit.redacted(s.becomes, s.salt, rules), s.salt
-              FROM (SELECT pg_catalog.to_jsonb(t) AS becomes, pg_catalog.gen_random_uuid() AS salt
-                      FROM amanah_becomes t) s;
-        ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-            wanted := (SELECT pg_catalog.count(*) FROM amanah_was);
-            INSERT INTO audit.system_audit_logs
-                (actor_id, tenant_id, request_id, action, table_schema, table_name,
-                 row_key, old_data, salt)
-            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
-                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
-                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
-                       s.salt, rules),
-                   audit.redacted(s.was, s.salt, rules), s.salt
-              FROM (SELECT pg_catalog.to_jsonb(t) AS was, pg_catalog.gen_random_uuid() AS salt
-                      FROM amanah_was t) s;
-        ELSE
-            -- Both tables are filled together, row by row, so the same place is the same row.
-            wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
-            INSERT INTO audit.system_audit_logs
-                (actor_id, tenant_id, request_id, action, table_schema, table_name,
-                 row_key, old_data, new_data, salt)
-            SELECT amanah.current_actor(), amanah.current_tenant(), pg_catalog.left(request, 128),
-                   TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
-                   audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
-                       OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
-                       s.salt, rules),
-                   audit.redacted((
-                       SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
-                         FROM pg_catalog.jsonb_each(s.was) o
-                      WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
-                            (s.becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text),
-                       s.salt, rules),
-                   audit.redacted(s.becomes, s.salt, rules), s.salt
-              FROM (SELECT w.was, b.becomes, pg_catalog.gen_random_uuid() AS salt
-                      FROM (SELECT pg_catalog.to_jsonb(t) AS was,
-                                   pg_catalog.row_number() OVER () AS place FROM amanah_was t) w
-                      JOIN (SELECT pg_catalog.to_jsonb(t) AS becomes,
-                                   pg_catalog.row_number() OVER () AS place FROM amanah_becomes t) b
-                        ON b.place OPERATOR(pg_catalog.=) w.place
-                     ORDER BY w.place) s;
-        END IF;
-        GET DIAGNOSTICS taken = ROW_COUNT;
+        BEGIN
+            IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+                wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+                INSERT INTO audit.system_audit_logs
+                    (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                     row_key, new_data, salt)
+                SELECT pg_catalog.left(amanah.current_actor(), 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                       audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
+                           OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                           s.salt, rules),
+                       audit.redacted(s.becomes, s.salt, rules), s.salt
+                  FROM (SELECT pg_catalog.to_jsonb(t.*) AS becomes,
+                               pg_catalog.gen_random_uuid() AS salt FROM amanah_becomes t) s;
+            ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+                wanted := (SELECT pg_catalog.count(*) FROM amanah_was);
+                INSERT INTO audit.system_audit_logs
+                    (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                     row_key, old_data, salt)
+                SELECT pg_catalog.left(amanah.current_actor(), 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                       audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                           OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                           s.salt, rules),
+                       audit.redacted(s.was, s.salt, rules), s.salt
+                  FROM (SELECT pg_catalog.to_jsonb(t.*) AS was,
+                               pg_catalog.gen_random_uuid() AS salt FROM amanah_was t) s;
+            ELSE
+                -- Both tables are filled together, row by row, so the same place is the same row.
+                wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
+                INSERT INTO audit.system_audit_logs
+                    (actor_id, tenant_id, request_id, action, table_schema, table_name,
+                     row_key, old_data, new_data, salt)
+                SELECT pg_catalog.left(amanah.current_actor(), 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                       audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
+                           OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
+                           s.salt, rules),
+                       audit.redacted((
+                           SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
+                             FROM pg_catalog.jsonb_each(s.was) o
+                          WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
+                                (s.becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text),
+                           s.salt, rules),
+                       audit.redacted(s.becomes, s.salt, rules), s.salt
+                  FROM (SELECT w.was, b.becomes, pg_catalog.gen_random_uuid() AS salt
+                          FROM (SELECT pg_catalog.to_jsonb(t.*) AS was,
+                                       pg_catalog.row_number() OVER () AS place
+                                  FROM amanah_was t) w
+                          JOIN (SELECT pg_catalog.to_jsonb(t.*) AS becomes,
+                                       pg_catalog.row_number() OVER () AS place
+                                  FROM amanah_becomes t) b
+                            ON b.place OPERATOR(pg_catalog.=) w.place
+                         ORDER BY w.place) s;
+            END IF;
+            GET DIAGNOSTICS taken = ROW_COUNT;
+        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+            taken := 0;
+            FOR was, becomes IN EXECUTE CASE
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN concat(
+                    'SELECT NULL::jsonb, ', audit.leniently(TG_RELID, 't'), ' FROM amanah_becomes t')
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN concat(
+                    'SELECT ', audit.leniently(TG_RELID, 't'), ', NULL::jsonb FROM amanah_was t')
+                ELSE concat(
+                    'SELECT w.was, b.becomes FROM (SELECT ', audit.leniently(TG_RELID, 't'),
+                    ' AS was, row_number() OVER () AS place FROM amanah_was t) w JOIN (SELECT ',
+                    audit.leniently(TG_RELID, 't'), ' AS becomes, row_number() OVER () AS place',
+                    ' FROM amanah_becomes t) b ON b.place = w.place ORDER BY w.place')
+                END
+            LOOP
+                PERFORM audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, columns, rules,
+                                         was, becomes);
+                taken := taken OPERATOR(pg_catalog.+) 1;
+            END LOOP;
+        END;
     END IF;
     -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
     IF taken OPERATOR(pg_catalog.<>) wanted THEN
@@ -686,9 +707,65 @@ BEGIN
             HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
     END IF;
     RETURN NULL;
-END $$;
+END $_$;
 
 ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.keyed_digest(salt uuid, value text) RETURNS bytea
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    pads record;
+    secret bytea;
+    inward bytea;
+    outward bytea;
+    n integer;
+BEGIN
+    SELECT k.inside, k.outside INTO pads FROM audit.hash_key k;
+    IF NOT FOUND THEN
+        -- Three times 122 random bits, and a block of SHA-256 is 64 bytes long.
+        secret := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                         || uuid_send(gen_random_uuid())) || decode(repeat('00', 32), 'hex');
+        inward := secret;
+        outward := secret;
+        FOR n IN 0 .. 63 LOOP
+            inward := set_byte(inward, n, get_byte(secret, n) # 54);
+            outward := set_byte(outward, n, get_byte(secret, n) # 92);
+        END LOOP;
+        INSERT INTO audit.hash_key (inside, outside) VALUES (inward, outward)
+            ON CONFLICT DO NOTHING;
+        SELECT k.inside, k.outside INTO STRICT pads FROM audit.hash_key k;
+    END IF;
+    RETURN sha256(pads.outside || sha256(
+        pads.inside || uuid_send(salt) || convert_to(value, 'UTF8')));
+END $$;
+
+ALTER FUNCTION audit.keyed_digest(salt uuid, value text) OWNER TO postgres;
+
+CREATE FUNCTION audit.lenient(given anyelement) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN pg_catalog.to_jsonb(given);
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN pg_catalog.to_jsonb(pg_catalog.format('%s', given));
+END $$;
+
+ALTER FUNCTION audit.lenient(given anyelement) OWNER TO postgres;
+
+CREATE FUNCTION audit.leniently(relation oid, place text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce(string_agg(format('pg_catalog.jsonb_build_object(%L, audit.lenient(%s.%I))',
+                                      a.attname, place, a.attname),
+                               ' OPERATOR(pg_catalog.||) ' ORDER BY a.attnum), '''{}''::jsonb')
+      FROM pg_attribute a
+     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+
+ALTER FUNCTION audit.leniently(relation oid, place text) OWNER TO postgres;
 
 CREATE FUNCTION audit.make_partition(month timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
@@ -714,7 +791,19 @@ BEGIN
         ELSE format('FOR VALUES FROM (%L) TO (%L)', month, month + interval '1 month') END);
     RETURN true;
 EXCEPTION WHEN check_violation THEN
-    RETURN false;
+    LOCK TABLE audit.system_audit_logs IN ACCESS EXCLUSIVE MODE;
+    IF month IS NULL OR EXISTS (
+        SELECT FROM audit.system_audit_logs_rest r
+         WHERE r.event_timestamp < month OR r.event_timestamp >= month + interval '1 month')
+    THEN
+        RETURN false;
+    END IF;
+    ALTER TABLE audit.system_audit_logs DETACH PARTITION audit.system_audit_logs_rest;
+    EXECUTE format('ALTER TABLE audit.system_audit_logs_rest RENAME TO %I', part);
+    EXECUTE format('ALTER TABLE audit.system_audit_logs ATTACH PARTITION audit.%I'
+                   ' FOR VALUES FROM (%L) TO (%L)', part, month, month + interval '1 month');
+    PERFORM audit.make_partition(NULL);
+    RETURN true;
 END $$;
 
 ALTER FUNCTION audit.make_partition(month timestamp with time zone) OWNER TO postgres;
@@ -773,6 +862,13 @@ CREATE FUNCTION audit.record_command(tag text, place text, name text, told jsonb
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    -- Without the partition of the rest the trail is being made anew by make_partition(), and may have
+    -- no place for a row.
+    IF EXISTS (SELECT FROM pg_partitioned_table p
+                WHERE p.partrelid = 'audit.system_audit_logs'::regclass AND p.partdefid = 0)
+    THEN
+        RETURN;
+    END IF;
     INSERT INTO audit.system_audit_logs
         (request_id, action, table_schema, table_name, new_data)
     VALUES
@@ -795,16 +891,43 @@ CREATE FUNCTION audit.record_ddl() RETURNS event_trigger
 DECLARE
     it record;
 BEGIN
+    -- What a rewrite makes of the rows is in no log, so at least it is said that there was one.
+    IF tg_event = 'table_rewrite' THEN
+        SELECT n.nspname, k.relname, k.oid, k.relpersistence INTO it
+          FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
+         WHERE k.oid = pg_event_trigger_table_rewrite_oid();
+        IF it.relpersistence <> 't' THEN
+            PERFORM audit.record_command(tg_tag, it.nspname, it.relname, jsonb_build_object(
+                'type', 'table', 'object', format('%I.%I', it.nspname, it.relname),
+                'oid', it.oid::int8, 'rewritten', pg_event_trigger_table_rewrite_reason(),
+                'statement', audit.told(current_query(), tg_tag)));
+        END IF;
+        RETURN;
+    END IF;
     FOR it IN
         SELECT DISTINCT c.command_tag, c.object_type, c.schema_name, c.object_identity,
+               CASE WHEN c.classid = 'pg_class'::regclass THEN c.objid::int8 END AS number,
                CASE WHEN c.classid = 'pg_class'::regclass
-                    THEN (SELECT k.relname FROM pg_class k WHERE k.oid = c.objid) END AS relation
+                    THEN (SELECT k.relname FROM pg_class k WHERE k.oid = c.objid) END AS relation,
+               -- What a comment says and what a recording trigger is given may hide columns.
+               CASE WHEN c.command_tag = 'COMMENT' THEN (
+                   SELECT left(d.description, 1000) FROM pg_description d
+                    WHERE d.objoid = c.objid AND d.classoid = c.classid AND d.objsubid = c.objsubid)
+                   END AS says,
+               CASE WHEN c.classid = 'pg_trigger'::regclass THEN (
+                   SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t
+                     JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
+                     JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                    WHERE t.oid = c.objid) END AS definition
           FROM pg_event_trigger_ddl_commands() c
          WHERE NOT c.in_extension AND c.schema_name IS DISTINCT FROM 'pg_temp'
     LOOP
         PERFORM audit.record_command(it.command_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
-            jsonb_build_object('type', it.object_type, 'object', it.object_identity));
+            jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
+                'object', it.object_identity, 'oid', it.number, 'says', it.says,
+                'definition', it.definition,
+                'statement', audit.told(current_query(), it.command_tag))));
     END LOOP;
 END $$;
 
@@ -819,21 +942,57 @@ DECLARE
 BEGIN
     FOR it IN
         SELECT d.object_type, d.schema_name, d.object_identity,
+               CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid::int8 END AS number,
                CASE WHEN d.classid = 'pg_class'::regclass THEN d.object_name END AS relation
           FROM pg_event_trigger_dropped_objects() d
          WHERE NOT d.is_temporary AND (d.original OR d.normal)
     LOOP
         PERFORM audit.record_command(tg_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
-            jsonb_build_object('type', it.object_type, 'object', it.object_identity,
-                               'dropped', true));
+            jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
+                'object', it.object_identity, 'oid', it.number, 'dropped', true,
+                'statement', audit.told(current_query(), tg_tag))));
     END LOOP;
 END $$;
 
 ALTER FUNCTION audit.record_drop() OWNER TO amanah_trail;
 
+CREATE FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    salt CONSTANT uuid := gen_random_uuid();
+    key CONSTANT jsonb := (SELECT jsonb_object_agg(k, coalesce(was, becomes) -> k)
+                             FROM unnest(columns) k);
+    taken bigint;
+BEGIN
+    IF action = 'UPDATE' THEN
+        was := (SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(was) o
+                 WHERE o.value::text <> (becomes -> o.key)::text);
+    END IF;
+    INSERT INTO audit.system_audit_logs
+        (actor_id, tenant_id, request_id, action, table_schema, table_name,
+         row_key, old_data, new_data, salt)
+    VALUES
+        (left(amanah.current_actor(), 128), left(amanah.current_tenant(), 128),
+         left(nullif(current_setting('amanah.request_id', true), ''), 128), action, place, name,
+         audit.redacted(key, salt, rules), audit.redacted(was, salt, rules),
+         audit.redacted(becomes, salt, rules), salt);
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    IF taken <> 1 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s on %I.%I is refused: the audit trail did not take it',
+                             action, place, name),
+            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) OWNER TO postgres;
+
 CREATE FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) RETURNS jsonb
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    LANGUAGE plpgsql
     AS $$
 DECLARE
     shown pg_catalog.jsonb := document;
@@ -845,9 +1004,8 @@ BEGIN
         IF value IS NOT NULL THEN
             shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
                 CASE WHEN rules[n] OPERATOR(pg_catalog.=) 'hashed'
-                THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'sha256', pg_catalog.encode(
-                    pg_catalog.sha256(pg_catalog.uuid_send(salt) OPERATOR(pg_catalog.||)
-                        pg_catalog.convert_to(value, 'UTF8')), 'hex'))
+                THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'hmac_sha256',
+                    pg_catalog.encode(audit.keyed_digest(salt, value), 'hex'))
                 ELSE pg_catalog.jsonb_build_object('amanah', 'never recorded') END);
         END IF;
         n := n OPERATOR(pg_catalog.+) 2;
@@ -911,6 +1069,228 @@ END $$;
 
 ALTER FUNCTION audit.refuse_drop() OWNER TO postgres;
 
+CREATE FUNCTION audit.refuse_filled_part() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    recorder CONSTANT oid := (SELECT p.oid FROM pg_proc p JOIN pg_namespace n
+                                  ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                               WHERE p.proname = 'global_track_changes');
+    first CONSTANT bigint := pg_current_xact_id()::text::bigint;
+    part record;
+    anew boolean;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    -- What this transaction has hung there bears its number or that of a savepoint, which comes
+    -- after it: the nearest are looked at first.
+    FOR part IN
+        WITH RECURSIVE hung AS (
+            SELECT DISTINCT i.inhrelid, i.inhparent,
+                   (i.xmin::text::bigint - first) & 4294967295 AS distance
+              FROM pg_event_trigger_ddl_commands() c
+              JOIN pg_inherits i ON c.objid IN (i.inhrelid, i.inhparent)
+             WHERE c.classid = 'pg_class'::regclass
+        ), above AS (
+            SELECT h.inhrelid AS part, h.inhparent AS parent FROM hung h
+            UNION
+            SELECT a.part, i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.parent
+        )
+        SELECT h.inhrelid AS oid, h.distance, c.relispartition
+          FROM hung h JOIN pg_class c ON c.oid = h.inhrelid AND c.relkind NOT IN ('i', 'I')
+         WHERE h.distance < 2147483648
+           AND EXISTS (SELECT FROM above a JOIN pg_trigger t ON t.tgrelid = a.parent
+                        WHERE a.part = h.inhrelid AND t.tgfoid = recorder
+                          AND t.tgname <> 'amanah_audit_truncate')
+         ORDER BY h.distance
+    LOOP
+        BEGIN
+            anew := pg_xact_status((first + part.distance)::text::xid8) = 'in progress';
+        EXCEPTION WHEN invalid_parameter_value THEN
+            -- No transaction has this number yet: the row is so old that numbers came round.
+            EXIT;
+        END;
+        CONTINUE WHEN NOT coalesce(anew, false);
+        IF EXISTS (
+            WITH RECURSIVE tree AS (
+                SELECT part.oid AS oid
+                UNION SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+            SELECT FROM tree t JOIN pg_class c ON c.oid = t.oid
+             WHERE c.relkind NOT IN ('r', 'p') OR pg_relation_size(c.oid) > 0)
+        THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'TRAIL',
+                MESSAGE = format('%s is refused: %s brings rows into a recorded table, and no'
+                                 ' trigger would record them', tg_tag, part.oid::regclass),
+                HINT = 'Nothing was changed. Hang it there while it is empty (TRUNCATE it if its rows'
+                       ' were deleted), in a transaction of its own, and then insert its rows, which'
+                       ' is recorded; or let a superuser do it.';
+        END IF;
+        IF NOT part.relispartition AND NOT EXISTS (
+            SELECT FROM pg_trigger t WHERE t.tgrelid = part.oid AND t.tgfoid = recorder
+               AND t.tgname = 'amanah_audit_row')
+        THEN
+            -- The key is put right by refuse_hiding().
+            EXECUTE format('CREATE TRIGGER amanah_audit_row AFTER INSERT OR UPDATE OR DELETE ON %s'
+                           ' FOR EACH ROW EXECUTE FUNCTION audit.global_track_changes()',
+                           part.oid::regclass);
+            EXECUTE format('CREATE OR REPLACE TRIGGER amanah_audit_truncate AFTER TRUNCATE ON %s'
+                           ' FOR EACH STATEMENT EXECUTE FUNCTION audit.global_track_changes()',
+                           part.oid::regclass);
+        END IF;
+    END LOOP;
+END $$;
+
+ALTER FUNCTION audit.refuse_filled_part() OWNER TO postgres;
+
+CREATE FUNCTION audit.refuse_hiding() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    recorder CONSTANT oid := (SELECT p.oid FROM pg_proc p JOIN pg_namespace n
+                                  ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                               WHERE p.proname = 'global_track_changes');
+    it record;
+    -- The place of the empty word that ends what is not shown.
+    last integer;
+    given text[];
+    wrong text;
+    n integer;
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    FOR it IN
+        WITH RECURSIVE near AS (
+            SELECT coalesce(t.tgrelid, k.oid, c.objid) AS oid
+              FROM pg_event_trigger_ddl_commands() c
+              LEFT JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+              -- Tables of a type get its columns.
+              LEFT JOIN pg_type y ON c.classid = 'pg_type'::regclass AND y.oid = c.objid
+                     OR c.classid = 'pg_class'::regclass AND y.typrelid = c.objid
+              LEFT JOIN pg_class k ON k.reloftype = y.oid
+             WHERE c.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass, 'pg_type'::regclass)
+            UNION SELECT c.objid FROM pg_event_trigger_ddl_commands() c
+                   WHERE c.classid = 'pg_class'::regclass
+            UNION SELECT i.inhrelid FROM near b JOIN pg_inherits i ON i.inhparent = b.oid
+        )
+        SELECT t.tgname, t.tgrelid, t.tgnargs, string_to_array(left((
+                   SELECT convert_from(decode(string_agg(
+                              CASE substr(h.hex, g, 2) WHEN '00' THEN '1f'
+                              ELSE substr(h.hex, g, 2) END, '' ORDER BY g), 'hex'),
+                              getdatabaseencoding())
+                     FROM (SELECT encode(t.tgargs, 'hex') AS hex) h,
+                          generate_series(1, length(h.hex), 2) g), -1), chr(31)) AS given,
+               ARRAY(SELECT a.attname::text
+                       FROM pg_index i
+                      CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
+                       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+                      WHERE i.indrelid = t.tgrelid AND i.indisprimary AND k.place <= i.indnkeyatts
+                      ORDER BY k.place) AS key
+          FROM near JOIN pg_trigger t ON t.tgrelid = near.oid
+         -- A partition's is a copy of its parent's.
+         WHERE t.tgfoid = recorder AND t.tgparentid = 0 AND t.tgname <> 'amanah_audit_truncate'
+    LOOP
+        given := CASE WHEN it.tgnargs = 0 THEN '{}' ELSE it.given END;
+        last := CASE WHEN given[1] = '' THEN array_position(given, '', 2) ELSE 0 END;
+        wrong := NULL;
+        IF last IS NULL OR last % 2 <> 0 OR cardinality(given) <> it.tgnargs THEN
+            wrong := 'is given what is no list of columns';
+        END IF;
+        n := 2;
+        WHILE wrong IS NULL AND n < last LOOP
+            IF given[n + 1] = ANY (it.key) AND given[n] <> 'hashed' THEN
+                wrong := format('would not tell %I, which is its key, so that nothing tells which'
+                                ' row it was', given[n + 1]);
+            ELSE
+                BEGIN
+                    IF NOT EXISTS (
+                        SELECT FROM audit.hidden_columns h
+                          JOIN pg_attribute a ON a.attrelid = h.relation AND a.attnum = h.attnum
+                           AND a.attname = h.column_name AND NOT a.attisdropped
+                         WHERE h.relation = it.tgrelid AND h.column_name = given[n + 1]
+                           AND h.how = given[n])
+                    THEN
+                        RAISE insufficient_privilege;
+                    END IF;
+                EXCEPTION WHEN insufficient_privilege THEN
+                    wrong := format('would not tell %I (%s), and nobody has approved that',
+                                    given[n + 1], given[n]);
+                END;
+            END IF;
+            n := n + 2;
+        END LOOP;
+        IF wrong IS NOT NULL THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'TRAIL',
+                MESSAGE = format('%s is refused: the record of %s %s', tg_tag,
+                                 it.tgrelid::regclass, wrong),
+                HINT = 'Nothing was changed. Ask for it in a comment on the column, @audit(never) or'
+                       ' @audit(hashed), and run amanah protect with --superuser-url and --apply,'
+                       ' which approves it. A column that is kept out of the record is renamed by a'
+                       ' superuser, and protect is run again.';
+        END IF;
+        CONTINUE WHEN given[last + 1:] IS NOT DISTINCT FROM it.key;
+        BEGIN
+            EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s EXECUTE FUNCTION'
+                           ' audit.global_track_changes(%s)', it.tgname,
+                format(CASE it.tgname
+                       WHEN 'amanah_audit_row'
+                       THEN 'INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW'
+                       WHEN 'amanah_audit_insert'
+                       THEN 'INSERT ON %s REFERENCING NEW TABLE AS amanah_becomes FOR EACH STATEMENT'
+                       WHEN 'amanah_audit_update'
+                       THEN 'UPDATE ON %s REFERENCING OLD TABLE AS amanah_was'
+                            ' NEW TABLE AS amanah_becomes FOR EACH STATEMENT'
+                       ELSE 'DELETE ON %s REFERENCING OLD TABLE AS amanah_was FOR EACH STATEMENT'
+                       END, it.tgrelid::regclass),
+                (SELECT string_agg(quote_literal(u.word), ', ' ORDER BY u.place)
+                   FROM unnest(given[:last] || it.key) WITH ORDINALITY u (word, place)));
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- Who may not record mends nothing; audit.triggers tells it.
+            NULL;
+        END;
+    END LOOP;
+END $$;
+
+ALTER FUNCTION audit.refuse_hiding() OWNER TO postgres;
+
+CREATE FUNCTION audit.refuse_rewrite() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    place CONSTANT regclass := pg_event_trigger_table_rewrite_oid();
+    why CONSTANT integer := pg_event_trigger_table_rewrite_reason();
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR why & 5 = 0
+       OR NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                        JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                       WHERE t.tgrelid = place AND p.proname = 'global_track_changes')
+    THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING
+        ERRCODE = 'TRAIL',
+        MESSAGE = CASE WHEN why & 1 = 1
+                  THEN format('%s is refused: it would take the rows of %s out of the server''s log'
+                              ' of writes, or bring them in unseen', tg_tag, place)
+                  ELSE format('%s is refused: it would write every row of %s anew, and no trigger'
+                              ' would record it', tg_tag, place) END,
+        HINT = CASE WHEN why & 1 = 1
+               THEN 'Nothing was changed. Only a superuser makes a recorded table logged or'
+                    ' unlogged.'
+               ELSE 'Nothing was changed. Add a column of the new type, fill it by UPDATE, which is'
+                    ' recorded, drop the old one and rename; or let a superuser do it. A type that'
+                    ' needs no row to be written anew, such as text instead of varchar, is not'
+                    ' refused.' END;
+END $$;
+
+ALTER FUNCTION audit.refuse_rewrite() OWNER TO postgres;
+
 CREATE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -921,6 +1301,8 @@ DECLARE
                                WHERE p.proname = 'global_track_changes');
     made record;
     weak text;
+    other text;
+    cast_made text;
 BEGIN
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RETURN;
@@ -976,6 +1358,56 @@ BEGIN
             HINT = 'Nothing was changed. Only a superuser can turn recording off, and the page'
                    ' will show it.';
     END IF;
+    -- A trigger for statements fires for the table that a statement names, and for none above or
+    -- below it; and what a subscription brings in fires none for statements.
+    WITH RECURSIVE touched AS (
+        SELECT coalesce(t.tgrelid, c.objid) AS oid
+          FROM pg_event_trigger_ddl_commands() c
+          LEFT JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+         WHERE c.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)
+    ), above AS (
+        SELECT oid FROM touched
+        UNION SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
+    ), below AS (
+        SELECT oid FROM touched
+        UNION SELECT i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.oid
+    )
+    SELECT t.tgrelid::regclass::text INTO other
+      FROM (SELECT oid FROM above UNION SELECT oid FROM below) near
+      JOIN pg_trigger t ON t.tgrelid = near.oid
+      JOIN pg_class c ON c.oid = t.tgrelid
+     WHERE t.tgfoid = recorder
+       AND t.tgname IN ('amanah_audit_insert', 'amanah_audit_update', 'amanah_audit_delete')
+       AND (c.relkind = 'p'
+            OR EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid))
+            OR EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid))
+     LIMIT 1;
+    IF other IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %s would be recorded by statements, and its rows can'
+                             ' be written without one that names it', tg_tag, other),
+            HINT = 'Nothing was changed. A table with partitions, parents, children or a'
+                   ' subscription is recorded row by row: take @audit(statement) out of its'
+                   ' comment, and run amanah protect with --apply.';
+    END IF;
+    -- to_jsonb() asks such a cast what a value is. Functions in C are a superuser's.
+    SELECT format('%s AS %s', k.castsource::regtype, k.casttarget::regtype) INTO cast_made
+      FROM pg_event_trigger_ddl_commands() c
+      JOIN pg_cast k ON c.classid = 'pg_cast'::regclass AND k.oid = c.objid
+      JOIN pg_proc p ON p.oid = k.castfunc
+      JOIN pg_language l ON l.oid = p.prolang
+     WHERE k.casttarget IN ('json'::regtype, 'jsonb'::regtype)
+       AND l.lanname NOT IN ('internal', 'c')
+     LIMIT 1;
+    IF cast_made IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: the cast %s would decide what the audit trail'
+                             ' records', tg_tag, cast_made),
+            HINT = 'Nothing was changed. Call its function by name instead: a function may return'
+                   ' json, and only a cast is asked by the recording.';
+    END IF;
 END $$;
 
 ALTER FUNCTION audit.refuse_weaker_ddl() OWNER TO postgres;
@@ -988,28 +1420,66 @@ CREATE FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid
         OPERATOR(pg_catalog.||) pg_catalog.int8send(id)
         OPERATOR(pg_catalog.||) pg_catalog.timestamptz_send(at)
         OPERATOR(pg_catalog.||) pg_catalog.xid8send(xid)
-        OPERATOR(pg_catalog.||) audit.text_field(actor_id)
-        OPERATOR(pg_catalog.||) audit.text_field(tenant_id)
-        OPERATOR(pg_catalog.||) audit.text_field(db_user)
-        OPERATOR(pg_catalog.||) audit.text_field(request_id)
-        OPERATOR(pg_catalog.||) audit.text_field(action)
-        OPERATOR(pg_catalog.||) audit.text_field(table_schema)
-        OPERATOR(pg_catalog.||) audit.text_field(table_name)
+        OPERATOR(pg_catalog.||) pg_catalog.substr(pg_catalog.array_send(ARRAY[
+            pg_catalog.convert_to(actor_id, 'UTF8'), pg_catalog.convert_to(tenant_id, 'UTF8'),
+            pg_catalog.convert_to(db_user, 'UTF8'), pg_catalog.convert_to(request_id, 'UTF8'),
+            pg_catalog.convert_to(action, 'UTF8'), pg_catalog.convert_to(table_schema, 'UTF8'),
+            pg_catalog.convert_to(table_name, 'UTF8')]), 21)
         OPERATOR(pg_catalog.||) content)
 $$;
 
 ALTER FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) OWNER TO postgres;
 
-CREATE FUNCTION audit.text_field(value text) RETURNS bytea
-    LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
-    SELECT coalesce(
-        pg_catalog.int4send(pg_catalog.octet_length(pg_catalog.convert_to(value, 'UTF8')))
-            OPERATOR(pg_catalog.||) pg_catalog.convert_to(value, 'UTF8'),
-        pg_catalog.int4send(-1))
-$$;
+CREATE FUNCTION audit.told(query text, tag text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    word CONSTANT text := split_part(tag, ' ', 1);
+    -- Where backslashes escape in each literal, one is read as one with an E before it.
+    text_quote CONSTANT text := CASE current_setting('standard_conforming_strings')
+        WHEN 'off' THEN E'[eE]?\'' ELSE E'[eE]\'' END;
+    runs CONSTANT boolean := query ~* '^[[:space:]]*do([[:space:]]|[$])';
+    -- The tag of the dollar quotes that we are in.
+    quoted text;
+    one text := '';
+    kept text := '';
+    whole text := '';
+    part text;
+BEGIN
+    -- The first is a word in quotes, then literals, comments, dollar quotes, words, numbers.
+    FOR part IN
+        SELECT m[1] FROM regexp_matches(concat(left(query, 65536), ';'),
+            concat(E'"(?:[^"]|"")*"|', text_quote, E'(?:[^\'\\\\]|\\\\.|\'\')*\'|\'(?:[^\']|\'\')*\'|--[^\n]*'
+            '|/[*](?:[^*]|[*]+[^*/])*[*]+/|[$][[:alnum:]_]*[$]|[[:alpha:]_][[:alnum:]_$]*'
+            '|[0-9][0-9.]*|[[:space:]]+|.'), 'g') m
+    LOOP
+        CONTINUE WHEN quoted IS NOT NULL AND part <> quoted;
+        IF part ~ '^[$].*[$]$' AND NOT runs THEN
+            one := concat(one, CASE WHEN quoted IS NULL THEN '?' END);
+            quoted := CASE WHEN quoted IS NULL THEN part END;
+        ELSIF part = ';' AND NOT runs THEN
+            whole := concat(whole, one, ';');
+            IF upper(ltrim(one)) LIKE concat(word, ' %') THEN
+                kept := concat(kept, ltrim(one), '; ');
+            END IF;
+            one := '';
+        ELSIF part = '''' THEN
+            -- It does not end, so nobody knows where it began.
+            one := concat(one, '?');
+            EXIT;
+        ELSE
+            one := concat(one, CASE
+                WHEN part ~ '^[[:space:]]' OR part ~ '^--.' OR part ~ '^/[*]' THEN ' '
+                WHEN part ~ '^[eE]?''' OR part ~ '^[0-9]' THEN '?'
+                ELSE part END);
+        END IF;
+    END LOOP;
+    RETURN left(btrim(CASE WHEN kept <> '' THEN rtrim(kept, '; ') ELSE concat(whole, one) END, '; '),
+                1000);
+END $_$;
 
-ALTER FUNCTION audit.text_field(value text) OWNER TO postgres;
+ALTER FUNCTION audit.told(query text, tag text) OWNER TO amanah_trail;
 
 CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
     LANGUAGE plpgsql
@@ -1133,6 +1603,28 @@ CREATE TABLE amanah_guard.migration (
 
 ALTER TABLE amanah_guard.migration OWNER TO postgres;
 
+CREATE TABLE audit.hash_key (
+    one boolean DEFAULT true NOT NULL,
+    inside bytea NOT NULL,
+    outside bytea NOT NULL,
+    CONSTRAINT hash_key_one_check CHECK (one)
+);
+
+ALTER TABLE audit.hash_key OWNER TO postgres;
+
+CREATE TABLE audit.hidden_columns (
+    relation regclass NOT NULL,
+    attnum smallint NOT NULL,
+    column_name text NOT NULL,
+    how text NOT NULL,
+    approved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    approved_by text DEFAULT SESSION_USER NOT NULL
+);
+
+ALTER TABLE audit.hidden_columns OWNER TO postgres;
+
+COMMENT ON TABLE audit.hidden_columns IS 'Which columns are not shown in the trail, and who has approved that.';
+
 CREATE TABLE audit.system_audit_logs (
     id bigint NOT NULL,
     event_timestamp timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -1213,6 +1705,12 @@ ALTER TABLE ONLY amanah_guard.journal
 ALTER TABLE ONLY amanah_guard.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
+ALTER TABLE ONLY audit.hash_key
+    ADD CONSTRAINT hash_key_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY audit.hidden_columns
+    ADD CONSTRAINT hidden_columns_pkey PRIMARY KEY (relation, attnum);
+
 CREATE INDEX system_audit_logs_place ON ONLY audit.system_audit_logs USING brin (id, event_timestamp) WITH (pages_per_range='32', autosummarize='on');
 
 CREATE INDEX system_audit_logs_rest_id_event_timestamp_idx ON audit.system_audit_logs_rest USING brin (id, event_timestamp) WITH (pages_per_range='32', autosummarize='on');
@@ -1255,14 +1753,20 @@ REVOKE ALL ON FUNCTION amanah_guard.after_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION amanah_guard.after_drop() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION audit.bytes_field(value bytea) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.bytes_field(value bytea) TO amanah_trail;
-
 REVOKE ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.global_track_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.global_track_changes() TO owner;
+
+REVOKE ALL ON FUNCTION audit.keyed_digest(salt uuid, value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.keyed_digest(salt uuid, value text) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.lenient(given anyelement) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.lenient(given anyelement) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.leniently(relation oid, place text) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.leniently(relation oid, place text) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.make_partition(month timestamp with time zone) FROM PUBLIC;
 
@@ -1275,6 +1779,9 @@ REVOKE ALL ON FUNCTION audit.record_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.record_drop() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) TO amanah_trail;
+
 REVOKE ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) TO amanah_trail;
 
@@ -1283,20 +1790,31 @@ GRANT ALL ON FUNCTION audit.refuse_change() TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.refuse_drop() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION audit.refuse_filled_part() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.refuse_hiding() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.refuse_rewrite() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail;
 
-REVOKE ALL ON FUNCTION audit.text_field(value text) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.text_field(value text) TO amanah_trail;
+REVOKE ALL ON FUNCTION audit.told(query text, tag text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.trg_compute_audit_log_hash() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.trg_compute_audit_log_hash() TO amanah_trail;
 
+REVOKE ALL ON FUNCTION pg_catalog.pg_logical_emit_message(boolean, text, bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION pg_catalog.pg_logical_emit_message(boolean, text, text) FROM PUBLIC;
+
 GRANT SELECT ON TABLE amanah_guard.admitted TO PUBLIC;
 
 GRANT SELECT ON TABLE amanah_guard.isolation TO PUBLIC;
+
+GRANT SELECT ON TABLE audit.hidden_columns TO owner;
 
 GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
@@ -1335,6 +1853,20 @@ ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
 
 ALTER EVENT TRIGGER amanah_trail_drop OWNER TO postgres;
 
+CREATE EVENT TRIGGER amanah_trail_hiding ON ddl_command_end
+   EXECUTE FUNCTION audit.refuse_hiding();
+
+ALTER EVENT TRIGGER amanah_trail_hiding ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_hiding OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_parts ON ddl_command_end
+   EXECUTE FUNCTION audit.refuse_filled_part();
+
+ALTER EVENT TRIGGER amanah_trail_parts ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_parts OWNER TO postgres;
+
 CREATE EVENT TRIGGER amanah_trail_record_ddl ON ddl_command_end
    EXECUTE FUNCTION audit.record_ddl();
 
@@ -1348,4 +1880,18 @@ CREATE EVENT TRIGGER amanah_trail_record_drop ON sql_drop
 ALTER EVENT TRIGGER amanah_trail_record_drop ENABLE ALWAYS;
 
 ALTER EVENT TRIGGER amanah_trail_record_drop OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_record_rewrite ON table_rewrite
+   EXECUTE FUNCTION audit.record_ddl();
+
+ALTER EVENT TRIGGER amanah_trail_record_rewrite ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_record_rewrite OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_rewrite ON table_rewrite
+   EXECUTE FUNCTION audit.refuse_rewrite();
+
+ALTER EVENT TRIGGER amanah_trail_rewrite ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_rewrite OWNER TO postgres;
 
