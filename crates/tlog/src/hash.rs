@@ -10,20 +10,20 @@ use sha2::{Digest as _, Sha256};
 use crate::{Error, Result};
 
 /// Bytes of a hash.
-pub(crate) const BYTES: usize = 32;
+pub const HASH_BYTES: usize = 32;
 
 /// A SHA-256 of a leaf, a node or a whole tree.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Hash([u8; BYTES]);
+pub struct Hash([u8; HASH_BYTES]);
 
 impl Hash {
     /// The hash with these bytes.
-    pub const fn new(bytes: [u8; BYTES]) -> Self {
+    pub const fn new(bytes: [u8; HASH_BYTES]) -> Self {
         Self(bytes)
     }
 
     /// Its bytes.
-    pub const fn as_bytes(&self) -> &[u8; BYTES] {
+    pub const fn as_bytes(&self) -> &[u8; HASH_BYTES] {
         &self.0
     }
 

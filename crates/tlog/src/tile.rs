@@ -2,13 +2,12 @@
 //! level, and the bundles with the entries themselves. A full file never changes; a partial one has
 //! its number of hashes in its name, and is read only until the full one is there.
 
-use crate::hash::BYTES;
-use crate::{Error, Hash, Node, Result};
+use crate::{Error, HASH_BYTES, Hash, Node, Result};
 
 /// Hashes of a full tile, and entries of a full bundle.
 pub const WIDTH: u64 = 256;
 /// Levels of the tree that lie between one level of tiles and the next.
-const HEIGHT: u32 = 8;
+pub const HEIGHT: u32 = 8;
 /// The names of folders and files hold three digits each.
 const GROUP: u64 = 1_000;
 
@@ -29,7 +28,7 @@ impl Tile {
     pub fn of(node: Node, size: u64) -> Option<(Self, usize)> {
         let (level, below) = (node.level / HEIGHT, node.level % HEIGHT);
         let first = node.index.checked_shl(below)?;
-        let there = size.checked_shr(level * HEIGHT).unwrap_or(0);
+        let there = hashes_at(size, level);
         let index = first / WIDTH;
         let width = WIDTH.min(there.checked_sub(index * WIDTH)?);
         let offset = first % WIDTH;
@@ -48,7 +47,7 @@ impl Tile {
     /// # Errors
     /// When they are not as many as the tile has.
     pub fn read(&self, bytes: &[u8]) -> Result<Vec<Hash>> {
-        let (hashes, rest) = bytes.as_chunks::<BYTES>();
+        let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
         if !rest.is_empty() || u64::try_from(hashes.len()).ok() != Some(self.width) {
             return Err(Error::Tile("it does not have as many hashes as its name says"));
         }
@@ -60,7 +59,7 @@ impl Tile {
 pub fn tiles(old: u64, size: u64) -> Vec<Tile> {
     let mut all = Vec::new();
     let mut level = 0;
-    while let (before, now) = (size_at(old, level), size_at(size, level))
+    while let (before, now) = (hashes_at(old, level), hashes_at(size, level))
         && now > 0
     {
         if now > before {
@@ -76,18 +75,9 @@ pub fn tiles(old: u64, size: u64) -> Vec<Tile> {
     all
 }
 
-fn size_at(size: u64, level: u32) -> u64 {
+/// How many hashes a tree of `size` has in its tiles of this level.
+pub fn hashes_at(size: u64, level: u32) -> u64 {
     size.checked_shr(level * HEIGHT).unwrap_or(0)
-}
-
-/// The bundles of entries of a log of `size` that one of `old` does not have in this width: which
-/// one, and how many entries are in it.
-pub fn bundles(old: u64, size: u64) -> Vec<(u64, u64)> {
-    if size <= old {
-        return Vec::new();
-    }
-    let all = old / WIDTH..size.div_ceil(WIDTH);
-    all.map(|index| (index, WIDTH.min(size - index * WIDTH))).collect()
 }
 
 /// Where the bundle `index` with `width` entries lies.

@@ -26,8 +26,8 @@ impl Former {
         let mut former = Self::default();
         for ((start, _), end) in epochs.iter().zip(ends) {
             // An epoch without a row has nothing to leave out.
-            if let Some(last) = last_row(reader, *start..end).await? {
-                former.epochs.push((*start..end, last));
+            if let Some(last) = reader.last_row(*start..end).await? {
+                former.epochs.push((*start..end, (last.xid, last.id)));
             }
         }
         Ok(former)
@@ -46,7 +46,9 @@ impl Former {
             if *newest < first {
                 continue;
             }
-            let mut at = begin(reader, range.clone(), first).await?;
+            let Some((mut at, _)) = reader.first_row_at(range.clone(), first).await? else {
+                continue;
+            };
             let mut left = Vec::new();
             let mut waiting = std::mem::take(&mut rows).into_iter().peekable();
             'entries: while at < range.end {
@@ -69,43 +71,4 @@ impl Former {
         }
         Ok(rows)
     }
-}
-
-/// The place of the last row in a range of entries.
-pub(super) async fn last_row(reader: &LogReader, range: Range<u64>) -> Result<Option<(u64, i64)>> {
-    let mut end = range.end;
-    while end > range.start {
-        let start = range.start.max(end.saturating_sub(STEP));
-        for entry in reader.entries(start..end).await?.iter().rev() {
-            if let Leaf::Row(leaf) = Leaf::decode(entry)? {
-                return Ok(Some((leaf.xid, leaf.id)));
-            }
-        }
-        end = start;
-    }
-    Ok(None)
-}
-
-/// An entry of an epoch before which there is no row at `place` or later.
-async fn begin(reader: &LogReader, range: Range<u64>, place: (u64, i64)) -> Result<u64> {
-    let (mut low, mut high) = (range.start, range.end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let mut at = middle;
-        // The nearest row from there on says which half; behind the last one there is none.
-        let found = loop {
-            if at >= high {
-                break None;
-            }
-            match reader.leaf(at).await? {
-                Leaf::Row(leaf) => break Some((leaf.xid, leaf.id)),
-                _ => at += 1,
-            }
-        };
-        match found {
-            Some(found) if found < place => low = at + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(low)
 }

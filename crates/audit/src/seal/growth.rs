@@ -7,13 +7,10 @@
 //! The attack it stops: a tile that was exchanged, on which the next checkpoint would be built, so
 //! that the sealer itself signed the forgery. This module writes nothing.
 
-use tlog::{Edge, Hash, Tile, WIDTH, bundle_path, put_entry, tiles};
+use tlog::{Edge, HEIGHT, Hash, Tile, WIDTH, bundle_path, hashes_at, put_entry, tiles};
 
 use super::LogReader;
 use crate::{Error, Result};
-
-/// How many levels of a tree a tile has.
-const HEIGHT: u32 = 8;
 
 /// The right edge of a log, with what its unfinished files hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +38,7 @@ impl Growth {
         }
         let mut growth = Self { edge, ..Self::default() };
         let mut level = 0;
-        while let there = size.checked_shr(level * HEIGHT).unwrap_or(0)
+        while let there = hashes_at(size, level)
             && there > 0
         {
             let (index, width) = (there / WIDTH, there % WIDTH);
@@ -113,7 +110,7 @@ impl Growth {
     /// The bytes of a tile that is new since `old`.
     fn bytes(&self, tile: Tile, old: u64) -> Vec<u8> {
         let level = usize::try_from(tile.level).unwrap_or(usize::MAX);
-        let first = at(old, tile.level) / WIDTH;
+        let first = hashes_at(old, tile.level) / WIDTH;
         let skip = usize::try_from((tile.index - first) * WIDTH).unwrap_or(usize::MAX);
         let take = usize::try_from(tile.width).unwrap_or(usize::MAX);
         let hashes = self.levels.get(level).into_iter().flatten().skip(skip).take(take);
@@ -124,7 +121,7 @@ impl Growth {
     fn forget(&mut self, old: u64) {
         let size = self.size();
         for (level, hashes) in (0..).zip(&mut self.levels) {
-            let full = at(size, level) / WIDTH - at(old, level) / WIDTH;
+            let full = hashes_at(size, level) / WIDTH - hashes_at(old, level) / WIDTH;
             let full = usize::try_from(full * WIDTH).unwrap_or(usize::MAX);
             hashes.drain(..full.min(hashes.len()));
         }
@@ -140,15 +137,10 @@ pub fn outgrown(old: u64, size: u64) -> Vec<String> {
     };
     look(old, size, bundle_path(old / WIDTH, 1));
     let mut level = 0;
-    while at(old, level) > 0 {
-        let tile = Tile { level, index: at(old, level) / WIDTH, width: 1 };
-        look(at(old, level), at(size, level), tile.path());
+    while hashes_at(old, level) > 0 {
+        let tile = Tile { level, index: hashes_at(old, level) / WIDTH, width: 1 };
+        look(hashes_at(old, level), hashes_at(size, level), tile.path());
         level += 1;
     }
     folders
-}
-
-/// How many hashes of a level of tiles a tree of `size` has.
-fn at(size: u64, level: u32) -> u64 {
-    size.checked_shr(level * HEIGHT).unwrap_or(0)
 }

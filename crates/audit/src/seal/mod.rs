@@ -32,6 +32,8 @@ pub use holder::{Holder, holder};
 pub use origin::origin;
 pub use reader::{LogReader, MAX_ENTRIES_READ};
 pub use sealer::{BATCH, HEARTBEAT, Round, Sealer, SealerSettings};
+pub(crate) use shelf::MAX_TILE_BYTES;
 pub(crate) use shelf::Scratch;
 pub use shelf::{Bucket, Folder, Hold, MAX_BUNDLE_BYTES, MAX_CHECKPOINT_BYTES, Shelf, Stored};
+pub(crate) use source::xid8;
 pub(crate) use sql::MOMENT;

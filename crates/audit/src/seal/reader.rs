@@ -10,15 +10,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tlog::{Edge, Hash, Node, Tile, WIDTH, bundle_path, nodes_of, open_bundle};
+use tlog::{Edge, HEIGHT, Hash, Node, Tile, WIDTH, bundle_path, nodes_of, open_bundle};
 
-use super::shelf::{MAX_BUNDLE_BYTES, Shelf};
-use crate::{EpochLeaf, Error, Leaf, Result};
+use super::shelf::{MAX_BUNDLE_BYTES, MAX_TILE_BYTES, Shelf};
+use crate::{EpochLeaf, Error, Leaf, Result, RowLeaf};
 
 /// The most entries that are read at once.
 pub const MAX_ENTRIES_READ: u64 = 1 << 16;
-/// The longest tile, in bytes.
-const MAX_TILE_BYTES: usize = 256 * 32;
+/// So many entries are read at a time where one is looked for.
+const STEP: u64 = 4096;
 
 /// A log of so many entries on a shelf.
 #[derive(Clone)]
@@ -103,7 +103,7 @@ impl LogReader {
         let beyond = tlog::Error::Beyond(node.index, self.size);
         let (tile, offset) = Tile::of(node, self.size).ok_or(beyond)?;
         let hashes = self.tile(tile).await?;
-        let below = 1_usize << (node.level % 8);
+        let below = 1_usize << (node.level % HEIGHT);
         let mut level: Vec<Hash> = hashes.into_iter().skip(offset).take(below).collect();
         if level.len() != below {
             return Err(self.damaged(&format!("{} is too short", tile.path())));
@@ -229,6 +229,60 @@ impl LogReader {
             from = low;
         }
         Ok(found)
+    }
+
+    /// The first entry of a row at `position` or behind it, by transaction and number, among those of one
+    /// epoch, which are in order. It is found by halving, over entries that are of no row.
+    ///
+    /// # Errors
+    /// When an entry that is looked at cannot be read.
+    pub async fn first_row_at(
+        &self,
+        epoch: Range<u64>,
+        position: (u64, i64),
+    ) -> Result<Option<(u64, RowLeaf)>> {
+        let Range { start: mut low, end: mut high } = epoch;
+        let mut found = None;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.next_row(middle..high).await? {
+                Some((at, row)) if (row.xid, row.id) < position => low = at + 1,
+                Some(row) => {
+                    found = Some(row);
+                    high = middle;
+                }
+                None => high = middle,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first entry of a row in a range.
+    async fn next_row(&self, range: Range<u64>) -> Result<Option<(u64, RowLeaf)>> {
+        for at in range {
+            if let Leaf::Row(row) = self.leaf(at).await? {
+                return Ok(Some((at, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last entry of a row in a range.
+    ///
+    /// # Errors
+    /// When an entry that is looked at cannot be read.
+    pub async fn last_row(&self, range: Range<u64>) -> Result<Option<RowLeaf>> {
+        let mut end = range.end;
+        while end > range.start {
+            let start = range.start.max(end.saturating_sub(STEP));
+            for entry in self.entries(start..end).await?.iter().rev() {
+                if let Leaf::Row(row) = Leaf::decode(entry)? {
+                    return Ok(Some(row));
+                }
+            }
+            end = start;
+        }
+        Ok(None)
     }
 
     /// The epoch that entry `index` belongs to: its own, or that of the nearest one before it, of

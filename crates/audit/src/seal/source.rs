@@ -11,7 +11,7 @@ use store::{Db, OperatorTx, literal};
 
 use super::copied::{Copied, Copy};
 use super::sql;
-use crate::{Result, RowLeaf};
+use crate::{Error, Result, RowLeaf};
 
 /// One moment of the database.
 pub(super) struct Moment {
@@ -47,8 +47,8 @@ impl Moment {
             tx,
             system: system.cast_unsigned(),
             timeline: timeline.cast_unsigned(),
-            horizon: number(row.get(2)),
-            next: number(row.get(3)),
+            horizon: xid8(row.get(2))?,
+            next: xid8(row.get(3))?,
         })
     }
 
@@ -93,7 +93,7 @@ impl Moment {
         let ids: Vec<i64> = leaves.iter().map(|leaf| leaf.id).collect();
         let hashes: Vec<&[u8]> = leaves.iter().map(|leaf| &leaf.row_hash[..]).collect();
         let row = self.tx.query_opt(sql::LAST_OF, &[&xids, &ids, &hashes]).await?;
-        Ok(row.map(|row| (number(row.get(0)), row.get(1))))
+        row.map(|row| Ok((xid8(row.get(0))?, row.get(1)))).transpose()
     }
 
     /// Ends it; nothing was changed.
@@ -102,7 +102,7 @@ impl Moment {
     }
 }
 
-/// PostgreSQL prints an xid8 in decimal; what cannot be read is beyond every horizon.
-fn number(text: &str) -> u64 {
-    text.parse().unwrap_or(0)
+/// PostgreSQL prints the number of a transaction in decimal.
+pub(crate) fn xid8(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| Error::Copied)
 }

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 
 use super::LogReader;
 use super::copied::Copied;
-use super::former::last_row;
 use super::source::{Moment, Wanted};
 use crate::{EpochLeaf, Leaf, Result, RowLeaf};
 
@@ -41,15 +40,16 @@ pub(super) enum Next {
 }
 
 impl Standing {
-    /// Where the log that `reader` reads stands, with its epochs.
+    /// Where a log stands that has no entry.
     pub(super) fn before_any() -> Self {
         Self { epoch: None, place: (0, i64::MIN), newest: None }
     }
 
-    /// As the newest of `epochs` and the entries behind it say.
+    /// Where the log that `reader` reads stands, as the newest of its `epochs` and the entries behind it say.
     pub(super) async fn read(reader: &LogReader, epochs: &[(u64, EpochLeaf)]) -> Result<Self> {
         let Some((index, epoch)) = epochs.last() else { return Ok(Self::before_any()) };
-        let newest = last_row(reader, *index..reader.size()).await?;
+        let newest = reader.last_row(*index..reader.size()).await?;
+        let newest = newest.map(|row| (row.xid, row.id));
         let place = newest.unwrap_or((epoch.first_xid, i64::MIN));
         Ok(Self { epoch: Some(epoch.clone()), place, newest })
     }

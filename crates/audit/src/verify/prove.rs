@@ -3,8 +3,6 @@
 //! The entry itself stands in the line `extra`, so that the file needs nothing beside it: what it says
 //! is the entry whose hash the proof leads from.
 
-use std::ops::Range;
-
 use jiff::Timestamp;
 use tlog::{Checkpoint, Note, ProofFile, Verifier};
 
@@ -69,39 +67,11 @@ async fn find(reader: &LogReader, xid: u64, id: i64) -> Result<Option<(u64, RowL
     let epochs = reader.epochs().await?;
     let mut end = reader.size();
     for (start, _) in epochs.into_iter().rev() {
-        if let Some(found) = among(reader, start..end, (xid, id)).await? {
+        let found = reader.first_row_at(start..end, (xid, id)).await?;
+        if let Some(found) = found.filter(|(_, row)| (row.xid, row.id) == (xid, id)) {
             return Ok(Some(found));
         }
         end = start;
-    }
-    Ok(None)
-}
-
-/// The entry of a row among those of one epoch, which are in order.
-async fn among(
-    reader: &LogReader,
-    epoch: Range<u64>,
-    wanted: (u64, i64),
-) -> Result<Option<(u64, RowLeaf)>> {
-    let Range { start: mut low, end: mut high } = epoch;
-    while low < high {
-        let middle = low + (high - low) / 2;
-        // Not every entry is of a row: the next one that is decides.
-        let mut at = middle;
-        let row = loop {
-            if at >= high {
-                break None;
-            }
-            match reader.leaf(at).await? {
-                Leaf::Row(row) => break Some(row),
-                _ => at += 1,
-            }
-        };
-        match row.map(|row| (row, wanted.cmp(&(row.xid, row.id)))) {
-            Some((row, std::cmp::Ordering::Equal)) => return Ok(Some((at, row))),
-            Some((_, std::cmp::Ordering::Greater)) => low = at + 1,
-            Some((_, std::cmp::Ordering::Less)) | None => high = middle,
-        }
     }
     Ok(None)
 }

@@ -6,15 +6,11 @@
 use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
-use tlog::{Hash, Tile, WIDTH, bundle_path};
+use tlog::{HASH_BYTES, Hash, Tile, WIDTH, bundle_path};
 
-use crate::seal::{MAX_BUNDLE_BYTES, Shelf};
+use crate::seal::{MAX_BUNDLE_BYTES, MAX_TILE_BYTES, Shelf};
 use crate::{Error, Result};
 
-/// Bytes of a hash.
-const HASH: usize = 32;
-/// Bytes of a full tile.
-const MAX_TILE_BYTES: usize = 256 * HASH;
 /// Bytes of the length in front of an entry.
 const LENGTH: usize = 2;
 
@@ -53,7 +49,7 @@ impl Bundle {
     }
 
     /// Tells it from any other.
-    pub(super) fn mark(&self) -> [u8; HASH] {
+    pub(super) fn mark(&self) -> [u8; HASH_BYTES] {
         let mut hash = Sha256::new();
         for entry in self.entries() {
             hash.update(entry.len().to_be_bytes());
@@ -84,7 +80,7 @@ impl Bundle {
 impl Log<'_> {
     /// How many hashes the tree has `level` tiles above its leaves.
     pub(super) fn hashes_at(&self, level: u32) -> u64 {
-        self.size.checked_shr(level * 8).unwrap_or(0)
+        tlog::hashes_at(self.size, level)
     }
 
     /// The tile `index` of a level, as wide as it is in this log; `None` where there is none.

@@ -8,7 +8,7 @@ use store::{Db, OperatorTx, Row};
 
 use super::compare::Sight;
 use crate::row::TrailRow;
-use crate::seal::MOMENT;
+use crate::seal::{MOMENT, xid8};
 use crate::{Error, Result, sql};
 
 /// The rows of the trail as they are now.
@@ -31,10 +31,7 @@ impl Rows {
     pub(super) async fn moment(&self) -> Result<(u64, u32, u64)> {
         let row = self.tx.query_one(MOMENT, &[]).await?;
         let (system, timeline): (i64, i32) = (row.get(0), row.get(1));
-        let next: String = row.get(3);
-        // PostgreSQL prints it in decimal.
-        let next = next.parse().unwrap_or(u64::MAX);
-        Ok((system.cast_unsigned(), timeline.cast_unsigned(), next))
+        Ok((system.cast_unsigned(), timeline.cast_unsigned(), xid8(row.get(3))?))
     }
 
     /// The next row.

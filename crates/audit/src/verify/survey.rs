@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use tlog::{Edge, Hash, Tile, WIDTH};
+use tlog::{Edge, HEIGHT, Hash, Tile, WIDTH};
 
 use super::accepted::Accepted;
 use super::damage::Kind;
@@ -62,6 +62,7 @@ impl Survey {
 }
 
 /// What is known of one tile.
+#[derive(Clone)]
 struct Rung {
     tile: Tile,
     /// Its hashes as they lie there; none where it cannot be read.
@@ -175,17 +176,17 @@ impl<'a> Surveyor<'a> {
     /// Puts the tiles above a bundle in place, from the top.
     async fn climb(&mut self, bundle: u64, edges: &[Rung]) -> Result<()> {
         let mut levels = 0;
-        while self.log.tile(levels, bundle >> (8 * levels)).is_some() {
+        while self.log.tile(levels, bundle >> (HEIGHT * levels)).is_some() {
             levels += 1;
         }
         for level in (0..levels).rev() {
-            let Some(tile) = self.log.tile(level, bundle >> (8 * level)) else { continue };
+            let Some(tile) = self.log.tile(level, bundle >> (HEIGHT * level)) else { continue };
             let at = usize::try_from(level).unwrap_or(usize::MAX);
             if self.rungs.get(at).is_some_and(|rung| rung.tile == tile) {
                 continue;
             }
             let rung = if let Some(edge) = edges.iter().find(|edge| edge.tile == tile) {
-                edge.copy()
+                edge.clone()
             } else {
                 let above = self.rungs.get(at + 1).filter(|rung| rung.trusted);
                 let place = usize::try_from(tile.index % WIDTH).unwrap_or(0);
@@ -193,7 +194,7 @@ impl<'a> Surveyor<'a> {
                 self.rung(tile, wanted).await?
             };
             while self.rungs.len() <= at {
-                self.rungs.push(rung.copy());
+                self.rungs.push(rung.clone());
             }
             if let Some(place) = self.rungs.get_mut(at) {
                 *place = rung;
@@ -285,8 +286,8 @@ impl<'a> Surveyor<'a> {
         let mut complete = Vec::new();
         let computed = &mut self.computed;
         self.edge.push(leaf.unwrap_or_else(Hash::empty), |node, hash| {
-            if node.level % 8 == 0 {
-                let level = usize::try_from(node.level / 8).unwrap_or(usize::MAX);
+            if node.level.is_multiple_of(HEIGHT) {
+                let level = usize::try_from(node.level / HEIGHT).unwrap_or(usize::MAX);
                 while computed.len() <= level {
                     computed.push(Vec::new());
                 }
@@ -370,21 +371,9 @@ impl<'a> Surveyor<'a> {
     }
 }
 
-impl Rung {
-    fn copy(&self) -> Self {
-        Self {
-            tile: self.tile,
-            stored: self.stored.clone(),
-            trusted: self.trusted,
-            wanted: self.wanted,
-            wrong: self.wrong.clone(),
-        }
-    }
-}
-
 /// The entries below a tile.
 fn span(tile: Tile) -> Range<u64> {
-    let below = |n: u64| n.checked_shl(8 * tile.level).unwrap_or(u64::MAX);
+    let below = |n: u64| n.checked_shl(HEIGHT * tile.level).unwrap_or(u64::MAX);
     let first = tile.index * WIDTH;
     below(first)..below(first + tile.width)
 }

@@ -15,6 +15,7 @@ mod folder;
 mod scratch;
 
 use kernel::Fut;
+use tlog::{HASH_BYTES, HEIGHT, MAX_ENTRY};
 
 pub use self::bucket::Bucket;
 pub use folder::Folder;
@@ -28,7 +29,9 @@ const CHECKPOINT: &str = "checkpoint";
 pub const MAX_CHECKPOINT_BYTES: usize = 1 << 20;
 /// The largest bundle of entries that is read, in bytes: 256 entries of 65,535 bytes after their
 /// lengths.
-pub const MAX_BUNDLE_BYTES: usize = 256 * (65_535 + 2);
+pub const MAX_BUNDLE_BYTES: usize = (1 << HEIGHT) * (MAX_ENTRY + 2);
+/// The largest tile, in bytes.
+pub(crate) const MAX_TILE_BYTES: usize = (1 << HEIGHT) * HASH_BYTES;
 
 /// A checkpoint as it was read, by which it is known again.
 #[derive(Debug, Clone, PartialEq, Eq)]
