@@ -21,7 +21,7 @@ BEGIN
     PERFORM audit.make_partitions();
 END $$;
 
--- Anybody could fill the server's log of writes, and what is kept of it for its comparison with the
+-- Anybody could fill PostgreSQL's write-ahead log, and what is kept of it for its comparison with the
 -- trail. GRANT EXECUTE ON FUNCTION … TO PUBLIC undoes it.
 DO $$
 DECLARE

@@ -88,7 +88,7 @@ pub(crate) async fn inspect(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
     if guarded {
         findings.extend(strays(tx).await?);
         if tx.query_opt(sql::ANYBODY_EMITS, &[]).await?.is_some() {
-            let what = "everybody may write messages into the server's log of writes, which fills it \
+            let what = "everybody may write messages into PostgreSQL's write-ahead log, which fills it \
                         and what is kept of it for the comparison with the trail";
             findings.push(Finding::new("pg_catalog.pg_logical_emit_message", what).fix(
                 "REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text), \

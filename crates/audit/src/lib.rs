@@ -11,7 +11,7 @@
 //!
 //! It does not stop a superuser, who can disable every trigger. What he changes after it was sealed
 //! (`seal/`) is found by whoever verifies (`verify/`), against what a witness has seen (`handover/`); and
-//! what he writes without a record is found in the server's own log of writes (`wal/`).
+//! what he writes without a record is found in PostgreSQL's write-ahead log (`wal/`).
 //! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
 //! and `audit.append-only` says so as failing.
 

@@ -332,7 +332,7 @@ SELECT FROM audit.system_audit_logs l
  WHERE l.tableoid = pg_catalog.to_regclass('audit.system_audit_logs_rest')
    AND pg_catalog.isfinite(l.event_timestamp) LIMIT 1";
 
-/// Lets everybody write messages into the server's log of writes, as PostgreSQL does by itself: the
+/// Lets everybody write messages into PostgreSQL's write-ahead log, as PostgreSQL does by itself: the
 /// statements, for each form of the function.
 pub(crate) const EMITS: &str = "
 SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', p.oid::pg_catalog.regprocedure)
@@ -340,7 +340,7 @@ SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', p.oid::pg_cat
  WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
    AND p.proname = 'pg_logical_emit_message' ORDER BY 1";
 
-/// Whether everybody may write messages into the server's log of writes: a row, or none.
+/// Whether everybody may write messages into PostgreSQL's write-ahead log: a row, or none.
 pub(crate) const ANYBODY_EMITS: &str = "
 SELECT FROM pg_catalog.pg_proc p,
        pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a

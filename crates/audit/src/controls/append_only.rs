@@ -338,7 +338,7 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
             )
         };
         all.push(Violation {
-            name: "messages of everybody in the server's log of writes",
+            name: "messages of everybody in PostgreSQL's write-ahead log",
             seed: emits("GRANT", "TO"),
             undo: emits("REVOKE", "FROM"),
         });

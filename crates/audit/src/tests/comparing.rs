@@ -258,7 +258,7 @@ async fn many_differences_hide_none() {
     world.end().await;
 }
 
-/// Whoever may write messages into the log of writes writes as many and as odd ones as he likes: nothing
+/// Whoever may write messages into the write-ahead log writes as many and as odd ones as he likes: nothing
 /// behind them is passed over, and nothing stops there. The guard takes that right from everybody.
 #[tokio::test]
 async fn messages_of_anybody_hide_nothing() {
