@@ -173,3 +173,22 @@ impl fmt::Display for Open {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn each_kind_is_kept_and_said_to_the_reader() {
+        let page = include_str!("../../../../docs/trail.md");
+        let table = include_str!("../../sql/0001_compared.sql");
+        for kind in Kind::ALL {
+            let name = kind.as_str();
+            assert!(page.contains(&format!("| `{name}` |")), "docs/trail.md: {name}");
+            assert!(table.contains(&format!("'{name}'")), "0001_compared.sql: {name}");
+            assert_eq!(Kind::named(name).unwrap(), kind);
+            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+        }
+        assert!(Kind::named("other").is_err());
+    }
+}

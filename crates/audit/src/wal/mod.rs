@@ -16,6 +16,7 @@
 //! can switch off: names that he exchanges then with those of other tables are not seen through.
 
 mod found;
+mod known;
 mod line;
 mod part;
 mod pause;
@@ -24,7 +25,6 @@ mod structure;
 mod tables;
 mod tally;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -34,13 +34,14 @@ use sha2::{Digest as _, Sha256};
 use store::{Db, Tx};
 
 pub use found::{Difference, Kind, Open};
+use known::{Kept, know};
 use part::{LINES_AT_A_TIME, Part};
 pub use pause::Paused;
 pub(crate) use sql::TRACKED;
 use tables::{Entry, Name, Recorded, Tables};
 
-use crate::Result;
 use crate::seal::{Holder, holder};
+use crate::{Error, Result};
 
 /// A transaction that is open for longer than this is told.
 const LONG: SignedDuration = SignedDuration::from_mins(1);
@@ -137,9 +138,6 @@ struct Read {
     paused: Option<Timestamp>,
 }
 
-/// The tables that must be recorded, as they are kept.
-type Kept = BTreeMap<Name, Entry>;
-
 impl Comparison {
     /// A comparison that keeps what it finds in `control`.
     pub const fn new(control: Db, clock: Arc<dyn Clock>) -> Self {
@@ -159,7 +157,7 @@ impl Comparison {
     #[cfg(test)]
     fn killed_at(&self, step: Fault) -> Result<()> {
         let killed = self.fault == Some(step);
-        if killed { Err(crate::Error::Wal("a kill by a test")) } else { Ok(()) }
+        if killed { Err(Error::Wal("a kill by a test")) } else { Ok(()) }
     }
 
     /// Reads on where the last look ended. The first one begins: what was written before is nobody's
@@ -283,7 +281,14 @@ impl Comparison {
     /// Begins to read the log, for the first time or after a gap that begins where `read` says.
     async fn begin(&self, tx: &Tx, place: &Place, read: Option<&str>) -> Result<()> {
         tx.query(sql::DROP_SLOT, &[&place.slot]).await?;
-        let begun: String = tx.query_one(sql::MAKE_SLOT, &[&place.slot]).await?.get(0);
+        tx.batch(sql::SLOT_PATIENCE).await?;
+        let made = tx.query_one(sql::MAKE_SLOT, &[&place.slot]).await.map_err(|error| {
+            Error::NotCompared(format!(
+                "no slot could be made within a minute: {error}. It waits for every open transaction of \
+                 the server, prepared ones too; it is tried again"
+            ))
+        })?;
+        let begun: String = made.get(0);
         let (before, tables) = self.tables(tx, place).await?;
         let now = self.clock.now();
         let control = self.control.operator().await?;
@@ -471,21 +476,6 @@ async fn drop_slot(superuser: &Db, place: &Place) -> Result<()> {
 
 async fn is_behind(tx: &Tx, one: &str, other: &str) -> Result<bool> {
     Ok(tx.query_one(sql::BEHIND, &[&one, &other]).await?.get(0))
-}
-
-/// Puts the tables that must be recorded in the place of those that were known before.
-async fn know(control: &Tx, place: &Place, before: Kept, known: Kept) -> Result<()> {
-    if before == known {
-        return Ok(());
-    }
-    let Place { system, database, .. } = place;
-    let (names, entries): (Vec<Name>, Vec<Entry>) = known.into_iter().unzip();
-    let (schemas, names): (Vec<String>, Vec<String>) = names.into_iter().unzip();
-    let (numbers, since): (Vec<i64>, Vec<i64>) =
-        entries.into_iter().map(|entry| (entry.number, count(entry.since))).unzip();
-    control.execute(sql::UNKNOW, &[system, database]).await?;
-    control.execute(sql::KNOW, &[system, database, &schemas, &names, &numbers, &since]).await?;
-    Ok(())
 }
 
 fn count(number: u64) -> i64 {

@@ -8,7 +8,8 @@
 
 use store::{Db, OperatorTx, Tx};
 
-use super::{Comparison, Kind, Place, flush, is_behind, know, part, place, sql};
+use super::known::know;
+use super::{Comparison, Kind, Place, flush, is_behind, part, place, sql};
 use crate::Result;
 
 /// A comparison that waits until Amanah has done its work. It must be told [that it has](Paused::end),
@@ -35,6 +36,7 @@ impl Comparison {
         let whole = matches!(self.read(superuser).await, Ok(super::Look::Done { .. }));
         let place = place(superuser).await?;
         let turn = self.control.operator().await?;
+        turn.batch(sql::LONG_TURN).await?;
         turn.query(sql::TURN, &[&place.slot, &place.system]).await?;
         let read = self.read_up_to(&place).await?;
         // What a killed one left is open, and stays so.

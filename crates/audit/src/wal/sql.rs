@@ -21,6 +21,9 @@ SELECT s.wal_status IS DISTINCT FROM 'lost' AND s.plugin = 'test_decoding'
        pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn)::pg_catalog.int8
   FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1::text::name";
 
+/// Making a slot waits until every transaction of the server has ended: not for one that was forgotten.
+pub(super) const SLOT_PATIENCE: &str = "SET LOCAL statement_timeout = '1min'";
+
 pub(super) const MAKE_SLOT: &str = "SELECT lsn::text FROM pg_catalog.pg_create_logical_replication_slot($1::text::name, 'test_decoding')";
 
 pub(super) const DROP_SLOT: &str =
@@ -73,6 +76,9 @@ SELECT t.schema, t.name FROM unnest($1::text[], $2::text[]) AS t (schema, name)
  WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = t.schema AND c.relname = t.name AND c.relkind IN ('r', 'p', 'm'))";
+
+/// Keeps a turn for as long as `amanah protect` works, without a word meanwhile.
+pub(super) const LONG_TURN: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Takes the turn if nobody else has it, until the end of the transaction.
 pub(super) const TRY_TURN: &str =

@@ -116,16 +116,15 @@ impl Tables {
             .retain(|other, entry| entry.number != number || other == name || now == Some(other));
     }
 
-    /// A table was dropped, or what others went with: what is gone is known no longer. Partitions go
-    /// with their table without a record of their own.
+    /// A table was dropped: when it is gone, it is known no longer. With one that is not recorded itself,
+    /// as a table with partitions, or with a schema, others may have gone without a record of their own.
     fn dropped(&mut self, command: &Command) {
-        let gone = |number: i64| !self.now.contains_key(&number);
-        let real = match command.number {
-            Some(number) => command.is_table() && gone(number),
-            None => command.kind == "schema",
-        };
-        if real {
-            self.known.retain(|_, entry| self.now.contains_key(&entry.number));
+        let number = command.number.unwrap_or_default();
+        let alone = self.known.values().any(|entry| entry.number == number);
+        if command.is_table() || command.kind == "schema" {
+            self.known.retain(|_, entry| {
+                self.now.contains_key(&entry.number) || alone && entry.number != number
+            });
         }
     }
 
@@ -140,5 +139,62 @@ impl Tables {
             self.known.entry(table.name.clone()).or_insert(new).number = *number;
         }
         self.known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BTreeMap, Command, Entry, Name, Tables};
+
+    fn name(table: &str) -> Name {
+        ("public".to_owned(), table.to_owned())
+    }
+
+    fn command(document: &str) -> Command {
+        Command::read(Some(document))
+    }
+
+    /// Of the three tables that are known, those of the numbers `there` are there still.
+    fn three(there: &[(i64, &str)]) -> Tables {
+        let known = [("a", 1), ("b", 2), ("c", 3)];
+        let known = known.map(|(table, number)| (name(table), Entry { number, since: 5 }));
+        let now = there.iter().map(|(number, table)| (*number, name(table))).collect();
+        Tables::new(known.into(), BTreeMap::new(), now)
+    }
+
+    fn known(tables: &Tables) -> Vec<&str> {
+        tables.known().keys().map(|(_, table)| table.as_str()).collect()
+    }
+
+    #[test]
+    fn a_table_that_was_dropped_takes_no_other_with_it() {
+        let mut tables = three(&[(3, "c")]);
+        let dropped =
+            |number| command(&format!(r#"{{"type": "table", "oid": {number}, "dropped": true}}"#));
+        tables.follow(&name("a"), &dropped(1), 7);
+        assert_eq!(known(&tables), ["b", "c"]);
+        tables.follow(&name("c"), &dropped(3), 7);
+        assert_eq!(known(&tables), ["b", "c"], "it is there, whatever a record says");
+        // Its partitions went with it.
+        tables.follow(&name("parent"), &dropped(9), 8);
+        assert_eq!(known(&tables), ["c"]);
+    }
+
+    #[test]
+    fn a_name_is_lent_until_it_is_given_back() {
+        let mut tables = three(&[(1, "a"), (2, "b"), (3, "later")]);
+        let altered = |number| {
+            command(&format!(r#"{{"command": "ALTER TABLE", "type": "table", "oid": {number}}}"#))
+        };
+        tables.follow(&name("lent"), &altered(1), 9);
+        assert_eq!(known(&tables), ["a", "b", "c", "lent"]);
+        assert!(!tables.must(&name("lent"), 8) && tables.must(&name("lent"), 9));
+        tables.follow(&name("a"), &altered(1), 10);
+        assert_eq!(known(&tables), ["a", "b", "c"]);
+        // What is called otherwise for good is known by that name alone.
+        tables.follow(&name("later"), &altered(3), 11);
+        assert_eq!(known(&tables), ["a", "b", "later"]);
+        let kept = tables.ended(Some(20));
+        assert_eq!(kept[&name("later")].since, 11);
     }
 }
