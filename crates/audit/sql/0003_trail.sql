@@ -6,8 +6,8 @@
 CREATE SCHEMA audit;
 REVOKE ALL ON SCHEMA audit FROM PUBLIC;
 
--- Nobody is granted anything on it: reading by auditors will come with row-level security and a
--- record of each reading.
+-- Nobody is granted anything on it: 0003_reading.sql is the door for auditors, which records each
+-- reading.
 -- Gaps in `id` are writes that were rolled back, and ids are handed out before their transaction
 -- ends: a reader who wants a complete order takes finished transactions by (xid, id).
 -- `text` and not `name`, which takes 64 bytes for every word; what has a fixed width comes first,
@@ -543,6 +543,13 @@ BEGIN
           FROM parts p, readers r
          WHERE NOT EXISTS (SELECT FROM held h WHERE h.oid = p.oid AND h.grantee = r.grantee
                               AND h.held = 'SELECT')
+        UNION ALL
+        -- What policies of the trail hide, a partition hides by having none.
+        SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+                      c.oid::regclass)
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          JOIN pg_class t ON t.oid = i.inhparent AND t.relrowsecurity
+         WHERE t.oid = 'audit.system_audit_logs'::regclass AND NOT c.relrowsecurity
     LOOP
         EXECUTE change;
     END LOOP;

@@ -12,6 +12,8 @@ pub(crate) const ACTOR: &str = "amanah-canary";
 pub(crate) struct Canary {
     /// The number of the row.
     pub row: i64,
+    /// The partition in which it lies, without its schema.
+    pub partition: String,
     /// The table that was written to.
     pub table: Table,
 }
@@ -91,8 +93,10 @@ pub(crate) async fn write(
         for table in &tables {
             match touch(&tx, protected, shape, table, make).await? {
                 Ok(row) => {
+                    // The owner sees its own rows alone, and these only until it commits.
+                    let partition = tx.query_one(sql::PARTITION_OF, &[&row]).await?.get(0);
                     tx.commit().await?;
-                    return Ok(Canary { row, table: (*table).clone() });
+                    return Ok(Canary { row, partition, table: (*table).clone() });
                 }
                 Err(reason) => why = format!("{}: {reason}", table.label()),
             }

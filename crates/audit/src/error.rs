@@ -159,6 +159,12 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// Nobody at hand may read the trail as a whole.
+    #[error(
+        "a superuser keeps the trail, and no login at hand may read it as a whole; give one with \
+         `amanah protect URL --superuser-url FILE --apply`"
+    )]
+    NoReader,
     /// What should be a row in a file.
     #[error(
         "this is no row of a trail in JSON: {0}. Take it as `amanah audit prove 17 --row FILE` writes it"

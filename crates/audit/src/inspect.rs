@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Finding;
 use store::{Tx, ident};
 
-use crate::{KEEPER_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql};
+use crate::{KEEPER_SQL, READING_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
@@ -49,10 +49,18 @@ const FUNCTIONS: [Known; 12] = [
     ("trg_compute_audit_log_hash", false, &[]),
 ];
 /// Those of the guard.
-const GUARD_FUNCTIONS: [Known; 9] = [
+const DESK: &[&str] =
+    &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD", "plan_cache_mode=force_custom_plan"];
+const GUARD_FUNCTIONS: [Known; 15] = [
+    ("ask", true, DESK),
+    ("asked", false, &[]),
+    ("asked_for", false, &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD"]),
+    ("bound", true, &[PATH]),
+    ("read", true, DESK),
     ("record_command", false, &[PATH]),
     ("record_ddl", true, &[PATH]),
     ("record_drop", true, &[PATH]),
+    ("record_reading", true, &[PATH]),
     ("refuse_drop", false, &[PATH]),
     ("refuse_filled_part", false, &[PATH]),
     ("refuse_hiding", false, &[PATH]),
@@ -60,8 +68,18 @@ const GUARD_FUNCTIONS: [Known; 9] = [
     ("refuse_weaker_ddl", false, &[PATH]),
     ("told", false, &[PATH]),
 ];
-/// Those that belong to the role that records.
-const RECORDERS: [&str; 5] = [RECORDER, "record_command", "record_ddl", "record_drop", "told"];
+/// Those that belong to a role of their own: that which records, and the one that reads.
+const OTHERS: [&str; 9] = [
+    RECORDER,
+    "record_command",
+    "record_ddl",
+    "record_drop",
+    "bound",
+    "record_reading",
+    "ask",
+    "read",
+    "told",
+];
 /// How many partitions that are gone are named one by one.
 const LISTED: usize = 3;
 const RECORDER: &str = "global_track_changes";
@@ -286,7 +304,7 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
             findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
         }
         // Under the guard, others than what records are looked at together with the trail itself.
-        if !kept && (RECORDERS.contains(&name.as_str()) || !guarded) {
+        if !kept && (OTHERS.contains(&name.as_str()) || !guarded) {
             let what = format!("it belongs to {owner}, with whose rights it must not run");
             findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
         }
@@ -300,7 +318,7 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
 /// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(` in a migration.
 pub(crate) fn shipped_body(name: &str) -> Option<&'static str> {
     let start = format!("CREATE FUNCTION audit.{name}(");
-    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL];
+    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL, READING_SQL];
     let (_, after) = texts.iter().find_map(|text| text.split_once(&start))?;
     let (_, body) = after.split_once("AS $$")?;
     body.split_once("$$").map(|(body, _)| body)

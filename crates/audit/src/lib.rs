@@ -27,6 +27,7 @@ pub mod handover;
 mod inspect;
 mod leaf;
 pub mod offsite;
+pub mod reading;
 mod rehearsal;
 mod row;
 pub mod seal;
@@ -53,6 +54,7 @@ const FIRST_SQL: &str = include_str!("../sql/0001_trail.sql");
 const TRAIL_SQL: &str = include_str!("../sql/0003_trail.sql");
 const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
 const REFUSALS_SQL: &str = include_str!("../sql/0003_refusals.sql");
+const READING_SQL: &str = include_str!("../sql/0003_reading.sql");
 const DDL_GUARD_SQL: &str = include_str!("../sql/0003_guard.sql");
 /// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
 const PARTITIONS_SQL: &str = concat!(
@@ -73,6 +75,7 @@ const GUARD_SQL: &str = concat!(
     include_str!("../sql/0003_rows.sql"),
     include_str!("../sql/0003_keeper.sql"),
     include_str!("../sql/0003_refusals.sql"),
+    include_str!("../sql/0003_reading.sql"),
     include_str!("../sql/0003_guard.sql"),
 );
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use store::{Db, Row, Tx};
 
 use crate::encoding::{Content, Documents, Fields};
-use crate::{Result, sql};
+use crate::{Error, Result, reading, sql};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's count begins.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -149,6 +149,14 @@ pub async fn make_partitions(owner: &Db) -> Result<u32> {
     let made: i32 = tx.query_one(sql::MAKE_PARTITIONS, &[]).await?.get(0);
     tx.commit().await?;
     Ok(made.unsigned_abs())
+}
+
+/// Refuses a login that would see a part of the trail alone: what it does not see would look removed.
+pub(crate) async fn sees_all(tx: &Tx) -> Result<()> {
+    match tx.query_opt(reading::sql::HIDES, &[]).await? {
+        Some(row) if row.get(0) => Err(Error::NoReader),
+        _ => Ok(()),
+    }
 }
 
 /// The row of this number.

@@ -12,6 +12,7 @@ macro_rules! columns {
        pg_catalog.uuid_send(salt), erased"
     };
 }
+pub(crate) use columns;
 
 /// Rows of the trail.
 pub(crate) const ROW: &str = concat!("SELECT ", columns!(), " FROM audit.system_audit_logs");
@@ -156,25 +157,6 @@ SELECT pg_catalog.pg_get_userbyid(c.relowner)::text, pg_catalog.pg_get_userbyid(
   JOIN pg_catalog.pg_proc p ON p.pronamespace = c.relnamespace
  WHERE c.oid = 'audit.system_audit_logs'::regclass AND p.proname = 'global_track_changes'";
 
-/// What a role has that leads to the trail: whether it is a superuser, whether it may make roles,
-/// and which of the trail's keepers it is a member of. Also for those who may not enter the schema.
-pub(crate) const REACH: &str = "
-SELECT r.rolsuper, r.rolcreaterole,
-       ARRAY(SELECT DISTINCT k.rolname::text
-               FROM pg_catalog.pg_roles k
-              WHERE k.oid <> r.oid AND NOT r.rolsuper
-                AND pg_catalog.pg_has_role(r.oid, k.oid, 'MEMBER')
-                AND k.oid IN (
-                    SELECT c.relowner FROM pg_catalog.pg_class c
-                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = 'audit' AND c.relname = 'system_audit_logs'
-                    UNION
-                    SELECT p.proowner FROM pg_catalog.pg_proc p
-                      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-                     WHERE n.nspname = 'audit')
-              ORDER BY 1)
-  FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
-
 /// The trail and its partitions, as `tree (oid, label)`.
 macro_rules! tree {
     () => {
@@ -266,7 +248,8 @@ SELECT o.object, r.rolname::text
   FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
  WHERE NOT r.rolsuper
    AND o.object NOT IN ('audit.global_track_changes', 'audit.record_command', 'audit.record_ddl',
-                        'audit.record_drop', 'audit.told')
+                        'audit.record_drop', 'audit.bound', 'audit.record_reading', 'audit.ask',
+                        'audit.read', 'audit.told')
  ORDER BY 1";
 
 /// Lets bounds of partitions be printed in one way.
@@ -289,7 +272,9 @@ SELECT n.nspname || '.' || c.relname,
                                         'YYYY_MM')::timestamptz AS first) m)
                  ELSE '' END
             THEN 'it is a foreign partition of the trail'
-            WHEN c.relkind <> 'r' OR c.relpersistence <> 'p' OR c.relrowsecurity
+            WHEN c.relkind <> 'r' OR c.relpersistence <> 'p'
+              OR c.relrowsecurity <> (t.relrowsecurity AND i.inhrelid IS NOT NULL)
+              OR c.relforcerowsecurity <> (t.relforcerowsecurity AND i.inhrelid IS NOT NULL)
             THEN 'it is no plain table'
             WHEN c.relowner <> t.relowner
             THEN 'it belongs to ' || pg_catalog.pg_get_userbyid(c.relowner)
@@ -383,6 +368,8 @@ SELECT tree.label, 'the index ' || i.indexrelid::regclass
 UNION ALL
 SELECT tree.label, 'the policy ' || p.polname
   FROM tree JOIN pg_catalog.pg_policy p ON p.polrelid = tree.oid
+ WHERE tree.oid <> 'audit.system_audit_logs'::regclass
+    OR p.polname NOT IN ('recording', 'sealing', 'reading', 'proving')
 UNION ALL
 SELECT tree.label, 'the statistics ' || s.stxname
   FROM tree JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = tree.oid
@@ -399,8 +386,9 @@ SELECT c.relname::text FROM audit.system_audit_logs t
 /// can replace, so it must belong to nobody who may do more than the trail's owner.
 pub(crate) const BODIES: &str = "
 SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
-       CASE WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
-                               'record_drop', 'told')
+       CASE WHEN p.proname IN ('ask', 'read') THEN r.rolname = 'amanah_trail_desk'
+            WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
+                               'record_drop', 'bound', 'record_reading', 'told')
             THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)
             ELSE r.oid = t.relowner OR r.rolsuper END
   FROM pg_catalog.pg_proc p
@@ -408,11 +396,6 @@ SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.ro
   JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
   JOIN pg_catalog.pg_class t ON t.oid = 'audit.system_audit_logs'::regclass
  ORDER BY 1, p.oid";
-
-/// Logins that were made for a proof whose run was killed.
-pub(crate) const EXPIRED_PROBES: &str = "
-SELECT r.rolname::text FROM pg_catalog.pg_roles r
- WHERE starts_with(r.rolname::text, $1) AND r.rolvaliduntil < now()";
 
 /// Which of the event triggers stand, call what they should, and always fire.
 pub(crate) const EVENT_TRIGGERS: &str = "

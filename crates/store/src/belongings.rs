@@ -3,14 +3,17 @@
 
 use crate::{Result, Tx, ident, sql};
 
+/// What goes with its table.
+const HANGING: [&str; 2] = ["TRIGGER", "POLICY"];
+
 /// Objects that were installed in a schema of their own.
 #[derive(Debug, Clone, Copy)]
 pub struct Belongings {
     /// The schema.
     pub schema: &'static str,
-    /// Its objects in the order in which they can be dropped: the word `FUNCTION`, `TABLE` or `TRIGGER`,
-    /// then the name. A function's has its argument types, a trigger's is after its table and a
-    /// space.
+    /// Its objects in the order in which they can be dropped: the word `FUNCTION`, `TABLE`, `TRIGGER`
+    /// or `POLICY`, then the name. A function's has its argument types, a trigger's and a policy's is
+    /// after its table and a space.
     pub objects: &'static [(&'static str, &'static str)],
 }
 
@@ -27,7 +30,8 @@ impl Belongings {
             ours.map(|(_, name)| format!("{}.{name}", ident(self.schema))).collect()
         };
         let (functions, tables) = (named("FUNCTION"), named("TABLE"));
-        let (named, triggers): (String, Vec<String>) = (ident(self.schema), named("TRIGGER"));
+        let triggers = [named("TRIGGER"), named("POLICY")].concat();
+        let named: String = ident(self.schema);
         let bound: crate::Bound<'_> = &[&named, &functions, &tables, &triggers, &besides];
         let rows = tx.query(sql::OTHERS, bound).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -39,7 +43,7 @@ impl Belongings {
     #[must_use]
     pub fn removal(&self, kept: &[&str]) -> String {
         let schema = ident(self.schema);
-        let goes = |(what, name): &&(&str, &str)| *what != "TRIGGER" && !kept.contains(name);
+        let goes = |(what, name): &&(&str, &str)| !HANGING.contains(what) && !kept.contains(name);
         let mut all: Vec<String> = self
             .objects
             .iter()

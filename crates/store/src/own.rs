@@ -55,6 +55,10 @@ macro_rules! own_functions {
           'audit.record_drop()', 'audit.told(text, text)', 'audit.record_command(text, text, text, jsonb)', \
           'audit.trg_compute_audit_log_hash()', 'audit.global_track_changes()', \
           'audit.refuse_change()', 'audit.refuse_weaker_ddl()', 'audit.refuse_drop()', \
-          'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()']"
+          'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()', \
+          'audit.ask(jsonb, text)', \
+          'audit.read(uuid, xid8, bigint, bigint)', 'audit.asked_for(jsonb)', \
+          'audit.asked(jsonb, text, pg_snapshot, xid8)', 'audit.bound()', \
+          'audit.record_reading(text[], uuid, jsonb)']"
     };
 }

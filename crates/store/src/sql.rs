@@ -114,6 +114,12 @@ WITH RECURSIVE ours (classid, objid) AS (
                WHERE h.inhparent = pg_catalog.to_regclass(pg_catalog.split_part(t, ' ', 1))))
        AND g.tgname::text = pg_catalog.split_part(t, ' ', 2)
     UNION
+    SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, g.oid
+      FROM pg_catalog.unnest($4::text[]) t
+      JOIN pg_catalog.pg_policy g
+        ON g.polrelid = pg_catalog.to_regclass(pg_catalog.split_part(t, ' ', 1))
+       AND g.polname::text = pg_catalog.split_part(t, ' ', 2)
+    UNION
     -- Its own parts: types, indexes, constraints and defaults of its columns, and partitions beside it.
     SELECT d.classid, d.objid
       FROM ours o JOIN pg_catalog.pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid

@@ -101,10 +101,14 @@ async fn prove(database: &Watched, rng: &dyn Rng) -> Result<Ledger> {
 async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let protected = place.protected;
     let shape = place.shape().await?;
+    let trail = place.trail().await?;
+    let tx = trail.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let inspected = inspect::inspect(&tx, protected.superuser.is_some()).await?;
+    tx.rollback().await?;
     let tx = place.catalogue().await?;
     let (keeper, recorder) = keepers(&tx).await?;
     let event_triggers = inspect::event_triggers(&tx).await?;
-    let inspected = inspect::inspect(&tx, protected.superuser.is_some()).await?;
     let by_statements = track::by_statements(&tx).await?;
     tx.rollback().await?;
     let canary = canary::write(protected, &*place.binder, &shape).await?;
@@ -114,10 +118,9 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     };
     let tracked = place.recorded(&shape)?.into_iter();
     let tracked: Vec<(&Table, &str)> = tracked.map(|table| (table, trigger(table))).collect();
-    let partition = partition_of(protected, canary.row).await?;
     let attempts = attack::battery(&Target {
         row: canary.row,
-        partition: &partition,
+        partition: &canary.partition,
         tracked: &tracked,
         canary_table: &canary.table,
         tenant_column: &protected.tenant_column,
@@ -135,16 +138,8 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     for (title, role) in GROUPS {
         ledger.add(attack_as_group(protected, title, role, battery, rng).await?);
     }
-    ledger.findings.extend(untouched(protected, &canary).await?);
+    ledger.findings.extend(untouched(trail, &canary).await?);
     Ok(ledger)
-}
-
-/// The partition in which a row of the trail lies.
-async fn partition_of(protected: &Protected, row: i64) -> Result<String> {
-    let tx = protected.owner.operator().await?;
-    let row = tx.query_one(sql::PARTITION_OF, &[&row]).await?;
-    tx.rollback().await?;
-    Ok(row.get(0))
 }
 
 fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
@@ -261,8 +256,9 @@ async fn refusal(tx: &Tx, attempt: &Attempt) -> Result<Refusal> {
 }
 
 /// The row that was attacked is still there, and still what was hashed.
-async fn untouched(protected: &Protected, canary: &Canary) -> Result<Option<Finding>> {
-    let tx = protected.owner.operator().await?;
+async fn untouched(trail: &Db, canary: &Canary) -> Result<Option<Finding>> {
+    let tx = trail.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
     let row = row::numbered(&tx, canary.row).await?;
     tx.rollback().await?;
     let what = match row {

@@ -77,7 +77,7 @@ async fn prove(database: &Watched) -> Result<Ledger> {
 
 /// Computes the SHA-256 of every row anew.
 async fn examine(place: &Place<'_>) -> Result<Ledger> {
-    let mut rows = Rows::open(place.protected.owner.operator().await?).await?;
+    let mut rows = Rows::open(place.trail().await?.operator().await?).await?;
     let mut ledger = Ledger::default();
     let mut more = 0_usize;
     while let Some(row) = rows.next().await? {

@@ -6,6 +6,8 @@ mod hash;
 mod offsite;
 mod probe;
 mod production;
+mod reach;
+mod reads;
 mod remedy;
 mod tamper;
 mod trial;
@@ -23,6 +25,7 @@ use context::Context;
 use hash::Hash;
 use offsite::SecondPlace;
 use production::Production;
+use reads::Reads;
 pub use tamper::SealedLog;
 use tamper::Tamper;
 use triggers::Triggers;
@@ -31,7 +34,9 @@ use crate::asked::{self, Asked};
 use crate::attack::keepers;
 use crate::offsite::Offsite;
 use crate::wal::Comparison;
-use crate::{DDL_GUARD_SQL, KEEPER_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql, track};
+use crate::{
+    DDL_GUARD_SQL, Error, KEEPER_SQL, READING_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql, track,
+};
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
 /// sandbox is another one.
@@ -113,6 +118,21 @@ impl Place<'_> {
         Ok(self.protected.superuser.as_ref().filter(|_| kept))
     }
 
+    /// Whoever may read the whole trail without being recorded: a superuser who keeps it, since
+    /// nothing of the owner's hangs on it there, or else a login made for that; the owner where it is
+    /// in its own hands.
+    async fn trail(&self) -> Result<&Db> {
+        let tx = self.catalogue().await?;
+        let kept: bool = tx.query_one(reach::KEPT_ABOVE, &[]).await?.get(0);
+        tx.rollback().await?;
+        let Protected { superuser, reader, owner, .. } = self.protected;
+        match superuser.as_ref().or(reader.as_ref()) {
+            Some(above) if kept => Ok(above),
+            None if kept => Err(Error::NoReader),
+            _ => Ok(owner),
+        }
+    }
+
     /// Changes tables of the owner in a sandbox, as the owner: whoever opens a partitioned table
     /// runs what its key is made of. The guard over DDL, where there is one, sleeps meanwhile.
     async fn weaken(&self, statements: &str) -> Result<()> {
@@ -160,6 +180,7 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
         Arc::new(Context { databases: Arc::clone(&databases) }),
         Arc::new(Hash { databases: Arc::clone(&databases) }),
         Arc::new(Tamper { databases: Arc::clone(&databases) }),
+        Arc::new(Reads { databases: Arc::clone(&databases) }),
         Arc::new(SecondPlace { databases }),
     ]
 }
@@ -288,10 +309,11 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
         "GRANT USAGE ON SCHEMA audit TO {owner};
          GRANT SELECT ON audit.system_audit_logs, audit.hidden_columns TO {owner};
          GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO {owner};
+         ALTER POLICY proving ON audit.system_audit_logs TO {owner};
          SELECT audit.make_partitions();"
     );
     let path = sql::CLOSED_PATH;
-    let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{rights}");
+    let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{rights}");
     Ok(Some(Above { schema: "audit", statements }))
 }
 

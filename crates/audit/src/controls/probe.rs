@@ -6,6 +6,7 @@
 use kernel::{Rng, Secret, random_hex};
 use store::{Db, ident, literal};
 
+use super::reach;
 use crate::{Result, sql};
 
 /// Probes are recognised by this, so that those of a run that was killed can be dropped.
@@ -59,7 +60,7 @@ impl Probe {
 async fn drop_expired(maker: &Db) -> Result<()> {
     let tx = maker.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
-    for row in tx.query(sql::EXPIRED_PROBES, &[&PREFIX]).await? {
+    for row in tx.query(reach::EXPIRED_PROBES, &[&PREFIX]).await? {
         let name: String = row.get(0);
         // Another proof may be faster.
         tx.batch(&format!("DROP ROLE IF EXISTS {}", ident(&name))).await?;

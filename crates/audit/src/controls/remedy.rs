@@ -2,11 +2,12 @@
 
 use store::{Tx, ident};
 
-use crate::{Result, sql};
+use super::reach;
+use crate::Result;
 
 /// What to do when `role` could change the trail, which `guarded` says whether a superuser guards.
 pub(super) async fn remedy(tx: &Tx, role: &str, guarded: bool) -> Result<String> {
-    let row = tx.query_one(sql::REACH, &[&role]).await?;
+    let row = tx.query_one(reach::REACH, &[&role]).await?;
     let (superuser, maker): (bool, bool) = (row.get(0), row.get(1));
     let members: Vec<String> = row.get(2);
     let mut all = Vec::new();

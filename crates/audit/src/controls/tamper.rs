@@ -104,7 +104,10 @@ impl Control for Tamper {
 async fn prove(database: &Watched) -> Result<Ledger> {
     let place = database.place();
     let log = place.log.ok_or_else(|| Error::Unsealed("nobody seals it".to_owned()))?;
-    let reader = place.protected.reader.as_ref().unwrap_or(&place.protected.owner);
+    let reader = match &place.protected.reader {
+        Some(reader) => reader,
+        None => place.trail().await?,
+    };
     examine(log, reader).await
 }
 

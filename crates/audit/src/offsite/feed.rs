@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use store::{Db, OperatorTx, Row};
 
-use crate::row::TrailRow;
+use crate::row::{self, TrailRow};
 use crate::verify::readable;
 use crate::{Result, sql};
 
@@ -22,6 +22,7 @@ impl Feed {
         let tx = db.operator().await?;
         tx.batch(sql::ONE_SNAPSHOT).await?;
         tx.batch(sql::CLOSED_PATH).await?;
+        row::sees_all(&tx).await?;
         // A cursor takes no parameter here; this one is a number.
         let from = format!(" WHERE system_audit_logs.xid >= '{xid}'::xid8");
         tx.batch(&format!("{}{}{from}{}", sql::DECLARE, sql::ROW, sql::IN_ORDER)).await?;

@@ -11,7 +11,7 @@ use store::{Db, OperatorTx, literal};
 
 use super::copied::{Copied, Copy};
 use super::sql;
-use crate::{Error, Result, RowLeaf};
+use crate::{Error, Result, RowLeaf, row};
 
 /// One moment of the database.
 pub(super) struct Moment {
@@ -40,6 +40,7 @@ impl Moment {
     pub(super) async fn of(db: &Db) -> Result<Self> {
         let tx = db.operator().await?;
         tx.batch(sql::ONE_MOMENT).await?;
+        row::sees_all(&tx).await?;
         let row = tx.query_one(sql::MOMENT, &[]).await?;
         let system: i64 = row.get(0);
         let timeline: i32 = row.get(1);

@@ -4,7 +4,7 @@ use kernel::Outcome;
 use store::Protected;
 
 use super::{
-    Keeper, SHOP, binding, critical, cx, house, none, run, track, trail, unsealed, watched,
+    Keeper, SHOP, binding, critical, cx, house, none, run, track, trail, unsealed, watched, whole,
 };
 use crate::{Error, controls, plan};
 
@@ -138,7 +138,7 @@ async fn a_statement_of_many_rows_keeps_them_apart() {
          UPDATE product SET price = price + 1, id = id + 100000",
     )
     .await;
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let sql = "SELECT count(*),
                       count(*) FILTER (WHERE (old_data ->> 'price')::numeric + 1
                                            = (new_data ->> 'price')::numeric

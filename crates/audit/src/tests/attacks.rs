@@ -61,6 +61,7 @@ async fn what_was_found_outlives_a_database_that_fails() {
             "GRANT DELETE ON audit.system_audit_logs TO PUBLIC;
              ALTER TABLE audit.system_audit_logs DISABLE TRIGGER refuse_row,
                  DISABLE TRIGGER refuse_statement;
+             ALTER TABLE audit.system_audit_logs DISABLE ROW LEVEL SECURITY;
              ALTER TABLE product DISABLE TRIGGER amanah_audit_row;
              INSERT INTO product (company_id, name, price) VALUES (-1, 'tea', 3);
              UPDATE audit.system_audit_logs SET db_user = 'nobody'",

@@ -2,7 +2,7 @@
 
 use store::{Migration, Protected, Room};
 
-use super::{Keeper, SHOP, TENANCY, binding, house, run, track, trail};
+use super::{Keeper, SHOP, TENANCY, binding, house, run, track, trail, whole};
 use crate::{Content, GUARD, ROOM};
 
 /// The trail as it was at first.
@@ -62,7 +62,7 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws('|', id, event_timestamp, xid,
   FROM audit.system_audit_logs WHERE action <> 'DDL'";
 
 async fn rows(protected: &Protected) -> String {
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(protected).await;
     tx.query_one(FORMER_ROWS, &[]).await.unwrap().get(0)
 }
 
@@ -81,7 +81,7 @@ async fn rows_of_the_first_form_stay_as_they_were() {
         }
         assert_eq!(rows(&protected).await, before);
         write(&protected, "DELETE FROM public.product").await;
-        let tx = protected.owner.operator().await.unwrap();
+        let tx = whole(&protected).await;
         let entries = trail(&tx).await;
         assert!(entries.iter().all(crate::TrailRow::is_whole), "{entries:?}");
         let first = |e: &&crate::TrailRow| matches!(e.content(), Content::First(_));
@@ -97,7 +97,7 @@ async fn rows_of_the_first_form_stay_as_they_were() {
             let before = rows(&protected).await;
             store::migrate_privileged(superuser, &[&GUARD]).await.unwrap();
             assert_eq!(rows(&protected).await, before);
-            let tx = protected.owner.operator().await.unwrap();
+            let tx = whole(&protected).await;
             assert!(trail(&tx).await.iter().all(crate::TrailRow::is_whole));
         }
     }
@@ -180,13 +180,13 @@ async fn partitions_are_made_ahead_and_missed_without_harm() {
         // This month lies in the rest by now, which becomes its partition as it is.
         assert_eq!(made().await, 4);
         assert_eq!(made().await, 0);
-        let tx = protected.owner.operator().await.unwrap();
+        let tx = whole(&protected).await;
         let place = "SELECT t.tableoid::regclass::text = to_char(now() AT TIME ZONE 'UTC',
                             '\"audit.system_audit_logs_\"YYYY_MM')
                        FROM audit.system_audit_logs t WHERE t.table_name = 'product'";
         assert!(tx.query_one(place, &[]).await.unwrap().get::<_, bool>(0));
         tx.rollback().await.unwrap();
-        let tx = protected.owner.operator().await.unwrap();
+        let tx = whole(&protected).await;
         assert!(trail(&tx).await.iter().all(crate::TrailRow::is_whole));
         let found = crate::inspect::inspect(&tx, keeper == Keeper::Superuser).await.unwrap();
         let about = |f: &&kernel::Finding| f.object.contains("system_audit_logs_");

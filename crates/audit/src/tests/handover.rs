@@ -4,7 +4,7 @@
 use kernel::Outcome;
 use store::{Db, Protected};
 
-use super::{Keeper, SHOP, binding, cx, house, run, trail, watched};
+use super::{Keeper, SHOP, binding, cx, house, run, trail, watched, whole};
 use crate::{GUARD, controls};
 
 /// What makes its owner a superuser as soon as it is a superuser's.
@@ -60,10 +60,10 @@ async fn a_planted_function_is_not_taken_over() {
     assert!(!call(&protected).await, "the owner's own function has the owner's own rights");
     assert!(!is_superuser(&protected).await);
     run(&protected.owner, "DROP FUNCTION audit.evil()").await;
-    let before = trail(&protected.owner.operator().await.unwrap()).await;
+    let before = trail(&*whole(&protected).await).await;
     assert!(!before.is_empty());
     guard(&superuser).await.unwrap();
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let after = trail(&tx).await;
     assert!(after.iter().all(crate::TrailRow::is_whole));
     assert_eq!(format!("{after:?}"), format!("{before:?}"));
@@ -72,7 +72,7 @@ async fn a_planted_function_is_not_taken_over() {
     let tx = protected.intruder.tenant(&binding(&protected, "ani")).await.unwrap();
     tx.batch("INSERT INTO public.product (company_id, name) VALUES (-1, 'Maize')").await.unwrap();
     tx.commit().await.unwrap();
-    let more = trail(&protected.owner.operator().await.unwrap()).await;
+    let more = trail(&*whole(&protected).await).await;
     assert_eq!(more.len(), before.len() + 1);
     assert!(more.last().unwrap().id > before.last().unwrap().id);
     // Whoever the owner let in is out.
@@ -178,7 +178,7 @@ async fn what_an_earlier_version_took_over_is_gone() {
     guard(&superuser).await.unwrap();
     assert!(!call(&protected).await);
     assert!(!is_superuser(&protected).await);
-    assert!(!trail(&protected.owner.operator().await.unwrap()).await.is_empty());
+    assert!(!trail(&*whole(&protected).await).await.is_empty());
     // Once it stands, it is not made again.
     assert_eq!(guard(&superuser).await.unwrap(), 0);
 }

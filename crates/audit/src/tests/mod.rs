@@ -10,6 +10,7 @@ mod growing;
 mod handover;
 mod hashing;
 mod planted;
+mod reading;
 mod recording;
 mod refusing;
 mod sealing;
@@ -220,6 +221,12 @@ async fn run(db: &store::Db, sql: &str) {
 fn binding(protected: &Protected, actor: &str) -> Secret {
     let actor = Actor::new(actor).unwrap();
     Standin(protected.name.clone()).mint(&protected.canaries.0, &actor, Scope::ReadWrite).unwrap()
+}
+
+/// A transaction that sees the whole trail, whoever keeps it.
+async fn whole(protected: &Protected) -> store::OperatorTx {
+    let superuser = testkit::postgres().await.superuser(&protected.name).await;
+    superuser.operator().await.unwrap()
 }
 
 /// What the trail has of rows, oldest first.

@@ -3,7 +3,7 @@
 use kernel::Outcome;
 use store::{Db, Protected};
 
-use super::{Keeper, SHOP, binding, cx, house, none, run, trail, unsealed, watched};
+use super::{Keeper, SHOP, binding, cx, house, none, run, trail, unsealed, watched, whole};
 use crate::controls;
 
 /// What an owner of tables can plant so that it runs in a superuser's session, if that session ever
@@ -141,7 +141,7 @@ async fn types_of_the_writers_own_are_not_come_upon() {
     .await
     .unwrap();
     tx.commit().await.unwrap();
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let entries = trail(&tx).await;
     let actions: Vec<&str> = entries.iter().map(|e| e.action.as_str()).collect();
     assert_eq!(actions, ["INSERT", "UPDATE", "DELETE"]);

@@ -2,7 +2,7 @@
 
 use store::Tx;
 
-use super::{Keeper, SHOP, binding, house, run, trail};
+use super::{Keeper, SHOP, binding, house, run, trail, whole};
 use crate::TrailRow;
 
 /// Every kind of value that JSON has no word for.
@@ -121,7 +121,7 @@ fn show(entry: &TrailRow) -> String {
 async fn maintenance_without_a_binding_is_recorded_by_login() {
     let protected = house(SHOP, Keeper::Superuser).await;
     run(&protected.owner, "INSERT INTO product (company_id, name) VALUES (-1, 'Rice')").await;
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let entries = trail(&tx).await;
     assert_eq!(entries[0].actor_id, None);
     assert_eq!(entries[0].db_user, protected.owner.url().user);

@@ -1,6 +1,6 @@
 //! Changes of structure leave their rows too, where a superuser guards the trail.
 
-use super::{Keeper, SHOP, binding, commands, house, run};
+use super::{Keeper, SHOP, binding, commands, house, run, whole};
 
 /// Who changed what: commands and drops of everybody, with the actor of the binding; nothing of
 /// temporary objects, and nothing of what was rolled back.
@@ -8,7 +8,7 @@ use super::{Keeper, SHOP, binding, commands, house, run};
 async fn each_change_of_structure_is_recorded() {
     let protected = house(SHOP, Keeper::Superuser).await;
     let superuser = protected.superuser.as_ref().unwrap();
-    let start = commands(&protected.owner.operator().await.unwrap()).await.len();
+    let start = commands(&*whole(&protected).await).await.len();
     let tx = protected.owner.tenant(&binding(&protected, "budi")).await.unwrap();
     tx.batch(
         "CREATE TABLE note (id int, text text); ALTER TABLE note ADD at date;
@@ -29,7 +29,7 @@ async fn each_change_of_structure_is_recorded() {
                     'SELECT 1'; DROP SCHEMA extra CASCADE",
     )
     .await;
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let entries = commands(&tx).await;
     let owner = &protected.owner.url().user;
     let shown: Vec<String> = entries[start..]
@@ -74,7 +74,7 @@ async fn a_session_cannot_forge_it() {
     }
     tx.batch("SET LOCAL amanah.actor = 'mallory'; CREATE TABLE own.thing (id int)").await.unwrap();
     tx.commit().await.unwrap();
-    let entries = commands(&protected.owner.operator().await.unwrap()).await;
+    let entries = commands(&*whole(&protected).await).await;
     let last = entries.last().unwrap();
     // Who acts would be asked of a function that the owner can replace.
     assert_eq!(last.actor_id, None);
@@ -89,7 +89,7 @@ async fn what_was_done_is_told_without_secrets() {
     let protected = house(SHOP, Keeper::Superuser).await;
     let app = &protected.app_role;
     let superuser = protected.superuser.as_ref().unwrap();
-    let start = commands(&protected.owner.operator().await.unwrap()).await.len();
+    let start = commands(&*whole(&protected).await).await.len();
     for sql in [
         "ALTER TABLE product RENAME price TO cost -- s3cret",
         "/* s3cret */ ALTER TABLE product ADD \"od'd\" text DEFAULT 's3''cret', ADD y int DEFAULT 4711",
@@ -113,7 +113,7 @@ async fn what_was_done_is_told_without_secrets() {
         tx.batch(sql).await.unwrap();
     }
     tx.commit().await.unwrap();
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let rows = commands(&tx).await;
     let told = |row: &crate::TrailRow| {
         let told: serde_json::Value =

@@ -3,7 +3,7 @@
 use kernel::Outcome;
 use store::Protected;
 
-use super::{Keeper, SHOP, binding, cx, house, none, run, track, trail, watched};
+use super::{Keeper, SHOP, binding, cx, house, none, run, track, trail, watched, whole};
 use crate::controls;
 
 /// The statement is refused, in these words.
@@ -302,7 +302,7 @@ async fn rows_do_not_come_in_with_a_table() {
          ALTER TABLE k ADD note text; ALTER TABLE par ADD note text; ALTER TABLE k3 ADD CHECK (id > 1)",
     )
     .await;
-    let tx = protected.owner.operator().await.unwrap();
+    let tx = whole(&protected).await;
     let all = trail(&tx).await;
     let of = |table: &str| all.iter().filter(|row| row.table_name == table).count();
     assert_eq!([of("k1"), of("k2"), of("k3"), of("chi"), of("born")], [1, 1, 1, 2, 3]);

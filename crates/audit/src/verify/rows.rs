@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use store::{Db, OperatorTx, Row};
 
 use super::compare::Sight;
-use crate::row::TrailRow;
+use crate::row::{self, TrailRow};
 use crate::seal::{MOMENT, xid8};
 use crate::{Error, Result, sql};
 
@@ -23,6 +23,7 @@ impl Rows {
     pub(crate) async fn open(tx: OperatorTx) -> Result<Self> {
         tx.batch(sql::ONE_SNAPSHOT).await?;
         tx.batch(sql::CLOSED_PATH).await?;
+        row::sees_all(&tx).await?;
         tx.batch(&format!("{}{}{}", sql::DECLARE, sql::ROW, sql::IN_ORDER)).await?;
         Ok(Self { tx, page: VecDeque::new(), done: false })
     }

@@ -209,7 +209,7 @@ impl Shop {
             current: None,
             kept,
             accepted,
-            database: Some(&self.protected.owner),
+            database: self.protected.superuser.as_ref(),
             now: newest + SignedDuration::from_secs(seconds),
             stale: STALE,
         };
