@@ -23,6 +23,7 @@ mod leaving;
 mod offsite;
 mod page;
 mod protect;
+mod reading;
 mod recipes;
 mod redis;
 mod ring;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 16] = [
+const BUILT: [(&str, &str); 17] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -17,6 +17,7 @@ const BUILT: [(&str, &str); 16] = [
     ("audit.context", "canary writes"),
     ("audit.hash", "rows"),
     ("audit.tamper-evident", "trails"),
+    ("audit.reads", "attempts to read"),
     ("password.argon2id", "hashes"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),

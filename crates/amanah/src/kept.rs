@@ -26,7 +26,7 @@ const KEYS: &str = "binding-key";
 /// How much of the name earlier versions took, without a digest.
 const FORMER_CHARS: usize = 24;
 /// What our logins in it are for.
-const OWN_LOGINS: [&str; 3] = ["intruder", "replica", "reader"];
+const OWN_LOGINS: [&str; 4] = ["intruder", "replica", "reader", "auditor"];
 /// Who may read the trail, once a superuser has installed the guard over it.
 const TRAIL_READERS: &str = "amanah_trail_reader";
 
@@ -294,7 +294,7 @@ impl Kept {
     }
 
     /// Makes a login role of this installation, for this database, and its address.
-    async fn own_login(
+    pub(crate) async fn own_login(
         &self,
         what: &str,
         maker: &Db,

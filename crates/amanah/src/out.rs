@@ -17,6 +17,12 @@ pub(crate) fn painted(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
+/// Text for programs, as it is: whoever made it has escaped it. Whether anybody still takes it: a closed
+/// pipe is the reader's choice.
+pub(crate) fn piece(text: &str) -> bool {
+    io::stdout().lock().write_all(text.as_bytes()).is_ok()
+}
+
 /// One line beside the result: progress, warnings, errors. Escaped as in [`line()`].
 pub(crate) fn aside(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", shown_lines(text));

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ::audit::reading::Format;
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use tlog::Verifier;
 
 #[derive(Debug, Subcommand)]
@@ -81,6 +85,35 @@ pub(crate) enum Audit {
                       Example: amanah audit explain 3 --by budi@sinar.example --why \"restored a backup of \
                       the catalogue, ticket 4711\"")]
     Explain(Explain),
+    /// Print rows of a trail, and leave a row there about it: who read what, and why.
+    #[command(
+        after_help = "The row about the reading is committed before any other is seen. With --json, each \
+                      row is an object in a line of its own.\n\
+                      Exit codes: 0 printed, 2 usage, 3 it could not be read.\n\
+                      Example: amanah audit log --table sale --from 2026-11-01 --by budi@sinar.example \
+                      --purpose \"ticket 4711\""
+    )]
+    Log(Box<Log>),
+    /// Print each version of one record, or what it was at a moment; the trail says so.
+    #[command(
+        after_help = "The key is the value of its only column, or an object of JSON with each column. Of \
+                      a time before the trail's first row about the record, nothing is known.\n\
+                      Exit codes: 0 printed, 2 usage, 3 the trail does not know.\n\
+                      Example: amanah audit history sale 17 --at 2026-11-01T12:00:00Z \
+                      --by budi@sinar.example --purpose \"ticket 4711\""
+    )]
+    History(History),
+    /// Write the log with its rows, entry by entry, for whoever keeps or watches them elsewhere.
+    #[command(
+        after_help = "Each entry has its number in the log, from 0 and without a gap; the checkpoint stands \
+                      in front, and at the end whether the entries lead to it. Only what is sealed is \
+                      written. Go on later with --after and the last number.\n\
+                      Exit codes: 0 whole, 1 a row is missing or changed or the log is damaged, 2 usage, 3 \
+                      it could not be read.\n\
+                      Example: amanah audit export --format ocsf --after 1016 --output trail.ocsf \
+                      --by siem@sinar.example --purpose \"hourly copy\""
+    )]
+    Export(Export),
 }
 
 /// The longest text that somebody signs with, in bytes.
@@ -113,7 +146,10 @@ impl Audit {
             | Self::AcceptEpoch(_)
             | Self::Offsite(_)
             | Self::Unrecorded(_)
-            | Self::Explain(_) => false,
+            | Self::Explain(_)
+            | Self::Log(_)
+            | Self::History(_)
+            | Self::Export(_) => false,
         }
     }
 }
@@ -243,4 +279,105 @@ pub(crate) struct Check {
     /// A row as JSON: whether this is what was sealed.
     #[arg(long, value_name = "FILE")]
     pub(crate) row: Option<PathBuf>,
+}
+
+/// Of which trail, by whom and why.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// Which protected database, where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Who reads. It is recorded.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: String,
+    /// Why. It is recorded.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) purpose: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+    /// From this time on: 2026-11-01T12:00:00Z, or a day, which begins at 00:00 UTC.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) from: Option<Timestamp>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) to: Option<Timestamp>,
+    /// By this actor, as the binding names them.
+    #[arg(long, value_name = "ACTOR")]
+    pub(crate) actor: Option<String>,
+    /// In this tenant.
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+    /// By this login of the database.
+    #[arg(long, value_name = "LOGIN")]
+    pub(crate) login: Option<String>,
+    /// On this table, with or without its schema.
+    #[arg(long, value_name = "[SCHEMA.]TABLE")]
+    pub(crate) table: Option<String>,
+    /// About the record with this key in that table.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// INSERT, UPDATE, DELETE, TRUNCATE, DDL or READ.
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+    /// Of this request, as the application called it.
+    #[arg(long, value_name = "REQUEST")]
+    pub(crate) request: Option<String>,
+    /// The newest so many.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// All of them.
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The table, with or without its schema.
+    #[arg(value_name = "[SCHEMA.]TABLE")]
+    pub(crate) table: String,
+    /// The key of the record: the value of its only column, or an object of JSON.
+    #[arg(value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) key: String,
+    /// What it was at this time, and no more.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// In which form: jsonl, csv, ocsf (1.3.0) or cef (over syslog, RFC 5424).
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    pub(crate) format: Format,
+    /// Only what comes after the entry of this number.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) after: Option<u64>,
+    /// The file to write, which is not there yet; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
+}
+
+/// A moment, or the day that begins with it.
+fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC));
+    day.map(|begins| begins.timestamp())
+        .map_err(|_| "a time is 2026-11-01T12:00:00Z, or a day: 2026-11-01".to_owned())
+}
+
+/// The schema, where one is named, and the table.
+pub(crate) fn table(name: &str) -> (Option<String>, Option<String>) {
+    match name.split_once('.') {
+        Some((schema, table)) => (Some(schema.to_owned()), Some(table.to_owned())),
+        None => (None, Some(name.to_owned())),
+    }
 }

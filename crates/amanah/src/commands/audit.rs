@@ -3,6 +3,10 @@
 mod accept;
 mod check;
 mod checkpoint;
+mod desk;
+mod export;
+mod history;
+mod log;
 mod offsite;
 mod prove;
 mod unrecorded;
@@ -23,6 +27,9 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::AcceptEpoch(wanted) => accept::run(place, wanted).await,
         Audit::Offsite(wanted) => offsite::run(place, wanted).await,
         Audit::Unrecorded(wanted) => unrecorded::run(place, wanted).await,
+        Audit::Log(wanted) => log::run(place, *wanted).await,
+        Audit::History(wanted) => history::run(place, wanted).await,
+        Audit::Export(wanted) => export::run(place, wanted).await,
         Audit::Explain(wanted) => unrecorded::explain(place, wanted).await,
     }
 }

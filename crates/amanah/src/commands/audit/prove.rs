@@ -5,16 +5,21 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use ::audit::TrailRow;
+use ::audit::reading::{Filter, ask};
 use ::audit::seal::LogReader;
 use ::audit::verify::{Signed, prove, row};
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::desk;
 use crate::cli::{Place, audit};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
 use crate::trail::{self, Log, Pen};
+
+/// Why the row is read, as the row about that says.
+const HANDED_OUT: &str = "to hand it out beside its proof (amanah audit prove --row)";
 
 pub(crate) async fn run(place: &Place, wanted: audit::Prove) -> anyhow::Result<Exit> {
     let (proof, row) = Installation::with(place, async |house| proof(house, &wanted).await).await?;
@@ -46,6 +51,14 @@ async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(S
     let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
     let keys = Pen::known(&house.ring.keys)?.verifiers(&log)?;
     let key = keys.first().context("the log has no key")?;
+    if wanted.row.is_some()
+        && let Some(auditor) = desk::login(house, &named).await?
+    {
+        // What the row says is handed out, which is a reading like any other.
+        let one = Some(wanted.id);
+        let filter = Filter { first: one, last: one, unbound: true, ..Filter::default() };
+        ask(&auditor, &filter, HANDED_OUT).await?;
+    }
     let Some(row) = row(trail::reader(named.guarded()?), wanted.id).await? else {
         return Err(Usage(format!("the trail of {} has no row {}", log.database, wanted.id)).into());
     };

@@ -1,0 +1,62 @@
+//! The login by which this installation reads a trail: that of an auditor, so that each reading leaves
+//! its row there first.
+
+use anyhow::Context as _;
+use store::{Db, Protected};
+
+use crate::cli::audit::Asked;
+use crate::exit::Usage;
+use crate::installation::Installation;
+use crate::known::Named;
+
+/// Who may ask for a trail, and leaves a row there.
+const AUDITORS: &str = "amanah_auditor";
+/// Pages come one after the other.
+const CONNECTIONS: usize = 2;
+
+/// Whoever reads, and why, as the row about it will say.
+pub(super) struct Desk {
+    pub(super) login: Db,
+    pub(super) purpose: String,
+}
+
+impl Desk {
+    /// The auditor of a database.
+    ///
+    /// # Errors
+    /// When no superuser guards its trail, or nobody says who reads and why.
+    pub(super) async fn of(
+        house: &Installation,
+        named: &Named<'_>,
+        asked: &Asked,
+    ) -> anyhow::Result<Self> {
+        let (by, why) = (asked.by.trim(), asked.purpose.trim());
+        if by.is_empty() || why.is_empty() {
+            return Err(Usage("say with --by who reads, and with --purpose why".to_owned()).into());
+        }
+        let login = login(house, named).await?;
+        let login = login.with_context(|| {
+            format!(
+                "no superuser guards the trail of {}, so a reading of it could not be recorded; see \
+                 --superuser-url of `amanah protect`",
+                named.name
+            )
+        })?;
+        Ok(Self { login, purpose: format!("{why} ({by})") })
+    }
+}
+
+/// A login of our own that may ask, and nothing else; none where no superuser guards the trail.
+pub(super) async fn login(house: &Installation, named: &Named<'_>) -> anyhow::Result<Option<Db>> {
+    let Protected { superuser: Some(superuser), owner, reader: Some(_), .. } =
+        &named.guarded()?.protected
+    else {
+        return Ok(None);
+    };
+    let own = named.kept.own_login("auditor", superuser, owner, &house.data, &*house.cx.rng);
+    let (role, url) = own.await?;
+    superuser.grant_role(AUDITORS, &role).await?;
+    // A database may let nobody in who was not named.
+    superuser.admit_role(&role).await?;
+    Ok(Some(Db::lazy(&url.pinned(), CONNECTIONS)?))
+}
