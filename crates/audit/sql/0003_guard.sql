@@ -22,7 +22,7 @@ BEGIN
 END $$;
 
 -- Anybody could fill PostgreSQL's write-ahead log, and what is kept of it for its comparison with the
--- trail. GRANT EXECUTE ON FUNCTION … TO PUBLIC undoes it.
+-- trail. GRANT EXECUTE ON FUNCTION ... TO PUBLIC undoes it.
 DO $$
 DECLARE
     emits pg_catalog.text;

@@ -100,6 +100,8 @@ async fn what_was_done_is_told_without_secrets() {
         "DO $$ BEGIN EXECUTE 'GRANT s3cret_or_not' || '' ; EXCEPTION WHEN OTHERS THEN
              GRANT INSERT ON product TO {app}; END $$",
         "COMMENT ON COLUMN product.cost IS 'What it costs. @audit(hashed)'",
+        "SELECT '/*', 1; ALTER TABLE product ADD i text DEFAULT '*/ s3cret \" '; SELECT \"id\" FROM product
+         WHERE name = 's3cret\" ; '",
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $body$ SELECT 's3cret' $body$; DROP FUNCTION f()",
     ] {
         run(&protected.owner, &sql.replace("{app}", app)).await;
