@@ -1435,48 +1435,31 @@ CREATE FUNCTION audit.told(query text, tag text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
-    word CONSTANT text := split_part(tag, ' ', 1);
     -- Where backslashes escape in each literal, one is read as one with an E before it.
     text_quote CONSTANT text := CASE current_setting('standard_conforming_strings')
         WHEN 'off' THEN E'[eE]?\'' ELSE E'[eE]\'' END;
-    runs CONSTANT boolean := query ~* '^[[:space:]]*do([[:space:]]|[$])';
-    -- The tag of the dollar quotes that we are in.
-    quoted text;
-    one text := '';
-    kept text := '';
-    whole text := '';
-    part text;
+    bare text := left(query, 16384);
+    kept text;
 BEGIN
-    -- The first is a word in quotes, then literals, comments, dollar quotes, words, numbers.
-    FOR part IN
-        SELECT m[1] FROM regexp_matches(concat(left(query, 65536), ';'),
-            concat(E'"(?:[^"]|"")*"|', text_quote, E'(?:[^\'\\\\]|\\\\.|\'\')*\'|\'(?:[^\']|\'\')*\'|--[^\n]*'
-            '|/[*](?:[^*]|[*]+[^*/])*[*]+/|[$][[:alnum:]_]*[$]|[[:alpha:]_][[:alnum:]_$]*'
-            '|[0-9][0-9.]*|[[:space:]]+|.'), 'g') m
-    LOOP
-        CONTINUE WHEN quoted IS NOT NULL AND part <> quoted;
-        IF part ~ '^[$].*[$]$' AND NOT runs THEN
-            one := concat(one, CASE WHEN quoted IS NULL THEN '?' END);
-            quoted := CASE WHEN quoted IS NULL THEN part END;
-        ELSIF part = ';' AND NOT runs THEN
-            whole := concat(whole, one, ';');
-            IF upper(ltrim(one)) LIKE concat(word, ' %') THEN
-                kept := concat(kept, ltrim(one), '; ');
-            END IF;
-            one := '';
-        ELSIF part = '''' THEN
-            -- It does not end, so nobody knows where it began.
-            one := concat(one, '?');
-            EXIT;
-        ELSE
-            one := concat(one, CASE
-                WHEN part ~ '^[[:space:]]' OR part ~ '^--.' OR part ~ '^/[*]' THEN ' '
-                WHEN part ~ '^[eE]?''' OR part ~ '^[0-9]' THEN '?'
-                ELSE part END);
-        END IF;
-    END LOOP;
-    RETURN left(btrim(CASE WHEN kept <> '' THEN rtrim(kept, '; ') ELSE concat(whole, one) END, '; '),
-                1000);
+    -- Names in quotes stay; literals and comments are found in the same pass, so that none is taken
+    -- for the other, and leave a sign that no text of SQL has.
+    bare := regexp_replace(translate(bare, chr(1), ''), concat(E'("(?:[^"]|"")*")|', text_quote,
+        E'(?:[^\'\\\\]|\\\\.|\'\')*\'|\'(?:[^\']|\'\')*\'|--[^\n]*|/[*](?:[^*]|[*]+[^*/])*[*]+/'),
+        E'\\1\x01', 'g');
+    bare := replace(replace(bare, concat('"', chr(1)), '"'), chr(1), '?');
+    -- A quote that does not end: nobody knows where it began.
+    bare := regexp_replace(bare, E'^((?:[^"\']|"(?:[^"]|"")*")*)\'.*$', E'\\1?');
+    bare := regexp_replace(bare, E'\\m[0-9][0-9.]*', '?', 'g');
+    IF bare !~* '^[[:space:]?]*do([[:space:]]|[$])' THEN
+        bare := regexp_replace(bare, E'[$]([[:alnum:]_]*?)[$].*?[$]\\1[$]', '?', 'g');
+        bare := regexp_replace(bare, '[$][[:alnum:]_]*[$].*', '?');
+        SELECT string_agg(ltrim(rtrim(u.one, E' \n\r\t'), E' ?\n\r\t'), '; ' ORDER BY u.place) INTO kept
+          FROM unnest(string_to_array(bare, ';')) WITH ORDINALITY u (one, place)
+         WHERE upper(ltrim(u.one, E' ?\n\r\t')) LIKE concat(split_part(tag, ' ', 1), ' %');
+    END IF;
+    bare := btrim(regexp_replace(coalesce(kept, bare), '[[:space:]]+', ' ', 'g'), '; ');
+    RETURN concat(left(bare, 1000),
+                  CASE WHEN length(bare) > 1000 OR length(query) > 16384 THEN ' ...' END);
 END $_$;
 
 ALTER FUNCTION audit.told(query text, tag text) OWNER TO amanah_trail;
