@@ -18,7 +18,7 @@ use store::Db;
 use tenancy::TenantBinder;
 use tower::ServiceExt;
 
-use crate::sealing::Seals;
+use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 
 /// The console's pages, as the gateway asks for them.
@@ -147,7 +147,7 @@ pub(crate) struct Vitals {
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) gateway: Arc<Metrics>,
     pub(crate) keys: Keys,
-    pub(crate) seals: Arc<Seals>,
+    pub(crate) seals: Arc<Sealers>,
     pub(crate) witnesses: Arc<Witnesses>,
 }
 

@@ -7,7 +7,7 @@ use claims::{Engine, Page};
 use gateway::Metrics;
 use keys::Keys;
 
-use crate::sealing::Seals;
+use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 
 /// The measurements of the claims on `pages`, of the gateway, of the keys and of the trails, as `OpenMetrics` text.
@@ -16,7 +16,7 @@ pub(crate) async fn text(
     pages: &[Arc<Page>],
     gateway: &Metrics,
     keys: &Keys,
-    (seals, witnesses): (&Seals, &Witnesses),
+    (seals, witnesses): (&Sealers, &Witnesses),
 ) -> String {
     let mut reports = Vec::new();
     for page in pages {

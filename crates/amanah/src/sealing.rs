@@ -34,7 +34,7 @@ const WAITING: &str = "trail/waiting.json";
 
 /// The sealers of this process.
 #[derive(Default)]
-pub(crate) struct Seals {
+pub(crate) struct Sealers {
     /// The logins for each trail, by its database's name.
     logins: ArcSwap<BTreeMap<String, Logins>>,
     standings: Mutex<BTreeMap<String, Standing>>,
@@ -90,7 +90,7 @@ pub(crate) struct Waiting {
 /// One measurement: name, what it counts, the log, value.
 pub(crate) type Reading = (&'static str, &'static str, String, u64);
 
-impl Seals {
+impl Sealers {
     fn standings(&self) -> MutexGuard<'_, BTreeMap<String, Standing>> {
         self.standings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,7 +254,7 @@ impl Tasks {
 /// Seals until `stop` ends.
 pub(crate) async fn keep(
     installation: &Installation,
-    seals: &Arc<Seals>,
+    seals: &Arc<Sealers>,
     stop: impl Future<Output = ()>,
 ) {
     let sealing = async {
@@ -279,7 +279,7 @@ pub(crate) async fn keep(
 
 /// Has each database that is known sealed, and no other. What one cannot begin with is told of it, and
 /// keeps no other from beginning.
-async fn follow(installation: &Installation, seals: &Arc<Seals>, tasks: &mut Tasks) {
+async fn follow(installation: &Installation, seals: &Arc<Sealers>, tasks: &mut Tasks) {
     let Installation { ground, data, config, cx, .. } = installation;
     let known = installation.known();
     let (mut names, mut logins) = (BTreeSet::new(), BTreeMap::new());
@@ -309,7 +309,7 @@ async fn follow(installation: &Installation, seals: &Arc<Seals>, tasks: &mut Tas
 /// Sets a sealer to work.
 async fn begin(
     installation: &Installation,
-    seals: &Arc<Seals>,
+    seals: &Arc<Sealers>,
     tasks: &mut Tasks,
     log: anyhow::Result<Log>,
 ) -> anyhow::Result<()> {
@@ -326,7 +326,7 @@ async fn begin(
 }
 
 /// Seals one trail as long as it is known.
-async fn seal(seals: &Seals, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
+async fn seal(seals: &Sealers, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
     let name = log.database.as_str();
     let mut tick = tokio::time::interval(SEAL_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -399,15 +399,15 @@ mod tests {
     use audit::seal::Round;
     use tokio::time::Instant;
 
-    use super::{LATE, Seals, Waiting};
+    use super::{LATE, Sealers, Waiting};
 
-    fn seals() -> Seals {
-        let seals = Seals::default();
+    fn seals() -> Sealers {
+        let seals = Sealers::default();
         seals.expects("shop", "ab12".to_owned());
         seals
     }
 
-    fn told(seals: &Seals) -> Vec<String> {
+    fn told(seals: &Sealers) -> Vec<String> {
         seals.waiting().into_iter().map(|Waiting { why, .. }| why).collect()
     }
 
@@ -433,7 +433,7 @@ mod tests {
         let before = Instant::now().checked_sub(LATE).unwrap();
         seals.standings().get_mut("shop").unwrap().last_round = before;
         assert_eq!(told(&seals), ["no space left"]);
-        let lag = |seals: &Seals| seals.readings()[0].3;
+        let lag = |seals: &Sealers| seals.readings()[0].3;
         assert!(lag(&seals) >= LATE.as_secs());
         went(Duration::ZERO);
         assert_eq!((told(&seals).len(), lag(&seals)), (0, 0));

@@ -23,7 +23,7 @@ use tlog::{Checkpoint, Head, Note, WitnessKey};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::WitnessAt;
-use crate::sealing::Seals;
+use crate::sealing::Sealers;
 use crate::trail::Pen;
 
 /// One measurement: name, what it says, labels, value.
@@ -79,7 +79,7 @@ fn reason(error: &reqwest::Error) -> String {
 /// Whoever is asked about every log, and what they have said.
 pub(crate) struct Witnesses {
     all: Vec<(WitnessKey, Arc<dyn Door>)>,
-    seals: Arc<Seals>,
+    seals: Arc<Sealers>,
     keys: Keys,
     clock: Arc<dyn Clock>,
     said: ArcSwap<Said>,
@@ -96,7 +96,7 @@ struct Said {
 impl Witnesses {
     pub(crate) fn new(
         at: &[WitnessAt],
-        (seals, keys): (Arc<Seals>, Keys),
+        (seals, keys): (Arc<Sealers>, Keys),
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let mut all: Vec<(WitnessKey, Arc<dyn Door>)> = Vec::new();

@@ -23,7 +23,7 @@ use crate::exit::{Exit, Usage};
 use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
-use crate::sealing::Seals;
+use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 use crate::{
     comparing, files, fleet, keyserver, months, offsite, out, protection, redis, rotation, sealing,
@@ -43,7 +43,7 @@ struct House {
 
 struct Parts {
     live: Live,
-    seals: Arc<Seals>,
+    seals: Arc<Sealers>,
     witnesses: Arc<Witnesses>,
     gateway: Gateway,
     application: Option<Application>,
@@ -142,7 +142,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let address = gateway.local_addr();
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
-    let seals = Arc::<Seals>::default();
+    let seals = Arc::<Sealers>::default();
     let at = &installation.config.trail.witnesses.0;
     let signed = (Arc::clone(&seals), installation.ring.keys.clone());
     let witnesses = Witnesses::new(at, signed, Arc::clone(&installation.cx.clock))?;
@@ -216,7 +216,7 @@ fn router(
     engine: &Engine,
     pages: &[Arc<Page>],
     gateway: &Gateway,
-    (seals, witnesses): (&Arc<Seals>, &Arc<Witnesses>),
+    (seals, witnesses): (&Arc<Sealers>, &Arc<Witnesses>),
 ) -> anyhow::Result<Router> {
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {

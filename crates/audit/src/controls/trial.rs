@@ -19,7 +19,7 @@ use super::tamper::SealedLog;
 use super::{Place, alter};
 use crate::row::TrailRow;
 use crate::seal::{MAX_CHECKPOINT_BYTES, Scratch, Sealer, SealerSettings, Shelf as _};
-use crate::verify::{Job, Kept, Kind, Report, STALE, Signed};
+use crate::verify::{Job, KeptCheckpoint, Kind, Report, STALE, Signed};
 use crate::{Error, Result, canary, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
@@ -65,7 +65,7 @@ pub(super) struct Trial<'a> {
     stranger: Arc<Pen>,
     log: Arc<Scratch>,
     /// Every checkpoint so far, as somebody would have kept it.
-    kept: Vec<Kept>,
+    kept: Vec<KeptCheckpoint>,
     /// The rows that are damaged, in the order in which they were sealed.
     rows: Vec<TrailRow>,
 }
@@ -111,7 +111,11 @@ impl<'a> Trial<'a> {
                 written.insert(canary.row);
             }
             let signed = trial.seal(&trial.log, &trial.pen).await?;
-            trial.kept.push(Kept { signed, source: "kept elsewhere".to_owned(), whole: false });
+            trial.kept.push(KeptCheckpoint {
+                signed,
+                source: "kept elsewhere".to_owned(),
+                whole: false,
+            });
         }
         let mut rows = trial.read().await?;
         rows.retain(|row| written.contains(&row.id));

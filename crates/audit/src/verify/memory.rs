@@ -7,7 +7,7 @@ use tlog::Verifier;
 
 use super::notes::Notes;
 use super::signed::Signed;
-use super::{Kept, Report};
+use super::{KeptCheckpoint, Report};
 use crate::Result;
 
 /// How many are kept: the oldest one, and the newest of the others.
@@ -30,7 +30,7 @@ impl Memory {
     /// # Errors
     /// When the file cannot be read, or holds what none of them has signed: nothing is left out in
     /// silence.
-    pub fn kept(&self, keys: &[Verifier]) -> Result<Vec<Kept>> {
+    pub fn kept(&self, keys: &[Verifier]) -> Result<Vec<KeptCheckpoint>> {
         let mut kept = Vec::new();
         for note in self.0.read()? {
             let signed = Signed::open(&note, keys).map_err(|error| {
@@ -39,7 +39,7 @@ impl Memory {
                      anew on purpose, remove the file"
                 ))
             })?;
-            kept.push(Kept { signed, source: SOURCE.to_owned(), whole: true });
+            kept.push(KeptCheckpoint { signed, source: SOURCE.to_owned(), whole: true });
         }
         Ok(kept)
     }
@@ -48,7 +48,7 @@ impl Memory {
     ///
     /// # Errors
     /// When it cannot be written; what was kept before stays.
-    pub fn keep(&self, report: &Report, mut kept: Vec<Kept>) -> Result<()> {
+    pub fn keep(&self, report: &Report, mut kept: Vec<KeptCheckpoint>) -> Result<()> {
         let Some(signed) = report.head.as_ref().filter(|_| report.is_clean()) else {
             return Ok(());
         };

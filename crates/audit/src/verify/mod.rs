@@ -59,7 +59,7 @@ const NO_TRAIL: [&str; 3] = ["3F000", "42P01", "42703"];
 
 /// An earlier checkpoint that somebody has kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptCheckpoint {
     /// What it says.
     pub signed: Signed,
     /// Where it comes from, for people.
@@ -78,7 +78,7 @@ pub struct Job<'a> {
     /// The one of them that signs now, where that is known: once it has signed, no other does alone.
     pub current: Option<&'a Verifier>,
     /// Checkpoints that somebody has kept, to be held against it.
-    pub kept: &'a [Kept],
+    pub kept: &'a [KeptCheckpoint],
     /// Epochs that somebody answers for.
     pub accepted: &'a [Accepted],
     /// The database, by a login that sees all of the trail; without it, the log alone is verified.
@@ -190,7 +190,7 @@ async fn open(job: &Job<'_>, told: &mut Told) -> Result<Option<Signed>> {
 }
 
 /// Whether `key` has not signed a checkpoint, and has signed one that was kept.
-fn is_retired(head: &Signed, key: &Verifier, kept: &[Kept]) -> bool {
+fn is_retired(head: &Signed, key: &Verifier, kept: &[KeptCheckpoint]) -> bool {
     !head.is_signed_by(key) && kept.iter().any(|kept| kept.signed.is_signed_by(key))
 }
 
@@ -209,9 +209,9 @@ async fn trail(database: &Db, told: &mut Told) -> Result<Option<Rows>> {
 }
 
 /// The roots of earlier checkpoints, by their size.
-fn kept(kept: &[Kept]) -> Earlier {
+fn kept(kept: &[KeptCheckpoint]) -> Earlier {
     let mut by_size = Earlier::new();
-    for Kept { signed, source, .. } in kept {
+    for KeptCheckpoint { signed, source, .. } in kept {
         let of_size = by_size.entry(signed.head.size).or_default();
         if of_size.iter().all(|(root, _)| *root != signed.head.root) {
             of_size.push((signed.head.root, format!("{} ({source})", signed.named())));

@@ -27,7 +27,7 @@ pub(crate) fn run(place: &Place, wanted: &audit::Check) -> anyhow::Result<Exit> 
     let mut refused = None;
     for key in &wanted.key {
         match check(&text, key) {
-            Ok(checked) => return Ok(tell(place, &checked, row.as_ref())),
+            Ok(checked) => return tell(place, &checked, row.as_ref()),
             // What is wrong under its own key says more than that another key is not its own.
             Err(error @ (Error::OtherKey(_) | Error::OtherLog { .. })) => {
                 refused.get_or_insert(error);
@@ -37,7 +37,7 @@ pub(crate) fn run(place: &Place, wanted: &audit::Check) -> anyhow::Result<Exit> 
     }
     let why = refused.map(|error| error.to_string()).unwrap_or_default();
     if place.json {
-        out::line(&json!({"holds": false, "why": why}).to_string());
+        out::line(&serde_json::to_string_pretty(&json!({"holds": false, "why": why}))?);
     } else {
         out::line(&format!("Does not hold: {why}"));
     }
@@ -57,10 +57,11 @@ fn read(file: &Path, limit: usize) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn tell(place: &Place, checked: &Checked, row: Option<&TrailRow>) -> Exit {
+fn tell(place: &Place, checked: &Checked, row: Option<&TrailRow>) -> anyhow::Result<Exit> {
     let refuted = row.and_then(|row| checked.refutes(row));
     if place.json {
-        out::line(&data(checked, row.is_some(), refuted).to_string());
+        let told = data(checked, row.is_some(), refuted);
+        out::line(&serde_json::to_string_pretty(&told)?);
     } else {
         let Checked { index, checkpoint, .. } = checked;
         let signed = checked.at.map_or("at no time that it says".to_owned(), |at| at.to_string());
@@ -76,7 +77,7 @@ fn tell(place: &Place, checked: &Checked, row: Option<&TrailRow>) -> Exit {
             (None, None) => {}
         }
     }
-    if refuted.is_some() { Exit::Fails } else { Exit::Holds }
+    Ok(if refuted.is_some() { Exit::Fails } else { Exit::Holds })
 }
 
 fn at(micros: i64) -> String {
@@ -131,7 +132,7 @@ fn data(checked: &Checked, asked: bool, refuted: Option<&str>) -> Value {
         "log": checked.checkpoint.origin,
         "index": checked.index,
         "entry": entry,
-        "checkpoint": {"size": checked.checkpoint.size, "signed": checked.at},
+        "checkpoint": {"size": checked.checkpoint.size, "time": checked.at},
         "row": asked.then_some(refuted.is_none()),
         "why": refuted,
     })

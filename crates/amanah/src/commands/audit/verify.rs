@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use ::audit::seal::Folder;
 use ::audit::verify::{
-    Acceptances, Accepted, Damage, Job, Kept, Kind, Memory, Report, STALE, Signed, verify,
+    Acceptances, Accepted, Damage, Job, KeptCheckpoint, Kind, Memory, Report, STALE, Signed, verify,
 };
 use indicatif::ProgressBar;
 use kernel::Clock as _;
@@ -137,13 +137,13 @@ async fn watched(job: &Job<'_>) -> ::audit::Result<Report> {
 }
 
 /// Checkpoints out of files. One that this log's key did not sign proves nothing either way.
-fn kept(files: &[PathBuf], keys: &[Verifier]) -> anyhow::Result<Vec<Kept>> {
+fn kept(files: &[PathBuf], keys: &[Verifier]) -> anyhow::Result<Vec<KeptCheckpoint>> {
     let mut all = Vec::new();
     for file in files {
         let wrong = |why: String| Usage(format!("{}: {why}", file.display()));
         let note = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
         let signed = Signed::open(&note, keys).map_err(|error| wrong(error.to_string()))?;
-        all.push(Kept { signed, source: file.display().to_string(), whole: false });
+        all.push(KeptCheckpoint { signed, source: file.display().to_string(), whole: false });
     }
     Ok(all)
 }

@@ -6,7 +6,7 @@ use tlog::{Note, Signer};
 use super::{GUARD, Log, ORIGIN, Pen, Shop, leaf, run};
 use crate::seal::{Folder, LogReader};
 use crate::verify::{
-    Acceptances, Accepted, Job, Kept, Kind, Memory, Report, STALE, Signed, found, verify,
+    Acceptances, Accepted, Job, KeptCheckpoint, Kind, Memory, Report, STALE, Signed, found, verify,
 };
 use crate::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 
@@ -211,7 +211,7 @@ async fn a_retired_key_does_not_sign_alone() {
     let newest = shop.heads.last().unwrap();
     let both = Note::parse(&newest.note).unwrap().signed(&next).to_string();
     let signed = Signed::open(&both, &keys).unwrap();
-    let kept = Kept { signed, source: "kept here".to_owned(), whole: true };
+    let kept = KeptCheckpoint { signed, source: "kept here".to_owned(), whole: true };
     for (kept, wanted) in [(&[][..], None), (std::slice::from_ref(&kept), Some(Kind::Forged))] {
         let job = Job {
             shelf: &files,

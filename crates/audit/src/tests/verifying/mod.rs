@@ -21,7 +21,7 @@ use tlog::{Checkpoint, Note, Signer, Verifier};
 use super::sealing::{OTHERS_END, Pen};
 use super::{Keeper, SHOP, house, run, trail};
 use crate::seal::{Folder, Growth, LogReader, Sealer, SealerSettings, Shelf};
-use crate::verify::{Accepted, Damage, Job, Kept, Report, STALE, Signed, verify};
+use crate::verify::{Accepted, Damage, Job, KeptCheckpoint, Report, STALE, Signed, verify};
 use crate::{EpochLeaf, Leaf, RowLeaf, TrailRow};
 
 /// When the newest checkpoint was signed.
@@ -191,14 +191,14 @@ impl Shop {
         to
     }
 
-    async fn verify_at(&self, place: &Path, kept: &[Kept], seconds: i64) -> Report {
+    async fn verify_at(&self, place: &Path, kept: &[KeptCheckpoint], seconds: i64) -> Report {
         self.verify_with(place, (kept, &[]), seconds).await
     }
 
     async fn verify_with(
         &self,
         place: &Path,
-        (kept, accepted): (&[Kept], &[Accepted]),
+        (kept, accepted): (&[KeptCheckpoint], &[Accepted]),
         seconds: i64,
     ) -> Report {
         let files = Folder::new(place.to_owned());
@@ -216,13 +216,13 @@ impl Shop {
         verify(&job, &|_, _, _| {}).await.unwrap()
     }
 
-    async fn damage(&self, folder: &Path, kept: &[Kept]) -> Vec<Damage> {
+    async fn damage(&self, folder: &Path, kept: &[KeptCheckpoint]) -> Vec<Damage> {
         self.verify_at(folder, kept, 30).await.damage
     }
 
     /// Every checkpoint so far, as a witness would have kept it.
-    fn kept(&self) -> Vec<Kept> {
-        let kept = |signed: &Signed| Kept {
+    fn kept(&self) -> Vec<KeptCheckpoint> {
+        let kept = |signed: &Signed| KeptCheckpoint {
             signed: signed.clone(),
             source: "witness".to_owned(),
             whole: false,

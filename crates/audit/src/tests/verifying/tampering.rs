@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{GUARD, Log, ORIGIN, Shop, UNGUARD, in_order, leaf, python_holds, run};
-use crate::verify::{Damage, Kept};
+use crate::verify::{Damage, KeptCheckpoint};
 use crate::{EpochLeaf, ErasureLeaf, Leaf};
 use tlog::{Note, Signer};
 
@@ -102,7 +102,7 @@ impl Matrix {
         self.log_with(what, &[], damage).await;
     }
 
-    async fn log_with(&mut self, what: &str, kept: &[Kept], damage: impl FnOnce(&Path)) {
+    async fn log_with(&mut self, what: &str, kept: &[KeptCheckpoint], damage: impl FnOnce(&Path)) {
         self.copies += 1;
         let folder = self.shop.copy(&format!("copy{}", self.copies));
         damage(&folder);
