@@ -523,6 +523,168 @@ END $$;
 
 ALTER FUNCTION amanah_guard.refuse(tag text, what text, hint text) OWNER TO postgres;
 
+CREATE FUNCTION audit.ask(filter jsonb, purpose text) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+DECLARE
+    bound  text[];
+    what  jsonb;
+    seen   pg_snapshot;
+    found  bigint;
+    asking xid8;
+    digits text;
+    ticket uuid;
+BEGIN
+    -- What the owner of the application planted could wait in his session for the end of this.
+    IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user) THEN
+        RAISE EXCEPTION 'a superuser does not ask for the trail'
+            USING ERRCODE = 'TRAIL',
+                  HINT = 'Sign in as a member of amanah_auditor or amanah_admin.';
+    END IF;
+    what := audit.asked_for(filter);
+    IF coalesce(btrim(purpose), '') = '' OR octet_length(purpose) > 1000 THEN
+        RAISE EXCEPTION 'the trail is read for a purpose: say which, in 1000 bytes at most'
+            USING ERRCODE = '22023', HINT = 'It is recorded. Nothing was read.';
+    END IF;
+    bound := audit.bound();
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    IF what ? 'unbound' AND bound[2] IS NOT NULL THEN
+        RAISE EXCEPTION 'this session is bound to the tenant %, and would see its rows alone',
+                        bound[2]
+            USING ERRCODE = '22023', HINT = 'Read in a session that is bound to nobody, or leave'
+            ' out "unbound". Nothing was read.';
+    END IF;
+    asking := pg_current_xact_id();
+    seen := pg_current_snapshot();
+    SELECT count(*) INTO found
+      FROM (SELECT FROM audit.asked(what, bound[2], seen, asking)
+             LIMIT (what ->> 'limit')::bigint) r;
+    digits := lpad(to_hex(asking::text::bigint), 12, '0');
+    ticket := (left(digits, 8) || '-' || right(digits, 4) || '-8'
+               || substr(gen_random_uuid()::text, 16))::uuid;
+    PERFORM audit.record_reading(bound, ticket, jsonb_build_object(
+        'filter', what, 'purpose', btrim(purpose), 'rows', found, 'seen', seen::text));
+    RETURN ticket;
+END $$;
+
+ALTER FUNCTION audit.ask(filter jsonb, purpose text) OWNER TO amanah_trail_desk;
+
+CREATE FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) RETURNS TABLE(id bigint, event_timestamp timestamp with time zone, xid xid8, salt uuid, row_hash bytea, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT t.id, t.event_timestamp, t.xid, t.salt, t.row_hash, t.actor_id, t.tenant_id, t.db_user,
+           t.request_id, t.action, t.table_schema, t.table_name, t.row_key, t.old_data, t.new_data,
+           t.erased
+      FROM audit.system_audit_logs t
+     WHERE t.xid OPERATOR(pg_catalog.<>) asking
+       AND (pg_catalog.pg_visible_in_snapshot(t.xid, seen)
+            OR t.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax(
+                   pg_catalog.pg_current_snapshot()))
+       AND (of_tenant IS NULL OR t.tenant_id OPERATOR(pg_catalog.=) of_tenant)
+       AND (wanted OPERATOR(pg_catalog.->>) 'from' IS NULL
+            OR t.event_timestamp OPERATOR(pg_catalog.>=)
+               (wanted OPERATOR(pg_catalog.->>) 'from')::pg_catalog.timestamptz)
+       AND (wanted OPERATOR(pg_catalog.->>) 'to' IS NULL
+            OR t.event_timestamp OPERATOR(pg_catalog.<)
+               (wanted OPERATOR(pg_catalog.->>) 'to')::pg_catalog.timestamptz)
+       AND (wanted OPERATOR(pg_catalog.->>) 'first' IS NULL
+            OR t.id OPERATOR(pg_catalog.>=)
+               (wanted OPERATOR(pg_catalog.->>) 'first')::pg_catalog.int8)
+       AND (wanted OPERATOR(pg_catalog.->>) 'last' IS NULL
+            OR t.id OPERATOR(pg_catalog.<=)
+               (wanted OPERATOR(pg_catalog.->>) 'last')::pg_catalog.int8)
+       AND (wanted OPERATOR(pg_catalog.->>) 'actor' IS NULL
+            OR t.actor_id OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'actor'))
+       AND (wanted OPERATOR(pg_catalog.->>) 'tenant' IS NULL
+            OR t.tenant_id OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'tenant'))
+       AND (wanted OPERATOR(pg_catalog.->>) 'login' IS NULL
+            OR t.db_user OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'login'))
+       AND (wanted OPERATOR(pg_catalog.->>) 'request' IS NULL
+            OR t.request_id OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'request'))
+       AND (wanted OPERATOR(pg_catalog.->>) 'action' IS NULL
+            OR t.action OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'action'))
+       AND (wanted OPERATOR(pg_catalog.->>) 'schema' IS NULL
+            OR t.table_schema OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'schema'))
+       AND (wanted OPERATOR(pg_catalog.->>) 'table' IS NULL
+            OR t.table_name OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->>) 'table'))
+       -- A changed key is found under the new one too.
+       AND (wanted OPERATOR(pg_catalog.->) 'key' IS NULL
+            OR t.row_key OPERATOR(pg_catalog.=) (wanted OPERATOR(pg_catalog.->) 'key')
+            OR pg_catalog.jsonb_typeof(wanted OPERATOR(pg_catalog.->) 'key')
+                   OPERATOR(pg_catalog.=) 'object'
+               AND t.new_data OPERATOR(pg_catalog.@>) (wanted OPERATOR(pg_catalog.->) 'key')
+               AND ARRAY(SELECT pg_catalog.jsonb_object_keys(t.row_key)) OPERATOR(pg_catalog.=)
+                   ARRAY(SELECT pg_catalog.jsonb_object_keys(wanted OPERATOR(pg_catalog.->) 'key'))
+            OR pg_catalog.jsonb_typeof(wanted OPERATOR(pg_catalog.->) 'key')
+                   OPERATOR(pg_catalog.=) 'string'
+               AND (SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) 1 AND pg_catalog.bool_or(
+                           coalesce(k.value OPERATOR(pg_catalog.=)
+                                    (wanted OPERATOR(pg_catalog.->>) 'key'), false)
+                           OR coalesce((t.new_data OPERATOR(pg_catalog.->>) k.key)
+                                    OPERATOR(pg_catalog.=)
+                                    (wanted OPERATOR(pg_catalog.->>) 'key'), false))
+                      FROM pg_catalog.jsonb_each_text(t.row_key) k))
+$$;
+
+ALTER FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) OWNER TO postgres;
+
+CREATE FUNCTION audit.asked_for(wanted jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    AS $$
+DECLARE
+    asked jsonb := '{}';
+    it record;
+    kind text;
+BEGIN
+    IF jsonb_typeof(wanted) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'what is asked for is no object of JSON'
+            USING ERRCODE = '22023', HINT = 'For all of it: {}';
+    END IF;
+    FOR it IN SELECT e.key, e.value FROM jsonb_each(wanted) e LOOP
+        kind := jsonb_typeof(it.value);
+        IF it.key IN ('from', 'to') AND kind = 'string' THEN
+            asked := asked || jsonb_build_object(it.key, (it.value #>> '{}')::timestamptz);
+        ELSIF it.key IN ('actor', 'tenant', 'login', 'schema', 'table', 'action', 'request')
+              AND kind = 'string'
+           OR it.key = 'key' AND kind IN ('object', 'string')
+           OR it.key = 'unbound' AND it.value = 'true'
+           OR it.key IN ('first', 'last') AND kind = 'number'
+              AND it.value::numeric BETWEEN 0 AND 9223372036854775807
+              AND it.value::numeric = trunc(it.value::numeric)
+           OR it.key = 'limit' AND kind = 'number' AND it.value::numeric BETWEEN 1 AND 100000
+              AND it.value::numeric = trunc(it.value::numeric)
+        THEN
+            asked := asked || jsonb_build_object(it.key, it.value);
+        ELSE
+            RAISE EXCEPTION 'nothing can be asked for by "%": %', it.key, left(it.value::text, 100)
+                USING ERRCODE = '22023', HINT = 'There are the texts from, to (times), actor,'
+                ' tenant, login, schema, table, action, request; key (the key of a record as an'
+                ' object, or its only value as a text); the numbers first, last (of rows) and limit'
+                ' (the newest so many, 100000 at most); and unbound (true).';
+        END IF;
+    END LOOP;
+    RETURN asked;
+END $$;
+
+ALTER FUNCTION audit.asked_for(wanted jsonb) OWNER TO postgres;
+
+CREATE FUNCTION audit.bound() RETURNS text[]
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN ARRAY[amanah.current_actor(), amanah.current_tenant()];
+END $$;
+
+ALTER FUNCTION audit.bound() OWNER TO amanah_trail;
+
 CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -849,6 +1011,13 @@ BEGIN
           FROM parts p, readers r
          WHERE NOT EXISTS (SELECT FROM held h WHERE h.oid = p.oid AND h.grantee = r.grantee
                               AND h.held = 'SELECT')
+        UNION ALL
+        -- What policies of the trail hide, a partition hides by having none.
+        SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+                      c.oid::regclass)
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          JOIN pg_class t ON t.oid = i.inhparent AND t.relrowsecurity
+         WHERE t.oid = 'audit.system_audit_logs'::regclass AND NOT c.relrowsecurity
     LOOP
         EXECUTE change;
     END LOOP;
@@ -856,6 +1025,48 @@ BEGIN
 END $$;
 
 ALTER FUNCTION audit.make_partitions() OWNER TO postgres;
+
+CREATE FUNCTION audit.read(ticket uuid, behind_xid xid8 DEFAULT '0'::xid8, behind_id bigint DEFAULT 0, at_most bigint DEFAULT NULL::bigint) RETURNS TABLE(id bigint, event_timestamp timestamp with time zone, xid xid8, salt uuid, row_hash bytea, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+DECLARE
+    asking CONSTANT xid8 :=
+        (('x' || left(translate(ticket::text, '-', ''), 12))::bit(48)::bigint)::text::xid8;
+    what    jsonb;
+    tenant   text;
+    seen     pg_snapshot;
+BEGIN
+    SELECT t.new_data -> 'filter', t.tenant_id, (t.new_data ->> 'seen')::pg_snapshot
+      INTO what, tenant, seen
+      FROM audit.system_audit_logs t
+     WHERE t.xid = asking AND t.action = 'READ'
+       AND t.row_key = jsonb_build_object('ticket', ticket)
+       AND t.db_user = session_user
+       AND t.event_timestamp > clock_timestamp() - interval '15 minutes'
+       AND t.xid IS DISTINCT FROM pg_current_xact_id_if_assigned();
+    IF what IS NULL OR seen IS NULL OR pg_xact_status(asking) IS DISTINCT FROM 'committed' THEN
+        RAISE EXCEPTION 'this ticket opens nothing: no committed row of the trail, of this login and'
+                        ' the last 15 minutes, says what is read with it'
+            USING ERRCODE = 'TRAIL', HINT = 'SELECT audit.ask(filter, purpose), COMMIT, and then'
+            ' SELECT * FROM audit.read(ticket) in another transaction.';
+    END IF;
+    IF what ? 'limit' THEN
+        RETURN QUERY
+        SELECT n.* FROM (SELECT a.* FROM audit.asked(what, tenant, seen, asking) a
+                          ORDER BY a.xid DESC, a.id DESC LIMIT (what ->> 'limit')::bigint) n
+         WHERE (n.xid, n.id) > (behind_xid, behind_id) ORDER BY n.xid, n.id LIMIT at_most;
+    ELSE
+        RETURN QUERY
+        SELECT a.* FROM audit.asked(what, tenant, seen, asking) a
+         WHERE (a.xid, a.id) > (behind_xid, behind_id) ORDER BY a.xid, a.id LIMIT at_most;
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) OWNER TO amanah_trail_desk;
 
 CREATE FUNCTION audit.record_command(tag text, place text, name text, told jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -956,6 +1167,26 @@ BEGIN
 END $$;
 
 ALTER FUNCTION audit.record_drop() OWNER TO amanah_trail;
+
+CREATE FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO audit.system_audit_logs
+        (actor_id, tenant_id, request_id, action, table_schema, table_name, row_key, new_data)
+    VALUES
+        (bound[1], bound[2], left(nullif(current_setting('amanah.request_id', true), ''), 128),
+         'READ', 'audit', 'system_audit_logs', jsonb_build_object('ticket', ticket), told);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = 'reading is refused: the audit trail did not take the row about it',
+            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was read.';
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) OWNER TO amanah_trail;
 
 CREATE FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -1628,6 +1859,8 @@ CREATE TABLE audit.system_audit_logs (
 )
 PARTITION BY RANGE (event_timestamp);
 
+ALTER TABLE ONLY audit.system_audit_logs FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE audit.system_audit_logs OWNER TO postgres;
 
 COMMENT ON TABLE audit.system_audit_logs IS 'Append-only: one row for each change to a tracked row, written by triggers alone.';
@@ -1659,6 +1892,8 @@ CREATE TABLE audit.system_audit_logs_rest (
     new_data jsonb,
     erased bytea
 );
+
+ALTER TABLE ONLY audit.system_audit_logs_rest FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE audit.system_audit_logs_rest OWNER TO postgres;
 
@@ -1722,12 +1957,27 @@ CREATE TRIGGER refuse_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.sys
 
 ALTER TABLE audit.system_audit_logs_rest ENABLE ALWAYS TRIGGER refuse_statement;
 
+CREATE POLICY proving ON audit.system_audit_logs FOR SELECT TO owner USING ((xid = pg_current_xact_id_if_assigned()));
+
+CREATE POLICY reading ON audit.system_audit_logs FOR SELECT TO amanah_trail_desk USING (true);
+
+CREATE POLICY recording ON audit.system_audit_logs FOR INSERT TO amanah_trail WITH CHECK (true);
+
+CREATE POLICY sealing ON audit.system_audit_logs FOR SELECT TO amanah_trail_reader USING (true);
+
+ALTER TABLE audit.system_audit_logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE audit.system_audit_logs_rest ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA amanah TO PUBLIC;
 
 GRANT USAGE ON SCHEMA amanah_guard TO PUBLIC;
 
 GRANT USAGE ON SCHEMA audit TO amanah_trail;
 GRANT USAGE ON SCHEMA audit TO amanah_trail_reader;
+GRANT USAGE ON SCHEMA audit TO amanah_admin;
+GRANT USAGE ON SCHEMA audit TO amanah_auditor;
+GRANT USAGE ON SCHEMA audit TO amanah_trail_desk;
 GRANT USAGE ON SCHEMA audit TO owner;
 
 REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
@@ -1735,6 +1985,19 @@ REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION amanah_guard.after_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION amanah_guard.after_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.ask(filter jsonb, purpose text) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.ask(filter jsonb, purpose text) TO amanah_admin;
+GRANT ALL ON FUNCTION audit.ask(filter jsonb, purpose text) TO amanah_auditor;
+
+REVOKE ALL ON FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) TO amanah_trail_desk;
+
+REVOKE ALL ON FUNCTION audit.asked_for(wanted jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.asked_for(wanted jsonb) TO amanah_trail_desk;
+
+REVOKE ALL ON FUNCTION audit.bound() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.bound() TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail;
@@ -1756,11 +2019,18 @@ REVOKE ALL ON FUNCTION audit.make_partition(month timestamp with time zone) FROM
 REVOKE ALL ON FUNCTION audit.make_partitions() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions() TO owner;
 
+REVOKE ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) TO amanah_admin;
+GRANT ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) TO amanah_auditor;
+
 REVOKE ALL ON FUNCTION audit.record_command(tag text, place text, name text, told jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.record_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.record_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) TO amanah_trail;
@@ -1801,11 +2071,13 @@ GRANT SELECT ON TABLE audit.hidden_columns TO owner;
 
 GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
+GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_desk;
 GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
 
 GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail;
 
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_reader;
+GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_desk;
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO owner;
 
 CREATE EVENT TRIGGER amanah_isolation_ddl ON ddl_command_end
