@@ -237,7 +237,7 @@ async fn the_trail_of_a_shop_is_sealed() {
     let protected = house(SHOP, Keeper::Superuser).await;
     let superuser = protected.superuser.as_ref().unwrap();
     let server = testkit::postgres().await;
-    let role = format!("{}_sealer", protected.name);
+    let role = format!("amanah_reader_of_{}", protected.name);
     let db = server.login(superuser, &role, &protected.name).await;
     superuser.grant_role("amanah_trail_reader", &role).await.unwrap();
     let tx = protected.owner.tenant(&binding(&protected, "ani")).await.unwrap();

@@ -219,7 +219,7 @@ async fn a_retired_key_does_not_sign_alone() {
             current: keys.first(),
             kept,
             accepted: &[],
-            database: Some(&shop.protected.owner),
+            database: Some(&shop.superuser),
             now: newest.head.time.unwrap(),
             stale: STALE,
         };
