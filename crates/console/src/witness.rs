@@ -9,7 +9,7 @@
 //!
 //! It promises that a body is small, arrives in time, and is worked on by a few at once; nobody is
 //! asked who they are, for a checkpoint counts by its signature alone. What is decided is
-//! [`witness`](::witness)'s business. It opens no port: `gateway::Private` serves it.
+//! [`witness`]'s business. It opens no port: `gateway::Private` serves it.
 //!
 //! The attack it stops: a stranger who keeps the witness from answering its logs, with large bodies,
 //! slow ones, or many. It does not stop one who sends more than the machine takes: that is the
