@@ -463,7 +463,7 @@ mod tests {
         assert!(names.iter().all(|name| name.len() < 64), "{names:?}");
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 12, "{names:?}");
+        assert_eq!(names.len(), 16, "{names:?}");
         let url = DatabaseUrl::parse(east).unwrap();
         let known = kept(Some(east), "x", true).login_names(&installation).unwrap();
         assert_eq!(super::own_logins(&installation, &url), known);
