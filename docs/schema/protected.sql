@@ -1961,7 +1961,7 @@ CREATE POLICY proving ON audit.system_audit_logs FOR SELECT TO owner USING ((xid
 
 CREATE POLICY reading ON audit.system_audit_logs FOR SELECT TO amanah_trail_desk USING (true);
 
-CREATE POLICY recording ON audit.system_audit_logs FOR INSERT TO amanah_trail WITH CHECK (true);
+CREATE POLICY recording ON audit.system_audit_logs FOR INSERT WITH CHECK (true);
 
 CREATE POLICY sealing ON audit.system_audit_logs FOR SELECT TO amanah_trail_reader USING (true);
 

@@ -46,7 +46,7 @@ WITH tree AS (
            coalesce(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '') AS takes
       FROM pg_catalog.pg_policy p
 ), wanted (name, of, roles, shows, takes) AS (VALUES
-    ('recording', 'a', ARRAY['amanah_trail'], '', 'true'),
+    ('recording', 'a', ARRAY['PUBLIC'], '', 'true'),
     ('sealing', 'r', ARRAY['amanah_trail_reader'], 'true', ''),
     ('reading', 'r', ARRAY['amanah_trail_desk'], 'true', ''),
     ('proving', 'r', ARRAY[$1::text], '(xid = pg_current_xact_id_if_assigned())', '')
