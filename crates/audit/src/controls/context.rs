@@ -137,7 +137,7 @@ fn violations() -> Vec<Violation> {
 }
 
 /// The statement that puts the recording function in its place.
-fn recorder() -> String {
+pub(crate) fn recorder() -> String {
     let (begin, end) = RECORDER;
     let text = TRAIL_SQL.split_once(begin).and_then(|(_, after)| after.split_once(end));
     let body = text.map(|(body, _)| body).unwrap_or_default();

@@ -22,6 +22,8 @@ use store::{Above, Db, OperatorTx, Protected, Table, ident};
 
 use append_only::AppendOnly;
 use context::Context;
+#[cfg(test)]
+pub(crate) use context::recorder;
 use hash::Hash;
 use offsite::SecondPlace;
 use production::Production;

@@ -86,6 +86,7 @@ async fn prove(database: &Watched, every: Duration, now: Timestamp) -> Result<Le
     let mut ledger = Ledger { total: 1, ..Ledger::default() };
     match &copy.near {
         Some(near) => ledger.open.push(near.clone()),
+        None if checked.rows == 0 => ledger.open.push("there is no row in it to open".to_owned()),
         None => ledger.checked = 1,
     }
     ledger.findings = findings(&checked);

@@ -164,10 +164,12 @@ async fn begun(log: &SealedLog) -> Result<(Vec<Verifier>, bool)> {
 
 fn ledger(report: &Report) -> Ledger {
     let mut ledger = Ledger { total: 1, ..Ledger::default() };
-    if report.unsaid == 0 {
-        ledger.checked = 1;
-    } else {
-        ledger.open.push(format!("of {} entries or rows nothing can be said", report.unsaid));
+    match (report.unsaid, report.rows) {
+        (0, 0) => ledger.open.push("the trail has no row to hold against its log".to_owned()),
+        (0, _) => ledger.checked = 1,
+        (unsaid, _) => {
+            ledger.open.push(format!("of {unsaid} entries or rows nothing can be said"));
+        }
     }
     ledger.findings.extend(report.damage.iter().take(NAMED).map(finding));
     if let more @ 1.. = report.damage.len().saturating_sub(NAMED) {

@@ -61,8 +61,11 @@ pub async fn check(
         at = segment.entries().end;
         let entries = match log.entries(segment.entries()).await {
             Ok(entries) => entries,
-            // The verifier has named it.
-            Err(Error::Damaged { .. } | Error::Log(_)) => continue,
+            // The verifier may have read them a moment ago, and it is not the rows that were checked then.
+            Err(error @ (Error::Damaged { .. } | Error::Log(_))) => {
+                checked.wrong.push((segment.path(), error.to_string()));
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let rows = match segment.read(copy, origin).await {
@@ -92,7 +95,8 @@ pub async fn check(
                 Ok(Leaf::Erasure(erasure)) => {
                     erasures.insert(erasure.index);
                 }
-                Ok(Leaf::Epoch(_)) | Err(_) => {}
+                Ok(Leaf::Epoch(_)) => {}
+                Err(error) => checked.wrong.push((segment.path(), error.to_string())),
             }
         }
         checked.wrong.extend(missing(segment, &unlike));

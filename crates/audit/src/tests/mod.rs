@@ -248,10 +248,7 @@ async fn entries(tx: &Tx, filter: &str) -> Vec<TrailRow> {
 
 /// The statement that installs the recording function, with `old` replaced by `new`.
 fn recorder(old: &str, new: &str) -> String {
-    let (_, after) =
-        crate::TRAIL_SQL.split_once("CREATE FUNCTION audit.global_track_changes(").unwrap();
-    let (whole, _) = after.split_once("END $$;").unwrap();
-    let text = format!("CREATE OR REPLACE FUNCTION audit.global_track_changes({whole}END $$");
+    let text = controls::recorder();
     assert!(text.contains(old), "{old}");
     text.replace(old, new)
 }
