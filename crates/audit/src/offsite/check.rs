@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tlog::Verifier;
 
 use super::Offsite;
-use super::segment::Segment;
+use super::segment::{Rows, Segment};
 use crate::seal::LogReader;
 use crate::verify::{Job, Signed, verify};
 use crate::{Error, Leaf, Result};
@@ -55,59 +55,94 @@ pub async fn check(
     let Some(head) = report.head else { return Ok(checked) };
     let origin = keys.first().map(Verifier::name).unwrap_or_default();
     let log = LogReader::new(Arc::clone(&copy.shelf), head.head.size);
-    let (mut at, mut erasures, mut erased) = (0, BTreeSet::new(), BTreeSet::new());
+    let mut opened = Opened { checked, ..Opened::default() };
+    let mut at = 0;
     while at < head.head.size {
         let segment = Segment::with(at, head.head.size);
         at = segment.entries().end;
+        opened.open(copy, origin, &log, segment).await?;
+    }
+    Ok(opened.end())
+}
+
+/// What the parts that were opened so far have shown.
+#[derive(Default)]
+struct Opened {
+    checked: Checked,
+    /// Entries whose content the log says was erased.
+    erasures: BTreeSet<u64>,
+    /// Entries whose content the copy no longer has.
+    erased: BTreeSet<u64>,
+}
+
+impl Opened {
+    /// Opens one part, and holds its rows against the log. Only a place that cannot be read is an error:
+    /// a part that is gone or damaged is a finding.
+    async fn open(
+        &mut self,
+        copy: &Offsite,
+        origin: &str,
+        log: &LogReader,
+        segment: Segment,
+    ) -> Result<()> {
         let entries = match log.entries(segment.entries()).await {
             Ok(entries) => entries,
             // The verifier may have read them a moment ago, and it is not the rows that were checked then.
             Err(error @ (Error::Damaged { .. } | Error::Log(_))) => {
-                checked.wrong.push((segment.path(), error.to_string()));
-                continue;
+                self.checked.wrong.push((segment.path(), error.to_string()));
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
         let rows = match segment.read(copy, origin).await {
             Ok(Some(rows)) => rows,
             Ok(None) => {
-                checked.wrong.push((segment.path(), "it is not there".to_owned()));
-                continue;
+                self.checked.wrong.push((segment.path(), "it is not there".to_owned()));
+                return Ok(());
             }
             Err(Error::Damaged { what, .. }) => {
-                checked.wrong.push((segment.path(), what));
-                continue;
+                self.checked.wrong.push((segment.path(), what));
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
+        self.hold(segment, &entries, &rows);
+        Ok(())
+    }
+
+    fn hold(&mut self, segment: Segment, entries: &[Vec<u8>], rows: &Rows) {
         let mut unlike = Vec::new();
-        for (index, entry) in (segment.entries().start..).zip(&entries) {
+        for (index, entry) in (segment.entries().start..).zip(entries) {
             match Leaf::decode(entry) {
                 Ok(Leaf::Row(leaf)) => match rows.get(&index) {
                     Some(row) if row.digest() == leaf.row_hash => {
-                        checked.rows += 1;
+                        self.checked.rows += 1;
                         if row.is_erased() {
-                            erased.insert(index);
+                            self.erased.insert(index);
                         }
                     }
                     _ => unlike.push(leaf.id),
                 },
                 Ok(Leaf::Erasure(erasure)) => {
-                    erasures.insert(erasure.index);
+                    self.erasures.insert(erasure.index);
                 }
                 Ok(Leaf::Epoch(_)) => {}
-                Err(error) => checked.wrong.push((segment.path(), error.to_string())),
+                Err(error) => self.checked.wrong.push((segment.path(), error.to_string())),
             }
         }
-        checked.wrong.extend(missing(segment, &unlike));
+        self.checked.wrong.extend(missing(segment, &unlike));
     }
-    checked.erased = erased.len() as u64;
-    let kept = erasures.difference(&erased).map(|index| {
-        let what = "the log says that the content was erased, and the copy has it".to_owned();
-        (format!("the row of entry {index}"), what)
-    });
-    checked.wrong.extend(kept);
-    Ok(checked)
+
+    /// The last word: what was erased must be gone from the copy too.
+    fn end(mut self) -> Checked {
+        self.checked.erased = self.erased.len() as u64;
+        let kept = self.erasures.difference(&self.erased).map(|index| {
+            let what = "the log says that the content was erased, and the copy has it".to_owned();
+            (format!("the row of entry {index}"), what)
+        });
+        self.checked.wrong.extend(kept);
+        self.checked
+    }
 }
 
 /// What is said of rows that are not in a part, or are not what was sealed.
