@@ -23,7 +23,7 @@ const APP: &str = "bank_app";
 /// Clients, threads of pgbench, and transactions of each client in one turn.
 const CLIENTS: u32 = 4;
 const THREADS: u32 = 2;
-const TURN: u32 = 250;
+const TURN: u32 = 1500;
 /// Recorded rows of one transaction.
 const CHANGES: i64 = 4;
 const BARE: &str = "not recorded";

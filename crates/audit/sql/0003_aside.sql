@@ -54,7 +54,7 @@ BEGIN
                          ' text, bytea)', 'redacted(jsonb, uuid, text[])',
                          'keyed_digest(uuid, text)', 'lenient(anyelement)',
                          'leniently(oid, text)',
-                         'record_row(text, text, text, text[], text[], jsonb, jsonb)',
+                         'record_row(text, text, text, text[], jsonb, jsonb)',
                          'make_partition(timestamptz)', 'make_partitions()']) ours))));
     IF strange IS NOT NULL THEN
         RAISE EXCEPTION 'schema audit holds what Amanah did not put there: %; nothing was changed.'

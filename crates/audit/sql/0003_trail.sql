@@ -225,44 +225,71 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
--- Records one row of which the whole states are known; the way of those that JSONB cannot take.
-CREATE FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[],
-    was jsonb, becomes jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- Records one row, of which the whole states are known: `was` is NULL for an INSERT, `becomes` for a
+-- DELETE, and both for a TRUNCATE. The arguments are those of the trigger. It is one function for
+-- all tables, since a session prepares the expressions of each trigger's own copy once more; and it
+-- is called by the recorder alone, whose path it has. Who acts is bounded: the application's owner
+-- can replace what says it. False when something swallowed the row.
+CREATE FUNCTION audit.record_row(action text, place text, name text, arguments text[],
+    was jsonb, becomes jsonb) RETURNS boolean
+LANGUAGE plpgsql AS $$
 DECLARE
-    salt CONSTANT uuid := gen_random_uuid();
-    key CONSTANT jsonb := (SELECT jsonb_object_agg(k, coalesce(was, becomes) -> k)
-                             FROM unnest(columns) k);
-    taken bigint;
+    n     pg_catalog.int4 := 0;
+    key   pg_catalog.jsonb;
+    -- Pairs: how a column is not shown, and which.
+    rules pg_catalog.text[];
+    salt  pg_catalog.uuid;
 BEGIN
-    IF action = 'UPDATE' THEN
-        was := (SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(was) o
-                 WHERE o.value::text <> (becomes -> o.key)::text);
+    IF arguments[0] OPERATOR(pg_catalog.=) '' THEN
+        n := 1;
+        WHILE arguments[n] OPERATOR(pg_catalog.<>) '' LOOP
+            rules := rules OPERATOR(pg_catalog.||) arguments[n];
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        n := n OPERATOR(pg_catalog.+) 1;
+        salt := pg_catalog.gen_random_uuid();
     END IF;
+    -- The key that the row had before: a changed key is found under its old value.
+    WHILE n OPERATOR(pg_catalog.<) pg_catalog.cardinality(arguments) LOOP
+        key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+            arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n]);
+        n := n OPERATOR(pg_catalog.+) 1;
+    END LOOP;
+    IF rules IS NOT NULL THEN
+        IF action OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            was := was OPERATOR(pg_catalog.-) ARRAY(
+                SELECT k FROM pg_catalog.jsonb_object_keys(was) k
+                 WHERE (was OPERATOR(pg_catalog.->) k)::pg_catalog.text OPERATOR(pg_catalog.=)
+                       (becomes OPERATOR(pg_catalog.->) k)::pg_catalog.text);
+        END IF;
+        key := audit.redacted(key, salt, rules);
+        was := audit.redacted(was, salt, rules);
+        becomes := audit.redacted(becomes, salt, rules);
+    END IF;
+    -- What an UPDATE did not change is left out. Values are compared as they print: to JSONB 1.0 and
+    -- 1.00 are one number.
     INSERT INTO audit.system_audit_logs
         (actor_id, tenant_id, request_id, action, table_schema, table_name,
          row_key, old_data, new_data, salt)
     VALUES
-        (left(amanah.current_actor(), 128), left(amanah.current_tenant(), 128),
-         left(nullif(current_setting('amanah.request_id', true), ''), 128), action, place, name,
-         audit.redacted(key, salt, rules), audit.redacted(was, salt, rules),
-         audit.redacted(becomes, salt, rules), salt);
-    GET DIAGNOSTICS taken = ROW_COUNT;
-    IF taken <> 1 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'TRAIL',
-            MESSAGE = format('%s on %I.%I is refused: the audit trail did not take it',
-                             action, place, name),
-            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
-    END IF;
+        (pg_catalog.left(amanah.current_actor(), 128),
+         pg_catalog.left(amanah.current_tenant(), 128),
+         pg_catalog.left(nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128),
+         action, place, name, key,
+         CASE WHEN rules IS NOT NULL OR action OPERATOR(pg_catalog.<>) 'UPDATE' THEN was
+         ELSE was OPERATOR(pg_catalog.-) ARRAY(
+             SELECT k FROM pg_catalog.jsonb_object_keys(was) k
+              WHERE (was OPERATOR(pg_catalog.->) k)::pg_catalog.text OPERATOR(pg_catalog.=)
+                    (becomes OPERATOR(pg_catalog.->) k)::pg_catalog.text) END,
+         becomes, salt);
+    RETURN FOUND;
 END $$;
 
 -- Records what a statement changed: called for each row, or once with all rows in amanah_was and
 -- amanah_becomes. The columns of the primary key come as arguments, so that no row costs a look
 -- into the catalogue; before them, between two empty words, which columns are not shown.
 -- Whoever writes may have set the settings below to print values with fewer digits than they have,
--- so they are put right for the length of the call. Who acts is bounded: the application's owner can
--- replace what says it.
+-- so they are put right for the length of the call.
 -- When recording fails, the write fails; but for values that JSONB cannot take, which are recorded
 -- as the text that they are.
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
@@ -273,71 +300,44 @@ AS $$
 DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
-    key     pg_catalog.jsonb;
-    salt    pg_catalog.uuid;
-    request pg_catalog.text := pg_catalog.current_setting('amanah.request_id', true);
+    request pg_catalog.text;
     -- Pairs: how a column is not shown, and which.
     rules   pg_catalog.text[];
     columns pg_catalog.text[];
-    n       pg_catalog.int4 := 0;
-    wanted  pg_catalog.int8 := 1;
+    n       pg_catalog.int4;
+    wanted  pg_catalog.int8;
     taken   pg_catalog.int8;
 BEGIN
-    IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
-        n := 1;
-        WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
-            rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
-        n := n OPERATOR(pg_catalog.+) 1;
-    END IF;
-    IF request OPERATOR(pg_catalog.=) '' THEN
-        request := NULL;
-    END IF;
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
         BEGIN
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-                was := pg_catalog.to_jsonb(OLD);
-            END IF;
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-                becomes := pg_catalog.to_jsonb(NEW);
-            END IF;
+            -- NULL where there is none.
+            was := pg_catalog.to_jsonb(OLD);
+            becomes := pg_catalog.to_jsonb(NEW);
         EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+            IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' THEN
                 EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO was USING OLD;
             END IF;
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+            IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' THEN
                 EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO becomes USING NEW;
             END IF;
         END;
-        -- The key that the row had before: a changed key is found under its old value.
-        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
-            key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
-                TG_ARGV[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) TG_ARGV[n]);
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
-        -- Compared as they print: to JSONB 1.0 and 1.00 are one number.
-        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-            was := (SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
-                      FROM pg_catalog.jsonb_each(was) o
-                     WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
-                           (becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text);
+        IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
+            RETURN NULL;
         END IF;
-        IF rules IS NOT NULL THEN
-            salt := pg_catalog.gen_random_uuid();
-            key := audit.redacted(key, salt, rules);
-            was := audit.redacted(was, salt, rules);
-            becomes := audit.redacted(becomes, salt, rules);
-        END IF;
-        INSERT INTO audit.system_audit_logs
-            (actor_id, tenant_id, request_id, action, table_schema, table_name,
-             row_key, old_data, new_data, salt)
-        VALUES
-            (pg_catalog.left(amanah.current_actor(), 128),
-             pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
-             TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes, salt);
-        GET DIAGNOSTICS taken = ROW_COUNT;
+        wanted := 1;
+        taken := 0;
     ELSE
+        request := pg_catalog.left(
+            nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128);
+        n := 0;
+        IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
+            n := 1;
+            WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
+                rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
+                n := n OPERATOR(pg_catalog.+) 1;
+            END LOOP;
+            n := n OPERATOR(pg_catalog.+) 1;
+        END IF;
         WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
             columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
             n := n OPERATOR(pg_catalog.+) 1;
@@ -349,7 +349,7 @@ BEGIN
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, new_data, salt)
                 SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), request,
                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
@@ -363,7 +363,7 @@ BEGIN
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, salt)
                 SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), request,
                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
@@ -378,7 +378,7 @@ BEGIN
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, new_data, salt)
                 SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), request,
                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
@@ -415,9 +415,9 @@ BEGIN
                     ' FROM amanah_becomes t) b ON b.place = w.place ORDER BY w.place')
                 END
             LOOP
-                PERFORM audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, columns, rules,
-                                         was, becomes);
-                taken := taken OPERATOR(pg_catalog.+) 1;
+                IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
+                    taken := taken OPERATOR(pg_catalog.+) 1;
+                END IF;
             END LOOP;
         END;
     END IF;

@@ -42,7 +42,7 @@ const FUNCTIONS: [Known; 12] = [
     ("leniently", false, &[PATH]),
     ("make_partition", false, &[PATH, "TimeZone=UTC"]),
     ("make_partitions", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
-    ("record_row", false, &[PATH]),
+    ("record_row", false, &[]),
     ("redacted", false, &[]),
     ("refuse_change", false, &[]),
     ("row_digest", false, &[]),

@@ -56,7 +56,7 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "make_partition(timestamptz)"),
         ("FUNCTION", "redacted(jsonb, uuid, text[])"),
         ("FUNCTION", "keyed_digest(uuid, text)"),
-        ("FUNCTION", "record_row(text, text, text, text[], text[], jsonb, jsonb)"),
+        ("FUNCTION", "record_row(text, text, text, text[], jsonb, jsonb)"),
         ("FUNCTION", "leniently(oid, text)"),
         ("FUNCTION", "lenient(anyelement)"),
         ("FUNCTION", "content_digest(uuid, jsonb, jsonb, jsonb)"),

@@ -16,8 +16,10 @@ use crate::asked::Asked;
 use crate::{Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
-/// Where the text of the recording function begins and ends.
-const RECORDER: (&str, &str) = ("CREATE FUNCTION audit.global_track_changes(", "END $$;");
+/// Where the texts of the recording functions begin, and where each ends.
+const RECORDERS: [&str; 2] =
+    ["CREATE FUNCTION audit.record_row(", "CREATE FUNCTION audit.global_track_changes("];
+const END: &str = "END $$;";
 
 static CARD: Card = Card {
     id: "audit.context",
@@ -125,9 +127,9 @@ fn violations() -> Vec<Violation> {
     vec![
         of("an actor from a setting", "amanah.current_actor()", &setting("amanah.actor")),
         of("a tenant from a setting", "amanah.current_tenant()", &setting("amanah.tenant_id")),
-        of("no request", "pg_catalog.left(request, 128)", "NULL::pg_catalog.text"),
-        of("no old data", "key, was, becomes, salt)", "key, NULL, becomes, salt)"),
-        of("no new data", "key, was, becomes, salt)", "key, was, NULL, salt)"),
+        of("no request", "'amanah.request_id'", "'amanah.nothing'"),
+        of("no old data", "CASE WHEN rules IS NOT NULL", "CASE WHEN true THEN NULL WHEN false"),
+        of("no new data", "becomes, salt);", "NULL, salt);"),
         Violation {
             name: "another time",
             seed: time(" OPERATOR(pg_catalog.-) '20 s'::pg_catalog.interval"),
@@ -136,10 +138,12 @@ fn violations() -> Vec<Violation> {
     ]
 }
 
-/// The statement that puts the recording function in its place.
+/// The statements that put the recording functions in their place.
 pub(crate) fn recorder() -> String {
-    let (begin, end) = RECORDER;
-    let text = TRAIL_SQL.split_once(begin).and_then(|(_, after)| after.split_once(end));
-    let body = text.map(|(body, _)| body).unwrap_or_default();
-    format!("{}{body}{end}", begin.replacen("CREATE", "CREATE OR REPLACE", 1))
+    let place = |begin: &str| {
+        let text = TRAIL_SQL.split_once(begin).and_then(|(_, after)| after.split_once(END));
+        let body = text.map(|(body, _)| body).unwrap_or_default();
+        format!("{}{body}{END}\n", begin.replacen("CREATE", "CREATE OR REPLACE", 1))
+    };
+    RECORDERS.map(place).concat()
 }

@@ -158,8 +158,8 @@ async fn each_damage_is_named() {
          ALTER TABLE unseen OWNER TO {owner}"
             .to_owned(),
         body("becomes := pg_catalog.to_jsonb(NEW)", "becomes := '{}'"),
-        body("amanah.current_actor(), ", "'somebody', "),
-        body("key, was, becomes, salt)", "key, becomes, becomes, salt)"),
+        body("amanah.current_actor()", "'somebody'::pg_catalog.text"),
+        body("OR action OPERATOR(pg_catalog.<>) 'UPDATE' THEN was", "OR true THEN becomes"),
     ];
     let mut golden = String::new();
     for damage in damages {
