@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 17] = [
+const BUILT: [(&str, &str); 18] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -18,6 +18,7 @@ const BUILT: [(&str, &str); 17] = [
     ("audit.hash", "rows"),
     ("audit.tamper-evident", "trails"),
     ("audit.reads", "attempts to read"),
+    ("audit.retention", "months of trails"),
     ("password.argon2id", "hashes"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),

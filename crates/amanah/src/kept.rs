@@ -29,6 +29,8 @@ const FORMER_CHARS: usize = 24;
 const OWN_LOGINS: [&str; 4] = ["intruder", "replica", "reader", "auditor"];
 /// Who may read the trail, once a superuser has installed the guard over it.
 const TRAIL_READERS: &str = "amanah_trail_reader";
+/// Who may take months out of it whose time has come.
+const TRAIL_ARCHIVISTS: &str = "amanah_trail_archivist";
 
 /// A protected database as its file has it. What is secret about it is in the strongbox.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,7 +277,8 @@ impl Kept {
         Ok(Db::lazy(&url, CONNECTIONS)?)
     }
 
-    /// A login of our own that may read the trail and nothing else.
+    /// A login of our own that may read the trail, take months out of it whose time has come, and nothing
+    /// else.
     async fn reader(
         &self,
         superuser: &Db,
@@ -288,6 +291,9 @@ impl Kept {
         }
         let (role, url) = self.own_login("reader", superuser, owner, data, rng).await?;
         superuser.grant_role(TRAIL_READERS, &role).await?;
+        if superuser.has_role(TRAIL_ARCHIVISTS).await? {
+            superuser.grant_role(TRAIL_ARCHIVISTS, &role).await?;
+        }
         // A database may let nobody in who was not named.
         superuser.admit_role(&role).await?;
         Ok(Some(Db::lazy(&url, CONNECTIONS)?))

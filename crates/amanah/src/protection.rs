@@ -29,6 +29,8 @@ pub(crate) struct Candidate {
     pub(crate) tenant_column: String,
     /// The role whose rights the application has.
     pub(crate) app_role: String,
+    /// For how many months each month of its trail stays there at least, after its end.
+    pub(crate) stays: u32,
 }
 
 /// What was done.
@@ -165,6 +167,7 @@ impl Candidate {
         store::migrate(&self.owner, &[&audit::ROOM]).await?;
         if let Some(superuser) = &self.superuser {
             store::migrate_privileged(superuser, &[&audit::GUARD]).await?;
+            audit::retention::lengthen(superuser, self.stays).await?;
         }
         let tx = self.owner.operator().await?;
         let steps = recording(&tx, &self.tenant_column).await?;
@@ -377,6 +380,7 @@ mod tests {
                 own_server: false,
                 tenant_column: "tenant".to_owned(),
                 app_role,
+                stays: 60,
             };
             let proposal = candidate.propose(None).await.unwrap();
             assert!(!proposal.isolation.steps.is_empty());
@@ -410,6 +414,7 @@ mod tests {
             own_server: false,
             tenant_column: "tenant_id".to_owned(),
             app_role,
+            stays: 60,
         };
         let superuser = Db::connect(&db.superuser.url().pinned(), 2).await.unwrap();
         tenancy::install(&db.owner, Some(&superuser)).await.unwrap();

@@ -41,6 +41,7 @@ fn bare(house: &Installation, guarded: &Guarded) -> (DatabaseAt, Watched) {
         comparison: Some(house.comparison()),
         log: None,
         offsite: None,
+        keep: house.config.trail.keep.0,
         critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
         binders: Arc::new(move |database: &str| {
             Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))

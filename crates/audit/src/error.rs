@@ -165,6 +165,12 @@ pub enum Error {
          `amanah protect URL --superuser-url FILE --apply`"
     )]
     NoReader,
+    /// The guard over the trail is of an earlier form, or there is none.
+    #[error(
+        "the database does not say how long the trail stays in it: run `amanah protect URL --superuser-url \
+         FILE --apply`, which keeps that out of the owner's hands"
+    )]
+    NoRetention,
     /// What should be a row in a file.
     #[error(
         "this is no row of a trail in JSON: {0}. Take it as `amanah audit prove 17 --row FILE` writes it"

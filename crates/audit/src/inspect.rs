@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Finding;
 use store::{Tx, ident};
 
-use crate::{KEEPER_SQL, READING_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql};
+use crate::{KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL, Result, TRAIL_SQL, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
@@ -51,7 +51,7 @@ const FUNCTIONS: [Known; 12] = [
 /// Those of the guard.
 const DESK: &[&str] =
     &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD", "plan_cache_mode=force_custom_plan"];
-const GUARD_FUNCTIONS: [Known; 15] = [
+const GUARD_FUNCTIONS: [Known; 16] = [
     ("ask", true, DESK),
     ("asked", false, &[]),
     ("asked_for", false, &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD"]),
@@ -66,6 +66,7 @@ const GUARD_FUNCTIONS: [Known; 15] = [
     ("refuse_hiding", false, &[PATH]),
     ("refuse_rewrite", false, &[PATH]),
     ("refuse_weaker_ddl", false, &[PATH]),
+    ("remove_month", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
     ("told", false, &[PATH]),
 ];
 /// Those that belong to a role of their own: that which records, and the one that reads.
@@ -318,7 +319,7 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
 /// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(` in a migration.
 pub(crate) fn shipped_body(name: &str) -> Option<&'static str> {
     let start = format!("CREATE FUNCTION audit.{name}(");
-    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL, READING_SQL];
+    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL, READING_SQL, RETENTION_SQL];
     let (_, after) = texts.iter().find_map(|text| text.split_once(&start))?;
     let (_, body) = after.split_once("AS $$")?;
     body.split_once("$$").map(|(body, _)| body)

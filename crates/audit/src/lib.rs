@@ -29,6 +29,7 @@ mod leaf;
 pub mod offsite;
 pub mod reading;
 mod rehearsal;
+pub mod retention;
 mod row;
 pub mod seal;
 mod sql;
@@ -56,6 +57,7 @@ const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
 const REFUSALS_SQL: &str = include_str!("../sql/0003_refusals.sql");
 const READING_SQL: &str = include_str!("../sql/0003_reading.sql");
 const DDL_GUARD_SQL: &str = include_str!("../sql/0003_guard.sql");
+const RETENTION_SQL: &str = include_str!("../sql/0005_retention.sql");
 /// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
 const PARTITIONS_SQL: &str = concat!(
     "-- Why: the trail that the owner keeps gets the form of 0003_trail.sql, with its rows.\n",
@@ -92,8 +94,13 @@ pub static ROOM: Room = Room {
 /// [`ROOM`], where there is one; the owner of the database must not hold `CREATEROLE` then. The
 /// rows that were recorded before are kept; of everything else there, nothing is. It takes the place
 /// of the room `audit_keeper`, which guarded the first form of the trail.
-pub static GUARD: Room =
-    Room { name: "audit_guard", migrations: &[Migration { name: "0003_guard", sql: GUARD_SQL }] };
+pub static GUARD: Room = Room {
+    name: "audit_guard",
+    migrations: &[
+        Migration { name: "0003_guard", sql: GUARD_SQL },
+        Migration { name: "0005_retention", sql: RETENTION_SQL },
+    ],
+};
 
 /// What the [comparison](wal) keeps in the control database.
 pub static COMPARED_ROOM: Room = Room {

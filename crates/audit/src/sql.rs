@@ -56,6 +56,21 @@ pub(crate) const MAKES_PARTITIONS: &str = "SELECT FROM pg_catalog.pg_proc p
 /// Makes the partitions that are due.
 pub(crate) const MAKE_PARTITIONS: &str = "SELECT audit.make_partitions()";
 
+/// For how many months each month of the trail stays in the database; a row, or none.
+pub(crate) const STAYS: &str = "SELECT months FROM audit.retention";
+
+/// Makes that `$1` months, if it is less, and returns it.
+pub(crate) const LENGTHEN: &str = "
+INSERT INTO audit.retention AS r (months) VALUES ($1)
+    ON CONFLICT (single) DO UPDATE SET months = greatest(r.months, excluded.months)
+RETURNING months";
+
+/// Whether the trail has a row from the day `$1` on and before the day `$2`, by UTC.
+pub(crate) const HAS_ROWS: &str = "
+SELECT EXISTS (SELECT FROM audit.system_audit_logs
+                WHERE event_timestamp >= $1::text::timestamp AT TIME ZONE 'UTC'
+                  AND event_timestamp < $2::text::timestamp AT TIME ZONE 'UTC')";
+
 /// For transactions that read the catalogue or that a superuser runs: no name is looked up where
 /// somebody else could have put one.
 pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
@@ -197,8 +212,10 @@ WITH ",
     SELECT c.oid, 'audit.' || c.relname, c.relowner, a.grantee, a.privilege_type,
            a.privilege_type || ' on it'
       FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
-     WHERE c.oid = 'audit.hidden_columns'::regclass AND a.privilege_type <> 'SELECT'
-        OR c.oid = 'audit.hash_key'::regclass
+     WHERE c.relnamespace = 'audit'::regnamespace
+       AND (c.relname IN ('hidden_columns', 'retention', 'archived_months')
+            AND a.privilege_type <> 'SELECT'
+            OR c.relname = 'hash_key')
     UNION
     SELECT trail.oid, 'audit.system_audit_logs', trail.relowner, a.grantee, 'CREATE',
            a.privilege_type || ' on its schema'
@@ -260,7 +277,8 @@ pub(crate) const BOUNDS_SETTINGS: &str =
 /// wrong with it, if anything.
 pub(crate) const PARTITIONS: &str = "
 SELECT n.nspname || '.' || c.relname,
-       CASE WHEN i.inhrelid IS NULL AND c.relname NOT IN ('hidden_columns', 'hash_key')
+       CASE WHEN i.inhrelid IS NULL AND c.relname NOT IN ('hidden_columns', 'hash_key',
+                 'retention', 'archived_months')
             THEN 'it lies beside the trail: a partition that was detached, or somebody else''s table'
             WHEN n.nspname <> 'audit'
               OR pg_catalog.pg_get_expr(c.relpartbound, c.oid) <> CASE

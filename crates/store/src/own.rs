@@ -8,7 +8,8 @@ macro_rules! own_tables {
         "(('amanah', 'migration'), ('amanah', 'binding_key'), ('amanah', 'journal'), \
           ('amanah', 'reviewed'), ('amanah_guard', 'migration'), ('amanah_guard', 'journal'), \
           ('amanah_guard', 'isolation'), ('amanah_guard', 'admitted'), \
-          ('audit', 'system_audit_logs'), ('audit', 'hidden_columns'), ('audit', 'hash_key'))"
+          ('audit', 'system_audit_logs'), ('audit', 'hidden_columns'), ('audit', 'hash_key'), \
+          ('audit', 'retention'), ('audit', 'archived_months'))"
     };
 }
 
@@ -59,6 +60,6 @@ macro_rules! own_functions {
           'audit.ask(jsonb, text)', \
           'audit.read(uuid, xid8, bigint, bigint)', 'audit.asked_for(jsonb)', \
           'audit.asked(jsonb, text, pg_snapshot, xid8)', 'audit.bound()', \
-          'audit.record_reading(text[], uuid, jsonb)']"
+          'audit.record_reading(text[], uuid, jsonb)', 'audit.remove_month(date, bigint)']"
     };
 }

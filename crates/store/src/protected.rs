@@ -23,8 +23,8 @@ pub struct Protected {
     /// the owner: for the attack that puts ordinary triggers to sleep. It takes a superuser to
     /// make it.
     pub replicator: Option<Db>,
-    /// A login of Amanah's own that may read the trail and nothing else; where a superuser has made the
-    /// group that may. Elsewhere the owner reads it.
+    /// A login of Amanah's own that may read the trail, take months out of it whose time has come, and
+    /// nothing else; where a superuser has made the groups that may. Elsewhere the owner reads it.
     pub reader: Option<Db>,
     /// The role whose rights the application has.
     pub app_role: String,

@@ -11,6 +11,7 @@ use tenancy::{Choice, Form, Sheet, Step};
 
 use crate::bridge::OwnPages;
 use crate::cli::{Place, Protect};
+use crate::config::Config;
 use crate::data::Data;
 use crate::exit::{Exit, Usage};
 use crate::installation::{EdgeAt, Installation};
@@ -42,6 +43,7 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
         // It can be left out with --undo alone.
         tenant_column: protect.tenant_column.clone().unwrap_or_default(),
         app_role,
+        stays: Config::load(place.config.as_deref())?.trail.keep.0,
     };
     let data = if place.data.exists() { Some(Data::open(&place.data)?) } else { None };
     let proposal = candidate.propose(data.as_ref()).await?;

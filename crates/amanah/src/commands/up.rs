@@ -163,7 +163,7 @@ async fn demo(
     installation: &mut Installation,
     address: Option<SocketAddr>,
 ) -> anyhow::Result<Application> {
-    let Installation { ground, data, ring, strongbox, cx, identities, .. } = &*installation;
+    let Installation { config, ground, data, ring, strongbox, cx, identities, .. } = &*installation;
     let keys = &ring.keys;
     let rng = &*cx.rng;
     let candidate = protection::Candidate {
@@ -172,6 +172,7 @@ async fn demo(
         own_server: true,
         tenant_column: application::TENANT_COLUMN.to_owned(),
         app_role: application::APP_ROLE.to_owned(),
+        stays: config.trail.keep.0,
     };
     let done = candidate.protect(ground, data, strongbox, cx).await?;
     for (table, why) in done.canaries.missing {

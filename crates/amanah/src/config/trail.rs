@@ -1,5 +1,8 @@
-//! What `[trail]` says: where the logs of the trails lie, who watches over them, and where copies go.
+//! What `[trail]` says: where the logs of the trails lie, who watches over them, where copies go, and
+//! how long all of it is kept.
 
+use audit::retention::months_of;
+use kernel::{Unit, Value};
 use serde::Deserialize;
 
 use super::keys::S3;
@@ -13,4 +16,39 @@ pub(crate) struct Trail {
     pub(crate) witnesses: Witnesses,
     pub(crate) offsite: String,
     pub(crate) offsite_s3: S3,
+    /// How long anything of a trail is kept, at least.
+    pub(crate) keep: Months,
+}
+
+/// A length of time such as `5y`, in months of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Months(pub(crate) u32);
+
+impl TryFrom<String> for Months {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match Unit::Period.parse(&text).map_err(|error| error.to_string())? {
+            Value::Period(period) if !period.is_zero() => Ok(Self(months_of(period))),
+            _ => Err(format!("`{text}` is no time at all")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::Months;
+
+    #[test]
+    fn months_are_read_and_nonsense_is_refused() {
+        assert_eq!(Config::load(None).unwrap().trail.keep, Months(60));
+        for (text, months) in [("24mo", 24), ("5y", 60), ("1h", 1)] {
+            assert_eq!(Months::try_from(text.to_owned()).unwrap(), Months(months));
+        }
+        for bad in ["", "5", "-1y", "5 y", "0y", "five years", "24MO", "1e3y"] {
+            assert!(Months::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
 }

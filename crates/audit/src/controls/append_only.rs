@@ -21,7 +21,7 @@ const LOCKED: &str = "55P03";
 const DENIED: &str = "42501";
 
 /// Roles that people are given and nobody signs in as.
-const GROUPS: [(&str, &str); 2] =
+pub(super) const GROUPS: [(&str, &str); 2] =
     [("an administrator", "amanah_admin"), ("an auditor", "amanah_auditor")];
 
 static CARD: Card = Card {
@@ -77,21 +77,21 @@ impl Control for AppendOnly {
 }
 
 /// One role that attacks.
-struct Attacker<'a> {
+pub(super) struct Attacker<'a> {
     /// "the application".
-    name: String,
-    login: &'a Db,
+    pub(super) name: String,
+    pub(super) login: &'a Db,
     /// A role to change into; group roles cannot sign in.
-    role: Option<&'a str>,
+    pub(super) role: Option<&'a str>,
     /// Whether it holds a binding.
-    binding: Option<&'a Secret>,
+    pub(super) binding: Option<&'a Secret>,
 }
 
 /// What is tried, and whether a superuser guards the trail.
 #[derive(Clone, Copy)]
-struct Battery<'a> {
-    attempts: &'a [Attempt],
-    guarded: bool,
+pub(super) struct Battery<'a> {
+    pub(super) attempts: &'a [Attempt],
+    pub(super) guarded: bool,
 }
 
 async fn prove(database: &Watched, rng: &dyn Rng) -> Result<Ledger> {
@@ -142,7 +142,7 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     Ok(ledger)
 }
 
-fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
+pub(super) fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
     vec![
         Attacker {
             name: format!("the application ({})", protected.app_role),
@@ -161,7 +161,7 @@ fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<
 
 /// Attacks with the rights of a role that nobody signs in as: by a login made for it, or, where
 /// nobody can make one, by the owner.
-async fn attack_as_group(
+pub(super) async fn attack_as_group(
     protected: &Protected,
     title: &str,
     role: &str,
@@ -187,7 +187,7 @@ async fn attack_as_group(
     Ok(ledger)
 }
 
-async fn attack(attacker: &Attacker<'_>, battery: Battery<'_>) -> Result<Ledger> {
+pub(super) async fn attack(attacker: &Attacker<'_>, battery: Battery<'_>) -> Result<Ledger> {
     if let Some(binding) = attacker.binding {
         let tx = attacker.login.tenant(binding).await?;
         let ledger = run(&tx, attacker, battery).await?;

@@ -9,6 +9,7 @@ mod production;
 mod reach;
 mod reads;
 mod remedy;
+mod retention;
 mod tamper;
 mod trial;
 mod triggers;
@@ -28,6 +29,9 @@ use hash::Hash;
 use offsite::SecondPlace;
 use production::Production;
 use reads::Reads;
+use retention::Retention;
+#[cfg(test)]
+pub(crate) use retention::past::written;
 pub use tamper::SealedLog;
 use tamper::Tamper;
 use triggers::Triggers;
@@ -37,7 +41,8 @@ use crate::attack::keepers;
 use crate::offsite::Offsite;
 use crate::wal::Comparison;
 use crate::{
-    DDL_GUARD_SQL, Error, KEEPER_SQL, READING_SQL, REFUSALS_SQL, Result, TRAIL_SQL, sql, track,
+    DDL_GUARD_SQL, Error, KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL, Result, TRAIL_SQL,
+    sql, track,
 };
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
@@ -64,6 +69,8 @@ pub struct Watched {
     pub log: Option<SealedLog>,
     /// Where a copy of it lies, where one does.
     pub offsite: Option<Offsite>,
+    /// For how many months anything of its trail is kept at least, in the database or elsewhere.
+    pub keep: u32,
 }
 
 impl Watched {
@@ -79,6 +86,7 @@ impl Watched {
             comparison: self.comparison.as_ref(),
             log: self.log.as_ref(),
             offsite: self.offsite.as_ref(),
+            keep: self.keep,
         }
     }
 }
@@ -91,9 +99,15 @@ struct Place<'a> {
     comparison: Option<&'a Comparison>,
     log: Option<&'a SealedLog>,
     offsite: Option<&'a Offsite>,
+    keep: u32,
 }
 
 impl Place<'_> {
+    /// The same, sealed in another log.
+    fn sealed_in<'b>(&'b self, log: &'b SealedLog) -> Place<'b> {
+        Place { log: Some(log), binder: Arc::clone(&self.binder), ..*self }
+    }
+
     /// A transaction of the owner that reads the catalogue, and whatever stands on the path of its
     /// sessions does not lead it astray.
     async fn catalogue(&self) -> Result<OperatorTx> {
@@ -183,7 +197,8 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
         Arc::new(Hash { databases: Arc::clone(&databases) }),
         Arc::new(Tamper { databases: Arc::clone(&databases) }),
         Arc::new(Reads { databases: Arc::clone(&databases) }),
-        Arc::new(SecondPlace { databases }),
+        Arc::new(SecondPlace { databases: Arc::clone(&databases) }),
+        Arc::new(Retention { databases }),
     ]
 }
 
@@ -315,7 +330,8 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
          SELECT audit.make_partitions();"
     );
     let path = sql::CLOSED_PATH;
-    let statements = format!("{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{rights}");
+    let statements =
+        format!("{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{RETENTION_SQL}{rights}");
     Ok(Some(Above { schema: "audit", statements }))
 }
 

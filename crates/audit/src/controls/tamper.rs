@@ -137,7 +137,7 @@ async fn examine(log: &SealedLog, reader: &Db) -> Result<Ledger> {
 }
 
 /// The keys of the log, and whether it has a checkpoint; waits a little for one that is due.
-async fn begun(log: &SealedLog) -> Result<(Vec<Verifier>, bool)> {
+pub(super) async fn begun(log: &SealedLog) -> Result<(Vec<Verifier>, bool)> {
     let (since, mut tick) = (Instant::now(), tokio::time::interval(ASK_EVERY));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -17,12 +17,12 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const ID: &str = "audit.tamper-evident";
 
 /// Whoever sees the whole trail.
-fn reader_of(protected: &Protected) -> &store::Db {
+pub(super) fn reader_of(protected: &Protected) -> &store::Db {
     protected.superuser.as_ref().unwrap_or(&protected.owner)
 }
 
 /// Seals all that is there into the log of `watched`.
-async fn seal(protected: &Protected, watched: &Watched) {
+pub(super) async fn seal(protected: &Protected, watched: &Watched) {
     let reader = reader_of(protected);
     let tx = reader.operator().await.unwrap();
     let count = "SELECT count(*) FROM audit.system_audit_logs";

@@ -13,6 +13,7 @@ mod planted;
 mod reading;
 mod recording;
 mod refusing;
+mod retaining;
 mod sealing;
 mod shelves;
 mod structure;
@@ -90,7 +91,7 @@ fn control(id: &str, databases: Vec<Watched>) -> Arc<dyn Control> {
 /// Every control but those about what is sealed and copied, of which there is nothing here.
 fn unsealed(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
     let all = controls(databases).into_iter();
-    let elsewhere = ["audit.tamper-evident", "audit.offsite"];
+    let elsewhere = ["audit.tamper-evident", "audit.offsite", "audit.retention"];
     all.filter(|control| !elsewhere.contains(&control.card().id)).collect()
 }
 
@@ -106,6 +107,7 @@ fn watched(protected: &Protected) -> Watched {
             seals: Arc::new(Seals::new()),
             near: None,
         }),
+        keep: 24,
     }
 }
 

@@ -1,0 +1,305 @@
+//! `audit.retention`: nothing of the trail goes before its time.
+
+pub(super) mod past;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Value};
+use past::Past;
+use store::{Db, ident};
+
+use super::tamper::begun;
+use super::trial::Trial;
+use super::{Bitten, Ledger, Place, Watched, Work, alter, in_sandbox, news};
+use crate::retention::{Month, months_of, sealed, stays};
+use crate::{Error, Result, inspect, row, sql};
+
+const TRAIL: &str = "audit.system_audit_logs";
+/// The most months that are named one by one.
+const NAMED: usize = 24;
+
+static CARD: Card = Card {
+    id: "audit.retention",
+    title: "Nothing of the trail goes before its time",
+    attack: "In a sandbox whose trail has rows of past months, the application, an administrator, an auditor, \
+             the owner and each of Amanah's own roles try every known way to take a month out that is \
+             younger than the period, the function that takes old ones out among them. In each real trail, \
+             every month since the first sealed row must be there.",
+    bite: "In a sandbox, the function that takes months out is made to ask for no age, the period is \
+           shortened, its rows may be deleted by the application, and a superuser drops, detaches and empties \
+           the partition of a month.",
+    cadence: Duration::from_hours(24),
+    deadline: Duration::from_mins(30),
+    not_covered: &[
+        "a superuser of the database, who can drop anything: the month that he drops is named at the next \
+         proof",
+        "whether each row of a month is still there: `audit.tamper-evident` holds every row against its entry",
+        "a server whose clock is set ahead by somebody who administers it",
+        "the sandbox where several databases are protected: it is one of the first alone",
+    ],
+};
+
+/// The control.
+pub(super) struct Retention {
+    pub(super) databases: Arc<[Watched]>,
+}
+
+impl Control for Retention {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn prove<'a>(&'a self, cx: &'a Cx, params: &'a Params) -> Fut<'a, Proof> {
+        Box::pin(async move {
+            let at = cx.clock.now();
+            let Some(Value::Period(period)) = params.value("for") else {
+                return Proof::unknown(at, "the promise does not say for how long: write for=24mo");
+            };
+            let months = months_of(*period);
+            let mut all = Ledger::default();
+            if self.databases.is_empty() {
+                all.failed.push(super::NO_DATABASE.to_owned());
+            }
+            for database in &*self.databases {
+                let name = &database.protected.name;
+                match prove(database, months).await {
+                    Ok(seen) if self.databases.len() > 1 => all.add(seen.named(name)),
+                    Ok(seen) => all.add(seen),
+                    Err(error) => all.failed.push(format!("{name}: {error}")),
+                }
+            }
+            if let Some(first) = self.databases.first() {
+                let work: Work<Ledger> = |inside, rng| Box::pin(rehearse(inside, rng));
+                let (rehearsed, left) = in_sandbox(first, &*cx.rng, work).await;
+                match rehearsed {
+                    Ok(rehearsed) => all.add(rehearsed),
+                    Err(error) => all.failed.push(format!("the sandbox failed: {error}")),
+                }
+                all.notes.extend(left);
+            }
+            let measured = format!("{} findings", all.findings.len());
+            let wanted = format!("0 findings, each month kept for {months} months");
+            all.proof(at, "months of trails, and attempts to take one out", &measured, &wanted)
+        })
+    }
+
+    fn bite<'a>(&'a self, cx: &'a Cx) -> Fut<'a, Proof> {
+        let seed: Work<Bitten> = |inside, rng| Box::pin(bite(inside, rng));
+        Box::pin(super::bite(&self.databases, cx, seed))
+    }
+}
+
+/// Whoever reads the whole trail.
+async fn reader<'a>(place: &'a Place<'_>) -> Result<&'a Db> {
+    match &place.protected.reader {
+        Some(reader) => Ok(reader),
+        None => place.trail().await,
+    }
+}
+
+async fn prove(database: &Watched, months: u32) -> Result<Ledger> {
+    let place = database.place();
+    let reader = reader(&place).await?;
+    let mut ledger = Ledger::default();
+    ledger.add(configured(reader, place.keep, months).await?);
+    ledger.add(kept(&place, reader).await?);
+    Ok(ledger)
+}
+
+/// Whether what is configured is as long as what is promised.
+async fn configured(reader: &Db, keep: u32, wanted: u32) -> Result<Ledger> {
+    let mut ledger = Ledger { checked: 1, total: 1, ..Ledger::default() };
+    let mut short = |object: &str, what: String, fix: &str| {
+        ledger.findings.push(Finding::new(object, what).fix(fix));
+    };
+    if keep < wanted {
+        let what = format!("the trail is kept for {keep} months, and {wanted} are promised");
+        short("trail.keep", what, "set trail.keep in amanah.toml to what the page says");
+    }
+    match stays(reader).await {
+        Ok(Some(months)) if months < wanted => {
+            let what = format!(
+                "a month may leave the database {months} months after its end, and {wanted} are promised"
+            );
+            let fix = "`amanah protect` with --superuser-url and --apply lengthens it to what amanah.toml \
+                       says";
+            short("audit.retention", what, fix);
+        }
+        // Nothing is removed while nobody has said for how long it stays.
+        Ok(_) => {}
+        Err(error @ Error::NoRetention) => {
+            ledger.checked = 0;
+            ledger.open.push(error.to_string());
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(ledger)
+}
+
+/// Whether every month is there of which something was sealed.
+async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
+    let log = place.log.ok_or_else(|| Error::Unsealed("nobody seals it".to_owned()))?;
+    begun(log).await?;
+    let sealed = sealed(log).await?;
+    let months: Vec<Month> =
+        sealed.months.iter().filter(|(_, rows)| rows.count > 0).map(|(month, _)| *month).collect();
+    let mut ledger = Ledger { total: months.len(), ..Ledger::default() };
+    let Some(first) = months.first() else {
+        ledger.total = 1;
+        ledger.open.push("no row was sealed yet".to_owned());
+        return Ok(ledger);
+    };
+    let (many, head) = (months.len(), sealed.head.named());
+    ledger.notes.push(format!("sealed rows since {first}, of {many} months, by {head}"));
+    let mut gone = Vec::new();
+    let tx = reader.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    row::sees_all(&tx).await?;
+    for month in &months {
+        let (from, to) = (month.first().to_string(), month.after(1).first().to_string());
+        let there: bool = tx.query_one(sql::HAS_ROWS, &[&from, &to]).await?.get(0);
+        ledger.checked += 1;
+        if !there {
+            gone.push(*month);
+        }
+    }
+    tx.rollback().await?;
+    ledger.findings.extend(gone.iter().take(NAMED).map(|month| missing(*month)));
+    if let more @ 1.. = gone.len().saturating_sub(NAMED) {
+        ledger.findings.push(Finding::new("the trail", format!("{more} more months are gone")));
+    }
+    Ok(ledger)
+}
+
+fn missing(month: Month) -> Finding {
+    let what = "rows of this month were sealed, and none of them is in the database";
+    Finding::new(format!("the month {month}"), what).fix(
+        "look for who took its partition out, and attach it again; where it is lost, restore it from a \
+         backup or from the copy elsewhere",
+    )
+}
+
+async fn rehearse(inside: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
+    let past = Past::made(inside).await?;
+    let mut ledger = past.examine(inside, rng).await?;
+    let trail = inside.trail().await?;
+    let tx = trail.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    for month in past.months() {
+        let (from, to) = (month.first().to_string(), month.after(1).first().to_string());
+        let there: bool = tx.query_one(sql::HAS_ROWS, &[&from, &to]).await?.get(0);
+        if !there {
+            let what = "its rows were gone after the attempts";
+            ledger.findings.push(Finding::new(format!("the month {month}"), what));
+        }
+    }
+    tx.rollback().await?;
+    Ok(ledger)
+}
+
+/// One violation: what it is, what seeds it, what takes it back.
+type Seed = (&'static str, String, String);
+
+async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
+    let past = Past::made(inside).await?;
+    let mut bitten = Bitten { found: Vec::new(), missed: Vec::new() };
+    let keeper = inside.keeper().await?;
+    let maker = keeper.unwrap_or(&inside.protected.owner);
+    let before = past.examine(inside, rng).await?.findings;
+    for (name, seed, undo) in weaknesses(inside, keeper.is_some()) {
+        alter(maker, &seed).await?;
+        match news(&before, past.examine(inside, rng).await?.findings) {
+            Some(finding) => bitten.found.push(finding),
+            None => bitten.missed.push(name.to_owned()),
+        }
+        alter(maker, &undo).await?;
+    }
+    if let Some(superuser) = keeper {
+        alter(superuser, "UPDATE audit.retention SET months = 1").await?;
+        // Longer than any that it could be.
+        let wanted = inside.keep.saturating_add(1);
+        match configured(superuser, wanted, wanted).await?.findings.into_iter().next() {
+            Some(finding) => bitten.found.push(finding),
+            None => bitten.missed.push("a shorter period".to_owned()),
+        }
+    }
+    let trial = Trial::of(inside, rng).await?;
+    let log = trial.log();
+    let sealed = inside.sealed_in(&log);
+    if let Some(finding) = kept(&sealed, trial.maker).await?.findings.into_iter().next() {
+        bitten.missed.push(format!("a trail of which nothing is gone ({})", finding.what));
+    }
+    for (name, seed, undo) in losses(past.oldest) {
+        alter(trial.maker, &seed).await?;
+        match kept(&sealed, trial.maker).await?.findings.into_iter().next() {
+            Some(finding) => bitten.found.push(finding),
+            None => bitten.missed.push(name.to_owned()),
+        }
+        alter(trial.maker, &undo).await?;
+    }
+    Ok(bitten)
+}
+
+/// What would let somebody take a month out too early.
+fn weaknesses(inside: &Place<'_>, guarded: bool) -> Vec<Seed> {
+    let app = ident(&inside.protected.app_role);
+    let mut all: Vec<Seed> = vec![(
+        "rows that the application may delete",
+        format!(
+            "GRANT USAGE ON SCHEMA audit TO {app}; GRANT SELECT, DELETE ON {TRAIL} TO {app};
+             ALTER TABLE {TRAIL} DISABLE TRIGGER refuse_statement, DISABLE TRIGGER refuse_row"
+        ),
+        format!(
+            "REVOKE SELECT, DELETE ON {TRAIL} FROM {app}; REVOKE USAGE ON SCHEMA audit FROM {app};
+             ALTER TABLE {TRAIL} ENABLE ALWAYS TRIGGER refuse_statement,
+                 ENABLE ALWAYS TRIGGER refuse_row"
+        ),
+    )];
+    if guarded {
+        let body = inspect::shipped_body("remove_month").unwrap_or_default();
+        let function = |body: &str| {
+            format!(
+                "CREATE OR REPLACE FUNCTION audit.remove_month(gone date, counted bigint) RETURNS void
+                 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+                 SET timezone = 'UTC' SET lock_timeout = '2s' AS {}",
+                store::literal(body)
+            )
+        };
+        let ageless = body.replace("> now()", "> 'infinity'");
+        all.push(("a function that asks for no age", function(&ageless), function(body)));
+        all.push((
+            "a right to shorten the period",
+            format!("GRANT USAGE ON SCHEMA audit TO {app}; GRANT UPDATE ON audit.retention TO {app}"),
+            format!(
+                "REVOKE UPDATE ON audit.retention FROM {app}; REVOKE USAGE ON SCHEMA audit FROM {app}"
+            ),
+        ));
+    }
+    all
+}
+
+/// What a superuser does to a month whose time has not come. The last one is not taken back.
+fn losses(month: Month) -> Vec<Seed> {
+    let part = format!("audit.{}", ident(&month.partition()));
+    let (from, to) = (month.first(), month.after(1).first());
+    vec![
+        (
+            "a partition, detached",
+            format!("ALTER TABLE {TRAIL} DETACH PARTITION {part}"),
+            format!(
+                "ALTER TABLE {TRAIL} ATTACH PARTITION {part}
+                     FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00')"
+            ),
+        ),
+        (
+            "a partition, emptied",
+            format!("CREATE TABLE audit.amanah_kept AS TABLE {part}; TRUNCATE {part}"),
+            format!(
+                "INSERT INTO {TRAIL} OVERRIDING SYSTEM VALUE SELECT * FROM audit.amanah_kept;
+                 DROP TABLE audit.amanah_kept"
+            ),
+        ),
+        ("a partition, dropped", format!("DROP TABLE {part}"), "SELECT 1".to_owned()),
+    ]
+}

@@ -1,0 +1,192 @@
+//! For how long the trail is kept, counted in months of the calendar, as its partitions are.
+//!
+//! It promises that a period is never counted as less than it is: so many months are taken that any so
+//! many in a row are as long.
+
+mod sealed;
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use store::Db;
+
+use crate::{Error, Result, sql};
+pub(crate) use sealed::sealed;
+
+const DAY_SECONDS: u64 = 86_400;
+/// How many days the shortest so many months in a row have.
+const SHORTEST: [u64; 12] = [0, 28, 59, 89, 120, 150, 181, 212, 242, 273, 303, 334];
+/// The most months that a trail is kept for: a hundred years.
+const MOST: u32 = 1_200;
+/// SQLSTATE: there is no such table.
+const NO_TABLE: &str = "42P01";
+
+/// The least number of months of the calendar that are never shorter than `period`.
+pub fn months_of(period: Duration) -> u32 {
+    let days = period.as_secs().div_ceil(DAY_SECONDS);
+    let long_enough = |months: &u32| {
+        let (years, rest) = (u64::from(months / 12), usize::try_from(months % 12).unwrap_or(0));
+        365 * years + SHORTEST.get(rest).copied().unwrap_or_default() >= days
+    };
+    (1..MOST).find(long_enough).unwrap_or(MOST)
+}
+
+/// A month of the calendar, by UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month(Date);
+
+impl Month {
+    /// The one that a moment lies in.
+    pub fn of(at: Timestamp) -> Self {
+        Self(at.to_zoned(TimeZone::UTC).date().first_of_month())
+    }
+
+    /// The same, of microseconds since 1970; `None` where no calendar goes.
+    pub fn of_micros(micros: i64) -> Option<Self> {
+        Timestamp::from_microsecond(micros).ok().map(Self::of)
+    }
+
+    /// Reads `2021-03`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (year, month) = text.split_once('-').filter(|_| text.len() == 7)?;
+        let month = Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
+        Some(Self(month)).filter(|month| month.to_string() == text)
+    }
+
+    /// Its first day.
+    pub const fn first(self) -> Date {
+        self.0
+    }
+
+    /// So many months before it; as far as the calendar goes.
+    #[must_use]
+    pub fn before(self, months: u32) -> Self {
+        let far = date(1, 1, 1);
+        Self(self.0.checked_sub(Span::new().months(i64::from(months))).unwrap_or(far))
+    }
+
+    /// So many months after it; as far as the calendar goes.
+    #[must_use]
+    pub fn after(self, months: u32) -> Self {
+        let far = date(9999, 12, 1);
+        Self(self.0.checked_add(Span::new().months(i64::from(months))).unwrap_or(far))
+    }
+
+    /// Whether it has ended for so many months at `now`.
+    pub fn is_older(self, months: u32, now: Timestamp) -> bool {
+        self.after(months.saturating_add(1)) <= Self::of(now)
+    }
+
+    /// Its partition of the trail, without the schema.
+    pub fn partition(self) -> String {
+        format!("system_audit_logs_{:04}_{:02}", self.0.year(), self.0.month())
+    }
+
+    /// The month of a partition of this name.
+    pub fn of_partition(name: &str) -> Option<Self> {
+        let (year, month) = name.strip_prefix("system_audit_logs_")?.split_once('_')?;
+        Self::parse(&format!("{year}-{month}"))
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.year(), self.0.month())
+    }
+}
+
+/// For how many months each month of the trail stays in a database at least, after its end; `None` when
+/// nobody has said so, and then nothing is removed.
+///
+/// # Errors
+/// When the database has no such table yet, or refuses.
+pub async fn stays(db: &Db) -> Result<Option<u32>> {
+    let tx = db.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let found = tx.query_opt(sql::STAYS, &[]).await;
+    let found = found.map_err(|error| match error.sqlstate() {
+        Some(NO_TABLE) => Error::NoRetention,
+        _ => error.into(),
+    })?;
+    tx.rollback().await?;
+    Ok(found.map(|row| row.get::<_, i32>(0).unsigned_abs()))
+}
+
+/// Has each month stay in a database for so many months at least. A longer time is kept: only a superuser
+/// shortens it, by hand. Returns what it is then.
+///
+/// # Errors
+/// When the database refuses; `superuser` must be one.
+pub async fn lengthen(superuser: &Db, months: u32) -> Result<u32> {
+    let tx = superuser.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let months = i32::try_from(months.clamp(1, MOST)).unwrap_or(i32::MAX);
+    let stays: i32 = tx.query_one(sql::LENGTHEN, &[&months]).await?.get(0);
+    tx.commit().await?;
+    Ok(stays.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::civil::date;
+    use jiff::{Span, Timestamp};
+    use kernel::{Unit, Value};
+    use proptest::prelude::*;
+
+    use super::{Month, months_of};
+
+    fn period(text: &str) -> Duration {
+        let Ok(Value::Period(period)) = Unit::Period.parse(text) else { panic!("{text}") };
+        period
+    }
+
+    #[test]
+    fn periods_are_months_of_the_calendar() {
+        for (text, months) in [
+            ("24mo", 24),
+            ("5y", 60),
+            ("1y", 12),
+            ("100y", 1_200),
+            ("720d", 24),
+            ("1s", 1),
+            ("1d", 1),
+        ] {
+            assert_eq!(months_of(period(text)), months, "{text}");
+        }
+        // A month of thirty days is longer than February.
+        assert_eq!(months_of(period("1mo")), 2);
+    }
+
+    proptest! {
+        /// Wherever so many months begin, they are as long as the period; this was promised.
+        #[test]
+        fn no_run_of_months_is_shorter(days in 0_u64..7_300, year in 1990_i16..2090, month in 1_i8..=12) {
+            let months = months_of(Duration::from_hours(24 * days));
+            let begin = date(year, month, 1);
+            let end = begin.checked_add(Span::new().months(i64::from(months))).unwrap();
+            let length = begin.until(end).unwrap().get_days();
+            prop_assert!(u64::try_from(length).unwrap() >= days, "{months} from {begin}: {length}");
+        }
+    }
+
+    #[test]
+    fn a_month_is_named_as_its_partition_is() {
+        let month = Month::parse("2021-03").unwrap();
+        assert_eq!(month.partition(), "system_audit_logs_2021_03");
+        assert_eq!(Month::of_partition("system_audit_logs_2021_03"), Some(month));
+        assert_eq!(Month::of_partition("system_audit_logs_rest"), None);
+        for bad in ["2021-3", "2021-13", "21-03", "2021_03", "+021-03", ""] {
+            assert_eq!(Month::parse(bad), None, "{bad}");
+        }
+        assert_eq!(month.before(3).to_string(), "2020-12");
+        let end: Timestamp = "2023-04-01T00:00:00Z".parse().unwrap();
+        assert!(month.is_older(24, end));
+        assert!(!month.is_older(24, end - Span::new().microseconds(1)));
+        assert_eq!(Month::of_micros(i64::MIN), None);
+    }
+}
