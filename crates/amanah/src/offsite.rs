@@ -26,6 +26,8 @@ use crate::trail::{self, Log};
 use crate::{out, roots};
 
 const COPY_EVERY: Duration = Duration::from_hours(1);
+/// Where the locks of copies in folders lie, in the data directory.
+const LOCKS: &str = "trail-copies";
 /// The house's key by which rows are sealed there, made with the first copy.
 const COPIES_KEY: &str = "amanah.trail-copies";
 /// Who uses it, for those who list keys.
@@ -99,7 +101,9 @@ pub(crate) fn place(house: &Installation, log: &Log) -> anyhow::Result<Option<Of
         (Arc::new(opened), near_bucket(&config.trail.offsite_s3.endpoint))
     } else if Path::new(to).is_absolute() {
         let near = near_folder(Path::new(to), data.root());
-        (Arc::new(Folder::new(Path::new(to).join(&name))), near)
+        // Others may write there: the lock is where they may not.
+        let lock = data.root().join(LOCKS).join(&name);
+        (Arc::new(Folder::foreign(to, &name, lock)), near)
     } else {
         let what =
             "trail.offsite: write \"s3://BUCKET/PREFIX\" or a folder from the root, /mnt/elsewhere";

@@ -104,6 +104,67 @@ async fn a_pipe_or_a_link_is_no_file_of_a_log() {
     assert!(folder.checkpoint().await.unwrap_err().to_string().contains("no text"));
 }
 
+/// Who may write in the folder of a copy puts links where files of ours are emptied, written, made and
+/// removed: nothing of it reaches beyond the folder.
+#[tokio::test]
+async fn a_link_in_a_foreign_folder_leads_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, secrets, lock) =
+        (dir.path().join("mounted"), dir.path().join("secrets"), dir.path().join("data/shop.lock"));
+    std::fs::create_dir(&secrets).unwrap();
+    let victim = secrets.join("ring");
+    let copy = Folder::foreign(&base, "shop", &lock);
+    let file = |path: &str| vec![(path.to_owned(), b"copied".to_vec())];
+    // A store in place of the copy's folder, of a folder in it, of the lock and of what has no name yet.
+    for (at, to) in [
+        ("shop", &secrets),
+        ("shop/rows", &secrets),
+        ("shop/tile/0", &secrets),
+        ("shop/.unfinished", &secrets),
+        ("shop/.lock", &victim),
+        ("shop/rows/ring", &victim),
+    ] {
+        std::fs::write(&victim, "the key").unwrap();
+        let at = base.join(at);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(to, &at).unwrap();
+        let hold = copy.lock().await;
+        for path in ["rows/ring", "tile/0/ring", "ring"] {
+            let _ = copy.put(file(path)).await;
+            let _ = copy.create(path, b"made".to_vec()).await;
+            let read = copy.read(path, 100).await;
+            assert!(!read.is_ok_and(|read| read.is_some_and(|read| read == b"the key")), "{at:?}");
+            let _ = copy.remove(path).await;
+        }
+        let _ = copy.remove("rows").await;
+        let _ = copy.replace_checkpoint(None, "note").await;
+        drop(hold);
+        let names: Vec<_> =
+            std::fs::read_dir(&secrets).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names, ["ring"], "{at:?}");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "the key", "{at:?}");
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+    // What is a link is said, and a file with two names is no lock.
+    std::fs::create_dir_all(base.join("shop")).unwrap();
+    std::os::unix::fs::symlink(&secrets, base.join("shop/rows")).unwrap();
+    let told = copy.put(file("rows/ring")).await.unwrap_err().to_string();
+    assert!(told.contains("rows is a link: it was not followed"), "{told}");
+    let told = copy.read("rows/ring", 100).await.unwrap_err().to_string();
+    assert!(told.contains("rows is a link"), "{told}");
+    let own = Folder::new(base.join("shop"));
+    std::os::unix::fs::symlink(&victim, base.join("shop/.lock")).unwrap();
+    let told = own.lock().await.err().unwrap().to_string();
+    assert!(told.contains(".lock is a link"), "{told}");
+    std::fs::remove_file(base.join("shop/.lock")).unwrap();
+    std::fs::hard_link(&victim, base.join("shop/.lock")).unwrap();
+    let told = own.lock().await.err().unwrap().to_string();
+    assert!(told.contains("has two names"), "{told}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "the key");
+    assert!(copy.lock().await.is_ok(), "its lock lies elsewhere");
+    assert!(std::fs::read_to_string(&lock).unwrap().contains("of this machine"));
+}
+
 #[tokio::test]
 async fn a_bucket_keeps_a_log() {
     let settings = settings();

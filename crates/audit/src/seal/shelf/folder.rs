@@ -3,19 +3,20 @@
 //! It promises that a file is written under another name first, that it and the folder's list of
 //! names have reached the disk before it counts, and that one process writes at a time.
 //!
-//! The attack it stops: a power cut in the middle of a write, and a file in the log that is a pipe
-//! or a link. It does not stop a disk that says it has written what it has not.
+//! The attack it stops: a power cut in the middle of a write; a file in the log that is a pipe or a
+//! link; and links put there by who may write in the folder of a copy, by which files of our own would
+//! be written or emptied elsewhere. It does not stop a disk that says it has written what it has not.
 
-use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::Fut;
 
+use super::beneath::Beneath;
 use super::{CHECKPOINT, Hold, MAX_CHECKPOINT_BYTES, Shelf, Stored, plain, text};
 use crate::{Error, Result};
 
@@ -29,13 +30,21 @@ const MAX_OPEN: usize = 128;
 const AT_ONCE: usize = 16;
 /// The longest note of who holds the lock that is read, in bytes.
 const MAX_WHO: u64 = 200;
+/// How many names are tried for an unfinished file, where a dead writer left others.
+const NAMES: usize = 4_096;
+
+/// Of the files that this process writes, each has a number.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A folder, for its owner alone.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    root: PathBuf,
-    /// Of the files that are being written, each has a number.
-    next: Arc<AtomicU64>,
+    /// Where links are followed.
+    base: PathBuf,
+    /// Names of folders below, where none is.
+    within: Vec<String>,
+    /// Where its lock lies, when not in itself.
+    lock: Option<PathBuf>,
 }
 
 /// The lock, while this lives.
@@ -59,26 +68,54 @@ impl Hold for Locked {
 impl Folder {
     /// A log in `root`, which is made with its first file.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), next: Arc::default() }
+        Self { base: root.into(), within: Vec::new(), lock: None }
+    }
+
+    /// A log in the folder `name` of `base`, where others may write too: `name` may be no link, and the
+    /// lock is the file `lock` elsewhere, where they may not.
+    pub fn foreign(base: impl Into<PathBuf>, name: &str, lock: impl Into<PathBuf>) -> Self {
+        Self { base: base.into(), within: vec![name.to_owned()], lock: Some(lock.into()) }
+    }
+
+    fn root(&self) -> io::Result<Beneath> {
+        let base = Beneath::open(&self.base)?;
+        self.within.iter().try_fold(base, |above, name| above.folder(name))
+    }
+
+    fn root_made(&self) -> io::Result<Beneath> {
+        let base = Beneath::made(&self.base)?;
+        self.within.iter().try_fold(base, |above, name| above.folder_made(name))
+    }
+
+    /// The folder in which this file lies, and the file's name there.
+    fn parent<'a>(&self, path: &'a str) -> io::Result<(Beneath, &'a str)> {
+        let (mut above, name) = split(path);
+        let folder = above.try_fold(self.root()?, |above, name| above.folder(name))?;
+        Ok((folder, name))
+    }
+
+    fn parent_made<'a>(&self, path: &'a str) -> io::Result<(Beneath, &'a str)> {
+        let (mut above, name) = split(path);
+        let folder = above.try_fold(self.root_made()?, |above, name| above.folder_made(name))?;
+        Ok((folder, name))
     }
 
     fn read_at(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
         let place = self.place();
-        let path = self.root.join(plain(&place, path)?);
-        // A pipe would be waited for, and a link leads elsewhere.
-        match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_file() => {}
-            Ok(_) => return Err(self.odd(&path, "is no plain file")),
+        let path = plain(&place, path)?;
+        let odd = |what: &str| Error::Damaged { place, what: format!("{path} {what}") };
+        let opened = self.parent(path).and_then(|(folder, name)| folder.file(name));
+        let file = match opened {
+            Ok(Some(file)) => file,
+            // A pipe would be waited for, and a link leads elsewhere.
+            Ok(None) => return Err(odd("is no plain file")),
             Err(error) if gone(&error) => return Ok(None),
             Err(error) => return Err(self.failed(&error)),
-        }
+        };
         let mut bytes = Vec::new();
-        let read =
-            File::open(&path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
-        match read {
-            Err(error) if gone(&error) => Ok(None),
+        match file.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes) {
             Err(error) => Err(self.failed(&error)),
-            Ok(length) if length > limit => Err(self.odd(&path, "is longer than it can be")),
+            Ok(length) if length > limit => Err(odd("is longer than it can be")),
             Ok(_) => Ok(Some(bytes)),
         }
     }
@@ -86,89 +123,61 @@ impl Folder {
     /// Writes all of them, then names all of them, then makes the names last; so many at a time as a
     /// process may have open.
     fn write(&self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
-        let mut folders = BTreeSet::new();
         for some in files.chunks(MAX_OPEN) {
+            let unfinished = self.unnamed()?;
+            let mut folders = BTreeMap::new();
             let mut written = Vec::new();
             for (path, bytes) in some {
-                let target = self.root.join(path);
-                let parent = target.parent().unwrap_or(&self.root).to_owned();
-                if !folders.contains(&parent) {
-                    self.make(&parent)?;
-                    folders.insert(parent);
+                let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+                if !folders.contains_key(above) {
+                    folders.insert(above, self.parent_made(path)?.0);
                 }
-                written.push((self.unfinished(bytes)?, target));
+                written.push((Unfinished::new(&unfinished, bytes)?, above, name));
             }
             last(&written)?;
-            for (unfinished, target) in &written {
-                fs::rename(&unfinished.path, target)?;
+            for (unfinished, above, name) in &written {
+                if let Some(folder) = folders.get(above) {
+                    unfinished.folder.rename(&unfinished.name, folder, name)?;
+                }
             }
-        }
-        folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())
-    }
-
-    /// A file of this content that has no name of a log's yet, and may not have reached the disk.
-    fn unfinished(&self, bytes: &[u8]) -> io::Result<Unfinished> {
-        let folder = self.root.join(UNFINISHED);
-        self.make(&folder)?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("{}-{number}", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut unfinished = Unfinished { file: options.open(&path)?, path };
-        unfinished.file.write_all(bytes)?;
-        Ok(unfinished)
-    }
-
-    /// Makes the folder and those above it up to the log's own, so that they last.
-    fn make(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut above = folder.parent();
-        while let Some(one) = above {
-            File::open(one)?.sync_all()?;
-            above =
-                (one != self.root && one.starts_with(&self.root)).then(|| one.parent()).flatten();
+            folders.values().try_for_each(Beneath::last)?;
         }
         Ok(())
     }
 
+    /// The folder of files that have no names yet.
+    fn unnamed(&self) -> io::Result<Arc<Beneath>> {
+        Ok(Arc::new(self.root_made()?.folder_made(UNFINISHED)?))
+    }
+
     /// A link is made only where there is no file of that name.
     fn write_new(&self, path: &str, bytes: &[u8]) -> io::Result<bool> {
-        let target = self.root.join(path);
-        let parent = target.parent().unwrap_or(&self.root).to_owned();
-        self.make(&parent)?;
-        let unfinished = self.unfinished(bytes)?;
+        let (folder, name) = self.parent_made(path)?;
+        let unfinished = Unfinished::new(&self.unnamed()?, bytes)?;
         unfinished.file.sync_all()?;
-        match fs::hard_link(&unfinished.path, &target) {
-            Ok(()) => File::open(parent)?.sync_all().map(|()| true),
+        match unfinished.folder.link(&unfinished.name, &folder, name) {
+            Ok(()) => folder.last().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     fn erase(&self, path: &str) -> io::Result<()> {
-        let target = self.root.join(path);
-        let removed = match fs::symlink_metadata(&target) {
-            Ok(meta) if meta.is_dir() => fs::remove_dir_all(&target),
-            Ok(_) => fs::remove_file(&target),
-            Err(error) => Err(error),
-        };
-        match removed {
+        match self.parent(path).and_then(|(folder, name)| folder.remove(name)) {
             Err(error) if !gone(&error) => Err(error),
             _ => Ok(()),
         }
     }
 
+    fn lock_file(&self) -> io::Result<File> {
+        let Some(path) = &self.lock else { return self.root_made()?.own_file(LOCK) };
+        let none = || io::Error::other(format!("{} is no path of a lock", path.display()));
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(none)?;
+        Beneath::made(path.parent().ok_or_else(none)?)?.own_file(name)
+    }
+
     fn take(&self) -> Result<Box<dyn Hold>> {
-        let open = || {
-            self.make(&self.root)?;
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            options.open(self.root.join(LOCK))
-        };
-        let mut file = open().map_err(|error| self.failed(&error))?;
+        let mut file = self.lock_file().map_err(|error| self.failed(&error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -207,11 +216,6 @@ impl Folder {
         Ok(Some(Stored { note, tag: None, version: None }))
     }
 
-    fn odd(&self, path: &Path, what: &str) -> Error {
-        let name = path.strip_prefix(&self.root).unwrap_or(path).display();
-        Error::Damaged { place: self.place(), what: format!("{name} {what}") }
-    }
-
     fn failed(&self, error: &io::Error) -> Error {
         Error::Shelf { place: self.place(), why: error.to_string() }
     }
@@ -229,7 +233,8 @@ impl Folder {
 
 impl Shelf for Folder {
     fn place(&self) -> String {
-        self.root.display().to_string()
+        let below = |place: PathBuf, name: &String| place.join(name);
+        self.within.iter().fold(self.base.clone(), below).display().to_string()
     }
 
     fn read<'a>(&'a self, path: &'a str, limit: usize) -> Fut<'a, Result<Option<Vec<u8>>>> {
@@ -282,22 +287,43 @@ impl Shelf for Folder {
 /// the way.
 struct Unfinished {
     file: File,
-    path: PathBuf,
+    folder: Arc<Beneath>,
+    name: String,
+}
+
+impl Unfinished {
+    /// A file of this content that has no name of a log's yet, and may not have reached the disk.
+    fn new(folder: &Arc<Beneath>, bytes: &[u8]) -> io::Result<Self> {
+        let mut tried = 0;
+        let (file, name) = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}-{number}", std::process::id());
+            match folder.new_file(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NAMES => {
+                    tried += 1;
+                }
+                made => break (made?, name),
+            }
+        };
+        let mut unfinished = Self { file, folder: Arc::clone(folder), name };
+        unfinished.file.write_all(bytes)?;
+        Ok(unfinished)
+    }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // After it was renamed there is none; what stays is removed by the next writer.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.folder.remove_file(&self.name);
     }
 }
 
 /// Makes the files last, several at a time: a disk that is asked for many writes does them together.
-fn last(files: &[(Unfinished, PathBuf)]) -> io::Result<()> {
+fn last(files: &[(Unfinished, &str, &str)]) -> io::Result<()> {
     let share = files.len().div_ceil(AT_ONCE).max(1);
     std::thread::scope(|scope| {
-        let sync = |some: &[(Unfinished, PathBuf)]| {
-            some.iter().try_for_each(|(one, _)| one.file.sync_all())
+        let sync = |some: &[(Unfinished, &str, &str)]| {
+            some.iter().try_for_each(|(one, ..)| one.file.sync_all())
         };
         let lanes: Vec<_> =
             files.chunks(share).map(|some| scope.spawn(move || sync(some))).collect();
@@ -306,6 +332,12 @@ fn last(files: &[(Unfinished, PathBuf)]) -> io::Result<()> {
         };
         lanes.into_iter().try_for_each(join)
     })
+}
+
+/// The folders above a file of a log, and its name in the last of them.
+fn split(path: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (above.split('/').filter(|name| !name.is_empty()), name)
 }
 
 fn gone(error: &io::Error) -> bool {

@@ -10,6 +10,7 @@
 //! It does not say that what lies there is right: who can write there can write anything. Readers
 //! check.
 
+mod beneath;
 mod bucket;
 mod folder;
 mod scratch;
