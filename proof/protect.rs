@@ -133,6 +133,61 @@ async fn a_foreign_schema_is_planned_protected_and_attacked() {
     stop(&shop.data);
 }
 
+/// What is encrypted in the trail is shown to those who say that they reveal it, and the trail says so.
+#[tokio::test]
+async fn an_encrypted_column_is_revealed_on_the_record() {
+    let shop = Shop::open().await;
+    let run = async |db: &Db, sql: &str| {
+        let tx = db.operator().await.unwrap();
+        tx.batch(sql).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let ask = "COMMENT ON COLUMN shop_company.name IS '@audit(encrypted)';
+               COMMENT ON COLUMN shop_item.sku IS '@audit(encrypt)'";
+    run(&shop.db.owner, ask).await;
+    let plan = told(&shop.protect("company_id", &[]))["recording"].to_string();
+    for said in ["name is recorded encrypted", "asks for @audit(encrypt), which cannot be done"] {
+        assert!(plan.contains(said), "{plan}");
+    }
+    let result = told(&shop.protect("company_id", &["--apply"]));
+    let verdict = |result: &Value| {
+        let claims = result["claims"].as_array().unwrap();
+        claims.iter().find(|claim| claim["id"] == "audit.triggers").unwrap()["verdict"].clone()
+    };
+    assert_eq!(verdict(&result), "failing", "{result:#}");
+    run(&shop.db.owner, "COMMENT ON COLUMN shop_item.sku IS NULL").await;
+    let result = told(&shop.protect("company_id", &["--apply"]));
+    assert_eq!(verdict(&result), "proven", "{result:#}");
+
+    let superuser = &shop.db.superuser;
+    let insert = "INSERT INTO shop_company (id, name) VALUES (707, 'Rahasia')";
+    run(superuser, insert).await;
+    let keys = "SELECT sum(number)::int8 FROM audit.cipher_key";
+    assert_eq!(Shop::counted(superuser, keys).await, 1);
+    let name = shop.db.name.as_str();
+    let history = |more: &[&str]| {
+        let who = ["--database", name, "--by", "nia@sinar.example", "--purpose", "a test"];
+        let output =
+            shop.amanah(&["audit", "history", "shop_company", "707"], &[&who[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", complaint(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let reveals = "SELECT count(*) FROM audit.system_audit_logs
+                    WHERE action = 'READ' AND new_data #> '{filter,reveal}' = 'true'";
+    let short = history(&[]);
+    assert!(short.contains("{\"amanah\": \"encrypted\"}") && !short.contains("Rahasia"), "{short}");
+    let recorded = history(&["--json"]);
+    assert!(recorded.contains("\"key\": 1, \"value\": ") && !recorded.contains("Rahasia"));
+    assert_eq!(Shop::counted(superuser, reveals).await, 0);
+    for form in [&["--reveal"][..], &["--reveal", "--json"]] {
+        let clear = history(form);
+        assert!(clear.contains("\"amanah\": \"revealed\", \"value\": \"Rahasia\""), "{clear}");
+    }
+    // One for the record and one for its table's being emptied, each time.
+    assert_eq!(Shop::counted(superuser, reveals).await, 4);
+    stop(&shop.data);
+}
+
 /// Another protected database whose binding key is gone is named, with the reason, and holds up nothing.
 fn is_not_held_up(shop: &Shop) {
     let private = Path::new(&shop.data).join("secrets");

@@ -231,6 +231,12 @@ impl Kept {
         )
     }
 
+    /// The place of the keys of its encrypted columns in the strongbox. It stays when the database is
+    /// forgotten: what was recorded under them stays too.
+    pub(crate) fn columns_name(&self) -> anyhow::Result<String> {
+        Ok(format!("trail-columns/{}", self.file_name()?))
+    }
+
     fn secret_name(&self, what: &str) -> String {
         format!("protected/{}/{what}", self.kid)
     }

@@ -3,6 +3,7 @@
 mod application;
 mod bridge;
 mod cli;
+mod columns;
 mod commands;
 mod comparing;
 mod config;

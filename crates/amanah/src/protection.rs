@@ -10,6 +10,7 @@ use keys::Strongbox;
 use store::{Db, Table, Tx, ident};
 use tenancy::{Canaries, Census, Guarded, Plan, TenantBinder};
 
+use crate::columns;
 use crate::comparing::uncompared;
 use crate::data::Data;
 use crate::exit::Usage;
@@ -146,8 +147,14 @@ impl Candidate {
         let plan = tenancy::plan(&tx, &self.tenant_column, &self.app_role).await?;
         tx.rollback().await?;
         let applied = tenancy::apply(&self.owner, self.superuser.as_ref(), &plan).await?;
+        let logins = (&self.owner, self.superuser.as_ref());
+        // What is made anew may drop a key under which something was recorded.
+        if let Some(known) = self.known(data)? {
+            columns::settle(strongbox, &known, logins, cx).await?;
+        }
         self.record().await?;
         let kept = self.keep(data, strongbox, cx).await?;
+        columns::settle(strongbox, &kept, logins, cx).await?;
         let guarded = kept.open(ground, data, strongbox, rng).await?;
         let tx = self.owner.operator().await?;
         tenancy::install_key(&tx, &guarded.key.get(), cx.clock.now()).await?;

@@ -40,7 +40,8 @@ BEGIN
                                  coalesce(to_regclass('audit.system_audit_logs_id_seq')::oid,
                                           0::oid),
                                  coalesce(to_regclass('audit.hidden_columns')::oid, 0::oid),
-                                 coalesce(to_regclass('audit.hash_key')::oid, 0::oid))
+                                 coalesce(to_regclass('audit.hash_key')::oid, 0::oid),
+                                 coalesce(to_regclass('audit.cipher_key')::oid, 0::oid))
                      OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = d.objid
                                    AND h.inhparent = to_regclass('audit.system_audit_logs'))))
        AND NOT (d.classid = 'pg_proc'::regclass
@@ -53,6 +54,7 @@ BEGIN
                          'row_digest(bigint, timestamptz, xid8, text, text, text, text, text, text,'
                          ' text, bytea)', 'redacted(jsonb, uuid, text[])',
                          'keyed_digest(uuid, text)', 'lenient(anyelement)',
+                         'encrypted(uuid, text, jsonb)', 'cipher(bytea, bytea, bytea, text)',
                          'leniently(oid, text)',
                          'record_row(text, text, text, text[], jsonb, jsonb)',
                          'make_partition(timestamptz)', 'make_partitions()']) ours))));

@@ -53,7 +53,7 @@ BEGIN
         ELSIF it.key IN ('actor', 'tenant', 'login', 'schema', 'table', 'action', 'request')
               AND kind = 'string'
            OR it.key = 'key' AND kind IN ('object', 'string')
-           OR it.key = 'unbound' AND it.value = 'true'
+           OR it.key IN ('unbound', 'reveal') AND it.value = 'true'
            OR it.key IN ('first', 'last') AND kind = 'number'
               AND it.value::numeric BETWEEN 0 AND 9223372036854775807
               AND it.value::numeric = trunc(it.value::numeric)
@@ -66,7 +66,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'There are the texts from, to (times), actor,'
                 ' tenant, login, schema, table, action, request; key (the key of a record as an'
                 ' object, or its only value as a text); the numbers first, last (of rows) and limit'
-                ' (the newest so many, 100000 at most); and unbound (true).';
+                ' (the newest so many, 100000 at most); and unbound and reveal (true).';
         END IF;
     END LOOP;
     RETURN asked;

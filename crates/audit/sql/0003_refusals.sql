@@ -282,9 +282,9 @@ BEGIN
                 ERRCODE = 'TRAIL',
                 MESSAGE = format('%s is refused: the record of %s %s', tg_tag,
                                  it.tgrelid::regclass, wrong),
-                HINT = 'Nothing was changed. Ask for it in a comment on the column, @audit(never) or'
-                       ' @audit(hashed), and run amanah protect with --superuser-url and --apply,'
-                       ' which approves it. A column that is kept out of the record is renamed by a'
+                HINT = 'Nothing was changed. Ask for it in a comment on the column, @audit(never),'
+                       ' @audit(hashed) or @audit(encrypted), and run amanah protect with'
+                       ' --superuser-url and --apply, which approves it. A column that is kept out of the record is renamed by a'
                        ' superuser, and protect is run again.';
         END IF;
         CONTINUE WHEN given[last + 1:] IS NOT DISTINCT FROM it.key;

@@ -155,6 +155,7 @@ BEGIN
         DROP TABLE IF EXISTS amanah_audit_former.hidden_columns;
         -- Whoever kept it before may know the key.
         DROP TABLE IF EXISTS amanah_audit_former.hash_key;
+        DROP TABLE IF EXISTS amanah_audit_former.cipher_key;
     END IF;
     FOR helper IN
         SELECT p.oid::regprocedure::text FROM pg_proc p

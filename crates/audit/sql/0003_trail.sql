@@ -58,7 +58,7 @@ CREATE TABLE audit.hidden_columns (
     relation    regclass    NOT NULL,
     attnum      smallint    NOT NULL,
     column_name text        NOT NULL,
-    -- never or hashed.
+    -- never, hashed or encrypted.
     how         text        NOT NULL,
     approved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     approved_by text        NOT NULL DEFAULT session_user,
@@ -193,7 +193,11 @@ DECLARE
 BEGIN
     WHILE n OPERATOR(pg_catalog.<) pg_catalog.array_length(rules, 1) LOOP
         value := document OPERATOR(pg_catalog.->>) rules[n OPERATOR(pg_catalog.+) 1];
-        IF value IS NOT NULL THEN
+        IF value IS NOT NULL AND rules[n] OPERATOR(pg_catalog.=) 'encrypted' THEN
+            shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
+                audit.encrypted(salt, rules[n OPERATOR(pg_catalog.+) 1],
+                    document OPERATOR(pg_catalog.->) rules[n OPERATOR(pg_catalog.+) 1]));
+        ELSIF value IS NOT NULL THEN
             shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
                 CASE WHEN rules[n] OPERATOR(pg_catalog.=) 'hashed'
                 THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'hmac_sha256',

@@ -14,19 +14,6 @@ pub enum Error {
     /// A table was named that is not there.
     #[error("there is no table {0} to record; nothing was changed. Correct its name")]
     NoTable(String),
-    /// A comment asks for a way of recording that there is not.
-    #[error(
-        "the comment on {place} asks for @audit({word}), which there is not; nothing was changed. \
-         There is @audit(never) on columns that are not of the primary key, without which nobody could \
-         tell which row it was; @audit(hashed) on any; and @audit(statement) on tables that have no \
-         partitions, parents or children and take no part in a subscription"
-    )]
-    Asked {
-        /// The table or column.
-        place: String,
-        /// What is asked.
-        word: String,
-    },
     /// A step of the plan was refused.
     #[error("{object}: {why}. Roll the transaction back: then nothing was changed")]
     Step {
@@ -176,6 +163,12 @@ pub enum Error {
         "this is no row of a trail in JSON: {0}. Take it as `amanah audit prove 17 --row FILE` writes it"
     )]
     Json(String),
+    /// What should be the keys of encrypted columns. It shows nothing of them.
+    #[error(
+        "the keys of encrypted columns in the strongbox are damaged: {0}; nothing was changed. Put the \
+         control database back as it was"
+    )]
+    ColumnKeys(&'static str),
     /// What should be a part of a log.
     #[error(transparent)]
     Log(#[from] tlog::Error),

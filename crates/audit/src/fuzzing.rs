@@ -1,6 +1,7 @@
 //! The parsers of what others can write, for the fuzzer's targets and for `make test`. Each gives back
 //! what it read as it would be written.
 
+use crate::encrypted::Value;
 use crate::{Leaf, TrailRow};
 
 /// An entry of a trail's log.
@@ -12,6 +13,12 @@ pub fn leaf(bytes: &[u8]) -> Option<Vec<u8>> {
 pub fn row(bytes: &[u8]) -> Option<Vec<u8>> {
     let row = TrailRow::from_json(std::str::from_utf8(bytes).ok()?).ok()?;
     Some(row.to_json().ok()?.into_bytes())
+}
+
+/// An encrypted value in a document of the trail.
+pub fn column(bytes: &[u8]) -> Option<Vec<u8>> {
+    let value = Value::parse(std::str::from_utf8(bytes).ok()?)?.ok()?;
+    Some(value.text().into_bytes())
 }
 
 #[cfg(test)]
@@ -53,5 +60,8 @@ mod tests {
             row_hash: vec![8; 32],
         };
         try_damaged_again("row", &[row.to_json().unwrap().into_bytes()], super::row);
+        let value = r#"{"key": 1, "value": "AAEC", "amanah": "encrypted"}"#.as_bytes().to_vec();
+        assert_eq!(super::column(&value), Some(value.clone()));
+        try_damaged_again("column", &[value], super::column);
     }
 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Finding;
 use store::{Tx, ident};
 
-use crate::{KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL, Result, TRAIL_SQL, sql};
+use crate::{
+    ENCRYPTED_SQL, KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL, Result, TRAIL_SQL, sql,
+};
 
 const TRAIL: &str = "audit.system_audit_logs";
 const RESTORE: &str = "Restore the trail's triggers and functions from the migration \
@@ -22,7 +24,7 @@ const GUARDS: [(&str, &str, i16); 3] = [
 /// A function: its name, whether it runs with its owner's rights, and the settings that it runs under
 /// as `pg_proc.proconfig` has them.
 type Known = (&'static str, bool, &'static [&'static str]);
-const FUNCTIONS: [Known; 12] = [
+const FUNCTIONS: [Known; 13] = [
     ("content_digest", false, &[]),
     (
         RECORDER,
@@ -37,6 +39,7 @@ const FUNCTIONS: [Known; 12] = [
             "lc_monetary=C",
         ],
     ),
+    ("encrypted", true, &[PATH]),
     ("keyed_digest", true, &[PATH]),
     ("lenient", false, &[]),
     ("leniently", false, &[PATH]),
@@ -83,6 +86,7 @@ const OTHERS: [&str; 9] = [
 ];
 /// How many partitions that are gone are named one by one.
 const LISTED: usize = 3;
+const CIPHER: &str = "cipher";
 const RECORDER: &str = "global_track_changes";
 const PATH: &str = "search_path=pg_catalog, pg_temp";
 /// The triggers that watch over DDL, where a superuser could install them.
@@ -289,10 +293,22 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
         missing.append(&mut optional);
     }
     let mut findings = Vec::new();
+    if tx.query_opt(sql::CIPHER_CHANGED, &[]).await?.is_some() {
+        let what = "it is not the function that Amanah installed";
+        findings.push(Finding::new(format!("audit.{CIPHER}"), what).fix(RESTORE));
+    }
     for row in tx.query(sql::BODIES, &[]).await? {
         let (name, body, definer): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
         let (settings, owner, kept): (Vec<String>, String, bool) =
             (row.get(3), row.get(4), row.get(5));
+        // Made where it is needed, out of what the server has.
+        if name == CIPHER {
+            if !kept && !guarded {
+                let what = format!("it belongs to {owner}, who sees keys in it");
+                findings.push(Finding::new(format!("audit.{name}"), what).fix(RESTORE));
+            }
+            continue;
+        }
         let known = missing.remove(name.as_str()).or_else(|| optional.remove(name.as_str()));
         let Some((wanted_definer, wanted)) = known else {
             let what = "it is a function that Amanah did not install";
@@ -319,7 +335,7 @@ async fn bodies(tx: &Tx, guarded: bool) -> Result<Vec<Finding>> {
 /// The text between the dollar quotes after `CREATE FUNCTION audit.NAME(` in a migration.
 pub(crate) fn shipped_body(name: &str) -> Option<&'static str> {
     let start = format!("CREATE FUNCTION audit.{name}(");
-    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL, READING_SQL, RETENTION_SQL];
+    let texts = [TRAIL_SQL, KEEPER_SQL, REFUSALS_SQL, READING_SQL, RETENTION_SQL, ENCRYPTED_SQL];
     let (_, after) = texts.iter().find_map(|text| text.split_once(&start))?;
     let (_, body) = after.split_once("AS $$")?;
     body.split_once("$$").map(|(body, _)| body)

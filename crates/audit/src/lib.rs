@@ -20,6 +20,7 @@ mod attack;
 mod canary;
 pub mod controls;
 mod encoding;
+mod encrypted;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -45,6 +46,7 @@ use store::{Migration, Room};
 
 pub use controls::{Binders, Critical, SealedLog, Watched, controls};
 pub use encoding::{Content, Documents, Fields};
+pub use encrypted::{ColumnKeys, Shown, encrypts};
 pub use error::{Error, Result};
 pub use leaf::{EpochLeaf, ErasureLeaf, Leaf, RowLeaf};
 pub use row::{TrailRow, make_partitions};
@@ -56,6 +58,10 @@ const TRAIL_SQL: &str = include_str!("../sql/0003_trail.sql");
 const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
 const REFUSALS_SQL: &str = include_str!("../sql/0003_refusals.sql");
 const READING_SQL: &str = include_str!("../sql/0003_reading.sql");
+const CIPHER_SQL: &str = include_str!("../sql/0006_cipher.sql");
+/// Columns that are encrypted in the trail, whoever keeps it.
+const ENCRYPTED_SQL: &str =
+    concat!(include_str!("../sql/0006_cipher.sql"), include_str!("../sql/0006_encrypted.sql"));
 const DDL_GUARD_SQL: &str = include_str!("../sql/0003_guard.sql");
 const RETENTION_SQL: &str = include_str!("../sql/0005_retention.sql");
 /// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
@@ -68,6 +74,17 @@ const PARTITIONS_SQL: &str = concat!(
     include_str!("../sql/0003_aside.sql"),
     include_str!("../sql/0003_trail.sql"),
     include_str!("../sql/0003_rows.sql"),
+    "$form$; END IF; END $owner$;\n",
+);
+/// The same for what the owner keeps.
+const OWN_ENCRYPTED_SQL: &str = concat!(
+    "-- Why: the trail that the owner keeps gets what 0006_encrypted.sql makes.\n",
+    "-- Lock: none that anybody waits for.\n",
+    "-- Undo: that of 0006_encrypted.sql.\n",
+    "DO $owner$ BEGIN IF pg_catalog.pg_has_role((SELECT n.nspowner FROM pg_catalog.pg_namespace n\n",
+    "    WHERE n.nspname OPERATOR(pg_catalog.=) 'audit'), 'USAGE') THEN EXECUTE $form$\n",
+    include_str!("../sql/0006_cipher.sql"),
+    include_str!("../sql/0006_encrypted.sql"),
     "$form$; END IF; END $owner$;\n",
 );
 /// A superuser takes nothing over: it makes the trail anew from our own text.
@@ -87,6 +104,7 @@ pub static ROOM: Room = Room {
     migrations: &[
         Migration { name: "0001_trail", sql: FIRST_SQL },
         Migration { name: "0003_partitions", sql: PARTITIONS_SQL },
+        Migration { name: "0006_encrypted", sql: OWN_ENCRYPTED_SQL },
     ],
 };
 
@@ -99,6 +117,7 @@ pub static GUARD: Room = Room {
     migrations: &[
         Migration { name: "0003_guard", sql: GUARD_SQL },
         Migration { name: "0005_retention", sql: RETENTION_SQL },
+        Migration { name: "0006_encrypted", sql: ENCRYPTED_SQL },
     ],
 };
 

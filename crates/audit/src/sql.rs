@@ -2,7 +2,10 @@
 
 mod asked;
 
-pub(crate) use asked::{APPROVED, APPROVES, ASKED, CASTS, UNCOPIED};
+pub(crate) use asked::{
+    APPROVED, APPROVES, ASKED, CASTS, CIPHER, CIPHER_CHANGED, CIPHER_KEYS, ENCRYPTS,
+    FORGET_CIPHER_KEYS, KEEP_CIPHER_KEY, KEEPS_KEYS, PGCRYPTO, UNCOPIED,
+};
 
 /// Columns of the trail in the order that [`crate::row::TrailRow`] reads them.
 macro_rules! columns {
@@ -215,7 +218,7 @@ WITH ",
      WHERE c.relnamespace = 'audit'::regnamespace
        AND (c.relname IN ('hidden_columns', 'retention', 'archived_months')
             AND a.privilege_type <> 'SELECT'
-            OR c.relname = 'hash_key')
+            OR c.relname IN ('hash_key', 'cipher_key'))
     UNION
     SELECT trail.oid, 'audit.system_audit_logs', trail.relowner, a.grantee, 'CREATE',
            a.privilege_type || ' on its schema'
@@ -226,7 +229,8 @@ SELECT given.label,
        ELSE pg_catalog.pg_get_userbyid(given.grantee)::text END, given.right_on
   FROM given, trail
  WHERE given.grantee <> given.owner
-   AND NOT (given.held = 'SELECT' AND given.label <> 'audit.hash_key' AND (given.place = trail.oid OR EXISTS (
+   AND NOT (given.held = 'SELECT' AND given.label NOT IN ('audit.hash_key', 'audit.cipher_key')
+            AND (given.place = trail.oid OR EXISTS (
        SELECT FROM given g WHERE g.place = trail.oid AND g.grantee = given.grantee
           AND g.right_on = 'SELECT on it')))
    AND NOT (given.place = trail.oid AND given.grantee = trail.recorder
@@ -278,7 +282,7 @@ pub(crate) const BOUNDS_SETTINGS: &str =
 pub(crate) const PARTITIONS: &str = "
 SELECT n.nspname || '.' || c.relname,
        CASE WHEN i.inhrelid IS NULL AND c.relname NOT IN ('hidden_columns', 'hash_key',
-                 'retention', 'archived_months')
+                 'cipher_key', 'retention', 'archived_months')
             THEN 'it lies beside the trail: a partition that was detached, or somebody else''s table'
             WHEN n.nspname <> 'audit'
               OR pg_catalog.pg_get_expr(c.relpartbound, c.oid) <> CASE

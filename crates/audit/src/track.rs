@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use store::{Table, Tx, ident, literal};
 
-use crate::asked::{self, Asked};
-use crate::{Error, Result, sql};
+use crate::asked::{self, Asked, Cipher};
+use crate::{CIPHER_SQL, Error, Result, sql};
 
 /// The trigger for each changed row.
 pub(crate) const ROW_TRIGGER: &str = "amanah_audit_row";
@@ -23,6 +23,9 @@ pub(crate) const TRUNCATE_TRIGGER: &str = "amanah_audit_truncate";
 pub(crate) const TRIGGERS: [&str; 5] =
     [ROW_TRIGGER, INSERT_TRIGGER, "amanah_audit_update", "amanah_audit_delete", TRUNCATE_TRIGGER];
 
+/// How a value is recorded that is not to be seen and can be read again.
+pub(crate) const ENCRYPTED: &str = "encrypted";
+
 /// One thing to do so that a table is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -37,6 +40,8 @@ pub struct Step {
     /// Whether it approves that something is kept out of the record, which is for whoever keeps the
     /// trail: a superuser where one guards it.
     pub approval: bool,
+    /// Whether nothing can be done about it: `why` says what stands in the way, and `sql` is empty.
+    pub blocked: bool,
 }
 
 /// What has to be done so that every table with `tenant_column`, and those in `also` (schema and
@@ -44,11 +49,11 @@ pub struct Step {
 ///
 /// Partitions get the trigger for rows from their parent; for `TRUNCATE`, which a parent's trigger
 /// does not see, each has its own. Comments on tables and columns are heeded: `@audit(statement)`,
-/// `@audit(never)`, `@audit(hashed)`. What they keep out of the record must be approved.
+/// `@audit(never)`, `@audit(hashed)`, `@audit(encrypted)`. What they keep out of the record must be
+/// approved; a table of which they ask what cannot be done is left as it is, and a step says so.
 ///
 /// # Errors
-/// When the catalogue cannot be read, a table in `also` is not among `tables`, or a comment asks for
-/// what there is not.
+/// When the catalogue cannot be read, or a table in `also` is not among `tables`.
 pub async fn plan(
     tx: &Tx,
     tables: &[Table],
@@ -59,18 +64,24 @@ pub async fn plan(
     // The guard refuses a partition that has a trigger of its own and no copy of its parent's.
     wanted.sort_by_key(|table| table.partition);
     let (installed, asked) = (installed(tx).await?, asked::all(tx).await?);
-    let approved = approved(tx).await?;
+    let (approved, cipher) = (approved(tx).await?, asked::cipher(tx).await?);
     let none = Asked::default();
     let of = |t: &Table| asked.get(&(t.schema.clone(), t.name.clone())).unwrap_or(&none);
     let mut all = Vec::new();
     for table in wanted {
         let asked = of(table);
+        if !asked.refused.is_empty() {
+            all.push(blocked(table, &asked.refused));
+            continue;
+        }
         let open = |(how, column): &&(String, String)| {
             let (schema, name) = (table.schema.clone(), table.name.clone());
             !approved.contains(&(schema, name, how.clone(), column.clone()))
         };
-        if !table.partition && asked.hidden.iter().any(|pair| open(&pair)) {
-            all.push(approval(table, &asked.hidden));
+        let encrypts = asked.hidden.iter().any(|(how, _)| how == ENCRYPTED);
+        let unable = encrypts && cipher != Cipher::There;
+        if !table.partition && (unable || asked.hidden.iter().any(|pair| open(&pair))) {
+            all.push(approval(table, &asked.hidden, unable));
         }
         all.extend(steps(table, asked, &installed));
     }
@@ -86,10 +97,22 @@ async fn approved(tx: &Tx) -> Result<BTreeSet<(String, String, String, String)>>
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect())
 }
 
-/// Takes the place of what was approved of the table before.
-fn approval(table: &Table, hidden: &[(String, String)]) -> Step {
+/// What nobody can do as long as the comments ask for it.
+fn blocked(table: &Table, refused: &[String]) -> Step {
+    let why = refused.join("; ");
+    let then = format!("left as it is: {why}");
+    Step { blocked: true, ..step(table, &why, &then, String::new()) }
+}
+
+/// Takes the place of what was approved of the table before. `unable` says that values cannot be
+/// encrypted in this database yet.
+fn approval(table: &Table, hidden: &[(String, String)], unable: bool) -> Step {
     let told = |(how, column): &(String, String)| {
-        let how = if how == "never" { "is never recorded" } else { "is recorded as a hash" };
+        let how = match how.as_str() {
+            "never" => "is never recorded",
+            ENCRYPTED => "is recorded encrypted",
+            _ => "is recorded as a hash",
+        };
         format!("{column} {how}")
     };
     let told = hidden.iter().map(told).collect::<Vec<_>>().join(", ");
@@ -104,10 +127,17 @@ fn approval(table: &Table, hidden: &[(String, String)]) -> Step {
          JOIN pg_catalog.pg_attribute a ON a.attrelid = {relation}::pg_catalog.regclass\n       \
          AND a.attname = v.name AND a.attnum > 0 AND NOT a.attisdropped;"
     );
+    let sql = if unable { format!("{}\n{}\n{sql}", sql::PGCRYPTO, cipher_maker()) } else { sql };
     let why =
         format!("its comments keep columns out of the record ({told}), and nobody approved it");
     let then = format!("approved: {told}");
     Step { approval: true, ..step(table, &why, &then, sql) }
+}
+
+/// The statement that makes `audit.cipher`, as one of a script.
+fn cipher_maker() -> String {
+    let (_, text) = CIPHER_SQL.split_once("DO $$").unwrap_or_default();
+    format!("DO $${}", text.trim_end().replace('\n', "\n    "))
 }
 
 /// The tables that are recorded by statements, by schema and name.
@@ -140,7 +170,7 @@ pub(crate) fn wanted<'a>(
 /// # Errors
 /// At the first step that the server refuses; the transaction is then good only for a rollback.
 pub async fn apply(tx: &Tx, steps: &[Step]) -> Result<()> {
-    run(tx, steps.iter().filter(|step| !step.approval)).await
+    run(tx, steps.iter().filter(|step| !step.approval && !step.blocked)).await
 }
 
 /// Approves what the plan keeps out of the record, as whoever keeps the trail, which must be of this
@@ -273,7 +303,7 @@ fn wrong(found: &[Option<&Trigger>], wanted: &[String], moves: bool) -> Option<&
 
 fn step(table: &Table, why: &str, then: &str, sql: String) -> Step {
     let (why, then) = (why.to_owned(), then.to_owned());
-    Step { object: table.label(), why, then, sql, approval: false }
+    Step { object: table.label(), why, then, sql, approval: false, blocked: false }
 }
 
 fn create(table: &Table, name: &str, event: &str, rows: &str, arguments: &[String]) -> String {

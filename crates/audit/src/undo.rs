@@ -37,6 +37,7 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "remove_month(date, bigint)"),
         ("TABLE", "retention"),
         ("TABLE", "archived_months"),
+        ("TABLE", "cipher_key"),
         ("FUNCTION", "trg_compute_audit_log_hash()"),
         ("FUNCTION", "global_track_changes()"),
         ("FUNCTION", "refuse_change()"),
@@ -59,6 +60,8 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "make_partition(timestamptz)"),
         ("FUNCTION", "redacted(jsonb, uuid, text[])"),
         ("FUNCTION", "keyed_digest(uuid, text)"),
+        ("FUNCTION", "encrypted(uuid, text, jsonb)"),
+        ("FUNCTION", "cipher(bytea, bytea, bytea, text)"),
         ("FUNCTION", "record_row(text, text, text, text[], jsonb, jsonb)"),
         ("FUNCTION", "leniently(oid, text)"),
         ("FUNCTION", "lenient(anyelement)"),
@@ -83,7 +86,8 @@ pub async fn removal(tx: &Tx, with_trail: bool) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let add = |steps: &mut Vec<Step>, object: &str, then: &str, sql: String| {
         let (why, then) = ("it was asked for".to_owned(), then.to_owned());
-        steps.push(Step { object: object.to_owned(), why, then, sql, approval: false });
+        let object = object.to_owned();
+        steps.push(Step { object, why, then, sql, approval: false, blocked: false });
     };
     for row in tx.query(sql::GUARDS_THERE, &[&&EVENT_TRIGGERS[..]]).await? {
         let name: &str = row.get(0);

@@ -9,7 +9,8 @@ macro_rules! own_tables {
           ('amanah', 'reviewed'), ('amanah_guard', 'migration'), ('amanah_guard', 'journal'), \
           ('amanah_guard', 'isolation'), ('amanah_guard', 'admitted'), \
           ('audit', 'system_audit_logs'), ('audit', 'hidden_columns'), ('audit', 'hash_key'), \
-          ('audit', 'retention'), ('audit', 'archived_months'))"
+          ('audit', 'retention'), ('audit', 'archived_months'), \
+          ('audit', 'cipher_key'))"
     };
 }
 
@@ -50,6 +51,7 @@ macro_rules! own_functions {
           'audit.row_digest(bigint, timestamp with time zone, xid8, text, text, text, text, text, \
            text, text, bytea)', 'audit.content_digest(uuid, jsonb, jsonb, jsonb)', \
           'audit.redacted(jsonb, uuid, text[])', 'audit.keyed_digest(uuid, text)', \
+          'audit.encrypted(uuid, text, jsonb)', 'audit.cipher(bytea, bytea, bytea, text)', \
           'audit.lenient(anyelement)', 'audit.leniently(oid, text)', \
           'audit.record_row(text, text, text, text[], text[], jsonb, jsonb)', 'audit.make_partitions()', \
           'audit.make_partition(timestamp with time zone)', 'audit.record_ddl()', \

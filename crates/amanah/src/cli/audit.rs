@@ -293,6 +293,9 @@ pub(crate) struct Asked {
     /// Why. It is recorded.
     #[arg(long, value_name = "TEXT")]
     pub(crate) purpose: String,
+    /// Show encrypted values in clear, with the keys of this installation. It is recorded.
+    #[arg(long)]
+    pub(crate) reveal: bool,
 }
 
 #[derive(Debug, Args)]

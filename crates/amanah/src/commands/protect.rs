@@ -190,7 +190,9 @@ fn print(candidate: &Candidate, proposal: &Proposal, mut sheet: Sheet) {
         plan.database
     ));
     sheet.tables(plan);
-    let own = plan.steps.iter().cloned().chain(proposal.recording.iter().map(recorded));
+    let (blocked, recording): (Vec<_>, Vec<_>) =
+        proposal.recording.iter().partition(|step| step.blocked);
+    let own = plan.steps.iter().cloned().chain(recording.into_iter().map(recorded));
     let role = Step {
         object: format!("role {role}"),
         brief: "made, to read and write rows alone".to_owned(),
@@ -200,6 +202,9 @@ fn print(candidate: &Candidate, proposal: &Proposal, mut sheet: Sheet) {
     let all: Vec<Step> =
         Some(role).filter(|_| proposal.makes_role).into_iter().chain(own).collect();
     sheet.steps("do", &all);
+    for step in blocked {
+        sheet.say("refused", &format!("{}: {}", step.object, step.then));
+    }
     sheet.steps("superuser", &plan.privileged);
     sheet.advice(&plan.advice);
     let binding = &proposal.binding;

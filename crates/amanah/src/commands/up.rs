@@ -26,8 +26,8 @@ use crate::known::DatabaseAt;
 use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 use crate::{
-    comparing, files, fleet, keyserver, months, offsite, out, protection, redis, rotation, sealing,
-    table,
+    columns, comparing, files, fleet, keyserver, months, offsite, out, protection, redis, rotation,
+    sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -83,8 +83,9 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let sealing = sealing::keep(&installation, &seals, wait(stopped.clone()));
     let witnessing = witnesses.keep(wait(stopped.clone()));
     let dividing = months::keep(&installation, wait(stopped.clone()));
+    let turning = columns::keep(&installation, wait(stopped.clone()));
     let copying = offsite::keep(&installation, wait(stopped.clone()));
-    let trail = async { tokio::join!(comparing, sealing, witnessing, dividing, copying) };
+    let trail = async { tokio::join!(comparing, sealing, witnessing, dividing, turning, copying) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.

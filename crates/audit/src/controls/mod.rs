@@ -41,8 +41,8 @@ use crate::attack::keepers;
 use crate::offsite::Offsite;
 use crate::wal::Comparison;
 use crate::{
-    DDL_GUARD_SQL, Error, KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL, Result, TRAIL_SQL,
-    sql, track,
+    DDL_GUARD_SQL, ENCRYPTED_SQL, Error, KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL,
+    Result, TRAIL_SQL, sql, track,
 };
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
@@ -330,8 +330,9 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
          SELECT audit.make_partitions();"
     );
     let path = sql::CLOSED_PATH;
-    let statements =
-        format!("{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{RETENTION_SQL}{rights}");
+    let statements = format!(
+        "{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{RETENTION_SQL}{ENCRYPTED_SQL}{rights}"
+    );
     Ok(Some(Above { schema: "audit", statements }))
 }
 

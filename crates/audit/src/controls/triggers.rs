@@ -108,7 +108,8 @@ async fn rows(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let shape = place.shape().await?;
     let mut ledger = Ledger::default();
     for step in place.plan(&shape).await? {
-        ledger.findings.push(Finding::new(step.object, step.why).fix(step.sql));
+        let finding = Finding::new(step.object, step.why);
+        ledger.findings.push(if step.blocked { finding } else { finding.fix(step.sql) });
     }
     let tx = place.catalogue().await?;
     ledger.findings.extend(inspect::casts(&tx).await?);

@@ -2,7 +2,7 @@
 //! what stands in the trail, to the last digit.
 
 /// The members of an object, each with the text of its value; none of what is no object.
-pub(super) fn members(text: &str) -> Vec<(String, &str)> {
+pub(crate) fn members(text: &str) -> Vec<(String, &str)> {
     let mut all = Vec::new();
     let Some(mut rest) = text.trim().strip_prefix('{') else { return all };
     loop {

@@ -74,7 +74,7 @@ pub struct Export<'a> {
 
 impl<'a> Export<'a> {
     /// Asks for the rows of the entries from `first` on, and for no others as far as times tell them
-    /// apart.
+    /// apart. Beside the purpose it is recorded whether encrypted values will be revealed.
     ///
     /// # Errors
     /// When there are not so many entries, the log cannot be read, or the login may not read the trail.
@@ -83,7 +83,7 @@ impl<'a> Export<'a> {
         head: &Signed,
         first: u64,
         reader: &'a store::Db,
-        purpose: &str,
+        (purpose, reveal): (&str, bool),
     ) -> Result<Self> {
         if first > log.size() {
             return Err(tlog::Error::Beyond(first, log.size()).into());
@@ -97,7 +97,7 @@ impl<'a> Export<'a> {
         let rest = log.size() - log.size() % WIDTH;
         let files = Files { rest: log.entries(rest..log.size()).await?, full: rest, log };
         let (from, to) = times(&files, first).await?;
-        let filter = Filter { from, to, unbound: true, ..Filter::default() };
+        let filter = Filter { from, to, unbound: true, reveal, ..Filter::default() };
         let purpose = format!("{purpose} [entries {first} to {} of the log]", files.log.size());
         let reading = Reading::open(reader, filter, &purpose).await?;
         let (root, entries) = (head.head.root, VecDeque::new());

@@ -50,6 +50,9 @@ pub struct Filter {
     /// Refuse when the session is bound to a tenant, and would see that one's rows alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unbound: bool,
+    /// Encrypted values are opened by whoever asks: for the row about the reading alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reveal: bool,
 }
 
 /// The key of a record.

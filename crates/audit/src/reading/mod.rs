@@ -11,7 +11,7 @@
 //! It does not stop a superuser, nor what backups and replicas of the database show. A row about a
 //! reading that was committed without waiting for the disk can be lost with a crash in that instant.
 
-mod document;
+pub(crate) mod document;
 mod export;
 mod filter;
 mod format;

@@ -61,3 +61,67 @@ SELECT n.nspname || '.' || c.relname
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE i.inhparent IN (SELECT place FROM rows) AND c.oid NOT IN (SELECT place FROM rows)
  ORDER BY 1";
+
+/// Whether `audit.cipher`, a row `p` of `pg_proc`, is what we make: out of pgcrypto's library, or a call
+/// of the extension where that is now.
+macro_rules! own_cipher {
+    () => {
+        "CASE WHEN p.prolang = (SELECT l.oid FROM pg_catalog.pg_language l WHERE l.lanname = 'c')
+              THEN p.probin = '$libdir/pgcrypto' AND p.prosrc = 'pg_encrypt_iv'
+              ELSE p.prosrc IS NOT DISTINCT FROM (
+                   SELECT pg_catalog.format('SELECT %I.encrypt_iv($1, $2, $3, $4)', s.nspname)
+                     FROM pg_catalog.pg_extension e
+                     JOIN pg_catalog.pg_namespace s ON s.oid = e.extnamespace
+                    WHERE e.extname = 'pgcrypto') END"
+    };
+}
+
+/// Whether values can be encrypted here, and whether the server has what that takes.
+pub(crate) const CIPHER: &str = concat!(
+    "
+SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p
+                 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+                WHERE p.proname = 'cipher' AND ",
+    own_cipher!(),
+    "),
+       EXISTS (SELECT FROM pg_catalog.pg_available_extensions e WHERE e.name = 'pgcrypto')"
+);
+
+/// Whether `audit.cipher` is something else than we make: a row, or none.
+pub(crate) const CIPHER_CHANGED: &str = concat!(
+    "
+SELECT FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
+ WHERE p.proname = 'cipher' AND NOT (NOT p.prosecdef AND p.proconfig IS NULL AND ",
+    own_cipher!(),
+    ")"
+);
+
+/// Lets an owner who keeps the trail by himself have pgcrypto, where it is not in this database yet. A
+/// superuser needs none.
+pub(crate) const PGCRYPTO: &str = "DO $$ BEGIN
+    IF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN
+        CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public;
+    END IF;
+    END $$;";
+
+/// Whether the trail has a place for keys.
+pub(crate) const KEEPS_KEYS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = 'audit' AND c.relname = 'cipher_key')";
+
+/// Whether the values of any column are to be encrypted here: a row, or none.
+pub(crate) const ENCRYPTS: &str =
+    "SELECT FROM audit.hidden_columns h WHERE h.how = 'encrypted' LIMIT 1";
+
+/// The keys that lie in the database, the newest first: number, key, the inner half of the HMAC.
+pub(crate) const CIPHER_KEYS: &str =
+    "SELECT k.number, k.key, k.inside FROM audit.cipher_key k ORDER BY k.number DESC";
+
+/// Takes former keys out.
+pub(crate) const FORGET_CIPHER_KEYS: &str = "DELETE FROM audit.cipher_key WHERE number <> $1";
+
+/// Puts the key in: number, key, the halves of the HMAC.
+pub(crate) const KEEP_CIPHER_KEY: &str = "
+INSERT INTO audit.cipher_key (number, key, inside, outside) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (number) DO UPDATE SET key = $2, inside = $3, outside = $4";

@@ -6,7 +6,7 @@ use store::Protected;
 use super::{
     Keeper, SHOP, binding, critical, cx, house, none, run, track, trail, unsealed, watched, whole,
 };
-use crate::{Error, controls, plan};
+use crate::{controls, plan};
 
 /// Everything that can be asked.
 const ASKED: &str = "
@@ -165,21 +165,33 @@ async fn the_controls_know_what_was_asked() {
     }
 }
 
-/// A word that nobody knows is no silence.
+/// A word that nobody knows is no silence: the table is left as it is, and the others are not.
 #[tokio::test]
 async fn an_unknown_word_is_refused() {
     let protected = house(SHOP, Keeper::Owner).await;
-    for (comment, place) in [
-        ("COLUMN product.name IS '@audit(hash)'", "public.product.name"),
-        ("COLUMN product.name IS '@audit(statement)'", "public.product.name"),
-        ("TABLE product IS '@audit(never)'", "public.product"),
-        ("TABLE product IS '@audit('", "public.product"),
+    run(&protected.owner, "DROP TRIGGER amanah_audit_row ON company").await;
+    for (comment, table, word) in [
+        (
+            "COLUMN product.name IS '@audit(hash)'",
+            "public.product",
+            "on name asks for @audit(hash)",
+        ),
+        ("COLUMN product.name IS '@audit(statement)'", "public.product", "@audit(statement)"),
+        ("COLUMN product.id IS '@audit(never)'", "public.product", "it may be @audit(hashed)"),
+        ("COLUMN product.id IS '@audit(encrypted)'", "public.product", "it may be @audit(hashed)"),
+        ("TABLE product IS '@audit(never)'", "public.product", "its comment asks for"),
+        ("TABLE product IS '@audit('", "public.product", "asks for @audit()"),
     ] {
         let tx = protected.owner.operator().await.unwrap();
         tx.batch(&format!("COMMENT ON {comment}")).await.unwrap();
         let shape = store::tables(&tx).await.unwrap();
-        let error = plan(&tx, &shape, "company_id", &[]).await.unwrap_err();
-        assert!(matches!(&error, Error::Asked { place: p, .. } if p == place), "{error}");
+        let steps = plan(&tx, &shape, "company_id", &critical(&shape)).await.unwrap();
+        let blocked: Vec<_> = steps.iter().filter(|step| step.blocked).collect();
+        assert!(matches!(&blocked[..], [one] if one.object == table && one.why.contains(word)));
+        assert!(steps.iter().any(|step| step.object == "public.company"), "{steps:?}");
+        crate::apply(&tx, &steps).await.unwrap();
+        let again = plan(&tx, &shape, "company_id", &critical(&shape)).await.unwrap();
+        assert!(matches!(&again[..], [one] if one.blocked), "{again:?}");
     }
 }
 

@@ -191,6 +191,7 @@ fn of_tables(app: &str) -> Vec<String> {
         format!("GRANT UPDATE (actor_id) ON {trail} TO {app}"),
         format!("GRANT INSERT, TRIGGER ON {trail} TO PUBLIC"),
         format!("GRANT CREATE ON SCHEMA audit TO {app}"),
+        format!("GRANT SELECT ON audit.cipher_key TO {app}"),
         format!("GRANT amanah_trail TO {app}"),
         format!("CREATE RULE r AS ON INSERT TO {trail} DO INSTEAD NOTHING"),
         format!(
@@ -247,6 +248,10 @@ fn of_functions(owner: &str) -> Vec<String> {
         "ALTER FUNCTION audit.row_digest SET search_path = public".to_owned(),
         "ALTER FUNCTION audit.global_track_changes() OWNER TO postgres".to_owned(),
         format!("ALTER FUNCTION audit.leniently OWNER TO {owner}"),
+        format!("ALTER FUNCTION audit.cipher OWNER TO {owner}"),
+        "CREATE OR REPLACE FUNCTION audit.cipher(bytea, bytea, bytea, text) RETURNS bytea
+         LANGUAGE sql AS 'SELECT $1'"
+            .to_owned(),
         "CREATE FUNCTION audit.content_digest(value varchar) RETURNS bytea
          LANGUAGE sql AS 'SELECT NULL::bytea'"
             .to_owned(),

@@ -77,7 +77,8 @@ async fn rows_of_the_first_form_stay_as_they_were() {
         store::migrate(&protected.owner, &[&ROOM]).await.unwrap();
         if keeper == Keeper::Superuser {
             assert_eq!(rows(&protected).await, before, "the owner's migration leaves it alone");
-            assert_eq!(store::migrate_privileged(superuser, &[&GUARD]).await.unwrap(), 2);
+            let applied = store::migrate_privileged(superuser, &[&GUARD]).await.unwrap();
+            assert_eq!(applied, GUARD.migrations.len());
         }
         assert_eq!(rows(&protected).await, before);
         write(&protected, "DELETE FROM public.product").await;

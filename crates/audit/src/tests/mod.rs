@@ -5,6 +5,7 @@ mod attacks;
 mod bites;
 mod claims;
 mod comparing;
+mod encrypted;
 mod form;
 mod growing;
 mod handover;

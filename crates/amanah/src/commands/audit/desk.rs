@@ -1,10 +1,13 @@
 //! The login by which this installation reads a trail: that of an auditor, so that each reading leaves
 //! its row there first.
 
+use ::audit::Shown;
 use anyhow::Context as _;
 use store::{Db, Protected};
 
+use crate::cli::Place;
 use crate::cli::audit::Asked;
+use crate::columns;
 use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::known::Named;
@@ -18,17 +21,36 @@ const CONNECTIONS: usize = 2;
 pub(super) struct Desk {
     pub(super) login: Db,
     pub(super) purpose: String,
+    /// Whether encrypted values are opened.
+    pub(super) reveal: bool,
+    /// How they are shown.
+    pub(super) shown: Shown,
+}
+
+/// Who reads what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    Person,
+    Program,
+}
+
+impl Reader {
+    /// Whoever reads what `place` asks for.
+    pub(super) const fn of(place: &Place) -> Self {
+        if place.json { Self::Program } else { Self::Person }
+    }
 }
 
 impl Desk {
     /// The auditor of a database.
     ///
     /// # Errors
-    /// When no superuser guards its trail, or nobody says who reads and why.
+    /// When no superuser guards its trail, nobody says who reads and why, or the keys cannot be read.
     pub(super) async fn of(
         house: &Installation,
         named: &Named<'_>,
         asked: &Asked,
+        reader: Reader,
     ) -> anyhow::Result<Self> {
         let (by, why) = (asked.by.trim(), asked.purpose.trim());
         if by.is_empty() || why.is_empty() {
@@ -42,7 +64,13 @@ impl Desk {
                 named.name
             )
         })?;
-        Ok(Self { login, purpose: format!("{why} ({by})") })
+        let reveal = asked.reveal;
+        let shown = match (reveal, reader) {
+            (true, _) => Shown::Clear(columns::known(&house.strongbox, named.kept).await?),
+            (false, Reader::Person) => Shown::Short,
+            (false, Reader::Program) => Shown::Recorded,
+        };
+        Ok(Self { login, purpose: format!("{why} ({by})"), reveal, shown })
     }
 }
 

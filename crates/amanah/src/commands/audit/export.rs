@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use tlog::Verifier;
 
-use super::desk::Desk;
+use super::desk::{Desk, Reader};
 use crate::cli::{Place, audit};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
@@ -66,7 +66,7 @@ async fn write(
     let named = known.only(&house.ground, wanted.asked.database.as_deref())?;
     let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
     let keys = Pen::known(&house.ring.keys)?.verifiers(&log)?;
-    let desk = Desk::of(house, &named, &wanted.asked).await?;
+    let desk = Desk::of(house, &named, &wanted.asked, Reader::Program).await?;
     let first = wanted.after.map_or(0, |last| last.saturating_add(1));
     let (signed, mut export) = open(&log, &keys, first, &desk).await?;
     let mut sink = Sink::open(wanted.output.as_deref())?;
@@ -79,7 +79,8 @@ async fn write(
     };
     let mut writer = Writer::new(wanted.format, stamp);
     let mut listens = sink.put(&writer.head())?;
-    while listens && let Some(entry) = export.next().await? {
+    while listens && let Some(mut entry) = export.next().await? {
+        entry.row = entry.row.map(|row| desk.shown.row(row));
         listens = sink.put(&writer.entry(&entry))?;
     }
     if !listens {
@@ -108,7 +109,7 @@ async fn open<'a>(
             return Err(Usage(format!("the log has {size} entries so far, from number 0")).into());
         }
         let files = LogReader::new(log.shelf.clone(), size);
-        match Export::open(files, &signed, first, &desk.login, &desk.purpose).await {
+        match Export::open(files, &signed, first, &desk.login, (&desk.purpose, desk.reveal)).await {
             Ok(export) => return Ok((signed, export)),
             Err(error) => {
                 let newer = Signed::open(&trail::newest(log).await?.note, keys)?;

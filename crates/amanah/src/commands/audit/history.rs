@@ -1,11 +1,10 @@
 //! `amanah audit history`: one record through time, or as it was at a moment.
 
-use ::audit::TrailRow;
 use ::audit::reading::{Filter, History, Key, Moment, Reading, row_json};
+use ::audit::{Shown, TrailRow};
 use serde_json::json;
-use store::Db;
 
-use super::desk::Desk;
+use super::desk::{Desk, Reader};
 use super::log::line;
 use crate::cli::{Place, audit};
 use crate::exit::Exit;
@@ -23,11 +22,12 @@ async fn print(
 ) -> anyhow::Result<Exit> {
     let known = house.known();
     let named = known.only(&house.ground, wanted.asked.database.as_deref())?;
-    let desk = Desk::of(house, &named, &wanted.asked).await?;
+    let desk = Desk::of(house, &named, &wanted.asked, Reader::of(place)).await?;
     let (schema, table) = audit::table(&wanted.table);
-    let about = Filter { schema, table, unbound: true, ..Filter::default() };
+    let reveal = desk.reveal;
+    let about = Filter { schema, table, unbound: true, reveal, ..Filter::default() };
     let key = Key::of(&wanted.key);
-    let mut both = Both::open(&desk.login, &about, &key, &desk.purpose).await?;
+    let mut both = Both::open(&desk, &about, &key).await?;
     let Some(at) = wanted.at else { return versions(place, both).await };
     let mut history = History::new(key, at);
     while let Some(row) = both.next().await? {
@@ -108,16 +108,18 @@ struct Both<'a> {
     record: Reading<'a>,
     emptied: Reading<'a>,
     ahead: (Option<TrailRow>, Option<TrailRow>),
+    shown: &'a Shown,
 }
 
 impl<'a> Both<'a> {
-    async fn open(login: &'a Db, about: &Filter, key: &Key, purpose: &str) -> anyhow::Result<Self> {
+    async fn open(desk: &'a Desk, about: &Filter, key: &Key) -> anyhow::Result<Self> {
+        let (login, purpose) = (&desk.login, &desk.purpose);
         let record = Filter { key: Some(key.clone()), ..about.clone() };
         let emptied = Filter { action: Some("TRUNCATE".to_owned()), ..about.clone() };
         let mut record = Reading::open(login, record, purpose).await?;
         let mut emptied = Reading::open(login, emptied, purpose).await?;
         let ahead = (record.next().await?, emptied.next().await?);
-        Ok(Self { record, emptied, ahead })
+        Ok(Self { record, emptied, ahead, shown: &desk.shown })
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<TrailRow>> {
@@ -127,10 +129,11 @@ impl<'a> Both<'a> {
             (Some(record), Some(emptied)) => record <= emptied,
             (record, _) => record.is_some(),
         };
-        Ok(if first {
+        let next = if first {
             std::mem::replace(&mut self.ahead.0, self.record.next().await?)
         } else {
             std::mem::replace(&mut self.ahead.1, self.emptied.next().await?)
-        })
+        };
+        Ok(next.map(|row| self.shown.row(row)))
     }
 }

@@ -4,7 +4,7 @@ use ::audit::TrailRow;
 use ::audit::reading::{Filter, Key, Reading, row_json};
 use kernel::shown;
 
-use super::desk::Desk;
+use super::desk::{Desk, Reader};
 use crate::cli::{Place, audit};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
@@ -17,11 +17,12 @@ pub(crate) async fn run(place: &Place, wanted: audit::Log) -> anyhow::Result<Exi
 async fn print(place: &Place, house: &Installation, wanted: &audit::Log) -> anyhow::Result<Exit> {
     let known = house.known();
     let named = known.only(&house.ground, wanted.asked.database.as_deref())?;
-    let desk = Desk::of(house, &named, &wanted.asked).await?;
+    let desk = Desk::of(house, &named, &wanted.asked, Reader::of(place)).await?;
     let mut reading = Reading::open(&desk.login, filter(wanted)?, &desk.purpose).await?;
     let mut rows = 0_u64;
     while let Some(row) = reading.next().await? {
         rows += 1;
+        let row = desk.shown.row(row);
         let text = if place.json { row_json(&row) } else { format!("{}\n", line(&row)) };
         // Nobody reads any more: what was read is recorded.
         if !out::piece(&text) {
@@ -65,6 +66,7 @@ fn filter(wanted: &audit::Log) -> anyhow::Result<Filter> {
         last: None,
         limit: (!wanted.all).then_some(wanted.limit),
         unbound: true,
+        reveal: wanted.asked.reveal,
     })
 }
 

@@ -33,12 +33,13 @@ static CARD: Card = Card {
     id: "audit.reads",
     title: "Each reading of the trail is recorded",
     attack: "The application and the owner try every known way to read a real row of a synthetic \
-             tenant: the trail and its partitions, a view, the functions, other roles, the policies. \
+             tenant: the trail and its partitions, a view, the functions, other roles, the policies, \
+             the keys of hidden columns. \
              An administrator and an auditor try the same past the functions, and with tickets that \
              were not asked for, not committed, rolled back or another's; then each reads in the way \
              that is meant, and the row about it must say who, what, how many and why.",
     bite: "In a sandbox, the trail and a partition show their rows, a right to read and one to call \
-           are granted, a policy is added, and the functions are replaced by ones that leave no row.",
+           are granted, the key of encrypted columns is shown, a policy is added, and the functions are replaced by ones that leave no row.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(2),
     not_covered: &[
@@ -209,7 +210,7 @@ fn ways(canary: &Canary) -> Vec<Way> {
 }
 
 /// What lies behind the functions that people call.
-fn behind() -> [Way; 2] {
+fn behind() -> [Way; 5] {
     [
         way(
             "audit.asked",
@@ -222,6 +223,22 @@ fn behind() -> [Way; 2] {
             "write a row about a reading that was not",
             "SELECT count(*) FROM (SELECT audit.record_reading(ARRAY['x', NULL],
                  pg_catalog.gen_random_uuid(), '{}')) r"
+                .to_owned(),
+        ),
+        way(
+            "audit.cipher_key",
+            "read the key of encrypted columns",
+            "SELECT 1 + count(*) FROM audit.cipher_key".to_owned(),
+        ),
+        way(
+            "audit.hash_key",
+            "read the key of hashed columns",
+            "SELECT 1 + count(*) FROM audit.hash_key".to_owned(),
+        ),
+        way(
+            "audit.encrypted",
+            "have a value of their own encrypted",
+            "SELECT count(*) FROM (SELECT audit.encrypted(pg_catalog.gen_random_uuid(), 'x', '1')) e"
                 .to_owned(),
         ),
     ]
@@ -309,6 +326,11 @@ async fn violations(inside: &Place<'_>) -> Result<Vec<Violation>> {
             "a right to ask, granted to the owner",
             format!("GRANT EXECUTE ON {call} TO {owner}"),
             format!("REVOKE EXECUTE ON {call} FROM {owner}"),
+        ),
+        of(
+            "the key of encrypted columns, shown to auditors",
+            "GRANT SELECT ON audit.cipher_key TO amanah_auditor".to_owned(),
+            "REVOKE SELECT ON audit.cipher_key FROM amanah_auditor".to_owned(),
         ),
         of(
             "a policy, added",
