@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -127,22 +126,8 @@ fn near_folder(to: &Path, data: &Path) -> Option<String> {
 
 /// The same of a bucket; without an endpoint it is Amazon's.
 fn near_bucket(endpoint: &str) -> Option<String> {
-    let (_, rest) = endpoint.split_once("://")?;
-    let authority = rest.split('/').next().unwrap_or_default();
-    let bare = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next(),
-        None => authority.split(':').next(),
-    };
-    let host = bare.unwrap_or_default().trim_end_matches('.');
-    let own = |ip: IpAddr| {
-        let ip = ip.to_canonical();
-        // A socket can be bound to none but our own addresses. Nothing is sent.
-        ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
-    };
-    let is_here = host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<IpAddr>().is_ok_and(own);
-    is_here.then(|| format!("{endpoint} is on this machine"))
+    let near = !endpoint.is_empty() && kms::on_this_host(endpoint);
+    near.then(|| format!("{endpoint} is on this machine"))
 }
 
 /// Copies the trail of one database.
@@ -201,6 +186,9 @@ mod tests {
             "http://localhost:9000",
             "http://[::1]:9000",
             "http://0.0.0.0:1",
+            "http://0x7f000001:9000",
+            "http://minio.localhost.:9000",
+            "no address",
         ] {
             assert!(near_bucket(here).is_some(), "{here}");
         }

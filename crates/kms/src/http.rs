@@ -229,6 +229,12 @@ fn is_loopback(url: &Url) -> bool {
         || address(url).is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
+/// Whether a service at this address is on this host, by what the address says itself. One that is no
+/// URL is taken for here: nobody can say that it is elsewhere.
+pub fn on_this_host(address: &str) -> bool {
+    Url::parse(address).map_or(true, |url| is_here(&url))
+}
+
 /// Whether `url` says itself that it is on this host.
 fn is_here(url: &Url) -> bool {
     is_loopback(url) || address(url).is_some_and(is_own)

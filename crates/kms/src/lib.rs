@@ -29,6 +29,7 @@ pub mod transit;
 pub use aws::AwsRoot;
 pub use error::{Error, Result};
 pub use file::FileRoot;
+pub use http::on_this_host;
 pub use pkcs11::Pkcs11Root;
 pub use root::{Destruction, Generation, Host, Place, Root, Wrapped};
 pub use settings::{AwsSetting, FileSetting, Pkcs11Setting, Setting, Token, TransitSetting};
