@@ -258,7 +258,7 @@ impl Installation {
         controls.push(self.fleet.control());
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
-        controls.extend(audit::controls(watched(self, known)?));
+        controls.extend(audit::controls(watched(self, known)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);

@@ -2,35 +2,53 @@
 
 use std::sync::Arc;
 
-use audit::Watched;
+use audit::offsite::Offsite;
+use audit::{SealedLog, Watched};
 use kernel::Binder;
 use store::Table;
 use tenancy::{Guarded, TenantBinder};
 
 use crate::installation::Installation;
+use crate::kept::Kept;
 use crate::known::{DatabaseAt, Known};
-use crate::offsite;
 use crate::protection::critical;
 use crate::trail::{Log, looked_after};
+use crate::{offsite, out};
 
-/// Every database that is open, with its log and where its copy goes.
-///
-/// # Errors
-/// When what is configured leads to no log or no second place.
-pub(crate) fn watched(house: &Installation, known: &Known) -> anyhow::Result<Vec<Watched>> {
+/// Every database that is open, with its log and where its copy goes. What cannot be opened of one of
+/// them leaves the others as they are; the claims about that one are unknown, and say why.
+pub(crate) fn watched(house: &Installation, known: &Known) -> Vec<Watched> {
     let mut all: Vec<(DatabaseAt, Watched)> =
         known.guarded.iter().map(|one| bare(house, one)).collect();
     for kept in &known.kept {
         let Ok(guarded) = known.at(kept, &house.ground) else { continue };
-        let log = Log::of(kept, &house.data, &house.config, &house.cx)?;
         let at = DatabaseAt::of(guarded);
         for (_, one) in all.iter_mut().filter(|(place, _)| *place == at) {
-            one.log = Some(looked_after(house, &log)?);
-            one.offsite = offsite::place(house, &log)?;
+            (one.log, one.offsite) = opened(house, kept);
         }
     }
-    Ok(all.into_iter().map(|(_, one)| one).collect())
+    all.into_iter().map(|(_, one)| one).collect()
 }
+
+/// The log over a trail and the place of its copy, or why they cannot be opened.
+fn opened(
+    house: &Installation,
+    kept: &Kept,
+) -> (Result<SealedLog, String>, Result<Offsite, String>) {
+    let log = Log::of(kept, &house.data, &house.config, &house.cx).map_err(|e| out::words(&e));
+    let sealed = log
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|log| looked_after(house, log).map_err(|error| out::words(&error)));
+    let copy = log.and_then(|log| match offsite::place(house, &log) {
+        Ok(Some(place)) => Ok(place),
+        Ok(None) => Err(NO_SECOND_PLACE.to_owned()),
+        Err(error) => Err(out::words(&error)),
+    });
+    (sealed, copy)
+}
+
+const NO_SECOND_PLACE: &str = "no second place is configured; see trail.offsite in amanah.toml";
 
 /// The database, as if nobody sealed its trail.
 fn bare(house: &Installation, guarded: &Guarded) -> (DatabaseAt, Watched) {
@@ -39,8 +57,8 @@ fn bare(house: &Installation, guarded: &Guarded) -> (DatabaseAt, Watched) {
     let watched = Watched {
         protected: guarded.protected.clone(),
         comparison: Some(house.comparison()),
-        log: None,
-        offsite: None,
+        log: Err("nobody seals it".to_owned()),
+        offsite: Err(NO_SECOND_PLACE.to_owned()),
         keep: house.config.trail.keep.0,
         critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
         binders: Arc::new(move |database: &str| {

@@ -28,6 +28,8 @@ pub(crate) use context::recorder;
 use hash::Hash;
 use offsite::SecondPlace;
 use production::Production;
+#[cfg(test)]
+pub(crate) use reach::READERS;
 use reads::Reads;
 use retention::Retention;
 #[cfg(test)]
@@ -65,10 +67,10 @@ pub struct Watched {
     pub critical: Critical,
     /// Who compares the server's write-ahead log with the trail, where somebody does.
     pub comparison: Option<Comparison>,
-    /// The log over its trail, where it is sealed.
-    pub log: Option<SealedLog>,
-    /// Where a copy of it lies, where one does.
-    pub offsite: Option<Offsite>,
+    /// The log over its trail, or why there is none to look at.
+    pub log: std::result::Result<SealedLog, String>,
+    /// Where a copy of it lies, or why none is known.
+    pub offsite: std::result::Result<Offsite, String>,
     /// For how many months anything of its trail is kept at least, in the database or elsewhere.
     pub keep: u32,
 }
@@ -84,8 +86,8 @@ impl Watched {
             binder: (self.binders)(&protected.name),
             critical: &self.critical,
             comparison: self.comparison.as_ref(),
-            log: self.log.as_ref(),
-            offsite: self.offsite.as_ref(),
+            log: self.log.as_ref().map_err(String::as_str),
+            offsite: self.offsite.as_ref().map_err(String::as_str),
             keep: self.keep,
         }
     }
@@ -97,15 +99,20 @@ struct Place<'a> {
     binder: Arc<dyn Binder>,
     critical: &'a Critical,
     comparison: Option<&'a Comparison>,
-    log: Option<&'a SealedLog>,
-    offsite: Option<&'a Offsite>,
+    log: std::result::Result<&'a SealedLog, &'a str>,
+    offsite: std::result::Result<&'a Offsite, &'a str>,
     keep: u32,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
     /// The same, sealed in another log.
     fn sealed_in<'b>(&'b self, log: &'b SealedLog) -> Place<'b> {
-        Place { log: Some(log), binder: Arc::clone(&self.binder), ..*self }
+        Place { log: Ok(log), binder: Arc::clone(&self.binder), ..*self }
+    }
+
+    /// The log over its trail.
+    fn sealed(&self) -> Result<&'a SealedLog> {
+        self.log.map_err(|why| Error::Unsealed(why.to_owned()))
     }
 
     /// A transaction of the owner that reads the catalogue, and whatever stands on the path of its

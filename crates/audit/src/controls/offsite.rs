@@ -74,13 +74,12 @@ impl Control for SecondPlace {
 }
 
 fn second<'a>(place: &Place<'a>) -> Result<&'a Offsite> {
-    let none = "no second place is configured; see trail.offsite in amanah.toml";
-    place.offsite.ok_or_else(|| Error::Unsealed(none.to_owned()))
+    place.offsite.map_err(|why| Error::Unsealed(why.to_owned()))
 }
 
 async fn prove(database: &Watched, every: Duration, now: Timestamp) -> Result<Ledger> {
     let place = database.place();
-    let log = place.log.ok_or_else(|| Error::Unsealed("nobody seals it".to_owned()))?;
+    let log = place.sealed()?;
     let copy = second(&place)?;
     let checked = check(copy, &(log.keys)()?, now, every).await?;
     let mut ledger = Ledger { total: 1, ..Ledger::default() };

@@ -103,7 +103,7 @@ impl Control for Tamper {
 
 async fn prove(database: &Watched) -> Result<Ledger> {
     let place = database.place();
-    let log = place.log.ok_or_else(|| Error::Unsealed("nobody seals it".to_owned()))?;
+    let log = place.sealed()?;
     let reader = match &place.protected.reader {
         Some(reader) => reader,
         None => place.trail().await?,

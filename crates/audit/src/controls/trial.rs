@@ -93,7 +93,7 @@ enum How {
 impl<'a> Trial<'a> {
     /// Writes rows in the sandbox, seals them, and takes the guards away.
     pub(super) async fn of(inside: &'a Place<'_>, rng: &dyn Rng) -> Result<Self> {
-        let log = inside.log.ok_or_else(|| Error::Unsealed("nobody seals it".to_owned()))?;
+        let log = inside.sealed()?;
         let (shape, keeper) = (inside.shape().await?, inside.keeper().await?);
         let mut trial = Self {
             maker: keeper.unwrap_or(&inside.protected.owner),

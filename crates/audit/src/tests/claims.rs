@@ -86,7 +86,7 @@ async fn a_change_breaks_the_claim() {
 #[tokio::test]
 async fn a_trail_without_a_log_is_unknown() {
     let protected = house(SHOP, Keeper::Superuser).await;
-    let unsealed = Watched { log: None, ..watched(&protected) };
+    let unsealed = Watched { log: Err("nobody seals it".to_owned()), ..watched(&protected) };
     let proof = control(ID, vec![unsealed]).prove(&cx(), &none()).await;
     assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
     assert!(proof.detail().contains("nobody seals it"), "{}", proof.detail());
@@ -142,11 +142,11 @@ async fn a_copy_elsewhere_keeps_the_claim() {
     assert_eq!(late.outcome(), Outcome::Broken, "{}", late.detail());
     assert_eq!(claim.prove(&later, &every("2d")).await.outcome(), Outcome::Holds);
     let near = Offsite { near: Some("it is on this disk".to_owned()), ..second };
-    let near = Watched { offsite: Some(near), ..watched.clone() };
+    let near = Watched { offsite: Ok(near), ..watched.clone() };
     let proof = control(id, vec![near]).prove(&cx(), &every("24h")).await;
     assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
     assert!(proof.detail().contains("on this disk"), "{}", proof.detail());
-    let none = Watched { offsite: None, ..watched };
+    let none = Watched { offsite: Err("set trail.offsite".to_owned()), ..watched };
     let proof = control(id, vec![none]).prove(&cx(), &every("24h")).await;
     assert_eq!(proof.outcome(), Outcome::Unknown, "{}", proof.detail());
     assert!(proof.detail().contains("trail.offsite"), "{}", proof.detail());

@@ -102,8 +102,8 @@ fn watched(protected: &Protected) -> Watched {
         binders: binders(),
         critical: Arc::new(critical),
         comparison: comparison(),
-        log: Some(log()),
-        offsite: Some(Offsite {
+        log: Ok(log()),
+        offsite: Ok(Offsite {
             shelf: Arc::new(Scratch::default()),
             seals: Arc::new(Seals::new()),
             near: None,

@@ -125,7 +125,7 @@ async fn a_month_that_is_gone_breaks_the_claim() {
     assert_eq!(broken.outcome(), Outcome::Broken);
     assert_eq!(broken.findings().len(), 1, "{:?}", broken.findings());
     assert_eq!(broken.findings()[0].object, format!("the month {young}"));
-    let nobody = Watched { log: None, ..watched };
+    let nobody = Watched { log: Err("nobody seals it".to_owned()), ..watched };
     assert_eq!(prove(&nobody, "24mo").await.outcome(), Outcome::Unknown);
 }
 

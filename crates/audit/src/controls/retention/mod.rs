@@ -139,7 +139,7 @@ async fn configured(reader: &Db, keep: u32, wanted: u32) -> Result<Ledger> {
 
 /// Whether every month is there of which something was sealed.
 async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
-    let log = place.log.ok_or_else(|| Error::Unsealed("nobody seals it".to_owned()))?;
+    let log = place.sealed()?;
     begun(log).await?;
     let sealed = sealed(log).await?;
     let months: Vec<Month> =
