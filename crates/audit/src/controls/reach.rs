@@ -83,7 +83,10 @@ SELECT 'audit.system_audit_logs', pg_catalog.pg_get_userbyid(m.member)::text || 
   JOIN pg_catalog.pg_roles k ON k.oid = m.roleid
    AND k.rolname IN ('amanah_trail_reader', 'amanah_trail_desk')
   JOIN pg_catalog.pg_roles r ON r.oid = m.member AND NOT r.rolsuper
- WHERE k.rolname = 'amanah_trail_desk' OR NOT pg_catalog.starts_with(r.rolname::text, 'amanah_reader_')
+  LEFT JOIN pg_catalog.pg_roles g ON g.oid = m.grantor
+ -- Anybody who makes roles can give one this name, and nobody else's grant says that a superuser made it.
+ WHERE k.rolname = 'amanah_trail_desk' OR NOT coalesce(g.rolsuper, false)
+    OR NOT pg_catalog.starts_with(r.rolname::text, 'amanah_reader_')
 UNION ALL
 SELECT 'audit.system_audit_logs', r.rolname::text || ' passes by row-level security (BYPASSRLS)'
   FROM pg_catalog.pg_roles r

@@ -321,3 +321,33 @@ async fn what_is_hidden_costs_no_index() {
     let plan = plan.join("\n");
     assert!(plan.contains("Index Cond: ((xid < '1000000'::xid8)"), "{plan}");
 }
+
+/// Whoever may make roles gives one the name of Amanah's own readers: that excuses nothing. It is not
+/// committed, since roles are those of every test.
+#[tokio::test]
+async fn a_name_makes_no_reader() {
+    let (protected, _) = shop().await;
+    let tx = protected.superuser.as_ref().unwrap().operator().await.unwrap();
+    tx.batch("SET LOCAL search_path = pg_catalog, pg_temp").await.unwrap();
+    let name = &protected.name;
+    tx.batch(&format!(
+        "CREATE ROLE maker_{name} CREATEROLE; CREATE ROLE amanah_reader_own_{name};
+         GRANT amanah_trail_reader TO amanah_reader_own_{name};
+         SET LOCAL ROLE maker_{name}; CREATE ROLE amanah_reader_alien_{name};"
+    ))
+    .await
+    .unwrap();
+    // Since PostgreSQL 16 he may not even do that.
+    let grant = format!("GRANT amanah_trail_reader TO amanah_reader_alien_{name}");
+    let granted = tx.attempt(&grant, &[]).await.unwrap().is_ok();
+    if granted {
+        tx.batch(&grant).await.unwrap();
+    }
+    tx.batch("RESET ROLE").await.unwrap();
+    let owner = &protected.owner.url().user;
+    let rows = tx.query(crate::controls::READERS, &[owner]).await.unwrap();
+    let found: Vec<String> = rows.iter().map(|row| row.get(1)).collect();
+    let named = |role: &str| found.iter().any(|what| what.starts_with(&format!("{role}_{name} ")));
+    assert_eq!(named("amanah_reader_alien"), granted, "{found:?}");
+    assert!(!named("amanah_reader_own"), "{found:?}");
+}
