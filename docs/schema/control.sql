@@ -208,6 +208,18 @@ ALTER TABLE compared.differences ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE compared.names (
+    system text NOT NULL,
+    database text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    oid bigint NOT NULL
+);
+
+ALTER TABLE compared.names OWNER TO owner;
+
+COMMENT ON TABLE compared.names IS 'Every table that there was when the log was read last: what is written under another name is told.';
+
 CREATE TABLE compared.slots (
     system text NOT NULL,
     database text NOT NULL,
@@ -558,6 +570,9 @@ ALTER TABLE ONLY compared.differences
 ALTER TABLE ONLY compared.differences
     ADD CONSTRAINT differences_system_database_lsn_kind_table_schema_table_nam_key UNIQUE (system, database, lsn, kind, table_schema, table_name, action);
 
+ALTER TABLE ONLY compared.names
+    ADD CONSTRAINT names_pkey PRIMARY KEY (system, database, table_schema, table_name);
+
 ALTER TABLE ONLY compared.slots
     ADD CONSTRAINT slots_pkey PRIMARY KEY (system, database);
 
@@ -678,6 +693,9 @@ ALTER TABLE tenancy.losses ENABLE ALWAYS TRIGGER losses_not_emptied;
 
 ALTER TABLE ONLY cache.leases
     ADD CONSTRAINT leases_place_fkey FOREIGN KEY (place) REFERENCES cache.places(place) ON DELETE CASCADE;
+
+ALTER TABLE ONLY compared.names
+    ADD CONSTRAINT names_system_database_fkey FOREIGN KEY (system, database) REFERENCES compared.slots(system, database) ON DELETE CASCADE;
 
 ALTER TABLE ONLY compared.tables
     ADD CONSTRAINT tables_system_database_fkey FOREIGN KEY (system, database) REFERENCES compared.slots(system, database) ON DELETE CASCADE;

@@ -41,6 +41,18 @@ CREATE TABLE compared.tables (
 );
 COMMENT ON TABLE compared.tables IS 'Tables whose writes are compared with the trail.';
 
+CREATE TABLE compared.names (
+    system       text   NOT NULL,
+    database     text   NOT NULL,
+    table_schema text   NOT NULL,
+    table_name   text   NOT NULL,
+    oid          bigint NOT NULL,
+    PRIMARY KEY (system, database, table_schema, table_name),
+    FOREIGN KEY (system, database) REFERENCES compared.slots ON DELETE CASCADE
+);
+COMMENT ON TABLE compared.names IS
+    'Every table that there was when the log was read last: what is written under another name is told.';
+
 CREATE TABLE compared.differences (
     id           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     system       text        NOT NULL,

@@ -24,7 +24,7 @@ static CARD: Card = Card {
              trail, transaction by transaction: each changed row of a recorded table must have its \
              record, each record its change of the same row, and nobody may have touched the trail's \
              rows. Tables are followed when they are renamed; what is written under a name that no \
-             table has, and a table that is written anew, is a finding, and so is a part of the log \
+             table had there, and a table that is written anew, is a finding, and so is a part of the log \
              that was not read. Whoever made a write, an application, a person with the owner's login \
              or a superuser, makes no difference.",
     bite: "In a sandbox a superuser switches the recording off while a row is written, does so under \
@@ -39,8 +39,10 @@ static CARD: Card = Card {
          worked: each is told",
         "what rows were before they came into a recorded table: a superuser may attach a filled \
          table as its partition. Its first rows count when it was made since the last look",
-        "a superuser who switches the record of changes of structure off, or forges its rows, and \
-         exchanges the names of two tables meanwhile, or makes a recorded table anew in place",
+        "a superuser who switches the record of changes of structure off, forges its rows or writes to \
+         the catalogue itself, and exchanges the names of two tables meanwhile, makes a recorded table \
+         anew in place, or adds rows to it under the name of a table that he makes with rows in the \
+         same transaction",
         "what was changed in a row: tables, numbers of rows and their keys are compared. Keys are \
          where they are numbers, texts or UUIDs and the log shows them whole",
         "what a change of a column's type made of its values: that there was one is a finding",

@@ -38,8 +38,8 @@ pub enum Kind {
     OtherRows,
     /// Rows of the trail itself were changed or removed.
     TrailChanged,
-    /// Rows of a table were written whose name no table has: it was one that is called otherwise, or
-    /// is gone.
+    /// Rows were written under a name that no table is known to have had there: it was one that is
+    /// called otherwise.
     UnknownTable,
     /// A recorded table was written anew, by which its values may have changed.
     Rewritten,
@@ -156,7 +156,8 @@ impl fmt::Display for Open {
             }
             Kind::UnknownTable => write!(
                 f,
-                "{action} of {changes} rows from transaction {xid} on, and no table has this name now"
+                "{action} of {changes} rows from transaction {xid} on, and no table is known to have had \
+                 this name then"
             ),
             Kind::Rewritten => write!(
                 f,

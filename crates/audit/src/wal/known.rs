@@ -4,15 +4,32 @@ use std::collections::BTreeMap;
 
 use store::Tx;
 
-use super::tables::{Entry, Name};
+use super::names::{self, Named};
+use super::tables::{Entry, Name, Tables};
 use super::{Place, count, sql};
 use crate::Result;
 
 /// The tables that must be recorded, as they are kept.
 pub(super) type Kept = BTreeMap<Name, Entry>;
 
-/// Puts the tables that must be recorded in the place of those that were known before.
-pub(super) async fn know(control: &Tx, place: &Place, before: Kept, known: Kept) -> Result<()> {
+/// What was known when the last look ended.
+pub(super) struct Before {
+    pub(super) known: Kept,
+    pub(super) names: Named,
+}
+
+/// Puts what is known of the tables in the place of what was known before; `end` is the end of the log,
+/// where that was reached.
+pub(super) async fn know(
+    control: &Tx,
+    place: &Place,
+    before: Before,
+    mut tables: Tables,
+    end: Option<u64>,
+) -> Result<()> {
+    let called = std::mem::take(&mut tables.names).ended(end.is_some());
+    names::keep(control, place, &before.names, &called).await?;
+    let (before, known) = (before.known, tables.ended(end));
     if before == known {
         return Ok(());
     }

@@ -122,7 +122,7 @@ fn column(text: &str) -> Result<(String, &str, Option<String>, &str)> {
 }
 
 /// A name as PostgreSQL quotes it, and what follows.
-fn name(text: &str) -> Result<(String, &str)> {
+pub(super) fn name(text: &str) -> Result<(String, &str)> {
     if let Some(inner) = text.strip_prefix('"') {
         return quoted(inner, '"');
     }

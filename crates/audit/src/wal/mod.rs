@@ -18,6 +18,7 @@
 mod found;
 mod known;
 mod line;
+mod names;
 mod part;
 mod pause;
 mod sql;
@@ -34,11 +35,12 @@ use sha2::{Digest as _, Sha256};
 use store::{Db, Tx};
 
 pub use found::{Difference, Kind, Open};
-use known::{Kept, know};
+use known::{Before, Kept, know};
+use names::{Named, Names};
 use part::{LINES_AT_A_TIME, Part};
 pub use pause::Paused;
 pub(crate) use sql::TRACKED;
-use tables::{Entry, Name, Recorded, Tables};
+use tables::{Entry, Recorded, Tables};
 
 use crate::seal::{Holder, holder};
 use crate::{Error, Result};
@@ -191,8 +193,10 @@ impl Comparison {
             }
             turn.query(sql::TURN, &[&place.slot, &place.system]).await?;
         }
+        // Names that are read before this are older than the end of what is read of the log.
+        let there = names::there(&tx).await?;
         flush(superuser).await?;
-        let answer = self.look_at(&tx, &place).await;
+        let answer = self.look_at(&tx, &place, there).await;
         turn.rollback().await?;
         tx.rollback().await?;
         match answer? {
@@ -215,7 +219,7 @@ impl Comparison {
         self.look(superuser).await
     }
 
-    async fn look_at(&self, tx: &Tx, place: &Place) -> Result<Look> {
+    async fn look_at(&self, tx: &Tx, place: &Place, there: Named) -> Result<Look> {
         let slot = tx.query_opt(sql::SLOT, &[&place.slot]).await?;
         let Some(Read { lsn: read, ended, paused }) = self.read_up_to(place).await? else {
             self.begin(tx, place, None).await?;
@@ -245,7 +249,7 @@ impl Comparison {
             self.pass_over(tx, place, (&read, &end), None).await?;
             return Ok(Look::BEGUN);
         }
-        let (before, tables) = self.tables(tx, place).await?;
+        let (before, tables) = self.tables(tx, place, there).await?;
         let part = Part::read(tx, &place.slot, &end, tables).await?;
         let more = part.lines >= LINES_AT_A_TIME;
         let reached = match part.end.clone() {
@@ -289,12 +293,13 @@ impl Comparison {
             ))
         })?;
         let begun: String = made.get(0);
-        let (before, tables) = self.tables(tx, place).await?;
+        let there = names::there(tx).await?;
+        let (before, tables) = self.tables(tx, place, there).await?;
         let now = self.clock.now();
         let control = self.control.operator().await?;
         let Place { system, database, .. } = place;
         control.execute(sql::BEGIN, &[system, database, &begun, &now]).await?;
-        know(&control, place, before, tables.ended(Some(part::number(&begun)?))).await?;
+        know(&control, place, before, tables, Some(part::number(&begun)?)).await?;
         if let Some(read) = read {
             let (empty, zero) = (String::new(), 0_i64);
             let (gap, told) = (Kind::Gap.as_str(), format!("from {read} to {begun}"));
@@ -312,9 +317,10 @@ impl Comparison {
     }
 
     /// The tables whose writes must be recorded as they were kept, and with the catalogue of now.
-    async fn tables(&self, tx: &Tx, place: &Place) -> Result<(Kept, Tables)> {
+    async fn tables(&self, tx: &Tx, place: &Place, there: Named) -> Result<(Before, Tables)> {
         let control = self.control.operator().await?;
         let rows = control.query(sql::KNOWN, &[&place.system, &place.database]).await?;
+        let names = names::kept(&control, place).await?;
         control.rollback().await?;
         let known: Kept = rows
             .iter()
@@ -331,7 +337,9 @@ impl Comparison {
         let numbers: Vec<i64> = known.values().map(|entry| entry.number).collect();
         let called = tx.query(sql::CALLED, &[&numbers]).await?;
         let now = called.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-        Ok((known.clone(), Tables::new(known, recorded.collect(), now)))
+        let mut tables = Tables::new(known.clone(), recorded.collect(), now);
+        tables.names = Names::new(names.clone(), there);
+        Ok((Before { known, names }, tables))
     }
 
     /// Keeps what was found before the log is let go: up to `reached`, and up to its `end` where that
@@ -340,7 +348,7 @@ impl Comparison {
         &self,
         place: &Place,
         part: Part,
-        before: Kept,
+        before: Before,
         reached: &str,
         end: Option<&String>,
     ) -> Result<()> {
@@ -362,16 +370,8 @@ impl Comparison {
                 )
                 .await?;
         }
-        if !tally.dropped.is_empty() {
-            let (names, places): (Vec<Name>, Vec<i64>) =
-                tally.dropped.into_iter().map(|(name, at)| (name, count(at))).unzip();
-            let (schemas, names): (Vec<String>, Vec<String>) = names.into_iter().unzip();
-            control
-                .execute(sql::WERE_DROPPED, &[system, database, &schemas, &names, &places, &now])
-                .await?;
-        }
         let end = end.map(|end| part::number(end)).transpose()?;
-        know(&control, place, before, tally.tables.ended(end)).await?;
+        know(&control, place, before, tally.tables, end).await?;
         let (transactions, changes) = (count(tally.transactions), count(tally.changes));
         control
             .execute(sql::ADVANCED, &[system, database, &reached, &now, &transactions, &changes])

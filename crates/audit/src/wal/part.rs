@@ -72,28 +72,31 @@ impl Part {
         Ok(())
     }
 
-    /// What was written under names that no table has: a table that was called so for a moment, or that
-    /// is gone without a record of it.
+    /// What was written under names that no table had there: a table that was called so for a moment.
     async fn strays(&mut self, tx: &Tx) -> Result<()> {
-        if self.tally.strays.is_empty() {
-            return Ok(());
-        }
+        let strays = std::mem::take(&mut self.tally.strays);
         let (schemas, names): (Vec<String>, Vec<String>) =
-            self.tally.strays.keys().cloned().unzip();
-        let rows = tx.query(sql::THERE, &[&schemas, &names]).await?;
-        let there: BTreeSet<Name> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        for (name, stray) in &self.tally.strays {
-            let known = stray.made.is_some_and(|number| !self.tally.tables.is_recorded(number));
-            if known || there.contains(name) {
+            strays.iter().filter(|(_, stray)| stray.extended).map(|(key, _)| key.0.clone()).unzip();
+        let mut extended = BTreeSet::new();
+        if !names.is_empty() {
+            let rows = tx.query(sql::EXTENDED, &[&schemas, &names]).await?;
+            extended = rows.iter().map(|row| (row.get(0), row.get(1))).collect::<BTreeSet<Name>>();
+        }
+        for ((name, action, made), stray) in strays {
+            let told = match made {
+                Some(number) => self.tally.tables.is_recorded_as_another(number, &name),
+                None => !(stray.extended && extended.contains(&name)),
+            };
+            if !told {
                 continue;
             }
-            let (schema, table) = name.clone();
+            let (schema, table) = name;
             let found = Difference {
                 kind: Kind::UnknownTable,
                 xid: stray.xid,
                 schema,
                 table,
-                action: stray.action.to_owned(),
+                action: action.to_owned(),
                 changes: stray.changes,
                 records: 0,
             };

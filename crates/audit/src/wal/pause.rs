@@ -9,7 +9,7 @@
 use store::{Db, OperatorTx, Tx};
 
 use super::known::know;
-use super::{Comparison, Kind, Place, flush, is_behind, part, place, sql};
+use super::{Comparison, Kind, Place, flush, is_behind, names, part, place, sql};
 use crate::Result;
 
 /// A comparison that waits until Amanah has done its work. It must be told [that it has](Paused::end),
@@ -58,7 +58,8 @@ impl Comparison {
         (from, to): (&str, &str),
         by: Option<&str>,
     ) -> Result<()> {
-        let (before, tables) = self.tables(tx, place).await?;
+        let there = names::there(tx).await?;
+        let (before, tables) = self.tables(tx, place, there).await?;
         let Place { system, database, slot } = place;
         let control = self.control.operator().await?;
         let now = self.clock.now();
@@ -80,7 +81,7 @@ impl Comparison {
                 )
                 .await?;
         }
-        know(&control, place, before, tables.ended(Some(part::number(to)?))).await?;
+        know(&control, place, before, tables, Some(part::number(to)?)).await?;
         control.execute(sql::ADVANCED, &[system, database, &to, &now, &zero, &zero]).await?;
         control.commit().await?;
         tx.query(sql::ADVANCE, &[slot, &to]).await?;

@@ -70,12 +70,21 @@ SELECT c.oid::int8, n.nspname::text, c.relname::text
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.oid = ANY ($1::int8[]::oid[])";
 
-/// Those of the names in the schemas `$1` and with the names `$2` that something with rows has.
-pub(super) const THERE: &str = "
+/// Everything with rows that the log may tell of: schema, name and number.
+pub(super) const NAMES: &str = "
+SELECT n.nspname::text, c.relname::text, c.oid::int8
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'm') AND c.relpersistence <> 't'
+   AND (n.nspname <> 'pg_catalog' OR c.oid >= 16384)";
+
+/// Those of the names in the schemas `$1` and with the names `$2` that belong to an extension.
+pub(super) const EXTENDED: &str = "
 SELECT t.schema, t.name FROM unnest($1::text[], $2::text[]) AS t (schema, name)
  WHERE EXISTS (SELECT FROM pg_catalog.pg_class c
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                WHERE n.nspname = t.schema AND c.relname = t.name AND c.relkind IN ('r', 'p', 'm'))";
+                 JOIN pg_catalog.pg_depend d ON d.objid = c.oid AND d.deptype = 'e'
+                  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                WHERE n.nspname = t.schema AND c.relname = t.name)";
 
 /// Keeps a turn for as long as `amanah protect` works, without a word meanwhile.
 pub(super) const LONG_TURN: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
@@ -123,21 +132,24 @@ pub(super) const KNOWN: &str = "
 SELECT table_schema, table_name, oid, (since - '0/0')::int8 FROM compared.tables
  WHERE system = $1 AND database = $2";
 
+/// The names that tables had when the last look ended.
+pub(super) const NAMED: &str = "
+SELECT table_schema, table_name, oid FROM compared.names WHERE system = $1 AND database = $2";
+
+pub(super) const UNNAME: &str = "
+DELETE FROM compared.names n USING unnest($3::text[], $4::text[]) AS t (schema, name)
+ WHERE n.system = $1 AND n.database = $2 AND n.table_schema = t.schema AND n.table_name = t.name";
+
+pub(super) const NAME: &str = "
+INSERT INTO compared.names (system, database, table_schema, table_name, oid)
+SELECT $1, $2, t.schema, t.name, t.oid
+  FROM unnest($3::text[], $4::text[], $5::int8[]) AS t (schema, name, oid)";
+
 pub(super) const FOUND: &str = "
 INSERT INTO compared.differences
     (system, database, kind, xid, table_schema, table_name, action, changes, records, lsn, seen_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::pg_lsn, $11)
 ON CONFLICT DO NOTHING";
-
-/// Explains what was written to tables which the trail says were dropped after it.
-pub(super) const WERE_DROPPED: &str = "
-UPDATE compared.differences d
-   SET explained_by = 'amanah', explained_at = $6,
-       explanation = 'the trail says that this table was dropped afterwards'
-  FROM unnest($3::text[], $4::text[], $5::int8[]) AS t (schema, name, at)
- WHERE d.system = $1 AND d.database = $2 AND d.kind = 'unknown-table' AND d.explained_at IS NULL
-   AND d.table_schema = t.schema AND d.table_name = t.name
-   AND d.lsn < '0/0'::pg_lsn + t.at::numeric";
 
 /// What was not compared while Amanah worked, with its explanation.
 pub(super) const MAINTAINED: &str = "

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::tables::Name;
+use super::line;
 
 /// A change of structure, as its row of the trail tells it. Whatever is not there is not used: rows of
 /// an earlier form hold less.
@@ -44,7 +44,24 @@ impl Command {
 
     /// Whether the table was made with rows in it.
     pub(crate) fn fills_table(&self) -> bool {
-        self.is_table() && ["CREATE TABLE AS", "SELECT INTO"].contains(&self.tag.as_str())
+        let fills = ["CREATE TABLE AS", "SELECT INTO", "CREATE MATERIALIZED VIEW"];
+        self.has_rows() && fills.contains(&self.tag.as_str())
+    }
+
+    /// Whether it is about something whose rows the log tells of.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.is_table() || self.kind == "materialized view"
+    }
+
+    /// Whether an extension was made or changed: what it makes itself has no record of its own.
+    pub(crate) fn extends(&self) -> bool {
+        self.kind == "extension" && !self.dropped
+    }
+
+    /// The schema that may be called otherwise now.
+    pub(crate) fn schema(&self) -> Option<String> {
+        let altered = self.kind == "schema" && self.tag == "ALTER SCHEMA";
+        line::name(&self.object).ok().filter(|_| altered).map(|(name, _)| name)
     }
 
     pub(crate) fn is_table(&self) -> bool {
@@ -69,17 +86,10 @@ impl Command {
 pub(crate) struct Stray {
     /// The first transaction that did.
     pub(crate) xid: u32,
-    /// What it did.
-    pub(crate) action: &'static str,
     /// How many rows were written.
     pub(crate) changes: u64,
-    /// Where the last one stands.
+    /// Where the first one stands.
     pub(crate) at: u64,
-    /// The number of the table, where its making was read before.
-    pub(crate) made: Option<i64>,
-}
-
-/// Whether a name is one of PostgreSQL's own tables, or of the trail.
-pub(crate) fn is_own((schema, _): &Name) -> bool {
-    schema == "audit" || schema == "information_schema" || schema.starts_with("pg_")
+    /// Whether an extension was made or changed in the same transaction or before.
+    pub(crate) extended: bool,
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::names::Names;
 use super::structure::Command;
 
 /// A table, by schema and name.
@@ -41,8 +42,8 @@ pub(crate) struct Tables {
     recorded: BTreeMap<i64, Recorded>,
     /// What those that are known are called now; of one that is gone, nothing.
     now: BTreeMap<i64, Name>,
-    /// Tables that were made in what was read.
-    made: BTreeMap<Name, i64>,
+    /// What else has a name.
+    pub(crate) names: Names,
 }
 
 impl Tables {
@@ -53,9 +54,10 @@ impl Tables {
         mut now: BTreeMap<i64, Name>,
     ) -> Self {
         now.extend(recorded.iter().map(|(number, table)| (*number, table.name.clone())));
-        Self { known, recorded, now, made: BTreeMap::new() }
+        Self { known, recorded, now, names: Names::default() }
     }
 
+    #[cfg(test)]
     pub(crate) const fn known(&self) -> &BTreeMap<Name, Entry> {
         &self.known
     }
@@ -71,26 +73,29 @@ impl Tables {
         Some(recorded.key.as_slice()).filter(|key| !key.is_empty())
     }
 
-    /// The number of the table that was made under this name in what was read.
-    pub(crate) fn made(&self, table: &Name) -> Option<i64> {
-        self.made.get(table).copied()
-    }
-
-    /// Whether the table of this number is recorded now.
-    pub(crate) fn is_recorded(&self, number: i64) -> bool {
-        self.recorded.contains_key(&number)
+    /// Whether the table of this number is recorded now, and under another name than this.
+    pub(crate) fn is_recorded_as_another(&self, number: i64, name: &Name) -> bool {
+        self.recorded.get(&number).is_some_and(|table| table.name != *name)
     }
 
     /// Takes in what a record at `at` says was done to the structure of the database.
     pub(crate) fn follow(&mut self, name: &Name, command: &Command, at: u64) {
+        self.names.follow(name, command);
         if command.dropped {
             self.dropped(command);
             return;
         }
+        if let Some(schema) = command.schema() {
+            let inside = |(_, now): &(&i64, &Name)| now.0 == schema;
+            let called: Vec<_> =
+                self.now.iter().filter(inside).map(|(n, t)| (*n, t.clone())).collect();
+            for (number, name) in called {
+                self.called(number, &name, at);
+            }
+        }
         if let Some(number) = command.number {
             self.called(number, name, at);
             if command.makes_table() {
-                self.made.insert(name.clone(), number);
                 let born = |table: &Recorded| table.partition && table.name == *name;
                 if self.recorded.get(&number).is_some_and(born) {
                     self.known.entry(name.clone()).or_insert(Entry { number, since: at });

@@ -6,12 +6,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::found::{Difference, Kind};
 use super::line::{Change, Line};
-use super::structure::{Command, Stray, is_own};
+use super::structure::{Command, Stray};
 use super::tables::{Name, Tables};
 use crate::Result;
 
 /// Where the trail and all of its parts are.
 const TRAIL: &str = "audit";
+/// What the names of the trail and all of its parts begin with.
+const PARTS: &str = "system_audit_logs";
+/// What Amanah keeps beside them, and adds to in its ordinary work.
+const BESIDE: [&str; 3] = ["retention", "archived_months", "cipher_key"];
 /// How many differences of one transaction are told each for itself.
 const MAX_TOLD: usize = 100;
 
@@ -24,10 +28,11 @@ pub(crate) struct Tally {
     pub(crate) changes: u64,
     /// Which tables must be recorded.
     pub(crate) tables: Tables,
-    /// What was written under names that are not known to be recorded.
-    pub(crate) strays: BTreeMap<Name, Stray>,
-    /// Names that tables had which were dropped, and where.
-    pub(crate) dropped: Vec<(Name, u64)>,
+    /// What was written under names that are not known to be recorded: by name, what was done, and the
+    /// number of the table, where its making was read before.
+    pub(crate) strays: BTreeMap<(Name, &'static str, Option<i64>), Stray>,
+    /// Whether an extension was made or changed in what was read.
+    extended: bool,
     open: Transaction,
 }
 
@@ -91,8 +96,13 @@ impl Tally {
 
     fn change(&mut self, (xid, at): (u32, u64), table: &Name, change: &Change<'_>) {
         let Change { action, .. } = *change;
-        if table.0 == TRAIL && action == "INSERT" {
-            self.record((xid, at), table, change);
+        let inserts = table.0 == TRAIL && action == "INSERT";
+        if inserts && table.1.starts_with(PARTS) {
+            if self.record((xid, at), change).is_none() {
+                *self.open.trail.entry((table.clone(), action)).or_default() += 1;
+            }
+        } else if inserts && self.is_beside(table) {
+            // Nothing that was recorded hangs on it.
         } else if table.0 == TRAIL {
             *self.open.trail.entry((table.clone(), action)).or_default() += 1;
         } else if self.tables.must(table, at) {
@@ -100,23 +110,31 @@ impl Tally {
             let count = self.open.count(table.clone(), action);
             count.changes += 1;
             count.keys = sum(count.keys, key.map(|key| (mark(&key), 0)));
-        } else if !is_own(table) && !self.tables.known().contains_key(table) {
-            let made = self.tables.made(table);
-            let stray = Stray { xid, action, changes: 0, at, made };
-            self.strays.entry(table.clone()).or_insert(stray).changes += 1;
+        } else {
+            let names = &self.tables.names;
+            let made = match names.number(table) {
+                Some(number) if !names.is_made(number) => return,
+                made => made,
+            };
+            let stray = Stray { xid, changes: 0, at, extended: self.extended };
+            self.strays.entry((table.clone(), action, made)).or_insert(stray).changes += 1;
         }
     }
 
-    /// A row of the trail was written.
-    fn record(&mut self, (xid, at): (u32, u64), part: &Name, change: &Change<'_>) {
+    /// Whether a table of schema audit is one that Amanah adds to in its ordinary work.
+    fn is_beside(&self, table: &Name) -> bool {
+        BESIDE.contains(&table.1.as_str()) && self.tables.names.number(table).is_some()
+    }
+
+    /// A row of the trail was written; nothing when it is no row that a trigger writes. A beginning that
+    /// is longer than what is read of it is none.
+    fn record(&mut self, (xid, at): (u32, u64), change: &Change<'_>) -> Option<()> {
         let wanted = ["xid", "action", "table_schema", "table_name"];
-        // What has no such columns is no part of the trail; and a row whose beginning is longer than
-        // what is read of it is not there, so that its change is found.
-        let Ok([Some(of), Some(action), schema, table]) = change.values(wanted) else { return };
-        if of.parse().is_ok_and(|of: u64| of & u64::from(u32::MAX) != u64::from(xid)) {
+        let [of, action, schema, table] = change.values(wanted).ok()?;
+        let (of, action): (u64, String) = (of?.parse().ok()?, action?);
+        if of & u64::from(u32::MAX) != u64::from(xid) {
             // It was put in later, under the number of another transaction.
-            *self.open.trail.entry((part.clone(), "INSERT")).or_default() += 1;
-            return;
+            return None;
         }
         let name = (schema.unwrap_or_default(), table.unwrap_or_default());
         if action == "DDL" {
@@ -135,6 +153,7 @@ impl Tally {
             count.records += 1;
             count.keys = sum(count.keys, key.map(|key| (0, mark(&key))));
         }
+        Some(())
     }
 
     /// The structure of the database was changed.
@@ -142,19 +161,18 @@ impl Tally {
         if command.rewrites() && self.tables.must(name, at) {
             self.open.rewritten.insert((name.clone(), command.tag.clone()));
         }
-        // The rows that a table is made with come before its record.
-        if command.fills_table()
-            && let Some(stray) = self.strays.get_mut(name).filter(|stray| stray.xid == xid)
-        {
-            stray.made = stray.made.or(command.number);
+        if command.extends() {
+            self.extended = true;
+            let own = self.strays.values_mut().filter(|stray| stray.xid == xid);
+            own.for_each(|stray| stray.extended = true);
         }
-        if command.dropped && command.is_table() {
-            // It was there before, and what was written to it is gone with it.
-            let before = self.strays.get(name).is_some_and(|stray| stray.made.is_none());
-            if before && self.tables.made(name).is_none() {
-                self.strays.remove(name);
-            }
-            self.dropped.push((name.clone(), at));
+        // The rows that a table is made with come before its record.
+        let mut before = (name.clone(), "INSERT", None);
+        if command.fills_table()
+            && let Some(stray) = self.strays.remove(&before)
+        {
+            before.2 = command.number.filter(|_| stray.xid == xid);
+            self.strays.insert(before, stray);
         }
         self.tables.follow(name, command, at);
     }
@@ -266,7 +284,7 @@ mod tests {
 
     fn record(action: &str, xid: u64) -> String {
         format!(
-            "table audit.part_1: INSERT: id[bigint]:1 actor_id[text]:'x' action[text]:'{action}' \
+            "table audit.system_audit_logs_1: INSERT: id[bigint]:1 actor_id[text]:'x' action[text]:'{action}' \
              table_schema[text]:'public' table_name[text]:'sale' new_data[jsonb]:'{{}}' xid[xid8]:'{xid}'"
         )
     }
@@ -291,7 +309,7 @@ mod tests {
             &record("UPDATE", 7),
             &other,
             &foreign,
-            "table audit.part_1: DELETE: (no-tuple-data)",
+            "table audit.system_audit_logs_1: DELETE: (no-tuple-data)",
             "COMMIT 7",
         ]);
         let told: Vec<_> = found
@@ -303,8 +321,8 @@ mod tests {
             [
                 (Kind::Unfounded, "sale", "DELETE", 0, 1),
                 (Kind::Unrecorded, "sale", "UPDATE", 2, 1),
-                (Kind::TrailChanged, "part_1", "DELETE", 1, 0),
-                (Kind::TrailChanged, "part_1", "INSERT", 1, 0),
+                (Kind::TrailChanged, "system_audit_logs_1", "DELETE", 1, 0),
+                (Kind::TrailChanged, "system_audit_logs_1", "INSERT", 1, 0),
             ]
         );
     }
