@@ -699,6 +699,38 @@ $$;
 
 ALTER FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) OWNER TO postgres;
 
+CREATE FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    taken bigint;
+    erased bigint;
+BEGIN
+    UPDATE audit.system_audit_logs t
+       SET erased = audit.content_digest(t.salt, t.row_key, t.old_data, t.new_data),
+           salt = NULL, row_key = NULL, old_data = NULL, new_data = NULL
+      FROM unnest(xids, numbers, sealed) w (xid, id, row_hash)
+     WHERE t.xid = w.xid AND t.id = w.id AND t.row_hash = w.row_hash
+       AND t.salt IS NOT NULL AND t.erased IS NULL;
+    GET DIAGNOSTICS taken = ROW_COUNT;
+    SELECT count(*) INTO erased
+      FROM unnest(xids, numbers, sealed) w (xid, id, row_hash)
+      JOIN audit.system_audit_logs t
+        ON t.xid = w.xid AND t.id = w.id AND t.row_hash = w.row_hash AND t.erased IS NOT NULL;
+    IF erased <> cardinality(numbers) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('erasing is refused: %s of %s rows are not there with the hash that was'
+                             ' given, or have no salt', cardinality(numbers) - erased,
+                             cardinality(numbers)),
+            HINT = 'Nothing was erased. amanah audit verify says what became of them.';
+    END IF;
+    RETURN taken;
+END $$;
+
+ALTER FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) OWNER TO amanah_trail_erasing;
+
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1250,6 +1282,29 @@ CREATE FUNCTION audit.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE'
+       AND current_user::pg_catalog.text OPERATOR(pg_catalog.=) 'amanah_trail_erasing'
+    THEN
+        IF TG_LEVEL OPERATOR(pg_catalog.=) 'STATEMENT' THEN
+            RETURN NULL;
+        END IF;
+        IF OLD.salt IS NOT NULL AND OLD.erased IS NULL
+           AND NEW.salt IS NULL AND NEW.row_key IS NULL AND NEW.old_data IS NULL
+           AND NEW.new_data IS NULL
+           AND NEW.erased OPERATOR(pg_catalog.=)
+               audit.content_digest(OLD.salt, OLD.row_key, OLD.old_data, OLD.new_data)
+           AND NEW.row_hash OPERATOR(pg_catalog.=) audit.row_digest(NEW.id, NEW.event_timestamp,
+               NEW.xid, NEW.actor_id, NEW.tenant_id, NEW.db_user, NEW.request_id, NEW.action,
+               NEW.table_schema, NEW.table_name, NEW.erased)
+           AND pg_catalog.record_image_eq(
+               ROW(OLD.id, OLD.event_timestamp, OLD.xid, OLD.row_hash, OLD.actor_id, OLD.tenant_id,
+                   OLD.db_user, OLD.request_id, OLD.action, OLD.table_schema, OLD.table_name),
+               ROW(NEW.id, NEW.event_timestamp, NEW.xid, NEW.row_hash, NEW.actor_id, NEW.tenant_id,
+                   NEW.db_user, NEW.request_id, NEW.action, NEW.table_schema, NEW.table_name))
+        THEN
+            RETURN NEW;
+        END IF;
+    END IF;
     RAISE EXCEPTION USING
         ERRCODE = 'TRAIL',
         MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail is append-only',
@@ -1957,6 +2012,8 @@ CREATE TRIGGER refuse_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.sys
 
 ALTER TABLE audit.system_audit_logs_rest ENABLE ALWAYS TRIGGER refuse_statement;
 
+CREATE POLICY erasing ON audit.system_audit_logs TO amanah_trail_erasing USING (true) WITH CHECK (true);
+
 CREATE POLICY proving ON audit.system_audit_logs FOR SELECT TO owner USING ((xid = pg_current_xact_id_if_assigned()));
 
 CREATE POLICY reading ON audit.system_audit_logs FOR SELECT TO amanah_trail_desk USING (true);
@@ -1979,6 +2036,8 @@ GRANT USAGE ON SCHEMA audit TO amanah_admin;
 GRANT USAGE ON SCHEMA audit TO amanah_auditor;
 GRANT USAGE ON SCHEMA audit TO amanah_trail_desk;
 GRANT USAGE ON SCHEMA audit TO owner;
+GRANT USAGE ON SCHEMA audit TO amanah_trail_erasing;
+GRANT USAGE ON SCHEMA audit TO amanah_trail_eraser;
 
 REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
 
@@ -2001,6 +2060,10 @@ GRANT ALL ON FUNCTION audit.bound() TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail;
+GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail_erasing;
+
+REVOKE ALL ON FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) TO amanah_trail_eraser;
 
 REVOKE ALL ON FUNCTION audit.global_track_changes() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.global_track_changes() TO owner;
@@ -2053,6 +2116,7 @@ REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail;
+GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail_erasing;
 
 REVOKE ALL ON FUNCTION audit.told(query text, tag text) FROM PUBLIC;
 
@@ -2073,12 +2137,24 @@ GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_desk;
 GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
+GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
+
+GRANT UPDATE(salt) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
+
+GRANT UPDATE(row_key) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
+
+GRANT UPDATE(old_data) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
+
+GRANT UPDATE(new_data) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
+
+GRANT UPDATE(erased) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
 
 GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail;
 
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_reader;
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_desk;
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO owner;
+GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_erasing;
 
 CREATE EVENT TRIGGER amanah_isolation_ddl ON ddl_command_end
    EXECUTE FUNCTION amanah_guard.after_ddl();

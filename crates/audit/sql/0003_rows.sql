@@ -45,7 +45,7 @@ BEGIN
         -- Those of 0003_reading.sql hide nothing from a superuser.
         WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = ANY (tree)
                         AND NOT (parted AND p.polrelid = former AND p.polname IN
-                                 ('recording', 'sealing', 'reading', 'proving')))
+                                 ('recording', 'sealing', 'reading', 'proving', 'erasing')))
             THEN 'it has a policy'
         WHEN EXISTS (SELECT FROM pg_statistic_ext s WHERE s.stxrelid = ANY (tree))
             THEN 'it has statistics of somebody''s own'

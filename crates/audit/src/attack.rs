@@ -40,7 +40,13 @@ pub(crate) struct Target<'a> {
     pub recorder: &'a str,
     /// The event triggers that stand guard; none where no superuser installed them.
     pub event_triggers: &'a [String],
+    /// The transaction of the row and the hash beside it, where contents can be erased.
+    pub erasable: Option<(u64, &'a [u8])>,
 }
+
+/// Who may have contents erased, and as whom that is done.
+pub(crate) const ERASER: &str = "amanah_trail_eraser";
+const ERASING: &str = "amanah_trail_erasing";
 
 /// Owner of the trail and recorder.
 pub(crate) async fn keepers(tx: &Tx) -> Result<(String, String)> {
@@ -57,6 +63,7 @@ pub(crate) fn battery(target: &Target<'_>) -> Vec<Attempt> {
     all.extend(functions());
     all.extend(rights(target));
     all.push(planted(target));
+    all.extend(erasing(target));
     for (table, trigger) in target.tracked.iter().filter(|(t, _)| !t.partition) {
         all.extend(tracked(table, trigger));
     }
@@ -269,6 +276,48 @@ fn rights(target: &Target<'_>) -> Vec<Attempt> {
             "SELECT pg_catalog.set_config('session_replication_role', 'replica', true)",
         ),
     ]
+}
+
+/// An erasure by somebody who may not, or of something that was never sealed.
+fn erasing(target: &Target<'_>) -> Vec<Attempt> {
+    let Some((xid, _)) = target.erasable else { return Vec::new() };
+    let row = target.row;
+    let shape = |digest: &str| {
+        format!(
+            "UPDATE {TRAIL} SET salt = NULL, row_key = NULL, old_data = NULL, new_data = NULL,
+                    erased = {digest} WHERE id = {row}"
+        )
+    };
+    vec![
+        on(
+            "audit.erase",
+            "erase a content under a hash that was never sealed",
+            erase(xid, row, &[0; 32]),
+        ),
+        trail(
+            "erase a content by hand",
+            &shape("audit.content_digest(salt, row_key, old_data, new_data)"),
+        ),
+        trail("erase a content and leave a wrong digest", &shape("pg_catalog.sha256('')")),
+        trail("act as the role that erases", &become_role(ERASING)),
+    ]
+}
+
+/// What the eraser alone may do, for everybody else.
+pub(crate) fn erasures(target: &Target<'_>) -> Vec<Attempt> {
+    let Some((xid, hash)) = target.erasable else { return Vec::new() };
+    vec![
+        on("audit.erase", "erase a recorded content", erase(xid, target.row, hash)),
+        trail("act as the role that has contents erased", &become_role(ERASER)),
+    ]
+}
+
+fn erase(xid: u64, row: i64, hash: &[u8]) -> String {
+    format!(
+        "SELECT audit.erase(ARRAY[{}]::xid8[], ARRAY[{row}]::bigint[], ARRAY[{}]::bytea[])",
+        literal(&xid.to_string()),
+        literal(&format!("\\x{}", kernel::hex(hash)))
+    )
 }
 
 /// Somebody who may make roles can enter those that are not superusers, before PostgreSQL 16.

@@ -58,6 +58,7 @@ const TRAIL_SQL: &str = include_str!("../sql/0003_trail.sql");
 const KEEPER_SQL: &str = include_str!("../sql/0003_keeper.sql");
 const REFUSALS_SQL: &str = include_str!("../sql/0003_refusals.sql");
 const READING_SQL: &str = include_str!("../sql/0003_reading.sql");
+const ERASING_SQL: &str = include_str!("../sql/0004_erasing.sql");
 const CIPHER_SQL: &str = include_str!("../sql/0006_cipher.sql");
 /// Columns that are encrypted in the trail, whoever keeps it.
 const ENCRYPTED_SQL: &str =
@@ -116,6 +117,7 @@ pub static GUARD: Room = Room {
     name: "audit_guard",
     migrations: &[
         Migration { name: "0003_guard", sql: GUARD_SQL },
+        Migration { name: "0004_erasing", sql: ERASING_SQL },
         Migration { name: "0005_retention", sql: RETENTION_SQL },
         Migration { name: "0006_encrypted", sql: ENCRYPTED_SQL },
     ],

@@ -46,6 +46,11 @@ pub(crate) const SET: &str = "SELECT pg_catalog.set_config($1, $2, true)";
 /// The time, as it stands in rows of the trail.
 pub(crate) const NOW: &str = "SELECT pg_catalog.clock_timestamp()";
 
+/// Whether contents can be erased here: a row, or none.
+pub(crate) const ERASES: &str = "SELECT FROM pg_catalog.pg_proc p
+       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = 'audit' AND p.proname = 'erase' AND p.pronargs = 3";
+
 /// The newest row that this transaction has left so far; 0 when there is none.
 pub(crate) const NEWEST: &str = "
 SELECT coalesce(max(id), 0) FROM audit.system_audit_logs
@@ -235,21 +240,32 @@ SELECT given.label,
           AND g.right_on = 'SELECT on it')))
    AND NOT (given.place = trail.oid AND given.grantee = trail.recorder
             AND given.right_on = 'INSERT on it')
+   AND NOT (given.place = trail.oid AND given.right_on = 'UPDATE on a column of it'
+            AND given.grantee = (SELECT p.proowner FROM pg_catalog.pg_proc p
+                                   JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
+                                  WHERE p.pronamespace = 'audit'::regnamespace
+                                    AND p.proname = 'erase' AND r.rolname = 'amanah_trail_erasing'))
  ORDER BY 1, 2, 3"
 );
 
-/// Who can act as the role that owns the trail or records into it; superusers left out.
+/// Who can act as the role that owns the trail, records into it or has contents erased; superusers left
+/// out, and the logins that Amanah makes for that, which end by themselves.
 pub(crate) const MEMBERS: &str = "
 SELECT DISTINCT pg_catalog.pg_get_userbyid(m.member)::text,
        pg_catalog.pg_get_userbyid(m.roleid)::text
   FROM pg_catalog.pg_auth_members m
   JOIN pg_catalog.pg_roles r ON r.oid = m.member AND NOT r.rolsuper
+  LEFT JOIN pg_catalog.pg_roles g ON g.oid = m.grantor
  WHERE m.roleid IN (
        SELECT c.relowner FROM pg_catalog.pg_class c
         WHERE c.oid = 'audit.system_audit_logs'::regclass
        UNION
        SELECT p.proowner FROM pg_catalog.pg_proc p
          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit')
+    OR m.roleid = (SELECT e.oid FROM pg_catalog.pg_roles e WHERE e.rolname = 'amanah_trail_eraser')
+       AND NOT (coalesce(g.rolsuper, false)
+                AND pg_catalog.starts_with(r.rolname::text, 'amanah_probe_')
+                AND r.rolvaliduntil < pg_catalog.now() + interval '1 hour')
  ORDER BY 1, 2";
 
 /// What in the trail's schema belongs to others than a superuser, partitions and what records left
@@ -270,7 +286,7 @@ SELECT o.object, r.rolname::text
  WHERE NOT r.rolsuper
    AND o.object NOT IN ('audit.global_track_changes', 'audit.record_command', 'audit.record_ddl',
                         'audit.record_drop', 'audit.bound', 'audit.record_reading', 'audit.ask',
-                        'audit.read', 'audit.told')
+                        'audit.read', 'audit.told', 'audit.erase')
  ORDER BY 1";
 
 /// Lets bounds of partitions be printed in one way.
@@ -391,7 +407,7 @@ UNION ALL
 SELECT tree.label, 'the policy ' || p.polname
   FROM tree JOIN pg_catalog.pg_policy p ON p.polrelid = tree.oid
  WHERE tree.oid <> 'audit.system_audit_logs'::regclass
-    OR p.polname NOT IN ('recording', 'sealing', 'reading', 'proving')
+    OR p.polname NOT IN ('recording', 'sealing', 'reading', 'proving', 'erasing')
 UNION ALL
 SELECT tree.label, 'the statistics ' || s.stxname
   FROM tree JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = tree.oid
@@ -409,6 +425,7 @@ SELECT c.relname::text FROM audit.system_audit_logs t
 pub(crate) const BODIES: &str = "
 SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
        CASE WHEN p.proname IN ('ask', 'read') THEN r.rolname = 'amanah_trail_desk'
+            WHEN p.proname = 'erase' THEN r.rolname = 'amanah_trail_erasing'
             WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
                                'record_drop', 'bound', 'record_reading', 'told')
             THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)

@@ -29,6 +29,7 @@ const TRAIL: Belongings = Belongings {
         ("POLICY", "system_audit_logs sealing"),
         ("POLICY", "system_audit_logs reading"),
         ("POLICY", "system_audit_logs proving"),
+        ("POLICY", "system_audit_logs erasing"),
         // That of the first form, which depends on the table.
         ("FUNCTION", "row_digest(audit.system_audit_logs)"),
         ("TABLE", "system_audit_logs"),
@@ -43,6 +44,7 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "refuse_change()"),
         ("FUNCTION", "ask(jsonb, text)"),
         ("FUNCTION", "read(uuid, xid8, bigint, bigint)"),
+        ("FUNCTION", "erase(xid8[], bigint[], bytea[])"),
         ("FUNCTION", "asked(jsonb, text, pg_snapshot, xid8)"),
         ("FUNCTION", "asked_for(jsonb)"),
         ("FUNCTION", "bound()"),

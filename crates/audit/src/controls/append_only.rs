@@ -11,7 +11,7 @@ use super::remedy::remedy;
 use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
 use crate::attack::{self, Attempt, REFUSED, Target, keepers};
 use crate::canary::Canary;
-use crate::{Result, canary, inspect, row, sql, track};
+use crate::{Result, TrailRow, canary, inspect, row, sql, track};
 
 /// How often a statement that could not get its lock is sent again.
 const TRIES: usize = 3;
@@ -27,10 +27,10 @@ pub(super) const GROUPS: [(&str, &str); 2] =
 static CARD: Card = Card {
     id: "audit.append-only",
     title: "Nobody edits the audit trail",
-    attack: "As the application, an administrator, an auditor and the owner, every known way to \
-             change, empty, drop or bypass the trail is tried on a real row of a synthetic tenant, \
-             each inside a savepoint that is rolled back.",
-    bite: "In a sandbox, a right is granted, the guard is dropped, its function is emptied and a \
+    attack: "As the application, an administrator, an auditor, the owner and whoever may have contents \
+             erased, every known way to change, empty, drop, erase or bypass the trail is tried on a \
+             real row of a synthetic tenant, each inside a savepoint that is rolled back.",
+    bite: "In a sandbox, rights are granted, the guard is dropped, its function is emptied and a \
            guard over DDL is taken away; a partition loses its guard, gets a right, a trigger and \
            another owner, and is detached. The guard there is made anew, not copied.",
     cadence: Duration::from_mins(5),
@@ -112,13 +112,14 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let by_statements = track::by_statements(&tx).await?;
     tx.rollback().await?;
     let canary = canary::write(protected, &*place.binder, &shape).await?;
+    let erasable = erasable(trail, &canary).await?;
     let trigger = |table: &Table| {
         let by_statements = by_statements.contains(&(table.schema.clone(), table.name.clone()));
         if by_statements { track::INSERT_TRIGGER } else { track::ROW_TRIGGER }
     };
     let tracked = place.recorded(&shape)?.into_iter();
     let tracked: Vec<(&Table, &str)> = tracked.map(|table| (table, trigger(table))).collect();
-    let attempts = attack::battery(&Target {
+    let target = Target {
         row: canary.row,
         partition: &canary.partition,
         tracked: &tracked,
@@ -128,8 +129,12 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
         keeper: &keeper,
         recorder: &recorder,
         event_triggers: &event_triggers,
-    });
-    let battery = Battery { attempts: &attempts, guarded: !event_triggers.is_empty() };
+        erasable: erasable.as_ref().map(|row| (row.xid, row.row_hash.as_slice())),
+    };
+    let by_all = attack::battery(&target);
+    let attempts = [&by_all[..], &attack::erasures(&target)].concat();
+    let guarded = !event_triggers.is_empty();
+    let battery = Battery { attempts: &attempts, guarded };
     let mut ledger = Ledger { findings: inspected, ..Ledger::default() };
     let binding = canary::bind(&protected.canaries.0, &*place.binder)?;
     for attacker in attackers(protected, &binding) {
@@ -138,8 +143,23 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     for (title, role) in GROUPS {
         ledger.add(attack_as_group(protected, title, role, battery, rng).await?);
     }
+    if erasable.is_some() {
+        let battery = Battery { attempts: &by_all, guarded };
+        let (title, role) = ("who may have contents erased", attack::ERASER);
+        ledger.add(attack_as_group(protected, title, role, battery, rng).await?);
+    }
     ledger.findings.extend(untouched(trail, &canary).await?);
     Ok(ledger)
+}
+
+/// The row that is attacked, where contents can be erased.
+async fn erasable(trail: &Db, canary: &Canary) -> Result<Option<TrailRow>> {
+    let tx = trail.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let there = tx.query_opt(sql::ERASES, &[]).await?.is_some();
+    let row = if there { row::numbered(&tx, canary.row).await? } else { None };
+    tx.rollback().await?;
+    Ok(row)
 }
 
 pub(super) fn attackers<'a>(protected: &'a Protected, binding: &'a Secret) -> Vec<Attacker<'a>> {
@@ -311,7 +331,9 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
         Violation {
             name: "the guard's function, emptied",
             seed: refuse_change(" BEGIN RETURN NULL; END "),
-            undo: refuse_change(inspect::shipped_body("refuse_change").unwrap_or_default()),
+            undo: refuse_change(
+                inspect::shipped_body("refuse_change", watched).unwrap_or_default(),
+            ),
         },
     ];
     all.push(Violation {
@@ -322,6 +344,16 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
     });
     all.extend(on_partition(&app, watched));
     if watched {
+        let erase = "FUNCTION audit.erase(xid8[], bigint[], bytea[])";
+        all.push(Violation {
+            name: "the right to erase, granted to the application",
+            seed: format!(
+                "GRANT USAGE ON SCHEMA audit TO {app}; GRANT EXECUTE ON {erase} TO {app}"
+            ),
+            undo: format!(
+                "REVOKE EXECUTE ON {erase} FROM {app}; REVOKE USAGE ON SCHEMA audit FROM {app}"
+            ),
+        });
         let emits = |how: &str, whom: &str| {
             format!(
                 "DO $$ DECLARE emits pg_catalog.text; BEGIN

@@ -16,16 +16,16 @@ const MAINTENANCE: &str = "postgres";
 
 /// A login that is a member of one role and nothing else. Its password is known to nobody, and it
 /// ends by itself after ten minutes.
-pub(super) struct Probe {
+pub(crate) struct Probe {
     /// The login, in the database that `superuser` is connected to.
-    pub(super) db: Db,
+    pub(crate) db: Db,
     name: String,
     maker: Db,
 }
 
 impl Probe {
     /// Makes one for `role`.
-    pub(super) async fn make(superuser: &Db, role: &str, rng: &dyn Rng) -> Result<Self> {
+    pub(crate) async fn make(superuser: &Db, role: &str, rng: &dyn Rng) -> Result<Self> {
         let url = superuser.url().pinned();
         let maker = Db::lazy(&url.database(MAINTENANCE), 1)?;
         let random = |bytes| random_hex(rng, bytes).map_err(store::Error::from);
@@ -44,15 +44,23 @@ impl Probe {
         .await?;
         tx.commit().await?;
         maker.ensure_login(&name, &password).await?;
+        // A database may let nobody in who was not named.
+        let tx = superuser.operator().await?;
+        let enters: bool = tx.query_one(reach::ENTERS, &[&name]).await?.get(0);
+        tx.rollback().await?;
+        if !enters {
+            superuser.admit_role(&name).await?;
+        }
         let db = Db::lazy(&url.login(&name, Some(password)), 1)?;
         Ok(Self { db, name, maker })
     }
 
     /// Drops it.
-    pub(super) async fn remove(self) -> Result<()> {
+    pub(crate) async fn remove(self) -> Result<()> {
         self.db.close();
         let tx = self.maker.operator().await?;
-        tx.batch(&format!("DROP ROLE {}", ident(&self.name))).await?;
+        let name = ident(&self.name);
+        tx.batch(&format!("DROP OWNED BY {name}; DROP ROLE {name}")).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -63,7 +71,13 @@ async fn drop_expired(maker: &Db) -> Result<()> {
     for row in tx.query(reach::EXPIRED_PROBES, &[&PREFIX]).await? {
         let name: String = row.get(0);
         // Another proof may be faster.
-        tx.batch(&format!("DROP ROLE IF EXISTS {}", ident(&name))).await?;
+        tx.batch(&format!(
+            "DO $$ BEGIN
+                 EXECUTE format('DROP OWNED BY %I', {0}); EXECUTE format('DROP ROLE %I', {0});
+             EXCEPTION WHEN undefined_object THEN NULL; END $$",
+            literal(&name)
+        ))
+        .await?;
     }
     Ok(tx.commit().await?)
 }

@@ -24,7 +24,10 @@ SELECT r.rolsuper, r.rolcreaterole,
                     UNION
                     SELECT p.proowner FROM pg_catalog.pg_proc p
                       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-                     WHERE n.nspname = 'audit')
+                     WHERE n.nspname = 'audit'
+                    UNION
+                    SELECT e.oid FROM pg_catalog.pg_roles e
+                     WHERE e.rolname = 'amanah_trail_eraser')
               ORDER BY 1)
   FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
 
@@ -49,7 +52,8 @@ WITH tree AS (
     ('recording', 'a', ARRAY['PUBLIC'], '', 'true'),
     ('sealing', 'r', ARRAY['amanah_trail_reader'], 'true', ''),
     ('reading', 'r', ARRAY['amanah_trail_desk'], 'true', ''),
-    ('proving', 'r', ARRAY[$1::text], '(xid = pg_current_xact_id_if_assigned())', '')
+    ('proving', 'r', ARRAY[$1::text], '(xid = pg_current_xact_id_if_assigned())', ''),
+    ('erasing', '*', ARRAY['amanah_trail_erasing'], 'true', 'true')
 )
 SELECT t.label, 'its row-level security is off, or its owner is exempt' FROM tree t
  WHERE NOT t.relrowsecurity OR NOT t.relforcerowsecurity
@@ -65,7 +69,8 @@ SELECT t.label, CASE a.grantee WHEN 0 THEN 'everybody'
   FROM tree t, pg_catalog.aclexplode(t.relacl) a
   LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
  WHERE a.privilege_type = 'SELECT' AND a.grantee <> t.relowner
-   AND coalesce(r.rolname::text, '') NOT IN ('amanah_trail_reader', 'amanah_trail_desk', $1)
+   AND coalesce(r.rolname::text, '') NOT IN
+       ('amanah_trail_reader', 'amanah_trail_desk', 'amanah_trail_erasing', $1)
 UNION ALL
 SELECT 'audit.' || p.proname, CASE a.grantee WHEN 0 THEN 'everybody'
        ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END || ' may call it'
@@ -81,11 +86,11 @@ SELECT 'audit.system_audit_logs', pg_catalog.pg_get_userbyid(m.member)::text || 
        || k.rolname || ', and reads without a record'
   FROM pg_catalog.pg_auth_members m
   JOIN pg_catalog.pg_roles k ON k.oid = m.roleid
-   AND k.rolname IN ('amanah_trail_reader', 'amanah_trail_desk')
+   AND k.rolname IN ('amanah_trail_reader', 'amanah_trail_desk', 'amanah_trail_erasing')
   JOIN pg_catalog.pg_roles r ON r.oid = m.member AND NOT r.rolsuper
   LEFT JOIN pg_catalog.pg_roles g ON g.oid = m.grantor
  -- Anybody who makes roles can give one this name, and nobody else's grant says that a superuser made it.
- WHERE k.rolname = 'amanah_trail_desk' OR NOT coalesce(g.rolsuper, false)
+ WHERE k.rolname <> 'amanah_trail_reader' OR NOT coalesce(g.rolsuper, false)
     OR NOT pg_catalog.starts_with(r.rolname::text, 'amanah_reader_')
 UNION ALL
 SELECT 'audit.system_audit_logs', r.rolname::text || ' passes by row-level security (BYPASSRLS)'
@@ -101,6 +106,10 @@ pub(crate) const ABOUT: &str = "
 SELECT db_user, new_data -> 'filter' = $2::text::jsonb, new_data ->> 'rows', new_data ->> 'purpose'
   FROM audit.system_audit_logs
  WHERE action = 'READ' AND row_key = pg_catalog.jsonb_build_object('ticket', $1::text)";
+
+/// Whether a role may enter this database.
+pub(crate) const ENTERS: &str = "
+SELECT pg_catalog.has_database_privilege($1::text::name, pg_catalog.current_database(), 'CONNECT')";
 
 /// Logins that were made for a proof whose run was killed.
 pub(crate) const EXPIRED_PROBES: &str = "

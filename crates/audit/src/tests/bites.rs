@@ -32,7 +32,7 @@ async fn every_seeded_violation_is_found() {
         }
         // Without a superuser there is no guard over DDL to take away, and nobody gives a partition to
         // somebody else.
-        let first = if keeper == Keeper::Superuser { 13 } else { 9 };
+        let first = if keeper == Keeper::Superuser { 14 } else { 9 };
         let mut wanted = vec![
             format!("{first} of {first} seeded violations"),
             "10 of 10 seeded violations".to_owned(),

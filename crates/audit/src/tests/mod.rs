@@ -6,6 +6,7 @@ mod bites;
 mod claims;
 mod comparing;
 mod encrypted;
+mod erasing;
 mod form;
 mod growing;
 mod handover;

@@ -257,7 +257,7 @@ fn weaknesses(inside: &Place<'_>, guarded: bool) -> Vec<Seed> {
         ),
     )];
     if guarded {
-        let body = inspect::shipped_body("remove_month").unwrap_or_default();
+        let body = inspect::shipped_body("remove_month", true).unwrap_or_default();
         let function = |body: &str| {
             format!(
                 "CREATE OR REPLACE FUNCTION audit.remove_month(gone date, counted bigint) RETURNS void
