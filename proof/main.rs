@@ -13,6 +13,7 @@ mod bad_input;
 mod binding;
 mod cache_recipes;
 mod cells;
+mod erasing;
 mod faults;
 mod following;
 mod house;

@@ -16,6 +16,7 @@ async fn the_schema_files_are_what_the_migrations_make() {
         &tenancy::FILES_ROOM,
         &tenancy::CACHE_ROOM,
         &audit::COMPARED_ROOM,
+        &audit::ERASING_ROOM,
     ])
     .await;
     compare("control", &control);

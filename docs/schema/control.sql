@@ -14,6 +14,10 @@ CREATE SCHEMA compared;
 
 ALTER SCHEMA compared OWNER TO owner;
 
+CREATE SCHEMA erasing;
+
+ALTER SCHEMA erasing OWNER TO owner;
+
 CREATE SCHEMA files;
 
 ALTER SCHEMA files OWNER TO owner;
@@ -248,6 +252,69 @@ CREATE TABLE compared.tables (
 ALTER TABLE compared.tables OWNER TO owner;
 
 COMMENT ON TABLE compared.tables IS 'Tables whose writes are compared with the trail.';
+
+CREATE TABLE erasing.attempts (
+    id bigint NOT NULL,
+    log text NOT NULL,
+    system text NOT NULL,
+    database text NOT NULL,
+    xid text NOT NULL,
+    rows bigint[] NOT NULL,
+    ended pg_lsn
+);
+
+ALTER TABLE erasing.attempts OWNER TO owner;
+
+COMMENT ON TABLE erasing.attempts IS 'Transactions that erase, so that the comparison does not take them for somebody else''s.';
+
+ALTER TABLE erasing.attempts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME erasing.attempts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE erasing.contents (
+    request bigint NOT NULL,
+    xid text NOT NULL,
+    id bigint NOT NULL,
+    row_hash bytea NOT NULL,
+    entry bigint,
+    taken boolean DEFAULT false NOT NULL,
+    refused text
+);
+
+ALTER TABLE erasing.contents OWNER TO owner;
+
+COMMENT ON TABLE erasing.contents IS 'The rows of trails whose contents are to be erased.';
+
+CREATE TABLE erasing.requests (
+    id bigint NOT NULL,
+    log text NOT NULL,
+    system text NOT NULL,
+    database text NOT NULL,
+    requested_by text NOT NULL,
+    why text NOT NULL,
+    chosen_by text NOT NULL,
+    log_size bigint NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone
+);
+
+ALTER TABLE erasing.requests OWNER TO owner;
+
+COMMENT ON TABLE erasing.requests IS 'Who had contents of trails erased, and why.';
+
+ALTER TABLE erasing.requests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME erasing.requests_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE files.files (
     tenant text NOT NULL COLLATE pg_catalog."C",
@@ -579,6 +646,15 @@ ALTER TABLE ONLY compared.slots
 ALTER TABLE ONLY compared.tables
     ADD CONSTRAINT tables_pkey PRIMARY KEY (system, database, table_schema, table_name);
 
+ALTER TABLE ONLY erasing.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY erasing.contents
+    ADD CONSTRAINT contents_pkey PRIMARY KEY (request, id, xid);
+
+ALTER TABLE ONLY erasing.requests
+    ADD CONSTRAINT requests_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_object_key UNIQUE (object);
 
@@ -653,6 +729,12 @@ CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, rece
 
 CREATE INDEX differences_open ON compared.differences USING btree (system, database) WHERE (explained_at IS NULL);
 
+CREATE INDEX attempts_of ON erasing.attempts USING btree (system, database, ended);
+
+CREATE INDEX contents_waiting ON erasing.contents USING btree (request) WHERE ((entry IS NULL) AND (refused IS NULL));
+
+CREATE INDEX requests_open ON erasing.requests USING btree (log) WHERE (finished_at IS NULL);
+
 CREATE INDEX loose_by_tenant ON files.loose USING btree (tenant);
 
 CREATE UNIQUE INDEX accounts_email ON identity.accounts USING btree (lower(email));
@@ -699,6 +781,9 @@ ALTER TABLE ONLY compared.names
 
 ALTER TABLE ONLY compared.tables
     ADD CONSTRAINT tables_system_database_fkey FOREIGN KEY (system, database) REFERENCES compared.slots(system, database) ON DELETE CASCADE;
+
+ALTER TABLE ONLY erasing.contents
+    ADD CONSTRAINT contents_request_fkey FOREIGN KEY (request) REFERENCES erasing.requests(id);
 
 ALTER TABLE ONLY files.files
     ADD CONSTRAINT files_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;

@@ -249,7 +249,7 @@ mod tests {
     /// be explained, and the comparison goes on all the same.
     #[tokio::test]
     async fn work_that_fails_leaves_the_comparison_on() {
-        let control = testkit::database(&[&audit::COMPARED_ROOM]).await;
+        let control = testkit::database(&[&audit::COMPARED_ROOM, &audit::ERASING_ROOM]).await;
         let shop = testkit::database(&[]).await;
         let superuser = Some(&shop.superuser);
         let comparison = Comparison::new(control.owner.clone(), Arc::new(SystemClock));

@@ -187,6 +187,7 @@ async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::R
         &tenancy::FILES_ROOM,
         &tenancy::CACHE_ROOM,
         &audit::COMPARED_ROOM,
+        &audit::ERASING_ROOM,
     ];
     store::migrate(owner, &rooms).await?;
     // Roles are cluster-wide and passwords are an installation's own, so the login is too.

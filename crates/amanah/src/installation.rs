@@ -271,6 +271,11 @@ impl Installation {
         Comparison::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
     }
 
+    /// Who has contents of trails erased.
+    pub(crate) fn erasing(&self) -> audit::erasing::Erasing {
+        audit::erasing::Erasing::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
+    }
+
     /// What the claim about tenants' files attacks.
     fn file_guard(&self) -> anyhow::Result<FileGuard> {
         let (keys, strongbox) = (self.ring.keys.clone(), self.strongbox.clone());

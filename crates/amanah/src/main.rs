@@ -10,6 +10,7 @@ mod config;
 mod data;
 mod door;
 mod environment;
+mod erasing;
 mod exit;
 mod files;
 mod fleet;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use audit::erasing::Erasing;
 use audit::seal::{Round, Sealer, SealerSettings, holder};
 use kernel::Clock;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub(crate) struct Sealers {
     /// The logins for each trail, by its database's name.
     logins: ArcSwap<BTreeMap<String, Logins>>,
     standings: Mutex<BTreeMap<String, Standing>>,
+    /// The logs that are to get entries about erasures.
+    erasing: ArcSwap<BTreeSet<String>>,
 }
 
 /// What a trail is sealed with.
@@ -265,6 +268,9 @@ pub(crate) async fn keep(
             tick.tick().await;
             tasks.forget();
             follow(installation, seals, &mut tasks).await;
+            // A control database that is away for a moment erases nothing.
+            let waiting = installation.erasing().waiting_logs().await.unwrap_or_default();
+            seals.erasing.store(Arc::new(waiting));
             let waiting = seals.waiting();
             if told.as_ref() != Some(&waiting) && announce(&installation.data, &waiting).is_ok() {
                 told = Some(waiting);
@@ -317,16 +323,22 @@ async fn begin(
     let pen = Arc::new(Pen::ready(&installation.ring.keys).await?);
     seals.begins(&log.database, &log);
     let (seals, clock) = (Arc::clone(seals), Arc::clone(&installation.cx.clock));
+    let erasing = installation.erasing();
     tasks.running.insert(log.database.clone());
     tasks.set.spawn(async move {
-        seal(&seals, &log, pen, clock).await;
+        seal((&seals, &erasing), &log, pen, clock).await;
         log.database
     });
     Ok(())
 }
 
 /// Seals one trail as long as it is known.
-async fn seal(seals: &Sealers, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) {
+async fn seal(
+    (seals, erasing): (&Sealers, &Erasing),
+    log: &Log,
+    pen: Arc<Pen>,
+    clock: Arc<dyn Clock>,
+) {
     let name = log.database.as_str();
     let mut tick = tokio::time::interval(SEAL_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -355,7 +367,12 @@ async fn seal(seals: &Sealers, log: &Log, pen: Arc<Pen>, clock: Arc<dyn Clock>) 
                     Some(open) => open,
                     None => Sealer::open(settings()).await?,
                 };
-                open.round().await
+                let (open, round) = open.round().await?;
+                if round.more || !seals.erasing.load().contains(&log.origin) {
+                    return Ok((open, round));
+                }
+                let (open, _) = erasing.enter(open).await?;
+                audit::Result::Ok((open, round))
             };
             match round.await {
                 Ok((open, round)) => {

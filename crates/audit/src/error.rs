@@ -33,6 +33,9 @@ pub enum Error {
         "no tracked table took a row of the synthetic tenant, so there is nothing to attack: {0}"
     )]
     NoCanary(String),
+    /// Contents cannot be erased so.
+    #[error("nothing was asked to be erased: {0}")]
+    Erasing(String),
     /// The write-ahead log cannot be compared.
     #[error("PostgreSQL's write-ahead log is not compared with the trail: {0}")]
     NotCompared(String),

@@ -12,6 +12,7 @@
 //! It does not stop a superuser, who can disable every trigger. What he changes after it was sealed
 //! (`seal/`) is found by whoever verifies (`verify/`), against what a witness has seen (`handover/`); and
 //! what he writes without a record is found in PostgreSQL's write-ahead log (`wal/`).
+//! What a person asks to be erased goes, and its proofs stay (`erasing/`).
 //! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
 //! and `audit.append-only` says so as failing.
 
@@ -21,6 +22,7 @@ mod canary;
 pub mod controls;
 mod encoding;
 mod encrypted;
+pub mod erasing;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -121,6 +123,12 @@ pub static GUARD: Room = Room {
         Migration { name: "0005_retention", sql: RETENTION_SQL },
         Migration { name: "0006_encrypted", sql: ENCRYPTED_SQL },
     ],
+};
+
+/// What the [erasures](erasing) keep in the control database.
+pub static ERASING_ROOM: Room = Room {
+    name: "erasing",
+    migrations: &[Migration { name: "0001_erasing", sql: include_str!("../sql/0001_erasing.sql") }],
 };
 
 /// What the [comparison](wal) keeps in the control database.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{Db, Error, Result, Tx, ident, literal};
+use crate::{Db, Error, Result, Tx, ident, literal, qualified};
 
 /// The template without anything in it.
 pub const EMPTY: &str = "template0";
@@ -50,6 +50,15 @@ impl Db {
         let sql =
             format!("CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY wal_log");
         self.patiently(&sql, &|_| false).await
+    }
+
+    /// Gives the space of a table's former rows back to it. Their bytes lie in its files until then, and
+    /// until something else is written there.
+    ///
+    /// # Errors
+    /// When there is no such table, or it is not this login's.
+    pub async fn vacuum(&self, schema: &str, table: &str) -> Result<()> {
+        self.alone(&format!("VACUUM {}", qualified(schema, table))).await
     }
 
     /// As [`Db::create_database`], and nobody but its owner, superusers and `admitted` is ever let

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ::audit::reading::Format;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -114,6 +114,17 @@ pub(crate) enum Audit {
                       --by siem@sinar.example --purpose \"hourly copy\""
     )]
     Export(Export),
+    /// Take the content out of rows of a trail, because a person asked for it; their proofs stay good.
+    #[command(
+        after_help = "Without --apply it says which rows, and erases nothing. Who and why stand in the log of \
+                      the trail for ever: write no personal data there. Nothing is erased before the log \
+                      says so. A record whose key was changed has rows under each of its keys.\n\
+                      Exit codes: 0 planned, or erased; 1 some content cannot be erased; 2 usage, or there is \
+                      no such row; 3 it is not finished yet, or could not be done.\n\
+                      Example: amanah audit erase --table person --key 17 --by budi@sinar.example \
+                      --reason \"request 4711 of 26 November\" --apply"
+    )]
+    Erase(Erase),
 }
 
 /// The longest text that somebody signs with, in bytes.
@@ -149,7 +160,8 @@ impl Audit {
             | Self::Explain(_)
             | Self::Log(_)
             | Self::History(_)
-            | Self::Export(_) => false,
+            | Self::Export(_)
+            | Self::Erase(_) => false,
         }
     }
 }
@@ -367,6 +379,39 @@ pub(crate) struct Export {
     pub(crate) asked: Asked,
 }
 
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("chosen").required(true).args(["table", "row", "tenant", "about"])))]
+pub(crate) struct Erase {
+    /// Which protected database, where there are several: with @HOST:PORT when another server has one
+    /// of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// The rows about a record of this table, with or without its schema, and about who has read them.
+    #[arg(long, value_name = "[SCHEMA.]TABLE", requires = "key")]
+    pub(crate) table: Option<String>,
+    /// The key of the record: the value of its only column, or an object of JSON.
+    #[arg(long, value_name = "KEY", requires = "table", allow_hyphen_values = true)]
+    pub(crate) key: Option<String>,
+    /// The row of this number; repeat it for each.
+    #[arg(long, value_name = "ROW")]
+    pub(crate) row: Vec<i64>,
+    /// All rows that were written for this tenant.
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
+    /// All rows in which this text stands as a value.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub(crate) about: Option<String>,
+    /// Who asks for it. It stands in the log for ever.
+    #[arg(long, value_name = "NAME", value_parser = words)]
+    pub(crate) by: String,
+    /// Why, without personal data. It stands in the log for ever.
+    #[arg(long, value_name = "TEXT", value_parser = words)]
+    pub(crate) reason: String,
+    /// Erase it.
+    #[arg(long)]
+    pub(crate) apply: bool,
+}
+
 /// A moment, or the day that begins with it.
 fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
@@ -382,5 +427,30 @@ pub(crate) fn table(name: &str) -> (Option<String>, Option<String>) {
     match name.split_once('.') {
         Some((schema, table)) => (Some(schema.to_owned()), Some(table.to_owned())),
         None => (None, Some(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    /// An erasure chooses in one way, and says by whom and why.
+    #[test]
+    fn an_erasure_is_asked_for_in_one_way() {
+        let parses = |choice: &str, rest: &str| {
+            let all = format!("amanah audit erase {choice} {rest}");
+            Cli::try_parse_from(all.split_whitespace()).is_ok()
+        };
+        let who = "--database d --by b --reason r --apply";
+        for good in ["--table t --key 1", "--row 1 --row 2", "--tenant t", "--about -v"] {
+            assert!(parses(good, who), "{good}");
+            assert!(!parses(good, "--by b") && !parses(good, "--reason r"), "{good}");
+        }
+        for bad in ["", "--table t", "--key 1", "--row 1 --tenant t", "--table t --key 1 --about v"]
+        {
+            assert!(!parses(bad, who), "{bad}");
+        }
     }
 }

@@ -4,6 +4,7 @@ mod accept;
 mod check;
 mod checkpoint;
 mod desk;
+mod erase;
 mod export;
 mod history;
 mod log;
@@ -29,6 +30,7 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::Unrecorded(wanted) => unrecorded::run(place, wanted).await,
         Audit::Log(wanted) => log::run(place, *wanted).await,
         Audit::History(wanted) => history::run(place, wanted).await,
+        Audit::Erase(wanted) => erase::run(place, wanted).await,
         Audit::Export(wanted) => export::run(place, wanted).await,
         Audit::Explain(wanted) => unrecorded::explain(place, wanted).await,
     }

@@ -18,7 +18,8 @@ const COPIES: &str = "The server keeps deleted rows in its files until it has cl
                       clear but for what the tenant's keys encrypted. Amanah makes none itself and does \
                       not know until when others keep theirs.";
 const TRAIL: &str = "The audit trail of the database is evidence and stays: it holds each recorded change of these \
-                     rows with what was in them, and their deletion.";
+                     rows with what was in them, and their deletion. `amanah audit erase --tenant TENANT` takes that out \
+                     where it may go.";
 const ACCOUNTS: &str = "Accounts that sign in for the tenant are as they were.";
 
 /// Says what would be gone.

@@ -26,8 +26,8 @@ use crate::known::DatabaseAt;
 use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 use crate::{
-    columns, comparing, files, fleet, keyserver, months, offsite, out, protection, redis, rotation,
-    sealing, table,
+    columns, comparing, erasing, files, fleet, keyserver, months, offsite, out, protection, redis,
+    rotation, sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -85,7 +85,9 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let dividing = months::keep(&installation, wait(stopped.clone()));
     let turning = columns::keep(&installation, wait(stopped.clone()));
     let copying = offsite::keep(&installation, wait(stopped.clone()));
-    let trail = async { tokio::join!(comparing, sealing, witnessing, dividing, turning, copying) };
+    let erasing = erasing::keep(&installation, wait(stopped.clone()));
+    let trail =
+        async { tokio::join!(comparing, sealing, witnessing, dividing, turning, copying, erasing) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.

@@ -27,7 +27,6 @@ use context::Context;
 pub(crate) use context::recorder;
 use hash::Hash;
 use offsite::SecondPlace;
-#[cfg(test)]
 pub(crate) use probe::Probe;
 use production::Production;
 #[cfg(test)]

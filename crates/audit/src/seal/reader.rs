@@ -257,6 +257,27 @@ impl LogReader {
         Ok(found)
     }
 
+    /// The newest entry of the row with this transaction and number, in any of `epochs`, which are all of
+    /// the log.
+    ///
+    /// # Errors
+    /// When an entry that is looked at cannot be read.
+    pub async fn row(
+        &self,
+        epochs: &[(u64, EpochLeaf)],
+        place: (u64, i64),
+    ) -> Result<Option<(u64, RowLeaf)>> {
+        let mut end = self.size;
+        for (start, _) in epochs.iter().rev() {
+            let found = self.first_row_at(*start..end, place).await?;
+            if let Some(found) = found.filter(|(_, row)| (row.xid, row.id) == place) {
+                return Ok(Some(found));
+            }
+            end = *start;
+        }
+        Ok(None)
+    }
+
     /// The first entry of a row in a range.
     async fn next_row(&self, range: Range<u64>) -> Result<Option<(u64, RowLeaf)>> {
         for at in range {

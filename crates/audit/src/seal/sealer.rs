@@ -163,6 +163,19 @@ impl Sealer {
         Ok((self, Round { rows, signed, more: full || begins, size, lag, finding }))
     }
 
+    /// Adds entries that are of no row. After an error the sealer is gone, as after a round.
+    pub(crate) async fn enter(mut self, leaves: &[Leaf]) -> Result<Self> {
+        if !leaves.is_empty() {
+            self.step(leaves, self.settings.clock.now()).await?;
+        }
+        Ok(self)
+    }
+
+    /// What the log is called.
+    pub fn origin(&self) -> &str {
+        &self.settings.origin
+    }
+
     /// What is to be sealed at this moment.
     async fn work(&self, moment: &Moment, now: Timestamp) -> Result<Work> {
         let reader = self.reader();
@@ -310,7 +323,8 @@ impl Sealer {
         })
     }
 
-    fn reader(&self) -> LogReader {
+    /// The log as it is now.
+    pub(crate) fn reader(&self) -> LogReader {
         LogReader::new(Arc::clone(&self.settings.shelf), self.growth.size())
     }
 }

@@ -1,5 +1,7 @@
 //! Contents that are erased, and everything that looks like it and is refused.
 
+mod requests;
+
 use kernel::SystemRng;
 use store::{Db, Protected};
 

@@ -36,8 +36,8 @@ use crate::offsite::Offsite;
 use crate::seal::{self, Scratch};
 use crate::wal::Comparison;
 use crate::{
-    Binders, COMPARED_ROOM, GUARD, ROOM, SealedLog, TrailRow, Watched, apply, approve, controls,
-    plan,
+    Binders, COMPARED_ROOM, ERASING_ROOM, GUARD, ROOM, SealedLog, TrailRow, Watched, apply,
+    approve, controls, plan,
 };
 
 /// Stands in for `tenancy`, which this crate must not import: the same functions over a token
@@ -196,7 +196,9 @@ async fn house(schema: &str, keeper: Keeper) -> Protected {
     }
     track(&protected).await;
     CONTROL
-        .get_or_init(|| async { testkit::database(&[&COMPARED_ROOM]).await.owner.url().clone() })
+        .get_or_init(|| async {
+            testkit::database(&[&COMPARED_ROOM, &ERASING_ROOM]).await.owner.url().clone()
+        })
         .await;
     protected
 }

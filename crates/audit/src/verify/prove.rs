@@ -9,7 +9,7 @@ use tlog::{Checkpoint, Note, ProofFile, Verifier};
 use super::signed::Signed;
 use crate::row::TrailRow;
 use crate::seal::LogReader;
-use crate::{Error, Leaf, Result, RowLeaf};
+use crate::{Error, Leaf, Result};
 
 /// What a checked proof says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub async fn prove(
     row: &TrailRow,
 ) -> Result<String> {
     let refused = |why: &str| Error::Unproven { row: row.id, why: why.to_owned() };
-    let Some((index, leaf)) = find(reader, row.xid, row.id).await? else {
+    let epochs = reader.epochs().await?;
+    let Some((index, leaf)) = reader.row(&epochs, (row.xid, row.id)).await? else {
         return Err(refused(
             "it is not in the log. A row that was just written is sealed within seconds: try again. \
              `amanah audit verify` says whether it should be there",
@@ -60,20 +61,6 @@ pub async fn prove(
              what is damaged",
         )),
     }
-}
-
-/// The newest entry of this row.
-async fn find(reader: &LogReader, xid: u64, id: i64) -> Result<Option<(u64, RowLeaf)>> {
-    let epochs = reader.epochs().await?;
-    let mut end = reader.size();
-    for (start, _) in epochs.into_iter().rev() {
-        let found = reader.first_row_at(start..end, (xid, id)).await?;
-        if let Some(found) = found.filter(|(_, row)| (row.xid, row.id) == (xid, id)) {
-            return Ok(Some(found));
-        }
-        end = start;
-    }
-    Ok(None)
 }
 
 /// Checks a proof with nothing but the public key of its log.

@@ -1,13 +1,15 @@
-//! The tables that must be recorded, as they are kept from one look to the next.
+//! What is known before a look: the tables that must be recorded, as they are kept from one look to the
+//! next, and what was to be erased.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use store::Tx;
 
 use super::names::{self, Named};
 use super::tables::{Entry, Name, Tables};
-use super::{Place, count, sql};
-use crate::Result;
+use super::{Comparison, Place, count, sql};
+use crate::erasing::sql::EXCUSED;
+use crate::{Error, Result};
 
 /// The tables that must be recorded, as they are kept.
 pub(super) type Kept = BTreeMap<Name, Entry>;
@@ -41,4 +43,18 @@ pub(super) async fn know(
     control.execute(sql::UNKNOW, &[system, database]).await?;
     control.execute(sql::KNOW, &[system, database, &schemas, &names, &numbers, &since]).await?;
     Ok(())
+}
+
+impl Comparison {
+    /// The rows that erasures of ours were to change behind the place `read`: transaction and number.
+    pub(super) async fn erasures(&self, place: &Place, read: &str) -> Result<BTreeSet<(u32, i64)>> {
+        let control = self.control.operator().await?;
+        let rows = control.query(EXCUSED, &[&place.system, &place.database, &read]).await?;
+        control.rollback().await?;
+        let known = rows.iter().map(|row| {
+            let xid = u32::try_from(row.get::<_, i64>(0));
+            Ok((xid.map_err(|_| Error::Wal("a transaction of no number"))?, row.get(1)))
+        });
+        known.collect()
+    }
 }

@@ -250,7 +250,9 @@ impl Comparison {
             return Ok(Look::BEGUN);
         }
         let (before, tables) = self.tables(tx, place, there).await?;
-        let part = Part::read(tx, &place.slot, &end, tables).await?;
+        // Erasures are noted before they are committed, so all up to the end are known here.
+        let erasures = self.erasures(place, &read).await?;
+        let part = Part::read(tx, &place.slot, &end, (tables, erasures)).await?;
         let more = part.lines >= LINES_AT_A_TIME;
         let reached = match part.end.clone() {
             Some((_, last)) if more || is_behind(tx, &end, &last).await? => last,

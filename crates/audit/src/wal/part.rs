@@ -31,7 +31,12 @@ pub(super) struct Part {
 
 impl Part {
     /// Reads the next part of what `slot` keeps, up to `end`.
-    pub(super) async fn read(tx: &Tx, slot: &str, end: &str, tables: Tables) -> Result<Self> {
+    pub(super) async fn read(
+        tx: &Tx,
+        slot: &str,
+        end: &str,
+        (tables, erasures): (Tables, BTreeSet<(u32, i64)>),
+    ) -> Result<Self> {
         let sql = format!(
             "COPY (SELECT (lsn - '0/0')::int8, lsn, xid,
                           CASE WHEN pg_catalog.starts_with(data, 'message: ') THEN 'message: '
@@ -43,7 +48,8 @@ impl Part {
             literal(slot),
             literal(end)
         );
-        let tally = Tally::new(tables);
+        let mut tally = Tally::new(tables);
+        tally.erasures = erasures;
         let mut part = Self { tally, found: Vec::new(), lines: 0, end: None };
         let mut inside = false;
         tx.copy_each(&sql, &mut |row| part.line(row, &mut inside)).await?;
