@@ -9,7 +9,7 @@ use std::future::Future;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit::offsite::{Copied, Offsite, PieceSeals, copy};
 use audit::seal::{Bucket, Folder, Shelf};
@@ -25,6 +25,8 @@ use crate::trail::{self, Log};
 use crate::{out, roots};
 
 const COPY_EVERY: Duration = Duration::from_hours(1);
+/// How often it is looked which copies are due: a trail that was not sealed yet is copied soon after.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
 /// Where the locks of copies in folders lie, in the data directory.
 const LOCKS: &str = "trail-copies";
 /// The house's key by which rows are sealed there, made with the first copy.
@@ -143,29 +145,60 @@ pub(crate) async fn one(house: &Installation, named: &Named<'_>) -> anyhow::Resu
     Ok(copy(&trail::looked_after(house, &log)?, reader, &to).await?)
 }
 
-/// Copies each trail every hour, until `stop` ends.
-pub(crate) async fn keep(house: &Installation, stop: impl Future<Output = ()>) {
-    let copying = async {
-        let mut tick = tokio::time::interval(COPY_EVERY);
-        let mut failing: BTreeMap<String, String> = BTreeMap::new();
-        loop {
-            tick.tick().await;
-            if house.config.trail.offsite.is_empty() {
+/// When each trail is copied next, and what is told of those that cannot be.
+#[derive(Default)]
+struct Turns {
+    due: BTreeMap<String, Instant>,
+    failing: BTreeMap<String, String>,
+}
+
+impl Turns {
+    /// Copies those that are due.
+    async fn turn(&mut self, house: &Installation) {
+        let known = house.known();
+        let Ok(all) = known.named(&house.ground, None) else { return };
+        for named in all {
+            let name = &named.name;
+            if self.due.get(name).is_some_and(|due| *due > Instant::now()) {
                 continue;
             }
-            let known = house.known();
-            let Ok(all) = known.named(&house.ground, None) else { continue };
-            for named in all {
-                match one(house, &named).await {
-                    Ok(_) => drop(failing.remove(&named.name)),
-                    Err(error) => {
-                        let (database, why) = (named.name, out::words(&error));
-                        if failing.get(&database) != Some(&why) {
-                            tracing::error!(database, why, "the trail was not copied");
-                            failing.insert(database, why);
-                        }
-                    }
-                }
+            let done = match is_sealed(house, &named).await {
+                // The sealer of a new database has not come to it yet.
+                Ok(false) => continue,
+                Ok(true) => one(house, &named).await.map(drop),
+                Err(error) => Err(error),
+            };
+            self.due.insert(name.clone(), Instant::now() + COPY_EVERY);
+            match done {
+                Ok(()) => drop(self.failing.remove(name)),
+                Err(error) => self.tell(name, out::words(&error)),
+            }
+        }
+    }
+
+    fn tell(&mut self, database: &str, why: String) {
+        if self.failing.get(database) != Some(&why) {
+            tracing::error!(database, why, "the trail was not copied");
+            self.failing.insert(database.to_owned(), why);
+        }
+    }
+}
+
+/// Whether the trail has a checkpoint, up to which it can be copied.
+async fn is_sealed(house: &Installation, named: &Named<'_>) -> anyhow::Result<bool> {
+    let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
+    Ok(log.shelf.checkpoint().await?.is_some())
+}
+
+/// Copies each trail every hour, and the first time once it is sealed, until `stop` ends.
+pub(crate) async fn keep(house: &Installation, stop: impl Future<Output = ()>) {
+    let copying = async {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        let mut turns = Turns::default();
+        loop {
+            tick.tick().await;
+            if !house.config.trail.offsite.is_empty() {
+                turns.turn(house).await;
             }
         }
     };

@@ -57,6 +57,6 @@ pub use shape::{Column, ForeignKey, Table, Unique, tables};
 pub use specimen::{Owned, Specimen, specimen, specimen_with};
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::{Json, ToSql};
-pub use tx::{Bound, MAX_COPY_BYTES, OperatorTx, TenantTx, Tx};
+pub use tx::{Bound, MAX_COPY_BYTES, OperatorTx, Streamed, TenantTx, Tx};
 pub use url::{DatabaseUrl, Host};
 pub use version::Version;

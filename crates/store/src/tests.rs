@@ -275,3 +275,29 @@ async fn a_session_looks_names_up_in_the_catalogue_alone() {
     let astray = Db::connect(&superuser.url().unpinned(), 1).await.unwrap();
     assert!(came_upon(&astray).await);
 }
+
+/// Rows that are streamed wait at the server until they are taken, so that large ones are never all
+/// here.
+#[tokio::test]
+async fn rows_that_are_streamed_wait_to_be_taken() {
+    let server = server().await;
+    let db = server.owner().await;
+    let tx = db.operator().await.unwrap();
+    let pid: i32 = tx.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let large = "SELECT n, repeat('x', 1000000) FROM generate_series(1, 200) n";
+    let mut rows = tx.stream(large, &[]).await.unwrap();
+    assert_eq!(rows.next().await.unwrap().unwrap().get::<_, i32>(0), 1);
+    let other = db.operator().await.unwrap();
+    let waits = "SELECT count(*) = 1 FROM pg_stat_activity
+                  WHERE pid = $1 AND wait_event = 'ClientWrite'";
+    while !other.query_one(waits, &[&pid]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+    let mut taken = 1;
+    while let Some(row) = rows.next().await.unwrap() {
+        taken += 1;
+        assert_eq!(row.get::<_, i32>(0), taken);
+    }
+    assert_eq!(taken, 200);
+    assert!(tx.stream("SELECT 1 / 0", &[]).await.is_err());
+}

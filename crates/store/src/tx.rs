@@ -1,14 +1,15 @@
 //! The only two ways to run a statement.
 
 use std::ops::Deref;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use deadpool_postgres::Object;
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use kernel::Secret;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, RowStream};
 
 use crate::Error;
 
@@ -32,6 +33,19 @@ pub struct OperatorTx(Tx);
 pub struct Tx {
     // Taken out when the transaction ends.
     client: Option<Object>,
+}
+
+/// The rows of a statement as they come. Its transaction runs no other one before the last of them.
+pub struct Streamed(Pin<Box<RowStream>>);
+
+impl Streamed {
+    /// The next row.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn next(&mut self) -> Result<Option<Row>> {
+        self.0.try_next().await.map_err(statement)
+    }
 }
 
 /// The most bytes of a `COPY` that are kept.
@@ -132,6 +146,17 @@ impl Tx {
             take(row)?;
         }
         Ok(())
+    }
+
+    /// Runs a statement whose rows are asked for one at a time: the server goes on with them no faster
+    /// than they are taken, so that they take no more memory than a few of them do.
+    ///
+    /// # Errors
+    /// As [`Tx::query`].
+    pub async fn stream(&self, sql: &str, bound: Bound<'_>) -> Result<Streamed> {
+        let bound = bound.iter().copied();
+        let rows = self.client()?.query_raw(sql, bound).await.map_err(statement)?;
+        Ok(Streamed(Box::pin(rows)))
     }
 
     /// Runs a statement that must return exactly one row.

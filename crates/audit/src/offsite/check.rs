@@ -1,6 +1,6 @@
 //! Whether a copy can be opened, and is what the log's key has vouched for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tlog::Verifier;
 
 use super::Offsite;
-use super::segment::{Rows, Segment};
+use super::segment::Segment;
 use crate::seal::LogReader;
 use crate::verify::{Job, Signed, verify};
 use crate::{Error, Leaf, Result};
@@ -94,43 +94,53 @@ impl Opened {
             }
             Err(error) => return Err(error),
         };
-        let rows = match segment.read(copy, origin).await {
-            Ok(Some(rows)) => rows,
-            Ok(None) => {
-                self.checked.wrong.push((segment.path(), "it is not there".to_owned()));
-                return Ok(());
-            }
+        match self.rows(copy, origin, segment, &entries).await {
             Err(Error::Damaged { what, .. }) => {
                 self.checked.wrong.push((segment.path(), what));
-                return Ok(());
+                Ok(())
             }
-            Err(error) => return Err(error),
-        };
-        self.hold(segment, &entries, &rows);
-        Ok(())
+            done => done,
+        }
     }
 
-    fn hold(&mut self, segment: Segment, entries: &[Vec<u8>], rows: &Rows) {
-        let mut unlike = Vec::new();
+    /// Holds the rows of a part against its entries, one file at a time.
+    async fn rows(
+        &mut self,
+        copy: &Offsite,
+        origin: &str,
+        segment: Segment,
+        entries: &[Vec<u8>],
+    ) -> Result<()> {
+        let mut sealed = BTreeMap::new();
         for (index, entry) in (segment.entries().start..).zip(entries) {
             match Leaf::decode(entry) {
-                Ok(Leaf::Row(leaf)) => match rows.get(&index) {
-                    Some(row) if row.digest() == leaf.row_hash => {
-                        self.checked.rows += 1;
-                        if row.is_erased() {
-                            self.erased.insert(index);
-                        }
-                    }
-                    _ => unlike.push(leaf.id),
-                },
-                Ok(Leaf::Erasure(erasure)) => {
-                    self.erasures.insert(erasure.index);
-                }
+                Ok(Leaf::Row(leaf)) => drop(sealed.insert(index, leaf)),
+                Ok(Leaf::Erasure(erasure)) => drop(self.erasures.insert(erasure.index)),
                 Ok(Leaf::Epoch(_)) => {}
                 Err(error) => self.checked.wrong.push((segment.path(), error.to_string())),
             }
         }
+        for number in 0.. {
+            let Some(piece) = segment.read(copy, origin, number).await? else {
+                self.checked.wrong.push((segment.path(), "it is not there".to_owned()));
+                return Ok(());
+            };
+            for (index, row) in &piece.rows {
+                if sealed.get(index).is_some_and(|leaf| row.digest() == leaf.row_hash) {
+                    sealed.remove(index);
+                    self.checked.rows += 1;
+                    if row.is_erased() {
+                        self.erased.insert(*index);
+                    }
+                }
+            }
+            if !piece.more {
+                break;
+            }
+        }
+        let unlike: Vec<i64> = sealed.values().map(|leaf| leaf.id).collect();
         self.checked.wrong.extend(missing(segment, &unlike));
+        Ok(())
     }
 
     /// The last word: what was erased must be gone from the copy too.
@@ -149,8 +159,8 @@ impl Opened {
 fn missing(segment: Segment, unlike: &[i64]) -> Option<(String, String)> {
     let first = unlike.first()?;
     let what = format!(
-        "{} sealed rows are not in it as they were sealed, row {first} the first: they were gone or \
-         changed when it was made. `amanah audit verify` names them",
+        "{} sealed rows are not in it as they were sealed, row {first} the first: they were gone, \
+         changed or too large when it was made. `amanah audit verify` names the first two",
         unlike.len()
     );
     Some((segment.path(), what))

@@ -6,7 +6,7 @@ use std::ops::Range;
 use store::Db;
 
 use super::feed::Feed;
-use super::segment::{Rows, Segment};
+use super::segment::{Filling, Segment};
 use super::{Offsite, SEGMENT};
 use crate::controls::SealedLog;
 use crate::row::TrailRow;
@@ -21,7 +21,8 @@ pub struct Copied {
     pub entries: u64,
     /// How many rows were copied this time.
     pub rows: u64,
-    /// Rows that were sealed and are not there, or are not what was sealed: they are not in the copy.
+    /// Rows that were sealed and are not there, are not what was sealed, or are too large to be copied:
+    /// they are not in the copy.
     pub unlike: u64,
     /// Contents that were taken out of the copy, because the log says that they were erased.
     pub erased: u64,
@@ -102,7 +103,7 @@ fn another(to: &Offsite, why: &str) -> Error {
     Error::Damaged { place: to.shelf.place(), what }
 }
 
-impl Copying<'_> {
+impl<'a> Copying<'a> {
     /// Copies entries and rows, one file of rows at a time.
     async fn parts(&mut self) -> Result<()> {
         let mut at = self.old;
@@ -112,41 +113,39 @@ impl Copying<'_> {
             let entries = self.from.entries(at..end).await?;
             let files = self.growth.grow(&entries)?;
             self.to.shelf.put(files).await?;
-            let (mut rows, fresh) = self.before(segment, at..end).await?;
+            let (mut filling, fresh) = self.before(segment, at..end).await?;
             let again = fresh.start < at;
             let entries = if again { self.from.entries(fresh.clone()).await? } else { entries };
             for (index, entry) in (fresh.start..).zip(&entries) {
-                self.entry(index, &Leaf::decode(entry)?, &mut rows).await?;
+                self.entry(index, &Leaf::decode(entry)?, &mut filling).await?;
             }
-            let file = segment.file(self.to, &self.origin, &rows)?;
-            self.to.shelf.put(vec![file]).await?;
+            filling.end().await?;
             at = end;
         }
         Ok(())
     }
 
-    /// The rows of a part that were copied before, and the entries whose rows were not. A file that is
+    /// A part with the rows that were copied before, and the entries whose rows were not. A file that is
     /// gone or damaged is made anew.
-    async fn before(&self, segment: Segment, new: Range<u64>) -> Result<(Rows, Range<u64>)> {
+    async fn before(&self, segment: Segment, new: Range<u64>) -> Result<(Filling<'a>, Range<u64>)> {
         let whole = segment.entries();
+        let empty = || Filling::new(segment, self.to, &self.origin);
+        let mut filling = empty();
         if whole.start == new.start {
-            return Ok((Rows::new(), new));
+            return Ok((filling, new));
         }
-        match Segment::with(whole.start, self.old).read(self.to, &self.origin).await {
-            Ok(Some(rows)) => Ok((rows, new)),
-            Ok(None) | Err(Error::Damaged { .. }) => Ok((Rows::new(), whole)),
+        match filling.take(Segment::with(whole.start, self.old)).await {
+            Ok(true) => Ok((filling, new)),
+            Ok(false) | Err(Error::Damaged { .. }) => Ok((empty(), whole)),
             Err(error) => Err(error),
         }
     }
 
-    async fn entry(&mut self, index: u64, leaf: &Leaf, rows: &mut Rows) -> Result<()> {
+    async fn entry(&mut self, index: u64, leaf: &Leaf, filling: &mut Filling<'_>) -> Result<()> {
         match leaf {
             Leaf::Row(leaf) => match self.row(leaf).await? {
-                Some(row) => {
-                    self.copied.rows += 1;
-                    rows.insert(index, row);
-                }
-                None => self.copied.unlike += 1,
+                Some(row) if filling.push(index, &row).await? => self.copied.rows += 1,
+                _ => self.copied.unlike += 1,
             },
             Leaf::Erasure(erasure) => {
                 self.erasures.insert(erasure.index);
@@ -174,13 +173,29 @@ impl Copying<'_> {
         let erasures = std::mem::take(&mut self.erasures);
         let parts: BTreeSet<u64> = erasures.iter().map(|index| index / SEGMENT).collect();
         for part in parts {
-            let segment = Segment::with(part * SEGMENT, self.size);
-            let Some(mut rows) = segment.read(self.to, &self.origin).await? else { continue };
-            for (_, row) in rows.range_mut(segment.entries()).filter(|(n, _)| erasures.contains(n))
-            {
-                self.copied.erased += u64::from(row.erase());
+            self.erase_in(Segment::with(part * SEGMENT, self.size), &erasures).await?;
+        }
+        Ok(())
+    }
+
+    /// The same in one part. What cannot be opened keeps no other from being copied: whoever checks the
+    /// copy names it.
+    async fn erase_in(&mut self, segment: Segment, erasures: &BTreeSet<u64>) -> Result<()> {
+        for number in 0.. {
+            let mut piece = match segment.read(self.to, &self.origin, number).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) | Err(Error::Damaged { .. }) => break,
+                Err(error) => return Err(error),
+            };
+            let named = piece.rows.iter_mut().filter(|(index, _)| erasures.contains(index));
+            let erased: u64 = named.map(|(_, row)| u64::from(row.erase())).sum();
+            if erased > 0 {
+                segment.put(self.to, &self.origin, number, &piece).await?;
+                self.copied.erased += erased;
             }
-            self.to.shelf.put(vec![segment.file(self.to, &self.origin, &rows)?]).await?;
+            if !piece.more {
+                break;
+            }
         }
         Ok(())
     }
@@ -199,7 +214,10 @@ impl Copying<'_> {
             return Ok(());
         }
         let is_unfinished = now.entries().end < (now.number + 1) * SEGMENT;
-        let gone = if is_unfinished { before.path() } else { now.unfinished() };
-        self.to.shelf.remove(&gone).await
+        if !is_unfinished {
+            return self.to.shelf.remove(&now.unfinished()).await;
+        }
+        self.to.shelf.remove(&before.path()).await?;
+        self.to.shelf.remove(&before.further()).await
     }
 }

@@ -1,17 +1,24 @@
 //! Rows as they are wanted, out of one pass over the trail.
+//!
+//! It promises to hold one of them at a time: a tenant may write rows of any size, and thousands of
+//! them.
 
-use std::collections::VecDeque;
-
-use store::{Db, OperatorTx, Row};
+use store::{Db, OperatorTx, Streamed};
 
 use crate::row::{self, TrailRow};
 use crate::verify::readable;
 use crate::{Result, sql};
 
+/// A row's place, and the row, if it can be one of a trail.
+type Placed = ((u64, i64), Option<TrailRow>);
+
 /// The rows from one place on, in the order of (`xid`, `id`).
 pub(super) struct Feed {
     tx: OperatorTx,
-    page: VecDeque<((u64, i64), Option<TrailRow>)>,
+    /// Those that the server has been asked for.
+    page: Option<Streamed>,
+    /// The one that was read last and is not behind.
+    ahead: Option<Placed>,
     done: bool,
     last: (u64, i64),
 }
@@ -26,7 +33,7 @@ impl Feed {
         // A cursor takes no parameter here; this one is a number.
         let from = format!(" WHERE system_audit_logs.xid >= '{xid}'::xid8");
         tx.batch(&format!("{}{}{from}{}", sql::DECLARE, sql::ROW, sql::IN_ORDER)).await?;
-        Ok(Self { tx, page: VecDeque::new(), done: false, last: (xid, i64::MIN) })
+        Ok(Self { tx, page: None, ahead: None, done: false, last: (xid, i64::MIN) })
     }
 
     /// Whether what comes still has this one.
@@ -39,33 +46,37 @@ impl Feed {
     pub(super) async fn take(&mut self, wanted: (u64, i64)) -> Result<Option<TrailRow>> {
         self.last = wanted;
         loop {
-            match self.page.front() {
-                Some((at, _)) if *at > wanted => return Ok(None),
-                Some((at, _)) => {
-                    let found = *at == wanted;
-                    let row = self.page.pop_front().and_then(|(_, row)| row);
-                    if found {
-                        return Ok(row);
-                    }
+            match self.ahead.take() {
+                Some(ahead) if ahead.0 > wanted => {
+                    self.ahead = Some(ahead);
+                    return Ok(None);
                 }
+                Some((at, row)) if at == wanted => return Ok(row),
+                Some(_) => {}
                 None if self.done => return Ok(None),
-                None => self.fetch().await?,
+                None => self.ahead = self.next().await?,
             }
         }
     }
 
-    async fn fetch(&mut self) -> Result<()> {
-        let page = &mut self.page;
-        let mut take = |row: Row| -> Result<()> {
-            let xid: Option<String> = row.try_get(2).ok().flatten();
-            let id: Option<i64> = row.try_get(0).ok().flatten();
-            if let (Some(Ok(xid)), Some(id)) = (xid.map(|xid| xid.parse()), id) {
-                page.push_back(((xid, id), readable(&row).then(|| TrailRow::from_row(&row))));
-            }
-            Ok(())
+    /// The next row; `None` behind the last one, and for one that has no place.
+    async fn next(&mut self) -> Result<Option<Placed>> {
+        let (mut page, fresh) = match self.page.take() {
+            Some(page) => (page, false),
+            None => (self.tx.stream(sql::FETCH, &[]).await?, true),
         };
-        self.tx.query_each(sql::FETCH, &[], &mut take).await?;
-        self.done = self.page.is_empty();
-        Ok(())
+        let Some(row) = page.next().await? else {
+            self.done = fresh;
+            return Ok(None);
+        };
+        self.page = Some(page);
+        let xid: Option<String> = row.try_get(2).ok().flatten();
+        let id: Option<i64> = row.try_get(0).ok().flatten();
+        Ok(match (xid.map(|xid| xid.parse()), id) {
+            (Some(Ok(xid)), Some(id)) => {
+                Some(((xid, id), readable(&row).then(|| TrailRow::from_row(&row))))
+            }
+            _ => None,
+        })
     }
 }

@@ -79,7 +79,8 @@ fn text(name: &str, done: &Done) -> String {
             let unlike = match copied.unlike {
                 0 => String::new(),
                 unlike => format!(
-                    "\n  {} not copied: gone, or not what was sealed. `amanah audit verify` names them",
+                    "\n  {} not copied: gone, not what was sealed, or larger than can be copied. `amanah \
+                     audit verify` names the first two",
                     out::count(unlike, "sealed row")
                 ),
             };

@@ -216,3 +216,48 @@ async fn an_erasure_reaches_the_copy() {
     assert_eq!((checked.rows, checked.erased), (300, 1));
     assert_eq!(checked.wrong, []);
 }
+
+/// Rows that a tenant has made large: they are copied into several files, each of which opens, and the
+/// part goes on, is erased from and is checked as any other.
+#[tokio::test]
+async fn large_rows_are_cut_into_files_that_open() {
+    let mut copies = Copies::new().await;
+    let db = copies.shop.superuser.clone();
+    let large = format!(
+        "{GUARD}; ALTER TABLE product ALTER COLUMN name TYPE text;
+         INSERT INTO product (company_id, name)
+         SELECT -1, repeat('x', 12000000) FROM generate_series(1, 4); {UNGUARD}"
+    );
+    run(&db, &large).await;
+    copies.shop.log.seal(&db, 305).await;
+    let first = copies.copy().await.unwrap();
+    assert_eq!((first.entries, first.rows, first.unlike), (305, 304, 0));
+    let part = copies.folder().join("rows/000000000.p");
+    let files = |part: &str| {
+        let mut sizes = vec![std::fs::metadata(copies.folder().join(part)).unwrap().len()];
+        let more = std::fs::read_dir(copies.folder().join(format!("{part}.more"))).unwrap();
+        sizes.extend(more.map(|file| file.unwrap().metadata().unwrap().len()));
+        sizes
+    };
+    let sizes = files("rows/000000000.p/305");
+    assert_eq!(sizes.len(), 2, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size < 33 << 20), "{sizes:?}");
+    let checked = copies.check(30).await;
+    assert_eq!((checked.rows, &checked.wrong[..]), (304, &[][..]));
+    // One of them is lost, and made anew with the next copy.
+    let second = part.join("305.more/1");
+    let gone = copies.wrong(|copy| {
+        std::fs::remove_file(copy.join("rows/000000000.p/305.more/1")).unwrap();
+    });
+    let gone = gone.await;
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert!(gone[0].1.ends_with("305.more/1: it is not there"), "{gone:?}");
+    std::fs::remove_file(second).unwrap();
+    let erasure = ErasureLeaf { index: 303, at_micros: 0, request: "ticket 1".to_owned() };
+    copies.shop.log.add(&[Leaf::Erasure(erasure)]).await;
+    let second = copies.copy().await.unwrap();
+    assert_eq!((second.rows, second.erased, second.unlike), (304, 1, 0));
+    assert!(!part.join("305").exists() && !part.join("305.more").exists());
+    let checked = copies.check(30).await;
+    assert_eq!((checked.rows, checked.erased, &checked.wrong[..]), (304, 1, &[][..]));
+}
