@@ -654,7 +654,7 @@ BEGIN
         ELSIF it.key IN ('actor', 'tenant', 'login', 'schema', 'table', 'action', 'request')
               AND kind = 'string'
            OR it.key = 'key' AND kind IN ('object', 'string')
-           OR it.key = 'unbound' AND it.value = 'true'
+           OR it.key IN ('unbound', 'reveal') AND it.value = 'true'
            OR it.key IN ('first', 'last') AND kind = 'number'
               AND it.value::numeric BETWEEN 0 AND 9223372036854775807
               AND it.value::numeric = trunc(it.value::numeric)
@@ -667,7 +667,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'There are the texts from, to (times), actor,'
                 ' tenant, login, schema, table, action, request; key (the key of a record as an'
                 ' object, or its only value as a text); the numbers first, last (of rows) and limit'
-                ' (the newest so many, 100000 at most); and unbound (true).';
+                ' (the newest so many, 100000 at most); and unbound and reveal (true).';
         END IF;
     END LOOP;
     RETURN asked;
@@ -685,6 +685,12 @@ END $$;
 
 ALTER FUNCTION audit.bound() OWNER TO amanah_trail;
 
+CREATE FUNCTION audit.cipher(bytea, bytea, bytea, text) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS '$libdir/pgcrypto', 'pg_encrypt_iv';
+
+ALTER FUNCTION audit.cipher(bytea, bytea, bytea, text) OWNER TO postgres;
+
 CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -698,6 +704,50 @@ CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, n
 $$;
 
 ALTER FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) OWNER TO postgres;
+
+CREATE FUNCTION audit.encrypted(salt uuid, name text, value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    own    record;
+    secret bytea;
+    inward bytea;
+    outward bytea;
+    iv     bytea;
+    sealed bytea;
+    n      integer;
+BEGIN
+    SELECT k.number, k.key, k.inside, k.outside INTO own
+      FROM audit.cipher_key k ORDER BY k.number DESC LIMIT 1;
+    IF NOT FOUND THEN
+        -- Nobody's write waits until Amanah has brought a key, and nothing is recorded in clear.
+        secret := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                         || uuid_send(gen_random_uuid())) || decode(repeat('00', 32), 'hex');
+        inward := secret;
+        outward := secret;
+        FOR n IN 0 .. 63 LOOP
+            inward := set_byte(inward, n, get_byte(secret, n) # 54);
+            outward := set_byte(outward, n, get_byte(secret, n) # 92);
+        END LOOP;
+        INSERT INTO audit.cipher_key (number, key, inside, outside)
+        VALUES (0, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+                          || uuid_send(gen_random_uuid())), inward, outward)
+            ON CONFLICT DO NOTHING;
+        SELECT k.number, k.key, k.inside, k.outside INTO STRICT own
+          FROM audit.cipher_key k ORDER BY k.number DESC LIMIT 1;
+    END IF;
+    iv := substr(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 1, 16);
+    sealed := iv || audit.cipher(convert_to(value::text, 'UTF8'), own.key, iv, 'aes-cbc/pad:pkcs');
+    sealed := sealed || sha256(own.outside || sha256(own.inside
+        || decode('616d616e61682f747261696c2d636f6c756d6e2f76310a', 'hex')
+        || int8send(own.number) || uuid_send(salt)
+        || int4send(octet_length(convert_to(name, 'UTF8'))) || convert_to(name, 'UTF8') || sealed));
+    RETURN jsonb_build_object('amanah', 'encrypted', 'key', own.number,
+                              'value', translate(encode(sealed, 'base64'), chr(10), ''));
+END $$;
+
+ALTER FUNCTION audit.encrypted(salt uuid, name text, value jsonb) OWNER TO postgres;
 
 CREATE FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -744,71 +794,44 @@ CREATE FUNCTION audit.global_track_changes() RETURNS trigger
 DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
-    key     pg_catalog.jsonb;
-    salt    pg_catalog.uuid;
-    request pg_catalog.text := pg_catalog.current_setting('amanah.request_id', true);
+    request pg_catalog.text;
     -- Pairs: how a column is not shown, and which.
     rules   pg_catalog.text[];
     columns pg_catalog.text[];
-    n       pg_catalog.int4 := 0;
-    wanted  pg_catalog.int8 := 1;
+    n       pg_catalog.int4;
+    wanted  pg_catalog.int8;
     taken   pg_catalog.int8;
 BEGIN
-    IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
-        n := 1;
-        WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
-            rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
-        n := n OPERATOR(pg_catalog.+) 1;
-    END IF;
-    IF request OPERATOR(pg_catalog.=) '' THEN
-        request := NULL;
-    END IF;
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
         BEGIN
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-                was := pg_catalog.to_jsonb(OLD);
-            END IF;
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-                becomes := pg_catalog.to_jsonb(NEW);
-            END IF;
+            -- NULL where there is none.
+            was := pg_catalog.to_jsonb(OLD);
+            becomes := pg_catalog.to_jsonb(NEW);
         EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+            IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' THEN
                 EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO was USING OLD;
             END IF;
-            IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' OR TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+            IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' THEN
                 EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO becomes USING NEW;
             END IF;
         END;
-        -- The key that the row had before: a changed key is found under its old value.
-        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
-            key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
-                TG_ARGV[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) TG_ARGV[n]);
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
-        -- Compared as they print: to JSONB 1.0 and 1.00 are one number.
-        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-            was := (SELECT coalesce(pg_catalog.jsonb_object_agg(o.key, o.value), '{}')
-                      FROM pg_catalog.jsonb_each(was) o
-                     WHERE o.value::pg_catalog.text OPERATOR(pg_catalog.<>)
-                           (becomes OPERATOR(pg_catalog.->) o.key)::pg_catalog.text);
+        IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
+            RETURN NULL;
         END IF;
-        IF rules IS NOT NULL THEN
-            salt := pg_catalog.gen_random_uuid();
-            key := audit.redacted(key, salt, rules);
-            was := audit.redacted(was, salt, rules);
-            becomes := audit.redacted(becomes, salt, rules);
-        END IF;
-        INSERT INTO audit.system_audit_logs
-            (actor_id, tenant_id, request_id, action, table_schema, table_name,
-             row_key, old_data, new_data, salt)
-        VALUES
-            (pg_catalog.left(amanah.current_actor(), 128),
-             pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
-             TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, key, was, becomes, salt);
-        GET DIAGNOSTICS taken = ROW_COUNT;
+        wanted := 1;
+        taken := 0;
     ELSE
+        request := pg_catalog.left(
+            nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128);
+        n := 0;
+        IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
+            n := 1;
+            WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
+                rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
+                n := n OPERATOR(pg_catalog.+) 1;
+            END LOOP;
+            n := n OPERATOR(pg_catalog.+) 1;
+        END IF;
         WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
             columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
             n := n OPERATOR(pg_catalog.+) 1;
@@ -820,7 +843,7 @@ BEGIN
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, new_data, salt)
                 SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), request,
                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
@@ -834,7 +857,7 @@ BEGIN
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, salt)
                 SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), request,
                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
@@ -849,7 +872,7 @@ BEGIN
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, new_data, salt)
                 SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), pg_catalog.left(request, 128),
+                       pg_catalog.left(amanah.current_tenant(), 128), request,
                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
@@ -886,9 +909,9 @@ BEGIN
                     ' FROM amanah_becomes t) b ON b.place = w.place ORDER BY w.place')
                 END
             LOOP
-                PERFORM audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, columns, rules,
-                                         was, becomes);
-                taken := taken OPERATOR(pg_catalog.+) 1;
+                IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
+                    taken := taken OPERATOR(pg_catalog.+) 1;
+                END IF;
             END LOOP;
         END;
     END IF;
@@ -1220,39 +1243,62 @@ END $$;
 
 ALTER FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) OWNER TO amanah_trail;
 
-CREATE FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) RETURNS void
+CREATE FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    salt CONSTANT uuid := gen_random_uuid();
-    key CONSTANT jsonb := (SELECT jsonb_object_agg(k, coalesce(was, becomes) -> k)
-                             FROM unnest(columns) k);
-    taken bigint;
+    n     pg_catalog.int4 := 0;
+    key   pg_catalog.jsonb;
+    -- Pairs: how a column is not shown, and which.
+    rules pg_catalog.text[];
+    salt  pg_catalog.uuid;
 BEGIN
-    IF action = 'UPDATE' THEN
-        was := (SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(was) o
-                 WHERE o.value::text <> (becomes -> o.key)::text);
+    IF arguments[0] OPERATOR(pg_catalog.=) '' THEN
+        n := 1;
+        WHILE arguments[n] OPERATOR(pg_catalog.<>) '' LOOP
+            rules := rules OPERATOR(pg_catalog.||) arguments[n];
+            n := n OPERATOR(pg_catalog.+) 1;
+        END LOOP;
+        n := n OPERATOR(pg_catalog.+) 1;
+        salt := pg_catalog.gen_random_uuid();
     END IF;
+    -- The key that the row had before: a changed key is found under its old value.
+    WHILE n OPERATOR(pg_catalog.<) pg_catalog.cardinality(arguments) LOOP
+        key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+            arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n]);
+        n := n OPERATOR(pg_catalog.+) 1;
+    END LOOP;
+    IF rules IS NOT NULL THEN
+        IF action OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            was := was OPERATOR(pg_catalog.-) ARRAY(
+                SELECT k FROM pg_catalog.jsonb_object_keys(was) k
+                 WHERE (was OPERATOR(pg_catalog.->) k)::pg_catalog.text OPERATOR(pg_catalog.=)
+                       (becomes OPERATOR(pg_catalog.->) k)::pg_catalog.text);
+        END IF;
+        key := audit.redacted(key, salt, rules);
+        was := audit.redacted(was, salt, rules);
+        becomes := audit.redacted(becomes, salt, rules);
+    END IF;
+    -- What an UPDATE did not change is left out. Values are compared as they print: to JSONB 1.0 and
+    -- 1.00 are one number.
     INSERT INTO audit.system_audit_logs
         (actor_id, tenant_id, request_id, action, table_schema, table_name,
          row_key, old_data, new_data, salt)
     VALUES
-        (left(amanah.current_actor(), 128), left(amanah.current_tenant(), 128),
-         left(nullif(current_setting('amanah.request_id', true), ''), 128), action, place, name,
-         audit.redacted(key, salt, rules), audit.redacted(was, salt, rules),
-         audit.redacted(becomes, salt, rules), salt);
-    GET DIAGNOSTICS taken = ROW_COUNT;
-    IF taken <> 1 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'TRAIL',
-            MESSAGE = format('%s on %I.%I is refused: the audit trail did not take it',
-                             action, place, name),
-            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
-    END IF;
+        (pg_catalog.left(amanah.current_actor(), 128),
+         pg_catalog.left(amanah.current_tenant(), 128),
+         pg_catalog.left(nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128),
+         action, place, name, key,
+         CASE WHEN rules IS NOT NULL OR action OPERATOR(pg_catalog.<>) 'UPDATE' THEN was
+         ELSE was OPERATOR(pg_catalog.-) ARRAY(
+             SELECT k FROM pg_catalog.jsonb_object_keys(was) k
+              WHERE (was OPERATOR(pg_catalog.->) k)::pg_catalog.text OPERATOR(pg_catalog.=)
+                    (becomes OPERATOR(pg_catalog.->) k)::pg_catalog.text) END,
+         becomes, salt);
+    RETURN FOUND;
 END $$;
 
-ALTER FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) OWNER TO postgres;
+ALTER FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) OWNER TO postgres;
 
 CREATE FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1264,7 +1310,11 @@ DECLARE
 BEGIN
     WHILE n OPERATOR(pg_catalog.<) pg_catalog.array_length(rules, 1) LOOP
         value := document OPERATOR(pg_catalog.->>) rules[n OPERATOR(pg_catalog.+) 1];
-        IF value IS NOT NULL THEN
+        IF value IS NOT NULL AND rules[n] OPERATOR(pg_catalog.=) 'encrypted' THEN
+            shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
+                audit.encrypted(salt, rules[n OPERATOR(pg_catalog.+) 1],
+                    document OPERATOR(pg_catalog.->) rules[n OPERATOR(pg_catalog.+) 1]));
+        ELSIF value IS NOT NULL THEN
             shown := pg_catalog.jsonb_set(shown, ARRAY[rules[n OPERATOR(pg_catalog.+) 1]],
                 CASE WHEN rules[n] OPERATOR(pg_catalog.=) 'hashed'
                 THEN pg_catalog.jsonb_build_object('amanah', 'hashed', 'hmac_sha256',
@@ -1514,9 +1564,9 @@ BEGIN
                 ERRCODE = 'TRAIL',
                 MESSAGE = format('%s is refused: the record of %s %s', tg_tag,
                                  it.tgrelid::regclass, wrong),
-                HINT = 'Nothing was changed. Ask for it in a comment on the column, @audit(never) or'
-                       ' @audit(hashed), and run amanah protect with --superuser-url and --apply,'
-                       ' which approves it. A column that is kept out of the record is renamed by a'
+                HINT = 'Nothing was changed. Ask for it in a comment on the column, @audit(never),'
+                       ' @audit(hashed) or @audit(encrypted), and run amanah protect with'
+                       ' --superuser-url and --apply, which approves it. A column that is kept out of the record is renamed by a'
                        ' superuser, and protect is run again.';
         END IF;
         CONTINUE WHEN given[last + 1:] IS NOT DISTINCT FROM it.key;
@@ -1698,6 +1748,51 @@ END $$;
 
 ALTER FUNCTION audit.refuse_weaker_ddl() OWNER TO postgres;
 
+CREATE FUNCTION audit.remove_month(gone date, counted bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    first CONSTANT timestamptz := date_trunc('month', gone::timestamp) AT TIME ZONE 'UTC';
+    part CONSTANT text := concat('system_audit_logs_', to_char(first, 'YYYY_MM'));
+    least integer;
+    there bigint;
+BEGIN
+    IF gone IS NULL OR NOT isfinite(gone) OR counted IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'TRAIL', MESSAGE = 'no month was named; nothing was removed';
+    END IF;
+    SELECT r.months INTO least FROM audit.retention r;
+    IF least IS NULL OR first + make_interval(months => 1 + least) > now() THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('the month %s of the trail stays: it is younger than it may be to go',
+                             to_char(first, 'YYYY-MM')),
+            HINT = coalesce(format('Each month stays in the database for %s months after its end.', least),
+                            'Nobody has said how long each month stays: amanah protect does.');
+    END IF;
+    LOCK TABLE audit.system_audit_logs IN ACCESS EXCLUSIVE MODE;
+    IF NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                    WHERE i.inhparent = 'audit.system_audit_logs'::regclass AND c.relname = part)
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('the trail has no partition of the month %s', to_char(first, 'YYYY-MM'));
+    END IF;
+    EXECUTE format('SELECT count(*) FROM audit.%I', part) INTO there;
+    IF there <> counted THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('the month %s has %s rows, and %s were archived; nothing was removed',
+                             to_char(first, 'YYYY-MM'), there, counted);
+    END IF;
+    EXECUTE format('DROP TABLE audit.%I', part);
+    INSERT INTO audit.archived_months (month, rows) VALUES (first::date, there);
+END $$;
+
+ALTER FUNCTION audit.remove_month(gone date, counted bigint) OWNER TO postgres;
+
 CREATE FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1872,6 +1967,28 @@ CREATE TABLE amanah_guard.migration (
 
 ALTER TABLE amanah_guard.migration OWNER TO postgres;
 
+CREATE TABLE audit.archived_months (
+    month date NOT NULL,
+    rows bigint NOT NULL,
+    removed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    removed_by name DEFAULT SESSION_USER NOT NULL
+);
+
+ALTER TABLE audit.archived_months OWNER TO postgres;
+
+COMMENT ON TABLE audit.archived_months IS 'The months of the trail that were taken out of the database: they lie in the archive.';
+
+CREATE TABLE audit.cipher_key (
+    number bigint NOT NULL,
+    key bytea NOT NULL,
+    inside bytea NOT NULL,
+    outside bytea NOT NULL
+);
+
+ALTER TABLE audit.cipher_key OWNER TO postgres;
+
+COMMENT ON TABLE audit.cipher_key IS 'What values are encrypted with in the trail now; former keys are in Amanah''s ring alone.';
+
 CREATE TABLE audit.hash_key (
     one boolean DEFAULT true NOT NULL,
     inside bytea NOT NULL,
@@ -1893,6 +2010,17 @@ CREATE TABLE audit.hidden_columns (
 ALTER TABLE audit.hidden_columns OWNER TO postgres;
 
 COMMENT ON TABLE audit.hidden_columns IS 'Which columns are not shown in the trail, and who has approved that.';
+
+CREATE TABLE audit.retention (
+    single boolean DEFAULT true NOT NULL,
+    months integer NOT NULL,
+    CONSTRAINT retention_months_check CHECK (((months >= 1) AND (months <= 1200))),
+    CONSTRAINT retention_single_check CHECK (single)
+);
+
+ALTER TABLE audit.retention OWNER TO postgres;
+
+COMMENT ON TABLE audit.retention IS 'How long each month of the trail stays in the database, at least. Only a superuser changes it.';
 
 CREATE TABLE audit.system_audit_logs (
     id bigint NOT NULL,
@@ -1978,11 +2106,20 @@ ALTER TABLE ONLY amanah_guard.journal
 ALTER TABLE ONLY amanah_guard.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
+ALTER TABLE ONLY audit.archived_months
+    ADD CONSTRAINT archived_months_pkey PRIMARY KEY (month);
+
+ALTER TABLE ONLY audit.cipher_key
+    ADD CONSTRAINT cipher_key_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY audit.hash_key
     ADD CONSTRAINT hash_key_pkey PRIMARY KEY (one);
 
 ALTER TABLE ONLY audit.hidden_columns
     ADD CONSTRAINT hidden_columns_pkey PRIMARY KEY (relation, attnum);
+
+ALTER TABLE ONLY audit.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (single);
 
 CREATE INDEX system_audit_logs_place ON ONLY audit.system_audit_logs USING brin (id, event_timestamp) WITH (pages_per_range='32', autosummarize='on');
 
@@ -2038,6 +2175,7 @@ GRANT USAGE ON SCHEMA audit TO amanah_trail_desk;
 GRANT USAGE ON SCHEMA audit TO owner;
 GRANT USAGE ON SCHEMA audit TO amanah_trail_erasing;
 GRANT USAGE ON SCHEMA audit TO amanah_trail_eraser;
+GRANT USAGE ON SCHEMA audit TO amanah_trail_archivist;
 
 REVOKE ALL ON FUNCTION amanah.open_token(token text) FROM PUBLIC;
 
@@ -2058,9 +2196,14 @@ GRANT ALL ON FUNCTION audit.asked_for(wanted jsonb) TO amanah_trail_desk;
 REVOKE ALL ON FUNCTION audit.bound() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.bound() TO amanah_trail_desk;
 
+REVOKE ALL ON FUNCTION audit.cipher(bytea, bytea, bytea, text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail_erasing;
+
+REVOKE ALL ON FUNCTION audit.encrypted(salt uuid, name text, value jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.encrypted(salt uuid, name text, value jsonb) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) TO amanah_trail_eraser;
@@ -2095,8 +2238,8 @@ REVOKE ALL ON FUNCTION audit.record_drop() FROM PUBLIC;
 REVOKE ALL ON FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) TO amanah_trail_desk;
 
-REVOKE ALL ON FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.record_row(action text, place text, name text, columns text[], rules text[], was jsonb, becomes jsonb) TO amanah_trail;
+REVOKE ALL ON FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) TO amanah_trail;
@@ -2113,6 +2256,9 @@ REVOKE ALL ON FUNCTION audit.refuse_hiding() FROM PUBLIC;
 REVOKE ALL ON FUNCTION audit.refuse_rewrite() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.remove_month(gone date, counted bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.remove_month(gone date, counted bigint) TO amanah_trail_archivist;
 
 REVOKE ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail;
@@ -2131,7 +2277,19 @@ GRANT SELECT ON TABLE amanah_guard.admitted TO PUBLIC;
 
 GRANT SELECT ON TABLE amanah_guard.isolation TO PUBLIC;
 
+GRANT SELECT ON TABLE audit.archived_months TO owner;
+GRANT SELECT ON TABLE audit.archived_months TO amanah_admin;
+GRANT SELECT ON TABLE audit.archived_months TO amanah_auditor;
+GRANT SELECT ON TABLE audit.archived_months TO amanah_trail_reader;
+GRANT SELECT ON TABLE audit.archived_months TO amanah_trail_archivist;
+
 GRANT SELECT ON TABLE audit.hidden_columns TO owner;
+
+GRANT SELECT ON TABLE audit.retention TO owner;
+GRANT SELECT ON TABLE audit.retention TO amanah_admin;
+GRANT SELECT ON TABLE audit.retention TO amanah_auditor;
+GRANT SELECT ON TABLE audit.retention TO amanah_trail_reader;
+GRANT SELECT ON TABLE audit.retention TO amanah_trail_archivist;
 
 GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
