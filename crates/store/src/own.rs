@@ -62,6 +62,7 @@ macro_rules! own_functions {
           'audit.ask(jsonb, text)', \
           'audit.read(uuid, xid8, bigint, bigint)', 'audit.asked_for(jsonb)', \
           'audit.asked(jsonb, text, pg_snapshot, xid8)', 'audit.bound()', \
-          'audit.record_reading(text[], uuid, jsonb)', 'audit.remove_month(date, bigint)']"
+          'audit.record_reading(text[], uuid, jsonb)', 'audit.remove_month(date, bigint)', \
+          'audit.erase(xid8[], bigint[], bytea[])']"
     };
 }
