@@ -42,6 +42,10 @@ BEGIN
                                  coalesce(to_regclass('audit.hidden_columns')::oid, 0::oid),
                                  coalesce(to_regclass('audit.hash_key')::oid, 0::oid),
                                  coalesce(to_regclass('audit.cipher_key')::oid, 0::oid))
+                     -- Nobody else makes anything where a superuser has the schema.
+                     OR guarded AND d.objid IN (
+                         coalesce(to_regclass('audit.retention')::oid, 0::oid),
+                         coalesce(to_regclass('audit.archived_months')::oid, 0::oid))
                      OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = d.objid
                                    AND h.inhparent = to_regclass('audit.system_audit_logs'))))
        AND NOT (d.classid = 'pg_proc'::regclass

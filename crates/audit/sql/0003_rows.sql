@@ -157,6 +157,13 @@ BEGIN
         DROP TABLE IF EXISTS amanah_audit_former.hash_key;
         DROP TABLE IF EXISTS amanah_audit_former.cipher_key;
     END IF;
+    -- What was archived stays known, and how long months stay; 0003_aside.sql has seen whose they are.
+    IF to_regclass('amanah_audit_former.archived_months') IS NOT NULL THEN
+        ALTER TABLE amanah_audit_former.archived_months SET SCHEMA audit;
+    END IF;
+    IF to_regclass('amanah_audit_former.retention') IS NOT NULL THEN
+        ALTER TABLE amanah_audit_former.retention SET SCHEMA audit;
+    END IF;
     FOR helper IN
         SELECT p.oid::regprocedure::text FROM pg_proc p
          WHERE p.pronamespace = to_regnamespace('amanah_audit_former')

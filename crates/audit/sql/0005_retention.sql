@@ -6,7 +6,8 @@
 --       DROP ROLE amanah_trail_archivist, once no database of the cluster has it. What was removed lies in
 --       the archive and does not come back by it.
 
-CREATE TABLE audit.retention (
+-- They are there already where a trail was made anew.
+CREATE TABLE IF NOT EXISTS audit.retention (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     -- For so many months after its end a month stays in the database. Without a row, for ever.
     months integer NOT NULL CHECK (months BETWEEN 1 AND 1200)
@@ -14,7 +15,7 @@ CREATE TABLE audit.retention (
 COMMENT ON TABLE audit.retention IS
     'How long each month of the trail stays in the database, at least. Only a superuser changes it.';
 
-CREATE TABLE audit.archived_months (
+CREATE TABLE IF NOT EXISTS audit.archived_months (
     month      date        PRIMARY KEY,
     rows       bigint      NOT NULL,
     removed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
