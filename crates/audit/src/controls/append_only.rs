@@ -344,16 +344,7 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
     });
     all.extend(on_partition(&app, watched));
     if watched {
-        let erase = "FUNCTION audit.erase(xid8[], bigint[], bytea[])";
-        all.push(Violation {
-            name: "the right to erase, granted to the application",
-            seed: format!(
-                "GRANT USAGE ON SCHEMA audit TO {app}; GRANT EXECUTE ON {erase} TO {app}"
-            ),
-            undo: format!(
-                "REVOKE EXECUTE ON {erase} FROM {app}; REVOKE USAGE ON SCHEMA audit FROM {app}"
-            ),
-        });
+        all.push(right_to_erase(&app));
         let emits = |how: &str, whom: &str| {
             format!(
                 "DO $$ DECLARE emits pg_catalog.text; BEGIN
@@ -382,6 +373,17 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
         }
     }
     all
+}
+
+fn right_to_erase(app: &str) -> Violation {
+    let erase = "FUNCTION audit.erase(xid8[], bigint[], bytea[])";
+    Violation {
+        name: "the right to erase, granted to the application",
+        seed: format!("GRANT USAGE ON SCHEMA audit TO {app}; GRANT EXECUTE ON {erase} TO {app}"),
+        undo: format!(
+            "REVOKE EXECUTE ON {erase} FROM {app}; REVOKE USAGE ON SCHEMA audit FROM {app}"
+        ),
+    }
 }
 
 /// On the partition that is always there.
