@@ -116,6 +116,10 @@ impl Evidence {
         Self { db }
     }
 
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// Stores one run and returns it as it was stored.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! the evidence, and nobody would see it: the evidence is not sealed yet.
 
 mod approval;
+mod attested;
 mod coverage;
 mod digest;
 mod document;
@@ -23,6 +24,7 @@ mod error;
 mod evidence;
 mod front;
 mod lint;
+mod lookback;
 mod metrics;
 mod numbers;
 mod problem;
@@ -39,6 +41,7 @@ mod verdict;
 mod verify;
 
 pub use approval::approve;
+pub use attested::Ledger;
 pub use coverage::Coverage;
 pub use document::{Block, Inline, Language, Page, Pledge};
 pub use engine::Engine;

@@ -160,7 +160,7 @@ impl Standing<'_> {
         let Some(card) = self.card else {
             let (reason, detail) = match kind {
                 Kind::Attested => {
-                    ("not-attested", "not attested: attestations cannot be given yet")
+                    ("not-attested", "not attested: nobody can vouch for this here yet")
                 }
                 Kind::Proven | Kind::Either => {
                     ("not-built", "not built: no control proves this yet")
@@ -177,7 +177,12 @@ impl Standing<'_> {
             );
             return (reason.verdict(), "bite-unmade", why);
         }
-        (reason.verdict(), reason.code(), self.detail(reason, card))
+        let verdict = match (reason.verdict(), kind) {
+            // A machine has checked a person's word, and not what the word is about.
+            (Verdict::Proven, Kind::Attested) => Verdict::Attested,
+            (verdict, _) => verdict,
+        };
+        (verdict, reason.code(), self.detail(reason, card))
     }
 
     fn detail(&self, reason: Reason, card: &Card) -> String {

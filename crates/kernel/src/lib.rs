@@ -7,11 +7,13 @@
 //! It does no I/O: time and randomness come in through [`Clock`] and [`Rng`], and the only
 //! code in the project that reads them is in [`SystemClock`] and [`SystemRng`].
 
+mod attestation;
 pub mod catalogue;
 mod clock;
 mod control;
 mod files;
 mod hex;
+mod lookback;
 mod params;
 mod ports;
 mod proof;
@@ -22,6 +24,7 @@ mod tenant;
 mod unit;
 mod verdict;
 
+pub use attestation::{Attestation, Attestations, Vouched};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use control::{Card, Control, Cx, Fut};
 pub use files::{
@@ -30,6 +33,7 @@ pub use files::{
     Sealable, SealedSource, Sealer, Sealing, Seals, TenantFiles, Written,
 };
 pub use hex::{hex, unhex};
+pub use lookback::{Found, Lookback, Runs};
 pub use params::{ParamError, Params, canonical};
 pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions, Signatory};
 pub use proof::{Finding, Outcome, Population, Proof};

@@ -1,6 +1,7 @@
 //! The engine on a real PostgreSQL, with controls that do as they are told.
 
 mod append_only;
+mod attested;
 mod engine;
 mod past;
 mod schedule;
