@@ -3,6 +3,7 @@
 mod binding;
 mod files;
 mod keys;
+mod review;
 mod trail;
 mod witnesses;
 

@@ -32,6 +32,7 @@ mod pages;
 mod probe;
 mod protection;
 mod redis;
+mod reviews;
 mod roots;
 mod rotation;
 mod sealing;

@@ -30,6 +30,10 @@ use crate::roots;
 const SEALS_KEY: &str = "amanah.trail";
 /// Who uses it, for those who list keys.
 const OWN_SEALS: &str = "logs of audit trails";
+/// The house's key that signs what people vouch for, made with the first word of one.
+const WORDS_KEY: &str = "amanah.attestations";
+/// Who uses it, for those who list keys.
+const OWN_WORDS: &str = "attestations";
 /// The folder of the logs in the data directory.
 pub(crate) const FOLDER: &str = "trail";
 /// The folder with what was seen of them.
@@ -131,14 +135,28 @@ pub(crate) struct Pen {
 impl Pen {
     /// The key, if one was made.
     pub(crate) fn known(keys: &Keys) -> anyhow::Result<Self> {
-        let key = KeyRef { tenant: None, name: KeyName::new(SEALS_KEY)? };
-        keys.registers(OWN_SEALS, &key);
+        Self::of(keys, SEALS_KEY, OWN_SEALS)
+    }
+
+    /// That for what people vouch for, if one was made.
+    pub(crate) fn of_words(keys: &Keys) -> anyhow::Result<Self> {
+        Self::of(keys, WORDS_KEY, OWN_WORDS)
+    }
+
+    fn of(keys: &Keys, name: &str, user: &str) -> anyhow::Result<Self> {
+        let key = KeyRef { tenant: None, name: KeyName::new(name)? };
+        keys.registers(user, &key);
         Ok(Self { keys: keys.clone(), key })
     }
 
     /// The same, made if it is not there.
     pub(crate) async fn ready(keys: &Keys) -> anyhow::Result<Self> {
-        let pen = Self::known(keys)?;
+        Self::known(keys)?.made().await
+    }
+
+    /// The same key, made if it is not there.
+    pub(crate) async fn made(self) -> anyhow::Result<Self> {
+        let (pen, keys) = (&self, &self.keys);
         if keys.public_keys(&pen.key).is_err() {
             let spec =
                 Spec { kind: Kind::Ed25519, purpose: Purpose::Signing, needs_context: false };
@@ -147,7 +165,7 @@ impl Pen {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(pen)
+        Ok(self)
     }
 
     /// What checks the heads of a log, the newest key first.

@@ -10,10 +10,10 @@ use tenancy::{Guarded, TenantBinder};
 
 use crate::installation::Installation;
 use crate::kept::Kept;
-use crate::known::{DatabaseAt, Known};
+use crate::known::{DatabaseAt, Known, name};
 use crate::protection::critical;
 use crate::trail::{Log, looked_after};
-use crate::{offsite, out};
+use crate::{offsite, out, reviews};
 
 /// Every database that is open, with its log and where its copy goes. What cannot be opened of one of
 /// them leaves the others as they are; the claims about that one are unknown, and say why.
@@ -25,6 +25,8 @@ pub(crate) fn watched(house: &Installation, known: &Known) -> Vec<Watched> {
         let at = DatabaseAt::of(guarded);
         for (_, one) in all.iter_mut().filter(|(place, _)| *place == at) {
             (one.log, one.offsite) = opened(house, kept);
+            let reviewed = reviews::reviewed(house, &name(kept));
+            one.reviewed = reviewed.map_err(|error| out::words(&error));
         }
     }
     all.into_iter().map(|(_, one)| one).collect()
@@ -60,6 +62,7 @@ fn bare(house: &Installation, guarded: &Guarded) -> (DatabaseAt, Watched) {
         log: Err("nobody seals it".to_owned()),
         offsite: Err(NO_SECOND_PLACE.to_owned()),
         keep: house.config.trail.keep.0,
+        reviewed: Err("nobody keeps its reviews".to_owned()),
         critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
         binders: Arc::new(move |database: &str| {
             Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))

@@ -149,6 +149,9 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// The reviews of a trail cannot be looked at.
+    #[error("the reviews of the trail cannot be looked at: {0}")]
+    Review(String),
     /// Nobody at hand may read the trail as a whole.
     #[error(
         "a superuser keeps the trail, and no login at hand may read it as a whole; give one with \

@@ -33,6 +33,7 @@ pub mod offsite;
 pub mod reading;
 mod rehearsal;
 pub mod retention;
+pub mod review;
 mod row;
 pub mod seal;
 mod sql;
@@ -46,7 +47,7 @@ pub mod wal;
 
 use store::{Migration, Room};
 
-pub use controls::{Binders, Critical, SealedLog, Watched, controls};
+pub use controls::{Binders, Critical, Reviewed, SealedLog, Watched, controls};
 pub use encoding::{Content, Documents, Fields};
 pub use encrypted::{ColumnKeys, Shown, encrypts};
 pub use error::{Error, Result};

@@ -83,6 +83,10 @@ SELECT EXISTS (SELECT FROM audit.system_audit_logs
 /// somebody else could have put one.
 pub(crate) const CLOSED_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
 
+/// When the first row of the trail was recorded, in the order in which rows are sealed.
+pub(crate) const FIRST_ROW: &str =
+    "SELECT event_timestamp FROM audit.system_audit_logs ORDER BY xid, id LIMIT 1";
+
 /// Lets the guard over DDL and its record sleep.
 pub(crate) const DDL_GUARD_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_drop DISABLE;

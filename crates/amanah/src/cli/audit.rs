@@ -1,5 +1,7 @@
 //! The command line of `amanah audit`.
 
+mod review;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tlog::Verifier;
+
+pub(crate) use review::Review;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
@@ -125,6 +129,17 @@ pub(crate) enum Audit {
                       --reason \"request 4711 of 26 November\" --apply"
     )]
     Erase(Erase),
+    /// Make the report of a month of a trail; with --sign, answer for having read it.
+    #[command(
+        after_help = "It tells who did most, what was written at unusual hours, who read the trail, changes \
+                      of structure, erasures, and what proofs and the comparison found. Read it, and then \
+                      sign it with --sign: a report that is another one by then is shown anew. A month is \
+                      signed by the end of the month after it.\n\
+                      Exit codes: 0 made or signed, 1 not signed because it is another one than was shown, 2 \
+                      usage, 3 it could not be done.\n\
+                      Example: amanah audit review --month 2026-10 --by budi@sinar.example --sign"
+    )]
+    Review(Review),
 }
 
 /// The longest text that somebody signs with, in bytes.
@@ -161,7 +176,8 @@ impl Audit {
             | Self::Log(_)
             | Self::History(_)
             | Self::Export(_)
-            | Self::Erase(_) => false,
+            | Self::Erase(_)
+            | Self::Review(_) => false,
         }
     }
 }

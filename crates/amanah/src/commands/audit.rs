@@ -10,6 +10,7 @@ mod history;
 mod log;
 mod offsite;
 mod prove;
+mod review;
 mod unrecorded;
 mod verify;
 mod witness;
@@ -32,6 +33,7 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::History(wanted) => history::run(place, wanted).await,
         Audit::Erase(wanted) => erase::run(place, wanted).await,
         Audit::Export(wanted) => export::run(place, wanted).await,
+        Audit::Review(wanted) => review::run(place, wanted).await,
         Audit::Explain(wanted) => unrecorded::explain(place, wanted).await,
     }
 }

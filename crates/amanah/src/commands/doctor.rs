@@ -13,7 +13,7 @@ use crate::config::{Config, RootKind};
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
-use crate::{comparing, out, pages, sealing};
+use crate::{comparing, out, pages, reviews, sealing};
 
 /// What was looked at, and what to do if it is not well.
 #[derive(Debug, Serialize)]
@@ -51,6 +51,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(listener(&config, &data));
             signs.push(seals(&data));
             signs.push(comparison(&data));
+            signs.push(due(&data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
     }
@@ -190,6 +191,20 @@ fn comparison(data: &Data) -> Sign {
     let told = comparing::told(data);
     if told.is_empty() {
         return well(what, "nothing to tell");
+    }
+    let all = told.iter().map(|one| format!("{}: {}", one.database, one.what));
+    ill(what, all.collect::<Vec<_>>().join("; "))
+}
+
+/// Whether a review of a trail is due.
+fn due(data: &Data) -> Sign {
+    let what = "reviews of the trails";
+    if data.running().is_none() {
+        return well(what, "are looked at while `amanah up` runs");
+    }
+    let told = reviews::told(data);
+    if told.is_empty() {
+        return well(what, "none is due within a week");
     }
     let all = told.iter().map(|one| format!("{}: {}", one.database, one.what));
     ill(what, all.collect::<Vec<_>>().join("; "))

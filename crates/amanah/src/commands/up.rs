@@ -27,7 +27,7 @@ use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 use crate::{
     columns, comparing, erasing, files, fleet, keyserver, months, offsite, out, protection, redis,
-    rotation, sealing, table,
+    reviews, rotation, sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -86,8 +86,11 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let turning = columns::keep(&installation, wait(stopped.clone()));
     let copying = offsite::keep(&installation, wait(stopped.clone()));
     let erasing = erasing::keep(&installation, wait(stopped.clone()));
-    let trail =
-        async { tokio::join!(comparing, sealing, witnessing, dividing, turning, copying, erasing) };
+    let reviewing = reviews::keep(&installation, wait(stopped.clone()));
+    let trail = async {
+        let sealed = async { tokio::join!(sealing, witnessing, dividing, turning) };
+        tokio::join!(comparing, sealed, copying, erasing, reviewing)
+    };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
@@ -267,7 +270,7 @@ async fn tell(
     }
     let built = |id: &str| engine.ids().any(|known| known == id);
     let due = |report: &Report| {
-        report.claims.iter().any(|claim| built(&claim.id) && claim.verdict != Verdict::Proven)
+        report.claims.iter().any(|claim| built(&claim.id) && claim.verdict < Verdict::Attested)
     };
     if reports.iter().any(due) {
         let bar = bar("proving");

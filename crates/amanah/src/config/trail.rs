@@ -6,6 +6,7 @@ use kernel::{Unit, Value};
 use serde::Deserialize;
 
 use super::keys::S3;
+use super::review::Review;
 use super::witnesses::Witnesses;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +17,7 @@ pub(crate) struct Trail {
     pub(crate) witnesses: Witnesses,
     pub(crate) offsite: String,
     pub(crate) offsite_s3: S3,
+    pub(crate) review: Review,
     /// How long anything of a trail is kept, at least.
     pub(crate) keep: Months,
 }

@@ -10,6 +10,7 @@ mod reach;
 mod reads;
 mod remedy;
 mod retention;
+mod review;
 mod tamper;
 mod trial;
 mod triggers;
@@ -35,6 +36,8 @@ use reads::Reads;
 use retention::Retention;
 #[cfg(test)]
 pub(crate) use retention::past::written;
+use review::Review;
+pub use review::Reviewed;
 pub use tamper::SealedLog;
 use tamper::Tamper;
 use triggers::Triggers;
@@ -74,6 +77,8 @@ pub struct Watched {
     pub offsite: std::result::Result<Offsite, String>,
     /// For how many months anything of its trail is kept at least, in the database or elsewhere.
     pub keep: u32,
+    /// Who keeps its reviews, or why nobody does.
+    pub reviewed: std::result::Result<Reviewed, String>,
 }
 
 impl Watched {
@@ -206,7 +211,8 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
         Arc::new(Tamper { databases: Arc::clone(&databases) }),
         Arc::new(Reads { databases: Arc::clone(&databases) }),
         Arc::new(SecondPlace { databases: Arc::clone(&databases) }),
-        Arc::new(Retention { databases }),
+        Arc::new(Retention { databases: Arc::clone(&databases) }),
+        Arc::new(Review { databases }),
     ]
 }
 

@@ -16,6 +16,7 @@ mod reading;
 mod recording;
 mod refusing;
 mod retaining;
+mod reviewing;
 mod sealing;
 mod shelves;
 mod structure;
@@ -26,18 +27,22 @@ mod weakening;
 
 use std::sync::Arc;
 
-use kernel::{Actor, Binder, Control, Cx, FixedRng, Params, Scope, Secret, SystemClock, TenantId};
+use ::claims::Ledger;
+use kernel::{
+    Actor, Binder, Control, Cx, FixedRng, Params, Scope, Secret, SystemClock, SystemRng, TenantId,
+};
 use store::{Migration, Protected, Room, Table, Tx};
 
 use sealing::Pen;
 use verifying::copied::Seals;
 
 use crate::offsite::Offsite;
+use crate::review::Reports;
 use crate::seal::{self, Scratch};
 use crate::wal::Comparison;
 use crate::{
-    Binders, COMPARED_ROOM, ERASING_ROOM, GUARD, ROOM, SealedLog, TrailRow, Watched, apply,
-    approve, controls, plan,
+    Binders, COMPARED_ROOM, ERASING_ROOM, GUARD, ROOM, Reviewed, SealedLog, TrailRow, Watched,
+    apply, approve, controls, plan,
 };
 
 /// Stands in for `tenancy`, which this crate must not import: the same functions over a token
@@ -70,6 +75,22 @@ fn comparison() -> Option<Comparison> {
     Some(Comparison::new(control, Arc::new(SystemClock)))
 }
 
+/// Reviews of a trail that nobody has made.
+fn reviewed() -> Option<Reviewed> {
+    let scratch = tempfile::env::temp_dir();
+    Some(Reviewed {
+        trail: "shop".to_owned(),
+        reports: Reports::at(scratch.join("reviews-of-nobody")),
+        attestations: Arc::new(words(store::Db::lazy(CONTROL.get()?, 4).unwrap(), 1)),
+        scratch,
+    })
+}
+
+/// What people vouch for in a control database, signed by the key that this seed gives.
+fn words(db: store::Db, seed: u8) -> Ledger {
+    Ledger::new(db, Pen::of(&[seed]), "amanah-ab12/attestations", Arc::new(SystemRng))
+}
+
 /// A log of which nothing is sealed yet.
 fn log() -> SealedLog {
     let pen = Pen::of(&[1]);
@@ -90,10 +111,10 @@ fn control(id: &str, databases: Vec<Watched>) -> Arc<dyn Control> {
     controls(databases).into_iter().find(|control| control.card().id == id).unwrap()
 }
 
-/// Every control but those about what is sealed and copied, of which there is nothing here.
+/// Every control but those about what is sealed, copied and signed, of which there is nothing here.
 fn unsealed(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
     let all = controls(databases).into_iter();
-    let elsewhere = ["audit.tamper-evident", "audit.offsite", "audit.retention"];
+    let elsewhere = ["audit.tamper-evident", "audit.offsite", "audit.retention", "audit.review"];
     all.filter(|control| !elsewhere.contains(&control.card().id)).collect()
 }
 
@@ -110,6 +131,7 @@ fn watched(protected: &Protected) -> Watched {
             near: None,
         }),
         keep: 24,
+        reviewed: reviewed().ok_or_else(|| "nobody keeps its reviews".to_owned()),
     }
 }
 
@@ -197,7 +219,8 @@ async fn house(schema: &str, keeper: Keeper) -> Protected {
     track(&protected).await;
     CONTROL
         .get_or_init(|| async {
-            testkit::database(&[&COMPARED_ROOM, &ERASING_ROOM]).await.owner.url().clone()
+            let rooms = [&COMPARED_ROOM, &ERASING_ROOM, &::claims::ROOM];
+            testkit::database(&rooms).await.owner.url().clone()
         })
         .await;
     protected

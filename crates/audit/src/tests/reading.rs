@@ -7,7 +7,7 @@ use super::{Keeper, SHOP, binding, house, run};
 use crate::TrailRow;
 
 /// A login with this role, in the database of `protected`.
-async fn person(protected: &Protected, role: &str) -> Db {
+pub(super) async fn person(protected: &Protected, role: &str) -> Db {
     let superuser = protected.superuser.as_ref().unwrap();
     // A reader of the trail that is none of Amanah's own would be a finding to proofs beside this test.
     let kind = if role == "amanah_trail_reader" { "amanah_reader" } else { "reading" };
@@ -19,7 +19,7 @@ async fn person(protected: &Protected, role: &str) -> Db {
 }
 
 /// A shop with rows of both canaries, and an auditor.
-async fn shop() -> (Protected, Db) {
+pub(super) async fn shop() -> (Protected, Db) {
     let protected = house(SHOP, Keeper::Superuser).await;
     for (tenant, name) in [(-1, "Tea"), (-2, "Oil")] {
         let bound = Secret::new(format!("{}|{tenant}|ann", protected.name));

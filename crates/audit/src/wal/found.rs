@@ -131,6 +131,39 @@ impl Open {
     }
 }
 
+/// A difference that was found once, explained or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Past {
+    /// Its number.
+    pub id: i64,
+    /// What kind it is.
+    pub kind: Kind,
+    /// The schema of the table.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+    /// What it was, in one sentence.
+    pub what: String,
+    /// When it was found.
+    pub seen_at: Timestamp,
+    /// Who explained it, how, and when.
+    pub explained: Option<(String, String, Timestamp)>,
+}
+
+impl Past {
+    pub(super) fn from_row(row: &store::Row) -> Result<Self> {
+        let open = Open::from_row(row)?;
+        let (by, why, at) = (row.get(10), row.get(11), row.get(12));
+        let what = open.to_string();
+        let Open { id, kind, schema, table, seen_at, .. } = open;
+        let explained = match (by, why, at) {
+            (Some(by), Some(why), Some(at)) => Some((by, why, at)),
+            _ => None,
+        };
+        Ok(Self { id, kind, schema, table, what, seen_at, explained })
+    }
+}
+
 /// What it was, in one sentence.
 impl fmt::Display for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,7 @@ mod known;
 mod line;
 mod names;
 mod part;
+mod past;
 mod pause;
 mod sql;
 mod structure;
@@ -34,7 +35,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use store::{Db, Tx};
 
-pub use found::{Difference, Kind, Open};
+pub use found::{Difference, Kind, Open, Past};
 use known::{Before, Kept, know};
 use names::{Named, Names};
 use part::{LINES_AT_A_TIME, Part};

@@ -175,6 +175,18 @@ SELECT id, kind, xid, table_schema, table_name, action, changes, records, lsn::t
   FROM compared.differences
  WHERE system = $1 AND database = $2 AND explained_at IS NULL ORDER BY id DESC LIMIT $3";
 
+/// What was found from `$3` until before `$4`, explained or not, oldest first, and not more than `$5`.
+pub(super) const DURING: &str = "
+SELECT id, kind, xid, table_schema, table_name, action, changes, records, lsn::text, seen_at,
+       explained_by, explanation, explained_at
+  FROM compared.differences
+ WHERE system = $1 AND database = $2 AND seen_at >= $3 AND seen_at < $4 ORDER BY id LIMIT $5";
+
+/// How many that were, and how many of them nobody has explained.
+pub(super) const DURING_COUNT: &str = "
+SELECT count(*), count(*) FILTER (WHERE explained_at IS NULL) FROM compared.differences
+ WHERE system = $1 AND database = $2 AND seen_at >= $3 AND seen_at < $4";
+
 pub(super) const EXPLAIN: &str = "
 UPDATE compared.differences SET explained_by = $2, explanation = $3, explained_at = $4
  WHERE id = $1 AND explained_at IS NULL";

@@ -38,7 +38,7 @@ const UNGUARD: &str = "DO $$ DECLARE place regclass; BEGIN
 const GUARD: &str = "ALTER TABLE audit.system_audit_logs ENABLE TRIGGER USER";
 
 /// A log that somebody writes into a folder: the sealer's form without its care.
-struct Log {
+pub(super) struct Log {
     folder: PathBuf,
     growth: Growth,
     signer: Signer,
@@ -46,7 +46,7 @@ struct Log {
 }
 
 impl Log {
-    fn new(folder: &Path, seed: u8) -> Self {
+    pub(super) fn new(folder: &Path, seed: u8) -> Self {
         Self {
             folder: folder.to_owned(),
             growth: Growth::default(),
@@ -55,7 +55,7 @@ impl Log {
         }
     }
 
-    fn shelf(&self) -> Arc<dyn Shelf> {
+    pub(super) fn shelf(&self) -> Arc<dyn Shelf> {
         Arc::new(Folder::new(self.folder.clone()))
     }
 
@@ -89,7 +89,7 @@ impl Log {
     }
 
     /// Adds entries, and signs the log as it is then.
-    async fn add(&mut self, leaves: &[Leaf]) -> Signed {
+    pub(super) async fn add(&mut self, leaves: &[Leaf]) -> Signed {
         let entries: Vec<Vec<u8>> = leaves.iter().map(|leaf| leaf.encode().unwrap()).collect();
         self.add_bytes(&entries).await
     }
@@ -114,7 +114,7 @@ impl Log {
         Signed::open(&note, &self.keys()).unwrap()
     }
 
-    fn keys(&self) -> Vec<Verifier> {
+    pub(super) fn keys(&self) -> Vec<Verifier> {
         vec![self.signer.verifier().clone()]
     }
 }
