@@ -34,6 +34,18 @@ CREATE SCHEMA tenancy;
 
 ALTER SCHEMA tenancy OWNER TO owner;
 
+CREATE FUNCTION claims.refuse_attestation_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'claims.attestation is append-only: % is refused for everybody, and nothing was changed', TG_OP
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'Attest anew instead; what was said before stays.';
+END $$;
+
+ALTER FUNCTION claims.refuse_attestation_change() OWNER TO owner;
+
 CREATE FUNCTION claims.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -133,6 +145,41 @@ CREATE TABLE cache.places (
 ALTER TABLE cache.places OWNER TO owner;
 
 COMMENT ON TABLE cache.places IS 'Tenants with a place on Redis. Made with the first login, forgotten when a tenant is erased.';
+
+CREATE TABLE claims.attestation (
+    id bigint NOT NULL,
+    claim text NOT NULL,
+    subject text NOT NULL,
+    statement text NOT NULL,
+    digest bytea NOT NULL,
+    document text NOT NULL,
+    attested_by text NOT NULL,
+    attested_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    signature text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT attestation_attested_by_check CHECK (((octet_length(attested_by) >= 1) AND (octet_length(attested_by) <= 2000))),
+    CONSTRAINT attestation_check CHECK ((expires_at > attested_at)),
+    CONSTRAINT attestation_claim_check CHECK (((octet_length(claim) >= 1) AND (octet_length(claim) <= 100))),
+    CONSTRAINT attestation_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT attestation_document_check CHECK (((octet_length(document) >= 1) AND (octet_length(document) <= 1000))),
+    CONSTRAINT attestation_signature_check CHECK (((octet_length(signature) >= 1) AND (octet_length(signature) <= 4000))),
+    CONSTRAINT attestation_statement_check CHECK (((octet_length(statement) >= 1) AND (octet_length(statement) <= 4000))),
+    CONSTRAINT attestation_subject_check CHECK (((octet_length(subject) >= 1) AND (octet_length(subject) <= 500)))
+);
+
+ALTER TABLE claims.attestation OWNER TO owner;
+
+COMMENT ON TABLE claims.attestation IS 'What people vouch for. Append-only; a row counts only if the key ring has signed it.';
+
+ALTER TABLE claims.attestation ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME claims.attestation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE claims.proof (
     id bigint NOT NULL,
@@ -628,6 +675,9 @@ ALTER TABLE ONLY cache.places
 ALTER TABLE ONLY cache.places
     ADD CONSTRAINT places_tenant_key UNIQUE (tenant);
 
+ALTER TABLE ONLY claims.attestation
+    ADD CONSTRAINT attestation_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY claims.proof
     ADD CONSTRAINT proof_pkey PRIMARY KEY (id);
 
@@ -725,6 +775,8 @@ CREATE INDEX leases_place ON cache.leases USING btree (place);
 
 CREATE INDEX leases_until ON cache.leases USING btree (until);
 
+CREATE INDEX attestation_of ON claims.attestation USING btree (claim, id);
+
 CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, received_at DESC, id DESC);
 
 CREATE INDEX differences_open ON compared.differences USING btree (system, database) WHERE (explained_at IS NULL);
@@ -744,6 +796,14 @@ CREATE INDEX sessions_account ON identity.sessions USING btree (account, created
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
 CREATE INDEX losses_of ON tenancy.losses USING btree (tenant);
+
+CREATE TRIGGER attestation_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.attestation FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_attestation_change();
+
+ALTER TABLE claims.attestation ENABLE ALWAYS TRIGGER attestation_append_only;
+
+CREATE TRIGGER attestation_stamp BEFORE INSERT ON claims.attestation FOR EACH ROW EXECUTE FUNCTION claims.stamp();
+
+ALTER TABLE claims.attestation ENABLE ALWAYS TRIGGER attestation_stamp;
 
 CREATE TRIGGER proof_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.proof FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_change();
 
@@ -828,6 +888,8 @@ GRANT USAGE ON SCHEMA keys TO amanah_engine;
 
 GRANT USAGE ON SCHEMA tenancy TO amanah_engine;
 
+REVOKE ALL ON FUNCTION claims.refuse_attestation_change() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION claims.stamp() FROM PUBLIC;
@@ -837,6 +899,26 @@ REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION tenancy.keep_losses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tenancy.refuse_change() FROM PUBLIC;
+
+GRANT SELECT ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(claim) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(subject) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(statement) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(digest) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(document) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(attested_by) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(attested_at) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(expires_at) ON TABLE claims.attestation TO amanah_engine;
+
+GRANT INSERT(signature) ON TABLE claims.attestation TO amanah_engine;
 
 GRANT SELECT ON TABLE claims.proof TO amanah_engine;
 
