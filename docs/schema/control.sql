@@ -243,7 +243,7 @@ CREATE TABLE compared.differences (
     explained_at timestamp with time zone,
     CONSTRAINT differences_check CHECK ((((explained_by IS NULL) = (explanation IS NULL)) AND ((explained_by IS NULL) = (explained_at IS NULL)))),
     CONSTRAINT differences_explanation_check CHECK (((octet_length(explanation) >= 1) AND (octet_length(explanation) <= 2000))),
-    CONSTRAINT differences_kind_check CHECK ((kind = ANY (ARRAY['unrecorded'::text, 'unfounded'::text, 'other-rows'::text, 'trail-changed'::text, 'unknown-table'::text, 'rewritten'::text, 'gap'::text, 'maintenance'::text])))
+    CONSTRAINT differences_kind_check CHECK ((kind = ANY (ARRAY['unrecorded'::text, 'unfounded'::text, 'other-rows'::text, 'trail-changed'::text, 'unknown-table'::text, 'rewritten'::text, 'gap'::text, 'unread'::text, 'maintenance'::text])))
 );
 
 ALTER TABLE compared.differences OWNER TO owner;

@@ -59,7 +59,7 @@ CREATE TABLE compared.differences (
     database     text        NOT NULL,
     kind         text        NOT NULL
                  CHECK (kind IN ('unrecorded', 'unfounded', 'other-rows', 'trail-changed',
-                                 'unknown-table', 'rewritten', 'gap', 'maintenance')),
+                                 'unknown-table', 'rewritten', 'gap', 'unread', 'maintenance')),
     -- The transaction, by the lower 32 bits of its number; 0 for a part of the log.
     xid          bigint      NOT NULL,
     table_schema text        NOT NULL,

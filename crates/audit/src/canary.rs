@@ -16,6 +16,8 @@ pub(crate) struct Canary {
     pub partition: String,
     /// The table that was written to.
     pub table: Table,
+    /// The transaction that wrote it, by the lower 32 bits of its number.
+    pub xid: u32,
 }
 
 /// A binding to `tenant`, a synthetic one.
@@ -95,8 +97,11 @@ pub(crate) async fn write(
                 Ok(row) => {
                     // The owner sees its own rows alone, and these only until it commits.
                     let partition = tx.query_one(sql::PARTITION_OF, &[&row]).await?.get(0);
+                    let xid: String = tx.query_one(sql::OWN_XID, &[]).await?.get(0);
+                    let xid = xid.parse::<u64>().unwrap_or_default() & u64::from(u32::MAX);
+                    let xid = u32::try_from(xid).unwrap_or_default();
                     tx.commit().await?;
-                    return Ok(Canary { row, partition, table: (*table).clone() });
+                    return Ok(Canary { row, partition, table: (*table).clone(), xid });
                 }
                 Err(reason) => why = format!("{}: {reason}", table.label()),
             }

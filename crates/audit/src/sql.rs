@@ -418,6 +418,9 @@ SELECT tree.label, 'the statistics ' || s.stxname
  ORDER BY 1, 2"
 );
 
+/// The number of the transaction that asks.
+pub(crate) const OWN_XID: &str = "SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text";
+
 /// The partition in which the row `$1` of the trail lies.
 pub(crate) const PARTITION_OF: &str = "
 SELECT c.relname::text FROM audit.system_audit_logs t

@@ -9,12 +9,14 @@ use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng};
 use super::{Bitten, Ledger, Look, Place, Watched, Work, alter};
 use crate::seal::Holder;
 use crate::wal::{self, Comparison, Kind, Open, Standing};
-use crate::{Error, Result, sql, track};
+use crate::{Error, Result, canary, sql, track};
 
 /// The table of the sandbox that is written to.
 const TABLE: &str = "amanah_compared";
 const NO_SUPERUSER: &str = "it takes a superuser to read PostgreSQL's write-ahead log, and none is \
                             configured";
+/// How often a write is made that must be met in the log.
+const TRIES: usize = 3;
 const EXPLAIN: &str = "Find out who did it, then note it: amanah audit explain";
 
 static CARD: Card = Card {
@@ -26,7 +28,7 @@ static CARD: Card = Card {
              rows. Tables are followed when they are renamed; what is written under a name that no \
              table had there, and a table that is written anew, is a finding, and so is a part of the log \
              that was not read. Whoever made a write, an application, a person with the owner's login \
-             or a superuser, makes no difference.",
+             or a superuser, makes no difference. A write that is made to see must be met among what was compared.",
     bite: "In a sandbox a superuser switches the recording off while a row is written, does so under \
            another name of the table, forges a record, removes one, and drops the slot that keeps \
            the log.",
@@ -43,6 +45,10 @@ static CARD: Card = Card {
          the catalogue itself, and exchanges the names of two tables meanwhile, makes a recorded table \
          anew in place, or adds rows to it under the name of a table that he makes with rows in the \
          same transaction",
+        "a superuser of the server that the control database lies on too: he can move how far the log \
+         was read there together with the slot, and explain what was found",
+        "a transaction with a row that is longer than PostgreSQL can print, 1 GiB: it is stepped over, \
+         and that it was is a finding",
         "what was changed in a row: tables, numbers of rows and their keys are compared. Keys are \
          where they are numbers, texts or UUIDs and the log shows them whole",
         "what a change of a column's type made of its values: that there was one is a finding",
@@ -81,6 +87,9 @@ impl Control for Production {
 async fn prove(database: &Watched) -> Result<Ledger> {
     let place = database.place();
     let (comparison, superuser) = at_hand(&place)?;
+    // What was never read begins here.
+    read(comparison, superuser).await?;
+    let canary = canary(&place, comparison, superuser).await;
     let (kept, held) = read(comparison, superuser).await?;
     let Some(standing) = comparison.standing(superuser).await? else {
         return Err(Error::NotCompared("the log was never read".to_owned()));
@@ -93,8 +102,35 @@ async fn prove(database: &Watched) -> Result<Ledger> {
         let told = format!("{} older differences are not listed here", standing.more());
         findings.push(Finding::new("the write-ahead log", told).fix(EXPLAIN));
     }
-    let notes = notes(&standing, kept, held.as_ref());
+    let mut notes = notes(&standing, kept, held.as_ref());
+    match canary {
+        Ok(table) => notes.push(format!("a write to {table} was compared in this look")),
+        // Nothing was compared, so that nothing was found is no proof.
+        Err(error) if findings.is_empty() => return Err(error),
+        Err(error) => notes.push(error.to_string()),
+    }
     Ok(Ledger { checked: tables, total: tables, findings, notes, ..Ledger::default() })
+}
+
+/// Writes to a recorded table and reads the log until that write was compared; returns which table. Another
+/// process may read it first, and then another write is made.
+async fn canary(
+    place: &Place<'_>,
+    comparison: &Comparison,
+    superuser: &store::Db,
+) -> Result<String> {
+    let shape = place.shape().await?;
+    for _ in 0..TRIES {
+        let written = canary::write(place.protected, &*place.binder, &shape).await?;
+        let (look, met) = comparison.read_for(superuser, written.xid).await?;
+        done(look)?;
+        if met {
+            return Ok(written.table.label());
+        }
+    }
+    Err(Error::NotCompared(format!(
+        "{TRIES} writes were made to see, and none of them was met there"
+    )))
 }
 
 fn notes(standing: &Standing, kept: i64, held: Option<&Holder>) -> Vec<String> {
@@ -126,7 +162,11 @@ fn at_hand<'a>(place: &Place<'a>) -> Result<(&'a Comparison, &'a store::Db)> {
 
 /// Reads the log to its end, and returns how many bytes the slot keeps, and who holds it back.
 async fn read(comparison: &Comparison, superuser: &store::Db) -> Result<(i64, Option<Holder>)> {
-    match comparison.read(superuser).await? {
+    done(comparison.read(superuser).await?)
+}
+
+fn done(look: wal::Look) -> Result<(i64, Option<Holder>)> {
+    match look {
         wal::Look::Done { kept, held } => Ok((kept, held)),
         wal::Look::More => {
             Err(Error::NotCompared("there is more of the log than one proof reads".to_owned()))

@@ -1,5 +1,6 @@
 //! What the write-ahead log says that the trail does not, on a real PostgreSQL.
 
+mod awaiting;
 mod lending;
 mod names;
 mod pausing;

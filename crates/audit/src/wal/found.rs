@@ -45,13 +45,15 @@ pub enum Kind {
     Rewritten,
     /// A part of the log was not read: the slot was dropped, lost or read by somebody else.
     Gap,
+    /// A transaction that PostgreSQL cannot print was stepped over.
+    Unread,
     /// A part of the log was not compared, because Amanah itself worked on the trail meanwhile.
     Maintenance,
 }
 
 impl Kind {
     /// Each of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unrecorded,
         Self::Unfounded,
         Self::OtherRows,
@@ -59,6 +61,7 @@ impl Kind {
         Self::UnknownTable,
         Self::Rewritten,
         Self::Gap,
+        Self::Unread,
         Self::Maintenance,
     ];
 
@@ -72,6 +75,7 @@ impl Kind {
             Self::UnknownTable => "unknown-table",
             Self::Rewritten => "rewritten",
             Self::Gap => "gap",
+            Self::Unread => "unread",
             Self::Maintenance => "maintenance",
         }
     }
@@ -169,6 +173,11 @@ impl fmt::Display for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, xid, action, changes, records, .. } = self;
         match kind {
+            Kind::Unread => write!(
+                f,
+                "{action} was not compared: transaction {xid}, which ends at {}",
+                self.lsn
+            ),
             _ if self.table.is_empty() && *xid > 0 => {
                 write!(f, "{action} in transaction {xid}, with {changes} rows")
             }

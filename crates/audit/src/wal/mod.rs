@@ -15,6 +15,7 @@
 //! unknown. What the trail says of renamed tables is the record of event triggers, which a superuser
 //! can switch off: names that he exchanges then with those of other tables are not seen through.
 
+mod awaited;
 mod found;
 mod known;
 mod line;
@@ -26,7 +27,9 @@ mod sql;
 mod structure;
 mod tables;
 mod tally;
+mod unread;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,10 +38,11 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use store::{Db, Tx};
 
+use awaited::Awaited;
 pub use found::{Difference, Kind, Open, Past};
 use known::{Before, Kept, know};
 use names::{Named, Names};
-use part::{LINES_AT_A_TIME, Part};
+use part::Part;
 pub use pause::Paused;
 pub(crate) use sql::TRACKED;
 use tables::{Entry, Recorded, Tables};
@@ -59,6 +63,8 @@ pub struct Comparison {
     /// The control database, with [`crate::COMPARED_ROOM`].
     control: Db,
     clock: Arc<dyn Clock>,
+    /// A transaction that this look waits for.
+    awaited: Option<Arc<Awaited>>,
     /// Where a test ends a look, as a kill would.
     #[cfg(test)]
     pub(crate) fault: Option<Fault>,
@@ -147,6 +153,7 @@ impl Comparison {
         Self {
             control,
             clock,
+            awaited: None,
             #[cfg(test)]
             fault: None,
         }
@@ -250,18 +257,22 @@ impl Comparison {
             self.pass_over(tx, place, (&read, &end), None).await?;
             return Ok(Look::BEGUN);
         }
-        let (before, tables) = self.tables(tx, place, there).await?;
         // Erasures are noted before they are committed, so all up to the end are known here.
         let erasures = self.erasures(place, &read).await?;
-        let part = Part::read(tx, &place.slot, &end, (tables, erasures)).await?;
-        let more = part.lines >= LINES_AT_A_TIME;
+        let known = (&there, &erasures);
+        let Some((before, part, more)) = self.part(tx, place, &end, known).await? else {
+            return self.step_over(tx, place, &end).await;
+        };
         let reached = match part.end.clone() {
             Some((_, last)) if more || is_behind(tx, &end, &last).await? => last,
             _ => end.clone(),
         };
         #[cfg(test)]
         self.killed_at(Fault::Keeping)?;
-        self.keep(place, part, before, &reached, (!more).then_some(&end)).await?;
+        let compared = self.keep(place, part, before, &reached, (!more).then_some(&end)).await?;
+        if let Some(awaited) = &self.awaited {
+            awaited.look_for(&compared);
+        }
         #[cfg(test)]
         self.killed_at(Fault::Advancing)?;
         tx.query(sql::ADVANCE, &[&place.slot, &reached]).await?;
@@ -346,7 +357,7 @@ impl Comparison {
     }
 
     /// Keeps what was found before the log is let go: up to `reached`, and up to its `end` where that
-    /// was reached.
+    /// was reached. Returns which transactions were compared.
     async fn keep(
         &self,
         place: &Place,
@@ -354,9 +365,10 @@ impl Comparison {
         before: Before,
         reached: &str,
         end: Option<&String>,
-    ) -> Result<()> {
+    ) -> Result<BTreeSet<u32>> {
         let Place { system, database, .. } = place;
-        let Part { tally, found, .. } = part;
+        let Part { mut tally, found, .. } = part;
+        let compared = std::mem::take(&mut tally.compared);
         let control = self.control.operator().await?;
         let now = self.clock.now();
         for (found, lsn) in &found {
@@ -379,7 +391,8 @@ impl Comparison {
         control
             .execute(sql::ADVANCED, &[system, database, &reached, &now, &transactions, &changes])
             .await?;
-        Ok(control.commit().await?)
+        control.commit().await?;
+        Ok(compared)
     }
 
     /// How the database that `superuser` connects to stands; `None` when it was never looked at.

@@ -30,10 +30,10 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Reads the next part of what `slot` keeps, up to `end`.
+    /// Reads the next part of what `slot` keeps, up to `end`, of so many lines at least.
     pub(super) async fn read(
         tx: &Tx,
-        slot: &str,
+        (slot, lines): (&str, i32),
         end: &str,
         (tables, erasures): (Tables, BTreeSet<(u32, i64)>),
     ) -> Result<Self> {
@@ -44,7 +44,7 @@ impl Part {
                                     ': TRUNCATE:( \\(no-flags\\)| restart_seqs| cascade)+$' THEN data
                                ELSE pg_catalog.left(data, {LINE}) END
                      FROM pg_catalog.pg_logical_slot_peek_changes(
-                              {}, {}::pg_lsn, {LINES_AT_A_TIME}, 'skip-empty-xacts', '0')) TO STDOUT",
+                              {}, {}::pg_lsn, {lines}, 'skip-empty-xacts', '0')) TO STDOUT",
             literal(slot),
             literal(end)
         );

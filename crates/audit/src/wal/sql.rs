@@ -30,6 +30,20 @@ pub(super) const DROP_SLOT: &str =
     "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
       WHERE slot_name = $1::text::name";
 
+/// Has a transaction of more than this streamed where the plugin is asked to do so: it shows then that
+/// there are changes, and not what they are.
+pub(super) const STREAMED: &str = "SET LOCAL logical_decoding_work_mem = '64kB'";
+
+/// The first transaction that the slot `$1` holds up to `$2`, of the first `$3` lines: where it ends, its
+/// number, and whether it was streamed.
+pub(super) const FIRST: &str = "
+SELECT c.lsn::text, c.xid::text::int8, pg_catalog.starts_with(c.data, 'committing ')
+  FROM pg_catalog.pg_logical_slot_peek_changes($1::text::name, $2::text::pg_lsn, $3::int4,
+           'skip-empty-xacts', '0', 'stream-changes', '1') WITH ORDINALITY AS c (lsn, xid, data, place)
+ WHERE pg_catalog.starts_with(c.data, 'committing streamed transaction')
+    OR pg_catalog.starts_with(c.data, 'COMMIT')
+ ORDER BY c.place LIMIT 1";
+
 /// Marks the log as read up to `$2`.
 pub(super) const ADVANCE: &str =
     "SELECT pg_catalog.pg_replication_slot_advance($1::text::name, $2::text::pg_lsn)";

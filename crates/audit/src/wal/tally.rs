@@ -26,6 +26,8 @@ pub(crate) struct Tally {
     pub(crate) transactions: u64,
     /// Changes of recorded tables.
     pub(crate) changes: u64,
+    /// Transactions in which there were any.
+    pub(crate) compared: BTreeSet<u32>,
     /// Which tables must be recorded.
     pub(crate) tables: Tables,
     /// What was written under names that are not known to be recorded: by name, what was done, and the
@@ -90,7 +92,11 @@ impl Tally {
             Line::Commit => {
                 let done = std::mem::take(&mut self.open);
                 self.transactions += u64::from(!done.counts.is_empty() || !done.trail.is_empty());
-                self.changes += done.counts.values().map(|count| count.changes).sum::<u64>();
+                let changes = done.counts.values().map(|count| count.changes).sum::<u64>();
+                self.changes += changes;
+                if changes > 0 {
+                    self.compared.insert(xid);
+                }
                 return Ok(Some(told(done.differences(xid))));
             }
         }
