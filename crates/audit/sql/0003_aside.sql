@@ -18,6 +18,7 @@ BEGIN
     DROP EVENT TRIGGER IF EXISTS amanah_trail_ddl;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_drop;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_hiding;
+    DROP EVENT TRIGGER IF EXISTS amanah_trail_first;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_parts;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_rewrite;
     DROP EVENT TRIGGER IF EXISTS amanah_trail_record_ddl;

@@ -40,6 +40,8 @@ CREATE EVENT TRIGGER amanah_trail_ddl ON ddl_command_end
     EXECUTE FUNCTION audit.refuse_weaker_ddl();
 CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
     EXECUTE FUNCTION audit.refuse_drop();
+CREATE EVENT TRIGGER amanah_trail_first ON ddl_command_start
+    EXECUTE FUNCTION audit.refuse_early();
 CREATE EVENT TRIGGER amanah_trail_hiding ON ddl_command_end
     EXECUTE FUNCTION audit.refuse_hiding();
 CREATE EVENT TRIGGER amanah_trail_parts ON ddl_command_end
@@ -48,6 +50,7 @@ CREATE EVENT TRIGGER amanah_trail_rewrite ON table_rewrite
     EXECUTE FUNCTION audit.refuse_rewrite();
 ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_first ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_hiding ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_parts ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_rewrite ENABLE ALWAYS;

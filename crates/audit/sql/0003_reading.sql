@@ -1,7 +1,8 @@
 -- Why: whoever reads the trail leaves a row in it before he sees anything. A function that wrote its
 --      row and returned what it found could be rolled back by its caller, who has seen it by then.
---      So reading takes two transactions: audit.ask records who asks for what, and why;
---      audit.read hands out what was asked for once that row is committed.
+--      So reading takes three transactions: audit.ask records who asks for what, and why, and looks at
+--      nothing; audit.count says how many rows that is, once that row is committed, and records it;
+--      audit.read hands them out once that one is.
 -- Lock: none that anybody waits for: what is here was made in the same transaction.
 -- Undo: as 0003_guard.sql says; this comes after 0003_keeper.sql, run by a superuser.
 
@@ -53,7 +54,7 @@ BEGIN
         ELSIF it.key IN ('actor', 'tenant', 'login', 'schema', 'table', 'action', 'request')
               AND kind = 'string'
            OR it.key = 'key' AND kind IN ('object', 'string')
-           OR it.key IN ('unbound', 'reveal') AND it.value = 'true'
+           OR it.key = 'reveal' AND it.value = 'true'
            OR it.key IN ('first', 'last') AND kind = 'number'
               AND it.value::numeric BETWEEN 0 AND 9223372036854775807
               AND it.value::numeric = trunc(it.value::numeric)
@@ -66,7 +67,7 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'There are the texts from, to (times), actor,'
                 ' tenant, login, schema, table, action, request; key (the key of a record as an'
                 ' object, or its only value as a text); the numbers first, last (of rows) and limit'
-                ' (the newest so many, 100000 at most); and unbound and reveal (true).';
+                ' (the newest so many, 100000 at most); and reveal (true).';
         END IF;
     END LOOP;
     RETURN asked;
@@ -76,7 +77,7 @@ END $$;
 -- transaction that asked. A row from another cluster has a transaction that is still to come here.
 -- The planner puts it into the caller's query, so that nothing is read that is not handed out; it
 -- names every operator by its schema, as what is called before it may have changed the path.
-CREATE FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8)
+CREATE FUNCTION audit.asked(wanted jsonb, seen pg_snapshot, asking xid8)
 RETURNS TABLE (id bigint, event_timestamp timestamptz, xid xid8, salt uuid, row_hash bytea,
     actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text,
     table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
@@ -89,7 +90,6 @@ LANGUAGE sql STABLE AS $$
        AND (pg_catalog.pg_visible_in_snapshot(t.xid, seen)
             OR t.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax(
                    pg_catalog.pg_current_snapshot()))
-       AND (of_tenant IS NULL OR t.tenant_id OPERATOR(pg_catalog.=) of_tenant)
        AND (wanted OPERATOR(pg_catalog.->>) 'from' IS NULL
             OR t.event_timestamp OPERATOR(pg_catalog.>=)
                (wanted OPERATOR(pg_catalog.->>) 'from')::pg_catalog.timestamptz)
@@ -135,123 +135,136 @@ LANGUAGE sql STABLE AS $$
                       FROM pg_catalog.jsonb_each_text(t.row_key) k))
 $$;
 
--- Actor and tenant of the verified binding. It calls what the application's owner can replace, so it
--- runs with the recorder's rights, who may add rows of its own and nothing else.
-CREATE FUNCTION audit.bound() RETURNS text[]
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN ARRAY[amanah.current_actor(), amanah.current_tenant()];
-END $$;
-
--- Records one reading.
-CREATE FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Records one step of a reading, and gives it a ticket, whose first digits are the transaction, by
+-- which its row is found.
+CREATE FUNCTION audit.record_reading(step text, told jsonb) RETURNS uuid
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    digits CONSTANT text := lpad(to_hex(pg_current_xact_id()::text::bigint), 12, '0');
+    ticket CONSTANT uuid := (left(digits, 8) || '-' || right(digits, 4) || '-8'
+                             || substr(gen_random_uuid()::text, 16))::uuid;
 BEGIN
     INSERT INTO audit.system_audit_logs
-        (actor_id, tenant_id, request_id, action, table_schema, table_name, row_key, new_data)
+        (request_id, action, table_schema, table_name, row_key, new_data)
     VALUES
-        (bound[1], bound[2], left(nullif(current_setting('amanah.request_id', true), ''), 128),
-         'READ', 'audit', 'system_audit_logs', jsonb_build_object('ticket', ticket), told);
+        (left(nullif(current_setting('amanah.request_id', true), ''), 128), step, 'audit',
+         'system_audit_logs', jsonb_build_object('ticket', ticket), told);
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = 'reading is refused: the audit trail did not take the row about it',
             HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was read.';
     END IF;
+    RETURN ticket;
 END $$;
 
--- Records what is asked for and how many rows that is, and returns a ticket for audit.read. The
--- first digits of the ticket are the transaction, by which its row is found.
+-- What the row with this ticket says: of this login, of the last quarter of an hour, and committed by
+-- an earlier transaction, so that no savepoint and no rollback takes it back.
+CREATE FUNCTION audit.recorded_reading(step text, ticket uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    asking CONSTANT xid8 :=
+        (('x' || left(translate(ticket::text, '-', ''), 12))::bit(48)::bigint)::text::xid8;
+    told   jsonb;
+BEGIN
+    SELECT t.new_data || jsonb_build_object('asking', asking::text) INTO told
+      FROM audit.system_audit_logs t
+     WHERE t.xid = asking AND t.action = step
+       AND t.row_key = jsonb_build_object('ticket', ticket)
+       AND t.db_user = session_user
+       AND t.event_timestamp > clock_timestamp() - interval '15 minutes'
+       AND t.xid IS DISTINCT FROM pg_current_xact_id_if_assigned();
+    IF told -> 'filter' IS NULL OR told ->> 'seen' IS NULL
+       OR pg_xact_status(asking) IS DISTINCT FROM 'committed'
+    THEN
+        RAISE EXCEPTION 'this ticket opens nothing: no committed row of the trail, of this login and'
+                        ' the last 15 minutes, says what is read with it'
+            USING ERRCODE = 'TRAIL', HINT = 'SELECT audit.ask(filter, purpose), COMMIT; then SELECT *'
+            ' FROM audit.count(what that returned), COMMIT; then SELECT * FROM audit.read(the ticket)'
+            ' in a third transaction.';
+    END IF;
+    RETURN told;
+END $$;
+
+-- Records what is asked for, and looks at nothing: whoever asks and takes it back has learnt nothing.
+-- It calls nothing that anybody but a superuser could replace: code that the owner of the application
+-- has planted could wait in the session until its end, and be whoever asked by then. So it asks nobody
+-- whose binding this is, and refuses in a session that says it has one.
 CREATE FUNCTION audit.ask(filter jsonb, purpose text) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
-SET datestyle = 'ISO, YMD' SET plan_cache_mode = force_custom_plan AS $$
+SET datestyle = 'ISO, YMD' SET plan_cache_mode = force_custom_plan SET row_security = on AS $$
 DECLARE
-    bound  text[];
-    what  jsonb;
-    seen   pg_snapshot;
-    found  bigint;
-    asking xid8;
-    digits text;
-    ticket uuid;
+    what CONSTANT jsonb := audit.asked_for(filter);
 BEGIN
-    -- What the owner of the application planted could wait in his session for the end of this.
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user) THEN
         RAISE EXCEPTION 'a superuser does not ask for the trail'
             USING ERRCODE = 'TRAIL',
                   HINT = 'Sign in as a member of amanah_auditor or amanah_admin.';
     END IF;
-    what := audit.asked_for(filter);
+    IF coalesce(current_setting('amanah.token', true), '') <> '' THEN
+        RAISE EXCEPTION 'this session is bound to a tenant, and the trail is not read by tenants'
+            USING ERRCODE = 'TRAIL', HINT = 'Read in a session that is bound to nobody, and name the'
+            ' tenant in the filter. Nothing was read.';
+    END IF;
     IF coalesce(btrim(purpose), '') = '' OR octet_length(purpose) > 1000 THEN
         RAISE EXCEPTION 'the trail is read for a purpose: say which, in 1000 bytes at most'
             USING ERRCODE = '22023', HINT = 'It is recorded. Nothing was read.';
     END IF;
-    bound := audit.bound();
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    IF what ? 'unbound' AND bound[2] IS NOT NULL THEN
-        RAISE EXCEPTION 'this session is bound to the tenant %, and would see its rows alone',
-                        bound[2]
-            USING ERRCODE = '22023', HINT = 'Read in a session that is bound to nobody, or leave'
-            ' out "unbound". Nothing was read.';
-    END IF;
-    asking := pg_current_xact_id();
-    seen := pg_current_snapshot();
-    SELECT count(*) INTO found
-      FROM (SELECT FROM audit.asked(what, bound[2], seen, asking)
-             LIMIT (what ->> 'limit')::bigint) r;
-    digits := lpad(to_hex(asking::text::bigint), 12, '0');
-    ticket := (left(digits, 8) || '-' || right(digits, 4) || '-8'
-               || substr(gen_random_uuid()::text, 16))::uuid;
-    PERFORM audit.record_reading(bound, ticket, jsonb_build_object(
-        'filter', what, 'purpose', btrim(purpose), 'rows', found, 'seen', seen::text));
-    RETURN ticket;
+    -- Its transaction comes before what it sees, so that its own row is not among the rows.
+    PERFORM pg_current_xact_id();
+    RETURN audit.record_reading('ASK', jsonb_build_object(
+        'filter', what, 'purpose', btrim(purpose), 'seen', pg_current_snapshot()::text));
 END $$;
 
--- The rows that were asked for, in the order of transaction and number, behind a place and so many at
+-- Says how many rows were asked for, and records that they are about to be read.
+CREATE FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+SET datestyle = 'ISO, YMD' SET plan_cache_mode = force_custom_plan SET row_security = on AS $$
+DECLARE
+    told CONSTANT jsonb := audit.recorded_reading('ASK', asked);
+    what CONSTANT jsonb := told -> 'filter';
+BEGIN
+    SELECT count(*) INTO counted
+      FROM (SELECT FROM audit.asked(what, (told ->> 'seen')::pg_snapshot,
+                                    (told ->> 'asking')::xid8)
+             LIMIT (what ->> 'limit')::bigint) r;
+    ticket := audit.record_reading('READ', jsonb_build_object(
+        'filter', what, 'purpose', told -> 'purpose', 'rows', counted, 'seen', told -> 'seen',
+        'asked', told -> 'asking'));
+END $$;
+
+-- The rows that were counted, in the order of transaction and number, behind a place and so many at
 -- most. Only to the login that asked, for a quarter of an hour, and when the row about it was
--- committed by an earlier transaction: no savepoint and no rollback takes that back.
+-- committed by an earlier transaction.
 CREATE FUNCTION audit.read(ticket uuid, behind_xid xid8 DEFAULT '0', behind_id bigint DEFAULT 0,
     at_most bigint DEFAULT NULL)
 RETURNS TABLE (id bigint, event_timestamp timestamptz, xid xid8, salt uuid, row_hash bytea,
     actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text,
     table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
-SET datestyle = 'ISO, YMD' SET plan_cache_mode = force_custom_plan AS $$
+SET datestyle = 'ISO, YMD' SET plan_cache_mode = force_custom_plan SET row_security = on AS $$
 DECLARE
-    asking CONSTANT xid8 :=
-        (('x' || left(translate(ticket::text, '-', ''), 12))::bit(48)::bigint)::text::xid8;
-    what    jsonb;
-    tenant   text;
-    seen     pg_snapshot;
+    told   CONSTANT jsonb := audit.recorded_reading('READ', ticket);
+    what   CONSTANT jsonb := told -> 'filter';
+    seen   CONSTANT pg_snapshot := (told ->> 'seen')::pg_snapshot;
+    asking CONSTANT xid8 := (told ->> 'asked')::xid8;
 BEGIN
-    SELECT t.new_data -> 'filter', t.tenant_id, (t.new_data ->> 'seen')::pg_snapshot
-      INTO what, tenant, seen
-      FROM audit.system_audit_logs t
-     WHERE t.xid = asking AND t.action = 'READ'
-       AND t.row_key = jsonb_build_object('ticket', ticket)
-       AND t.db_user = session_user
-       AND t.event_timestamp > clock_timestamp() - interval '15 minutes'
-       AND t.xid IS DISTINCT FROM pg_current_xact_id_if_assigned();
-    IF what IS NULL OR seen IS NULL OR pg_xact_status(asking) IS DISTINCT FROM 'committed' THEN
-        RAISE EXCEPTION 'this ticket opens nothing: no committed row of the trail, of this login and'
-                        ' the last 15 minutes, says what is read with it'
-            USING ERRCODE = 'TRAIL', HINT = 'SELECT audit.ask(filter, purpose), COMMIT, and then'
-            ' SELECT * FROM audit.read(ticket) in another transaction.';
-    END IF;
     IF what ? 'limit' THEN
         RETURN QUERY
-        SELECT n.* FROM (SELECT a.* FROM audit.asked(what, tenant, seen, asking) a
+        SELECT n.* FROM (SELECT a.* FROM audit.asked(what, seen, asking) a
                           ORDER BY a.xid DESC, a.id DESC LIMIT (what ->> 'limit')::bigint) n
          WHERE (n.xid, n.id) > (behind_xid, behind_id) ORDER BY n.xid, n.id LIMIT at_most;
     ELSE
         RETURN QUERY
-        SELECT a.* FROM audit.asked(what, tenant, seen, asking) a
+        SELECT a.* FROM audit.asked(what, seen, asking) a
          WHERE (a.xid, a.id) > (behind_xid, behind_id) ORDER BY a.xid, a.id LIMIT at_most;
     END IF;
 END $$;
 
 -- Row-level security lets nobody read who does not come by the desk, but those who seal the trail and
 -- verify it. The owner of the application sees what his own transaction has left, which he wrote:
--- by that the recording is tried. A partition shows nothing by itself.
+-- by that the recording is tried. The number of a transaction alone would show him rows from another
+-- cluster, once it comes round to theirs. A partition shows nothing by itself.
 DO $$
 DECLARE
     owner text;
@@ -261,21 +274,24 @@ BEGIN
     owner := coalesce(
         (SELECT pg_get_userbyid(n.nspowner) FROM pg_namespace n WHERE n.nspname = 'amanah'),
         (SELECT pg_get_userbyid(d.datdba) FROM pg_database d WHERE d.datname = current_database()));
-    FOREACH own IN ARRAY ARRAY['asked_for(jsonb)', 'asked(jsonb, text, pg_snapshot, xid8)', 'bound()',
-            'record_reading(text[], uuid, jsonb)', 'ask(jsonb, text)',
-            'read(uuid, xid8, bigint, bigint)'] LOOP
+    FOREACH own IN ARRAY ARRAY['asked_for(jsonb)', 'asked(jsonb, pg_snapshot, xid8)',
+            'record_reading(text, jsonb)', 'recorded_reading(text, uuid)', 'ask(jsonb, text)',
+            'count(uuid)', 'read(uuid, xid8, bigint, bigint)'] LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION audit.%s FROM PUBLIC', own);
     END LOOP;
-    GRANT EXECUTE ON FUNCTION audit.ask(jsonb, text), audit.read(uuid, xid8, bigint, bigint)
-        TO amanah_admin, amanah_auditor;
+    GRANT EXECUTE ON FUNCTION audit.ask(jsonb, text), audit.count(uuid),
+        audit.read(uuid, xid8, bigint, bigint) TO amanah_admin, amanah_auditor;
     GRANT USAGE ON SCHEMA audit TO amanah_admin, amanah_auditor, amanah_trail_desk;
-    GRANT EXECUTE ON FUNCTION audit.asked_for(jsonb),
-        audit.asked(jsonb, text, pg_snapshot, xid8), audit.bound(),
-        audit.record_reading(text[], uuid, jsonb) TO amanah_trail_desk;
-    GRANT SELECT ON audit.system_audit_logs TO amanah_trail_desk;
-    ALTER FUNCTION audit.bound() OWNER TO amanah_trail;
-    ALTER FUNCTION audit.record_reading(text[], uuid, jsonb) OWNER TO amanah_trail;
+    -- What an insertion calls: the hash of its row.
+    GRANT EXECUTE ON FUNCTION audit.asked_for(jsonb), audit.asked(jsonb, pg_snapshot, xid8),
+        audit.record_reading(text, jsonb), audit.recorded_reading(text, uuid),
+        audit.content_digest(uuid, jsonb, jsonb, jsonb),
+        audit.row_digest(bigint, timestamptz, xid8, text, text, text, text, text, text, text, bytea)
+        TO amanah_trail_desk;
+    GRANT SELECT, INSERT ON audit.system_audit_logs TO amanah_trail_desk;
+    GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail_desk;
     ALTER FUNCTION audit.ask(jsonb, text) OWNER TO amanah_trail_desk;
+    ALTER FUNCTION audit.count(uuid) OWNER TO amanah_trail_desk;
     ALTER FUNCTION audit.read(uuid, xid8, bigint, bigint) OWNER TO amanah_trail_desk;
 
     -- Who may insert is a matter of rights, which the recorder alone has. To everybody, because in a copy
@@ -284,6 +300,8 @@ BEGIN
     CREATE POLICY sealing ON audit.system_audit_logs FOR SELECT TO amanah_trail_reader USING (true);
     CREATE POLICY reading ON audit.system_audit_logs FOR SELECT TO amanah_trail_desk USING (true);
     EXECUTE format('CREATE POLICY proving ON audit.system_audit_logs FOR SELECT TO %I
-                        USING (xid = pg_current_xact_id_if_assigned())', owner);
+                        USING (xid = pg_current_xact_id_if_assigned()
+                               AND event_timestamp >= transaction_timestamp()
+                               AND db_user = session_user::text)', owner);
     ALTER TABLE audit.system_audit_logs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 END $$;

@@ -7,6 +7,39 @@
 -- never casts to regprocedure, which would ask for USAGE on schema audit; nor does it call what is
 -- there. No backslash is in a literal, which standard_conforming_strings would change.
 
+-- Before each DDL command: what could not be undone afterwards, and what would wait for a lock on the
+-- trail before PostgreSQL asks whose it is, with every write to a recorded table waiting behind it.
+-- DETACH ... CONCURRENTLY has ended its first transaction by the time that anything else looks; it
+-- runs in no function and in no block, so what was sent is its text.
+CREATE FUNCTION audit.refuse_early() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('amanah_admin', 'amanah_auditor')
+                  AND pg_has_role(session_user, r.oid, 'MEMBER'))
+       AND NOT pg_has_role(session_user, (SELECT d.datdba FROM pg_database d
+                                           WHERE d.datname = current_database()), 'MEMBER')
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: whoever reads the audit trail changes no structure',
+                             tg_tag),
+            HINT = 'Nothing was changed. Sign in as somebody else for that.';
+    END IF;
+    IF tg_tag = 'ALTER TABLE' AND current_query() ~* 'detach' AND current_query() ~* 'concurrently'
+       AND EXISTS (SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                    WHERE c.relkind = 'p' AND t.tgname = 'amanah_audit_row')
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: DETACH ... CONCURRENTLY takes rows out of a table before'
+                             ' anybody can look', tg_tag),
+            HINT = 'Nothing was changed. A superuser detaches a partition of a recorded table.';
+    END IF;
+END $$;
+
 -- After each DDL command: whatever it touched must still be recorded.
 CREATE FUNCTION audit.refuse_weaker_ddl() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -184,6 +217,7 @@ BEGIN
                        ' were deleted), in a transaction of its own, and then insert its rows, which'
                        ' is recorded; or let a superuser do it.';
         END IF;
+        -- A partition has a copy of its parent's trigger for rows.
         IF NOT part.relispartition AND NOT EXISTS (
             SELECT FROM pg_trigger t WHERE t.tgrelid = part.oid AND t.tgfoid = recorder
                AND t.tgname = 'amanah_audit_row')
@@ -192,6 +226,11 @@ BEGIN
             EXECUTE format('CREATE TRIGGER amanah_audit_row AFTER INSERT OR UPDATE OR DELETE ON %s'
                            ' FOR EACH ROW EXECUTE FUNCTION audit.global_track_changes()',
                            part.oid::regclass);
+        END IF;
+        IF NOT EXISTS (
+            SELECT FROM pg_trigger t WHERE t.tgrelid = part.oid AND t.tgfoid = recorder
+               AND t.tgname = 'amanah_audit_truncate')
+        THEN
             EXECUTE format('CREATE OR REPLACE TRIGGER amanah_audit_truncate AFTER TRUNCATE ON %s'
                            ' FOR EACH STATEMENT EXECUTE FUNCTION audit.global_track_changes()',
                            part.oid::regclass);
@@ -378,5 +417,5 @@ BEGIN
                    ' will show it.';
     END IF;
 END $$;
-REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl(), audit.refuse_filled_part(), audit.refuse_hiding(),
+REVOKE ALL ON FUNCTION audit.refuse_early(), audit.refuse_weaker_ddl(), audit.refuse_filled_part(), audit.refuse_hiding(),
     audit.refuse_rewrite(), audit.refuse_drop() FROM PUBLIC;

@@ -28,7 +28,7 @@ CREATE TABLE audit.system_audit_logs (
     db_user         text        NOT NULL DEFAULT session_user,
     -- What the application says of itself, for correlation: anybody in the session can set it.
     request_id      text,
-    -- INSERT, UPDATE, DELETE, TRUNCATE or DDL.
+    -- INSERT, UPDATE, DELETE, TRUNCATE, DDL, ASK or READ.
     action          text        NOT NULL,
     table_schema    text        NOT NULL,
     table_name      text        NOT NULL,
@@ -65,6 +65,10 @@ CREATE TABLE audit.hidden_columns (
     PRIMARY KEY (relation, attnum)
 );
 REVOKE ALL ON audit.hidden_columns FROM PUBLIC;
+-- PostgreSQL's roles that read or write all data are no exception: what may be hidden is nobody's to
+-- approve by them. The owner of the table passes, and a superuser.
+ALTER TABLE audit.hidden_columns ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reading ON audit.hidden_columns FOR SELECT USING (true);
 COMMENT ON TABLE audit.hidden_columns IS
     'Which columns are not shown in the trail, and who has approved that.';
 
@@ -77,6 +81,7 @@ CREATE TABLE audit.hash_key (
     outside bytea   NOT NULL
 );
 REVOKE ALL ON audit.hash_key FROM PUBLIC;
+ALTER TABLE audit.hash_key ENABLE ROW LEVEL SECURITY;
 
 -- The functions below run in sessions whose search_path an attacker may choose, and whose pg_temp
 -- comes first for the names of types whatever the path says. So every function, operator and type
@@ -135,12 +140,37 @@ BEGIN
        OR NEW.erased IS NOT NULL
        OR pg_catalog.abs(pg_catalog.date_part('epoch', NEW.event_timestamp
               OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())) OPERATOR(pg_catalog.>) 60
+       -- Readings are recorded by the desk alone, whose rights no code of the application has.
+       OR NEW.action OPERATOR(pg_catalog.=) ANY (ARRAY['ASK', 'READ'])
+          AND current_user OPERATOR(pg_catalog.=) 'amanah_trail'
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = 'a row of the audit trail has the number, transaction, time and login of the'
                       ' session that writes it',
             HINT = 'Nothing was recorded. Rows are written by the triggers of recorded tables alone.';
+    END IF;
+    -- What reads it must be able to: a row as PostgreSQL sends it ends at a gigabyte, and its write-ahead
+    -- log is printed with each quote doubled. Small documents are not printed to know it.
+    IF pg_catalog.length(pg_catalog.concat(NEW.actor_id, NEW.tenant_id, NEW.request_id, NEW.action,
+           NEW.table_schema, NEW.table_name)) OPERATOR(pg_catalog.>) 800
+       OR coalesce(pg_catalog.pg_column_size(NEW.row_key), 0) OPERATOR(pg_catalog.+)
+          coalesce(pg_catalog.pg_column_size(NEW.old_data), 0) OPERATOR(pg_catalog.+)
+          coalesce(pg_catalog.pg_column_size(NEW.new_data), 0) OPERATOR(pg_catalog.>) 8192
+          AND coalesce(pg_catalog.octet_length(NEW.row_key::pg_catalog.text), 0)::pg_catalog.int8
+              OPERATOR(pg_catalog.+)
+              coalesce(pg_catalog.octet_length(NEW.old_data::pg_catalog.text), 0)
+              OPERATOR(pg_catalog.+)
+              coalesce(pg_catalog.octet_length(NEW.new_data::pg_catalog.text), 0)
+              OPERATOR(pg_catalog.>) 268435456
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = pg_catalog.format('%s on %I.%I is refused: its record would be longer than 256 MB'
+                                        ' as text', NEW.action, pg_catalog.left(NEW.table_schema, 63),
+                                        pg_catalog.left(NEW.table_name, 63)),
+            HINT = 'Nothing was changed. Keep what is so large in a file, or keep its column out of'
+                   ' the record with @audit(never).';
     END IF;
     IF NEW.salt IS NULL THEN
         NEW.salt := pg_catalog.gen_random_uuid();

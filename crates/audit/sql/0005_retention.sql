@@ -12,6 +12,9 @@ CREATE TABLE IF NOT EXISTS audit.retention (
     -- For so many months after its end a month stays in the database. Without a row, for ever.
     months integer NOT NULL CHECK (months BETWEEN 1 AND 1200)
 );
+-- Roles that may write all data are no exception.
+ALTER TABLE audit.retention ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reading ON audit.retention FOR SELECT USING (true);
 COMMENT ON TABLE audit.retention IS
     'How long each month of the trail stays in the database, at least. Only a superuser changes it.';
 
@@ -21,6 +24,8 @@ CREATE TABLE IF NOT EXISTS audit.archived_months (
     removed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     removed_by name        NOT NULL DEFAULT session_user
 );
+ALTER TABLE audit.archived_months ENABLE ROW LEVEL SECURITY;
+CREATE POLICY reading ON audit.archived_months FOR SELECT USING (true);
 COMMENT ON TABLE audit.archived_months IS
     'The months of the trail that were taken out of the database: they lie in the archive.';
 

@@ -14,6 +14,8 @@ CREATE TABLE audit.cipher_key (
     outside bytea  NOT NULL
 );
 REVOKE ALL ON audit.cipher_key FROM PUBLIC;
+-- As audit.hash_key: not for roles that read all data either.
+ALTER TABLE audit.cipher_key ENABLE ROW LEVEL SECURITY;
 COMMENT ON TABLE audit.cipher_key IS
     'What values are encrypted with in the trail now; former keys are in Amanah''s ring alone.';
 

@@ -53,20 +53,27 @@ const FUNCTIONS: [Known; 13] = [
     ("trg_compute_audit_log_hash", false, &[]),
 ];
 /// Those of the guard.
-const DESK: &[&str] =
-    &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD", "plan_cache_mode=force_custom_plan"];
-const GUARD_FUNCTIONS: [Known; 17] = [
+const DESK: &[&str] = &[
+    PATH,
+    "TimeZone=UTC",
+    "DateStyle=ISO, YMD",
+    "plan_cache_mode=force_custom_plan",
+    "row_security=on",
+];
+const GUARD_FUNCTIONS: [Known; 19] = [
     ("ask", true, DESK),
     ("asked", false, &[]),
     ("asked_for", false, &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD"]),
-    ("bound", true, &[PATH]),
+    ("count", true, DESK),
     ("erase", true, &[PATH]),
     ("read", true, DESK),
     ("record_command", false, &[PATH]),
     ("record_ddl", true, &[PATH]),
     ("record_drop", true, &[PATH]),
-    ("record_reading", true, &[PATH]),
+    ("record_reading", false, &[PATH]),
+    ("recorded_reading", false, &[PATH]),
     ("refuse_drop", false, &[PATH]),
+    ("refuse_early", false, &[PATH]),
     ("refuse_filled_part", false, &[PATH]),
     ("refuse_hiding", false, &[PATH]),
     ("refuse_rewrite", false, &[PATH]),
@@ -76,14 +83,13 @@ const GUARD_FUNCTIONS: [Known; 17] = [
 ];
 /// Those that belong to a role of their own: that which records, the one that reads, and the one that
 /// erases.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 9] = [
     RECORDER,
     "record_command",
     "record_ddl",
     "record_drop",
-    "bound",
-    "record_reading",
     "ask",
+    "count",
     "read",
     "told",
     "erase",
@@ -94,9 +100,10 @@ const CIPHER: &str = "cipher";
 const RECORDER: &str = "global_track_changes";
 const PATH: &str = "search_path=pg_catalog, pg_temp";
 /// The triggers that watch over DDL, where a superuser could install them.
-pub(crate) const EVENT_TRIGGERS: [&str; 8] = [
+pub(crate) const EVENT_TRIGGERS: [&str; 9] = [
     "amanah_trail_ddl",
     "amanah_trail_drop",
+    "amanah_trail_first",
     "amanah_trail_hiding",
     "amanah_trail_parts",
     "amanah_trail_record_ddl",

@@ -91,6 +91,7 @@ pub(crate) const FIRST_ROW: &str =
 pub(crate) const DDL_GUARD_OFF: &str = "ALTER EVENT TRIGGER amanah_trail_ddl DISABLE;
 ALTER EVENT TRIGGER amanah_trail_drop DISABLE;
 ALTER EVENT TRIGGER amanah_trail_hiding DISABLE;
+ALTER EVENT TRIGGER amanah_trail_first DISABLE;
 ALTER EVENT TRIGGER amanah_trail_parts DISABLE;
 ALTER EVENT TRIGGER amanah_trail_rewrite DISABLE;
 ALTER EVENT TRIGGER amanah_trail_record_ddl DISABLE;
@@ -101,6 +102,7 @@ ALTER EVENT TRIGGER amanah_trail_record_rewrite DISABLE";
 pub(crate) const DDL_GUARD_ON: &str = "ALTER EVENT TRIGGER amanah_trail_ddl ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_hiding ENABLE ALWAYS;
+ALTER EVENT TRIGGER amanah_trail_first ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_parts ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER amanah_trail_record_ddl ENABLE ALWAYS;
@@ -249,6 +251,9 @@ SELECT given.label,
                                    JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
                                   WHERE p.pronamespace = 'audit'::regnamespace
                                     AND p.proname = 'erase' AND r.rolname = 'amanah_trail_erasing'))
+   AND NOT (given.place = trail.oid AND given.right_on = 'INSERT on it'
+            AND given.grantee = (SELECT r.oid FROM pg_catalog.pg_roles r
+                                  WHERE r.rolname = 'amanah_trail_desk'))
  ORDER BY 1, 2, 3"
 );
 
@@ -289,8 +294,8 @@ SELECT o.object, r.rolname::text
   FROM owned o JOIN pg_catalog.pg_roles r ON r.oid = o.owner
  WHERE NOT r.rolsuper
    AND o.object NOT IN ('audit.global_track_changes', 'audit.record_command', 'audit.record_ddl',
-                        'audit.record_drop', 'audit.bound', 'audit.record_reading', 'audit.ask',
-                        'audit.read', 'audit.told', 'audit.erase')
+                        'audit.record_drop', 'audit.ask', 'audit.count', 'audit.read',
+                        'audit.told', 'audit.erase')
  ORDER BY 1";
 
 /// Lets bounds of partitions be printed in one way.
@@ -315,7 +320,7 @@ SELECT n.nspname || '.' || c.relname,
                  ELSE '' END
             THEN 'it is a foreign partition of the trail'
             WHEN c.relkind <> 'r' OR c.relpersistence <> 'p'
-              OR c.relrowsecurity <> (t.relrowsecurity AND i.inhrelid IS NOT NULL)
+              OR c.relrowsecurity <> (i.inhrelid IS NULL OR t.relrowsecurity)
               OR c.relforcerowsecurity <> (t.relforcerowsecurity AND i.inhrelid IS NOT NULL)
             THEN 'it is no plain table'
             WHEN c.relowner <> t.relowner
@@ -431,10 +436,10 @@ SELECT c.relname::text FROM audit.system_audit_logs t
 /// can replace, so it must belong to nobody who may do more than the trail's owner.
 pub(crate) const BODIES: &str = "
 SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
-       CASE WHEN p.proname IN ('ask', 'read') THEN r.rolname = 'amanah_trail_desk'
+       CASE WHEN p.proname IN ('ask', 'count', 'read') THEN r.rolname = 'amanah_trail_desk'
             WHEN p.proname = 'erase' THEN r.rolname = 'amanah_trail_erasing'
             WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
-                               'record_drop', 'bound', 'record_reading', 'told')
+                               'record_drop', 'told')
             THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)
             ELSE r.oid = t.relowner OR r.rolsuper END
   FROM pg_catalog.pg_proc p
@@ -453,6 +458,7 @@ SELECT e.evtname::text
        (('amanah_trail_ddl', 'ddl_command_end', 'refuse_weaker_ddl'),
         ('amanah_trail_drop', 'sql_drop', 'refuse_drop'),
         ('amanah_trail_hiding', 'ddl_command_end', 'refuse_hiding'),
+        ('amanah_trail_first', 'ddl_command_start', 'refuse_early'),
         ('amanah_trail_parts', 'ddl_command_end', 'refuse_filled_part'),
         ('amanah_trail_rewrite', 'table_rewrite', 'refuse_rewrite'),
         ('amanah_trail_record_ddl', 'ddl_command_end', 'record_ddl'),

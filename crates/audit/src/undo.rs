@@ -8,7 +8,8 @@ use crate::track::TRIGGERS;
 use crate::{Result, Step, sql};
 
 /// The functions that the guard installed.
-const GUARD_FUNCTIONS: [&str; 7] = [
+const GUARD_FUNCTIONS: [&str; 8] = [
+    "refuse_early",
     "refuse_weaker_ddl",
     "refuse_filled_part",
     "refuse_hiding",
@@ -45,10 +46,12 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "ask(jsonb, text)"),
         ("FUNCTION", "read(uuid, xid8, bigint, bigint)"),
         ("FUNCTION", "erase(xid8[], bigint[], bytea[])"),
-        ("FUNCTION", "asked(jsonb, text, pg_snapshot, xid8)"),
+        ("FUNCTION", "count(uuid)"),
+        ("FUNCTION", "asked(jsonb, pg_snapshot, xid8)"),
         ("FUNCTION", "asked_for(jsonb)"),
-        ("FUNCTION", "bound()"),
-        ("FUNCTION", "record_reading(text[], uuid, jsonb)"),
+        ("FUNCTION", "record_reading(text, jsonb)"),
+        ("FUNCTION", "recorded_reading(text, uuid)"),
+        ("FUNCTION", "refuse_early()"),
         ("FUNCTION", "refuse_weaker_ddl()"),
         ("FUNCTION", "refuse_drop()"),
         ("FUNCTION", "refuse_filled_part()"),

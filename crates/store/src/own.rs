@@ -61,8 +61,9 @@ macro_rules! own_functions {
           'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()', \
           'audit.ask(jsonb, text)', \
           'audit.read(uuid, xid8, bigint, bigint)', 'audit.asked_for(jsonb)', \
-          'audit.asked(jsonb, text, pg_snapshot, xid8)', 'audit.bound()', \
-          'audit.record_reading(text[], uuid, jsonb)', 'audit.remove_month(date, bigint)', \
+          'audit.asked(jsonb, pg_snapshot, xid8)', 'audit.count(uuid)', \
+          'audit.record_reading(text, jsonb)', 'audit.recorded_reading(text, uuid)', \
+          'audit.refuse_early()', 'audit.remove_month(date, bigint)', \
           'audit.erase(xid8[], bigint[], bytea[])']"
     };
 }

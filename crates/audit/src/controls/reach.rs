@@ -52,7 +52,8 @@ WITH tree AS (
     ('recording', 'a', ARRAY['PUBLIC'], '', 'true'),
     ('sealing', 'r', ARRAY['amanah_trail_reader'], 'true', ''),
     ('reading', 'r', ARRAY['amanah_trail_desk'], 'true', ''),
-    ('proving', 'r', ARRAY[$1::text], '(xid = pg_current_xact_id_if_assigned())', ''),
+    ('proving', 'r', ARRAY[$1::text], '((xid = pg_current_xact_id_if_assigned()) AND (event_timestamp'
+        || ' >= transaction_timestamp()) AND (db_user = (SESSION_USER)::text))', ''),
     ('erasing', '*', ARRAY['amanah_trail_erasing'], 'true', 'true')
 )
 SELECT t.label, 'its row-level security is off, or its owner is exempt' FROM tree t
@@ -77,9 +78,9 @@ SELECT 'audit.' || p.proname, CASE a.grantee WHEN 0 THEN 'everybody'
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
    AND n.nspname = 'audit', pg_catalog.aclexplode(p.proacl) a
   LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
- WHERE p.proname IN ('ask', 'read', 'asked', 'record_reading', 'bound')
+ WHERE p.proname IN ('ask', 'count', 'read', 'asked', 'record_reading', 'recorded_reading')
    AND a.grantee <> p.proowner AND NOT coalesce(r.rolsuper, false)
-   AND coalesce(r.rolname::text, '') <> ALL (CASE WHEN p.proname IN ('ask', 'read')
+   AND coalesce(r.rolname::text, '') <> ALL (CASE WHEN p.proname IN ('ask', 'count', 'read')
        THEN ARRAY['amanah_admin', 'amanah_auditor'] ELSE ARRAY['amanah_trail_desk'] END)
 UNION ALL
 SELECT 'audit.system_audit_logs', pg_catalog.pg_get_userbyid(m.member)::text || ' is a member of '
@@ -92,6 +93,16 @@ SELECT 'audit.system_audit_logs', pg_catalog.pg_get_userbyid(m.member)::text || 
  -- Anybody who makes roles can give one this name, and nobody else's grant says that a superuser made it.
  WHERE k.rolname <> 'amanah_trail_reader' OR NOT coalesce(g.rolsuper, false)
     OR NOT pg_catalog.starts_with(r.rolname::text, 'amanah_reader_')
+UNION ALL
+SELECT n.nspname || '.' || p.proname, 'it runs with the rights of ' || r.rolname
+       || ', who may ask for the trail'
+  FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  JOIN pg_catalog.pg_roles r ON r.oid = p.proowner AND NOT r.rolsuper AND r.rolname <> $1
+ WHERE p.prosecdef
+   AND EXISTS (SELECT FROM pg_catalog.pg_roles k
+                WHERE k.rolname IN ('amanah_admin', 'amanah_auditor')
+                  AND pg_catalog.pg_has_role(r.oid, k.oid, 'MEMBER'))
 UNION ALL
 SELECT 'audit.system_audit_logs', r.rolname::text || ' passes by row-level security (BYPASSRLS)'
   FROM pg_catalog.pg_roles r

@@ -54,7 +54,7 @@ pub(super) const OF_RECORD: &str = chosen!(
          ELSE (SELECT count(*) = 1 AND bool_and(k.value = $3::text::jsonb #>> '{}'
                       OR coalesce(t.new_data ->> k.key = $3::text::jsonb #>> '{}', false))
                  FROM jsonb_each_text(t.row_key) k) END
-     OR t.action = 'READ' AND t.new_data -> 'filter' ->> 'table' = $2
+     OR t.action IN ('ASK', 'READ') AND t.new_data -> 'filter' ->> 'table' = $2
         AND ($1::text IS NULL
              OR coalesce(t.new_data -> 'filter' ->> 'schema', $1) = $1)
         AND (t.new_data -> 'filter' -> 'key' = $3::text::jsonb

@@ -97,7 +97,7 @@ impl<'a> Export<'a> {
         let rest = log.size() - log.size() % WIDTH;
         let files = Files { rest: log.entries(rest..log.size()).await?, full: rest, log };
         let (from, to) = times(&files, first).await?;
-        let filter = Filter { from, to, unbound: true, reveal, ..Filter::default() };
+        let filter = Filter { from, to, reveal, ..Filter::default() };
         let purpose = format!("{purpose} [entries {first} to {} of the log]", files.log.size());
         let reading = Reading::open(reader, filter, &purpose).await?;
         let (root, entries) = (head.head.root, VecDeque::new());

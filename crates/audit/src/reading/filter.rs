@@ -32,7 +32,7 @@ pub struct Filter {
     /// About the record with this key, before or after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, `DDL` or `READ`.
+    /// `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, `DDL`, `ASK` or `READ`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// Of this request, as the application called it.
@@ -47,9 +47,6 @@ pub struct Filter {
     /// Of all these, the newest so many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Refuse when the session is bound to a tenant, and would see that one's rows alone.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unbound: bool,
     /// Encrypted values are opened by whoever asks: for the row about the reading alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reveal: bool,

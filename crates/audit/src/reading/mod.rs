@@ -2,8 +2,9 @@
 //! it is seen.
 //!
 //! It promises that whoever gets rows here has a committed row about it: who asked, for what, why,
-//! and how many rows that was. It takes two transactions, so that the reader's rollback, a lost
-//! connection or a kill undoes nothing of it ([`Reading`]). Everything is read a page at a time.
+//! and how many rows that was. It takes three transactions (ask, count, read), so that the reader's
+//! rollback, a lost connection or a kill undoes nothing of it, and whoever only asks learns nothing
+//! ([`Reading`]). Everything is read a page at a time.
 //!
 //! The attack it stops: an auditor who looks and leaves no trace, and an owner of the database who
 //! looks past the auditors' door (`sql/0003_reading.sql`, attacked by `controls/reads.rs`).
@@ -47,7 +48,7 @@ impl fmt::Display for Ticket {
     }
 }
 
-/// Records who asks for what, and why; it is committed when this returns.
+/// Records who asks for what, and why, and how many rows that is; it is committed when this returns.
 ///
 /// # Errors
 /// When the login may not read the trail, there is no purpose, or the filter asks for what there is
@@ -55,7 +56,11 @@ impl fmt::Display for Ticket {
 pub async fn ask(reader: &Db, filter: &Filter, purpose: &str) -> Result<Ticket> {
     let tx = reader.operator().await?;
     tx.batch(sql::READING).await?;
-    let ticket = tx.query_one(sql::ASK, &[&filter.to_json(), &purpose]).await?.get(0);
+    let asked: String = tx.query_one(sql::ASK, &[&filter.to_json(), &purpose]).await?.get(0);
+    tx.commit().await?;
+    let tx = reader.operator().await?;
+    tx.batch(sql::READING).await?;
+    let ticket = tx.query_one(sql::COUNT, &[&asked]).await?.get(0);
     tx.commit().await?;
     Ok(Ticket(ticket))
 }

@@ -17,6 +17,9 @@ SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'";
 /// Records who asks for what.
 pub(crate) const ASK: &str = "SELECT audit.ask($1::text::jsonb, $2)::text";
 
+/// Records how many rows that is; its ticket is what opens them.
+pub(crate) const COUNT: &str = "SELECT ticket::text FROM audit.count($1::text::uuid)";
+
 /// A page of what was asked for.
 pub(crate) const READ: &str =
     concat!("SELECT ", columns!(), " FROM audit.read($1::text::uuid, $2::text::xid8, $3, $4)");

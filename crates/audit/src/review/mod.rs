@@ -162,7 +162,7 @@ impl Review {
         now: Timestamp,
     ) -> Result<Self> {
         let (from, to) = (month.begins(), month.ends());
-        let filter = Filter { from: Some(from), to: Some(to), unbound: true, ..Filter::default() };
+        let filter = Filter { from: Some(from), to: Some(to), ..Filter::default() };
         let mut reading = Reading::open(reader, filter, purpose).await?;
         let mut tally = tally::Tally::default();
         while let Some(row) = reading.next().await? {

@@ -153,18 +153,20 @@ async fn types_of_the_writers_own_are_not_come_upon() {
 #[tokio::test]
 async fn a_planted_actor_forges_no_row() {
     let protected = house(SHOP, Keeper::Superuser).await;
-    for (columns, values) in [
-        ("id", "1"),
-        ("xid", "'5'"),
-        ("db_user", "'postgres'"),
-        ("event_timestamp", "now() - interval '1 day'"),
-        ("erased", "sha256('')"),
+    for (action, columns, values) in [
+        ("DELETE", "id", "1"),
+        ("DELETE", "xid", "'5'"),
+        ("DELETE", "db_user", "'postgres'"),
+        ("DELETE", "event_timestamp", "now() - interval '1 day'"),
+        ("DELETE", "erased", "sha256('')"),
+        ("READ", "new_data", "'{}'"),
+        ("ASK", "new_data", "'{}'"),
     ] {
         let planted = format!(
             "CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
              BEGIN
                  INSERT INTO audit.system_audit_logs (action, table_schema, table_name, {columns})
-                 OVERRIDING SYSTEM VALUE VALUES ('DELETE', 'public', 'product', {values});
+                 OVERRIDING SYSTEM VALUE VALUES ('{action}', 'public', 'product', {values});
                  RETURN 'ani';
              END $$"
         );
@@ -174,7 +176,7 @@ async fn a_planted_actor_forges_no_row() {
         let refused = tx.batch(sale).await.unwrap_err().to_string();
         assert!(
             refused.contains("has the number, transaction, time and login"),
-            "{columns}: {refused}"
+            "{action} {columns}: {refused}"
         );
     }
 }

@@ -25,7 +25,7 @@ async fn print(
     let desk = Desk::of(house, &named, &wanted.asked, Reader::of(place)).await?;
     let (schema, table) = audit::table(&wanted.table);
     let reveal = desk.reveal;
-    let about = Filter { schema, table, unbound: true, reveal, ..Filter::default() };
+    let about = Filter { schema, table, reveal, ..Filter::default() };
     let key = Key::of(&wanted.key);
     let mut both = Both::open(&desk, &about, &key).await?;
     let Some(at) = wanted.at else { return versions(place, both).await };

@@ -65,7 +65,6 @@ fn filter(wanted: &audit::Log) -> anyhow::Result<Filter> {
         first: None,
         last: None,
         limit: (!wanted.all).then_some(wanted.limit),
-        unbound: true,
         reveal: wanted.asked.reveal,
     })
 }

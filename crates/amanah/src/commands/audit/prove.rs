@@ -56,7 +56,7 @@ async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(S
     {
         // What the row says is handed out, which is a reading like any other.
         let one = Some(wanted.id);
-        let filter = Filter { first: one, last: one, unbound: true, ..Filter::default() };
+        let filter = Filter { first: one, last: one, ..Filter::default() };
         ask(&auditor, &filter, HANDED_OUT).await?;
     }
     let Some(row) = row(trail::reader(named.guarded()?), wanted.id).await? else {

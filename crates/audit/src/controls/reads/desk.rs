@@ -6,7 +6,7 @@ use store::{Db, Row, Tx};
 use super::super::reach::ABOUT;
 use super::{FIX, TRAIL, Way, run};
 use crate::canary::Canary;
-use crate::reading::sql::{ASK, READ};
+use crate::reading::sql::{ASK, COUNT, READ};
 use crate::{Result, sql};
 
 /// Why the reading of the proof is made, as the row about it has to say.
@@ -46,28 +46,40 @@ impl Desk<'_> {
         format!("{{\"last\": {0}, \"first\": {0}}}", self.row)
     }
 
+    /// Asks, committed or not as `tx` will be.
     async fn ask(&self, tx: &Tx) -> Result<String> {
         let row = tx.query_one(ASK, &[&self.filter(), &PURPOSE]).await?;
         Ok(row.get(0))
     }
 
-    /// Asks and reads in one transaction, and takes it back; then the ticket is worth nothing either.
+    /// Asks, and commits that.
+    async fn asked(&self) -> Result<String> {
+        let tx = self.login.operator().await?;
+        let asked = self.ask(&tx).await?;
+        tx.commit().await?;
+        Ok(asked)
+    }
+
+    /// Takes two steps in one transaction, and takes it back; then the ticket is worth nothing either.
     async fn uncommitted(
         &self,
         name: &str,
         deed: &'static str,
         savepoint: bool,
     ) -> Result<super::Ledger> {
+        let asked = self.asked().await?;
         let tx = self.login.operator().await?;
         if savepoint {
             tx.batch("SAVEPOINT amanah_asked").await?;
         }
-        let ticket = self.ask(&tx).await?;
+        let just = self.ask(&tx).await?;
+        let ticket: String = tx.query_one(COUNT, &[&asked]).await?.get(0);
         if savepoint {
             tx.batch("RELEASE SAVEPOINT amanah_asked").await?;
         }
-        let quoted = store::literal(&ticket);
-        let mut ledger = run(&tx, name, &[reading(deed, &quoted)]).await?;
+        let (just, quoted) = (store::literal(&just), store::literal(&ticket));
+        let ways = [counting(&just), reading(deed, &quoted)];
+        let mut ledger = run(&tx, name, &ways).await?;
         tx.rollback().await?;
         ledger.add(self.refused(name, "read what was asked for and rolled back", &quoted).await?);
         Ok(ledger)
@@ -82,8 +94,9 @@ impl Desk<'_> {
 
     /// Reads the row, and looks for the row about that.
     async fn recorded(&self, name: &str) -> Result<super::Ledger> {
+        let asked = self.asked().await?;
         let tx = self.login.operator().await?;
-        let ticket = self.ask(&tx).await?;
+        let ticket: String = tx.query_one(COUNT, &[&asked]).await?.get(0);
         tx.commit().await?;
         let tx = self.login.operator().await?;
         let rows = tx.query(READ, &[&ticket, &"0", &0_i64, &10_i64]).await?;
@@ -113,6 +126,11 @@ impl Desk<'_> {
         }
         Ok(ledger)
     }
+}
+
+fn counting(asked: &str) -> Way {
+    let sql = format!("SELECT count(*) FROM audit.count({asked}::uuid)");
+    super::way("audit.count", "count before the row about it was committed", sql)
 }
 
 fn reading(deed: &'static str, ticket: &str) -> Way {

@@ -149,6 +149,7 @@ fn named(action: &str) -> &'static str {
         "DELETE" => "Row deleted",
         "TRUNCATE" => "Table emptied",
         "DDL" => "Structure changed",
+        "ASK" => "Trail asked for",
         "READ" => "Trail read",
         _ => "Row of the trail",
     }

@@ -58,7 +58,7 @@ fn activity(action: &str) -> (u64, &'static str) {
         "INSERT" => (6, "Create"),
         "UPDATE" => (2, "Update"),
         "DELETE" | "TRUNCATE" => (7, "Delete"),
-        "READ" => (4, "Query"),
+        "ASK" | "READ" => (4, "Query"),
         _ => (OTHER, "Other"),
     }
 }
