@@ -32,6 +32,9 @@ const MUCH: i64 = 1 << 30;
 /// Where a running process tells others what it found, in the folder of the logs.
 const FOUND: &str = "trail/comparing.json";
 
+/// The folder with how far the logs were compared, apart from the control database.
+pub(crate) const COMPARED: &str = "trail-compared";
+
 /// Something that is to be told of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {

@@ -19,6 +19,7 @@ use tenancy::{Caches, FileGuard, Files, Fleet, Guarded, Life};
 
 use crate::bridge::OwnPages;
 use crate::cli::Place;
+use crate::comparing::COMPARED;
 use crate::config::Config;
 use crate::data::Data;
 use crate::door::FileDoors;
@@ -269,6 +270,7 @@ impl Installation {
     /// Who compares the servers' write-ahead logs with the trails.
     pub(crate) fn comparison(&self) -> Comparison {
         Comparison::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
+            .marked(self.data.root().join(COMPARED))
     }
 
     /// Who has contents of trails erased.

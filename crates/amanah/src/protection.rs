@@ -11,7 +11,7 @@ use store::{Db, Table, Tx, ident};
 use tenancy::{Canaries, Census, Guarded, Plan, TenantBinder};
 
 use crate::columns;
-use crate::comparing::uncompared;
+use crate::comparing::{COMPARED, uncompared};
 use crate::data::Data;
 use crate::exit::Usage;
 use crate::ground::Ground;
@@ -117,7 +117,8 @@ impl Candidate {
     ) -> anyhow::Result<Done> {
         // Before anything is changed: other parameters would lay other policies over the old ones.
         self.known(data)?;
-        let comparison = Comparison::new(ground.owner.clone(), Arc::clone(&cx.clock));
+        let comparison = Comparison::new(ground.owner.clone(), Arc::clone(&cx.clock))
+            .marked(data.root().join(COMPARED));
         let work = Box::pin(self.bring_under(ground, data, strongbox, cx));
         uncompared(&comparison, self.superuser.as_ref(), work).await
     }

@@ -45,8 +45,9 @@ static CARD: Card = Card {
          the catalogue itself, and exchanges the names of two tables meanwhile, makes a recorded table \
          anew in place, or adds rows to it under the name of a table that he makes with rows in the \
          same transaction",
-        "a superuser of the server that the control database lies on too: he can move how far the log \
-         was read there together with the slot, and explain what was found",
+        "a superuser of the server that the control database lies on too, who may write in Amanah's \
+         data directory besides: he can move how far the log was read together with the slot, and \
+         explain what was found",
         "a transaction with a row that is longer than PostgreSQL can print, 1 GiB: it is stepped over, \
          and that it was is a finding",
         "what was changed in a row: tables, numbers of rows and their keys are compared. Keys are \

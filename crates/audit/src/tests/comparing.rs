@@ -2,6 +2,7 @@
 
 mod awaiting;
 mod lending;
+mod marking;
 mod names;
 mod pausing;
 

@@ -19,6 +19,7 @@ mod awaited;
 mod found;
 mod known;
 mod line;
+mod marks;
 mod names;
 mod part;
 mod past;
@@ -41,6 +42,7 @@ use store::{Db, Tx};
 use awaited::Awaited;
 pub use found::{Difference, Kind, Open, Past};
 use known::{Before, Kept, know};
+use marks::Marks;
 use names::{Named, Names};
 use part::Part;
 pub use pause::Paused;
@@ -65,6 +67,8 @@ pub struct Comparison {
     clock: Arc<dyn Clock>,
     /// A transaction that this look waits for.
     awaited: Option<Arc<Awaited>>,
+    /// What is held against the control database.
+    marks: Option<Marks>,
     /// Where a test ends a look, as a kill would.
     #[cfg(test)]
     pub(crate) fault: Option<Fault>,
@@ -154,6 +158,7 @@ impl Comparison {
             control,
             clock,
             awaited: None,
+            marks: None,
             #[cfg(test)]
             fault: None,
         }
@@ -229,7 +234,13 @@ impl Comparison {
 
     async fn look_at(&self, tx: &Tx, place: &Place, there: Named) -> Result<Look> {
         let slot = tx.query_opt(sql::SLOT, &[&place.slot]).await?;
-        let Some(Read { lsn: read, ended, paused }) = self.read_up_to(place).await? else {
+        let read = self.read_up_to(place).await?;
+        if !self.is_as_marked(place).await? {
+            let read = read.map_or_else(|| "an unknown place".to_owned(), |read| read.lsn);
+            self.begin(tx, place, Some(&read)).await?;
+            return Ok(Look::BEGUN);
+        }
+        let Some(Read { lsn: read, ended, paused }) = read else {
             self.begin(tx, place, None).await?;
             return Ok(Look::BEGUN);
         };
@@ -327,7 +338,7 @@ impl Comparison {
                 )
                 .await?;
         }
-        Ok(control.commit().await?)
+        self.commit(control, place).await
     }
 
     /// The tables whose writes must be recorded as they were kept, and with the catalogue of now.
@@ -391,7 +402,7 @@ impl Comparison {
         control
             .execute(sql::ADVANCED, &[system, database, &reached, &now, &transactions, &changes])
             .await?;
-        control.commit().await?;
+        self.commit(control, place).await?;
         Ok(compared)
     }
 
@@ -420,19 +431,6 @@ impl Comparison {
         }))
     }
 
-    /// Notes who looked into a difference and what it was. `false` when there is none of this number
-    /// that is still open.
-    ///
-    /// # Errors
-    /// When the control database does not answer, or the explanation is empty or longer than 2,000
-    /// bytes.
-    pub async fn explain(&self, id: i64, by: &str, why: &str) -> Result<bool> {
-        let tx = self.control.operator().await?;
-        let done = tx.execute(sql::EXPLAIN, &[&id, &by, &why, &self.clock.now()]).await?;
-        tx.commit().await?;
-        Ok(done > 0)
-    }
-
     /// Ends the comparison of a database whose protection is undone: its slot keeps no log any longer, and
     /// no other process begins anew. What was found stays.
     ///
@@ -443,19 +441,8 @@ impl Comparison {
         let tx = self.control.operator().await?;
         tx.execute(sql::FORGET, &[&place.system, &place.database]).await?;
         tx.execute(sql::ENDED, &[&place.system, &place.database, &self.clock.now()]).await?;
-        tx.commit().await?;
+        self.commit(tx, &place).await?;
         drop_slot(superuser, &place).await
-    }
-
-    /// Forgets a sandbox with everything that was found in it.
-    pub(crate) async fn forget(&self, superuser: &Db) -> Result<()> {
-        let place = place(superuser).await?;
-        drop_slot(superuser, &place).await?;
-        let tx = self.control.operator().await?;
-        for statement in [sql::FORGET, sql::FORGET_FOUND] {
-            tx.execute(statement, &[&place.system, &place.database]).await?;
-        }
-        Ok(tx.commit().await?)
     }
 }
 

@@ -83,7 +83,7 @@ impl Comparison {
         }
         know(&control, place, before, tables, Some(part::number(to)?)).await?;
         control.execute(sql::ADVANCED, &[system, database, &to, &now, &zero, &zero]).await?;
-        control.commit().await?;
+        self.commit(control, place).await?;
         tx.query(sql::ADVANCE, &[slot, &to]).await?;
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Paused {
             // It was ended, or never begun: the next look begins.
             let tx = comparison.control.operator().await?;
             tx.execute(sql::RESUME, &[&place.system, &place.database]).await?;
-            tx.commit().await?;
+            comparison.commit(tx, &place).await?;
         }
         Ok(turn.rollback().await?)
     }

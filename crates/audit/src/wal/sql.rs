@@ -201,6 +201,18 @@ pub(super) const DURING_COUNT: &str = "
 SELECT count(*), count(*) FILTER (WHERE explained_at IS NULL) FROM compared.differences
  WHERE system = $1 AND database = $2 AND seen_at >= $3 AND seen_at < $4";
 
+/// Which database the difference `$1` is of.
+pub(super) const WHOSE: &str = "SELECT system, database FROM compared.differences WHERE id = $1";
+
+/// How far a database was compared and what was found in it, in one line.
+pub(super) const STATE: &str = "
+SELECT concat((SELECT s.lsn FROM compared.slots s WHERE s.system = $1 AND s.database = $2), ' ',
+              encode(sha256(convert_to(coalesce(string_agg(jsonb_build_array(d.id, d.kind, d.xid,
+                  d.table_schema, d.table_name, d.action, d.changes, d.records, d.lsn, d.explained_by,
+                  d.explanation, extract(epoch FROM d.explained_at))::text, ',' ORDER BY d.id), ''),
+                  'UTF8')), 'hex'))
+  FROM compared.differences d WHERE d.system = $1 AND d.database = $2";
+
 pub(super) const EXPLAIN: &str = "
 UPDATE compared.differences SET explained_by = $2, explanation = $3, explained_at = $4
  WHERE id = $1 AND explained_at IS NULL";

@@ -91,7 +91,7 @@ impl Comparison {
             )
             .await?;
         control.execute(sql::ADVANCED, &[system, database, &reached, &now, &zero, &zero]).await?;
-        control.commit().await?;
+        self.commit(control, place).await?;
         tx.query(sql::ADVANCE, &[slot, &reached]).await?;
         Ok(Look::More)
     }
