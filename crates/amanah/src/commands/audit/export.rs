@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use ::audit::reading::{Export, Stamp, Writer};
@@ -29,10 +30,11 @@ enum Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// A file that is not there yet: somebody may have handed the other one on.
+    /// A file that is not there yet, since somebody may have handed the other one on; for its owner
+    /// alone.
     fn open(file: Option<&'a Path>) -> anyhow::Result<Self> {
         let Some(path) = file else { return Ok(Self::Output) };
-        let opened = OpenOptions::new().write(true).create_new(true).open(path);
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let wrong = |error| Usage(format!("{}: {error}", path.display()));
         Ok(Self::File(opened.map_err(wrong)?, path))
     }
@@ -151,4 +153,22 @@ fn tell(place: &Place, wanted: &audit::Export, sum: &Sum) {
          missing{}",
         resume.unwrap_or_default()
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::Sink;
+
+    /// It holds the trail of all tenants: nobody else on the machine reads it, and no former file is
+    /// written over.
+    #[test]
+    fn an_export_is_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("trail.csv");
+        Sink::open(Some(&file)).unwrap().put("x").unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(Sink::open(Some(&file)).is_err());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use ::audit::TrailRow;
@@ -68,9 +69,10 @@ async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(S
     Ok((prove(&files, &signed, key, &row).await?, row))
 }
 
-/// Writes a file that is not there yet: somebody may have handed the other one on.
+/// Writes a file that is not there yet, since somebody may have handed the other one on; for its owner
+/// alone.
 fn write(file: &Path, text: &str, option: &str) -> anyhow::Result<()> {
-    let opened = OpenOptions::new().write(true).create_new(true).open(file);
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     let mut opened = match opened {
         Ok(opened) => opened,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -1,6 +1,9 @@
-//! Comma-separated values as RFC 4180 has them. A text that a spreadsheet would take for a formula
-//! has an apostrophe in front, and so has one that begins with an apostrophe, so that it can be
-//! taken away again.
+//! Comma-separated values as RFC 4180 has them.
+//!
+//! What a spreadsheet would take for a formula has an apostrophe in front: at the beginning of a text,
+//! and within it where a spreadsheet that parts cells at semicolons or tabs would begin another one. An
+//! apostrophe there has one too, so that the first one can always be taken away again. Control
+//! characters but the ends of lines and tabs are escapes, as on a terminal.
 
 use super::{Stamp, Sum, kind, said, texts, time};
 use crate::Leaf;
@@ -82,14 +85,55 @@ fn cells(known: &[(&str, String)]) -> [String; 21] {
     })
 }
 
-/// Spreadsheets run what begins like this.
+/// What a cell that is run may begin with; the last four are the signs as wide as those of Chinese.
+const RUN: [char; 10] = ['=', '+', '-', '@', '\t', '\n', '＝', '＋', '－', '＠'];
+
+/// A text that no spreadsheet runs, and that does nothing to a terminal.
 fn harmless(text: &str) -> String {
-    let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']);
-    if runs && text.parse::<i64>().is_err() { format!("'{text}") } else { text.to_owned() }
+    if text.parse::<i64>().is_ok() {
+        return text.to_owned();
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut begins = true;
+    for c in kernel::shown_lines(text).chars() {
+        // A quote would open a cell of its own, with what follows in it.
+        let quoted = c == '"' && !safe.is_empty();
+        if begins && (c == '\'' || quoted || RUN.contains(&c)) {
+            safe.push('\'');
+        }
+        safe.push(c);
+        begins = matches!(c, ';' | '\t' | '\n');
+    }
+    safe
 }
 
 fn line(cells: &[String]) -> String {
     let quoted: Vec<String> =
         cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
     format!("{}\r\n", quoted.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    /// Wherever a spreadsheet begins a cell, nothing in it is run, and what was there can be told.
+    #[test]
+    fn nothing_in_a_cell_is_run() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("＝1", "'＝1"),
+            ("＠x", "'＠x"),
+            ("a;=cmd|' /C calc'!A0", "a;'=cmd|' /C calc'!A0"),
+            ("a;\"=1\"", "a;'\"=1\""),
+            ("a\t+1\n-1", "a\t'+1\n'-1"),
+            ("a;'=1", "a;''=1"),
+            ("\u{1b}[2J\u{9b}2J\r", "\\u001b[2J\\u009b2J\\r"),
+            ("{\"a\": \"x; y\"}", "{\"a\": \"x; y\"}"),
+            ("-5", "-5"),
+            ("a=b-c", "a=b-c"),
+        ] {
+            assert_eq!(harmless(text), cell, "{text:?}");
+        }
+    }
 }

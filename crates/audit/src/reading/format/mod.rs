@@ -280,8 +280,9 @@ mod tests {
             assert!(read.is_object());
         }
         let csv = written(Format::Csv);
-        assert!(csv[1].contains("\"'=cmd|' /C calc'!A0\r\n<110>1 - x=\"\"y"), "{}", csv[1]);
+        assert!(csv[1].contains("\"'=cmd|' /C calc'!A0\\r\n<110>1 - x=\"\"y"), "{}", csv[1]);
         assert!(csv[1].contains("\"''quoted\"") && csv[1].contains("\"'-1+1\""), "{}", csv[1]);
+        assert!(csv.iter().all(|record| !record.contains('\u{1b}')));
         // Every quote is opened, doubled or closed.
         assert!(csv.iter().all(|record| record.matches('"').count() % 2 == 0));
         let cef = &written(Format::Cef)[1];
