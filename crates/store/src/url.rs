@@ -37,8 +37,8 @@ pub struct DatabaseUrl {
     /// Whether the server must prove over this very connection that it knows the password
     /// (`channel_binding=require`): whoever is in between cannot, whatever certificate it shows.
     pub bound: bool,
-    /// Whether its sessions look names up in `pg_catalog` alone, whatever path the database's owner
-    /// has chosen. They do unless somebody asks otherwise: nobody must be led to a function or an
+    /// Whether its sessions look names up in `pg_catalog` alone, and are shown what policies show them
+    /// instead of an error, whatever the database's owner has chosen. They do unless somebody asks otherwise: nobody must be led to a function or an
     /// operator that somebody else has put on the path.
     pub pinned: bool,
 }
@@ -169,8 +169,9 @@ impl DatabaseUrl {
             config.password(password.expose());
         }
         if self.pinned {
-            // The session's own temporary schema comes last: it would come first if left out.
-            config.options(format!("-c search_path={PINNED}"));
+            // The session's own temporary schema comes last: it would come first if left out. Whoever
+            // owns the database may set any of these for all of its sessions.
+            config.options(format!("-c search_path={PINNED} -c row_security=on"));
         }
         if self.bound {
             config.channel_binding(ChannelBinding::Require);

@@ -109,6 +109,20 @@ SELECT 'audit.system_audit_logs', r.rolname::text || ' passes by row-level secur
  WHERE r.rolbypassrls AND NOT r.rolsuper
    AND (r.rolname = $1 OR pg_catalog.pg_has_role(r.oid, $1::text::name, 'USAGE')
         OR pg_catalog.pg_has_role(r.oid, 'pg_read_all_data', 'USAGE'))
+UNION ALL
+SELECT 'the database', CASE s.setrole WHEN 0 THEN 'its owner' ELSE 'somebody' END
+       || ' has set ' || name || ' for its sessions, which ends recordings and readings, or hides them'
+  FROM pg_catalog.pg_db_role_setting s
+  LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) c,
+       LATERAL (SELECT pg_catalog.split_part(c, '=', 1), pg_catalog.substr(c,
+                       pg_catalog.strpos(c, '=') + 1)) of (name, value)
+ WHERE (d.datname = pg_catalog.current_database() AND s.setrole = 0 AND (
+        (name = 'row_security' AND value NOT IN ('on', 'true', 'yes', '1'))
+     OR (name = 'default_transaction_read_only' AND value NOT IN ('off', 'false', 'no', '0'))
+     OR (name = 'statement_timeout' AND value !~ '^0+(ms|s|min|h|d)?$'
+         AND value !~ '^([3-9][0-9]|[0-9]{3,})s$|^[1-9][0-9]*(min|h|d)$|^([3-9][0-9]|[0-9]{3,})[0-9]{3}(ms)?$')))
+    OR (name = 'session_replication_role' AND value <> 'origin'
+        AND (s.setdatabase = 0 OR d.datname = pg_catalog.current_database()))
  ORDER BY 1, 2";
 
 /// What the row about a reading says, by its ticket: login, whether the filter is `$2`, how many

@@ -44,7 +44,7 @@ async fn every_seeded_violation_is_found() {
         wanted.push("5 of 5 seeded violations".to_owned());
         wanted.push("7 of 7 seeded violations".to_owned());
         if keeper == Keeper::Superuser {
-            wanted.push("9 of 9 seeded violations".to_owned());
+            wanted.push("10 of 10 seeded violations".to_owned());
         }
         wanted.push("5 of 5 seeded violations".to_owned());
         let last = if keeper == Keeper::Superuser { 7 } else { 4 };

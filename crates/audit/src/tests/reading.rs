@@ -1,7 +1,7 @@
 //! Reading by auditors, in SQL: nobody reads without a row about it.
 
 use kernel::{Secret, SystemRng, random_hex};
-use store::{Db, Protected};
+use store::{Db, Protected, ident};
 
 use super::{Keeper, SHOP, binding, house, run};
 use crate::TrailRow;
@@ -398,4 +398,41 @@ async fn a_name_makes_no_reader() {
     let named = |role: &str| found.iter().any(|what| what.starts_with(&format!("{role}_{name} ")));
     assert_eq!(named("amanah_reader_alien"), granted, "{found:?}");
     assert!(!named("amanah_reader_own"), "{found:?}");
+}
+
+/// The owner sets something for all sessions of the database: those of Amanah go on, and it is told.
+/// What does no harm is not.
+#[tokio::test]
+async fn a_setting_of_the_database_stops_no_session_of_ours() {
+    let (protected, _) = shop().await;
+    let reader = person(&protected, "amanah_trail_reader").await;
+    let superuser = protected.superuser.as_ref().unwrap();
+    let database = ident(&protected.owner.url().database);
+    let set = async |what: &str| {
+        run(&protected.owner, &format!("ALTER DATABASE {database} {what}")).await;
+        let tx = superuser.operator().await.unwrap();
+        let owner = &protected.owner.url().user;
+        let rows = tx.query(crate::controls::READERS, &[owner]).await.unwrap();
+        rows.iter().map(|row| row.get::<_, String>(1)).collect::<Vec<_>>().join("; ")
+    };
+    for harmless in
+        ["SET statement_timeout = '60s'", "SET statement_timeout = '1min'", "SET row_security = on"]
+    {
+        let told = set(harmless).await;
+        assert!(!told.contains("has set"), "{harmless}: {told}");
+    }
+    let told = set("SET statement_timeout = '5s'").await;
+    assert!(told.contains("has set statement_timeout"), "{told}");
+    run(&protected.owner, &format!("ALTER DATABASE {database} RESET statement_timeout")).await;
+    let told = set("SET row_security = off").await;
+    assert!(told.contains("its owner has set row_security"), "{told}");
+    let ours = Db::connect(&reader.url().pinned(), 1).await.unwrap();
+    let tx = ours.operator().await.unwrap();
+    let seen = "SELECT count(*) FROM audit.system_audit_logs";
+    assert!(tx.query_one(seen, &[]).await.unwrap().get::<_, i64>(0) > 0);
+    let theirs = Db::connect(&reader.url().unpinned(), 1).await.unwrap();
+    let tx = theirs.operator().await.unwrap();
+    assert!(tx.query_one(seen, &[]).await.is_err(), "the attack is one");
+    let told = set("SET default_transaction_read_only = on").await;
+    assert!(told.contains("has set default_transaction_read_only"), "{told}");
 }

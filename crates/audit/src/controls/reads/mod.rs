@@ -311,6 +311,10 @@ async fn violations(inside: &Place<'_>) -> Result<Vec<Violation>> {
     let of = |name, seed: String, undo: String| Violation { name, seed, undo };
     let security =
         |place: &str, word: &str| format!("ALTER TABLE {place} {word} ROW LEVEL SECURITY");
+    let set = |what: &str| {
+        let sql = literal(&format!("ALTER DATABASE %I {what}"));
+        format!("DO $amanah$ BEGIN EXECUTE format({sql}, current_database()); END $amanah$")
+    };
     let call = "FUNCTION audit.ask(jsonb, text), audit.count(uuid), \
                 audit.read(uuid, xid8, bigint, bigint)";
     Ok(vec![
@@ -339,6 +343,11 @@ async fn violations(inside: &Place<'_>) -> Result<Vec<Violation>> {
             "a policy, added",
             format!("CREATE POLICY amanah_bite ON {TRAIL} FOR SELECT TO {owner} USING (true)"),
             format!("DROP POLICY amanah_bite ON {TRAIL}"),
+        ),
+        of(
+            "a setting of the database that ends readings",
+            set("SET statement_timeout = '20s'"),
+            set("RESET statement_timeout"),
         ),
         of(
             "a reading without a row",
