@@ -121,7 +121,10 @@ impl Config {
             merge(&mut all, own);
         }
         let name = file.map_or_else(|| "the default".to_owned(), |f| f.display().to_string());
-        all.try_into().with_context(|| format!("{name}: see amanah.toml for every key"))
+        let config: Self =
+            all.try_into().with_context(|| format!("{name}: see amanah.toml for every key"))?;
+        config.trail.check().map_err(anyhow::Error::msg).with_context(|| name.clone())?;
+        Ok(config)
     }
 }
 

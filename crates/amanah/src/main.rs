@@ -1,6 +1,7 @@
 //! The binary: reads the command line, runs one command, and says how it went.
 
 mod application;
+mod archived;
 mod bridge;
 mod cli;
 mod columns;

@@ -34,7 +34,7 @@ const COPIES_KEY: &str = "amanah.trail-copies";
 /// Who uses it, for those who list keys.
 const USER: &str = "copies of audit trails";
 
-/// Seals parts of copies with the house's key in the ring, each under a key of its own.
+/// Seals parts of copies with a key of the house in the ring, each under a key of its own.
 struct Seals {
     keys: Keys,
     key: KeyRef,
@@ -67,13 +67,24 @@ impl PieceSeals for Seals {
     }
 }
 
-fn key() -> anyhow::Result<KeyRef> {
-    Ok(KeyRef { tenant: None, name: KeyName::new(COPIES_KEY)? })
+fn key(name: &str) -> anyhow::Result<KeyRef> {
+    Ok(KeyRef { tenant: None, name: KeyName::new(name)? })
+}
+
+/// What seals with the house's key of this name, for `user`.
+pub(crate) fn seals(
+    house: &Installation,
+    name: &str,
+    user: &'static str,
+) -> anyhow::Result<Arc<dyn PieceSeals>> {
+    let (keys, key) = (house.ring.keys.clone(), key(name)?);
+    keys.registers(user, &key);
+    Ok(Arc::new(Seals { keys, key, rng: Arc::clone(&house.cx.rng) }))
 }
 
 /// Makes the key, where it was not made.
-async fn ready(keys: &Keys) -> anyhow::Result<()> {
-    let key = key()?;
+pub(crate) async fn ready(keys: &Keys, name: &str) -> anyhow::Result<()> {
+    let key = key(name)?;
     if keys.card(&key).is_err() {
         let spec = Spec { kind: Kind::Aes256Gcm, purpose: Purpose::Files, needs_context: true };
         match keys.create(&key, &spec).await {
@@ -89,7 +100,7 @@ async fn ready(keys: &Keys) -> anyhow::Result<()> {
 /// # Errors
 /// [`Usage`] when what is configured is no place.
 pub(crate) fn place(house: &Installation, log: &Log) -> anyhow::Result<Option<Offsite>> {
-    let Installation { config, data, cx, ring, .. } = house;
+    let Installation { config, data, cx, .. } = house;
     let to = config.trail.offsite.as_str();
     let name = safe(&log.database);
     let (shelf, near): (Arc<dyn Shelf>, _) = if to.is_empty() {
@@ -110,9 +121,7 @@ pub(crate) fn place(house: &Installation, log: &Log) -> anyhow::Result<Option<Of
             "trail.offsite: write \"s3://BUCKET/PREFIX\" or a folder from the root, /mnt/elsewhere";
         return Err(Usage(what.to_owned()).into());
     };
-    let (keys, key) = (ring.keys.clone(), key()?);
-    keys.registers(USER, &key);
-    let seals = Arc::new(Seals { keys, key, rng: Arc::clone(&cx.rng) });
+    let seals = seals(house, COPIES_KEY, USER)?;
     Ok(Some(Offsite { shelf, seals, near }))
 }
 
@@ -141,7 +150,7 @@ pub(crate) async fn one(house: &Installation, named: &Named<'_>) -> anyhow::Resu
     let none = || Usage("no second place is configured: set trail.offsite".to_owned());
     let to = place(house, &log)?.ok_or_else(none)?;
     let reader = trail::reader(named.guarded()?);
-    ready(&house.ring.keys).await?;
+    ready(&house.ring.keys, COPIES_KEY).await?;
     Ok(copy(&trail::looked_after(house, &log)?, reader, &to).await?)
 }
 

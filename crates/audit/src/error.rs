@@ -164,6 +164,9 @@ pub enum Error {
          FILE --apply`, which keeps that out of the owner's hands"
     )]
     NoRetention,
+    /// A month that cannot be archived.
+    #[error("{0}. Nothing was removed from the database")]
+    NotArchived(String),
     /// What should be a row in a file.
     #[error(
         "this is no row of a trail in JSON: {0}. Take it as `amanah audit prove 17 --row FILE` writes it"

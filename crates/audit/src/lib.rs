@@ -16,6 +16,7 @@
 //! Where no superuser can install the [`GUARD`], the owner of the tables can switch recording off,
 //! and `audit.append-only` says so as failing.
 
+pub mod archive;
 mod asked;
 mod attack;
 mod canary;

@@ -1,10 +1,15 @@
 //! This crate's statements.
 
 mod asked;
+mod retention;
 
 pub(crate) use asked::{
     APPROVED, APPROVES, ASKED, CASTS, CIPHER, CIPHER_CHANGED, CIPHER_KEYS, ENCRYPTS,
     FORGET_CIPHER_KEYS, KEEP_CIPHER_KEY, KEEPS_KEYS, PGCRYPTO, UNCOPIED,
+};
+pub(crate) use retention::{
+    ARCHIVED_MONTHS, HAS_ROWS, IS_PART, LENGTHEN, MONTHS, NOTES_MONTHS, REMOVE_MONTH, ROWS_BETWEEN,
+    STAYS,
 };
 
 /// Columns of the trail in the order that [`crate::row::TrailRow`] reads them.
@@ -63,21 +68,6 @@ pub(crate) const MAKES_PARTITIONS: &str = "SELECT FROM pg_catalog.pg_proc p
 
 /// Makes the partitions that are due.
 pub(crate) const MAKE_PARTITIONS: &str = "SELECT audit.make_partitions()";
-
-/// For how many months each month of the trail stays in the database; a row, or none.
-pub(crate) const STAYS: &str = "SELECT months FROM audit.retention";
-
-/// Makes that `$1` months, if it is less, and returns it.
-pub(crate) const LENGTHEN: &str = "
-INSERT INTO audit.retention AS r (months) VALUES ($1)
-    ON CONFLICT (single) DO UPDATE SET months = greatest(r.months, excluded.months)
-RETURNING months";
-
-/// Whether the trail has a row from the day `$1` on and before the day `$2`, by UTC.
-pub(crate) const HAS_ROWS: &str = "
-SELECT EXISTS (SELECT FROM audit.system_audit_logs
-                WHERE event_timestamp >= $1::text::timestamp AT TIME ZONE 'UTC'
-                  AND event_timestamp < $2::text::timestamp AT TIME ZONE 'UTC')";
 
 /// For transactions that read the catalogue or that a superuser runs: no name is looked up where
 /// somebody else could have put one.

@@ -73,6 +73,14 @@ pub(crate) enum Audit {
                       could not be copied or opened.\n\
                       Example: amanah audit offsite --check")]
     Offsite(Offsite),
+    /// Show which months of a trail may leave the database, or put them into the archive and take them out.
+    #[command(
+        after_help = "Without --apply nothing is changed. Before a month is removed, the whole trail is verified, \
+                      and the month is read back from the archive.\n\
+                      Exit codes: 0 shown, or archived; 2 usage; 3 a month was not archived, and stays.\n\
+                      Example: amanah audit archive --apply"
+    )]
+    Archive(Archive),
     /// List writes that the trail does not tell of, and what it tells that was not written.
     #[command(
         after_help = "PostgreSQL's write-ahead log is read to its end and compared with the trail, \
@@ -171,6 +179,7 @@ impl Audit {
             | Self::Check(_)
             | Self::AcceptEpoch(_)
             | Self::Offsite(_)
+            | Self::Archive(_)
             | Self::Unrecorded(_)
             | Self::Explain(_)
             | Self::Log(_)
@@ -219,6 +228,17 @@ pub(crate) struct Offsite {
     /// Copy nothing: open every part of what lies there, and hold every row against its entry.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Archive {
+    /// Which protected database, without it, all of them: with @HOST:PORT when another server has one
+    /// of the same name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Archive what is due and remove it from the database.
+    #[arg(long)]
+    pub(crate) apply: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `amanah audit`: the trail and its log, and whoever watches over them.
 
 mod accept;
+mod archive;
 mod check;
 mod checkpoint;
 mod desk;
@@ -28,6 +29,7 @@ pub(crate) async fn run(place: &Place, audit: Audit) -> anyhow::Result<Exit> {
         Audit::Check(wanted) => check::run(place, &wanted),
         Audit::AcceptEpoch(wanted) => accept::run(place, wanted).await,
         Audit::Offsite(wanted) => offsite::run(place, wanted).await,
+        Audit::Archive(wanted) => archive::run(place, wanted).await,
         Audit::Unrecorded(wanted) => unrecorded::run(place, wanted).await,
         Audit::Log(wanted) => log::run(place, *wanted).await,
         Audit::History(wanted) => history::run(place, wanted).await,

@@ -43,7 +43,7 @@ pub(crate) async fn run(place: &Place, protect: Protect) -> anyhow::Result<Exit>
         // It can be left out with --undo alone.
         tenant_column: protect.tenant_column.clone().unwrap_or_default(),
         app_role,
-        stays: Config::load(place.config.as_deref())?.trail.keep.0,
+        stays: Config::load(place.config.as_deref())?.trail.stays(),
     };
     let data = if place.data.exists() { Some(Data::open(&place.data)?) } else { None };
     let proposal = candidate.propose(data.as_ref()).await?;

@@ -178,7 +178,7 @@ async fn demo(
         own_server: true,
         tenant_column: application::TENANT_COLUMN.to_owned(),
         app_role: application::APP_ROLE.to_owned(),
-        stays: config.trail.keep.0,
+        stays: config.trail.stays(),
     };
     let done = candidate.protect(ground, data, strongbox, cx).await?;
     for (table, why) in done.canaries.missing {

@@ -42,6 +42,7 @@ pub use tamper::SealedLog;
 use tamper::Tamper;
 use triggers::Triggers;
 
+use crate::archive::Archive;
 use crate::asked::{self, Asked};
 use crate::attack::keepers;
 use crate::offsite::Offsite;
@@ -75,6 +76,8 @@ pub struct Watched {
     pub log: std::result::Result<SealedLog, String>,
     /// Where a copy of it lies, or why none is known.
     pub offsite: std::result::Result<Offsite, String>,
+    /// Where months lie that are no longer in it, where some are, or why that cannot be opened.
+    pub archive: std::result::Result<Option<Archive>, String>,
     /// For how many months anything of its trail is kept at least, in the database or elsewhere.
     pub keep: u32,
     /// Who keeps its reviews, or why nobody does.
@@ -94,6 +97,7 @@ impl Watched {
             comparison: self.comparison.as_ref(),
             log: self.log.as_ref().map_err(String::as_str),
             offsite: self.offsite.as_ref().map_err(String::as_str),
+            archive: self.archive.as_ref().map(Option::as_ref).map_err(String::as_str),
             keep: self.keep,
         }
     }
@@ -107,6 +111,7 @@ struct Place<'a> {
     comparison: Option<&'a Comparison>,
     log: std::result::Result<&'a SealedLog, &'a str>,
     offsite: std::result::Result<&'a Offsite, &'a str>,
+    archive: std::result::Result<Option<&'a Archive>, &'a str>,
     keep: u32,
 }
 
@@ -119,6 +124,11 @@ impl<'a> Place<'a> {
     /// The log over its trail.
     fn sealed(&self) -> Result<&'a SealedLog> {
         self.log.map_err(|why| Error::Unsealed(why.to_owned()))
+    }
+
+    /// Where months lie that are no longer in it.
+    fn archived(&self) -> Result<Option<&Archive>> {
+        self.archive.map_err(|why| Error::Unsealed(why.to_owned()))
     }
 
     /// A transaction of the owner that reads the catalogue, and whatever stands on the path of its

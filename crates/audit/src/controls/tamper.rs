@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::trial::{Deed, Trial, Verify};
 use super::{Bitten, Ledger, Look, Place, Watched, Work, in_sandbox};
+use crate::archive::Archive;
 use crate::seal::Shelf;
 use crate::verify::{
     Acceptances, Accepted, Damage, Job, Kind, Memory, Report, STALE, Signed, verify,
@@ -108,11 +109,11 @@ async fn prove(database: &Watched) -> Result<Ledger> {
         Some(reader) => reader,
         None => place.trail().await?,
     };
-    examine(log, reader).await
+    examine(log, reader, place.archived()?).await
 }
 
 /// Verifies a trail, and keeps the checkpoint under which it was right.
-async fn examine(log: &SealedLog, reader: &Db) -> Result<Ledger> {
+async fn examine(log: &SealedLog, reader: &Db, archive: Option<&Archive>) -> Result<Ledger> {
     let (keys, is_there) = begun(log).await?;
     let kept = log.memory.as_ref().map_or_else(|| Ok(Vec::new()), |memory| memory.kept(&keys))?;
     if !is_there && kept.is_empty() {
@@ -126,6 +127,7 @@ async fn examine(log: &SealedLog, reader: &Db) -> Result<Ledger> {
         kept: &kept,
         accepted: &accepted,
         database: Some(reader),
+        archive,
         now: log.clock.now(),
         stale: STALE,
     };
@@ -178,6 +180,9 @@ fn ledger(report: &Report) -> Ledger {
     }
     let (rows, whole) = (report.rows, report.whole);
     let size = report.head.as_ref().map_or(0, |signed| signed.head.size);
+    if report.archived > 0 {
+        ledger.notes.push(format!("{} of the rows lie in the archive", report.archived));
+    }
     ledger.notes.push(format!(
         "{rows} rows read, {whole} of them as sealed and {} not sealed yet; {size} entries",
         report.unsealed
@@ -248,7 +253,7 @@ async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
         _ => bitten.missed.push("a verifier that looks at nothing".to_owned()),
     }
     for deed in trial.deeds().await?.iter().filter(|deed| SEEDED.contains(&deed.wanted)) {
-        let look = async |log| examine(&trial.sealed(log), trial.maker).await;
+        let look = async |log| examine(&trial.sealed(log), trial.maker, None).await;
         match trial.during(deed, look).await?.findings.into_iter().next() {
             Some(finding) => bitten.found.push(finding),
             None => bitten.missed.push(deed.name.to_owned()),

@@ -204,6 +204,7 @@ impl<'a> Trial<'a> {
             kept: &self.kept,
             accepted: &[],
             database: Some(self.maker),
+            archive: None,
             now,
             stale: STALE,
         };

@@ -45,6 +45,7 @@ pub async fn check(
         kept: &[],
         accepted: &[],
         database: None,
+        archive: None,
         now,
         stale: limit,
     };

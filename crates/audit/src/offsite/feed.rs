@@ -5,6 +5,7 @@
 
 use store::{Db, OperatorTx, Streamed};
 
+use crate::retention::Month;
 use crate::row::{self, TrailRow};
 use crate::verify::readable;
 use crate::{Result, sql};
@@ -13,7 +14,7 @@ use crate::{Result, sql};
 type Placed = ((u64, i64), Option<TrailRow>);
 
 /// The rows from one place on, in the order of (`xid`, `id`).
-pub(super) struct Feed {
+pub(crate) struct Feed {
     tx: OperatorTx,
     /// Those that the server has been asked for.
     page: Option<Streamed>,
@@ -25,25 +26,38 @@ pub(super) struct Feed {
 
 impl Feed {
     /// The rows of the transaction `xid` and later ones.
-    pub(super) async fn open(db: &Db, xid: u64) -> Result<Self> {
+    pub(crate) async fn open(db: &Db, xid: u64) -> Result<Self> {
+        Self::filtered(db, xid, "").await
+    }
+
+    /// The same of one month alone.
+    pub(crate) async fn open_month(db: &Db, xid: u64, month: Month) -> Result<Self> {
+        let (first, end) = (month.first(), month.after(1).first());
+        let within = format!(
+            " AND event_timestamp >= '{first} 00:00:00+00' AND event_timestamp < '{end} 00:00:00+00'"
+        );
+        Self::filtered(db, xid, &within).await
+    }
+
+    async fn filtered(db: &Db, xid: u64, within: &str) -> Result<Self> {
         let tx = db.operator().await?;
         tx.batch(sql::ONE_SNAPSHOT).await?;
         tx.batch(sql::CLOSED_PATH).await?;
         row::sees_all(&tx).await?;
         // A cursor takes no parameter here; this one is a number.
         let from = format!(" WHERE system_audit_logs.xid >= '{xid}'::xid8");
-        tx.batch(&format!("{}{}{from}{}", sql::DECLARE, sql::ROW, sql::IN_ORDER)).await?;
+        tx.batch(&format!("{}{}{from}{within}{}", sql::DECLARE, sql::ROW, sql::IN_ORDER)).await?;
         Ok(Self { tx, page: None, ahead: None, done: false, last: (xid, i64::MIN) })
     }
 
     /// Whether what comes still has this one.
-    pub(super) fn comes_to(&self, wanted: (u64, i64)) -> bool {
+    pub(crate) fn comes_to(&self, wanted: (u64, i64)) -> bool {
         self.last <= wanted
     }
 
     /// The row of this place, if there is one that can be one of a trail. It and all before it are
     /// behind then.
-    pub(super) async fn take(&mut self, wanted: (u64, i64)) -> Result<Option<TrailRow>> {
+    pub(crate) async fn take(&mut self, wanted: (u64, i64)) -> Result<Option<TrailRow>> {
         self.last = wanted;
         loop {
             match self.ahead.take() {

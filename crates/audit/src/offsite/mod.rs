@@ -24,6 +24,7 @@ use crate::seal::Shelf;
 
 pub use check::{Checked, check};
 pub use copying::{Copied, copy};
+pub(crate) use feed::Feed;
 
 /// How many entries' rows lie in one file.
 const SEGMENT: u64 = 2_048;

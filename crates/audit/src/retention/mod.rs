@@ -14,7 +14,7 @@ use jiff::{Span, Timestamp};
 use store::Db;
 
 use crate::{Error, Result, sql};
-pub(crate) use sealed::sealed;
+pub(crate) use sealed::{PART, Sealed, is_undone, sealed};
 
 const DAY_SECONDS: u64 = 86_400;
 /// How many days the shortest so many months in a row have.

@@ -1,5 +1,6 @@
 //! The trail on a real PostgreSQL.
 
+mod archiving;
 mod asked;
 mod attacks;
 mod bites;
@@ -130,6 +131,7 @@ fn watched(protected: &Protected) -> Watched {
             seals: Arc::new(Seals::new()),
             near: None,
         }),
+        archive: Ok(None),
         keep: 24,
         reviewed: reviewed().ok_or_else(|| "nobody keeps its reviews".to_owned()),
     }

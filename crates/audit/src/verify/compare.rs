@@ -10,7 +10,7 @@ use tlog::Hash;
 use super::damage::Kind;
 use super::report::{Found, Place, Told};
 use super::survey::Survey;
-use crate::{EpochLeaf, Leaf, RowLeaf};
+use crate::{EpochLeaf, Leaf, RowLeaf, TrailRow};
 
 /// The most rows and entries that do not fit and are held against each other.
 const MAX_MISFITS: usize = 10_000;
@@ -36,6 +36,23 @@ impl Sight {
     /// Its number.
     pub(crate) const fn id(&self) -> i64 {
         self.id
+    }
+
+    /// Where it stands in the order of the log.
+    pub(crate) const fn place(&self) -> (u64, i64) {
+        (self.xid, self.id)
+    }
+
+    /// What is compared of a row that was read elsewhere.
+    pub(crate) fn of_row(row: &TrailRow) -> Self {
+        Self {
+            xid: row.xid,
+            id: row.id,
+            at_micros: row.event_timestamp.as_microsecond(),
+            stored: row.row_hash.as_slice().try_into().ok(),
+            own: Some(row.digest()),
+            erased: row.is_erased(),
+        }
     }
 
     /// Whether it has the hash that stands beside it.
@@ -65,6 +82,8 @@ pub(super) struct Horizon {
 pub(super) struct Counts {
     /// Rows that were read.
     pub(super) rows: u64,
+    /// Of these, those of the archive.
+    pub(super) archived: u64,
     /// Rows that are what was sealed.
     pub(super) whole: u64,
     /// Rows whose content was erased and that fit their entry.
@@ -165,6 +184,11 @@ impl<'a> Judge<'a> {
             nth: self.counts.rows,
             what,
         });
+    }
+
+    /// An entry whose row nobody can read now.
+    pub(super) const fn unsaid(&mut self) {
+        self.counts.unsaid += 1;
     }
 
     /// An entry without a row.

@@ -55,13 +55,15 @@ pub enum Kind {
     Unordered,
     /// Rows are of another history of the database than the log says.
     Epoch,
+    /// An archived month, or a part of it, is gone or is not what was sealed.
+    LostArchive,
     /// No new checkpoint came for too long.
     Stale,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Edited,
         Self::Rehashed,
         Self::HashChanged,
@@ -87,6 +89,7 @@ impl Kind {
         Self::NoEntry,
         Self::Unordered,
         Self::Epoch,
+        Self::LostArchive,
         Self::Stale,
     ];
 
@@ -126,6 +129,9 @@ impl Kind {
             Self::Epoch => {
                 "the rows are of another history than the log says, and nobody answers for it"
             }
+            Self::LostArchive => {
+                "an archived month, or a part of it, is gone or is not what was sealed"
+            }
             Self::Stale => "no new checkpoint came for five minutes, or it is from the future",
         }
     }
@@ -158,6 +164,7 @@ impl Kind {
             Self::NoEntry => "no-entry",
             Self::Unordered => "unordered-entry",
             Self::Epoch => "unexplained-epoch",
+            Self::LostArchive => "lost-archive",
             Self::Stale => "stale-checkpoint",
         }
     }

@@ -42,8 +42,10 @@ pub use prove::{Checked, check, prove};
 pub use rows::row;
 pub use signed::Signed;
 
+use crate::archive::{Archive, Away};
 use crate::seal::{MAX_CHECKPOINT_BYTES, Shelf};
 use crate::{EpochLeaf, Error, Result};
+pub(crate) use compare::Sight;
 use compare::{Counts, Horizon, Judge};
 use merge::Entries;
 use reading::Log;
@@ -83,6 +85,8 @@ pub struct Job<'a> {
     pub accepted: &'a [Accepted],
     /// The database, by a login that sees all of the trail; without it, the log alone is verified.
     pub database: Option<&'a Db>,
+    /// Where months lie that are no longer in the database.
+    pub archive: Option<&'a Archive>,
     /// The time.
     pub now: Timestamp,
     /// How old a checkpoint may be.
@@ -99,9 +103,11 @@ pub struct Report {
     pub head: Option<Signed>,
     /// Rows that were read.
     pub rows: u64,
-    /// Of these, those that are what was sealed.
+    /// Of these, those that lie in the archive alone.
+    pub archived: u64,
+    /// Of the rows, those that are what was sealed.
     pub whole: u64,
-    /// Of these, those whose content was erased, as the log says.
+    /// Of the rows, those whose content was erased, as the log says.
     pub erased: u64,
     /// Rows that were written since the checkpoint: they are not sealed yet.
     pub unsealed: u64,
@@ -146,8 +152,9 @@ pub async fn verify(job: &Job<'_>, progress: Progress<'_>) -> Result<Report> {
     told.add(std::mem::take(&mut survey.told));
     let mut counts = Counts::default();
     if let Some(Some(rows)) = rows {
+        let away = Away::open(rows.tx(), job.archive, job.keys).await?;
         let found;
-        (counts, found) = compare(log, &survey, rows, progress).await?;
+        (counts, found) = compare(log, &survey, (rows, away), progress).await?;
         told.add(found);
     }
     Ok(report(job, Some(head), survey, counts, told))
@@ -224,28 +231,35 @@ fn kept(kept: &[KeptCheckpoint]) -> Earlier {
 async fn compare(
     log: Log<'_>,
     survey: &Survey,
-    mut rows: Rows,
+    (mut rows, mut away): (Rows, Away<'_>),
     progress: Progress<'_>,
 ) -> Result<(Counts, Told)> {
     let mut entries = Entries::new(log, survey).await?;
     let (horizon, foreign) = horizon(log, survey, &rows).await?;
     let mut judge = Judge::new(survey, horizon);
-    let (mut entry, mut row) = (entries.next().await?, rows.next().await?);
+    let mut near = rows.next().await?;
+    let (mut entry, mut row) =
+        (entries.next().await?, next(&mut rows, &mut near, &mut away).await?);
     while entry.is_some() || row.is_some() {
         let place = entry.map(|entry| (entry.leaf.xid, entry.leaf.id));
         let seen = row.map(|row| (row.xid, row.id));
         match (entry, row) {
             (Some(one), Some(other)) if place == seen => {
                 judge.pair(one, &other);
-                (entry, row) = (entries.next().await?, rows.next().await?);
+                (entry, row) =
+                    (entries.next().await?, next(&mut rows, &mut near, &mut away).await?);
             }
             (Some(one), _) if seen.is_none() || place < seen => {
-                judge.bereft(one);
+                if away.has_lost(one.index, one.leaf.at_micros) {
+                    judge.unsaid();
+                } else {
+                    judge.bereft(one);
+                }
                 entry = entries.next().await?;
             }
             (_, Some(other)) => {
                 judge.alone(&other);
-                row = rows.next().await?;
+                row = next(&mut rows, &mut near, &mut away).await?;
             }
             (_, None) => break,
         }
@@ -253,9 +267,32 @@ async fn compare(
             progress("rows", judge.rows(), log.size.max(judge.rows()));
         }
     }
-    let (counts, mut told) = judge.finish();
+    let (mut counts, mut told) = judge.finish();
     told.add(foreign);
+    let (wrong, archived) = away.end();
+    counts.archived = archived;
+    for (object, what) in wrong {
+        told.say(Found::new(Kind::LostArchive, object, what));
+    }
     Ok((counts, told))
+}
+
+/// The next row of the database or of the archive; of the database, `near` is the next one.
+async fn next(
+    rows: &mut Rows,
+    near: &mut Option<Sight>,
+    away: &mut Away<'_>,
+) -> Result<Option<Sight>> {
+    if let Some(archived) = away.next_before(near.as_ref().map(Sight::place)).await? {
+        return Ok(Some(archived));
+    }
+    match near.take() {
+        Some(row) => {
+            *near = rows.next().await?;
+            Ok(Some(row))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Up to where rows are sealed, and whether they belong to the history that the log speaks of.
@@ -314,9 +351,21 @@ fn report(
         let seen = seen.filter(|kept| kept.signed.head.size >= entries.end);
         seen.filter_map(|kept| kept.signed.head.time).max()
     };
-    let Counts { rows, whole: right, erased, unsealed, undone, unsaid } = counts;
+    let Counts { rows, archived, whole: right, erased, unsealed, undone, unsaid } = counts;
     let damage = told.damage(job.now, whole);
     let unsaid = unsaid + survey.unsaid;
     let Survey { epochs, accepted, .. } = survey;
-    Report { head, rows, whole: right, erased, unsealed, undone, unsaid, epochs, accepted, damage }
+    Report {
+        head,
+        rows,
+        archived,
+        whole: right,
+        erased,
+        unsealed,
+        undone,
+        unsaid,
+        epochs,
+        accepted,
+        damage,
+    }
 }

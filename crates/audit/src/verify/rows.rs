@@ -28,6 +28,11 @@ impl Rows {
         Ok(Self { tx, page: VecDeque::new(), done: false })
     }
 
+    /// What it is read in.
+    pub(super) const fn tx(&self) -> &OperatorTx {
+        &self.tx
+    }
+
     /// The cluster, its timeline, and the transaction that it begins next.
     pub(super) async fn moment(&self) -> Result<(u64, u32, u64)> {
         let row = self.tx.query_one(MOMENT, &[]).await?;
@@ -88,13 +93,8 @@ impl Sight {
             return seen;
         }
         let entry = TrailRow::from_row(row);
-        Self {
-            at_micros: entry.event_timestamp.as_microsecond(),
-            stored: entry.row_hash.as_slice().try_into().ok(),
-            own: Some(entry.digest()),
-            erased: entry.is_erased(),
-            ..seen
-        }
+        let Self { xid, id, .. } = seen;
+        Self { xid, id, ..Self::of_row(&entry) }
     }
 }
 

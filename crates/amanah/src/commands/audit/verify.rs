@@ -19,8 +19,8 @@ use crate::commands::bar;
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::known::Named;
-use crate::out;
 use crate::trail::{self, Log, Pen};
+use crate::{archived, out};
 
 /// A trail, or a copy of a log, and what was seen of it.
 struct Verified {
@@ -81,6 +81,7 @@ async fn alone(folder: &Path, wanted: &audit::Verify) -> anyhow::Result<Verified
         kept: &kept,
         accepted: &[],
         database: None,
+        archive: None,
         now,
         stale: STALE,
     };
@@ -97,6 +98,7 @@ async fn of(
     files: &[PathBuf],
 ) -> anyhow::Result<Report> {
     let keys = Pen::known(&house.ring.keys)?.verifiers(log)?;
+    let archive = archived::place(house, log)?;
     let memory = Memory::at(log.seen(&house.data));
     let own = memory.kept(&keys)?;
     let all = [own.clone(), kept(files, &keys)?].concat();
@@ -108,6 +110,7 @@ async fn of(
         kept: &all,
         accepted: &accepted,
         database: Some(trail::reader(named.guarded()?)),
+        archive: archive.as_ref(),
         now: house.cx.clock.now(),
         stale: STALE,
     };
@@ -177,6 +180,9 @@ fn text(name: &str, report: &Report) -> String {
         "  {rows} read: {} as sealed ({} of them erased since), {} not sealed yet",
         report.whole, report.erased, report.unsealed
     ));
+    if report.archived > 0 {
+        lines.push(format!("  {} of the rows lie in the archive", report.archived));
+    }
     for (index, epoch) in report.epochs.iter().skip(1) {
         lines.push(format!("  Epoch {} since entry {index}: {}", epoch.epoch, epoch.why));
         for Accepted { by, at, why, .. } in answers(report, *index) {
@@ -242,6 +248,7 @@ fn data(one: &Verified) -> Value {
         "why": one.seen.as_ref().err(),
         "checkpoint": report.and_then(|report| report.head.as_ref()).map(head),
         "rows": report.map(|report| report.rows),
+        "archived": report.map(|report| report.archived),
         "as_sealed": report.map(|report| report.whole),
         "erased": report.map(|report| report.erased),
         "not_sealed_yet": report.map(|report| report.unsealed),

@@ -8,10 +8,12 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Value};
 use past::Past;
 use store::{Db, ident};
+use tlog::Verifier;
 
 use super::tamper::begun;
 use super::trial::Trial;
 use super::{Bitten, Ledger, Place, Watched, Work, alter, in_sandbox, news};
+use crate::archive::check;
 use crate::retention::{Month, months_of, sealed, stays};
 use crate::{Error, Result, inspect, row, sql};
 
@@ -25,7 +27,8 @@ static CARD: Card = Card {
     attack: "In a sandbox whose trail has rows of past months, the application, an administrator, an auditor, \
              the owner and each of Amanah's own roles try every known way to take a month out that is \
              younger than the period, the function that takes old ones out among them. In each real trail, \
-             every month since the first sealed row must be there.",
+             every month since the first sealed row must be there: in the database, or \
+             in the archive, where all of it opens and is what was sealed.",
     bite: "In a sandbox, the function that takes months out is made to ask for no age, the period is \
            shortened, its rows may be deleted by the application, and a superuser drops, detaches and empties \
            the partition of a month.",
@@ -102,13 +105,13 @@ async fn prove(database: &Watched, months: u32) -> Result<Ledger> {
     let place = database.place();
     let reader = reader(&place).await?;
     let mut ledger = Ledger::default();
-    ledger.add(configured(reader, place.keep, months).await?);
+    ledger.add(configured(reader, (place.keep, place.archived()?.is_some()), months).await?);
     ledger.add(kept(&place, reader).await?);
     Ok(ledger)
 }
 
 /// Whether what is configured is as long as what is promised.
-async fn configured(reader: &Db, keep: u32, wanted: u32) -> Result<Ledger> {
+async fn configured(reader: &Db, (keep, is_archived): (u32, bool), wanted: u32) -> Result<Ledger> {
     let mut ledger = Ledger { checked: 1, total: 1, ..Ledger::default() };
     let mut short = |object: &str, what: String, fix: &str| {
         ledger.findings.push(Finding::new(object, what).fix(fix));
@@ -118,7 +121,8 @@ async fn configured(reader: &Db, keep: u32, wanted: u32) -> Result<Ledger> {
         short("trail.keep", what, "set trail.keep in amanah.toml to what the page says");
     }
     match stays(reader).await {
-        Ok(Some(months)) if months < wanted => {
+        // What leaves it earlier lies in the archive, which is looked at.
+        Ok(Some(months)) if months < wanted && !is_archived => {
             let what = format!(
                 "a month may leave the database {months} months after its end, and {wanted} are promised"
             );
@@ -152,31 +156,60 @@ async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
     };
     let (many, head) = (months.len(), sealed.head.named());
     ledger.notes.push(format!("sealed rows since {first}, of {many} months, by {head}"));
-    let mut gone = Vec::new();
+    let mut away = Vec::new();
     let tx = reader.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
     row::sees_all(&tx).await?;
     for month in &months {
         let (from, to) = (month.first().to_string(), month.after(1).first().to_string());
         let there: bool = tx.query_one(sql::HAS_ROWS, &[&from, &to]).await?.get(0);
-        ledger.checked += 1;
-        if !there {
-            gone.push(*month);
+        if there {
+            ledger.checked += 1;
+        } else {
+            away.push(*month);
         }
     }
     tx.rollback().await?;
-    ledger.findings.extend(gone.iter().take(NAMED).map(|month| missing(*month)));
-    if let more @ 1.. = gone.len().saturating_sub(NAMED) {
-        ledger.findings.push(Finding::new("the trail", format!("{more} more months are gone")));
+    let mut archived = 0;
+    for month in away {
+        let rows = sealed.months.get(&month).map_or(0, |rows| rows.count);
+        let found = archived_month(place, &(log.keys)()?, (month, rows)).await?;
+        ledger.checked += 1;
+        archived += u64::from(found.is_none());
+        if ledger.findings.len() < NAMED {
+            ledger.findings.extend(found);
+        }
+    }
+    if archived > 0 {
+        ledger.notes.push(format!("{archived} months lie in the archive, opened and verified"));
     }
     Ok(ledger)
 }
 
+/// What is wrong with a month that is not in the database, if it is not whole in the archive.
+async fn archived_month(
+    place: &Place<'_>,
+    keys: &[Verifier],
+    (month, rows): (Month, u64),
+) -> Result<Option<Finding>> {
+    let Some(archive) = place.archived()? else { return Ok(Some(missing(month))) };
+    let checked = check(archive, keys, month).await?;
+    let what = match checked.wrong.as_slice() {
+        [] if checked.rows == rows => return Ok(None),
+        [] => format!("{rows} rows of it were sealed, and {} lie in the archive", checked.rows),
+        [wrong, ..] => format!("it is not in the database, and in the archive {wrong}"),
+    };
+    Ok(Some(missing_with(month, &what)))
+}
+
 fn missing(month: Month) -> Finding {
-    let what = "rows of this month were sealed, and none of them is in the database";
+    missing_with(month, "rows of this month were sealed, and none of them is in the database")
+}
+
+fn missing_with(month: Month, what: &str) -> Finding {
     Finding::new(format!("the month {month}"), what).fix(
-        "look for who took its partition out, and attach it again; where it is lost, restore it from a \
-         backup or from the copy elsewhere",
+        "look for who took it out, and attach its partition again or put its files back; where they are lost, \
+         restore it from a backup or from the copy elsewhere",
     )
 }
 
@@ -219,7 +252,7 @@ async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
         alter(superuser, "UPDATE audit.retention SET months = 1").await?;
         // Longer than any that it could be.
         let wanted = inside.keep.saturating_add(1);
-        match configured(superuser, wanted, wanted).await?.findings.into_iter().next() {
+        match configured(superuser, (wanted, false), wanted).await?.findings.into_iter().next() {
             Some(finding) => bitten.found.push(finding),
             None => bitten.missed.push("a shorter period".to_owned()),
         }

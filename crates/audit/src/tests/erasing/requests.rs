@@ -118,6 +118,7 @@ impl World {
             kept: &[],
             accepted: &[],
             database: Some(self.superuser()),
+            archive: None,
             now: SystemClock.now(),
             stale: STALE,
         };

@@ -220,6 +220,7 @@ async fn a_retired_key_does_not_sign_alone() {
             kept,
             accepted: &[],
             database: Some(&shop.superuser),
+            archive: None,
             now: newest.head.time.unwrap(),
             stale: STALE,
         };

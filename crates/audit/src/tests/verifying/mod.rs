@@ -210,6 +210,7 @@ impl Shop {
             kept,
             accepted,
             database: self.protected.superuser.as_ref(),
+            archive: None,
             now: newest + SignedDuration::from_secs(seconds),
             stale: STALE,
         };

@@ -26,6 +26,7 @@ async fn alone(log: &Log) -> Report {
         kept: &[],
         accepted: &[],
         database: None,
+        archive: None,
         now,
         stale: STALE,
     };
