@@ -153,6 +153,7 @@ impl Contestant for Verifying<'_> {
                 kept: &[],
                 accepted: &[],
                 database: Some(self.db),
+                archive: None,
                 now: SystemClock.now(),
                 // How old the checkpoint is by now says nothing of how fast it is verified.
                 stale: DEADLINE,
