@@ -34,6 +34,9 @@ const TRAIL: Belongings = Belongings {
         // That of the first form, which depends on the table.
         ("FUNCTION", "row_digest(audit.system_audit_logs)"),
         ("TABLE", "system_audit_logs"),
+        ("POLICY", "hidden_columns reading"),
+        ("POLICY", "retention reading"),
+        ("POLICY", "archived_months reading"),
         ("TABLE", "hidden_columns"),
         ("TABLE", "hash_key"),
         ("FUNCTION", "remove_month(date, bigint)"),

@@ -10,8 +10,11 @@ async fn marked(folder: &tempfile::TempDir) -> World {
     world
 }
 
-/// Moves the slot to the end of the log.
+/// Moves the slot to the end of the log, which a commit here need not have reached: it is written out first.
 async fn advance(world: &World) -> String {
+    let flush = "SET LOCAL synchronous_commit = on;
+        SELECT pg_logical_emit_message(true, 'a test', '')";
+    run(world.superuser(), flush).await;
     let tx = world.superuser().operator().await.unwrap();
     let moved =
         "SELECT (pg_replication_slot_advance(slot_name, pg_current_wal_flush_lsn())).end_lsn::text
