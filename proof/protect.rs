@@ -245,7 +245,8 @@ async fn is_undone(shop: &Shop) {
                 WHERE rolname ~ ('^amanah_(intruder|replica)_.*' || current_database())";
     // Those of the trail stay with it.
     let left = "SELECT (SELECT count(*) FROM pg_policy
-                         WHERE polrelid <> 'audit.system_audit_logs'::regclass)
+                         WHERE polrelid NOT IN (SELECT oid FROM pg_class
+                                 WHERE relnamespace = 'audit'::regnamespace))
                      + (SELECT count(*) FROM pg_event_trigger)
                      + (SELECT count(*) FROM pg_trigger
                          WHERE tgname ~ '^amanah_' AND tgrelid::regclass::text ~ '^shop')

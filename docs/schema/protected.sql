@@ -529,51 +529,34 @@ CREATE FUNCTION audit.ask(filter jsonb, purpose text) RETURNS uuid
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO, YMD'
     SET plan_cache_mode TO 'force_custom_plan'
+    SET row_security TO 'on'
     AS $$
 DECLARE
-    bound  text[];
-    what  jsonb;
-    seen   pg_snapshot;
-    found  bigint;
-    asking xid8;
-    digits text;
-    ticket uuid;
+    what CONSTANT jsonb := audit.asked_for(filter);
 BEGIN
-    -- What the owner of the application planted could wait in his session for the end of this.
     IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user) THEN
         RAISE EXCEPTION 'a superuser does not ask for the trail'
             USING ERRCODE = 'TRAIL',
                   HINT = 'Sign in as a member of amanah_auditor or amanah_admin.';
     END IF;
-    what := audit.asked_for(filter);
+    IF coalesce(current_setting('amanah.token', true), '') <> '' THEN
+        RAISE EXCEPTION 'this session is bound to a tenant, and the trail is not read by tenants'
+            USING ERRCODE = 'TRAIL', HINT = 'Read in a session that is bound to nobody, and name the'
+            ' tenant in the filter. Nothing was read.';
+    END IF;
     IF coalesce(btrim(purpose), '') = '' OR octet_length(purpose) > 1000 THEN
         RAISE EXCEPTION 'the trail is read for a purpose: say which, in 1000 bytes at most'
             USING ERRCODE = '22023', HINT = 'It is recorded. Nothing was read.';
     END IF;
-    bound := audit.bound();
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    IF what ? 'unbound' AND bound[2] IS NOT NULL THEN
-        RAISE EXCEPTION 'this session is bound to the tenant %, and would see its rows alone',
-                        bound[2]
-            USING ERRCODE = '22023', HINT = 'Read in a session that is bound to nobody, or leave'
-            ' out "unbound". Nothing was read.';
-    END IF;
-    asking := pg_current_xact_id();
-    seen := pg_current_snapshot();
-    SELECT count(*) INTO found
-      FROM (SELECT FROM audit.asked(what, bound[2], seen, asking)
-             LIMIT (what ->> 'limit')::bigint) r;
-    digits := lpad(to_hex(asking::text::bigint), 12, '0');
-    ticket := (left(digits, 8) || '-' || right(digits, 4) || '-8'
-               || substr(gen_random_uuid()::text, 16))::uuid;
-    PERFORM audit.record_reading(bound, ticket, jsonb_build_object(
-        'filter', what, 'purpose', btrim(purpose), 'rows', found, 'seen', seen::text));
-    RETURN ticket;
+    -- Its transaction comes before what it sees, so that its own row is not among the rows.
+    PERFORM pg_current_xact_id();
+    RETURN audit.record_reading('ASK', jsonb_build_object(
+        'filter', what, 'purpose', btrim(purpose), 'seen', pg_current_snapshot()::text));
 END $$;
 
 ALTER FUNCTION audit.ask(filter jsonb, purpose text) OWNER TO amanah_trail_desk;
 
-CREATE FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) RETURNS TABLE(id bigint, event_timestamp timestamp with time zone, xid xid8, salt uuid, row_hash bytea, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
+CREATE FUNCTION audit.asked(wanted jsonb, seen pg_snapshot, asking xid8) RETURNS TABLE(id bigint, event_timestamp timestamp with time zone, xid xid8, salt uuid, row_hash bytea, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
     LANGUAGE sql STABLE
     AS $$
     SELECT t.id, t.event_timestamp, t.xid, t.salt, t.row_hash, t.actor_id, t.tenant_id, t.db_user,
@@ -584,7 +567,6 @@ CREATE FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, aski
        AND (pg_catalog.pg_visible_in_snapshot(t.xid, seen)
             OR t.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax(
                    pg_catalog.pg_current_snapshot()))
-       AND (of_tenant IS NULL OR t.tenant_id OPERATOR(pg_catalog.=) of_tenant)
        AND (wanted OPERATOR(pg_catalog.->>) 'from' IS NULL
             OR t.event_timestamp OPERATOR(pg_catalog.>=)
                (wanted OPERATOR(pg_catalog.->>) 'from')::pg_catalog.timestamptz)
@@ -630,7 +612,7 @@ CREATE FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, aski
                       FROM pg_catalog.jsonb_each_text(t.row_key) k))
 $$;
 
-ALTER FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) OWNER TO postgres;
+ALTER FUNCTION audit.asked(wanted jsonb, seen pg_snapshot, asking xid8) OWNER TO postgres;
 
 CREATE FUNCTION audit.asked_for(wanted jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -654,7 +636,7 @@ BEGIN
         ELSIF it.key IN ('actor', 'tenant', 'login', 'schema', 'table', 'action', 'request')
               AND kind = 'string'
            OR it.key = 'key' AND kind IN ('object', 'string')
-           OR it.key IN ('unbound', 'reveal') AND it.value = 'true'
+           OR it.key = 'reveal' AND it.value = 'true'
            OR it.key IN ('first', 'last') AND kind = 'number'
               AND it.value::numeric BETWEEN 0 AND 9223372036854775807
               AND it.value::numeric = trunc(it.value::numeric)
@@ -667,23 +649,13 @@ BEGIN
                 USING ERRCODE = '22023', HINT = 'There are the texts from, to (times), actor,'
                 ' tenant, login, schema, table, action, request; key (the key of a record as an'
                 ' object, or its only value as a text); the numbers first, last (of rows) and limit'
-                ' (the newest so many, 100000 at most); and unbound and reveal (true).';
+                ' (the newest so many, 100000 at most); and reveal (true).';
         END IF;
     END LOOP;
     RETURN asked;
 END $$;
 
 ALTER FUNCTION audit.asked_for(wanted jsonb) OWNER TO postgres;
-
-CREATE FUNCTION audit.bound() RETURNS text[]
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN ARRAY[amanah.current_actor(), amanah.current_tenant()];
-END $$;
-
-ALTER FUNCTION audit.bound() OWNER TO amanah_trail;
 
 CREATE FUNCTION audit.cipher(bytea, bytea, bytea, text) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -704,6 +676,29 @@ CREATE FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, n
 $$;
 
 ALTER FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) OWNER TO postgres;
+
+CREATE FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET row_security TO 'on'
+    AS $$
+DECLARE
+    told CONSTANT jsonb := audit.recorded_reading('ASK', asked);
+    what CONSTANT jsonb := told -> 'filter';
+BEGIN
+    SELECT count(*) INTO counted
+      FROM (SELECT FROM audit.asked(what, (told ->> 'seen')::pg_snapshot,
+                                    (told ->> 'asking')::xid8)
+             LIMIT (what ->> 'limit')::bigint) r;
+    ticket := audit.record_reading('READ', jsonb_build_object(
+        'filter', what, 'purpose', told -> 'purpose', 'rows', counted, 'seen', told -> 'seen',
+        'asked', told -> 'asking'));
+END $$;
+
+ALTER FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) OWNER TO amanah_trail_desk;
 
 CREATE FUNCTION audit.encrypted(salt uuid, name text, value jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1087,36 +1082,22 @@ CREATE FUNCTION audit.read(ticket uuid, behind_xid xid8 DEFAULT '0'::xid8, behin
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO, YMD'
     SET plan_cache_mode TO 'force_custom_plan'
+    SET row_security TO 'on'
     AS $$
 DECLARE
-    asking CONSTANT xid8 :=
-        (('x' || left(translate(ticket::text, '-', ''), 12))::bit(48)::bigint)::text::xid8;
-    what    jsonb;
-    tenant   text;
-    seen     pg_snapshot;
+    told   CONSTANT jsonb := audit.recorded_reading('READ', ticket);
+    what   CONSTANT jsonb := told -> 'filter';
+    seen   CONSTANT pg_snapshot := (told ->> 'seen')::pg_snapshot;
+    asking CONSTANT xid8 := (told ->> 'asked')::xid8;
 BEGIN
-    SELECT t.new_data -> 'filter', t.tenant_id, (t.new_data ->> 'seen')::pg_snapshot
-      INTO what, tenant, seen
-      FROM audit.system_audit_logs t
-     WHERE t.xid = asking AND t.action = 'READ'
-       AND t.row_key = jsonb_build_object('ticket', ticket)
-       AND t.db_user = session_user
-       AND t.event_timestamp > clock_timestamp() - interval '15 minutes'
-       AND t.xid IS DISTINCT FROM pg_current_xact_id_if_assigned();
-    IF what IS NULL OR seen IS NULL OR pg_xact_status(asking) IS DISTINCT FROM 'committed' THEN
-        RAISE EXCEPTION 'this ticket opens nothing: no committed row of the trail, of this login and'
-                        ' the last 15 minutes, says what is read with it'
-            USING ERRCODE = 'TRAIL', HINT = 'SELECT audit.ask(filter, purpose), COMMIT, and then'
-            ' SELECT * FROM audit.read(ticket) in another transaction.';
-    END IF;
     IF what ? 'limit' THEN
         RETURN QUERY
-        SELECT n.* FROM (SELECT a.* FROM audit.asked(what, tenant, seen, asking) a
+        SELECT n.* FROM (SELECT a.* FROM audit.asked(what, seen, asking) a
                           ORDER BY a.xid DESC, a.id DESC LIMIT (what ->> 'limit')::bigint) n
          WHERE (n.xid, n.id) > (behind_xid, behind_id) ORDER BY n.xid, n.id LIMIT at_most;
     ELSE
         RETURN QUERY
-        SELECT a.* FROM audit.asked(what, tenant, seen, asking) a
+        SELECT a.* FROM audit.asked(what, seen, asking) a
          WHERE (a.xid, a.id) > (behind_xid, behind_id) ORDER BY a.xid, a.id LIMIT at_most;
     END IF;
 END $$;
@@ -1223,25 +1204,30 @@ END $$;
 
 ALTER FUNCTION audit.record_drop() OWNER TO amanah_trail;
 
-CREATE FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION audit.record_reading(step text, told jsonb) RETURNS uuid
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    digits CONSTANT text := lpad(to_hex(pg_current_xact_id()::text::bigint), 12, '0');
+    ticket CONSTANT uuid := (left(digits, 8) || '-' || right(digits, 4) || '-8'
+                             || substr(gen_random_uuid()::text, 16))::uuid;
 BEGIN
     INSERT INTO audit.system_audit_logs
-        (actor_id, tenant_id, request_id, action, table_schema, table_name, row_key, new_data)
+        (request_id, action, table_schema, table_name, row_key, new_data)
     VALUES
-        (bound[1], bound[2], left(nullif(current_setting('amanah.request_id', true), ''), 128),
-         'READ', 'audit', 'system_audit_logs', jsonb_build_object('ticket', ticket), told);
+        (left(nullif(current_setting('amanah.request_id', true), ''), 128), step, 'audit',
+         'system_audit_logs', jsonb_build_object('ticket', ticket), told);
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = 'reading is refused: the audit trail did not take the row about it',
             HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was read.';
     END IF;
+    RETURN ticket;
 END $$;
 
-ALTER FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) OWNER TO amanah_trail;
+ALTER FUNCTION audit.record_reading(step text, told jsonb) OWNER TO postgres;
 
 CREATE FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) RETURNS boolean
     LANGUAGE plpgsql
@@ -1299,6 +1285,36 @@ BEGIN
 END $$;
 
 ALTER FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) OWNER TO postgres;
+
+CREATE FUNCTION audit.recorded_reading(step text, ticket uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    asking CONSTANT xid8 :=
+        (('x' || left(translate(ticket::text, '-', ''), 12))::bit(48)::bigint)::text::xid8;
+    told   jsonb;
+BEGIN
+    SELECT t.new_data || jsonb_build_object('asking', asking::text) INTO told
+      FROM audit.system_audit_logs t
+     WHERE t.xid = asking AND t.action = step
+       AND t.row_key = jsonb_build_object('ticket', ticket)
+       AND t.db_user = session_user
+       AND t.event_timestamp > clock_timestamp() - interval '15 minutes'
+       AND t.xid IS DISTINCT FROM pg_current_xact_id_if_assigned();
+    IF told -> 'filter' IS NULL OR told ->> 'seen' IS NULL
+       OR pg_xact_status(asking) IS DISTINCT FROM 'committed'
+    THEN
+        RAISE EXCEPTION 'this ticket opens nothing: no committed row of the trail, of this login and'
+                        ' the last 15 minutes, says what is read with it'
+            USING ERRCODE = 'TRAIL', HINT = 'SELECT audit.ask(filter, purpose), COMMIT; then SELECT *'
+            ' FROM audit.count(what that returned), COMMIT; then SELECT * FROM audit.read(the ticket)'
+            ' in a third transaction.';
+    END IF;
+    RETURN told;
+END $$;
+
+ALTER FUNCTION audit.recorded_reading(step text, ticket uuid) OWNER TO postgres;
 
 CREATE FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1405,6 +1421,39 @@ END $$;
 
 ALTER FUNCTION audit.refuse_drop() OWNER TO postgres;
 
+CREATE FUNCTION audit.refuse_early() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.rolname IN ('amanah_admin', 'amanah_auditor')
+                  AND pg_has_role(session_user, r.oid, 'MEMBER'))
+       AND NOT pg_has_role(session_user, (SELECT d.datdba FROM pg_database d
+                                           WHERE d.datname = current_database()), 'MEMBER')
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: whoever reads the audit trail changes no structure',
+                             tg_tag),
+            HINT = 'Nothing was changed. Sign in as somebody else for that.';
+    END IF;
+    IF tg_tag = 'ALTER TABLE' AND current_query() ~* 'detach' AND current_query() ~* 'concurrently'
+       AND EXISTS (SELECT FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                    WHERE c.relkind = 'p' AND t.tgname = 'amanah_audit_row')
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: DETACH ... CONCURRENTLY takes rows out of a table before'
+                             ' anybody can look', tg_tag),
+            HINT = 'Nothing was changed. A superuser detaches a partition of a recorded table.';
+    END IF;
+END $$;
+
+ALTER FUNCTION audit.refuse_early() OWNER TO postgres;
+
 CREATE FUNCTION audit.refuse_filled_part() RETURNS event_trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1464,6 +1513,7 @@ BEGIN
                        ' were deleted), in a transaction of its own, and then insert its rows, which'
                        ' is recorded; or let a superuser do it.';
         END IF;
+        -- A partition has a copy of its parent's trigger for rows.
         IF NOT part.relispartition AND NOT EXISTS (
             SELECT FROM pg_trigger t WHERE t.tgrelid = part.oid AND t.tgfoid = recorder
                AND t.tgname = 'amanah_audit_row')
@@ -1472,6 +1522,11 @@ BEGIN
             EXECUTE format('CREATE TRIGGER amanah_audit_row AFTER INSERT OR UPDATE OR DELETE ON %s'
                            ' FOR EACH ROW EXECUTE FUNCTION audit.global_track_changes()',
                            part.oid::regclass);
+        END IF;
+        IF NOT EXISTS (
+            SELECT FROM pg_trigger t WHERE t.tgrelid = part.oid AND t.tgfoid = recorder
+               AND t.tgname = 'amanah_audit_truncate')
+        THEN
             EXECUTE format('CREATE OR REPLACE TRIGGER amanah_audit_truncate AFTER TRUNCATE ON %s'
                            ' FOR EACH STATEMENT EXECUTE FUNCTION audit.global_track_changes()',
                            part.oid::regclass);
@@ -1858,12 +1913,37 @@ BEGIN
        OR NEW.erased IS NOT NULL
        OR pg_catalog.abs(pg_catalog.date_part('epoch', NEW.event_timestamp
               OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())) OPERATOR(pg_catalog.>) 60
+       -- Readings are recorded by the desk alone, whose rights no code of the application has.
+       OR NEW.action OPERATOR(pg_catalog.=) ANY (ARRAY['ASK', 'READ'])
+          AND current_user OPERATOR(pg_catalog.=) 'amanah_trail'
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = 'a row of the audit trail has the number, transaction, time and login of the'
                       ' session that writes it',
             HINT = 'Nothing was recorded. Rows are written by the triggers of recorded tables alone.';
+    END IF;
+    -- What reads it must be able to: a row as PostgreSQL sends it ends at a gigabyte, and its write-ahead
+    -- log is printed with each quote doubled. Small documents are not printed to know it.
+    IF pg_catalog.length(pg_catalog.concat(NEW.actor_id, NEW.tenant_id, NEW.request_id, NEW.action,
+           NEW.table_schema, NEW.table_name)) OPERATOR(pg_catalog.>) 800
+       OR coalesce(pg_catalog.pg_column_size(NEW.row_key), 0) OPERATOR(pg_catalog.+)
+          coalesce(pg_catalog.pg_column_size(NEW.old_data), 0) OPERATOR(pg_catalog.+)
+          coalesce(pg_catalog.pg_column_size(NEW.new_data), 0) OPERATOR(pg_catalog.>) 8192
+          AND coalesce(pg_catalog.octet_length(NEW.row_key::pg_catalog.text), 0)::pg_catalog.int8
+              OPERATOR(pg_catalog.+)
+              coalesce(pg_catalog.octet_length(NEW.old_data::pg_catalog.text), 0)
+              OPERATOR(pg_catalog.+)
+              coalesce(pg_catalog.octet_length(NEW.new_data::pg_catalog.text), 0)
+              OPERATOR(pg_catalog.>) 268435456
+    THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = pg_catalog.format('%s on %I.%I is refused: its record would be longer than 256 MB'
+                                        ' as text', NEW.action, pg_catalog.left(NEW.table_schema, 63),
+                                        pg_catalog.left(NEW.table_name, 63)),
+            HINT = 'Nothing was changed. Keep what is so large in a file, or keep its column out of'
+                   ' the record with @audit(never).';
     END IF;
     IF NEW.salt IS NULL THEN
         NEW.salt := pg_catalog.gen_random_uuid();
@@ -2149,13 +2229,29 @@ CREATE TRIGGER refuse_statement BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.sys
 
 ALTER TABLE audit.system_audit_logs_rest ENABLE ALWAYS TRIGGER refuse_statement;
 
+ALTER TABLE audit.archived_months ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE audit.cipher_key ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY erasing ON audit.system_audit_logs TO amanah_trail_erasing USING (true) WITH CHECK (true);
 
-CREATE POLICY proving ON audit.system_audit_logs FOR SELECT TO owner USING ((xid = pg_current_xact_id_if_assigned()));
+ALTER TABLE audit.hash_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE audit.hidden_columns ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY proving ON audit.system_audit_logs FOR SELECT TO owner USING (((xid = pg_current_xact_id_if_assigned()) AND (event_timestamp >= transaction_timestamp()) AND (db_user = (SESSION_USER)::text)));
+
+CREATE POLICY reading ON audit.archived_months FOR SELECT USING (true);
+
+CREATE POLICY reading ON audit.hidden_columns FOR SELECT USING (true);
+
+CREATE POLICY reading ON audit.retention FOR SELECT USING (true);
 
 CREATE POLICY reading ON audit.system_audit_logs FOR SELECT TO amanah_trail_desk USING (true);
 
 CREATE POLICY recording ON audit.system_audit_logs FOR INSERT WITH CHECK (true);
+
+ALTER TABLE audit.retention ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY sealing ON audit.system_audit_logs FOR SELECT TO amanah_trail_reader USING (true);
 
@@ -2187,20 +2283,22 @@ REVOKE ALL ON FUNCTION audit.ask(filter jsonb, purpose text) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.ask(filter jsonb, purpose text) TO amanah_admin;
 GRANT ALL ON FUNCTION audit.ask(filter jsonb, purpose text) TO amanah_auditor;
 
-REVOKE ALL ON FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.asked(wanted jsonb, of_tenant text, seen pg_snapshot, asking xid8) TO amanah_trail_desk;
+REVOKE ALL ON FUNCTION audit.asked(wanted jsonb, seen pg_snapshot, asking xid8) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.asked(wanted jsonb, seen pg_snapshot, asking xid8) TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.asked_for(wanted jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.asked_for(wanted jsonb) TO amanah_trail_desk;
-
-REVOKE ALL ON FUNCTION audit.bound() FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.bound() TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.cipher(bytea, bytea, bytea, text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail;
+GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail_desk;
 GRANT ALL ON FUNCTION audit.content_digest(salt uuid, row_key jsonb, old_data jsonb, new_data jsonb) TO amanah_trail_erasing;
+
+REVOKE ALL ON FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) TO amanah_admin;
+GRANT ALL ON FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) TO amanah_auditor;
 
 REVOKE ALL ON FUNCTION audit.encrypted(salt uuid, name text, value jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.encrypted(salt uuid, name text, value jsonb) TO amanah_trail;
@@ -2235,11 +2333,14 @@ REVOKE ALL ON FUNCTION audit.record_ddl() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.record_drop() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.record_reading(bound text[], ticket uuid, told jsonb) TO amanah_trail_desk;
+REVOKE ALL ON FUNCTION audit.record_reading(step text, told jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.record_reading(step text, told jsonb) TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.record_row(action text, place text, name text, arguments text[], was jsonb, becomes jsonb) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.recorded_reading(step text, ticket uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.recorded_reading(step text, ticket uuid) TO amanah_trail_desk;
 
 REVOKE ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.redacted(document jsonb, salt uuid, rules text[]) TO amanah_trail;
@@ -2248,6 +2349,8 @@ REVOKE ALL ON FUNCTION audit.refuse_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.refuse_change() TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.refuse_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.refuse_early() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.refuse_filled_part() FROM PUBLIC;
 
@@ -2262,6 +2365,7 @@ GRANT ALL ON FUNCTION audit.remove_month(gone date, counted bigint) TO amanah_tr
 
 REVOKE ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail;
+GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail_desk;
 GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail_erasing;
 
 REVOKE ALL ON FUNCTION audit.told(query text, tag text) FROM PUBLIC;
@@ -2293,7 +2397,7 @@ GRANT SELECT ON TABLE audit.retention TO amanah_trail_archivist;
 
 GRANT INSERT ON TABLE audit.system_audit_logs TO amanah_trail;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_reader;
-GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_desk;
+GRANT SELECT,INSERT ON TABLE audit.system_audit_logs TO amanah_trail_desk;
 GRANT SELECT ON TABLE audit.system_audit_logs TO owner;
 GRANT SELECT ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
 
@@ -2308,6 +2412,7 @@ GRANT UPDATE(new_data) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
 GRANT UPDATE(erased) ON TABLE audit.system_audit_logs TO amanah_trail_erasing;
 
 GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail;
+GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail_desk;
 
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_reader;
 GRANT SELECT ON TABLE audit.system_audit_logs_rest TO amanah_trail_desk;
@@ -2341,6 +2446,13 @@ CREATE EVENT TRIGGER amanah_trail_drop ON sql_drop
 ALTER EVENT TRIGGER amanah_trail_drop ENABLE ALWAYS;
 
 ALTER EVENT TRIGGER amanah_trail_drop OWNER TO postgres;
+
+CREATE EVENT TRIGGER amanah_trail_first ON ddl_command_start
+   EXECUTE FUNCTION audit.refuse_early();
+
+ALTER EVENT TRIGGER amanah_trail_first ENABLE ALWAYS;
+
+ALTER EVENT TRIGGER amanah_trail_first OWNER TO postgres;
 
 CREATE EVENT TRIGGER amanah_trail_hiding ON ddl_command_end
    EXECUTE FUNCTION audit.refuse_hiding();
