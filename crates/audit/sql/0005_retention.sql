@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS audit.retention (
 );
 -- Roles that may write all data are no exception.
 ALTER TABLE audit.retention ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS reading ON audit.retention;
 CREATE POLICY reading ON audit.retention FOR SELECT USING (true);
 COMMENT ON TABLE audit.retention IS
     'How long each month of the trail stays in the database, at least. Only a superuser changes it.';
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS audit.archived_months (
     removed_by name        NOT NULL DEFAULT session_user
 );
 ALTER TABLE audit.archived_months ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS reading ON audit.archived_months;
 CREATE POLICY reading ON audit.archived_months FOR SELECT USING (true);
 COMMENT ON TABLE audit.archived_months IS
     'The months of the trail that were taken out of the database: they lie in the archive.';
