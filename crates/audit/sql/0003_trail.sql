@@ -151,18 +151,19 @@ BEGIN
             HINT = 'Nothing was recorded. Rows are written by the triggers of recorded tables alone.';
     END IF;
     -- What reads it must be able to: a row as PostgreSQL sends it ends at a gigabyte, and its write-ahead
-    -- log is printed with each quote doubled. Small documents are not printed to know it.
-    IF pg_catalog.length(pg_catalog.concat(NEW.actor_id, NEW.tenant_id, NEW.request_id, NEW.action,
-           NEW.table_schema, NEW.table_name)) OPERATOR(pg_catalog.>) 800
-       OR coalesce(pg_catalog.pg_column_size(NEW.row_key), 0) OPERATOR(pg_catalog.+)
-          coalesce(pg_catalog.pg_column_size(NEW.old_data), 0) OPERATOR(pg_catalog.+)
-          coalesce(pg_catalog.pg_column_size(NEW.new_data), 0) OPERATOR(pg_catalog.>) 8192
-          AND coalesce(pg_catalog.octet_length(NEW.row_key::pg_catalog.text), 0)::pg_catalog.int8
-              OPERATOR(pg_catalog.+)
-              coalesce(pg_catalog.octet_length(NEW.old_data::pg_catalog.text), 0)
-              OPERATOR(pg_catalog.+)
-              coalesce(pg_catalog.octet_length(NEW.new_data::pg_catalog.text), 0)
-              OPERATOR(pg_catalog.>) 268435456
+    -- log is printed with each quote doubled. A small row is measured once and not printed: the longest
+    -- number of ten bytes has 131,072 digits, so that 8 kB are 108 MB at most.
+    IF pg_catalog.pg_column_size(ROW(NEW.actor_id, NEW.tenant_id, NEW.request_id, NEW.action,
+           NEW.table_schema, NEW.table_name, NEW.row_key, NEW.old_data, NEW.new_data))
+           OPERATOR(pg_catalog.>) 8192
+       AND (pg_catalog.length(pg_catalog.concat(NEW.actor_id, NEW.tenant_id, NEW.request_id,
+                NEW.action, NEW.table_schema, NEW.table_name)) OPERATOR(pg_catalog.>) 800
+            OR coalesce(pg_catalog.octet_length(NEW.row_key::pg_catalog.text), 0)::pg_catalog.int8
+               OPERATOR(pg_catalog.+)
+               coalesce(pg_catalog.octet_length(NEW.old_data::pg_catalog.text), 0)
+               OPERATOR(pg_catalog.+)
+               coalesce(pg_catalog.octet_length(NEW.new_data::pg_catalog.text), 0)
+               OPERATOR(pg_catalog.>) 268435456)
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',

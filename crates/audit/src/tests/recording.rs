@@ -323,3 +323,23 @@ async fn neither_money_nor_the_actor_is_the_sessions() {
                 WHERE proname = 'global_track_changes'";
     assert!(tx.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
 }
+
+/// A write whose record nobody could read again is refused, however small it is until it is printed; with a
+/// superuser's guard and without one. Shorter ones are recorded.
+#[tokio::test]
+async fn a_record_has_a_bound() {
+    let table = "CREATE TABLE heap (id int PRIMARY KEY, company_id int, digits numeric[]);";
+    for keeper in [Keeper::Superuser, Keeper::Owner] {
+        let protected = house(table, keeper).await;
+        let tx = protected.owner.operator().await.unwrap();
+        let write = "INSERT INTO heap SELECT $1, -1, array_agg(1e131071::numeric)
+                       FROM generate_series(1, $2::int)";
+        let refused = tx.attempt(write, &[&1, &2_050]).await.unwrap().unwrap_err();
+        assert_eq!(refused.sqlstate(), Some("TRAIL"), "{refused}");
+        assert!(refused.to_string().contains("would be longer than 256 MB as text"), "{refused}");
+        tx.execute(write, &[&2, &700]).await.unwrap();
+        let rows = trail(&tx).await;
+        assert_eq!(rows.len(), 1, "what was refused left nothing");
+        assert!(rows[0].is_whole());
+    }
+}
