@@ -30,6 +30,7 @@ pub mod fuzzing;
 pub mod handover;
 mod inspect;
 mod leaf;
+mod month;
 pub mod offsite;
 pub mod reading;
 mod rehearsal;

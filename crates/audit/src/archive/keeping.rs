@@ -66,7 +66,7 @@ pub async fn plan(db: &Db, online: u32) -> Result<Plan> {
         if !stays.is_some_and(|months| month.is_older(months.max(online), now)) {
             continue;
         }
-        let (from, to) = (month.first().to_string(), month.after(1).first().to_string());
+        let (from, to) = (month.first().to_string(), month.later(1).first().to_string());
         let rows: i64 = tx.query_one(sql::ROWS_BETWEEN, &[&from, &to]).await?.get(0);
         if rows > 0 {
             due.push(Due { month, rows: rows.unsigned_abs(), bytes: bytes.unsigned_abs() });

@@ -208,7 +208,7 @@ impl Archive {
     /// Which months there are.
     pub(super) async fn months(&self, origin: &str) -> Result<BTreeSet<Month>> {
         let named: BTreeSet<String> = self.value(origin, INDEX).await?.unwrap_or_default();
-        let months = named.iter().map(|name| Month::parse(name)).collect::<Option<_>>();
+        let months = named.iter().map(|name| name.parse::<Month>().ok()).collect::<Option<_>>();
         months.ok_or_else(|| self.damaged(INDEX, "it names what is no month"))
     }
 

@@ -162,5 +162,5 @@ async fn archived(tx: &Tx) -> Result<BTreeSet<Month>> {
         return Ok(BTreeSet::new());
     }
     let rows = tx.query(sql::ARCHIVED_MONTHS, &[]).await?;
-    Ok(rows.iter().filter_map(|row| Month::parse(row.get(0))).collect())
+    Ok(rows.iter().filter_map(|row| row.get::<_, String>(0).parse().ok()).collect())
 }

@@ -32,7 +32,7 @@ impl Feed {
 
     /// The same of one month alone.
     pub(crate) async fn open_month(db: &Db, xid: u64, month: Month) -> Result<Self> {
-        let (first, end) = (month.first(), month.after(1).first());
+        let (first, end) = (month.first(), month.later(1).first());
         let within = format!(
             " AND event_timestamp >= '{first} 00:00:00+00' AND event_timestamp < '{end} 00:00:00+00'"
         );

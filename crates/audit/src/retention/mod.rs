@@ -5,14 +5,11 @@
 
 mod sealed;
 
-use std::fmt;
 use std::time::Duration;
 
-use jiff::civil::{Date, date};
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 use store::Db;
 
+pub use crate::month::Month;
 use crate::{Error, Result, sql};
 pub(crate) use sealed::{PART, Sealed, is_undone, sealed};
 
@@ -32,70 +29,6 @@ pub fn months_of(period: Duration) -> u32 {
         365 * years + SHORTEST.get(rest).copied().unwrap_or_default() >= days
     };
     (1..MOST).find(long_enough).unwrap_or(MOST)
-}
-
-/// A month of the calendar, by UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Month(Date);
-
-impl Month {
-    /// The one that a moment lies in.
-    pub fn of(at: Timestamp) -> Self {
-        Self(at.to_zoned(TimeZone::UTC).date().first_of_month())
-    }
-
-    /// The same, of microseconds since 1970; `None` where no calendar goes.
-    pub fn of_micros(micros: i64) -> Option<Self> {
-        Timestamp::from_microsecond(micros).ok().map(Self::of)
-    }
-
-    /// Reads `2021-03`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (year, month) = text.split_once('-').filter(|_| text.len() == 7)?;
-        let month = Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?;
-        Some(Self(month)).filter(|month| month.to_string() == text)
-    }
-
-    /// Its first day.
-    pub const fn first(self) -> Date {
-        self.0
-    }
-
-    /// So many months before it; as far as the calendar goes.
-    #[must_use]
-    pub fn before(self, months: u32) -> Self {
-        let far = date(1, 1, 1);
-        Self(self.0.checked_sub(Span::new().months(i64::from(months))).unwrap_or(far))
-    }
-
-    /// So many months after it; as far as the calendar goes.
-    #[must_use]
-    pub fn after(self, months: u32) -> Self {
-        let far = date(9999, 12, 1);
-        Self(self.0.checked_add(Span::new().months(i64::from(months))).unwrap_or(far))
-    }
-
-    /// Whether it has ended for so many months at `now`.
-    pub fn is_older(self, months: u32, now: Timestamp) -> bool {
-        self.after(months.saturating_add(1)) <= Self::of(now)
-    }
-
-    /// Its partition of the trail, without the schema.
-    pub fn partition(self) -> String {
-        format!("system_audit_logs_{:04}_{:02}", self.0.year(), self.0.month())
-    }
-
-    /// The month of a partition of this name.
-    pub fn of_partition(name: &str) -> Option<Self> {
-        let (year, month) = name.strip_prefix("system_audit_logs_")?.split_once('_')?;
-        Self::parse(&format!("{year}-{month}"))
-    }
-}
-
-impl fmt::Display for Month {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.0.year(), self.0.month())
-    }
 }
 
 /// For how many months each month of the trail stays in a database at least, after its end; `None` when
@@ -176,14 +109,14 @@ mod tests {
 
     #[test]
     fn a_month_is_named_as_its_partition_is() {
-        let month = Month::parse("2021-03").unwrap();
+        let month = "2021-03".parse::<Month>().ok().unwrap();
         assert_eq!(month.partition(), "system_audit_logs_2021_03");
         assert_eq!(Month::of_partition("system_audit_logs_2021_03"), Some(month));
         assert_eq!(Month::of_partition("system_audit_logs_rest"), None);
         for bad in ["2021-3", "2021-13", "21-03", "2021_03", "+021-03", ""] {
-            assert_eq!(Month::parse(bad), None, "{bad}");
+            assert_eq!(bad.parse::<Month>().ok(), None, "{bad}");
         }
-        assert_eq!(month.before(3).to_string(), "2020-12");
+        assert_eq!(month.earlier(3).to_string(), "2020-12");
         let end: Timestamp = "2023-04-01T00:00:00Z".parse().unwrap();
         assert!(month.is_older(24, end));
         assert!(!month.is_older(24, end - Span::new().microseconds(1)));

@@ -14,7 +14,6 @@
 
 mod duty;
 mod hours;
-mod month;
 mod shelf;
 mod tally;
 mod text;
@@ -27,11 +26,11 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use store::Db;
 
+pub use crate::month::{Month, NoMonth};
 pub use duty::{
     CLAIM, Duty, Fault, Kept, Signed as SignedMonth, attestation, day, due, signature, subject,
 };
 pub use hours::Hours;
-pub use month::{Month, NoMonth};
 pub use shelf::Reports;
 pub use tally::{Counted, Rank, Ranks, Readings, Structure};
 

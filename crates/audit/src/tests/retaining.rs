@@ -15,7 +15,7 @@ const ID: &str = "audit.retention";
 pub(super) async fn ago(db: &Db, months: u32) -> Month {
     let tx = db.operator().await.unwrap();
     let now: jiff::Timestamp = tx.query_one("SELECT now()", &[]).await.unwrap().get(0);
-    Month::of(now).before(months + 1)
+    Month::of(now).earlier(months + 1)
 }
 
 /// Has the trail hold `rows` rows of a month that is past.

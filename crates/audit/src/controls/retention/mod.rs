@@ -161,7 +161,7 @@ async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
     tx.batch(sql::CLOSED_PATH).await?;
     row::sees_all(&tx).await?;
     for month in &months {
-        let (from, to) = (month.first().to_string(), month.after(1).first().to_string());
+        let (from, to) = (month.first().to_string(), month.later(1).first().to_string());
         let there: bool = tx.query_one(sql::HAS_ROWS, &[&from, &to]).await?.get(0);
         if there {
             ledger.checked += 1;
@@ -220,7 +220,7 @@ async fn rehearse(inside: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let tx = trail.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
     for month in past.months() {
-        let (from, to) = (month.first().to_string(), month.after(1).first().to_string());
+        let (from, to) = (month.first().to_string(), month.later(1).first().to_string());
         let there: bool = tx.query_one(sql::HAS_ROWS, &[&from, &to]).await?.get(0);
         if !there {
             let what = "its rows were gone after the attempts";
@@ -315,7 +315,7 @@ fn weaknesses(inside: &Place<'_>, guarded: bool) -> Vec<Seed> {
 /// What a superuser does to a month whose time has not come. The last one is not taken back.
 fn losses(month: Month) -> Vec<Seed> {
     let part = format!("audit.{}", ident(&month.partition()));
-    let (from, to) = (month.first(), month.after(1).first());
+    let (from, to) = (month.first(), month.later(1).first());
     vec![
         (
             "a partition, detached",

@@ -63,7 +63,7 @@ impl Past {
         // The server's clock, by which the function there goes.
         let now: Timestamp = tx.query_one(sql::NOW, &[]).await?.get(0);
         tx.rollback().await?;
-        let (youngest, oldest) = (Month::of(now).before(1), Month::of(now).before(stays));
+        let (youngest, oldest) = (Month::of(now).earlier(1), Month::of(now).earlier(stays));
         let past = Self { youngest, oldest, guarded: keeper.is_some() };
         for month in past.months() {
             alter(maker, &written(month, 1)).await?;
@@ -129,7 +129,7 @@ fn attempt(month: Month, deed: &str, sql: String) -> Attempt {
 /// Around the function that takes months out.
 fn on_rows(month: Month) -> Vec<Attempt> {
     let part = format!("audit.{}", ident(&month.partition()));
-    let (from, to) = (month.first(), month.after(1).first());
+    let (from, to) = (month.first(), month.later(1).first());
     let of_month = format!(
         "WHERE event_timestamp >= '{from} 00:00:00+00' AND event_timestamp < '{to} 00:00:00+00'"
     );

@@ -481,7 +481,7 @@ async fn insiders(matrix: &mut Matrix) {
 /// What is done to the archive, in which no month of this trail lies yet.
 async fn archives(matrix: &mut Matrix) {
     let archive = Archive { shelf: Arc::new(Scratch::default()), seals: Arc::new(Seals::new()) };
-    let (shop, month) = (&matrix.shop, crate::retention::Month::parse("2021-03").unwrap());
+    let (shop, month) = (&matrix.shop, "2021-03".parse::<crate::retention::Month>().unwrap());
     archive.note(ORIGIN, month).await.unwrap();
     let job = Job {
         shelf: &*shop.log.shelf(),

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Span, Timestamp};
 
 /// A month. It is written `2026-10`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,16 +17,46 @@ impl Month {
         Self(moment.to_zoned(TimeZone::UTC).date().first_of_month())
     }
 
-    /// The one so many months later.
-    #[must_use]
-    pub fn later(self, months: u32) -> Self {
-        Self(self.0.saturating_add(i64::from(months).months()))
+    /// The same, of microseconds since 1970; `None` where no calendar goes.
+    pub fn of_micros(micros: i64) -> Option<Self> {
+        Timestamp::from_microsecond(micros).ok().map(Self::of)
     }
 
-    /// The one so many months before.
+    /// The one so many months later, as far as the calendar goes.
+    #[must_use]
+    pub fn later(self, months: u32) -> Self {
+        let span = Span::new().try_months(months).ok();
+        let there = span.and_then(|span| self.0.checked_add(span).ok());
+        Self(there.unwrap_or_else(|| date(9999, 12, 1)))
+    }
+
+    /// The one so many months before, as far as the calendar goes.
     #[must_use]
     pub fn earlier(self, months: u32) -> Self {
-        Self(self.0.saturating_sub(i64::from(months).months()))
+        let span = Span::new().try_months(months).ok();
+        let there = span.and_then(|span| self.0.checked_sub(span).ok());
+        Self(there.unwrap_or_else(|| date(1, 1, 1)))
+    }
+
+    /// Whether it has ended for so many months at `now`.
+    pub fn is_older(self, months: u32, now: Timestamp) -> bool {
+        self.later(months.saturating_add(1)) <= Self::of(now)
+    }
+
+    /// Its first day.
+    pub const fn first(self) -> Date {
+        self.0
+    }
+
+    /// Its partition of the trail, without the schema.
+    pub fn partition(self) -> String {
+        format!("system_audit_logs_{:04}_{:02}", self.0.year(), self.0.month())
+    }
+
+    /// The month of a partition of this name.
+    pub fn of_partition(name: &str) -> Option<Self> {
+        let (year, month) = name.strip_prefix("system_audit_logs_")?.split_once('_')?;
+        format!("{year}-{month}").parse().ok()
     }
 
     /// Its first moment.
