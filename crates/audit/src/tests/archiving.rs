@@ -1,5 +1,7 @@
 //! Months that leave the database for the archive, and what is found when they are not whole there.
 
+mod bucket;
+
 use std::sync::Arc;
 
 use kernel::{Outcome, Params, catalogue};
@@ -55,9 +57,13 @@ impl Old {
     }
 
     async fn keep(&self, by: &Db) -> Result<Vec<Gone>> {
+        self.keep_at(by, &self.archive()).await
+    }
+
+    async fn keep_at(&self, by: &Db, place: &Archive) -> Result<Vec<Gone>> {
         let (mut gone, log) = (Vec::new(), self.watched.log.as_ref().unwrap());
         let plan = self.plan().await;
-        archive(log, by, &self.archive(), &plan, &mut |one| gone.push(one.clone())).await?;
+        archive(log, by, place, &plan, &mut |one| gone.push(one.clone())).await?;
         Ok(gone)
     }
 
