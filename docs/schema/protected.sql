@@ -820,17 +820,10 @@ BEGIN
             nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128);
         n := 0;
         IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
-            n := 1;
-            WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
-                rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
-                n := n OPERATOR(pg_catalog.+) 1;
-            END LOOP;
-            n := n OPERATOR(pg_catalog.+) 1;
+            rules := audit.not_shown(TG_ARGV);
+            n := pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2;
         END IF;
-        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
-            columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
+        columns := TG_ARGV[n:];
         BEGIN
             IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
                 wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
@@ -1076,6 +1069,14 @@ END $$;
 
 ALTER FUNCTION audit.make_partitions() OWNER TO postgres;
 
+CREATE FUNCTION audit.not_shown(arguments text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT arguments[1:pg_catalog.array_position(arguments, '', 1) OPERATOR(pg_catalog.-) 1]
+$$;
+
+ALTER FUNCTION audit.not_shown(arguments text[]) OWNER TO postgres;
+
 CREATE FUNCTION audit.read(ticket uuid, behind_xid xid8 DEFAULT '0'::xid8, behind_id bigint DEFAULT 0, at_most bigint DEFAULT NULL::bigint) RETURNS TABLE(id bigint, event_timestamp timestamp with time zone, xid xid8, salt uuid, row_hash bytea, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1240,12 +1241,8 @@ DECLARE
     salt  pg_catalog.uuid;
 BEGIN
     IF arguments[0] OPERATOR(pg_catalog.=) '' THEN
-        n := 1;
-        WHILE arguments[n] OPERATOR(pg_catalog.<>) '' LOOP
-            rules := rules OPERATOR(pg_catalog.||) arguments[n];
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
-        n := n OPERATOR(pg_catalog.+) 1;
+        rules := audit.not_shown(arguments);
+        n := pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2;
         salt := pg_catalog.gen_random_uuid();
     END IF;
     -- The key that the row had before: a changed key is found under its old value.
@@ -2323,6 +2320,9 @@ REVOKE ALL ON FUNCTION audit.make_partition(month timestamp with time zone) FROM
 
 REVOKE ALL ON FUNCTION audit.make_partitions() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions() TO owner;
+
+REVOKE ALL ON FUNCTION audit.not_shown(arguments text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.not_shown(arguments text[]) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) TO amanah_admin;

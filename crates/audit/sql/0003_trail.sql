@@ -260,6 +260,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
+-- Which columns are not shown, of the arguments of a recording trigger: pairs of how and which, between
+-- two empty words in front of the columns of the primary key. Only where there are such words.
+CREATE FUNCTION audit.not_shown(arguments text[]) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT arguments[1:pg_catalog.array_position(arguments, '', 1) OPERATOR(pg_catalog.-) 1]
+$$;
+
 -- Records one row, of which the whole states are known: `was` is NULL for an INSERT, `becomes` for a
 -- DELETE, and both for a TRUNCATE. The arguments are those of the trigger. It is one function for
 -- all tables, since a session prepares the expressions of each trigger's own copy once more; and it
@@ -276,12 +283,8 @@ DECLARE
     salt  pg_catalog.uuid;
 BEGIN
     IF arguments[0] OPERATOR(pg_catalog.=) '' THEN
-        n := 1;
-        WHILE arguments[n] OPERATOR(pg_catalog.<>) '' LOOP
-            rules := rules OPERATOR(pg_catalog.||) arguments[n];
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
-        n := n OPERATOR(pg_catalog.+) 1;
+        rules := audit.not_shown(arguments);
+        n := pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2;
         salt := pg_catalog.gen_random_uuid();
     END IF;
     -- The key that the row had before: a changed key is found under its old value.
@@ -366,17 +369,10 @@ BEGIN
             nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128);
         n := 0;
         IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
-            n := 1;
-            WHILE TG_ARGV[n] OPERATOR(pg_catalog.<>) '' LOOP
-                rules := rules OPERATOR(pg_catalog.||) TG_ARGV[n];
-                n := n OPERATOR(pg_catalog.+) 1;
-            END LOOP;
-            n := n OPERATOR(pg_catalog.+) 1;
+            rules := audit.not_shown(TG_ARGV);
+            n := pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2;
         END IF;
-        WHILE n OPERATOR(pg_catalog.<) TG_NARGS LOOP
-            columns := columns OPERATOR(pg_catalog.||) TG_ARGV[n];
-            n := n OPERATOR(pg_catalog.+) 1;
-        END LOOP;
+        columns := TG_ARGV[n:];
         BEGIN
             IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
                 wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);

@@ -25,7 +25,7 @@ const GUARDS: [(&str, &str, i16); 3] = [
 /// A function: its name, whether it runs with its owner's rights, and the settings that it runs under
 /// as `pg_proc.proconfig` has them.
 type Known = (&'static str, bool, &'static [&'static str]);
-const FUNCTIONS: [Known; 13] = [
+const FUNCTIONS: [Known; 14] = [
     ("content_digest", false, &[]),
     (
         RECORDER,
@@ -46,6 +46,7 @@ const FUNCTIONS: [Known; 13] = [
     ("leniently", false, &[PATH]),
     ("make_partition", false, &[PATH, "TimeZone=UTC"]),
     ("make_partitions", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
+    ("not_shown", false, &[]),
     ("record_row", false, &[]),
     ("redacted", false, &[]),
     ("refuse_change", false, &[]),

@@ -71,6 +71,7 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "encrypted(uuid, text, jsonb)"),
         ("FUNCTION", "cipher(bytea, bytea, bytea, text)"),
         ("FUNCTION", "record_row(text, text, text, text[], jsonb, jsonb)"),
+        ("FUNCTION", "not_shown(text[])"),
         ("FUNCTION", "leniently(oid, text)"),
         ("FUNCTION", "lenient(anyelement)"),
         ("FUNCTION", "content_digest(uuid, jsonb, jsonb, jsonb)"),
