@@ -6,14 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use audit::archive::{Archive, Gone, Plan, archive, plan};
+use audit::archive::{Archive, Beyond, Gone, Plan, archive, plan};
 use audit::seal::{Bucket, Folder, Shelf};
 
 use crate::data::safe;
 use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::known::Named;
-use crate::trail::{self, Log};
+use crate::trail::{self, Log, Pen};
 use crate::{offsite, roots};
 
 /// The house's key by which rows are sealed there, made with the first month.
@@ -43,6 +43,16 @@ pub(crate) fn place(house: &Installation, log: &Log) -> anyhow::Result<Option<Ar
         return Err(Usage(what.to_owned()).into());
     };
     Ok(Some(Archive { shelf, seals: offsite::seals(house, ARCHIVE_KEY, USER)? }))
+}
+
+/// The same, for whoever reads rows there.
+///
+/// # Errors
+/// As [`place`].
+pub(crate) fn beyond(house: &Installation, log: &Log) -> anyhow::Result<Beyond> {
+    // Where nothing was sealed yet, there is no key, and nothing was archived.
+    let keys = Pen::known(&house.ring.keys)?.verifiers(log).unwrap_or_default();
+    Ok(Beyond { archive: place(house, log)?, keys })
 }
 
 /// Which months of a database are due.

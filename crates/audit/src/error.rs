@@ -167,6 +167,23 @@ pub enum Error {
     /// A month that cannot be archived.
     #[error("{0}. Nothing was removed from the database")]
     NotArchived(String),
+    /// A month in the archive that was asked for.
+    #[error(
+        "rows of {month} were asked for, which is in the archive, and cannot be read there: {why}. None of \
+         them is among what was given; ask for a time without that month, or put back what is wrong"
+    )]
+    NotOpened {
+        /// Which month.
+        month: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A month was taken out of the database while it was read.
+    #[error(
+        "the month {0} was taken into the archive while the trail was read, so some of its rows may be \
+         missing in what was given: ask again"
+    )]
+    Moved(String),
     /// What should be a row in a file.
     #[error(
         "this is no row of a trail in JSON: {0}. Take it as `amanah audit prove 17 --row FILE` writes it"

@@ -1,6 +1,6 @@
 //! Taking months out of the database whose time is over: archived first, read back, and then removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -176,7 +176,7 @@ impl Work<'_> {
             let (sealed, waits) = (rows.count, "those that are not sealed wait for `amanah up`");
             return Err(refuse(format!("it has {there} rows, and {sealed} were sealed; {waits}")));
         }
-        let mut manifest = Manifest { rows: 0, parts: BTreeSet::new(), epochs: BTreeSet::new() };
+        let mut manifest = Manifest::empty();
         let mut feed: Option<Feed> = None;
         for part in rows.parts {
             let (mut kept, mut others) = (BTreeMap::new(), BTreeMap::new());
@@ -198,7 +198,6 @@ impl Work<'_> {
                 feed = Some(rows);
                 match found.filter(|row| row.is_whole() && row.digest() == leaf.row_hash) {
                     Some(row) => {
-                        manifest.epochs.insert(leaf.epoch);
                         kept.insert(index, Kept { epoch: leaf.epoch, row });
                     }
                     None if is_undone(&leaf, &epochs) => {
@@ -208,8 +207,7 @@ impl Work<'_> {
                 }
             }
             if !kept.is_empty() {
-                manifest.rows += kept.len() as u64;
-                manifest.parts.insert(part);
+                manifest.take(part, &kept);
                 let first = part * PART;
                 let piece = Piece::new(&reader, &self.sealed.head, first, kept, others).await?;
                 self.to.put_piece(origin, month, part, &piece).await?;

@@ -12,6 +12,7 @@
 
 mod check;
 mod keeping;
+mod past;
 mod piece;
 mod reading;
 
@@ -22,6 +23,8 @@ use crate::seal::Shelf;
 
 pub use check::{Checked, check};
 pub use keeping::{Due, Gone, Plan, archive, plan};
+pub use past::Beyond;
+pub(crate) use past::Past;
 pub(crate) use reading::Away;
 
 /// A place for the archive of one trail.

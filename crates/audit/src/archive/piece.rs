@@ -58,6 +58,48 @@ pub(super) struct Manifest {
     pub(super) parts: BTreeSet<u64>,
     /// In which epochs they were sealed.
     pub(super) epochs: BTreeSet<u32>,
+    /// Between what the rows of each part lie, so that files are not opened in vain. A month that was
+    /// archived before this was noted has none.
+    #[serde(default)]
+    pub(super) spans: BTreeMap<u64, Span>,
+}
+
+/// Between what rows lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Span {
+    /// Transaction and number of the first one.
+    pub(super) first: (u64, i64),
+    /// The same of the last one.
+    pub(super) last: (u64, i64),
+    /// The lowest and the highest number.
+    pub(super) ids: (i64, i64),
+}
+
+impl Manifest {
+    /// Nothing yet.
+    pub(super) const fn empty() -> Self {
+        Self { rows: 0, parts: BTreeSet::new(), epochs: BTreeSet::new(), spans: BTreeMap::new() }
+    }
+
+    /// Takes a part in.
+    pub(super) fn take(&mut self, part: u64, rows: &BTreeMap<u64, Kept>) {
+        let places = || rows.values().map(|kept| (kept.row.xid, kept.row.id));
+        let ids = || rows.values().map(|kept| kept.row.id);
+        if let (Some(first), Some(last), Some(least), Some(most)) =
+            (places().min(), places().max(), ids().min(), ids().max())
+        {
+            self.rows += rows.len() as u64;
+            self.parts.insert(part);
+            self.epochs.extend(rows.values().map(|kept| kept.epoch));
+            self.spans.insert(part, Span { first, last, ids: (least, most) });
+        }
+    }
+
+    /// The parts, each with between what its rows lie, where that is known.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (u64, Option<Span>)> {
+        self.parts.iter().map(|part| (*part, self.spans.get(part).copied()))
+    }
 }
 
 /// The entries of a part in a log of `size`.
@@ -257,6 +299,17 @@ impl Archive {
         piece: &Piece,
     ) -> Result<()> {
         self.put(origin, path(month, part), &piece.text()?).await
+    }
+}
+
+#[cfg(test)]
+impl Archive {
+    /// Leaves a month as it was archived before it was noted between what its rows lie.
+    pub(crate) async fn without_spans(&self, keys: &[Verifier], month: Month) -> Result<()> {
+        let manifest = self.manifest(origin(keys), month).await?;
+        let mut value = serde_json::to_value(manifest).unwrap_or_default();
+        value.as_object_mut().and_then(|manifest| manifest.remove("spans"));
+        self.put(origin(keys), format!("{month}/manifest"), &value.to_string()).await
     }
 }
 

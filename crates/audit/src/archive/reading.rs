@@ -9,6 +9,7 @@ use store::Tx;
 use tlog::Verifier;
 
 use super::Archive;
+use super::past::noted;
 use super::piece::origin;
 use crate::retention::{Month, PART};
 use crate::verify::Sight;
@@ -54,7 +55,7 @@ impl<'a> Away<'a> {
             wrong: Vec::new(),
             rows: 0,
         };
-        let mut months = archived(tx).await?;
+        let mut months: BTreeSet<Month> = noted(tx).await?.into_keys().collect();
         if let Some(archive) = archive {
             match archive.months(origin(keys)).await {
                 Ok(more) => months.extend(more),
@@ -154,13 +155,4 @@ impl<'a> Away<'a> {
     pub(crate) fn end(self) -> (Vec<(String, String)>, u64) {
         (self.wrong, self.rows)
     }
-}
-
-/// The months that the database says were taken out of it.
-async fn archived(tx: &Tx) -> Result<BTreeSet<Month>> {
-    if tx.query_opt(sql::NOTES_MONTHS, &[]).await?.is_none() {
-        return Ok(BTreeSet::new());
-    }
-    let rows = tx.query(sql::ARCHIVED_MONTHS, &[]).await?;
-    Ok(rows.iter().filter_map(|row| row.get::<_, String>(0).parse().ok()).collect())
 }

@@ -19,6 +19,18 @@ pub(crate) fn members(text: &str) -> Vec<(String, &str)> {
     }
 }
 
+/// The elements of an array; none of what is no array.
+pub(super) fn elements(text: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let Some(mut rest) = text.trim().strip_prefix('[') else { return all };
+    loop {
+        rest = rest.trim_start_matches([' ', ',']);
+        let Some((held, after)) = value(rest) else { return all };
+        all.push(held);
+        rest = after;
+    }
+}
+
 /// The value at the beginning of `text`, and what comes behind it.
 fn value(text: &str) -> Option<(&str, &str)> {
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tlog::{Edge, Hash, WIDTH, nodes_of};
 
 use super::{Filter, Reading};
+use crate::archive::Beyond;
 use crate::seal::LogReader;
 use crate::verify::Signed;
 use crate::{Error, Leaf, Result, RowLeaf, TrailRow};
@@ -84,6 +85,7 @@ impl<'a> Export<'a> {
         first: u64,
         reader: &'a store::Db,
         (purpose, reveal): (&str, bool),
+        beyond: &'a Beyond,
     ) -> Result<Self> {
         if first > log.size() {
             return Err(tlog::Error::Beyond(first, log.size()).into());
@@ -99,7 +101,7 @@ impl<'a> Export<'a> {
         let (from, to) = times(&files, first).await?;
         let filter = Filter { from, to, reveal, ..Filter::default() };
         let purpose = format!("{purpose} [entries {first} to {} of the log]", files.log.size());
-        let reading = Reading::open(reader, filter, &purpose).await?;
+        let reading = Reading::open(reader, filter, &purpose, beyond).await?;
         let (root, entries) = (head.head.root, VecDeque::new());
         Ok(Self { files, root, reading, edge, entries, last: None, ahead: None })
     }

@@ -18,7 +18,7 @@ SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'";
 pub(crate) const ASK: &str = "SELECT audit.ask($1::text::jsonb, $2)::text";
 
 /// Records how many rows that is; its ticket is what opens them.
-pub(crate) const COUNT: &str = "SELECT ticket::text FROM audit.count($1::text::uuid)";
+pub(crate) const COUNT: &str = "SELECT ticket::text, counted FROM audit.count($1::text::uuid)";
 
 /// A page of what was asked for.
 pub(crate) const READ: &str =

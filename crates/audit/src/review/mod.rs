@@ -34,6 +34,7 @@ pub use hours::Hours;
 pub use shelf::Reports;
 pub use tally::{Counted, Rank, Ranks, Readings, Structure};
 
+use crate::archive::Beyond;
 use crate::reading::{Filter, Reading};
 use crate::seal::{LogReader, MAX_CHECKPOINT_BYTES, MAX_ENTRIES_READ};
 use crate::verify::Signed;
@@ -142,6 +143,8 @@ pub struct Sources<'a> {
     pub hours: &'a Hours,
     /// The log over the trail, with its name.
     pub log: std::result::Result<(&'a SealedLog, &'a str), String>,
+    /// Where the month lies if it is not in the database.
+    pub beyond: &'a Beyond,
     /// What the comparison found.
     pub differences: std::result::Result<Differences, String>,
     /// What the proofs came to.
@@ -162,7 +165,7 @@ impl Review {
     ) -> Result<Self> {
         let (from, to) = (month.begins(), month.ends());
         let filter = Filter { from: Some(from), to: Some(to), ..Filter::default() };
-        let mut reading = Reading::open(reader, filter, purpose).await?;
+        let mut reading = Reading::open(reader, filter, purpose, sources.beyond).await?;
         let mut tally = tally::Tally::default();
         while let Some(row) = reading.next().await? {
             tally.add(&row, sources.hours);

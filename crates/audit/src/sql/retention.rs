@@ -29,9 +29,9 @@ pub(crate) const NOTES_MONTHS: &str = "SELECT FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'audit' AND c.relname = 'archived_months'";
 
-/// Which these are.
+/// Which these are, and how many rows each had.
 pub(crate) const ARCHIVED_MONTHS: &str =
-    "SELECT pg_catalog.to_char(month, 'YYYY-MM') FROM audit.archived_months ORDER BY 1";
+    "SELECT pg_catalog.to_char(month, 'YYYY-MM'), rows FROM audit.archived_months ORDER BY 1";
 
 /// Whether `$1` is a partition of the trail now.
 pub(crate) const IS_PART: &str = "

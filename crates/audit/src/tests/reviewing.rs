@@ -13,6 +13,7 @@ use store::{Db, Protected};
 use super::reading::{person, shop};
 use super::verifying::Log;
 use super::{Keeper, SHOP, comparison, control, cx, house, log, run, watched, words};
+use crate::archive::Beyond;
 use crate::review::{CLAIM, Hours, Month, Reports, Review, Sources, attestation, digest, subject};
 use crate::{EpochLeaf, ErasureLeaf, Leaf, Reviewed, SealedLog, Watched, sql};
 
@@ -38,6 +39,11 @@ async fn moved(protected: &Protected) -> Month {
     month
 }
 
+/// No archive.
+fn nowhere() -> Beyond {
+    Beyond { archive: None, keys: Vec::new() }
+}
+
 async fn review(
     auditor: &Db,
     month: Month,
@@ -49,6 +55,7 @@ async fn review(
         database: "shop",
         hours,
         log: Ok((log, "amanah-ab12/shop")),
+        beyond: &nowhere(),
         differences: Err("it was never compared".to_owned()),
         proofs: Lookback::default(),
     };
@@ -136,6 +143,7 @@ async fn nobody_but_an_auditor_makes_one() {
             database: "shop",
             hours: &hours(),
             log: Err("none".to_owned()),
+            beyond: &nowhere(),
             differences: Err("none".to_owned()),
             proofs: Lookback::default(),
         };

@@ -2,15 +2,18 @@
 //! its row there first.
 
 use ::audit::Shown;
+use ::audit::archive::Beyond;
 use anyhow::Context as _;
 use store::{Db, Protected};
 
+use crate::archived;
 use crate::cli::Place;
 use crate::cli::audit::Asked;
 use crate::columns;
 use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::known::Named;
+use crate::trail::Log;
 
 /// Who may ask for a trail, and leaves a row there.
 const AUDITORS: &str = "amanah_auditor";
@@ -25,6 +28,8 @@ pub(super) struct Desk {
     pub(super) reveal: bool,
     /// How they are shown.
     pub(super) shown: Shown,
+    /// Where the months lie that are no longer in the database.
+    pub(super) beyond: Beyond,
 }
 
 /// Who reads what is printed.
@@ -70,7 +75,9 @@ impl Desk {
             (false, Reader::Person) => Shown::Short,
             (false, Reader::Program) => Shown::Recorded,
         };
-        Ok(Self { login, purpose: format!("{why} ({by})"), reveal, shown })
+        let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
+        let (purpose, beyond) = (format!("{why} ({by})"), archived::beyond(house, &log)?);
+        Ok(Self { login, purpose, reveal, shown, beyond })
     }
 }
 

@@ -111,7 +111,8 @@ async fn open<'a>(
             return Err(Usage(format!("the log has {size} entries so far, from number 0")).into());
         }
         let files = LogReader::new(log.shelf.clone(), size);
-        match Export::open(files, &signed, first, &desk.login, (&desk.purpose, desk.reveal)).await {
+        let asked = (&*desk.purpose, desk.reveal);
+        match Export::open(files, &signed, first, &desk.login, asked, &desk.beyond).await {
             Ok(export) => return Ok((signed, export)),
             Err(error) => {
                 let newer = Signed::open(&trail::newest(log).await?.note, keys)?;

@@ -113,11 +113,11 @@ struct Both<'a> {
 
 impl<'a> Both<'a> {
     async fn open(desk: &'a Desk, about: &Filter, key: &Key) -> anyhow::Result<Self> {
-        let (login, purpose) = (&desk.login, &desk.purpose);
+        let (login, purpose, beyond) = (&desk.login, &desk.purpose, &desk.beyond);
         let record = Filter { key: Some(key.clone()), ..about.clone() };
         let emptied = Filter { action: Some("TRUNCATE".to_owned()), ..about.clone() };
-        let mut record = Reading::open(login, record, purpose).await?;
-        let mut emptied = Reading::open(login, emptied, purpose).await?;
+        let mut record = Reading::open(login, record, purpose, beyond).await?;
+        let mut emptied = Reading::open(login, emptied, purpose, beyond).await?;
         let ahead = (record.next().await?, emptied.next().await?);
         Ok(Self { record, emptied, ahead, shown: &desk.shown })
     }

@@ -18,7 +18,8 @@ async fn print(place: &Place, house: &Installation, wanted: &audit::Log) -> anyh
     let known = house.known();
     let named = known.only(&house.ground, wanted.asked.database.as_deref())?;
     let desk = Desk::of(house, &named, &wanted.asked, Reader::of(place)).await?;
-    let mut reading = Reading::open(&desk.login, filter(wanted)?, &desk.purpose).await?;
+    let (asked, beyond) = (filter(wanted)?, &desk.beyond);
+    let mut reading = Reading::open(&desk.login, asked, &desk.purpose, beyond).await?;
     let mut rows = 0_u64;
     while let Some(row) = reading.next().await? {
         rows += 1;

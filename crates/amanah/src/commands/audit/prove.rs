@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::desk;
+use crate::archived;
 use crate::cli::{Place, audit};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
@@ -60,7 +61,12 @@ async fn proof(house: &Installation, wanted: &audit::Prove) -> anyhow::Result<(S
         let filter = Filter { first: one, last: one, ..Filter::default() };
         ask(&auditor, &filter, HANDED_OUT).await?;
     }
-    let Some(row) = row(trail::reader(named.guarded()?), wanted.id).await? else {
+    let reader = trail::reader(named.guarded()?);
+    let found = match row(reader, wanted.id).await? {
+        None => archived::beyond(house, &log)?.row(reader, wanted.id).await?,
+        found => found,
+    };
+    let Some(row) = found else {
         return Err(Usage(format!("the trail of {} has no row {}", log.database, wanted.id)).into());
     };
     let stored = trail::newest(&log).await?;

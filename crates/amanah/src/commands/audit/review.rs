@@ -152,6 +152,7 @@ async fn make(
         database: &named.name,
         hours: &house.config.trail.review.hours,
         log: Ok((&sealed, &log.origin)),
+        beyond: &desk.beyond,
         differences,
         proofs: evidence.lookback(&ABOUT_TRAILS, from, to).await?,
     };

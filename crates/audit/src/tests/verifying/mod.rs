@@ -2,7 +2,7 @@
 
 mod clean;
 pub(super) mod copied;
-mod proving;
+pub(super) mod proving;
 mod tampering;
 mod trees;
 

@@ -26,7 +26,7 @@ for line in sys.stdin:
 ";
 
 /// What the other verifier says of each.
-fn python(proofs: &[Vec<u8>], key: &Verifier) -> Vec<String> {
+pub(in crate::tests) fn python(proofs: &[Vec<u8>], key: &Verifier) -> Vec<String> {
     let mut child = Command::new(testkit::python_tool("python"))
         .args(["-c", EACH, concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"), &key.to_string()])
         .stdin(Stdio::piped())
