@@ -8,7 +8,7 @@ use store::{Db, Protected, Table, Tx, ident, literal};
 
 use super::probe::Probe;
 use super::remedy::remedy;
-use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
+use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news};
 use crate::attack::{self, Attempt, REFUSED, Target, keepers};
 use crate::canary::Canary;
 use crate::{Result, TrailRow, canary, inspect, row, sql, track};
@@ -58,8 +58,10 @@ impl Control for AppendOnly {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            let look: Look = |database, rng| Box::pin(prove(database, rng));
-            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let all = Ledger::of(&self.databases, &*cx.rng, |database, rng| {
+                Box::pin(prove(database, rng))
+            })
+            .await;
             let measured = format!("{} ways found", all.findings.len());
             all.proof(
                 at,

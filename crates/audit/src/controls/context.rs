@@ -11,7 +11,7 @@ use kernel::{Card, Control, Cx, Fut, Params, Proof, Rng, random_hex};
 use store::Table;
 
 use super::triggers::Session;
-use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
+use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news};
 use crate::asked::Asked;
 use crate::{Result, TRAIL_SQL, sql};
 
@@ -53,9 +53,10 @@ impl Control for Context {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            let look: Look =
-                |database, rng| Box::pin(async move { written(&database.place(), rng).await });
-            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let all = Ledger::of(&self.databases, &*cx.rng, |database, rng| {
+                Box::pin(async move { written(&database.place(), rng).await })
+            })
+            .await;
             let measured = format!("{} with a wrong field", all.findings.len());
             all.proof(at, "canary writes (table × action)", &measured, "0 with a wrong field")
         })

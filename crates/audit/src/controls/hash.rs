@@ -6,7 +6,7 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Rng, Value};
 use store::ident;
 
-use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
+use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news};
 use crate::verify::Rows;
 use crate::{Result, canary, sql};
 
@@ -55,8 +55,9 @@ impl Control for Hash {
                 let finding = Finding::new(TRAIL, what);
                 return Proof::weigh(at, population, SHA_256, wanted, vec![finding]);
             }
-            let look: Look = |database, _| Box::pin(prove(database));
-            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let all =
+                Ledger::of(&self.databases, &*cx.rng, |database, _| Box::pin(prove(database)))
+                    .await;
             let measured = format!("{} that do not fit", all.findings.len());
             all.proof(at, "rows of the trail", &measured, "every row fits its SHA-256")
         })

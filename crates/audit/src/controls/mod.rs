@@ -172,6 +172,14 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Whoever may read the whole trail and nothing else, where there is such a login.
+    async fn reader(&self) -> Result<&Db> {
+        match &self.protected.reader {
+            Some(reader) => Ok(reader),
+            None => self.trail().await,
+        }
+    }
+
     /// Changes tables of the owner in a sandbox, as the owner: whoever opens a partitioned table
     /// runs what its key is made of. The guard over DDL, where there is one, sleeps meanwhile.
     async fn weaken(&self, statements: &str) -> Result<()> {
@@ -228,9 +236,6 @@ pub fn controls(databases: Vec<Watched>) -> Vec<Arc<dyn Control>> {
 
 const NO_DATABASE: &str = "no database is protected; run `amanah protect`";
 
-/// Looks at one database.
-type Look = for<'a> fn(&'a Watched, &'a dyn Rng) -> Fut<'a, Result<Ledger>>;
-
 /// Does something in a sandbox.
 type Work<T> = for<'a> fn(&'a Place<'a>, &'a dyn Rng) -> Fut<'a, Result<T>>;
 
@@ -253,7 +258,11 @@ const LISTED: usize = 3;
 
 impl Ledger {
     /// What `look` sees in all `databases`. One that fails leaves what was seen in others standing.
-    async fn of(databases: &[Watched], rng: &dyn Rng, look: Look) -> Self {
+    async fn of(
+        databases: &[Watched],
+        rng: &dyn Rng,
+        look: impl for<'a> Fn(&'a Watched, &'a dyn Rng) -> Fut<'a, Result<Self>>,
+    ) -> Self {
         let mut all = Self::default();
         if databases.is_empty() {
             all.failed.push(NO_DATABASE.to_owned());
@@ -267,6 +276,18 @@ impl Ledger {
             }
         }
         all
+    }
+
+    /// The same, and what `work` sees in a sandbox of the first of them.
+    async fn and_sandbox(mut self, databases: &[Watched], rng: &dyn Rng, work: Work<Self>) -> Self {
+        let Some(first) = databases.first() else { return self };
+        let (seen, left) = in_sandbox(first, rng, work).await;
+        match seen {
+            Ok(seen) => self.add(seen),
+            Err(error) => self.failed.push(format!("the sandbox failed: {error}")),
+        }
+        self.notes.extend(left);
+        self
     }
 
     /// The same, told apart from other databases.

@@ -50,17 +50,11 @@ impl Control for SecondPlace {
             let Some(Value::Period(every)) = params.value("every") else {
                 return Proof::unknown(at, "the promise does not say how often: write every=24h");
             };
-            let mut all = Ledger::default();
-            if self.databases.is_empty() {
-                all.failed.push(super::NO_DATABASE.to_owned());
-            }
-            for database in &*self.databases {
-                let name = &database.protected.name;
-                match prove(database, *every, at).await {
-                    Ok(seen) => all.add(seen.named(name)),
-                    Err(error) => all.failed.push(format!("{name}: {error}")),
-                }
-            }
+            let every = *every;
+            let all = Ledger::of(&self.databases, &*cx.rng, |database, _| {
+                Box::pin(prove(database, every, at))
+            })
+            .await;
             let measured = format!("{} findings", all.findings.len());
             let wanted = format!("0 findings, none older than {} hours", every.as_secs() / 3_600);
             all.proof(at, "copies of trails", &measured, &wanted)

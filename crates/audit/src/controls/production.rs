@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng};
 
-use super::{Bitten, Ledger, Look, Place, Watched, Work, alter};
+use super::{Bitten, Ledger, Place, Watched, Work, alter};
 use crate::seal::Holder;
 use crate::wal::{self, Comparison, Kind, Open, Standing};
 use crate::{Error, Result, canary, sql, track};
@@ -71,8 +71,9 @@ impl Control for Production {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            let look: Look = |database, _| Box::pin(prove(database));
-            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let all =
+                Ledger::of(&self.databases, &*cx.rng, |database, _| Box::pin(prove(database)))
+                    .await;
             let measured = format!("{} differences", all.findings.len());
             all.proof(at, "recorded tables", &measured, "0 differences")
         })

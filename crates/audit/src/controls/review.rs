@@ -22,6 +22,8 @@ use crate::{Error, Result, sql};
 const MONTH: u64 = 30 * 24 * 60 * 60;
 /// What the trail of the bite is called.
 const REHEARSAL: &str = "amanah-rehearsal";
+/// What is found wrong with, where there is one database alone.
+const THE_TRAIL: &str = "the trail";
 /// The most faults that are named one by one.
 const NAMED: usize = 100;
 
@@ -78,17 +80,10 @@ impl Control for Review {
                            more often than every=1mo";
                 return Proof::unknown(at, why);
             };
-            let mut all = Ledger::default();
-            if self.databases.is_empty() {
-                all.failed.push(super::NO_DATABASE.to_owned());
-            }
-            for database in &*self.databases {
-                let name = &database.protected.name;
-                match prove(database, every, at).await {
-                    Ok(seen) => all.add(seen),
-                    Err(error) => all.failed.push(format!("{name}: {error}")),
-                }
-            }
+            let all = Ledger::of(&self.databases, &*cx.rng, |database, _| {
+                Box::pin(prove(database, every, at))
+            })
+            .await;
             let measured = format!("{} findings", all.findings.len());
             let wanted = match every {
                 1 => "each month signed by the end of the next".to_owned(),
@@ -154,24 +149,23 @@ impl Watched {
 
 async fn prove(database: &Watched, every: u32, now: Timestamp) -> Result<Ledger> {
     let duty = database.duty(every, now).await?;
-    let trail = database.reviewed.as_ref().map(|one| one.trail.clone()).unwrap_or_default();
     let mut ledger = Ledger { checked: duty.signed, total: duty.months, ..Ledger::default() };
-    ledger.findings = findings(&trail, &duty);
-    ledger.notes.push(note(&trail, &duty));
+    ledger.findings = findings(&duty);
+    ledger.notes.push(note(&duty));
     Ok(ledger)
 }
 
 /// Who has signed last, and until when that is enough.
-fn note(trail: &str, duty: &Duty) -> String {
+fn note(duty: &Duty) -> String {
     let next = duty.next.map(|(month, due)| (month, day(due)));
     match (&duty.last, next) {
-        (None, None) => format!("{trail} has no row yet, so there is nothing to review"),
+        (None, None) => "the trail has no row yet, so there is nothing to review".to_owned(),
         (None, Some((month, last))) => {
-            format!("{trail}: no month is signed yet; that of {month} is due until {last}")
+            format!("no month is signed yet; that of {month} is due until {last}")
         }
-        (Some(one), None) => format!("{trail}: {} was signed by {}", one.month, one.by),
+        (Some(one), None) => format!("{} was signed by {}", one.month, one.by),
         (Some(one), Some((month, last))) => format!(
-            "{trail}: {} was signed by {} on {}; {month} is due until {last}",
+            "{} was signed by {} on {}; {month} is due until {last}",
             one.month,
             one.by,
             one.at.to_zoned(TimeZone::UTC).date()
@@ -179,9 +173,9 @@ fn note(trail: &str, duty: &Duty) -> String {
     }
 }
 
-fn findings(trail: &str, duty: &Duty) -> Vec<Finding> {
+fn findings(duty: &Duty) -> Vec<Finding> {
     let finding = |fault: &Fault| {
-        let found = Finding::new(trail, fault.to_string());
+        let found = Finding::new(THE_TRAIL, fault.to_string());
         match fault {
             Fault::Overdue(month, _) | Fault::Gone(month) | Fault::Altered(month, _) => {
                 found.fix(format!(
@@ -197,7 +191,7 @@ fn findings(trail: &str, duty: &Duty) -> Vec<Finding> {
     };
     let mut all: Vec<Finding> = duty.faults.iter().take(NAMED).map(finding).collect();
     if let more @ 1.. = duty.faults.len().saturating_sub(NAMED) {
-        all.push(Finding::new(trail, format!("{more} more")));
+        all.push(Finding::new(THE_TRAIL, format!("{more} more")));
     }
     all
 }

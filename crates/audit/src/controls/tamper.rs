@@ -13,7 +13,7 @@ use tlog::Verifier;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::trial::{Deed, Trial, Verify};
-use super::{Bitten, Ledger, Look, Place, Watched, Work, in_sandbox};
+use super::{Bitten, Ledger, Place, Watched, Work};
 use crate::archive::Archive;
 use crate::seal::Shelf;
 use crate::verify::{
@@ -80,17 +80,10 @@ impl Control for Tamper {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            let look: Look = |database, _| Box::pin(prove(database));
-            let mut all = Ledger::of(&self.databases, &*cx.rng, look).await;
-            if let Some(first) = self.databases.first() {
-                let work: Work<Ledger> = |inside, rng| Box::pin(rehearse(inside, rng));
-                let (rehearsed, left) = in_sandbox(first, &*cx.rng, work).await;
-                match rehearsed {
-                    Ok(rehearsed) => all.add(rehearsed),
-                    Err(error) => all.failed.push(format!("the sandbox failed: {error}")),
-                }
-                all.notes.extend(left);
-            }
+            let (databases, rng) = (&*self.databases, &*cx.rng);
+            let all = Ledger::of(databases, rng, |database, _| Box::pin(prove(database))).await;
+            let work: Work<Ledger> = |inside, rng| Box::pin(rehearse(inside, rng));
+            let all = all.and_sandbox(databases, rng, work).await;
             let measured = format!("{} findings", all.findings.len());
             all.proof(at, "trails, and damages done in a sandbox", &measured, "0 findings")
         })
@@ -105,11 +98,7 @@ impl Control for Tamper {
 async fn prove(database: &Watched) -> Result<Ledger> {
     let place = database.place();
     let log = place.sealed()?;
-    let reader = match &place.protected.reader {
-        Some(reader) => reader,
-        None => place.trail().await?,
-    };
-    examine(log, reader, place.archived()?).await
+    examine(log, place.reader().await?, place.archived()?).await
 }
 
 /// Verifies a trail, and keeps the checkpoint under which it was right.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, TenantId, random_hex};
 use store::{Db, Owned, Table, Tx, ident, qualified};
 
-use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, in_sandbox, news};
+use super::{Bitten, Ledger, Place, Violation, Watched, Work, in_sandbox, news};
 use crate::asked::Asked;
 use crate::rehearsal::{Outcome, Rehearsal, Who};
 use crate::{Error, Result, canary, inspect, sql, track};
@@ -71,8 +71,10 @@ impl Control for Triggers {
     fn prove<'a>(&'a self, cx: &'a Cx, _: &'a Params) -> Fut<'a, Proof> {
         Box::pin(async move {
             let at = cx.clock.now();
-            let look: Look = |database, rng| Box::pin(prove(database, rng));
-            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let all = Ledger::of(&self.databases, &*cx.rng, |database, rng| {
+                Box::pin(prove(database, rng))
+            })
+            .await;
             let measured = format!("{} not recorded", all.findings.len());
             all.proof(at, "writes (table × action × session)", &measured, "0 not recorded")
         })

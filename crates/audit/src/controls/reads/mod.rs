@@ -11,7 +11,7 @@ use store::{Db, Tx, ident, literal, qualified};
 
 use super::probe::Probe;
 use super::reach;
-use super::{Bitten, Ledger, Look, Place, Violation, Watched, Work, alter, news};
+use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news};
 use crate::canary::Canary;
 use crate::{Error, READING_SQL, Result, canary, sql};
 
@@ -77,8 +77,10 @@ impl Control for Reads {
                 let finding = Finding::new(TRAIL, what);
                 return Proof::weigh(at, population, there, wanted, vec![finding]);
             }
-            let look: Look = |database, rng| Box::pin(prove(database, rng));
-            let all = Ledger::of(&self.databases, &*cx.rng, look).await;
+            let all = Ledger::of(&self.databases, &*cx.rng, |database, rng| {
+                Box::pin(prove(database, rng))
+            })
+            .await;
             let measured = format!("{} ways found", all.findings.len());
             all.proof(at, "attempts to read the trail (role × way)", &measured, "no unrecorded way")
         })

@@ -12,7 +12,7 @@ use tlog::Verifier;
 
 use super::tamper::begun;
 use super::trial::Trial;
-use super::{Bitten, Ledger, Place, Watched, Work, alter, in_sandbox, news};
+use super::{Bitten, Ledger, Place, Watched, Work, alter, news};
 use crate::archive::check;
 use crate::retention::{Month, months_of, sealed, stays};
 use crate::{Error, Result, inspect, row, sql};
@@ -60,27 +60,11 @@ impl Control for Retention {
                 return Proof::unknown(at, "the promise does not say for how long: write for=24mo");
             };
             let months = months_of(*period);
-            let mut all = Ledger::default();
-            if self.databases.is_empty() {
-                all.failed.push(super::NO_DATABASE.to_owned());
-            }
-            for database in &*self.databases {
-                let name = &database.protected.name;
-                match prove(database, months).await {
-                    Ok(seen) if self.databases.len() > 1 => all.add(seen.named(name)),
-                    Ok(seen) => all.add(seen),
-                    Err(error) => all.failed.push(format!("{name}: {error}")),
-                }
-            }
-            if let Some(first) = self.databases.first() {
-                let work: Work<Ledger> = |inside, rng| Box::pin(rehearse(inside, rng));
-                let (rehearsed, left) = in_sandbox(first, &*cx.rng, work).await;
-                match rehearsed {
-                    Ok(rehearsed) => all.add(rehearsed),
-                    Err(error) => all.failed.push(format!("the sandbox failed: {error}")),
-                }
-                all.notes.extend(left);
-            }
+            let (databases, rng) = (&*self.databases, &*cx.rng);
+            let all =
+                Ledger::of(databases, rng, |database, _| Box::pin(prove(database, months))).await;
+            let work: Work<Ledger> = |inside, rng| Box::pin(rehearse(inside, rng));
+            let all = all.and_sandbox(databases, rng, work).await;
             let measured = format!("{} findings", all.findings.len());
             let wanted = format!("0 findings, each month kept for {months} months");
             all.proof(at, "months of trails, and attempts to take one out", &measured, &wanted)
@@ -93,17 +77,9 @@ impl Control for Retention {
     }
 }
 
-/// Whoever reads the whole trail.
-async fn reader<'a>(place: &'a Place<'_>) -> Result<&'a Db> {
-    match &place.protected.reader {
-        Some(reader) => Ok(reader),
-        None => place.trail().await,
-    }
-}
-
 async fn prove(database: &Watched, months: u32) -> Result<Ledger> {
     let place = database.place();
-    let reader = reader(&place).await?;
+    let reader = place.reader().await?;
     let mut ledger = Ledger::default();
     ledger.add(configured(reader, (place.keep, place.archived()?.is_some()), months).await?);
     ledger.add(kept(&place, reader).await?);
