@@ -12,6 +12,7 @@
 //! which only a witness who knows the old one finds out.
 
 mod copied;
+mod files;
 mod former;
 mod growth;
 mod head;
@@ -25,6 +26,7 @@ mod sql;
 mod stage;
 mod turning;
 
+pub(crate) use files::{Bundle, Files, Read, perfect};
 pub use growth::{Growth, outgrown};
 pub use head::keys;
 pub(crate) use head::signed;
@@ -32,7 +34,6 @@ pub use holder::{Holder, holder};
 pub use origin::origin;
 pub use reader::{LogReader, MAX_ENTRIES_READ};
 pub use sealer::{BATCH, HEARTBEAT, Round, Sealer, SealerSettings};
-pub(crate) use shelf::MAX_TILE_BYTES;
 pub(crate) use shelf::Scratch;
 pub use shelf::{Bucket, Folder, Hold, MAX_BUNDLE_BYTES, MAX_CHECKPOINT_BYTES, Shelf, Stored};
 pub(crate) use source::xid8;

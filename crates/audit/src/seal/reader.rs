@@ -1,18 +1,17 @@
 //! Reads a log: entries out of its bundles, hashes out of its tiles, proofs out of both.
 //!
-//! It promises that whatever lies on the shelf, reading it is bounded and ends in an answer or an
-//! error. It does not say that the answer is true: only a proof that leads to the root of a
-//! checkpoint, which somebody has signed, shows that.
-//!
-//! The attack it stops: a tile or bundle that is cut, too long or of another width, by which a
-//! reader would stop, run out of memory, or take one entry for another.
+//! It promises an answer or an error: it is for whoever builds upon what it reads, so a file that is gone
+//! or is not what it should be ends the reading. Whoever names such files instead, as the verifier
+//! does, reads the [files](super::files) themselves. It does not say that the answer is true: only a
+//! proof that leads to the root of a checkpoint, which somebody has signed, shows that.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use tlog::{Edge, HEIGHT, Hash, Node, Tile, WIDTH, bundle_path, nodes_of, open_bundle};
+use tlog::{Edge, HEIGHT, Hash, Node, Tile, WIDTH, bundle_path, nodes_of};
 
-use super::shelf::{MAX_BUNDLE_BYTES, MAX_TILE_BYTES, Shelf};
+use super::files::{Files, Read, perfect};
+use super::shelf::Shelf;
 use crate::{EpochLeaf, Error, Leaf, Result, RowLeaf};
 
 /// The most entries that are read at once.
@@ -73,26 +72,12 @@ impl LogReader {
     /// # Errors
     /// When there is no such bundle, or what lies there is none.
     pub async fn bundle(&self, index: u64) -> Result<Vec<Vec<u8>>> {
-        let first = index.saturating_mul(WIDTH);
-        let width = self.size.saturating_sub(first).min(WIDTH);
-        if width == 0 {
-            return Err(tlog::Error::Beyond(first, self.size).into());
-        }
-        let path = bundle_path(index, width);
-        let open = |bytes: &[u8], there: u64| {
-            let entries = open_bundle(bytes, there).map_err(|error| self.part(&path, &error))?;
-            let wanted = entries.into_iter().take(usize::try_from(width).unwrap_or(usize::MAX));
-            Ok(wanted.map(<[u8]>::to_vec).collect())
+        let Some(Tile { width, .. }) = self.files().tile(0, index) else {
+            return Err(tlog::Error::Beyond(index.saturating_mul(WIDTH), self.size).into());
         };
-        if let Some(bytes) = self.shelf.read(&path, MAX_BUNDLE_BYTES).await? {
-            return open(&bytes, width);
-        }
-        // A partial file goes when the full one is there.
-        let full = bundle_path(index, WIDTH);
-        match self.shelf.read(&full, MAX_BUNDLE_BYTES).await? {
-            Some(bytes) => open(&bytes, WIDTH),
-            None => Err(self.damaged(&format!("{path} is gone"))),
-        }
+        let bundle = self.files().bundle(index).await?;
+        let bundle = self.there(&bundle_path(index, width), bundle)?;
+        Ok(bundle.entries().map(<[u8]>::to_vec).collect())
     }
 
     /// The hash of a node, by the tile that it lies in or above.
@@ -103,16 +88,9 @@ impl LogReader {
         let beyond = tlog::Error::Beyond(node.index, self.size);
         let (tile, offset) = Tile::of(node, self.size).ok_or(beyond)?;
         let hashes = self.tile(tile).await?;
-        let below = 1_usize << (node.level % HEIGHT);
-        let mut level: Vec<Hash> = hashes.into_iter().skip(offset).take(below).collect();
-        if level.len() != below {
-            return Err(self.damaged(&format!("{} is too short", tile.path())));
-        }
-        while level.len() > 1 {
-            let (pairs, _) = level.as_chunks::<2>();
-            level = pairs.iter().map(|[left, right]| Hash::node(left, right)).collect();
-        }
-        level.pop().ok_or_else(|| self.damaged("a tile without hashes"))
+        let below = offset..offset + (1_usize << (node.level % HEIGHT));
+        let hash = hashes.get(below).and_then(perfect);
+        hash.ok_or_else(|| self.damaged(&format!("{} is too short", tile.path())))
     }
 
     /// The hashes of a tile.
@@ -120,19 +98,8 @@ impl LogReader {
     /// # Errors
     /// When it is gone, or what lies there is none.
     pub async fn tile(&self, tile: Tile) -> Result<Vec<Hash>> {
-        let path = tile.path();
-        if let Some(bytes) = self.shelf.read(&path, MAX_TILE_BYTES).await? {
-            return tile.read(&bytes).map_err(|error| self.part(&path, &error));
-        }
-        let full = Tile { width: WIDTH, ..tile };
-        match self.shelf.read(&full.path(), MAX_TILE_BYTES).await? {
-            Some(bytes) => {
-                let mut hashes = full.read(&bytes).map_err(|error| self.part(&path, &error))?;
-                hashes.truncate(usize::try_from(tile.width).unwrap_or(usize::MAX));
-                Ok(hashes)
-            }
-            None => Err(self.damaged(&format!("{path} is gone"))),
-        }
+        let hashes = self.files().hashes(tile).await?;
+        self.there(&tile.path(), hashes)
     }
 
     /// The hash over a range of entries that a proof names.
@@ -320,8 +287,17 @@ impl LogReader {
         }
     }
 
-    fn part(&self, path: &str, error: &tlog::Error) -> Error {
-        self.damaged(&format!("{path}: {error}"))
+    fn files(&self) -> Files<'_> {
+        Files { shelf: &*self.shelf, size: self.size }
+    }
+
+    /// What was read, if it is there and is what it should be.
+    fn there<T>(&self, path: &str, read: Read<T>) -> Result<T> {
+        match read {
+            Read::There(value) => Ok(value),
+            Read::Missing => Err(self.damaged(&format!("{path} is gone"))),
+            Read::Broken(why) => Err(self.damaged(&format!("{path}: {why}"))),
+        }
     }
 
     fn damaged(&self, what: &str) -> Error {

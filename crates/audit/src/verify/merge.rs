@@ -5,14 +5,14 @@
 //! newer one comes first.
 
 use super::compare::Sealed;
-use super::reading::{Bundle, Log};
 use super::survey::{Survey, again};
+use crate::seal::{Bundle, Files};
 use crate::{Leaf, Result};
 use tlog::WIDTH;
 
 /// The entries of rows.
 pub(super) struct Entries<'a> {
-    log: Log<'a>,
+    log: Files<'a>,
     survey: &'a Survey,
     streams: Vec<Stream>,
 }
@@ -26,7 +26,7 @@ struct Stream {
 }
 
 impl<'a> Entries<'a> {
-    pub(super) async fn new(log: Log<'a>, survey: &'a Survey) -> Result<Self> {
+    pub(super) async fn new(log: Files<'a>, survey: &'a Survey) -> Result<Self> {
         let mut starts: Vec<u64> = survey.epochs.iter().map(|(index, _)| *index).collect();
         if starts.first() != Some(&0) {
             starts.insert(0, 0);

@@ -21,7 +21,6 @@ mod merge;
 mod notes;
 mod order;
 mod prove;
-mod reading;
 mod report;
 mod rows;
 mod signed;
@@ -43,12 +42,11 @@ pub use rows::row;
 pub use signed::Signed;
 
 use crate::archive::{Archive, Away};
-use crate::seal::{MAX_CHECKPOINT_BYTES, Shelf};
+use crate::seal::{Files, MAX_CHECKPOINT_BYTES, Shelf};
 use crate::{EpochLeaf, Error, Result};
 pub(crate) use compare::Sight;
 use compare::{Counts, Horizon, Judge};
 use merge::Entries;
-use reading::Log;
 use report::{Found, Told};
 pub(crate) use rows::{Rows, readable};
 use survey::{Earlier, Survey, Surveyor};
@@ -141,7 +139,7 @@ pub async fn verify(job: &Job<'_>, progress: Progress<'_>) -> Result<Report> {
     let Some(head) = head else {
         return Ok(report(job, None, Survey::default(), Counts::default(), told));
     };
-    let log = Log { shelf: job.shelf, size: head.head.size };
+    let log = Files { shelf: job.shelf, size: head.head.size };
     let rows = match job.database {
         Some(database) => Some(trail(database, &mut told).await?),
         None => None,
@@ -229,7 +227,7 @@ fn kept(kept: &[KeptCheckpoint]) -> Earlier {
 
 /// Holds the rows against the entries.
 async fn compare(
-    log: Log<'_>,
+    log: Files<'_>,
     survey: &Survey,
     (mut rows, mut away): (Rows, Away<'_>),
     progress: Progress<'_>,
@@ -296,7 +294,7 @@ async fn next(
 }
 
 /// Up to where rows are sealed, and whether they belong to the history that the log speaks of.
-async fn horizon(log: Log<'_>, survey: &Survey, rows: &Rows) -> Result<(Horizon, Told)> {
+async fn horizon(log: Files<'_>, survey: &Survey, rows: &Rows) -> Result<(Horizon, Told)> {
     let mut told = Told::default();
     let (system, timeline, next_xid) = rows.moment().await?;
     let Some((index, epoch)) = survey.epochs.last() else {
@@ -318,7 +316,7 @@ async fn horizon(log: Log<'_>, survey: &Survey, rows: &Rows) -> Result<(Horizon,
 }
 
 /// The place of the last row that was sealed since entry `from`.
-async fn last_of(log: Log<'_>, survey: &Survey, from: u64) -> Result<Option<(u64, i64)>> {
+async fn last_of(log: Files<'_>, survey: &Survey, from: u64) -> Result<Option<(u64, i64)>> {
     let mut bundle = log.size.div_ceil(tlog::WIDTH);
     while bundle > from / tlog::WIDTH {
         bundle -= 1;

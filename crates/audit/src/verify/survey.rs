@@ -15,8 +15,8 @@ use tlog::{Edge, HEIGHT, Hash, Tile, WIDTH};
 use super::accepted::Accepted;
 use super::damage::Kind;
 use super::order::Order;
-use super::reading::{Bundle, Log, Read, perfect};
 use super::report::{Found, Told};
+use crate::seal::{Bundle, Files, Read, perfect};
 use crate::{EpochLeaf, ErasureLeaf, Error, Leaf, Result};
 
 /// The most entries that cannot be read and whose rows are compared all the same.
@@ -77,7 +77,7 @@ struct Rung {
 
 /// The reading.
 pub(super) struct Surveyor<'a> {
-    log: Log<'a>,
+    log: Files<'a>,
     /// The root that the checkpoint vouches for.
     root: Hash,
     kept: Earlier,
@@ -99,7 +99,7 @@ pub(super) struct Surveyor<'a> {
 
 impl<'a> Surveyor<'a> {
     pub(super) fn new(
-        log: Log<'a>,
+        log: Files<'a>,
         root: Hash,
         (kept, accepted): (Earlier, &'a [Accepted]),
     ) -> Self {
@@ -379,7 +379,7 @@ fn span(tile: Tile) -> Range<u64> {
 }
 
 /// Asks anew what was read before: a log that changes in between cannot be judged.
-pub(super) async fn again(log: Log<'_>, survey: &Survey, index: u64) -> Result<Bundle> {
+pub(super) async fn again(log: Files<'_>, survey: &Survey, index: u64) -> Result<Bundle> {
     let bundle = match log.bundle(index).await? {
         Read::There(bundle) => bundle,
         Read::Missing | Read::Broken(_) => Bundle::default(),
