@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use audit::archive::Archive;
 use audit::offsite::Offsite;
-use audit::{SealedLog, Watched};
+use audit::{SealedLog, Watched, Whole};
 use kernel::Binder;
 use store::Table;
 use tenancy::{Guarded, TenantBinder};
@@ -72,6 +72,7 @@ fn bare(house: &Installation, guarded: &Guarded) -> (DatabaseAt, Watched) {
         archive: Ok(None),
         keep: house.config.trail.keep.0,
         reviewed: Err("nobody keeps its reviews".to_owned()),
+        whole: Whole::default(),
         critical: Arc::new(move |tables: &[Table]| critical(tables, &column)),
         binders: Arc::new(move |database: &str| {
             Arc::new(TenantBinder::new(Arc::clone(&clock), key.clone(), database))

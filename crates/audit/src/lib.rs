@@ -42,14 +42,13 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod track;
-
 mod undo;
 pub mod verify;
 pub mod wal;
 
 use store::{Migration, Room};
 
-pub use controls::{Binders, Critical, Reviewed, SealedLog, Watched, controls};
+pub use controls::{Binders, Critical, Reviewed, SealedLog, Watched, Whole, controls};
 pub use encoding::{Content, Documents, Fields};
 pub use encrypted::{ColumnKeys, Shown, encrypts};
 pub use error::{Error, Result};

@@ -3,24 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Rng, Value};
 use store::ident;
 
-use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news};
-use crate::verify::Rows;
+use super::whole::Judge;
+use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news, tamper};
+use crate::verify::{Hashes, Rows};
 use crate::{Result, canary, sql};
 
 /// The only algorithm that rows are hashed with.
 const SHA_256: &str = "sha-256";
-/// The most rows that are named one by one.
-const NAMED: usize = 100;
 const TRAIL: &str = "audit.system_audit_logs";
 
 static CARD: Card = Card {
     id: "audit.hash",
     title: "Each row of the trail fits its SHA-256",
     attack: "Every row of every trail is read in one snapshot, its SHA-256 is computed anew from what \
-             the row says, and compared with the one that stands beside it.",
+             the row says, and compared with the one that stands beside it. The rows of a sealed trail are \
+             those that are read for `audit.tamper-evident`, at most half an hour before.",
     bite: "In a sandbox, a byte of a row's content, who did it, its time, its salt and its SHA-256 are \
            changed, one after the other.",
     cadence: Duration::from_hours(1),
@@ -56,7 +57,7 @@ impl Control for Hash {
                 return Proof::weigh(at, population, SHA_256, wanted, vec![finding]);
             }
             let all =
-                Ledger::of(&self.databases, &*cx.rng, |database, _| Box::pin(prove(database)))
+                Ledger::of(&self.databases, &*cx.rng, |database, _| Box::pin(prove(database, at)))
                     .await;
             let measured = format!("{} that do not fit", all.findings.len());
             all.proof(at, "rows of the trail", &measured, "every row fits its SHA-256")
@@ -69,37 +70,41 @@ impl Control for Hash {
     }
 }
 
-async fn prove(database: &Watched) -> Result<Ledger> {
+async fn prove(database: &Watched, now: Timestamp) -> Result<Ledger> {
     let place = database.place();
     // An empty trail proves nothing.
     canary::write(place.protected, &*place.binder, &place.shape().await?).await?;
-    examine(&place).await
+    match database.whole.read(Judge::Hash, now, tamper::read(&place)).await {
+        Ok(reading) if reading.report.hashes.rows > 0 => {
+            Ok(Ledger { seen: Some(reading.at), ..ledger(&reading.report.hashes) })
+        }
+        // What a log says of the rows, or that there is none, does not matter here.
+        _ => examine(&place).await,
+    }
 }
 
 /// Computes the SHA-256 of every row anew.
 async fn examine(place: &Place<'_>) -> Result<Ledger> {
     let mut rows = Rows::open(place.trail().await?.operator().await?).await?;
-    let mut ledger = Ledger::default();
-    let mut more = 0_usize;
+    let mut hashes = Hashes::default();
     while let Some(row) = rows.next().await? {
-        ledger.total += 1;
-        ledger.checked += 1;
-        if row.fits() {
-            continue;
-        }
-        if ledger.findings.len() < NAMED {
-            let what = format!("row {} does not fit its SHA-256", row.id());
-            let fix = "`amanah audit verify` says what was sealed; find out who changed it";
-            ledger.findings.push(Finding::new(TRAIL, what).fix(fix));
-        } else {
-            more += 1;
-        }
+        hashes.take(&row);
     }
-    if more > 0 {
-        let what = format!("{more} more rows do not fit their SHA-256");
-        ledger.findings.push(Finding::new(TRAIL, what));
-    }
-    Ok(ledger)
+    Ok(ledger(&hashes))
+}
+
+fn ledger(hashes: &Hashes) -> Ledger {
+    let rows = usize::try_from(hashes.rows).unwrap_or(usize::MAX);
+    let fix = "`amanah audit verify` says what was sealed; find out who changed it";
+    let unfit = hashes
+        .unfit
+        .iter()
+        .map(|id| Finding::new(TRAIL, format!("row {id} does not fit its SHA-256")).fix(fix));
+    let more = (hashes.more > 0).then(|| {
+        Finding::new(TRAIL, format!("{} more rows do not fit their SHA-256", hashes.more))
+    });
+    let findings = unfit.chain(more).collect();
+    Ledger { checked: rows, total: rows, findings, ..Ledger::default() }
 }
 
 async fn bite(inside: &Place<'_>, _: &dyn Rng) -> Result<Bitten> {

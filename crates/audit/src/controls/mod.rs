@@ -14,6 +14,7 @@ mod review;
 mod tamper;
 mod trial;
 mod triggers;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use review::Reviewed;
 pub use tamper::SealedLog;
 use tamper::Tamper;
 use triggers::Triggers;
+pub use whole::Whole;
 
 use crate::archive::Archive;
 use crate::asked::{self, Asked};
@@ -82,6 +84,8 @@ pub struct Watched {
     pub keep: u32,
     /// Who keeps its reviews, or why nobody does.
     pub reviewed: std::result::Result<Reviewed, String>,
+    /// What one claim has read of its trail, for the other one.
+    pub whole: Whole,
 }
 
 impl Watched {
@@ -251,6 +255,8 @@ struct Ledger {
     notes: Vec<String>,
     // Databases that did not answer, and why.
     failed: Vec<String>,
+    // When the oldest of it was seen, where that was before the proof began.
+    seen: Option<Timestamp>,
 }
 
 /// How many reasons are spelled out.
@@ -304,6 +310,7 @@ impl Ledger {
     fn add(&mut self, other: Self) {
         self.checked += other.checked;
         self.total += other.total;
+        self.seen = self.seen.into_iter().chain(other.seen).min();
         for finding in other.findings {
             if !self.findings.contains(&finding) {
                 self.findings.push(finding);
@@ -319,6 +326,7 @@ impl Ledger {
     }
 
     fn proof(self, at: Timestamp, of: &str, measured: &str, threshold: &str) -> Proof {
+        let at = self.seen.map_or(at, |seen| seen.min(at));
         // What gave way is not made undone by a database that did not answer.
         if !self.failed.is_empty() && self.findings.is_empty() {
             return Proof::unknown(at, self.failed.join("; "));

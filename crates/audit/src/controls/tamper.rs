@@ -7,12 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kernel::{Card, Clock, Control, Cx, Finding, Fut, Params, Proof, Rng};
 use store::Db;
 use tlog::Verifier;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::trial::{Deed, Trial, Verify};
+use super::whole::Judge;
 use super::{Bitten, Ledger, Place, Watched, Work};
 use crate::archive::Archive;
 use crate::seal::Shelf;
@@ -34,8 +36,9 @@ const SEEDED: [Kind; 5] = [Kind::Edited, Kind::Missing, Kind::Foreign, Kind::Log
 static CARD: Card = Card {
     id: "audit.tamper-evident",
     title: "Whatever is changed in the trail is found and named",
-    attack: "Every row of every trail is read, and every entry and tile of its log, and all of it is \
-             held against the log's signed checkpoint and the earlier ones that were kept here. Then, \
+    attack: "Once an hour every row of every trail is read, archived months too, and every entry and tile \
+             of its log, and all of it is held against the log's signed checkpoint and the earlier ones \
+             that were kept here. Then, \
              in a sandbox, a superuser edits, empties, deletes, puts in, exchanges and moves rows, and \
              alters, cuts, rolls back and rewrites the log: each must be found by its name.",
     bite: "The verifier is exchanged for one that looks at nothing; and in a sandbox a row is edited, \
@@ -81,7 +84,7 @@ impl Control for Tamper {
         Box::pin(async move {
             let at = cx.clock.now();
             let (databases, rng) = (&*self.databases, &*cx.rng);
-            let all = Ledger::of(databases, rng, |database, _| Box::pin(prove(database))).await;
+            let all = Ledger::of(databases, rng, |database, _| Box::pin(prove(database, at))).await;
             let work: Work<Ledger> = |inside, rng| Box::pin(rehearse(inside, rng));
             let all = all.and_sandbox(databases, rng, work).await;
             let measured = format!("{} findings", all.findings.len());
@@ -95,14 +98,20 @@ impl Control for Tamper {
     }
 }
 
-async fn prove(database: &Watched) -> Result<Ledger> {
+async fn prove(database: &Watched, now: Timestamp) -> Result<Ledger> {
     let place = database.place();
+    let reading = database.whole.read(Judge::Tamper, now, read(&place)).await?;
+    Ok(Ledger { seen: Some(reading.at), ..ledger(&reading.report) })
+}
+
+/// Reads all of a trail and its log.
+pub(super) async fn read(place: &Place<'_>) -> Result<Report> {
     let log = place.sealed()?;
-    examine(log, place.reader().await?, place.archived()?).await
+    verified(log, place.reader().await?, place.archived()?).await
 }
 
 /// Verifies a trail, and keeps the checkpoint under which it was right.
-async fn examine(log: &SealedLog, reader: &Db, archive: Option<&Archive>) -> Result<Ledger> {
+async fn verified(log: &SealedLog, reader: &Db, archive: Option<&Archive>) -> Result<Report> {
     let (keys, is_there) = begun(log).await?;
     let kept = log.memory.as_ref().map_or_else(|| Ok(Vec::new()), |memory| memory.kept(&keys))?;
     if !is_there && kept.is_empty() {
@@ -124,7 +133,7 @@ async fn examine(log: &SealedLog, reader: &Db, archive: Option<&Archive>) -> Res
     if let Some(memory) = &log.memory {
         memory.keep(&report, kept)?;
     }
-    Ok(ledger(&report))
+    Ok(report)
 }
 
 /// The keys of the log, and whether it has a checkpoint; waits a little for one that is due.
@@ -242,8 +251,8 @@ async fn bite(inside: &Place<'_>, rng: &dyn Rng) -> Result<Bitten> {
         _ => bitten.missed.push("a verifier that looks at nothing".to_owned()),
     }
     for deed in trial.deeds().await?.iter().filter(|deed| SEEDED.contains(&deed.wanted)) {
-        let look = async |log| examine(&trial.sealed(log), trial.maker, None).await;
-        match trial.during(deed, look).await?.findings.into_iter().next() {
+        let look = async |log| verified(&trial.sealed(log), trial.maker, None).await;
+        match ledger(&trial.during(deed, look).await?).findings.into_iter().next() {
             Some(finding) => bitten.found.push(finding),
             None => bitten.missed.push(deed.name.to_owned()),
         }

@@ -66,6 +66,9 @@ async fn a_change_breaks_the_claim() {
             proof.population().to_string(),
             "21 of 21 trails, and damages done in a sandbox"
         );
+        let hashed = control("audit.hash", vec![watched.clone()]).prove(&cx(), &none()).await;
+        assert_eq!(hashed.outcome(), Outcome::Holds, "{}", hashed.detail());
+        assert_eq!(hashed.observed_at(), proof.observed_at(), "both judge from one reading");
         let keys = (watched.log.as_ref().unwrap().keys)().unwrap();
         assert_eq!(memory.kept(&keys).unwrap().len(), 1, "what was right is kept");
         let maker = protected.superuser.as_ref().unwrap_or(&protected.owner);

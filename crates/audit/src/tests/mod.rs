@@ -43,7 +43,7 @@ use crate::seal::{self, Scratch};
 use crate::wal::Comparison;
 use crate::{
     Binders, COMPARED_ROOM, ERASING_ROOM, GUARD, ROOM, Reviewed, SealedLog, TrailRow, Watched,
-    apply, approve, controls, plan,
+    Whole, apply, approve, controls, plan,
 };
 
 /// Stands in for `tenancy`, which this crate must not import: the same functions over a token
@@ -134,6 +134,7 @@ fn watched(protected: &Protected) -> Watched {
         archive: Ok(None),
         keep: 24,
         reviewed: reviewed().ok_or_else(|| "nobody keeps its reviews".to_owned()),
+        whole: Whole::default(),
     }
 }
 

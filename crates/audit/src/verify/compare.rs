@@ -8,6 +8,7 @@ use std::ops::Range;
 use tlog::Hash;
 
 use super::damage::Kind;
+use super::hashes::Hashes;
 use super::report::{Found, Place, Told};
 use super::survey::Survey;
 use crate::{EpochLeaf, Leaf, RowLeaf, TrailRow};
@@ -78,7 +79,7 @@ pub(super) struct Horizon {
 }
 
 /// How much was compared.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Rows that were read.
     pub(super) rows: u64,
@@ -94,6 +95,8 @@ pub(super) struct Counts {
     pub(super) undone: u64,
     /// Rows of which nothing can be said, since nobody vouches for their entries.
     pub(super) unsaid: u64,
+    /// How the rows fit their own SHA-256, whatever was sealed.
+    pub(super) hashes: Hashes,
 }
 
 /// A row that does not fit, or an entry that has none.

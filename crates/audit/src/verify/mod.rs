@@ -16,6 +16,7 @@ mod accepted;
 mod compare;
 mod damage;
 mod exported;
+mod hashes;
 mod memory;
 mod merge;
 mod notes;
@@ -36,6 +37,7 @@ use tlog::Verifier;
 pub use accepted::{Acceptances, Accepted, found};
 pub use damage::{Damage, Kind};
 pub use exported::MAX_ROW_BYTES;
+pub use hashes::Hashes;
 pub use memory::Memory;
 pub use prove::{Checked, check, prove};
 pub use rows::row;
@@ -113,6 +115,8 @@ pub struct Report {
     pub undone: u64,
     /// Entries of which nothing could be said.
     pub unsaid: u64,
+    /// How the rows that were read fit their own SHA-256, whatever was sealed.
+    pub hashes: Hashes,
     /// The epochs of the log, and the number of the entry that begins each.
     pub epochs: Vec<(u64, EpochLeaf)>,
     /// Those of them that somebody answers for.
@@ -229,26 +233,24 @@ fn kept(kept: &[KeptCheckpoint]) -> Earlier {
 async fn compare(
     log: Files<'_>,
     survey: &Survey,
-    (mut rows, mut away): (Rows, Away<'_>),
+    (rows, away): (Rows, Away<'_>),
     progress: Progress<'_>,
 ) -> Result<(Counts, Told)> {
     let mut entries = Entries::new(log, survey).await?;
     let (horizon, foreign) = horizon(log, survey, &rows).await?;
     let mut judge = Judge::new(survey, horizon);
-    let mut near = rows.next().await?;
-    let (mut entry, mut row) =
-        (entries.next().await?, next(&mut rows, &mut near, &mut away).await?);
+    let mut rows = EveryRow::of(rows, away).await?;
+    let (mut entry, mut row) = (entries.next().await?, rows.next().await?);
     while entry.is_some() || row.is_some() {
         let place = entry.map(|entry| (entry.leaf.xid, entry.leaf.id));
         let seen = row.map(|row| (row.xid, row.id));
         match (entry, row) {
             (Some(one), Some(other)) if place == seen => {
                 judge.pair(one, &other);
-                (entry, row) =
-                    (entries.next().await?, next(&mut rows, &mut near, &mut away).await?);
+                (entry, row) = (entries.next().await?, rows.next().await?);
             }
             (Some(one), _) if seen.is_none() || place < seen => {
-                if away.has_lost(one.index, one.leaf.at_micros) {
+                if rows.away.has_lost(one.index, one.leaf.at_micros) {
                     judge.unsaid();
                 } else {
                     judge.bereft(one);
@@ -257,7 +259,7 @@ async fn compare(
             }
             (_, Some(other)) => {
                 judge.alone(&other);
-                row = next(&mut rows, &mut near, &mut away).await?;
+                row = rows.next().await?;
             }
             (_, None) => break,
         }
@@ -267,7 +269,8 @@ async fn compare(
     }
     let (mut counts, mut told) = judge.finish();
     told.add(foreign);
-    let (wrong, archived) = away.end();
+    counts.hashes = rows.hashes;
+    let (wrong, archived) = rows.away.end();
     counts.archived = archived;
     for (object, what) in wrong {
         told.say(Found::new(Kind::LostArchive, object, what));
@@ -275,21 +278,37 @@ async fn compare(
     Ok((counts, told))
 }
 
-/// The next row of the database or of the archive; of the database, `near` is the next one.
-async fn next(
-    rows: &mut Rows,
-    near: &mut Option<Sight>,
-    away: &mut Away<'_>,
-) -> Result<Option<Sight>> {
-    if let Some(archived) = away.next_before(near.as_ref().map(Sight::place)).await? {
-        return Ok(Some(archived));
+/// The rows of the database and of the archive, in one order.
+struct EveryRow<'a> {
+    rows: Rows,
+    /// The next one of the database.
+    near: Option<Sight>,
+    away: Away<'a>,
+    hashes: Hashes,
+}
+
+impl<'a> EveryRow<'a> {
+    async fn of(mut rows: Rows, away: Away<'a>) -> Result<Self> {
+        let near = rows.next().await?;
+        Ok(Self { rows, near, away, hashes: Hashes::default() })
     }
-    match near.take() {
-        Some(row) => {
-            *near = rows.next().await?;
-            Ok(Some(row))
+
+    async fn next(&mut self) -> Result<Option<Sight>> {
+        let archived = self.away.next_before(self.near.as_ref().map(Sight::place)).await?;
+        let row = match archived {
+            Some(row) => Some(row),
+            None => match self.near.take() {
+                Some(row) => {
+                    self.near = self.rows.next().await?;
+                    Some(row)
+                }
+                None => None,
+            },
+        };
+        if let Some(row) = &row {
+            self.hashes.take(row);
         }
-        None => Ok(None),
+        Ok(row)
     }
 }
 
@@ -349,7 +368,7 @@ fn report(
         let seen = seen.filter(|kept| kept.signed.head.size >= entries.end);
         seen.filter_map(|kept| kept.signed.head.time).max()
     };
-    let Counts { rows, archived, whole: right, erased, unsealed, undone, unsaid } = counts;
+    let Counts { rows, archived, whole: right, erased, unsealed, undone, unsaid, hashes } = counts;
     let damage = told.damage(job.now, whole);
     let unsaid = unsaid + survey.unsaid;
     let Survey { epochs, accepted, .. } = survey;
@@ -362,6 +381,7 @@ fn report(
         unsealed,
         undone,
         unsaid,
+        hashes,
         epochs,
         accepted,
         damage,
