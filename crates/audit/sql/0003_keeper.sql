@@ -65,7 +65,8 @@ END $$;
 
 -- Records changes of structure, of everybody: what an event trigger hands over is not the session's
 -- to choose. Temporary objects are the session's own affair, and what belongs to an extension is
--- covered by the extension's row. It records with the recorder's rights.
+-- covered by the extension's row. It records with the rights of the desk, which no code of the
+-- application has, as those of the recorder: 0003_reading.sql gives it these.
 -- They name the login alone: whose binding it is would be asked of a function that the application's
 -- owner can replace, and what he puts there could wait for a superuser, who may have become somebody
 -- else for a while, to be one again at the end of the transaction.
@@ -92,31 +93,78 @@ BEGIN
     END IF;
 END $$;
 
+-- A text of SQL without what may be a secret: in the place of literals, dollar quotes and comments is a
+-- sign that no text of SQL has. It is read from left to right as PostgreSQL reads it, so that none of
+-- them is taken for another; names in quotes stay. Of the code of a DO the same is left out, and the
+-- rest stays; but of code within that code, nothing does.
+CREATE FUNCTION audit.bare(query text, within boolean) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    escaped CONSTANT text := E'\'(?:[^\'\\\\]|\\\\.|\'\')*\'';
+    -- Where backslashes escape in each literal, one is read as one with an E before it.
+    literal CONSTANT text := concat(E'\\m[eE]', escaped, '|',
+        CASE current_setting('standard_conforming_strings')
+        WHEN 'off' THEN escaped ELSE E'\'(?:[^\']|\'\')*\'' END);
+    name CONSTANT text := '"(?:[^"]|"")*"';
+    line CONSTANT text := E'--[^\n]*';
+    -- A word begins with a letter, and PostgreSQL takes for one what is not ASCII.
+    first CONSTANT text := E'[^\x01-\x40\x5b-\x5e\x60\x7b-\x7f]';
+    more CONSTANT text := E'[^\x01-\x23\x25-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]';
+    tag CONSTANT text :=
+        concat('[$](?:', first, E'[^\x01-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]*)?[$]');
+    -- Up to a dollar quote, a comment that may hold others, or what does not end.
+    plain CONSTANT text := concat('^(?:', name, '|', literal, '|', line, '|(?![eE]'')', first, more,
+        '*(?!', more, ')|(?!', tag, ')[$]|-(?!-)|/(?![*])|[^"''$/-])*');
+    left_out CONSTANT text := concat('(', name, ')|', literal, '|', line);
+    rest text := translate(query, chr(1), '');
+    done text := '';
+    part text;
+    quote text;
+    n integer;
+BEGIN
+    LOOP
+        part := substring(rest FROM plain);
+        rest := substr(rest, length(part) + 1);
+        done := replace(concat(done, regexp_replace(part, left_out, E'\\1\x01', 'g')),
+                        concat('"', chr(1)), '"');
+        EXIT WHEN rest = '';
+        quote := substring(rest FROM concat('^', tag));
+        n := 0;
+        IF quote IS NOT NULL THEN
+            n := strpos(substr(rest, length(quote) + 1), quote);
+            part := substr(rest, length(quote) + 1, CASE n WHEN 0 THEN length(rest) ELSE n - 1 END);
+            rest := substr(rest, 2 * length(quote) + n);
+            done := concat(done, CASE WHEN NOT within AND right(done, 200)
+                ~* E'(?:^|[;\x01])\\s*do(?:[\\s\x01]+language[\\s\x01]+[a-z0-9_"]+)?[\\s\x01]*$'
+                THEN concat(quote, audit.bare(part, true), quote) ELSE chr(1) END);
+            EXIT WHEN n = 0;
+        ELSE
+            done := concat(done, chr(1));
+            -- Comments lie within one another. A quote that does not end is no comment.
+            WHILE rest LIKE '/*%' OR n > 0 LOOP
+                part := substring(rest FROM '^.*?(?:[*]/|/[*])');
+                rest := substr(rest, length(part) + 1);
+                n := n + CASE right(part, 1) WHEN '*' THEN 1 WHEN '/' THEN -1 ELSE -n END;
+                EXIT WHEN n = 0;
+            END LOOP;
+            EXIT WHEN part IS NULL OR right(part, 2) <> '*/';
+        END IF;
+    END LOOP;
+    RETURN done;
+END $$;
+
 -- What was sent, without what may be a secret: literals, numbers and comments are left out. Of several
 -- statements those that begin with the word of `tag` are kept, and all where none does, as when the
--- command came from a function or a DO, of whose text the quoted parts alone are left out. It is
--- called for each command of a migration, so it looks at no more than the beginning of a long one.
+-- command came from a function or a DO. It is called for each command of a migration, so it looks at no
+-- more than the beginning of a long one.
 CREATE FUNCTION audit.told(query text, tag text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Where backslashes escape in each literal, one is read as one with an E before it.
-    text_quote CONSTANT text := CASE current_setting('standard_conforming_strings')
-        WHEN 'off' THEN E'[eE]?\'' ELSE E'[eE]\'' END;
-    bare text := left(query, 16384);
+    bare text := replace(audit.bare(left(query, 16384), false), chr(1), '?');
     kept text;
 BEGIN
-    -- Names in quotes stay; literals and comments are found in the same pass, so that none is taken
-    -- for the other, and leave a sign that no text of SQL has.
-    bare := regexp_replace(translate(bare, chr(1), ''), concat(E'("(?:[^"]|"")*")|', text_quote,
-        E'(?:[^\'\\\\]|\\\\.|\'\')*\'|\'(?:[^\']|\'\')*\'|--[^\n]*|/[*](?:[^*]|[*]+[^*/])*[*]+/'),
-        E'\\1\x01', 'g');
-    bare := replace(replace(bare, concat('"', chr(1)), '"'), chr(1), '?');
-    -- A quote that does not end: nobody knows where it began.
-    bare := regexp_replace(bare, E'^((?:[^"\']|"(?:[^"]|"")*")*)\'.*$', E'\\1?');
     bare := regexp_replace(bare, E'\\m[0-9][0-9.]*', '?', 'g');
     IF bare !~* '^[[:space:]?]*do([[:space:]]|[$])' THEN
-        bare := regexp_replace(bare, E'[$]([[:alnum:]_]*?)[$].*?[$]\\1[$]', '?', 'g');
-        bare := regexp_replace(bare, '[$][[:alnum:]_]*[$].*', '?');
         SELECT string_agg(ltrim(rtrim(u.one, E' \n\r\t'), E' ?\n\r\t'), '; ' ORDER BY u.place) INTO kept
           FROM unnest(string_to_array(bare, ';')) WITH ORDINALITY u (one, place)
          WHERE upper(ltrim(u.one, E' ?\n\r\t')) LIKE concat(split_part(tag, ' ', 1), ' %');
@@ -161,6 +209,28 @@ BEGIN
                     WHERE t.oid = c.objid) END AS definition
           FROM pg_event_trigger_ddl_commands() c
          WHERE NOT c.in_extension AND c.schema_name IS DISTINCT FROM 'pg_temp'
+           -- What hangs on something temporary goes with it.
+           AND NOT EXISTS (
+               SELECT FROM pg_namespace n
+                WHERE starts_with(n.nspname::text, 'pg_temp_') AND n.oid IN (
+                      SELECT k.relnamespace FROM pg_class k WHERE k.oid IN (
+                          SELECT t.tgrelid FROM pg_trigger t
+                           WHERE c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+                          UNION ALL SELECT r.ev_class FROM pg_rewrite r
+                           WHERE c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
+                          UNION ALL SELECT p.polrelid FROM pg_policy p
+                           WHERE c.classid = 'pg_policy'::regclass AND p.oid = c.objid)
+                      UNION ALL SELECT s.connamespace FROM pg_constraint s
+                       WHERE c.classid = 'pg_constraint'::regclass AND s.oid = c.objid
+                      UNION ALL SELECT y.typnamespace FROM pg_type y WHERE y.oid IN (
+                          SELECT unnest(ARRAY[s.castsource, s.casttarget]) FROM pg_cast s
+                           WHERE c.classid = 'pg_cast'::regclass AND s.oid = c.objid)))
+           -- Every login may make a large object, as a value.
+           AND c.classid IS DISTINCT FROM 'pg_largeobject'::regclass
+           AND c.object_type <> 'LARGE OBJECT'
+           -- Rights that stay as they are: refuse_early() has looked.
+           AND NOT (tg_tag IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
+                    AND coalesce(current_setting('amanah.rights', true), '') = 'unchanged')
     LOOP
         PERFORM audit.record_command(it.command_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
@@ -183,23 +253,17 @@ BEGIN
                CASE WHEN d.classid = 'pg_class'::regclass THEN d.object_name END AS relation
           FROM pg_event_trigger_dropped_objects() d
          WHERE NOT d.is_temporary AND (d.original OR d.normal)
+           AND d.address_names[1] IS DISTINCT FROM 'pg_temp' AND d.object_type <> 'large object'
+           AND NOT (d.object_type = 'default acl'
+                    AND coalesce(current_setting('amanah.rights', true), '') = 'unchanged')
+           AND NOT (d.object_type IN ('cast', 'domain constraint')
+                    AND (starts_with(d.address_names[1], 'pg_temp.')
+                         OR starts_with(d.address_args[1], 'pg_temp.')))
     LOOP
         PERFORM audit.record_command(tg_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
             jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
                 'object', it.object_identity, 'oid', it.number, 'dropped', true,
                 'statement', audit.told(current_query(), tg_tag))));
-    END LOOP;
-END $$;
-
-DO $$
-DECLARE
-    own text;
-BEGIN
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    FOREACH own IN ARRAY ARRAY['record_command(text, text, text, jsonb)', 'record_ddl()',
-                               'record_drop()', 'told(text, text)'] LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION audit.%s FROM PUBLIC', own);
-        EXECUTE format('ALTER FUNCTION audit.%s OWNER TO amanah_trail', own);
     END LOOP;
 END $$;

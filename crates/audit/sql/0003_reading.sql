@@ -7,7 +7,7 @@
 -- Undo: as 0003_guard.sql says; this comes after 0003_keeper.sql, run by a superuser.
 
 -- People are members of the first two. The desk is nobody's: what is asked there runs with its
--- rights, which are to read the trail and no more.
+-- rights, which are to read the trail and to say there who has read and what became of structure.
 DO $$
 DECLARE
     people text;
@@ -276,8 +276,12 @@ BEGIN
         (SELECT pg_get_userbyid(d.datdba) FROM pg_database d WHERE d.datname = current_database()));
     FOREACH own IN ARRAY ARRAY['asked_for(jsonb)', 'asked(jsonb, pg_snapshot, xid8)',
             'record_reading(text, jsonb)', 'recorded_reading(text, uuid)', 'ask(jsonb, text)',
-            'count(uuid)', 'read(uuid, xid8, bigint, bigint)'] LOOP
+            'count(uuid)', 'read(uuid, xid8, bigint, bigint)', 'record_ddl()', 'record_drop()',
+            'record_command(text, text, text, jsonb)', 'told(text, text)', 'bare(text, boolean)'] LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION audit.%s FROM PUBLIC', own);
+        IF own NOT LIKE 'asked%' AND own NOT LIKE '%_reading(%' THEN
+            EXECUTE format('ALTER FUNCTION audit.%s OWNER TO amanah_trail_desk', own);
+        END IF;
     END LOOP;
     GRANT EXECUTE ON FUNCTION audit.ask(jsonb, text), audit.count(uuid),
         audit.read(uuid, xid8, bigint, bigint) TO amanah_admin, amanah_auditor;
@@ -290,9 +294,6 @@ BEGIN
         TO amanah_trail_desk;
     GRANT SELECT, INSERT ON audit.system_audit_logs TO amanah_trail_desk;
     GRANT SELECT ON SEQUENCE audit.system_audit_logs_id_seq TO amanah_trail_desk;
-    ALTER FUNCTION audit.ask(jsonb, text) OWNER TO amanah_trail_desk;
-    ALTER FUNCTION audit.count(uuid) OWNER TO amanah_trail_desk;
-    ALTER FUNCTION audit.read(uuid, xid8, bigint, bigint) OWNER TO amanah_trail_desk;
 
     -- Who may insert is a matter of rights, which the recorder alone has. To everybody, because in a copy
     -- of the database, a sandbox or a dump that was restored, another role records.

@@ -11,9 +11,49 @@
 -- trail before PostgreSQL asks whose it is, with every write to a recorded table waiting behind it.
 -- DETACH ... CONCURRENTLY has ended its first transaction by the time that anything else looks; it
 -- runs in no function and in no block, so what was sent is its text.
+-- And it notes for record_ddl(), which has the rights of somebody else, whether a change of rights can
+-- change anything. PostgreSQL takes every GRANT, warns where it grants nothing, and tells nobody what it
+-- was about: whoever owns nothing here but what is temporary, and holds no right that he may hand on,
+-- changes none. Default rights of who may make nothing here are no more than that.
 CREATE FUNCTION audit.refuse_early() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF tg_tag IN ('GRANT', 'REVOKE') THEN
+        PERFORM set_config('amanah.rights', CASE WHEN
+            EXISTS (SELECT FROM pg_roles r WHERE r.rolsuper AND pg_has_role(r.oid, 'USAGE'))
+            OR EXISTS (SELECT FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid
+                        WHERE b.datname = current_database() AND d.deptype = 'o'
+                          AND d.refclassid = 'pg_authid'::regclass
+                          AND d.classid NOT IN ('pg_largeobject'::regclass,
+                                                'pg_default_acl'::regclass)
+                          AND pg_has_role(d.refobjid, 'USAGE')
+                          AND NOT starts_with(coalesce((pg_identify_object(
+                              d.classid, d.objid, 0)).schema, ''), 'pg_temp'))
+            -- What belongs to PostgreSQL's own roles stands in no list.
+            OR EXISTS (SELECT FROM (SELECT relowner FROM pg_class UNION SELECT proowner FROM pg_proc
+                                     UNION SELECT nspowner FROM pg_namespace
+                                     UNION SELECT typowner FROM pg_type) o (owner)
+                        WHERE o.owner::bigint < 16384 AND pg_has_role(o.owner, 'USAGE'))
+            OR EXISTS (SELECT FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
+                                     UNION ALL SELECT proacl FROM pg_proc
+                                     UNION ALL SELECT nspacl FROM pg_namespace
+                                     UNION ALL SELECT typacl FROM pg_type
+                                     UNION ALL SELECT lanacl FROM pg_language
+                                     UNION ALL SELECT srvacl FROM pg_foreign_server
+                                     UNION ALL SELECT fdwacl FROM pg_foreign_data_wrapper) o (acl),
+                              aclexplode(o.acl) a
+                        WHERE a.is_grantable AND pg_has_role(a.grantee, 'USAGE'))
+            THEN 'changed' ELSE 'unchanged' END, true);
+    ELSIF tg_tag IN ('ALTER DEFAULT PRIVILEGES', 'DROP OWNED') THEN
+        PERFORM set_config('amanah.rights', CASE WHEN EXISTS (
+            SELECT FROM pg_roles r WHERE pg_has_role(r.oid, 'MEMBER')
+               AND (has_database_privilege(r.oid, current_database(), 'CREATE')
+                    OR EXISTS (SELECT FROM pg_namespace n
+                                WHERE NOT starts_with(n.nspname::text, 'pg_temp_')
+                                  AND NOT starts_with(n.nspname::text, 'pg_toast_temp_')
+                                  AND has_schema_privilege(r.oid, n.oid, 'CREATE'))))
+            THEN 'changed' ELSE 'unchanged' END, true);
+    END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RETURN;
     END IF;

@@ -140,8 +140,9 @@ BEGIN
        OR NEW.erased IS NOT NULL
        OR pg_catalog.abs(pg_catalog.date_part('epoch', NEW.event_timestamp
               OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())) OPERATOR(pg_catalog.>) 60
-       -- Readings are recorded by the desk alone, whose rights no code of the application has.
-       OR NEW.action OPERATOR(pg_catalog.=) ANY (ARRAY['ASK', 'READ'])
+       -- Readings and changes of structure are recorded by the desk alone, whose rights no code of the
+       -- application has.
+       OR NEW.action OPERATOR(pg_catalog.=) ANY (ARRAY['ASK', 'READ', 'DDL'])
           AND current_user OPERATOR(pg_catalog.=) 'amanah_trail'
     THEN
         RAISE EXCEPTION USING

@@ -61,10 +61,11 @@ const DESK: &[&str] = &[
     "plan_cache_mode=force_custom_plan",
     "row_security=on",
 ];
-const GUARD_FUNCTIONS: [Known; 19] = [
+const GUARD_FUNCTIONS: [Known; 20] = [
     ("ask", true, DESK),
     ("asked", false, &[]),
     ("asked_for", false, &[PATH, "TimeZone=UTC", "DateStyle=ISO, YMD"]),
+    ("bare", false, &[PATH]),
     ("count", true, DESK),
     ("erase", true, &[PATH]),
     ("read", true, DESK),
@@ -82,9 +83,8 @@ const GUARD_FUNCTIONS: [Known; 19] = [
     ("remove_month", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
     ("told", false, &[PATH]),
 ];
-/// Those that belong to a role of their own: that which records, the one that reads, and the one that
-/// erases.
-const OTHERS: [&str; 9] = [
+/// Those that belong to a role of their own: that which records, the desk, and the one that erases.
+const OTHERS: [&str; 10] = [
     RECORDER,
     "record_command",
     "record_ddl",
@@ -93,6 +93,7 @@ const OTHERS: [&str; 9] = [
     "count",
     "read",
     "told",
+    "bare",
     "erase",
 ];
 /// How many partitions that are gone are named one by one.

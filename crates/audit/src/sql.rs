@@ -285,7 +285,7 @@ SELECT o.object, r.rolname::text
  WHERE NOT r.rolsuper
    AND o.object NOT IN ('audit.global_track_changes', 'audit.record_command', 'audit.record_ddl',
                         'audit.record_drop', 'audit.ask', 'audit.count', 'audit.read',
-                        'audit.told', 'audit.erase')
+                        'audit.told', 'audit.bare', 'audit.erase')
  ORDER BY 1";
 
 /// Lets bounds of partitions be printed in one way.
@@ -426,10 +426,10 @@ SELECT c.relname::text FROM audit.system_audit_logs t
 /// can replace, so it must belong to nobody who may do more than the trail's owner.
 pub(crate) const BODIES: &str = "
 SELECT p.proname::text, p.prosrc, p.prosecdef, coalesce(p.proconfig, '{}'), r.rolname::text,
-       CASE WHEN p.proname IN ('ask', 'count', 'read') THEN r.rolname = 'amanah_trail_desk'
+       CASE WHEN p.proname IN ('ask', 'count', 'read', 'record_command', 'record_ddl',
+                               'record_drop', 'told', 'bare') THEN r.rolname = 'amanah_trail_desk'
             WHEN p.proname = 'erase' THEN r.rolname = 'amanah_trail_erasing'
-            WHEN p.proname IN ('global_track_changes', 'record_command', 'record_ddl',
-                               'record_drop', 'told')
+            WHEN p.proname = 'global_track_changes'
             THEN r.rolname = 'amanah_trail' OR (r.oid = t.relowner AND NOT r.rolsuper)
             ELSE r.oid = t.relowner OR r.rolsuper END
   FROM pg_catalog.pg_proc p

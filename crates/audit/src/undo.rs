@@ -64,6 +64,7 @@ const TRAIL: Belongings = Belongings {
         ("FUNCTION", "record_drop()"),
         ("FUNCTION", "record_command(text, text, text, jsonb)"),
         ("FUNCTION", "told(text, text)"),
+        ("FUNCTION", "bare(text, boolean)"),
         ("FUNCTION", "make_partitions()"),
         ("FUNCTION", "make_partition(timestamptz)"),
         ("FUNCTION", "redacted(jsonb, uuid, text[])"),

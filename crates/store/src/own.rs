@@ -56,7 +56,8 @@ macro_rules! own_functions {
           'audit.not_shown(text[])', \
           'audit.record_row(text, text, text, text[], jsonb, jsonb)', 'audit.make_partitions()', \
           'audit.make_partition(timestamp with time zone)', 'audit.record_ddl()', \
-          'audit.record_drop()', 'audit.told(text, text)', 'audit.record_command(text, text, text, jsonb)', \
+          'audit.record_drop()', 'audit.told(text, text)', 'audit.bare(text, boolean)', \
+          'audit.record_command(text, text, text, jsonb)', \
           'audit.trg_compute_audit_log_hash()', 'audit.global_track_changes()', \
           'audit.refuse_change()', 'audit.refuse_weaker_ddl()', 'audit.refuse_drop()', \
           'audit.refuse_filled_part()', 'audit.refuse_hiding()', 'audit.refuse_rewrite()', \

@@ -12,6 +12,7 @@ mod form;
 mod growing;
 mod handover;
 mod hashing;
+mod noise;
 mod planted;
 mod reading;
 mod recording;

@@ -161,6 +161,7 @@ async fn a_planted_actor_forges_no_row() {
         ("DELETE", "erased", "sha256('')"),
         ("READ", "new_data", "'{}'"),
         ("ASK", "new_data", "'{}'"),
+        ("DDL", "new_data", "'{\"command\": \"DROP TABLE\"}'"),
     ] {
         let planted = format!(
             "CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS text LANGUAGE plpgsql VOLATILE AS $$

@@ -103,6 +103,11 @@ async fn what_was_done_is_told_without_secrets() {
         "SELECT '/*', 1; ALTER TABLE product ADD i text DEFAULT '*/ s3cret \" '; SELECT \"id\" FROM product
          WHERE name = 's3cret\" ; '",
         "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $body$ SELECT 's3cret' $body$; DROP FUNCTION f()",
+        "CREATE TABLE p1 (x text DEFAULT $$5\" disk$$); CREATE TABLE p2 (x text DEFAULT 's3cret');
+         CREATE TABLE \"p3\" (i int)",
+        "DO $d$ BEGIN EXECUTE format('ALTER TABLE p1 ALTER x SET DEFAULT %L', $q$s3cret$q$); END $d$",
+        "/* one /* s3cret */ 's3cret */ ALTER TABLE p2 ALTER x SET DEFAULT U&'s3cret' -- 's3cret",
+        "CREATE TABLE date$x$ (a int, at date DEFAULT date'2020-01-01', \"é$x$\" text DEFAULT $é$s3cret$é$)",
     ] {
         run(&protected.owner, &sql.replace("{app}", app)).await;
     }
