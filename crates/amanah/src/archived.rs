@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use audit::archive::{Archive, Beyond, Gone, Plan, archive, plan};
+use audit::erasing::Shelved;
 use audit::seal::{Bucket, Folder, Shelf};
 
 use crate::data::safe;
@@ -55,6 +57,16 @@ pub(crate) fn beyond(house: &Installation, log: &Log) -> anyhow::Result<Beyond> 
     Ok(Beyond { archive: place(house, log)?, keys })
 }
 
+/// The same, for whoever erases there; `None` where there is no archive.
+///
+/// # Errors
+/// As [`place`], and when the log has no key.
+pub(crate) fn shelved(house: &Installation, log: &Log) -> anyhow::Result<Option<Shelved>> {
+    let Some(archive) = place(house, log)? else { return Ok(None) };
+    let keys = Pen::known(&house.ring.keys)?.verifiers(log)?;
+    Ok(Some(Shelved { archive, keys, log: Arc::clone(&log.shelf) }))
+}
+
 /// Which months of a database are due.
 ///
 /// # Errors
@@ -77,6 +89,12 @@ pub(crate) async fn keep(
     let none = || Usage("no archive is configured: set trail.archive in amanah.toml".to_owned());
     let to = place(house, &log)?.ok_or_else(none)?;
     let reader = trail::reader(named.guarded()?);
+    // A content that goes meanwhile would be in what is written of its month.
+    let turn = house.erasing().turn(&log.origin).await?;
+    let _turn = turn.context(
+        "contents of this trail are being erased just now, or another process archives it; nothing was \
+         archived. Try again",
+    )?;
     offsite::ready(&house.ring.keys, ARCHIVE_KEY).await?;
     Ok(archive(&trail::looked_after(house, &log)?, reader, &to, plan, done).await?)
 }

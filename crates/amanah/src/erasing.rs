@@ -7,11 +7,12 @@
 use std::future::Future;
 use std::time::Duration;
 
+use store::Db;
 use tokio::time::MissedTickBehavior;
 
 use crate::installation::Installation;
-use crate::out;
 use crate::trail::Log;
+use crate::{archived, out};
 
 /// How often it is looked for something to finish.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -36,8 +37,7 @@ pub(crate) async fn keep(installation: &Installation, stop: impl Future<Output =
 
 async fn look(installation: &Installation) -> anyhow::Result<()> {
     let Installation { ground, data, config, cx, .. } = installation;
-    let erasing = installation.erasing();
-    let open = erasing.open_logs().await?;
+    let open = installation.erasing().open_logs().await?;
     if open.is_empty() {
         return Ok(());
     }
@@ -49,7 +49,7 @@ async fn look(installation: &Installation) -> anyhow::Result<()> {
         if !open.contains(&log.origin) {
             continue;
         }
-        match erasing.take(superuser, &log.origin, &*cx.rng).await {
+        match take(installation, superuser, &log).await {
             Ok(Some(contents)) if contents > 0 => {
                 tracing::info!(
                     database = log.database,
@@ -59,10 +59,24 @@ async fn look(installation: &Installation) -> anyhow::Result<()> {
             }
             Ok(_) => {}
             Err(error) => {
-                let (database, error) = (log.database, error.to_string());
+                let (database, error) = (log.database, out::words(&error));
                 tracing::warn!(database, error, "contents of the trail could not be erased yet");
             }
         }
     }
     Ok(())
+}
+
+/// Takes contents out of one trail and of its archive; how many, `None` while somebody else does it.
+///
+/// # Errors
+/// When a database or the archive does not answer; it is done the next time.
+pub(crate) async fn take(
+    house: &Installation,
+    superuser: &Db,
+    log: &Log,
+) -> anyhow::Result<Option<u64>> {
+    let files = archived::shelved(house, log)?;
+    let erasing = house.erasing();
+    Ok(erasing.take(superuser, &log.origin, files.as_ref(), &*house.cx.rng).await?)
 }

@@ -11,6 +11,7 @@
 //! What is gone there is found by the verifier and by `audit.retention`, and named.
 
 mod check;
+mod erasing;
 mod keeping;
 mod past;
 mod piece;
@@ -22,6 +23,7 @@ use crate::offsite::PieceSeals;
 use crate::seal::Shelf;
 
 pub use check::{Checked, check};
+pub(crate) use erasing::{Outcome, Wanted};
 pub use keeping::{Due, Gone, Plan, archive, plan};
 pub use past::Beyond;
 pub(crate) use past::Past;

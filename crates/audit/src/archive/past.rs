@@ -30,6 +30,8 @@ pub struct Beyond {
 
 /// Which months a database says were taken out of it, with how many rows.
 type Noted = BTreeMap<Month, u64>;
+/// Months that are in the archive alone, with how many rows, where the database says so.
+type Months = BTreeMap<Month, Option<u64>>;
 
 /// The rows that were asked for in months that are not in the database.
 pub(crate) struct Past<'a> {
@@ -59,20 +61,56 @@ impl Stream {
 }
 
 impl<'a> Past<'a> {
+    /// The months that are in the archive alone, with how many rows where the database says so; and why the
+    /// archive's list of them cannot be read, if so.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(crate) async fn months(db: &Db, beyond: &Beyond) -> Result<(Months, Option<String>)> {
+        let (noted, there) = here(db).await?;
+        let listed = match &beyond.archive {
+            Some(archive) => archive.months(origin(&beyond.keys)).await,
+            None => Ok(BTreeSet::new()),
+        };
+        let (more, wrong) = match listed {
+            Ok(more) => (more, None),
+            Err(error) => (BTreeSet::new(), Some(error.to_string())),
+        };
+        let all: BTreeSet<Month> = noted.keys().copied().chain(more).collect();
+        let away = all.into_iter().filter(|month| !there.contains(month));
+        Ok((away.map(|month| (month, noted.get(&month).copied())).collect(), wrong))
+    }
+
+    /// What is wanted of one such month.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(crate) async fn of(
+        beyond: &'a Beyond,
+        (month, rows): (Month, Option<u64>),
+        wanted: Filter,
+    ) -> Result<Self> {
+        let months = BTreeMap::from([(month, beyond.manifest(month, rows.as_ref()).await?)]);
+        Ok(Self::begun(beyond, wanted, Noted::new(), months))
+    }
+
+    fn begun(
+        beyond: &'a Beyond,
+        wanted: Filter,
+        noted: Noted,
+        months: BTreeMap<Month, Manifest>,
+    ) -> Self {
+        let mut past = Self { beyond, wanted, noted, months, streams: Vec::new(), behind: START };
+        past.seek(START);
+        past
+    }
+
     /// Looks which months that `wanted` reaches are in the archive alone. Nothing of their rows is read.
     ///
     /// # Errors
     /// When one of them is not there, or no archive is configured.
     pub(crate) async fn open(db: &Db, beyond: &'a Beyond, wanted: &Filter) -> Result<Self> {
-        let tx = db.operator().await?;
-        tx.batch(sql::CLOSED_PATH).await?;
-        let noted = noted(&tx).await?;
-        let parts = tx.query(sql::MONTHS, &[]).await?;
-        tx.rollback().await?;
-        let there: BTreeSet<Month> = parts
-            .iter()
-            .filter_map(|part| Month::of_partition(&part.get::<_, String>(0)))
-            .collect();
+        let (noted, there) = here(db).await?;
         let mut all: BTreeSet<Month> = noted.keys().copied().collect();
         if let Some(archive) = beyond.archive.as_ref().filter(|_| !is_within(wanted, &there)) {
             all.extend(archive.months(origin(&beyond.keys)).await?);
@@ -85,10 +123,7 @@ impl<'a> Past<'a> {
         for month in all.into_iter().filter(asked).filter(|month| !there.contains(month)) {
             months.insert(month, beyond.manifest(month, noted.get(&month)).await?);
         }
-        let wanted = wanted.clone();
-        let mut past = Self { beyond, wanted, noted, months, streams: Vec::new(), behind: START };
-        past.seek(START);
-        Ok(past)
+        Ok(Self::begun(beyond, wanted.clone(), noted, months))
     }
 
     /// Which months are read, for the row about the reading; `None` when there are none.
@@ -230,6 +265,17 @@ impl Beyond {
         let one = Filter { first: Some(id), last: Some(id), ..Filter::default() };
         Past::open(db, self, &one).await?.next().await
     }
+}
+
+/// The months that the database says were taken out of it, and those that it has.
+async fn here(db: &Db) -> Result<(Noted, BTreeSet<Month>)> {
+    let tx = db.operator().await?;
+    tx.batch(sql::CLOSED_PATH).await?;
+    let noted = noted(&tx).await?;
+    let parts = tx.query(sql::MONTHS, &[]).await?;
+    tx.rollback().await?;
+    let month = |part: &store::Row| Month::of_partition(&part.get::<_, String>(0));
+    Ok((noted, parts.iter().filter_map(month).collect()))
 }
 
 /// Whether all months that are asked for are in the database: nobody waits for the archive then.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kernel::Clock;
-use store::{Db, Row};
+use store::{Db, OperatorTx, Row};
 
 use super::choose::{Chosen, ContentState};
 use super::sql;
@@ -31,6 +31,8 @@ pub struct Erasing {
 pub(crate) enum Fault {
     /// The log has the entries, and the queue does not know it.
     Entered,
+    /// The contents are gone from the archive, and the queue does not know it.
+    Archived,
     /// The transaction that erases is noted, and was not committed.
     Erasing,
     /// It was committed, and the queue does not know it.
@@ -51,6 +53,9 @@ pub struct Asked<'a> {
     /// How the rows were chosen, as [`super::Selection::told`] says it.
     pub chosen_by: &'a str,
 }
+
+/// That nobody else erases in a trail, nor archives months of it, until it is dropped.
+pub struct Turn(pub(super) OperatorTx);
 
 /// How a request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +149,16 @@ impl Erasing {
         tx.execute(sql::NAME, &[&request, &xids, &ids, &hashes]).await?;
         tx.commit().await?;
         Ok(request)
+    }
+
+    /// Waits for nobody: `None` while somebody else erases in the trail of this log, or archives it.
+    ///
+    /// # Errors
+    /// When the control database does not answer.
+    pub async fn turn(&self, log: &str) -> Result<Option<Turn>> {
+        let tx = self.control.operator().await?;
+        let free: bool = tx.query_one(sql::TRY_TURN, &[&log]).await?.get(0);
+        Ok(free.then_some(Turn(tx)))
     }
 
     /// The logs that are to get an entry about an erasure.

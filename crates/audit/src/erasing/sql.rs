@@ -63,9 +63,17 @@ pub(super) const OF_RECORD: &str = chosen!(
                    FROM jsonb_each_text(t.new_data -> 'filter' -> 'key') k) END)"
 );
 
-/// Months that were taken out of the database, the oldest first.
-pub(super) const ARCHIVED: &str =
-    "SELECT to_char(month, 'YYYY-MM') FROM audit.archived_months ORDER BY month";
+/// A table and all of its partitions, by schema and name.
+pub(super) const TREE: &str = "
+WITH RECURSIVE tree AS (
+    SELECT c.oid, n.nspname::text AS place, c.relname::text AS name
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relname = $2 AND ($1::text IS NULL OR n.nspname = $1)
+    UNION
+    SELECT c.oid, n.nspname::text, c.relname::text
+      FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
+      JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace)
+SELECT place, name FROM tree";
 
 /// Which cluster this is.
 pub(super) const SYSTEM: &str =
@@ -78,6 +86,12 @@ pub(super) const ERASE: &str = "SELECT audit.erase($1::text[]::xid8[], $2, $3)";
 
 /// A place in the write-ahead log behind everything that was committed.
 pub(super) const BEHIND_ALL: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()::text";
+
+/// Which of these rows are in the database.
+pub(super) const THERE: &str = "
+SELECT s.xid, s.id
+  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int8[])) AS s (xid, id)
+  JOIN audit.system_audit_logs t ON t.xid = s.xid::xid8 AND t.id = s.id";
 
 /// The partitions in which rows lie.
 pub(super) const PARTITIONS: &str = "

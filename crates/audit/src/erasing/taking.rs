@@ -5,7 +5,8 @@ use store::Db;
 
 #[cfg(test)]
 use super::Fault;
-use super::queue::{Erasing, Named, system};
+use super::archived::Shelved;
+use super::queue::{Erasing, Named, Turn, system};
 use super::sql;
 use crate::attack::{ERASER, REFUSED};
 use crate::controls::Probe;
@@ -15,21 +16,25 @@ use crate::{Error, Result};
 const STEP: i64 = 500;
 
 impl Erasing {
-    /// Takes the contents out of a trail that its log says are erased, by a login that is made for this
-    /// and may do nothing else; gives their space back; and finishes the requests of which nothing is
-    /// left. How many contents went; nothing while somebody else does it.
+    /// Takes the contents out of a trail that its log says are erased: out of its archive, if it has one,
+    /// and out of the database by a login that is made for this and may do nothing else; gives their space
+    /// back; and finishes the requests of which nothing is left. How many contents went; nothing while
+    /// somebody else does it, or archives months.
     ///
     /// # Errors
     /// When a database does not answer. What is left is done the next time.
-    pub async fn take(&self, superuser: &Db, log: &str, rng: &dyn Rng) -> Result<Option<u64>> {
-        let turn = self.control.operator().await?;
-        if !turn.query_one(sql::TRY_TURN, &[&log]).await?.get::<_, bool>(0) {
-            return Ok(None);
-        }
+    pub async fn take(
+        &self,
+        superuser: &Db,
+        log: &str,
+        files: Option<&Shelved>,
+        rng: &dyn Rng,
+    ) -> Result<Option<u64>> {
+        let Some(Turn(turn)) = self.turn(log).await? else { return Ok(None) };
         let mut taken = 0;
         if !self.named(sql::ENTERED_ONES, log, 1).await?.is_empty() {
             let eraser = Probe::make(superuser, ERASER, rng).await?;
-            let answer = self.take_all(superuser, &eraser.db, log).await;
+            let answer = self.take_all((superuser, &eraser.db), log, files).await;
             let removed = eraser.remove().await;
             taken = answer?;
             removed?;
@@ -44,16 +49,29 @@ impl Erasing {
         Ok(Some(taken))
     }
 
-    async fn take_all(&self, superuser: &Db, eraser: &Db, log: &str) -> Result<u64> {
+    async fn take_all(
+        &self,
+        (superuser, eraser): (&Db, &Db),
+        log: &str,
+        files: Option<&Shelved>,
+    ) -> Result<u64> {
         let system = system(superuser).await?;
         let mut taken = 0;
         loop {
-            let rows = self.named(sql::ENTERED_ONES, log, STEP).await?;
+            let mut rows = self.named(sql::ENTERED_ONES, log, STEP).await?;
             if rows.is_empty() {
                 return Ok(taken);
             }
+            if let Some(files) = files {
+                let gone;
+                (gone, rows) = self.take_archived(superuser, files, rows).await?;
+                taken += gone;
+            }
             let mut waiting = vec![rows];
             while let Some(mut rows) = waiting.pop() {
+                if rows.is_empty() {
+                    continue;
+                }
                 match self.step(eraser, (log, &system), &rows).await {
                     Ok(()) => taken += rows.len() as u64,
                     // One of them is not what was sealed, and keeps none of the others.

@@ -116,6 +116,20 @@ impl Filter {
 }
 
 impl Key {
+    /// Whether this is what another filter asks for by its key.
+    pub(crate) fn is_key(&self, held: &str) -> bool {
+        match self {
+            Self::Whole(wanted) => same(held, &Value::Object(wanted.clone()).to_string()),
+            Self::Only(wanted) => {
+                let is = |held: &str| text_of(held).as_deref() == Some(wanted);
+                match members(held).as_slice() {
+                    [(_, only)] => is(only),
+                    _ => held.starts_with('"') && is(held),
+                }
+            }
+        }
+    }
+
     /// Whether a row is about the record with this key, before the change or after it.
     pub(crate) fn is_of(&self, row: &TrailRow) -> bool {
         let (key, new) = (row.row_key.as_deref(), row.new_data.as_deref());

@@ -48,6 +48,28 @@ fn has(
     members.iter().any(|(known, other)| known == name && fits(held, other))
 }
 
+/// Whether a text stands as a value anywhere in the document.
+pub(crate) fn says(document: &str, wanted: &str) -> bool {
+    let mut rest = document;
+    while let Some((_, from)) = rest.split_once('"') {
+        let mut escaped = false;
+        let end = from.bytes().position(|byte| {
+            let ends = byte == b'"' && !escaped;
+            escaped = byte == b'\\' && !escaped;
+            ends
+        });
+        let Some((text, after)) = end.and_then(|end| from.split_at_checked(end)) else {
+            return false;
+        };
+        rest = after.strip_prefix('"').unwrap_or_default();
+        let is_name = rest.trim_start().starts_with(':');
+        if !is_name && plain(&format!("\"{text}\"")) == wanted {
+            return true;
+        }
+    }
+    false
+}
+
 /// What `->>` gives of a member: NULL is none.
 pub(crate) fn text_of(value: &str) -> Option<String> {
     (value.trim() != "null").then(|| plain(value))

@@ -1,6 +1,7 @@
 //! Months that leave the database for the archive, and what is found when they are not whole there.
 
 mod bucket;
+mod erasing;
 mod reading;
 
 use std::sync::Arc;

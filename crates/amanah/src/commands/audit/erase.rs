@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ::audit::Error;
 use ::audit::erasing::{
-    Asked, Chosen, ContentState, Selection, Standing, archived, can_erase, choose,
+    Asked, Choice, Chosen, ContentState, Selection, Standing, can_erase, choose_everywhere,
 };
 use ::audit::reading::Key;
 use ::audit::seal::{Sealer, SealerSettings};
@@ -19,6 +19,7 @@ use kernel::shown;
 use serde_json::{Value, json};
 use store::{Db, Protected};
 
+use crate::archived;
 use crate::cli::{Place, audit};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
@@ -32,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const STAYS: &str = "Actor, tenant, login, request, time, table and action of each row stay: its hash is over them. \
                      The key and what the row said before and after go.";
 /// What it does not reach.
-const BEYOND: &str = "It does not reach backups, archived write-ahead logs and archived partitions of the trail, \
+const BEYOND: &str = "It does not reach backups, archived write-ahead logs, former versions that a bucket keeps, \
                       exports, nor what somebody has read: these hold the contents until they are removed. \
                       The copy at the second place loses them when it is made the next time.";
 
@@ -44,27 +45,29 @@ pub(crate) async fn run(place: &Place, wanted: audit::Erase) -> anyhow::Result<E
         let superuser = guard(protected, &named.name).await?;
         let reader = trail::reader(named.guarded()?);
         let selection = selection(&wanted);
-        let chosen = choose(reader, &selection).await?;
-        let away = archived(reader).await?;
+        let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
+        let beyond = archived::beyond(house, &log)?;
+        let choice = choose_everywhere(reader, &selection, &beyond).await?;
+        let Choice { rows: chosen, unread } = &choice;
         if chosen.is_empty() {
             let why = format!("the trail of {} has no such row whose content is there", named.name);
-            let months = out::count(away.len(), "month");
-            let why = match away.len() {
-                0 => why,
-                _ => format!("{why}; {months} lie in the archive alone, and are not looked into"),
-            };
+            if let Some((month, wrong)) = unread.first() {
+                let months = out::count(unread.len() as u64, "month");
+                anyhow::bail!(
+                    "{why}; {months} in the archive could not be looked into. {month}: {wrong}"
+                );
+            }
             return Err(Usage(why).into());
         }
-        let log = Log::of(named.kept, &house.data, &house.config, &house.cx)?;
         let there = chosen.iter().any(|row| row.content == ContentState::There);
         let done = if wanted.apply && there {
             let begun = Begun { house, log: &log, superuser, reader };
-            Some(begun.erase(&wanted, &selection.told(), &chosen).await?)
+            Some(begun.erase(&wanted, &selection.told(), chosen).await?)
         } else {
             None
         };
-        tell(place, &named.name, (&chosen, &away), done.as_ref());
-        Ok(comes_to(&chosen, done.as_ref()))
+        tell(place, &named.name, &choice, done.as_ref());
+        Ok(comes_to(&choice, done.as_ref()))
     })
     .await
 }
@@ -138,7 +141,7 @@ impl Begun<'_> {
             if erasing.standing(request).await?.waiting > 0 {
                 self.enter(&pen, request).await?;
             }
-            erasing.take(self.superuser, &self.log.origin, &*self.house.cx.rng).await?;
+            crate::erasing::take(self.house, self.superuser, self.log).await?;
             let standing = erasing.standing(request).await?;
             if standing.finished || begun.elapsed() > PATIENCE {
                 return Ok(Done { request, standing });
@@ -181,27 +184,25 @@ fn with(chosen: &[Chosen], content: ContentState) -> usize {
     chosen.iter().filter(|row| row.content == content).count()
 }
 
-fn comes_to(chosen: &[Chosen], done: Option<&Done>) -> Exit {
+fn comes_to(Choice { rows: chosen, unread }: &Choice, done: Option<&Done>) -> Exit {
     match done {
         Some(done) if !done.standing.finished => Exit::CannotTell,
+        _ if !unread.is_empty() => Exit::CannotTell,
         Some(done) if !done.standing.refused.is_empty() => Exit::Fails,
         _ if with(chosen, ContentState::First) > 0 => Exit::Fails,
         _ => Exit::Holds,
     }
 }
 
-fn tell(place: &Place, name: &str, (chosen, away): (&[Chosen], &[String]), done: Option<&Done>) {
+fn tell(place: &Place, name: &str, choice: &Choice, done: Option<&Done>) {
     if place.json {
-        out::line(&format!("{:#}", data(name, (chosen, away), done)));
+        out::line(&format!("{:#}", data(name, choice, done)));
         return;
     }
+    let Choice { rows: chosen, unread } = choice;
     out::line(&text(name, chosen, done));
-    if let [first, .., last] | [first @ last] = away {
-        out::line(&format!(
-            "{} of the trail, from {first} to {last}, were taken out of the database: rows that lie in the \
-             archive alone were neither looked for nor erased.",
-            out::count(away.len(), "month")
-        ));
+    for (month, why) in unread {
+        out::line(&format!("{month} could not be looked into: {why}"));
     }
     if done.is_none() && with(chosen, ContentState::There) > 0 {
         out::aside("Nothing was erased. To erase it, add --apply; it cannot be undone.");
@@ -220,6 +221,10 @@ fn text(name: &str, chosen: &[Chosen], done: Option<&Done>) -> String {
             )
         }
     }];
+    let archived = chosen.iter().filter(|row| row.archived).count();
+    if archived > 0 {
+        lines.push(format!("  {} of them in the archive alone", out::count(archived, "row")));
+    }
     let mut tables: BTreeMap<String, Vec<&Chosen>> = BTreeMap::new();
     for row in chosen.iter().filter(|row| row.content == ContentState::There) {
         tables.entry(format!("{}.{}", row.schema, row.table)).or_default().push(row);
@@ -261,7 +266,7 @@ fn text(name: &str, chosen: &[Chosen], done: Option<&Done>) -> String {
     lines.join("\n")
 }
 
-fn data(name: &str, (chosen, away): (&[Chosen], &[String]), done: Option<&Done>) -> Value {
+fn data(name: &str, Choice { rows: chosen, unread }: &Choice, done: Option<&Done>) -> Value {
     let refused = |id: i64| {
         done.and_then(|done| done.standing.refused.iter().find(|(one, _)| *one == id))
             .map(|(_, why)| why)
@@ -275,7 +280,8 @@ fn data(name: &str, (chosen, away): (&[Chosen], &[String]), done: Option<&Done>)
         };
         json!({
             "row": row.id, "time": row.at, "schema": row.schema, "table": row.table,
-            "action": row.action, "content": content, "refused": refused(row.id),
+            "action": row.action, "content": content, "archived": row.archived,
+            "refused": refused(row.id),
         })
     });
     let standing = done.map(|Done { request, standing }| {
@@ -287,6 +293,7 @@ fn data(name: &str, (chosen, away): (&[Chosen], &[String]), done: Option<&Done>)
     json!({
         "database": name, "applied": done.is_some(), "request": standing,
         "rows": rows.collect::<Vec<_>>(), "stays": STAYS, "not_reached": BEYOND,
-        "months_not_looked_into": away,
+        "months_not_looked_into":
+            unread.iter().map(|(month, why)| json!({"month": month, "why": why})).collect::<Vec<_>>(),
     })
 }

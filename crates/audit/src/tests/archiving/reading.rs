@@ -62,7 +62,7 @@ async fn record(superuser: &Db, month: Month) {
 }
 
 /// Old months with such records in all three, an auditor, and everything sealed.
-async fn library() -> (Old, Db) {
+pub(super) async fn library() -> (Old, Db) {
     let old = Old::new().await;
     for month in [old.eldest, old.elder, ago(&old.superuser, 3).await] {
         record(&old.superuser, month).await;
@@ -72,7 +72,7 @@ async fn library() -> (Old, Db) {
     (old, auditor)
 }
 
-fn beyond(old: &Old, place: Arc<Scratch>) -> Beyond {
+pub(super) fn beyond(old: &Old, place: Arc<Scratch>) -> Beyond {
     Beyond { archive: Some(old.at(place)), keys: old.keys() }
 }
 
@@ -299,7 +299,7 @@ async fn the_archive_is_exported_and_proven() {
 /// Documents are held against each other as PostgreSQL does it.
 #[tokio::test]
 async fn documents_are_compared_as_the_database_does() {
-    use crate::reading::matching::{holds, same};
+    use crate::reading::matching::{holds, same, says};
     const TEXTS: [&str; 30] = [
         "{}",
         "[]",
@@ -334,10 +334,16 @@ async fn documents_are_compared_as_the_database_does() {
     ];
     let superuser = Old::new().await.superuser;
     let tx = superuser.operator().await.unwrap();
-    let sql = "SELECT a::text, b::text, a = b, a @> b
+    let sql = "SELECT a::text, b::text, a = b, a @> b,
+                      jsonb_path_exists(a, 'strict $.** ? (@ == $value)',
+                                        jsonb_build_object('value', b #>> '{}'), true)
                  FROM (SELECT unnest($1::text[])::jsonb AS a) a, (SELECT unnest($1::text[])::jsonb AS b) b";
     let rows = tx.query(sql, &[&&TEXTS[..]]).await.unwrap();
     assert_eq!(rows.len(), TEXTS.len() * TEXTS.len());
+    let text = |value: &str| -> Option<String> {
+        let plain = || serde_json::from_str(value).unwrap_or_else(|_| value.to_owned());
+        (value != "null").then(plain)
+    };
     for row in rows {
         let (one, other): (String, String) = (row.get(0), row.get(1));
         assert_eq!(same(&one, &other), row.get::<_, bool>(2), "{one} = {other}");
@@ -345,6 +351,10 @@ async fn documents_are_compared_as_the_database_does() {
         // The filter asks it of objects alone; an array may hold what is no array, in PostgreSQL.
         if both('{') || both('[') {
             assert_eq!(holds(&one, &other), row.get::<_, bool>(3), "{one} @> {other}");
+        }
+        if let Some(wanted) = text(&other) {
+            let said: Option<bool> = row.get(4);
+            assert_eq!(says(&one, &wanted), said == Some(true), "{one} says {other}");
         }
     }
 }

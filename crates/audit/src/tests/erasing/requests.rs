@@ -159,7 +159,8 @@ async fn a_request_takes_contents_and_leaves_the_proofs() {
     assert!(chosen.iter().all(|row| row.content == ContentState::There));
     let request = world.ask(&chosen).await;
     // Without an entry in the log nothing goes.
-    let taken = world.erasing.take(world.superuser(), &world.origin, &SystemRng).await.unwrap();
+    let taken =
+        world.erasing.take(world.superuser(), &world.origin, None, &SystemRng).await.unwrap();
     assert_eq!((taken, world.rows().await), (Some(0), before.clone()));
     world.enter(&world.erasing, request).await.unwrap();
     let said = format!("request {request} by budi: ticket 12");
@@ -169,7 +170,8 @@ async fn a_request_takes_contents_and_leaves_the_proofs() {
     let reader = LogReader::new(Arc::clone(&world.shelf), head.head.size);
     let proof = prove(&reader, &head, key, &before[0]).await.unwrap();
 
-    let taken = world.erasing.take(world.superuser(), &world.origin, &SystemRng).await.unwrap();
+    let taken =
+        world.erasing.take(world.superuser(), &world.origin, None, &SystemRng).await.unwrap();
     assert_eq!(taken, Some(2));
     let standing = Standing { rows: 2, waiting: 0, taken: 2, finished: true, refused: vec![] };
     assert_eq!(world.erasing.standing(request).await.unwrap(), standing);
@@ -202,7 +204,7 @@ async fn whatever_is_killed_is_finished_by_the_next() {
         let entered = world.enter(&killed, request).await;
         assert_eq!(entered.is_err(), fault == Fault::Entered, "{fault:?}");
         if entered.is_ok() {
-            let taken = killed.take(world.superuser(), &world.origin, &SystemRng).await;
+            let taken = killed.take(world.superuser(), &world.origin, None, &SystemRng).await;
             assert!(taken.unwrap_err().to_string().contains("a kill by a test"), "{fault:?}");
         }
         let gone = world.rows().await.iter().filter(|row| row.is_erased()).count();
@@ -213,7 +215,7 @@ async fn whatever_is_killed_is_finished_by_the_next() {
         assert!(world.erasing.open_logs().await.unwrap().contains(&world.origin));
 
         world.enter(&world.erasing, request).await.unwrap();
-        world.erasing.take(world.superuser(), &world.origin, &SystemRng).await.unwrap();
+        world.erasing.take(world.superuser(), &world.origin, None, &SystemRng).await.unwrap();
         let standing = world.erasing.standing(request).await.unwrap();
         assert!(standing.finished && standing.taken == 2, "{fault:?}: {standing:?}");
         assert_eq!(world.erasures().await.len(), 2, "{fault:?}: an entry is there once");
@@ -243,7 +245,7 @@ async fn the_same_by_hand_is_found() {
     run(world.superuser(), &by_hand(second)).await;
     // The one that the log speaks of, by another transaction than that of the request.
     run(world.superuser(), &by_hand(chosen[0].id)).await;
-    world.erasing.take(world.superuser(), &world.origin, &SystemRng).await.unwrap();
+    world.erasing.take(world.superuser(), &world.origin, None, &SystemRng).await.unwrap();
     assert!(world.erasing.standing(request).await.unwrap().finished);
     assert_eq!(world.differences().await, ["trail-changed: UPDATE", "trail-changed: UPDATE"]);
     let report = world.verify().await;
@@ -269,7 +271,8 @@ async fn what_was_changed_is_refused_and_keeps_nothing_else() {
         chosen[1].id
     );
     run(world.superuser(), &change).await;
-    let taken = world.erasing.take(world.superuser(), &world.origin, &SystemRng).await.unwrap();
+    let taken =
+        world.erasing.take(world.superuser(), &world.origin, None, &SystemRng).await.unwrap();
     assert_eq!(taken, Some(1));
     let standing = world.erasing.standing(request).await.unwrap();
     assert!(standing.finished && standing.taken == 1, "{standing:?}");
