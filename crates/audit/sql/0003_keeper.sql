@@ -206,7 +206,14 @@ BEGIN
                    SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t
                      JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
                      JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
-                    WHERE t.oid = c.objid) END AS definition
+                    WHERE t.oid = c.objid) END AS definition,
+               -- Which labels of an enum are called otherwise: refuse_early() has noted what they were.
+               CASE WHEN c.command_tag = 'ALTER TYPE' AND c.classid = 'pg_type'::regclass THEN (
+                   SELECT jsonb_object_agg(b.value, e.enumlabel) FROM pg_enum e
+                     JOIN jsonb_each_text(coalesce(nullif(current_setting('amanah.labels', true), ''),
+                                                   '{}')::jsonb) b
+                       ON b.key = e.oid::text AND b.value <> e.enumlabel
+                    WHERE e.enumtypid = c.objid) END AS labels
           FROM pg_event_trigger_ddl_commands() c
          WHERE NOT c.in_extension AND c.schema_name IS DISTINCT FROM 'pg_temp'
            -- What hangs on something temporary goes with it.
@@ -236,7 +243,7 @@ BEGIN
             coalesce(it.relation, ''),
             jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
                 'object', it.object_identity, 'oid', it.number, 'says', it.says,
-                'definition', it.definition,
+                'definition', it.definition, 'labels', it.labels,
                 'statement', audit.told(current_query(), it.command_tag))));
     END LOOP;
 END $$;

@@ -11,7 +11,7 @@
 -- trail before PostgreSQL asks whose it is, with every write to a recorded table waiting behind it.
 -- DETACH ... CONCURRENTLY has ended its first transaction by the time that anything else looks; it
 -- runs in no function and in no block, so what was sent is its text.
--- And it notes for record_ddl(), which has the rights of somebody else, whether a change of rights can
+-- It notes for record_ddl(), which has the rights of somebody else, whether a change of rights can
 -- change anything. PostgreSQL takes every GRANT, warns where it grants nothing, and tells nobody what it
 -- was about: whoever owns nothing here but what is temporary, and holds no right that he may hand on,
 -- changes none. Default rights of who may make nothing here are no more than that.
@@ -53,6 +53,10 @@ BEGIN
                                   AND NOT starts_with(n.nspname::text, 'pg_toast_temp_')
                                   AND has_schema_privilege(r.oid, n.oid, 'CREATE'))))
             THEN 'changed' ELSE 'unchanged' END, true);
+    ELSIF tg_tag = 'ALTER TYPE' THEN
+        -- What labels of enums were before, which nothing tells afterwards.
+        PERFORM set_config('amanah.labels', (SELECT coalesce(jsonb_object_agg(e.oid, e.enumlabel), '{}')
+                                               FROM pg_enum e)::text, true);
     END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RETURN;
@@ -91,6 +95,7 @@ DECLARE
     weak text;
     other text;
     cast_made text;
+    renamed record;
 BEGIN
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RETURN;
@@ -195,6 +200,35 @@ BEGIN
                              ' records', tg_tag, cast_made),
             HINT = 'Nothing was changed. Call its function by name instead: a function may return'
                    ' json, and only a cast is asked by the recording.';
+    END IF;
+    -- A label that is called otherwise is so in every row: two that change places exchange values.
+    WITH RECURSIVE uses AS (
+        SELECT e.enumtypid AS oid, b.value AS label, e.enumlabel::text AS becomes
+          FROM pg_event_trigger_ddl_commands() c
+          JOIN pg_enum e ON c.classid = 'pg_type'::regclass AND e.enumtypid = c.objid
+          JOIN jsonb_each_text(coalesce(nullif(current_setting('amanah.labels', true), ''), '{}')::jsonb) b
+            ON b.key = e.oid::text AND b.value <> e.enumlabel
+        UNION
+        SELECT n.oid, u.label, u.becomes
+          FROM uses u CROSS JOIN LATERAL (
+               SELECT y.oid FROM pg_type y WHERE u.oid IN (y.typelem, y.typbasetype)
+               UNION ALL SELECT k.reltype FROM pg_attribute a JOIN pg_class k ON k.oid = a.attrelid
+                WHERE a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+               UNION ALL SELECT unnest(ARRAY[r.rngtypid, r.rngmultitypid]) FROM pg_range r
+                WHERE r.rngsubtype = u.oid) n
+    )
+    SELECT u.label, u.becomes, t.tgrelid::regclass AS place INTO renamed
+      FROM uses u JOIN pg_attribute a ON a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_trigger t ON t.tgrelid = a.attrelid AND t.tgfoid = recorder
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %L would be %L in every row of %s, and no trigger would'
+                             ' record it', tg_tag, renamed.label, renamed.becomes, renamed.place),
+            HINT = 'Nothing was changed. Add the new label (ALTER TYPE ... ADD VALUE), and bring the'
+                   ' rows to it by UPDATE, which is recorded; or let a superuser rename it, of which'
+                   ' the record says both labels.';
     END IF;
 END $$;
 

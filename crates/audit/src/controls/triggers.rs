@@ -42,7 +42,8 @@ static CARD: Card = Card {
     not_covered: &[
         "readings: no trigger sees a SELECT",
         "large objects and sequences (setval): no trigger sees a change of them; rows that read otherwise \
-         since a label of their enum was renamed: the record is that of the command",
+         since a superuser, or whoever owns the type where none guards the trail, has renamed a label of \
+         their enum: the record is that of the command",
         "a superuser who disables triggers between two proofs",
         "schema changes by the owner that drop a table or a column and make it anew with other \
          values; each step is recorded where a superuser guards the trail. There, rewrites of rows \

@@ -12,6 +12,7 @@ mod form;
 mod growing;
 mod handover;
 mod hashing;
+mod labels;
 mod noise;
 mod planted;
 mod reading;
