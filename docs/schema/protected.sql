@@ -1800,7 +1800,7 @@ END $$;
 
 ALTER FUNCTION audit.refuse_weaker_ddl() OWNER TO postgres;
 
-CREATE FUNCTION audit.remove_month(gone date, counted bigint) RETURNS void
+CREATE FUNCTION audit.remove_month(gone date, counted bigint, sealed bytea) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
@@ -1811,9 +1811,16 @@ DECLARE
     part CONSTANT text := concat('system_audit_logs_', to_char(first, 'YYYY_MM'));
     least integer;
     there bigint;
+    digest bytea;
 BEGIN
-    IF gone IS NULL OR NOT isfinite(gone) OR counted IS NULL THEN
+    IF gone IS NULL OR NOT isfinite(gone) OR counted IS NULL OR sealed IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'TRAIL', MESSAGE = 'no month was named; nothing was removed';
+    END IF;
+    -- An older snapshot would not show what came before the lock.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = 'a month is removed in a transaction that is READ COMMITTED; nothing was removed';
     END IF;
     SELECT r.months INTO least FROM audit.retention r;
     IF least IS NULL OR first + make_interval(months => 1 + least) > now() THEN
@@ -1824,26 +1831,42 @@ BEGIN
             HINT = coalesce(format('Each month stays in the database for %s months after its end.', least),
                             'Nobody has said how long each month stays: amanah protect does.');
     END IF;
-    LOCK TABLE audit.system_audit_logs IN ACCESS EXCLUSIVE MODE;
     IF NOT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                    WHERE i.inhparent = 'audit.system_audit_logs'::regclass AND c.relname = part)
+                    WHERE i.inhparent = 'audit.system_audit_logs'::regclass
+                      AND c.relname = part AND c.relnamespace = 'audit'::regnamespace)
     THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = format('the trail has no partition of the month %s', to_char(first, 'YYYY-MM'));
     END IF;
-    EXECUTE format('SELECT count(*) FROM audit.%I', part) INTO there;
+    EXECUTE format('LOCK TABLE audit.%I IN SHARE ROW EXCLUSIVE MODE', part);
+    EXECUTE format(
+        'SELECT coalesce(sum(c.rows), 0), sha256(coalesce(string_agg(c.digest, '''' ORDER BY c.n), ''''))'
+        '  FROM (SELECT r.n, count(*) AS rows,'
+        '               sha256(string_agg(int8send(r.id) || r.row_hash, '''' ORDER BY r.xid, r.id)) AS digest'
+        '          FROM (SELECT t.xid, t.id, t.row_hash,'
+        '                       (row_number() OVER (ORDER BY t.xid, t.id) - 1) / 4096 AS n'
+        '                  FROM audit.%I t) r'
+        '         GROUP BY r.n) c', part) INTO there, digest;
     IF there <> counted THEN
         RAISE EXCEPTION USING
             ERRCODE = 'TRAIL',
             MESSAGE = format('the month %s has %s rows, and %s were archived; nothing was removed',
                              to_char(first, 'YYYY-MM'), there, counted);
     END IF;
+    IF digest IS DISTINCT FROM sealed THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('the rows of the month %s are not those that were archived; nothing was removed',
+                             to_char(first, 'YYYY-MM')),
+            HINT = 'amanah audit verify says what became of them.';
+    END IF;
+    LOCK TABLE audit.system_audit_logs IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('DROP TABLE audit.%I', part);
     INSERT INTO audit.archived_months (month, rows) VALUES (first::date, there);
 END $$;
 
-ALTER FUNCTION audit.remove_month(gone date, counted bigint) OWNER TO postgres;
+ALTER FUNCTION audit.remove_month(gone date, counted bigint, sealed bytea) OWNER TO postgres;
 
 CREATE FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2361,8 +2384,8 @@ REVOKE ALL ON FUNCTION audit.refuse_rewrite() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.refuse_weaker_ddl() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION audit.remove_month(gone date, counted bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.remove_month(gone date, counted bigint) TO amanah_trail_archivist;
+REVOKE ALL ON FUNCTION audit.remove_month(gone date, counted bigint, sealed bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.remove_month(gone date, counted bigint, sealed bytea) TO amanah_trail_archivist;
 
 REVOKE ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.row_digest(id bigint, at timestamp with time zone, xid xid8, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, content bytea) TO amanah_trail;

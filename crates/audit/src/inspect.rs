@@ -7,8 +7,8 @@ use kernel::Finding;
 use store::{Tx, ident};
 
 use crate::{
-    ENCRYPTED_SQL, ERASING_SQL, KEEPER_SQL, READING_SQL, REFUSALS_SQL, RETENTION_SQL, Result,
-    TRAIL_SQL, sql,
+    ENCRYPTED_SQL, ERASING_SQL, KEEPER_SQL, READING_SQL, REFUSALS_SQL, REMOVE_MONTH_SQL,
+    RETENTION_SQL, Result, TRAIL_SQL, sql,
 };
 
 const TRAIL: &str = "audit.system_audit_logs";
@@ -358,6 +358,8 @@ pub(crate) fn shipped_body(name: &str, guarded: bool) -> Option<&'static str> {
         REFUSALS_SQL,
         READING_SQL,
         ERASING_SQL,
+        // Before the one that it takes the place of.
+        REMOVE_MONTH_SQL,
         RETENTION_SQL,
         ENCRYPTED_SQL,
     ];

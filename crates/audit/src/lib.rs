@@ -69,6 +69,7 @@ const ENCRYPTED_SQL: &str =
     concat!(include_str!("../sql/0006_cipher.sql"), include_str!("../sql/0006_encrypted.sql"));
 const DDL_GUARD_SQL: &str = include_str!("../sql/0003_guard.sql");
 const RETENTION_SQL: &str = include_str!("../sql/0005_retention.sql");
+const REMOVE_MONTH_SQL: &str = include_str!("../sql/0007_remove_month.sql");
 /// The owner makes its trail anew, if it has one: where a superuser keeps it, that is the guard's.
 const PARTITIONS_SQL: &str = concat!(
     "-- Why: the trail that the owner keeps gets the form of 0003_trail.sql, with its rows.\n",
@@ -124,6 +125,7 @@ pub static GUARD: Room = Room {
         Migration { name: "0004_erasing", sql: ERASING_SQL },
         Migration { name: "0005_retention", sql: RETENTION_SQL },
         Migration { name: "0006_encrypted", sql: ENCRYPTED_SQL },
+        Migration { name: "0007_remove_month", sql: REMOVE_MONTH_SQL },
     ],
 };
 

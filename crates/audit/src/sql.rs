@@ -8,8 +8,8 @@ pub(crate) use asked::{
     FORGET_CIPHER_KEYS, KEEP_CIPHER_KEY, KEEPS_KEYS, PGCRYPTO, UNCOPIED,
 };
 pub(crate) use retention::{
-    ARCHIVED_MONTHS, HAS_ROWS, IS_PART, LENGTHEN, MONTHS, NOTES_MONTHS, REMOVE_MONTH, ROWS_BETWEEN,
-    STAYS,
+    ARCHIVED_MONTHS, DIGEST, HAS_ROWS, IS_PART, LENGTHEN, MONTHS, NOTES_MONTHS, REMOVE_MONTH,
+    ROWS_BETWEEN, STAYS,
 };
 
 /// Columns of the trail in the order that [`crate::row::TrailRow`] reads them.

@@ -39,6 +39,7 @@ const TRAIL: Belongings = Belongings {
         ("POLICY", "archived_months reading"),
         ("TABLE", "hidden_columns"),
         ("TABLE", "hash_key"),
+        ("FUNCTION", "remove_month(date, bigint, bytea)"),
         ("FUNCTION", "remove_month(date, bigint)"),
         ("TABLE", "retention"),
         ("TABLE", "archived_months"),

@@ -3,7 +3,8 @@
 use tlog::Verifier;
 
 use super::Archive;
-use super::piece::origin;
+use super::digest::OfRows;
+use super::piece::{Kept, origin};
 use crate::retention::Month;
 use crate::{Error, Result};
 
@@ -12,6 +13,9 @@ use crate::{Error, Result};
 pub struct Checked {
     /// Rows that were opened and are what was sealed.
     pub rows: u64,
+    /// The digest over them, by which the database knows that they are the rows that it has; it says
+    /// nothing where something is wrong.
+    pub digest: [u8; 32],
     /// What is wrong, if anything.
     pub wrong: Vec<String>,
 }
@@ -34,13 +38,30 @@ pub async fn check(archive: &Archive, keys: &[Verifier], month: Month) -> Result
         }
         Err(error) => return Err(error),
     };
+    let mut digest = OfRows::default();
+    // The entries of one epoch are in order; those of several are put in order first.
+    let mut mixed = Vec::new();
     for part in &manifest.parts {
         match archive.piece(month, *part, keys).await {
-            Ok(piece) => checked.rows += piece.rows.len() as u64,
+            Ok(piece) => {
+                checked.rows += piece.rows.len() as u64;
+                for Kept { row, .. } in piece.rows.into_values() {
+                    if manifest.epochs.len() > 1 {
+                        mixed.push((row.xid, row.id, row.row_hash));
+                    } else {
+                        digest.push(row.id, &row.row_hash);
+                    }
+                }
+            }
             Err(Error::Damaged { what, .. }) => checked.wrong.push(what),
             Err(error) => return Err(error),
         }
     }
+    mixed.sort_unstable();
+    for (_, id, row_hash) in &mixed {
+        digest.push(*id, row_hash);
+    }
+    checked.digest = digest.end();
     if checked.wrong.is_empty() && checked.rows != manifest.rows {
         let (rows, wanted) = (checked.rows, manifest.rows);
         checked

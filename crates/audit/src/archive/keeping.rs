@@ -156,7 +156,8 @@ impl Work<'_> {
         let tx = self.db.operator().await?;
         tx.batch(sql::CLOSED_PATH).await?;
         let rows = i64::try_from(there).unwrap_or(i64::MAX);
-        tx.execute(sql::REMOVE_MONTH, &[&month.first().to_string(), &rows]).await?;
+        let first = month.first().to_string();
+        tx.execute(sql::REMOVE_MONTH, &[&first, &rows, &&read.digest[..]]).await?;
         tx.commit().await?;
         Ok(Gone { month, rows: there })
     }

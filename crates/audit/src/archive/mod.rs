@@ -11,6 +11,7 @@
 //! What is gone there is found by the verifier and by `audit.retention`, and named.
 
 mod check;
+mod digest;
 mod erasing;
 mod keeping;
 mod past;

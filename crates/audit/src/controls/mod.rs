@@ -51,7 +51,7 @@ use crate::offsite::Offsite;
 use crate::wal::Comparison;
 use crate::{
     DDL_GUARD_SQL, ENCRYPTED_SQL, ERASING_SQL, Error, KEEPER_SQL, READING_SQL, REFUSALS_SQL,
-    RETENTION_SQL, Result, TRAIL_SQL, sql, track,
+    REMOVE_MONTH_SQL, RETENTION_SQL, Result, TRAIL_SQL, sql, track,
 };
 
 /// Gives the binder of the database with a name: a binding is good in one database alone, and a
@@ -384,7 +384,7 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
     );
     let path = sql::CLOSED_PATH;
     let statements = format!(
-        "{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{ERASING_SQL}{RETENTION_SQL}{ENCRYPTED_SQL}{rights}"
+        "{path};{TRAIL_SQL}{KEEPER_SQL}{REFUSALS_SQL}{READING_SQL}{ERASING_SQL}{RETENTION_SQL}{ENCRYPTED_SQL}{REMOVE_MONTH_SQL}{rights}"
     );
     Ok(Some(Above { schema: "audit", statements }))
 }

@@ -21,8 +21,12 @@ SELECT count(*) FROM audit.system_audit_logs
  WHERE event_timestamp >= $1::text::timestamp AT TIME ZONE 'UTC'
    AND event_timestamp < $2::text::timestamp AT TIME ZONE 'UTC'";
 
-/// Takes the month of the day `$1` out, which has `$2` rows.
-pub(crate) const REMOVE_MONTH: &str = "SELECT audit.remove_month($1::text::date, $2)";
+/// Takes the month of the day `$1` out, which has `$2` rows, of the digest `$3`.
+pub(crate) const REMOVE_MONTH: &str = "SELECT audit.remove_month($1::text::date, $2, $3)";
+
+/// That digest over so many rows that there is one piece of them, of the partition that follows.
+pub(crate) const DIGEST: &str = "
+SELECT sha256(sha256(string_agg(int8send(id) || row_hash, '' ORDER BY xid, id))) FROM audit.";
 
 /// Whether the database notes which months were taken out: a row, or none.
 pub(crate) const NOTES_MONTHS: &str = "SELECT FROM pg_catalog.pg_class c

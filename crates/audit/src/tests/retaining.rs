@@ -30,9 +30,25 @@ async fn prove(watched: &Watched, period: &str) -> Proof {
 
 /// What it says of a call, as the archivist.
 async fn removal(superuser: &Db, month: Month, rows: i64) -> Result<(), String> {
+    let digest = format!("{}{}", crate::sql::DIGEST, month.partition());
+    let tx = superuser.operator().await.unwrap();
+    let there = format!("audit.{}", month.partition());
+    let mut sealed = Vec::new();
+    if tx.query_one(crate::sql::IS_PART, &[&there]).await.unwrap().get(0) {
+        sealed = tx.query_one(&digest, &[]).await.unwrap().get::<_, Vec<u8>>(0);
+    }
+    tx.rollback().await.unwrap();
+    removal_of(superuser, month, rows, &sealed).await
+}
+
+async fn removal_of(superuser: &Db, month: Month, rows: i64, digest: &[u8]) -> Result<(), String> {
     let tx = superuser.operator().await.unwrap();
     tx.batch("SET LOCAL ROLE amanah_trail_archivist").await.unwrap();
-    let sql = format!("SELECT audit.remove_month('{}', {rows})", month.first());
+    let sql = format!(
+        "SELECT audit.remove_month('{}', {rows}, '\\x{}')",
+        month.first(),
+        kernel::hex(digest)
+    );
     match tx.batch(&sql).await {
         Ok(()) => {
             tx.commit().await.unwrap();
@@ -63,10 +79,18 @@ async fn a_month_goes_at_its_time_and_never_before() {
     assert!(said.contains("has 3 rows, and 2 were archived; nothing was removed"), "{said}");
     for (far, wanted) in [("'infinity'", "no month was named"), ("NULL", "no month was named")] {
         let tx = superuser.operator().await.unwrap();
-        let sql = format!("SELECT audit.remove_month({far}, 0)");
+        let sql = format!("SELECT audit.remove_month({far}, 0, '')");
         let said = tx.batch(&sql).await.unwrap_err().to_string();
         assert!(said.contains(wanted), "{said}");
     }
+    let said = removal_of(&superuser, old, 3, &[7; 32]).await.unwrap_err();
+    assert!(said.contains("are not those that were archived; nothing was removed"), "{said}");
+    let tx = superuser.operator().await.unwrap();
+    tx.batch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    let stale = format!("SELECT audit.remove_month('{}', 3, '')", old.first());
+    let said = tx.batch(&stale).await.unwrap_err().to_string();
+    assert!(said.contains("READ COMMITTED; nothing was removed"), "{said}");
+    drop(tx);
     removal(&superuser, old, 3).await.unwrap();
     let said = removal(&superuser, old, 3).await.unwrap_err();
     assert!(said.contains("has no partition of the month"), "{said}");
@@ -81,7 +105,7 @@ async fn a_month_goes_at_its_time_and_never_before() {
     assert_eq!(told, 1);
     for login in [&protected.owner, &protected.intruder] {
         let tx = login.operator().await.unwrap();
-        let error = tx.batch("SELECT audit.remove_month('2000-01-01', 0)").await.unwrap_err();
+        let error = tx.batch("SELECT audit.remove_month('2000-01-01', 0, '')").await.unwrap_err();
         assert_eq!(error.sqlstate(), Some("42501"), "{error}");
     }
 }

@@ -269,7 +269,8 @@ fn weaknesses(inside: &Place<'_>, guarded: bool) -> Vec<Seed> {
         let body = inspect::shipped_body("remove_month", true).unwrap_or_default();
         let function = |body: &str| {
             format!(
-                "CREATE OR REPLACE FUNCTION audit.remove_month(gone date, counted bigint) RETURNS void
+                "CREATE OR REPLACE FUNCTION audit.remove_month(gone date, counted bigint, sealed bytea)
+                 RETURNS void
                  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
                  SET timezone = 'UTC' SET lock_timeout = '2s' AS {}",
                 store::literal(body)

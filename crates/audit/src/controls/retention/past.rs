@@ -1,9 +1,9 @@
 //! A sandbox whose trail goes back for months, and every known way to take one of them out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use kernel::Rng;
+use kernel::{Rng, hex};
 use store::ident;
 
 use super::super::append_only::{Attacker, Battery, GROUPS, attack, attack_as_group, attackers};
@@ -17,6 +17,9 @@ use crate::{Result, canary, inspect, sql};
 /// superuser changes into it.
 const OWN_ROLES: [&str; 4] =
     ["amanah_trail", "amanah_trail_archivist", "amanah_trail_desk", "amanah_trail_reader"];
+
+/// So many rows of each month.
+const ROWS: u32 = 2;
 
 /// Has a trail hold `rows` rows of a past month, each with the hash that it would have had. Only who keeps
 /// the trail can: the trigger that refuses such rows sleeps meanwhile.
@@ -48,6 +51,8 @@ pub(super) struct Past {
     /// The first one that may not go yet.
     pub(super) oldest: Month,
     guarded: bool,
+    /// The digests over their rows, as who archives them would know them.
+    digests: BTreeMap<Month, String>,
 }
 
 impl Past {
@@ -64,9 +69,16 @@ impl Past {
         let now: Timestamp = tx.query_one(sql::NOW, &[]).await?.get(0);
         tx.rollback().await?;
         let (youngest, oldest) = (Month::of(now).earlier(1), Month::of(now).earlier(stays));
-        let past = Self { youngest, oldest, guarded: keeper.is_some() };
+        let (guarded, digests) = (keeper.is_some(), BTreeMap::new());
+        let mut past = Self { youngest, oldest, guarded, digests };
         for month in past.months() {
-            alter(maker, &written(month, 1)).await?;
+            alter(maker, &written(month, ROWS)).await?;
+            let sql = format!("{}{}", sql::DIGEST, ident(&month.partition()));
+            let tx = maker.operator().await?;
+            tx.batch(sql::CLOSED_PATH).await?;
+            let digest: Vec<u8> = tx.query_one(&sql, &[]).await?.get(0);
+            tx.rollback().await?;
+            past.digests.insert(month, hex(&digest));
         }
         Ok(past)
     }
@@ -82,7 +94,8 @@ impl Past {
         for month in self.months() {
             all.extend(on_rows(month));
             if self.guarded {
-                all.extend(by_function(month));
+                let digest = self.digests.get(&month).map(String::as_str).unwrap_or_default();
+                all.extend(by_function(month, digest));
             }
         }
         if self.guarded {
@@ -152,11 +165,11 @@ fn on_rows(month: Month) -> Vec<Attempt> {
 }
 
 /// By that function.
-fn by_function(month: Month) -> Vec<Attempt> {
-    let first = month.first();
+fn by_function(month: Month, digest: &str) -> Vec<Attempt> {
+    let asked = format!("'{}', {ROWS}, '\\x{digest}'", month.first());
     let one = |deed: &str, sql: String| attempt(month, deed, sql);
     vec![
-        one("have it removed", format!("SELECT audit.remove_month('{first}', 1)")),
+        one("have it removed", format!("SELECT audit.remove_month({asked})")),
         one(
             "have it removed under another time zone and a clock of their own",
             format!(
@@ -169,7 +182,7 @@ fn by_function(month: Month) -> Vec<Attempt> {
                          SET LOCAL search_path = pg_temp, pg_catalog;
                      EXCEPTION WHEN insufficient_privilege THEN NULL;
                      END;
-                     PERFORM audit.remove_month('{first}', 1);
+                     PERFORM audit.remove_month({asked});
                  END $amanah$"
             ),
         ),
@@ -198,9 +211,10 @@ fn period() -> Vec<Attempt> {
         ),
         one(
             "replace the function that takes months out",
-            "CREATE OR REPLACE FUNCTION audit.remove_month(gone date, counted bigint) RETURNS void
+            "CREATE OR REPLACE FUNCTION audit.remove_month(gone date, counted bigint, sealed bytea)
+                 RETURNS void
              LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN NULL; END $$",
         ),
-        one("drop that function", "DROP FUNCTION audit.remove_month(date, bigint)"),
+        one("drop that function", "DROP FUNCTION audit.remove_month(date, bigint, bytea)"),
     ]
 }
