@@ -7,6 +7,7 @@ use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Secret};
 use store::{Db, Protected, Table, Tx, ident, literal};
 
 use super::probe::Probe;
+use super::reach;
 use super::remedy::remedy;
 use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news};
 use crate::attack::{self, Attempt, REFUSED, Target, keepers};
@@ -38,6 +39,8 @@ static CARD: Card = Card {
     not_covered: &[
         "a superuser of the database, and whoever can edit its files",
         "a rewrite of the trail by a superuser: `amanah audit verify` finds it, and not this proof",
+        "logins that may make roles (CREATEROLE), which before PostgreSQL 16 may enter the roles that \
+         record: the proof names them, and Amanah's own may be one",
         "writing additional, truthful or false, rows through a table that the writer owns",
         "what the owner of the schema amanah says about who acts",
         "the bite where several databases are protected: its violations are seeded in a sandbox of \
@@ -107,6 +110,7 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let tx = trail.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
     let inspected = inspect::inspect(&tx, protected.superuser.is_some()).await?;
+    let makers = reach::makers(&tx).await?;
     tx.rollback().await?;
     let tx = place.catalogue().await?;
     let (keeper, recorder) = keepers(&tx).await?;
@@ -137,7 +141,8 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     let attempts = [&by_all[..], &attack::erasures(&target)].concat();
     let guarded = !event_triggers.is_empty();
     let battery = Battery { attempts: &attempts, guarded };
-    let mut ledger = Ledger { findings: inspected, ..Ledger::default() };
+    let notes = makers.into_iter().collect();
+    let mut ledger = Ledger { findings: inspected, notes, ..Ledger::default() };
     let binding = canary::bind(&protected.canaries.0, &*place.binder)?;
     for attacker in attackers(protected, &binding) {
         ledger.add(attack(&attacker, battery).await?);

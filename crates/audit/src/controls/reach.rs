@@ -1,5 +1,10 @@
 //! Statements of the controls alone: who could reach the trail, and who reads it.
 
+use store::Tx;
+
+use super::LISTED;
+use crate::Result;
+
 /// Whether a superuser keeps the trail and the schema that it lies in.
 pub(crate) const KEPT_ABOVE: &str = "
 SELECT t.rolsuper AND s.rolsuper
@@ -124,6 +129,34 @@ SELECT 'the database', CASE s.setrole WHEN 0 THEN 'its owner' ELSE 'somebody' EN
     OR (name = 'session_replication_role' AND value <> 'origin'
         AND (s.setdatabase = 0 OR d.datname = pg_catalog.current_database()))
  ORDER BY 1, 2";
+
+/// Logins that can enter every role but a superuser's: those that may make roles, or become one that may,
+/// before PostgreSQL 16.
+pub(crate) const MAKERS: &str = "
+SELECT l.rolname::text FROM pg_catalog.pg_roles l
+ WHERE l.rolcanlogin AND NOT l.rolsuper
+   AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 160000
+   AND EXISTS (SELECT FROM pg_catalog.pg_roles r
+                WHERE r.rolcreaterole AND pg_catalog.pg_has_role(l.oid, r.oid, 'MEMBER'))
+ ORDER BY 1";
+
+/// Which logins those are, for people; nothing where there is none.
+///
+/// # Errors
+/// When the catalogue cannot be read.
+pub(crate) async fn makers(tx: &Tx) -> Result<Option<String>> {
+    let rows = tx.query(MAKERS, &[]).await?;
+    let names: Vec<String> = rows.iter().take(LISTED).map(|row| row.get(0)).collect();
+    let more = rows.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "the logins {}{more} may make roles, so that before PostgreSQL 16 they can enter those of the \
+             trail: take CREATEROLE from whoever does not need it",
+            names.join(", ")
+        )
+    }))
+}
 
 /// What the row about a reading says, by its ticket: login, whether the filter is `$2`, how many
 /// rows, why.

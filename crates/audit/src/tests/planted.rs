@@ -110,6 +110,26 @@ async fn a_proof_leaves_no_login_behind() {
     assert!(!proof.detail().contains("left behind"), "{}", proof.detail());
 }
 
+/// Who may make roles enters those of the trail before PostgreSQL 16: both claims name him.
+#[tokio::test]
+async fn who_may_make_roles_is_named() {
+    let protected = house(SHOP, Keeper::Superuser).await;
+    let superuser = protected.superuser.as_ref().unwrap();
+    // Of many the first few are named.
+    let (maker, heir) = (format!("a0_{}", protected.name), format!("a1_{}", protected.name));
+    let make =
+        format!("CREATE ROLE {maker} LOGIN CREATEROLE; CREATE ROLE {heir} LOGIN IN ROLE {maker}");
+    run(superuser, &make).await;
+    let all = unsealed(vec![watched(&protected)]);
+    for id in ["audit.append-only", "audit.reads"] {
+        let control = all.iter().find(|control| control.card().id == id).unwrap();
+        let proof = control.prove(&cx(), &none()).await;
+        let named = format!("the logins {maker}, {heir}");
+        assert!(proof.detail().contains(&named), "{id}: {}", proof.detail());
+    }
+    run(superuser, &format!("DROP ROLE {heir}; DROP ROLE {maker}")).await;
+}
+
 /// Names of types are looked up in a session's own temporary schema first, whatever the path says:
 /// domains there with the names of ours, and checks that call code, are not come upon when the
 /// application writes a row in a fresh session.

@@ -44,8 +44,8 @@ static CARD: Card = Card {
     deadline: Duration::from_mins(2),
     not_covered: &[
         "a superuser of the database, backups, replicas and files of the server",
-        "a login that may make roles (CREATEROLE), which before PostgreSQL 16 may enter every role but \
-         a superuser's",
+        "logins that may make roles (CREATEROLE), which before PostgreSQL 16 may enter every role but \
+         a superuser's: the proof names them, and Amanah's own may be one",
         "members of amanah_trail_reader: Amanah's own logins that seal and verify, which it lists",
         "what an auditor does with rows that were handed out",
         "what the owner of a transaction reads of the rows that this very transaction has left",
@@ -104,7 +104,8 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     };
     let shape = place.shape().await?;
     let canary = canary::write(place.protected, &*place.binder, &shape).await?;
-    let mut ledger = Ledger { findings: inspected(place).await?, ..Ledger::default() };
+    let (findings, notes) = inspected(place).await?;
+    let mut ledger = Ledger { findings, notes, ..Ledger::default() };
     let binding = canary::bind(&place.protected.canaries.0, &*place.binder)?;
     let owner = format!("the owner ({})", place.protected.owner.url().user);
     let app = format!("the application ({})", place.protected.app_role);
@@ -123,18 +124,19 @@ async fn examine(place: &Place<'_>, rng: &dyn Rng) -> Result<Ledger> {
     Ok(ledger)
 }
 
-/// What the catalogue says about who may read.
-async fn inspected(place: &Place<'_>) -> Result<Vec<Finding>> {
+/// What the catalogue says about who may read, and who could come to it.
+async fn inspected(place: &Place<'_>) -> Result<(Vec<Finding>, Vec<String>)> {
     let tx = place.trail().await?.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
     let owner = &place.protected.owner.url().user;
     let rows = tx.query(reach::READERS, &[owner]).await?;
+    let makers = reach::makers(&tx).await?;
     tx.rollback().await?;
     let finding = |row: &store::Row| {
         let (object, what): (String, String) = (row.get(0), row.get(1));
         Finding::new(object, what).fix(FIX)
     };
-    Ok(rows.iter().map(finding).collect())
+    Ok((rows.iter().map(finding).collect(), makers.into_iter().collect()))
 }
 
 /// One way to read.
