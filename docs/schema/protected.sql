@@ -657,6 +657,66 @@ END $$;
 
 ALTER FUNCTION audit.asked_for(wanted jsonb) OWNER TO postgres;
 
+CREATE FUNCTION audit.bare(query text, within boolean) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    escaped CONSTANT text := E'\'(?:[^\'\\\\]|\\\\.|\'\')*\'';
+    -- Where backslashes escape in each literal, one is read as one with an E before it.
+    literal CONSTANT text := concat(E'\\m[eE]', escaped, '|',
+        CASE current_setting('standard_conforming_strings')
+        WHEN 'off' THEN escaped ELSE E'\'(?:[^\']|\'\')*\'' END);
+    name CONSTANT text := '"(?:[^"]|"")*"';
+    line CONSTANT text := E'--[^\n]*';
+    -- A word begins with a letter, and PostgreSQL takes for one what is not ASCII.
+    first CONSTANT text := E'[^\x01-\x40\x5b-\x5e\x60\x7b-\x7f]';
+    more CONSTANT text := E'[^\x01-\x23\x25-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]';
+    tag CONSTANT text :=
+        concat('[$](?:', first, E'[^\x01-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]*)?[$]');
+    -- Up to a dollar quote, a comment that may hold others, or what does not end.
+    plain CONSTANT text := concat('^(?:', name, '|', literal, '|', line, '|(?![eE]'')', first, more,
+        '*(?!', more, ')|(?!', tag, ')[$]|-(?!-)|/(?![*])|[^"''$/-])*');
+    left_out CONSTANT text := concat('(', name, ')|', literal, '|', line);
+    rest text := translate(query, chr(1), '');
+    done text := '';
+    part text;
+    quote text;
+    n integer;
+BEGIN
+    LOOP
+        part := substring(rest FROM plain);
+        rest := substr(rest, length(part) + 1);
+        done := replace(concat(done, regexp_replace(part, left_out, E'\\1\x01', 'g')),
+                        concat('"', chr(1)), '"');
+        EXIT WHEN rest = '';
+        quote := substring(rest FROM concat('^', tag));
+        n := 0;
+        IF quote IS NOT NULL THEN
+            n := strpos(substr(rest, length(quote) + 1), quote);
+            part := substr(rest, length(quote) + 1, CASE n WHEN 0 THEN length(rest) ELSE n - 1 END);
+            rest := substr(rest, 2 * length(quote) + n);
+            done := concat(done, CASE WHEN NOT within AND right(done, 200)
+                ~* E'(?:^|[;\x01])\\s*do(?:[\\s\x01]+language[\\s\x01]+[a-z0-9_"]+)?[\\s\x01]*$'
+                THEN concat(quote, audit.bare(part, true), quote) ELSE chr(1) END);
+            EXIT WHEN n = 0;
+        ELSE
+            done := concat(done, chr(1));
+            -- Comments lie within one another. A quote that does not end is no comment.
+            WHILE rest LIKE '/*%' OR n > 0 LOOP
+                part := substring(rest FROM '^.*?(?:[*]/|/[*])');
+                rest := substr(rest, length(part) + 1);
+                n := n + CASE right(part, 1) WHEN '*' THEN 1 WHEN '/' THEN -1 ELSE -n END;
+                EXIT WHEN n = 0;
+            END LOOP;
+            EXIT WHEN part IS NULL OR right(part, 2) <> '*/';
+        END IF;
+    END LOOP;
+    RETURN done;
+END $_$;
+
+ALTER FUNCTION audit.bare(query text, within boolean) OWNER TO amanah_trail_desk;
+
 CREATE FUNCTION audit.cipher(bytea, bytea, bytea, text) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS '$libdir/pgcrypto', 'pg_encrypt_iv';
@@ -1130,7 +1190,7 @@ BEGIN
     END IF;
 END $$;
 
-ALTER FUNCTION audit.record_command(tag text, place text, name text, told jsonb) OWNER TO amanah_trail;
+ALTER FUNCTION audit.record_command(tag text, place text, name text, told jsonb) OWNER TO amanah_trail_desk;
 
 CREATE FUNCTION audit.record_ddl() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1166,20 +1226,49 @@ BEGIN
                    SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t
                      JOIN pg_proc p ON p.oid = t.tgfoid AND p.proname = 'global_track_changes'
                      JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'audit'
-                    WHERE t.oid = c.objid) END AS definition
+                    WHERE t.oid = c.objid) END AS definition,
+               -- Which labels of an enum are called otherwise: refuse_early() has noted what they were.
+               CASE WHEN c.command_tag = 'ALTER TYPE' AND c.classid = 'pg_type'::regclass THEN (
+                   SELECT jsonb_object_agg(b.value, e.enumlabel) FROM pg_enum e
+                     JOIN jsonb_each_text(coalesce(nullif(current_setting('amanah.labels', true), ''),
+                                                   '{}')::jsonb) b
+                       ON b.key = e.oid::text AND b.value <> e.enumlabel
+                    WHERE e.enumtypid = c.objid) END AS labels
           FROM pg_event_trigger_ddl_commands() c
          WHERE NOT c.in_extension AND c.schema_name IS DISTINCT FROM 'pg_temp'
+           -- What hangs on something temporary goes with it.
+           AND NOT EXISTS (
+               SELECT FROM pg_namespace n
+                WHERE starts_with(n.nspname::text, 'pg_temp_') AND n.oid IN (
+                      SELECT k.relnamespace FROM pg_class k WHERE k.oid IN (
+                          SELECT t.tgrelid FROM pg_trigger t
+                           WHERE c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+                          UNION ALL SELECT r.ev_class FROM pg_rewrite r
+                           WHERE c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
+                          UNION ALL SELECT p.polrelid FROM pg_policy p
+                           WHERE c.classid = 'pg_policy'::regclass AND p.oid = c.objid)
+                      UNION ALL SELECT s.connamespace FROM pg_constraint s
+                       WHERE c.classid = 'pg_constraint'::regclass AND s.oid = c.objid
+                      UNION ALL SELECT y.typnamespace FROM pg_type y WHERE y.oid IN (
+                          SELECT unnest(ARRAY[s.castsource, s.casttarget]) FROM pg_cast s
+                           WHERE c.classid = 'pg_cast'::regclass AND s.oid = c.objid)))
+           -- Every login may make a large object, as a value.
+           AND c.classid IS DISTINCT FROM 'pg_largeobject'::regclass
+           AND c.object_type <> 'LARGE OBJECT'
+           -- Rights that stay as they are: refuse_early() has looked.
+           AND NOT (tg_tag IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES')
+                    AND coalesce(current_setting('amanah.rights', true), '') = 'unchanged')
     LOOP
         PERFORM audit.record_command(it.command_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
             jsonb_strip_nulls(jsonb_build_object('type', it.object_type,
                 'object', it.object_identity, 'oid', it.number, 'says', it.says,
-                'definition', it.definition,
+                'definition', it.definition, 'labels', it.labels,
                 'statement', audit.told(current_query(), it.command_tag))));
     END LOOP;
 END $$;
 
-ALTER FUNCTION audit.record_ddl() OWNER TO amanah_trail;
+ALTER FUNCTION audit.record_ddl() OWNER TO amanah_trail_desk;
 
 CREATE FUNCTION audit.record_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1194,6 +1283,12 @@ BEGIN
                CASE WHEN d.classid = 'pg_class'::regclass THEN d.object_name END AS relation
           FROM pg_event_trigger_dropped_objects() d
          WHERE NOT d.is_temporary AND (d.original OR d.normal)
+           AND d.address_names[1] IS DISTINCT FROM 'pg_temp' AND d.object_type <> 'large object'
+           AND NOT (d.object_type = 'default acl'
+                    AND coalesce(current_setting('amanah.rights', true), '') = 'unchanged')
+           AND NOT (d.object_type IN ('cast', 'domain constraint')
+                    AND (starts_with(d.address_names[1], 'pg_temp.')
+                         OR starts_with(d.address_args[1], 'pg_temp.')))
     LOOP
         PERFORM audit.record_command(tg_tag, coalesce(it.schema_name, ''),
             coalesce(it.relation, ''),
@@ -1203,7 +1298,7 @@ BEGIN
     END LOOP;
 END $$;
 
-ALTER FUNCTION audit.record_drop() OWNER TO amanah_trail;
+ALTER FUNCTION audit.record_drop() OWNER TO amanah_trail_desk;
 
 CREATE FUNCTION audit.record_reading(step text, told jsonb) RETURNS uuid
     LANGUAGE plpgsql
@@ -1423,6 +1518,46 @@ CREATE FUNCTION audit.refuse_early() RETURNS event_trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF tg_tag IN ('GRANT', 'REVOKE') THEN
+        PERFORM set_config('amanah.rights', CASE WHEN
+            EXISTS (SELECT FROM pg_roles r WHERE r.rolsuper AND pg_has_role(r.oid, 'USAGE'))
+            OR EXISTS (SELECT FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid
+                        WHERE b.datname = current_database() AND d.deptype = 'o'
+                          AND d.refclassid = 'pg_authid'::regclass
+                          AND d.classid NOT IN ('pg_largeobject'::regclass,
+                                                'pg_default_acl'::regclass)
+                          AND pg_has_role(d.refobjid, 'USAGE')
+                          AND NOT starts_with(coalesce((pg_identify_object(
+                              d.classid, d.objid, 0)).schema, ''), 'pg_temp'))
+            -- What belongs to PostgreSQL's own roles stands in no list.
+            OR EXISTS (SELECT FROM (SELECT relowner FROM pg_class UNION SELECT proowner FROM pg_proc
+                                     UNION SELECT nspowner FROM pg_namespace
+                                     UNION SELECT typowner FROM pg_type) o (owner)
+                        WHERE o.owner::bigint < 16384 AND pg_has_role(o.owner, 'USAGE'))
+            OR EXISTS (SELECT FROM (SELECT relacl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute
+                                     UNION ALL SELECT proacl FROM pg_proc
+                                     UNION ALL SELECT nspacl FROM pg_namespace
+                                     UNION ALL SELECT typacl FROM pg_type
+                                     UNION ALL SELECT lanacl FROM pg_language
+                                     UNION ALL SELECT srvacl FROM pg_foreign_server
+                                     UNION ALL SELECT fdwacl FROM pg_foreign_data_wrapper) o (acl),
+                              aclexplode(o.acl) a
+                        WHERE a.is_grantable AND pg_has_role(a.grantee, 'USAGE'))
+            THEN 'changed' ELSE 'unchanged' END, true);
+    ELSIF tg_tag IN ('ALTER DEFAULT PRIVILEGES', 'DROP OWNED') THEN
+        PERFORM set_config('amanah.rights', CASE WHEN EXISTS (
+            SELECT FROM pg_roles r WHERE pg_has_role(r.oid, 'MEMBER')
+               AND (has_database_privilege(r.oid, current_database(), 'CREATE')
+                    OR EXISTS (SELECT FROM pg_namespace n
+                                WHERE NOT starts_with(n.nspname::text, 'pg_temp_')
+                                  AND NOT starts_with(n.nspname::text, 'pg_toast_temp_')
+                                  AND has_schema_privilege(r.oid, n.oid, 'CREATE'))))
+            THEN 'changed' ELSE 'unchanged' END, true);
+    ELSIF tg_tag = 'ALTER TYPE' THEN
+        -- What labels of enums were before, which nothing tells afterwards.
+        PERFORM set_config('amanah.labels', (SELECT coalesce(jsonb_object_agg(e.oid, e.enumlabel), '{}')
+                                               FROM pg_enum e)::text, true);
+    END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RETURN;
     END IF;
@@ -1691,6 +1826,7 @@ DECLARE
     weak text;
     other text;
     cast_made text;
+    renamed record;
 BEGIN
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         RETURN;
@@ -1796,6 +1932,35 @@ BEGIN
             HINT = 'Nothing was changed. Call its function by name instead: a function may return'
                    ' json, and only a cast is asked by the recording.';
     END IF;
+    -- A label that is called otherwise is so in every row: two that change places exchange values.
+    WITH RECURSIVE uses AS (
+        SELECT e.enumtypid AS oid, b.value AS label, e.enumlabel::text AS becomes
+          FROM pg_event_trigger_ddl_commands() c
+          JOIN pg_enum e ON c.classid = 'pg_type'::regclass AND e.enumtypid = c.objid
+          JOIN jsonb_each_text(coalesce(nullif(current_setting('amanah.labels', true), ''), '{}')::jsonb) b
+            ON b.key = e.oid::text AND b.value <> e.enumlabel
+        UNION
+        SELECT n.oid, u.label, u.becomes
+          FROM uses u CROSS JOIN LATERAL (
+               SELECT y.oid FROM pg_type y WHERE u.oid IN (y.typelem, y.typbasetype)
+               UNION ALL SELECT k.reltype FROM pg_attribute a JOIN pg_class k ON k.oid = a.attrelid
+                WHERE a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+               UNION ALL SELECT unnest(ARRAY[r.rngtypid, r.rngmultitypid]) FROM pg_range r
+                WHERE r.rngsubtype = u.oid) n
+    )
+    SELECT u.label, u.becomes, t.tgrelid::regclass AS place INTO renamed
+      FROM uses u JOIN pg_attribute a ON a.atttypid = u.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_trigger t ON t.tgrelid = a.attrelid AND t.tgfoid = recorder
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'TRAIL',
+            MESSAGE = format('%s is refused: %L would be %L in every row of %s, and no trigger would'
+                             ' record it', tg_tag, renamed.label, renamed.becomes, renamed.place),
+            HINT = 'Nothing was changed. Add the new label (ALTER TYPE ... ADD VALUE), and bring the'
+                   ' rows to it by UPDATE, which is recorded; or let a superuser rename it, of which'
+                   ' the record says both labels.';
+    END IF;
 END $$;
 
 ALTER FUNCTION audit.refuse_weaker_ddl() OWNER TO postgres;
@@ -1891,24 +2056,11 @@ CREATE FUNCTION audit.told(query text, tag text) RETURNS text
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
-    -- Where backslashes escape in each literal, one is read as one with an E before it.
-    text_quote CONSTANT text := CASE current_setting('standard_conforming_strings')
-        WHEN 'off' THEN E'[eE]?\'' ELSE E'[eE]\'' END;
-    bare text := left(query, 16384);
+    bare text := replace(audit.bare(left(query, 16384), false), chr(1), '?');
     kept text;
 BEGIN
-    -- Names in quotes stay; literals and comments are found in the same pass, so that none is taken
-    -- for the other, and leave a sign that no text of SQL has.
-    bare := regexp_replace(translate(bare, chr(1), ''), concat(E'("(?:[^"]|"")*")|', text_quote,
-        E'(?:[^\'\\\\]|\\\\.|\'\')*\'|\'(?:[^\']|\'\')*\'|--[^\n]*|/[*](?:[^*]|[*]+[^*/])*[*]+/'),
-        E'\\1\x01', 'g');
-    bare := replace(replace(bare, concat('"', chr(1)), '"'), chr(1), '?');
-    -- A quote that does not end: nobody knows where it began.
-    bare := regexp_replace(bare, E'^((?:[^"\']|"(?:[^"]|"")*")*)\'.*$', E'\\1?');
     bare := regexp_replace(bare, E'\\m[0-9][0-9.]*', '?', 'g');
     IF bare !~* '^[[:space:]?]*do([[:space:]]|[$])' THEN
-        bare := regexp_replace(bare, E'[$]([[:alnum:]_]*?)[$].*?[$]\\1[$]', '?', 'g');
-        bare := regexp_replace(bare, '[$][[:alnum:]_]*[$].*', '?');
         SELECT string_agg(ltrim(rtrim(u.one, E' \n\r\t'), E' ?\n\r\t'), '; ' ORDER BY u.place) INTO kept
           FROM unnest(string_to_array(bare, ';')) WITH ORDINALITY u (one, place)
          WHERE upper(ltrim(u.one, E' ?\n\r\t')) LIKE concat(split_part(tag, ' ', 1), ' %');
@@ -1918,7 +2070,7 @@ BEGIN
                   CASE WHEN length(bare) > 1000 OR length(query) > 16384 THEN ' ...' END);
 END $_$;
 
-ALTER FUNCTION audit.told(query text, tag text) OWNER TO amanah_trail;
+ALTER FUNCTION audit.told(query text, tag text) OWNER TO amanah_trail_desk;
 
 CREATE FUNCTION audit.trg_compute_audit_log_hash() RETURNS trigger
     LANGUAGE plpgsql
@@ -1933,8 +2085,9 @@ BEGIN
        OR NEW.erased IS NOT NULL
        OR pg_catalog.abs(pg_catalog.date_part('epoch', NEW.event_timestamp
               OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())) OPERATOR(pg_catalog.>) 60
-       -- Readings are recorded by the desk alone, whose rights no code of the application has.
-       OR NEW.action OPERATOR(pg_catalog.=) ANY (ARRAY['ASK', 'READ'])
+       -- Readings and changes of structure are recorded by the desk alone, whose rights no code of the
+       -- application has.
+       OR NEW.action OPERATOR(pg_catalog.=) ANY (ARRAY['ASK', 'READ', 'DDL'])
           AND current_user OPERATOR(pg_catalog.=) 'amanah_trail'
     THEN
         RAISE EXCEPTION USING
@@ -2309,6 +2462,8 @@ GRANT ALL ON FUNCTION audit.asked(wanted jsonb, seen pg_snapshot, asking xid8) T
 
 REVOKE ALL ON FUNCTION audit.asked_for(wanted jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.asked_for(wanted jsonb) TO amanah_trail_desk;
+
+REVOKE ALL ON FUNCTION audit.bare(query text, within boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.cipher(bytea, bytea, bytea, text) FROM PUBLIC;
 

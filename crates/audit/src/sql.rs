@@ -9,7 +9,7 @@ pub(crate) use asked::{
 };
 pub(crate) use retention::{
     ARCHIVED_MONTHS, DIGEST, HAS_ROWS, IS_PART, LENGTHEN, MONTHS, NOTES_MONTHS, REMOVE_MONTH,
-    ROWS_BETWEEN, STAYS,
+    ROWS_BETWEEN, SEALED_BETWEEN, STAYS,
 };
 
 /// Columns of the trail in the order that [`crate::row::TrailRow`] reads them.

@@ -11,7 +11,7 @@ use store::Db;
 
 pub use crate::month::Month;
 use crate::{Error, Result, sql};
-pub(crate) use sealed::{PART, Sealed, is_undone, sealed};
+pub(crate) use sealed::{PART, Rows, Sealed, is_undone, sealed};
 
 const DAY_SECONDS: u64 = 86_400;
 /// How many days the shortest so many months in a row have.

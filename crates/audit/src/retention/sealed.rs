@@ -33,6 +33,21 @@ pub(crate) struct Rows {
     pub(crate) count: u64,
     /// The parts of the log with entries of them, undone ones too.
     pub(crate) parts: BTreeSet<u64>,
+    /// The first of them, by transaction and number, and the last.
+    pub(crate) ends: Option<(RowLeaf, RowLeaf)>,
+}
+
+impl Rows {
+    fn take(&mut self, row: RowLeaf) {
+        let place = |row: &RowLeaf| (row.xid, row.id);
+        self.count += 1;
+        self.ends = Some(match self.ends.take() {
+            Some((first, last)) if place(&row) < place(&first) => (row, last),
+            Some((first, last)) if place(&row) > place(&last) => (first, row),
+            Some(ends) => ends,
+            None => (row, row),
+        });
+    }
 }
 
 /// Reads a log.
@@ -53,7 +68,9 @@ pub(crate) async fn sealed(log: &SealedLog) -> Result<Sealed> {
             let Leaf::Row(row) = Leaf::decode(&entry)? else { continue };
             let Some(month) = Month::of_micros(row.at_micros) else { continue };
             let rows = months.entry(month).or_default();
-            rows.count += u64::from(!is_undone(&row, &epochs));
+            if !is_undone(&row, &epochs) {
+                rows.take(row);
+            }
             rows.parts.insert(n / PART);
         }
     }

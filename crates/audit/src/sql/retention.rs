@@ -21,6 +21,17 @@ SELECT count(*) FROM audit.system_audit_logs
  WHERE event_timestamp >= $1::text::timestamp AT TIME ZONE 'UTC'
    AND event_timestamp < $2::text::timestamp AT TIME ZONE 'UTC'";
 
+/// The same up to the row of transaction `$3` and number `$4`, of the hash `$5`; and whether that one is
+/// there, and the one of transaction `$6`, number `$7` and hash `$8`.
+pub(crate) const SEALED_BETWEEN: &str = "
+SELECT count(*),
+       coalesce(bool_or((xid, id, row_hash) = ($3::text::xid8, $4, $5)), false),
+       coalesce(bool_or((xid, id, row_hash) = ($6::text::xid8, $7, $8)), false)
+  FROM audit.system_audit_logs
+ WHERE event_timestamp >= $1::text::timestamp AT TIME ZONE 'UTC'
+   AND event_timestamp < $2::text::timestamp AT TIME ZONE 'UTC'
+   AND (xid, id) <= ($3::text::xid8, $4)";
+
 /// Takes the month of the day `$1` out, which has `$2` rows, of the digest `$3`.
 pub(crate) const REMOVE_MONTH: &str = "SELECT audit.remove_month($1::text::date, $2, $3)";
 

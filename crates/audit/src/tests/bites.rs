@@ -47,7 +47,7 @@ async fn every_seeded_violation_is_found() {
             wanted.push("10 of 10 seeded violations".to_owned());
         }
         wanted.push("5 of 5 seeded violations".to_owned());
-        let last = if keeper == Keeper::Superuser { 7 } else { 4 };
+        let last = if keeper == Keeper::Superuser { 8 } else { 5 };
         wanted.push(format!("{last} of {last} seeded violations"));
         wanted.push("5 of 5 seeded violations".to_owned());
         assert_eq!(counts, wanted);

@@ -144,6 +144,34 @@ async fn a_month_that_is_gone_breaks_the_claim() {
             "a month may leave the database 24 months after its end, and 60 are promised"
         ]
     );
+    // One row of three, the last one, and one that takes the place of another.
+    let part = format!("audit.{}", old.partition());
+    let by_hand = |what: &str| {
+        format!(
+            "ALTER TABLE {part} DISABLE TRIGGER USER;
+             CREATE TABLE IF NOT EXISTS public.kept AS TABLE {part}; {what}"
+        )
+    };
+    let last = format!("WHERE id = (SELECT max(id) FROM {part})");
+    for (what, said) in [
+        (format!("DELETE FROM {part} {last}"), "3 rows of this month were sealed, and 2 are"),
+        (format!("UPDATE {part} SET row_hash = sha256('') {last}"), "its last row, "),
+        (format!("DELETE FROM {part}"), "none of them is in the database"),
+    ] {
+        run(&superuser, &by_hand(&what)).await;
+        let broken = prove(&watched, "24mo").await;
+        assert_eq!(broken.outcome(), Outcome::Broken, "{what}");
+        let [found] = broken.findings() else { panic!("{:?}", broken.findings()) };
+        assert_eq!(found.object, format!("the month {old}"));
+        assert!(found.what.contains(said), "{what}: {}", found.what);
+        let back = format!(
+            "DELETE FROM {part}; INSERT INTO audit.system_audit_logs OVERRIDING SYSTEM VALUE
+                 SELECT * FROM public.kept; ALTER TABLE {part} ENABLE ALWAYS TRIGGER hash,
+                 ENABLE ALWAYS TRIGGER refuse_row, ENABLE ALWAYS TRIGGER refuse_statement"
+        );
+        run(&superuser, &back).await;
+        assert_eq!(prove(&watched, "24mo").await.outcome(), Outcome::Holds, "{what}");
+    }
     run(&superuser, &format!("DROP TABLE audit.{}", young.partition())).await;
     let broken = prove(&watched, "24mo").await;
     assert_eq!(broken.outcome(), Outcome::Broken);

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Proof, Rng, Value};
 use past::Past;
-use store::{Db, ident};
+use store::{Db, Tx, ident};
 use tlog::Verifier;
 
 use super::tamper::begun;
 use super::trial::Trial;
 use super::{Bitten, Ledger, Place, Watched, Work, alter, news};
 use crate::archive::check;
-use crate::retention::{Month, months_of, sealed, stays};
+use crate::retention::{Month, Rows, months_of, sealed, stays};
 use crate::{Error, Result, inspect, row, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
@@ -27,17 +27,19 @@ static CARD: Card = Card {
     attack: "In a sandbox whose trail has rows of past months, the application, an administrator, an auditor, \
              the owner and each of Amanah's own roles try every known way to take a month out that is \
              younger than the period, the function that takes old ones out among them. In each real trail, \
-             every month since the first sealed row must be there: in the database, or \
-             in the archive, where all of it opens and is what was sealed.",
+             every month since the first sealed row must be there: in the database, with as many rows as \
+             were sealed and the first and the last of them, or in the archive, where all of it opens and is \
+             what was sealed.",
     bite: "In a sandbox, the function that takes months out is made to ask for no age, the period is \
            shortened, its rows may be deleted by the application, and a superuser drops, detaches and empties \
-           the partition of a month.",
+           the partition of a month, and takes one row out of it.",
     cadence: Duration::from_hours(24),
     deadline: Duration::from_mins(30),
     not_covered: &[
         "a superuser of the database, who can drop anything: the month that he drops is named at the next \
          proof",
-        "whether each row of a month is still there: `audit.tamper-evident` holds every row against its entry",
+        "whether each row of a month is what was sealed: `audit.tamper-evident` holds every row against its \
+         entry, and finds one that somebody has put in the place of another",
         "a server whose clock is set ahead by somebody who administers it",
         "the sandbox where several databases are protected: it is one of the first alone",
     ],
@@ -137,12 +139,16 @@ async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
     tx.batch(sql::CLOSED_PATH).await?;
     row::sees_all(&tx).await?;
     for month in &months {
-        let (from, to) = (month.first().to_string(), month.later(1).first().to_string());
-        let there: bool = tx.query_one(sql::HAS_ROWS, &[&from, &to]).await?.get(0);
-        if there {
-            ledger.checked += 1;
-        } else {
-            away.push(*month);
+        let Some(rows) = sealed.months.get(month) else { continue };
+        match near(&tx, *month, rows).await? {
+            Near::Whole => ledger.checked += 1,
+            Near::Nothing => away.push(*month),
+            Near::Part(what) => {
+                ledger.checked += 1;
+                if ledger.findings.len() < NAMED {
+                    ledger.findings.push(missing_with(*month, &what));
+                }
+            }
         }
     }
     tx.rollback().await?;
@@ -160,6 +166,39 @@ async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
         ledger.notes.push(format!("{archived} months lie in the archive, opened and verified"));
     }
     Ok(ledger)
+}
+
+/// How much of a month is in the database.
+enum Near {
+    /// As many rows as were sealed, the first and the last of them among them.
+    Whole,
+    /// None of them.
+    Nothing,
+    /// Fewer, or others; what.
+    Part(String),
+}
+
+/// Looks how much of a month is in the database, of which these rows were sealed. What was written since is
+/// not counted.
+async fn near(tx: &Tx, month: Month, rows: &Rows) -> Result<Near> {
+    let Some((first, last)) = rows.ends else { return Ok(Near::Whole) };
+    let (from, to) = (month.first().to_string(), month.later(1).first().to_string());
+    let (low, high) = (first.xid.to_string(), last.xid.to_string());
+    let (first_hash, last_hash) = (first.row_hash.as_slice(), last.row_hash.as_slice());
+    let bound: [&(dyn store::ToSql + Sync); 8] =
+        [&from, &to, &high, &last.id, &last_hash, &low, &first.id, &first_hash];
+    let row = tx.query_one(sql::SEALED_BETWEEN, &bound).await?;
+    let (there, has_last, has_first): (i64, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let (there, wanted) = (there.unsigned_abs(), rows.count);
+    Ok(match (there, has_first, has_last) {
+        (0, ..) => Near::Nothing,
+        _ if there < wanted => Near::Part(format!(
+            "{wanted} rows of this month were sealed, and {there} are in the database"
+        )),
+        (_, false, _) => Near::Part(format!("its first row, {}, is not what was sealed", first.id)),
+        (_, _, false) => Near::Part(format!("its last row, {}, is not what was sealed", last.id)),
+        _ => Near::Whole,
+    })
 }
 
 /// What is wrong with a month that is not in the database, if it is not whole in the archive.
@@ -305,6 +344,17 @@ fn losses(month: Month) -> Vec<Seed> {
         (
             "a partition, emptied",
             format!("CREATE TABLE audit.amanah_kept AS TABLE {part}; TRUNCATE {part}"),
+            format!(
+                "INSERT INTO {TRAIL} OVERRIDING SYSTEM VALUE SELECT * FROM audit.amanah_kept;
+                 DROP TABLE audit.amanah_kept"
+            ),
+        ),
+        (
+            "a row of a partition, removed",
+            format!(
+                "CREATE TABLE audit.amanah_kept AS SELECT * FROM {part} LIMIT 1;
+                 DELETE FROM {part} WHERE id = (SELECT id FROM audit.amanah_kept)"
+            ),
             format!(
                 "INSERT INTO {TRAIL} OVERRIDING SYSTEM VALUE SELECT * FROM audit.amanah_kept;
                  DROP TABLE audit.amanah_kept"
