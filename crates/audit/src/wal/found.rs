@@ -173,6 +173,13 @@ impl fmt::Display for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, xid, action, changes, records, .. } = self;
         match kind {
+            Kind::Unread if *xid == 0 => {
+                write!(
+                    f,
+                    "{action} was not compared: it ends at {}, and is too small to tell its number",
+                    self.lsn
+                )
+            }
             Kind::Unread => write!(
                 f,
                 "{action} was not compared: transaction {xid}, which ends at {}",

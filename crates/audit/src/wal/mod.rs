@@ -272,7 +272,7 @@ impl Comparison {
         let erasures = self.erasures(place, &read).await?;
         let known = (&there, &erasures);
         let Some((before, part, more)) = self.part(tx, place, &end, known).await? else {
-            return self.step_over(tx, place, &end).await;
+            return self.step_over(tx, place, (&read, &end)).await;
         };
         let reached = match part.end.clone() {
             Some((_, last)) if more || is_behind(tx, &end, &last).await? => last,

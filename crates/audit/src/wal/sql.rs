@@ -44,6 +44,11 @@ SELECT c.lsn::text, c.xid::text::int8, pg_catalog.starts_with(c.data, 'committin
     OR pg_catalog.starts_with(c.data, 'COMMIT')
  ORDER BY c.place LIMIT 1";
 
+/// Reads what the slot `$1` holds up to `$2`, and no more than one transaction of it.
+pub(super) const PRINTS: &str = "
+SELECT count(*) FROM pg_catalog.pg_logical_slot_peek_changes($1::text::name, $2::text::pg_lsn, 1,
+                                                             'skip-empty-xacts', '0')";
+
 /// Marks the log as read up to `$2`.
 pub(super) const ADVANCE: &str =
     "SELECT pg_catalog.pg_replication_slot_advance($1::text::name, $2::text::pg_lsn)";

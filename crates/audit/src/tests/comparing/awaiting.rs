@@ -82,3 +82,31 @@ async fn a_transaction_that_cannot_be_printed_stops_nothing() {
     assert_eq!(world.told().await.len(), 3, "it is found once");
     world.end().await;
 }
+
+/// The same of one that is so small that PostgreSQL does not stream it: some numbers of a hundred thousand
+/// digits each, which are a kilobyte in the log.
+#[tokio::test]
+async fn a_small_transaction_that_cannot_be_printed_stops_nothing() {
+    let world = world().await;
+    run(&world.protected.owner, "CREATE TABLE plain (held numeric[])").await;
+    world.look().await;
+    run(world.superuser(), "ALTER TABLE product DISABLE TRIGGER ALL").await;
+    run(world.superuser(), SALE).await;
+    let huge =
+        "INSERT INTO plain SELECT array_agg('1e131071'::numeric) FROM generate_series(1, 8300)";
+    run(&world.protected.owner, huge).await;
+    run(world.superuser(), "DELETE FROM product").await;
+    let told = world.told().await;
+    assert_eq!(
+        told,
+        [
+            "unrecorded: INSERT public.product, 1 and 0",
+            "unread: a transaction that PostgreSQL cannot print ., 0 and 0",
+            "unrecorded: DELETE public.product, 1 and 0",
+        ]
+    );
+    let unread = world.standing().await.open.remove(1).to_string();
+    assert!(unread.contains("was not compared: it ends at "), "{unread}");
+    assert_eq!(world.told().await.len(), 3, "it is found once");
+    world.end().await;
+}
