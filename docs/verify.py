@@ -343,7 +343,9 @@ def main(what, path, line, row=None):
     if what == "proof":
         content = None if row is None else parse_row(given(row))
         said, index, more = check_proof(given(path), key, content)
-        print(f"holds: entry {index}, {said}, under a checkpoint with {more}")
+        said = {name: value.hex() if name == "hash" else value for name, value in said.items()}
+        what = ", ".join(f"{name} {value}" for name, value in said.items())
+        print(f"holds: entry {index} ({what}), under the checkpoint with {', '.join(more) or 'no time'}")
     elif what == "log" and row is None and Path(path).is_dir():
         size, wrong = check_log(Path(path), key)
         sure(not wrong, "\n".join(wrong))

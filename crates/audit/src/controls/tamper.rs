@@ -194,7 +194,7 @@ fn ledger(report: &Report) -> Ledger {
 
 fn finding(damage: &Damage) -> Finding {
     let fix = "see what else `amanah audit verify` names, and keep the log's folder as it is";
-    Finding::new(&damage.object, format!("{damage}")).fix(fix)
+    Finding::new(&damage.object, damage.happened()).fix(fix)
 }
 
 /// The real verifier.

@@ -186,13 +186,23 @@ pub struct Damage {
     pub before: Timestamp,
 }
 
+impl Damage {
+    /// Its kind, what happened and when, for where its object is named already.
+    pub(crate) fn happened(&self) -> String {
+        format!("{}: {}, {}", self.kind.name(), self.what, self.since())
+    }
+
+    fn since(&self) -> String {
+        match self.after {
+            Some(after) => format!("between {} and {}", seconds(after), seconds(self.before)),
+            None => format!("before {}", seconds(self.before)),
+        }
+    }
+}
+
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}: {}, ", self.kind.name(), self.object, self.what)?;
-        match self.after {
-            Some(after) => write!(f, "between {} and {}", seconds(after), seconds(self.before)),
-            None => write!(f, "before {}", seconds(self.before)),
-        }
+        write!(f, "{}: {}: {}, {}", self.kind.name(), self.object, self.what, self.since())
     }
 }
 

@@ -103,8 +103,8 @@ fn text(name: &str, standing: &Standing) -> String {
     }
     if let Some(at) = standing.maintained_at {
         lines.push(format!(
-            "  not compared {} times while amanah protect worked, last at {at:.0}",
-            standing.maintained
+            "  not compared {} while amanah protect worked, last at {at:.0}",
+            out::count(standing.maintained, "time")
         ));
     }
     lines.join("\n")

@@ -160,14 +160,14 @@ fn tell(place: &Place, all: &[Verified]) -> anyhow::Result<()> {
     for one in all {
         let name = one.database.as_ref().unwrap_or(&one.place);
         match &one.seen {
-            Ok(report) => out::line(&text(name, report)),
+            Ok(report) => out::line(&text(name, report, one.database.is_some())),
             Err(why) => out::line(&format!("{name}: cannot be verified now: {why}")),
         }
     }
     Ok(())
 }
 
-fn text(name: &str, report: &Report) -> String {
+fn text(name: &str, report: &Report, with_rows: bool) -> String {
     let mut lines = Vec::new();
     if let Some(signed) = &report.head {
         let (size, under) = (out::count(signed.head.size, "entry"), signed.named());
@@ -175,11 +175,15 @@ fn text(name: &str, report: &Report) -> String {
     } else {
         lines.push(format!("{name}: no checkpoint that can be believed, so nothing was compared"));
     }
-    let rows = out::count(report.rows, "row");
-    lines.push(format!(
-        "  {rows} read: {} as sealed ({} of them erased since), {} not sealed yet",
-        report.whole, report.erased, report.unsealed
-    ));
+    if with_rows {
+        let rows = out::count(report.rows, "row");
+        lines.push(format!(
+            "  {rows} read: {} as sealed ({} of them erased since), {} not sealed yet",
+            report.whole, report.erased, report.unsealed
+        ));
+    } else {
+        lines.push("  The log alone was read; of the rows it says nothing".to_owned());
+    }
     if report.archived > 0 {
         lines.push(format!("  {} of the rows lie in the archive", report.archived));
     }
