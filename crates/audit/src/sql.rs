@@ -310,9 +310,10 @@ SELECT n.nspname || '.' || c.relname,
                  ELSE '' END
             THEN 'it is a foreign partition of the trail'
             WHEN c.relkind <> 'r' OR c.relpersistence <> 'p'
-              OR c.relrowsecurity <> (i.inhrelid IS NULL OR t.relrowsecurity)
-              OR c.relforcerowsecurity <> (t.relforcerowsecurity AND i.inhrelid IS NOT NULL)
             THEN 'it is no plain table'
+            WHEN c.relrowsecurity <> (i.inhrelid IS NULL OR t.relrowsecurity)
+              OR c.relforcerowsecurity <> (t.relforcerowsecurity AND i.inhrelid IS NOT NULL)
+            THEN 'its row-level security is not as Amanah made it'
             WHEN c.relowner <> t.relowner
             THEN 'it belongs to ' || pg_catalog.pg_get_userbyid(c.relowner)
                  || ', and not to the owner of the trail'

@@ -143,8 +143,12 @@ fn notes(standing: &Standing, kept: i64, held: Option<&Holder>) -> Vec<String> {
         kept / (1 << 20)
     )];
     if let Some(at) = maintained_at {
+        let often = match maintained {
+            1 => "once".to_owned(),
+            more => format!("{more} times"),
+        };
         notes.push(format!(
-            "{maintained} times nothing was compared while amanah protect worked, last at {at:.0}"
+            "nothing was compared while amanah protect worked: {often}, last at {at:.0}"
         ));
     }
     notes.extend(held.map(|held| {

@@ -69,10 +69,7 @@ impl Reports {
         let name = Self::name(month, wanted);
         let Some(text) = self.read(&name)? else { return Ok(None) };
         if digest(&text) != *wanted {
-            return Err(format!(
-                "{} was changed: its SHA-256 is not the one that was signed",
-                self.root.join(name).display()
-            ));
+            return Err(format!("{name} was changed: its SHA-256 is not the one that was signed"));
         }
         Ok(Some(text))
     }
@@ -93,7 +90,8 @@ impl Reports {
 
     fn read(&self, name: &str) -> Result<Option<String>, String> {
         let path = self.root.join(name);
-        let wrong = |why: String| format!("{}: {why}", path.display());
+        // What is wrong with a report is published, and where this machine keeps it is not.
+        let wrong = |why: String| format!("{name}: {why}");
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
