@@ -169,8 +169,8 @@ pub enum Error {
     NotArchived(String),
     /// A month in the archive that was asked for.
     #[error(
-        "rows of {month} were asked for, which is in the archive, and cannot be read there: {why}. None of \
-         them is among what was given; ask for a time without that month, or put back what is wrong"
+        "rows of {month} were asked for, which is in the archive, and cannot be read there: {why}. What was \
+         given before is right, and is not all; ask for a time without that month, or put back what is wrong"
     )]
     NotOpened {
         /// Which month.

@@ -74,7 +74,7 @@ impl<'a> Past<'a> {
         };
         let (more, wrong) = match listed {
             Ok(more) => (more, None),
-            Err(error) => (BTreeSet::new(), Some(error.to_string())),
+            Err(error) => (BTreeSet::new(), Some(said(error))),
         };
         let all: BTreeSet<Month> = noted.keys().copied().chain(more).collect();
         let away = all.into_iter().filter(|month| !there.contains(month));
@@ -239,7 +239,7 @@ impl Beyond {
         let none = "no archive is configured: set trail.archive in amanah.toml to where it lies";
         let archive = self.archive.as_ref().ok_or_else(|| lost(none.to_owned()))?;
         let found = archive.manifest(origin(&self.keys), month).await;
-        let found = found.map_err(|error| lost(error.to_string()))?;
+        let found = found.map_err(|error| lost(said(error)))?;
         let manifest = found.ok_or_else(|| lost("the archive has nothing of it".to_owned()))?;
         match noted {
             Some(rows) if *rows != manifest.rows => {
@@ -254,7 +254,7 @@ impl Beyond {
         let lost = |why: String| Error::NotOpened { month: month.to_string(), why };
         let archive = self.archive.as_ref().ok_or_else(|| lost("it is not there".to_owned()))?;
         let piece = archive.piece(month, part, &self.keys).await;
-        piece.map_err(|error| lost(error.to_string()))
+        piece.map_err(|error| lost(said(error)))
     }
 
     /// The row of this number, where it is in the archive alone. `db` is a login that may read the trail.
@@ -264,6 +264,14 @@ impl Beyond {
     pub async fn row(&self, db: &Db, id: i64) -> Result<Option<TrailRow>> {
         let one = Filter { first: Some(id), last: Some(id), ..Filter::default() };
         Past::open(db, self, &one).await?.next().await
+    }
+}
+
+/// What is wrong with a file of the archive, or with its place.
+fn said(error: Error) -> String {
+    match error {
+        Error::Damaged { what, .. } => what,
+        error => error.to_string(),
     }
 }
 
