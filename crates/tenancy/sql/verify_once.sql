@@ -16,13 +16,13 @@
 -- with the caller's own rights, since they read no key. Expiry is compared at every statement, as
 -- there.
 
+-- These two are what the trail asks of each row that it records. They are plain SQL without a path of
+-- their own, so that the planner puts them into the expression that asks.
 CREATE OR REPLACE FUNCTION amanah.current_tenant() RETURNS pg_catalog.text
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
     -- What is not kept is asked of the token: a transaction that was bound before this form was
     -- installed stays bound, and one whose binding has expired is refused.
-    RETURN pg_catalog.convert_from(pg_catalog.decode(CASE
+    SELECT pg_catalog.convert_from(pg_catalog.decode(CASE
         WHEN pg_catalog.starts_with(pg_catalog.current_setting('backtrace_functions'), 'amb1_')
         THEN CASE WHEN pg_catalog.split_part(
                       pg_catalog.current_setting('backtrace_functions'), '_', 2)::pg_catalog.float8
@@ -31,14 +31,12 @@ BEGIN
              THEN pg_catalog.split_part(
                       pg_catalog.current_setting('backtrace_functions'), '_', 4)
              ELSE (amanah.binding())[3] END
-        ELSE (amanah.binding())[3] END, 'hex'), 'UTF8');
-END $$;
+        ELSE (amanah.binding())[3] END, 'hex'), 'UTF8')
+$$;
 
 CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS pg_catalog.text
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN pg_catalog.convert_from(pg_catalog.decode(CASE
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.convert_from(pg_catalog.decode(CASE
         WHEN pg_catalog.starts_with(pg_catalog.current_setting('backtrace_functions'), 'amb1_')
         THEN CASE WHEN pg_catalog.split_part(
                       pg_catalog.current_setting('backtrace_functions'), '_', 2)::pg_catalog.float8
@@ -47,8 +45,8 @@ BEGIN
              THEN pg_catalog.split_part(
                       pg_catalog.current_setting('backtrace_functions'), '_', 5)
              ELSE (amanah.binding())[4] END
-        ELSE (amanah.binding())[4] END, 'hex'), 'UTF8');
-END $$;
+        ELSE (amanah.binding())[4] END, 'hex'), 'UTF8')
+$$;
 
 CREATE OR REPLACE FUNCTION amanah.may_write() RETURNS boolean
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -67,8 +65,7 @@ BEGIN
 END $$;
 
 -- What the policies ask, and nobody else: these two have no search_path of their own, which would
--- cost each statement a switch. What the trail asks has one, lest PL/pgSQL work its expressions out
--- anew at each change between a statement's path and a trigger's.
+-- cost each statement a switch.
 CREATE OR REPLACE FUNCTION amanah.reading_tenant() RETURNS pg_catalog.text
     LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
