@@ -60,7 +60,8 @@ BEGIN
                          ' text, bytea)', 'redacted(jsonb, uuid, text[])',
                          'keyed_digest(uuid, text)', 'lenient(anyelement)',
                          'encrypted(uuid, text, jsonb)', 'cipher(bytea, bytea, bytea, text)',
-                         'leniently(oid, text)', 'not_shown(text[])',
+                         'leniently(oid, text)', 'not_shown(text[])', 'print_as(text[])',
+                         'document(oid, anyelement)', 'printed_form(oid)',
                          'record_row(text, text, text, text[], jsonb, jsonb)',
                          'make_partition(timestamptz)', 'make_partitions()']) ours))));
     IF strange IS NOT NULL THEN

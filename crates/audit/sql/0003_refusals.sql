@@ -312,8 +312,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- What a recording trigger is given says which columns are not shown, and which are the key. What is
--- not shown must have been approved; the key is put right, so that a column can be renamed.
+-- What a recording trigger is given says which columns are not shown, which are the key, and how rows
+-- print. What is not shown must have been approved; the others are put right, also for a superuser, so
+-- that a column can be renamed, or added.
 CREATE FUNCTION audit.refuse_hiding() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -321,15 +322,14 @@ DECLARE
                                   ON n.oid = p.pronamespace AND n.nspname = 'audit'
                                WHERE p.proname = 'global_track_changes');
     it record;
+    super CONSTANT boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
     -- The place of the empty word that ends what is not shown.
     last integer;
     given text[];
+    wanted text[];
     wrong text;
     n integer;
 BEGIN
-    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        RETURN;
-    END IF;
     FOR it IN
         WITH RECURSIVE near AS (
             SELECT coalesce(t.tgrelid, k.oid, c.objid) AS oid
@@ -390,6 +390,7 @@ BEGIN
             END IF;
             n := n + 2;
         END LOOP;
+        CONTINUE WHEN wrong IS NOT NULL AND super;
         IF wrong IS NOT NULL THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'TRAIL',
@@ -400,8 +401,18 @@ BEGIN
                        ' --superuser-url and --apply, which approves it. A column that is kept out of the record is renamed by a'
                        ' superuser, and protect is run again.';
         END IF;
-        CONTINUE WHEN given[last + 1:] IS NOT DISTINCT FROM it.key;
         BEGIN
+            wanted := it.key;
+            IF it.tgname = 'amanah_audit_row' AND audit.printed_form(it.tgrelid) IS NOT NULL THEN
+                wanted := wanted || ARRAY['', audit.printed_form(it.tgrelid)];
+            END IF;
+            -- An empty word in front would begin what is not shown.
+            IF last > 2 THEN
+                wanted := given[:last] || wanted;
+            ELSIF wanted[1] = '' THEN
+                wanted := ARRAY['', ''] || wanted;
+            END IF;
+            CONTINUE WHEN given = wanted;
             EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s EXECUTE FUNCTION'
                            ' audit.global_track_changes(%s)', it.tgname,
                 format(CASE it.tgname
@@ -415,7 +426,9 @@ BEGIN
                        ELSE 'DELETE ON %s REFERENCING OLD TABLE AS amanah_was FOR EACH STATEMENT'
                        END, it.tgrelid::regclass),
                 (SELECT string_agg(quote_literal(u.word), ', ' ORDER BY u.place)
-                   FROM unnest(given[:last] || it.key) WITH ORDINALITY u (word, place)));
+                   FROM unnest(wanted) WITH ORDINALITY u (word, place)));
+            -- One that was replaced sleeps in replica sessions.
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', it.tgrelid::regclass, it.tgname);
         EXCEPTION WHEN insufficient_privilege THEN
             -- Who may not record mends nothing; audit.triggers tells it.
             NULL;

@@ -85,8 +85,7 @@ ALTER TABLE audit.hash_key ENABLE ROW LEVEL SECURITY;
 
 -- The functions below run in sessions whose search_path an attacker may choose, and whose pg_temp
 -- comes first for the names of types whatever the path says. So every function, operator and type
--- in them carries its schema. The recording function, which runs with another's rights, has its
--- path SET besides: a name that was forgotten would still be PostgreSQL's own.
+-- in them carries its schema, and a test reads that off the texts of the two that run for each row.
 -- CASE x WHEN, IN, BETWEEN and IS DISTINCT FROM look for an unqualified =, and are not used; nor
 -- are backslashes in literals, which standard_conforming_strings would change.
 
@@ -154,9 +153,7 @@ BEGIN
     -- What reads it must be able to: a row as PostgreSQL sends it ends at a gigabyte, and its write-ahead
     -- log is printed with each quote doubled. A small row is measured once and not printed: the longest
     -- number of ten bytes has 131,072 digits, so that 8 kB are 108 MB at most.
-    IF pg_catalog.pg_column_size(ROW(NEW.actor_id, NEW.tenant_id, NEW.request_id, NEW.action,
-           NEW.table_schema, NEW.table_name, NEW.row_key, NEW.old_data, NEW.new_data))
-           OPERATOR(pg_catalog.>) 8192
+    IF pg_catalog.pg_column_size(NEW) OPERATOR(pg_catalog.>) 8192
        AND (pg_catalog.length(pg_catalog.concat(NEW.actor_id, NEW.tenant_id, NEW.request_id,
                 NEW.action, NEW.table_schema, NEW.table_name)) OPERATOR(pg_catalog.>) 800
             OR coalesce(pg_catalog.octet_length(NEW.row_key::pg_catalog.text), 0)::pg_catalog.int8
@@ -256,7 +253,7 @@ CREATE FUNCTION audit.leniently(relation oid, place text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(string_agg(format('pg_catalog.jsonb_build_object(%L, audit.lenient(%s.%I))',
                                       a.attname, place, a.attname),
-                               ' OPERATOR(pg_catalog.||) ' ORDER BY a.attnum), '''{}''::jsonb')
+                               ' OPERATOR(pg_catalog.||) ' ORDER BY a.attnum), '''{}''::pg_catalog.jsonb')
       FROM pg_attribute a
      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $$;
@@ -271,17 +268,20 @@ $$;
 -- Records one row, of which the whole states are known: `was` is NULL for an INSERT, `becomes` for a
 -- DELETE, and both for a TRUNCATE. The arguments are those of the trigger. It is one function for
 -- all tables, since a session prepares the expressions of each trigger's own copy once more; and it
--- is called by the recorder alone, whose path it has. Who acts is bounded: the application's owner
--- can replace what says it. False when something swallowed the row.
+-- is called by the recorder alone. Who acts is bounded: the application's owner can replace what says
+-- it. False when something swallowed the row.
 CREATE FUNCTION audit.record_row(action text, place text, name text, arguments text[],
     was jsonb, becomes jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
-    n     pg_catalog.int4 := 0;
-    key   pg_catalog.jsonb;
+    n       pg_catalog.int4 := 0;
+    key     pg_catalog.jsonb;
     -- Pairs: how a column is not shown, and which.
-    rules pg_catalog.text[];
-    salt  pg_catalog.uuid;
+    rules   pg_catalog.text[];
+    salt    pg_catalog.uuid;
+    actor   pg_catalog.text;
+    tenant  pg_catalog.text;
+    request pg_catalog.text;
 BEGIN
     IF arguments[0] OPERATOR(pg_catalog.=) '' THEN
         rules := audit.not_shown(arguments);
@@ -289,12 +289,14 @@ BEGIN
         salt := pg_catalog.gen_random_uuid();
     END IF;
     -- The key that the row had before: a changed key is found under its old value.
-    WHILE n OPERATOR(pg_catalog.<) pg_catalog.cardinality(arguments) LOOP
-        key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
-            arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n]);
+    WHILE arguments[n] OPERATOR(pg_catalog.<>) '' LOOP
+        key := CASE WHEN key IS NULL THEN pg_catalog.jsonb_build_object(
+                arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n])
+            ELSE key OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+                arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n]) END;
         n := n OPERATOR(pg_catalog.+) 1;
     END LOOP;
-    IF rules IS NOT NULL THEN
+    IF rules OPERATOR(pg_catalog.<>) '{}' THEN
         IF action OPERATOR(pg_catalog.=) 'UPDATE' THEN
             was := was OPERATOR(pg_catalog.-) ARRAY(
                 SELECT k FROM pg_catalog.jsonb_object_keys(was) k
@@ -305,17 +307,22 @@ BEGIN
         was := audit.redacted(was, salt, rules);
         becomes := audit.redacted(becomes, salt, rules);
     END IF;
+    -- Worked out once for each transaction here, and once for each row within the INSERT.
+    actor := pg_catalog.left(amanah.current_actor(), 128);
+    tenant := pg_catalog.left(amanah.current_tenant(), 128);
+    request := pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128);
+    IF request OPERATOR(pg_catalog.=) '' THEN
+        request := NULL;
+    END IF;
     -- What an UPDATE did not change is left out. Values are compared as they print: to JSONB 1.0 and
     -- 1.00 are one number.
     INSERT INTO audit.system_audit_logs
         (actor_id, tenant_id, request_id, action, table_schema, table_name,
          row_key, old_data, new_data, salt)
     VALUES
-        (pg_catalog.left(amanah.current_actor(), 128),
-         pg_catalog.left(amanah.current_tenant(), 128),
-         pg_catalog.left(nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128),
-         action, place, name, key,
-         CASE WHEN rules IS NOT NULL OR action OPERATOR(pg_catalog.<>) 'UPDATE' THEN was
+        (actor, tenant, request, action, place, name, key,
+         CASE WHEN rules OPERATOR(pg_catalog.<>) '{}' OR action OPERATOR(pg_catalog.<>) 'UPDATE'
+         THEN was
          ELSE was OPERATOR(pg_catalog.-) ARRAY(
              SELECT k FROM pg_catalog.jsonb_object_keys(was) k
               WHERE (was OPERATOR(pg_catalog.->) k)::pg_catalog.text OPERATOR(pg_catalog.=)
@@ -324,18 +331,65 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Records what a statement changed: called for each row, or once with all rows in amanah_was and
--- amanah_becomes. The columns of the primary key come as arguments, so that no row costs a look
--- into the catalogue; before them, between two empty words, which columns are not shown.
--- Whoever writes may have set the settings below to print values with fewer digits than they have,
--- so they are put right for the length of the call.
--- When recording fails, the write fails; but for values that JSONB cannot take, which are recorded
--- as the text that they are.
-CREATE FUNCTION audit.global_track_changes() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- A row of `relation` as JSON, whatever the session has set: it may print values with fewer digits
+-- than they have. Values that JSONB cannot take are recorded as the text that they are.
+CREATE FUNCTION audit.document(relation oid, given anyelement) RETURNS jsonb
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
-SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C'
-AS $$
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C' AS $$
+DECLARE
+    found jsonb;
+BEGIN
+    RETURN to_jsonb(given);
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    EXECUTE concat('SELECT ', audit.leniently(relation, '($1)')) INTO found USING given;
+    RETURN found;
+END $$;
+
+-- Sets, for the transaction, what decides how values print, in the order of the names below.
+CREATE FUNCTION audit.print_as(wanted text[]) RETURNS text
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_catalog.concat(
+        pg_catalog.set_config('timezone', wanted[1], true),
+        pg_catalog.set_config('datestyle', wanted[2], true),
+        pg_catalog.set_config('intervalstyle', wanted[3], true),
+        pg_catalog.set_config('bytea_output', wanted[4], true),
+        pg_catalog.set_config('extra_float_digits', wanted[5], true),
+        pg_catalog.set_config('lc_monetary', wanted[6], true))
+$$;
+
+-- What it takes to print a row of `relation`: nothing, where no setting of a session reaches its columns
+-- and JSONB takes whatever they hold; or a time zone and digits; or, when it is NULL, care. Recording
+-- is told so by its trigger, since no row shall cost a look into the catalogue. The plan asks the same
+-- where no trail is yet, with this text.
+CREATE FUNCTION audit.printed_form(relation oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE held (type) AS (
+        SELECT a.atttypid FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+         UNION
+        SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
+          FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.type
+         WHERE t.typtype = 'd' OR t.typcategory = 'A'
+    )
+    SELECT CASE WHEN pg_catalog.bool_and(k.plain) THEN 'plain'
+                WHEN pg_catalog.bool_and(k.plain OR k.zoned) THEN 'zoned' END
+      FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.type
+     CROSS JOIN LATERAL (SELECT t.typtype IN ('d', 'e') OR t.typcategory = 'A'
+            OR t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typname IN
+               ('bool', 'int2', 'int4', 'int8', 'numeric', 'text', 'varchar', 'bpchar', 'uuid',
+                'jsonb', 'date', 'time', 'timestamp', 'inet', 'cidr') AS plain,
+            t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
+            AND t.typname IN ('timestamptz', 'float4', 'float8') AS zoned) k
+$$;
+
+-- Records what a statement changed: called for each row, or once with all rows in amanah_was and
+-- amanah_becomes. The columns of the primary key come as arguments; before them, between two empty
+-- words, which columns are not shown; and behind them, after an empty word, what printed_form() says.
+-- It has no path of its own, which would cost each row more than its record does: each name in it
+-- carries its schema. When recording fails, the write fails.
+CREATE FUNCTION audit.global_track_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
@@ -343,37 +397,44 @@ DECLARE
     -- Pairs: how a column is not shown, and which.
     rules   pg_catalog.text[];
     columns pg_catalog.text[];
-    n       pg_catalog.int4;
+    kept    pg_catalog.text[];
     wanted  pg_catalog.int8;
     taken   pg_catalog.int8;
 BEGIN
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        BEGIN
-            -- NULL where there is none.
-            was := pg_catalog.to_jsonb(OLD);
-            becomes := pg_catalog.to_jsonb(NEW);
-        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-            IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' THEN
-                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO was USING OLD;
+        IF TG_ARGV[TG_NARGS OPERATOR(pg_catalog.-) 2] OPERATOR(pg_catalog.=) ''
+           AND (TG_ARGV[TG_NARGS OPERATOR(pg_catalog.-) 1] OPERATOR(pg_catalog.=) 'plain'
+                OR TG_ARGV[TG_NARGS OPERATOR(pg_catalog.-) 1] OPERATOR(pg_catalog.=) 'zoned'
+                AND pg_catalog.current_setting('extra_float_digits') OPERATOR(pg_catalog.=) '1'
+                AND pg_catalog.current_setting('timezone')
+                    OPERATOR(pg_catalog.=) ANY (ARRAY['UTC', 'Etc/UTC']))
+        THEN
+            IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV,
+                                pg_catalog.to_jsonb(OLD), pg_catalog.to_jsonb(NEW))
+            THEN
+                RETURN NULL;
             END IF;
-            IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' THEN
-                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO becomes USING NEW;
-            END IF;
-        END;
-        IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
+        ELSIF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV,
+                               audit.document(TG_RELID, OLD), audit.document(TG_RELID, NEW))
+        THEN
             RETURN NULL;
         END IF;
-        wanted := 1;
-        taken := 0;
     ELSE
-        request := pg_catalog.left(
-            nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128);
-        n := 0;
+        kept := ARRAY[
+            pg_catalog.current_setting('timezone'), pg_catalog.current_setting('datestyle'),
+            pg_catalog.current_setting('intervalstyle'), pg_catalog.current_setting('bytea_output'),
+            pg_catalog.current_setting('extra_float_digits'),
+            pg_catalog.current_setting('lc_monetary')];
+        request := audit.print_as(ARRAY['UTC', 'ISO, YMD', 'iso_8601', 'hex', '1', 'C']);
+        request := pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128);
+        IF request OPERATOR(pg_catalog.=) '' THEN
+            request := NULL;
+        END IF;
+        columns := TG_ARGV;
         IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
             rules := audit.not_shown(TG_ARGV);
-            n := pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2;
+            columns := TG_ARGV[pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2:];
         END IF;
-        columns := TG_ARGV[n:];
         BEGIN
             IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
                 wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
@@ -436,15 +497,18 @@ BEGIN
         EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             taken := 0;
             FOR was, becomes IN EXECUTE CASE
-                WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN concat(
-                    'SELECT NULL::jsonb, ', audit.leniently(TG_RELID, 't'), ' FROM amanah_becomes t')
-                WHEN TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN concat(
-                    'SELECT ', audit.leniently(TG_RELID, 't'), ', NULL::jsonb FROM amanah_was t')
-                ELSE concat(
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN pg_catalog.concat(
+                    'SELECT NULL::pg_catalog.jsonb, ', audit.leniently(TG_RELID, 't'),
+                    ' FROM amanah_becomes t')
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN pg_catalog.concat(
+                    'SELECT ', audit.leniently(TG_RELID, 't'),
+                    ', NULL::pg_catalog.jsonb FROM amanah_was t')
+                ELSE pg_catalog.concat(
                     'SELECT w.was, b.becomes FROM (SELECT ', audit.leniently(TG_RELID, 't'),
-                    ' AS was, row_number() OVER () AS place FROM amanah_was t) w JOIN (SELECT ',
-                    audit.leniently(TG_RELID, 't'), ' AS becomes, row_number() OVER () AS place',
-                    ' FROM amanah_becomes t) b ON b.place = w.place ORDER BY w.place')
+                    ' AS was, pg_catalog.row_number() OVER () AS place FROM amanah_was t) w',
+                    ' JOIN (SELECT ', audit.leniently(TG_RELID, 't'),
+                    ' AS becomes, pg_catalog.row_number() OVER () AS place FROM amanah_becomes t) b',
+                    ' ON b.place OPERATOR(pg_catalog.=) w.place ORDER BY w.place')
                 END
             LOOP
                 IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
@@ -452,16 +516,17 @@ BEGIN
                 END IF;
             END LOOP;
         END;
+        request := audit.print_as(kept);
+    END IF;
+    IF taken OPERATOR(pg_catalog.=) wanted THEN
+        RETURN NULL;
     END IF;
     -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
-    IF taken OPERATOR(pg_catalog.<>) wanted THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'TRAIL',
-            MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
-                                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
-            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
-    END IF;
-    RETURN NULL;
+    RAISE EXCEPTION USING
+        ERRCODE = 'TRAIL',
+        MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
+                                    TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
+        HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
 END $$;
 REVOKE ALL ON FUNCTION audit.global_track_changes() FROM PUBLIC;
 

@@ -27,10 +27,13 @@ impl Asked {
         self.hidden.iter().map(|(_, column)| column.clone()).collect()
     }
 
-    /// The arguments of the recording trigger of a table with this primary key.
-    pub(crate) fn arguments(&self, primary_key: &[String]) -> Vec<String> {
+    /// The arguments of the recording trigger of a table with this primary key, for each row, of which
+    /// `form` says how rows print, or for each statement.
+    pub(crate) fn arguments(&self, primary_key: &[String], form: Option<&str>) -> Vec<String> {
+        let form = form.filter(|_| !self.by_statement);
         let mut arguments = Vec::new();
-        if !self.hidden.is_empty() {
+        // An empty word in front begins what is not shown, so that none stands there for the form.
+        if !self.hidden.is_empty() || primary_key.is_empty() && form.is_some() {
             arguments.push(String::new());
             for (how, column) in &self.hidden {
                 arguments.extend([how.clone(), column.clone()]);
@@ -38,6 +41,7 @@ impl Asked {
             arguments.push(String::new());
         }
         arguments.extend_from_slice(primary_key);
+        arguments.extend(form.into_iter().flat_map(|form| [String::new(), form.to_owned()]));
         arguments
     }
 }

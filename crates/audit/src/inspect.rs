@@ -25,11 +25,11 @@ const GUARDS: [(&str, &str, i16); 3] = [
 /// A function: its name, whether it runs with its owner's rights, and the settings that it runs under
 /// as `pg_proc.proconfig` has them.
 type Known = (&'static str, bool, &'static [&'static str]);
-const FUNCTIONS: [Known; 14] = [
+const FUNCTIONS: [Known; 17] = [
     ("content_digest", false, &[]),
     (
-        RECORDER,
-        true,
+        "document",
+        false,
         &[
             PATH,
             "TimeZone=UTC",
@@ -40,6 +40,7 @@ const FUNCTIONS: [Known; 14] = [
             "lc_monetary=C",
         ],
     ),
+    (RECORDER, true, &[]),
     ("encrypted", true, &[PATH]),
     ("keyed_digest", true, &[PATH]),
     ("lenient", false, &[]),
@@ -47,6 +48,8 @@ const FUNCTIONS: [Known; 14] = [
     ("make_partition", false, &[PATH, "TimeZone=UTC"]),
     ("make_partitions", true, &[PATH, "TimeZone=UTC", "lock_timeout=2s"]),
     ("not_shown", false, &[]),
+    ("print_as", false, &[]),
+    ("printed_form", false, &[PATH]),
     ("record_row", false, &[]),
     ("redacted", false, &[]),
     ("refuse_change", false, &[]),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use store::{Table, Tx, ident, literal};
 
 use crate::asked::{self, Asked, Cipher};
+use crate::inspect::shipped_body;
 use crate::{CIPHER_SQL, Error, Result, sql};
 
 /// The trigger for each changed row.
@@ -65,6 +66,7 @@ pub async fn plan(
     wanted.sort_by_key(|table| table.partition);
     let (installed, asked) = (installed(tx).await?, asked::all(tx).await?);
     let (approved, cipher) = (approved(tx).await?, asked::cipher(tx).await?);
+    let forms = forms(tx).await?;
     let none = Asked::default();
     let of = |t: &Table| asked.get(&(t.schema.clone(), t.name.clone())).unwrap_or(&none);
     let mut all = Vec::new();
@@ -83,7 +85,8 @@ pub async fn plan(
         if !table.partition && (unable || asked.hidden.iter().any(|pair| open(&pair))) {
             all.push(approval(table, &asked.hidden, unable));
         }
-        all.extend(steps(table, asked, &installed));
+        let form = forms.get(&(table.schema.clone(), table.name.clone())).map(String::as_str);
+        all.extend(steps(table, asked, form, &installed));
     }
     Ok(all)
 }
@@ -217,7 +220,14 @@ fn split(arguments: &[u8]) -> Vec<String> {
     text.split_terminator('\0').map(str::to_owned).collect()
 }
 
-fn steps(table: &Table, asked: &Asked, installed: &Installed) -> Vec<Step> {
+/// How the rows of each table print, by schema and name; of those that take care there is none.
+async fn forms(tx: &Tx) -> Result<BTreeMap<(String, String), String>> {
+    let form = shipped_body("printed_form", false).unwrap_or_default();
+    let rows = tx.query(&sql::printed_forms(form), &[]).await?;
+    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+}
+
+fn steps(table: &Table, asked: &Asked, form: Option<&str>, installed: &Installed) -> Vec<Step> {
     let find =
         |name: &str| installed.get(&(table.schema.clone(), table.name.clone(), name.to_owned()));
     let statements: Vec<&str> = STATEMENT_TRIGGERS.iter().map(|(name, ..)| *name).collect();
@@ -243,7 +253,7 @@ fn steps(table: &Table, asked: &Asked, installed: &Installed) -> Vec<Step> {
     let over: Vec<&str> = other.into_iter().filter(|name| find(name).is_some()).collect();
     // A partition's trigger for rows is a copy of its parent's, and is mended there.
     if !table.partition {
-        let arguments = asked.arguments(&table.primary_key);
+        let arguments = asked.arguments(&table.primary_key, form);
         let found: Vec<Option<&Trigger>> = wanted.iter().map(|name| find(name)).collect();
         if let Some(why) = wrong(&found, &arguments, !over.is_empty()) {
             let sql = if asked.by_statement {
@@ -298,7 +308,10 @@ fn wrong(found: &[Option<&Trigger>], wanted: &[String], moves: bool) -> Option<&
         return Some("its record shows other columns than its comments ask");
     }
     let other = |t: &&Trigger| t.arguments != wanted;
-    there.iter().any(other).then_some("its record names other columns than its primary key")
+    there
+        .iter()
+        .any(other)
+        .then_some("its record names other columns than its primary key, or prints them otherwise")
 }
 
 fn step(table: &Table, why: &str, then: &str, sql: String) -> Step {

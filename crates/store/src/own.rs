@@ -53,7 +53,8 @@ macro_rules! own_functions {
           'audit.redacted(jsonb, uuid, text[])', 'audit.keyed_digest(uuid, text)', \
           'audit.encrypted(uuid, text, jsonb)', 'audit.cipher(bytea, bytea, bytea, text)', \
           'audit.lenient(anyelement)', 'audit.leniently(oid, text)', \
-          'audit.not_shown(text[])', \
+          'audit.not_shown(text[])', 'audit.document(oid, anyelement)', \
+          'audit.print_as(text[])', 'audit.printed_form(oid)', \
           'audit.record_row(text, text, text, text[], jsonb, jsonb)', 'audit.make_partitions()', \
           'audit.make_partition(timestamp with time zone)', 'audit.record_ddl()', \
           'audit.record_drop()', 'audit.told(text, text)', 'audit.bare(text, boolean)', \

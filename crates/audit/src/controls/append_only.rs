@@ -346,8 +346,7 @@ fn violations(inside: &Protected, watched: bool) -> Vec<Violation> {
     all.push(Violation {
         name: "the recorder's settings, changed",
         seed: "ALTER FUNCTION audit.global_track_changes() SET search_path = public".to_owned(),
-        undo: "ALTER FUNCTION audit.global_track_changes() SET search_path = pg_catalog, pg_temp"
-            .to_owned(),
+        undo: "ALTER FUNCTION audit.global_track_changes() RESET ALL".to_owned(),
     });
     all.extend(on_partition(&app, watched));
     if watched {

@@ -129,7 +129,11 @@ fn violations() -> Vec<Violation> {
         of("an actor from a setting", "amanah.current_actor()", &setting("amanah.actor")),
         of("a tenant from a setting", "amanah.current_tenant()", &setting("amanah.tenant_id")),
         of("no request", "'amanah.request_id'", "'amanah.nothing'"),
-        of("no old data", "CASE WHEN rules IS NOT NULL", "CASE WHEN true THEN NULL WHEN false"),
+        of(
+            "no old data",
+            "CASE WHEN rules OPERATOR",
+            "CASE WHEN true THEN NULL WHEN rules OPERATOR",
+        ),
         of("no new data", "becomes, salt);", "NULL, salt);"),
         Violation {
             name: "another time",

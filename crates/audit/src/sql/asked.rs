@@ -35,6 +35,19 @@ pub(crate) const APPROVES: &str = "SELECT FROM pg_catalog.pg_class c
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = 'audit' AND c.relname = 'hidden_columns'";
 
+/// How the rows of tables print, where that takes no care: schema, table, what `form` says, which is the
+/// text of `audit.printed_form`, since the plan may come before the trail.
+pub(crate) fn printed_forms(form: &str) -> String {
+    let form = form.replace("= relation", "= c.oid");
+    format!(
+        "SELECT n.nspname::text, c.relname::text, f.form FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          CROSS JOIN LATERAL (SELECT ({form}) AS form) f
+          WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND f.form IS NOT NULL
+            AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
+    )
+}
+
 /// Casts to JSON by a function that is not PostgreSQL's own and not in C, which a superuser makes.
 pub(crate) const CASTS: &str = "
 SELECT pg_catalog.format('%s AS %s', k.castsource::pg_catalog.regtype,

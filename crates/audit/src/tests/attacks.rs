@@ -159,9 +159,9 @@ async fn each_damage_is_named() {
         "CREATE TABLE unseen (id int PRIMARY KEY, company_id int);
          ALTER TABLE unseen OWNER TO {owner}"
             .to_owned(),
-        body("becomes := pg_catalog.to_jsonb(NEW)", "becomes := '{}'"),
+        body("pg_catalog.to_jsonb(NEW))", "'{}')"),
         body("amanah.current_actor()", "'somebody'::pg_catalog.text"),
-        body("OR action OPERATOR(pg_catalog.<>) 'UPDATE' THEN was", "OR true THEN becomes"),
+        body("action OPERATOR(pg_catalog.<>) 'UPDATE'\n         THEN was", "true THEN becomes"),
     ];
     let mut golden = String::new();
     for damage in damages {

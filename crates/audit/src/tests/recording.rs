@@ -320,7 +320,7 @@ async fn neither_money_nor_the_actor_is_the_sessions() {
     assert_eq!(row.actor_id.unwrap(), "a".repeat(128));
     assert_eq!(row.tenant_id.unwrap(), "t".repeat(128));
     let sql = "SELECT 'lc_monetary=C' = ANY (proconfig) FROM pg_proc
-                WHERE proname = 'global_track_changes'";
+                WHERE proname = 'document'";
     assert!(tx.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
 }
 
