@@ -15,8 +15,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA audit TO %I', owner);
     EXECUTE format('GRANT SELECT ON audit.system_audit_logs TO %I', owner);
     EXECUTE format('GRANT SELECT ON audit.hidden_columns TO %I', owner);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.global_track_changes(),'
-                   ' audit.printed_form(oid) TO %I', owner);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO %I', owner);
     -- It takes no argument and makes what is due, so that a day's work needs no superuser.
     EXECUTE format('GRANT EXECUTE ON FUNCTION audit.make_partitions() TO %I', owner);
     PERFORM audit.make_partitions();

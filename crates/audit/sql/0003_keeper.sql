@@ -101,8 +101,10 @@ CREATE FUNCTION audit.bare(query text, within boolean) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     escaped CONSTANT text := E'\'(?:[^\'\\\\]|\\\\.|\'\')*\'';
-    -- Where backslashes escape in each literal, one is read as one with an E before it.
-    literal CONSTANT text := concat(E'\\m[eE]', escaped, '|',
+    -- A literal goes on in the next line, and one with an E before it as such.
+    literal CONSTANT text := concat(E'\\m[eE]', escaped,
+        E'(?:[ \t\f]*(?:--[^\n\r]*)?[\n\r](?:\\s|--[^\n\r]*[\n\r])*', escaped, ')*|',
+        -- Where backslashes escape in each literal, one is read as one with an E before it.
         CASE current_setting('standard_conforming_strings')
         WHEN 'off' THEN escaped ELSE E'\'(?:[^\']|\'\')*\'' END);
     name CONSTANT text := '"(?:[^"]|"")*"';

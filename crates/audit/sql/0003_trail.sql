@@ -336,7 +336,8 @@ END $$;
 CREATE FUNCTION audit.document(relation oid, given anyelement) RETURNS jsonb
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601'
-SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C' AS $$
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET lc_monetary = 'C'
+SET quote_all_identifiers = off AS $$
 DECLARE
     found jsonb;
 BEGIN
@@ -355,13 +356,15 @@ LANGUAGE sql VOLATILE AS $$
         pg_catalog.set_config('intervalstyle', wanted[3], true),
         pg_catalog.set_config('bytea_output', wanted[4], true),
         pg_catalog.set_config('extra_float_digits', wanted[5], true),
-        pg_catalog.set_config('lc_monetary', wanted[6], true))
+        pg_catalog.set_config('lc_monetary', wanted[6], true),
+        pg_catalog.set_config('quote_all_identifiers', wanted[7], true),
+        pg_catalog.set_config('search_path', wanted[8], true))
 $$;
 
 -- What it takes to print a row of `relation`: nothing, where no setting of a session reaches its columns
--- and JSONB takes whatever they hold; or a time zone and digits; or, when it is NULL, care. Recording
--- is told so by its trigger, since no row shall cost a look into the catalogue. The plan asks the same
--- where no trail is yet, with this text.
+-- and JSONB takes whatever they hold; or a time zone and digits; or care. Recording is told so by its
+-- trigger, since no row shall cost a look into the catalogue. The text is run by others too: by the
+-- plan, where no trail is yet, and by the guard, in sessions that may call nothing here.
 CREATE FUNCTION audit.printed_form(relation oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE held (type) AS (
@@ -373,7 +376,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
          WHERE t.typtype = 'd' OR t.typcategory = 'A'
     )
     SELECT CASE WHEN pg_catalog.bool_and(k.plain) THEN 'plain'
-                WHEN pg_catalog.bool_and(k.plain OR k.zoned) THEN 'zoned' END
+                WHEN pg_catalog.bool_and(k.plain OR k.zoned) THEN 'zoned' ELSE 'care' END
       FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.type
      CROSS JOIN LATERAL (SELECT t.typtype IN ('d', 'e') OR t.typcategory = 'A'
             OR t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typname IN
@@ -385,7 +388,8 @@ $$;
 
 -- Records what a statement changed: called for each row, or once with all rows in amanah_was and
 -- amanah_becomes. The columns of the primary key come as arguments; before them, between two empty
--- words, which columns are not shown; and behind them, after an empty word, what printed_form() says.
+-- words, which columns are not shown; and behind them, for each row, after an empty word, what
+-- printed_form() says: always, or a key of that name would be taken for it.
 -- It has no path of its own, which would cost each row more than its record does: each name in it
 -- carries its schema. When recording fails, the write fails.
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
@@ -393,11 +397,15 @@ LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
+    actor   pg_catalog.text;
+    tenant  pg_catalog.text;
     request pg_catalog.text;
     -- Pairs: how a column is not shown, and which.
     rules   pg_catalog.text[];
-    columns pg_catalog.text[];
+    -- How values print here, and how they do where the session goes on.
+    printed pg_catalog.text[];
     kept    pg_catalog.text[];
+    columns pg_catalog.text[];
     wanted  pg_catalog.int8;
     taken   pg_catalog.int8;
 BEGIN
@@ -420,12 +428,19 @@ BEGIN
             RETURN NULL;
         END IF;
     ELSE
+        -- Before anything is printed: whose code this is may set what it likes.
+        actor := pg_catalog.left(amanah.current_actor(), 128);
+        tenant := pg_catalog.left(amanah.current_tenant(), 128);
         kept := ARRAY[
             pg_catalog.current_setting('timezone'), pg_catalog.current_setting('datestyle'),
             pg_catalog.current_setting('intervalstyle'), pg_catalog.current_setting('bytea_output'),
             pg_catalog.current_setting('extra_float_digits'),
-            pg_catalog.current_setting('lc_monetary')];
-        request := audit.print_as(ARRAY['UTC', 'ISO, YMD', 'iso_8601', 'hex', '1', 'C']);
+            pg_catalog.current_setting('lc_monetary'),
+            pg_catalog.current_setting('quote_all_identifiers'),
+            pg_catalog.current_setting('search_path')];
+        printed := ARRAY[
+            'UTC', 'ISO, YMD', 'iso_8601', 'hex', '1', 'C', 'off', 'pg_catalog, pg_temp'];
+        request := audit.print_as(printed);
         request := pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128);
         IF request OPERATOR(pg_catalog.=) '' THEN
             request := NULL;
@@ -441,9 +456,7 @@ BEGIN
                 INSERT INTO audit.system_audit_logs
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, new_data, salt)
-                SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), request,
-                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                SELECT actor, tenant, request, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
                            s.salt, rules),
@@ -455,9 +468,7 @@ BEGIN
                 INSERT INTO audit.system_audit_logs
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, salt)
-                SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), request,
-                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                SELECT actor, tenant, request, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
                            s.salt, rules),
@@ -470,9 +481,7 @@ BEGIN
                 INSERT INTO audit.system_audit_logs
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, new_data, salt)
-                SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), request,
-                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                SELECT actor, tenant, request, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
                            s.salt, rules),
@@ -514,6 +523,8 @@ BEGIN
                 IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
                     taken := taken OPERATOR(pg_catalog.+) 1;
                 END IF;
+                -- It has asked again who acts.
+                request := audit.print_as(printed);
             END LOOP;
         END;
         request := audit.print_as(kept);

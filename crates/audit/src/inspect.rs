@@ -38,6 +38,7 @@ const FUNCTIONS: [Known; 17] = [
             "bytea_output=hex",
             "extra_float_digits=1",
             "lc_monetary=C",
+            "quote_all_identifiers=off",
         ],
     ),
     (RECORDER, true, &[]),

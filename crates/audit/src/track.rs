@@ -220,7 +220,7 @@ fn split(arguments: &[u8]) -> Vec<String> {
     text.split_terminator('\0').map(str::to_owned).collect()
 }
 
-/// How the rows of each table print, by schema and name; of those that take care there is none.
+/// How the rows of each table print, by schema and name.
 async fn forms(tx: &Tx) -> Result<BTreeMap<(String, String), String>> {
     let form = shipped_body("printed_form", false).unwrap_or_default();
     let rows = tx.query(&sql::printed_forms(form), &[]).await?;

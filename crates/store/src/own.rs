@@ -66,7 +66,7 @@ macro_rules! own_functions {
           'audit.read(uuid, xid8, bigint, bigint)', 'audit.asked_for(jsonb)', \
           'audit.asked(jsonb, pg_snapshot, xid8)', 'audit.count(uuid)', \
           'audit.record_reading(text, jsonb)', 'audit.recorded_reading(text, uuid)', \
-          'audit.refuse_early()', 'audit.remove_month(date, bigint)', \
+          'audit.refuse_early()', \
           'audit.remove_month(date, bigint, bytea)', \
           'audit.erase(xid8[], bigint[], bytea[])']"
     };

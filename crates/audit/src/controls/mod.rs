@@ -378,7 +378,7 @@ async fn above(real: &Place<'_>) -> Result<Option<Above>> {
     let rights = format!(
         "GRANT USAGE ON SCHEMA audit TO {owner};
          GRANT SELECT ON audit.system_audit_logs, audit.hidden_columns TO {owner};
-         GRANT EXECUTE ON FUNCTION audit.global_track_changes(), audit.printed_form(oid) TO {owner};
+         GRANT EXECUTE ON FUNCTION audit.global_track_changes() TO {owner};
          ALTER POLICY proving ON audit.system_audit_logs TO {owner};
          SELECT audit.make_partitions();"
     );

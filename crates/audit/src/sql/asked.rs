@@ -35,7 +35,7 @@ pub(crate) const APPROVES: &str = "SELECT FROM pg_catalog.pg_class c
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = 'audit' AND c.relname = 'hidden_columns'";
 
-/// How the rows of tables print, where that takes no care: schema, table, what `form` says, which is the
+/// How the rows of tables print: schema, table, what `form` says, which is the
 /// text of `audit.printed_form`, since the plan may come before the trail.
 pub(crate) fn printed_forms(form: &str) -> String {
     let form = form.replace("= relation", "= c.oid");
@@ -43,7 +43,7 @@ pub(crate) fn printed_forms(form: &str) -> String {
         "SELECT n.nspname::text, c.relname::text, f.form FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           CROSS JOIN LATERAL (SELECT ({form}) AS form) f
-          WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND f.form IS NOT NULL
+          WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
             AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"
     )
 }

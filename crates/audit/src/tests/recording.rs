@@ -75,6 +75,59 @@ async fn values_are_recorded_whole_whatever_the_settings() {
     insta::assert_snapshot!(seen[0].1.as_deref().unwrap());
 }
 
+/// What names a relation is recorded with its schema, whatever the session's path and quotes; and the
+/// session has both afterwards as it had them.
+#[tokio::test]
+async fn no_path_of_the_session_reaches_a_record() {
+    for comment in ["", "COMMENT ON TABLE link IS '@audit(statement)';"] {
+        let table = format!(
+            "CREATE SCHEMA evil; CREATE TABLE evil.link (id int);
+             CREATE TABLE link (id int PRIMARY KEY, company_id int, r regclass); {comment}"
+        );
+        let protected = house(&table, Keeper::Superuser).await;
+        let tx = protected.owner.operator().await.unwrap();
+        tx.batch(
+            "SET LOCAL search_path = evil, public; SET LOCAL quote_all_identifiers = on;
+             INSERT INTO public.link VALUES (1, -1, 'evil.link'::regclass)",
+        )
+        .await
+        .unwrap();
+        let left =
+            "SELECT current_setting('search_path') || current_setting('quote_all_identifiers')";
+        assert_eq!(text(&tx, left).await, "evil, publicon");
+        let row = trail(&tx).await.pop().unwrap().new_data.unwrap();
+        assert!(row.contains("\"r\": \"evil.link\""), "{row}");
+    }
+}
+
+/// Whoever says who acts changes nothing of how the next rows print, by row, by statement, and where
+/// JSONB does not take a value.
+#[tokio::test]
+async fn a_planted_actor_hides_no_digits() {
+    for comment in ["", "COMMENT ON TABLE wage IS '@audit(statement)';"] {
+        let table = format!(
+            "CREATE TABLE wage (id int PRIMARY KEY, company_id int, n float8, j json); {comment}"
+        );
+        let protected = house(&table, Keeper::Superuser).await;
+        run(
+            &protected.owner,
+            "CREATE OR REPLACE FUNCTION amanah.current_actor() RETURNS text LANGUAGE sql AS
+                 $$ SELECT set_config('extra_float_digits', '-15', false) $$",
+        )
+        .await;
+        for json in ["1", "1e999999"] {
+            let tx = protected.owner.operator().await.unwrap();
+            let sql = "INSERT INTO wage SELECT g, -1, 1499.99, $1::text::json
+                         FROM generate_series(1, 70) g";
+            tx.execute(sql, &[&json]).await.unwrap();
+            let rows = trail(&tx).await;
+            let whole = |row: &crate::TrailRow| row.new_data.as_ref().unwrap().contains("1499.99");
+            assert_eq!(rows.iter().filter(|row| whole(row)).count(), 70, "{comment} {json}");
+            tx.rollback().await.unwrap();
+        }
+    }
+}
+
 /// The three actions: who, what, from what to what, and the login.
 #[tokio::test]
 async fn a_write_names_its_actor_tenant_and_both_states() {

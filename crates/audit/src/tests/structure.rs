@@ -96,6 +96,7 @@ async fn what_was_done_is_told_without_secrets() {
         "ALTER TABLE product ADD z text DEFAULT $x$s3cret $$ ' $x$; ALTER TABLE product DROP y;
          SELECT 's3cret'",
         "ALTER TABLE product ADD e text DEFAULT E'it\\'s3cret', ADD f text DEFAULT E'\\\\', ADD g text",
+        "ALTER TABLE product ALTER e SET DEFAULT E'a' -- b\n\n -- c'\n  'b\\' s3cret'",
         "GRANT SELECT, UPDATE (cost) ON product TO {app}",
         "DO $$ BEGIN EXECUTE 'GRANT s3cret_or_not' || '' ; EXCEPTION WHEN OTHERS THEN
              GRANT INSERT ON product TO {app}; END $$",

@@ -41,7 +41,7 @@ async fn a_column_that_is_added_is_printed_with_care() {
     for (who, column, wanted) in [
         (&protected.owner, "at timestamptz DEFAULT '2026-01-02 03:04:05+07'", zoned),
         (superuser, "ratio float8[] DEFAULT '{0.123456789012345}'", zoned),
-        (&protected.owner, "took interval DEFAULT '90 minutes'", "id\\000"),
+        (&protected.owner, "took interval DEFAULT '90 minutes'", "id\\000\\000care\\000"),
     ] {
         run(who, &format!("ALTER TABLE product ADD COLUMN {column}")).await;
         assert_eq!(arguments(&protected, "product").await, wanted, "{column}");
@@ -62,6 +62,48 @@ async fn a_column_that_is_added_is_printed_with_care() {
     }
     run(&protected.owner, "ALTER TABLE product DROP COLUMN took, DROP COLUMN at, DROP ratio").await;
     assert_eq!(arguments(&protected, "product").await, plain);
+}
+
+/// Who may not tell the recording what a table has become does not change it; a key that is called as
+/// a form is none; and a superuser's own trigger is left to him.
+#[tokio::test]
+async fn no_form_is_kept_or_feigned() {
+    let table = "CREATE TABLE pay (id int PRIMARY KEY, company_id int, iban text, wage float8, took interval);
+                 COMMENT ON COLUMN pay.iban IS '@audit(never)';";
+    let protected = house(&format!("{SHOP}{table}"), Keeper::Superuser).await;
+    let superuser = protected.superuser.as_ref().unwrap();
+    run(&protected.owner, "REVOKE TRIGGER ON product FROM CURRENT_USER").await;
+    for change in ["ADD COLUMN ratio float8", "RENAME id TO number"] {
+        let sql = format!("ALTER TABLE product {change}");
+        refused(&protected, &sql, "may not tell the recording so").await;
+    }
+    run(&protected.owner, "ALTER TABLE product ADD COLUMN colour text").await;
+    run(&protected.owner, "ALTER TABLE pay RENAME id TO plain").await;
+    let wanted = "\\000never\\000iban\\000\\000plain\\000\\000care\\000";
+    assert_eq!(arguments(&protected, "pay").await, wanted);
+    let tx = protected.owner.operator().await.unwrap();
+    tx.batch(
+        "SET LOCAL extra_float_digits = -15; SET LOCAL intervalstyle = 'sql_standard';
+         INSERT INTO pay VALUES (1, -1, 'DE123', 1499.99, '1 day')",
+    )
+    .await
+    .unwrap();
+    let recorded = trail(&tx).await.pop().unwrap().new_data.unwrap();
+    assert!(recorded.contains("1499.99") && recorded.contains("P1D"), "{recorded}");
+    tx.rollback().await.unwrap();
+    run(
+        superuser,
+        "CREATE TABLE odd (id int PRIMARY KEY);
+         CREATE TRIGGER mine AFTER INSERT OR UPDATE OR DELETE ON odd
+             FOR EACH ROW EXECUTE FUNCTION audit.global_track_changes();
+         ALTER TABLE product DISABLE TRIGGER amanah_audit_row;
+         ALTER TABLE product ADD COLUMN ratio float8",
+    )
+    .await;
+    let tx = superuser.operator().await.unwrap();
+    let sql = "SELECT tgtype FROM pg_trigger WHERE tgrelid = 'odd'::regclass";
+    assert_eq!(tx.query_one(sql, &[]).await.unwrap().get::<_, i16>(0), 29);
+    assert_eq!(always(&protected, "product").await, "D");
 }
 
 /// What a trigger is given hides nothing that was not approved, never the key, and not by way of a
