@@ -22,6 +22,7 @@ struct Shipped {
     signature: String,
     result: String,
     body: &'static str,
+    language: &'static str,
     definer: bool,
     /// As the catalogue has them: `s` for stable and for safe, `v` for volatile, `u` for unsafe.
     volatility: &'static str,
@@ -98,7 +99,7 @@ impl Shipped {
         let everybody: &[&str] = if self.public { &["PUBLIC"] } else { &[] };
         let settings = if self.pinned { PINNED } else { "" };
         let checks = [
-            (text(2) == self.body && text(4) == "plpgsql", "its body was changed"),
+            (text(2) == self.body && text(4) == self.language, "its body was changed"),
             (text(1) == self.result, "its result has another type"),
             (row.get::<_, bool>(3) == self.definer, "it runs with another's rights"),
             (text(5) == self.volatility && text(6) == self.parallel, "it is declared otherwise"),
@@ -139,6 +140,7 @@ fn read(text: &'static str) -> Vec<Shipped> {
                 signature: format!("{signature})").replace("pg_catalog.", ""),
                 result: result.replace("pg_catalog.", ""),
                 body,
+                language: if properties.contains("LANGUAGE sql") { "sql" } else { "plpgsql" },
                 definer: properties.contains("SECURITY DEFINER"),
                 volatility: if properties.contains("STABLE") { "s" } else { "v" },
                 parallel: if properties.contains("PARALLEL SAFE") { "s" } else { "u" },

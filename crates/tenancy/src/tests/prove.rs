@@ -176,8 +176,8 @@ const IN_BINDING: &[(&str, &str)] = &[
         "amanah.current_tenant(): its body was changed",
     ),
     (
-        "ALTER FUNCTION amanah.current_actor() RESET ALL",
-        "amanah.current_actor(): its settings were changed",
+        "ALTER FUNCTION amanah.may_write() RESET ALL",
+        "amanah.may_write(): its settings were changed",
     ),
     (
         "ALTER FUNCTION amanah.binding() SECURITY INVOKER",
