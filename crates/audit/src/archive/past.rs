@@ -275,7 +275,8 @@ fn said(error: Error) -> String {
     }
 }
 
-/// The months that the database says were taken out of it, and those that it has.
+/// The months that the database says were taken out of it, and those that it has. One that somebody has hung
+/// there again under the name of the first is none of these: it hides no archive.
 async fn here(db: &Db) -> Result<(Noted, BTreeSet<Month>)> {
     let tx = db.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
@@ -283,7 +284,8 @@ async fn here(db: &Db) -> Result<(Noted, BTreeSet<Month>)> {
     let parts = tx.query(sql::MONTHS, &[]).await?;
     tx.rollback().await?;
     let month = |part: &store::Row| Month::of_partition(&part.get::<_, String>(0));
-    Ok((noted, parts.iter().filter_map(month).collect()))
+    let there = parts.iter().filter_map(month).filter(|month| !noted.contains_key(month)).collect();
+    Ok((noted, there))
 }
 
 /// Whether all months that are asked for are in the database: nobody waits for the archive then.

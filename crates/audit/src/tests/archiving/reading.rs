@@ -166,6 +166,10 @@ async fn what_has_left_is_read_as_if_it_had_not() {
         let after = read(&auditor, filter, &archive).await.unwrap();
         assert_eq!(&after, rows, "{}", filter.to_json());
     }
+    // An empty partition in the place of one that has left hides nothing.
+    let made = format!("SELECT audit.make_partition('{} 00:00+00')", old.eldest.first());
+    run(&old.superuser, &made).await;
+    assert_eq!(read(&auditor, &filters[0], &archive).await.unwrap(), before[0]);
     for month in [old.eldest, old.elder] {
         archive.archive.as_ref().unwrap().without_spans(&old.keys(), month).await.unwrap();
     }
