@@ -121,7 +121,7 @@ async fn a_planted_actor_hides_no_digits() {
                          FROM generate_series(1, 70) g";
             tx.execute(sql, &[&json]).await.unwrap();
             let rows = trail(&tx).await;
-            let whole = |row: &crate::TrailRow| row.new_data.as_ref().unwrap().contains("1499.99");
+            let whole = |row: &TrailRow| row.new_data.as_ref().unwrap().contains("1499.99");
             assert_eq!(rows.iter().filter(|row| whole(row)).count(), 70, "{comment} {json}");
             tx.rollback().await.unwrap();
         }
