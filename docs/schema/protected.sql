@@ -663,8 +663,10 @@ CREATE FUNCTION audit.bare(query text, within boolean) RETURNS text
     AS $_$
 DECLARE
     escaped CONSTANT text := E'\'(?:[^\'\\\\]|\\\\.|\'\')*\'';
-    -- Where backslashes escape in each literal, one is read as one with an E before it.
-    literal CONSTANT text := concat(E'\\m[eE]', escaped, '|',
+    -- A literal goes on in the next line, and one with an E before it as such.
+    literal CONSTANT text := concat(E'\\m[eE]', escaped,
+        E'(?:[ \t\f]*(?:--[^\n\r]*)?[\n\r](?:\\s|--[^\n\r]*[\n\r])*', escaped, ')*|',
+        -- Where backslashes escape in each literal, one is read as one with an E before it.
         CASE current_setting('standard_conforming_strings')
         WHEN 'off' THEN escaped ELSE E'\'(?:[^\']|\'\')*\'' END);
     name CONSTANT text := '"(?:[^"]|"")*"';
@@ -760,6 +762,28 @@ END $$;
 
 ALTER FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) OWNER TO amanah_trail_desk;
 
+CREATE FUNCTION audit.document(relation oid, given anyelement) RETURNS jsonb
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, YMD'
+    SET "IntervalStyle" TO 'iso_8601'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    SET lc_monetary TO 'C'
+    SET quote_all_identifiers TO 'off'
+    AS $_$
+DECLARE
+    found jsonb;
+BEGIN
+    RETURN to_jsonb(given);
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    EXECUTE concat('SELECT ', audit.leniently(relation, '($1)')) INTO found USING given;
+    RETURN found;
+END $_$;
+
+ALTER FUNCTION audit.document(relation oid, given anyelement) OWNER TO postgres;
+
 CREATE FUNCTION audit.encrypted(salt uuid, name text, value jsonb) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -838,61 +862,70 @@ ALTER FUNCTION audit.erase(xids xid8[], numbers bigint[], sealed bytea[]) OWNER 
 
 CREATE FUNCTION audit.global_track_changes() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "TimeZone" TO 'UTC'
-    SET "DateStyle" TO 'ISO, YMD'
-    SET "IntervalStyle" TO 'iso_8601'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    AS $_$
+    AS $$
 DECLARE
     was     pg_catalog.jsonb;
     becomes pg_catalog.jsonb;
+    actor   pg_catalog.text;
+    tenant  pg_catalog.text;
     request pg_catalog.text;
     -- Pairs: how a column is not shown, and which.
     rules   pg_catalog.text[];
+    -- How values print here, and how they do where the session goes on.
+    printed pg_catalog.text[];
+    kept    pg_catalog.text[];
     columns pg_catalog.text[];
-    n       pg_catalog.int4;
     wanted  pg_catalog.int8;
     taken   pg_catalog.int8;
 BEGIN
     IF TG_LEVEL OPERATOR(pg_catalog.=) 'ROW' OR TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        BEGIN
-            -- NULL where there is none.
-            was := pg_catalog.to_jsonb(OLD);
-            becomes := pg_catalog.to_jsonb(NEW);
-        EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-            IF TG_OP OPERATOR(pg_catalog.<>) 'INSERT' THEN
-                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO was USING OLD;
+        IF TG_ARGV[TG_NARGS OPERATOR(pg_catalog.-) 2] OPERATOR(pg_catalog.=) ''
+           AND (TG_ARGV[TG_NARGS OPERATOR(pg_catalog.-) 1] OPERATOR(pg_catalog.=) 'plain'
+                OR TG_ARGV[TG_NARGS OPERATOR(pg_catalog.-) 1] OPERATOR(pg_catalog.=) 'zoned'
+                AND pg_catalog.current_setting('extra_float_digits') OPERATOR(pg_catalog.=) '1'
+                AND pg_catalog.current_setting('timezone')
+                    OPERATOR(pg_catalog.=) ANY (ARRAY['UTC', 'Etc/UTC']))
+        THEN
+            IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV,
+                                pg_catalog.to_jsonb(OLD), pg_catalog.to_jsonb(NEW))
+            THEN
+                RETURN NULL;
             END IF;
-            IF TG_OP OPERATOR(pg_catalog.<>) 'DELETE' THEN
-                EXECUTE concat('SELECT ', audit.leniently(TG_RELID, '($1)')) INTO becomes USING NEW;
-            END IF;
-        END;
-        IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
+        ELSIF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV,
+                               audit.document(TG_RELID, OLD), audit.document(TG_RELID, NEW))
+        THEN
             RETURN NULL;
         END IF;
-        wanted := 1;
-        taken := 0;
     ELSE
-        request := pg_catalog.left(
-            nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128);
-        n := 0;
+        -- Before anything is printed: whose code this is may set what it likes.
+        actor := pg_catalog.left(amanah.current_actor(), 128);
+        tenant := pg_catalog.left(amanah.current_tenant(), 128);
+        kept := ARRAY[
+            pg_catalog.current_setting('timezone'), pg_catalog.current_setting('datestyle'),
+            pg_catalog.current_setting('intervalstyle'), pg_catalog.current_setting('bytea_output'),
+            pg_catalog.current_setting('extra_float_digits'),
+            pg_catalog.current_setting('lc_monetary'),
+            pg_catalog.current_setting('quote_all_identifiers'),
+            pg_catalog.current_setting('search_path')];
+        printed := ARRAY[
+            'UTC', 'ISO, YMD', 'iso_8601', 'hex', '1', 'C', 'off', 'pg_catalog, pg_temp'];
+        request := audit.print_as(printed);
+        request := pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128);
+        IF request OPERATOR(pg_catalog.=) '' THEN
+            request := NULL;
+        END IF;
+        columns := TG_ARGV;
         IF TG_ARGV[0] OPERATOR(pg_catalog.=) '' THEN
             rules := audit.not_shown(TG_ARGV);
-            n := pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2;
+            columns := TG_ARGV[pg_catalog.cardinality(rules) OPERATOR(pg_catalog.+) 2:];
         END IF;
-        columns := TG_ARGV[n:];
         BEGIN
             IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
                 wanted := (SELECT pg_catalog.count(*) FROM amanah_becomes);
                 INSERT INTO audit.system_audit_logs
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, new_data, salt)
-                SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), request,
-                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                SELECT actor, tenant, request, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.becomes
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
                            s.salt, rules),
@@ -904,9 +937,7 @@ BEGIN
                 INSERT INTO audit.system_audit_logs
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, salt)
-                SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), request,
-                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                SELECT actor, tenant, request, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
                            s.salt, rules),
@@ -919,9 +950,7 @@ BEGIN
                 INSERT INTO audit.system_audit_logs
                     (actor_id, tenant_id, request_id, action, table_schema, table_name,
                      row_key, old_data, new_data, salt)
-                SELECT pg_catalog.left(amanah.current_actor(), 128),
-                       pg_catalog.left(amanah.current_tenant(), 128), request,
-                       TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+                SELECT actor, tenant, request, TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
                        audit.redacted((SELECT pg_catalog.jsonb_object_agg(k, s.was
                            OPERATOR(pg_catalog.->) k) FROM pg_catalog.unnest(columns) k),
                            s.salt, rules),
@@ -946,33 +975,39 @@ BEGIN
         EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             taken := 0;
             FOR was, becomes IN EXECUTE CASE
-                WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN concat(
-                    'SELECT NULL::jsonb, ', audit.leniently(TG_RELID, 't'), ' FROM amanah_becomes t')
-                WHEN TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN concat(
-                    'SELECT ', audit.leniently(TG_RELID, 't'), ', NULL::jsonb FROM amanah_was t')
-                ELSE concat(
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN pg_catalog.concat(
+                    'SELECT NULL::pg_catalog.jsonb, ', audit.leniently(TG_RELID, 't'),
+                    ' FROM amanah_becomes t')
+                WHEN TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN pg_catalog.concat(
+                    'SELECT ', audit.leniently(TG_RELID, 't'),
+                    ', NULL::pg_catalog.jsonb FROM amanah_was t')
+                ELSE pg_catalog.concat(
                     'SELECT w.was, b.becomes FROM (SELECT ', audit.leniently(TG_RELID, 't'),
-                    ' AS was, row_number() OVER () AS place FROM amanah_was t) w JOIN (SELECT ',
-                    audit.leniently(TG_RELID, 't'), ' AS becomes, row_number() OVER () AS place',
-                    ' FROM amanah_becomes t) b ON b.place = w.place ORDER BY w.place')
+                    ' AS was, pg_catalog.row_number() OVER () AS place FROM amanah_was t) w',
+                    ' JOIN (SELECT ', audit.leniently(TG_RELID, 't'),
+                    ' AS becomes, pg_catalog.row_number() OVER () AS place FROM amanah_becomes t) b',
+                    ' ON b.place OPERATOR(pg_catalog.=) w.place ORDER BY w.place')
                 END
             LOOP
                 IF audit.record_row(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV, was, becomes) THEN
                     taken := taken OPERATOR(pg_catalog.+) 1;
                 END IF;
+                -- It has asked again who acts.
+                request := audit.print_as(printed);
             END LOOP;
         END;
+        request := audit.print_as(kept);
+    END IF;
+    IF taken OPERATOR(pg_catalog.=) wanted THEN
+        RETURN NULL;
     END IF;
     -- A rule or a trigger on the trail that swallows rows would leave this write unrecorded.
-    IF taken OPERATOR(pg_catalog.<>) wanted THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'TRAIL',
-            MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
-                                        TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
-            HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
-    END IF;
-    RETURN NULL;
-END $_$;
+    RAISE EXCEPTION USING
+        ERRCODE = 'TRAIL',
+        MESSAGE = pg_catalog.format('%s on %I.%I is refused: the audit trail did not take it',
+                                    TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
+        HINT = 'Something on audit.system_audit_logs swallows rows. Nothing was changed.';
+END $$;
 
 ALTER FUNCTION audit.global_track_changes() OWNER TO amanah_trail;
 
@@ -1025,7 +1060,7 @@ CREATE FUNCTION audit.leniently(relation oid, place text) RETURNS text
     AS $$
     SELECT coalesce(string_agg(format('pg_catalog.jsonb_build_object(%L, audit.lenient(%s.%I))',
                                       a.attname, place, a.attname),
-                               ' OPERATOR(pg_catalog.||) ' ORDER BY a.attnum), '''{}''::jsonb')
+                               ' OPERATOR(pg_catalog.||) ' ORDER BY a.attnum), '''{}''::pg_catalog.jsonb')
       FROM pg_attribute a
      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 $$;
@@ -1136,6 +1171,47 @@ CREATE FUNCTION audit.not_shown(arguments text[]) RETURNS text[]
 $$;
 
 ALTER FUNCTION audit.not_shown(arguments text[]) OWNER TO postgres;
+
+CREATE FUNCTION audit.print_as(wanted text[]) RETURNS text
+    LANGUAGE sql
+    AS $$
+    SELECT pg_catalog.concat(
+        pg_catalog.set_config('timezone', wanted[1], true),
+        pg_catalog.set_config('datestyle', wanted[2], true),
+        pg_catalog.set_config('intervalstyle', wanted[3], true),
+        pg_catalog.set_config('bytea_output', wanted[4], true),
+        pg_catalog.set_config('extra_float_digits', wanted[5], true),
+        pg_catalog.set_config('lc_monetary', wanted[6], true),
+        pg_catalog.set_config('quote_all_identifiers', wanted[7], true),
+        pg_catalog.set_config('search_path', wanted[8], true))
+$$;
+
+ALTER FUNCTION audit.print_as(wanted text[]) OWNER TO postgres;
+
+CREATE FUNCTION audit.printed_form(relation oid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH RECURSIVE held (type) AS (
+        SELECT a.atttypid FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+         UNION
+        SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
+          FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.type
+         WHERE t.typtype = 'd' OR t.typcategory = 'A'
+    )
+    SELECT CASE WHEN pg_catalog.bool_and(k.plain) THEN 'plain'
+                WHEN pg_catalog.bool_and(k.plain OR k.zoned) THEN 'zoned' ELSE 'care' END
+      FROM held h JOIN pg_catalog.pg_type t ON t.oid = h.type
+     CROSS JOIN LATERAL (SELECT t.typtype IN ('d', 'e') OR t.typcategory = 'A'
+            OR t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typname IN
+               ('bool', 'int2', 'int4', 'int8', 'numeric', 'text', 'varchar', 'bpchar', 'uuid',
+                'jsonb', 'date', 'time', 'timestamp', 'inet', 'cidr') AS plain,
+            t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
+            AND t.typname IN ('timestamptz', 'float4', 'float8') AS zoned) k
+$$;
+
+ALTER FUNCTION audit.printed_form(relation oid) OWNER TO postgres;
 
 CREATE FUNCTION audit.read(ticket uuid, behind_xid xid8 DEFAULT '0'::xid8, behind_id bigint DEFAULT 0, at_most bigint DEFAULT NULL::bigint) RETURNS TABLE(id bigint, event_timestamp timestamp with time zone, xid xid8, salt uuid, row_hash bytea, actor_id text, tenant_id text, db_user text, request_id text, action text, table_schema text, table_name text, row_key jsonb, old_data jsonb, new_data jsonb, erased bytea)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1329,11 +1405,14 @@ CREATE FUNCTION audit.record_row(action text, place text, name text, arguments t
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    n     pg_catalog.int4 := 0;
-    key   pg_catalog.jsonb;
+    n       pg_catalog.int4 := 0;
+    key     pg_catalog.jsonb;
     -- Pairs: how a column is not shown, and which.
-    rules pg_catalog.text[];
-    salt  pg_catalog.uuid;
+    rules   pg_catalog.text[];
+    salt    pg_catalog.uuid;
+    actor   pg_catalog.text;
+    tenant  pg_catalog.text;
+    request pg_catalog.text;
 BEGIN
     IF arguments[0] OPERATOR(pg_catalog.=) '' THEN
         rules := audit.not_shown(arguments);
@@ -1341,12 +1420,14 @@ BEGIN
         salt := pg_catalog.gen_random_uuid();
     END IF;
     -- The key that the row had before: a changed key is found under its old value.
-    WHILE n OPERATOR(pg_catalog.<) pg_catalog.cardinality(arguments) LOOP
-        key := coalesce(key, '{}') OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
-            arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n]);
+    WHILE arguments[n] OPERATOR(pg_catalog.<>) '' LOOP
+        key := CASE WHEN key IS NULL THEN pg_catalog.jsonb_build_object(
+                arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n])
+            ELSE key OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+                arguments[n], coalesce(was, becomes) OPERATOR(pg_catalog.->) arguments[n]) END;
         n := n OPERATOR(pg_catalog.+) 1;
     END LOOP;
-    IF rules IS NOT NULL THEN
+    IF rules OPERATOR(pg_catalog.<>) '{}' THEN
         IF action OPERATOR(pg_catalog.=) 'UPDATE' THEN
             was := was OPERATOR(pg_catalog.-) ARRAY(
                 SELECT k FROM pg_catalog.jsonb_object_keys(was) k
@@ -1357,17 +1438,22 @@ BEGIN
         was := audit.redacted(was, salt, rules);
         becomes := audit.redacted(becomes, salt, rules);
     END IF;
+    -- Worked out once for each transaction here, and once for each row within the INSERT.
+    actor := pg_catalog.left(amanah.current_actor(), 128);
+    tenant := pg_catalog.left(amanah.current_tenant(), 128);
+    request := pg_catalog.left(pg_catalog.current_setting('amanah.request_id', true), 128);
+    IF request OPERATOR(pg_catalog.=) '' THEN
+        request := NULL;
+    END IF;
     -- What an UPDATE did not change is left out. Values are compared as they print: to JSONB 1.0 and
     -- 1.00 are one number.
     INSERT INTO audit.system_audit_logs
         (actor_id, tenant_id, request_id, action, table_schema, table_name,
          row_key, old_data, new_data, salt)
     VALUES
-        (pg_catalog.left(amanah.current_actor(), 128),
-         pg_catalog.left(amanah.current_tenant(), 128),
-         pg_catalog.left(nullif(pg_catalog.current_setting('amanah.request_id', true), ''), 128),
-         action, place, name, key,
-         CASE WHEN rules IS NOT NULL OR action OPERATOR(pg_catalog.<>) 'UPDATE' THEN was
+        (actor, tenant, request, action, place, name, key,
+         CASE WHEN rules OPERATOR(pg_catalog.<>) '{}' OR action OPERATOR(pg_catalog.<>) 'UPDATE'
+         THEN was
          ELSE was OPERATOR(pg_catalog.-) ARRAY(
              SELECT k FROM pg_catalog.jsonb_object_keys(was) k
               WHERE (was OPERATOR(pg_catalog.->) k)::pg_catalog.text OPERATOR(pg_catalog.=)
@@ -1671,21 +1757,26 @@ ALTER FUNCTION audit.refuse_filled_part() OWNER TO postgres;
 CREATE FUNCTION audit.refuse_hiding() RETURNS event_trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 DECLARE
     recorder CONSTANT oid := (SELECT p.oid FROM pg_proc p JOIN pg_namespace n
                                   ON n.oid = p.pronamespace AND n.nspname = 'audit'
                                WHERE p.proname = 'global_track_changes');
     it record;
+    super CONSTANT boolean := (SELECT rolsuper FROM pg_roles WHERE rolname = current_user);
+    -- Whoever changes a table of his own may call nothing here, and sees its text.
+    printed CONSTANT text := (
+        SELECT format('SELECT (%s)', replace(p.prosrc, '= relation', '= $1')) FROM pg_proc p
+         WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'audit')
+           AND p.proname = 'printed_form');
+    form text;
     -- The place of the empty word that ends what is not shown.
     last integer;
     given text[];
+    wanted text[];
     wrong text;
     n integer;
 BEGIN
-    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        RETURN;
-    END IF;
     FOR it IN
         WITH RECURSIVE near AS (
             SELECT coalesce(t.tgrelid, k.oid, c.objid) AS oid
@@ -1700,7 +1791,7 @@ BEGIN
                    WHERE c.classid = 'pg_class'::regclass
             UNION SELECT i.inhrelid FROM near b JOIN pg_inherits i ON i.inhparent = b.oid
         )
-        SELECT t.tgname, t.tgrelid, t.tgnargs, string_to_array(left((
+        SELECT t.tgname, t.tgrelid, t.tgnargs, t.tgenabled, string_to_array(left((
                    SELECT convert_from(decode(string_agg(
                               CASE substr(h.hex, g, 2) WHEN '00' THEN '1f'
                               ELSE substr(h.hex, g, 2) END, '' ORDER BY g), 'hex'),
@@ -1715,7 +1806,10 @@ BEGIN
                       ORDER BY k.place) AS key
           FROM near JOIN pg_trigger t ON t.tgrelid = near.oid
          -- A partition's is a copy of its parent's.
-         WHERE t.tgfoid = recorder AND t.tgparentid = 0 AND t.tgname <> 'amanah_audit_truncate'
+         WHERE t.tgfoid = recorder AND t.tgparentid = 0
+           -- Others are refused elsewhere, or a superuser's own.
+           AND t.tgname IN ('amanah_audit_row', 'amanah_audit_insert', 'amanah_audit_update',
+                            'amanah_audit_delete')
     LOOP
         given := CASE WHEN it.tgnargs = 0 THEN '{}' ELSE it.given END;
         last := CASE WHEN given[1] = '' THEN array_position(given, '', 2) ELSE 0 END;
@@ -1746,7 +1840,9 @@ BEGIN
             END IF;
             n := n + 2;
         END LOOP;
-        IF wrong IS NOT NULL THEN
+        -- What a superuser hides is looked at by audit.triggers; the rest is put right all the same.
+        CONTINUE WHEN super AND (last IS NULL OR last % 2 <> 0);
+        IF wrong IS NOT NULL AND NOT super THEN
             RAISE EXCEPTION USING
                 ERRCODE = 'TRAIL',
                 MESSAGE = format('%s is refused: the record of %s %s', tg_tag,
@@ -1756,7 +1852,18 @@ BEGIN
                        ' --superuser-url and --apply, which approves it. A column that is kept out of the record is renamed by a'
                        ' superuser, and protect is run again.';
         END IF;
-        CONTINUE WHEN given[last + 1:] IS NOT DISTINCT FROM it.key;
+        wanted := it.key;
+        IF it.tgname = 'amanah_audit_row' THEN
+            EXECUTE printed INTO form USING it.tgrelid;
+            wanted := wanted || ARRAY['', form];
+        END IF;
+        -- An empty word in front would begin what is not shown.
+        IF last > 2 THEN
+            wanted := given[:last] || wanted;
+        ELSIF wanted[1] = '' THEN
+            wanted := ARRAY['', ''] || wanted;
+        END IF;
+        CONTINUE WHEN given = wanted;
         BEGIN
             EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s EXECUTE FUNCTION'
                            ' audit.global_track_changes(%s)', it.tgname,
@@ -1771,13 +1878,23 @@ BEGIN
                        ELSE 'DELETE ON %s REFERENCING OLD TABLE AS amanah_was FOR EACH STATEMENT'
                        END, it.tgrelid::regclass),
                 (SELECT string_agg(quote_literal(u.word), ', ' ORDER BY u.place)
-                   FROM unnest(given[:last] || it.key) WITH ORDINALITY u (word, place)));
+                   FROM unnest(wanted) WITH ORDINALITY u (word, place)));
+            -- One that was replaced sleeps in replica sessions; one that a superuser has switched
+            -- off stays so.
+            EXECUTE format('ALTER TABLE %s %s TRIGGER %I', it.tgrelid::regclass,
+                           CASE it.tgenabled WHEN 'D' THEN 'DISABLE' ELSE 'ENABLE ALWAYS' END,
+                           it.tgname);
         EXCEPTION WHEN insufficient_privilege THEN
-            -- Who may not record mends nothing; audit.triggers tells it.
-            NULL;
+            RAISE EXCEPTION USING
+                ERRCODE = 'TRAIL',
+                MESSAGE = format('%s is refused: it changes what is recorded of %s, and %I may not'
+                                 ' tell the recording so', tg_tag, it.tgrelid::regclass, current_user),
+                HINT = 'Nothing was changed. It takes the right TRIGGER on the table and EXECUTE on'
+                       ' audit.global_track_changes(): the owner of the database has the second, and'
+                       ' a superuser has both.';
         END;
     END LOOP;
-END $$;
+END $_$;
 
 ALTER FUNCTION audit.refuse_hiding() OWNER TO postgres;
 
@@ -2099,9 +2216,7 @@ BEGIN
     -- What reads it must be able to: a row as PostgreSQL sends it ends at a gigabyte, and its write-ahead
     -- log is printed with each quote doubled. A small row is measured once and not printed: the longest
     -- number of ten bytes has 131,072 digits, so that 8 kB are 108 MB at most.
-    IF pg_catalog.pg_column_size(ROW(NEW.actor_id, NEW.tenant_id, NEW.request_id, NEW.action,
-           NEW.table_schema, NEW.table_name, NEW.row_key, NEW.old_data, NEW.new_data))
-           OPERATOR(pg_catalog.>) 8192
+    IF pg_catalog.pg_column_size(NEW) OPERATOR(pg_catalog.>) 8192
        AND (pg_catalog.length(pg_catalog.concat(NEW.actor_id, NEW.tenant_id, NEW.request_id,
                 NEW.action, NEW.table_schema, NEW.table_name)) OPERATOR(pg_catalog.>) 800
             OR coalesce(pg_catalog.octet_length(NEW.row_key::pg_catalog.text), 0)::pg_catalog.int8
@@ -2476,6 +2591,9 @@ REVOKE ALL ON FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigi
 GRANT ALL ON FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) TO amanah_admin;
 GRANT ALL ON FUNCTION audit.count(asked uuid, OUT ticket uuid, OUT counted bigint) TO amanah_auditor;
 
+REVOKE ALL ON FUNCTION audit.document(relation oid, given anyelement) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.document(relation oid, given anyelement) TO amanah_trail;
+
 REVOKE ALL ON FUNCTION audit.encrypted(salt uuid, name text, value jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.encrypted(salt uuid, name text, value jsonb) TO amanah_trail;
 
@@ -2501,6 +2619,12 @@ GRANT ALL ON FUNCTION audit.make_partitions() TO owner;
 
 REVOKE ALL ON FUNCTION audit.not_shown(arguments text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.not_shown(arguments text[]) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.print_as(wanted text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.print_as(wanted text[]) TO amanah_trail;
+
+REVOKE ALL ON FUNCTION audit.printed_form(relation oid) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.printed_form(relation oid) TO amanah_trail;
 
 REVOKE ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.read(ticket uuid, behind_xid xid8, behind_id bigint, at_most bigint) TO amanah_admin;
