@@ -9,7 +9,7 @@ use crate::house::House;
 
 const TENANT: &str = "41";
 /// How long `up` may take to follow, many times what it takes.
-const FOLLOWS: Duration = Duration::from_mins(4);
+const FOLLOWS: Duration = Duration::from_mins(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const SCHEMA: &str = "
     CREATE TABLE firm (id integer PRIMARY KEY, name text NOT NULL);
