@@ -302,9 +302,11 @@ pub(super) async fn noted(tx: &Tx) -> Result<Noted> {
         return Ok(Noted::new());
     }
     let rows = tx.query(sql::ARCHIVED_MONTHS, &[]).await?;
-    let named = rows.iter().filter_map(|row| {
-        let month: Month = row.get::<_, String>(0).parse().ok()?;
-        Some((month, row.get::<_, i64>(1).unsigned_abs()))
-    });
-    Ok(named.collect())
+    let named = |row: &store::Row| {
+        let month: String = row.get(0);
+        let why = || "audit.archived_months names it, and it is no month".to_owned();
+        let parsed = month.parse().map_err(|_| Error::NotOpened { month, why: why() })?;
+        Ok((parsed, row.get::<_, i64>(1).unsigned_abs()))
+    };
+    rows.iter().map(named).collect()
 }

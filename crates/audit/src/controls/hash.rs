@@ -9,7 +9,7 @@ use store::ident;
 
 use super::whole::Judge;
 use super::{Bitten, Ledger, Place, Violation, Watched, Work, alter, news, tamper};
-use crate::verify::{Hashes, Rows};
+use crate::verify::{Hashes, Kind, Rows};
 use crate::{Result, canary, sql};
 
 /// The only algorithm that rows are hashed with.
@@ -76,7 +76,15 @@ async fn prove(database: &Watched, now: Timestamp) -> Result<Ledger> {
     canary::write(place.protected, &*place.binder, &place.shape().await?).await?;
     match database.whole.read(Judge::Hash, now, tamper::read(&place)).await {
         Ok(reading) if reading.report.hashes.rows > 0 => {
-            Ok(Ledger { seen: Some(reading.at), ..ledger(&reading.report.hashes) })
+            let mut ledger = ledger(&reading.report.hashes);
+            let damage = &reading.report.damage;
+            let lost = damage.iter().filter(|one| one.kind == Kind::LostArchive).count();
+            if lost > 0 {
+                ledger.total += lost;
+                let what = "of the archive could not be opened, and their rows were not read";
+                ledger.open.push(format!("{lost} files {what}: `audit.tamper-evident` names them"));
+            }
+            Ok(Ledger { seen: Some(reading.at), ..ledger })
         }
         // What a log says of the rows, or that there is none, does not matter here.
         _ => examine(&place).await,

@@ -3,15 +3,29 @@
 /// What is known of a row that may be erased: place, time, table, action, hash, whether it has a salt,
 /// whether it was erased, whether it says anything.
 macro_rules! chosen {
-    ($condition:literal) => {
+    ($($condition:expr),+ $(,)?) => {
         concat!(
             "SELECT t.xid::text, t.id, t.event_timestamp, t.table_schema, t.table_name, t.action,
                     t.row_hash, t.salt IS NOT NULL, t.erased IS NOT NULL,
                     num_nonnulls(t.row_key, t.old_data, t.new_data) > 0
                FROM audit.system_audit_logs t WHERE ",
-            $condition,
+            $($condition,)+
             " ORDER BY t.xid, t.id"
         )
+    };
+}
+
+/// The table `$2` of schema `$1`, or of any, and all of its partitions.
+macro_rules! tree {
+    () => {
+        "WITH RECURSIVE tree AS (
+             SELECT c.oid, n.nspname::text AS place, c.relname::text AS name
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE c.relname = $2 AND ($1::text IS NULL OR n.nspname = $1)
+             UNION
+             SELECT c.oid, n.nspname::text, c.relname::text
+               FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
+               JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace) "
     };
 }
 
@@ -36,16 +50,9 @@ pub(super) const MENTIONING: &str = chosen!(
 /// after it; the partitions of a table are that table. And rows about whoever has read them, which say
 /// the key.
 pub(super) const OF_RECORD: &str = chosen!(
-    "(EXISTS (
-         WITH RECURSIVE tree AS (
-             SELECT c.oid, n.nspname::text AS place, c.relname::text AS name
-               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-              WHERE c.relname = $2 AND ($1::text IS NULL OR n.nspname = $1)
-             UNION
-             SELECT c.oid, n.nspname::text, c.relname::text
-               FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
-               JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace)
-         SELECT FROM tree WHERE (tree.place, tree.name) = (t.table_schema, t.table_name))
+    "(EXISTS (",
+    tree!(),
+    "SELECT FROM tree WHERE (tree.place, tree.name) = (t.table_schema, t.table_name))
       OR t.table_name = $2 AND ($1::text IS NULL OR t.table_schema = $1))
      AND CASE jsonb_typeof($3::text::jsonb)
          WHEN 'object' THEN t.row_key = $3::text::jsonb OR t.new_data @> $3::text::jsonb
@@ -64,16 +71,7 @@ pub(super) const OF_RECORD: &str = chosen!(
 );
 
 /// A table and all of its partitions, by schema and name.
-pub(super) const TREE: &str = "
-WITH RECURSIVE tree AS (
-    SELECT c.oid, n.nspname::text AS place, c.relname::text AS name
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relname = $2 AND ($1::text IS NULL OR n.nspname = $1)
-    UNION
-    SELECT c.oid, n.nspname::text, c.relname::text
-      FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
-      JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace)
-SELECT place, name FROM tree";
+pub(super) const TREE: &str = concat!(tree!(), "SELECT place, name FROM tree");
 
 /// Which cluster this is.
 pub(super) const SYSTEM: &str =

@@ -44,6 +44,14 @@ async fn what_is_weakened_is_seen_and_mended() {
              ALTER TABLE product ENABLE ALWAYS TRIGGER amanah_audit_row",
             "its trigger does not record every change of a row",
         ),
+        (
+            "ALTER EVENT TRIGGER amanah_trail_hiding DISABLE;
+             CREATE OR REPLACE TRIGGER amanah_audit_row AFTER INSERT OR UPDATE OR DELETE ON product
+             FOR EACH ROW EXECUTE FUNCTION audit.global_track_changes('name', '', 'care');
+             ALTER TABLE product ENABLE ALWAYS TRIGGER amanah_audit_row;
+             ALTER EVENT TRIGGER amanah_trail_hiding ENABLE ALWAYS",
+            "its record names other columns than its primary key, or prints them otherwise",
+        ),
     ] {
         run(superuser, damage).await;
         let tx = protected.owner.operator().await.unwrap();

@@ -15,7 +15,7 @@ use super::trial::Trial;
 use super::{Bitten, Ledger, Place, Watched, Work, alter, news};
 use crate::archive::check;
 use crate::retention::{Month, Rows, months_of, sealed, stays};
-use crate::{Error, Result, inspect, row, sql};
+use crate::{Error, Result, RowLeaf, inspect, row, sql};
 
 const TRAIL: &str = "audit.system_audit_logs";
 /// The most months that are named one by one.
@@ -124,10 +124,11 @@ async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
     let log = place.sealed()?;
     begun(log).await?;
     let sealed = sealed(log).await?;
-    let months: Vec<Month> =
-        sealed.months.iter().filter(|(_, rows)| rows.count > 0).map(|(month, _)| *month).collect();
+    // Of a month whose rows a restore has undone, nothing is to be there.
+    let last = |(month, rows): (&Month, &Rows)| Some((*month, rows.count, rows.ends?));
+    let months: Vec<_> = sealed.months.iter().filter_map(last).collect();
     let mut ledger = Ledger { total: months.len(), ..Ledger::default() };
-    let Some(first) = months.first() else {
+    let Some((first, ..)) = months.first() else {
         ledger.total = 1;
         ledger.open.push("no row was sealed yet".to_owned());
         return Ok(ledger);
@@ -138,24 +139,22 @@ async fn kept(place: &Place<'_>, reader: &Db) -> Result<Ledger> {
     let tx = reader.operator().await?;
     tx.batch(sql::CLOSED_PATH).await?;
     row::sees_all(&tx).await?;
-    for month in &months {
-        let Some(rows) = sealed.months.get(month) else { continue };
-        match near(&tx, *month, rows).await? {
+    for (month, count, ends) in months {
+        match near(&tx, month, (count, ends)).await? {
             Near::Whole => ledger.checked += 1,
-            Near::Nothing => away.push(*month),
+            Near::Nothing => away.push((month, count)),
             Near::Part(what) => {
                 ledger.checked += 1;
                 if ledger.findings.len() < NAMED {
-                    ledger.findings.push(missing_with(*month, &what));
+                    ledger.findings.push(missing_with(month, &what));
                 }
             }
         }
     }
     tx.rollback().await?;
     let mut archived = 0;
-    for month in away {
-        let rows = sealed.months.get(&month).map_or(0, |rows| rows.count);
-        let found = archived_month(place, &(log.keys)()?, (month, rows)).await?;
+    for lost in away {
+        let found = archived_month(place, &(log.keys)()?, lost).await?;
         ledger.checked += 1;
         archived += u64::from(found.is_none());
         if ledger.findings.len() < NAMED {
@@ -178,10 +177,13 @@ enum Near {
     Part(String),
 }
 
-/// Looks how much of a month is in the database, of which these rows were sealed. What was written since is
-/// not counted.
-async fn near(tx: &Tx, month: Month, rows: &Rows) -> Result<Near> {
-    let Some((first, last)) = rows.ends else { return Ok(Near::Whole) };
+/// Looks how much of a month is in the database, of which so many rows were sealed, from the first to the last.
+/// What was written since is not counted.
+async fn near(
+    tx: &Tx,
+    month: Month,
+    (wanted, (first, last)): (u64, (RowLeaf, RowLeaf)),
+) -> Result<Near> {
     let (from, to) = (month.first().to_string(), month.later(1).first().to_string());
     let (low, high) = (first.xid.to_string(), last.xid.to_string());
     let (first_hash, last_hash) = (first.row_hash.as_slice(), last.row_hash.as_slice());
@@ -189,7 +191,7 @@ async fn near(tx: &Tx, month: Month, rows: &Rows) -> Result<Near> {
         [&from, &to, &high, &last.id, &last_hash, &low, &first.id, &first_hash];
     let row = tx.query_one(sql::SEALED_BETWEEN, &bound).await?;
     let (there, has_last, has_first): (i64, bool, bool) = (row.get(0), row.get(1), row.get(2));
-    let (there, wanted) = (there.unsigned_abs(), rows.count);
+    let there = there.unsigned_abs();
     Ok(match (there, has_first, has_last) {
         (0, ..) => Near::Nothing,
         _ if there < wanted => Near::Part(format!(
