@@ -54,6 +54,7 @@ pub(crate) async fn measure() -> anyhow::Result<String> {
     let ports = Ports {
         own: Arc::new(NoPages),
         sessions: Arc::new(sessions),
+        gatekeeper: None,
         binder: Arc::new(TenantBinder::new(
             Arc::new(SystemClock),
             BindingKey::generate(&SystemRng)?,
@@ -115,7 +116,13 @@ async fn sign_in() -> anyhow::Result<(Identities, SessionToken)> {
     let db = testkit::database(&[&identity::ROOM]).await;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let password = Secret::new(random_hex(&*rng, 16)?);
-    let identities = Identities::new(db.engine, Arc::new(SystemClock), rng, Pool::default())?;
+    let identities = Identities::new(
+        db.engine,
+        Arc::new(SystemClock),
+        rng,
+        Pool::default(),
+        Arc::new(kernel::NoStandings),
+    )?;
     let new = NewAccount {
         email: Email::new("sari@sinar.example")?,
         name: "Sari".to_owned(),
@@ -132,7 +139,7 @@ async fn sign_in() -> anyhow::Result<(Identities, SessionToken)> {
 struct NoPages;
 
 impl Own for NoPages {
-    fn handle(&self, _: Request<Bytes>, _: Option<Identity>) -> Fut<'_, Response<Bytes>> {
+    fn handle(&self, _: Request<Bytes>, _: Option<Arc<Identity>>) -> Fut<'_, Response<Bytes>> {
         Box::pin(async { Response::new(Bytes::new()) })
     }
 

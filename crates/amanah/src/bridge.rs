@@ -38,7 +38,7 @@ impl Own for OwnPages {
     fn handle(
         &self,
         request: Request<bytes::Bytes>,
-        identity: Option<Identity>,
+        identity: Option<Arc<Identity>>,
     ) -> Fut<'_, Response<bytes::Bytes>> {
         Box::pin(async move {
             let mut request = request.map(Body::from);
@@ -185,7 +185,13 @@ impl UpstreamBinder {
 }
 
 impl Binder for UpstreamBinder {
-    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
-        self.0.load().as_ref()?.mint(tenant, actor, scope)
+    fn mint(
+        &self,
+        tenant: &TenantId,
+        actor: &Actor,
+        scope: Scope,
+        until: Option<Timestamp>,
+    ) -> Option<Secret> {
+        self.0.load().as_ref()?.mint(tenant, actor, scope, until)
     }
 }

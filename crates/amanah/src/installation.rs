@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use access::Access;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::wal::Comparison;
@@ -97,7 +98,9 @@ impl Installation {
             let strongbox = Strongbox::new(ring.keys.clone(), ground.engine.clone());
             let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
             let engine = ground.engine.clone();
-            let identities = Identities::new(engine, clock, random, Pool::default())?;
+            let access = Arc::new(Access::new(engine.clone()));
+            let standings = Arc::<Access>::clone(&access);
+            let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
             let protected =
                 Known::read(&ground, &data, &strongbox, &*cx.rng, &Known::default()).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;

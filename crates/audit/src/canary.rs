@@ -23,7 +23,7 @@ pub(crate) struct Canary {
 /// A binding to `tenant`, a synthetic one.
 pub(crate) fn bind(tenant: &TenantId, binder: &dyn Binder) -> Result<Secret> {
     let actor = Actor::new(ACTOR)?;
-    binder.mint(tenant, &actor, Scope::ReadWrite).ok_or(Error::NoBinding)
+    binder.mint(tenant, &actor, Scope::ReadWrite, None).ok_or(Error::NoBinding)
 }
 
 /// A tenant that nobody has, of the type of the tenant column; `None` for a type that cannot be

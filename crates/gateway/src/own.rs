@@ -1,6 +1,7 @@
 //! The pages that the gateway does not pass on, because somebody in this program answers them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -17,7 +18,7 @@ pub trait Own: Send + Sync {
     fn handle(
         &self,
         request: Request<Bytes>,
-        identity: Option<Identity>,
+        identity: Option<Arc<Identity>>,
     ) -> Fut<'_, Response<Bytes>>;
 
     /// Every route, with an example in place of each parameter: the population of the proofs.

@@ -87,11 +87,16 @@ pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue)
 }
 
 /// Makes a cleansed request the application's: without our cookies, with the binding of whoever is
-/// signed in. Methods that must not change anything get a binding that cannot.
+/// signed in. Methods that must not change anything get a binding that cannot, and so does support
+/// that may only look.
 pub(crate) fn bind(parts: &mut Parts, identity: &Identity, binder: &dyn Binder) {
     cookies::hide(&mut parts.headers);
-    let scope = if origin::is_safe(&parts.method) { Scope::ReadOnly } else { Scope::ReadWrite };
-    let minted = binder.mint(&identity.tenant, &identity.actor, scope);
+    let support = identity.standing.support.as_ref();
+    let writes = support.is_none_or(|support| support.scope == Scope::ReadWrite);
+    let scope =
+        if origin::is_safe(&parts.method) || !writes { Scope::ReadOnly } else { Scope::ReadWrite };
+    let until = support.map(|support| support.until);
+    let minted = binder.mint(&identity.tenant, &identity.actor, scope, until);
     if let Some(token) = minted
         && let Ok(mut value) = HeaderValue::try_from(token.expose())
     {

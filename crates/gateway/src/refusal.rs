@@ -1,11 +1,13 @@
 //! What the gateway says when it does not let a request through: plain text, in one voice.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 /// The methods that reach the application.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+/// Names the refusal, so that it cannot be taken for an answer of the application.
+pub(crate) const REFUSED: HeaderName = HeaderName::from_static("amanah-refused");
 const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
 
 /// Why a request got no answer from the application or from a page.
@@ -21,6 +23,14 @@ pub(crate) enum Refusal {
     CrossSite,
     /// There is no such page.
     NotFound,
+    /// Whoever is signed in may not do this.
+    Denied,
+    /// Nothing says who may do this, so nobody may.
+    Unmapped,
+    /// Whoever is signed in has to prove it once more.
+    StepUp,
+    /// What support asks for could not be written down.
+    Unrecorded,
     /// The method is not one of [`METHODS`].
     Method,
     /// The body did not arrive in time.
@@ -45,12 +55,16 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
         Self::CrossSite,
         Self::NotFound,
+        Self::Denied,
+        Self::Unmapped,
+        Self::StepUp,
+        Self::Unrecorded,
         Self::Method,
         Self::SlowBody,
         Self::BodyTooLarge,
@@ -68,8 +82,8 @@ impl Refusal {
         match self {
             Self::Malformed(_) | Self::InClear => StatusCode::BAD_REQUEST,
             Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::CrossSite | Self::Denied | Self::StepUp => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::Unmapped => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -77,7 +91,7 @@ impl Refusal {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamDown | Self::UpstreamMalformed => StatusCode::BAD_GATEWAY,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -90,6 +104,10 @@ impl Refusal {
             Self::SignedOut => "signed_out",
             Self::CrossSite => "cross_site",
             Self::NotFound => "not_found",
+            Self::Denied => "denied",
+            Self::Unmapped => "unmapped",
+            Self::StepUp => "step_up",
+            Self::Unrecorded => "unrecorded",
             Self::Method => "method",
             Self::SlowBody => "slow_body",
             Self::BodyTooLarge => "body_too_large",
@@ -117,7 +135,19 @@ impl Refusal {
                 "This change was started from another site, so nothing was done. Open the page \
                  itself and try again from there."
             }
-            Self::NotFound => "There is no such page here.",
+            Self::NotFound | Self::Unmapped => "There is no such page here.",
+            Self::Denied => {
+                "Your roles do not include this, so nothing was done. An administrator of your \
+                 organisation can grant one that does."
+            }
+            Self::StepUp => {
+                "This needs a fresh proof of who you are, so nothing was done. Sign in again at \
+                 /_amanah/step-up, then try again."
+            }
+            Self::Unrecorded => {
+                "This access could not be written down, so it was not let through. Nothing was \
+                 done. Try again."
+            }
             Self::Method => "This method is not used here.",
             Self::SlowBody => "The request did not arrive in time, so nothing was done. Try again.",
             Self::BodyTooLarge => "The request is larger than allowed, so nothing was done.",
@@ -153,6 +183,8 @@ impl Refusal {
         let headers = page.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // An application cannot set this one: whoever reads it knows that it was not asked.
+        headers.insert(REFUSED, HeaderValue::from_static(self.label()));
         if self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));
         }

@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Identity, random_hex};
+use kernel::{Identity, Passage, random_hex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -139,6 +139,7 @@ impl Shared {
         let Some(identity) = identity else {
             return signed_out(&asked.parts);
         };
+        self.permit(&identity, &asked.parts, id).await?;
         let _held = self.hold(asked, limit).await?;
         let body = self.body(asked, limit).await?;
         proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref());
@@ -152,7 +153,7 @@ impl Shared {
         &self,
         asked: &Asked,
         body: Bytes,
-        identity: Option<Identity>,
+        identity: Option<Arc<Identity>>,
     ) -> Result<Response<Reply>, Refusal> {
         let request = Request::from_parts(asked.parts.clone(), body);
         let page = AssertUnwindSafe(self.ports.own.handle(request, identity)).catch_unwind();
@@ -162,9 +163,31 @@ impl Shared {
         }
     }
 
-    async fn identity(&self, parts: &Parts) -> Option<Identity> {
+    async fn identity(&self, parts: &Parts) -> Option<Arc<Identity>> {
         let token = cookies::session(&parts.headers)?;
         self.ports.sessions.decide(&token).await
+    }
+
+    /// Whether whoever is signed in may ask the application for this. What is asked under a grant of
+    /// support is written down first.
+    async fn permit(&self, identity: &Identity, parts: &Parts, id: &str) -> Result<(), Refusal> {
+        let Some(gatekeeper) = &self.ports.gatekeeper else {
+            return if identity.standing.support.is_some() { Err(Refusal::Denied) } else { Ok(()) };
+        };
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        match gatekeeper.pass(identity, method, path) {
+            Passage::Open => {}
+            Passage::Denied => return Err(Refusal::Denied),
+            Passage::Unmapped => return Err(Refusal::Unmapped),
+            Passage::StepUp => return Err(Refusal::StepUp),
+        }
+        if identity.standing.support.is_none() {
+            return Ok(());
+        }
+        gatekeeper.note(identity, id, method, path).await.map_err(|error| {
+            tracing::error!(%error, "a request of support could not be written down");
+            Refusal::Unrecorded
+        })
     }
 
     /// A share of the memory for bodies, as large as the request's can become.

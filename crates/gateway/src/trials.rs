@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
 use kernel::{
-    Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, Sessions, SystemClock, SystemRng,
-    TenantId,
+    Actor, Binder, Door, Fut, Identity, Scope, Secret, SessionToken, Sessions, Standing, Strength,
+    SystemClock, SystemRng, TenantId,
 };
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -101,6 +102,7 @@ fn ports() -> Ports {
     Ports {
         own: Arc::new(Pages),
         sessions: Arc::new(OneSession),
+        gatekeeper: None,
         binder: Arc::new(TextBinder),
         rng: Arc::new(SystemRng),
     }
@@ -257,7 +259,7 @@ impl Own for Pages {
     fn handle(
         &self,
         request: Request<Bytes>,
-        identity: Option<Identity>,
+        identity: Option<Arc<Identity>>,
     ) -> Fut<'_, Response<Bytes>> {
         Box::pin(async move {
             let who = identity.map_or("nobody".to_owned(), |who| who.actor.to_string());
@@ -287,12 +289,19 @@ impl Own for Pages {
 struct OneSession;
 
 impl Sessions for OneSession {
-    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Identity>> {
-        let identity = (token.0.expose() == "good").then(|| Identity {
-            actor: Actor::new("sari@sinar.example").unwrap(),
-            name: "Sari".to_owned(),
-            tenant: TenantId::new("sinar").unwrap(),
-            role: "admin".to_owned(),
+    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Arc<Identity>>> {
+        let identity = (token.0.expose() == "good").then(|| {
+            Arc::new(Identity {
+                account: "00000000-0000-4000-8000-000000000001".to_owned(),
+                actor: Actor::new("sari@sinar.example").unwrap(),
+                name: "Sari".to_owned(),
+                tenant: TenantId::new("sinar").unwrap(),
+                standing: Standing { roles: vec!["admin".to_owned()], ..Standing::default() },
+                strength: Strength::One,
+                authenticated_at: Timestamp::UNIX_EPOCH,
+                session: "00000000-0000-4000-8000-000000000002".to_owned(),
+                door: Door::Browser,
+            })
         });
         Box::pin(async { identity })
     }
@@ -301,7 +310,13 @@ impl Sessions for OneSession {
 struct TextBinder;
 
 impl Binder for TextBinder {
-    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
+    fn mint(
+        &self,
+        tenant: &TenantId,
+        actor: &Actor,
+        scope: Scope,
+        _until: Option<Timestamp>,
+    ) -> Option<Secret> {
         let scope = scope.as_str();
         Some(Secret::new(format!("bound.{tenant}.{actor}.{scope}")))
     }

@@ -4,7 +4,7 @@
 //! the session, and a decision that was read before the revocation cannot slip in after it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::Identity;
@@ -30,7 +30,7 @@ struct Kept {
 
 #[derive(Debug)]
 struct Holder {
-    identity: Identity,
+    identity: Arc<Identity>,
     read_at: Timestamp,
     until: Timestamp,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Ticket(u64);
 /// What the cache has to say.
 pub(crate) enum Answer {
     /// This is the holder.
-    Holder(Identity),
+    Holder(Arc<Identity>),
     /// Ask the database, and hand the ticket in with its answer.
     Ask(Ticket),
 }
@@ -52,7 +52,7 @@ impl Cache {
     pub(crate) fn get(&self, digest: &Digest, now: Timestamp) -> Answer {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match kept.holders.get(digest) {
-            Some(holder) if holder.fresh(now) => Answer::Holder(holder.identity.clone()),
+            Some(holder) if holder.fresh(now) => Answer::Holder(Arc::clone(&holder.identity)),
             _ => Answer::Ask(Ticket(kept.era)),
         }
     }
@@ -62,7 +62,7 @@ impl Cache {
         &self,
         ticket: Ticket,
         digest: Digest,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         (now, until): (Timestamp, Timestamp),
     ) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +74,7 @@ impl Cache {
             kept.holders.retain(|_, holder| holder.fresh(now));
         }
         if kept.holders.len() < MAX_KEPT {
-            let holder = Holder { identity: identity.clone(), read_at: now, until };
+            let holder = Holder { identity: Arc::clone(identity), read_at: now, until };
             kept.holders.insert(digest, holder);
         }
     }
@@ -104,8 +104,10 @@ impl Holder {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::{SignedDuration, Timestamp};
-    use kernel::{Actor, FixedRng, Identity, TenantId};
+    use kernel::{Actor, Door, FixedRng, Identity, Standing, Strength, TenantId};
 
     use super::{Answer, Cache, FRESH, MAX_KEPT};
     use crate::token::{Digest, fresh};
@@ -113,13 +115,18 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const FAR: Timestamp = Timestamp::MAX;
 
-    fn identity() -> Identity {
-        Identity {
+    fn identity() -> Arc<Identity> {
+        Arc::new(Identity {
+            account: "1".into(),
             actor: Actor::new("a@b").unwrap(),
             name: "A".into(),
             tenant: TenantId::new("1").unwrap(),
-            role: "r".into(),
-        }
+            standing: Standing::default(),
+            strength: Strength::One,
+            authenticated_at: NOW,
+            session: "s".into(),
+            door: Door::Browser,
+        })
     }
 
     fn holds(cache: &Cache, digest: &Digest, now: Timestamp) -> bool {

@@ -130,6 +130,7 @@ mod tests {
             Arc::clone(&cx.clock),
             Arc::clone(&cx.rng),
             Pool::default(),
+            Arc::new(kernel::NoStandings),
         );
         let custodian = Custodian::new(Arc::new(identities.unwrap()), base.owner.clone());
         let planted = custodian.plant(&cx).await.unwrap();

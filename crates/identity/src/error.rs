@@ -40,6 +40,9 @@ pub enum Error {
     /// Hashing itself failed.
     #[error("the password could not be hashed: {0}; nothing was changed, try again")]
     Hash(String),
+    /// What the account may do could not be told, so it may do nothing.
+    #[error("what the account may do cannot be told: {0}; it was refused, try again")]
+    Standing(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -38,5 +38,6 @@ pub const ROOM: store::Room = store::Room {
     migrations: &[
         store::Migration { name: "0001_accounts", sql: include_str!("../sql/0001_accounts.sql") },
         store::Migration { name: "0002_declared", sql: include_str!("../sql/0002_declared.sql") },
+        store::Migration { name: "0003_ids", sql: include_str!("../sql/0003_ids.sql") },
     ],
 };

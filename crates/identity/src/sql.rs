@@ -18,9 +18,9 @@ pub(crate) const REHASH: &str = "\
 /// Parameters: token's SHA-256, account, hash, now, idle end, absolute end. No row when the
 /// account was disabled, or its password changed, while the password was being checked.
 pub(crate) const OPEN_SESSION: &str = "\
-    INSERT INTO identity.sessions (token_sha256, account, created_at, last_seen_at, \
-        idle_expires_at, absolute_expires_at) \
-    SELECT $1, id, $4, $4, $5, $6 FROM identity.accounts \
+    INSERT INTO identity.sessions (token_sha256, account, epoch, strength, authenticated_at, \
+        created_at, last_seen_at, idle_expires_at, absolute_expires_at) \
+    SELECT $1, id, epoch, 1, $4, $4, $4, $5, $6 FROM identity.accounts \
     WHERE id = $2::text::uuid AND password_hash = $3 AND disabled_at IS NULL";
 
 /// Parameters: account, now, how many sessions may live. Ends the oldest beyond that.
@@ -37,9 +37,12 @@ pub(crate) const FORGET_OLD: &str = "\
 
 /// Parameters: token's SHA-256, now. At most one row.
 pub(crate) const FIND_SESSION: &str = "\
-    SELECT a.email, a.display_name, a.tenant, a.role, s.last_seen_at, s.absolute_expires_at \
+    SELECT a.id::text AS account, a.email, a.display_name, a.tenant, s.id::text AS id, \
+        s.strength, s.authenticated_at, s.support::text AS support, s.last_seen_at, \
+        s.absolute_expires_at \
     FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
     WHERE s.token_sha256 = $1 AND s.revoked_at IS NULL AND a.disabled_at IS NULL \
+        AND s.epoch = a.epoch \
         AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2";
 
 /// Parameters: token's SHA-256, now, idle end. A session that ended meanwhile stays ended.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use jiff::SignedDuration;
-use kernel::{ManualClock, Secret, SessionToken, Sessions as _, SystemRng, TenantId};
+use kernel::{ManualClock, NoStandings, Secret, SessionToken, Sessions as _, SystemRng, TenantId};
 use testkit::TestDb;
 
 use crate::cache::FRESH;
-use crate::service::{ABSOLUTE, IDLE, MAX_SESSIONS};
+use crate::service::sessions::{ABSOLUTE, IDLE, MAX_SESSIONS};
 use crate::stored::Stored;
 use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
 
@@ -31,7 +31,14 @@ fn right() -> Secret {
 
 fn service(base: &TestDb, clock: &Arc<ManualClock>) -> Identities {
     let clock = Arc::clone(clock);
-    Identities::new(base.engine.clone(), clock, Arc::new(SystemRng), Pool::default()).unwrap()
+    Identities::new(
+        base.engine.clone(),
+        clock,
+        Arc::new(SystemRng),
+        Pool::default(),
+        Arc::new(NoStandings),
+    )
+    .unwrap()
 }
 
 async fn house() -> House {
@@ -83,7 +90,8 @@ async fn somebody_signs_in_is_recognised_and_signs_out() {
     let token = house.identities.sign_in(" Sari@SINAR.example", &right()).await.unwrap();
     let identity = house.identities.decide(&token).await.unwrap();
     assert_eq!(identity.actor.as_str(), EMAIL);
-    assert_eq!((&*identity.name, &*identity.role), ("Sari", "manager"));
+    assert_eq!(identity.name, "Sari");
+    assert_eq!(identity.standing, kernel::Standing::default());
     assert_eq!(identity.tenant.as_str(), "sinar");
     // From memory, then ended: the memory must not bring it back.
     assert!(house.holds(&token).await);

@@ -13,8 +13,10 @@ mod clock;
 mod control;
 mod files;
 mod hex;
+mod identity;
 mod lookback;
 mod params;
+mod permission;
 mod ports;
 mod proof;
 mod rng;
@@ -33,9 +35,14 @@ pub use files::{
     Sealable, SealedSource, Sealer, Sealing, Seals, TenantFiles, Written,
 };
 pub use hex::{hex, unhex};
+pub use identity::{Door, Identity, Standing, Strength, Support};
 pub use lookback::{Found, Lookback, Runs};
 pub use params::{ParamError, Params, canonical};
-pub use ports::{Binder, Custody, Identity, Planted, SessionToken, Sessions, Signatory};
+pub use permission::{Bits, MAX_PERMISSIONS, PermissionId, own};
+pub use ports::{
+    Binder, Custody, Gatekeeper, NoStandings, Passage, Planted, SessionToken, Sessions, Signatory,
+    Standings, Vault,
+};
 pub use proof::{Finding, Outcome, Population, Proof};
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
 pub use secret::Secret;

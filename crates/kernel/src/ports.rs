@@ -1,21 +1,11 @@
 //! What one room needs of another, handed over by the binary.
 
-use serde::Serialize;
+use std::sync::Arc;
 
-use crate::{Actor, Cx, Fut, Scope, Secret, TenantId};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
 
-/// Somebody who is signed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Identity {
-    /// Whoever acts.
-    pub actor: Actor,
-    /// The name to greet them by.
-    pub name: String,
-    /// The tenant they act in.
-    pub tenant: TenantId,
-    /// Their role in it.
-    pub role: String,
-}
+use crate::{Actor, Cx, Fut, Identity, Scope, Secret, Standing, TenantId};
 
 /// A session's opaque token, as the cookie carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +17,112 @@ pub trait Sessions: Send + Sync {
     /// The holder of `token`, or `None` when it is unknown, expired or revoked.
     ///
     /// An error of the store is `None` too: whoever cannot be recognised is not signed in.
-    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Identity>>;
+    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Arc<Identity>>>;
+}
+
+/// Says what an account may do. Implemented by `access`, used by `identity` when it reads a session
+/// from the database.
+pub trait Standings: Send + Sync {
+    /// What `account` may do in `tenant`. With `grant`, what that grant of support allows, in the
+    /// tenant that made it.
+    ///
+    /// # Errors
+    /// When it cannot be told, or the grant is over; the text says why. Whoever asks refuses then.
+    fn standing<'a>(
+        &'a self,
+        account: &'a str,
+        tenant: &'a TenantId,
+        grant: Option<&'a str>,
+    ) -> Fut<'a, Result<Standing, String>>;
+}
+
+/// Nobody may do anything: for a sandbox in which it does not matter.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoStandings;
+
+impl Standings for NoStandings {
+    fn standing<'a>(
+        &'a self,
+        _account: &'a str,
+        _tenant: &'a TenantId,
+        _grant: Option<&'a str>,
+    ) -> Fut<'a, Result<Standing, String>> {
+        Box::pin(async { Ok(Standing::default()) })
+    }
+}
+
+/// Whether a request may pass to the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// It may.
+    Open,
+    /// The route needs a permission that they do not have.
+    Denied,
+    /// No permission is known for the route.
+    Unmapped,
+    /// They have to prove who they are once more, since it was too long ago for this.
+    StepUp,
+}
+
+/// Decides about the application's routes. Implemented by `access`, used by the gateway.
+pub trait Gatekeeper: Send + Sync {
+    /// Whether `identity` may ask for this. `path` is as the application will see it, without its
+    /// query.
+    fn pass(&self, identity: &Identity, method: &str, path: &str) -> Passage;
+
+    /// Writes down, before it is passed on, a request that is made under a grant of support.
+    ///
+    /// # Errors
+    /// When it could not be written down; the text says why. The request is refused then.
+    fn note<'a>(
+        &'a self,
+        identity: &'a Identity,
+        request: &'a str,
+        method: &'a str,
+        path: &'a str,
+    ) -> Fut<'a, Result<(), String>>;
+}
+
+/// Seals small secrets that Amanah must read again, each for one tenant and one use. Implemented
+/// over the keys by the binary.
+pub trait Vault: Send + Sync {
+    /// `bytes` sealed. `context` says what they are and whose: they open with the same alone.
+    ///
+    /// # Errors
+    /// When the keys cannot be had; the text says why.
+    fn seal<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        context: &'a str,
+        bytes: &'a [u8],
+    ) -> Fut<'a, Result<String, String>>;
+
+    /// What was sealed.
+    ///
+    /// # Errors
+    /// When it was sealed for another tenant or context, was damaged, or the keys cannot be had.
+    fn open<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        context: &'a str,
+        sealed: &'a str,
+    ) -> Fut<'a, Result<Zeroizing<Vec<u8>>, String>>;
 }
 
 /// Mints the binding that ties one database transaction to one tenant. Implemented by `tenancy`,
 /// used by the gateway.
 pub trait Binder: Send + Sync {
-    /// A token for `tenant` and `actor`, good for at most a minute.
+    /// A token for `tenant` and `actor`, good for at most a minute, and never beyond `until`.
     ///
-    /// `None` when no database is protected, so that there is nothing to bind to.
-    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret>;
+    /// `None` when no database is protected, so that there is nothing to bind to, and when `until`
+    /// has passed.
+    fn mint(
+        &self,
+        tenant: &TenantId,
+        actor: &Actor,
+        scope: Scope,
+        until: Option<Timestamp>,
+    ) -> Option<Secret>;
 }
 
 /// A secret that was stored the way real ones are, to be looked for where it must not be.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Actor, Binder, Clock, Scope, Secret, TenantId};
 use store::Tx;
 
+use crate::token::MAX_LIFE_SECONDS;
 use crate::{BindingKey, Claims, Error, Register, Result, sql};
 
 /// How long a key is good for after it was installed. A rotation ends it sooner; an end that comes
@@ -97,11 +98,36 @@ impl TenantBinder {
         let claims = Claims { tenant, actor, scope, database: &self.database };
         self.key.key.load().mint(&claims, self.clock.now())
     }
+
+    /// The same, but never good beyond `until`: `None` when that has passed.
+    fn token_until(
+        &self,
+        (tenant, actor, scope): (&TenantId, &Actor, Scope),
+        until: Timestamp,
+    ) -> Option<Secret> {
+        let claims = Claims { tenant, actor, scope, database: &self.database };
+        let now = self.clock.now().as_second();
+        // A token counts in whole seconds: the last one is not rounded up.
+        let expiry = until.as_second().min(now.saturating_add(MAX_LIFE_SECONDS));
+        (expiry > now).then(|| self.key.key.load().mint_until(&claims, expiry))
+    }
 }
 
 impl Binder for TenantBinder {
-    fn mint(&self, tenant: &TenantId, actor: &Actor, scope: Scope) -> Option<Secret> {
-        self.is_spelled(tenant).then(|| self.token(tenant, actor, scope))
+    fn mint(
+        &self,
+        tenant: &TenantId,
+        actor: &Actor,
+        scope: Scope,
+        until: Option<Timestamp>,
+    ) -> Option<Secret> {
+        if !self.is_spelled(tenant) {
+            return None;
+        }
+        match until {
+            None => Some(self.token(tenant, actor, scope)),
+            Some(until) => self.token_until((tenant, actor, scope), until),
+        }
     }
 }
 

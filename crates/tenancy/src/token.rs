@@ -13,7 +13,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// The longest that a token is good for, in seconds.
-const MAX_LIFE_SECONDS: i64 = 60;
+pub(crate) const MAX_LIFE_SECONDS: i64 = 60;
 /// A key's length, in bytes.
 const KEY_BYTES: usize = 32;
 /// The block of SHA-256, in bytes: how long the pads of HMAC are.

@@ -212,6 +212,7 @@ async fn bind(
     let ports = Ports {
         own,
         sessions: Arc::<identity::Identities>::clone(&installation.identities),
+        gatekeeper: None,
         binder,
         rng: Arc::clone(&installation.cx.rng),
     };

@@ -59,7 +59,13 @@ static TENANCY: Room = Room {
 struct Standin(String);
 
 impl Binder for Standin {
-    fn mint(&self, tenant: &TenantId, actor: &Actor, _: Scope) -> Option<Secret> {
+    fn mint(
+        &self,
+        tenant: &TenantId,
+        actor: &Actor,
+        _: Scope,
+        _: Option<jiff::Timestamp>,
+    ) -> Option<Secret> {
         let text = format!("{}|{}|{}", self.0, tenant, actor);
         Some(Secret::new(text))
     }
@@ -255,7 +261,9 @@ async fn run(db: &store::Db, sql: &str) {
 /// A binding to the first canary tenant for `actor`.
 fn binding(protected: &Protected, actor: &str) -> Secret {
     let actor = Actor::new(actor).unwrap();
-    Standin(protected.name.clone()).mint(&protected.canaries.0, &actor, Scope::ReadWrite).unwrap()
+    Standin(protected.name.clone())
+        .mint(&protected.canaries.0, &actor, Scope::ReadWrite, None)
+        .unwrap()
 }
 
 /// A transaction that sees the whole trail, whoever keeps it.

@@ -1,5 +1,7 @@
 //! Signing in and out, and who is signed in.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{self, Query};
 use axum::http::header::{RETRY_AFTER, SET_COOKIE};
@@ -46,7 +48,7 @@ pub(crate) struct Farewell {
 /// `GET /_amanah/sign-in`: the form; whoever is signed in goes on to where they wanted to be.
 pub(crate) async fn form(
     extract::State(state): extract::State<State>,
-    identity: Option<Extension<Identity>>,
+    identity: Option<Extension<Arc<Identity>>>,
     headers: HeaderMap,
     query: Result<Query<Next>, QueryRejection>,
 ) -> Result<Response, Error> {
@@ -116,7 +118,7 @@ pub(crate) async fn sign_out(
 /// `GET /_amanah/account`.
 pub(crate) async fn account(
     extract::State(state): extract::State<State>,
-    identity: Option<Extension<Identity>>,
+    identity: Option<Extension<Arc<Identity>>>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let Some(Extension(identity)) = identity else {

@@ -1,5 +1,7 @@
 //! Who is signed in, and the way out.
 
+use std::sync::Arc;
+
 use askama::Template;
 use kernel::Identity;
 
@@ -11,13 +13,13 @@ use crate::words::Words;
 #[template(path = "page/account.html")]
 pub(crate) struct AccountPage {
     frame: Frame,
-    identity: Identity,
+    identity: Arc<Identity>,
     token: String,
 }
 
 impl AccountPage {
     /// Shows `identity`; `token` goes with the form that signs out.
-    pub(crate) fn new(words: Words, identity: Identity, token: String) -> Self {
+    pub(crate) fn new(words: Words, identity: Arc<Identity>, token: String) -> Self {
         let frame = Frame::bare(words);
         Self { frame, identity, token }
     }

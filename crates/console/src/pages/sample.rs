@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use claims::{BiteReport, Block, ClaimReport, Inline, Language, Page, Pledge, Report};
 use jiff::{Span, Timestamp};
-use kernel::{Actor, Finding, Identity, Params, Population, TenantId, Verdict, catalogue};
+use kernel::{
+    Actor, Door, Finding, Identity, Params, Population, Standing, Strength, TenantId, Verdict,
+    catalogue,
+};
 
 use crate::{Error, LogHead, Witnessed};
 
@@ -204,13 +207,18 @@ pub(crate) fn errors() -> Vec<Error> {
 }
 
 /// Somebody who is signed in.
-pub(crate) fn identity() -> Identity {
-    Identity {
+pub(crate) fn identity() -> Arc<Identity> {
+    Arc::new(Identity {
+        account: "00000000-0000-4000-8000-000000000001".to_owned(),
         actor: Actor::new("sari@toko.example").unwrap(),
         name: "Sari".to_owned(),
         tenant: TenantId::new("toko-sari").unwrap(),
-        role: "approver".to_owned(),
-    }
+        standing: Standing { roles: vec!["approver".to_owned()], ..Standing::default() },
+        strength: Strength::One,
+        authenticated_at: Timestamp::UNIX_EPOCH,
+        session: "00000000-0000-4000-8000-000000000002".to_owned(),
+        door: Door::Browser,
+    })
 }
 
 /// A page that is being written.

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
 use kernel::{
-    Actor, Binder, Cx, Fut, Identity, Scope, Secret, SessionToken, Sessions, TenantId, random_hex,
+    Actor, Binder, Cx, Door, Fut, Identity, Scope, Secret, SessionToken, Sessions, Standing,
+    Strength, TenantId, random_hex,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,13 +78,19 @@ impl Scratch {
             own: own.clone(),
             sessions: Arc::new(ScratchSessions {
                 token: token.clone(),
-                identity: Identity {
+                identity: Arc::new(Identity {
+                    account: "00000000-0000-4000-8000-000000000001".to_owned(),
                     actor: Actor::new("scratch").map_err(text)?,
                     name: "Scratch".to_owned(),
                     tenant: TenantId::new("scratch").map_err(text)?,
-                    role: "scratch".to_owned(),
-                },
+                    standing: Standing { roles: vec!["scratch".to_owned()], ..Standing::default() },
+                    strength: Strength::One,
+                    authenticated_at: Timestamp::UNIX_EPOCH,
+                    session: "00000000-0000-4000-8000-000000000002".to_owned(),
+                    door: Door::Browser,
+                }),
             }),
+            gatekeeper: None,
             binder: Arc::new(ScratchBinder),
             rng: Arc::clone(&cx.rng),
         };
@@ -126,7 +134,7 @@ impl Own for ScratchOwn {
     fn handle(
         &self,
         request: Request<Bytes>,
-        _identity: Option<Identity>,
+        _identity: Option<Arc<Identity>>,
     ) -> Fut<'_, Response<Bytes>> {
         let routes = self.paths();
         let path = request.uri().path();
@@ -156,12 +164,12 @@ impl Own for ScratchOwn {
 
 struct ScratchSessions {
     token: SessionToken,
-    identity: Identity,
+    identity: Arc<Identity>,
 }
 
 impl Sessions for ScratchSessions {
-    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Identity>> {
-        let identity = (*token == self.token).then(|| self.identity.clone());
+    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Arc<Identity>>> {
+        let identity = (*token == self.token).then(|| Arc::clone(&self.identity));
         Box::pin(async { identity })
     }
 }
@@ -169,7 +177,13 @@ impl Sessions for ScratchSessions {
 struct ScratchBinder;
 
 impl Binder for ScratchBinder {
-    fn mint(&self, _tenant: &TenantId, _actor: &Actor, _scope: Scope) -> Option<Secret> {
+    fn mint(
+        &self,
+        _tenant: &TenantId,
+        _actor: &Actor,
+        _scope: Scope,
+        _until: Option<Timestamp>,
+    ) -> Option<Secret> {
         None
     }
 }

@@ -214,9 +214,14 @@ async fn ensure_canary(identities: &Identities) -> Result<bool> {
 /// Seeds every violation in `db`, a sandbox, and runs the attack. Returns how many were seeded,
 /// what was found, and the names of those that were missed.
 async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'static str>)> {
-    let leaky =
-        Identities::new(db.clone(), Arc::clone(&cx.clock), Arc::clone(&cx.rng), Pool::default())?
-            .without_decoy();
+    let leaky = Identities::new(
+        db.clone(),
+        Arc::clone(&cx.clock),
+        Arc::clone(&cx.rng),
+        Pool::default(),
+        Arc::new(kernel::NoStandings),
+    )?
+    .without_decoy();
     ensure_canary(&leaky).await?;
     let seeds = seeds(cx)?;
     let mut ids = Vec::new();

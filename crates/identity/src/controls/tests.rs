@@ -24,6 +24,7 @@ async fn house() -> House {
         Arc::new(SystemClock),
         Arc::new(SystemRng),
         Pool::default(),
+        Arc::new(kernel::NoStandings),
     );
     let identities = Arc::new(identities.unwrap());
     House { base, identities }

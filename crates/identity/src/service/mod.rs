@@ -1,0 +1,69 @@
+//! The service that signs people in and recognises them.
+
+mod accounts;
+pub(crate) mod sessions;
+mod sign_in;
+
+use std::sync::Arc;
+
+use kernel::{Clock, Rng, Standings};
+use store::Db;
+
+use crate::cache::Cache;
+use crate::password::Hasher;
+use crate::stored::{CURRENT, OUTPUT_BYTES, SALT_BYTES, Stored};
+use crate::{Pool, Result};
+
+/// Accounts and sessions in the control database. Share it in an [`Arc`].
+pub struct Identities {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    standings: Arc<dyn Standings>,
+    hasher: Hasher,
+    // Hashed against when there is no account, so that the answer takes as long. Absent only in
+    // the bite's sandbox, which must show that the absence is noticed.
+    decoy: Option<Stored>,
+    cache: Cache,
+}
+
+impl Identities {
+    /// The service over `db`, a login of the control database that is a member of
+    /// `amanah_engine`. `standings` says what an account may do.
+    ///
+    /// # Errors
+    /// When there is no randomness, or the pool's settings make no sense.
+    pub fn new(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        pool: Pool,
+        standings: Arc<dyn Standings>,
+    ) -> Result<Self> {
+        let (mut salt, mut output) = (vec![0; SALT_BYTES], vec![0; OUTPUT_BYTES]);
+        rng.fill(&mut salt)?;
+        // Random instead of computed: nobody knows a password that leads to it.
+        rng.fill(&mut output)?;
+        let decoy = Some(Stored { cost: CURRENT, salt, output });
+        let (hasher, cache) = (Hasher::new(pool)?, Cache::default());
+        Ok(Self { db, clock, rng, standings, hasher, decoy, cache })
+    }
+
+    /// The same service with the fault that gives accounts away by time.
+    pub(crate) fn without_decoy(mut self) -> Self {
+        self.decoy = None;
+        self
+    }
+
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    pub(crate) const fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    pub(crate) fn rng(&self) -> &dyn Rng {
+        &*self.rng
+    }
+}

@@ -1,0 +1,77 @@
+//! Signing in: whether a password is right, in a time that tells nothing.
+
+use kernel::{Secret, SessionToken};
+
+use super::Identities;
+use crate::account::Email;
+use crate::password::fits;
+use crate::stored::{CURRENT, Stored};
+use crate::{Error, Result, sql};
+
+/// An account whose password was right.
+pub(super) struct Account {
+    pub(super) id: String,
+    /// Its hash as it was checked.
+    pub(super) hash: String,
+    /// A better one to put in its place.
+    pub(super) rehash: Option<String>,
+}
+
+impl Identities {
+    /// Signs somebody in: a new session's token.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an unknown address, a wrong password and a disabled account alike,
+    /// after the same work; [`Error::Busy`] when too many sign in at once.
+    pub async fn sign_in(&self, email: &str, password: &Secret) -> Result<SessionToken> {
+        // No account can have such an address or password, so an early answer gives nothing away.
+        let Ok(email) = Email::new(email) else {
+            return Err(Error::Refused);
+        };
+        if !fits(password.expose()) {
+            return Err(Error::Refused);
+        }
+        let stored = self.find(&email).await?;
+        let Some(account) = self.check(stored, password).await? else {
+            return Err(Error::Refused);
+        };
+        self.open(&account).await
+    }
+
+    /// The id and the hash of an account that is not disabled.
+    pub(crate) async fn find(&self, email: &Email) -> Result<Option<(String, String)>> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::FIND_ACCOUNT, &[&email.as_str()]).await?;
+        tx.commit().await?;
+        Ok(row.map(|row| (row.get(0), row.get(1))))
+    }
+
+    /// The account if the password is right. Every refusal costs at least one hash with current
+    /// parameters.
+    async fn check(
+        &self,
+        found: Option<(String, String)>,
+        password: &Secret,
+    ) -> Result<Option<Account>> {
+        // A hash of another scheme cannot be checked: as good as no account.
+        let known = found.and_then(|(id, hash)| {
+            let stored = Stored::read(&hash).ok()?;
+            Some((id, hash, stored))
+        });
+        let Some((id, hash, stored)) = known else {
+            if let Some(decoy) = &self.decoy {
+                self.hasher.verify(password, decoy).await?;
+            }
+            return Ok(None);
+        };
+        let right = self.hasher.verify(password, &stored).await?;
+        // With a wrong password too, where a cheap hash would answer sooner than the decoy does.
+        let cheap = stored.cost.work() < CURRENT.work();
+        let rehash = if stored.is_below_current() && (right || cheap) {
+            Some(self.hasher.make(password, &*self.rng).await?.to_string())
+        } else {
+            None
+        };
+        Ok(right.then_some(Account { id, hash, rehash }))
+    }
+}
