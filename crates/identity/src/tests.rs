@@ -214,8 +214,9 @@ async fn sessions_of_one_account_are_bounded_and_old_ones_are_forgotten() {
     // As many more as it may have, without the cost of their passwords.
     house
         .alter(&format!(
-            "INSERT INTO identity.sessions
-             SELECT sha256(n::text::bytea), account, created_at + interval '1 s', last_seen_at,
+            "INSERT INTO identity.sessions (token_sha256, account, authenticated_at, created_at,
+                                            last_seen_at, idle_expires_at, absolute_expires_at)
+             SELECT sha256(n::text::bytea), account, created_at, created_at + interval '1 s', last_seen_at,
                     idle_expires_at, absolute_expires_at
                FROM identity.sessions, generate_series(1, {MAX_SESSIONS} - 1) n"
         ))
