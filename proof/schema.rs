@@ -11,6 +11,7 @@ async fn the_schema_files_are_what_the_migrations_make() {
     let control = testkit::database(&[
         &claims::ROOM,
         &identity::ROOM,
+        &access::ROOM,
         &keys::ROOM,
         &tenancy::FLEET_ROOM,
         &tenancy::FILES_ROOM,

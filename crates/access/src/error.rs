@@ -3,9 +3,61 @@
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong.
+/// What can go wrong. Whatever it is, nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The catalogue cannot be used.
+    #[error("the catalogue of permissions: {0}; nothing was changed")]
+    Catalogue(String),
+    /// The map of routes cannot be used.
+    #[error("the map of routes: {0}; nothing was changed")]
+    Routes(String),
+    /// A role's name cannot be used.
+    #[error("the role {name:?} cannot be named so: {why}; nothing was changed")]
+    Name {
+        /// As it was given.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Another field cannot be used.
+    #[error("the {field} cannot be used: {why}; nothing was changed")]
+    Field {
+        /// Which one.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// This tenant has no such role.
+    #[error("there is no role {0:?} here; nothing was changed. `amanah access roles` lists them")]
+    NoRole(String),
+    /// There is no such permission.
+    #[error("there is no permission {0:?}; nothing was changed")]
+    NoPermission(String),
+    /// The account has the role already.
+    #[error("the account has the role {0:?} already; nothing was changed")]
+    Held(String),
+    /// The account does not have the role.
+    #[error("the account does not have the role {0:?}; nothing was changed")]
+    NotHeld(String),
+    /// Another role of the tenant, or a shipped one, has this name or one that looks like it.
+    #[error("there is a role that is named like {0:?}; nothing was changed, choose another name")]
+    Taken(String),
+    /// Whoever wanted this may not change roles in this tenant.
+    #[error("only who may grant roles here can do this; nothing was changed")]
+    Refused,
+    /// It would have given more than its giver has.
+    #[error(
+        "nobody can give what they do not have themselves: {0}; nothing was changed. Ask somebody \
+         who has it"
+    )]
+    Escalation(String),
+    /// The parents would have closed a ring.
+    #[error("the role {0:?} would inherit from itself; nothing was changed")]
+    Cycle(String),
+    /// The tenant has as many roles as it may.
+    #[error("a tenant has at most {0} roles of its own; nothing was changed, retire one first")]
+    TooMany(i64),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),

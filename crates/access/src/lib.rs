@@ -1,14 +1,39 @@
 //! What somebody may do: permissions, roles and who has them.
 //!
 //! It promises that nobody may do what no role of theirs allows, that a role of one tenant means
-//! nothing in another, and that what was taken away counts for nothing at the next reading.
+//! nothing in another, that nobody gives what they do not have, and that what was taken away counts
+//! for nothing at the next reading. The database is the truth; [`kernel::Bits`] is what a reading of
+//! it comes to.
 //!
-//! It does not say who somebody is: that is `identity`.
+//! It does not say who somebody is: that is `identity`. It does not see the application's objects:
+//! whether one price may be changed by one person is the application's own question, or one that it
+//! asks here.
 //!
-//! The attack it stops: whoever is signed in asks for what only others may.
+//! The attacks it stops: whoever is signed in asks for what only others may, defines a role that can
+//! do more than they can, or names one so that it is taken for another.
 
+mod by;
+mod catalogue;
 mod error;
+mod matrix;
+mod name;
 mod service;
+mod sql;
+#[cfg(test)]
+mod tests;
 
+pub use by::By;
+pub use catalogue::{Catalogue, Permission, Role};
 pub use error::{Error, Result};
-pub use service::Access;
+pub use matrix::Matrix;
+pub use service::{Access, Held, Listed, NewGrant, NewRole};
+
+/// This room's migrations.
+pub const ROOM: store::Room = store::Room {
+    name: "access",
+    migrations: &[
+        store::Migration { name: "0001_access", sql: include_str!("../sql/0001_access.sql") },
+        store::Migration { name: "0002_catalogue", sql: include_str!("../sql/0002_catalogue.sql") },
+        store::Migration { name: "0003_carried", sql: include_str!("../sql/0003_carried.sql") },
+    ],
+};

@@ -1,35 +1,275 @@
-//! The service that says what an account may do.
+//! The service that says what an account may do, and changes it.
 
-use kernel::{Fut, Standing, Standings, TenantId};
-use store::Db;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Bits, Clock, Fut, PermissionId, Standing, Standings, Strength, TenantId, own};
+use store::{Db, Row, Tx};
+
+use crate::{By, Error, Result, sql};
+
+mod roles;
+
+pub use roles::{Listed, NewRole};
+
+/// The longest reason, in bytes.
+const MAX_REASON_BYTES: usize = 1000;
 
 /// Rights in the control database. Share it in an `Arc`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Access {
-    db: Db,
+    pub(crate) db: Db,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A role to be given to an account.
+#[derive(Debug, Clone)]
+pub struct NewGrant {
+    /// The account's id.
+    pub account: String,
+    /// Where the role counts.
+    pub tenant: TenantId,
+    /// The role's name: a shipped one, or the tenant's own.
+    pub role: String,
+    /// Why, up to 1,000 bytes.
+    pub reason: String,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+}
+
+/// A role that an account has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The grant's id.
+    pub id: String,
+    /// The role's name.
+    pub role: String,
+    /// Who gave it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
 }
 
 impl Access {
     /// The service over `db`, a login of the control database that is a member of
     /// `amanah_engine`.
-    pub const fn new(db: Db) -> Self {
-        Self { db }
+    pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock }
+    }
+
+    /// Gives a role to an account and returns the grant's id.
+    ///
+    /// Everybody who decides from memory hears of it when it is committed.
+    ///
+    /// # Errors
+    /// [`Error::NoRole`], [`Error::Held`]; [`Error::Refused`] and [`Error::Escalation`] when it is
+    /// not `by`'s to give.
+    pub async fn grant(&self, by: &By, new: &NewGrant) -> Result<String> {
+        reason(&new.reason)?;
+        let now = self.clock.now();
+        if new.until.is_some_and(|until| until <= now) {
+            let why = "it has passed already".to_owned();
+            return Err(Error::Field { field: "end of the grant", why });
+        }
+        let account = account(&new.account)?;
+        let tx = self.db.operator().await?;
+        let role = find_role(&tx, &new.tenant, &new.role).await?;
+        let permits = role_permits(&tx, &[role], &new.tenant).await?;
+        self.bound(&tx, by, &new.tenant, &permits).await?;
+        let tenant = new.tenant.as_str();
+        tx.execute(sql::END_EXPIRED, &[&account, &tenant, &role, &now]).await?;
+        let made = tx
+            .query_opt(
+                sql::GRANT,
+                &[&account, &tenant, &role, &by.name, &new.reason, &now, &new.until],
+            )
+            .await?;
+        let Some(made) = made else {
+            tx.rollback().await?;
+            return Err(Error::Held(new.role.clone()));
+        };
+        tx.commit().await?;
+        tracing::info!(account, tenant, role = new.role, by = by.name, "a role was granted");
+        Ok(made.get(0))
+    }
+
+    /// Takes a role from an account. Everybody who decides from memory hears of it when it is
+    /// committed.
+    ///
+    /// # Errors
+    /// [`Error::NotHeld`]; [`Error::Refused`] and [`Error::Escalation`] when it is not `by`'s to
+    /// take: nobody takes a role that they could not give.
+    pub async fn revoke(
+        &self,
+        by: &By,
+        account: &str,
+        tenant: &TenantId,
+        role: &str,
+    ) -> Result<()> {
+        let id = self::account(account)?;
+        let tx = self.db.operator().await?;
+        let found = find_role(&tx, tenant, role).await?;
+        let permits = role_permits(&tx, &[found], tenant).await?;
+        self.bound(&tx, by, tenant, &permits).await?;
+        let bound: store::Bound<'_> = &[&id, &tenant.as_str(), &found, &self.clock.now(), &by.name];
+        if tx.execute(sql::REVOKE, bound).await? == 0 {
+            tx.rollback().await?;
+            return Err(Error::NotHeld(role.to_owned()));
+        }
+        tx.commit().await?;
+        tracing::info!(account = id, %tenant, role, by = by.name, "a role was revoked");
+        Ok(())
+    }
+
+    /// The roles that an account has in a tenant, in the order of their names.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when the account is no id.
+    pub async fn roles_of(&self, account: &str, tenant: &TenantId) -> Result<Vec<Held>> {
+        let account = self::account(account)?;
+        let tx = self.db.operator().await?;
+        let bound: store::Bound<'_> = &[&account, &tenant.as_str(), &self.clock.now()];
+        let rows = tx.query(sql::GRANTS_OF, bound).await?;
+        tx.commit().await?;
+        let held = |row: &Row| Held {
+            id: row.get(0),
+            role: row.get(1),
+            by: row.get(2),
+            reason: row.get(3),
+            at: row.get(4),
+            until: row.get(5),
+        };
+        Ok(rows.iter().map(held).collect())
+    }
+
+    /// What `account` may do in `tenant` at this moment, read from the database.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when the account is no id.
+    pub async fn standing_now(&self, account: &str, tenant: &TenantId) -> Result<Standing> {
+        let account = self::account(account)?;
+        let tx = self.db.operator().await?;
+        let standing = read(&tx, account, tenant, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(standing)
+    }
+
+    /// Whether `by` may change roles in `tenant`, and has everything in `permits`.
+    pub(crate) async fn bound(
+        &self,
+        tx: &Tx,
+        by: &By,
+        tenant: &TenantId,
+        permits: &Bits,
+    ) -> Result<()> {
+        let Some(account) = &by.account else {
+            return Ok(());
+        };
+        let own = read(tx, account, tenant, self.clock.now()).await?.permits;
+        if !own.has(own::PEOPLE_ROLES) {
+            return Err(Error::Refused);
+        }
+        let beyond = permits.without(&own);
+        if beyond.is_empty() {
+            return Ok(());
+        }
+        let known = names(tx).await?;
+        let lacking = known.iter().filter(|(id, _)| beyond.has(*id)).map(|(_, name)| name.as_str());
+        Err(Error::Escalation(lacking.take(LISTED).collect::<Vec<_>>().join(", ")))
     }
 }
+
+/// How many permissions an error spells out.
+const LISTED: usize = 5;
 
 impl Standings for Access {
     fn standing<'a>(
         &'a self,
-        _account: &'a str,
-        _tenant: &'a TenantId,
+        account: &'a str,
+        tenant: &'a TenantId,
         grant: Option<&'a str>,
-    ) -> Fut<'a, Result<Standing, String>> {
+    ) -> Fut<'a, std::result::Result<Standing, String>> {
         Box::pin(async move {
-            let _ = &self.db;
-            match grant {
-                None => Ok(Standing::default()),
-                Some(_) => Err("there is no such grant of support".to_owned()),
+            if grant.is_some() {
+                return Err("there is no such grant of support".to_owned());
             }
+            self.standing_now(account, tenant).await.map_err(|error| error.to_string())
         })
     }
+}
+
+/// What `account` may do, as `tx` sees it: the one way in which rights are read.
+pub(crate) async fn read(
+    tx: &Tx,
+    account: &str,
+    tenant: &TenantId,
+    now: Timestamp,
+) -> Result<Standing> {
+    let row = tx.query_one(sql::STANDING, &[&account, &tenant.as_str(), &now]).await?;
+    let seconds = |n: Option<i32>| n.map(|n| SignedDuration::from_secs(i64::from(n)));
+    Ok(Standing {
+        roles: row.get(0),
+        permits: bits(&row.get::<_, Vec<i16>>(1)),
+        needs: Strength::demanded(row.get(2)),
+        idle: seconds(row.get(3)),
+        absolute: seconds(row.get(4)),
+        support: None,
+    })
+}
+
+/// What the roles permit together in `tenant`.
+pub(crate) async fn role_permits(tx: &Tx, roles: &[i32], tenant: &TenantId) -> Result<Bits> {
+    let row = tx.query_one(sql::ROLE_PERMITS, &[&roles, &tenant.as_str()]).await?;
+    Ok(bits(&row.get::<_, Vec<i16>>(0)))
+}
+
+/// The names of what is in the database's catalogue.
+pub(crate) async fn names(tx: &Tx) -> Result<Vec<(PermissionId, String)>> {
+    let rows = tx.query(sql::PERMISSIONS, &[]).await?;
+    let named = |row: &Row| Some((number(row.get(0))?, row.get(1)));
+    Ok(rows.iter().filter_map(named).collect())
+}
+
+async fn find_role(tx: &Tx, tenant: &TenantId, name: &str) -> Result<i32> {
+    let row = tx.query_opt(sql::FIND_ROLE, &[&tenant.as_str(), &name]).await?;
+    row.map(|row| row.get(0)).ok_or_else(|| Error::NoRole(name.to_owned()))
+}
+
+/// A number that does not fit is no permission; the database refuses to store one.
+fn bits(numbers: &[i16]) -> Bits {
+    numbers.iter().filter_map(|n| number(*n)).collect()
+}
+
+fn number(n: i16) -> Option<PermissionId> {
+    u16::try_from(n).ok().and_then(PermissionId::new)
+}
+
+/// An account's id: a UUID in its usual form. Checked here, so that another text is an answer and
+/// no error of the database.
+pub(crate) fn account(text: &str) -> Result<&str> {
+    let form = |(n, b): (usize, u8)| match n {
+        8 | 13 | 18 | 23 => b == b'-',
+        _ => b.is_ascii_hexdigit(),
+    };
+    if text.len() == 36 && text.bytes().enumerate().all(form) {
+        return Ok(text);
+    }
+    Err(Error::Field { field: "account", why: "it is no id of an account".to_owned() })
+}
+
+fn reason(text: &str) -> Result<()> {
+    let why = if text.trim().is_empty() {
+        "it is empty; say why in a few words".to_owned()
+    } else if text.len() > MAX_REASON_BYTES {
+        format!("it has at most {MAX_REASON_BYTES} bytes")
+    } else if text.chars().any(char::is_control) {
+        "it holds control characters".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Field { field: "reason", why })
 }

@@ -182,6 +182,7 @@ async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::R
     let rooms = [
         &claims::ROOM,
         &identity::ROOM,
+        &access::ROOM,
         &keys::ROOM,
         &tenancy::FLEET_ROOM,
         &tenancy::FILES_ROOM,

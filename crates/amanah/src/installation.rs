@@ -98,7 +98,7 @@ impl Installation {
             let strongbox = Strongbox::new(ring.keys.clone(), ground.engine.clone());
             let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
             let engine = ground.engine.clone();
-            let access = Arc::new(Access::new(engine.clone()));
+            let access = Arc::new(Access::new(engine.clone(), Arc::clone(&cx.clock)));
             let standings = Arc::<Access>::clone(&access);
             let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
             let protected =

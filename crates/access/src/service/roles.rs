@@ -1,0 +1,229 @@
+//! The roles that there are, and those that a tenant defines for itself.
+
+use jiff::SignedDuration;
+use kernel::{Bits, Strength, TenantId};
+use store::{Row, Tx};
+
+use super::{Access, bits, find_role, names, role_permits};
+use crate::{By, Error, Matrix, Result, name, sql};
+
+/// The most roles of its own that a tenant has.
+pub(crate) const MAX_OWN_ROLES: i64 = 200;
+/// The most parents of one role.
+const MAX_PARENTS: usize = 16;
+/// The longest title, in bytes.
+const MAX_TITLE_BYTES: usize = 200;
+/// The shortest and the longest limit of sessions, in seconds.
+const LIMITS: std::ops::RangeInclusive<i64> = 60..=2_592_000;
+
+/// A tenant's own role, to be made or changed as a whole.
+#[derive(Debug, Clone)]
+pub struct NewRole {
+    /// The tenant in which alone it means something.
+    pub tenant: TenantId,
+    /// Its name: ASCII letters and digits, with single spaces or hyphens.
+    pub name: String,
+    /// Who should have it, up to 200 bytes.
+    pub title: String,
+    /// How its holders have to prove who they are.
+    pub factor: Strength,
+    /// How long their sessions live unused, if shorter than usual.
+    pub idle: Option<SignedDuration>,
+    /// How long they live at most, likewise.
+    pub absolute: Option<SignedDuration>,
+    /// The names of permissions.
+    pub permits: Vec<String>,
+    /// The names of roles that it has everything of: shipped ones, or the tenant's own.
+    pub parents: Vec<String>,
+}
+
+/// A role that a tenant can grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether every tenant has it.
+    pub shipped: bool,
+    /// Who should have it.
+    pub title: String,
+    /// How its holders have to prove who they are.
+    pub factor: Strength,
+    /// How long a session of theirs lives unused.
+    pub idle: Option<SignedDuration>,
+    /// How long it lives at most.
+    pub absolute: Option<SignedDuration>,
+    /// The roles that it has everything of.
+    pub parents: Vec<String>,
+    /// How many accounts have it.
+    pub holders: i64,
+    /// What it permits, with what its parents do.
+    pub permits: Bits,
+}
+
+impl Access {
+    /// The roles that `tenant` can grant; without one, those that every tenant has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn roles(&self, tenant: Option<&TenantId>) -> Result<Vec<Listed>> {
+        let tx = self.db.operator().await?;
+        let name = tenant.map(TenantId::as_str);
+        let rows = tx.query(sql::LIST_ROLES, &[&name, &self.clock.now()]).await?;
+        let mut listed = Vec::new();
+        for row in &rows {
+            listed.push(list(&tx, row, name).await?);
+        }
+        tx.commit().await?;
+        Ok(listed)
+    }
+
+    /// What each shipped role permits, as the database has it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn matrix(&self) -> Result<Matrix> {
+        let roles = self.roles(None).await?;
+        let tx = self.db.operator().await?;
+        let permissions = names(&tx).await?;
+        tx.commit().await?;
+        let (roles, permits) = roles.into_iter().map(|role| (role.name, role.permits)).unzip();
+        Ok(Matrix { roles, permissions, permits })
+    }
+
+    /// Makes a role of a tenant's own, or changes the one of this name, which may have been
+    /// retired. Everybody who decides from memory hears of it when it is committed.
+    ///
+    /// # Errors
+    /// [`Error::Name`], [`Error::Taken`], [`Error::NoPermission`], [`Error::NoRole`] and
+    /// [`Error::Cycle`] when it cannot be; [`Error::Refused`] and [`Error::Escalation`] when it
+    /// would permit what `by` may not do.
+    pub async fn define_role(&self, by: &By, new: &NewRole) -> Result<()> {
+        check(new)?;
+        let tx = self.db.operator().await?;
+        let tenant = new.tenant.as_str();
+        tx.query(sql::LOCK_TENANT, &[&tenant]).await?;
+        let (permits, numbers) = wanted(&tx, &new.permits).await?;
+        let mut parents = Vec::new();
+        for parent in &new.parents {
+            parents.push(find_role(&tx, &new.tenant, parent).await?);
+        }
+        let inherited = role_permits(&tx, &parents, &new.tenant).await?;
+        self.bound(&tx, by, &new.tenant, &permits.or(&inherited)).await?;
+        let id = place(&tx, new).await?;
+        tx.execute(sql::EMPTY_ROLE, &[&id]).await?;
+        tx.execute(sql::ORPHAN_ROLE, &[&id]).await?;
+        tx.execute(sql::FILL_ROLE, &[&id, &numbers]).await?;
+        if parents.contains(&id) {
+            return Err(Error::Cycle(new.name.clone()));
+        }
+        // The trigger looks for rings, also for those that another change closes at this moment.
+        if let Err(error) = tx.execute(sql::ADOPT_ROLE, &[&id, &parents]).await {
+            return Err(match error.sqlstate() {
+                Some(code) if code == CHECK => Error::Cycle(new.name.clone()),
+                _ => error.into(),
+            });
+        }
+        tx.commit().await?;
+        tracing::info!(tenant, role = new.name, by = by.name, "a role was defined");
+        Ok(())
+    }
+
+    /// Retires a role of a tenant's own: whoever has it has nothing by it any more.
+    ///
+    /// # Errors
+    /// [`Error::NoRole`]; [`Error::Refused`] and [`Error::Escalation`] when it is not `by`'s.
+    pub async fn retire_role(&self, by: &By, tenant: &TenantId, name: &str) -> Result<()> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::FIND_OWN_ROLE, &[&tenant.as_str(), &name]).await?;
+        let id: Option<i32> = row.filter(|row| row.get(1)).map(|row| row.get(0));
+        let id = id.ok_or_else(|| Error::NoRole(name.to_owned()))?;
+        let permits = role_permits(&tx, &[id], tenant).await?;
+        self.bound(&tx, by, tenant, &permits).await?;
+        tx.execute(sql::RETIRE_ROLE, &[&id, &self.clock.now()]).await?;
+        tx.commit().await?;
+        tracing::info!(%tenant, role = name, by = by.name, "a role was retired");
+        Ok(())
+    }
+}
+
+/// PostgreSQL's code for a check that failed.
+const CHECK: &str = "23514";
+/// Its code for a name that is taken.
+const UNIQUE: &str = "23505";
+
+async fn list(tx: &Tx, row: &Row, tenant: Option<&str>) -> Result<Listed> {
+    let seconds = |n: Option<i32>| n.map(|n| SignedDuration::from_secs(i64::from(n)));
+    let ids: Vec<i32> = vec![row.get(0)];
+    let permits = tx.query_one(sql::ROLE_PERMITS, &[&ids, &tenant.unwrap_or_default()]).await?;
+    Ok(Listed {
+        name: row.get(1),
+        shipped: row.get(2),
+        title: row.get(3),
+        factor: Strength::demanded(row.get(4)),
+        idle: seconds(row.get(5)),
+        absolute: seconds(row.get(6)),
+        parents: row.get(7),
+        holders: row.get(8),
+        permits: bits(&permits.get::<_, Vec<i16>>(0)),
+    })
+}
+
+fn check(new: &NewRole) -> Result<()> {
+    name::check_role(&new.name).map_err(|why| Error::Name { name: new.name.clone(), why })?;
+    let title = &new.title;
+    if title.trim().is_empty() || title.len() > MAX_TITLE_BYTES {
+        return Err(Error::Field { field: "title", why: "write 1 to 200 bytes".to_owned() });
+    }
+    if title.chars().any(char::is_control) {
+        return Err(Error::Field { field: "title", why: "it holds control characters".to_owned() });
+    }
+    if new.parents.len() > MAX_PARENTS {
+        let why = format!("a role has at most {MAX_PARENTS}");
+        return Err(Error::Field { field: "list of parents", why });
+    }
+    for limit in [new.idle, new.absolute].into_iter().flatten() {
+        if !LIMITS.contains(&limit.as_secs()) {
+            let why = "it lies between a minute and 30 days".to_owned();
+            return Err(Error::Field { field: "limit of sessions", why });
+        }
+    }
+    Ok(())
+}
+
+/// The permissions of these names, as a set and as the database writes them.
+async fn wanted(tx: &Tx, permits: &[String]) -> Result<(Bits, Vec<i16>)> {
+    let known = names(tx).await?;
+    let mut set = Bits::EMPTY;
+    for wanted in permits {
+        let found = known.iter().find(|(_, name)| name == wanted);
+        let (id, _) = found.ok_or_else(|| Error::NoPermission(wanted.clone()))?;
+        set.insert(*id);
+    }
+    let numbers = set.iter().filter_map(|id| i16::try_from(id.number()).ok()).collect();
+    Ok((set, numbers))
+}
+
+/// The id of the role of this name, which is made unless it is there.
+async fn place(tx: &Tx, new: &NewRole) -> Result<i32> {
+    let (tenant, factor) = (new.tenant.as_str(), new.factor.level());
+    let seconds =
+        |limit: Option<SignedDuration>| limit.and_then(|limit| i32::try_from(limit.as_secs()).ok());
+    let (idle, absolute) = (seconds(new.idle), seconds(new.absolute));
+    let found = tx.query_opt(sql::FIND_OWN_ROLE, &[&tenant, &new.name]).await?;
+    if let Some(row) = found {
+        let id: i32 = row.get(0);
+        tx.execute(sql::CHANGE_ROLE, &[&id, &new.title, &factor, &idle, &absolute]).await?;
+        return Ok(id);
+    }
+    let has: i64 = tx.query_one(sql::COUNT_OWN_ROLES, &[&tenant]).await?.get(0);
+    if has >= MAX_OWN_ROLES {
+        return Err(Error::TooMany(MAX_OWN_ROLES));
+    }
+    let bound: store::Bound<'_> = &[&tenant, &new.name, &new.title, &factor, &idle, &absolute];
+    match tx.query_opt(sql::ADD_ROLE, bound).await {
+        Ok(Some(row)) => Ok(row.get(0)),
+        Ok(None) => Err(Error::Taken(new.name.clone())),
+        Err(error) if error.sqlstate() == Some(UNIQUE) => Err(Error::Taken(new.name.clone())),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,130 @@
+//! The statements of this room, and nothing else. Every value is bound.
+
+/// Parameters: account, tenant, now. One row: the names of the roles, the numbers of what they
+/// permit, the strongest factor, the shortest idle and absolute limits in seconds.
+///
+/// What is retired, over, revoked, or another tenant's counts for nothing, wherever it stands in
+/// the line. `UNION` ends a ring, should there ever be one.
+pub(crate) const STANDING: &str = "\
+    WITH RECURSIVE held AS ( \
+        SELECT DISTINCT r.id, r.name FROM access.grants g JOIN access.roles r ON r.id = g.role \
+        WHERE g.account = $1::text::uuid AND g.tenant = $2 AND g.revoked_at IS NULL \
+            AND (g.expires_at IS NULL OR g.expires_at > $3) AND r.retired_at IS NULL \
+            AND (r.tenant IS NULL OR r.tenant = $2) \
+    ), above AS ( \
+        SELECT id FROM held \
+        UNION \
+        SELECT p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent \
+        WHERE r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = $2) \
+    ) \
+    SELECT coalesce((SELECT array_agg(name ORDER BY name) FROM held), '{}'), \
+        coalesce((SELECT array_agg(DISTINCT rp.permission) FROM access.role_permissions rp \
+            JOIN access.permissions p ON p.id = rp.permission \
+            WHERE p.retired_at IS NULL AND rp.role IN (SELECT id FROM above)), '{}'), \
+        coalesce(max(r.factor), 1::smallint), min(r.idle_seconds), min(r.absolute_seconds) \
+    FROM above a JOIN access.roles r ON r.id = a.id";
+
+/// Parameters: ids of roles, tenant. The numbers of what they permit together, as [`STANDING`]
+/// counts it.
+pub(crate) const ROLE_PERMITS: &str = "\
+    WITH RECURSIVE above AS ( \
+        SELECT r.id FROM access.roles r WHERE r.id = ANY ($1) AND r.retired_at IS NULL \
+            AND (r.tenant IS NULL OR r.tenant = $2) \
+        UNION \
+        SELECT p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent \
+        WHERE r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = $2) \
+    ) \
+    SELECT coalesce(array_agg(DISTINCT rp.permission), '{}') FROM access.role_permissions rp \
+        JOIN access.permissions p ON p.id = rp.permission \
+    WHERE p.retired_at IS NULL AND rp.role IN (SELECT id FROM above)";
+
+/// Parameters: tenant, name. At most one row: id. A tenant's own role and a shipped one never have
+/// the same name.
+pub(crate) const FIND_ROLE: &str = "\
+    SELECT id FROM access.roles \
+    WHERE (tenant IS NULL OR tenant = $1) AND name = $2 AND retired_at IS NULL";
+
+/// Parameters: tenant, name. As [`FIND_ROLE`], a tenant's own alone, also a retired one.
+pub(crate) const FIND_OWN_ROLE: &str = "\
+    SELECT id, retired_at IS NULL FROM access.roles WHERE tenant = $1 AND name = $2 FOR UPDATE";
+
+/// Parameters: tenant or null. Rows: name, tenant, title, factor, direct holders, own permissions.
+pub(crate) const LIST_ROLES: &str = "\
+    SELECT r.id, r.name, r.tenant IS NULL, r.title, r.factor, r.idle_seconds, r.absolute_seconds, \
+        (SELECT coalesce(array_agg(o.name ORDER BY o.name), '{}') FROM access.role_parents p \
+            JOIN access.roles o ON o.id = p.parent WHERE p.role = r.id), \
+        (SELECT count(DISTINCT g.account) FROM access.grants g WHERE g.role = r.id \
+            AND g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $2) \
+            AND ($1::text IS NULL OR g.tenant = $1)) \
+    FROM access.roles r \
+    WHERE r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = $1) \
+    ORDER BY r.tenant IS NOT NULL, r.id";
+
+/// Parameters: account, tenant, now. Rows: role, granted by, reason, granted at, expires at.
+pub(crate) const GRANTS_OF: &str = "\
+    SELECT g.id::text, r.name, g.granted_by, g.reason, g.granted_at, g.expires_at \
+    FROM access.grants g JOIN access.roles r ON r.id = g.role \
+    WHERE g.account = $1::text::uuid AND g.tenant = $2 AND g.revoked_at IS NULL \
+        AND (g.expires_at IS NULL OR g.expires_at > $3) \
+    ORDER BY r.name";
+
+/// Parameters: account, tenant, role, now. Ends a grant that is over by itself, so that a new one
+/// can take its place.
+pub(crate) const END_EXPIRED: &str = "\
+    UPDATE access.grants SET revoked_at = expires_at, revoked_by = 'its end' \
+    WHERE account = $1::text::uuid AND tenant = $2 AND role = $3 AND revoked_at IS NULL \
+        AND expires_at <= $4";
+
+/// Parameters: account, tenant, role, by, reason, now, expires at. One row when there was none.
+pub(crate) const GRANT: &str = "\
+    INSERT INTO access.grants (account, tenant, role, granted_by, reason, granted_at, expires_at) \
+    VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7) \
+    ON CONFLICT (account, tenant, role) WHERE revoked_at IS NULL DO NOTHING RETURNING id::text";
+
+/// Parameters: account, tenant, role, now, by.
+pub(crate) const REVOKE: &str = "\
+    UPDATE access.grants SET revoked_at = $4, revoked_by = $5 \
+    WHERE account = $1::text::uuid AND tenant = $2 AND role = $3 AND revoked_at IS NULL";
+
+/// Parameters: tenant. How many roles of its own it has, and nobody adds another one meanwhile.
+pub(crate) const COUNT_OWN_ROLES: &str = "\
+    SELECT count(*) FROM access.roles WHERE tenant = $1 AND retired_at IS NULL";
+
+/// Parameters: what is locked, as a text. Until the end of the transaction.
+pub(crate) const LOCK_TENANT: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('access.roles ' || $1, 0))";
+
+/// Parameters: tenant, name, title, factor, idle, absolute. One row: id. None when a role has a
+/// name that looks like it.
+pub(crate) const ADD_ROLE: &str = "\
+    INSERT INTO access.roles (tenant, name, title, factor, idle_seconds, absolute_seconds) \
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id";
+
+/// Parameters: id, title, factor, idle, absolute.
+pub(crate) const CHANGE_ROLE: &str = "\
+    UPDATE access.roles SET title = $2, factor = $3, idle_seconds = $4, absolute_seconds = $5, \
+        retired_at = NULL WHERE id = $1";
+
+/// Parameters: id, now.
+pub(crate) const RETIRE_ROLE: &str =
+    "UPDATE access.roles SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL";
+
+/// Parameters: id.
+pub(crate) const EMPTY_ROLE: &str = "DELETE FROM access.role_permissions WHERE role = $1";
+
+/// Parameters: id.
+pub(crate) const ORPHAN_ROLE: &str = "DELETE FROM access.role_parents WHERE role = $1";
+
+/// Parameters: id, numbers.
+pub(crate) const FILL_ROLE: &str = "\
+    INSERT INTO access.role_permissions (role, permission) SELECT $1, unnest($2::smallint[])";
+
+/// Parameters: id, ids of parents.
+pub(crate) const ADOPT_ROLE: &str = "\
+    INSERT INTO access.role_parents (role, parent) SELECT $1, unnest($2::integer[])";
+
+/// Rows: id, name. What is not retired.
+pub(crate) const PERMISSIONS: &str =
+    "SELECT id, name FROM access.permissions WHERE retired_at IS NULL ORDER BY id";

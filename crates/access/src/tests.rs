@@ -1,0 +1,5 @@
+//! The room on a real PostgreSQL, under the login that the product runs with.
+
+mod damaged;
+mod generated;
+mod rights;
