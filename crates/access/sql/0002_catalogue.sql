@@ -1,4 +1,4 @@
--- Why: the shipped permissions and roles, written out of data/access.toml by a test.
+-- Why: the shipped permissions and roles, written out of catalogue/access.toml by a test.
 -- Lock: ROW EXCLUSIVE on the tables of permissions and roles; reading goes on.
 -- Undo: run the catalogue before it; numbers that were given out stay given.
 

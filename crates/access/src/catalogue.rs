@@ -20,8 +20,8 @@ const MAX_ROLES: usize = 64;
 /// The shortest and the longest limit of a role's sessions, in seconds.
 const LIMITS: std::ops::RangeInclusive<i64> = 60..=7_776_000;
 
-const SHIPPED: &str = include_str!("../data/access.toml");
-const IDS: &str = include_str!("../data/ids.txt");
+const SHIPPED: &str = include_str!("../catalogue/access.toml");
+const IDS: &str = include_str!("../catalogue/ids.txt");
 
 /// Permissions and roles, checked and flattened.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use kernel::{Bits, PermissionId};
 
 use crate::{Catalogue, Error, Result};
 
-const GOLDEN: &str = include_str!("../data/matrix.txt");
+const GOLDEN: &str = include_str!("../catalogue/matrix.txt");
 /// What a cell says when the role permits it.
 const YES: char = 'x';
 const NO: char = '.';

@@ -45,7 +45,7 @@ fn the_sql_is_the_catalogue() {
 #[test]
 fn the_matrix_is_the_reviewed_one() {
     let matrix = Matrix::of(Catalogue::shipped().unwrap());
-    same("data/matrix.txt", &matrix.to_string());
+    same("catalogue/matrix.txt", &matrix.to_string());
     assert_eq!(Matrix::golden().unwrap(), matrix);
 }
 
@@ -70,7 +70,7 @@ fn each_gap_has_its_reason() {
             gaps.insert(permission.name.clone());
         }
     }
-    let text = std::fs::read_to_string(file("data/gaps.toml")).unwrap();
+    let text = std::fs::read_to_string(file("catalogue/gaps.toml")).unwrap();
     let known: Gaps = toml::from_str(&text).unwrap();
     assert!(known.gap.iter().all(|gap| gap.reason.len() > 20));
     let known: Vec<String> = known.gap.into_iter().flat_map(|gap| gap.permissions).collect();
@@ -112,8 +112,8 @@ async fn the_database_decides_as_the_matrix_says() {
 /// A permission that is taken out keeps its number, counts for nothing, and another one never gets it.
 #[tokio::test]
 async fn a_permission_that_is_taken_out_is_retired() {
-    let text = include_str!("../../data/access.toml");
-    let ids = include_str!("../../data/ids.txt");
+    let text = include_str!("../../catalogue/access.toml");
+    let ids = include_str!("../../catalogue/ids.txt");
     let gone = "\"media.reorder\" = \"Put product pictures into another order\"\n";
     let less = text.replace(gone, "");
     assert_ne!(less, text);
@@ -141,7 +141,7 @@ async fn a_permission_that_is_taken_out_is_retired() {
 fn sql(catalogue: &Catalogue) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let mut out = String::from(
-        "-- Why: the shipped permissions and roles, written out of data/access.toml by a test.\n\
+        "-- Why: the shipped permissions and roles, written out of catalogue/access.toml by a test.\n\
          -- Lock: ROW EXCLUSIVE on the tables of permissions and roles; reading goes on.\n\
          -- Undo: run the catalogue before it; numbers that were given out stay given.\n\n\
          INSERT INTO access.permissions (id, name, title) VALUES\n",
