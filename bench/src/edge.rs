@@ -131,7 +131,8 @@ async fn sign_in() -> anyhow::Result<(Identities, SessionToken)> {
         password: password.clone(),
     };
     identities.create_account(&new).await?;
-    let token = identities.sign_in(new.email.as_str(), &password).await?;
+    let signed_in = identities.sign_in(new.email.as_str(), &password).await?;
+    let token = signed_in.session().context("a second factor was asked for")?;
     Ok((identities, token))
 }
 

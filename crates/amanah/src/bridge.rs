@@ -6,11 +6,11 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
 use claims::{Engine, Page, Report};
-use console::LogHead;
+use console::{Entered, LogHead};
 use gateway::{Metrics, Own, OwnPath};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use identity::Identities;
+use identity::{Identities, SignedIn};
 use jiff::Timestamp;
 use kernel::{Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, TenantId};
 use keys::Keys;
@@ -122,13 +122,17 @@ impl console::SignIn for SignIn {
         &'a self,
         email: &'a str,
         password: &'a Secret,
-    ) -> Fut<'a, Result<SessionToken, console::Refusal>> {
+    ) -> Fut<'a, Result<Entered, console::Refusal>> {
         Box::pin(async move {
-            self.0.sign_in(email, password).await.map_err(|error| match error {
+            let signed_in = self.0.sign_in(email, password).await;
+            match signed_in.map_err(|error| match error {
                 identity::Error::Refused => console::Refusal::Refused,
                 identity::Error::Busy => console::Refusal::Busy,
                 other => console::Refusal::Unavailable(other.to_string()),
-            })
+            })? {
+                SignedIn::Session(token) => Ok(Entered::Session(token)),
+                SignedIn::Factor(step) | SignedIn::Enrol(step) => Ok(Entered::Step(step.0)),
+            }
         })
     }
 

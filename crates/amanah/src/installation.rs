@@ -31,6 +31,7 @@ use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
 use crate::roots::{self, ROOT_SECRET};
+use crate::vault::KeyVault;
 use crate::watched::watched;
 use crate::{environment, files, fleet, lost, pages, protection, redis};
 
@@ -101,6 +102,7 @@ impl Installation {
             let access = Arc::new(Access::new(engine.clone(), Arc::clone(&cx.clock)));
             let standings = Arc::<Access>::clone(&access);
             let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
+            let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
             let protected =
                 Known::read(&ground, &data, &strongbox, &*cx.rng, &Known::default()).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;

@@ -39,6 +39,7 @@ mod rotation;
 mod sealing;
 mod table;
 mod trail;
+mod vault;
 mod watched;
 mod witnesses;
 

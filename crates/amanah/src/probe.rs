@@ -12,7 +12,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use identity::{Attempt, Identities, SignInProbe};
+use identity::{Attempt, Identities, SignInProbe, SignedIn};
 use kernel::{Fut, Secret, SessionToken};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -158,8 +158,9 @@ impl ProbeSession for CanarySession {
                 return Some(token.clone());
             }
             let fresh = self.identities.sign_in(&self.email, &self.password).await;
-            *open =
-                fresh.inspect_err(|error| tracing::warn!(%error, "the canary cannot sign in")).ok();
+            let fresh =
+                fresh.inspect_err(|error| tracing::warn!(%error, "the canary cannot sign in"));
+            *open = fresh.ok().and_then(SignedIn::session);
             open.clone()
         })
     }

@@ -1,6 +1,6 @@
-//! Cookies: reading them from a request and writing the two that the console sets.
+//! Cookies: reading them from a request and writing the three that the console sets.
 //!
-//! Both carry the `__Host-` prefix, so a browser takes them only over TLS, for this host alone and
+//! All carry the `__Host-` prefix, so a browser takes them only over TLS, for this host alone and
 //! for all of its paths: a neighbouring subdomain cannot plant one.
 
 use axum::http::header::COOKIE;
@@ -13,6 +13,10 @@ use crate::Error;
 pub(crate) const SESSION_COOKIE: &str = "__Host-amanah";
 /// The cookie that carries the token of forms.
 pub(crate) const FORM_COOKIE: &str = "__Host-amanah-csrf";
+/// The cookie of a sign-in that waits for a second factor.
+pub(crate) const STEP_COOKIE: &str = "__Host-amanah-step";
+/// How long the browser keeps it, in seconds: as long as the step is good.
+const STEP_SECONDS: u32 = 300;
 /// The longest session token that is read or written, in bytes.
 const MAX_TOKEN_BYTES: usize = 1024;
 
@@ -44,6 +48,33 @@ pub(crate) fn set_session(token: &SessionToken) -> Result<HeaderValue, Error> {
         return Err(Error::Internal("the session's token does not fit a cookie".to_owned()));
     }
     header(SESSION_COOKIE, token, "")
+}
+
+/// The header that hands out the token of a sign-in that waits.
+///
+/// # Errors
+/// [`Error::Internal`] when the token cannot be carried by a cookie.
+pub(crate) fn set_step(token: &Secret) -> Result<HeaderValue, Error> {
+    let token = token.expose();
+    if !fits(token) {
+        return Err(Error::Internal("the step's token does not fit a cookie".to_owned()));
+    }
+    header(STEP_COOKIE, token, &format!("; Max-Age={STEP_SECONDS}"))
+}
+
+/// A path as the value of a query.
+pub(crate) fn escaped(path: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 /// The header that hands out the token of forms.

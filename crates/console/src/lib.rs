@@ -37,5 +37,5 @@ pub mod witness;
 mod words;
 
 pub use error::Error;
-pub use ports::{LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
+pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
 pub use routes::{router, routes};

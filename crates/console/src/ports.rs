@@ -43,9 +43,19 @@ pub enum Refusal {
     Unavailable(String),
 }
 
+/// What a right password leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entered {
+    /// A session.
+    Session(SessionToken),
+    /// A page that asks for a second factor, or has one set up; the token is for its cookie.
+    Step(Secret),
+}
+
 /// Opens and ends sessions.
 pub trait SignIn: Send + Sync {
-    /// Opens a session for the account with this e-mail address.
+    /// Opens a session for the account with this e-mail address, or says that a second factor is
+    /// asked for.
     ///
     /// It must take the same time for an unknown address as for a wrong password; the console can
     /// only make the answers equal.
@@ -56,7 +66,7 @@ pub trait SignIn: Send + Sync {
         &'a self,
         email: &'a str,
         password: &'a Secret,
-    ) -> Fut<'a, Result<SessionToken, Refusal>>;
+    ) -> Fut<'a, Result<Entered, Refusal>>;
 
     /// Ends the session of this token; one that is unknown is ended already.
     ///

@@ -9,7 +9,8 @@ use kernel::{
 use store::Db;
 
 use crate::token::Digest;
-use crate::{Email, Error, Identities, NewAccount, Result, sql};
+use crate::totp::Seed;
+use crate::{Email, Error, Holder, Identities, NewAccount, Result, sql};
 
 /// Canaries' addresses begin and end so, in a domain that cannot exist (RFC 2606).
 const BEGIN: &str = "custody-";
@@ -21,7 +22,8 @@ const TENANT: &str = "amanah-canary";
 /// A canary that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
-/// Plants a password, by making an account, and a session token, by signing in to it.
+/// Plants a password, by making an account, a session token, by signing in to it, and the seed of an
+/// app and a recovery code, by setting up a second factor.
 pub struct Custodian {
     identities: Arc<Identities>,
     owner: Db,
@@ -56,11 +58,36 @@ impl Custodian {
             Err(Error::Refused) => None,
             Err(other) => return Err(other),
         };
-        let token = self.identities.sign_in(&email, &password).await?;
-        let session = self.session(token, &*cx.rng).await?;
+        let token = self.identities.sign_in(&email, &password).await?.session();
+        let token = token.ok_or(Error::Canary("a second factor was asked for"))?;
+        let (token, mut planted) = self.factors(cx, &token).await?;
+        planted.push(self.session(token, &*cx.rng).await?);
         let what = "the password of an account".to_owned();
-        let password = Planted { what, secret: password, beside: email, problem: accepts };
-        Ok(vec![password, session])
+        planted.push(Planted { what, secret: password, beside: email, problem: accepts });
+        Ok(planted)
+    }
+
+    /// An authenticator app and recovery codes, set up with the session of `token`, which ends by it:
+    /// another one comes back.
+    async fn factors(&self, cx: &Cx, token: &SessionToken) -> Result<(SessionToken, Vec<Planted>)> {
+        let identity = self.identities.decide(token).await;
+        let identity = identity.ok_or(Error::Canary("its session is not recognised"))?;
+        let holder = Holder::Session(&identity);
+        let app = self.identities.start_app(holder, "Amanah").await?;
+        let seed = Seed::from_text(&app.text)?;
+        let code = seed.code_at(cx.clock.now());
+        let enrolled = self.identities.confirm_app(holder, &code).await?;
+        let again = self.identities.confirm_app(holder, &code).await.is_ok();
+        let problem =
+            again.then(|| "a code confirmed an app that was confirmed already".to_owned());
+        let beside = identity.account.clone();
+        let what = "the seed of an authenticator app".to_owned();
+        let seed = Planted { what, secret: app.text, beside: beside.clone(), problem };
+        let code = enrolled.codes.first().ok_or(Error::Canary("it was given no recovery codes"))?;
+        let secret = Secret::new(code.expose().replace('-', ""));
+        let what = "a recovery code".to_owned();
+        let code = Planted { what, secret, beside, problem: None };
+        Ok((enrolled.session, vec![seed, code]))
     }
 
     async fn session(&self, token: SessionToken, rng: &dyn kernel::Rng) -> Result<Planted> {
@@ -118,6 +145,7 @@ mod tests {
     use kernel::{Custody as _, Cx, SystemClock, SystemRng};
 
     use super::{Custodian, PATTERN};
+    use crate::vault::Envelope;
     use crate::{Identities, Pool, ROOM};
 
     /// The canaries are real accounts and sessions, they are as they should be, and they go.
@@ -132,12 +160,15 @@ mod tests {
             Pool::default(),
             Arc::new(kernel::NoStandings),
         );
-        let custodian = Custodian::new(Arc::new(identities.unwrap()), base.owner.clone());
+        let custodian = Custodian::new(
+            Arc::new(identities.unwrap().with_vault(Arc::new(Envelope))),
+            base.owner.clone(),
+        );
         let planted = custodian.plant(&cx).await.unwrap();
-        assert_eq!(planted.len(), 2);
+        assert_eq!(planted.len(), 4);
         for canary in &planted {
             assert_eq!(canary.problem, None, "{canary:?}");
-            assert!(!canary.beside.is_empty() && canary.secret.expose().len() >= 40);
+            assert!(!canary.beside.is_empty() && canary.secret.expose().len() >= 16);
         }
         let count = || async {
             let tx = base.owner.operator().await.unwrap();
@@ -146,7 +177,7 @@ mod tests {
             let row = tx.query_one(sql, &[&PATTERN]).await.unwrap();
             (row.get::<_, i64>(0), row.get::<_, i64>(1))
         };
-        assert_eq!(count().await, (1, 1));
+        assert_eq!(count().await, (1, 2));
         custodian.clear(&cx).await.unwrap();
         assert_eq!(count().await, (0, 0));
 
@@ -154,7 +185,7 @@ mod tests {
         custodian.plant(&cx).await.unwrap();
         let other = Custodian::new(Arc::clone(&custodian.identities), base.owner.clone());
         other.clear(&cx).await.unwrap();
-        assert_eq!(count().await, (1, 1));
+        assert_eq!(count().await, (1, 2));
         let tx = base.owner.operator().await.unwrap();
         tx.batch("UPDATE identity.accounts SET created_at = now() - interval '2 hours'")
             .await

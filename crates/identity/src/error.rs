@@ -1,6 +1,7 @@
 //! What can go wrong when somebody signs in or gets an account.
 
 use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::strength::Weakness;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -34,6 +35,36 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A new password can be guessed.
+    #[error("this password cannot be used: {0}; nothing was changed")]
+    Weak(#[from] Weakness),
+    /// A secret that is kept under a key of the tenant could not be sealed or opened.
+    #[error("what is kept of a second factor cannot be read or kept now: {0}; nothing was changed")]
+    Sealed(String),
+    /// A code that is not right, was used already, or is too old: one answer for all three.
+    #[error("this code is not right, or was used already; wait for the next one and try again")]
+    Wrong,
+    /// The answer of a passkey is not right.
+    #[error("this passkey was not accepted; nothing was changed, try again")]
+    Passkey,
+    /// Too many wrong codes in a row.
+    #[error("there were too many wrong codes; wait for a while, at most 15 minutes, and try again")]
+    Wait,
+    /// The time or the tries of a step are over, or it was never there.
+    #[error("this sign-in has taken too long or too many tries; begin anew")]
+    Over,
+    /// Whoever asks has to prove once more who they are.
+    #[error("prove once more who you are, since it was too long ago for this; nothing was changed")]
+    StepUp,
+    /// A role needs the factor that was to go.
+    #[error("a role of yours asks for this factor; add another one first, nothing was changed")]
+    LastFactor,
+    /// There is no such thing of this account, or no more of them fit.
+    #[error("there is no such {0} on this account, or no more can be added; nothing was changed")]
+    NoSuch(&'static str),
+    /// A canary could not do what it was to do.
+    #[error("the canary could not go on: {0}")]
+    Canary(&'static str),
     /// The pool's settings make no sense.
     #[error("the password pool needs at least one hash at a time; set it to 1 or more")]
     Pool,

@@ -17,20 +17,33 @@ mod cache;
 mod controls;
 mod custody;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod passkey;
 mod password;
+mod pending;
+mod recovery;
 mod service;
 mod sql;
 mod stored;
+mod strength;
 #[cfg(test)]
 mod tests;
 mod token;
+mod totp;
+mod vault;
 
 pub use account::{Email, NewAccount};
 pub use controls::{Attempt, SignInProbe, controls};
 pub use custody::Custodian;
 pub use error::{Error, Result};
+pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
-pub use service::Identities;
+pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
+pub use service::{
+    Again, Ceremony, Enrolled, Factors, Holder, Identities, NewApp, PasskeyCard, Stage,
+};
+pub use strength::Weakness;
 
 /// This room's migrations.
 pub const ROOM: store::Room = store::Room {
@@ -39,5 +52,6 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0001_accounts", sql: include_str!("../sql/0001_accounts.sql") },
         store::Migration { name: "0002_declared", sql: include_str!("../sql/0002_declared.sql") },
         store::Migration { name: "0003_ids", sql: include_str!("../sql/0003_ids.sql") },
+        store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
     ],
 };

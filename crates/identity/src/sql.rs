@@ -1,5 +1,7 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
+pub(crate) mod factors;
+
 /// Parameters: email, name, tenant, role, hash, now. One row when the address was free.
 pub(crate) const ADD_ACCOUNT: &str = "\
     INSERT INTO identity.accounts (email, display_name, tenant, role, password_hash, created_at) \

@@ -1,5 +1,7 @@
 //! The service on a real PostgreSQL, under the login that the product runs with.
 
+mod factors;
+
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
@@ -64,7 +66,7 @@ impl House {
     }
 
     async fn sign_in(&self) -> SessionToken {
-        self.identities.sign_in(EMAIL, &right()).await.unwrap()
+        self.identities.sign_in(EMAIL, &right()).await.unwrap().session().unwrap()
     }
 
     async fn holds(&self, token: &SessionToken) -> bool {
@@ -87,7 +89,8 @@ impl House {
 #[tokio::test]
 async fn somebody_signs_in_is_recognised_and_signs_out() {
     let house = house().await;
-    let token = house.identities.sign_in(" Sari@SINAR.example", &right()).await.unwrap();
+    let signed_in = house.identities.sign_in(" Sari@SINAR.example", &right()).await.unwrap();
+    let token = signed_in.session().unwrap();
     let identity = house.identities.decide(&token).await.unwrap();
     assert_eq!(identity.actor.as_str(), EMAIL);
     assert_eq!(identity.name, "Sari");

@@ -9,6 +9,7 @@ use crate::Error;
 
 pub(crate) mod session;
 pub(crate) mod statics;
+pub(crate) mod step;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trust;

@@ -11,13 +11,13 @@ use axum::{Extension, Form};
 use kernel::{Identity, Secret};
 use serde::Deserialize;
 
-use super::html;
+use super::{html, step};
 use crate::csrf::{self, FormToken};
 use crate::pages::account::AccountPage;
 use crate::pages::sign_in::SignInPage;
 use crate::target::local;
 use crate::words::Words;
-use crate::{Error, Refusal, State, cookie};
+use crate::{Entered, Error, Refusal, State, cookie};
 
 /// How long a reader is asked to wait when too many sign in, in seconds.
 const BUSY_SECONDS: &str = "2";
@@ -75,7 +75,8 @@ pub(crate) async fn sign_in(
     let next = local(&form.next);
     let password = Secret::new(form.password);
     let refusal = match state.sign_in.sign_in(form.email.trim(), &password).await {
-        Ok(token) => {
+        Ok(Entered::Step(token)) => return step::begin(&token, next),
+        Ok(Entered::Session(token)) => {
             let opened = cookie::set_session(&token)?;
             let response = with_cookie(Redirect::to(next).into_response(), Some(opened));
             // The token of forms was known before the sign-in; what comes after gets a new one.

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::pages::sample;
 use crate::voice::CONTENT_SECURITY_POLICY;
-use crate::{Error, LogHead, Refusal, SignIn, State, Trust, Vitals, router, routes};
+use crate::{Entered, Error, LogHead, Refusal, SignIn, State, Trust, Vitals, router, routes};
 
 /// The head of a log.
 const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";
@@ -73,14 +73,14 @@ impl SignIn for House {
         &'a self,
         email: &'a str,
         password: &'a Secret,
-    ) -> Fut<'a, Result<SessionToken, Refusal>> {
+    ) -> Fut<'a, Result<Entered, Refusal>> {
         Box::pin(async move {
             if self.broken {
                 Err(Refusal::Unavailable("password=hunter2".to_owned()))
             } else if self.busy {
                 Err(Refusal::Busy)
             } else if (email, password.expose()) == ("sari@toko.example", "a b&c=d") {
-                Ok(SessionToken(Secret::new("t0ken".to_owned())))
+                Ok(Entered::Session(SessionToken(Secret::new("t0ken".to_owned()))))
             } else {
                 Err(Refusal::Refused)
             }

@@ -1,21 +1,26 @@
 //! Making accounts.
 
+use kernel::Secret;
+
 use super::Identities;
 use crate::password::fits;
+use crate::strength::judge;
 use crate::{Error, NewAccount, Result, sql};
 
 impl Identities {
     /// Makes an account and returns its id.
     ///
     /// # Errors
-    /// [`Error::Taken`] when there is one with this address; [`Error::PasswordSize`] or
-    /// [`Error::Field`] when something does not fit.
+    /// [`Error::Taken`] when there is one with this address; [`Error::PasswordSize`],
+    /// [`Error::Weak`] or [`Error::Field`] when something does not fit.
     pub async fn create_account(&self, new: &NewAccount) -> Result<String> {
         new.check()?;
         if !fits(new.password.expose()) {
             return Err(Error::PasswordSize(new.password.expose().len()));
         }
-        let hash = self.hasher.make(&new.password, &*self.rng).await?;
+        let known = [new.email.as_str(), &new.name, new.tenant.as_str()];
+        self.judge_password(&new.password, &known).await?;
+        let hash = self.hash(&new.password).await?;
         let tx = self.db.operator().await?;
         let row = tx
             .query_opt(
@@ -32,5 +37,20 @@ impl Identities {
             .await?;
         tx.commit().await?;
         row.map(|row| row.get(0)).ok_or(Error::Taken)
+    }
+
+    /// Judges a new password of somebody of whom `known` is public: their address, names, tenant.
+    ///
+    /// # Errors
+    /// [`Error::Weak`] with what is wrong with it.
+    pub async fn judge_password(&self, password: &Secret, known: &[&str]) -> Result<()> {
+        let (password, known) = (password.clone(), known.iter().map(|s| (*s).to_owned()));
+        let known: Vec<String> = known.collect();
+        // Some milliseconds of a core: not on a thread that serves others.
+        let judged = tokio::task::spawn_blocking(move || {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            judge(password.expose(), &known)
+        });
+        Ok(judged.await.map_err(|e| Error::Hash(e.to_string()))??)
     }
 }

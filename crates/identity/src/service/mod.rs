@@ -1,17 +1,28 @@
 //! The service that signs people in and recognises them.
 
 mod accounts;
+mod enrol;
+mod passkeys;
 pub(crate) mod sessions;
 mod sign_in;
+mod step;
+mod step_up;
 
 use std::sync::Arc;
 
-use kernel::{Clock, Rng, Standings};
+use kernel::{Clock, Rng, Standings, Vault};
 use store::Db;
 
+pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
+pub use passkeys::Ceremony;
+pub use step::Stage;
+pub use step_up::Again;
+
 use crate::cache::Cache;
+use crate::passkey::{Flaw, Rules};
 use crate::password::Hasher;
 use crate::stored::{CURRENT, OUTPUT_BYTES, SALT_BYTES, Stored};
+use crate::vault::NoVault;
 use crate::{Pool, Result};
 
 /// Accounts and sessions in the control database. Share it in an [`Arc`].
@@ -20,10 +31,13 @@ pub struct Identities {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     standings: Arc<dyn Standings>,
+    vault: Arc<dyn Vault>,
     hasher: Hasher,
     // Hashed against when there is no account, so that the answer takes as long. Absent only in
     // the bite's sandbox, which must show that the absence is noticed.
     decoy: Option<Stored>,
+    // All of them, but in the sandbox of a bite.
+    rules: Rules,
     cache: Cache,
 }
 
@@ -46,7 +60,23 @@ impl Identities {
         rng.fill(&mut output)?;
         let decoy = Some(Stored { cost: CURRENT, salt, output });
         let (hasher, cache) = (Hasher::new(pool)?, Cache::default());
-        Ok(Self { db, clock, rng, standings, hasher, decoy, cache })
+        let (vault, rules) = (Arc::new(NoVault), Rules::default());
+        Ok(Self { db, clock, rng, standings, vault, hasher, decoy, rules, cache })
+    }
+
+    /// The same service, which keeps the seeds of authenticator apps in `vault`. Without one there
+    /// are no apps.
+    #[must_use]
+    pub fn with_vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.vault = vault;
+        self
+    }
+
+    #[expect(dead_code, reason = "the bite of mfa.hardware comes next")]
+    /// The same service with the fault that lets a flaw of passkeys pass.
+    pub(crate) fn without_rule(mut self, flaw: Flaw) -> Self {
+        self.rules = Rules::without(flaw);
+        self
     }
 
     /// The same service with the fault that gives accounts away by time.

@@ -89,6 +89,11 @@ impl Identities {
             return Ok(None);
         };
         let (identity, seen, until) = self.recognise(&row).await?;
+        if identity.strength < identity.standing.needs {
+            // A role that was granted later asks for more than this session has shown.
+            tx.commit().await?;
+            return Ok(None);
+        }
         let identity = Arc::new(identity);
         if now.duration_since(seen) >= TOUCH_EVERY {
             tx.execute(sql::TOUCH_SESSION, &[&digest.as_bytes(), &now, &later(now, IDLE)]).await?;
@@ -142,6 +147,6 @@ impl Sessions for Identities {
     }
 }
 
-fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+pub(super) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

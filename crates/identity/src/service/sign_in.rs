@@ -1,11 +1,13 @@
 //! Signing in: whether a password is right, in a time that tells nothing.
 
-use kernel::{Secret, SessionToken};
+use kernel::Secret;
 
 use super::Identities;
 use crate::account::Email;
 use crate::password::fits;
+use crate::pending::SignedIn;
 use crate::stored::{CURRENT, Stored};
+use crate::strength::normal;
 use crate::{Error, Result, sql};
 
 /// An account whose password was right.
@@ -18,12 +20,13 @@ pub(super) struct Account {
 }
 
 impl Identities {
-    /// Signs somebody in: a new session's token.
+    /// Signs somebody in: a new session's token, or the step in which a second factor is asked for
+    /// or set up.
     ///
     /// # Errors
     /// [`Error::Refused`] for an unknown address, a wrong password and a disabled account alike,
     /// after the same work; [`Error::Busy`] when too many sign in at once.
-    pub async fn sign_in(&self, email: &str, password: &Secret) -> Result<SessionToken> {
+    pub async fn sign_in(&self, email: &str, password: &Secret) -> Result<SignedIn> {
         // No account can have such an address or password, so an early answer gives nothing away.
         let Ok(email) = Email::new(email) else {
             return Err(Error::Refused);
@@ -35,7 +38,7 @@ impl Identities {
         let Some(account) = self.check(stored, password).await? else {
             return Err(Error::Refused);
         };
-        self.open(&account).await
+        self.after_password(&account).await
     }
 
     /// The id and the hash of an account that is not disabled.
@@ -60,18 +63,36 @@ impl Identities {
         });
         let Some((id, hash, stored)) = known else {
             if let Some(decoy) = &self.decoy {
-                self.hasher.verify(password, decoy).await?;
+                self.matches(password, decoy).await?;
             }
             return Ok(None);
         };
-        let right = self.hasher.verify(password, &stored).await?;
+        let right = self.matches(password, &stored).await?;
         // With a wrong password too, where a cheap hash would answer sooner than the decoy does.
         let cheap = stored.cost.work() < CURRENT.work();
         let rehash = if stored.is_below_current() && (right || cheap) {
-            Some(self.hasher.make(password, &*self.rng).await?.to_string())
+            Some(self.hash(password).await?.to_string())
         } else {
             None
         };
         Ok(right.then_some(Account { id, hash, rehash }))
+    }
+
+    /// Whether `password` is the one behind `stored`, as it was typed or in its normal form: hashes
+    /// from before know the first alone. What is not in normal form costs two hashes, whosever it is.
+    pub(super) async fn matches(&self, password: &Secret, stored: &Stored) -> Result<bool> {
+        let typed = self.hasher.verify(password, stored).await?;
+        let normal = normal(password.expose());
+        if *normal == password.expose() {
+            return Ok(typed);
+        }
+        let normal = Secret::new(normal.to_string());
+        Ok(self.hasher.verify(&normal, stored).await? | typed)
+    }
+
+    /// The hash of a password's normal form, which is stored.
+    pub(crate) async fn hash(&self, password: &Secret) -> Result<Stored> {
+        let normal = Secret::new(normal(password.expose()).to_string());
+        self.hasher.make(&normal, &*self.rng).await
     }
 }

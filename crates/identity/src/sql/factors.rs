@@ -1,0 +1,171 @@
+//! The statements about second factors and sign-ins that wait for one.
+
+/// Parameters: token's SHA-256, account, hash, now, end. No row when the account was disabled, or
+/// its password changed, while the password was being checked.
+pub(crate) const OPEN_PENDING: &str = "\
+    INSERT INTO identity.pending (token_sha256, account, epoch, reached, made_at, expires_at) \
+    SELECT $1, id, epoch, 1, $4, $5 FROM identity.accounts \
+    WHERE id = $2::text::uuid AND password_hash = $3 AND disabled_at IS NULL";
+
+/// Parameters: account, now. Those that nobody can go on with.
+pub(crate) const FORGET_PENDING: &str = "\
+    DELETE FROM identity.pending WHERE account = $1::text::uuid AND expires_at <= $2";
+
+/// Parameters: token's SHA-256, now, how many tries there are. At most one row.
+pub(crate) const FIND_PENDING: &str = "\
+    SELECT a.id::text AS account, a.email, a.display_name, a.tenant, p.epoch, p.reached \
+    FROM identity.pending p JOIN identity.accounts a ON a.id = p.account \
+    WHERE p.token_sha256 = $1 AND p.expires_at > $2 AND p.tries < $3 \
+        AND p.epoch = a.epoch AND a.disabled_at IS NULL";
+
+/// Parameters: token's SHA-256, now, how many tries there are. Takes one of them.
+pub(crate) const TAKE_TRY: &str = "\
+    UPDATE identity.pending SET tries = tries + 1 \
+    WHERE token_sha256 = $1 AND expires_at > $2 AND tries < $3";
+
+/// Parameters: token's SHA-256. A code was shown after the password: its tries begin anew.
+pub(crate) const RAISE_PENDING: &str = "\
+    UPDATE identity.pending SET reached = 2, tries = 0 WHERE token_sha256 = $1 AND reached = 1";
+
+/// Parameters: token's SHA-256. Whoever removes the row has the session.
+pub(crate) const END_PENDING: &str = "DELETE FROM identity.pending WHERE token_sha256 = $1";
+
+/// Parameters: account, now, the end of the wait after this one, as of the failures so far. Counts
+/// a guess as wrong before it is looked at, so that many at once count as many. No row while the
+/// account has to wait.
+pub(crate) const COUNT_GUESS: &str = "\
+    INSERT INTO identity.guesses AS g (account, failed, not_before) \
+    VALUES ($1::text::uuid, 1, $2) \
+    ON CONFLICT (account) DO UPDATE SET failed = g.failed + 1, \
+        not_before = CASE WHEN g.failed + 1 < $3 THEN $2::timestamptz \
+            ELSE $2::timestamptz + make_interval(secs => least( \
+                $4::double precision * power(2, least(g.failed + 1 - $3, 20)), \
+                $5::double precision)) END \
+    WHERE g.not_before <= $2 \
+    RETURNING failed";
+
+/// Parameters: account, now. Nothing was wrong, then.
+pub(crate) const FORGIVE: &str = "\
+    UPDATE identity.guesses SET failed = 0, not_before = $2 WHERE account = $1::text::uuid";
+
+/// Parameters: account. At most one row: whether there is an app, how many recovery codes are left,
+/// how many passkeys there are, the tenant.
+pub(crate) const COUNT_FACTORS: &str = "\
+    SELECT EXISTS (SELECT FROM identity.totp \
+            WHERE account = $1::text::uuid AND confirmed_at IS NOT NULL) AS app, \
+        (SELECT count(*) FROM identity.recovery_codes \
+            WHERE account = $1::text::uuid AND used_at IS NULL) AS codes, \
+        (SELECT count(*) FROM identity.passkeys WHERE account = $1::text::uuid) AS passkeys, \
+        tenant \
+    FROM identity.accounts WHERE id = $1::text::uuid AND disabled_at IS NULL";
+
+/// Parameters: account. The seed that counts: id, seed.
+pub(crate) const FIND_SEED: &str = "\
+    SELECT id::text, seed_sealed FROM identity.totp \
+    WHERE account = $1::text::uuid AND confirmed_at IS NOT NULL";
+
+/// Parameters: account. The seed that waits to be confirmed: id, seed.
+pub(crate) const FIND_WAITING_SEED: &str = "\
+    SELECT id::text, seed_sealed FROM identity.totp \
+    WHERE account = $1::text::uuid AND confirmed_at IS NULL";
+
+/// Parameters: seed's id, step. Of two at once with the same code, one changes the row, and the
+/// other finds that it is no later step.
+pub(crate) const TAKE_STEP: &str = "\
+    UPDATE identity.totp SET last_step = $2 \
+    WHERE id = $1::text::uuid AND confirmed_at IS NOT NULL AND last_step < $2";
+
+/// Parameters: account.
+pub(crate) const DROP_WAITING_SEED: &str = "\
+    DELETE FROM identity.totp WHERE account = $1::text::uuid AND confirmed_at IS NULL";
+
+/// Parameters: account, sealed seed, now.
+pub(crate) const ADD_SEED: &str = "\
+    INSERT INTO identity.totp (account, seed_sealed, made_at) VALUES ($1::text::uuid, $2, $3)";
+
+/// Parameters: account. The seed that counts goes.
+pub(crate) const DROP_SEED: &str = "\
+    DELETE FROM identity.totp WHERE account = $1::text::uuid AND confirmed_at IS NOT NULL";
+
+/// Parameters: seed's id, step, now.
+pub(crate) const CONFIRM_SEED: &str = "\
+    UPDATE identity.totp SET confirmed_at = $3, last_step = $2 \
+    WHERE id = $1::text::uuid AND confirmed_at IS NULL";
+
+/// Parameters: account. Used ones go as well: another set is made.
+pub(crate) const DROP_CODES: &str = "\
+    DELETE FROM identity.recovery_codes WHERE account = $1::text::uuid";
+
+/// Parameters: account, SHA-256, now.
+pub(crate) const ADD_CODE: &str = "\
+    INSERT INTO identity.recovery_codes (account, code_sha256, made_at) \
+    VALUES ($1::text::uuid, $2, $3)";
+
+/// Parameters: account, SHA-256, now. Of two at once, one changes the row.
+pub(crate) const TAKE_CODE: &str = "\
+    UPDATE identity.recovery_codes SET used_at = $3 \
+    WHERE account = $1::text::uuid AND code_sha256 = $2 AND used_at IS NULL";
+
+/// Parameters: account, now.
+pub(crate) const FORGET_CHALLENGES: &str = "\
+    DELETE FROM identity.challenges WHERE account = $1::text::uuid AND expires_at <= $2";
+
+/// Parameters: challenge, account, purpose, end, how many there may be, now. No row beyond that.
+pub(crate) const ADD_CHALLENGE: &str = "\
+    INSERT INTO identity.challenges (challenge, account, purpose, expires_at) \
+    SELECT $1, $2::text::uuid, $3, $4 \
+    WHERE (SELECT count(*) FROM identity.challenges \
+        WHERE account = $2::text::uuid AND expires_at > $6) < $5";
+
+/// Parameters: challenge, account, purpose, now. Whoever removes the row may answer it.
+pub(crate) const TAKE_CHALLENGE: &str = "\
+    DELETE FROM identity.challenges \
+    WHERE challenge = $1 AND account = $2::text::uuid AND purpose = $3 AND expires_at > $4";
+
+/// Parameters: account. Rows: id, credential, name, when it was made, when it was last used.
+pub(crate) const LIST_PASSKEYS: &str = "\
+    SELECT id::text, credential, name, made_at, last_used_at FROM identity.passkeys \
+    WHERE account = $1::text::uuid ORDER BY made_at, id";
+
+/// Parameters: account, credential, relying party. At most one row: key, party, uses.
+pub(crate) const FIND_PASSKEY: &str = "\
+    SELECT public_key, party, uses FROM identity.passkeys \
+    WHERE account = $1::text::uuid AND credential = $2";
+
+/// Parameters: credential, account, name, key, party, uses, now. No row when it is known already.
+pub(crate) const ADD_PASSKEY: &str = "\
+    INSERT INTO identity.passkeys (credential, account, name, public_key, party, uses, made_at) \
+    VALUES ($1, $2::text::uuid, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+
+/// Parameters: account, credential, uses, now. A count that did not grow is no use of this key.
+pub(crate) const USE_PASSKEY: &str = "\
+    UPDATE identity.passkeys SET uses = $3, last_used_at = $4 \
+    WHERE account = $1::text::uuid AND credential = $2 AND (uses < $3 OR (uses = 0 AND $3 = 0))";
+
+/// Parameters: account, id, name.
+pub(crate) const NAME_PASSKEY: &str = "\
+    UPDATE identity.passkeys SET name = $3 WHERE account = $1::text::uuid AND id = $2::text::uuid";
+
+/// Parameters: account, id.
+pub(crate) const DROP_PASSKEY: &str = "\
+    DELETE FROM identity.passkeys WHERE account = $1::text::uuid AND id = $2::text::uuid";
+
+/// Parameters: account, epoch. Everything that was given out under it is over. No row when somebody
+/// else ended it meanwhile.
+pub(crate) const NEXT_EPOCH: &str = "\
+    UPDATE identity.accounts SET epoch = epoch + 1 \
+    WHERE id = $1::text::uuid AND disabled_at IS NULL RETURNING epoch";
+
+/// Parameters: account. One row: email, hash, tenant, epoch. Locks it, so that changes to its
+/// factors come one after the other.
+pub(crate) const LOCK_ACCOUNT: &str = "\
+    SELECT email, password_hash, tenant, epoch FROM identity.accounts \
+    WHERE id = $1::text::uuid AND disabled_at IS NULL FOR NO KEY UPDATE";
+
+/// Parameters: token's SHA-256, account, epoch, strength, now, idle end, absolute end. No row when
+/// the account was disabled, or all that it has was ended.
+pub(crate) const OPEN_PROVEN: &str = "\
+    INSERT INTO identity.sessions (token_sha256, account, epoch, strength, authenticated_at, \
+        created_at, last_seen_at, idle_expires_at, absolute_expires_at) \
+    SELECT $1, id, epoch, $4, $5, $5, $5, $6, $7 FROM identity.accounts \
+    WHERE id = $2::text::uuid AND epoch = $3 AND disabled_at IS NULL";
