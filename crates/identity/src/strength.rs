@@ -30,7 +30,7 @@ const MAX_KNOWN_CHARS: usize = 64;
 const MIN_KNOWN_CHARS: usize = 3;
 
 static COMMON: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| include_str!("../data/common-passwords.txt").lines().collect());
+    LazyLock::new(|| include_str!("../passwords/common.txt").lines().collect());
 
 /// Why a new password was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
