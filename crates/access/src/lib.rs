@@ -14,18 +14,23 @@
 
 mod by;
 mod catalogue;
+pub mod controls;
 mod error;
+mod gate;
 mod matrix;
 mod name;
+mod route;
 mod service;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use by::By;
 pub use catalogue::{Catalogue, Permission, Role};
 pub use error::{Error, Result};
 pub use matrix::Matrix;
+pub use route::{METHODS, Need, Route, Routes};
 pub use service::{Access, Held, Listed, NewGrant, NewRole};
 
 /// This room's migrations.

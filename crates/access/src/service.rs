@@ -1,12 +1,13 @@
 //! The service that says what an account may do, and changes it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Bits, Clock, Fut, PermissionId, Standing, Standings, Strength, TenantId, own};
 use store::{Db, Row, Tx};
 
-use crate::{By, Error, Result, sql};
+use crate::uses::Uses;
+use crate::{By, Error, Result, Routes, sql};
 
 mod roles;
 
@@ -16,10 +17,11 @@ pub use roles::{Listed, NewRole};
 const MAX_REASON_BYTES: usize = 1000;
 
 /// Rights in the control database. Share it in an `Arc`.
-#[derive(Clone)]
 pub struct Access {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) routes: OnceLock<Routes>,
+    pub(crate) uses: Uses,
 }
 
 /// A role to be given to an account.
@@ -58,7 +60,7 @@ impl Access {
     /// The service over `db`, a login of the control database that is a member of
     /// `amanah_engine`.
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock }
+        Self { db, clock, routes: OnceLock::new(), uses: Uses::default() }
     }
 
     /// Gives a role to an account and returns the grant's id.

@@ -128,3 +128,63 @@ pub(crate) const ADOPT_ROLE: &str = "\
 /// Rows: id, name. What is not retired.
 pub(crate) const PERMISSIONS: &str =
     "SELECT id, name FROM access.permissions WHERE retired_at IS NULL ORDER BY id";
+
+/// Parameters: now. Since when uses are written down; the first time counts.
+pub(crate) const WATCH: &str =
+    "INSERT INTO access.watch (since) VALUES ($1) ON CONFLICT DO NOTHING";
+
+/// Parameters: accounts, tenants, permissions, times, one of each for a use. In one order whoever
+/// writes, so that two writers never wait for each other in a ring.
+pub(crate) const WRITE_USES: &str = "\
+    INSERT INTO access.uses (account, tenant, permission, last_used_at) \
+    SELECT account::uuid, tenant, permission, at \
+    FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[]) \
+        AS used (account, tenant, permission, at) \
+    ORDER BY 1, 2, 3 \
+    ON CONFLICT (account, tenant, permission) DO UPDATE \
+        SET last_used_at = greatest(access.uses.last_used_at, excluded.last_used_at)";
+
+/// Rows: name, id. The roles that every tenant has.
+pub(crate) const SHIPPED_ROLES: &str = "\
+    SELECT name, id FROM access.roles WHERE tenant IS NULL AND retired_at IS NULL ORDER BY id";
+
+/// Rows: the name of a role that is its own ancestor.
+pub(crate) const RINGS: &str = "\
+    WITH RECURSIVE above (role, parent) AS ( \
+        SELECT role, parent FROM access.role_parents \
+        UNION \
+        SELECT a.role, p.parent FROM above a JOIN access.role_parents p ON p.role = a.parent \
+    ) \
+    SELECT r.name FROM above a JOIN access.roles r ON r.id = a.role \
+    WHERE a.role = a.parent ORDER BY r.name";
+
+/// For the bite's sandbox, which has no rows.
+pub(crate) const SEED_LINEAGE: &str = "INSERT INTO access.lineage DEFAULT VALUES";
+
+/// At most one row: since when uses are written down.
+pub(crate) const WATCHED_SINCE: &str = "SELECT since FROM access.watch";
+
+/// Parameters: now, the beginning of the period, tenants that are left out. For each role that was
+/// given before the period and still counts: grant, role, given at, how many permissions, how many
+/// of them were used within the period, the last use of any, account, tenant.
+pub(crate) const GRANT_USES: &str = "\
+    WITH RECURSIVE above (role, id) AS ( \
+        SELECT id, id FROM access.roles WHERE retired_at IS NULL \
+        UNION \
+        SELECT a.role, p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent WHERE r.retired_at IS NULL \
+    ), permits AS ( \
+        SELECT DISTINCT a.role, rp.permission FROM above a \
+            JOIN access.role_permissions rp ON rp.role = a.id \
+            JOIN access.permissions p ON p.id = rp.permission AND p.retired_at IS NULL \
+    ) \
+    SELECT g.id::text, r.name, g.granted_at, count(p.permission), \
+        count(*) FILTER (WHERE u.last_used_at >= $2), max(u.last_used_at), \
+        g.account::text, g.tenant \
+    FROM access.grants g JOIN access.roles r ON r.id = g.role AND r.retired_at IS NULL \
+        LEFT JOIN permits p ON p.role = g.role \
+        LEFT JOIN access.uses u ON u.account = g.account AND u.tenant = g.tenant \
+            AND u.permission = p.permission \
+    WHERE g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $1) \
+        AND g.granted_at < $2 AND g.tenant <> ALL ($3) \
+    GROUP BY g.id, r.name ORDER BY g.granted_at, g.id";

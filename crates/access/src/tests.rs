@@ -3,3 +3,4 @@
 mod damaged;
 mod generated;
 mod rights;
+mod routes;

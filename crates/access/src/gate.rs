@@ -1,0 +1,95 @@
+//! The decision about each request, made in memory.
+
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Fut, Gatekeeper, Identity, Passage, PermissionId};
+
+use crate::{Access, Result, Routes, sql};
+
+/// How long ago somebody may have proven who they are, for what asks for it once more.
+const STEP_UP: SignedDuration = SignedDuration::from_mins(10);
+
+impl Gatekeeper for Access {
+    fn pass(&self, identity: &Identity, method: &str, path: &str) -> Passage {
+        let Some(routes) = self.routes.get() else {
+            return Passage::Unmapped;
+        };
+        let now = self.clock.now();
+        let (passage, used) = decide(routes, identity, (method, path), now);
+        if let Some(permission) = used {
+            self.uses.note(identity, permission, now);
+        }
+        passage
+    }
+
+    fn note<'a>(
+        &'a self,
+        _identity: &'a Identity,
+        _request: &'a str,
+        _method: &'a str,
+        _path: &'a str,
+    ) -> Fut<'a, std::result::Result<(), String>> {
+        // Nobody has a standing that rests on a grant of support yet, see `Standings`.
+        Box::pin(async { Err("there is no such grant of support".to_owned()) })
+    }
+}
+
+/// Whether `identity` may ask for this now, and by which permission they do.
+pub(crate) fn decide(
+    routes: &Routes,
+    identity: &Identity,
+    (method, path): (&str, &str),
+    now: Timestamp,
+) -> (Passage, Option<PermissionId>) {
+    let Some(need) = routes.need(method, path) else {
+        return (Passage::Unmapped, None);
+    };
+    if need.permission.is_some_and(|permission| !identity.may(permission)) {
+        return (Passage::Denied, None);
+    }
+    // A clock that went backwards makes the age negative: prove it once more.
+    let age = now.duration_since(identity.authenticated_at);
+    if need.step_up && (age.is_negative() || age >= STEP_UP) {
+        return (Passage::StepUp, None);
+    }
+    (Passage::Open, need.permission)
+}
+
+impl Access {
+    /// From now on, requests are decided by these routes. The first call counts.
+    pub fn guard(&self, routes: Routes) {
+        let _ = self.routes.set(routes);
+    }
+
+    /// The routes by which requests are decided.
+    pub fn routes(&self) -> Option<&Routes> {
+        self.routes.get()
+    }
+
+    /// Writes down what was used since the last time. What could not be is kept for the next time.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn write_uses(&self) -> Result<usize> {
+        let uses = self.uses.take();
+        let written = self.write(&uses).await;
+        let count = uses.len();
+        if let Err(error) = written {
+            self.uses.put_back(uses);
+            return Err(error);
+        }
+        Ok(count)
+    }
+
+    async fn write(&self, uses: &[crate::uses::Use]) -> Result<()> {
+        let accounts: Vec<&str> = uses.iter().map(|used| used.account.as_str()).collect();
+        let tenants: Vec<&str> = uses.iter().map(|used| used.tenant.as_str()).collect();
+        let permissions: Vec<i16> =
+            uses.iter().filter_map(|used| i16::try_from(used.permission.number()).ok()).collect();
+        let at: Vec<Timestamp> = uses.iter().map(|used| used.at).collect();
+        let tx = self.db.operator().await?;
+        tx.execute(sql::WATCH, &[&self.clock.now()]).await?;
+        tx.execute(sql::WRITE_USES, &[&accounts, &tenants, &permissions, &at]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
