@@ -153,7 +153,7 @@ impl ProbeSession for CanarySession {
             use kernel::Sessions as _;
             let mut open = self.open.lock().await;
             if let Some(token) = open.as_ref()
-                && self.identities.decide(token).await.is_some()
+                && self.identities.decide(token).await.is_ok_and(|holder| holder.is_some())
             {
                 return Some(token.clone());
             }

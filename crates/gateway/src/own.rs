@@ -42,6 +42,12 @@ pub(crate) fn is_own(path: &str) -> bool {
     below("/trust") || below("/.well-known") || below("/_amanah") || is_operational(path)
 }
 
+/// Whether `path` is the same for everybody, signed in or not.
+pub(crate) fn is_public(path: &str) -> bool {
+    is_own(path) && !(path == "/_amanah" || path.starts_with("/_amanah/"))
+        || path.starts_with("/_amanah/static/")
+}
+
 /// Whether `path` does not exist for `peer`, because it is for the machine itself.
 pub(crate) fn is_hidden(path: &str, peer: IpAddr) -> bool {
     is_operational(path) && !peer.to_canonical().is_loopback()

@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     InClear,
     /// Nobody is signed in.
     SignedOut,
+    /// Whether somebody is signed in cannot be told.
+    Undecided,
     /// Another site started it.
     CrossSite,
     /// There is no such page.
@@ -55,10 +57,11 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
+        Self::Undecided,
         Self::CrossSite,
         Self::NotFound,
         Self::Denied,
@@ -91,7 +94,7 @@ impl Refusal {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamDown | Self::UpstreamMalformed => StatusCode::BAD_GATEWAY,
-            Self::Busy | Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unrecorded | Self::Undecided => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -102,6 +105,7 @@ impl Refusal {
             Self::Malformed(_) => "malformed",
             Self::InClear => "in_clear",
             Self::SignedOut => "signed_out",
+            Self::Undecided => "undecided",
             Self::CrossSite => "cross_site",
             Self::NotFound => "not_found",
             Self::Denied => "denied",
@@ -131,6 +135,10 @@ impl Refusal {
             Self::Malformed(why) => why,
             Self::InClear => "This address speaks HTTPS only. Write https:// and try again.",
             Self::SignedOut => "Sign in first, then try again.",
+            Self::Undecided => {
+                "Who is signed in cannot be looked up at this moment, so nothing was done. You were \
+                 not signed out. Try again in a moment."
+            }
             Self::CrossSite => {
                 "This change was started from another site, so nothing was done. Open the page \
                  itself and try again from there."

@@ -121,7 +121,7 @@ impl Shared {
         if !origin::is_safe(&method) && origin::is_cross_site(&asked.parts.headers) {
             return Err(Refusal::CrossSite);
         }
-        let identity = self.identity(&asked.parts).await;
+        let identity = self.identity(&asked.parts).await?;
         asked.actor = identity.as_ref().map(|who| who.actor.to_string());
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
         proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
@@ -163,9 +163,17 @@ impl Shared {
         }
     }
 
-    async fn identity(&self, parts: &Parts) -> Option<Arc<Identity>> {
-        let token = cookies::session(&parts.headers)?;
-        self.ports.sessions.decide(&token).await
+    /// Who is signed in. Where that cannot be told, what anybody may read is answered as to anybody,
+    /// and everything else is refused: nobody is shown a sign-in page for our failing.
+    async fn identity(&self, parts: &Parts) -> Result<Option<Arc<Identity>>, Refusal> {
+        let Some(token) = cookies::session(&parts.headers) else {
+            return Ok(None);
+        };
+        match self.ports.sessions.decide(&token).await {
+            Ok(identity) => Ok(identity),
+            Err(_) if own::is_public(parts.uri.path()) => Ok(None),
+            Err(_) => Err(Refusal::Undecided),
+        }
     }
 
     /// Whether whoever is signed in may ask the application for this. What is asked under a grant of

@@ -86,6 +86,22 @@ impl Cache {
         kept.holders.remove(digest);
     }
 
+    /// Forgets whatever belongs to an account.
+    pub(crate) fn forget_account(&self, account: &str) {
+        self.forget_where(|identity| identity.account == account);
+    }
+
+    /// Forgets whatever somebody does in a tenant.
+    pub(crate) fn forget_tenant(&self, tenant: &str) {
+        self.forget_where(|identity| identity.tenant.as_str() == tenant);
+    }
+
+    fn forget_where(&self, over: impl Fn(&Identity) -> bool) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.era = kept.era.wrapping_add(1);
+        kept.holders.retain(|_, holder| !over(&holder.identity));
+    }
+
     /// Forgets everything: sessions were ended whose tokens are not known here.
     pub(crate) fn clear(&self) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

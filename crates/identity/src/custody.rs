@@ -70,7 +70,7 @@ impl Custodian {
     /// An authenticator app and recovery codes, set up with the session of `token`, which ends by it:
     /// another one comes back.
     async fn factors(&self, cx: &Cx, token: &SessionToken) -> Result<(SessionToken, Vec<Planted>)> {
-        let identity = self.identities.decide(token).await;
+        let identity = self.identities.decide(token).await.map_err(Error::Undecided)?;
         let identity = identity.ok_or(Error::Canary("its session is not recognised"))?;
         let holder = Holder::Session(&identity);
         let app = self.identities.start_app(holder, "Amanah").await?;
@@ -93,9 +93,10 @@ impl Custodian {
     async fn session(&self, token: SessionToken, rng: &dyn kernel::Rng) -> Result<Planted> {
         let digest = Digest::of(&token).map(|digest| hex(digest.as_bytes()));
         let (guess, _) = crate::token::fresh(rng)?;
-        let problem = if self.identities.decide(&token).await.is_none() {
+        let decide = async |token| self.identities.decide(token).await.map_err(Error::Undecided);
+        let problem = if decide(&token).await?.is_none() {
             Some("the token that was just given out is not recognised".to_owned())
-        } else if self.identities.decide(&guess).await.is_some() {
+        } else if decide(&guess).await?.is_some() {
             Some("a token that nobody was given is recognised".to_owned())
         } else {
             None

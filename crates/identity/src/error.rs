@@ -74,6 +74,9 @@ pub enum Error {
     /// What the account may do could not be told, so it may do nothing.
     #[error("what the account may do cannot be told: {0}; it was refused, try again")]
     Standing(String),
+    /// Whether somebody is signed in could not be told.
+    #[error("who is signed in cannot be told: {0}")]
+    Undecided(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),

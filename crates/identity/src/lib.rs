@@ -19,6 +19,7 @@ mod custody;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod lifetime;
 mod passkey;
 mod password;
 mod pending;
@@ -37,11 +38,13 @@ pub use account::{Email, NewAccount};
 pub use controls::{Attempt, SignInProbe, controls};
 pub use custody::Custodian;
 pub use error::{Error, Result};
+pub use lifetime::Lifetime;
 pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
 pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
 pub use service::{
-    Again, Ceremony, Enrolled, Factors, Holder, Identities, NewApp, PasskeyCard, Stage,
+    Again, Ceremony, Enrolled, Factors, Holder, Identities, NewApp, Opening, PasskeyCard,
+    SessionCard, Stage,
 };
 pub use strength::Weakness;
 
@@ -52,6 +55,7 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0001_accounts", sql: include_str!("../sql/0001_accounts.sql") },
         store::Migration { name: "0002_declared", sql: include_str!("../sql/0002_declared.sql") },
         store::Migration { name: "0003_ids", sql: include_str!("../sql/0003_ids.sql") },
+        store::Migration { name: "0010_sessions", sql: include_str!("../sql/0010_sessions.sql") },
         store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
     ],
 };

@@ -17,13 +17,43 @@ pub(crate) const REHASH: &str = "\
     UPDATE identity.accounts SET password_hash = $3 \
     WHERE id = $1::text::uuid AND password_hash = $2";
 
-/// Parameters: token's SHA-256, account, hash, now, idle end, absolute end. No row when the
-/// account was disabled, or its password changed, while the password was being checked.
+/// Parameters: account. At most one row: tenant, and its limits in seconds. A disabled account is no
+/// account.
+pub(crate) const FIND_LIMITS: &str = "\
+    SELECT a.tenant, t.idle, t.absolute \
+    FROM identity.accounts a LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE a.id = $1::text::uuid AND a.disabled_at IS NULL";
+
+/// Parameters: token's SHA-256, account, epoch or NULL, hash or NULL, now, idle end, absolute end,
+/// strength, grant of support or NULL, agent. No row when the account or its tenant was shut out, or
+/// the password or the epoch changed, while it was being checked.
 pub(crate) const OPEN_SESSION: &str = "\
-    INSERT INTO identity.sessions (token_sha256, account, epoch, strength, authenticated_at, \
-        created_at, last_seen_at, idle_expires_at, absolute_expires_at) \
-    SELECT $1, id, epoch, 1, $4, $4, $4, $5, $6 FROM identity.accounts \
-    WHERE id = $2::text::uuid AND password_hash = $3 AND disabled_at IS NULL";
+    INSERT INTO identity.sessions (token_sha256, account, epoch, tenant_epoch, strength, \
+        authenticated_at, created_at, last_seen_at, idle_expires_at, absolute_expires_at, support, \
+        agent) \
+    SELECT $1, a.id, a.epoch, coalesce(t.epoch, 0), $8, $5, $5, $5, $6, $7, $9::text::uuid, $10 \
+    FROM identity.accounts a LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE a.id = $2::text::uuid AND a.disabled_at IS NULL AND t.suspended_at IS NULL \
+        AND ($3::integer IS NULL OR a.epoch = $3) \
+        AND ($4::text IS NULL OR a.password_hash = $4)";
+
+/// Parameters: new token's SHA-256, old one's, strength, now. The same session under a new token,
+/// whose limits go on. No row when the old one is over.
+pub(crate) const RENEW_SESSION: &str = "\
+    INSERT INTO identity.sessions (token_sha256, account, epoch, tenant_epoch, strength, \
+        authenticated_at, created_at, last_seen_at, idle_expires_at, absolute_expires_at, support, \
+        agent) \
+    SELECT $1, s.account, s.epoch, s.tenant_epoch, greatest(s.strength, $3), $4, s.created_at, \
+        greatest(s.last_seen_at, $4), \
+        least(s.idle_expires_at + (greatest(s.last_seen_at, $4) - s.last_seen_at), \
+            s.absolute_expires_at), \
+        s.absolute_expires_at, s.support, s.agent \
+    FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
+        LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE s.token_sha256 = $2 AND s.revoked_at IS NULL AND a.disabled_at IS NULL \
+        AND s.epoch = a.epoch AND t.suspended_at IS NULL \
+        AND s.tenant_epoch = coalesce(t.epoch, 0) \
+        AND s.idle_expires_at > $4 AND s.absolute_expires_at > $4";
 
 /// Parameters: account, now, how many sessions may live. Ends the oldest beyond that.
 pub(crate) const END_OLDEST: &str = "\
@@ -40,22 +70,86 @@ pub(crate) const FORGET_OLD: &str = "\
 /// Parameters: token's SHA-256, now. At most one row.
 pub(crate) const FIND_SESSION: &str = "\
     SELECT a.id::text AS account, a.email, a.display_name, a.tenant, s.id::text AS id, \
-        s.strength, s.authenticated_at, s.support::text AS support, s.last_seen_at, \
-        s.absolute_expires_at \
+        s.strength, s.authenticated_at, s.support::text AS support, s.created_at, s.last_seen_at, \
+        s.idle_expires_at, s.absolute_expires_at, t.idle, t.absolute \
     FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
+        LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
     WHERE s.token_sha256 = $1 AND s.revoked_at IS NULL AND a.disabled_at IS NULL \
-        AND s.epoch = a.epoch \
+        AND s.epoch = a.epoch AND t.suspended_at IS NULL \
+        AND s.tenant_epoch = coalesce(t.epoch, 0) \
         AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2";
 
-/// Parameters: token's SHA-256, now, idle end. A session that ended meanwhile stays ended.
-pub(crate) const TOUCH_SESSION: &str = "\
-    UPDATE identity.sessions \
-    SET last_seen_at = $2, idle_expires_at = least($3, absolute_expires_at) \
-    WHERE token_sha256 = $1 AND revoked_at IS NULL AND last_seen_at < $2";
+/// Parameters: tokens' SHA-256, when each was used, and each one's idle end. A session that ended
+/// meanwhile stays ended.
+pub(crate) const TOUCH_SESSIONS: &str = "\
+    UPDATE identity.sessions s \
+    SET last_seen_at = u.seen, idle_expires_at = least(u.idle, s.absolute_expires_at) \
+    FROM unnest($1::bytea[], $2::timestamptz[], $3::timestamptz[]) AS u (token, seen, idle) \
+    WHERE s.token_sha256 = u.token AND s.revoked_at IS NULL AND s.last_seen_at < u.seen";
 
 /// Parameters: token's SHA-256, now.
 pub(crate) const END_SESSION: &str = "\
     UPDATE identity.sessions SET revoked_at = $2 WHERE token_sha256 = $1 AND revoked_at IS NULL";
+
+/// Parameters: account, now. Its living sessions, the one that was used last first.
+pub(crate) const LIST_SESSIONS: &str = "\
+    SELECT s.id::text AS id, s.created_at, s.last_seen_at, s.strength, s.agent, \
+        s.support::text AS support \
+    FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
+        LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE s.account = $1::text::uuid AND s.revoked_at IS NULL AND a.disabled_at IS NULL \
+        AND s.epoch = a.epoch AND t.suspended_at IS NULL \
+        AND s.tenant_epoch = coalesce(t.epoch, 0) \
+        AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2 \
+    ORDER BY s.last_seen_at DESC, s.id";
+
+/// Parameters: account, session's id as whatever text, now. No row when it is not theirs or over.
+pub(crate) const END_ONE: &str = "\
+    UPDATE identity.sessions SET revoked_at = $3 \
+    WHERE account = $1::text::uuid AND id::text = $2 AND revoked_at IS NULL \
+        AND absolute_expires_at > $3";
+
+/// Parameters: account, the id of the one to keep, now.
+pub(crate) const END_OTHERS: &str = "\
+    UPDATE identity.sessions SET revoked_at = $3 \
+    WHERE account = $1::text::uuid AND id::text <> $2 AND revoked_at IS NULL \
+        AND absolute_expires_at > $3";
+
+/// Parameters: account. Everything that was given out to it is over.
+pub(crate) const END_ALL: &str =
+    "UPDATE identity.accounts SET epoch = epoch + 1 WHERE id = $1::text::uuid";
+
+/// Parameters: tenant, now. Shuts its people out, and ends what was given out to them.
+pub(crate) const SUSPEND_TENANT: &str = "\
+    INSERT INTO identity.tenants AS t (tenant, epoch, suspended_at) VALUES ($1, 1, $2) \
+    ON CONFLICT (tenant) DO UPDATE SET epoch = t.epoch + 1, \
+        suspended_at = coalesce(t.suspended_at, $2)";
+
+/// Parameters: tenant. Its people may sign in again; what was ended stays so.
+pub(crate) const RESUME_TENANT: &str =
+    "UPDATE identity.tenants SET suspended_at = NULL WHERE tenant = $1";
+
+/// Parameters: tenant, idle and absolute limit in seconds or NULL.
+pub(crate) const LIMIT_TENANT: &str = "\
+    INSERT INTO identity.tenants (tenant, idle, absolute) VALUES ($1, $2, $3) \
+    ON CONFLICT (tenant) DO UPDATE SET idle = excluded.idle, absolute = excluded.absolute";
+
+/// Parameters: now, the house's idle and absolute limit in seconds. Brings the end of each living
+/// session forward to what its limits are by now.
+pub(crate) const SHORTEN_SESSIONS: &str = "\
+    UPDATE identity.sessions s \
+    SET absolute_expires_at = n.absolute, idle_expires_at = least(n.idle, n.absolute) \
+    FROM (SELECT o.token_sha256, \
+            least(o.absolute_expires_at, \
+                o.created_at + make_interval(secs => least($3, t.absolute))) AS absolute, \
+            least(o.idle_expires_at, \
+                o.last_seen_at + make_interval(secs => least($2, t.idle))) AS idle \
+        FROM identity.sessions o JOIN identity.accounts a ON a.id = o.account \
+            LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+        WHERE o.revoked_at IS NULL AND o.absolute_expires_at > $1) n \
+    WHERE s.token_sha256 = n.token_sha256 \
+        AND (s.absolute_expires_at, s.idle_expires_at) \
+            IS DISTINCT FROM (n.absolute, least(n.idle, n.absolute))";
 
 /// One moment for the whole scan, and no writing in it. The first statement of its transaction.
 pub(crate) const STAND_STILL: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";

@@ -10,12 +10,16 @@ use kernel::{ManualClock, NoStandings, Secret, SessionToken, Sessions as _, Syst
 use testkit::TestDb;
 
 use crate::cache::FRESH;
-use crate::service::sessions::{ABSOLUTE, IDLE, MAX_SESSIONS};
+use crate::service::sessions::MAX_SESSIONS;
 use crate::stored::Stored;
 use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
 
+mod sessions;
+
 const EMAIL: &str = "sari@sinar.example";
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const IDLE: SignedDuration = SignedDuration::from_mins(30);
+const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
 
 struct House {
     base: TestDb,
@@ -70,7 +74,7 @@ impl House {
     }
 
     async fn holds(&self, token: &SessionToken) -> bool {
-        self.identities.decide(token).await.is_some()
+        self.identities.decide(token).await.unwrap().is_some()
     }
 
     /// Runs `sql` as the owner of the control database.
@@ -91,7 +95,7 @@ async fn somebody_signs_in_is_recognised_and_signs_out() {
     let house = house().await;
     let signed_in = house.identities.sign_in(" Sari@SINAR.example", &right()).await.unwrap();
     let token = signed_in.session().unwrap();
-    let identity = house.identities.decide(&token).await.unwrap();
+    let identity = house.identities.decide(&token).await.unwrap().unwrap();
     assert_eq!(identity.actor.as_str(), EMAIL);
     assert_eq!(identity.name, "Sari");
     assert_eq!(identity.standing, kernel::Standing::default());
@@ -184,7 +188,7 @@ async fn without_its_database_nobody_is_recognised() {
     let house = house().await;
     let token = house.sign_in().await;
     house.base.engine.close();
-    assert!(!house.holds(&token).await);
+    assert!(house.identities.decide(&token).await.is_err());
     assert!(house.identities.sign_out(&token).await.is_err());
     let answer = house.identities.sign_in(EMAIL, &right()).await;
     assert!(matches!(answer, Err(Error::Store(_))));
@@ -218,9 +222,9 @@ async fn sessions_of_one_account_are_bounded_and_old_ones_are_forgotten() {
     house
         .alter(&format!(
             "INSERT INTO identity.sessions (token_sha256, account, authenticated_at, created_at,
-                                            last_seen_at, idle_expires_at, absolute_expires_at)
-             SELECT sha256(n::text::bytea), account, created_at, created_at + interval '1 s', last_seen_at,
-                    idle_expires_at, absolute_expires_at
+                    last_seen_at, idle_expires_at, absolute_expires_at)
+             SELECT sha256(n::text::bytea), account, created_at, created_at + interval '1 s',
+                    last_seen_at, idle_expires_at, absolute_expires_at
                FROM identity.sessions, generate_series(1, {MAX_SESSIONS} - 1) n"
         ))
         .await;
@@ -238,6 +242,7 @@ async fn sessions_of_one_account_are_bounded_and_old_ones_are_forgotten() {
 #[tokio::test]
 async fn the_running_program_cannot_do_more_than_it_must() {
     let house = house().await;
+    house.identities.sign_out(&house.sign_in().await).await.unwrap();
     let tx = house.base.engine.operator().await.unwrap();
     for refused in [
         "DELETE FROM identity.accounts",
@@ -245,7 +250,9 @@ async fn the_running_program_cannot_do_more_than_it_must() {
         "UPDATE identity.accounts SET email = 'x@y'",
         "UPDATE identity.sessions SET account = gen_random_uuid()",
         "UPDATE identity.sessions SET absolute_expires_at = 'infinity'",
+        "UPDATE identity.sessions SET revoked_at = NULL",
         "TRUNCATE identity.sessions",
+        "DELETE FROM identity.tenants",
         "ALTER TABLE identity.accounts DISABLE TRIGGER ALL",
     ] {
         let answer = tx.attempt(refused, &[]).await.unwrap();

@@ -16,8 +16,13 @@ pub struct SessionToken(pub Secret);
 pub trait Sessions: Send + Sync {
     /// The holder of `token`, or `None` when it is unknown, expired or revoked.
     ///
-    /// An error of the store is `None` too: whoever cannot be recognised is not signed in.
-    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Arc<Identity>>>;
+    /// # Errors
+    /// When it cannot be told, as without a database; the text says why. Nobody is let in then, and
+    /// nobody is told that they are signed out.
+    fn decide<'a>(
+        &'a self,
+        token: &'a SessionToken,
+    ) -> Fut<'a, Result<Option<Arc<Identity>>, String>>;
 }
 
 /// Says what an account may do. Implemented by `access`, used by `identity` when it reads a session

@@ -168,9 +168,12 @@ struct ScratchSessions {
 }
 
 impl Sessions for ScratchSessions {
-    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Arc<Identity>>> {
+    fn decide<'a>(
+        &'a self,
+        token: &'a SessionToken,
+    ) -> Fut<'a, Result<Option<Arc<Identity>>, String>> {
         let identity = (*token == self.token).then(|| Arc::clone(&self.identity));
-        Box::pin(async { identity })
+        Box::pin(async { Ok(identity) })
     }
 }
 

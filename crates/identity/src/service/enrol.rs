@@ -295,7 +295,7 @@ impl Identities {
         } else {
             Vec::new()
         };
-        let session = self.renew(&tx, resolved, shown).await?;
+        let session = self.start_over(&tx, resolved, shown).await?;
         tx.commit().await?;
         self.cache.clear();
         tracing::info!(account = resolved.person.account, ?shown, "a factor was added");
@@ -317,7 +317,7 @@ impl Identities {
         if !left.any() {
             tx.execute(sql::DROP_CODES, &[&person.account]).await?;
         }
-        let session = self.renew(&tx, resolved, person.reached).await?;
+        let session = self.start_over(&tx, resolved, person.reached).await?;
         tx.commit().await?;
         self.cache.clear();
         tracing::info!(account = person.account, "a factor was removed");
@@ -325,7 +325,7 @@ impl Identities {
     }
 
     /// Ends everything that the account has out, and opens one session.
-    async fn renew(
+    async fn start_over(
         &self,
         tx: &OperatorTx,
         resolved: &Resolved,

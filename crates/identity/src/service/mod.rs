@@ -1,6 +1,7 @@
 //! The service that signs people in and recognises them.
 
 mod accounts;
+mod ends;
 mod enrol;
 mod passkeys;
 pub(crate) mod sessions;
@@ -13,8 +14,10 @@ use std::sync::Arc;
 use kernel::{Clock, Rng, Standings, Vault};
 use store::Db;
 
+pub use ends::SessionCard;
 pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
 pub use passkeys::Ceremony;
+pub use sessions::Opening;
 pub use step::Stage;
 pub use step_up::Again;
 
@@ -23,7 +26,7 @@ use crate::passkey::{Flaw, Rules};
 use crate::password::Hasher;
 use crate::stored::{CURRENT, OUTPUT_BYTES, SALT_BYTES, Stored};
 use crate::vault::NoVault;
-use crate::{Pool, Result};
+use crate::{Lifetime, Pool, Result};
 
 /// Accounts and sessions in the control database. Share it in an [`Arc`].
 pub struct Identities {
@@ -39,6 +42,7 @@ pub struct Identities {
     // All of them, but in the sandbox of a bite.
     rules: Rules,
     cache: Cache,
+    lifetime: Lifetime,
 }
 
 impl Identities {
@@ -61,7 +65,15 @@ impl Identities {
         let decoy = Some(Stored { cost: CURRENT, salt, output });
         let (hasher, cache) = (Hasher::new(pool)?, Cache::default());
         let (vault, rules) = (Arc::new(NoVault), Rules::default());
-        Ok(Self { db, clock, rng, standings, vault, hasher, decoy, rules, cache })
+        let lifetime = Lifetime::default();
+        Ok(Self { db, clock, rng, standings, vault, hasher, decoy, rules, cache, lifetime })
+    }
+
+    /// The same service, whose sessions live no longer than this.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime.within(None, None);
+        self
     }
 
     /// The same service, which keeps the seeds of authenticator apps in `vault`. Without one there

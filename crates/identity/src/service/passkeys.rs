@@ -6,8 +6,8 @@ use store::OperatorTx;
 
 use super::Identities;
 use super::enrol::Holder;
-use super::sessions::later;
 use super::step::Person;
+use crate::lifetime::later;
 use crate::passkey::{self, Assertion, CHALLENGE_BYTES, Credential, Party, Registration};
 use crate::pending::StepToken;
 use crate::sql::factors as sql;

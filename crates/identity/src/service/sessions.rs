@@ -1,78 +1,161 @@
-//! Sessions: opened, decided and ended.
+//! Sessions: opened, renewed and decided.
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Actor, Door, Fut, Identity, SessionToken, Sessions, Strength, TenantId};
-use store::Row;
+use kernel::{Actor, Door, Fut, Identity, SessionToken, Sessions, Standing, Strength, TenantId};
+use store::{OperatorTx, Row};
 
 use super::Identities;
 use super::sign_in::Account;
 use crate::cache::{Answer, Ticket};
+use crate::lifetime::{Lifetime, Moments, later};
 use crate::token::{self, Digest};
 use crate::{Error, Result, sql};
 
-/// How long a session lives without being used.
-pub(crate) const IDLE: SignedDuration = SignedDuration::from_mins(30);
-/// How long a session lives at most.
-pub(crate) const ABSOLUTE: SignedDuration = SignedDuration::from_hours(12);
 /// How many sessions of one account live at once; a new one ends the oldest.
 pub(crate) const MAX_SESSIONS: i64 = 50;
-
-/// How often a session's last use is written down; a session in use ends up to this much early.
-const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// How long the row of a finished session is kept.
 const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The longest name of a browser's family, in bytes.
+const MAX_AGENT_BYTES: usize = 64;
+
+/// What a session is opened with, beside its account and strength.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// The grant of support that it rests on.
+    pub support: Option<String>,
+    /// The family of the browser, for its owner to recognise it by: `Firefox on Linux`.
+    pub agent: String,
+    /// Only while the account's epoch is still this one.
+    pub epoch: Option<i32>,
+}
+
+/// One to be opened.
+pub(super) struct New<'a> {
+    pub(super) account: &'a str,
+    /// Only while its password is the one that was right.
+    pub(super) checked: Option<&'a Account>,
+    pub(super) strength: Strength,
+    pub(super) with: Opening,
+}
 
 impl Identities {
-    /// Ends a session, here at once and in other processes within two seconds. A token that is
-    /// not known is as good as ended.
+    /// Opens a session of `account`, which has proven to be who it says.
     ///
     /// # Errors
-    /// When the database did not do it; the session may live on then.
-    pub async fn sign_out(&self, token: &SessionToken) -> Result<()> {
-        let Some(digest) = Digest::of(token) else {
-            return Ok(());
-        };
-        let tx = self.db.operator().await?;
-        tx.execute(sql::END_SESSION, &[&digest.as_bytes(), &self.clock.now()]).await?;
-        tx.commit().await?;
-        self.cache.forget(&digest);
-        Ok(())
+    /// [`Error::Refused`] when the account or its tenant is shut out, or its epoch is another.
+    pub async fn open_session(
+        &self,
+        account: &str,
+        strength: Strength,
+        with: Opening,
+    ) -> Result<SessionToken> {
+        self.begin(New { account, checked: None, strength, with }).await
     }
 
-    pub(super) async fn open(&self, account: &Account) -> Result<SessionToken> {
+    /// The same session under a new token and name, since its holder has just proven who they are
+    /// at `strength`. The old token is over in the same moment; how long the session may last at
+    /// most does not change.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the session is over.
+    pub async fn renew(&self, old: &SessionToken, strength: Strength) -> Result<SessionToken> {
+        let tx = self.db.operator().await?;
+        let token = self.renew_in(&tx, old, strength).await?;
+        tx.commit().await?;
+        if let Some(over) = Digest::of(old) {
+            self.cache.forget(&over);
+        }
+        Ok(token)
+    }
+
+    /// As [`Self::renew`], in a transaction that goes on. What is in memory of the old one has to be
+    /// forgotten after its commit.
+    pub(super) async fn renew_in(
+        &self,
+        tx: &OperatorTx,
+        old: &SessionToken,
+        strength: Strength,
+    ) -> Result<SessionToken> {
+        let over = Digest::of(old).ok_or(Error::Refused)?;
         let (token, digest) = token::fresh(&*self.rng)?;
         let now = self.clock.now();
-        let tx = self.db.operator().await?;
-        let opened = tx
-            .execute(
-                sql::OPEN_SESSION,
-                &[
-                    &digest.as_bytes(),
-                    &account.id,
-                    &account.hash,
-                    &now,
-                    &later(now, IDLE),
-                    &later(now, ABSOLUTE),
-                ],
-            )
-            .await?;
-        if opened == 0 {
-            tx.rollback().await?;
+        let bound: store::Bound<'_> =
+            &[&digest.as_bytes(), &over.as_bytes(), &strength.level(), &now];
+        let renewed = tx.execute(sql::RENEW_SESSION, bound).await?;
+        // Of two at once, the second waits here and finds it over.
+        let ended = tx.execute(sql::END_SESSION, &[&over.as_bytes(), &now]).await?;
+        if renewed != 1 || ended != 1 {
             return Err(Error::Refused);
         }
-        if let Some(new) = &account.rehash {
-            tx.execute(sql::REHASH, &[&account.id, &account.hash, new]).await?;
+        Ok(token)
+    }
+
+    /// Opens a session for an account whose password was right.
+    pub(super) async fn open(&self, account: &Account) -> Result<SessionToken> {
+        let (checked, with) = (Some(account), Opening::default());
+        self.begin(New { account: &account.id, checked, strength: Strength::One, with }).await
+    }
+
+    async fn begin(&self, new: New<'_>) -> Result<SessionToken> {
+        // Before the transaction: the standing needs a connection of its own.
+        let ends = self.ends(new.account, new.with.support.as_deref()).await?;
+        let tx = self.db.operator().await?;
+        let token = self.insert(&tx, &new, ends).await?;
+        if let Some(Account { id, hash, rehash: Some(new) }) = new.checked {
+            tx.execute(sql::REHASH, &[id, hash, new]).await?;
         }
-        let ended = tx.execute(sql::END_OLDEST, &[&account.id, &now, &MAX_SESSIONS]).await?;
-        let old = now.saturating_sub(KEEP_ENDED).unwrap_or(Timestamp::MIN);
-        tx.execute(sql::FORGET_OLD, &[&account.id, &old]).await?;
         tx.commit().await?;
-        if ended > 0 {
-            self.cache.clear();
+        tracing::info!(account = new.account, "signed in");
+        Ok(token)
+    }
+
+    /// When a session that `account` opens now ends, unless it is used again and at the latest.
+    pub(super) async fn ends(
+        &self,
+        account: &str,
+        support: Option<&str>,
+    ) -> Result<(Timestamp, Timestamp)> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::FIND_LIMITS, &[&account]).await?;
+        tx.commit().await?;
+        let row = row.ok_or(Error::Refused)?;
+        let standing = self.standing(account, &home(&row)?, support).await?;
+        Ok(self.limits(&row, &standing).ends(&standing, self.clock.now()))
+    }
+
+    /// Writes a new session down. The oldest one beyond what an account may have ends.
+    pub(super) async fn insert(
+        &self,
+        tx: &OperatorTx,
+        new: &New<'_>,
+        (idle_end, end): (Timestamp, Timestamp),
+    ) -> Result<SessionToken> {
+        let (token, digest) = token::fresh(&*self.rng)?;
+        let now = self.clock.now();
+        let agent = cut(&new.with.agent, MAX_AGENT_BYTES);
+        let bound: store::Bound<'_> = &[
+            &digest.as_bytes(),
+            &new.account,
+            &new.with.epoch,
+            &new.checked.map(|account| account.hash.as_str()),
+            &now,
+            &idle_end,
+            &end,
+            &new.strength.level(),
+            &new.with.support,
+            &agent,
+        ];
+        if tx.execute(sql::OPEN_SESSION, bound).await? == 0 {
+            return Err(Error::Refused);
         }
-        tracing::info!(account = account.id, "signed in");
+        let ended = tx.execute(sql::END_OLDEST, &[&new.account, &now, &MAX_SESSIONS]).await?;
+        let old = now.saturating_sub(KEEP_ENDED).unwrap_or(Timestamp::MIN);
+        tx.execute(sql::FORGET_OLD, &[&new.account, &old]).await?;
+        if ended > 0 {
+            self.cache.forget_account(new.account);
+        }
         Ok(token)
     }
 
@@ -84,37 +167,48 @@ impl Identities {
     ) -> Result<Option<Arc<Identity>>> {
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::FIND_SESSION, &[&digest.as_bytes(), &now]).await?;
+        tx.commit().await?;
         let Some(row) = row else {
-            tx.commit().await?;
             return Ok(None);
         };
-        let (identity, seen, until) = self.recognise(&row).await?;
-        if identity.strength < identity.standing.needs {
-            // A role that was granted later asks for more than this session has shown.
-            tx.commit().await?;
+        let identity = self.recognise(&row).await?;
+        let (limits, mut at) = (self.limits(&row, &identity.standing), moments(&row));
+        let holds = limits.until(at, &identity.standing, now).is_some();
+        // A role that asks for more takes effect on sessions that are open.
+        if !holds || identity.strength < identity.standing.needs {
             return Ok(None);
         }
-        let identity = Arc::new(identity);
-        if now.duration_since(seen) >= TOUCH_EVERY {
-            tx.execute(sql::TOUCH_SESSION, &[&digest.as_bytes(), &now, &later(now, IDLE)]).await?;
+        if now.duration_since(at.seen) >= limits.touch_every() {
+            (at.seen, at.idle_end) = (now, limits.ends(&identity.standing, now).0);
+            self.touch(&[(digest, at.seen, at.idle_end)]).await?;
         }
-        tx.commit().await?;
+        let again = later(now, limits.touch_every());
+        let until = limits.until(at, &identity.standing, now).map_or(now, |end| end.min(again));
+        let identity = Arc::new(identity);
         self.cache.put(ticket, digest, &identity, (now, until));
         Ok(Some(identity))
     }
 
-    /// Whoever the session of `row` belongs to, when it was last seen, and when it ends.
-    async fn recognise(&self, row: &Row) -> Result<(Identity, Timestamp, Timestamp)> {
-        let field = |field, e: kernel::IdError| Error::Field { field, why: e.to_string() };
-        let (account, home): (String, String) = (row.get("account"), row.get("tenant"));
-        let home = TenantId::new(home).map_err(|e| field("tenant", e))?;
+    /// Writes down when sessions were used, and when each ends unless it is used again.
+    async fn touch(&self, used: &[(Digest, Timestamp, Timestamp)]) -> Result<()> {
+        let tokens: Vec<&[u8]> = used.iter().map(|(digest, ..)| digest.as_bytes()).collect();
+        let seen: Vec<Timestamp> = used.iter().map(|(_, seen, _)| *seen).collect();
+        let ends: Vec<Timestamp> = used.iter().map(|(.., end)| *end).collect();
+        let tx = self.db.operator().await?;
+        tx.execute(sql::TOUCH_SESSIONS, &[&tokens, &seen, &ends]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whoever the session of `row` belongs to.
+    async fn recognise(&self, row: &Row) -> Result<Identity> {
+        let (account, home): (String, TenantId) = (row.get("account"), home(row)?);
         let grant: Option<String> = row.get("support");
-        let standing = self.standings.standing(&account, &home, grant.as_deref()).await;
-        let standing = standing.map_err(Error::Standing)?;
+        let standing = self.standing(&account, &home, grant.as_deref()).await?;
         let tenant = standing.support.as_ref().map_or(home, |support| support.tenant.clone());
-        let identity = Identity {
+        let actor = Actor::new(row.get::<_, String>("email"));
+        Ok(Identity {
             account,
-            actor: Actor::new(row.get::<_, String>("email")).map_err(|e| field("address", e))?,
+            actor: actor.map_err(|e| Error::Field { field: "address", why: e.to_string() })?,
             name: row.get("display_name"),
             tenant,
             standing,
@@ -122,31 +216,70 @@ impl Identities {
             authenticated_at: row.get("authenticated_at"),
             session: row.get("id"),
             door: Door::Browser,
-        };
-        Ok((identity, row.get("last_seen_at"), row.get("absolute_expires_at")))
+        })
+    }
+
+    async fn standing(
+        &self,
+        account: &str,
+        home: &TenantId,
+        grant: Option<&str>,
+    ) -> Result<Standing> {
+        let standing = self.standings.standing(account, home, grant).await;
+        standing.map_err(Error::Standing)
+    }
+
+    /// The least of the house's limits, the tenant's in `row`, and those of the standing.
+    fn limits(&self, row: &Row, standing: &Standing) -> Lifetime {
+        let tenants = self.lifetime.of_tenant(row.get("idle"), row.get("absolute"));
+        tenants.of_standing(standing)
     }
 }
 
 impl Sessions for Identities {
-    fn decide<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Option<Arc<Identity>>> {
+    fn decide<'a>(
+        &'a self,
+        token: &'a SessionToken,
+    ) -> Fut<'a, std::result::Result<Option<Arc<Identity>>, String>> {
         Box::pin(async move {
-            let digest = Digest::of(token)?;
+            let Some(digest) = Digest::of(token) else {
+                return Ok(None);
+            };
             let now = self.clock.now();
             let ticket = match self.cache.get(&digest, now) {
-                Answer::Holder(identity) => return Some(identity),
+                Answer::Holder(identity) => return Ok(Some(identity)),
                 Answer::Ask(ticket) => ticket,
             };
-            match self.ask(digest, ticket, now).await {
-                Ok(identity) => identity,
-                Err(error) => {
-                    tracing::warn!(%error, "a session could not be decided, so it is refused");
-                    None
-                }
-            }
+            self.ask(digest, ticket, now).await.map_err(|error| {
+                tracing::warn!(%error, "a session could not be decided, so it is refused");
+                error.to_string()
+            })
         })
     }
 }
 
-pub(super) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
-    now.saturating_add(by).unwrap_or(Timestamp::MAX)
+fn home(row: &Row) -> Result<TenantId> {
+    let home = TenantId::new(row.get::<_, String>("tenant"));
+    home.map_err(|e| Error::Field { field: "tenant", why: e.to_string() })
+}
+
+fn moments(row: &Row) -> Moments {
+    Moments {
+        created: row.get("created_at"),
+        seen: row.get("last_seen_at"),
+        idle_end: row.get("idle_expires_at"),
+        end: row.get("absolute_expires_at"),
+    }
+}
+
+/// At most `bytes` of `text`, without what could be told for something else on a page.
+fn cut(text: &str, bytes: usize) -> String {
+    let mut short = String::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if short.len() + c.len_utf8() > bytes {
+            break;
+        }
+        short.push(c);
+    }
+    short
 }

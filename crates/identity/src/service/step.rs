@@ -1,19 +1,19 @@
 //! The second step of a sign-in: a code or a passkey after the password.
 
-use jiff::Timestamp;
 use kernel::{Secret, SessionToken, Strength, TenantId};
 use store::{OperatorTx, Row};
 
 use super::Identities;
-use super::sessions::{ABSOLUTE, IDLE, MAX_SESSIONS, later};
+use super::sessions::{New, Opening};
 use super::sign_in::Account;
+use crate::lifetime::later;
 use crate::passkey::{Assertion, Party};
 use crate::pending::{
     FIRST_WAIT_SECONDS, FREE_GUESSES, Has, LONGEST_WAIT_SECONDS, MAX_TRIES, Next, Offer,
     STEP_LASTS, SignedIn, StepToken, next,
 };
 use crate::sql::factors as sql;
-use crate::token::{self, Digest};
+use crate::token::Digest;
 use crate::totp::Seed;
 use crate::{Error, Result, recovery};
 
@@ -268,23 +268,13 @@ impl Identities {
         person: &Person,
         strength: Strength,
     ) -> Result<SessionToken> {
-        let (token, digest) = token::fresh(self.rng())?;
-        let now: Timestamp = self.clock.now();
-        let (idle, absolute) = (later(now, IDLE), later(now, ABSOLUTE));
-        let bound: [&(dyn store::ToSql + Sync); 7] = [
-            &digest.as_bytes(),
-            &person.account,
-            &person.epoch,
-            &strength.level(),
-            &now,
-            &idle,
-            &absolute,
-        ];
-        if tx.execute(sql::OPEN_PROVEN, &bound).await? == 0 {
-            return Err(Error::Over);
+        let with = Opening { epoch: Some(person.epoch), ..Opening::default() };
+        let new = New { account: &person.account, checked: None, strength, with };
+        let ends = self.ends(&person.account, None).await?;
+        match self.insert(tx, &new, ends).await {
+            Err(Error::Refused) => Err(Error::Over),
+            written => written,
         }
-        tx.execute(crate::sql::END_OLDEST, &[&person.account, &now, &MAX_SESSIONS]).await?;
-        Ok(token)
     }
 }
 

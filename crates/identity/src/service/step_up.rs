@@ -67,11 +67,11 @@ impl Identities {
                 Strength::Hardware
             }
         };
-        let now = self.clock.now();
-        if tx.execute(crate::sql::END_SESSION, &[&digest.as_bytes(), &now]).await? == 0 {
-            return Err(Error::Over);
-        }
-        let session = self.write_session(&tx, &person, shown.max(identity.strength)).await?;
+        // Its limits and its grant of support go on.
+        let session = match self.renew_in(&tx, token, shown).await {
+            Err(Error::Refused) => return Err(Error::Over),
+            renewed => renewed?,
+        };
         tx.commit().await?;
         self.cache.forget(&digest);
         Ok(session)

@@ -161,11 +161,3 @@ pub(crate) const NEXT_EPOCH: &str = "\
 pub(crate) const LOCK_ACCOUNT: &str = "\
     SELECT email, password_hash, tenant, epoch FROM identity.accounts \
     WHERE id = $1::text::uuid AND disabled_at IS NULL FOR NO KEY UPDATE";
-
-/// Parameters: token's SHA-256, account, epoch, strength, now, idle end, absolute end. No row when
-/// the account was disabled, or all that it has was ended.
-pub(crate) const OPEN_PROVEN: &str = "\
-    INSERT INTO identity.sessions (token_sha256, account, epoch, strength, authenticated_at, \
-        created_at, last_seen_at, idle_expires_at, absolute_expires_at) \
-    SELECT $1, id, epoch, $4, $5, $5, $5, $6, $7 FROM identity.accounts \
-    WHERE id = $2::text::uuid AND epoch = $3 AND disabled_at IS NULL";

@@ -66,7 +66,7 @@ impl Guarded {
     }
 
     async fn who(&self, token: &SessionToken) -> Option<Arc<Identity>> {
-        self.identities.decide(token).await
+        self.identities.decide(token).await.unwrap()
     }
 
     fn code(&self, seed: &Seed, steps: i64) -> Secret {

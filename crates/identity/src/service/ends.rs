@@ -1,0 +1,167 @@
+//! What sessions somebody has, and the ways in which they end.
+
+use jiff::Timestamp;
+use kernel::{SessionToken, Strength, TenantId};
+
+use super::Identities;
+use crate::lifetime::Lifetime;
+use crate::token::Digest;
+use crate::{Error, Result, sql};
+
+/// A living session, as its owner sees it. Nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionCard {
+    /// Its name; equal to [`kernel::Identity::session`] for the one that asks.
+    pub id: String,
+    /// When it was opened.
+    pub created: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_seen: Timestamp,
+    /// How its holder proved who they are.
+    pub strength: Strength,
+    /// The family of the browser that opened it; empty when it did not say.
+    pub agent: String,
+    /// The grant of support that it rests on.
+    pub support: Option<String>,
+}
+
+impl Identities {
+    /// The living sessions of `account`, the one that was used last first; at most 50.
+    ///
+    /// # Errors
+    /// When the database does not answer, or `account` is no id.
+    pub async fn sessions(&self, account: &str) -> Result<Vec<SessionCard>> {
+        let tx = self.db.operator().await?;
+        let rows = tx.query(sql::LIST_SESSIONS, &[&account, &self.clock.now()]).await?;
+        tx.commit().await?;
+        let card = |row: &store::Row| SessionCard {
+            id: row.get("id"),
+            created: row.get("created_at"),
+            last_seen: row.get("last_seen_at"),
+            strength: Strength::shown(row.get("strength")),
+            agent: row.get("agent"),
+            support: row.get("support"),
+        };
+        Ok(rows.iter().map(card).collect())
+    }
+
+    /// Ends one session of `account`. Whether there was one of this name: another account's is
+    /// none.
+    ///
+    /// # Errors
+    /// When the database did not do it; the session may live on then.
+    pub async fn end_session(&self, account: &str, id: &str) -> Result<bool> {
+        let ended = self.end(account, sql::END_ONE, &[&account, &id, &self.clock.now()]).await?;
+        Ok(ended > 0)
+    }
+
+    /// Ends every session of `account` but the one named `keep`; how many those were.
+    ///
+    /// # Errors
+    /// When the database did not do it; they may live on then.
+    pub async fn end_others(&self, account: &str, keep: &str) -> Result<u64> {
+        self.end(account, sql::END_OTHERS, &[&account, &keep, &self.clock.now()]).await
+    }
+
+    /// Ends everything that was given out to `account`: sessions, refresh tokens, keys.
+    ///
+    /// # Errors
+    /// When the database did not do it; it may live on then.
+    pub async fn end_all(&self, account: &str) -> Result<()> {
+        self.end(account, sql::END_ALL, &[&account]).await?;
+        tracing::info!(account, "everything that was given out to an account was ended");
+        Ok(())
+    }
+
+    /// Ends a session, here at once and elsewhere when it is heard of there. A token that is not
+    /// known is as good as ended.
+    ///
+    /// # Errors
+    /// When the database did not do it; the session may live on then.
+    pub async fn sign_out(&self, token: &SessionToken) -> Result<()> {
+        let Some(digest) = Digest::of(token) else {
+            return Ok(());
+        };
+        let tx = self.db.operator().await?;
+        tx.execute(sql::END_SESSION, &[&digest.as_bytes(), &self.clock.now()]).await?;
+        tx.commit().await?;
+        self.cache.forget(&digest);
+        Ok(())
+    }
+
+    /// Shuts the people of `tenant` out, and ends whatever was given out to them.
+    ///
+    /// # Errors
+    /// When the database did not do it; they may be signed in then.
+    pub async fn suspend_tenant(&self, tenant: &TenantId) -> Result<()> {
+        self.change(tenant, sql::SUSPEND_TENANT, &[&tenant.as_str(), &self.clock.now()]).await
+    }
+
+    /// Lets the people of `tenant` sign in again. What was ended stays ended.
+    ///
+    /// # Errors
+    /// When the database did not do it.
+    pub async fn resume_tenant(&self, tenant: &TenantId) -> Result<()> {
+        self.change(tenant, sql::RESUME_TENANT, &[&tenant.as_str()]).await
+    }
+
+    /// Gives the people of `tenant` limits of their own, in whole seconds; `None` is the house's.
+    /// They count for sessions that are open, too. A longer limit than the house's changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when a limit is below a minute; the database otherwise.
+    pub async fn limit_tenant(
+        &self,
+        tenant: &TenantId,
+        idle: Option<i32>,
+        absolute: Option<i32>,
+    ) -> Result<()> {
+        if idle.into_iter().chain(absolute).any(|limit| limit < 60) {
+            let why = "a session lives for a minute at least".to_owned();
+            return Err(Error::Field { field: "limit", why });
+        }
+        self.change(tenant, sql::LIMIT_TENANT, &[&tenant.as_str(), &idle, &absolute]).await?;
+        self.shorten_sessions().await.map(drop)
+    }
+
+    /// Brings the end of every living session forward to what its limits are by now; how many that
+    /// concerned. To be called when the house's limits may have changed.
+    ///
+    /// # Errors
+    /// When the database did not do it. Their limits are looked at whenever they are used, too.
+    pub async fn shorten_sessions(&self) -> Result<u64> {
+        let (idle, absolute) = self.lifetime.seconds();
+        let tx = self.db.operator().await?;
+        let bound: store::Bound<'_> = &[&self.clock.now(), &idle, &absolute];
+        let shortened = tx.execute(sql::SHORTEN_SESSIONS, bound).await?;
+        tx.commit().await?;
+        if shortened > 0 {
+            self.cache.clear();
+        }
+        Ok(shortened)
+    }
+
+    /// The limits of the house.
+    pub const fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    async fn end(&self, account: &str, sql: &str, bound: store::Bound<'_>) -> Result<u64> {
+        let tx = self.db.operator().await?;
+        let ended = tx.execute(sql, bound).await?;
+        tx.commit().await?;
+        // Whatever else of theirs is in memory is read again.
+        if ended > 0 {
+            self.cache.forget_account(account);
+        }
+        Ok(ended)
+    }
+
+    async fn change(&self, tenant: &TenantId, sql: &str, bound: store::Bound<'_>) -> Result<()> {
+        let tx = self.db.operator().await?;
+        tx.execute(sql, bound).await?;
+        tx.commit().await?;
+        self.cache.forget_tenant(tenant.as_str());
+        Ok(())
+    }
+}
