@@ -16,7 +16,7 @@ use tokio::process::Child;
 
 use crate::data::Data;
 use crate::ground::Ground;
-use crate::out;
+use crate::{out, rights};
 pub(crate) use keys::{Access, admit};
 
 /// The sample application's database.
@@ -112,6 +112,7 @@ pub(crate) async fn database(
 /// Makes the accounts of its people, with one password for all of them, which is returned.
 pub(crate) async fn people(
     identities: &identity::Identities,
+    access: &access::Access,
     data: &Data,
     rng: &dyn Rng,
 ) -> anyhow::Result<Secret> {
@@ -124,9 +125,14 @@ pub(crate) async fn people(
             role: role.to_owned(),
             password: password.clone(),
         };
-        match identities.create_account(&account).await {
-            Ok(_) | Err(identity::Error::Taken) => {}
+        let made = match identities.create_account(&account).await {
+            Ok(id) => Some(id),
+            // Whatever roles they have by now are somebody's decision.
+            Err(identity::Error::Taken) => None,
             Err(error) => return Err(error).context(format!("the account of {email}")),
+        };
+        if let Some(id) = made {
+            rights::ensure(access, &id, &account.tenant, role).await?;
         }
     }
     Ok(password)

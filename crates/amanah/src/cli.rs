@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod binding;
 pub(crate) mod cell;
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     /// Let somebody sign in.
     #[command(subcommand)]
     Account(Account),
+    /// What people may do: roles, who has them, and what each permits.
+    #[command(subcommand)]
+    Access(access::Access),
     /// Tenants with a database of their own: make, shut out, erase. Shared databases: lint.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -137,6 +141,7 @@ impl Command {
             Self::Verify(_)
             | Self::Page(_)
             | Self::Account(_)
+            | Self::Access(_)
             | Self::File(_)
             | Self::Binding(_)
             | Self::Doctor => false,
@@ -216,8 +221,8 @@ pub(crate) enum Account {
         /// The tenant, by its key in the application's tables.
         #[arg(long, value_name = "ID")]
         tenant: String,
-        /// The role in it.
-        #[arg(long, value_name = "ROLE", default_value = "member")]
+        /// The role in it; `amanah access roles` lists them.
+        #[arg(long, value_name = "ROLE", default_value = "viewer")]
         role: String,
         /// The name to greet them by; without it, the address.
         #[arg(long, value_name = "NAME")]

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod archive;
 pub(crate) mod audit;

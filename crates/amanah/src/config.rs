@@ -36,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) upstream: Upstream,
     pub(crate) binding: Binding,
     pub(crate) pages: Pages,
+    pub(crate) access: Access,
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) secrets: Secrets,
@@ -57,6 +58,19 @@ pub(crate) struct Upstream {
     pub(crate) url: String,
     pub(crate) database: String,
     pub(crate) paths: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Access {
+    routes: PathBuf,
+}
+
+impl Access {
+    /// The file of routes, unless nobody is asked what they may do.
+    pub(crate) fn routes(&self) -> Option<&Path> {
+        Some(self.routes.as_path()).filter(|file| !file.as_os_str().is_empty())
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::Place;
 use crate::exit::Usage;
 use crate::known::DatabaseAt;
+use crate::rights::RoutesAt;
 
 /// Bytes of randomness in a password that Amanah makes.
 const PASSWORD_BYTES: usize = 24;
@@ -44,6 +45,9 @@ pub(crate) struct Running {
     /// The protected database that the application behind the gateway works on.
     #[serde(default)]
     pub(crate) behind: Option<DatabaseAt>,
+    /// Where the application's routes are told.
+    #[serde(default)]
+    pub(crate) routes: Option<RoutesAt>,
 }
 
 impl Data {

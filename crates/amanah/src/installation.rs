@@ -19,6 +19,7 @@ use store::DatabaseUrl;
 use tenancy::{Caches, FileGuard, Files, Fleet, Guarded, Life};
 
 use crate::bridge::OwnPages;
+use crate::callers::{RoleCanaries, ScratchGateways};
 use crate::cli::Place;
 use crate::comparing::COMPARED;
 use crate::config::Config;
@@ -30,6 +31,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
+use crate::rights::{self, RoutesAt};
 use crate::roots::{self, ROOT_SECRET};
 use crate::vault::KeyVault;
 use crate::watched::watched;
@@ -50,6 +52,8 @@ pub(crate) struct Installation {
     /// The house's own secrets, sealed.
     pub(crate) strongbox: Strongbox,
     pub(crate) identities: Arc<Identities>,
+    /// What they may do.
+    pub(crate) access: Arc<Access>,
     /// Tenants with a database of their own.
     pub(crate) fleet: Fleet,
     /// Tenants' files.
@@ -108,9 +112,12 @@ impl Installation {
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
             let files = files::open(&ground, &data, &config, &ring.keys, &cx)?;
             let caches = redis::open(&ground, &config, &data, &cx)?;
-            anyhow::Ok((ring, strongbox, Arc::new(identities), fleet, files, caches, protected))
+            let identities = Arc::new(identities);
+            anyhow::Ok((ring, strongbox, identities, access, fleet, files, caches, protected))
         };
-        let (ring, strongbox, identities, fleet, files, caches, protected) = match rooms.await {
+        let (ring, strongbox, identities, access, fleet, files, caches, protected) = match rooms
+            .await
+        {
             Ok(rooms) => rooms,
             Err(error) => {
                 drop(turn);
@@ -134,6 +141,7 @@ impl Installation {
             ring,
             strongbox,
             identities,
+            access,
             fleet,
             files,
             caches,
@@ -258,6 +266,7 @@ impl Installation {
             upstream_paths: edge.upstream_paths,
             session: self.canary(behind).await?,
         };
+        let rights = self.rights(behind, &target, edge.runs)?;
         let keys = keys::controls(self.house(known)?);
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(known.guarded.clone());
@@ -266,10 +275,53 @@ impl Installation {
         controls.extend(self.caches.controls());
         controls.extend(audit::controls(watched(self, known)));
         controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
+        controls.extend(access::controls::controls(rights));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);
         Ok(lost::told(controls, known, &self.data))
+    }
+
+    /// What the claims about rights look at, with the application's database `behind` the gateway.
+    fn rights(
+        &self,
+        behind: Option<&Guarded>,
+        target: &Target,
+        runs: bool,
+    ) -> anyhow::Result<access::controls::House> {
+        rights::guard(&self.access, self.routes()?.as_ref())?;
+        let tenants = behind.map(|guarded| guarded.protected.canaries.clone());
+        let canaries = tenants.iter().flat_map(|(one, other)| [one.clone(), other.clone()]);
+        let canaries = canaries.collect();
+        let door = tenants.filter(|_| runs).map(|tenants| {
+            let canaries = RoleCanaries {
+                identities: Arc::clone(&self.identities),
+                access: Arc::clone(&self.access),
+                cx: self.cx.clone(),
+                address: target.address,
+                authority: target.authority.clone(),
+                tenants,
+                known: tokio::sync::Mutex::default(),
+            };
+            Arc::new(canaries) as Arc<dyn access::controls::Door>
+        });
+        Ok(access::controls::House {
+            access: Arc::clone(&self.access),
+            owner: self.ground.owner.clone(),
+            programs: self.ground.programs.clone(),
+            door,
+            scratch: Arc::new(ScratchGateways(self.cx.clone())),
+            canaries,
+        })
+    }
+
+    /// Where the application's routes are told. What `up` was started with counts for later
+    /// commands too.
+    pub(crate) fn routes(&self) -> anyhow::Result<Option<RoutesAt>> {
+        if let Some(last) = self.data.last_run().filter(|_| !self.starts) {
+            return Ok(last.routes);
+        }
+        self.config.access.routes().map(RoutesAt::file).transpose()
     }
 
     /// Who compares the servers' write-ahead logs with the trails.
@@ -351,9 +403,15 @@ impl Installation {
             role: "canary".to_owned(),
             password: password.clone(),
         };
-        match self.identities.create_account(&account).await {
-            Ok(_) | Err(identity::Error::Taken) => {}
+        let id = match self.identities.create_account(&account).await {
+            Ok(id) => Some(id),
+            Err(identity::Error::Taken) => {
+                self.identities.account_of(&account.email).await?.map(|(id, _)| id)
+            }
             Err(error) => return Err(error.into()),
+        };
+        if let Some(id) = id {
+            rights::ensure(&self.access, &id, &account.tenant, "canary").await?;
         }
         let identities = Arc::clone(&self.identities);
         let session = CanarySession::new(identities, CANARY.to_owned(), password);

@@ -3,6 +3,7 @@
 mod application;
 mod archived;
 mod bridge;
+mod callers;
 mod cli;
 mod columns;
 mod commands;
@@ -34,6 +35,7 @@ mod probe;
 mod protection;
 mod redis;
 mod reviews;
+mod rights;
 mod roots;
 mod rotation;
 mod sealing;
@@ -77,6 +79,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(verify) => commands::verify::run(place, verify).await,
         Command::Page(page) => commands::page::run(place, page).await,
         Command::Protect(protect) => commands::protect::run(place, protect).await,
+        Command::Access(access) => commands::access::run(place, access).await,
         Command::Account(account) => commands::account::run(place, account).await,
         Command::Tenant(tenant) => commands::tenant::run(place, tenant).await,
         Command::Cell(cell) => commands::cell::run(place, cell).await,

@@ -23,7 +23,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// A page of ours is never larger, in bytes.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The name in every certificate of ours.
-const NAME: &str = "localhost";
+pub(crate) const NAME: &str = "localhost";
 const SIGN_IN: &str = "/_amanah/sign-in";
 
 /// The running gateway, seen from outside.
@@ -40,22 +40,30 @@ struct Form {
     token: String,
 }
 
-type Connection = SendRequest<Full<bytes::Bytes>>;
+/// A connection that can be asked.
+pub(crate) type Connection = SendRequest<Full<bytes::Bytes>>;
+
+/// Connects to the gateway at `address`, and trusts the authority with this PEM text alone.
+pub(crate) async fn connect(
+    mut address: SocketAddr,
+    authority: &[u8],
+) -> anyhow::Result<Connection> {
+    let config = gateway::client_config(authority)?;
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let stream = TcpStream::connect(address).await?;
+    let name = rustls_pki_types::ServerName::try_from(NAME)?;
+    let stream = TlsConnector::from(config).connect(name, stream).await?;
+    let (send, connection) = handshake(TokioIo::new(stream)).await?;
+    // It ends with the last request; its error is also the request's.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(send)
+}
 
 impl Edge {
     async fn connect(&self) -> anyhow::Result<Connection> {
-        let config = gateway::client_config(&std::fs::read(&self.authority)?)?;
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(Ipv4Addr::LOCALHOST.into());
-        }
-        let stream = TcpStream::connect(address).await?;
-        let name = rustls_pki_types::ServerName::try_from(NAME)?;
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
-        let (send, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with the last request; its error is also the request's.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(send)
+        connect(self.address, &std::fs::read(&self.authority)?).await
     }
 
     fn request(&self, method: Method) -> http::request::Builder {

@@ -12,6 +12,8 @@ mod headers;
 mod probe;
 mod scratch;
 
+pub use scratch::ScratchGateway;
+
 /// The running gateway, as a proof sees it: from outside.
 #[derive(Clone)]
 pub struct Target {

@@ -12,6 +12,10 @@ pub(crate) const FIND_ACCOUNT: &str = "\
     SELECT id::text, password_hash FROM identity.accounts \
     WHERE lower(email) = lower($1) AND disabled_at IS NULL";
 
+/// Parameters: email. At most one row: id, tenant.
+pub(crate) const ACCOUNT_OF: &str = "\
+    SELECT id::text, tenant FROM identity.accounts WHERE lower(email) = lower($1)";
+
 /// Parameters: account, old hash, new hash.
 pub(crate) const REHASH: &str = "\
     UPDATE identity.accounts SET password_hash = $3 \

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::{Account, Place};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
-use crate::out;
+use crate::{out, rights};
 
 /// Bytes of randomness in a first password.
 const PASSWORD_BYTES: usize = 9;
@@ -34,8 +34,14 @@ async fn add(
     let password = Secret::new(random_hex(&*installation.cx.rng, PASSWORD_BYTES)?);
     let address = email.as_str().to_owned();
     let name = name.unwrap_or_else(|| address.clone());
+    // Before the account is made: one without a role may do nothing.
+    let here = installation.access.roles(Some(&tenant)).await?;
+    if !here.iter().any(|known| known.name == role) {
+        return Err(Usage(access::Error::NoRole(role).to_string()).into());
+    }
     let account = NewAccount { email, name, tenant, role, password: password.clone() };
     let id = installation.identities.create_account(&account).await?;
+    rights::ensure(&installation.access, &id, &account.tenant, &account.role).await?;
     if place.json {
         let made = json!({"id": id, "email": address, "password": password.expose()});
         out::line(&made.to_string());

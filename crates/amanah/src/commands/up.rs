@@ -23,11 +23,12 @@ use crate::exit::{Exit, Usage};
 use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
+use crate::rights::RoutesAt;
 use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 use crate::{
     columns, comparing, erasing, files, fleet, keyserver, months, offsite, out, protection, redis,
-    reviews, rotation, sealing, table,
+    reviews, rights, rotation, sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -91,7 +92,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
         let sealed = async { tokio::join!(sealing, witnessing, dividing, turning) };
         tokio::join!(comparing, sealed, copying, erasing, reviewing)
     };
-    let upkeep = async { tokio::join!(tidying, rotating, caching, following) };
+    let noting = rights::keep(&installation, wait(stopped.clone()));
+    let upkeep = async { tokio::join!(tidying, rotating, caching, following, noting) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
@@ -129,6 +131,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         drop(turn);
         paths = application::paths();
     }
+    let routes = if up.demo { Some(RoutesAt::Demo) } else { installation.routes()? };
+    rights::guard(&installation.access, routes.as_ref())?;
     let (known, clock) = (installation.known(), Arc::clone(&installation.cx.clock));
     bindings.store(Arc::new(protection::bindings(&known.guarded, &clock)));
     let behind = installation.behind(&known)?;
@@ -158,7 +162,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let pid = std::process::id();
     let behind = installation.behind.settled();
     let running =
-        Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind };
+        Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind, routes };
     installation.data.announce(&running)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
     Ok(Parts { live, seals, witnesses, gateway, application, private })
@@ -169,7 +173,8 @@ async fn demo(
     installation: &mut Installation,
     address: Option<SocketAddr>,
 ) -> anyhow::Result<Application> {
-    let Installation { config, ground, data, ring, strongbox, cx, identities, .. } = &*installation;
+    let Installation { config, ground, data, ring, strongbox, cx, identities, access, .. } =
+        &*installation;
     let keys = &ring.keys;
     let rng = &*cx.rng;
     let candidate = protection::Candidate {
@@ -184,19 +189,19 @@ async fn demo(
     for (table, why) in done.canaries.missing {
         out::aside(&format!("no canary in {table}: {why}"));
     }
-    application::people(identities, data, rng).await?;
+    application::people(identities, access, data, rng).await?;
     fleet::samples(&installation.fleet).await?;
     files::samples(&installation.files).await?;
     redis::samples(&installation.caches, &installation.fleet).await?;
     let password = data.password(application::APP_ROLE, rng)?;
     let url = ground.login(application::APP_ROLE, password, application::DATABASE);
-    let access = match address {
+    let keys_access = match address {
         Some(address) => Some(application::admit(keys, strongbox, address).await?),
         None => None,
     };
     installation.behind.settle(DatabaseAt::of(&done.guarded));
     installation.learn(installation.known().with(done.kept, done.guarded));
-    Application::start(Outside { url, access }).await
+    Application::start(Outside { url, access: keys_access }).await
 }
 
 async fn bind(
@@ -209,10 +214,12 @@ async fn bind(
     let folder = installation.data.folder("tls")?;
     let names = &installation.config.gateway.names;
     let authority = Arc::new(LocalAuthority::open_or_create(&folder, names, clock)?);
+    let access = &installation.access;
+    let gatekeeper = access.routes().map(|_| Arc::<access::Access>::clone(access) as _);
     let ports = Ports {
         own,
         sessions: Arc::<identity::Identities>::clone(&installation.identities),
-        gatekeeper: None,
+        gatekeeper,
         binder,
         rng: Arc::clone(&installation.cx.rng),
     };

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use kernel::{
-    Actor, Binder, Cx, Door, Fut, Identity, Scope, Secret, SessionToken, Sessions, Standing,
-    Strength, TenantId, random_hex,
+    Actor, Binder, Cx, Door, Fut, Gatekeeper, Identity, Scope, Secret, SessionToken, Sessions,
+    Standing, Strength, TenantId, random_hex,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,6 +33,7 @@ const HOSTILE_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
     X-Frame-Options: ALLOWALL\r\n\
     X-Frame-Options: SAMEORIGIN\r\n\
     X-XSS-Protection: 0\r\n\
+    Amanah-Refused: denied\r\n\
     Referrer-Policy: unsafe-url\r\n\
     Content-Length: 2\r\n\
     Connection: close\r\n\r\nok";
@@ -62,45 +63,91 @@ impl Scratch {
         policy: HeaderPolicy,
         behind: Behind,
     ) -> Result<Self, String> {
-        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = TcpListener::bind(free).await.map_err(text)?;
-        let upstream: Upstream =
-            format!("http://{}", listener.local_addr().map_err(text)?).parse().map_err(text)?;
-        let mut tasks = Vec::new();
-        match behind {
-            Behind::Hostile => tasks.push(tokio::spawn(undo_headers(listener))),
-            Behind::Nothing => drop(listener),
-        }
         let token = random_hex(cx.rng.as_ref(), 16).map_err(text)?;
         let token = SessionToken(Secret::new(token));
-        let own = Arc::new(ScratchOwn);
-        let ports = Ports {
-            own: own.clone(),
-            sessions: Arc::new(ScratchSessions {
-                token: token.clone(),
-                identity: Arc::new(Identity {
-                    account: "00000000-0000-4000-8000-000000000001".to_owned(),
-                    actor: Actor::new("scratch").map_err(text)?,
-                    name: "Scratch".to_owned(),
-                    tenant: TenantId::new("scratch").map_err(text)?,
-                    standing: Standing { roles: vec!["scratch".to_owned()], ..Standing::default() },
-                    strength: Strength::One,
-                    authenticated_at: Timestamp::UNIX_EPOCH,
-                    session: "00000000-0000-4000-8000-000000000002".to_owned(),
-                    door: Door::Browser,
-                }),
-            }),
-            gatekeeper: None,
-            binder: Arc::new(ScratchBinder),
-            rng: Arc::clone(&cx.rng),
-        };
-        let settings =
-            Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
-        let gateway = Gateway::bind(settings, ports, Arc::clone(authority)).await.map_err(text)?;
-        let reach = Reach::new(gateway.local_addr(), authority.pem().as_bytes())?;
-        tasks.push(tokio::spawn(gateway.run(std::future::pending())));
-        Ok(Self { reach, token, own: own.paths(), tasks })
+        let identity = Arc::new(Identity {
+            account: "00000000-0000-4000-8000-000000000001".to_owned(),
+            actor: Actor::new("scratch").map_err(text)?,
+            name: "Scratch".to_owned(),
+            tenant: TenantId::new("scratch").map_err(text)?,
+            standing: Standing { roles: vec!["scratch".to_owned()], ..Standing::default() },
+            strength: Strength::One,
+            authenticated_at: Timestamp::UNIX_EPOCH,
+            session: "00000000-0000-4000-8000-000000000002".to_owned(),
+            door: Door::Browser,
+        });
+        let holders = vec![(token.clone(), identity)];
+        let (address, tasks) = launch(cx, authority, policy, behind, holders, None).await?;
+        let reach = Reach::new(address, authority.pem().as_bytes())?;
+        Ok(Self { reach, token, own: ScratchOwn.paths(), tasks })
     }
+}
+
+/// A gateway that lets a gatekeeper decide, in front of an application that answers everything. It
+/// ends when it is dropped.
+pub struct ScratchGateway {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The certificate authority to trust, as PEM.
+    pub authority: String,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl ScratchGateway {
+    /// Starts one, at which each token is a session of the identity beside it.
+    ///
+    /// # Errors
+    /// When it could not be started; the text says why.
+    pub async fn start(
+        cx: &Cx,
+        gatekeeper: Arc<dyn Gatekeeper>,
+        holders: Vec<(SessionToken, Arc<Identity>)>,
+    ) -> Result<Self, String> {
+        let authority = LocalAuthority::in_memory(Arc::clone(&cx.clock)).map_err(text)?;
+        let authority = Arc::new(authority);
+        let policy = HeaderPolicy::default();
+        let (address, tasks) =
+            launch(cx, &authority, policy, Behind::Hostile, holders, Some(gatekeeper)).await?;
+        Ok(Self { address, authority: authority.pem().to_owned(), tasks })
+    }
+}
+
+impl Drop for ScratchGateway {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Starts a gateway on a free port, and says where and what runs for it.
+async fn launch(
+    cx: &Cx,
+    authority: &Arc<LocalAuthority>,
+    policy: HeaderPolicy,
+    behind: Behind,
+    holders: Vec<(SessionToken, Arc<Identity>)>,
+    gatekeeper: Option<Arc<dyn Gatekeeper>>,
+) -> Result<(SocketAddr, Vec<JoinHandle<()>>), String> {
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = TcpListener::bind(free).await.map_err(text)?;
+    let upstream: Upstream =
+        format!("http://{}", listener.local_addr().map_err(text)?).parse().map_err(text)?;
+    let mut tasks = Vec::new();
+    match behind {
+        Behind::Hostile => tasks.push(tokio::spawn(undo_headers(listener))),
+        Behind::Nothing => drop(listener),
+    }
+    let ports = Ports {
+        own: Arc::new(ScratchOwn),
+        sessions: Arc::new(ScratchSessions { holders }),
+        gatekeeper,
+        binder: Arc::new(ScratchBinder),
+        rng: Arc::clone(&cx.rng),
+    };
+    let settings = Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
+    let gateway = Gateway::bind(settings, ports, Arc::clone(authority)).await.map_err(text)?;
+    let address = gateway.local_addr();
+    tasks.push(tokio::spawn(gateway.run(std::future::pending())));
+    Ok((address, tasks))
 }
 
 impl Drop for Scratch {
@@ -163,8 +210,7 @@ impl Own for ScratchOwn {
 }
 
 struct ScratchSessions {
-    token: SessionToken,
-    identity: Arc<Identity>,
+    holders: Vec<(SessionToken, Arc<Identity>)>,
 }
 
 impl Sessions for ScratchSessions {
@@ -172,7 +218,8 @@ impl Sessions for ScratchSessions {
         &'a self,
         token: &'a SessionToken,
     ) -> Fut<'a, Result<Option<Arc<Identity>>, String>> {
-        let identity = (*token == self.token).then(|| Arc::clone(&self.identity));
+        let found = self.holders.iter().find(|(held, _)| held == token);
+        let identity = found.map(|(_, identity)| Arc::clone(identity));
         Box::pin(async { Ok(identity) })
     }
 }

@@ -1,11 +1,11 @@
 //! Making accounts.
 
-use kernel::Secret;
+use kernel::{Secret, TenantId};
 
 use super::Identities;
 use crate::password::fits;
 use crate::strength::judge;
-use crate::{Error, NewAccount, Result, sql};
+use crate::{Email, Error, NewAccount, Result, sql};
 
 impl Identities {
     /// Makes an account and returns its id.
@@ -52,5 +52,19 @@ impl Identities {
             judge(password.expose(), &known)
         });
         Ok(judged.await.map_err(|e| Error::Hash(e.to_string()))??)
+    }
+
+    /// The id and the tenant of the account with this address, whether or not it may sign in.
+    ///
+    /// # Errors
+    /// When the database does not answer, or what it keeps names no tenant.
+    pub async fn account_of(&self, email: &Email) -> Result<Option<(String, TenantId)>> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::ACCOUNT_OF, &[&email.as_str()]).await?;
+        tx.commit().await?;
+        let Some(row) = row else { return Ok(None) };
+        let tenant = TenantId::new(row.get::<_, String>(1))
+            .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
+        Ok(Some((row.get(0), tenant)))
     }
 }

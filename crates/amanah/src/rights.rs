@@ -1,0 +1,103 @@
+//! Rights, as the binary has to do with them: which routes count, the roles of its own accounts,
+//! and what was used.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use access::{Access, By, Catalogue, NewGrant, Routes};
+use anyhow::Context;
+use kernel::TenantId;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Usage;
+use crate::installation::Installation;
+
+/// The routes of the sample application.
+const DEMO: &str = include_str!("../../../demo/routes.toml");
+/// A file of routes larger than this, in bytes, is a mistake.
+const MAX_BYTES: u64 = 4 << 20;
+/// How often it is written down what was used.
+const WRITE_EVERY: Duration = Duration::from_secs(60);
+
+/// Where the routes of the application behind the gateway are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RoutesAt {
+    /// Those of the sample application.
+    Demo,
+    /// In this file, by its absolute path.
+    File(PathBuf),
+}
+
+impl RoutesAt {
+    /// The file that the configuration names.
+    pub(crate) fn file(path: &Path) -> anyhow::Result<Self> {
+        let words = || Usage(format!("access.routes: {} is not there", path.display()));
+        Ok(Self::File(path.canonicalize().with_context(words)?))
+    }
+
+    fn read(&self) -> anyhow::Result<Routes> {
+        let catalogue = Catalogue::shipped()?;
+        let Self::File(path) = self else {
+            return Ok(Routes::read(DEMO, catalogue)?);
+        };
+        let what = || format!("access.routes: {} cannot be read", path.display());
+        if std::fs::metadata(path).with_context(what)?.len() > MAX_BYTES {
+            return Err(Usage(format!("access.routes: {} is too large", path.display())).into());
+        }
+        let text = std::fs::read_to_string(path).with_context(what)?;
+        let routes = Routes::read(&text, catalogue);
+        Ok(routes.with_context(|| path.display().to_string())?)
+    }
+}
+
+/// From now on requests are decided by the routes that are told at `at`.
+pub(crate) fn guard(access: &Access, at: Option<&RoutesAt>) -> anyhow::Result<()> {
+    if let Some(at) = at
+        && access.routes().is_none()
+    {
+        access.guard(at.read()?);
+    }
+    Ok(())
+}
+
+/// Gives a role to an account of our own, unless it has it.
+pub(crate) async fn ensure(
+    access: &Access,
+    account: &str,
+    tenant: &TenantId,
+    role: &str,
+) -> anyhow::Result<()> {
+    let grant = NewGrant {
+        account: account.to_owned(),
+        tenant: tenant.clone(),
+        role: role.to_owned(),
+        reason: "made by Amanah itself".to_owned(),
+        until: None,
+    };
+    match access.grant(&By::operator("amanah")?, &grant).await {
+        Ok(_) | Err(access::Error::Held(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes down what was used, every minute and once more at the end.
+pub(crate) async fn keep(installation: &Installation, end: impl Future<Output = ()>) {
+    let access = &installation.access;
+    let mut tick = tokio::time::interval(WRITE_EVERY);
+    let mut end = std::pin::pin!(end);
+    loop {
+        let over = tokio::select! {
+            () = &mut end => true,
+            _ = tick.tick() => false,
+        };
+        if access.routes().is_some()
+            && let Err(error) = access.write_uses().await
+        {
+            tracing::warn!(%error, "what was used is not written down yet; it is kept in memory");
+        }
+        if over {
+            return;
+        }
+    }
+}
