@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod access;
 mod bad_input;
 mod binding;
 mod cache_recipes;

@@ -1,7 +1,7 @@
 //! The decision about each request, made in memory.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Fut, Gatekeeper, Identity, Passage, PermissionId};
+use kernel::{Fut, Gatekeeper, Identity, Passage, PermissionId, TenantId};
 
 use crate::{Access, Result, Routes, sql};
 
@@ -16,7 +16,7 @@ impl Gatekeeper for Access {
         let now = self.clock.now();
         let (passage, used) = decide(routes, identity, (method, path), now);
         if let Some(permission) = used {
-            self.uses.note(identity, permission, now);
+            self.uses.note((&identity.account, &identity.tenant), permission, now);
         }
         passage
     }
@@ -63,6 +63,11 @@ impl Access {
     /// The routes by which requests are decided.
     pub fn routes(&self) -> Option<&Routes> {
         self.routes.get()
+    }
+
+    /// Remembers that `account` was permitted something in `tenant` that the application asked about.
+    pub fn used(&self, account: &str, tenant: &TenantId, permission: PermissionId) {
+        self.uses.note((account, tenant), permission, self.clock.now());
     }
 
     /// Writes down what was used since the last time. What could not be is kept for the next time.

@@ -16,6 +16,8 @@ mod by;
 mod catalogue;
 pub mod controls;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod matrix;
 mod name;

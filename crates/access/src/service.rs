@@ -160,6 +160,29 @@ impl Access {
         Ok(standing)
     }
 
+    /// The accounts that have `permission` in `tenant`, in the order of their ids: at most `limit` of
+    /// them, behind `after`.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when `after` is no id.
+    pub async fn holders(
+        &self,
+        tenant: &TenantId,
+        permission: PermissionId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let after = account(after.unwrap_or(NOBODY))?;
+        let number = i16::try_from(permission.number()).unwrap_or(i16::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let tx = self.db.operator().await?;
+        let bound: store::Bound<'_> =
+            &[&tenant.as_str(), &number, &self.clock.now(), &after, &limit];
+        let rows = tx.query(sql::HOLDERS, bound).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Whether `by` may change roles in `tenant`, and has everything in `permits`.
     pub(crate) async fn bound(
         &self,
@@ -185,6 +208,8 @@ impl Access {
     }
 }
 
+/// The smallest id, which nobody has.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 /// How many permissions an error spells out.
 const LISTED: usize = 5;
 

@@ -188,3 +188,20 @@ pub(crate) const GRANT_USES: &str = "\
     WHERE g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $1) \
         AND g.granted_at < $2 AND g.tenant <> ALL ($3) \
     GROUP BY g.id, r.name ORDER BY g.granted_at, g.id";
+
+/// Parameters: tenant, permission, now, the last account seen, how many. Rows: account.
+pub(crate) const HOLDERS: &str = "\
+    WITH RECURSIVE below AS ( \
+        SELECT r.id FROM access.role_permissions rp JOIN access.roles r ON r.id = rp.role \
+            JOIN access.permissions p ON p.id = rp.permission \
+        WHERE rp.permission = $2 AND p.retired_at IS NULL AND r.retired_at IS NULL \
+            AND (r.tenant IS NULL OR r.tenant = $1) \
+        UNION \
+        SELECT c.role FROM below b JOIN access.role_parents c ON c.parent = b.id \
+            JOIN access.roles r ON r.id = c.role \
+        WHERE r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = $1) \
+    ) \
+    SELECT DISTINCT g.account::text AS account FROM access.grants g \
+    WHERE g.tenant = $1 AND g.role IN (SELECT id FROM below) AND g.revoked_at IS NULL \
+        AND (g.expires_at IS NULL OR g.expires_at > $3) AND g.account > $4::text::uuid \
+    ORDER BY account LIMIT $5";

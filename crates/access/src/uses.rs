@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use kernel::{Identity, PermissionId, TenantId};
+use kernel::{PermissionId, TenantId};
 
 /// How many uses wait to be written down, in each part.
 const MAX_WAITING: usize = 4096;
@@ -41,14 +41,20 @@ pub(crate) struct Use {
 }
 
 impl Uses {
-    /// Remembers that `identity` used `permission` at `now`.
-    pub(crate) fn note(&self, identity: &Identity, permission: PermissionId, now: Timestamp) {
-        let Some(account) = number(&identity.account) else {
+    /// Remembers that `account` used `permission` in `tenant` at `now`.
+    pub(crate) fn note(
+        &self,
+        (account, tenant): (&str, &TenantId),
+        permission: PermissionId,
+        now: Timestamp,
+    ) {
+        let name = account;
+        let Some(account) = number(name) else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         };
         let mut hasher = DefaultHasher::new();
-        identity.tenant.as_str().hash(&mut hasher);
+        tenant.as_str().hash(&mut hasher);
         let key = Key { account, tenant: hasher.finish(), permission: permission.number() };
         let part = (account ^ u128::from(key.permission)) % PARTS as u128;
         let Some(part) = usize::try_from(part).ok().and_then(|part| self.parts.get(part)) else {
@@ -62,7 +68,7 @@ impl Uses {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
             }
             Entry::Vacant(free) => {
-                let (account, tenant) = (identity.account.clone(), identity.tenant.clone());
+                let (account, tenant) = (name.to_owned(), tenant.clone());
                 free.insert(Use { account, tenant, permission, at: now });
             }
         }

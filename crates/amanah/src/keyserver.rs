@@ -13,6 +13,7 @@ use gateway::{Private, PrivateSettings};
 use keys::Strongbox;
 use tenancy::{Fleet, StandingFiles};
 
+use crate::decisions::Register;
 use crate::exit::Usage;
 use crate::installation::Installation;
 
@@ -41,7 +42,11 @@ pub(crate) async fn bind(
     let registry = installation.ground.engine.clone();
     let files = Arc::new(StandingFiles::new(installation.files.clone(), registry));
     let tenants = Tenants { life: installation.life(), bindings, files };
-    let router = console::tenants::router(installation.ring.keys.clone(), clock, rng, tenants);
+    let (identities, access) = (installation.identities.clone(), installation.access.clone());
+    let keys = installation.ring.keys.clone();
+    let decisions = Arc::new(Register { identities, access });
+    let decide = console::access::router(keys.clone(), clock.clone(), rng.clone(), decisions);
+    let router = console::tenants::router(keys, clock, rng, tenants).merge(decide);
     let bound = Private::bind(settings, router).await;
     bound.map(Some).map_err(|error| {
         anyhow::Error::from(error).context("keys cannot be served; see --keys-listen")

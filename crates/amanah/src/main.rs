@@ -10,6 +10,7 @@ mod commands;
 mod comparing;
 mod config;
 mod data;
+mod decisions;
 mod door;
 mod environment;
 mod erasing;

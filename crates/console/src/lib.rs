@@ -19,6 +19,7 @@
 //! by another site, sign-ins that return to another site, and asking the sign-in form who has an
 //! account.
 
+pub mod access;
 mod assets;
 mod cookie;
 mod csrf;

@@ -16,6 +16,14 @@ pub(crate) const FIND_ACCOUNT: &str = "\
 pub(crate) const ACCOUNT_OF: &str = "\
     SELECT id::text, tenant FROM identity.accounts WHERE lower(email) = lower($1)";
 
+/// Parameters: id or email, in small letters. At most one row: id, tenant. An address has an `@` in
+/// it, so that no id is one.
+pub(crate) const PERSON_OF: &str = "\
+    SELECT id::text, tenant FROM identity.accounts \
+    WHERE (CASE WHEN strpos($1, '@') > 0 THEN lower(email) = $1 \
+        WHEN $1 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN id = $1::text::uuid \
+        ELSE false END) AND disabled_at IS NULL";
+
 /// Parameters: account, old hash, new hash.
 pub(crate) const REHASH: &str = "\
     UPDATE identity.accounts SET password_hash = $3 \

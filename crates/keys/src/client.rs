@@ -36,6 +36,8 @@ pub enum Operation {
     ReadFiles,
     /// Write and remove a tenant's files.
     WriteFiles,
+    /// Ask what a tenant's people may do.
+    Decide,
 }
 
 impl Operation {
@@ -43,7 +45,12 @@ impl Operation {
     pub const fn is_with_key(self) -> bool {
         !matches!(
             self,
-            Self::Bind | Self::Connect | Self::Provision | Self::ReadFiles | Self::WriteFiles
+            Self::Bind
+                | Self::Connect
+                | Self::Provision
+                | Self::ReadFiles
+                | Self::WriteFiles
+                | Self::Decide
         )
     }
 }

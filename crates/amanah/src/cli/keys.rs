@@ -312,7 +312,7 @@ pub(crate) struct Add {
     /// What it may do: encrypt, decrypt, rewrap, hmac, sign, read, manage (make, rotate and
     /// configure keys), destroy (trim and remove them, and allow removal); and for tenants: bind
     /// (get binding tokens), connect (get logins), provision (make, suspend and resume tenants),
-    /// read-files, write-files.
+    /// read-files, write-files, decide (ask what people may do).
     #[arg(long, value_name = "WHAT", required = true, value_delimiter = ',', value_parser = operation)]
     pub(crate) allow: Vec<Operation>,
     /// The protected databases in which it may bind tenants; `'*'` for all.
@@ -343,7 +343,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 fn operation(text: &str) -> Result<Operation, String> {
     let choices = "encrypt, decrypt, rewrap, hmac, sign, read, manage, destroy, bind, connect, \
-                   provision, read-files or write-files";
+                   provision, read-files, write-files or decide";
     word(text, choices)
 }
 

@@ -67,4 +67,18 @@ impl Identities {
             .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
         Ok(Some((row.get(0), tenant)))
     }
+
+    /// The id and the tenant of the account with this id or address, unless it is shut out.
+    ///
+    /// # Errors
+    /// When the database does not answer, or what it keeps names no tenant.
+    pub async fn person_of(&self, name: &str) -> Result<Option<(String, TenantId)>> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::PERSON_OF, &[&name.to_ascii_lowercase()]).await?;
+        tx.commit().await?;
+        let Some(row) = row else { return Ok(None) };
+        let tenant = TenantId::new(row.get::<_, String>(1))
+            .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
+        Ok(Some((row.get(0), tenant)))
+    }
 }

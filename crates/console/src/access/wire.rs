@@ -1,0 +1,129 @@
+//! What requests say. Fields that are not known are ignored, as the specification wants it.
+
+use kernel::TenantId;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::keys::fault::Fault;
+
+/// Where a tenant is named, in the context and in properties.
+const TENANT: &str = "tenant";
+
+/// Who.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Subject {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    /// Left out where it is what is searched for.
+    pub(super) id: Option<String>,
+    #[serde(default)]
+    properties: Map<String, Value>,
+}
+
+/// Does what.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Action {
+    pub(super) name: String,
+}
+
+/// With what.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Resource {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) id: Option<String>,
+    #[serde(default)]
+    properties: Map<String, Value>,
+}
+
+/// One question, or the part of it that stands here.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Question {
+    pub(super) subject: Option<Subject>,
+    pub(super) action: Option<Action>,
+    pub(super) resource: Option<Resource>,
+    pub(super) context: Option<Map<String, Value>>,
+}
+
+/// Several, with what is the same in all of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Questions {
+    #[serde(flatten)]
+    pub(super) common: Question,
+    #[serde(default)]
+    pub(super) evaluations: Vec<Question>,
+    #[serde(default)]
+    pub(super) options: Options,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Options {
+    #[serde(default)]
+    pub(super) evaluations_semantic: Semantic,
+}
+
+/// How far several questions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Semantic {
+    /// All of them.
+    #[default]
+    ExecuteAll,
+    /// Up to the first that is denied.
+    DenyOnFirstDeny,
+    /// Up to the first that is permitted.
+    PermitOnFirstPermit,
+}
+
+/// A search.
+#[derive(Debug, Deserialize)]
+pub(super) struct Search {
+    #[serde(flatten)]
+    pub(super) question: Question,
+    #[serde(default)]
+    pub(super) page: Page,
+}
+
+/// Which part of the results.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Page {
+    pub(super) token: Option<String>,
+    pub(super) limit: Option<usize>,
+}
+
+impl Question {
+    /// The question with what is missing in it taken from `common`.
+    pub(super) fn over(self, common: &Self) -> Self {
+        Self {
+            subject: self.subject.or_else(|| common.subject.clone()),
+            action: self.action.or_else(|| common.action.clone()),
+            resource: self.resource.or_else(|| common.resource.clone()),
+            context: self.context.or_else(|| common.context.clone()),
+        }
+    }
+
+    /// The tenant that it is about: in the context, in the properties of subject or resource, or
+    /// as the resource itself. All that name one must name the same.
+    ///
+    /// # Errors
+    /// [`Fault`] when two differ, or one is no tenant's id.
+    pub(super) fn tenant(&self) -> Result<Option<TenantId>, Fault> {
+        let mut named = Vec::new();
+        named.extend(self.context.as_ref().and_then(|context| context.get(TENANT)));
+        named.extend(self.subject.as_ref().and_then(|subject| subject.properties.get(TENANT)));
+        let resource = self.resource.as_ref();
+        named.extend(resource.and_then(|resource| resource.properties.get(TENANT)));
+        let itself = resource.filter(|resource| resource.kind == TENANT);
+        let itself = itself.and_then(|resource| resource.id.as_deref());
+        let mut found: Option<&str> = itself;
+        for value in named {
+            let unreadable = || Fault::bad("tenant", "this is not a tenant's id");
+            let text = value.as_str().ok_or_else(unreadable)?;
+            if found.is_some_and(|found| found != text) {
+                return Err(Fault::TENANTS);
+            }
+            found = Some(text);
+        }
+        found.map(crate::keys::caller::tenant).transpose()
+    }
+}
