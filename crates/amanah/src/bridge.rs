@@ -150,6 +150,7 @@ pub(crate) struct Vitals {
     pub(crate) engine: Engine,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) gateway: Arc<Metrics>,
+    pub(crate) identities: Arc<Identities>,
     pub(crate) keys: Keys,
     pub(crate) seals: Arc<Sealers>,
     pub(crate) witnesses: Arc<Witnesses>,
@@ -171,8 +172,9 @@ impl console::Vitals for Vitals {
 
     fn metrics(&self) -> Fut<'_, String> {
         Box::pin(async {
-            let Self { engine, pages, gateway, keys, seals, witnesses, .. } = self;
-            crate::metrics::text(engine, pages, gateway, keys, (seals, witnesses)).await
+            let Self { engine, pages, gateway, identities, keys, seals, witnesses, .. } = self;
+            let sessions = identities.session_vitals();
+            crate::metrics::text(engine, pages, (gateway, sessions), keys, (seals, witnesses)).await
         })
     }
 }

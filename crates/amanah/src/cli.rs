@@ -228,6 +228,20 @@ pub(crate) enum Account {
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
+    /// Show where somebody is signed in, and sign them out.
+    #[command(after_help = "Example: amanah account sessions sari@shop.example\n\
+                      Example: amanah account sessions sari@shop.example --end-all")]
+    Sessions {
+        /// Whose.
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// End this one.
+        #[arg(long, value_name = "ID")]
+        end: Option<String>,
+        /// End all of them, and whatever else was given out to the account: tokens, keys.
+        #[arg(long, conflicts_with = "end")]
+        end_all: bool,
+    },
 }
 
 #[derive(Debug, Args)]

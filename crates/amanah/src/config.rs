@@ -2,6 +2,7 @@
 
 mod binding;
 mod files;
+mod identity;
 mod keys;
 mod review;
 mod trail;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use crate::exit::Usage;
 pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
+pub(crate) use identity::{Identity, limit};
 pub(crate) use keys::{Keys, RootKind, S3, period};
 pub(crate) use trail::Trail;
 pub(crate) use witnesses::WitnessAt;
@@ -43,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) files: Files,
     pub(crate) trail: Trail,
+    pub(crate) identity: Identity,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -107,6 +107,7 @@ impl Installation {
             let standings = Arc::<Access>::clone(&access);
             let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
             let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
+            let identities = identities.with_lifetime(config.identity.lifetime());
             let protected =
                 Known::read(&ground, &data, &strongbox, &*cx.rng, &Known::default()).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use claims::{Engine, Page};
 use gateway::Metrics;
+use identity::SessionVitals;
 use keys::Keys;
 
 use crate::sealing::Sealers;
@@ -14,7 +15,7 @@ use crate::witnesses::Witnesses;
 pub(crate) async fn text(
     engine: &Engine,
     pages: &[Arc<Page>],
-    gateway: &Metrics,
+    (gateway, sessions): (&Metrics, SessionVitals),
     keys: &Keys,
     (seals, witnesses): (&Sealers, &Witnesses),
 ) -> String {
@@ -33,9 +34,9 @@ pub(crate) async fn text(
     let keys = keys.readings().into_iter().map(|r| (r.name, r.help, own(r.label), r.value));
     let seals = seals.readings().into_iter();
     let seals = seals.map(|(name, help, log, value)| (name, help, vec![("log", log)], value));
+    let told = gateway.chain(of_sessions(sessions)).chain(keys).chain(seals);
     let mut last = "";
-    for (name, help, labels, value) in gateway.chain(keys).chain(seals).chain(witnesses.readings())
-    {
+    for (name, help, labels, value) in told.chain(witnesses.readings()) {
         // OpenMetrics names a counter without the suffix that its samples have.
         let family = name.strip_suffix("_total").unwrap_or(name);
         let kind = if family == name { "gauge" } else { "counter" };
@@ -54,6 +55,41 @@ pub(crate) async fn text(
     }
     text.push_str("# EOF\n");
     text
+}
+
+/// One reading: name, help, labels, value.
+type Reading = (&'static str, &'static str, Vec<(&'static str, String)>, u64);
+
+fn of_sessions(vitals: SessionVitals) -> impl Iterator<Item = Reading> {
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let plain = [
+        ("sessions_kept", "Decisions about sessions in memory", count(vitals.kept)),
+        ("sessions_from_memory_total", "Sessions decided from memory", vitals.from_memory),
+        ("sessions_asked_total", "Sessions asked of the database", vitals.asked),
+        (
+            "sessions_unwritten",
+            "Uses of sessions that are to be written down",
+            count(vitals.unwritten),
+        ),
+        ("sessions_notices_total", "Ends that were heard of", vitals.notices),
+    ];
+    let silent = vitals.silent.map(|silent| {
+        let help = "Since when nothing is heard of what others end; absent when nobody listens";
+        let millis = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+        ("sessions_silent_milliseconds", help, millis)
+    });
+    let mut sum = 0;
+    let beats = vitals.beats.into_iter().map(move |(most, some)| {
+        sum += some;
+        let most = most.map_or_else(|| "+Inf".to_owned(), |ms| ms.to_string());
+        let help = "Beats by the most milliseconds from being sent to being heard, as an end is";
+        ("sessions_beats_total", help, vec![("within_ms", most)], sum)
+    });
+    plain
+        .into_iter()
+        .chain(silent)
+        .map(|(name, help, value)| (name, help, Vec::new(), value))
+        .chain(beats)
 }
 
 /// What is measured may be called as somebody else calls it.

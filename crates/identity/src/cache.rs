@@ -1,38 +1,110 @@
-//! Decisions from memory: a few seconds of what the database said last.
+//! Decisions from memory: what the database said last, for as long as that can be trusted.
 //!
-//! Only holders are kept, never refusals, so guesses cannot fill it. A revocation empties it of
-//! the session, and a decision that was read before the revocation cannot slip in after it.
+//! Only holders are kept, never refusals, so guesses cannot fill it. Whatever is ended here or heard
+//! to have ended elsewhere leaves it, and a decision that was read before that cannot slip in after
+//! it. While what others end is heard ([`crate::listening`]), a decision is repeated for a minute at
+//! most; once nothing was heard for [`SILENCE`], nothing is answered from memory. A process that
+//! does not listen at all trusts its memory for [`FRESH`].
+
+mod ear;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::Identity;
 
+pub(crate) use ear::{Ear, SILENCE, Trust};
+
 use crate::token::Digest;
 
-/// How long a decision may be repeated without asking the database. It is also how long a session
-/// that another process revoked can live on.
+/// How long a decision may be repeated without asking the database, where others are not heard.
 pub(crate) const FRESH: SignedDuration = SignedDuration::from_secs(2);
-/// How many decisions are kept; past it, new ones are asked of the database each time.
-const MAX_KEPT: usize = 10_000;
+/// The same where they are.
+pub(crate) const HEARD: SignedDuration = SignedDuration::from_secs(60);
+/// In how many parts the memory is, so that few wait for each other.
+const SHARDS: usize = 16;
+/// How many decisions each part keeps; past it, new ones are asked of the database each time.
+const MAX_IN_SHARD: usize = 12_500;
+/// How often a full part is looked through for what is over.
+const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
-/// The decisions of the last seconds.
+/// The decisions of the last minute.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<Kept>);
+pub(crate) struct Cache {
+    shards: [Mutex<Shard>; SHARDS],
+    pub(crate) ear: Ear,
+    from_memory: AtomicU64,
+    asked: AtomicU64,
+    // The fault of a bite's sandbox: what ends is not forgotten.
+    pub(crate) forgetless: bool,
+}
 
 #[derive(Debug, Default)]
-struct Kept {
-    holders: HashMap<Digest, Holder>,
+struct Shard {
+    holders: HashMap<Digest, Holder, BuildHasherDefault<Uniform>>,
     // Counts revocations; see `Ticket`.
     era: u64,
+    swept: Option<Timestamp>,
 }
 
 #[derive(Debug)]
 struct Holder {
     identity: Arc<Identity>,
+    marks: Marks,
     read_at: Timestamp,
     until: Timestamp,
+}
+
+/// Whose a decision is, small enough to look through many of them. Two names with one mark are
+/// forgotten together, and read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    account: u64,
+    home: u64,
+    acted: u64,
+}
+
+impl Marks {
+    /// Those of `identity`, whose account belongs to the tenant `home`.
+    pub(crate) fn of(identity: &Identity, home: &str) -> Self {
+        let acted = mark(identity.tenant.as_str());
+        Self { account: mark(&identity.account), home: mark(home), acted }
+    }
+}
+
+/// What ended, or changed so that it has to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// One session.
+    Session(Digest),
+    /// Whatever an account has out.
+    Account(u64),
+    /// Whatever was given to a tenant's people, or is done in it.
+    Tenant(u64),
+    /// Everything.
+    All,
+}
+
+impl Ended {
+    pub(crate) fn account(id: &str) -> Self {
+        Self::Account(mark(id))
+    }
+
+    pub(crate) fn tenant(id: &str) -> Self {
+        Self::Tenant(mark(id))
+    }
+
+    fn covers(self, digest: &Digest, marks: Marks) -> bool {
+        match self {
+            Self::Session(over) => over == *digest,
+            Self::Account(over) => marks.account == over,
+            Self::Tenant(over) => marks.home == over || marks.acted == over,
+            Self::All => true,
+        }
+    }
 }
 
 /// Proof of when a reading of the database began.
@@ -50,148 +122,144 @@ pub(crate) enum Answer {
 impl Cache {
     /// Who held the session a moment ago.
     pub(crate) fn get(&self, digest: &Digest, now: Timestamp) -> Answer {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.holders.get(digest) {
-            Some(holder) if holder.fresh(now) => Answer::Holder(Arc::clone(&holder.identity)),
-            _ => Answer::Ask(Ticket(kept.era)),
+        let trust = self.ear.trust();
+        let shard = self.shard(digest);
+        match shard.holders.get(digest) {
+            Some(holder) if holder.good(now, trust) => {
+                let identity = Arc::clone(&holder.identity);
+                drop(shard);
+                self.from_memory.fetch_add(1, Ordering::Relaxed);
+                Answer::Holder(identity)
+            }
+            _ => {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                Answer::Ask(Ticket(shard.era))
+            }
         }
     }
 
-    /// Remembers what the database said at `now`; never beyond `until`, the session's end.
+    /// Remembers what the database said at `now`; never beyond `until`.
     pub(crate) fn put(
         &self,
         ticket: Ticket,
         digest: Digest,
         identity: &Arc<Identity>,
+        marks: Marks,
         (now, until): (Timestamp, Timestamp),
     ) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.era != ticket.0 {
-            // Something was revoked while the database was being asked.
+        let mut shard = self.shard(&digest);
+        if shard.era != ticket.0 && !self.forgetless {
+            // Something was ended while the database was being asked.
             return;
         }
-        if kept.holders.len() >= MAX_KEPT {
-            kept.holders.retain(|_, holder| holder.fresh(now));
+        if shard.holders.len() >= MAX_IN_SHARD && !shard.holders.contains_key(&digest) {
+            shard.sweep(now);
+            if shard.holders.len() >= MAX_IN_SHARD {
+                return;
+            }
         }
-        if kept.holders.len() < MAX_KEPT {
-            let holder = Holder { identity: Arc::clone(identity), read_at: now, until };
-            kept.holders.insert(digest, holder);
+        let holder = Holder { identity: Arc::clone(identity), marks, read_at: now, until };
+        shard.holders.insert(digest, holder);
+    }
+
+    /// Forgets what ended, now and for every reading that is under way.
+    pub(crate) fn forget(&self, ended: Ended) {
+        if self.forgetless {
+            return;
+        }
+        if let Ended::Session(digest) = ended {
+            let mut shard = self.shard(&digest);
+            shard.era = shard.era.wrapping_add(1);
+            shard.holders.remove(&digest);
+            return;
+        }
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.era = shard.era.wrapping_add(1);
+            if ended == Ended::All {
+                shard.holders.clear();
+            } else {
+                shard.holders.retain(|digest, holder| !ended.covers(digest, holder.marks));
+            }
         }
     }
 
-    /// Forgets one session, now and for every reading that is under way.
-    pub(crate) fn forget(&self, digest: &Digest) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.era = kept.era.wrapping_add(1);
-        kept.holders.remove(digest);
-    }
-
-    /// Forgets whatever belongs to an account.
-    pub(crate) fn forget_account(&self, account: &str) {
-        self.forget_where(|identity| identity.account == account);
-    }
-
-    /// Forgets whatever somebody does in a tenant.
-    pub(crate) fn forget_tenant(&self, tenant: &str) {
-        self.forget_where(|identity| identity.tenant.as_str() == tenant);
-    }
-
-    fn forget_where(&self, over: impl Fn(&Identity) -> bool) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.era = kept.era.wrapping_add(1);
-        kept.holders.retain(|_, holder| !over(&holder.identity));
-    }
-
-    /// Forgets everything: sessions were ended whose tokens are not known here.
+    /// Forgets everything: sessions were ended that are not known here.
     pub(crate) fn clear(&self) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.era = kept.era.wrapping_add(1);
-        kept.holders.clear();
+        self.forget(Ended::All);
+    }
+
+    /// How many decisions are kept, how many were answered from memory, and how many were asked of
+    /// the database.
+    pub(crate) fn counts(&self) -> (usize, u64, u64) {
+        let kept = self.shards.iter().map(|shard| lock(shard).holders.len()).sum();
+        (kept, self.from_memory.load(Ordering::Relaxed), self.asked.load(Ordering::Relaxed))
+    }
+
+    fn shard(&self, digest: &Digest) -> MutexGuard<'_, Shard> {
+        let [first, rest @ ..] = &self.shards;
+        let at = usize::from(digest.last()) % SHARDS;
+        lock(at.checked_sub(1).and_then(|at| rest.get(at)).unwrap_or(first))
+    }
+}
+
+impl Shard {
+    /// Throws out what is over by age, at most once a second: a full memory must not cost everybody
+    /// a look through all of it.
+    fn sweep(&mut self, now: Timestamp) {
+        let lately = |then: Timestamp| {
+            let age = now.duration_since(then);
+            !age.is_negative() && age < SWEEP_EVERY
+        };
+        if self.swept.is_some_and(lately) {
+            return;
+        }
+        self.swept = Some(now);
+        self.holders.retain(|_, holder| holder.good(now, Trust::For(HEARD)));
     }
 }
 
 impl Holder {
-    fn fresh(&self, now: Timestamp) -> bool {
+    fn good(&self, now: Timestamp, trust: Trust) -> bool {
+        let Trust::For(most) = trust else {
+            return false;
+        };
         // A clock that went backwards makes the age negative: ask again.
         let age = now.duration_since(self.read_at);
-        !age.is_negative() && age < FRESH && now < self.until
+        !age.is_negative() && age < most && now < self.until
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn mark(name: &str) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The keys are hashes of random bits that were drawn here: any eight bytes of one are as good as a
+/// hash of it, and nobody can choose them.
+#[derive(Debug, Default)]
+struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().take(8) {
+            self.0 = (self.0 << 8) | u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use jiff::{SignedDuration, Timestamp};
-    use kernel::{Actor, Door, FixedRng, Identity, Standing, Strength, TenantId};
-
-    use super::{Answer, Cache, FRESH, MAX_KEPT};
-    use crate::token::{Digest, fresh};
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-    const FAR: Timestamp = Timestamp::MAX;
-
-    fn identity() -> Arc<Identity> {
-        Arc::new(Identity {
-            account: "1".into(),
-            actor: Actor::new("a@b").unwrap(),
-            name: "A".into(),
-            tenant: TenantId::new("1").unwrap(),
-            standing: Standing::default(),
-            strength: Strength::One,
-            authenticated_at: NOW,
-            session: "s".into(),
-            door: Door::Browser,
-        })
-    }
-
-    fn holds(cache: &Cache, digest: &Digest, now: Timestamp) -> bool {
-        matches!(cache.get(digest, now), Answer::Holder(_))
-    }
-
-    fn put(cache: &Cache, digest: Digest, until: Timestamp) {
-        let Answer::Ask(ticket) = cache.get(&digest, NOW) else {
-            panic!("already there");
-        };
-        cache.put(ticket, digest, &identity(), (NOW, until));
-    }
-
-    #[test]
-    fn a_decision_ages_and_never_outlives_its_session() {
-        let cache = Cache::default();
-        let rng = FixedRng::new(1);
-        let (_, long) = fresh(&rng).unwrap();
-        let (_, short) = fresh(&rng).unwrap();
-        put(&cache, long, FAR);
-        put(&cache, short, NOW + SignedDuration::from_secs(1));
-        assert!(holds(&cache, &long, NOW) && holds(&cache, &short, NOW));
-        let second = NOW + SignedDuration::from_secs(1);
-        assert!(holds(&cache, &long, second) && !holds(&cache, &short, second));
-        assert!(!holds(&cache, &long, NOW + FRESH));
-        assert!(!holds(&cache, &long, NOW - SignedDuration::from_secs(1)));
-    }
-
-    #[test]
-    fn a_reading_that_began_before_a_revocation_is_not_kept() {
-        let cache = Cache::default();
-        let (_, digest) = fresh(&FixedRng::new(1)).unwrap();
-        let Answer::Ask(ticket) = cache.get(&digest, NOW) else {
-            panic!("empty");
-        };
-        cache.forget(&digest);
-        cache.put(ticket, digest, &identity(), (NOW, FAR));
-        assert!(!holds(&cache, &digest, NOW));
-    }
-
-    #[test]
-    fn it_stays_within_its_bound() {
-        let cache = Cache::default();
-        let rng = FixedRng::new(1);
-        for _ in 0..MAX_KEPT + 10 {
-            put(&cache, fresh(&rng).unwrap().1, FAR);
-        }
-        assert_eq!(cache.0.lock().unwrap().holders.len(), MAX_KEPT);
-        cache.clear();
-        assert_eq!(cache.0.lock().unwrap().holders.len(), 0);
-    }
-}
+mod tests;

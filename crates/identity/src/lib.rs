@@ -20,6 +20,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lifetime;
+mod listening;
 mod passkey;
 mod password;
 mod pending;
@@ -44,7 +45,7 @@ pub use password::Pool;
 pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
 pub use service::{
     Again, Ceremony, Enrolled, Factors, Holder, Identities, NewApp, Opening, PasskeyCard,
-    SessionCard, Stage,
+    SessionCard, SessionVitals, Stage,
 };
 pub use strength::Weakness;
 

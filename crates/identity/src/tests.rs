@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use jiff::SignedDuration;
-use kernel::{ManualClock, NoStandings, Secret, SessionToken, Sessions as _, SystemRng, TenantId};
+use kernel::{
+    Clock as _, ManualClock, NoStandings, Secret, SessionToken, Sessions as _, SystemRng, TenantId,
+};
 use testkit::TestDb;
 
 use crate::cache::FRESH;
@@ -14,6 +16,7 @@ use crate::service::sessions::MAX_SESSIONS;
 use crate::stored::Stored;
 use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
 
+mod listening;
 mod sessions;
 
 const EMAIL: &str = "sari@sinar.example";
@@ -65,7 +68,6 @@ async fn house() -> House {
 
 impl House {
     fn later(&self, by: SignedDuration) {
-        use kernel::Clock as _;
         self.clock.set(self.clock.now() + by);
     }
 

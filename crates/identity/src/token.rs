@@ -15,8 +15,14 @@ const TOKEN_CHARS: usize = 43;
 
 /// What the database and the cache know of a token. The token has 256 bits of entropy, so a plain
 /// hash cannot be turned back, and looking it up reveals nothing about near misses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Digest([u8; 32]);
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
 
 impl Digest {
     /// The digest of a token of the right shape; anything else is no token of ours.
@@ -27,6 +33,17 @@ impl Digest {
         }
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         (bytes.len() == TOKEN_BYTES).then(|| Self(Sha256::digest(&*bytes).into()))
+    }
+
+    /// The digest of these 64 hexadecimal digits, as a notice carries it.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        kernel::unhex(text)?.try_into().ok().map(Self)
+    }
+
+    /// The last byte, by which a part of the memory is chosen.
+    pub(crate) const fn last(&self) -> u8 {
+        let [.., last] = self.0;
+        last
     }
 
     /// The 32 bytes, as the database stores them.

@@ -45,7 +45,7 @@ pub use cluster::{Cluster, ClusterSettings};
 pub use databases::{EMPTY, Locale};
 pub use db::Db;
 pub use error::{Error, Result};
-pub use listener::Listener;
+pub use listener::{Caller, Listener};
 pub use migrate::{Migration, Room, migrate, migrate_privileged};
 pub use programs::Programs;
 pub use protected::Protected;

@@ -1,6 +1,7 @@
 //! A connection of its own that hears what others `NOTIFY`.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ const WAITING: usize = 256;
 /// A session that listens. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Listener {
-    client: tokio_postgres::Client,
+    client: Arc<tokio_postgres::Client>,
     heard: mpsc::Receiver<(String, String)>,
 }
 
@@ -45,7 +46,7 @@ impl Listener {
             let listen = format!("LISTEN {}", ident(channel));
             client.batch_execute(&listen).await.map_err(statement)?;
         }
-        Ok(Self { client, heard })
+        Ok(Self { client: Arc::new(client), heard })
     }
 
     /// Notifies everybody who listens on `channel` in this database, itself too.
@@ -57,9 +58,30 @@ impl Listener {
         self.client.execute(sql, &[&channel, &payload]).await.map_err(statement).map(drop)
     }
 
+    /// The same connection, to notify others by while it listens. It stays open as long as either is
+    /// there.
+    pub fn caller(&self) -> Caller {
+        Caller(Arc::clone(&self.client))
+    }
+
     /// The next notification, as channel and payload. `None` when the connection is gone.
     pub async fn next(&mut self) -> Option<(String, String)> {
         self.heard.recv().await
+    }
+}
+
+/// Notifies by a connection that listens.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<tokio_postgres::Client>);
+
+impl Caller {
+    /// Notifies everybody who listens on `channel` in this database, this connection too.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        let sql = "SELECT pg_catalog.pg_notify($1, $2)";
+        self.0.execute(sql, &[&channel, &payload]).await.map_err(statement).map(drop)
     }
 }
 

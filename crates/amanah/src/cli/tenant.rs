@@ -36,12 +36,27 @@ pub(crate) enum Tenant {
         #[arg(long)]
         redis: bool,
     },
-    /// Shut a tenant out: its sessions end and no new ones begin, on Redis too. What it has is kept.
+    /// Shut a tenant out: its people are signed out, its sessions end and no new ones begin, on Redis
+    /// too. What it has is kept.
     #[command(after_help = "Example: amanah tenant suspend \"Toko Jaya\"")]
     Suspend {
         /// Which tenant.
         #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
         tenant: TenantId,
+    },
+    /// Limit how long its people are signed in, below what amanah.toml says. What is open counts.
+    #[command(after_help = "Without a limit, that of amanah.toml counts again.\n\
+                      Example: amanah tenant limit \"Toko Jaya\" --idle 10m --absolute 8h")]
+    Limit {
+        /// Which tenant.
+        #[arg(value_name = "TENANT", value_parser = |text: &str| TenantId::new(text))]
+        tenant: TenantId,
+        /// How long a session lives without being used, at least 1m.
+        #[arg(long, value_name = "TIME", value_parser = crate::config::limit)]
+        idle: Option<jiff::SignedDuration>,
+        /// How long it lives at most, at least 1m.
+        #[arg(long, value_name = "TIME", value_parser = crate::config::limit)]
+        absolute: Option<jiff::SignedDuration>,
     },
     /// Let a suspended tenant in again.
     #[command(after_help = "Example: amanah tenant resume \"Toko Jaya\"")]

@@ -1,6 +1,6 @@
 //! `amanah account`: who may sign in.
 
-use identity::{Email, NewAccount};
+use identity::{Email, NewAccount, SessionCard};
 use kernel::{Secret, TenantId, random_hex};
 use serde_json::json;
 
@@ -13,14 +13,59 @@ use crate::{out, rights};
 const PASSWORD_BYTES: usize = 9;
 
 pub(crate) async fn run(place: &Place, account: Account) -> anyhow::Result<Exit> {
-    let Account::Add { email, tenant, role, name } = account;
     let usage = |what: &str, error: String| Usage(format!("{what}: {error}"));
-    let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
-    let tenant = TenantId::new(tenant).map_err(|e| usage("--tenant", e.to_string()))?;
-    Installation::with(place, async |installation| {
-        add(place, installation, email, tenant, role, name).await
-    })
-    .await
+    match account {
+        Account::Add { email, tenant, role, name } => {
+            let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
+            let tenant = TenantId::new(tenant).map_err(|e| usage("--tenant", e.to_string()))?;
+            Installation::with(place, async |installation| {
+                add(place, installation, email, tenant, role, name).await
+            })
+            .await
+        }
+        Account::Sessions { email, end, end_all } => {
+            let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
+            Installation::with(place, async |installation| {
+                let account = installation.identities.account_of(&email).await?;
+                let (account, _) = account
+                    .ok_or_else(|| Usage(format!("there is no account {}", email.as_str())))?;
+                if end_all {
+                    installation.identities.end_all(&account).await?;
+                } else if let Some(id) = &end
+                    && !installation.identities.end_session(&account, id).await?
+                {
+                    let words =
+                        format!("{} has no session {id}; nothing was ended", email.as_str());
+                    return Err(Usage(words).into());
+                }
+                let left = installation.identities.sessions(&account).await?;
+                list(place, email.as_str(), &left);
+                Ok(Exit::Holds)
+            })
+            .await
+        }
+    }
+}
+
+fn list(place: &Place, email: &str, sessions: &[SessionCard]) {
+    if place.json {
+        let one = |card: &SessionCard| {
+            json!({"id": card.id, "created": card.created, "last_seen": card.last_seen,
+                "strength": card.strength, "agent": card.agent, "support": card.support})
+        };
+        let all: Vec<_> = sessions.iter().map(one).collect();
+        out::line(&json!({"email": email, "sessions": all}).to_string());
+        return;
+    }
+    out::line(&format!("{email} is signed in {}", out::count(sessions.len(), "time")));
+    for card in sessions {
+        let agent = if card.agent.is_empty() { "unknown browser" } else { card.agent.as_str() };
+        let support = if card.support.is_some() { ", for support" } else { "" };
+        out::line(&format!(
+            "  {}  since {:.0}, used {:.0}, {agent}{support}",
+            card.id, card.created, card.last_seen
+        ));
+    }
 }
 
 async fn add(

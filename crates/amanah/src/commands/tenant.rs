@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use indicatif::ProgressBar;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kernel::TenantId;
 use serde_json::{Value, json};
 use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage, Turned};
@@ -37,8 +38,26 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         Tenant::Add { tenant, cell } => {
             changed(&installation.life().add(&tenant, cell.as_deref()).await?)
         }
-        Tenant::Suspend { tenant } => turned(&tenant, installation.life().suspend(&tenant).await?),
-        Tenant::Resume { tenant } => turned(&tenant, installation.life().resume(&tenant).await?),
+        Tenant::Suspend { tenant } => {
+            // First: whoever is signed in must not go on while the rest is under way.
+            installation.identities.suspend_tenant(&tenant).await?;
+            let people = || "its people were signed out; the rest of it was not shut".to_owned();
+            let came_to = installation.life().suspend(&tenant).await.with_context(people)?;
+            turned(&tenant, came_to)
+        }
+        Tenant::Resume { tenant } => {
+            let came_to = installation.life().resume(&tenant).await;
+            installation.identities.resume_tenant(&tenant).await?;
+            turned(&tenant, came_to.context("its people may sign in again; the rest of it failed")?)
+        }
+        Tenant::Limit { tenant, idle, absolute } => {
+            let seconds = |limit: Option<SignedDuration>| {
+                limit.map(|limit| i32::try_from(limit.as_secs()).unwrap_or(i32::MAX))
+            };
+            let (idle, absolute) = (seconds(idle), seconds(absolute));
+            installation.identities.limit_tenant(&tenant, idle, absolute).await?;
+            limited(&tenant, idle, absolute)
+        }
         Tenant::Connect { tenant, life, redis: true } => {
             let lease = installation.caches.redis().lease(&tenant, life).await?;
             let (url, prefix, until) = (lease.url.expose(), &lease.prefix, lease.until);
@@ -94,6 +113,15 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         out::line(&words);
     }
     Ok(Exit::Holds)
+}
+
+/// A tenant's limits, in seconds.
+fn limited(id: &TenantId, idle: Option<i32>, absolute: Option<i32>) -> (String, Value) {
+    let told = |limit: Option<i32>| {
+        limit.map_or_else(|| "as in amanah.toml".to_owned(), |seconds| format!("{seconds} s"))
+    };
+    let words = format!("sessions of {id}: unused {}, at most {}", told(idle), told(absolute));
+    (words, json!({"tenant": id, "idle_seconds": idle, "absolute_seconds": absolute}))
 }
 
 /// A tenant that was shut out or let in. One of a shared database may have a place on Redis alone.

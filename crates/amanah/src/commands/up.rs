@@ -1,6 +1,7 @@
 //! `amanah up`: everything, until it is told to stop.
 
 use std::fs::File;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +94,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
         tokio::join!(comparing, sealed, copying, erasing, reviewing)
     };
     let noting = rights::keep(&installation, wait(stopped.clone()));
-    let upkeep = async { tokio::join!(tidying, rotating, caching, following, noting) };
+    let recognising = recognise(&installation, wait(stopped.clone()));
+    let upkeep = async { tokio::join!(tidying, rotating, caching, following, noting, recognising) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
@@ -101,6 +103,15 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     signals.abort();
     installation.ground.stop().await?;
     Ok(Exit::Holds)
+}
+
+/// Hears what ends sessions elsewhere, and writes down when they were used.
+async fn recognise(installation: &Installation, stop: impl Future<Output = ()>) {
+    let identities = &installation.identities;
+    if let Err(error) = identities.shorten_sessions().await {
+        tracing::warn!(%error, "the ends of open sessions were not brought forward to the limits");
+    }
+    identities.keep(installation.ground.engine.url(), stop).await;
 }
 
 /// Puts everything together, up to the listener that is bound and does not serve yet. What was
@@ -251,6 +262,7 @@ fn router(
             engine: engine.clone(),
             pages: pages.to_vec(),
             gateway: gateway.metrics(),
+            identities: Arc::clone(&installation.identities),
             keys: installation.ring.keys.clone(),
             seals: Arc::clone(seals),
             witnesses: Arc::clone(witnesses),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use kernel::{SessionToken, Strength, TenantId};
 
 use super::Identities;
+use crate::cache::Ended;
 use crate::lifetime::Lifetime;
 use crate::token::Digest;
 use crate::{Error, Result, sql};
@@ -85,7 +86,7 @@ impl Identities {
         let tx = self.db.operator().await?;
         tx.execute(sql::END_SESSION, &[&digest.as_bytes(), &self.clock.now()]).await?;
         tx.commit().await?;
-        self.cache.forget(&digest);
+        self.cache.forget(Ended::Session(digest));
         Ok(())
     }
 
@@ -152,7 +153,7 @@ impl Identities {
         tx.commit().await?;
         // Whatever else of theirs is in memory is read again.
         if ended > 0 {
-            self.cache.forget_account(account);
+            self.cache.forget(Ended::account(account));
         }
         Ok(ended)
     }
@@ -161,7 +162,7 @@ impl Identities {
         let tx = self.db.operator().await?;
         tx.execute(sql, bound).await?;
         tx.commit().await?;
-        self.cache.forget_tenant(tenant.as_str());
+        self.cache.forget(Ended::tenant(tenant.as_str()));
         Ok(())
     }
 }

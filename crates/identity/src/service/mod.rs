@@ -8,6 +8,8 @@ pub(crate) mod sessions;
 mod sign_in;
 mod step;
 mod step_up;
+mod uses;
+mod vitals;
 
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub use passkeys::Ceremony;
 pub use sessions::Opening;
 pub use step::Stage;
 pub use step_up::Again;
+use uses::Uses;
+pub use vitals::SessionVitals;
 
 use crate::cache::Cache;
 use crate::passkey::{Flaw, Rules};
@@ -41,7 +45,8 @@ pub struct Identities {
     decoy: Option<Stored>,
     // All of them, but in the sandbox of a bite.
     rules: Rules,
-    cache: Cache,
+    pub(crate) cache: Cache,
+    uses: Uses,
     lifetime: Lifetime,
 }
 
@@ -65,8 +70,8 @@ impl Identities {
         let decoy = Some(Stored { cost: CURRENT, salt, output });
         let (hasher, cache) = (Hasher::new(pool)?, Cache::default());
         let (vault, rules) = (Arc::new(NoVault), Rules::default());
-        let lifetime = Lifetime::default();
-        Ok(Self { db, clock, rng, standings, vault, hasher, decoy, rules, cache, lifetime })
+        let (lifetime, uses) = (Lifetime::default(), Uses::default());
+        Ok(Self { db, clock, rng, standings, vault, hasher, decoy, rules, cache, uses, lifetime })
     }
 
     /// The same service, whose sessions live no longer than this.

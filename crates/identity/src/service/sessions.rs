@@ -8,7 +8,7 @@ use store::{OperatorTx, Row};
 
 use super::Identities;
 use super::sign_in::Account;
-use crate::cache::{Answer, Ticket};
+use crate::cache::{Answer, Ended, Marks, Ticket};
 use crate::lifetime::{Lifetime, Moments, later};
 use crate::token::{self, Digest};
 use crate::{Error, Result, sql};
@@ -65,7 +65,7 @@ impl Identities {
         let token = self.renew_in(&tx, old, strength).await?;
         tx.commit().await?;
         if let Some(over) = Digest::of(old) {
-            self.cache.forget(&over);
+            self.cache.forget(Ended::Session(over));
         }
         Ok(token)
     }
@@ -154,7 +154,7 @@ impl Identities {
         let old = now.saturating_sub(KEEP_ENDED).unwrap_or(Timestamp::MIN);
         tx.execute(sql::FORGET_OLD, &[&new.account, &old]).await?;
         if ended > 0 {
-            self.cache.forget_account(new.account);
+            self.cache.forget(Ended::account(new.account));
         }
         Ok(token)
     }
@@ -180,23 +180,14 @@ impl Identities {
         }
         if now.duration_since(at.seen) >= limits.touch_every() {
             (at.seen, at.idle_end) = (now, limits.ends(&identity.standing, now).0);
-            self.touch(&[(digest, at.seen, at.idle_end)]).await?;
+            self.used(digest, at.seen, at.idle_end).await?;
         }
         let again = later(now, limits.touch_every());
         let until = limits.until(at, &identity.standing, now).map_or(now, |end| end.min(again));
         let identity = Arc::new(identity);
-        self.cache.put(ticket, digest, &identity, (now, until));
+        let marks = Marks::of(&identity, &row.get::<_, String>("tenant"));
+        self.cache.put(ticket, digest, &identity, marks, (now, until));
         Ok(Some(identity))
-    }
-
-    /// Writes down when sessions were used, and when each ends unless it is used again.
-    async fn touch(&self, used: &[(Digest, Timestamp, Timestamp)]) -> Result<()> {
-        let tokens: Vec<&[u8]> = used.iter().map(|(digest, ..)| digest.as_bytes()).collect();
-        let seen: Vec<Timestamp> = used.iter().map(|(_, seen, _)| *seen).collect();
-        let ends: Vec<Timestamp> = used.iter().map(|(.., end)| *end).collect();
-        let tx = self.db.operator().await?;
-        tx.execute(sql::TOUCH_SESSIONS, &[&tokens, &seen, &ends]).await?;
-        Ok(tx.commit().await?)
     }
 
     /// Whoever the session of `row` belongs to.

@@ -4,6 +4,7 @@ use kernel::{Door, Identity, Secret, SessionToken, Strength};
 
 use super::Identities;
 use super::step::Person;
+use crate::cache::Ended;
 use crate::passkey::{Assertion, Party};
 use crate::password::fits;
 use crate::sql::factors as sql;
@@ -73,7 +74,7 @@ impl Identities {
             renewed => renewed?,
         };
         tx.commit().await?;
-        self.cache.forget(&digest);
+        self.cache.forget(Ended::Session(digest));
         Ok(session)
     }
 
