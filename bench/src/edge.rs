@@ -54,6 +54,7 @@ pub(crate) async fn measure() -> anyhow::Result<String> {
     let ports = Ports {
         own: Arc::new(NoPages),
         sessions: Arc::new(sessions),
+        credentials: None,
         gatekeeper: None,
         binder: Arc::new(TenantBinder::new(
             Arc::new(SystemClock),

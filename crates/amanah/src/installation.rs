@@ -11,7 +11,7 @@ use audit::wal::Comparison;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
-use identity::{Custodian, Email, Identities, NewAccount, Pool, SignInProbe};
+use identity::{Custodian, Email, Identities, NewAccount, Pool, SignInProbe, TokenProbe};
 use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
@@ -33,6 +33,7 @@ use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
 use crate::rights::{self, RoutesAt};
 use crate::roots::{self, ROOT_SECRET};
+use crate::tokens::TokenPen;
 use crate::vault::KeyVault;
 use crate::watched::watched;
 use crate::{environment, files, fleet, lost, pages, protection, redis};
@@ -108,6 +109,8 @@ impl Installation {
             let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
             let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
             let identities = identities.with_lifetime(config.identity.lifetime());
+            let issuer = format!("amanah:{}", data.installation(&*cx.rng)?.expose());
+            let identities = identities.with_tokens(Arc::new(TokenPen::known(&ring.keys)?), issuer);
             let protected =
                 Known::read(&ground, &data, &strongbox, &*cx.rng, &Known::default()).await?;
             let fleet = fleet::open(&ground, &data, &strongbox, &cx).await?;
@@ -258,8 +261,10 @@ impl Installation {
         let authority = self.data.folder("tls")?.join(AUTHORITY_FILE);
         let probe = edge.runs.then(|| {
             let (address, authority) = (edge.address, authority.clone());
-            Arc::new(Edge { address, authority }) as Arc<dyn SignInProbe>
+            Arc::new(Edge { address, authority })
         });
+        let tokens = probe.clone().map(|edge| edge as Arc<dyn TokenProbe>);
+        let probe = probe.map(|edge| edge as Arc<dyn SignInProbe>);
         let target = Target {
             address: edge.address,
             authority,
@@ -275,7 +280,8 @@ impl Installation {
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
         controls.extend(audit::controls(watched(self, known)));
-        controls.extend(identity::controls(Arc::clone(&self.identities), owner, programs, probe));
+        let identities = Arc::clone(&self.identities);
+        controls.extend(identity::controls(identities, owner, programs, probe, tokens));
         controls.extend(access::controls::controls(rights));
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);

@@ -41,6 +41,7 @@ mod roots;
 mod rotation;
 mod sealing;
 mod table;
+mod tokens;
 mod trail;
 mod vault;
 mod watched;

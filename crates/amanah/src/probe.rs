@@ -19,9 +19,9 @@ use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
 /// How long one answer may take; a sign-in waits for its turn to be hashed.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 /// A page of ours is never larger, in bytes.
-const MAX_PAGE_BYTES: usize = 1 << 20;
+pub(crate) const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The name in every certificate of ours.
 pub(crate) const NAME: &str = "localhost";
 const SIGN_IN: &str = "/_amanah/sign-in";
@@ -62,7 +62,7 @@ pub(crate) async fn connect(
 }
 
 impl Edge {
-    async fn connect(&self) -> anyhow::Result<Connection> {
+    pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
         connect(self.address, &std::fs::read(&self.authority)?).await
     }
 

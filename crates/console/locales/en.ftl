@@ -151,3 +151,39 @@ error-internal-text = Nothing you sent was lost by trying. It has been logged. T
 error-unavailable = This cannot be answered just now
 error-unavailable-text = Nothing was changed, and nothing old is shown instead. It has been logged. Try again in a moment.
 error-home = Go to the security page
+
+# The keys of programs.
+keys-title = Keys for programs
+keys-what = A program shows a key instead of signing in. It can do no more than you can, and stops when you lose what it needs.
+keys-made = This is the new key. Copy it now: it is not shown again, and nobody can read it back.
+keys-none = You have no keys.
+keys-name = Key
+keys-ends = Ends
+keys-used = Last used
+keys-state = State
+keys-state-good = good
+keys-state-expired = expired
+keys-state-revoked = revoked
+keys-never = never
+keys-scope-count = { $count ->
+    [one] { $count } permission
+   *[other] { $count } permissions
+}
+keys-end = Revoke
+keys-new = Make a key
+keys-for-what = What it is for
+keys-for-whom = Whose it is
+keys-for-me = my own
+keys-days = Days until it ends, 365 at most
+keys-scopes = Its permissions, with blanks between them; empty for all that you have
+keys-permits = The permissions that you have
+keys-make = Make the key
+keys-form = The name or the number of days does not fit. Nothing was made. Write a name of up to 100 letters and 1 to 365 days.
+keys-scope = A key cannot do what you may not do, and its permissions are written by their names. Nothing was made.
+keys-refused = The key could not be made: there are too many, or your session has ended. End one that you do not need, or sign in again.
+keys-service-new = Make a service
+keys-service-what = A service is an account that nobody signs in to. It has keys and roles of its own, and you answer for it.
+keys-service-name = Name of the service
+keys-service-make = Make the service
+keys-back = Back to your account
+account-keys = Keys for programs

@@ -22,6 +22,7 @@
 pub mod access;
 mod assets;
 mod cookie;
+mod credentials;
 mod csrf;
 mod error;
 mod handlers;
@@ -37,6 +38,9 @@ mod voice;
 pub mod witness;
 mod words;
 
+pub use credentials::{
+    ApiKey, ApiKeys, AskedKey, Granted, KeyRack, KeyRefusal, Service, TokenRefusal, Tokens,
+};
 pub use error::Error;
 pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
 pub use routes::{router, routes};

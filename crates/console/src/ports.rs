@@ -6,7 +6,7 @@ use claims::{Page, Report};
 use jiff::Timestamp;
 use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 
-use crate::Error;
+use crate::{ApiKeys, Error, Tokens};
 
 /// The security pages and what they come to.
 pub trait Trust: Send + Sync {
@@ -116,6 +116,10 @@ pub struct State {
     pub trust: Arc<dyn Trust>,
     /// The sessions.
     pub sign_in: Arc<dyn SignIn>,
+    /// Tokens for programs.
+    pub tokens: Arc<dyn Tokens>,
+    /// Keys for programs.
+    pub api_keys: Arc<dyn ApiKeys>,
     /// Health and metrics.
     pub vitals: Arc<dyn Vitals>,
     /// The time: a page cannot be shown as it will stand tomorrow.

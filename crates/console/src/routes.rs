@@ -8,7 +8,7 @@ use axum::http::Method;
 use axum::middleware::from_fn;
 use axum::routing::{self, MethodRouter};
 
-use crate::handlers::{session, statics, trust, vitals};
+use crate::handlers::{api_keys, session, statics, token, trust, vitals};
 use crate::{Error, State, assets, voice};
 
 /// The largest form that is read, in bytes.
@@ -68,6 +68,14 @@ fn table() -> Vec<Route> {
         post("/_amanah/sign-in", session::sign_in),
         post("/_amanah/sign-out", session::sign_out),
         get("/_amanah/account", session::account),
+        get("/_amanah/account/keys", api_keys::list),
+        post("/_amanah/account/keys", api_keys::make),
+        post("/_amanah/account/keys/end", api_keys::end),
+        post("/_amanah/account/services", api_keys::make_service),
+        post("/_amanah/token", token::token),
+        post("/_amanah/token/revoke", token::revoke),
+        get("/_amanah/identity", token::identity),
+        get("/.well-known/jwks.json", token::key_set),
         get("/_amanah/static/{name}", statics::file).at(&assets::STYLESHEET.path),
         get("/healthz", vitals::healthy),
         get("/metrics", vitals::metrics),

@@ -27,6 +27,11 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<SessionToken> {
     Some(SessionToken(Secret::new(text)))
 }
 
+/// Whether the request carries a session's cookie, good or not.
+pub(crate) fn carries_session(headers: &HeaderMap) -> bool {
+    pairs(headers).any(|(name, _)| name.eq_ignore_ascii_case(SESSION_COOKIE.as_bytes()))
+}
+
 /// Takes every cookie of ours out of a request, so that the application never sees one. Several
 /// `Cookie` lines become one.
 pub(crate) fn hide(headers: &mut HeaderMap) {

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use kernel::{Binder, Fut, Gatekeeper, Rng, Sessions};
+use kernel::{Binder, Credentials, Fut, Gatekeeper, Rng, Sessions};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -94,6 +94,9 @@ pub struct Ports {
     pub own: Arc<dyn Own>,
     /// Who a session belongs to.
     pub sessions: Arc<dyn Sessions>,
+    /// Who a token belongs to, and what is signed about them. Without it, tokens are the
+    /// application's business.
+    pub credentials: Option<Arc<dyn Credentials>>,
     /// Who may ask the application for what. Without one, whoever is signed in may ask for all of
     /// it.
     pub gatekeeper: Option<Arc<dyn Gatekeeper>>,

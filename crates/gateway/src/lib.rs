@@ -19,6 +19,7 @@
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
 
+mod bearer;
 mod ca;
 pub mod controls;
 mod cookies;

@@ -34,6 +34,9 @@ pub struct OwnPath {
     pub path: String,
 }
 
+/// The page that tells a program who it is.
+const WHO: &str = "/_amanah/identity";
+
 /// Whether `path` is answered by [`Own`] and never by the application.
 pub(crate) fn is_own(path: &str) -> bool {
     let below = |root: &str| {
@@ -46,6 +49,12 @@ pub(crate) fn is_own(path: &str) -> bool {
 pub(crate) fn is_public(path: &str) -> bool {
     is_own(path) && !(path == "/_amanah" || path.starts_with("/_amanah/"))
         || path.starts_with("/_amanah/static/")
+}
+
+/// Whether `path` of ours is for whoever signed in with a browser. A token that leaks must not
+/// become a password, a key or another token.
+pub(crate) fn is_for_browsers(path: &str) -> bool {
+    path.starts_with("/_amanah/") && path != WHO
 }
 
 /// Whether `path` does not exist for `peer`, because it is for the machine itself.

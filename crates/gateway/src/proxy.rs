@@ -1,17 +1,20 @@
 //! What is changed on the way to the application and back.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Uri, Version};
-use kernel::{Binder, Identity, Scope};
+use kernel::{Binder, Credentials, Door, Identity, Scope};
 
-use crate::{cookies, origin};
+use crate::{bearer, cookies, origin};
 
 /// The binding of the request's transaction to its tenant: only we may write it.
 const BINDING: HeaderName = HeaderName::from_static("amanah-binding");
+/// Who asks, signed: only we may write it.
+const ASSERTION: HeaderName = HeaderName::from_static("amanah-assertion");
 /// Ours alone, both ways.
 const RESERVED_PREFIX: &str = "amanah-";
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -86,22 +89,33 @@ pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue)
     }
 }
 
-/// Makes a cleansed request the application's: without our cookies, with the binding of whoever is
-/// signed in. Methods that must not change anything get a binding that cannot, and so does support
+/// Makes a cleansed request the application's: without our cookies and tokens, with the binding of
+/// whoever is signed in, and a signed word about them. Methods that must not change anything get a binding that cannot, and so does support
 /// that may only look.
-pub(crate) fn bind(parts: &mut Parts, identity: &Identity, binder: &dyn Binder) {
+pub(crate) fn bind(
+    parts: &mut Parts,
+    identity: &Arc<Identity>,
+    binder: &dyn Binder,
+    credentials: Option<&dyn Credentials>,
+) {
     cookies::hide(&mut parts.headers);
+    if identity.door != Door::Browser {
+        bearer::hide(&mut parts.headers);
+    }
     let support = identity.standing.support.as_ref();
     let writes = support.is_none_or(|support| support.scope == Scope::ReadWrite);
     let scope =
         if origin::is_safe(&parts.method) || !writes { Scope::ReadOnly } else { Scope::ReadWrite };
     let until = support.map(|support| support.until);
     let minted = binder.mint(&identity.tenant, &identity.actor, scope, until);
-    if let Some(token) = minted
-        && let Ok(mut value) = HeaderValue::try_from(token.expose())
-    {
-        value.set_sensitive(true);
-        parts.headers.insert(BINDING, value);
+    let assertion = credentials.and_then(|credentials| credentials.assertion(identity));
+    for (name, token) in [(BINDING, minted), (ASSERTION, assertion)] {
+        if let Some(token) = token
+            && let Ok(mut value) = HeaderValue::try_from(token.expose())
+        {
+            value.set_sensitive(true);
+            parts.headers.insert(name, value);
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the gateway says when it does not let a request through: plain text, in one voice.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 /// The methods that reach the application.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 /// Names the refusal, so that it cannot be taken for an answer of the application.
 pub(crate) const REFUSED: HeaderName = HeaderName::from_static("amanah-refused");
+/// What RFC 6750 has a program told about its token.
+const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
 
 /// Why a request got no answer from the application or from a page.
@@ -21,6 +23,12 @@ pub(crate) enum Refusal {
     SignedOut,
     /// Whether somebody is signed in cannot be told.
     Undecided,
+    /// The token is unknown, expired, revoked or forged.
+    BadToken,
+    /// It shows a token beside a cookie, or two.
+    TwoCredentials,
+    /// A page that changes the account was asked for with a token.
+    BrowserOnly,
     /// Another site started it.
     CrossSite,
     /// There is no such page.
@@ -57,11 +65,14 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
         Self::Undecided,
+        Self::BadToken,
+        Self::TwoCredentials,
+        Self::BrowserOnly,
         Self::CrossSite,
         Self::NotFound,
         Self::Denied,
@@ -83,9 +94,11 @@ impl Refusal {
     /// The status of the answer.
     pub(crate) const fn status(self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::InClear => StatusCode::BAD_REQUEST,
-            Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::CrossSite | Self::Denied | Self::StepUp => StatusCode::FORBIDDEN,
+            Self::Malformed(_) | Self::InClear | Self::TwoCredentials => StatusCode::BAD_REQUEST,
+            Self::SignedOut | Self::BadToken => StatusCode::UNAUTHORIZED,
+            Self::CrossSite | Self::Denied | Self::StepUp | Self::BrowserOnly => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound | Self::Unmapped => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
@@ -106,6 +119,9 @@ impl Refusal {
             Self::InClear => "in_clear",
             Self::SignedOut => "signed_out",
             Self::Undecided => "undecided",
+            Self::BadToken => "bad_token",
+            Self::TwoCredentials => "two_credentials",
+            Self::BrowserOnly => "browser_only",
             Self::CrossSite => "cross_site",
             Self::NotFound => "not_found",
             Self::Denied => "denied",
@@ -138,6 +154,17 @@ impl Refusal {
             Self::Undecided => {
                 "Who is signed in cannot be looked up at this moment, so nothing was done. You were \
                  not signed out. Try again in a moment."
+            }
+            Self::BadToken => {
+                "The token is unknown, expired or revoked, so nothing was done. Get another one and \
+                 try again."
+            }
+            Self::TwoCredentials => {
+                "The request shows a token and a cookie, or two tokens, so nothing was done. Send \
+                 one of them."
+            }
+            Self::BrowserOnly => {
+                "This page is for whoever signed in with a browser, so nothing was done."
             }
             Self::CrossSite => {
                 "This change was started from another site, so nothing was done. Open the page \
@@ -193,6 +220,9 @@ impl Refusal {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // An application cannot set this one: whoever reads it knows that it was not asked.
         headers.insert(REFUSED, HeaderValue::from_static(self.label()));
+        if self == Self::BadToken {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(INVALID_TOKEN));
+        }
         if self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));
         }

@@ -24,7 +24,7 @@ use crate::gateway::Ports;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::upstream::Pool;
-use crate::{HeaderPolicy, Metrics, cookies, origin, own, proxy};
+use crate::{HeaderPolicy, Metrics, bearer, cookies, origin, own, proxy};
 
 /// The largest body of a request to a page of ours, in bytes: a form.
 const OWN_BODY_BYTES: usize = 64 * 1024;
@@ -112,16 +112,12 @@ impl Shared {
     }
 
     async fn route(&self, asked: &mut Asked, id: &str) -> Result<Response<Reply>, Refusal> {
-        let method = asked.parts.method.clone();
         let own = own::is_own(asked.parts.uri.path());
         let limit = if own { self.body_limit.min(OWN_BODY_BYTES) } else { self.body_limit };
         if declared(&asked.parts) > limit {
             return Err(Refusal::BodyTooLarge);
         }
-        if !origin::is_safe(&method) && origin::is_cross_site(&asked.parts.headers) {
-            return Err(Refusal::CrossSite);
-        }
-        let identity = self.identity(&asked.parts).await?;
+        let identity = self.identity(&asked.parts, own).await?;
         asked.actor = identity.as_ref().map(|who| who.actor.to_string());
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
         proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
@@ -142,7 +138,8 @@ impl Shared {
         self.permit(&identity, &asked.parts, id).await?;
         let _held = self.hold(asked, limit).await?;
         let body = self.body(asked, limit).await?;
-        proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref());
+        let credentials = self.ports.credentials.as_deref();
+        proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref(), credentials);
         let (mut answer, lease) = pool.send(&asked.parts, body).await?;
         proxy::cleanse_answer(answer.headers_mut());
         Ok(Reply::upstream(answer, lease))
@@ -163,9 +160,23 @@ impl Shared {
         }
     }
 
-    /// Who is signed in. Where that cannot be told, what anybody may read is answered as to anybody,
-    /// and everything else is refused: nobody is shown a sign-in page for our failing.
-    async fn identity(&self, parts: &Parts) -> Result<Option<Arc<Identity>>, Refusal> {
+    /// Whoever asks, by a token or by a cookie. No other site can make a browser send a token, so
+    /// that who started the request is only asked without one. Where it cannot be told who it is,
+    /// what anybody may read is answered as to anybody, and everything else is refused: nobody is
+    /// shown a sign-in page for our failing.
+    async fn identity(&self, parts: &Parts, own: bool) -> Result<Option<Arc<Identity>>, Refusal> {
+        if let Some(credentials) = &self.ports.credentials
+            && let Some(token) = bearer::read(&parts.headers)?
+        {
+            if own && own::is_for_browsers(parts.uri.path()) {
+                return Err(Refusal::BrowserOnly);
+            }
+            let found = credentials.bearer(&token).await.map_err(|_| Refusal::Undecided)?;
+            return found.ok_or(Refusal::BadToken).map(Some);
+        }
+        if !origin::is_safe(&parts.method) && origin::is_cross_site(&parts.headers) {
+            return Err(Refusal::CrossSite);
+        }
         let Some(token) = cookies::session(&parts.headers) else {
             return Ok(None);
         };

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use kernel::{
-    Actor, Binder, Door, Fut, Identity, Scope, Secret, SessionToken, Sessions, Standing, Strength,
-    SystemClock, SystemRng, TenantId,
+    Actor, Binder, Credentials, Door, Fut, Identity, Scope, Secret, SessionToken, Sessions,
+    Standing, Strength, SystemClock, SystemRng, TenantId,
 };
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -102,6 +102,7 @@ fn ports() -> Ports {
     Ports {
         own: Arc::new(Pages),
         sessions: Arc::new(OneSession),
+        credentials: Some(Arc::new(OneToken)),
         gatekeeper: None,
         binder: Arc::new(TextBinder),
         rng: Arc::new(SystemRng),
@@ -310,6 +311,27 @@ impl Sessions for OneSession {
             })
         });
         Box::pin(async { Ok(identity) })
+    }
+}
+
+struct OneToken;
+
+impl Credentials for OneToken {
+    fn bearer<'a>(
+        &'a self,
+        bearer: &'a Secret,
+    ) -> Fut<'a, Result<Option<Arc<Identity>>, String>> {
+        Box::pin(async move {
+            let good = SessionToken(Secret::new("good".to_owned()));
+            let sari = OneSession.decide(&good).await?.unwrap();
+            let door = Door::AccessToken;
+            let known = bearer.expose() == "good-token";
+            Ok(known.then(|| Arc::new(Identity { door, ..Arc::unwrap_or_clone(sari) })))
+        })
+    }
+
+    fn assertion(&self, identity: &Arc<Identity>) -> Option<Secret> {
+        Some(Secret::new(format!("said.{}.{:?}", identity.actor, identity.door)))
     }
 }
 

@@ -77,6 +77,19 @@ pub enum Error {
     /// Whether somebody is signed in could not be told.
     #[error("who is signed in cannot be told: {0}")]
     Undecided(String),
+    /// A token that is unknown, used up, expired or revoked: one answer for all of them. Also where
+    /// nothing can be made because whoever asks is signed out, or has as many as they can.
+    #[error("this is not good, or not good any more; nothing was given out")]
+    Grant,
+    /// Somebody came by a key or a token, or as support, for what is done in a browser alone.
+    #[error("this is done in a browser by whoever is signed in themselves; nothing was changed")]
+    Browser,
+    /// A key would do more than its maker may.
+    #[error("a key does nothing that its maker may not do; nothing was made")]
+    Scope,
+    /// Tokens cannot be signed.
+    #[error("tokens cannot be signed: {0}; nothing was given out, try again")]
+    Signing(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),

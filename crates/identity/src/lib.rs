@@ -12,20 +12,26 @@
 //! The attacks it stops: cracking a stolen table of hashes, finding out who has an account by
 //! timing the sign-in, filling the memory with sign-ins, and using a stolen table of sessions.
 
+mod access_token;
 mod account;
+mod api_key;
+mod assertion;
 mod cache;
 mod controls;
 mod custody;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod jwt;
 mod lifetime;
 mod listening;
 mod passkey;
 mod password;
 mod pending;
 mod recovery;
+mod refresh;
 mod service;
+mod signing;
 mod sql;
 mod stored;
 mod strength;
@@ -36,7 +42,7 @@ mod totp;
 mod vault;
 
 pub use account::{Email, NewAccount};
-pub use controls::{Attempt, SignInProbe, controls};
+pub use controls::{Attempt, SignInProbe, TokenProbe, controls};
 pub use custody::Custodian;
 pub use error::{Error, Result};
 pub use lifetime::Lifetime;
@@ -44,8 +50,8 @@ pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
 pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
 pub use service::{
-    Again, Ceremony, Enrolled, Factors, Holder, Identities, NewApp, Opening, PasskeyCard,
-    SessionCard, SessionVitals, Stage,
+    Again, Ceremony, Enrolled, Factors, Holder, Identities, KeyCard, MAX_KEY_DAYS, NewApp, NewKey,
+    Opening, Pair, PasskeyCard, ServiceCard, SessionCard, SessionVitals, Stage,
 };
 pub use strength::Weakness;
 
@@ -57,6 +63,7 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0002_declared", sql: include_str!("../sql/0002_declared.sql") },
         store::Migration { name: "0003_ids", sql: include_str!("../sql/0003_ids.sql") },
         store::Migration { name: "0010_sessions", sql: include_str!("../sql/0010_sessions.sql") },
+        store::Migration { name: "0011_tokens", sql: include_str!("../sql/0011_tokens.sql") },
         store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
     ],
 };

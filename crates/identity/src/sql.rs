@@ -1,6 +1,7 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
 pub(crate) mod factors;
+pub(crate) mod tokens;
 
 /// Parameters: email, name, tenant, role, hash, now. One row when the address was free.
 pub(crate) const ADD_ACCOUNT: &str = "\
@@ -10,7 +11,7 @@ pub(crate) const ADD_ACCOUNT: &str = "\
 /// Parameters: email. At most one row: id, hash. A disabled account is no account.
 pub(crate) const FIND_ACCOUNT: &str = "\
     SELECT id::text, password_hash FROM identity.accounts \
-    WHERE lower(email) = lower($1) AND disabled_at IS NULL";
+    WHERE lower(email) = lower($1) AND disabled_at IS NULL AND password_hash IS NOT NULL";
 
 /// Parameters: email. At most one row: id, tenant.
 pub(crate) const ACCOUNT_OF: &str = "\
@@ -167,12 +168,13 @@ pub(crate) const SHORTEN_SESSIONS: &str = "\
 pub(crate) const STAND_STILL: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How many hashes there are.
-pub(crate) const COUNT_HASHES: &str = "SELECT count(*) FROM identity.accounts";
+pub(crate) const COUNT_HASHES: &str = "\
+    SELECT count(*) FROM identity.accounts WHERE password_hash IS NOT NULL";
 
 /// Parameters: the last id seen as text, how many. Rows: id, hash.
 pub(crate) const NEXT_HASHES: &str = "\
     SELECT id::text, password_hash FROM identity.accounts \
-    WHERE id > $1::text::uuid ORDER BY id LIMIT $2";
+    WHERE id > $1::text::uuid AND password_hash IS NOT NULL ORDER BY id LIMIT $2";
 
 /// For the bite's sandbox: lets it store what the constraint would refuse.
 pub(crate) const DROP_SCHEME_CHECK: &str =

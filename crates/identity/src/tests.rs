@@ -1,6 +1,7 @@
 //! The service on a real PostgreSQL, under the login that the product runs with.
 
 mod factors;
+mod tokens;
 
 use std::sync::Arc;
 

@@ -46,6 +46,11 @@ impl Digest {
         last
     }
 
+    /// The digest of a text that was already seen to be a credential of ours.
+    pub(crate) fn of_text(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
     /// The 32 bytes, as the database stores them.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -11,6 +11,7 @@ mod attestation;
 pub mod catalogue;
 mod clock;
 mod control;
+mod credentials;
 mod files;
 mod hex;
 mod identity;
@@ -29,6 +30,7 @@ mod verdict;
 pub use attestation::{Attestation, Attestations, Vouched};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use control::{Card, Control, Cx, Fut};
+pub use credentials::{Credentials, TokenKey, TokenKeys};
 pub use files::{
     Condition, FileCard, FileFault, FileName, FilePage, FileReader, FileWriter, Listing,
     MAX_CONTENT_TYPE_BYTES, MAX_FILE_NAME_BYTES, MAX_FILES_LISTED, NewFile, Opened, Quota,

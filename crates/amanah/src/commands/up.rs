@@ -26,6 +26,7 @@ use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::rights::RoutesAt;
 use crate::sealing::Sealers;
+use crate::tokens::{Programs, TokenPen};
 use crate::witnesses::Witnesses;
 use crate::{
     columns, comparing, erasing, files, fleet, keyserver, months, offsite, out, protection, redis,
@@ -131,6 +132,7 @@ async fn build(place: &Place, up: &Up) -> anyhow::Result<House> {
 
 async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Parts> {
     let pages = installation.pages()?;
+    TokenPen::make(&installation.ring.keys).await?;
     let mut paths = installation.config.upstream_paths();
     let mut application = None;
     let bindings: Arc<ArcSwap<_>> = Arc::default();
@@ -230,6 +232,7 @@ async fn bind(
     let ports = Ports {
         own,
         sessions: Arc::<identity::Identities>::clone(&installation.identities),
+        credentials: Some(Arc::<identity::Identities>::clone(&installation.identities)),
         gatekeeper,
         binder,
         rng: Arc::clone(&installation.cx.rng),
@@ -256,6 +259,8 @@ fn router(
             primary: Some(primary).filter(|name| !name.is_empty()),
             witnesses: Arc::clone(witnesses),
         }),
+        tokens: Arc::new(Programs(Arc::clone(&installation.identities))),
+        api_keys: Arc::new(Programs(Arc::clone(&installation.identities))),
         sign_in: Arc::new(SignIn(Arc::clone(&installation.identities))),
         vitals: Arc::new(Vitals {
             db: installation.ground.engine.clone(),

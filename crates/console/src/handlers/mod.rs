@@ -7,11 +7,13 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::Error;
 
+pub(crate) mod api_keys;
 pub(crate) mod session;
 pub(crate) mod statics;
 pub(crate) mod step;
 #[cfg(test)]
 mod tests;
+pub(crate) mod token;
 pub(crate) mod trust;
 pub(crate) mod vitals;
 

@@ -130,7 +130,7 @@ pub(crate) async fn account(
     Ok(with_cookie(html(&page)?, token.cookie))
 }
 
-fn unreadable(rejection: &FormRejection) -> Error {
+pub(crate) fn unreadable(rejection: &FormRejection) -> Error {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Error::TooLarge
     } else {
@@ -138,7 +138,7 @@ fn unreadable(rejection: &FormRejection) -> Error {
     }
 }
 
-fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

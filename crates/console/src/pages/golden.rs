@@ -6,6 +6,7 @@ use askama::Template;
 use claims::Language;
 
 use super::account::AccountPage;
+use super::api_keys::KeysPage;
 use super::error::ErrorPage;
 use super::index::IndexPage;
 use super::sample;
@@ -40,6 +41,25 @@ fn all() -> Vec<(String, String)> {
     all.push(("sign-in-refused".to_owned(), refused.render()));
     let account = AccountPage::new(words, sample::identity(), "00ff".to_owned());
     all.push(("account".to_owned(), account.render()));
+    let made = kernel::Secret::new(format!("amk_ab12cd34_{}_abc123", "x".repeat(43)));
+    let keys = |words, made, problem| {
+        KeysPage::new(words, sample::rack(), "00ff".to_owned(), made, problem, sample::now())
+    };
+    all.push(("api-keys".to_owned(), keys(words, Some(made), None).render()));
+    let indonesian = Words::of(Language::Indonesian);
+    all.push((
+        "api-keys-refused".to_owned(),
+        keys(indonesian, None, Some(indonesian.say("keys-scope"))).render(),
+    ));
+    let none = KeysPage::new(
+        arabic,
+        crate::KeyRack::default(),
+        "00ff".to_owned(),
+        None,
+        None,
+        sample::now(),
+    );
+    all.push(("api-keys-none".to_owned(), none.render()));
     for error in sample::errors() {
         all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }
@@ -144,10 +164,11 @@ fn headings_begin_with_one_and_skip_none() {
 #[test]
 fn the_language_and_its_direction_are_said() {
     for (name, html) in all() {
-        let right = name.contains("arabic") || name == "sign-in-refused";
+        let right =
+            name.contains("arabic") || matches!(name.as_str(), "sign-in-refused" | "api-keys-none");
         let expected = match name.as_str() {
             _ if right => "html lang=\"ar\" dir=\"rtl\"",
-            "trust-indonesian" => "html lang=\"id\" dir=\"ltr\"",
+            "trust-indonesian" | "api-keys-refused" => "html lang=\"id\" dir=\"ltr\"",
             _ => "html lang=\"en\" dir=\"ltr\"",
         };
         assert!(tags(&html).contains(&expected), "{name}");

@@ -2,6 +2,7 @@
 //! so whatever it shows can be shown again.
 
 pub(crate) mod account;
+pub(crate) mod api_keys;
 pub(crate) mod error;
 #[cfg(test)]
 mod golden;

@@ -10,7 +10,7 @@ use kernel::{
     catalogue,
 };
 
-use crate::{Error, LogHead, Witnessed};
+use crate::{ApiKey, Error, KeyRack, LogHead, Service, Witnessed};
 
 /// The moment of every sample.
 pub(crate) fn now() -> Timestamp {
@@ -408,5 +408,35 @@ fn not_built(page: &Page, index: usize) -> ClaimReport {
         reason: "not-built",
         detail: "not built: no control proves this yet".to_owned(),
         ..claim(page, index, Verdict::Unknown)
+    }
+}
+
+/// Keys in every state, and a service with a hostile name.
+pub(crate) fn rack() -> KeyRack {
+    let day = |day: i64| now() + Span::new().hours(24 * day);
+    let key = |id: &str, name: &str| ApiKey {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        service: None,
+        scopes: vec!["people.read".to_owned()],
+        created_at: day(-3),
+        expires_at: day(30),
+        last_used_at: None,
+        revoked: false,
+    };
+    KeyRack {
+        keys: vec![
+            ApiKey { last_used_at: Some(day(-1)), ..key("ab12cd34", "nightly export") },
+            ApiKey { service: Some(EVIL.to_owned()), ..key("bb12cd34", EVIL) },
+            ApiKey { expires_at: day(-1), scopes: Vec::new(), ..key("cb12cd34", "old") },
+            ApiKey { revoked: true, ..key("db12cd34", "lost") },
+        ],
+        services: vec![Service {
+            account: "00000000-0000-4000-8000-000000000003".to_owned(),
+            name: EVIL.to_owned(),
+            owner: "sari@toko.example".to_owned(),
+        }],
+        makes_services: true,
+        permits: vec!["people.read".to_owned(), "people.keys".to_owned()],
     }
 }

@@ -139,6 +139,7 @@ async fn launch(
     let ports = Ports {
         own: Arc::new(ScratchOwn),
         sessions: Arc::new(ScratchSessions { holders }),
+        credentials: None,
         gatekeeper,
         binder: Arc::new(ScratchBinder),
         rng: Arc::clone(&cx.rng),

@@ -24,6 +24,7 @@ async fn claims_are_dropped_and_replaced() {
     assert!(!seen.contains("forged"), "{seen}");
     for (name, value) in [
         ("amanah-binding", "bound.sinar.sari@sinar.example.ro"),
+        ("amanah-assertion", "said.sari@sinar.example.Browser"),
         ("host", "localhost"),
         ("x-forwarded-for", "127.0.0.1"),
         ("x-forwarded-host", "localhost"),
@@ -156,4 +157,52 @@ async fn a_stale_connection_is_replaced() {
         assert_eq!(status(&edge.ask("GET", "/leave", SIGNED_IN).await), 200);
         assert_eq!(status(&edge.ask("GET", "/", SIGNED_IN).await), 200);
     }
+}
+
+/// A token does what a cookie does, without asking who started the request, and is not passed on.
+#[tokio::test]
+async fn a_token_opens_the_application() {
+    let edge = Edge::start().await;
+    let lines = "Authorization: Bearer good-token\r\nSec-Fetch-Site: cross-site\r\n\
+                 Content-Length: 0\r\nCookie: theme=dark\r\n";
+    assert_eq!(status(&edge.ask("POST", "/prices", lines).await), 200);
+    let seen = edge.application.seen().pop().unwrap();
+    assert!(!seen.contains("good-token"), "{seen}");
+    assert_eq!(values(&seen, "authorization"), [""; 0]);
+    assert_eq!(values(&seen, "amanah-binding"), ["bound.sinar.sari@sinar.example.rw"]);
+    assert_eq!(values(&seen, "amanah-assertion"), ["said.sari@sinar.example.AccessToken"]);
+    // Another scheme is the application's own business.
+    let lines = format!("{SIGNED_IN}Authorization: Basic YTpi\r\n");
+    assert_eq!(status(&edge.ask("GET", "/", &lines).await), 200);
+    let seen = edge.application.seen().pop().unwrap();
+    assert_eq!(values(&seen, "authorization"), ["Basic YTpi"]);
+}
+
+/// A bad token is told so and never shown the sign-in page; two credentials are none; and no token
+/// opens a page that changes the account.
+#[tokio::test]
+async fn a_token_opens_nothing_else() {
+    let edge = Edge::start().await;
+    let bearer = |token: &str| format!("Accept: text/html\r\nAuthorization: Bearer {token}\r\n");
+    for bad in ["bad-token", "good", "", "a b"] {
+        let answer = edge.ask("GET", "/", &bearer(bad)).await;
+        assert_eq!(status(&answer), 401, "{bad}");
+        assert_eq!(values(&answer, "www-authenticate"), ["Bearer error=\"invalid_token\""]);
+        assert_eq!(values(&answer, "amanah-refused"), ["bad_token"]);
+    }
+    let both = format!("{SIGNED_IN}{}", bearer("good-token"));
+    let twice = format!("{}{}", bearer("good-token"), bearer("good-token"));
+    for lines in [both, twice] {
+        let answer = edge.ask("GET", "/", &lines).await;
+        assert_eq!(status(&answer), 400);
+        assert_eq!(values(&answer, "amanah-refused"), ["two_credentials"]);
+    }
+    for page in ["/_amanah/echo", "/_amanah/account", "/_amanah/token"] {
+        let answer = edge.ask("GET", page, &bearer("good-token")).await;
+        assert_eq!(status(&answer), 403, "{page}");
+        assert_eq!(values(&answer, "amanah-refused"), ["browser_only"]);
+    }
+    let answer = edge.ask("GET", "/_amanah/identity", &bearer("good-token")).await;
+    assert!(answer.contains("sari@sinar.example"), "{answer}");
+    assert!(edge.application.seen().is_empty());
 }

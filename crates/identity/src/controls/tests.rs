@@ -41,6 +41,7 @@ impl House {
             self.base.owner.clone(),
             self.base.programs.clone(),
             probe,
+            None,
         );
         Arc::clone(&all[0])
     }

@@ -1,6 +1,8 @@
 //! The service that signs people in and recognises them.
 
 mod accounts;
+mod api_keys;
+mod bearer;
 mod ends;
 mod enrol;
 mod passkeys;
@@ -8,26 +10,31 @@ pub(crate) mod sessions;
 mod sign_in;
 mod step;
 mod step_up;
+mod tokens;
 mod uses;
 mod vitals;
 
 use std::sync::Arc;
 
-use kernel::{Clock, Rng, Standings, Vault};
+use kernel::{Clock, Rng, Standings, TokenKeys, Vault};
 use store::Db;
 
+pub use api_keys::{KeyCard, MAX_KEY_DAYS, NewKey, ServiceCard};
 pub use ends::SessionCard;
 pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
 pub use passkeys::Ceremony;
 pub use sessions::Opening;
 pub use step::Stage;
 pub use step_up::Again;
+pub use tokens::Pair;
 use uses::Uses;
 pub use vitals::SessionVitals;
 
+use crate::assertion::Assertions;
 use crate::cache::Cache;
 use crate::passkey::{Flaw, Rules};
 use crate::password::Hasher;
+use crate::signing::Signing;
 use crate::stored::{CURRENT, OUTPUT_BYTES, SALT_BYTES, Stored};
 use crate::vault::NoVault;
 use crate::{Lifetime, Pool, Result};
@@ -48,6 +55,9 @@ pub struct Identities {
     pub(crate) cache: Cache,
     uses: Uses,
     lifetime: Lifetime,
+    // Absent where no tokens are given out: every one is refused then.
+    signing: Option<Signing>,
+    assertions: Assertions,
 }
 
 impl Identities {
@@ -70,8 +80,22 @@ impl Identities {
         let decoy = Some(Stored { cost: CURRENT, salt, output });
         let (hasher, cache) = (Hasher::new(pool)?, Cache::default());
         let (vault, rules) = (Arc::new(NoVault), Rules::default());
-        let (lifetime, uses) = (Lifetime::default(), Uses::default());
-        Ok(Self { db, clock, rng, standings, vault, hasher, decoy, rules, cache, uses, lifetime })
+        let (lifetime, uses, signing) = (Lifetime::default(), Uses::default(), None);
+        Ok(Self {
+            db,
+            clock,
+            rng,
+            standings,
+            vault,
+            hasher,
+            decoy,
+            rules,
+            cache,
+            uses,
+            lifetime,
+            signing,
+            assertions: Assertions::default(),
+        })
     }
 
     /// The same service, whose sessions live no longer than this.
@@ -86,6 +110,13 @@ impl Identities {
     #[must_use]
     pub fn with_vault(mut self, vault: Arc<dyn Vault>) -> Self {
         self.vault = vault;
+        self
+    }
+
+    /// The same service, which gives out tokens in the name of `issuer`, signed by `keys`.
+    #[must_use]
+    pub fn with_tokens(mut self, keys: Arc<dyn TokenKeys>, issuer: String) -> Self {
+        self.signing = Some(Signing::new(keys, issuer));
         self
     }
 
