@@ -133,6 +133,65 @@ account-tenant = Tenant
 account-role = Role
 account-sign-out = Sign out
 
+step-title = Second step
+step-enrol = Your role asks for a second factor, and there is none yet. Set one up to go on.
+step-code = Code of your authenticator app
+step-recovery = Recovery code
+step-code-or = Six digits from the app. Without it, one of your recovery codes; each is good once.
+step-code-once = Each code is good once.
+step-button = Go on
+step-anew = Begin the sign-in anew
+factor-wrong = This code is not right, or was used already. Wait for the next one and try again.
+factor-passkey-refused = This passkey was not accepted. Nothing was changed. Try again.
+factor-wait = There were too many wrong codes. Wait for a while, at most 15 minutes, and try again.
+factor-last = A role of yours asks for this factor. Nothing was changed. Add another one first.
+factor-none = There is no such factor on your account, or no more can be added. Nothing was changed.
+factor-app-add = Set up an authenticator app
+factor-key-add = Add a passkey or security key
+factor-key-use = Use a passkey or security key
+
+app-title = Authenticator app
+app-scan = Scan this code with your authenticator app.
+app-qr = QR code for your authenticator app
+app-type = Or type this key:
+app-code = The code that the app shows now
+app-confirm = Confirm
+
+codes-title = Recovery codes
+codes-print = Print these codes and keep them away from your phone. Each opens your account once, after the password, when the app or key is lost.
+codes-once = They are shown this once. Codes from before are void.
+codes-on = I have kept them; go on
+
+key-title = Passkey
+key-how = The browser asks for your passkey or security key when you press the button.
+key-script = Your browser does not run the one script that passkeys need. Use another way, or allow it.
+key-failed = The browser gave no passkey. Nothing was changed. Try again.
+key-name = Name of the key, for you
+
+again-title = Is it you?
+again-why = What you are about to do is sensitive, and you proved who you are more than ten minutes ago.
+again-button = Confirm
+
+security-title = Second factors
+security-intro = A second factor keeps others out who have your password. Whenever you change one, every other session of yours ends.
+security-app = Authenticator app
+security-app-there = An app is set up.
+security-app-none = No app is set up.
+security-app-replace = Replace the app
+security-remove = Remove
+security-keys = Passkeys and security keys
+security-keys-none = There are none.
+security-made = made
+security-used = last used
+security-rename = Rename
+security-codes = Recovery codes
+security-codes-left =
+    { $count ->
+        [one] One code is left.
+       *[other] { $count } codes are left.
+    }
+security-codes-new = Make new codes
+
 error-not-found = There is nothing at this address
 error-not-found-text = The page may have been renamed, or the address mistyped. Look for it in the list of pages.
 error-method = This address is not asked that way

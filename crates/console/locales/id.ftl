@@ -105,6 +105,61 @@ account-tenant = Penyewa
 account-role = Peran
 account-sign-out = Keluar
 
+step-title = Langkah kedua
+step-enrol = Peran Anda meminta faktor kedua, dan belum ada satu pun. Siapkan satu untuk melanjutkan.
+step-code = Kode dari aplikasi autentikator
+step-recovery = Kode pemulihan
+step-code-or = Enam angka dari aplikasi. Tanpa aplikasi, salah satu kode pemulihan Anda; masing-masing berlaku sekali.
+step-code-once = Setiap kode berlaku sekali.
+step-button = Lanjutkan
+step-anew = Ulangi masuk dari awal
+factor-wrong = Kode ini tidak benar atau sudah dipakai. Tunggu kode berikutnya lalu coba lagi.
+factor-passkey-refused = Kunci sandi ini tidak diterima. Tidak ada yang diubah. Coba lagi.
+factor-wait = Terlalu banyak kode salah. Tunggu sebentar, paling lama 15 menit, lalu coba lagi.
+factor-last = Salah satu peran Anda meminta faktor ini. Tidak ada yang diubah. Tambahkan faktor lain dahulu.
+factor-none = Faktor itu tidak ada pada akun Anda, atau tidak bisa ditambah lagi. Tidak ada yang diubah.
+factor-app-add = Siapkan aplikasi autentikator
+factor-key-add = Tambahkan kunci sandi atau kunci keamanan
+factor-key-use = Gunakan kunci sandi atau kunci keamanan
+
+app-title = Aplikasi autentikator
+app-scan = Pindai kode ini dengan aplikasi autentikator Anda.
+app-qr = Kode QR untuk aplikasi autentikator Anda
+app-type = Atau ketik kunci ini:
+app-code = Kode yang sekarang ditampilkan aplikasi
+app-confirm = Konfirmasi
+
+codes-title = Kode pemulihan
+codes-print = Cetak kode-kode ini dan simpan terpisah dari ponsel Anda. Masing-masing membuka akun Anda sekali, setelah kata sandi, bila aplikasi atau kunci hilang.
+codes-once = Kode hanya ditampilkan sekali ini. Kode sebelumnya tidak berlaku lagi.
+codes-on = Sudah saya simpan; lanjutkan
+
+key-title = Kunci sandi
+key-how = Peramban meminta kunci sandi atau kunci keamanan Anda ketika tombol ditekan.
+key-script = Peramban Anda tidak menjalankan satu-satunya skrip yang dibutuhkan kunci sandi. Gunakan cara lain, atau izinkan skrip itu.
+key-failed = Peramban tidak memberi kunci sandi. Tidak ada yang diubah. Coba lagi.
+key-name = Nama kunci, untuk Anda
+
+again-title = Apakah ini Anda?
+again-why = Yang akan Anda lakukan bersifat peka, dan Anda membuktikan diri lebih dari sepuluh menit yang lalu.
+again-button = Konfirmasi
+
+security-title = Faktor kedua
+security-intro = Faktor kedua mencegah masuknya orang lain yang tahu kata sandi Anda. Setiap kali Anda mengubahnya, semua sesi Anda yang lain berakhir.
+security-app = Aplikasi autentikator
+security-app-there = Aplikasi sudah disiapkan.
+security-app-none = Belum ada aplikasi.
+security-app-replace = Ganti aplikasi
+security-remove = Hapus
+security-keys = Kunci sandi dan kunci keamanan
+security-keys-none = Belum ada.
+security-made = dibuat
+security-used = terakhir dipakai
+security-rename = Ubah nama
+security-codes = Kode pemulihan
+security-codes-left = Tersisa { $count } kode.
+security-codes-new = Buat kode baru
+
 error-not-found = Tidak ada apa pun di alamat ini
 error-not-found-text = Halamannya mungkin berganti nama, atau alamatnya salah ketik. Carilah di daftar halaman.
 error-method = Alamat ini tidak diminta dengan cara itu

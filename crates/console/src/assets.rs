@@ -1,4 +1,4 @@
-//! The files that every page needs: one stylesheet and one mark, compiled in and served under a
+//! The files that pages need: one stylesheet, one mark and one script, compiled in and served under a
 //! name that holds their digest, so that a browser may keep them for ever.
 
 use std::sync::LazyLock;
@@ -33,9 +33,15 @@ pub(crate) static ICON: LazyLock<Asset> = LazyLock::new(|| {
     asset("mark", "svg", "image/svg+xml", text)
 });
 
+/// The one script, for the one thing that a browser does not do without: asking for a passkey.
+pub(crate) static PASSKEY_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("../static/passkey.js");
+    asset("passkey", "js", "text/javascript; charset=utf-8", text)
+});
+
 /// The file with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*STYLESHEET, &*ICON].into_iter().find(|asset| asset.name == name)
+    [&*STYLESHEET, &*ICON, &*PASSKEY_SCRIPT].into_iter().find(|asset| asset.name == name)
 }
 
 fn asset(stem: &str, ending: &str, media: &'static str, text: &'static str) -> Asset {

@@ -62,6 +62,13 @@ pub(crate) fn set_step(token: &Secret) -> Result<HeaderValue, Error> {
     header(STEP_COOKIE, token, &format!("; Max-Age={STEP_SECONDS}"))
 }
 
+/// The token of a sign-in that waits, when the request carries one.
+pub(crate) fn step(headers: &HeaderMap) -> Option<Secret> {
+    read(headers, STEP_COOKIE)
+        .filter(|value| fits(value))
+        .map(|value| Secret::new(value.to_owned()))
+}
+
 /// A path as the value of a query.
 pub(crate) fn escaped(path: &str) -> String {
     use std::fmt::Write as _;

@@ -42,5 +42,6 @@ pub use credentials::{
     ApiKey, ApiKeys, AskedKey, Granted, KeyRack, KeyRefusal, Service, TokenRefusal, Tokens,
 };
 pub use error::Error;
+pub use handlers::desk::Desk;
 pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
 pub use routes::{router, routes};

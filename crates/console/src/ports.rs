@@ -6,6 +6,7 @@ use claims::{Page, Report};
 use jiff::Timestamp;
 use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 
+use crate::handlers::desk::Desk;
 use crate::{ApiKeys, Error, Tokens};
 
 /// The security pages and what they come to.
@@ -120,6 +121,8 @@ pub struct State {
     pub tokens: Arc<dyn Tokens>,
     /// Keys for programs.
     pub api_keys: Arc<dyn ApiKeys>,
+    /// Second factors; without it, their pages are not there.
+    pub desk: Option<Desk>,
     /// Health and metrics.
     pub vitals: Arc<dyn Vitals>,
     /// The time: a page cannot be shown as it will stand tomorrow.

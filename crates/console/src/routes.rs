@@ -1,14 +1,17 @@
 //! The one table of routes, from which both the router and the list for attacks are made, so that
 //! they cannot drift apart.
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{DefaultBodyLimit, State as Extracted};
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::from_fn;
 use axum::routing::{self, MethodRouter};
+use axum::{Form, Router};
 
-use crate::handlers::{api_keys, session, statics, token, trust, vitals};
+use crate::handlers::desk::{Fields, SignedInAs};
+use crate::handlers::factors::Change;
+use crate::handlers::{again, api_keys, factors, session, statics, step, token, trust, vitals};
 use crate::{Error, State, assets, voice};
 
 /// The largest form that is read, in bytes.
@@ -58,6 +61,17 @@ fn post<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Rout
     Route { method: Method::POST, path, example: path.to_owned(), handler }
 }
 
+/// A route that changes one thing about the factors of whoever is signed in.
+fn changes(path: &'static str, what: Change) -> Route {
+    let handler = move |Extracted(state): Extracted<State>,
+                        identity: SignedInAs,
+                        headers: HeaderMap,
+                        form: Result<Form<Fields>, FormRejection>| {
+        factors::change(state, identity, headers, form, what)
+    };
+    post(path, handler)
+}
+
 fn table() -> Vec<Route> {
     vec![
         get("/trust", trust::primary),
@@ -76,6 +90,24 @@ fn table() -> Vec<Route> {
         post("/_amanah/token/revoke", token::revoke),
         get("/_amanah/identity", token::identity),
         get("/.well-known/jwks.json", token::key_set),
+        get("/_amanah/step", step::form),
+        post("/_amanah/step", step::code),
+        post("/_amanah/step/ask", step::ask),
+        post("/_amanah/step/passkey", step::passkey),
+        get("/_amanah/account/security", factors::security),
+        get("/_amanah/account/confirm", again::form),
+        post("/_amanah/account/confirm", again::prove),
+        post("/_amanah/account/confirm/ask", again::ask),
+        post("/_amanah/account/confirm/passkey", again::passkey),
+        get("/_amanah/factors/app", factors::app),
+        post("/_amanah/factors/app", factors::start_app),
+        post("/_amanah/factors/app/confirm", factors::confirm_app),
+        post("/_amanah/factors/key", factors::add_key),
+        post("/_amanah/factors/key/ask", factors::ask_key),
+        changes("/_amanah/factors/app/remove", Change::RemoveApp),
+        changes("/_amanah/factors/key/remove", Change::RemoveKey),
+        changes("/_amanah/factors/key/name", Change::NameKey),
+        changes("/_amanah/factors/codes", Change::NewCodes),
         get("/_amanah/static/{name}", statics::file).at(&assets::STYLESHEET.path),
         get("/healthz", vitals::healthy),
         get("/metrics", vitals::metrics),

@@ -317,10 +317,7 @@ impl Sessions for OneSession {
 struct OneToken;
 
 impl Credentials for OneToken {
-    fn bearer<'a>(
-        &'a self,
-        bearer: &'a Secret,
-    ) -> Fut<'a, Result<Option<Arc<Identity>>, String>> {
+    fn bearer<'a>(&'a self, bearer: &'a Secret) -> Fut<'a, Result<Option<Arc<Identity>>, String>> {
         Box::pin(async move {
             let good = SessionToken(Secret::new("good".to_owned()));
             let sari = OneSession.decide(&good).await?.unwrap();

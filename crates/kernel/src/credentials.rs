@@ -39,10 +39,7 @@ pub trait Credentials: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be told, since the store does not answer. Nobody is let in then.
-    fn bearer<'a>(
-        &'a self,
-        bearer: &'a Secret,
-    ) -> Fut<'a, Result<Option<Arc<Identity>>, String>>;
+    fn bearer<'a>(&'a self, bearer: &'a Secret) -> Fut<'a, Result<Option<Arc<Identity>>, String>>;
 
     /// A signed statement for the application of who asks, good for a minute; made once in 20
     /// seconds for each session. `None` when there is no key to sign with.

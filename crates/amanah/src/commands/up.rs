@@ -10,6 +10,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use axum::Router;
 use claims::{Engine, Filter, Page, Progress, Report};
+use console::Desk;
 use gateway::{Gateway, LocalAuthority, Ports, Private, Settings};
 use kernel::Verdict;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +36,8 @@ use crate::{
 
 /// How often it is looked whether PostgreSQL and the application still run.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// What an authenticator app calls this site.
+const ISSUER: &str = "Amanah";
 
 /// What stands once everything is up.
 struct House {
@@ -262,6 +265,11 @@ fn router(
         tokens: Arc::new(Programs(Arc::clone(&installation.identities))),
         api_keys: Arc::new(Programs(Arc::clone(&installation.identities))),
         sign_in: Arc::new(SignIn(Arc::clone(&installation.identities))),
+        desk: Some(Desk {
+            identities: Arc::clone(&installation.identities),
+            names: installation.config.gateway.names.clone().into(),
+            issuer: ISSUER.to_owned(),
+        }),
         vitals: Arc::new(Vitals {
             db: installation.ground.engine.clone(),
             engine: engine.clone(),

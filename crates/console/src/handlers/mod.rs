@@ -7,7 +7,10 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::Error;
 
+pub(crate) mod again;
 pub(crate) mod api_keys;
+pub(crate) mod desk;
+pub(crate) mod factors;
 pub(crate) mod session;
 pub(crate) mod statics;
 pub(crate) mod step;

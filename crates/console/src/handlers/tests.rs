@@ -181,6 +181,7 @@ fn open(house: House) -> (Arc<House>, Router) {
         sign_in: house.clone(),
         tokens: house.clone(),
         api_keys: house.clone(),
+        desk: None,
         vitals: house.clone(),
         clock: Arc::new(ManualClock::at(sample::now())),
         rng: Arc::new(FixedRng::new(7)),

@@ -4,15 +4,22 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 use claims::Language;
+use identity::{Has, Offer, Stage};
 
 use super::account::AccountPage;
+use super::again::AgainPage;
 use super::api_keys::KeysPage;
+use super::codes::CodesPage;
+use super::enrol::EnrolPage;
 use super::error::ErrorPage;
 use super::index::IndexPage;
+use super::key::KeyPage;
 use super::sample;
+use super::security::SecurityPage;
 use super::sign_in::SignInPage;
+use super::step::StepPage;
 use super::trust::TrustPage;
-use crate::assets::{ICON, STYLESHEET};
+use crate::assets::{ICON, PASSKEY_SCRIPT, STYLESHEET};
 use crate::words::Words;
 
 /// Every page by the name of its golden file.
@@ -60,10 +67,45 @@ fn all() -> Vec<(String, String)> {
         sample::now(),
     );
     all.push(("api-keys-none".to_owned(), none.render()));
+    all.extend(factors(words));
     for error in sample::errors() {
         all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }
     all.into_iter().map(|(name, page)| (name, page.unwrap())).collect()
+}
+
+/// The pages of second factors.
+fn factors(words: Words) -> Vec<(String, askama::Result<String>)> {
+    let (token, next) = (|| "00ff".to_owned(), "/prices");
+    let wrong = |words: Words| Some(words.say("factor-wrong"));
+    let (indonesian, arabic) = (Words::of(Language::Indonesian), Words::of(Language::Arabic));
+    let prove = Stage::Prove(Offer { app: true, codes: true, passkeys: true });
+    let step = StepPage::new(words, token(), next, &prove, None).render();
+    let refused = StepPage::new(arabic, token(), next, &prove, wrong(arabic)).render();
+    let enrol = Stage::Enrol { app: true };
+    let first = StepPage::new(indonesian, token(), next, &enrol, None).render();
+    let app = EnrolPage::new(words, token(), next, &sample::app(), wrong(words)).unwrap().render();
+    let codes = CodesPage::new(words, &sample::codes(), next).render();
+    let (making, using) = ("/_amanah/factors/key", "/_amanah/step/passkey");
+    let made = KeyPage::making(words, token(), next, making, &sample::ceremony()).render();
+    let used = KeyPage::using(words, token(), next, using, &sample::ceremony()).render();
+    let security = SecurityPage::new(words, token(), sample::factors(), None).render();
+    let has = sample::factors().has;
+    let again = AgainPage::new(words, token(), next, has, None).render();
+    let bare = AgainPage::new(words, token(), next, Has::default(), wrong(words)).render();
+    let named = [
+        ("step", step),
+        ("step-refused", refused),
+        ("step-enrol", first),
+        ("app", app),
+        ("codes", codes),
+        ("key-made", made),
+        ("key-used", used),
+        ("security", security),
+        ("again", again),
+        ("again-password", bare),
+    ];
+    named.into_iter().map(|(name, page)| (name.to_owned(), page)).collect()
 }
 
 #[test]
@@ -72,7 +114,8 @@ fn every_page_is_as_it_was_agreed() {
         // The names hold a digest, which would change every file with every colour.
         let html = html
             .replace(&STYLESHEET.path, "/_amanah/static/console.css")
-            .replace(&ICON.path, "/_amanah/static/mark.svg");
+            .replace(&ICON.path, "/_amanah/static/mark.svg")
+            .replace(&PASSKEY_SCRIPT.path, "/_amanah/static/passkey.js");
         insta::assert_snapshot!(name, html);
     }
 }
@@ -103,7 +146,10 @@ fn nothing_runs_inline_and_everything_said_is_escaped() {
     for (name, html) in all() {
         for tag in tags(&html) {
             let word = tag.split([' ', '\n']).next().unwrap();
-            assert!(!matches!(word, "script" | "style" | "b" | "iframe" | "base"), "{name}: {tag}");
+            // The one script is a file of ours.
+            let ours = format!("script src=\"{}\" defer", PASSKEY_SCRIPT.path);
+            assert!(word != "script" || tag == ours, "{name}: {tag}");
+            assert!(!matches!(word, "style" | "b" | "iframe" | "base"), "{name}: {tag}");
             for key in attributes(tag) {
                 assert!(!key.starts_with("on") && key != "style", "{name}: {tag}");
             }
@@ -164,11 +210,13 @@ fn headings_begin_with_one_and_skip_none() {
 #[test]
 fn the_language_and_its_direction_are_said() {
     for (name, html) in all() {
-        let right =
-            name.contains("arabic") || matches!(name.as_str(), "sign-in-refused" | "api-keys-none");
+        let right = name.contains("arabic")
+            || matches!(name.as_str(), "sign-in-refused" | "api-keys-none" | "step-refused");
         let expected = match name.as_str() {
             _ if right => "html lang=\"ar\" dir=\"rtl\"",
-            "trust-indonesian" | "api-keys-refused" => "html lang=\"id\" dir=\"ltr\"",
+            "trust-indonesian" | "api-keys-refused" | "step-enrol" => {
+                "html lang=\"id\" dir=\"ltr\""
+            }
             _ => "html lang=\"en\" dir=\"ltr\"",
         };
         assert!(tags(&html).contains(&expected), "{name}");

@@ -2,13 +2,19 @@
 //! so whatever it shows can be shown again.
 
 pub(crate) mod account;
+pub(crate) mod again;
 pub(crate) mod api_keys;
+pub(crate) mod codes;
+pub(crate) mod enrol;
 pub(crate) mod error;
 #[cfg(test)]
 mod golden;
 pub(crate) mod index;
+pub(crate) mod key;
 pub(crate) mod part;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod security;
 pub(crate) mod sign_in;
+pub(crate) mod step;
 pub(crate) mod trust;

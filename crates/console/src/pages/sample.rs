@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use claims::{BiteReport, Block, ClaimReport, Inline, Language, Page, Pledge, Report};
+use identity::{Ceremony, Factors, Has, NewApp, PasskeyCard};
 use jiff::{Span, Timestamp};
 use kernel::{
-    Actor, Door, Finding, Identity, Params, Population, Standing, Strength, TenantId, Verdict,
-    catalogue,
+    Actor, Door, Finding, Identity, Params, Population, Secret, Standing, Strength, TenantId,
+    Verdict, catalogue,
 };
 
 use crate::{ApiKey, Error, KeyRack, LogHead, Service, Witnessed};
@@ -438,5 +439,43 @@ pub(crate) fn rack() -> KeyRack {
         }],
         makes_services: true,
         permits: vec!["people.read".to_owned(), "people.keys".to_owned()],
+    }
+}
+
+/// A new app.
+pub(crate) fn app() -> NewApp {
+    let text = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let uri = format!("otpauth://totp/Amanah:sari%40toko.example?secret={text}&issuer=Amanah");
+    NewApp { uri: Secret::new(uri), text: Secret::new(text.to_owned()) }
+}
+
+/// Recovery codes.
+pub(crate) fn codes() -> Vec<Secret> {
+    ["0123-4567-89AB-CDEF", "GHJK-MNPQ-RSTV-WXYZ"].map(|code| Secret::new(code.to_owned())).into()
+}
+
+/// A ceremony, with a name that wants to be more than a name.
+pub(crate) fn ceremony() -> Ceremony {
+    Ceremony {
+        challenge: vec![7; 32],
+        party: "localhost".to_owned(),
+        account: "00000000-0000-4000-8000-000000000001".to_owned(),
+        email: "sari@toko.example".to_owned(),
+        name: EVIL.to_owned(),
+        keys: vec![vec![1, 2, 3], vec![255; 16]],
+    }
+}
+
+/// Second factors, one of which has such a name too.
+pub(crate) fn factors() -> Factors {
+    let card = |n: u8, name: &str, last_used_at| PasskeyCard {
+        id: format!("00000000-0000-4000-8000-00000000000{n}"),
+        name: name.to_owned(),
+        made_at: Timestamp::UNIX_EPOCH,
+        last_used_at,
+    };
+    Factors {
+        has: Has { app: true, codes: 9, passkeys: 2 },
+        passkeys: vec![card(1, "Blue", None), card(2, EVIL, Some(Timestamp::UNIX_EPOCH))],
     }
 }
