@@ -22,6 +22,7 @@ const BUILT: [(&str, &str); 20] = [
     ("password.argon2id", "hashes"),
     ("access.permissions", "pairs"),
     ("access.per-action", "requests"),
+    ("mfa.totp", "ways in"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),

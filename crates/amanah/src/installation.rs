@@ -36,7 +36,7 @@ use crate::roots::{self, ROOT_SECRET};
 use crate::tokens::TokenPen;
 use crate::vault::KeyVault;
 use crate::watched::watched;
-use crate::{environment, files, fleet, lost, pages, protection, redis};
+use crate::{environment, factor_probe, files, fleet, lost, pages, protection, redis};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -265,6 +265,8 @@ impl Installation {
         });
         let tokens = probe.clone().map(|edge| edge as Arc<dyn TokenProbe>);
         let probe = probe.map(|edge| edge as Arc<dyn SignInProbe>);
+        let factors =
+            edge.runs.then(|| Edge { address: edge.address, authority: authority.clone() });
         let target = Target {
             address: edge.address,
             authority,
@@ -280,6 +282,7 @@ impl Installation {
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
         controls.extend(audit::controls(watched(self, known)));
+        controls.extend(factor_probe::guard(self, factors).controls());
         let identities = Arc::clone(&self.identities);
         controls.extend(identity::controls(identities, owner, programs, probe, tokens));
         controls.extend(access::controls::controls(rights));

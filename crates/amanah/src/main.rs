@@ -15,6 +15,7 @@ mod door;
 mod environment;
 mod erasing;
 mod exit;
+mod factor_probe;
 mod files;
 mod fleet;
 mod following;

@@ -24,7 +24,7 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 pub(crate) const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The name in every certificate of ours.
 pub(crate) const NAME: &str = "localhost";
-const SIGN_IN: &str = "/_amanah/sign-in";
+pub(crate) const SIGN_IN: &str = "/_amanah/sign-in";
 
 /// The running gateway, seen from outside.
 pub(crate) struct Edge {
@@ -67,8 +67,12 @@ impl Edge {
     }
 
     fn request(&self, method: Method) -> http::request::Builder {
+        self.request_at(method, SIGN_IN)
+    }
+
+    pub(crate) fn request_at(&self, method: Method, path: &str) -> http::request::Builder {
         let port = self.address.port();
-        let builder = Request::builder().method(method).uri(SIGN_IN);
+        let builder = Request::builder().method(method).uri(path);
         builder.header(HOST, format!("{NAME}:{port}"))
     }
 
@@ -175,7 +179,7 @@ impl ProbeSession for CanarySession {
 }
 
 /// Percent-encodes everything but letters and digits.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

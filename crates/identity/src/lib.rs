@@ -42,7 +42,9 @@ mod totp;
 mod vault;
 
 pub use account::{Email, NewAccount};
-pub use controls::{Attempt, SignInProbe, TokenProbe, controls};
+pub use controls::{
+    Attempt, CanaryRoles, FactorGuard, FactorProbe, Reached, SignInProbe, TokenProbe, controls,
+};
 pub use custody::Custodian;
 pub use error::{Error, Result};
 pub use lifetime::Lifetime;

@@ -25,6 +25,7 @@ use crate::exit::{Exit, Usage};
 use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
+use crate::probe::NAME;
 use crate::rights::RoutesAt;
 use crate::sealing::Sealers;
 use crate::tokens::{Programs, TokenPen};
@@ -267,7 +268,7 @@ fn router(
         sign_in: Arc::new(SignIn(Arc::clone(&installation.identities))),
         desk: Some(Desk {
             identities: Arc::clone(&installation.identities),
-            names: installation.config.gateway.names.clone().into(),
+            names: names(installation),
             issuer: ISSUER.to_owned(),
         }),
         vitals: Arc::new(Vitals {
@@ -283,6 +284,13 @@ fn router(
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),
     }))
+}
+
+/// The names that this site is reached under: every certificate of ours has the last of them.
+fn names(installation: &Installation) -> Arc<[String]> {
+    let mut names = installation.config.gateway.names.clone();
+    names.push(NAME.to_owned());
+    names.into()
 }
 
 /// Ends the start with a table of claims and the address. What is not proven, be it never run,

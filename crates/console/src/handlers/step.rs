@@ -138,15 +138,15 @@ async fn show(
 ) -> Result<Response, Error> {
     let Some(token) = waiting(headers) else { return Ok(anew()) };
     let desk: &Desk = desk(state)?;
-    let stage: Stage = match desk.identities.stage(&token).await {
-        Ok(stage) => stage,
+    let asked: Stage = match desk.identities.stage(&token).await {
+        Ok(asked) => asked,
         Err(identity::Error::Over) => return Ok(anew()),
         Err(other) => return Err(Error::Unavailable(other.to_string())),
     };
     let words = Words::asked(headers);
     let form = FormToken::issue(headers, &*state.rng)?;
     let (status, said) = problem.unzip();
-    let page = StepPage::new(words, form.value, next, &stage, said);
+    let page = StepPage::new(words, form.value, next, &asked, said);
     let response = (status.unwrap_or(StatusCode::OK), html(&page)?).into_response();
     Ok(with_cookie(response, form.cookie))
 }

@@ -1,7 +1,7 @@
 //! The second step of a sign-in.
 
 use askama::Template;
-use identity::Stage;
+use identity::{Offer, Stage};
 
 use crate::pages::part::Frame;
 use crate::words::Words;
@@ -16,9 +16,7 @@ pub(crate) struct StepPage {
     problem: Option<String>,
     /// Whether a factor has to be set up first.
     enrol: bool,
-    app: bool,
-    codes: bool,
-    passkeys: bool,
+    offer: Offer,
 }
 
 impl StepPage {
@@ -30,11 +28,11 @@ impl StepPage {
         stage: &Stage,
         problem: Option<String>,
     ) -> Self {
-        let (enrol, app, codes, passkeys) = match stage {
-            Stage::Prove(offer) => (false, offer.app, offer.codes, offer.passkeys),
-            Stage::Enrol { app } => (true, *app, false, true),
+        let (enrol, offer) = match stage {
+            Stage::Prove(offer) => (false, *offer),
+            Stage::Enrol { app } => (true, Offer { app: *app, codes: false, passkeys: true }),
         };
         let (frame, next) = (Frame::bare(words), next.to_owned());
-        Self { frame, token, next, problem, enrol, app, codes, passkeys }
+        Self { frame, token, next, problem, enrol, offer }
     }
 }

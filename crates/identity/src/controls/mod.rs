@@ -1,6 +1,7 @@
 //! The claims that this room can prove, one file each; the others here are their instruments.
 
 mod argon2id;
+mod factors;
 mod hashes;
 mod session_rotation;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use kernel::Control;
 use store::{Db, Programs};
 
+pub use factors::{CanaryRoles, FactorGuard, FactorProbe, Reached};
 pub use session_rotation::TokenProbe;
 pub use timing::{Attempt, SignInProbe};
 

@@ -15,7 +15,6 @@ mod cbor;
 mod client;
 mod cose;
 mod data;
-#[cfg_attr(not(test), expect(dead_code, reason = "the proof of mfa.hardware comes next"))]
 mod soft;
 #[cfg(test)]
 mod tests;
@@ -27,9 +26,7 @@ use ciborium::Value;
 use client::{Ceremony, ClientData};
 use cose::PublicKey;
 use data::AuthenticatorData;
-#[cfg(test)]
-pub(crate) use soft::Fault;
-pub(crate) use soft::SoftKey;
+pub(crate) use soft::{Fault, SoftKey};
 
 /// The random bits of a challenge, in bytes.
 pub(crate) const CHALLENGE_BYTES: usize = 32;
@@ -63,6 +60,11 @@ impl Party {
         let origin =
             if port == "443" { format!("https://{id}") } else { format!("https://{id}:{port}") };
         Some(Self { id, origin })
+    }
+
+    /// A site that is nowhere, for sandboxes.
+    pub(crate) fn of_sandbox() -> Self {
+        Self { id: "localhost".to_owned(), origin: "https://localhost".to_owned() }
     }
 
     /// The relying party's id: the host's name.
@@ -254,7 +256,7 @@ pub(crate) fn read_anything(bytes: &[u8]) -> bool {
     let object = cbor::read(bytes).is_some();
     let data = AuthenticatorData::read(bytes).is_ok();
     let key = PublicKey::read(bytes).is_ok();
-    let party = Party { id: "localhost".to_owned(), origin: "https://localhost".to_owned() };
+    let party = Party::of_sandbox();
     let answer =
         Registration { client_data: SoftKey::sample_client_data(), attestation: bytes.to_vec() };
     let made = register(&party, &[0; CHALLENGE_BYTES], &answer, Rules::default()).is_ok();

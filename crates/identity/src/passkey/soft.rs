@@ -48,7 +48,6 @@ impl Fault {
         Self::Ceremony,
     ];
 
-    #[expect(dead_code, reason = "the bite of mfa.hardware comes next")]
     /// For people: "a key that was asked on another site".
     pub(crate) const fn words(self) -> &'static str {
         match self {
@@ -83,6 +82,7 @@ impl SoftKey {
     }
 
     /// The key's id.
+    #[cfg(test)]
     pub(crate) fn id(&self) -> &[u8] {
         &self.id
     }
@@ -143,7 +143,7 @@ impl SoftKey {
 
     /// Client data that is in order, for the fuzzer.
     pub(super) fn sample_client_data() -> Vec<u8> {
-        let party = Party { id: "localhost".to_owned(), origin: "https://localhost".to_owned() };
+        let party = Party::of_sandbox();
         client_data(Ceremony::Create, &party, &[0; super::CHALLENGE_BYTES], None)
     }
 

@@ -120,7 +120,6 @@ impl Identities {
         self
     }
 
-    #[expect(dead_code, reason = "the bite of mfa.hardware comes next")]
     /// The same service with the fault that lets a flaw of passkeys pass.
     pub(crate) fn without_rule(mut self, flaw: Flaw) -> Self {
         self.rules = Rules::without(flaw);
@@ -139,6 +138,14 @@ impl Identities {
 
     pub(crate) const fn hasher(&self) -> &Hasher {
         &self.hasher
+    }
+
+    pub(crate) fn vault(&self) -> Arc<dyn Vault> {
+        Arc::clone(&self.vault)
+    }
+
+    pub(crate) fn standings(&self) -> &dyn Standings {
+        &*self.standings
     }
 
     pub(crate) fn rng(&self) -> &dyn Rng {

@@ -1,5 +1,6 @@
 //! The second step of a sign-in: a code or a passkey after the password.
 
+use jiff::Timestamp;
 use kernel::{Secret, SessionToken, Strength, TenantId};
 use store::{OperatorTx, Row};
 
@@ -26,6 +27,9 @@ pub(super) struct Person {
     pub(super) tenant: TenantId,
     pub(super) epoch: i32,
     pub(super) reached: Strength,
+    /// When a session that is opened now ends, unused and at the latest. It is asked before any
+    /// transaction: whoever holds one connection and waits for another may wait for ever.
+    pub(super) ends: (Timestamp, Timestamp),
 }
 
 /// Where a sign-in stands, for the page that asks for the next step.
@@ -148,7 +152,7 @@ impl Identities {
     }
 
     /// What an account has to prove itself with, and its tenant.
-    pub(super) async fn has(&self, account: &str) -> Result<(Has, TenantId)> {
+    pub(crate) async fn has(&self, account: &str) -> Result<(Has, TenantId)> {
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::COUNT_FACTORS, &[&account]).await?;
         tx.rollback().await?;
@@ -171,8 +175,11 @@ impl Identities {
         let row = tx.query_opt(sql::FIND_PENDING, &bound).await?;
         tx.rollback().await?;
         let row = row.ok_or(Error::Over)?;
+        let account: String = row.get("account");
+        let ends = self.ends(&account, None).await?;
         let person = Person {
-            account: row.get("account"),
+            account,
+            ends,
             email: row.get("email"),
             name: row.get("display_name"),
             tenant: tenant(&row)?,
@@ -270,8 +277,7 @@ impl Identities {
     ) -> Result<SessionToken> {
         let with = Opening { epoch: Some(person.epoch), ..Opening::default() };
         let new = New { account: &person.account, checked: None, strength, with };
-        let ends = self.ends(&person.account, None).await?;
-        match self.insert(tx, &new, ends).await {
+        match self.insert(tx, &new, person.ends).await {
             Err(Error::Refused) => Err(Error::Over),
             written => written,
         }

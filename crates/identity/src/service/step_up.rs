@@ -100,6 +100,7 @@ impl Identities {
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::LOCK_ACCOUNT, &[&identity.account]).await?;
         tx.rollback().await?;
+        let ends = self.ends(&identity.account, None).await?;
         Ok(Person {
             account: identity.account.clone(),
             email: identity.actor.as_str().to_owned(),
@@ -107,6 +108,7 @@ impl Identities {
             tenant: identity.tenant.clone(),
             epoch: row.ok_or(Error::Over)?.get("epoch"),
             reached: identity.strength,
+            ends,
         })
     }
 }

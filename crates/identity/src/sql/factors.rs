@@ -161,3 +161,77 @@ pub(crate) const NEXT_EPOCH: &str = "\
 pub(crate) const LOCK_ACCOUNT: &str = "\
     SELECT email, password_hash, tenant, epoch FROM identity.accounts \
     WHERE id = $1::text::uuid AND disabled_at IS NULL FOR NO KEY UPDATE";
+
+/// For the bite's sandbox: a step that was used is not kept.
+pub(crate) const BITE_REPLAY: &str = "\
+    CREATE FUNCTION identity.bite_replay() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN NEW.last_step := 0; RETURN NEW; END'; \
+    CREATE TRIGGER bite_replay BEFORE UPDATE ON identity.totp \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_replay()";
+
+/// Takes [`BITE_REPLAY`] away.
+pub(crate) const UNBITE_REPLAY: &str = "DROP FUNCTION identity.bite_replay() CASCADE";
+
+/// For the bite's sandbox: a recovery code that was used is not marked.
+pub(crate) const BITE_RECOVERY: &str = "\
+    CREATE FUNCTION identity.bite_recovery() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN NEW.used_at := NULL; RETURN NEW; END'; \
+    CREATE TRIGGER bite_recovery BEFORE UPDATE ON identity.recovery_codes \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_recovery()";
+
+/// Takes [`BITE_RECOVERY`] away.
+pub(crate) const UNBITE_RECOVERY: &str = "DROP FUNCTION identity.bite_recovery() CASCADE";
+
+/// For the bite's sandbox: neither tries nor guesses are counted.
+pub(crate) const BITE_TRIES: &str = "\
+    CREATE FUNCTION identity.bite_tries() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN NEW.tries := 0; RETURN NEW; END'; \
+    CREATE TRIGGER bite_tries BEFORE UPDATE ON identity.pending \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_tries(); \
+    CREATE FUNCTION identity.bite_guesses() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN NEW.failed := 0; RETURN NEW; END'; \
+    CREATE TRIGGER bite_guesses BEFORE INSERT OR UPDATE ON identity.guesses \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_guesses()";
+
+/// Takes [`BITE_TRIES`] away.
+pub(crate) const UNBITE_TRIES: &str = "\
+    DROP FUNCTION identity.bite_tries() CASCADE; \
+    DROP FUNCTION identity.bite_guesses() CASCADE";
+
+/// For the bite's sandbox: a step is a session at once.
+pub(crate) const BITE_STEP: &str = "\
+    CREATE FUNCTION identity.bite_step() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN INSERT INTO identity.sessions (token_sha256, account, epoch, strength, \
+            authenticated_at, created_at, last_seen_at, idle_expires_at, absolute_expires_at) \
+        VALUES (NEW.token_sha256, NEW.account, NEW.epoch, 2, NEW.made_at, NEW.made_at, \
+            NEW.made_at, NEW.expires_at, NEW.expires_at); RETURN NULL; END'; \
+    CREATE TRIGGER bite_step AFTER INSERT ON identity.pending \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_step()";
+
+/// Takes [`BITE_STEP`] away.
+pub(crate) const UNBITE_STEP: &str = "DROP FUNCTION identity.bite_step() CASCADE";
+
+/// For the bite's sandbox: an app that was confirmed is forgotten.
+pub(crate) const BITE_FORGET: &str = "\
+    CREATE FUNCTION identity.bite_forget() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN DELETE FROM identity.totp WHERE id = NEW.id; RETURN NULL; END'; \
+    CREATE TRIGGER bite_forget AFTER UPDATE ON identity.totp \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_forget()";
+
+/// Takes [`BITE_FORGET`] away.
+pub(crate) const UNBITE_FORGET: &str = "DROP FUNCTION identity.bite_forget() CASCADE";
+
+/// For the bite's sandbox: a challenge that was answered can be answered again.
+pub(crate) const BITE_CHALLENGE: &str = "\
+    CREATE FUNCTION identity.bite_challenge() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN INSERT INTO identity.challenges VALUES (OLD.*); RETURN NULL; END'; \
+    CREATE TRIGGER bite_challenge AFTER DELETE ON identity.challenges \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_challenge()";
+
+/// Takes [`BITE_CHALLENGE`] away.
+pub(crate) const UNBITE_CHALLENGE: &str = "DROP FUNCTION identity.bite_challenge() CASCADE";
+
+/// Parameters: the last id seen as text, how many. Rows: id, tenant, of accounts that can sign in.
+pub(crate) const NEXT_ACCOUNTS: &str = "\
+    SELECT id::text, tenant FROM identity.accounts \
+    WHERE id > $1::text::uuid AND disabled_at IS NULL ORDER BY id LIMIT $2";

@@ -1,0 +1,78 @@
+//! The attack on passkeys: every answer that is not quite right.
+
+use kernel::Secret;
+
+use super::canary::Canary;
+use super::{FactorProbe, Reached, Tried};
+use crate::passkey::{Assertion, Fault, SoftKey};
+use crate::{Identities, StepToken};
+
+/// Why no key could be asked.
+const NAMELESS: &str = "the site has no name that a passkey could be made for";
+
+/// Sets a passkey up for `canary`, whose role needs one, and answers challenges wrongly.
+///
+/// # Errors
+/// When the right answer does not get in, so that nothing follows from the others.
+pub(super) async fn attack(
+    probe: &dyn FactorProbe,
+    identities: &Identities,
+    canary: &Canary,
+    tried: &mut Vec<Tried>,
+) -> Result<(), String> {
+    let party = probe.party().ok_or(NAMELESS)?;
+    let step = StepToken(canary.step(probe).await?);
+    let made = canary.add_key(identities, &step, &party).await;
+    let mut key = made.map_err(|error| error.to_string())?;
+    let (answer, right) = right(probe, canary, &mut key).await?;
+    if !right {
+        return Err("the right passkey did not get in".to_owned());
+    }
+    let step = canary.step(probe).await?;
+    tried.push(Tried::new(
+        "an answer of a passkey once more",
+        gets_in(probe, &step, &answer).await?,
+    ));
+    for fault in Fault::ALL {
+        let step = canary.step(probe).await?;
+        let challenge = probe.ask(&step).await?;
+        let answer = key.assert(&party, &challenge, Some(fault));
+        let answer = answer.map_err(|error| error.to_string())?;
+        tried.push(Tried::new(fault.words(), gets_in(probe, &step, &answer).await?));
+    }
+    // Signed once more, with a count that grew: only the challenge is the one from before.
+    let step = canary.step(probe).await?;
+    let challenge = probe.ask(&step).await?;
+    let first = key.assert(&party, &challenge, None).map_err(|error| error.to_string())?;
+    if !gets_in(probe, &step, &first).await? {
+        return Err("the right passkey did not get in".to_owned());
+    }
+    let step = canary.step(probe).await?;
+    let again = key.assert(&party, &challenge, None).map_err(|error| error.to_string())?;
+    tried.push(Tried::new("a challenge that was answered", gets_in(probe, &step, &again).await?));
+    Ok(())
+}
+
+async fn right(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    key: &mut SoftKey,
+) -> Result<(Assertion, bool), String> {
+    let step = canary.step(probe).await?;
+    let challenge = probe.ask(&step).await?;
+    let answer = key.assert(&probe.party().ok_or(NAMELESS)?, &challenge, None);
+    let answer = answer.map_err(|error| error.to_string())?;
+    let inside = gets_in(probe, &step, &answer).await?;
+    Ok((answer, inside))
+}
+
+async fn gets_in(
+    probe: &dyn FactorProbe,
+    step: &Secret,
+    answer: &Assertion,
+) -> Result<bool, String> {
+    match probe.passkey(step, answer).await? {
+        Reached::Session(token) => probe.opens(&token).await,
+        Reached::Step(_) | Reached::Refused => Ok(false),
+    }
+}

@@ -1,0 +1,186 @@
+//! The attack on codes: of an app, and of recovery.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kernel::{Cx, Secret};
+use tokio::task::JoinSet;
+
+use super::canary::{App, Canary};
+use super::{FactorProbe, Reached, Tried};
+use crate::Identities;
+use crate::pending::MAX_TRIES;
+
+/// How many come at once with one code.
+const AT_ONCE: usize = 4;
+/// A code that no clock shows: one that could be right by chance would be no attack.
+const NO_CODE: &str = "00000x";
+
+/// What went wrong with the attack itself, so that it says nothing.
+type Attack<T> = Result<T, String>;
+
+/// Attacks with three canaries of its own, whose addresses are put into `made`.
+///
+/// # Errors
+/// When nothing can be said, since something that has to work does not.
+pub(super) async fn attack(
+    probe: &Arc<dyn FactorProbe>,
+    identities: &Identities,
+    cx: &Cx,
+    made: &mut Vec<String>,
+) -> Attack<Vec<Tried>> {
+    let mut tried = Vec::new();
+    let (canary, app, at) = fresh(identities, cx, made).await?;
+    if !alone(&**probe, &canary, &mut tried).await? {
+        return Ok(tried);
+    }
+    again(&**probe, &canary, &app, at, &mut tried).await?;
+    let (canary, app, at) = fresh(identities, cx, made).await?;
+    at_once(probe, &canary, &app.code(at, 0), &mut tried).await?;
+    let (canary, app, at) = fresh(identities, cx, made).await?;
+    recovery(&**probe, &canary, &app, &mut tried).await?;
+    unlimited(&**probe, &canary, &app, at, &mut tried).await?;
+    Ok(tried)
+}
+
+async fn fresh(
+    identities: &Identities,
+    cx: &Cx,
+    made: &mut Vec<String>,
+) -> Attack<(Canary, App, Timestamp)> {
+    let canary = Canary::make(identities).await.map_err(|error| error.to_string())?;
+    made.push(canary.email.clone());
+    let at = cx.clock.now();
+    let app = canary.add_app(identities, at).await.map_err(|error| error.to_string())?;
+    Ok((canary, app, at))
+}
+
+/// The password alone, and the token of its step in the place of a session. Whether there is a step.
+pub(super) async fn alone(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    tried: &mut Vec<Tried>,
+) -> Attack<bool> {
+    let reached = probe.password(&canary.email, &canary.password).await?;
+    let opened = match &reached {
+        Reached::Session(token) => probe.opens(token).await?,
+        Reached::Step(_) => false,
+        Reached::Refused => return Err("the canary's right password was refused".to_owned()),
+    };
+    tried.push(Tried::new("the password alone", opened));
+    let Reached::Step(step) = reached else { return Ok(false) };
+    let opened = probe.opens(&step).await?;
+    tried.push(Tried::new("the token of a step, as a session", opened));
+    Ok(true)
+}
+
+/// Wrong codes, codes once more, and old ones.
+async fn again(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    app: &App,
+    at: Timestamp,
+    tried: &mut Vec<Tried>,
+) -> Attack<()> {
+    // Each in a step of its own: one that gets in ends its step.
+    for (what, code) in [
+        ("a wrong code", Secret::new(NO_CODE.to_owned())),
+        ("a code of ten minutes ago", app.code(at, -20)),
+        ("the code that set the app up, once more", app.code(at, -1)),
+    ] {
+        let step = canary.step(probe).await?;
+        tried.push(Tried::new(what, gets_in(probe, &step, &code).await?));
+    }
+    let (step, code) = (canary.step(probe).await?, app.code(at, 0));
+    if !gets_in(probe, &step, &code).await? {
+        return Err("the right code did not get in, so nothing follows from the others".to_owned());
+    }
+    let spent = gets_in(probe, &step, &app.code(at, 1)).await?;
+    tried.push(Tried::new("a code in a step that is over", spent));
+    for (what, code) in
+        [("the same code once more", code), ("a code of an earlier step", app.code(at, -1))]
+    {
+        let step = canary.step(probe).await?;
+        tried.push(Tried::new(what, gets_in(probe, &step, &code).await?));
+    }
+    Ok(())
+}
+
+/// One code by many at once, each in a step of its own.
+async fn at_once(
+    probe: &Arc<dyn FactorProbe>,
+    canary: &Canary,
+    code: &Secret,
+    tried: &mut Vec<Tried>,
+) -> Attack<()> {
+    let mut steps = Vec::new();
+    for _ in 0..AT_ONCE {
+        steps.push(canary.step(&**probe).await?);
+    }
+    let mut many = JoinSet::new();
+    for step in steps {
+        let (probe, code) = (Arc::clone(probe), code.clone());
+        many.spawn(async move { gets_in(&*probe, &step, &code).await });
+    }
+    let mut inside = 0;
+    for answer in many.join_all().await {
+        inside += usize::from(answer?);
+    }
+    if inside == 0 {
+        return Err("of many with the right code at once, none got in".to_owned());
+    }
+    tried.push(Tried::new("the same code, at once with another", inside > 1));
+    Ok(())
+}
+
+async fn recovery(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    app: &App,
+    tried: &mut Vec<Tried>,
+) -> Attack<()> {
+    let code = app.codes.first().ok_or("the canary was given no recovery codes")?;
+    let step = canary.step(probe).await?;
+    if !gets_in(probe, &step, code).await? {
+        return Err("a recovery code did not get in".to_owned());
+    }
+    let step = canary.step(probe).await?;
+    let through = gets_in(probe, &step, code).await?;
+    tried.push(Tried::new("a recovery code once more", through));
+    Ok(())
+}
+
+/// More guesses than a step allows, and more than an account does.
+async fn unlimited(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    app: &App,
+    at: Timestamp,
+    tried: &mut Vec<Tried>,
+) -> Attack<()> {
+    let wrong = Secret::new(NO_CODE.to_owned());
+    let code = app.code(at, 0);
+    for round in 0..2 {
+        let step = canary.step(probe).await?;
+        for _ in 0..MAX_TRIES {
+            gets_in(probe, &step, &wrong).await?;
+        }
+        if round == 0 {
+            let through = gets_in(probe, &step, &code).await?;
+            tried.push(Tried::new("the right code after too many wrong ones in a step", through));
+        }
+    }
+    let step = canary.step(probe).await?;
+    // A step that lets more in has used the code up already: the next one is as good.
+    let through = gets_in(probe, &step, &app.code(at, 1)).await?;
+    tried.push(Tried::new("the right code after too many wrong ones in several steps", through));
+    Ok(())
+}
+
+/// Whether a code leads to a session that opens a page.
+pub(super) async fn gets_in(probe: &dyn FactorProbe, step: &Secret, code: &Secret) -> Attack<bool> {
+    match probe.code(step, code).await? {
+        Reached::Session(token) => probe.opens(&token).await,
+        Reached::Step(_) | Reached::Refused => Ok(false),
+    }
+}

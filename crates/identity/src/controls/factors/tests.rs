@@ -1,0 +1,90 @@
+//! The claims on a good house, and their bites.
+
+use std::sync::Arc;
+
+use kernel::{
+    Control, Cx, NoStandings, Outcome, Params, Strength, SystemClock, SystemRng, catalogue,
+};
+use testkit::TestDb;
+
+use super::bite::Needs;
+use super::required::Everybody;
+use super::{FactorGuard, FactorProbe, InProcess};
+use crate::vault::Envelope;
+use crate::{Identities, Pool, ROOM};
+
+fn world() -> Cx {
+    Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
+}
+
+fn guard(base: &TestDb, cx: &Cx, needs: Option<Strength>) -> FactorGuard {
+    let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
+    let standings: Arc<dyn kernel::Standings> = match needs {
+        Some(needs) => Arc::new(Needs(needs, vec!["boss".to_owned()])),
+        None => Arc::new(NoStandings),
+    };
+    let made = Identities::new(base.engine.clone(), clock, rng, Pool::default(), standings);
+    let identities = Arc::new(made.unwrap().with_vault(Arc::new(Envelope)));
+    FactorGuard {
+        probe: Some(Arc::new(InProcess(Arc::clone(&identities))) as Arc<dyn FactorProbe>),
+        identities,
+        owner: base.owner.clone(),
+        programs: base.programs.clone(),
+        roles: Arc::new(Everybody),
+    }
+}
+
+fn params(id: &str) -> Params {
+    let pairs: &[(&str, &str)] = if id == "mfa.totp" { &[] } else { &[("roles", "boss")] };
+    Params::check(catalogue::find(id).unwrap(), pairs.iter().copied()).unwrap()
+}
+
+async fn left(base: &TestDb) -> i64 {
+    let tx = base.owner.operator().await.unwrap();
+    let sql = "SELECT count(*) FROM identity.accounts";
+    tx.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_house_holds_and_leaves_no_canary() {
+    let base = testkit::database(&[&ROOM]).await;
+    let cx = world();
+    for (id, needs) in [
+        ("mfa.totp", None),
+        ("mfa.required", Some(Strength::Two)),
+        ("mfa.hardware", Some(Strength::Hardware)),
+    ] {
+        let controls = guard(&base, &cx, needs).controls();
+        let control = controls.iter().find(|control| control.card().id == id).unwrap();
+        let proof = control.prove(&cx, &params(id)).await;
+        assert_eq!(proof.outcome(), Outcome::Holds, "{id}: {proof:?}");
+        assert_eq!(left(&base).await, 0, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_asks_for_less_is_named_and_without_a_gateway_nothing_is_said() {
+    let base = testkit::database(&[&ROOM]).await;
+    let cx = world();
+    for (id, needs) in [("mfa.required", Strength::One), ("mfa.hardware", Strength::Two)] {
+        let mut weak = guard(&base, &cx, Some(needs));
+        let of = |guard: FactorGuard| -> Arc<dyn Control> {
+            guard.controls().into_iter().find(|control| control.card().id == id).unwrap()
+        };
+        let proof = of(weak.clone()).prove(&cx, &params(id)).await;
+        assert_eq!(proof.outcome(), Outcome::Broken, "{id}: {proof:?}");
+        weak.probe = None;
+        let proof = of(weak).prove(&cx, &params(id)).await;
+        assert_eq!(proof.outcome(), Outcome::Unknown, "{id}: {proof:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_three_bite() {
+    let base = testkit::database(&[&ROOM]).await;
+    let cx = world();
+    for control in guard(&base, &cx, None).controls() {
+        let bite = control.bite(&cx).await;
+        assert_eq!(bite.outcome(), Outcome::Broken, "{}: {bite:?}", control.card().id);
+    }
+}
