@@ -6,6 +6,7 @@
 //! loopback only. Its PostgreSQL does not wait for the disk, but where recording is measured: elsewhere
 //! a commit costs less than on a durable server and is a smaller part of each transaction.
 
+mod access;
 mod audited;
 mod database;
 mod edge;
@@ -25,7 +26,8 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 8] = ["audit", "database", "fleet", "gateway", "keys", "seal", LONG, THOUSAND];
+const PARTS: [&str; 9] =
+    ["access", "audit", "database", "fleet", "gateway", "keys", "seal", LONG, THOUSAND];
 /// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
 /// one of 20 GB.
 const LONG: &str = "long";
@@ -81,6 +83,9 @@ async fn run() -> anyhow::Result<()> {
             let tenants = usize::try_from(tenants.context("`thousand=` takes a number")?)?;
             rows.extend(thousand::check(tenants).await.context("the thousand tenants")?);
         }
+    }
+    if wanted("access") {
+        rows.extend(access::measure().await.context("access")?);
     }
     if wanted("audit") {
         rows.extend(audited::measure().await.context("recording")?);

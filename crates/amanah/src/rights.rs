@@ -17,7 +17,7 @@ const DEMO: &str = include_str!("../../../demo/routes.toml");
 /// A file of routes larger than this, in bytes, is a mistake.
 const MAX_BYTES: u64 = 4 << 20;
 /// How often it is written down what was used.
-const WRITE_EVERY: Duration = Duration::from_secs(60);
+const WRITE_EVERY: Duration = Duration::from_mins(1);
 
 /// Where the routes of the application behind the gateway are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl RoutesAt {
         }
         let text = std::fs::read_to_string(path).with_context(what)?;
         let routes = Routes::read(&text, catalogue);
-        Ok(routes.with_context(|| path.display().to_string())?)
+        routes.with_context(|| path.display().to_string())
     }
 }
 

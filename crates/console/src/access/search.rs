@@ -38,17 +38,17 @@ async fn subjects(
     let tenant = question.tenant()?.filter(|tenant| served.reaches(&who, tenant));
     let permission = served.decisions.permission(&action.name);
     let (Some(tenant), Some(permission)) = (tenant, permission) else {
-        return answer(&who, Vec::new(), "");
+        return answer(&who, &[], "");
     };
     if !PEOPLE.contains(&kind.as_str()) {
-        return answer(&who, Vec::new(), "");
+        return answer(&who, &[], "");
     }
     let after = page.token.as_deref().filter(|token| !token.is_empty());
     let found = served.decisions.holders(&tenant, permission, after, limit).await;
     let found = found.map_err(|why| unavailable(&why))?;
     let next = found.next.unwrap_or_default();
-    let results = found.accounts.into_iter().map(|id| value!({ "type": kind, "id": id })).collect();
-    answer(&who, results, &next)
+    let results = found.accounts.iter().map(|id| value!({ "type": kind, "id": id }));
+    answer(&who, &results.collect::<Vec<_>>(), &next)
 }
 
 async fn resources(
@@ -65,7 +65,7 @@ async fn resources(
     // Which of a tenant's objects there are, the application alone knows.
     let results = home.filter(|_| resource.kind == "tenant");
     let results = results.map(|home| value!({ "type": "tenant", "id": home.as_str() }));
-    answer(&who, results.into_iter().collect(), "")
+    answer(&who, results.as_slice(), "")
 }
 
 async fn actions(
@@ -80,7 +80,7 @@ async fn actions(
     }
     let limit = limit(&page)?;
     if place(&served, &who, &question, None).await?.is_none() {
-        return answer(&who, Vec::new(), "");
+        return answer(&who, &[], "");
     }
     let id = question.subject.as_ref().and_then(|subject| subject.id.as_deref());
     let subject = served.subject(id.unwrap_or_default(), &mut Read::default()).await?;
@@ -90,8 +90,8 @@ async fn actions(
     let part: Vec<&String> = names.iter().skip(begin).take(limit).collect();
     let more = begin + part.len() < names.len();
     let next = part.last().filter(|_| more).map(|name| (*name).clone()).unwrap_or_default();
-    let results = part.into_iter().map(|name| value!({ "name": name })).collect();
-    answer(&who, results, &next)
+    let results = part.into_iter().map(|name| value!({ "name": name }));
+    answer(&who, &results.collect::<Vec<_>>(), &next)
 }
 
 /// The tenant in which the subject may do `action`, or anything; `None` when there is none that
@@ -135,7 +135,7 @@ fn limit(page: &Page) -> Result<usize, Fault> {
     }
 }
 
-fn answer(who: &Caller, results: Vec<Value>, next: &str) -> Result<Response, Fault> {
+fn answer(who: &Caller, results: &[Value], next: &str) -> Result<Response, Fault> {
     let room = ROOM_BYTES * (results.len() + 1);
     let page = value!({ "next_token": next, "count": results.len() });
     let body = value!({ "results": results, "page": page });
