@@ -19,7 +19,6 @@ use store::DatabaseUrl;
 use tenancy::{Caches, FileGuard, Files, Fleet, Guarded, Life};
 
 use crate::bridge::OwnPages;
-use crate::callers::{RoleCanaries, ScratchGateways};
 use crate::cli::Place;
 use crate::comparing::COMPARED;
 use crate::config::Config;
@@ -31,7 +30,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge};
-use crate::rights::{self, RoutesAt};
+use crate::rights;
 use crate::roots::{self, ROOT_SECRET};
 use crate::tokens::TokenPen;
 use crate::vault::KeyVault;
@@ -290,48 +289,6 @@ impl Installation {
         controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);
         Ok(lost::told(controls, known, &self.data))
-    }
-
-    /// What the claims about rights look at, with the application's database `behind` the gateway.
-    fn rights(
-        &self,
-        behind: Option<&Guarded>,
-        target: &Target,
-        runs: bool,
-    ) -> anyhow::Result<access::controls::House> {
-        rights::guard(&self.access, self.routes()?.as_ref())?;
-        let tenants = behind.map(|guarded| guarded.protected.canaries.clone());
-        let canaries = tenants.iter().flat_map(|(one, other)| [one.clone(), other.clone()]);
-        let canaries = canaries.collect();
-        let door = tenants.filter(|_| runs).map(|tenants| {
-            let canaries = RoleCanaries {
-                identities: Arc::clone(&self.identities),
-                access: Arc::clone(&self.access),
-                cx: self.cx.clone(),
-                address: target.address,
-                authority: target.authority.clone(),
-                tenants,
-                known: tokio::sync::Mutex::default(),
-            };
-            Arc::new(canaries) as Arc<dyn access::controls::Door>
-        });
-        Ok(access::controls::House {
-            access: Arc::clone(&self.access),
-            owner: self.ground.owner.clone(),
-            programs: self.ground.programs.clone(),
-            door,
-            scratch: Arc::new(ScratchGateways(self.cx.clone())),
-            canaries,
-        })
-    }
-
-    /// Where the application's routes are told. What `up` was started with counts for later
-    /// commands too.
-    pub(crate) fn routes(&self) -> anyhow::Result<Option<RoutesAt>> {
-        if let Some(last) = self.data.last_run().filter(|_| !self.starts) {
-            return Ok(last.routes);
-        }
-        self.config.access.routes().map(RoutesAt::file).transpose()
     }
 
     /// Who compares the servers' write-ahead logs with the trails.

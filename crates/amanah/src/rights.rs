@@ -2,13 +2,17 @@
 //! and what was used.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Access, By, Catalogue, NewGrant, Routes};
 use anyhow::Context;
+use gateway::controls::Target;
 use kernel::TenantId;
 use serde::{Deserialize, Serialize};
+use tenancy::Guarded;
 
+use crate::callers::{RoleCanaries, ScratchGateways};
 use crate::exit::Usage;
 use crate::installation::Installation;
 
@@ -78,6 +82,50 @@ pub(crate) async fn ensure(
     match access.grant(&By::operator("amanah")?, &grant).await {
         Ok(_) | Err(access::Error::Held(_)) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+impl Installation {
+    /// What the claims about rights look at, with the application's database `behind` the gateway.
+    pub(crate) fn rights(
+        &self,
+        behind: Option<&Guarded>,
+        target: &Target,
+        runs: bool,
+    ) -> anyhow::Result<access::controls::House> {
+        guard(&self.access, self.routes()?.as_ref())?;
+        let tenants = behind.map(|guarded| guarded.protected.canaries.clone());
+        let canaries = tenants.iter().flat_map(|(one, other)| [one.clone(), other.clone()]);
+        let canaries = canaries.collect();
+        let door = tenants.filter(|_| runs).map(|tenants| {
+            let canaries = RoleCanaries {
+                identities: Arc::clone(&self.identities),
+                access: Arc::clone(&self.access),
+                cx: self.cx.clone(),
+                address: target.address,
+                authority: target.authority.clone(),
+                tenants,
+                known: tokio::sync::Mutex::default(),
+            };
+            Arc::new(canaries) as Arc<dyn access::controls::Door>
+        });
+        Ok(access::controls::House {
+            access: Arc::clone(&self.access),
+            owner: self.ground.owner.clone(),
+            programs: self.ground.programs.clone(),
+            door,
+            scratch: Arc::new(ScratchGateways(self.cx.clone())),
+            canaries,
+        })
+    }
+
+    /// Where the application's routes are told. What `up` was started with counts for later
+    /// commands too.
+    pub(crate) fn routes(&self) -> anyhow::Result<Option<RoutesAt>> {
+        if let Some(last) = self.data.last_run().filter(|_| !self.starts) {
+            return Ok(last.routes);
+        }
+        self.config.access.routes().map(RoutesAt::file).transpose()
     }
 }
 
