@@ -20,6 +20,7 @@ const BUILT: [(&str, &str); 21] = [
     ("audit.reads", "attempts to read"),
     ("audit.retention", "months of trails"),
     ("password.argon2id", "hashes"),
+    ("session.rotation", "attacks"),
     ("access.permissions", "pairs"),
     ("access.per-action", "requests"),
     ("mfa.totp", "ways in"),

@@ -44,6 +44,7 @@ mod sealing;
 mod table;
 mod tokens;
 mod trail;
+mod unseen;
 mod vault;
 mod watched;
 mod witnesses;

@@ -206,4 +206,60 @@ mod tests {
         let most = assertions.0.iter().map(|shard| shard.lock().unwrap().len()).max();
         assert_eq!(most, Some(MAX_KEPT));
     }
+
+    /// What `docs/assertion.py`, which shares nothing with us, says of a token.
+    fn python(keys: &str, issuer: &str, token: &str) -> (bool, String) {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+        let file = std::env::temp_dir().join(format!("jwks-{}-{}", std::process::id(), keys.len()));
+        std::fs::write(&file, keys).unwrap();
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/assertion.py");
+        let mut child = Command::new(testkit::python_tool("python"))
+            .args([program, file.to_str().unwrap(), issuer])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// An application that follows the example knows who asks, and is not taken in.
+    #[test]
+    fn the_example_verifies_what_we_sign() {
+        use kernel::{Clock as _, SystemClock, SystemRng};
+        let keys = Arc::new(MemoryKeys::default());
+        let now = SystemClock.now();
+        let before = now - SignedDuration::from_secs(120);
+        keys.rotate(&SystemRng, before).unwrap();
+        keys.rotate(&SystemRng, now).unwrap();
+        let signing = Signing::new(keys, "amanah:x".into());
+        let set = signing.key_set(now).unwrap();
+        assert_eq!(set.matches("\"kid\"").count(), 2);
+        let good = Assertions::default().of(&signing, &identity(), now).unwrap();
+        let (accepted, said) = python(&set, "amanah:x", good.expose());
+        assert!(accepted, "{said}");
+        assert!(said.contains("\"tenant\": \"sinar\"") && said.contains("editor"), "{said}");
+
+        let old = Assertions::default().of(&signing, &identity(), before).unwrap();
+        let stranger = Arc::new(MemoryKeys::default());
+        stranger.rotate(&SystemRng, now).unwrap();
+        let stranger = Signing::new(stranger, "amanah:x".into());
+        let forged = Assertions::default().of(&stranger, &identity(), now).unwrap();
+        let kind = signing.sign("at+jwt", &serde_json::json!({"iss": "amanah:x"})).unwrap();
+        for (issuer, token) in [
+            ("amanah:y", good.expose()),
+            ("amanah:x", old.expose()),
+            ("amanah:x", forged.expose()),
+            ("amanah:x", &kind),
+            ("amanah:x", "a.b.c"),
+            ("amanah:x", ""),
+        ] {
+            let (accepted, said) = python(&set, issuer, token);
+            assert!(!accepted && said.starts_with("refused"), "{token}: {said}");
+        }
+    }
 }

@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Custody, Cx, Fut, Planted, Secret, SessionToken, Sessions as _, TenantId, hex, random_hex,
+    Credentials as _, Custody, Cx, Fut, Planted, Secret, SessionToken, Sessions as _, TenantId, hex, random_hex,
 };
 use store::Db;
 
 use crate::token::Digest;
 use crate::totp::Seed;
-use crate::{Email, Error, Holder, Identities, NewAccount, Result, sql};
+use crate::{
+    Email, Error, Holder, Identities, NewAccount, NewKey, Result, api_key, refresh, sql,
+};
 
 /// Canaries' addresses begin and end so, in a domain that cannot exist (RFC 2606).
 const BEGIN: &str = "custody-";
@@ -61,6 +63,7 @@ impl Custodian {
         let token = self.identities.sign_in(&email, &password).await?.session();
         let token = token.ok_or(Error::Canary("a second factor was asked for"))?;
         let (token, mut planted) = self.factors(cx, &token).await?;
+        planted.extend(self.programs(&token, &*cx.rng).await?);
         planted.push(self.session(token, &*cx.rng).await?);
         let what = "the password of an account".to_owned();
         planted.push(Planted { what, secret: password, beside: email, problem: accepts });
@@ -88,6 +91,52 @@ impl Custodian {
         let what = "a recovery code".to_owned();
         let code = Planted { what, secret, beside, problem: None };
         Ok((enrolled.session, vec![seed, code]))
+    }
+
+    /// An API key, and where tokens are given out, a used refresh token and its successor, which is
+    /// kept sealed.
+    async fn programs(
+        &self,
+        token: &SessionToken,
+        rng: &dyn kernel::Rng,
+    ) -> Result<Vec<Planted>> {
+        let identity = self.identities.decide(token).await.map_err(Error::Undecided)?;
+        let identity = identity.ok_or(Error::Canary("its session is not recognised"))?;
+        let new = NewKey { name: "canary".to_owned(), service: None, scopes: None, days: 1 };
+        let (card, key) = self.identities.make_key(&identity, &new).await?;
+        let accepted = async |bearer| {
+            let holder = self.identities.bearer(bearer).await.map_err(Error::Undecided)?;
+            Ok::<_, Error>(holder.is_some())
+        };
+        let problem = if !accepted(&key).await? {
+            Some("the key that was just given out is not recognised".to_owned())
+        } else if accepted(&api_key::guess(&card.id, rng)?).await? {
+            Some("a key that nobody was given is recognised".to_owned())
+        } else {
+            None
+        };
+        let beside = hex(Digest::of_text(key.expose()).as_bytes());
+        let mut planted =
+            vec![Planted { what: "an API key".to_owned(), secret: key, beside, problem }];
+        let first = match self.identities.exchange(token).await {
+            Ok(pair) => pair.refresh,
+            // No key was made yet that signs: nobody has a token.
+            Err(Error::Signing(_)) => return Ok(planted),
+            Err(other) => return Err(other),
+        };
+        let next = self.identities.refresh(&first).await?.refresh;
+        let (guess, _) = refresh::fresh(rng)?;
+        let problem = match self.identities.refresh(&guess).await {
+            Err(Error::Grant) => None,
+            Err(other) => return Err(other),
+            Ok(_) => Some("a refresh token that nobody was given is recognised".to_owned()),
+        };
+        for (what, secret) in [("a used refresh token", first), ("its successor", next)] {
+            let (what, problem) = (what.to_owned(), problem.clone());
+            let beside = hex(Digest::of_text(secret.expose()).as_bytes());
+            planted.push(Planted { what, secret, beside, problem });
+        }
+        Ok(planted)
     }
 
     async fn session(&self, token: SessionToken, rng: &dyn kernel::Rng) -> Result<Planted> {
@@ -161,12 +210,17 @@ mod tests {
             Pool::default(),
             Arc::new(kernel::NoStandings),
         );
+        let keys = Arc::new(crate::signing::memory::MemoryKeys::default());
+        keys.rotate(&SystemRng, cx.clock.now()).unwrap();
         let custodian = Custodian::new(
-            Arc::new(identities.unwrap().with_vault(Arc::new(Envelope))),
+            Arc::new(identities
+                    .unwrap()
+                    .with_vault(Arc::new(Envelope))
+                    .with_tokens(keys, "amanah:x".into())),
             base.owner.clone(),
         );
         let planted = custodian.plant(&cx).await.unwrap();
-        assert_eq!(planted.len(), 4);
+        assert_eq!(planted.len(), 7);
         for canary in &planted {
             assert_eq!(canary.problem, None, "{canary:?}");
             assert!(!canary.beside.is_empty() && canary.secret.expose().len() >= 16);

@@ -4,7 +4,9 @@
 //! refused sign-in takes the same time whether or not the account exists, that a flood of
 //! sign-ins cannot take more memory than the pool was given, and that a session ends after its
 //! idle or absolute limit and within seconds of being revoked. The database holds the SHA-256 of
-//! a session's token and never the token.
+//! a session's token and never the token. A refresh token is good once, its return ends what came
+//! of it, an access token is worth no more than the family that it came from, and an API key does
+//! nothing that its account may not do at that moment.
 //!
 //! It does not limit guesses per address or account, has no second factor yet, and does not
 //! decide what somebody may do.
