@@ -11,7 +11,9 @@ use audit::wal::Comparison;
 use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
-use identity::{Custodian, Email, Identities, NewAccount, Pool, SignInProbe, TokenProbe};
+use identity::{
+    Custodian, EdgeProbe, Email, Identities, NewAccount, Pool, SignInProbe, TokenProbe,
+};
 use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
@@ -29,7 +31,7 @@ use crate::following::Behind;
 use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
-use crate::probe::{CanarySession, Edge};
+use crate::probe::{CanarySession, Edge, Visits};
 use crate::rights;
 use crate::roots::{self, ROOT_SECRET};
 use crate::tokens::TokenPen;
@@ -267,6 +269,12 @@ impl Installation {
         let probe = probe.map(|edge| edge as Arc<dyn SignInProbe>);
         let factors =
             edge.runs.then(|| Edge { address: edge.address, authority: authority.clone() });
+        let visits = edge.runs.then(|| {
+            let (address, authority) = (edge.address, authority.clone());
+            let own = own.paths().into_iter().map(|one| (one.method.to_string(), one.path));
+            let (own, upstream) = (own.collect(), edge.upstream_paths.clone());
+            Arc::new(Visits::new(Edge { address, authority }, own, upstream)) as Arc<dyn EdgeProbe>
+        });
         let target = Target {
             address: edge.address,
             authority,
@@ -283,6 +291,8 @@ impl Installation {
         controls.extend(self.caches.controls());
         controls.extend(audit::controls(watched(self, known)));
         controls.extend(factor_probe::guard(self, factors).controls());
+        let sessions = (Arc::clone(&self.identities), owner.clone(), programs.clone());
+        controls.extend(identity::session_controls(sessions, visits));
         let identities = Arc::clone(&self.identities);
         controls.extend(identity::controls(identities, owner, programs, probe, tokens));
         controls.extend(access::controls::controls(rights));

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use gateway::controls::ProbeSession;
-use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, HeaderValue, ORIGIN, SET_COOKIE};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use identity::{Attempt, Identities, SignInProbe, SignedIn};
+use identity::{Asked, Attempt, EdgeProbe, Identities, Seen, SignInProbe, SignedIn};
 use kernel::{Fut, Secret, SessionToken};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -141,6 +141,91 @@ impl SignInProbe for Edge {
                 )
             })
         })
+    }
+}
+
+/// The running gateway for whoever asks it many times, on connections that stay open.
+pub(crate) struct Visits {
+    edge: Edge,
+    own: Vec<(String, String)>,
+    upstream: Vec<String>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// How many connections stay open between two requests.
+const MAX_IDLE: usize = 8;
+
+impl Visits {
+    /// The gateway with its own routes and paths of the application.
+    pub(crate) fn new(edge: Edge, own: Vec<(String, String)>, upstream: Vec<String>) -> Self {
+        Self { edge, own, upstream, idle: Mutex::default() }
+    }
+
+    async fn visit(&self, asked: Asked<'_>) -> anyhow::Result<Seen> {
+        let kept = self.idle.lock().await.pop();
+        let mut connection = match kept {
+            Some(connection) if !connection.is_closed() => connection,
+            _ => self.edge.connect().await?,
+        };
+        let place = format!("{NAME}:{}", self.edge.address.port());
+        let mut request = Request::builder()
+            .method(asked.method)
+            .uri(asked.path)
+            .header(HOST, &place)
+            .header(ACCEPT, "text/html");
+        if !asked.cookies.is_empty() {
+            request = request.header(COOKIE, asked.cookies);
+        }
+        if asked.form.is_some() {
+            request = request
+                .header(ORIGIN, format!("https://{place}"))
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        }
+        let body = asked.form.unwrap_or_default().to_owned();
+        connection.ready().await?;
+        let answer = connection.send_request(request.body(Full::from(body))?).await?;
+        let status = answer.status().as_u16();
+        let shown = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = answer.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), shown(value))).collect();
+        let body = Limited::new(answer.into_body(), MAX_PAGE_BYTES).collect().await;
+        let body = body.map_err(|e| anyhow!("the answer broke off: {e}"))?.to_bytes();
+        let mut idle = self.idle.lock().await;
+        if idle.len() < MAX_IDLE && !connection.is_closed() {
+            idle.push(connection);
+        }
+        Ok(Seen { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+}
+
+impl EdgeProbe for Visits {
+    fn ask<'a>(&'a self, asked: Asked<'a>) -> Fut<'a, Result<Seen, String>> {
+        Box::pin(async move {
+            let mut answer = Err(anyhow!("not asked"));
+            // A connection that was kept may have been closed in the same moment.
+            for _ in 0..2 {
+                let visit = tokio::time::timeout(ANSWER, self.visit(asked)).await;
+                answer = visit.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
+                if answer.is_ok() || asked.method != "GET" {
+                    break;
+                }
+            }
+            answer.map_err(|error| {
+                format!(
+                    "the gateway at https://{} does not answer {} ({error:#}); is `amanah up` \
+                     running?",
+                    self.edge.address, asked.path
+                )
+            })
+        })
+    }
+
+    fn own(&self) -> Vec<(String, String)> {
+        self.own.clone()
+    }
+
+    fn upstream(&self) -> Vec<String> {
+        self.upstream.clone()
     }
 }
 

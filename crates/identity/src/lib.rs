@@ -45,7 +45,8 @@ mod vault;
 
 pub use account::{Email, NewAccount};
 pub use controls::{
-    Attempt, CanaryRoles, FactorGuard, FactorProbe, Reached, SignInProbe, TokenProbe, controls,
+    Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Reached, Seen, SignInProbe,
+    TokenProbe, controls, session_controls,
 };
 pub use custody::Custodian;
 pub use error::{Error, Result};

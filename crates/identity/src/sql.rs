@@ -80,11 +80,16 @@ pub(crate) const FORGET_OLD: &str = "\
     DELETE FROM identity.sessions \
     WHERE account = $1::text::uuid AND absolute_expires_at < $2";
 
-/// Parameters: token's SHA-256, now. At most one row.
+/// Parameters: token's SHA-256, now. At most one row. A moment that is infinite is cut to one that can
+/// be read.
 pub(crate) const FIND_SESSION: &str = "\
     SELECT a.id::text AS account, a.email, a.display_name, a.tenant, s.id::text AS id, \
-        s.strength, s.authenticated_at, s.support::text AS support, s.created_at, s.last_seen_at, \
-        s.idle_expires_at, s.absolute_expires_at, t.idle, t.absolute \
+        s.strength, s.support::text AS support, t.idle, t.absolute, \
+        greatest(s.authenticated_at, timestamptz '1970-01-01') AS authenticated_at, \
+        greatest(s.created_at, timestamptz '1970-01-01') AS created_at, \
+        greatest(s.last_seen_at, timestamptz '1970-01-01') AS last_seen_at, \
+        least(s.idle_expires_at, timestamptz '9999-12-01') AS idle_expires_at, \
+        least(s.absolute_expires_at, timestamptz '9999-12-01') AS absolute_expires_at \
     FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
         LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
     WHERE s.token_sha256 = $1 AND s.revoked_at IS NULL AND a.disabled_at IS NULL \
@@ -185,3 +190,68 @@ pub(crate) const DROP_SCHEME_CHECK: &str =
 pub(crate) const REMOVE_CANARIES: &str = "\
     DELETE FROM identity.accounts \
     WHERE email = ANY ($1) OR (email LIKE $2 AND created_at < $3)";
+
+/// For the proofs: an account of theirs is disabled. Parameters: account.
+pub(crate) const DISABLE_ACCOUNT: &str =
+    "UPDATE identity.accounts SET disabled_at = now() WHERE id = $1::text::uuid";
+
+/// Likewise: its sessions end without the service. Parameters: account.
+pub(crate) const REVOKE_ALL: &str =
+    "UPDATE identity.sessions SET revoked_at = now() WHERE account = $1::text::uuid";
+
+/// For the bite's sandbox: nobody is told of anything.
+pub(crate) const SILENCE_TRIGGERS: &str = "\
+    ALTER TABLE identity.accounts DISABLE TRIGGER USER; \
+    ALTER TABLE identity.sessions DISABLE TRIGGER USER; \
+    ALTER TABLE identity.tenants DISABLE TRIGGER USER";
+
+/// Parameters: now. How many sessions would be answered for, by their times.
+pub(crate) const COUNT_LIVING: &str = "\
+    SELECT count(*) FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
+    WHERE s.revoked_at IS NULL AND s.epoch = a.epoch AND a.disabled_at IS NULL \
+        AND s.idle_expires_at > $1 AND s.absolute_expires_at > $1";
+
+/// Parameters: now, idle and absolute limit in seconds, how many. Those of them that live longer.
+pub(crate) const LATE_SESSIONS: &str = "\
+    SELECT s.id::text AS id, least(s.idle_expires_at, timestamptz '9999-12-01') AS idle_end, \
+        least(s.absolute_expires_at, timestamptz '9999-12-01') AS end \
+    FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
+    WHERE s.revoked_at IS NULL AND s.epoch = a.epoch AND a.disabled_at IS NULL \
+        AND s.idle_expires_at > $1 AND s.absolute_expires_at > $1 \
+        AND (s.idle_expires_at > s.last_seen_at + make_interval(secs => $2::integer) \
+            OR s.absolute_expires_at > s.created_at + make_interval(secs => $3::integer) \
+            OR s.last_seen_at > $1 + interval '5 min' OR s.created_at > $1 + interval '5 min') \
+    ORDER BY s.created_at, s.id LIMIT $4";
+
+/// For the proofs: the sessions of an account were not used for so many seconds. Parameters:
+/// account, seconds.
+pub(crate) const AGE_UNUSED: &str = "\
+    UPDATE identity.sessions \
+    SET created_at = created_at - make_interval(secs => $2::integer), \
+        last_seen_at = last_seen_at - make_interval(secs => $2::integer), \
+        idle_expires_at = idle_expires_at - make_interval(secs => $2::integer) \
+    WHERE account = $1::text::uuid AND revoked_at IS NULL";
+
+/// Likewise: they were opened so many seconds ago, and used until now.
+pub(crate) const AGE_USED: &str = "\
+    UPDATE identity.sessions \
+    SET created_at = created_at - make_interval(secs => $2::integer), \
+        absolute_expires_at = absolute_expires_at - make_interval(secs => $2::integer), \
+        idle_expires_at = \
+            least(idle_expires_at, absolute_expires_at - make_interval(secs => $2::integer)) \
+    WHERE account = $1::text::uuid AND revoked_at IS NULL";
+
+/// For the bite's sandbox: sessions that live too long. Parameters: account, now.
+pub(crate) const SEED_LATE: &str = "\
+    INSERT INTO identity.sessions (token_sha256, account, epoch, authenticated_at, created_at, \
+        last_seen_at, idle_expires_at, absolute_expires_at) \
+    SELECT sha256(convert_to(n::text, 'UTF8')), $1::text::uuid, 0, $2, $2::timestamptz - opened, $2::timestamptz - used, \
+        idle_end, end_at \
+    FROM (VALUES \
+        (1, interval '0', interval '0', timestamptz 'infinity', timestamptz 'infinity'), \
+        (2, interval '0', interval '0', $2::timestamptz + interval '1 h', $2::timestamptz + interval '12 h'), \
+        (3, interval '1 h', interval '0', $2::timestamptz + interval '30 min', $2::timestamptz + interval '12 h'), \
+        (4, interval '2 d', interval '0', $2::timestamptz + interval '30 min', $2::timestamptz + interval '1 h'), \
+        (5, interval '2 h', interval '1 h', $2::timestamptz + interval '5 min', $2::timestamptz + interval '9 h'), \
+        (6, interval '-2 h', interval '-2 h', $2::timestamptz + interval '150 min', $2::timestamptz + interval '13 h') \
+    ) AS v (n, opened, used, idle_end, end_at)";

@@ -1,18 +1,24 @@
 //! The claims that this room can prove, one file each; the others here are their instruments.
 
 mod argon2id;
+mod door;
 mod factors;
 mod hashes;
+mod session_cookies;
+mod session_revocation;
 mod session_rotation;
+mod session_timeout;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod visitors;
 
 use std::sync::Arc;
 
-use kernel::Control;
+use kernel::{Control, Finding, Population, Proof};
 use store::{Db, Programs};
 
+pub use door::{Asked, EdgeProbe, Seen};
 pub use factors::{CanaryRoles, FactorGuard, FactorProbe, Reached};
 pub use session_rotation::TokenProbe;
 pub use timing::{Attempt, SignInProbe};
@@ -39,4 +45,38 @@ pub fn controls(
         probe: tokens,
     };
     vec![Arc::new(argon2id::Argon2id { identities, owner, programs, probe }), Arc::new(rotation)]
+}
+
+/// The controls about sessions. `edge` asks the running gateway whatever a browser can; without it,
+/// what is proven there is unknown.
+pub fn session_controls(
+    (identities, owner, programs): (Arc<Identities>, Db, Programs),
+    edge: Option<Arc<dyn EdgeProbe>>,
+) -> Vec<Arc<dyn Control>> {
+    let one = || Arc::clone(&identities);
+    let (i, o, p, e) = (one(), owner.clone(), programs.clone(), edge.clone());
+    let timeout = session_timeout::SessionTimeout { identities: i, owner: o, programs: p, edge: e };
+    let (i, o, p, e) = (one(), owner.clone(), programs.clone(), edge.clone());
+    let cookies = session_cookies::SessionCookies { identities: i, owner: o, programs: p, edge: e };
+    let (i, o, p, e) = (one(), owner, programs, edge);
+    let revocation =
+        session_revocation::SessionRevocation { identities: i, owner: o, programs: p, edge: e };
+    vec![Arc::new(timeout), Arc::new(cookies), Arc::new(revocation)]
+}
+
+/// What a bite came to that seeded so many violations and missed these.
+fn bitten(
+    observed_at: jiff::Timestamp,
+    seeded: usize,
+    findings: Vec<Finding>,
+    missed: &[String],
+) -> Proof {
+    let of = "seeded violations";
+    if missed.is_empty() {
+        let (population, measured) =
+            (Population::new(seeded, seeded, of), format!("{seeded} of {seeded} found"));
+        return Proof::weigh(observed_at, population, measured, "all found", findings);
+    }
+    let population = Population::new(seeded.saturating_sub(missed.len()), seeded, of);
+    Proof::missed(observed_at, population, format!("not found: {}", missed.join(", ")))
 }

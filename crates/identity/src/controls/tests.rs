@@ -12,6 +12,8 @@ use super::{Attempt, SignInProbe, controls};
 use crate::stored::{Cost, Stored};
 use crate::{Identities, Pool, ROOM};
 
+mod sessions;
+
 struct House {
     base: TestDb,
     identities: Arc<Identities>,

@@ -126,6 +126,24 @@ impl Identities {
         self
     }
 
+    /// The same service with the fault that its memory forgets nothing.
+    pub(crate) fn forgetless(mut self) -> Self {
+        self.cache.forgetless = true;
+        self
+    }
+
+    /// The same service with the fault that it hears nothing of others, and does not mind.
+    pub(crate) fn deaf(self) -> Self {
+        self.cache.ear.attach();
+        self.cache.ear.careless.store(true, std::sync::atomic::Ordering::Relaxed);
+        self
+    }
+
+    /// The moment, by the clock of the service.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
     /// The same service with the fault that gives accounts away by time.
     pub(crate) fn without_decoy(mut self) -> Self {
         self.decoy = None;

@@ -1,0 +1,187 @@
+//! A gateway as a visitor of it sees it: the running one, or a service in a sandbox.
+
+use std::sync::Arc;
+
+use kernel::{Fut, Secret, SessionToken, Sessions as _};
+
+use crate::Identities;
+
+/// The page that shows whether somebody is signed in.
+const ACCOUNT: &str = "/_amanah/account";
+pub(crate) const SIGN_IN: &str = "/_amanah/sign-in";
+/// The cookie that carries a session.
+pub(crate) const COOKIE: &str = "__Host-amanah";
+
+/// A request, as a browser would send it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// `GET`, `POST` and so on.
+    pub method: &'a str,
+    /// The path with its query.
+    pub path: &'a str,
+    /// The line of cookies; empty for none.
+    pub cookies: &'a str,
+    /// The body of a form that is sent from the gateway's own pages.
+    pub form: Option<&'a str>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names in lower case, and values, in their order.
+    pub headers: Vec<(String, String)>,
+    /// The body; what is not UTF-8 is replaced.
+    pub body: String,
+}
+
+impl Seen {
+    /// Every value of the header `name`.
+    pub(crate) fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
+        self.headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Asks the running gateway. Implemented by the binary.
+pub trait EdgeProbe: Send + Sync {
+    /// One request and its answer.
+    ///
+    /// # Errors
+    /// When there was no answer; the text says why and what to do.
+    fn ask<'a>(&'a self, asked: Asked<'a>) -> Fut<'a, Result<Seen, String>>;
+
+    /// Every route of the gateway's own pages: method and path.
+    fn own(&self) -> Vec<(String, String)>;
+
+    /// Paths of the application that can be read when signed in.
+    fn upstream(&self) -> Vec<String>;
+}
+
+/// Where sessions are opened and recognised.
+pub(crate) trait Door: Send + Sync {
+    /// Signs somebody in.
+    fn open<'a>(
+        &'a self,
+        email: &'a str,
+        password: &'a Secret,
+    ) -> Fut<'a, Result<SessionToken, String>>;
+
+    /// Whether whoever has this token is signed in.
+    fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>>;
+}
+
+/// The running gateway.
+pub(crate) struct Running(pub(crate) Arc<dyn EdgeProbe>);
+
+/// A service in a sandbox.
+pub(crate) struct InSandbox<'s>(pub(crate) &'s Identities);
+
+impl Door for Running {
+    fn open<'a>(
+        &'a self,
+        email: &'a str,
+        password: &'a Secret,
+    ) -> Fut<'a, Result<SessionToken, String>> {
+        Box::pin(async move { Ok(sign_in(&*self.0, email, password, None).await?.token) })
+    }
+
+    fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move {
+            let cookies = format!("{COOKIE}={}", token.0.expose());
+            let asked = Asked { method: "GET", path: ACCOUNT, cookies: &cookies, form: None };
+            match self.0.ask(asked).await?.status {
+                200 => Ok(true),
+                303 => Ok(false),
+                other => Err(format!("{ACCOUNT} answered {other}")),
+            }
+        })
+    }
+}
+
+impl Door for InSandbox<'_> {
+    fn open<'a>(
+        &'a self,
+        email: &'a str,
+        password: &'a Secret,
+    ) -> Fut<'a, Result<SessionToken, String>> {
+        Box::pin(async move {
+            let signed_in = self.0.sign_in(email, password).await.map_err(|e| e.to_string())?;
+            signed_in.session().ok_or_else(|| "a second factor was asked for".to_owned())
+        })
+    }
+
+    fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move { Ok(self.0.decide(token).await?.is_some()) })
+    }
+}
+
+/// A sign-in through a gateway, with every answer on its way.
+pub(crate) struct Entry {
+    pub(crate) token: SessionToken,
+    pub(crate) answers: Vec<Seen>,
+}
+
+/// Signs in as a browser does. `planted` is a session's token that the browser had before.
+///
+/// # Errors
+/// When there was no session in the end; the text says why.
+pub(crate) async fn sign_in(
+    edge: &dyn EdgeProbe,
+    email: &str,
+    password: &Secret,
+    planted: Option<&SessionToken>,
+) -> Result<Entry, String> {
+    let planted = planted.map(|token| format!("{COOKIE}={}", token.0.expose()));
+    let before = planted.as_deref().unwrap_or_default();
+    let asked = Asked { method: "GET", path: SIGN_IN, cookies: before, form: None };
+    let page = edge.ask(asked).await?;
+    let (cookie, token) = form_of(&page).ok_or("the sign-in page has no form")?;
+    let cookies = if before.is_empty() { cookie } else { format!("{before}; {cookie}") };
+    let fields = [
+        ("token", token.as_str()),
+        ("next", "/"),
+        ("email", email),
+        ("password", password.expose()),
+    ];
+    let body = fields.map(|(name, value)| format!("{name}={}", encoded(value))).join("&");
+    let asked = Asked { method: "POST", path: SIGN_IN, cookies: &cookies, form: Some(&body) };
+    let answer = edge.ask(asked).await?;
+    let session = session_of(&answer)
+        .ok_or_else(|| format!("the sign-in answered {} without a session", answer.status))?;
+    Ok(Entry { token: session, answers: vec![page, answer] })
+}
+
+/// The cookie and the token of the form on a page.
+pub(crate) fn form_of(page: &Seen) -> Option<(String, String)> {
+    let (_, after) = page.body.split_once("name=\"token\" value=\"")?;
+    let token = after.split('"').next()?.to_owned();
+    let set = page.all("set-cookie").find(|line| line.to_ascii_lowercase().contains("csrf"));
+    let cookie = set.and_then(|line| line.split(';').next()).unwrap_or_default().to_owned();
+    Some((cookie, token))
+}
+
+/// The session that an answer opens, whatever its cookie's name is prefixed with.
+fn session_of(answer: &Seen) -> Option<SessionToken> {
+    let mut pairs = answer.all("set-cookie").filter_map(|line| {
+        let (name, value) = line.split(';').next()?.split_once('=')?;
+        let name = name.trim().trim_start_matches("__Host-");
+        (name == "amanah" && !value.is_empty()).then_some(value)
+    });
+    pairs.next().map(|value| SessionToken(Secret::new(value.to_owned())))
+}
+
+/// Percent-encodes everything but letters and digits.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
