@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 21] = [
+const BUILT: [(&str, &str); 23] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -28,6 +28,8 @@ const BUILT: [(&str, &str); 21] = [
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),
     ("rest.fields", "secret"),
+    ("session.cookies", "answers of the gateway"),
+    ("session.revocation", "ways to end a session"),
 ];
 
 /// The claim that a person vouches for. Nothing is due yet for a trail that began today, so nobody could

@@ -118,7 +118,7 @@ impl Control for SessionRevocation {
                     return Proof::unknown(observed_at, format!("no sandbox: {error}"));
                 }
             };
-            let bitten = seed_and_find(scratch.db(), cx).await;
+            let bitten = Box::pin(seed_and_find(scratch.db(), cx)).await;
             let left = scratch.remove().await.err();
             let proof = match bitten {
                 Ok((seeded, findings, missed)) => {

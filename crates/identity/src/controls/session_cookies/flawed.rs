@@ -69,7 +69,7 @@ impl Flawed {
             pair.trim().strip_prefix(COOKIE)?.strip_prefix('=').map(ToOwned::to_owned)
         });
         match (asked.method, asked.path) {
-            ("GET", SIGN_IN) => Ok(form(200, String::new())),
+            ("GET", SIGN_IN) => Ok(form(200, "")),
             ("POST", SIGN_IN) => self.enter(asked.form.unwrap_or_default(), session).await,
             ("POST", _) => Ok(Seen { status: 303, ..Seen::default() }),
             (_, "/") => {
@@ -87,7 +87,7 @@ impl Flawed {
                 if self.service.decide(&known).await?.is_none() {
                     return Ok(Seen { status: 303, ..Seen::default() });
                 }
-                Ok(form(200, if self.is(Fault::InPage) { token } else { String::new() }))
+                Ok(form(200, if self.is(Fault::InPage) { &token } else { "" }))
             }
         }
     }
@@ -100,7 +100,7 @@ impl Flawed {
         let email = field("email").unwrap_or_default();
         let password = Secret::new(field("password").unwrap_or_default());
         let Ok(signed_in) = self.service.sign_in(&email, &password).await else {
-            return Ok(form(403, String::new()));
+            return Ok(form(403, ""));
         };
         let token = signed_in.session().ok_or("a second factor was asked for")?;
         let token = match before {
@@ -127,7 +127,7 @@ impl EdgeProbe for Flawed {
     }
 }
 
-fn form(status: u16, inside: String) -> Seen {
+fn form(status: u16, inside: &str) -> Seen {
     let line = "__Host-amanah-csrf=f; Path=/; Secure; HttpOnly; SameSite=Lax";
     Seen {
         status,
