@@ -22,6 +22,7 @@ const BUILT: [(&str, &str); 23] = [
     ("password.argon2id", "hashes"),
     ("session.rotation", "attacks"),
     ("access.permissions", "pairs"),
+    ("access.support-consent", "attempts of support"),
     ("access.per-action", "requests"),
     ("mfa.totp", "ways in"),
     ("edge.headers", "answers"),

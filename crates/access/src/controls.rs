@@ -7,13 +7,20 @@ use store::{Db, Programs};
 
 use crate::Access;
 
+mod consent;
 mod least_privilege;
+mod offboarding;
 mod per_action;
 mod permissions;
 mod requests;
+mod review;
 mod seeds;
 #[cfg(test)]
 mod tests;
+
+pub use consent::{Asked, ConsentHouse, Fault, Inside, People, Premises, Workshop};
+pub use offboarding::{Doorstep, Leaver, LeavingHouse, Spared, Sparing};
+pub use review::ReviewHouse;
 
 /// What the proofs look at.
 #[derive(Clone)]
@@ -97,4 +104,19 @@ pub fn controls(house: House) -> Vec<Arc<dyn Control>> {
         Arc::new(per_action::PerAction { house: house.clone() }),
         Arc::new(least_privilege::LeastPrivilege { house }),
     ]
+}
+
+/// The control over the vendor's support.
+pub fn support_consent(house: ConsentHouse) -> Arc<dyn Control> {
+    Arc::new(consent::SupportConsent { house })
+}
+
+/// The control over off-boarding.
+pub fn offboarding(house: LeavingHouse) -> Arc<dyn Control> {
+    Arc::new(offboarding::OffBoarding { house })
+}
+
+/// The control over access reviews.
+pub fn review(house: ReviewHouse) -> Arc<dyn Control> {
+    Arc::new(review::Reviewed { house })
 }

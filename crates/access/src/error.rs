@@ -58,6 +58,24 @@ pub enum Error {
     /// The tenant has as many roles as it may.
     #[error("a tenant has at most {0} roles of its own; nothing was changed, retire one first")]
     TooMany(i64),
+    /// Nothing of this id waits or lives here.
+    #[error("there is no such access of support here, or it is over; nothing was changed")]
+    NoSupport,
+    /// Nobody of this tenant has the account.
+    #[error("there is no such account here; nothing was changed")]
+    NoAccount,
+    /// There is no such review, or no such row that is open.
+    #[error("there is no such review or row here that is open; nothing was changed")]
+    NoReview,
+    /// A review cannot go on so.
+    #[error("the review cannot go on: {0}")]
+    Review(String),
+    /// They proved who they are too long ago for this.
+    #[error("prove who you are once more, and try again; nothing was changed")]
+    StepUp,
+    /// Too many questions wait for an answer.
+    #[error("{0} questions of support wait there already; nothing was changed, end one first")]
+    Waiting(i64),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),

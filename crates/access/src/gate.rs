@@ -23,13 +23,15 @@ impl Gatekeeper for Access {
 
     fn note<'a>(
         &'a self,
-        _identity: &'a Identity,
-        _request: &'a str,
-        _method: &'a str,
-        _path: &'a str,
+        identity: &'a Identity,
+        request: &'a str,
+        method: &'a str,
+        path: &'a str,
     ) -> Fut<'a, std::result::Result<(), String>> {
-        // Nobody has a standing that rests on a grant of support yet, see `Standings`.
-        Box::pin(async { Err("there is no such grant of support".to_owned()) })
+        Box::pin(async move {
+            let noted = self.note_support(identity, request, method, path).await;
+            noted.map_err(|error| error.to_string())
+        })
     }
 }
 

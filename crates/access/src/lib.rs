@@ -21,9 +21,12 @@ pub mod fuzzing;
 mod gate;
 mod matrix;
 mod name;
+mod offboard;
+mod review;
 mod route;
 mod service;
 mod sql;
+mod support;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -32,8 +35,18 @@ pub use by::By;
 pub use catalogue::{Catalogue, Permission, Role};
 pub use error::{Error, Result};
 pub use matrix::Matrix;
+pub use offboard::Withdrawn;
+pub use review::{Decision, Review, ReviewRow, Reviewer, csv, markdown};
 pub use route::{METHODS, Need, Route, Routes};
 pub use service::{Access, Held, Listed, NewGrant, NewRole};
+pub use support::{Asking, MAX_HOURS, STEP_UP, SupportGrant, SupportState, SupportUse};
+
+/// What puts the shipped permissions and roles into a copy of the structure, which has no rows: for
+/// sandboxes.
+pub const CATALOGUE: &str = concat!(
+    "INSERT INTO access.lineage DEFAULT VALUES;\n",
+    include_str!("../sql/0002_catalogue.sql")
+);
 
 /// This room's migrations.
 pub const ROOM: store::Room = store::Room {
@@ -42,5 +55,7 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0001_access", sql: include_str!("../sql/0001_access.sql") },
         store::Migration { name: "0002_catalogue", sql: include_str!("../sql/0002_catalogue.sql") },
         store::Migration { name: "0003_carried", sql: include_str!("../sql/0003_carried.sql") },
+        store::Migration { name: "0020_support", sql: include_str!("../sql/0020_support.sql") },
+        store::Migration { name: "0021_reviews", sql: include_str!("../sql/0021_reviews.sql") },
     ],
 };

@@ -22,6 +22,7 @@ pub struct Access {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) routes: OnceLock<Routes>,
     pub(crate) uses: Uses,
+    pub(crate) staff: Option<TenantId>,
 }
 
 /// A role to be given to an account.
@@ -60,7 +61,14 @@ impl Access {
     /// The service over `db`, a login of the control database that is a member of
     /// `amanah_engine`.
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock, routes: OnceLock::new(), uses: Uses::default() }
+        Self { db, clock, routes: OnceLock::new(), uses: Uses::default(), staff: None }
+    }
+
+    /// The same, where the accounts of the tenant `staff` are the vendor's own people, who can be
+    /// let into others. Without one, nobody can.
+    #[must_use]
+    pub fn with_staff(self, staff: TenantId) -> Self {
+        Self { staff: Some(staff), ..self }
     }
 
     /// Gives a role to an account and returns the grant's id.
@@ -221,10 +229,11 @@ impl Standings for Access {
         grant: Option<&'a str>,
     ) -> Fut<'a, std::result::Result<Standing, String>> {
         Box::pin(async move {
-            if grant.is_some() {
-                return Err("there is no such grant of support".to_owned());
-            }
-            self.standing_now(account, tenant).await.map_err(|error| error.to_string())
+            let standing = match grant {
+                None => self.standing_now(account, tenant).await,
+                Some(grant) => self.support_standing(account, tenant, grant).await,
+            };
+            standing.map_err(|error| error.to_string())
         })
     }
 }

@@ -205,3 +205,19 @@ pub(crate) const HOLDERS: &str = "\
     WHERE g.tenant = $1 AND g.role IN (SELECT id FROM below) AND g.revoked_at IS NULL \
         AND (g.expires_at IS NULL OR g.expires_at > $3) AND g.account > $4::text::uuid \
     ORDER BY account LIMIT $5";
+
+/// Parameters: account, now, who does it. Rows: tenant and role of each grant that was ended.
+pub(crate) const REVOKE_ALL: &str = "\
+    UPDATE access.grants g SET revoked_at = greatest($2, g.granted_at), revoked_by = $3 FROM access.roles r \
+    WHERE r.id = g.role AND g.account = $1::text::uuid AND g.revoked_at IS NULL \
+    RETURNING g.tenant, r.name";
+
+/// Parameters: account, now. Rows: what is left, for people.
+pub(crate) const LEFT: &str = "\
+    SELECT 'the role ' || r.name || ' in ' || g.tenant FROM access.grants g \
+        JOIN access.roles r ON r.id = g.role \
+    WHERE g.account = $1::text::uuid AND g.revoked_at IS NULL \
+        AND (g.expires_at IS NULL OR g.expires_at > $2) \
+    UNION ALL \
+    SELECT 'access of support to ' || tenant FROM access.support_grants \
+    WHERE asked_by = $1::text::uuid AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $2)";

@@ -8,6 +8,8 @@ pub(crate) mod files;
 pub(crate) mod keys;
 #[cfg(test)]
 mod quoted;
+pub(crate) mod review;
+pub(crate) mod support;
 pub(crate) mod tenant;
 
 use std::net::SocketAddr;

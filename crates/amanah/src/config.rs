@@ -67,6 +67,7 @@ pub(crate) struct Upstream {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Access {
     routes: PathBuf,
+    pub(crate) staff: String,
 }
 
 impl Access {

@@ -84,7 +84,22 @@ fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
         use identity::Error as Identity;
         matches!(error, Identity::Taken | Identity::Email(_) | Identity::Field { .. })
     });
-    tenancy || keys || files || identity
+    let access = error.downcast_ref().is_some_and(|error| {
+        use access::Error as Access;
+        matches!(
+            error,
+            Access::NoRole(_)
+                | Access::NoPermission(_)
+                | Access::Held(_)
+                | Access::NotHeld(_)
+                | Access::NoSupport
+                | Access::NoReview
+                | Access::Review(_)
+                | Access::Refused
+                | Access::Field { .. }
+        )
+    });
+    tenancy || keys || files || identity || access
 }
 
 impl From<Exit> for ExitCode {

@@ -24,6 +24,7 @@ use crate::bridge::OwnPages;
 use crate::cli::Place;
 use crate::comparing::COMPARED;
 use crate::config::Config;
+use crate::consent::{self, Door};
 use crate::data::Data;
 use crate::door::FileDoors;
 use crate::exit::Usage;
@@ -106,7 +107,7 @@ impl Installation {
             let strongbox = Strongbox::new(ring.keys.clone(), ground.engine.clone());
             let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
             let engine = ground.engine.clone();
-            let access = Arc::new(Access::new(engine.clone(), Arc::clone(&cx.clock)));
+            let access = Arc::new(consent::rights(&engine, &config, &cx)?);
             let standings = Arc::<Access>::clone(&access);
             let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
             let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
@@ -283,6 +284,8 @@ impl Installation {
             session: self.canary(behind).await?,
         };
         let rights = self.rights(behind, &target, edge.runs)?;
+        let door = Door { target: &target, runs: edge.runs };
+        let support = consent::controls(self, behind, &door)?;
         let keys = keys::controls(self.house(known)?);
         let (owner, programs) = (self.ground.owner.clone(), self.ground.programs.clone());
         let mut controls: Vec<Arc<dyn Control>> = tenancy::controls(known.guarded.clone());
@@ -296,6 +299,7 @@ impl Installation {
         let identities = Arc::clone(&self.identities);
         controls.extend(identity::controls(identities, owner, programs, probe, tokens));
         controls.extend(access::controls::controls(rights));
+        controls.extend(support);
         controls.extend(gateway::controls::controls(target));
         controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);

@@ -9,6 +9,7 @@ mod columns;
 mod commands;
 mod comparing;
 mod config;
+mod consent;
 mod data;
 mod decisions;
 mod door;
@@ -26,6 +27,7 @@ mod keyring;
 mod keyserver;
 mod keyset;
 mod known;
+mod leaving;
 mod logins;
 mod lost;
 mod metrics;
@@ -41,6 +43,7 @@ mod rights;
 mod roots;
 mod rotation;
 mod sealing;
+mod support;
 mod table;
 mod tokens;
 mod trail;
@@ -83,8 +86,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(verify) => commands::verify::run(place, verify).await,
         Command::Page(page) => commands::page::run(place, page).await,
         Command::Protect(protect) => commands::protect::run(place, protect).await,
-        Command::Access(access) => commands::access::run(place, access).await,
         Command::Account(account) => commands::account::run(place, account).await,
+        Command::Access(access) => commands::access::run(place, access).await,
         Command::Tenant(tenant) => commands::tenant::run(place, tenant).await,
         Command::Cell(cell) => commands::cell::run(place, cell).await,
         Command::File(file) => commands::files::run(place, file).await,

@@ -27,11 +27,13 @@ mod csrf;
 mod error;
 mod handlers;
 pub mod keys;
+mod leaving;
 mod moment;
 mod pages;
 mod ports;
 mod prose;
 mod routes;
+mod support;
 mod target;
 pub mod tenants;
 mod voice;
@@ -43,5 +45,9 @@ pub use credentials::{
 };
 pub use error::Error;
 pub use handlers::desk::Desk;
+pub use leaving::{LeavingDesk, LeavingReport};
 pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
 pub use routes::{router, routes};
+pub use support::{
+    SupportCard, SupportDesk, SupportQuestion, SupportStanding, SupportUse, Trouble,
+};

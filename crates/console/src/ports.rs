@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 
 use crate::handlers::desk::Desk;
-use crate::{ApiKeys, Error, Tokens};
+use crate::{ApiKeys, Error, LeavingDesk, SupportDesk, Tokens};
 
 /// The security pages and what they come to.
 pub trait Trust: Send + Sync {
@@ -123,6 +123,10 @@ pub struct State {
     pub api_keys: Arc<dyn ApiKeys>,
     /// Second factors; without it, their pages are not there.
     pub desk: Option<Desk>,
+    /// Off-boarding.
+    pub leaving: Arc<dyn LeavingDesk>,
+    /// Access of support to tenants.
+    pub support: Arc<dyn SupportDesk>,
     /// Health and metrics.
     pub vitals: Arc<dyn Vitals>,
     /// The time: a page cannot be shown as it will stand tomorrow.

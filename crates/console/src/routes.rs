@@ -11,7 +11,9 @@ use axum::{Form, Router};
 
 use crate::handlers::desk::{Fields, SignedInAs};
 use crate::handlers::factors::Change;
-use crate::handlers::{again, api_keys, factors, session, statics, step, token, trust, vitals};
+use crate::handlers::{
+    again, api_keys, factors, leaving, session, statics, step, support, token, trust, vitals,
+};
 use crate::{Error, State, assets, voice};
 
 /// The largest form that is read, in bytes.
@@ -108,6 +110,17 @@ fn table() -> Vec<Route> {
         changes("/_amanah/factors/key/remove", Change::RemoveKey),
         changes("/_amanah/factors/key/name", Change::NameKey),
         changes("/_amanah/factors/codes", Change::NewCodes),
+        get("/_amanah/people/offboard", leaving::form),
+        post("/_amanah/people/offboard", leaving::leave),
+        get("/_amanah/support", support::page),
+        get("/_amanah/support.json", support::banner),
+        get("/_amanah/support/{id}", support::uses)
+            .at("/_amanah/support/00000000-0000-4000-8000-000000000000"),
+        post("/_amanah/support/ask", support::ask),
+        post("/_amanah/support/approve", support::approve),
+        post("/_amanah/support/end", support::end),
+        post("/_amanah/support/enter", support::enter),
+        post("/_amanah/support/leave", support::leave),
         get("/_amanah/static/{name}", statics::file).at(&assets::STYLESHEET.path),
         get("/healthz", vitals::healthy),
         get("/metrics", vitals::metrics),

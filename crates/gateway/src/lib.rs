@@ -49,5 +49,6 @@ pub use headers::HeaderPolicy;
 pub use metrics::{Metrics, Reading};
 pub use own::{Own, OwnPath};
 pub use private::{Private, PrivateBody, PrivateSettings};
+pub use proxy::binding;
 pub use tls::client_config;
 pub use upstream::Upstream;

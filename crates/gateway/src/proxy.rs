@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Uri, Version};
-use kernel::{Binder, Credentials, Door, Identity, Scope};
+use http::{Method, Uri, Version};
+use kernel::{Binder, Credentials, Door, Identity, Scope, Secret};
 
 use crate::{bearer, cookies, origin};
 
@@ -102,12 +102,7 @@ pub(crate) fn bind(
     if identity.door != Door::Browser {
         bearer::hide(&mut parts.headers);
     }
-    let support = identity.standing.support.as_ref();
-    let writes = support.is_none_or(|support| support.scope == Scope::ReadWrite);
-    let scope =
-        if origin::is_safe(&parts.method) || !writes { Scope::ReadOnly } else { Scope::ReadWrite };
-    let until = support.map(|support| support.until);
-    let minted = binder.mint(&identity.tenant, &identity.actor, scope, until);
+    let minted = binding(&parts.method, identity, binder);
     let assertion = credentials.and_then(|credentials| credentials.assertion(identity));
     for (name, token) in [(BINDING, minted), (ASSERTION, assertion)] {
         if let Some(token) = token
@@ -117,6 +112,16 @@ pub(crate) fn bind(
             parts.headers.insert(name, value);
         }
     }
+}
+
+/// The binding that goes with a request of `identity`, and the only way in which the gateway makes
+/// one: with support it never writes where it may only look, and never outlives the grant.
+pub fn binding(method: &Method, identity: &Identity, binder: &dyn Binder) -> Option<Secret> {
+    let support = identity.standing.support.as_ref();
+    let writes = support.is_none_or(|support| support.scope == Scope::ReadWrite);
+    let scope = if origin::is_safe(method) || !writes { Scope::ReadOnly } else { Scope::ReadWrite };
+    let until = support.map(|support| support.until);
+    binder.mint(&identity.tenant, &identity.actor, scope, until)
 }
 
 /// Takes out of the application's answer what only we may say.

@@ -55,8 +55,9 @@ pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
 pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
 pub use service::{
-    Again, Ceremony, Enrolled, Factors, Holder, Identities, KeyCard, MAX_KEY_DAYS, NewApp, NewKey,
-    Opening, Pair, PasskeyCard, ServiceCard, SessionCard, SessionVitals, Stage,
+    Again, Ceremony, Closed, Enrolled, Factors, Holder, Identities, KeyCard, Known, MAX_KEY_DAYS,
+    NewApp, NewKey, Opening, Pair, PasskeyCard, ServiceCard, SessionCard, SessionVitals, Stage,
+    StoredFactors, forget_leavers,
 };
 pub use strength::Weakness;
 
@@ -70,5 +71,6 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0010_sessions", sql: include_str!("../sql/0010_sessions.sql") },
         store::Migration { name: "0011_tokens", sql: include_str!("../sql/0011_tokens.sql") },
         store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
+        store::Migration { name: "0040_close", sql: include_str!("../sql/0040_close.sql") },
     ],
 };

@@ -1,6 +1,8 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
+pub(crate) mod close;
 pub(crate) mod factors;
+pub(crate) mod support;
 pub(crate) mod tokens;
 
 /// Parameters: email, name, tenant, role, hash, now. One row when the address was free.

@@ -4,6 +4,9 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use kernel::TenantId;
 
+use super::review::Review;
+use super::support::{Offboard, Support};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Access {
     /// List the roles that a tenant can give, or those that somebody has.
@@ -36,6 +39,20 @@ pub(crate) enum Access {
     #[command(after_help = "Exit codes: 0 it is as it was reviewed, 1 it is not.\n\
                             Example: amanah access matrix > matrix.txt")]
     Matrix,
+    /// End everything that somebody has, at once and everywhere: sessions, tokens, keys, second
+    /// factors, roles. They cannot sign in again.
+    #[command(
+        after_help = "Exit codes: 0 nothing is left, 2 usage, 3 it could not be done, or something \
+                      is left.\n\
+                      Example: amanah access offboard budi@bintang.example --successor rudi@bintang.example"
+    )]
+    Offboard(Offboard),
+    /// Reviews of everything that everybody may do in a tenant.
+    #[command(subcommand)]
+    Review(Review),
+    /// Access of the vendor's support to tenants: who asked, who let them in, what they did.
+    #[command(subcommand)]
+    Support(Support),
     /// List the roles of which nothing was used for so long.
     #[command(after_help = "Example: amanah access unused --days 90")]
     Unused {

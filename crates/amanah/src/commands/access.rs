@@ -1,5 +1,9 @@
 //! `amanah access`: what people may do.
 
+mod offboard;
+mod review;
+mod support;
+
 use access::{By, Held, Listed, Matrix, NewGrant};
 use identity::Email;
 use jiff::SignedDuration;
@@ -13,7 +17,12 @@ use crate::installation::Installation;
 use crate::out;
 
 pub(crate) async fn run(place: &Place, access: Access) -> anyhow::Result<Exit> {
-    Installation::with(place, async |installation| act(place, installation, access).await).await
+    match access {
+        Access::Offboard(asked) => offboard::run(place, asked).await,
+        Access::Review(asked) => review::run(place, asked).await,
+        Access::Support(asked) => support::run(place, asked).await,
+        other => Installation::with(place, async |house| act(place, house, other).await).await,
+    }
 }
 
 async fn act(place: &Place, installation: &Installation, access: Access) -> anyhow::Result<Exit> {
@@ -50,6 +59,8 @@ async fn act(place: &Place, installation: &Installation, access: Access) -> anyh
             let since = now.saturating_sub(period)?;
             unused(&rights.unused(since, &[]).await?)
         }
+        // They run by themselves, see above.
+        Access::Offboard(_) | Access::Review(_) | Access::Support(_) => return Ok(exit),
     };
     if place.json {
         out::line(&serde_json::to_string_pretty(&data)?);

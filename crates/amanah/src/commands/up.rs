@@ -26,8 +26,10 @@ use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::probe::NAME;
+use crate::leaving::Offboarding;
 use crate::rights::RoutesAt;
 use crate::sealing::Sealers;
+use crate::support::SupportAtDesk;
 use crate::tokens::{Programs, TokenPen};
 use crate::witnesses::Witnesses;
 use crate::{
@@ -280,6 +282,14 @@ fn router(
             keys: installation.ring.keys.clone(),
             seals: Arc::clone(seals),
             witnesses: Arc::clone(witnesses),
+        }),
+        leaving: Arc::new(Offboarding {
+            access: Arc::clone(&installation.access),
+            identities: Arc::clone(&installation.identities),
+        }),
+        support: Arc::new(SupportAtDesk {
+            access: Arc::clone(&installation.access),
+            identities: Arc::clone(&installation.identities),
         }),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),

@@ -11,9 +11,11 @@ pub(crate) mod again;
 pub(crate) mod api_keys;
 pub(crate) mod desk;
 pub(crate) mod factors;
+pub(crate) mod leaving;
 pub(crate) mod session;
 pub(crate) mod statics;
 pub(crate) mod step;
+pub(crate) mod support;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;

@@ -24,6 +24,8 @@ use crate::{
     State, TokenRefusal, Tokens, Trust, Vitals, router, routes,
 };
 
+mod support;
+
 /// The head of a log.
 const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";
 
@@ -184,6 +186,8 @@ fn open(house: House) -> (Arc<House>, Router) {
         tokens: house.clone(),
         api_keys: house.clone(),
         desk: None,
+        leaving: house.clone(),
+        support: house.clone(),
         vitals: house.clone(),
         clock: Arc::new(ManualClock::at(sample::now())),
         rng: Arc::new(FixedRng::new(7)),

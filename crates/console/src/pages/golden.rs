@@ -14,11 +14,15 @@ use super::enrol::EnrolPage;
 use super::error::ErrorPage;
 use super::index::IndexPage;
 use super::key::KeyPage;
+use super::leaving::LeavingPage;
 use super::sample;
 use super::security::SecurityPage;
 use super::sign_in::SignInPage;
 use super::step::StepPage;
+use super::support::{SupportPage, SupportUsesPage};
+use super::support_sample;
 use super::trust::TrustPage;
+use crate::LeavingReport;
 use crate::assets::{ICON, PASSKEY_SCRIPT, STYLESHEET};
 use crate::words::Words;
 
@@ -68,6 +72,34 @@ fn all() -> Vec<(String, String)> {
     );
     all.push(("api-keys-none".to_owned(), none.render()));
     all.extend(factors(words));
+    let inside = SupportPage::new(words, support_sample::inside(), Vec::new(), "00ff".to_owned());
+    all.push(("support-inside".to_owned(), inside.render()));
+    let staff = SupportPage::new(
+        words,
+        support_sample::staff(),
+        support_sample::support(),
+        "00ff".to_owned(),
+    );
+    let refused = staff.again(None, words.say("support-unfit"));
+    all.push(("support-asks".to_owned(), refused.render()));
+    let answers = SupportPage::new(
+        arabic,
+        support_sample::chief(),
+        support_sample::support(),
+        "00ff".to_owned(),
+    );
+    all.push(("support-answers-arabic".to_owned(), answers.render()));
+    let uses = SupportUsesPage::new(words, support_sample::uses());
+    all.push(("support-uses".to_owned(), uses.render()));
+    let leaving = |words| LeavingPage::new(words, "00ff".to_owned());
+    let evil = leaving(words).again(sample::EVIL.to_owned(), words.say("leaving-nobody"));
+    all.push(("leaving-nobody".to_owned(), evil.render()));
+    let report = LeavingReport {
+        email: sample::EVIL.to_owned(),
+        ended: vec!["sessions: 2".to_owned()],
+        left: vec!["the role editor in 41".to_owned()],
+    };
+    all.push(("leaving-done-arabic".to_owned(), leaving(arabic).done(report).render()));
     for error in sample::errors() {
         all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }

@@ -11,10 +11,14 @@ pub(crate) mod error;
 mod golden;
 pub(crate) mod index;
 pub(crate) mod key;
+pub(crate) mod leaving;
 pub(crate) mod part;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod security;
 pub(crate) mod sign_in;
 pub(crate) mod step;
+pub(crate) mod support;
+#[cfg(test)]
+pub(crate) mod support_sample;
 pub(crate) mod trust;

@@ -77,7 +77,8 @@ impl Scratch {
             door: Door::Browser,
         });
         let holders = vec![(token.clone(), identity)];
-        let (address, tasks) = launch(cx, authority, policy, behind, holders, None).await?;
+        let sessions = Arc::new(ScratchSessions { holders });
+        let (address, tasks) = launch(cx, authority, policy, behind, sessions, None).await?;
         let reach = Reach::new(address, authority.pem().as_bytes())?;
         Ok(Self { reach, token, own: ScratchOwn.paths(), tasks })
     }
@@ -103,11 +104,23 @@ impl ScratchGateway {
         gatekeeper: Arc<dyn Gatekeeper>,
         holders: Vec<(SessionToken, Arc<Identity>)>,
     ) -> Result<Self, String> {
+        Self::over(cx, Arc::new(ScratchSessions { holders }), Some(gatekeeper)).await
+    }
+
+    /// Starts one, at which `sessions` say who is signed in.
+    ///
+    /// # Errors
+    /// When it could not be started; the text says why.
+    pub async fn over(
+        cx: &Cx,
+        sessions: Arc<dyn Sessions>,
+        gatekeeper: Option<Arc<dyn Gatekeeper>>,
+    ) -> Result<Self, String> {
         let authority = LocalAuthority::in_memory(Arc::clone(&cx.clock)).map_err(text)?;
         let authority = Arc::new(authority);
         let policy = HeaderPolicy::default();
         let (address, tasks) =
-            launch(cx, &authority, policy, Behind::Hostile, holders, Some(gatekeeper)).await?;
+            launch(cx, &authority, policy, Behind::Hostile, sessions, gatekeeper).await?;
         Ok(Self { address, authority: authority.pem().to_owned(), tasks })
     }
 }
@@ -124,7 +137,7 @@ async fn launch(
     authority: &Arc<LocalAuthority>,
     policy: HeaderPolicy,
     behind: Behind,
-    holders: Vec<(SessionToken, Arc<Identity>)>,
+    sessions: Arc<dyn Sessions>,
     gatekeeper: Option<Arc<dyn Gatekeeper>>,
 ) -> Result<(SocketAddr, Vec<JoinHandle<()>>), String> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -138,7 +151,7 @@ async fn launch(
     }
     let ports = Ports {
         own: Arc::new(ScratchOwn),
-        sessions: Arc::new(ScratchSessions { holders }),
+        sessions,
         credentials: None,
         gatekeeper,
         binder: Arc::new(ScratchBinder),

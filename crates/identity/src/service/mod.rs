@@ -3,13 +3,16 @@
 mod accounts;
 mod api_keys;
 mod bearer;
+mod close;
 mod ends;
 mod enrol;
+mod leaver;
 mod passkeys;
 pub(crate) mod sessions;
 mod sign_in;
 mod step;
 mod step_up;
+mod support;
 mod tokens;
 mod uses;
 mod vitals;
@@ -20,8 +23,10 @@ use kernel::{Clock, Rng, Standings, TokenKeys, Vault};
 use store::Db;
 
 pub use api_keys::{KeyCard, MAX_KEY_DAYS, NewKey, ServiceCard};
+pub use close::{Closed, Known};
 pub use ends::SessionCard;
 pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
+pub use leaver::{Stored as StoredFactors, forget_leavers};
 pub use passkeys::Ceremony;
 pub use sessions::Opening;
 pub use step::Stage;

@@ -171,7 +171,13 @@ impl Identities {
         let Some(row) = row else {
             return Ok(None);
         };
-        let identity = self.recognise(&row).await?;
+        let identity = match self.recognise(&row).await {
+            // A grant that is over leaves nobody signed in.
+            Err(Error::Standing(_)) if row.get::<_, Option<String>>("support").is_some() => {
+                return Ok(None);
+            }
+            recognised => recognised?,
+        };
         let (limits, mut at) = (self.limits(&row, &identity.standing), moments(&row));
         let holds = limits.until(at, &identity.standing, now).is_some();
         // A role that asks for more takes effect on sessions that are open.
@@ -196,10 +202,15 @@ impl Identities {
         let grant: Option<String> = row.get("support");
         let standing = self.standing(&account, &home, grant.as_deref()).await?;
         let tenant = standing.support.as_ref().map_or(home, |support| support.tenant.clone());
-        let actor = Actor::new(row.get::<_, String>("email"));
+        let own = Actor::new(row.get::<_, String>("email"))
+            .map_err(|e| Error::Field { field: "address", why: e.to_string() })?;
+        let actor = match &standing.support {
+            Some(support) => own.in_support(&support.grant),
+            None => own,
+        };
         Ok(Identity {
             account,
-            actor: actor.map_err(|e| Error::Field { field: "address", why: e.to_string() })?,
+            actor,
             name: row.get("display_name"),
             tenant,
             standing,

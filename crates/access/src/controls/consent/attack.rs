@@ -1,0 +1,333 @@
+//! The attempts of support, each against premises that are handed in.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Cx, Door, Finding, Scope, Secret, random_hex, unhex};
+use store::{Protected, Table};
+
+use super::{Inside, People, Premises, rows, sql};
+use crate::{Asking, Error};
+
+/// How long the grant lives that runs out while somebody is inside.
+const SHORT: SignedDuration = SignedDuration::from_secs(6);
+/// How long is waited for the gateway to notice, beyond the end.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
+/// How often it is asked meanwhile.
+const EVERY: Duration = Duration::from_millis(100);
+/// How long before the end that begins: each request that passes is written down for good.
+const BEFORE: SignedDuration = SignedDuration::from_millis(300);
+/// How long ago somebody signed in who may not approve any more.
+const LONG_AGO: SignedDuration = SignedDuration::from_mins(11);
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    pub(super) total: usize,
+    pub(super) checked: usize,
+    pub(super) findings: Vec<Finding>,
+    /// What could not be tried, and why.
+    pub(super) missed: Vec<String>,
+    /// Requests that were let in, as they should be.
+    pub(super) passed: usize,
+    /// How long after a grant's end it was refused, in milliseconds.
+    pub(super) refused_after: Option<i64>,
+}
+
+impl Survey {
+    pub(super) fn holds(&mut self) {
+        self.total += 1;
+        self.checked += 1;
+    }
+
+    pub(super) fn breaks(&mut self, object: &str, what: String) {
+        self.holds();
+        self.findings.push(Finding::new(object, what));
+    }
+
+    pub(super) fn misses(&mut self, why: String) {
+        self.total += 1;
+        self.missed.push(why);
+    }
+
+    /// `object` was to be refused.
+    fn refused<T, E>(&mut self, object: &str, outcome: &Result<T, E>) {
+        match outcome {
+            Ok(_) => self.breaks(object, "was let in".to_owned()),
+            Err(_) => self.holds(),
+        }
+    }
+}
+
+/// One run.
+pub(super) struct Attack<'a> {
+    premises: &'a dyn Premises,
+    protected: &'a Protected,
+    people: People,
+    cx: &'a Cx,
+    survey: Survey,
+}
+
+impl<'a> Attack<'a> {
+    pub(super) fn new(
+        premises: &'a dyn Premises,
+        protected: &'a Protected,
+        people: People,
+        cx: &'a Cx,
+    ) -> Self {
+        Self { premises, protected, people, cx, survey: Survey::default() }
+    }
+
+    /// Everything, one after the other. The error says why it could not be tried at all.
+    pub(super) async fn run(mut self) -> Result<Survey, String> {
+        let tables = rows::tables(self.protected).await?;
+        self.uninvited(&tables).await?;
+        let grant = self.consent().await?;
+        self.invited(&grant, &tables).await?;
+        self.runs_out().await?;
+        self.writes(&tables).await?;
+        Ok(self.survey)
+    }
+
+    /// Without a grant, nothing is entered and nothing is seen.
+    async fn uninvited(&mut self, tables: &[Table]) -> Result<(), String> {
+        let staff = self.premises.session(&self.people.staff).await?;
+        let random = random_hex(&*self.cx.rng, 16).map_err(|e| e.to_string())?;
+        let part = |from: usize, to: usize| random.get(from..to).unwrap_or_default();
+        let (a, b, c, d) = (part(0, 8), part(8, 12), part(13, 16), part(17, 20));
+        let made_up = format!("{a}-{b}-4{c}-8{d}-{}", part(20, 32));
+        let entered = self.premises.enter(&staff, &made_up).await;
+        self.survey.refused("a grant that does not exist", &entered);
+        for writing in [false, true] {
+            let binding = self.premises.binding(&staff.identity, writing);
+            let tenant = &self.people.tenants.0;
+            let seen = rows::seen(self.protected, tables, binding.as_ref(), tenant).await?;
+            let what = "a member of staff without a grant";
+            if seen == 0 {
+                self.survey.holds();
+            } else {
+                self.survey.breaks(what, format!("reads {seen} rows of a tenant"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks, is not let in by anybody who may not, and then is. Returns the grant.
+    async fn consent(&mut self) -> Result<String, String> {
+        let staff = self.premises.session(&self.people.staff).await?;
+        let grant = self.question(&staff, Scope::ReadOnly).await?;
+        let entered = self.premises.enter(&staff, &grant).await;
+        self.survey.refused("a grant that nobody approved", &entered);
+        let access = self.premises.access();
+        let chief = self.premises.session(&self.people.chief).await?;
+        let stranger = self.premises.session(&self.people.stranger).await?;
+        let mut late = (*chief.identity).clone();
+        late.authenticated_at = self.cx.clock.now() - LONG_AGO;
+        let mut program = (*chief.identity).clone();
+        program.door = Door::ApiKey;
+        for (object, who) in [
+            ("a grant approved by whoever asked", &*staff.identity),
+            ("a grant approved by another tenant", &*stranger.identity),
+            ("a grant approved long after the sign-in", &late),
+            ("a grant approved by a program", &program),
+        ] {
+            let approved = access.approve_support(who, &grant).await;
+            self.survey.refused(object, &approved);
+        }
+        self.past_the_service(&grant).await?;
+        access.approve_support(&chief.identity, &grant).await.map_err(text)?;
+        let colleague = self.premises.session(&self.people.colleague).await?;
+        let entered = self.premises.enter(&colleague, &grant).await;
+        self.survey.refused("a colleague's grant", &entered);
+        Ok(grant)
+    }
+
+    /// The same approvals as one statement each, by the running program's own login.
+    async fn past_the_service(&mut self, grant: &str) -> Result<(), String> {
+        let tx = self.premises.access().db.operator().await.map_err(|e| e.to_string())?;
+        for (object, by) in [
+            ("a grant approved by whoever asked, past the service", &self.people.staff),
+            ("a grant approved by another tenant, past the service", &self.people.stranger),
+        ] {
+            let bound: store::Bound<'_> = &[&grant, by, &"canary"];
+            let approved = tx.attempt(sql::APPROVE_AS, bound).await.map_err(|e| e.to_string())?;
+            let approved = approved
+                .map_err(text)
+                .and_then(|rows| rows.first().map(drop).ok_or_else(String::new));
+            self.survey.refused(object, &approved);
+        }
+        tx.rollback().await.map_err(|e| e.to_string())
+    }
+
+    /// With a grant to read: what is asked is let in and listed, what is written is refused, what is
+    /// another tenant's is not seen, and its end counts at once.
+    async fn invited(&mut self, grant: &str, tables: &[Table]) -> Result<(), String> {
+        let staff = self.premises.session(&self.people.staff).await?;
+        let inside = self.premises.enter(&staff, grant).await?;
+        self.let_in(&inside, grant).await?;
+        let (tenant, other) = self.people.tenants.clone();
+        for writing in [false, true] {
+            let binding = self.premises.binding(&inside.identity, writing);
+            let binding = binding.ok_or("the gateway makes no binding for a living grant")?;
+            if rows::seen(self.protected, tables, Some(&binding), &tenant).await? == 0 {
+                return Err("a living grant shows no row of the synthetic tenant".to_owned());
+            }
+            match rows::seen(self.protected, tables, Some(&binding), &other).await? {
+                0 => self.survey.holds(),
+                seen => self.survey.breaks("another tenant's grant", format!("reads {seen} rows")),
+            }
+            self.bounded(&inside, &binding);
+            rows::writes(&mut self.survey, self.protected, tables, &binding, &tenant).await?;
+        }
+        let chief = self.premises.session(&self.people.chief).await?;
+        self.premises.access().end_support(&chief.identity, grant).await.map_err(text)?;
+        self.shut_out(&inside, "a grant that the tenant ended").await?;
+        let again = self.premises.session(&self.people.staff).await?;
+        let entered = self.premises.enter(&again, grant).await;
+        self.survey.refused("a grant that the tenant ended, once more", &entered);
+        Ok(())
+    }
+
+    /// A grant whose end comes while somebody is inside.
+    async fn runs_out(&mut self) -> Result<(), String> {
+        let staff = self.premises.session(&self.people.staff).await?;
+        let ends = self.cx.clock.now() + SHORT;
+        let grant = self.short(&staff, ends).await?;
+        let inside = self.premises.enter(&staff, &grant).await?;
+        self.let_in(&inside, &grant).await?;
+        if let Some(binding) = self.premises.binding(&inside.identity, false) {
+            self.bounded(&inside, &binding);
+        }
+        let wait = ends.duration_since(self.cx.clock.now()) - BEFORE;
+        tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+        loop {
+            let before = self.cx.clock.now();
+            let asked = self.premises.ask(&inside.token).await?;
+            if !asked.passed {
+                self.survey.holds();
+                let late = self.cx.clock.now().duration_since(ends).as_millis();
+                self.survey.refused_after = i64::try_from(late.max(0)).ok();
+                break;
+            }
+            if before >= ends {
+                let late = before.duration_since(ends).as_millis();
+                self.survey.breaks("a grant", format!("lets in {late} ms after its end"));
+                break;
+            }
+            if before >= ends + PATIENCE {
+                return Err("the clock does not move".to_owned());
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+        let again = self.premises.session(&self.people.staff).await?;
+        let entered = self.premises.enter(&again, &grant).await;
+        self.survey.refused("a grant after its end", &entered);
+        Ok(())
+    }
+
+    /// A grant to write, whose writes are the actor's in the trail.
+    async fn writes(&mut self, tables: &[Table]) -> Result<(), String> {
+        let staff = self.premises.session(&self.people.staff).await?;
+        let grant = self.question(&staff, Scope::ReadWrite).await?;
+        let chief = self.premises.session(&self.people.chief).await?;
+        self.premises.access().approve_support(&chief.identity, &grant).await.map_err(text)?;
+        let inside = self.premises.enter(&staff, &grant).await?;
+        let actor = inside.identity.actor.as_str().to_owned();
+        let shown: String = grant.chars().take(8).collect();
+        if actor.ends_with(&format!(" support:{shown}")) {
+            self.survey.holds();
+        } else {
+            self.survey.breaks("the actor of support", format!("is {actor}, without the grant"));
+        }
+        let binding = self.premises.binding(&inside.identity, true);
+        let binding = binding.ok_or("the gateway makes no binding for a grant to write")?;
+        let tenant = self.people.tenants.0.clone();
+        let found = rows::recorded(self.protected, tables, &binding, &tenant, &actor).await?;
+        self.survey.holds();
+        self.survey.findings.extend(found);
+        // Nothing that a proof was let in by stays open.
+        self.premises.access().end_support(&chief.identity, &grant).await.map_err(text)
+    }
+
+    async fn question(&self, staff: &Inside, scope: Scope) -> Result<String, String> {
+        let (ticket, reason) = ("canary".to_owned(), "a proof".to_owned());
+        let tenant = self.people.tenants.0.clone();
+        let asking = Asking { tenant, ticket, reason, scope, hours: 1 };
+        self.premises.access().ask_support(&staff.identity, &asking).await.map_err(text)
+    }
+
+    /// A grant that was given most of an hour ago, for an hour.
+    async fn short(&self, staff: &Inside, ends: Timestamp) -> Result<String, String> {
+        let text = |error: store::Error| error.to_string();
+        let tx = self.premises.access().db.operator().await.map_err(text)?;
+        let given = ends - SignedDuration::from_hours(1);
+        let actor = staff.identity.actor.as_str();
+        let tenant = self.people.tenants.0.as_str();
+        let bound: store::Bound<'_> = &[&tenant, &self.people.staff, &actor, &given];
+        let grant: String = tx.query_one(sql::ASK_BEFORE, bound).await.map_err(text)?.get(0);
+        let bound: store::Bound<'_> = &[&grant, &self.people.chief, &given, &ends];
+        tx.execute(sql::APPROVE_BEFORE, bound).await.map_err(text)?;
+        tx.commit().await.map_err(text)?;
+        Ok(grant)
+    }
+
+    /// Somebody inside is let in, and the tenant's list has the request.
+    async fn let_in(&mut self, inside: &Inside, grant: &str) -> Result<(), String> {
+        let asked = self.premises.ask(&inside.token).await?;
+        if !asked.passed {
+            return Err(format!("a living grant is not let in: {}", asked.answer));
+        }
+        self.survey.passed += 1;
+        let access = self.premises.access();
+        let uses = access.support_uses_in(&self.people.tenants.0, grant).await.map_err(text)?;
+        if uses.iter().any(|one| one.request == asked.request) {
+            self.survey.holds();
+        } else {
+            let what = format!("{} passed and is not in the tenant's list", asked.request);
+            self.survey.breaks("a request of support", what);
+        }
+        Ok(())
+    }
+
+    /// Somebody who was inside is refused at once.
+    async fn shut_out(&mut self, inside: &Inside, object: &str) -> Result<(), String> {
+        let asked = self.premises.ask(&inside.token).await?;
+        if asked.passed {
+            self.survey.breaks(object, "still lets in".to_owned());
+        } else {
+            self.survey.holds();
+        }
+        Ok(())
+    }
+
+    /// A binding is never good beyond the grant, for the actor and the scope that it was made for.
+    fn bounded(&mut self, inside: &Inside, binding: &Secret) {
+        let object = "a binding of support";
+        let Some(support) = &inside.identity.standing.support else {
+            self.survey.breaks(object, "is made for a session without a grant".to_owned());
+            return;
+        };
+        let parts: Vec<&str> = binding.expose().split('.').collect();
+        let [_, _, tenant, actor, expiry, scope, _] = parts.as_slice() else {
+            self.survey.misses("a binding cannot be read".to_owned());
+            return;
+        };
+        let expiry: i64 = expiry.parse().unwrap_or(i64::MAX);
+        let is =
+            |part: &str, wanted: &str| unhex(part).is_some_and(|read| read == wanted.as_bytes());
+        if expiry > support.until.as_second() {
+            self.survey.breaks(object, format!("is good beyond {}", support.until));
+        } else if *scope != support.scope.as_str() && *scope != "ro" {
+            self.survey.breaks(object, format!("is for {scope} under a grant to read"));
+        } else if !is(tenant, support.tenant.as_str()) || !is(actor, inside.identity.actor.as_str())
+        {
+            self.survey.breaks(object, "is for somebody else".to_owned());
+        } else {
+            self.survey.holds();
+        }
+    }
+}
+
+fn text(error: impl Into<Error>) -> String {
+    error.into().to_string()
+}

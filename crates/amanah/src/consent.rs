@@ -1,0 +1,258 @@
+//! The vendor's support as its proof meets it: the running gateway with synthetic staff and
+//! tenants, and houses beside it in which something is wrong.
+
+mod departing;
+mod workshop;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Access;
+use access::controls::{
+    Asked, ConsentHouse, Doorstep, Inside, LeavingHouse, People, Premises, ReviewHouse,
+};
+use anyhow::{Context, anyhow, bail};
+use gateway::SESSION_COOKIE;
+use gateway::controls::Target;
+use http::header::{ACCEPT, COOKIE, HOST};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use identity::{Email, Identities, NewAccount, Opening};
+use kernel::{
+    Binder, Control, Cx, Fut, Identity, Secret, SessionToken, Sessions as _, Strength, TenantId,
+    hex, random_hex,
+};
+use store::Db;
+use tenancy::Guarded;
+
+use crate::config::Config;
+use crate::exit::Usage;
+use crate::installation::Installation;
+use crate::probe::{NAME, connect};
+use crate::{protection, rights};
+use departing::{Porch, Sparer};
+use workshop::Bench;
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(20);
+/// More of an answer's body, in bytes, is not read.
+const MAX_BODY_BYTES: usize = 4 << 20;
+/// What the gateway puts on its own refusals alone.
+const REFUSED: &str = "amanah-refused";
+const REQUEST_ID: &str = "x-request-id";
+/// A page of ours that only who is signed in sees; others are sent to sign in.
+const ACCOUNT_PAGE: &str = "/_amanah/account";
+/// The synthetic people: what stands before the reserved domain.
+const STAFF: &str = "staff.support";
+const COLLEAGUE: &str = "colleague.support";
+const CHIEF: &str = "chief.support";
+const STRANGER: &str = "stranger.support";
+
+/// What accounts may do, over the control database.
+pub(crate) fn rights(engine: &Db, config: &Config, cx: &Cx) -> anyhow::Result<Access> {
+    Ok(Access::new(engine.clone(), Arc::clone(&cx.clock)).with_staff(staff(config)?))
+}
+
+fn staff(config: &Config) -> anyhow::Result<TenantId> {
+    let staff = TenantId::new(&config.access.staff);
+    staff.map_err(|error| Usage(format!("access.staff: {error}")).into())
+}
+
+/// The running gateway, as the proofs know it.
+pub(crate) struct Door<'a> {
+    pub(crate) target: &'a Target,
+    /// Whether it runs.
+    pub(crate) runs: bool,
+}
+
+/// The controls over the vendor's support, over off-boarding and over access reviews.
+pub(crate) fn controls(
+    house: &Installation,
+    behind: Option<&Guarded>,
+    at: &Door<'_>,
+) -> anyhow::Result<[Arc<dyn Control>; 3]> {
+    let protected = behind.map(|guarded| guarded.protected.clone());
+    let bench = Arc::new(Bench::new(house, behind, staff(&house.config)?));
+    let page = at.target.upstream_paths.first().filter(|_| at.runs);
+    let here = |guarded: &Guarded, page: &str| Here {
+        access: Arc::clone(&house.access),
+        identities: Arc::clone(&house.identities),
+        binder: Arc::new(protection::binder(guarded, Arc::clone(&house.cx.clock))),
+        door: Gate {
+            address: at.target.address,
+            authority: Authority::File(at.target.authority.clone()),
+            page: page.to_owned(),
+        },
+        tenants: guarded.protected.canaries.clone(),
+        staff: bench.staff.clone(),
+        cx: house.cx.clone(),
+    };
+    let premises = behind.zip(page).map(|(guarded, page)| here(guarded, page));
+    let premises = premises.map(|here| Arc::new(here) as Arc<dyn Premises>);
+    let doorstep = behind.filter(|_| at.runs).map(|guarded| {
+        let here = Arc::new(here(guarded, ACCOUNT_PAGE));
+        Arc::new(Porch { here, owner: house.ground.owner.clone() }) as Arc<dyn Doorstep>
+    });
+    let sparing = Arc::new(Sparer(Arc::clone(&bench)));
+    let consent = ConsentHouse { premises, protected, workshop: bench };
+    let leaving = LeavingHouse { doorstep, workshop: sparing };
+    let canaries = behind.map(|guarded| guarded.protected.canaries.clone());
+    let canaries = canaries.into_iter().flat_map(|(one, other)| [one, other]).collect();
+    let reviews = ReviewHouse {
+        access: Arc::clone(&house.access),
+        owner: house.ground.owner.clone(),
+        programs: house.ground.programs.clone(),
+        canaries,
+    };
+    Ok([
+        access::controls::support_consent(consent),
+        access::controls::offboarding(leaving),
+        access::controls::review(reviews),
+    ])
+}
+
+/// Where a gateway is asked, and for what.
+pub(crate) struct Gate {
+    address: SocketAddr,
+    authority: Authority,
+    /// A page of the application.
+    page: String,
+}
+
+/// The certificate authority that is trusted.
+enum Authority {
+    /// A PEM file, which is read at each proof.
+    File(PathBuf),
+    /// The PEM text itself.
+    Text(String),
+}
+
+/// A house with a gateway.
+struct Here {
+    access: Arc<Access>,
+    identities: Arc<Identities>,
+    binder: Arc<dyn Binder>,
+    door: Gate,
+    tenants: (TenantId, TenantId),
+    staff: TenantId,
+    cx: Cx,
+}
+
+impl Gate {
+    /// Asks for the page with a session.
+    async fn ask(&self, token: &SessionToken) -> anyhow::Result<Asked> {
+        let authority = match &self.authority {
+            Authority::File(file) => std::fs::read(file)
+                .context("the certificate authority is not there; start the gateway: amanah up")?,
+            Authority::Text(text) => text.clone().into_bytes(),
+        };
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(&self.page)
+            .header(ACCEPT, "application/json")
+            .header(HOST, format!("{NAME}:{}", self.address.port()))
+            .header(COOKIE, format!("{SESSION_COOKIE}={}", token.0.expose()))
+            .body(Full::default())?;
+        let asked = async {
+            let mut connection = connect(self.address, &authority).await?;
+            let answer = connection.send_request(request).await?;
+            let header = |name: &str| {
+                let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+                value.map(str::to_owned)
+            };
+            let (status, refused, id) = (answer.status(), header(REFUSED), header(REQUEST_ID));
+            // What the gateway sends elsewhere did not reach the application either.
+            let away = header("location").is_some_and(|to| to.starts_with("/_amanah/"));
+            // Whether it came whole does not matter: it was let in.
+            drop(Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await);
+            let passed = refused.is_none() && !away && status.as_u16() != 401;
+            let answer =
+                refused.map_or_else(|| status.to_string(), |why| format!("{status} ({why})"));
+            anyhow::Ok(Asked { passed, answer, request: id.unwrap_or_default() })
+        };
+        tokio::time::timeout(ANSWER, asked).await.map_err(|_| anyhow!("no answer in {ANSWER:?}"))?
+    }
+}
+
+impl Here {
+    /// A synthetic account of `home` with `role` there.
+    async fn person(&self, name: &str, home: &TenantId, role: &str) -> anyhow::Result<String> {
+        // Of each tenant one, since an account does not move.
+        let mark: String = hex(home.as_str().as_bytes()).chars().rev().take(16).collect();
+        let email = Email::new(&format!("{name}.{mark}@amanah.invalid"))?;
+        let account = match self.identities.known_as(&email).await? {
+            Some(known) if known.closed => bail!("the canary {} was closed", email.as_str()),
+            Some(known) => known.account,
+            None => {
+                let account = NewAccount {
+                    email,
+                    name: "Canary".to_owned(),
+                    tenant: home.clone(),
+                    role: "canary".to_owned(),
+                    // Nobody signs in with it, so that nobody needs to know it.
+                    password: Secret::new(random_hex(&*self.cx.rng, 24)?),
+                };
+                self.identities.create_account(&account).await?
+            }
+        };
+        rights::ensure(&self.access, &account, home, role).await?;
+        Ok(account)
+    }
+
+    async fn everybody(&self) -> anyhow::Result<People> {
+        Ok(People {
+            staff: self.person(STAFF, &self.staff, "support").await?,
+            colleague: self.person(COLLEAGUE, &self.staff, "support").await?,
+            chief: self.person(CHIEF, &self.tenants.0, "administrator").await?,
+            stranger: self.person(STRANGER, &self.tenants.1, "administrator").await?,
+            tenants: self.tenants.clone(),
+        })
+    }
+
+    async fn held(&self, token: SessionToken) -> Result<Inside, String> {
+        let decided = self.identities.decide(&token).await?;
+        let identity = decided.ok_or("a session that was just opened is not recognised")?;
+        Ok(Inside { token, identity })
+    }
+}
+
+impl Premises for Here {
+    fn access(&self) -> &Access {
+        &self.access
+    }
+
+    fn people(&self) -> Fut<'_, Result<People, String>> {
+        Box::pin(async { self.everybody().await.map_err(|error| format!("{error:#}")) })
+    }
+
+    fn session<'a>(&'a self, account: &'a str) -> Fut<'a, Result<Inside, String>> {
+        Box::pin(async move {
+            let opened =
+                self.identities.open_session(account, Strength::Two, Opening::default()).await;
+            self.held(opened.map_err(|error| error.to_string())?).await
+        })
+    }
+
+    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, String>> {
+        Box::pin(async move {
+            let Inside { token, identity } = inside;
+            let entered = self.identities.enter_support(identity, token, grant).await;
+            self.held(entered.map_err(|error| error.to_string())?).await
+        })
+    }
+
+    fn ask<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<Asked, String>> {
+        Box::pin(async move { self.door.ask(token).await.map_err(|error| format!("{error:#}")) })
+    }
+
+    fn binding(&self, identity: &Identity, writing: bool) -> Option<Secret> {
+        let method = if writing { Method::POST } else { Method::GET };
+        gateway::binding(&method, identity, &*self.binder)
+    }
+
+    fn close(&self) -> Fut<'_, ()> {
+        Box::pin(async {})
+    }
+}

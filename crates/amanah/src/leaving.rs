@@ -1,0 +1,110 @@
+//! Off-boarding: who somebody is ends, then what they may do, and then it is looked whether anything
+//! is left.
+
+use std::sync::Arc;
+
+use access::{Access, Withdrawn};
+use console::{LeavingDesk, LeavingReport, Trouble};
+use identity::{Closed, Email, Identities, Known};
+use kernel::{Fut, Identity, TenantId};
+
+/// What came of an off-boarding.
+pub(crate) struct Left {
+    pub(crate) closed: Closed,
+    pub(crate) withdrawn: Withdrawn,
+    /// What the account still has: nothing, or it has to be done again.
+    pub(crate) remains: Vec<String>,
+}
+
+impl Left {
+    /// Each thing that was ended, in words.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let Self { closed, withdrawn, .. } = self;
+        let mut lines: Vec<String> = closed
+            .ended
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| format!("{what}: {count}"))
+            .collect();
+        lines.extend(withdrawn.roles.iter().map(|(of, role)| format!("role {role} in {of}")));
+        lines.extend(withdrawn.support.iter().map(|(_, of)| format!("access of support to {of}")));
+        lines.extend(closed.handed_over.iter().map(|email| format!("handed over: {email}")));
+        lines.extend(closed.services_ended.iter().map(|email| format!("service {email}")));
+        lines
+    }
+}
+
+/// Who off-boards.
+pub(crate) struct Offboarding {
+    pub(crate) access: Arc<Access>,
+    pub(crate) identities: Arc<Identities>,
+}
+
+impl Offboarding {
+    /// Whom the address belongs to.
+    pub(crate) async fn find(&self, email: &str) -> anyhow::Result<Option<Known>> {
+        let Ok(email) = Email::new(email) else { return Ok(None) };
+        Ok(self.identities.known_as(&email).await?)
+    }
+
+    /// Ends everything that `account` has. Cut off in the middle, it may be done again.
+    pub(crate) async fn end(
+        &self,
+        account: &str,
+        by: &str,
+        successor: Option<&str>,
+    ) -> anyhow::Result<Left> {
+        let closed = self.identities.close(account, successor).await?;
+        let withdrawn = self.access.withdraw(account, by).await?;
+        let mut remains = self.access.left_of(account).await?;
+        remains.extend(closed.unknown.iter().cloned());
+        Ok(Left { closed, withdrawn, remains })
+    }
+
+    async fn ask(
+        &self,
+        who: &Identity,
+        email: &str,
+        successor: &str,
+    ) -> Result<LeavingReport, Trouble> {
+        let away = |error: anyhow::Error| Trouble::Unavailable(format!("{error:#}"));
+        let known = self.find(email).await.map_err(away)?.ok_or(Trouble::Gone)?;
+        let tenant = TenantId::new(&known.tenant).map_err(|_| Trouble::Gone)?;
+        let may = self.access.may_offboard(who, &known.account, &tenant).await;
+        may.map_err(crate::support::trouble)?;
+        let heir = self.heir(who, successor, &known).await?;
+        let by = who.actor.as_str();
+        let left = self.end(&known.account, by, heir.as_deref()).await.map_err(away)?;
+        let email = left.closed.email.clone();
+        Ok(LeavingReport { email, ended: left.lines(), left: left.remains })
+    }
+
+    /// The account of the successor, who is somebody else of the same tenant.
+    async fn heir(
+        &self,
+        who: &Identity,
+        email: &str,
+        leaves: &Known,
+    ) -> Result<Option<String>, Trouble> {
+        if email.trim().is_empty() {
+            return Ok(None);
+        }
+        let found = self.find(email).await;
+        let found = found.map_err(|error| Trouble::Unavailable(format!("{error:#}")))?;
+        let fits = |heir: &Known| {
+            heir.tenant == who.tenant.as_str() && !heir.closed && heir.account != leaves.account
+        };
+        found.filter(fits).map(|heir| Some(heir.account)).ok_or(Trouble::Unfit)
+    }
+}
+
+impl LeavingDesk for Offboarding {
+    fn offboard<'a>(
+        &'a self,
+        who: &'a Identity,
+        email: &'a str,
+        successor: &'a str,
+    ) -> Fut<'a, Result<LeavingReport, Trouble>> {
+        Box::pin(self.ask(who, email, successor))
+    }
+}
