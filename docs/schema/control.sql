@@ -1,3 +1,7 @@
+CREATE SCHEMA access;
+
+ALTER SCHEMA access OWNER TO owner;
+
 CREATE SCHEMA amanah;
 
 ALTER SCHEMA amanah OWNER TO owner;
@@ -34,6 +38,107 @@ CREATE SCHEMA tenancy;
 
 ALTER SCHEMA tenancy OWNER TO owner;
 
+CREATE FUNCTION access.check_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    PERFORM FROM access.roles r
+      WHERE r.id = NEW.role AND r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = NEW.tenant)
+      FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'this tenant has no such role' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.check_grant() OWNER TO owner;
+
+CREATE FUNCTION access.check_parent() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    UPDATE access.lineage SET changes = changes + 1;
+    IF NOT EXISTS (
+        SELECT FROM access.roles r JOIN access.roles p ON p.id = NEW.parent
+         WHERE r.id = NEW.role AND (p.tenant IS NULL OR p.tenant = r.tenant))
+    THEN
+        RAISE EXCEPTION 'a role cannot inherit from a role of another tenant' USING ERRCODE = 'check_violation';
+    END IF;
+    IF EXISTS (
+        WITH RECURSIVE above (id) AS (
+            SELECT NEW.parent
+            UNION
+            SELECT p.parent FROM access.role_parents p JOIN above a ON p.role = a.id)
+        SELECT FROM above WHERE id = NEW.role)
+    THEN
+        RAISE EXCEPTION 'the role would inherit from itself' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.check_parent() OWNER TO owner;
+
+CREATE FUNCTION access.check_role() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND (NEW.id <> OLD.id OR NEW.tenant IS DISTINCT FROM OLD.tenant) THEN
+        RAISE EXCEPTION 'a role stays the role of its tenant';
+    END IF;
+    IF NEW.tenant IS NOT NULL AND EXISTS (
+        SELECT FROM access.roles r
+         WHERE r.tenant IS NULL
+           AND translate(lower(r.name), '01i35 -', 'olles') = translate(lower(NEW.name), '01i35 -', 'olles'))
+    THEN
+        RAISE EXCEPTION 'a shipped role has this name' USING ERRCODE = 'unique_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.check_role() OWNER TO owner;
+
+CREATE FUNCTION access.keep_grants() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL
+       AND (NEW.id, NEW.account, NEW.tenant, NEW.role, NEW.granted_by, NEW.reason, NEW.granted_at, NEW.expires_at)
+           IS NOT DISTINCT FROM
+           (OLD.id, OLD.account, OLD.tenant, OLD.role, OLD.granted_by, OLD.reason, OLD.granted_at, OLD.expires_at)
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a grant is evidence: it can be revoked once, and neither changed nor removed';
+END $$;
+
+ALTER FUNCTION access.keep_grants() OWNER TO owner;
+
+CREATE FUNCTION access.tell_account() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    PERFORM pg_notify('amanah_identity', 'a:' || NEW.account);
+    RETURN NULL;
+END $$;
+
+ALTER FUNCTION access.tell_account() OWNER TO owner;
+
+CREATE FUNCTION access.tell_all() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    PERFORM pg_notify('amanah_identity', '*');
+    RETURN NULL;
+END $$;
+
+ALTER FUNCTION access.tell_all() OWNER TO owner;
+
 CREATE FUNCTION claims.refuse_attestation_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -68,6 +173,105 @@ BEGIN
 END $$;
 
 ALTER FUNCTION claims.stamp() OWNER TO owner;
+
+CREATE FUNCTION identity.end_families() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE identity.families SET revoked_at = NEW.revoked_at, revoked_why = 'signed out'
+    WHERE session = NEW.id AND revoked_at IS NULL;
+    RETURN NULL;
+END $$;
+
+ALTER FUNCTION identity.end_families() OWNER TO owner;
+
+CREATE FUNCTION identity.only_sooner() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NEW.absolute_expires_at > OLD.absolute_expires_at THEN
+        RAISE EXCEPTION 'the end of a session can be brought forward only'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL THEN
+        RAISE EXCEPTION 'a session that was ended stays ended'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION identity.only_sooner() OWNER TO owner;
+
+CREATE FUNCTION identity.tell(what text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT pg_notify('amanah_identity', what)
+$$;
+
+ALTER FUNCTION identity.tell(what text) OWNER TO owner;
+
+CREATE FUNCTION identity.tell_account() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM identity.tell('a:' || OLD.id);
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION identity.tell_account() OWNER TO owner;
+
+CREATE FUNCTION identity.tell_all() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM identity.tell('*');
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION identity.tell_all() OWNER TO owner;
+
+CREATE FUNCTION identity.tell_owner() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM identity.tell('a:' || OLD.account);
+    RETURN NULL;
+END $$;
+
+ALTER FUNCTION identity.tell_owner() OWNER TO owner;
+
+CREATE FUNCTION identity.tell_session() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM identity.tell('s:' || encode(OLD.token_sha256, 'hex'));
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION identity.tell_session() OWNER TO owner;
+
+CREATE FUNCTION identity.tell_tenant() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM identity.tell('t:' || CASE WHEN TG_OP = 'INSERT' THEN NEW.tenant ELSE OLD.tenant END);
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION identity.tell_tenant() OWNER TO owner;
 
 CREATE FUNCTION keys.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -108,6 +312,103 @@ BEGIN
 END $$;
 
 ALTER FUNCTION tenancy.refuse_change() OWNER TO owner;
+
+CREATE TABLE access.grants (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account uuid NOT NULL,
+    tenant text NOT NULL,
+    role integer NOT NULL,
+    granted_by text NOT NULL,
+    reason text NOT NULL,
+    granted_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    revoked_by text,
+    CONSTRAINT grants_by_size CHECK (((octet_length(granted_by) >= 1) AND (octet_length(granted_by) <= 200))),
+    CONSTRAINT grants_reason_size CHECK ((octet_length(reason) <= 1000)),
+    CONSTRAINT grants_revoked_whole CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
+    CONSTRAINT grants_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE access.grants OWNER TO owner;
+
+CREATE TABLE access.lineage (
+    one boolean DEFAULT true NOT NULL,
+    changes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT lineage_one_check CHECK (one)
+);
+
+ALTER TABLE access.lineage OWNER TO owner;
+
+CREATE TABLE access.permissions (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    title text NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT permissions_id_fits CHECK (((id >= 0) AND (id <= 1023))),
+    CONSTRAINT permissions_name_form CHECK ((name ~ '^[a-z][a-z-]{0,30}\.[a-z][a-z-]{0,30}$'::text))
+);
+
+ALTER TABLE access.permissions OWNER TO owner;
+
+CREATE TABLE access.role_parents (
+    role integer NOT NULL,
+    parent integer NOT NULL,
+    CONSTRAINT role_parents_other CHECK ((role <> parent))
+);
+
+ALTER TABLE access.role_parents OWNER TO owner;
+
+CREATE TABLE access.role_permissions (
+    role integer NOT NULL,
+    permission smallint NOT NULL
+);
+
+ALTER TABLE access.role_permissions OWNER TO owner;
+
+CREATE TABLE access.roles (
+    id integer NOT NULL,
+    tenant text,
+    name text NOT NULL,
+    title text NOT NULL,
+    factor smallint DEFAULT 1 NOT NULL,
+    idle_seconds integer,
+    absolute_seconds integer,
+    retired_at timestamp with time zone,
+    CONSTRAINT roles_factor_known CHECK (((factor >= 1) AND (factor <= 3))),
+    CONSTRAINT roles_limits CHECK ((((idle_seconds >= 60) AND (idle_seconds <= 2592000)) AND ((absolute_seconds >= 60) AND (absolute_seconds <= 7776000)))),
+    CONSTRAINT roles_name_form CHECK (((name ~ '^[A-Za-z0-9]+([ -][A-Za-z0-9]+)*$'::text) AND (octet_length(name) <= 64))),
+    CONSTRAINT roles_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128))),
+    CONSTRAINT roles_title_size CHECK (((octet_length(title) >= 1) AND (octet_length(title) <= 200)))
+);
+
+ALTER TABLE access.roles OWNER TO owner;
+
+ALTER TABLE access.roles ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME access.roles_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE access.uses (
+    account uuid NOT NULL,
+    tenant text NOT NULL,
+    permission smallint NOT NULL,
+    last_used_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE access.uses OWNER TO owner;
+
+CREATE TABLE access.watch (
+    one boolean DEFAULT true NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT watch_one_check CHECK (one)
+);
+
+ALTER TABLE access.watch OWNER TO owner;
 
 CREATE TABLE amanah.migration (
     room text NOT NULL,
@@ -440,17 +741,155 @@ CREATE TABLE identity.accounts (
     display_name text NOT NULL,
     tenant text NOT NULL,
     role text NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     created_at timestamp with time zone NOT NULL,
     disabled_at timestamp with time zone,
+    epoch integer DEFAULT 0 NOT NULL,
+    owner uuid,
     CONSTRAINT accounts_email_folded CHECK ((email = lower(email))),
     CONSTRAINT accounts_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
-    CONSTRAINT accounts_password_argon2id CHECK ((password_hash ~~ '$argon2id$v=19$m=%'::text))
+    CONSTRAINT accounts_password_argon2id CHECK ((password_hash ~~ '$argon2id$v=19$m=%'::text)),
+    CONSTRAINT accounts_service_has_no_password CHECK (((owner IS NULL) OR (password_hash IS NULL)))
 );
 
 ALTER TABLE identity.accounts OWNER TO owner;
 
 COMMENT ON COLUMN identity.accounts.password_hash IS 'amanah: hashed. Argon2id; the proof of password.argon2id judges its cost.';
+
+COMMENT ON COLUMN identity.accounts.epoch IS 'Whatever was given out under another number is over.';
+
+COMMENT ON COLUMN identity.accounts.owner IS 'Who answers for a service. A service has no password and cannot sign in.';
+
+CREATE TABLE identity.api_keys (
+    id text NOT NULL,
+    key_sha256 bytea NOT NULL,
+    account uuid NOT NULL,
+    made_by uuid NOT NULL,
+    name text NOT NULL,
+    scopes smallint[] NOT NULL,
+    epoch integer NOT NULL,
+    tenant_epoch integer NOT NULL,
+    strength smallint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_keys_end CHECK (((expires_at > created_at) AND (expires_at <= (created_at + '366 days'::interval)))),
+    CONSTRAINT api_keys_id_form CHECK ((id ~ '^[0-9a-z]{8}$'::text)),
+    CONSTRAINT api_keys_name_size CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 100))),
+    CONSTRAINT api_keys_scopes_known CHECK (((cardinality(scopes) <= 1024) AND (0 <= ALL (scopes)) AND (1024 > ALL (scopes)))),
+    CONSTRAINT api_keys_size CHECK ((octet_length(key_sha256) = 32)),
+    CONSTRAINT api_keys_strength_known CHECK (((strength >= 1) AND (strength <= 3)))
+);
+
+ALTER TABLE identity.api_keys OWNER TO owner;
+
+COMMENT ON COLUMN identity.api_keys.key_sha256 IS 'amanah: hashed. SHA-256 of a key with 256 random bits, which nobody can guess back.';
+
+CREATE TABLE identity.challenges (
+    challenge bytea NOT NULL,
+    account uuid NOT NULL,
+    purpose text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['make'::text, 'use'::text]))),
+    CONSTRAINT challenges_size CHECK ((octet_length(challenge) = 32))
+);
+
+ALTER TABLE identity.challenges OWNER TO owner;
+
+CREATE TABLE identity.families (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account uuid NOT NULL,
+    session uuid NOT NULL,
+    epoch integer NOT NULL,
+    tenant_epoch integer NOT NULL,
+    strength smallint NOT NULL,
+    authenticated_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone NOT NULL,
+    idle_expires_at timestamp with time zone NOT NULL,
+    absolute_expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    revoked_why text,
+    CONSTRAINT families_idle_inside CHECK ((idle_expires_at <= absolute_expires_at)),
+    CONSTRAINT families_strength_known CHECK (((strength >= 1) AND (strength <= 3))),
+    CONSTRAINT families_why CHECK (((revoked_at IS NULL) = (revoked_why IS NULL)))
+);
+
+ALTER TABLE identity.families OWNER TO owner;
+
+CREATE TABLE identity.guesses (
+    account uuid NOT NULL,
+    failed integer NOT NULL,
+    not_before timestamp with time zone NOT NULL
+);
+
+ALTER TABLE identity.guesses OWNER TO owner;
+
+CREATE TABLE identity.passkeys (
+    credential bytea NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account uuid NOT NULL,
+    name text NOT NULL,
+    public_key bytea NOT NULL,
+    party text NOT NULL,
+    uses bigint NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT passkeys_credential_size CHECK (((octet_length(credential) >= 1) AND (octet_length(credential) <= 1023))),
+    CONSTRAINT passkeys_key_size CHECK (((octet_length(public_key) >= 1) AND (octet_length(public_key) <= 4096))),
+    CONSTRAINT passkeys_name_size CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 200)))
+);
+
+ALTER TABLE identity.passkeys OWNER TO owner;
+
+COMMENT ON COLUMN identity.passkeys.credential IS 'amanah: clear. The name of a key, which every ceremony sends to the browser.';
+
+COMMENT ON COLUMN identity.passkeys.public_key IS 'amanah: clear. It verifies signatures, and makes none.';
+
+CREATE TABLE identity.pending (
+    token_sha256 bytea NOT NULL,
+    account uuid NOT NULL,
+    epoch integer NOT NULL,
+    reached smallint NOT NULL,
+    tries smallint DEFAULT 0 NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT pending_reached CHECK (((reached >= 1) AND (reached <= 2))),
+    CONSTRAINT pending_token_size CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE identity.pending OWNER TO owner;
+
+COMMENT ON COLUMN identity.pending.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
+
+CREATE TABLE identity.recovery_codes (
+    account uuid NOT NULL,
+    code_sha256 bytea NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT recovery_codes_size CHECK ((octet_length(code_sha256) = 32))
+);
+
+ALTER TABLE identity.recovery_codes OWNER TO owner;
+
+COMMENT ON COLUMN identity.recovery_codes.code_sha256 IS 'amanah: hashed. SHA-256 of 80 random bits, which nobody can guess back.';
+
+CREATE TABLE identity.refresh_tokens (
+    token_sha256 bytea NOT NULL,
+    family uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    successor_sealed bytea,
+    CONSTRAINT refresh_tokens_size CHECK ((octet_length(token_sha256) = 32)),
+    CONSTRAINT refresh_tokens_used CHECK (((used_at IS NOT NULL) OR (successor_sealed IS NULL)))
+);
+
+ALTER TABLE identity.refresh_tokens OWNER TO owner;
+
+COMMENT ON COLUMN identity.refresh_tokens.token_sha256 IS 'amanah: hashed. SHA-256 of a token with 256 random bits, which nobody can guess back.';
+
+COMMENT ON COLUMN identity.refresh_tokens.successor_sealed IS 'amanah: sealed. AES-256-GCM under a key derived from the used token itself, of which only the hash is here.';
 
 CREATE TABLE identity.sessions (
     token_sha256 bytea NOT NULL,
@@ -460,13 +899,55 @@ CREATE TABLE identity.sessions (
     idle_expires_at timestamp with time zone NOT NULL,
     absolute_expires_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    strength smallint DEFAULT 1 NOT NULL,
+    authenticated_at timestamp with time zone NOT NULL,
+    support uuid,
+    tenant_epoch integer DEFAULT 0 NOT NULL,
+    agent text DEFAULT ''::text NOT NULL,
+    CONSTRAINT sessions_agent_size CHECK ((octet_length(agent) <= 64)),
     CONSTRAINT sessions_idle_inside CHECK ((idle_expires_at <= absolute_expires_at)),
+    CONSTRAINT sessions_strength_known CHECK (((strength >= 1) AND (strength <= 3))),
     CONSTRAINT sessions_token_size CHECK ((octet_length(token_sha256) = 32))
 );
 
 ALTER TABLE identity.sessions OWNER TO owner;
 
 COMMENT ON COLUMN identity.sessions.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
+
+COMMENT ON COLUMN identity.sessions.agent IS 'The family of the browser that opened it, for its owner to recognise it by.';
+
+CREATE TABLE identity.tenants (
+    tenant text NOT NULL,
+    epoch integer DEFAULT 0 NOT NULL,
+    suspended_at timestamp with time zone,
+    idle integer,
+    absolute integer,
+    CONSTRAINT tenants_absolute_sane CHECK ((absolute >= 60)),
+    CONSTRAINT tenants_idle_sane CHECK ((idle >= 60)),
+    CONSTRAINT tenants_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE identity.tenants OWNER TO owner;
+
+COMMENT ON TABLE identity.tenants IS 'What holds for all sessions of a tenant''s people. A tenant without a row has the limits of the house.';
+
+COMMENT ON COLUMN identity.tenants.epoch IS 'Whatever was given out under another number is over.';
+
+CREATE TABLE identity.totp (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account uuid NOT NULL,
+    seed_sealed text NOT NULL,
+    last_step bigint DEFAULT 0 NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    CONSTRAINT totp_seed_size CHECK (((octet_length(seed_sealed) >= 1) AND (octet_length(seed_sealed) <= 4096)))
+);
+
+ALTER TABLE identity.totp OWNER TO owner;
+
+COMMENT ON COLUMN identity.totp.seed_sealed IS 'amanah: sealed. Under a key of the account''s tenant; see docs/identity.md.';
 
 CREATE TABLE keys.ring_heads (
     id bigint NOT NULL,
@@ -663,6 +1144,33 @@ ALTER TABLE tenancy.tenants OWNER TO owner;
 
 COMMENT ON TABLE tenancy.tenants IS 'Tenants with a database of their own. Written by commands, read by the proofs.';
 
+ALTER TABLE ONLY access.grants
+    ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY access.lineage
+    ADD CONSTRAINT lineage_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY access.permissions
+    ADD CONSTRAINT permissions_name_key UNIQUE (name);
+
+ALTER TABLE ONLY access.permissions
+    ADD CONSTRAINT permissions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY access.role_parents
+    ADD CONSTRAINT role_parents_pkey PRIMARY KEY (role, parent);
+
+ALTER TABLE ONLY access.role_permissions
+    ADD CONSTRAINT role_permissions_pkey PRIMARY KEY (role, permission);
+
+ALTER TABLE ONLY access.roles
+    ADD CONSTRAINT roles_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY access.uses
+    ADD CONSTRAINT uses_pkey PRIMARY KEY (account, tenant, permission);
+
+ALTER TABLE ONLY access.watch
+    ADD CONSTRAINT watch_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY amanah.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (room, name);
 
@@ -726,8 +1234,47 @@ ALTER TABLE ONLY files.tenants
 ALTER TABLE ONLY identity.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_key_sha256_key UNIQUE (key_sha256);
+
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY identity.challenges
+    ADD CONSTRAINT challenges_pkey PRIMARY KEY (challenge);
+
+ALTER TABLE ONLY identity.families
+    ADD CONSTRAINT families_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY identity.guesses
+    ADD CONSTRAINT guesses_pkey PRIMARY KEY (account);
+
+ALTER TABLE ONLY identity.passkeys
+    ADD CONSTRAINT passkeys_id_key UNIQUE (id);
+
+ALTER TABLE ONLY identity.passkeys
+    ADD CONSTRAINT passkeys_pkey PRIMARY KEY (credential);
+
+ALTER TABLE ONLY identity.pending
+    ADD CONSTRAINT pending_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY identity.recovery_codes
+    ADD CONSTRAINT recovery_codes_pkey PRIMARY KEY (account, code_sha256);
+
+ALTER TABLE ONLY identity.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY identity.sessions
+    ADD CONSTRAINT sessions_id UNIQUE (id);
+
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY identity.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant);
+
+ALTER TABLE ONLY identity.totp
+    ADD CONSTRAINT totp_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY keys.ring_heads
     ADD CONSTRAINT ring_heads_pkey PRIMARY KEY (id);
@@ -771,6 +1318,12 @@ ALTER TABLE ONLY tenancy.tenants
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
+CREATE UNIQUE INDEX grants_live ON access.grants USING btree (account, tenant, role) WHERE (revoked_at IS NULL);
+
+CREATE INDEX grants_tenant ON access.grants USING btree (tenant, role) WHERE (revoked_at IS NULL);
+
+CREATE UNIQUE INDEX roles_name ON access.roles USING btree (COALESCE(tenant, ''::text), translate(lower(name), '01i35 -'::text, 'olles'::text));
+
 CREATE INDEX leases_place ON cache.leases USING btree (place);
 
 CREATE INDEX leases_until ON cache.leases USING btree (until);
@@ -791,11 +1344,51 @@ CREATE INDEX loose_by_tenant ON files.loose USING btree (tenant);
 
 CREATE UNIQUE INDEX accounts_email ON identity.accounts USING btree (lower(email));
 
+CREATE INDEX accounts_owner ON identity.accounts USING btree (owner) WHERE (owner IS NOT NULL);
+
+CREATE INDEX api_keys_account ON identity.api_keys USING btree (account, created_at);
+
+CREATE INDEX challenges_account ON identity.challenges USING btree (account, expires_at);
+
+CREATE INDEX families_account ON identity.families USING btree (account, created_at);
+
+CREATE INDEX families_session ON identity.families USING btree (session) WHERE (revoked_at IS NULL);
+
+CREATE INDEX passkeys_account ON identity.passkeys USING btree (account, made_at);
+
+CREATE INDEX pending_account ON identity.pending USING btree (account, expires_at);
+
+CREATE INDEX refresh_tokens_family ON identity.refresh_tokens USING btree (family, used_at);
+
 CREATE INDEX sessions_account ON identity.sessions USING btree (account, created_at);
+
+CREATE UNIQUE INDEX totp_confirmed ON identity.totp USING btree (account) WHERE (confirmed_at IS NOT NULL);
+
+CREATE UNIQUE INDEX totp_waiting ON identity.totp USING btree (account) WHERE (confirmed_at IS NULL);
 
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
 CREATE INDEX losses_of ON tenancy.losses USING btree (tenant);
+
+CREATE TRIGGER grants_checked BEFORE INSERT ON access.grants FOR EACH ROW EXECUTE FUNCTION access.check_grant();
+
+CREATE TRIGGER grants_kept BEFORE DELETE OR UPDATE ON access.grants FOR EACH ROW EXECUTE FUNCTION access.keep_grants();
+
+CREATE TRIGGER grants_not_emptied BEFORE TRUNCATE ON access.grants FOR EACH STATEMENT EXECUTE FUNCTION access.keep_grants();
+
+CREATE TRIGGER grants_told AFTER INSERT OR UPDATE ON access.grants FOR EACH ROW EXECUTE FUNCTION access.tell_account();
+
+CREATE TRIGGER permissions_told AFTER DELETE OR UPDATE OR TRUNCATE ON access.permissions FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
+
+CREATE TRIGGER role_parents_checked BEFORE INSERT OR UPDATE ON access.role_parents FOR EACH ROW EXECUTE FUNCTION access.check_parent();
+
+CREATE TRIGGER role_parents_told AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON access.role_parents FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
+
+CREATE TRIGGER role_permissions_told AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON access.role_permissions FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
+
+CREATE TRIGGER roles_checked BEFORE INSERT OR UPDATE ON access.roles FOR EACH ROW EXECUTE FUNCTION access.check_role();
+
+CREATE TRIGGER roles_told AFTER DELETE OR UPDATE OR TRUNCATE ON access.roles FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
 
 CREATE TRIGGER attestation_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.attestation FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_attestation_change();
 
@@ -812,6 +1405,62 @@ ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_append_only;
 CREATE TRIGGER proof_stamp BEFORE INSERT ON claims.proof FOR EACH ROW EXECUTE FUNCTION claims.stamp();
 
 ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_stamp;
+
+CREATE TRIGGER api_keys_gone AFTER DELETE ON identity.api_keys FOR EACH ROW EXECUTE FUNCTION identity.tell_owner();
+
+ALTER TABLE identity.api_keys ENABLE ALWAYS TRIGGER api_keys_gone;
+
+CREATE TRIGGER api_keys_told AFTER UPDATE ON identity.api_keys FOR EACH ROW WHEN (((old.revoked_at IS DISTINCT FROM new.revoked_at) OR (old.expires_at IS DISTINCT FROM new.expires_at) OR (old.scopes IS DISTINCT FROM new.scopes) OR (old.epoch IS DISTINCT FROM new.epoch))) EXECUTE FUNCTION identity.tell_owner();
+
+ALTER TABLE identity.api_keys ENABLE ALWAYS TRIGGER api_keys_told;
+
+CREATE TRIGGER families_gone AFTER DELETE ON identity.families FOR EACH ROW EXECUTE FUNCTION identity.tell_owner();
+
+ALTER TABLE identity.families ENABLE ALWAYS TRIGGER families_gone;
+
+CREATE TRIGGER families_told AFTER UPDATE ON identity.families FOR EACH ROW WHEN (((old.revoked_at IS DISTINCT FROM new.revoked_at) OR (old.epoch IS DISTINCT FROM new.epoch) OR (new.idle_expires_at < old.idle_expires_at) OR (new.absolute_expires_at < old.absolute_expires_at))) EXECUTE FUNCTION identity.tell_owner();
+
+ALTER TABLE identity.families ENABLE ALWAYS TRIGGER families_told;
+
+CREATE TRIGGER only_sooner BEFORE UPDATE OF absolute_expires_at, revoked_at ON identity.sessions FOR EACH ROW EXECUTE FUNCTION identity.only_sooner();
+
+ALTER TABLE identity.sessions ENABLE ALWAYS TRIGGER only_sooner;
+
+CREATE TRIGGER sessions_end_families AFTER UPDATE OF revoked_at ON identity.sessions FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION identity.end_families();
+
+ALTER TABLE identity.sessions ENABLE ALWAYS TRIGGER sessions_end_families;
+
+CREATE TRIGGER tell_changed AFTER UPDATE ON identity.accounts FOR EACH ROW WHEN (((old.epoch IS DISTINCT FROM new.epoch) OR (old.disabled_at IS DISTINCT FROM new.disabled_at) OR (old.tenant IS DISTINCT FROM new.tenant) OR (old.email IS DISTINCT FROM new.email) OR (old.display_name IS DISTINCT FROM new.display_name) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION identity.tell_account();
+
+ALTER TABLE identity.accounts ENABLE ALWAYS TRIGGER tell_changed;
+
+CREATE TRIGGER tell_changed AFTER UPDATE ON identity.sessions FOR EACH ROW WHEN (((old.revoked_at IS DISTINCT FROM new.revoked_at) OR (old.epoch IS DISTINCT FROM new.epoch) OR (old.tenant_epoch IS DISTINCT FROM new.tenant_epoch) OR (old.account IS DISTINCT FROM new.account) OR (old.token_sha256 IS DISTINCT FROM new.token_sha256) OR (old.strength IS DISTINCT FROM new.strength) OR (old.support IS DISTINCT FROM new.support) OR (old.authenticated_at IS DISTINCT FROM new.authenticated_at) OR (new.created_at < old.created_at) OR (new.last_seen_at < old.last_seen_at) OR (new.idle_expires_at < old.idle_expires_at) OR (new.absolute_expires_at < old.absolute_expires_at))) EXECUTE FUNCTION identity.tell_session();
+
+ALTER TABLE identity.sessions ENABLE ALWAYS TRIGGER tell_changed;
+
+CREATE TRIGGER tell_changed AFTER INSERT OR DELETE OR UPDATE ON identity.tenants FOR EACH ROW EXECUTE FUNCTION identity.tell_tenant();
+
+ALTER TABLE identity.tenants ENABLE ALWAYS TRIGGER tell_changed;
+
+CREATE TRIGGER tell_emptied AFTER TRUNCATE ON identity.accounts FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_all();
+
+ALTER TABLE identity.accounts ENABLE ALWAYS TRIGGER tell_emptied;
+
+CREATE TRIGGER tell_emptied AFTER TRUNCATE ON identity.sessions FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_all();
+
+ALTER TABLE identity.sessions ENABLE ALWAYS TRIGGER tell_emptied;
+
+CREATE TRIGGER tell_emptied AFTER TRUNCATE ON identity.tenants FOR EACH STATEMENT EXECUTE FUNCTION identity.tell_all();
+
+ALTER TABLE identity.tenants ENABLE ALWAYS TRIGGER tell_emptied;
+
+CREATE TRIGGER tell_gone AFTER DELETE ON identity.accounts FOR EACH ROW EXECUTE FUNCTION identity.tell_account();
+
+ALTER TABLE identity.accounts ENABLE ALWAYS TRIGGER tell_gone;
+
+CREATE TRIGGER tell_gone AFTER DELETE ON identity.sessions FOR EACH ROW WHEN ((old.revoked_at IS NULL)) EXECUTE FUNCTION identity.tell_session();
+
+ALTER TABLE identity.sessions ENABLE ALWAYS TRIGGER tell_gone;
 
 CREATE TRIGGER ring_heads_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON keys.ring_heads FOR EACH STATEMENT EXECUTE FUNCTION keys.refuse_change();
 
@@ -833,6 +1482,24 @@ CREATE TRIGGER losses_not_emptied BEFORE TRUNCATE ON tenancy.losses FOR EACH STA
 
 ALTER TABLE tenancy.losses ENABLE ALWAYS TRIGGER losses_not_emptied;
 
+ALTER TABLE ONLY access.grants
+    ADD CONSTRAINT grants_role_fkey FOREIGN KEY (role) REFERENCES access.roles(id);
+
+ALTER TABLE ONLY access.role_parents
+    ADD CONSTRAINT role_parents_parent_fkey FOREIGN KEY (parent) REFERENCES access.roles(id);
+
+ALTER TABLE ONLY access.role_parents
+    ADD CONSTRAINT role_parents_role_fkey FOREIGN KEY (role) REFERENCES access.roles(id);
+
+ALTER TABLE ONLY access.role_permissions
+    ADD CONSTRAINT role_permissions_permission_fkey FOREIGN KEY (permission) REFERENCES access.permissions(id);
+
+ALTER TABLE ONLY access.role_permissions
+    ADD CONSTRAINT role_permissions_role_fkey FOREIGN KEY (role) REFERENCES access.roles(id);
+
+ALTER TABLE ONLY access.uses
+    ADD CONSTRAINT uses_permission_fkey FOREIGN KEY (permission) REFERENCES access.permissions(id);
+
 ALTER TABLE ONLY cache.leases
     ADD CONSTRAINT leases_place_fkey FOREIGN KEY (place) REFERENCES cache.places(place) ON DELETE CASCADE;
 
@@ -851,8 +1518,41 @@ ALTER TABLE ONLY files.files
 ALTER TABLE ONLY files.loose
     ADD CONSTRAINT loose_tenant_fkey FOREIGN KEY (tenant) REFERENCES files.tenants(tenant) ON DELETE CASCADE;
 
+ALTER TABLE ONLY identity.accounts
+    ADD CONSTRAINT accounts_owner_fkey FOREIGN KEY (owner) REFERENCES identity.accounts(id);
+
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_made_by_fkey FOREIGN KEY (made_by) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.challenges
+    ADD CONSTRAINT challenges_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.families
+    ADD CONSTRAINT families_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.guesses
+    ADD CONSTRAINT guesses_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.passkeys
+    ADD CONSTRAINT passkeys_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.pending
+    ADD CONSTRAINT pending_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.recovery_codes
+    ADD CONSTRAINT recovery_codes_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_family_fkey FOREIGN KEY (family) REFERENCES identity.families(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.totp
+    ADD CONSTRAINT totp_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tenancy.erasing
     ADD CONSTRAINT erasing_id_fkey FOREIGN KEY (id) REFERENCES tenancy.tenants(id) ON DELETE CASCADE;
@@ -866,6 +1566,38 @@ ALTER TABLE ONLY tenancy.tenants
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_target_fkey FOREIGN KEY (target) REFERENCES tenancy.cells(name);
 
+ALTER TABLE access.role_parents ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY role_parents_add ON access.role_parents FOR INSERT TO amanah_engine WITH CHECK ((EXISTS ( SELECT
+   FROM access.roles r
+  WHERE ((r.id = role_parents.role) AND (r.tenant IS NOT NULL)))));
+
+CREATE POLICY role_parents_read ON access.role_parents FOR SELECT TO amanah_engine USING (true);
+
+CREATE POLICY role_parents_remove ON access.role_parents FOR DELETE TO amanah_engine USING ((EXISTS ( SELECT
+   FROM access.roles r
+  WHERE ((r.id = role_parents.role) AND (r.tenant IS NOT NULL)))));
+
+ALTER TABLE access.role_permissions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY role_permissions_add ON access.role_permissions FOR INSERT TO amanah_engine WITH CHECK ((EXISTS ( SELECT
+   FROM access.roles r
+  WHERE ((r.id = role_permissions.role) AND (r.tenant IS NOT NULL)))));
+
+CREATE POLICY role_permissions_read ON access.role_permissions FOR SELECT TO amanah_engine USING (true);
+
+CREATE POLICY role_permissions_remove ON access.role_permissions FOR DELETE TO amanah_engine USING ((EXISTS ( SELECT
+   FROM access.roles r
+  WHERE ((r.id = role_permissions.role) AND (r.tenant IS NOT NULL)))));
+
+ALTER TABLE access.roles ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY roles_add ON access.roles FOR INSERT TO amanah_engine WITH CHECK ((tenant IS NOT NULL));
+
+CREATE POLICY roles_change ON access.roles FOR UPDATE TO amanah_engine USING ((tenant IS NOT NULL));
+
+CREATE POLICY roles_read ON access.roles FOR SELECT TO amanah_engine USING (true);
+
 ALTER TABLE files.files ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE files.loose ENABLE ROW LEVEL SECURITY;
@@ -878,6 +1610,8 @@ CREATE POLICY one_tenant ON files.tenants TO amanah_engine USING ((tenant = ( SE
 
 ALTER TABLE files.tenants ENABLE ROW LEVEL SECURITY;
 
+GRANT USAGE ON SCHEMA access TO amanah_engine;
+
 GRANT USAGE ON SCHEMA claims TO amanah_engine;
 
 GRANT USAGE ON SCHEMA files TO amanah_engine;
@@ -887,6 +1621,10 @@ GRANT USAGE ON SCHEMA identity TO amanah_engine;
 GRANT USAGE ON SCHEMA keys TO amanah_engine;
 
 GRANT USAGE ON SCHEMA tenancy TO amanah_engine;
+
+REVOKE ALL ON FUNCTION access.check_grant() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION access.check_parent() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION claims.refuse_attestation_change() FROM PUBLIC;
 
@@ -899,6 +1637,62 @@ REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION tenancy.keep_losses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tenancy.refuse_change() FROM PUBLIC;
+
+GRANT SELECT ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(role) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(granted_by) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(reason) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(granted_at) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(expires_at) ON TABLE access.grants TO amanah_engine;
+
+GRANT UPDATE(revoked_at) ON TABLE access.grants TO amanah_engine;
+
+GRANT UPDATE(revoked_by) ON TABLE access.grants TO amanah_engine;
+
+GRANT SELECT ON TABLE access.permissions TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE ON TABLE access.role_parents TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE ON TABLE access.role_permissions TO amanah_engine;
+
+GRANT SELECT ON TABLE access.roles TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE access.roles TO amanah_engine;
+
+GRANT INSERT(name) ON TABLE access.roles TO amanah_engine;
+
+GRANT INSERT(title),UPDATE(title) ON TABLE access.roles TO amanah_engine;
+
+GRANT INSERT(factor),UPDATE(factor) ON TABLE access.roles TO amanah_engine;
+
+GRANT INSERT(idle_seconds),UPDATE(idle_seconds) ON TABLE access.roles TO amanah_engine;
+
+GRANT INSERT(absolute_seconds),UPDATE(absolute_seconds) ON TABLE access.roles TO amanah_engine;
+
+GRANT UPDATE(retired_at) ON TABLE access.roles TO amanah_engine;
+
+GRANT SELECT ON TABLE access.uses TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE access.uses TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE access.uses TO amanah_engine;
+
+GRANT INSERT(permission) ON TABLE access.uses TO amanah_engine;
+
+GRANT INSERT(last_used_at),UPDATE(last_used_at) ON TABLE access.uses TO amanah_engine;
+
+GRANT SELECT ON TABLE access.watch TO amanah_engine;
+
+GRANT INSERT(since) ON TABLE access.watch TO amanah_engine;
 
 GRANT SELECT ON TABLE claims.attestation TO amanah_engine;
 
@@ -982,6 +1776,124 @@ GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE identity.accounts TO 
 
 GRANT INSERT(created_at) ON TABLE identity.accounts TO amanah_engine;
 
+GRANT UPDATE(epoch) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(owner) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT SELECT ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(id) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(key_sha256) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(made_by) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(name) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(scopes) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(epoch) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(tenant_epoch) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(strength) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT INSERT(expires_at) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT UPDATE(last_used_at) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT UPDATE(revoked_at) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE ON TABLE identity.challenges TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(session) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(epoch) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(tenant_epoch) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(strength) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(authenticated_at) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(last_used_at),UPDATE(last_used_at) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(idle_expires_at),UPDATE(idle_expires_at) ON TABLE identity.families TO amanah_engine;
+
+GRANT INSERT(absolute_expires_at) ON TABLE identity.families TO amanah_engine;
+
+GRANT UPDATE(revoked_at) ON TABLE identity.families TO amanah_engine;
+
+GRANT UPDATE(revoked_why) ON TABLE identity.families TO amanah_engine;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE identity.guesses TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(credential) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(public_key) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(party) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(uses),UPDATE(uses) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT INSERT(made_at) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT UPDATE(last_used_at) ON TABLE identity.passkeys TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.pending TO amanah_engine;
+
+GRANT INSERT(token_sha256) ON TABLE identity.pending TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.pending TO amanah_engine;
+
+GRANT INSERT(epoch) ON TABLE identity.pending TO amanah_engine;
+
+GRANT INSERT(reached),UPDATE(reached) ON TABLE identity.pending TO amanah_engine;
+
+GRANT UPDATE(tries) ON TABLE identity.pending TO amanah_engine;
+
+GRANT INSERT(made_at) ON TABLE identity.pending TO amanah_engine;
+
+GRANT INSERT(expires_at) ON TABLE identity.pending TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.recovery_codes TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.recovery_codes TO amanah_engine;
+
+GRANT INSERT(code_sha256) ON TABLE identity.recovery_codes TO amanah_engine;
+
+GRANT INSERT(made_at) ON TABLE identity.recovery_codes TO amanah_engine;
+
+GRANT UPDATE(used_at) ON TABLE identity.recovery_codes TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.refresh_tokens TO amanah_engine;
+
+GRANT INSERT(token_sha256) ON TABLE identity.refresh_tokens TO amanah_engine;
+
+GRANT INSERT(family) ON TABLE identity.refresh_tokens TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE identity.refresh_tokens TO amanah_engine;
+
+GRANT UPDATE(used_at) ON TABLE identity.refresh_tokens TO amanah_engine;
+
+GRANT UPDATE(successor_sealed) ON TABLE identity.refresh_tokens TO amanah_engine;
+
 GRANT SELECT,DELETE ON TABLE identity.sessions TO amanah_engine;
 
 GRANT INSERT(token_sha256) ON TABLE identity.sessions TO amanah_engine;
@@ -994,9 +1906,43 @@ GRANT INSERT(last_seen_at),UPDATE(last_seen_at) ON TABLE identity.sessions TO am
 
 GRANT INSERT(idle_expires_at),UPDATE(idle_expires_at) ON TABLE identity.sessions TO amanah_engine;
 
-GRANT INSERT(absolute_expires_at) ON TABLE identity.sessions TO amanah_engine;
+GRANT INSERT(absolute_expires_at),UPDATE(absolute_expires_at) ON TABLE identity.sessions TO amanah_engine;
 
 GRANT UPDATE(revoked_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(epoch) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(strength) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(authenticated_at) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(support) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(tenant_epoch) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT INSERT(agent) ON TABLE identity.sessions TO amanah_engine;
+
+GRANT SELECT,INSERT ON TABLE identity.tenants TO amanah_engine;
+
+GRANT UPDATE(epoch) ON TABLE identity.tenants TO amanah_engine;
+
+GRANT UPDATE(suspended_at) ON TABLE identity.tenants TO amanah_engine;
+
+GRANT UPDATE(idle) ON TABLE identity.tenants TO amanah_engine;
+
+GRANT UPDATE(absolute) ON TABLE identity.tenants TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.totp TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.totp TO amanah_engine;
+
+GRANT INSERT(seed_sealed) ON TABLE identity.totp TO amanah_engine;
+
+GRANT UPDATE(last_step) ON TABLE identity.totp TO amanah_engine;
+
+GRANT INSERT(made_at) ON TABLE identity.totp TO amanah_engine;
+
+GRANT UPDATE(confirmed_at) ON TABLE identity.totp TO amanah_engine;
 
 GRANT SELECT ON TABLE keys.ring_heads TO amanah_engine;
 
