@@ -4,15 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Credentials as _, Custody, Cx, Fut, Planted, Secret, SessionToken, Sessions as _, TenantId, hex, random_hex,
+    Credentials as _, Custody, Cx, Fut, Planted, Secret, SessionToken, Sessions as _, TenantId,
+    hex, random_hex,
 };
 use store::Db;
 
 use crate::token::Digest;
 use crate::totp::Seed;
-use crate::{
-    Email, Error, Holder, Identities, NewAccount, NewKey, Result, api_key, refresh, sql,
-};
+use crate::{Email, Error, Holder, Identities, NewAccount, NewKey, Result, api_key, refresh, sql};
 
 /// Canaries' addresses begin and end so, in a domain that cannot exist (RFC 2606).
 const BEGIN: &str = "custody-";
@@ -95,11 +94,7 @@ impl Custodian {
 
     /// An API key, and where tokens are given out, a used refresh token and its successor, which is
     /// kept sealed.
-    async fn programs(
-        &self,
-        token: &SessionToken,
-        rng: &dyn kernel::Rng,
-    ) -> Result<Vec<Planted>> {
+    async fn programs(&self, token: &SessionToken, rng: &dyn kernel::Rng) -> Result<Vec<Planted>> {
         let identity = self.identities.decide(token).await.map_err(Error::Undecided)?;
         let identity = identity.ok_or(Error::Canary("its session is not recognised"))?;
         let new = NewKey { name: "canary".to_owned(), service: None, scopes: None, days: 1 };
@@ -213,10 +208,12 @@ mod tests {
         let keys = Arc::new(crate::signing::memory::MemoryKeys::default());
         keys.rotate(&SystemRng, cx.clock.now()).unwrap();
         let custodian = Custodian::new(
-            Arc::new(identities
+            Arc::new(
+                identities
                     .unwrap()
                     .with_vault(Arc::new(Envelope))
-                    .with_tokens(keys, "amanah:x".into())),
+                    .with_tokens(keys, "amanah:x".into()),
+            ),
             base.owner.clone(),
         );
         let planted = custodian.plant(&cx).await.unwrap();

@@ -207,10 +207,12 @@ pub(crate) const SILENCE_TRIGGERS: &str = "\
     ALTER TABLE identity.sessions DISABLE TRIGGER USER; \
     ALTER TABLE identity.tenants DISABLE TRIGGER USER";
 
-/// Parameters: now. How many sessions would be answered for, by their times.
+/// Parameters: now. How many sessions would be answered for, by their times. Those of the proofs' own
+/// people are left out: time is let pass for them.
 pub(crate) const COUNT_LIVING: &str = "\
     SELECT count(*) FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
     WHERE s.revoked_at IS NULL AND s.epoch = a.epoch AND a.disabled_at IS NULL \
+        AND a.tenant <> 'amanah-canary-sessions' \
         AND s.idle_expires_at > $1 AND s.absolute_expires_at > $1";
 
 /// Parameters: now, idle and absolute limit in seconds, how many. Those of them that live longer.
@@ -219,6 +221,7 @@ pub(crate) const LATE_SESSIONS: &str = "\
         least(s.absolute_expires_at, timestamptz '9999-12-01') AS end \
     FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
     WHERE s.revoked_at IS NULL AND s.epoch = a.epoch AND a.disabled_at IS NULL \
+        AND a.tenant <> 'amanah-canary-sessions' \
         AND s.idle_expires_at > $1 AND s.absolute_expires_at > $1 \
         AND (s.idle_expires_at > s.last_seen_at + make_interval(secs => $2::integer) \
             OR s.absolute_expires_at > s.created_at + make_interval(secs => $3::integer) \
