@@ -22,6 +22,7 @@ mod isolation;
 mod keys;
 mod last;
 mod leaving;
+mod letters;
 mod offsite;
 mod page;
 mod protect;

@@ -21,6 +21,7 @@ const BUILT: [(&str, &str); 25] = [
     ("audit.retention", "months of trails"),
     ("password.argon2id", "hashes"),
     ("session.rotation", "attacks"),
+    ("reset.enumeration", "pairs of answers"),
     ("access.permissions", "pairs"),
     ("access.support-consent", "attempts of support"),
     ("access.per-action", "requests"),

@@ -42,7 +42,7 @@ pub fn ask(house: &House, request: http::request::Builder, body: &str) -> Answer
     })
 }
 
-fn cookie(answer: &Answer, name: &str) -> String {
+pub fn cookie(answer: &Answer, name: &str) -> String {
     let cookies = answer.headers.get_all("set-cookie").iter().map(|c| c.to_str().unwrap());
     let mut pairs = cookies.map(|c| c.split(';').next().unwrap().to_owned());
     pairs.find(|pair| pair.starts_with(&format!("{name}="))).unwrap()
@@ -57,7 +57,7 @@ pub fn sign_in(house: &House, email: &str) -> String {
     cookie(&answer, "__Host-amanah")
 }
 
-fn try_sign_in(house: &House, email: &str, password: &str) -> Answer {
+pub fn try_sign_in(house: &House, email: &str, password: &str) -> Answer {
     let form = get(house, "/_amanah/sign-in");
     let held = cookie(&form, "__Host-amanah-csrf");
     let token = held.split('=').nth(1).unwrap();

@@ -19,6 +19,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
+mod granting;
 mod matrix;
 mod name;
 mod offboard;

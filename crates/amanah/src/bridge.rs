@@ -10,7 +10,7 @@ use console::{Entered, LogHead};
 use gateway::{Metrics, Own, OwnPath};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use identity::{Identities, SignedIn};
+use identity::{Identities, Mailroom, SignedIn};
 use jiff::Timestamp;
 use kernel::{Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, TenantId};
 use keys::Keys;
@@ -154,6 +154,7 @@ pub(crate) struct Vitals {
     pub(crate) keys: Keys,
     pub(crate) seals: Arc<Sealers>,
     pub(crate) witnesses: Arc<Witnesses>,
+    pub(crate) mailroom: Arc<Mailroom>,
 }
 
 impl console::Vitals for Vitals {
@@ -173,10 +174,25 @@ impl console::Vitals for Vitals {
     fn metrics(&self) -> Fut<'_, String> {
         Box::pin(async {
             let Self { engine, pages, gateway, identities, keys, seals, witnesses, .. } = self;
-            let sessions = identities.session_vitals();
-            crate::metrics::text(engine, pages, (gateway, sessions), keys, (seals, witnesses)).await
+            let (sessions, mail) =
+                (identities.session_vitals(), mail_readings(&self.mailroom).await);
+            let trails = (&**seals, &**witnesses);
+            crate::metrics::text(engine, pages, (gateway, sessions), keys, trails, mail).await
         })
     }
+}
+
+/// What is measured about letters. Those that wait are not told while the database does not answer.
+async fn mail_readings(mailroom: &Mailroom) -> Vec<(&'static str, &'static str, u64)> {
+    let mut all = Vec::from(mailroom.readings());
+    match mailroom.waiting().await {
+        Ok(waiting) => {
+            all.push(("mail_waiting", "Letters that wait", waiting.waiting));
+            all.push(("mail_stuck", "Letters that wait after a try that failed", waiting.stuck));
+        }
+        Err(error) => tracing::warn!(%error, "it cannot be told how many letters wait"),
+    }
+    all
 }
 
 /// The binder of the database behind the gateway; without one there is nothing to bind to.

@@ -244,6 +244,24 @@ pub(crate) enum Account {
         #[arg(long, conflicts_with = "end")]
         end_all: bool,
     },
+    /// Invite somebody: they get a letter, and choose their name and password themselves.
+    #[command(
+        after_help = "Example: amanah account invite budi@shop.example --as sari@shop.example --role editor"
+    )]
+    Invite {
+        /// The e-mail address that the letter goes to.
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// The account that invites, into its own tenant and into roles that it may give.
+        #[arg(long = "as", value_name = "EMAIL")]
+        by: String,
+        /// A role that they get; can be given several times.
+        #[arg(long = "role", value_name = "ROLE", required = true)]
+        roles: Vec<String>,
+        /// The language of the letter: en, id or ar.
+        #[arg(long, value_name = "TAG", default_value = "en", value_parser = ["en", "id", "ar"])]
+        language: String,
+    },
 }
 
 #[derive(Debug, Args)]

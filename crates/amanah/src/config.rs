@@ -4,6 +4,7 @@ mod binding;
 mod files;
 mod identity;
 mod keys;
+mod mail;
 mod review;
 mod trail;
 mod witnesses;
@@ -19,6 +20,7 @@ pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
 pub(crate) use identity::{Identity, limit};
 pub(crate) use keys::{Keys, RootKind, S3, period};
+pub(crate) use mail::{Line, Mail, Way};
 pub(crate) use trail::Trail;
 pub(crate) use witnesses::WitnessAt;
 
@@ -41,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) access: Access,
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
+    pub(crate) mail: Mail,
     pub(crate) secrets: Secrets,
     pub(crate) keys: Keys,
     pub(crate) files: Files,

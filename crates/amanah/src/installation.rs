@@ -12,7 +12,8 @@ use claims::{Engine, Evidence, Page};
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
 use identity::{
-    Custodian, EdgeProbe, Email, Identities, NewAccount, Pool, SignInProbe, TokenProbe,
+    Custodian, EdgeProbe, Email, FormProbe, Identities, LinkCustodian, Mailroom, NewAccount, Pool,
+    SignInProbe, TokenProbe,
 };
 use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
@@ -39,7 +40,7 @@ use crate::tokens::TokenPen;
 use crate::unseen::unseen;
 use crate::vault::KeyVault;
 use crate::watched::watched;
-use crate::{environment, factor_probe, files, fleet, lost, pages, protection, redis};
+use crate::{environment, factor_probe, files, fleet, lost, mail, pages, protection, redis};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -58,6 +59,8 @@ pub(crate) struct Installation {
     pub(crate) identities: Arc<Identities>,
     /// What they may do.
     pub(crate) access: Arc<Access>,
+    /// Letters, resets and invitations.
+    pub(crate) mailroom: Arc<Mailroom>,
     /// Tenants with a database of their own.
     pub(crate) fleet: Fleet,
     /// Tenants' files.
@@ -139,6 +142,7 @@ impl Installation {
         if let Some(settled) = data.last_run().filter(|_| !starts).and_then(|last| last.behind) {
             behind.settle(settled);
         }
+        let mailroom = mail::waiting_room(&identities, &cx);
         Ok(Self {
             ground,
             data,
@@ -149,6 +153,7 @@ impl Installation {
             strongbox,
             identities,
             access,
+            mailroom,
             fleet,
             files,
             caches,
@@ -267,6 +272,7 @@ impl Installation {
             Arc::new(Edge { address, authority })
         });
         let tokens = probe.clone().map(|edge| edge as Arc<dyn TokenProbe>);
+        let forms = probe.clone().map(|edge| edge as Arc<dyn FormProbe>);
         let probe = probe.map(|edge| edge as Arc<dyn SignInProbe>);
         let factors =
             edge.runs.then(|| Edge { address: edge.address, authority: authority.clone() });
@@ -296,6 +302,8 @@ impl Installation {
         controls.extend(factor_probe::guard(self, factors).controls());
         let sessions = (Arc::clone(&self.identities), owner.clone(), programs.clone());
         controls.extend(identity::session_controls(sessions, visits));
+        let room = Arc::clone(&self.mailroom);
+        controls.extend(identity::mail_controls(room, owner.clone(), programs.clone(), forms));
         let identities = Arc::clone(&self.identities);
         controls.extend(identity::controls(identities, owner, programs, probe, tokens));
         controls.extend(access::controls::controls(rights));
@@ -334,6 +342,7 @@ impl Installation {
         let Ground { owner, engine, programs, cluster, .. } = &self.ground;
         let keeper = Keeper::new(self.ring.keys.clone(), engine.clone());
         let custodian = Custodian::new(Arc::clone(&self.identities), owner.clone());
+        let links = LinkCustodian::new(Arc::clone(&self.mailroom), owner.clone());
         let mut folders = vec![("the data directory", self.data.root().to_owned())];
         folders.extend(cluster.as_ref().map(|cluster| ("PostgreSQL", cluster.dir().to_owned())));
         if self.config.keys.ring.is_empty() {
@@ -359,7 +368,7 @@ impl Installation {
             disks: Disks::here(folders, unseen),
             owner: owner.clone(),
             programs: programs.clone(),
-            custodians: vec![Arc::new(keeper), Arc::new(custodian)],
+            custodians: vec![Arc::new(keeper), Arc::new(custodian), Arc::new(links)],
             protected: known.guarded.iter().map(|one| one.protected.clone()).collect(),
             tenants: Arc::new(fleet::Databases(self.fleet.clone())),
             scratch: self.data.folder("scratch")?,
@@ -427,6 +436,7 @@ impl Installation {
         let mut in_use = protection::secrets(&known.guarded);
         in_use.extend(environment::secret(ROOT_SECRET)?);
         in_use.extend(environment::secret(redis::PASSWORD)?);
+        in_use.extend(environment::secret(mail::PASSWORD)?);
         for file in self.data.private_files()? {
             let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             if name.ends_with(".password") {

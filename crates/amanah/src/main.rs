@@ -1,5 +1,6 @@
 //! The binary: reads the command line, runs one command, and says how it went.
 
+mod accounts;
 mod application;
 mod archived;
 mod bridge;
@@ -30,6 +31,7 @@ mod known;
 mod leaving;
 mod logins;
 mod lost;
+mod mail;
 mod metrics;
 mod months;
 mod offsite;

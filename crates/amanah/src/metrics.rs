@@ -11,13 +11,15 @@ use keys::Keys;
 use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 
-/// The measurements of the claims on `pages`, of the gateway, of the keys and of the trails, as `OpenMetrics` text.
+/// The measurements of the claims on `pages`, of the gateway, of the keys, of the trails and of
+/// letters, as `OpenMetrics` text.
 pub(crate) async fn text(
     engine: &Engine,
     pages: &[Arc<Page>],
     (gateway, sessions): (&Metrics, SessionVitals),
     keys: &Keys,
     (seals, witnesses): (&Sealers, &Witnesses),
+    mail: Vec<(&'static str, &'static str, u64)>,
 ) -> String {
     let mut reports = Vec::new();
     for page in pages {
@@ -35,8 +37,9 @@ pub(crate) async fn text(
     let seals = seals.readings().into_iter();
     let seals = seals.map(|(name, help, log, value)| (name, help, vec![("log", log)], value));
     let told = gateway.chain(of_sessions(sessions)).chain(keys).chain(seals);
+    let mail = mail.into_iter().map(|(name, help, value)| (name, help, Vec::new(), value));
     let mut last = "";
-    for (name, help, labels, value) in told.chain(witnesses.readings()) {
+    for (name, help, labels, value) in told.chain(witnesses.readings()).chain(mail) {
         // OpenMetrics names a counter without the suffix that its samples have.
         let family = name.strip_suffix("_total").unwrap_or(name);
         let kind = if family == name { "gauge" } else { "counter" };

@@ -7,12 +7,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use gateway::controls::ProbeSession;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, HeaderValue, ORIGIN, SET_COOKIE};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, HOST, HeaderName, HeaderValue, ORIGIN,
+    SET_COOKIE,
+};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use identity::{Asked, Attempt, EdgeProbe, Identities, Seen, SignInProbe, SignedIn};
+use identity::{
+    Answer, Asked, Attempt, EdgeProbe, FormProbe, Identities, Seen, SignInProbe, SignedIn,
+};
 use kernel::{Fut, Secret, SessionToken};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -25,6 +30,7 @@ pub(crate) const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The name in every certificate of ours.
 pub(crate) const NAME: &str = "localhost";
 pub(crate) const SIGN_IN: &str = "/_amanah/sign-in";
+const RESET: &str = "/_amanah/reset";
 
 /// The running gateway, seen from outside.
 pub(crate) struct Edge {
@@ -66,45 +72,47 @@ impl Edge {
         connect(self.address, &std::fs::read(&self.authority)?).await
     }
 
-    fn request(&self, method: Method) -> http::request::Builder {
-        self.request_at(method, SIGN_IN)
-    }
-
     pub(crate) fn request_at(&self, method: Method, path: &str) -> http::request::Builder {
         let port = self.address.port();
         let builder = Request::builder().method(method).uri(path);
         builder.header(HOST, format!("{NAME}:{port}"))
     }
 
-    async fn form(&self, connection: &mut Connection) -> anyhow::Result<Form> {
-        let request = self.request(Method::GET).body(Full::default())?;
+    /// The token of forms, from the page at `path`.
+    async fn form(&self, connection: &mut Connection, path: &str) -> anyhow::Result<Form> {
+        let request = self.request_at(Method::GET, path).body(Full::default())?;
         let answer = connection.send_request(request).await?;
         let cookies = answer.headers().get_all(SET_COOKIE).iter();
         let mut pairs =
             cookies.filter_map(|c| Some(c.to_str().ok()?.split(';').next()?.to_owned()));
-        let cookie = pairs.next().context("the sign-in page set no cookie")?;
+        let cookie = pairs.next().with_context(|| format!("the page {path} set no cookie"))?;
         let page = Limited::new(answer.into_body(), MAX_PAGE_BYTES).collect().await;
-        let page = page.map_err(|e| anyhow!("the sign-in page broke off: {e}"))?.to_bytes();
+        let page = page.map_err(|e| anyhow!("the page {path} broke off: {e}"))?.to_bytes();
         let page = String::from_utf8_lossy(&page).into_owned();
         let after = page.split_once("name=\"token\" value=\"").map(|(_, after)| after);
         let token = after.and_then(|after| after.split('"').next());
-        Ok(Form { cookie, token: token.context("the sign-in page has no token")?.to_owned() })
+        let token = token.with_context(|| format!("the page {path} has no token"))?.to_owned();
+        Ok(Form { cookie, token })
     }
 
-    async fn sign_in(&self, email: &str, password: &Secret) -> anyhow::Result<Attempt> {
+    /// Sends a form to `path`, with the token of the page at `page`, and returns the answer, its body,
+    /// the time it took and that token.
+    async fn post(
+        &self,
+        page: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<(http::response::Parts, bytes::Bytes, Duration, String)> {
         let mut connection = self.connect().await?;
-        let form = self.form(&mut connection).await?;
-        let fields = [
-            ("token", form.token.as_str()),
-            ("next", "/"),
-            ("email", email),
-            ("password", password.expose()),
-        ];
-        let fields: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let form = self.form(&mut connection, page).await?;
+        let token = ("token", form.token.as_str());
+        let fields: Vec<String> = std::iter::once(&token)
+            .chain(fields)
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect();
         let port = self.address.port();
         let request = self
-            .request(Method::POST)
+            .request_at(Method::POST, path)
             .header(COOKIE, form.cookie)
             .header(ORIGIN, format!("https://{NAME}:{port}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -112,16 +120,79 @@ impl Edge {
         connection.ready().await?;
         let start = Instant::now();
         let answer = connection.send_request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_PAGE_BYTES).collect().await;
+        let (parts, body) = answer.into_parts();
+        let body = Limited::new(body, MAX_PAGE_BYTES).collect().await;
         let body = body.map_err(|e| anyhow!("the answer broke off: {e}"))?.to_bytes();
-        let took = start.elapsed();
+        Ok((parts, body, start.elapsed(), form.token))
+    }
+
+    async fn sign_in(&self, email: &str, password: &Secret) -> anyhow::Result<Attempt> {
+        let fields = [("next", "/"), ("email", email), ("password", password.expose())];
+        let (parts, body, took, _) = self.post(SIGN_IN, SIGN_IN, &fields).await?;
         // A sign-in that was looked at and refused comes back with its form.
         let form = b"name=\"token\"";
-        if status == StatusCode::FORBIDDEN && !body.windows(form.len()).any(|w| w == form) {
+        if parts.status == StatusCode::FORBIDDEN && !body.windows(form.len()).any(|w| w == form) {
             return Err(anyhow!("the gateway took the sign-in for one from another site"));
         }
-        Ok(Attempt { status: status.as_u16(), body_len: body.len(), took })
+        Ok(Attempt { status: parts.status.as_u16(), body_len: body.len(), took })
+    }
+
+    async fn send_form(
+        &self,
+        form: identity::Form,
+        fields: &[(&'static str, String)],
+    ) -> anyhow::Result<Answer> {
+        // The page of a link that is not good has no form: the token of another page does.
+        let (page, path) = match form {
+            identity::Form::Reset => (RESET, RESET),
+            identity::Form::SignIn => (SIGN_IN, SIGN_IN),
+            identity::Form::NewPassword => (RESET, "/_amanah/reset/new"),
+            identity::Form::Invitation => (RESET, "/_amanah/invitation"),
+        };
+        let sent: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (parts, body, took, token) = self.post(page, path, &sent).await?;
+        if parts.status == StatusCode::NOT_FOUND {
+            return Err(anyhow!("there is no {path}"));
+        }
+        let typed = fields.iter().find(|(name, _)| *name == "email").map(|(_, value)| value);
+        let headers = parts.headers.iter().filter(|(name, _)| !each_time(name));
+        let mut headers: Vec<(String, String)> = headers
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        headers.sort();
+        let mut body = String::from_utf8_lossy(&body).replace(&token, "TOKEN");
+        if let Some(typed) = typed.filter(|typed| !typed.is_empty()) {
+            body = body.replace(typed.trim(), "TYPED");
+        }
+        Ok(Answer { status: parts.status.as_u16(), headers, body: body.into_bytes(), took })
+    }
+}
+
+/// What is different in each answer, whatever was asked. The length is that of the body, which is
+/// compared itself.
+fn each_time(name: &HeaderName) -> bool {
+    *name == DATE || *name == CONTENT_LENGTH || name == "x-request-id"
+}
+
+impl FormProbe for Edge {
+    fn send<'a>(
+        &'a self,
+        form: identity::Form,
+        fields: &'a [(&'static str, String)],
+    ) -> Fut<'a, Result<Answer, String>> {
+        Box::pin(async move {
+            let answer = tokio::time::timeout(ANSWER, self.send_form(form, fields)).await;
+            let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
+            answer.map_err(|error| {
+                format!(
+                    "the gateway at https://{} does not answer ({error:#}); is `amanah up` running?",
+                    self.address
+                )
+            })
+        })
     }
 }
 

@@ -124,6 +124,7 @@ sign-in-password = Password
 sign-in-button = Sign in
 sign-in-refused = That address and password do not go together. Nothing was changed. Check both and try again.
 sign-in-busy = Too many sign-ins are being checked just now. Nothing was changed. Wait a moment and try again.
+sign-in-later = That was tried too often. Nothing was changed. Wait a few minutes, sign in with a browser that you used before, or set a new password.
 
 account-title = Your account
 account-signed-in = You are signed in.
@@ -191,6 +192,51 @@ security-codes-left =
        *[other] { $count } codes are left.
     }
 security-codes-new = Make new codes
+
+reset-title = New password
+reset-link = Forgotten your password?
+reset-intro = Write the e-mail address of your account, and a letter goes there with a link that sets a new password.
+reset-button = Send the letter
+reset-asked = If there is an account with this address, a letter is on its way. Its link is good for 15 minutes. Look among the unwanted mail too, and ask again if nothing comes.
+reset-done = Your new password is set, and everything that was open in your name was ended. Sign in with it.
+link-over-title = This link is over
+link-over = A link works once and for a short time, and only the newest one does. Nothing was changed. Ask for a new one.
+
+invitation-title = You are invited
+invitation-by = Invited by
+invitation-done = Your account is made. Sign in with your address and the password that you chose.
+
+password-title = Password
+password-intro = A new password ends every other session of yours.
+password-current = Current password
+password-new = New password
+password-button = Set the password
+password-changed = Your password was changed, and every other session of yours was ended.
+
+sessions-title = Open sessions
+sessions-browser = Browser
+sessions-since = Opened (UTC)
+sessions-seen = Last used (UTC)
+sessions-end = End
+sessions-this = this one
+sessions-end-others = End all others
+sessions-ended = Ended.
+
+people-title = People
+people-closed = closed
+people-invited = Invited
+people-until = Open until (UTC)
+people-withdraw = Withdraw
+people-withdrawn = The invitation was withdrawn, and its link is over.
+people-invite = Invite
+people-invite-done = A letter is on its way. Its link is good for 72 hours.
+people-language = Language of the letter
+
+trouble-password = This password is too short, too long, too easy to guess, or among those that were stolen elsewhere. Nothing was changed. Choose another one: several words that do not belong together are good.
+trouble-wrong = The current password is not right. Nothing was changed. Try again.
+trouble-field = An address, a name or a role cannot be taken as it is. Nothing was changed. Check what you wrote and send it again.
+trouble-busy = Too many passwords are being worked on just now. Nothing was changed. Wait a moment and try again.
+trouble-later = That was tried too often. Nothing was changed. Wait a few minutes and try again.
 
 error-not-found = There is nothing at this address
 error-not-found-text = The page may have been renamed, or the address mistyped. Look for it in the list of pages.

@@ -96,6 +96,7 @@ sign-in-password = Kata sandi
 sign-in-button = Masuk
 sign-in-refused = Alamat dan kata sandi itu tidak cocok. Tidak ada yang diubah. Periksa keduanya lalu coba lagi.
 sign-in-busy = Terlalu banyak upaya masuk yang sedang diperiksa. Tidak ada yang diubah. Tunggu sebentar lalu coba lagi.
+sign-in-later = Itu sudah terlalu sering dicoba. Tidak ada yang diubah. Tunggu beberapa menit, masuk dengan peramban yang pernah Anda pakai, atau buat kata sandi baru.
 
 account-title = Akun Anda
 account-signed-in = Anda sudah masuk.
@@ -159,6 +160,51 @@ security-rename = Ubah nama
 security-codes = Kode pemulihan
 security-codes-left = Tersisa { $count } kode.
 security-codes-new = Buat kode baru
+
+reset-title = Kata sandi baru
+reset-link = Lupa kata sandi?
+reset-intro = Tulis alamat surel akun Anda; surat berisi tautan untuk membuat kata sandi baru dikirim ke sana.
+reset-button = Kirim surat
+reset-asked = Jika ada akun dengan alamat ini, suratnya sedang dikirim. Tautannya berlaku 15 menit. Periksa juga kotak spam, dan minta lagi jika tidak ada yang datang.
+reset-done = Kata sandi baru sudah dibuat, dan semua yang terbuka atas nama Anda sudah diakhiri. Masuklah dengan kata sandi itu.
+link-over-title = Tautan ini sudah tidak berlaku
+link-over = Tautan berlaku satu kali dan sebentar saja, dan hanya yang terbaru. Tidak ada yang diubah. Minta tautan baru.
+
+invitation-title = Anda diundang
+invitation-by = Diundang oleh
+invitation-done = Akun Anda sudah dibuat. Masuklah dengan alamat Anda dan kata sandi yang Anda pilih.
+
+password-title = Kata sandi
+password-intro = Kata sandi baru mengakhiri semua sesi Anda yang lain.
+password-current = Kata sandi sekarang
+password-new = Kata sandi baru
+password-button = Simpan kata sandi
+password-changed = Kata sandi Anda sudah diganti, dan semua sesi Anda yang lain sudah diakhiri.
+
+sessions-title = Sesi yang terbuka
+sessions-browser = Peramban
+sessions-since = Dibuka (UTC)
+sessions-seen = Terakhir dipakai (UTC)
+sessions-end = Akhiri
+sessions-this = sesi ini
+sessions-end-others = Akhiri semua yang lain
+sessions-ended = Sudah diakhiri.
+
+people-title = Orang
+people-closed = ditutup
+people-invited = Diundang
+people-until = Berlaku sampai (UTC)
+people-withdraw = Tarik
+people-withdrawn = Undangan ditarik, dan tautannya tidak berlaku lagi.
+people-invite = Undang
+people-invite-done = Surat sedang dikirim. Tautannya berlaku 72 jam.
+people-language = Bahasa surat
+
+trouble-password = Kata sandi ini terlalu pendek, terlalu panjang, terlalu mudah ditebak, atau termasuk yang pernah dicuri di tempat lain. Tidak ada yang diubah. Pilih yang lain: beberapa kata yang tidak berhubungan sudah baik.
+trouble-wrong = Kata sandi sekarang tidak benar. Tidak ada yang diubah. Coba lagi.
+trouble-field = Alamat, nama, atau peran tidak dapat diterima. Tidak ada yang diubah. Periksa isian Anda lalu kirim lagi.
+trouble-busy = Terlalu banyak kata sandi yang sedang diproses. Tidak ada yang diubah. Tunggu sebentar lalu coba lagi.
+trouble-later = Itu sudah terlalu sering dicoba. Tidak ada yang diubah. Tunggu beberapa menit lalu coba lagi.
 
 error-not-found = Tidak ada apa pun di alamat ini
 error-not-found-text = Halamannya mungkin berganti nama, atau alamatnya salah ketik. Carilah di daftar halaman.

@@ -1,4 +1,4 @@
-//! Cookies: reading them from a request and writing the three that the console sets.
+//! Cookies: reading them from a request and writing those that the console sets.
 //!
 //! All carry the `__Host-` prefix, so a browser takes them only over TLS, for this host alone and
 //! for all of its paths: a neighbouring subdomain cannot plant one.
@@ -17,6 +17,10 @@ pub(crate) const FORM_COOKIE: &str = "__Host-amanah-csrf";
 pub(crate) const STEP_COOKIE: &str = "__Host-amanah-step";
 /// How long the browser keeps it, in seconds: as long as the step is good.
 const STEP_SECONDS: u32 = 300;
+/// The cookie by which a browser that has signed in before is known.
+pub(crate) const KNOWN_COOKIE: &str = "__Host-amanah-known";
+/// For how long it is kept, in seconds: a year.
+const KNOWN_SECONDS: u32 = 365 * 24 * 60 * 60;
 /// The longest session token that is read or written, in bytes.
 const MAX_TOKEN_BYTES: usize = 1024;
 
@@ -36,6 +40,25 @@ pub(crate) fn session(headers: &HeaderMap) -> Option<SessionToken> {
     read(headers, SESSION_COOKIE)
         .filter(|value| fits(value))
         .map(|value| SessionToken(Secret::new(value.to_owned())))
+}
+
+/// The token by which the browser is known, when the request carries one.
+pub(crate) fn known(headers: &HeaderMap) -> Option<SessionToken> {
+    read(headers, KNOWN_COOKIE)
+        .filter(|value| fits(value))
+        .map(|value| SessionToken(Secret::new(value.to_owned())))
+}
+
+/// The header by which the browser will be known. It opens nothing.
+///
+/// # Errors
+/// [`Error::Internal`] when the token cannot be carried by a cookie.
+pub(crate) fn set_known(token: &SessionToken) -> Result<HeaderValue, Error> {
+    let token = token.0.expose();
+    if !fits(token) {
+        return Err(Error::Internal("the browser's token does not fit a cookie".to_owned()));
+    }
+    header(KNOWN_COOKIE, token, &format!("; Max-Age={KNOWN_SECONDS}"))
 }
 
 /// The header that opens a session in the browser, until it is closed.

@@ -1,5 +1,6 @@
 //! What people and programs see of Amanah: the security page with the live result behind each
-//! promise, the same as JSON, the sign-in form, health and metrics.
+//! promise, the same as JSON, signing in, a forgotten password, invitations, one's own account, health
+//! and metrics.
 //!
 //! It promises that a page never looks better than its evidence: a promise without a fitting entry
 //! in the report is shown as unknown, what fails or cannot be told comes first, and no verdict is
@@ -20,7 +21,9 @@
 //! account.
 
 pub mod access;
+mod accounts;
 mod assets;
+mod browser;
 mod cookie;
 mod credentials;
 mod csrf;
@@ -40,6 +43,9 @@ mod voice;
 pub mod witness;
 mod words;
 
+pub use accounts::{
+    Accounts, Invitation, Invited, Offer, OpenSession, Origin, People, Person, Hindrance,
+};
 pub use credentials::{
     ApiKey, ApiKeys, AskedKey, Granted, KeyRack, KeyRefusal, Service, TokenRefusal, Tokens,
 };

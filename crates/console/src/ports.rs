@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 
 use crate::handlers::desk::Desk;
-use crate::{ApiKeys, Error, LeavingDesk, SupportDesk, Tokens};
+use crate::{Accounts, ApiKeys, Error, LeavingDesk, SupportDesk, Tokens};
 
 /// The security pages and what they come to.
 pub trait Trust: Send + Sync {
@@ -40,6 +40,11 @@ pub enum Refusal {
     Refused,
     /// Too many sign-ins are being checked at once.
     Busy,
+    /// It was tried too often, from there or for this account, whether or not there is one.
+    Later {
+        /// For how long nothing is tried.
+        seconds: u64,
+    },
     /// The accounts cannot be read. The cause goes to the log alone.
     Unavailable(String),
 }
@@ -117,6 +122,8 @@ pub struct State {
     pub trust: Arc<dyn Trust>,
     /// The sessions.
     pub sign_in: Arc<dyn SignIn>,
+    /// Accounts and their letters.
+    pub accounts: Arc<dyn Accounts>,
     /// Tokens for programs.
     pub tokens: Arc<dyn Tokens>,
     /// Keys for programs.

@@ -12,7 +12,8 @@ use axum::{Form, Router};
 use crate::handlers::desk::{Fields, SignedInAs};
 use crate::handlers::factors::Change;
 use crate::handlers::{
-    again, api_keys, factors, leaving, session, statics, step, support, token, trust, vitals,
+    account, again, api_keys, factors, leaving, people, reset, session, statics, step, support,
+    token, trust, vitals,
 };
 use crate::{Error, State, assets, voice};
 
@@ -83,7 +84,18 @@ fn table() -> Vec<Route> {
         get("/_amanah/sign-in", session::form),
         post("/_amanah/sign-in", session::sign_in),
         post("/_amanah/sign-out", session::sign_out),
-        get("/_amanah/account", session::account),
+        get("/_amanah/reset", reset::form),
+        post("/_amanah/reset", reset::ask),
+        get("/_amanah/reset/new", reset::choose),
+        post("/_amanah/reset/new", reset::set),
+        get("/_amanah/invitation", reset::offer),
+        post("/_amanah/invitation", reset::accept),
+        get("/_amanah/account", account::show),
+        post("/_amanah/account/sessions", account::end_sessions),
+        post("/_amanah/account/password", account::change_password),
+        get("/_amanah/people", people::list),
+        post("/_amanah/people/invite", people::invite),
+        post("/_amanah/people/withdraw", people::withdraw),
         get("/_amanah/account/keys", api_keys::list),
         post("/_amanah/account/keys", api_keys::make),
         post("/_amanah/account/keys/end", api_keys::end),

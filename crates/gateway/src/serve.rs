@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Identity, Passage, random_hex};
+use kernel::{Identity, Passage, Peer, random_hex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -152,7 +152,8 @@ impl Shared {
         body: Bytes,
         identity: Option<Arc<Identity>>,
     ) -> Result<Response<Reply>, Refusal> {
-        let request = Request::from_parts(asked.parts.clone(), body);
+        let mut request = Request::from_parts(asked.parts.clone(), body);
+        request.extensions_mut().insert(Peer(asked.peer.ip().to_canonical()));
         let page = AssertUnwindSafe(self.ports.own.handle(request, identity)).catch_unwind();
         match page.await {
             Ok(page) => Ok(Reply::whole(page)),

@@ -66,7 +66,8 @@ impl NewAccount {
     }
 }
 
-fn text(field: &'static str, value: &str, max: usize) -> Result<()> {
+/// `value` is one line of 1 to `max` bytes.
+pub(crate) fn text(field: &'static str, value: &str, max: usize) -> Result<()> {
     let why = if value.is_empty() {
         "it is empty".to_owned()
     } else if value.len() > max {

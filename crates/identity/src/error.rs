@@ -71,6 +71,12 @@ pub enum Error {
     /// Hashing itself failed.
     #[error("the password could not be hashed: {0}; nothing was changed, try again")]
     Hash(String),
+    /// A link from a letter is over, was used, or was never given out: one answer for all three.
+    #[error("this link is over or was used already; nothing was changed, ask for a new one")]
+    Link,
+    /// Letters cannot be sent so.
+    #[error("mail: {0}")]
+    Mail(String),
     /// What the account may do could not be told, so it may do nothing.
     #[error("what the account may do cannot be told: {0}; it was refused, try again")]
     Standing(String),

@@ -8,11 +8,14 @@
 //! of it, an access token is worth no more than the family that it came from, and an API key does
 //! nothing that its account may not do at that moment.
 //!
-//! It does not limit guesses per address or account, has no second factor yet, and does not
-//! decide what somebody may do.
+//! It also promises that whoever asks for a new password learns nothing about accounts, that the
+//! link in a letter is nowhere but in the letter, and that nobody can guess passwords at speed.
+//!
+//! It does not decide what somebody may do. Limits live in one process and end with it.
 //!
 //! The attacks it stops: cracking a stolen table of hashes, finding out who has an account by
-//! timing the sign-in, filling the memory with sign-ins, and using a stolen table of sessions.
+//! timing the sign-in or asking for a reset, guessing passwords, locking somebody out by guessing,
+//! filling the memory with sign-ins, and using a stolen table of sessions or links.
 
 mod access_token;
 mod account;
@@ -21,17 +24,23 @@ mod assertion;
 mod cache;
 mod controls;
 mod custody;
+mod custody_links;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod invitation;
 mod jwt;
 mod lifetime;
+mod limits;
 mod listening;
+mod mail;
+mod own;
 mod passkey;
 mod password;
 mod pending;
 mod recovery;
 mod refresh;
+mod reset;
 mod service;
 mod signing;
 mod sql;
@@ -39,18 +48,27 @@ mod stored;
 mod strength;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_mail;
 mod token;
 mod totp;
 mod vault;
 
 pub use account::{Email, NewAccount};
 pub use controls::{
-    Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Reached, Seen, SignInProbe,
-    TokenProbe, controls, session_controls,
+    Answer, Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Form, FormProbe,
+    Reached, Seen, SignInProbe, TokenProbe, controls, mail_controls, session_controls,
 };
 pub use custody::Custodian;
+pub use custody_links::LinkCustodian;
 pub use error::{Error, Result};
+pub use invitation::{NewInvitation, Offered, Pending, Person};
 pub use lifetime::Lifetime;
+pub use limits::{Attempted, Limits};
+pub use mail::{
+    FileOutbox, Language, Line, Mailroom, Post, Sender, Smtp, SmtpSettings, Unsent, Waiting,
+    Written,
+};
 pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
 pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
@@ -71,6 +89,7 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0010_sessions", sql: include_str!("../sql/0010_sessions.sql") },
         store::Migration { name: "0011_tokens", sql: include_str!("../sql/0011_tokens.sql") },
         store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
+        store::Migration { name: "0030_mail", sql: include_str!("../sql/0030_mail.sql") },
         store::Migration { name: "0040_close", sql: include_str!("../sql/0040_close.sql") },
     ],
 };

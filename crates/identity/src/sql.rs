@@ -2,6 +2,7 @@
 
 pub(crate) mod close;
 pub(crate) mod factors;
+pub(crate) mod mail;
 pub(crate) mod support;
 pub(crate) mod tokens;
 

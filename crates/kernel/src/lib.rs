@@ -13,10 +13,13 @@ mod clock;
 mod control;
 mod credentials;
 mod files;
+mod granting;
 mod hex;
 mod identity;
 mod lookback;
+mod notice;
 mod params;
+mod peer;
 mod permission;
 mod ports;
 mod proof;
@@ -36,10 +39,13 @@ pub use files::{
     MAX_CONTENT_TYPE_BYTES, MAX_FILE_NAME_BYTES, MAX_FILES_LISTED, NewFile, Opened, Quota,
     Sealable, SealedSource, Sealer, Sealing, Seals, TenantFiles, Written,
 };
+pub use granting::{Grantable, Granting};
 pub use hex::{hex, unhex};
 pub use identity::{Door, Identity, Standing, Strength, Support};
 pub use lookback::{Found, Lookback, Runs};
+pub use notice::{Notice, Notices};
 pub use params::{ParamError, Params, canonical};
+pub use peer::Peer;
 pub use permission::{Bits, MAX_PERMISSIONS, PermissionId, own};
 pub use ports::{
     Binder, Custody, Gatekeeper, NoStandings, Passage, Planted, SessionToken, Sessions, Signatory,

@@ -13,6 +13,7 @@
 mod answers;
 mod documented;
 mod hostile;
+mod mail;
 mod peers;
 mod pooler;
 
@@ -27,6 +28,7 @@ use tokio::sync::OnceCell;
 pub use answers::Answers;
 pub use documented::told;
 pub use hostile::{try_damaged, try_damaged_again};
+pub use mail::{MailServer, mail_server};
 pub use peers::{Moto, Token, moto, python_tool, softhsm};
 pub use pooler::{Pooler, pgbouncer, pgbouncer_with};
 

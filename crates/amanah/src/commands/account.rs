@@ -1,6 +1,6 @@
 //! `amanah account`: who may sign in.
 
-use identity::{Email, NewAccount, SessionCard};
+use identity::{Email, Language, NewAccount, NewInvitation, SessionCard};
 use kernel::{Secret, TenantId, random_hex};
 use serde_json::json;
 
@@ -20,6 +20,15 @@ pub(crate) async fn run(place: &Place, account: Account) -> anyhow::Result<Exit>
             let tenant = TenantId::new(tenant).map_err(|e| usage("--tenant", e.to_string()))?;
             Installation::with(place, async |installation| {
                 add(place, installation, email, tenant, role, name).await
+            })
+            .await
+        }
+        Account::Invite { email, by, roles, language } => {
+            let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
+            let by = Email::new(&by).map_err(|e| usage("--as", e.to_string()))?;
+            let new = NewInvitation { email, roles, language: Language::of(&language) };
+            Installation::with(place, async |installation| {
+                invite(place, installation, &by, &new).await
             })
             .await
         }
@@ -92,6 +101,35 @@ async fn add(
         out::line(&made.to_string());
     } else {
         out::line(&format!("{address} can sign in with the password {}", password.expose()));
+    }
+    Ok(Exit::Holds)
+}
+
+async fn invite(
+    place: &Place,
+    installation: &Installation,
+    by: &Email,
+    new: &NewInvitation,
+) -> anyhow::Result<Exit> {
+    let access = &*installation.access;
+    let room = &installation.mailroom;
+    let Some(inviter) = room.as_account(by, access).await? else {
+        let words = format!("--as: nobody has an open account at {}", by.as_str());
+        return Err(Usage(words).into());
+    };
+    let id = room.invite(&inviter, access, new).await?;
+    let leaves = if installation.data.running().is_some() {
+        "The letter leaves within seconds"
+    } else {
+        "The letter leaves when `amanah up` runs"
+    };
+    if place.json {
+        out::line(&json!({"id": id, "email": new.email.as_str()}).to_string());
+    } else {
+        out::line(&format!(
+            "{} is invited. {leaves}; its link is good for 72 hours.",
+            new.email.as_str()
+        ));
     }
     Ok(Exit::Holds)
 }

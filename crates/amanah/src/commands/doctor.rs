@@ -9,11 +9,11 @@ use store::{Cluster, DatabaseUrl, Db, Programs};
 use tenancy::Server;
 
 use crate::cli::Place;
-use crate::config::{Config, RootKind};
+use crate::config::{Config, RootKind, Way};
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
-use crate::{comparing, out, pages, reviews, sealing};
+use crate::{comparing, mail, out, pages, reviews, sealing};
 
 /// What was looked at, and what to do if it is not well.
 #[derive(Debug, Serialize)]
@@ -52,6 +52,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(seals(&data));
             signs.push(comparison(&data));
             signs.push(due(&data));
+            signs.push(letters(&config, &data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
     }
@@ -208,6 +209,33 @@ fn due(data: &Data) -> Sign {
     }
     let all = told.iter().map(|one| format!("{}: {}", one.database, one.what));
     ill(what, all.collect::<Vec<_>>().join("; "))
+}
+
+/// Whether letters leave.
+fn letters(config: &Config, data: &Data) -> Sign {
+    let what = "letters";
+    if data.running().is_none() {
+        let way = match config.mail.way {
+            Way::Folder => format!("are laid into {}", data.root().join("outbox").display()),
+            Way::Smtp => format!("go to {}:{}", config.mail.host, config.mail.port),
+        };
+        return well(what, &format!("{way} while `amanah up` runs"));
+    }
+    let Some(told) = mail::told(data) else {
+        return well(what, "nothing was told so far");
+    };
+    if told.stuck == 0 && told.given_up == 0 {
+        return well(what, &format!("go to {}; none waits for another try", told.to));
+    }
+    let why = told.problem.unwrap_or_default();
+    ill(
+        what,
+        format!(
+            "{} wait for another try and {} never left, on their way to {}. {why}. Put [mail] right and start again: \
+             those that wait are kept for two days",
+            told.stuck, told.given_up, told.to
+        ),
+    )
 }
 
 fn print(place: &Place, signs: &[Sign]) -> anyhow::Result<Exit> {

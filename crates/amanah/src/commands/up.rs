@@ -12,10 +12,12 @@ use axum::Router;
 use claims::{Engine, Filter, Page, Progress, Report};
 use console::Desk;
 use gateway::{Gateway, LocalAuthority, Ports, Private, Settings};
+use identity::Limits;
 use kernel::Verdict;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::accounts::Front;
 use crate::application::{self, Application, Outside};
 use crate::bridge::{OwnPages, SignIn, Trust, UpstreamBinder, Vitals};
 use crate::cli::{Place, Up};
@@ -33,8 +35,8 @@ use crate::support::SupportAtDesk;
 use crate::tokens::{Programs, TokenPen};
 use crate::witnesses::Witnesses;
 use crate::{
-    columns, comparing, erasing, files, fleet, keyserver, months, offsite, out, protection, redis,
-    reviews, rights, rotation, sealing, table,
+    columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out, protection,
+    redis, reviews, rights, rotation, sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -102,7 +104,9 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     };
     let noting = rights::keep(&installation, wait(stopped.clone()));
     let recognising = recognise(&installation, wait(stopped.clone()));
-    let upkeep = async { tokio::join!(tidying, rotating, caching, following, noting, recognising) };
+    let mailing = mail::keep(&installation, &installation.mailroom, wait(stopped.clone()));
+    let people = async { tokio::join!(noting, recognising, mailing) };
+    let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
@@ -169,6 +173,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let own = Arc::new(OwnPages::default());
     let gateway = bind(installation, settings, Arc::clone(&own), Arc::clone(&upstream)).await?;
     let address = gateway.local_addr();
+    installation.mailroom = mail::open(installation, address)?;
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
     let seals = Arc::<Sealers>::default();
@@ -273,6 +278,7 @@ fn router(
             names: names(installation),
             issuer: ISSUER.to_owned(),
         }),
+        accounts: Arc::new(front(installation)?),
         vitals: Arc::new(Vitals {
             db: installation.ground.engine.clone(),
             engine: engine.clone(),
@@ -282,6 +288,7 @@ fn router(
             keys: installation.ring.keys.clone(),
             seals: Arc::clone(seals),
             witnesses: Arc::clone(witnesses),
+            mailroom: Arc::clone(&installation.mailroom),
         }),
         leaving: Arc::new(Offboarding {
             access: Arc::clone(&installation.access),
@@ -294,6 +301,17 @@ fn router(
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),
     }))
+}
+
+/// Accounts and their letters, for the console.
+fn front(installation: &Installation) -> anyhow::Result<Front> {
+    Ok(Front {
+        room: Arc::clone(&installation.mailroom),
+        identities: Arc::clone(&installation.identities),
+        access: Arc::clone(&installation.access),
+        limits: Limits::new(&*installation.cx.rng)?,
+        clock: Arc::clone(&installation.cx.clock),
+    })
 }
 
 /// The names that this site is reached under: every certificate of ours has the last of them.

@@ -11,8 +11,7 @@ use axum::{Extension, Form};
 use kernel::{Door, Identity, Secret};
 use serde::Deserialize;
 
-use super::html;
-use super::session::{unreadable, with_cookie};
+use super::{html, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::api_keys::KeysPage;
 use crate::words::Words;

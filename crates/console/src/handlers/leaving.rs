@@ -11,7 +11,7 @@ use kernel::{Identity, own};
 use serde::Deserialize;
 
 use super::html;
-use super::session::{unreadable, with_cookie};
+use super::{unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::leaving::LeavingPage;
 use crate::words::Words;

@@ -1,13 +1,18 @@
 //! What answers a request: reads it, asks the ports, draws the page.
 
 use askama::Template;
-use axum::http::HeaderValue;
-use axum::http::header::CACHE_CONTROL;
+use axum::extract::rejection::FormRejection;
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::Error;
 
+pub(crate) mod account;
 pub(crate) mod again;
+mod origin;
+pub(crate) mod people;
+pub(crate) mod reset;
 pub(crate) mod api_keys;
 pub(crate) mod desk;
 pub(crate) mod factors;
@@ -18,6 +23,8 @@ pub(crate) mod step;
 pub(crate) mod support;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_accounts;
 pub(crate) mod token;
 pub(crate) mod trust;
 pub(crate) mod vitals;
@@ -34,5 +41,20 @@ pub(crate) fn html(page: &impl Template) -> Result<Response, Error> {
 /// after it has changed.
 fn fresh(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+pub(crate) fn unreadable(rejection: &FormRejection) -> Error {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Error::TooLarge
+    } else {
+        Error::BadRequest
+    }
+}
+
+pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     response
 }

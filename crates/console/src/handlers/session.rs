@@ -1,23 +1,22 @@
-//! Signing in and out, and who is signed in.
+//! Signing in and out.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{self, Query};
-use axum::http::header::{RETRY_AFTER, SET_COOKIE};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
-use kernel::{Identity, Secret};
+use kernel::{Identity, Secret, SessionToken};
 use serde::Deserialize;
 
-use super::{html, step};
+use super::{html, step, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
-use crate::pages::account::AccountPage;
 use crate::pages::sign_in::SignInPage;
 use crate::target::local;
 use crate::words::Words;
-use crate::{Entered, Error, Refusal, State, cookie};
+use crate::{Entered, Error, Origin, Refusal, State, cookie};
 
 /// How long a reader is asked to wait when too many sign in, in seconds.
 const BUSY_SECONDS: &str = "2";
@@ -68,17 +67,20 @@ pub(crate) async fn form(
 pub(crate) async fn sign_in(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
+    from: Origin,
     form: Result<Form<Credentials>, FormRejection>,
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let next = local(&form.next);
     let password = Secret::new(form.password);
-    let refusal = match state.sign_in.sign_in(form.email.trim(), &password).await {
-        Ok(Entered::Step(token)) => return step::begin(&token, next),
-        Ok(Entered::Session(token)) => {
+    let refusal = match attempt(&state, form.email.trim(), &password, &from).await {
+        Ok((Entered::Step(token), _)) => return step::begin(&token, next),
+        Ok((Entered::Session(token), browser)) => {
             let opened = cookie::set_session(&token)?;
             let response = with_cookie(Redirect::to(next).into_response(), Some(opened));
+            let known = browser.as_ref().map(cookie::set_known).transpose()?;
+            let response = with_cookie(response, known);
             // The token of forms was known before the sign-in; what comes after gets a new one.
             return Ok(with_cookie(response, Some(cookie::remove(cookie::FORM_COOKIE)?)));
         }
@@ -96,7 +98,35 @@ pub(crate) async fn sign_in(
             let wait = [(RETRY_AFTER, HeaderValue::from_static(BUSY_SECONDS))];
             Ok((StatusCode::SERVICE_UNAVAILABLE, wait, html(&page)?).into_response())
         }
+        Refusal::Later { seconds } => {
+            let page = page.again(form.email, words.say("sign-in-later"));
+            let wait = [(RETRY_AFTER, HeaderValue::from(seconds))];
+            Ok((StatusCode::TOO_MANY_REQUESTS, wait, html(&page)?).into_response())
+        }
         Refusal::Unavailable(cause) => Err(Error::Unavailable(cause)),
+    }
+}
+
+/// Tries to sign in, as often as that may be tried. With a session comes what the browser is to keep.
+async fn attempt(
+    state: &State,
+    email: &str,
+    password: &Secret,
+    from: &Origin,
+) -> Result<(Entered, Option<SessionToken>), Refusal> {
+    state.accounts.may_try(email, from).await?;
+    match state.sign_in.sign_in(email, password).await {
+        Ok(Entered::Session(session)) => {
+            let browser = state.accounts.signed_in(&session, from).await;
+            Ok((Entered::Session(session), browser))
+        }
+        Ok(step) => Ok((step, None)),
+        Err(refusal) => {
+            if refusal == Refusal::Refused {
+                state.accounts.tried(email, from).await;
+            }
+            Err(refusal)
+        }
     }
 }
 
@@ -114,33 +144,4 @@ pub(crate) async fn sign_out(
     let response = Redirect::to("/_amanah/sign-in").into_response();
     let response = with_cookie(response, Some(cookie::remove(cookie::SESSION_COOKIE)?));
     Ok(with_cookie(response, Some(cookie::remove(cookie::FORM_COOKIE)?)))
-}
-
-/// `GET /_amanah/account`.
-pub(crate) async fn account(
-    extract::State(state): extract::State<State>,
-    identity: Option<Extension<Arc<Identity>>>,
-    headers: HeaderMap,
-) -> Result<Response, Error> {
-    let Some(Extension(identity)) = identity else {
-        return Ok(Redirect::to("/_amanah/sign-in?next=/_amanah/account").into_response());
-    };
-    let token = FormToken::issue(&headers, &*state.rng)?;
-    let page = AccountPage::new(Words::asked(&headers), identity, token.value);
-    Ok(with_cookie(html(&page)?, token.cookie))
-}
-
-pub(crate) fn unreadable(rejection: &FormRejection) -> Error {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        Error::TooLarge
-    } else {
-        Error::BadRequest
-    }
-}
-
-pub(crate) fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
-    if let Some(cookie) = cookie {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    response
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::desk::{Desk, Fault, Fields, SIGN_IN, desk, entered, fault, party, with_cookie};
 use super::html;
+use super::origin::unplaced;
 use crate::csrf::FormToken;
 use crate::pages::key::KeyPage;
 use crate::pages::step::StepPage;
@@ -108,7 +109,11 @@ async fn settle(
     answer: identity::Result<SignedIn>,
 ) -> Result<Response, Error> {
     match answer {
-        Ok(SignedIn::Session(token)) => entered(Redirect::to(next).into_response(), &token),
+        Ok(SignedIn::Session(token)) => {
+            let browser = state.accounts.signed_in(&token, &unplaced(headers)).await;
+            let known = browser.as_ref().map(cookie::set_known).transpose()?;
+            Ok(with_cookie(entered(Redirect::to(next).into_response(), &token)?, known))
+        }
         Ok(SignedIn::Factor(_) | SignedIn::Enrol(_)) => {
             Ok(Redirect::to(&with_next(PATH, next)).into_response())
         }

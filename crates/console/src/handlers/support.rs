@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::html;
-use super::session::{unreadable, with_cookie};
+use super::{unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::support::{SupportPage, SupportUsesPage};
 use crate::support::{SupportQuestion, SupportStanding, Trouble};

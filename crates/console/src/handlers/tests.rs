@@ -31,12 +31,13 @@ const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";
 
 /// A house with the sample pages, one account and a switch for each thing that can fail.
 #[derive(Default)]
-struct House {
+pub(super) struct House {
     primary: Option<String>,
     broken: bool,
     busy: bool,
     asked: Mutex<Vec<Option<Timestamp>>>,
     ended: Mutex<Vec<String>>,
+    pub(super) accounts: Arc<super::tests_accounts::House>,
 }
 
 impl Trust for House {
@@ -178,7 +179,7 @@ impl Vitals for House {
     }
 }
 
-fn open(house: House) -> (Arc<House>, Router) {
+pub(super) fn open(house: House) -> (Arc<House>, Router) {
     let house = Arc::new(house);
     let router = router(State {
         trust: house.clone(),
@@ -188,6 +189,7 @@ fn open(house: House) -> (Arc<House>, Router) {
         desk: None,
         leaving: house.clone(),
         support: house.clone(),
+        accounts: house.accounts.clone(),
         vitals: house.clone(),
         clock: Arc::new(ManualClock::at(sample::now())),
         rng: Arc::new(FixedRng::new(7)),
@@ -200,21 +202,24 @@ fn house() -> Router {
     open(House { primary, ..House::default() }).1
 }
 
-async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+pub(super) async fn ask(
+    router: &Router,
+    request: Request<Body>,
+) -> (StatusCode, HeaderMap, String) {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, String) {
+pub(super) async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, String) {
     ask(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
 /// A token of forms, and the cookie that goes with it.
-const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(super) const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-fn form(path: &str) -> Builder {
+pub(super) fn form(path: &str) -> Builder {
     Request::post(path)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(COOKIE, format!("__Host-amanah=old; __Host-amanah-csrf={TOKEN}"))
@@ -224,7 +229,7 @@ async fn sign_in(router: &Router, body: String) -> (StatusCode, HeaderMap, Strin
     ask(router, form("/_amanah/sign-in").body(body.into()).unwrap()).await
 }
 
-fn cookies(headers: &HeaderMap) -> Vec<&str> {
+pub(super) fn cookies(headers: &HeaderMap) -> Vec<&str> {
     headers.get_all(SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect()
 }
 
@@ -381,7 +386,8 @@ async fn a_sign_in_opens_a_session_and_returns_to_this_site() {
         assert_eq!(headers[LOCATION], expected, "{next}");
         let session = "__Host-amanah=t0ken; Path=/; Secure; HttpOnly; SameSite=Lax";
         assert_eq!(cookies(&headers)[0], session);
-        assert!(cookies(&headers)[1].starts_with("__Host-amanah-csrf=; "));
+        assert!(cookies(&headers)[1].starts_with("__Host-amanah-known=known; Path=/; Secure; "));
+        assert!(cookies(&headers)[2].starts_with("__Host-amanah-csrf=; "));
     }
     let (_, _, html) = get(&router, "/_amanah/sign-in?next=//evil.example").await;
     assert!(!html.contains("evil"));

@@ -1,10 +1,13 @@
-//! Who is signed in, and the way out.
+//! Who is signed in, what is open in their name, and the way out.
 
 use std::sync::Arc;
 
 use askama::Template;
-use kernel::Identity;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kernel::{Identity, own};
 
+use crate::OpenSession;
 use crate::pages::part::Frame;
 use crate::words::Words;
 
@@ -15,12 +18,56 @@ pub(crate) struct AccountPage {
     frame: Frame,
     identity: Arc<Identity>,
     token: String,
+    sessions: Vec<Row>,
+    problem: Option<String>,
+    done: Option<String>,
+}
+
+/// An open session, as it is shown.
+struct Row {
+    id: String,
+    browser: String,
+    since: String,
+    seen: String,
 }
 
 impl AccountPage {
-    /// Shows `identity`; `token` goes with the form that signs out.
-    pub(crate) fn new(words: Words, identity: Arc<Identity>, token: String) -> Self {
+    /// Shows `identity` and its open sessions; `token` goes with the forms.
+    pub(crate) fn new(
+        words: Words,
+        identity: Arc<Identity>,
+        token: String,
+        sessions: Vec<OpenSession>,
+    ) -> Self {
         let frame = Frame::bare(words);
-        Self { frame, identity, token }
+        let row = |one: OpenSession| Row {
+            id: one.id,
+            browser: one.browser,
+            since: minute(one.since),
+            seen: minute(one.seen),
+        };
+        let sessions = sessions.into_iter().map(row).collect();
+        Self { frame, identity, token, sessions, problem: None, done: None }
     }
+
+    /// The same page after something was not done, because of `problem`.
+    pub(crate) fn again(mut self, problem: String) -> Self {
+        self.problem = Some(problem);
+        self
+    }
+
+    /// The same page after something was done.
+    pub(crate) fn done(mut self, done: String) -> Self {
+        self.done = Some(done);
+        self
+    }
+
+    fn sees_people(&self) -> bool {
+        self.identity.may(own::PEOPLE_READ)
+    }
+}
+
+/// A moment, to a minute, in UTC.
+pub(crate) fn minute(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string()
 }

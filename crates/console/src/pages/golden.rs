@@ -15,6 +15,8 @@ use super::error::ErrorPage;
 use super::index::IndexPage;
 use super::key::KeyPage;
 use super::leaving::LeavingPage;
+use super::letter::{AskPage, MessagePage, PasswordPage};
+use super::people::PeoplePage;
 use super::sample;
 use super::security::SecurityPage;
 use super::sign_in::SignInPage;
@@ -50,8 +52,6 @@ fn all() -> Vec<(String, String)> {
     all.push(("sign-in".to_owned(), form(words).render()));
     let refused = form(arabic).again(sample::EVIL.to_owned(), arabic.say("sign-in-refused"));
     all.push(("sign-in-refused".to_owned(), refused.render()));
-    let account = AccountPage::new(words, sample::identity(), "00ff".to_owned());
-    all.push(("account".to_owned(), account.render()));
     let made = kernel::Secret::new(format!("amk_ab12cd34_{}_abc123", "x".repeat(43)));
     let keys = |words, made, problem| {
         KeysPage::new(words, sample::rack(), "00ff".to_owned(), made, problem, sample::now())
@@ -100,6 +100,7 @@ fn all() -> Vec<(String, String)> {
         left: vec!["the role editor in 41".to_owned()],
     };
     all.push(("leaving-done-arabic".to_owned(), leaving(arabic).done(report).render()));
+    all.extend(accounts(words, arabic));
     for error in sample::errors() {
         all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }
@@ -138,6 +139,27 @@ fn factors(words: Words) -> Vec<(String, askama::Result<String>)> {
         ("again-password", bare),
     ];
     named.into_iter().map(|(name, page)| (name.to_owned(), page)).collect()
+}
+
+/// Accounts, and what letters lead to.
+fn accounts(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)> {
+    let token = || "00ff".to_owned();
+    let account = |words| AccountPage::new(words, sample::identity(), token(), sample::sessions());
+    let people = || PeoplePage::new(arabic, "toko-sari".to_owned(), token(), sample::people());
+    let said = |words: Words, key| MessagePage::new(words, words.say("reset-title"), key);
+    let set = PasswordPage::reset(words, token(), "t".to_owned());
+    let invited = PasswordPage::invitation(arabic, token(), "t".to_owned(), Some(sample::offer()));
+    let again = invited.again(sample::EVIL.to_owned(), arabic.say("trouble-password"));
+    let name = str::to_owned;
+    vec![
+        (name("account"), account(words).render()),
+        (name("account-done"), account(arabic).done(arabic.say("sessions-ended")).render()),
+        (name("people"), people().again(arabic.say("trouble-field")).render()),
+        (name("reset"), AskPage::new(words, token()).render()),
+        (name("reset-asked"), said(words, words.say("reset-asked")).with_sign_in().render()),
+        (name("reset-new"), set.render()),
+        (name("invitation"), again.render()),
+    ]
 }
 
 #[test]
@@ -243,7 +265,11 @@ fn headings_begin_with_one_and_skip_none() {
 fn the_language_and_its_direction_are_said() {
     for (name, html) in all() {
         let right = name.contains("arabic")
-            || matches!(name.as_str(), "sign-in-refused" | "api-keys-none" | "step-refused");
+            || matches!(
+                &*name,
+                "sign-in-refused" | "api-keys-none" | "step-refused" | "account-done" | "people"
+                    | "invitation"
+            );
         let expected = match name.as_str() {
             _ if right => "html lang=\"ar\" dir=\"rtl\"",
             "trust-indonesian" | "api-keys-refused" | "step-enrol" => {

@@ -12,7 +12,9 @@ mod golden;
 pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod leaving;
+pub(crate) mod letter;
 pub(crate) mod part;
+pub(crate) mod people;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod security;

@@ -185,7 +185,7 @@ fn tenths(time: Duration) -> String {
 
 /// Makes the canary's account if it is not there, with a password that nobody knows. Says whether
 /// it can be signed in to, so that its refusals are those of a real account.
-async fn ensure_canary(identities: &Identities) -> Result<bool> {
+pub(crate) async fn ensure_canary(identities: &Identities) -> Result<bool> {
     let mut random = [0; 32];
     identities.rng().fill(&mut random)?;
     let canary = Email::new(CANARY)?;

@@ -1,9 +1,11 @@
 //! The claims that this room can prove, one file each; the others here are their instruments.
 
-mod argon2id;
+pub(crate) mod answers;
+pub(crate) mod argon2id;
 mod door;
 mod factors;
 mod hashes;
+mod reset_enumeration;
 mod session_cookies;
 mod session_revocation;
 mod session_rotation;
@@ -18,12 +20,13 @@ use std::sync::Arc;
 use kernel::{Control, Finding, Population, Proof};
 use store::{Db, Programs};
 
+pub use answers::{Answer, Form, FormProbe};
 pub use door::{Asked, EdgeProbe, Seen};
 pub use factors::{CanaryRoles, FactorGuard, FactorProbe, Reached};
 pub use session_rotation::TokenProbe;
 pub use timing::{Attempt, SignInProbe};
 
-use crate::Identities;
+use crate::{Identities, Mailroom};
 
 /// The controls of this room.
 ///
@@ -45,6 +48,17 @@ pub fn controls(
         probe: tokens,
     };
     vec![Arc::new(argon2id::Argon2id { identities, owner, programs, probe }), Arc::new(rotation)]
+}
+
+/// The controls of what is sent by mail. `owner` is the login that owns the control database;
+/// `probe` sends forms through the running gateway, and without it nothing can be told.
+pub fn mail_controls(
+    mailroom: Arc<Mailroom>,
+    owner: Db,
+    programs: Programs,
+    probe: Option<Arc<dyn FormProbe>>,
+) -> Vec<Arc<dyn Control>> {
+    vec![Arc::new(reset_enumeration::ResetEnumeration { mailroom, owner, programs, probe })]
 }
 
 /// The controls about sessions. `edge` asks the running gateway whatever a browser can; without it,

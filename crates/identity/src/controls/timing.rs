@@ -207,7 +207,7 @@ async fn refused(
 }
 
 /// Places the median of `differences` relative to `margin`, both in microseconds.
-fn judge(differences: &mut [i64], margin: i64) -> Gap {
+pub(super) fn judge(differences: &mut [i64], margin: i64) -> Gap {
     differences.sort_unstable();
     let inside = |(low, high): (i64, i64)| -margin < low && high < margin;
     let outside = |(low, high): (i64, i64)| low >= margin || high <= -margin;
@@ -240,17 +240,17 @@ fn interval(sorted: &[i64], tail: f64) -> Option<(i64, i64)> {
     Some((*low, *high))
 }
 
-fn median(values: &[i64]) -> i64 {
+pub(super) fn median(values: &[i64]) -> i64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
-fn whole(time: Duration) -> i64 {
+pub(super) fn whole(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn micros(time: i64) -> Duration {
+pub(super) fn micros(time: i64) -> Duration {
     Duration::from_micros(u64::try_from(time).unwrap_or_default())
 }
 

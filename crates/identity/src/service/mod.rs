@@ -155,6 +155,11 @@ impl Identities {
         self
     }
 
+    /// Reads anew whose the sessions of `account` are: its epoch was raised, or sessions ended.
+    pub(crate) fn forget_account(&self, account: &str) {
+        self.cache.forget(crate::cache::Ended::account(account));
+    }
+
     pub(crate) const fn db(&self) -> &Db {
         &self.db
     }

@@ -80,7 +80,7 @@ impl Identities {
 
     /// Whether `password` is the one behind `stored`, as it was typed or in its normal form: hashes
     /// from before know the first alone. What is not in normal form costs two hashes, whosever it is.
-    pub(super) async fn matches(&self, password: &Secret, stored: &Stored) -> Result<bool> {
+    pub(crate) async fn matches(&self, password: &Secret, stored: &Stored) -> Result<bool> {
         let typed = self.hasher.verify(password, stored).await?;
         let normal = normal(password.expose());
         if *normal == password.expose() {

@@ -1,0 +1,65 @@
+//! Roles for whoever accepts an invitation.
+
+use kernel::{Fut, Grantable, Granting, Identity, TenantId, own};
+
+use crate::{Access, By, Error, NewGrant, Result};
+
+impl Access {
+    /// Gives `role` in the name of the account `by`, which may invite and has everything that the role
+    /// allows at this moment.
+    async fn grant_invited(
+        &self,
+        by: (&str, &str),
+        account: &str,
+        tenant: &TenantId,
+        role: &str,
+    ) -> Result<()> {
+        let (inviter, name) = by;
+        let may = self.standing_now(inviter, tenant).await?.permits;
+        let found = self.roles(Some(tenant)).await?.into_iter().find(|one| one.name == role);
+        let found = found.ok_or_else(|| Error::NoRole(role.to_owned()))?;
+        if !may.has(own::PEOPLE_INVITE) || !found.permits.within(&may) {
+            return Err(Error::Refused);
+        }
+        let new = NewGrant {
+            account: account.to_owned(),
+            tenant: tenant.clone(),
+            role: role.to_owned(),
+            reason: "invited".to_owned(),
+            until: None,
+        };
+        match self.grant(&By::operator(name)?, &new).await {
+            Ok(_) | Err(Error::Held(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Granting for Access {
+    fn grantable<'a>(
+        &'a self,
+        by: &'a Identity,
+    ) -> Fut<'a, std::result::Result<Vec<Grantable>, String>> {
+        Box::pin(async move {
+            if !by.may(own::PEOPLE_INVITE) || by.standing.support.is_some() {
+                return Ok(Vec::new());
+            }
+            let all = self.roles(Some(&by.tenant)).await.map_err(|error| error.to_string())?;
+            let within = all.into_iter().filter(|role| role.permits.within(&by.standing.permits));
+            Ok(within.map(|role| Grantable { name: role.name, title: role.title }).collect())
+        })
+    }
+
+    fn grant<'a>(
+        &'a self,
+        by: (&'a str, &'a str),
+        account: &'a str,
+        tenant: &'a TenantId,
+        role: &'a str,
+    ) -> Fut<'a, std::result::Result<(), String>> {
+        Box::pin(async move {
+            let granted = self.grant_invited(by, account, tenant, role).await;
+            granted.map_err(|error| error.to_string())
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! The people of a tenant, and who is invited.
+
+use askama::Template;
+use claims::Language;
+
+use super::account::minute;
+use crate::pages::part::Frame;
+use crate::words::{Words, endonym};
+use crate::{Invited, People};
+
+/// A tenant's people.
+#[derive(Template)]
+#[template(path = "page/people.html")]
+pub(crate) struct PeoplePage {
+    frame: Frame,
+    tenant: String,
+    token: String,
+    people: People,
+    invited: Vec<Row>,
+    problem: Option<String>,
+    done: Option<String>,
+}
+
+/// An invitation, as it is shown.
+struct Row {
+    id: String,
+    email: String,
+    roles: String,
+    until: String,
+}
+
+impl PeoplePage {
+    /// Shows `people` of `tenant`; `token` goes with the forms.
+    pub(crate) fn new(words: Words, tenant: String, token: String, mut people: People) -> Self {
+        let frame = Frame::bare(words);
+        let row = |one: Invited| Row {
+            id: one.id,
+            email: one.email,
+            roles: one.roles,
+            until: minute(one.until),
+        };
+        let invited = std::mem::take(&mut people.invited).into_iter().map(row).collect();
+        Self { frame, tenant, token, people, invited, problem: None, done: None }
+    }
+
+    /// The same page after something was not done, because of `problem`.
+    pub(crate) fn again(mut self, problem: String) -> Self {
+        self.problem = Some(problem);
+        self
+    }
+
+    /// The same page after something was done.
+    pub(crate) fn done(mut self, done: String) -> Self {
+        self.done = Some(done);
+        self
+    }
+
+    /// The languages of letters, by tag and name; that of the page is first.
+    fn languages(&self) -> Vec<(&'static str, &'static str)> {
+        let mut all = [Language::English, Language::Indonesian, Language::Arabic];
+        all.sort_by_key(|one| one.tag() != self.frame.words.tag());
+        all.map(|one| (one.tag(), endonym(one))).to_vec()
+    }
+}

@@ -1,0 +1,235 @@
+//! The statements about letters, resets, invitations and browsers, and nothing else. Every value is bound.
+
+/// Parameters: kind, account, detail, now. To the address and in the language of the account.
+pub(crate) const QUEUE_NOTICE: &str = "\
+    INSERT INTO identity.letters (kind, recipient, account, language, detail, queued_at, due_at) \
+    SELECT $1, email, id, language, $3, $4, $4 FROM identity.accounts WHERE id = $2::text::uuid";
+
+/// Parameters: address, language, now, whether to take it, how many may wait. What is asked for is
+/// written down whether or not anybody has the address.
+pub(crate) const QUEUE_ASKED: &str = "\
+    INSERT INTO identity.letters (kind, recipient, language, queued_at, due_at) \
+    SELECT 'reset', $1, $2, $3, $3 WHERE $4 AND (SELECT count(*) FROM (SELECT 1 \
+        FROM identity.letters WHERE sent_at IS NULL AND given_up_at IS NULL LIMIT $5) w) < $5";
+
+/// Parameters: invitation, now.
+pub(crate) const QUEUE_INVITATION: &str = "\
+    INSERT INTO identity.letters (kind, recipient, invitation, language, queued_at, due_at) \
+    SELECT 'invited', email, id, language, $2, $2 FROM identity.invitations \
+    WHERE id = $1::text::uuid";
+
+/// Parameters: now, until when it is ours. At most one row. Whoever takes a letter counts the
+/// attempt first, so that one that kills us is not tried for ever.
+pub(crate) const TAKE: &str = "\
+    UPDATE identity.letters SET due_at = $2, attempts = attempts + 1 WHERE id = ( \
+        SELECT id FROM identity.letters \
+        WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at <= $1 \
+        ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) \
+    RETURNING id, kind, recipient, account::text, invitation::text, language, detail, queued_at, \
+        attempts";
+
+/// Parameters: letter, now.
+pub(crate) const SENT: &str =
+    "UPDATE identity.letters SET sent_at = $2, problem = NULL WHERE id = $1 AND sent_at IS NULL";
+
+/// Parameters: letter. What nobody is to get leaves no trace.
+pub(crate) const DROP: &str = "DELETE FROM identity.letters WHERE id = $1";
+
+/// Parameters: letter, when to try again, what went wrong.
+pub(crate) const LATER: &str =
+    "UPDATE identity.letters SET due_at = $2, problem = $3 WHERE id = $1";
+
+/// Parameters: letter, now, what went wrong.
+pub(crate) const GIVE_UP: &str =
+    "UPDATE identity.letters SET given_up_at = $2, problem = $3 WHERE id = $1";
+
+/// Parameters: moment. Removes what was sent or given up before then.
+pub(crate) const FORGET: &str =
+    "DELETE FROM identity.letters WHERE sent_at < $1 OR given_up_at < $1";
+
+/// One row: how many wait, how many of these have failed at least once, how many were given up,
+/// since when the oldest waits, and what went wrong last.
+pub(crate) const STATE: &str = "\
+    SELECT count(*) FILTER (WHERE given_up_at IS NULL), \
+        count(*) FILTER (WHERE given_up_at IS NULL AND problem IS NOT NULL), \
+        count(*) FILTER (WHERE given_up_at IS NOT NULL), \
+        min(queued_at) FILTER (WHERE given_up_at IS NULL), \
+        (array_agg(problem ORDER BY id DESC) FILTER (WHERE problem IS NOT NULL))[1] \
+    FROM identity.letters WHERE sent_at IS NULL";
+
+/// Parameters: address, moment. How many letters of a reset left for it since then.
+pub(crate) const RESETS_SENT: &str = "\
+    SELECT count(*) FROM identity.letters \
+    WHERE recipient = $1 AND kind = 'reset' AND sent_at > $2";
+
+/// Parameters: address. At most one row: whoever has it, and may sign in.
+pub(crate) const HOLDER: &str = "\
+    SELECT id::text, display_name, tenant, language FROM identity.accounts \
+    WHERE lower(email) = $1 AND disabled_at IS NULL";
+
+/// Parameters: account. At most one row, disabled or not: of its end it is told too.
+pub(crate) const CALLED: &str =
+    "SELECT display_name, tenant FROM identity.accounts WHERE id = $1::text::uuid";
+
+/// Parameters: token's SHA-256, now. A row, whose it is, while the link is good: nothing has changed about the
+/// account since it was made.
+pub(crate) const FIND_RESET: &str = "\
+    SELECT a.email, a.display_name, a.tenant FROM identity.resets r JOIN identity.accounts a ON a.id = r.account \
+    WHERE r.token_sha256 = $1 AND r.expires_at > $2 AND a.disabled_at IS NULL \
+        AND r.epoch = a.epoch \
+        AND r.password_sha256 = sha256(convert_to(a.password_hash, 'UTF8'))";
+
+/// Parameters: account, token's SHA-256, now, until when. Whoever asks again ends the one before.
+pub(crate) const OPEN_RESET: &str = "\
+    INSERT INTO identity.resets (account, token_sha256, epoch, password_sha256, made_at, expires_at) \
+    SELECT id, $2, epoch, sha256(convert_to(password_hash, 'UTF8')), $3, $4 \
+    FROM identity.accounts WHERE id = $1::text::uuid \
+    ON CONFLICT (account) DO UPDATE SET token_sha256 = EXCLUDED.token_sha256, \
+        epoch = EXCLUDED.epoch, password_sha256 = EXCLUDED.password_sha256, \
+        made_at = EXCLUDED.made_at, expires_at = EXCLUDED.expires_at";
+
+/// Parameters: token's SHA-256, now, new hash. One row, the account's id and address, when the link
+/// is good. Of two at once, the second finds another epoch.
+pub(crate) const USE_RESET: &str = "\
+    UPDATE identity.accounts a SET password_hash = $3, epoch = a.epoch + 1 \
+    FROM identity.resets r \
+    WHERE r.token_sha256 = $1 AND r.account = a.id AND r.expires_at > $2 \
+        AND a.disabled_at IS NULL AND r.epoch = a.epoch \
+        AND r.password_sha256 = sha256(convert_to(a.password_hash, 'UTF8')) \
+    RETURNING a.id::text, a.email";
+
+/// Parameters: account.
+pub(crate) const END_RESET: &str = "DELETE FROM identity.resets WHERE account = $1::text::uuid";
+
+/// Parameters: account, old hash, new hash. One row, the new epoch, while the old one is the
+/// account's.
+pub(crate) const CHANGE_PASSWORD: &str = "\
+    UPDATE identity.accounts SET password_hash = $3, epoch = epoch + 1 \
+    WHERE id = $1::text::uuid AND password_hash = $2 AND disabled_at IS NULL RETURNING epoch";
+
+/// Parameters: account. At most one row: the hash.
+pub(crate) const HASH_OF: &str = "\
+    SELECT password_hash FROM identity.accounts WHERE id = $1::text::uuid AND disabled_at IS NULL";
+
+/// Parameters: account, the session's id, epoch. The session in which a password was changed.
+pub(crate) const KEEP_SESSION: &str = "\
+    UPDATE identity.sessions SET epoch = $3 \
+    WHERE account = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL";
+
+/// Parameters: tenant. Held until the transaction ends.
+pub(crate) const TURN_OF_INVITATIONS: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('identity.invitations/' || $1, 0))";
+
+/// Parameters: tenant, address, now.
+pub(crate) const REPLACE_INVITATION: &str = "\
+    UPDATE identity.invitations SET withdrawn_at = $3 \
+    WHERE tenant = $1 AND email = $2 AND withdrawn_at IS NULL AND accepted_at IS NULL";
+
+/// Parameters: tenant, address, roles, language, by whom, now, until when, how many may be open.
+pub(crate) const INVITE: &str = "\
+    INSERT INTO identity.invitations (tenant, email, roles, language, invited_by, invited_at, \
+        expires_at) \
+    SELECT $1, $2, $3, $4, $5::text::uuid, $6, $7 WHERE $8 > (SELECT count(*) \
+        FROM identity.invitations WHERE tenant = $1 AND withdrawn_at IS NULL \
+            AND accepted_at IS NULL AND expires_at > $6) \
+    RETURNING id::text";
+
+/// Parameters: tenant, now, how many.
+pub(crate) const PENDING: &str = "\
+    SELECT i.id::text, i.email, i.roles, a.email, i.invited_at, i.expires_at \
+    FROM identity.invitations i JOIN identity.accounts a ON a.id = i.invited_by \
+    WHERE i.tenant = $1 AND i.withdrawn_at IS NULL AND i.accepted_at IS NULL \
+        AND i.expires_at > $2 ORDER BY i.invited_at DESC, i.id LIMIT $3";
+
+/// Parameters: tenant, invitation, now.
+pub(crate) const WITHDRAW: &str = "\
+    UPDATE identity.invitations SET withdrawn_at = $3 \
+    WHERE tenant = $1 AND id::text = $2 AND withdrawn_at IS NULL AND accepted_at IS NULL";
+
+/// Parameters: tenant, how many.
+pub(crate) const PEOPLE: &str = "\
+    SELECT id::text, email, display_name, created_at, disabled_at IS NOT NULL \
+    FROM identity.accounts WHERE tenant = $1 ORDER BY email LIMIT $2";
+
+/// Parameters: token's SHA-256, now. At most one row: address, tenant, who invited.
+pub(crate) const FIND_INVITATION: &str = "\
+    SELECT i.email, i.tenant, a.display_name \
+    FROM identity.invitations i JOIN identity.accounts a ON a.id = i.invited_by \
+    WHERE i.token_sha256 = $1 AND i.expires_at > $2 AND i.withdrawn_at IS NULL \
+        AND i.accepted_at IS NULL";
+
+/// Parameters: invitation, token's SHA-256, now. At most one row: who invited, the tenant, and
+/// whether there is a link: not where the address has an account.
+pub(crate) const ARM_INVITATION: &str = "\
+    UPDATE identity.invitations i SET token_sha256 = CASE WHEN EXISTS (SELECT 1 \
+            FROM identity.accounts o WHERE lower(o.email) = i.email) THEN NULL ELSE $2::bytea END \
+    FROM identity.accounts a \
+    WHERE i.id = $1::text::uuid AND a.id = i.invited_by AND i.expires_at > $3 \
+        AND i.withdrawn_at IS NULL AND i.accepted_at IS NULL \
+    RETURNING a.display_name, i.tenant, i.token_sha256 IS NOT NULL";
+
+/// Parameters: token's SHA-256, now. One row, its id and language, and it is used.
+pub(crate) const USE_INVITATION: &str = "\
+    UPDATE identity.invitations SET accepted_at = $2, token_sha256 = NULL \
+    WHERE token_sha256 = $1 AND expires_at > $2 AND withdrawn_at IS NULL \
+        AND accepted_at IS NULL \
+    RETURNING id::text, language";
+
+/// Parameters: invitation, name, hash, now. One row when the address was free.
+pub(crate) const MAKE_INVITED: &str = "\
+    INSERT INTO identity.accounts (email, display_name, tenant, role, password_hash, created_at) \
+    SELECT email, $2, tenant, roles[1], $3, $4 FROM identity.invitations \
+    WHERE id = $1::text::uuid ON CONFLICT DO NOTHING RETURNING id::text";
+
+/// Parameters: account, language.
+pub(crate) const LANGUAGE_IS: &str =
+    "UPDATE identity.accounts SET language = $2 WHERE id = $1::text::uuid";
+
+/// Parameters: invitation, account.
+pub(crate) const INVITED_IS: &str = "\
+    UPDATE identity.invitations SET account = $2::text::uuid WHERE id = $1::text::uuid";
+
+/// Invitations whose roles were not given so far.
+pub(crate) const UNGRANTED: &str = "\
+    SELECT i.id::text, i.account::text, i.tenant, i.roles, i.invited_by::text, a.email \
+    FROM identity.invitations i JOIN identity.accounts a ON a.id = i.invited_by \
+    WHERE i.accepted_at IS NOT NULL AND i.granted_at IS NULL AND i.account IS NOT NULL \
+    ORDER BY i.accepted_at DESC LIMIT 100";
+
+/// Parameters: invitation, now.
+pub(crate) const GRANTED: &str =
+    "UPDATE identity.invitations SET granted_at = $2 WHERE id = $1::text::uuid";
+
+/// Parameters: account, the SHA-256 of the browser's token, now. No row when it was not seen before.
+pub(crate) const SEE_BROWSER: &str = "\
+    UPDATE identity.browsers SET last_seen_at = $3 \
+    WHERE account = $1::text::uuid AND token_sha256 = $2";
+
+/// Parameters: account. Whether any browser is known.
+pub(crate) const ANY_BROWSER: &str =
+    "SELECT EXISTS (SELECT 1 FROM identity.browsers WHERE account = $1::text::uuid)";
+
+/// Parameters: account, the SHA-256 of the browser's token, now.
+pub(crate) const ADD_BROWSER: &str = "\
+    INSERT INTO identity.browsers (account, token_sha256, first_seen_at, last_seen_at) \
+    VALUES ($1::text::uuid, $2, $3, $3) ON CONFLICT DO NOTHING";
+
+/// Parameters: account, how many are kept.
+pub(crate) const FORGET_BROWSERS: &str = "\
+    DELETE FROM identity.browsers WHERE account = $1::text::uuid AND token_sha256 IN ( \
+        SELECT token_sha256 FROM identity.browsers WHERE account = $1::text::uuid \
+        ORDER BY last_seen_at DESC, token_sha256 OFFSET $2)";
+
+/// Parameters: address, the SHA-256 of the browser's token. Whether it was used by that account.
+pub(crate) const KNOWS_BROWSER: &str = "\
+    SELECT EXISTS (SELECT 1 FROM identity.browsers b JOIN identity.accounts a ON a.id = b.account \
+        WHERE a.email = $1 AND b.token_sha256 = $2)";
+
+/// Parameters: account, the session's id, the kind of browser.
+pub(crate) const NAME_SESSION: &str = "\
+    UPDATE identity.sessions SET agent = $3 WHERE account = $1::text::uuid AND id::text = $2";
+
+/// Parameters: address, now. Run by the owner of the control database: closes a canary.
+pub(crate) const CLOSE_CANARY: &str = "\
+    UPDATE identity.accounts SET disabled_at = $2 \
+    WHERE email = $1 AND email LIKE '%@amanah.invalid' AND disabled_at IS NULL";
