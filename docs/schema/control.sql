@@ -117,6 +117,150 @@ END $$;
 
 ALTER FUNCTION access.keep_grants() OWNER TO owner;
 
+CREATE FUNCTION access.keep_review() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    IF TG_OP <> 'UPDATE' THEN
+        RAISE EXCEPTION 'a review is evidence: it is never removed';
+    END IF;
+    IF OLD.closed_at IS NOT NULL
+       OR (NEW.id, NEW.tenant, NEW.started_as, NEW.started_at, NEW.frozen, NEW.rows_sha256)
+          IS DISTINCT FROM (OLD.id, OLD.tenant, OLD.started_as, OLD.started_at, OLD.frozen, OLD.rows_sha256)
+    THEN
+        RAISE EXCEPTION 'a review stays as it was' USING ERRCODE = 'check_violation';
+    END IF;
+    IF (SELECT count(*) FROM access.review_rows r WHERE r.review = NEW.id) <> NEW.frozen
+       OR EXISTS (SELECT FROM access.review_rows r WHERE r.review = NEW.id
+                     AND (r.decision IS NULL OR r.decision = 'revoke' AND r.verified_at IS NULL))
+    THEN
+        RAISE EXCEPTION 'a review is closed when every row is decided and every revocation verified'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.keep_review() OWNER TO owner;
+
+CREATE FUNCTION access.keep_review_row() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    of access.reviews;
+BEGIN
+    IF TG_OP NOT IN ('INSERT', 'UPDATE') THEN
+        RAISE EXCEPTION 'a review is evidence: no row of it is removed';
+    END IF;
+    SELECT * INTO of FROM access.reviews r WHERE r.id = NEW.review FOR SHARE;
+    IF of.closed_at IS NOT NULL THEN
+        RAISE EXCEPTION 'this review is closed' USING ERRCODE = 'check_violation';
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        -- Only with the review itself, in one transaction: what comes later was not frozen.
+        IF NEW.decision IS NOT NULL OR NEW.n > of.frozen
+           OR of.xmin::text <> (pg_catalog.pg_current_xact_id()::xid)::text
+        THEN
+            RAISE EXCEPTION 'rows are frozen when a review begins' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF (NEW.review, NEW.n, NEW.kind, NEW.account, NEW.holder, NEW.what, NEW.grant_id, NEW.granted_by, NEW.granted_at,
+        NEW.last_used_at, NEW.orphan)
+       IS DISTINCT FROM
+       (OLD.review, OLD.n, OLD.kind, OLD.account, OLD.holder, OLD.what, OLD.grant_id, OLD.granted_by, OLD.granted_at,
+        OLD.last_used_at, OLD.orphan)
+    THEN
+        RAISE EXCEPTION 'what was frozen stays as it was' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.decision IS NOT NULL
+       AND (NEW.decision, NEW.decided_by, NEW.decided_as, NEW.decided_at, NEW.reason)
+           IS DISTINCT FROM (OLD.decision, OLD.decided_by, OLD.decided_as, OLD.decided_at, OLD.reason)
+    THEN
+        RAISE EXCEPTION 'a decision stays as it was made' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.decision IS NULL AND NEW.decision IS NOT NULL AND NOT EXISTS (
+        SELECT FROM identity.accounts a
+         WHERE a.id = NEW.decided_by AND a.disabled_at IS NULL AND a.tenant = of.tenant)
+    THEN
+        RAISE EXCEPTION 'somebody of the tenant decides' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.keep_review_row() OWNER TO owner;
+
+CREATE FUNCTION access.keep_support() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.approved_at IS NOT NULL OR NEW.ended_at IS NOT NULL THEN
+            RAISE EXCEPTION 'access for support is asked for before it is granted' USING ERRCODE = 'check_violation';
+        END IF;
+        PERFORM FROM identity.accounts a
+          WHERE a.id = NEW.asked_by AND a.disabled_at IS NULL AND a.tenant <> NEW.tenant;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'whoever asks is an account of another tenant, and not disabled' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF TG_OP <> 'UPDATE' THEN
+        RAISE EXCEPTION 'access for support is evidence: it is never removed';
+    END IF;
+    IF (NEW.id, NEW.tenant, NEW.asked_by, NEW.asked_as, NEW.ticket, NEW.reason, NEW.scope, NEW.hours, NEW.asked_at)
+       IS DISTINCT FROM
+       (OLD.id, OLD.tenant, OLD.asked_by, OLD.asked_as, OLD.ticket, OLD.reason, OLD.scope, OLD.hours, OLD.asked_at)
+    THEN
+        RAISE EXCEPTION 'what was asked for stays as it was asked for' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.ended_at IS NOT NULL THEN
+        RAISE EXCEPTION 'this access has ended, and nothing brings it back' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.approved_at IS NOT NULL THEN
+        IF (NEW.approved_by, NEW.approved_as, NEW.approved_at, NEW.ends_at)
+           IS DISTINCT FROM (OLD.approved_by, OLD.approved_as, OLD.approved_at, OLD.ends_at)
+        THEN
+            RAISE EXCEPTION 'an approval stays as it was given' USING ERRCODE = 'check_violation';
+        END IF;
+    ELSIF NEW.approved_at IS NOT NULL THEN
+        -- Nobody approves for tomorrow, or the end would lie further off than a day.
+        IF NEW.approved_at > pg_catalog.clock_timestamp() + interval '1 minute' THEN
+            RAISE EXCEPTION 'an approval counts from the moment in which it is given' USING ERRCODE = 'check_violation';
+        END IF;
+        PERFORM FROM identity.accounts a
+          WHERE a.id = NEW.approved_by AND a.disabled_at IS NULL AND a.tenant = NEW.tenant;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'only an account of the tenant that is asked can approve' USING ERRCODE = 'check_violation';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.keep_support() OWNER TO owner;
+
+CREATE FUNCTION access.keep_support_use() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        RAISE EXCEPTION 'what support has done is evidence: it is neither changed nor removed';
+    END IF;
+    PERFORM FROM access.support_grants g
+      WHERE g.id = NEW.support_grant AND g.approved_at IS NOT NULL AND g.ended_at IS NULL
+        AND g.ends_at > NEW.at AND g.ends_at > pg_catalog.clock_timestamp()
+      FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the grant of support is over' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.keep_support_use() OWNER TO owner;
+
 CREATE FUNCTION access.tell_account() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
@@ -138,6 +282,17 @@ BEGIN
 END $$;
 
 ALTER FUNCTION access.tell_all() OWNER TO owner;
+
+CREATE FUNCTION access.tell_asker() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    PERFORM pg_notify('amanah_identity', 'a:' || NEW.asked_by);
+    RETURN NULL;
+END $$;
+
+ALTER FUNCTION access.tell_asker() OWNER TO owner;
 
 CREATE FUNCTION claims.refuse_attestation_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -185,6 +340,21 @@ BEGIN
 END $$;
 
 ALTER FUNCTION identity.end_families() OWNER TO owner;
+
+CREATE FUNCTION identity.keep_closed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    -- Who owns the table may: somebody comes back now and then, and that is decided by hand.
+    IF pg_catalog.pg_has_role(session_user, (SELECT relowner FROM pg_catalog.pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'an account that was closed is opened by the owner of the control database alone'
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+ALTER FUNCTION identity.keep_closed() OWNER TO owner;
 
 CREATE FUNCTION identity.only_sooner() RETURNS trigger
     LANGUAGE plpgsql
@@ -351,6 +521,54 @@ CREATE TABLE access.permissions (
 
 ALTER TABLE access.permissions OWNER TO owner;
 
+CREATE TABLE access.review_rows (
+    review uuid NOT NULL,
+    n integer NOT NULL,
+    kind text NOT NULL,
+    account uuid NOT NULL,
+    holder text NOT NULL,
+    what text NOT NULL,
+    grant_id uuid NOT NULL,
+    granted_by text NOT NULL,
+    granted_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    orphan boolean NOT NULL,
+    decision text,
+    decided_by uuid,
+    decided_as text,
+    decided_at timestamp with time zone,
+    reason text,
+    verified_at timestamp with time zone,
+    CONSTRAINT review_rows_decided_whole CHECK ((num_nulls(decision, decided_by, decided_as, decided_at, reason) = ANY (ARRAY[0, 5]))),
+    CONSTRAINT review_rows_decision CHECK ((decision = ANY (ARRAY['keep'::text, 'revoke'::text]))),
+    CONSTRAINT review_rows_kind CHECK ((kind = ANY (ARRAY['role'::text, 'support'::text]))),
+    CONSTRAINT review_rows_not_own CHECK ((decided_by <> account)),
+    CONSTRAINT review_rows_reason CHECK (((octet_length(reason) >= 1) AND (octet_length(reason) <= 1000))),
+    CONSTRAINT review_rows_verified CHECK (((verified_at IS NULL) OR (decision = 'revoke'::text)))
+);
+
+ALTER TABLE access.review_rows OWNER TO owner;
+
+CREATE TABLE access.reviews (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    tenant text NOT NULL,
+    started_as text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    frozen integer NOT NULL,
+    rows_sha256 bytea NOT NULL,
+    closed_at timestamp with time zone,
+    closed_as text,
+    CONSTRAINT reviews_closed_whole CHECK ((((closed_at IS NULL) = (closed_as IS NULL)) AND (closed_at >= started_at))),
+    CONSTRAINT reviews_digest_size CHECK ((octet_length(rows_sha256) = 32)),
+    CONSTRAINT reviews_names_size CHECK ((((octet_length(started_as) >= 1) AND (octet_length(started_as) <= 200)) AND ((octet_length(closed_as) >= 1) AND (octet_length(closed_as) <= 200)))),
+    CONSTRAINT reviews_some CHECK ((frozen > 0)),
+    CONSTRAINT reviews_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE access.reviews OWNER TO owner;
+
+COMMENT ON COLUMN access.reviews.rows_sha256 IS 'amanah: hashed. SHA-256 over the rows that were frozen.';
+
 CREATE TABLE access.role_parents (
     role integer NOT NULL,
     parent integer NOT NULL,
@@ -386,6 +604,58 @@ ALTER TABLE access.roles OWNER TO owner;
 
 ALTER TABLE access.roles ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME access.roles_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE access.support_grants (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    tenant text NOT NULL,
+    asked_by uuid NOT NULL,
+    asked_as text NOT NULL,
+    ticket text NOT NULL,
+    reason text NOT NULL,
+    scope text DEFAULT 'ro'::text NOT NULL,
+    hours smallint NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    approved_by uuid,
+    approved_as text,
+    approved_at timestamp with time zone,
+    ends_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    ended_as text,
+    CONSTRAINT support_approved_whole CHECK ((num_nulls(approved_by, approved_as, approved_at, ends_at) = ANY (ARRAY[0, 4]))),
+    CONSTRAINT support_ended_whole CHECK (((ended_at IS NULL) = (ended_as IS NULL))),
+    CONSTRAINT support_ends CHECK (((ends_at > approved_at) AND (ends_at <= (approved_at + ((hours)::double precision * '01:00:00'::interval))))),
+    CONSTRAINT support_hours_bounded CHECK (((hours >= 1) AND (hours <= 24))),
+    CONSTRAINT support_in_order CHECK (((approved_at >= asked_at) AND (ended_at >= asked_at))),
+    CONSTRAINT support_names_size CHECK ((((octet_length(asked_as) >= 1) AND (octet_length(asked_as) <= 200)) AND ((octet_length(approved_as) >= 1) AND (octet_length(approved_as) <= 200)) AND ((octet_length(ended_as) >= 1) AND (octet_length(ended_as) <= 200)))),
+    CONSTRAINT support_not_by_asker CHECK ((approved_by <> asked_by)),
+    CONSTRAINT support_reason_size CHECK (((octet_length(reason) >= 1) AND (octet_length(reason) <= 1000))),
+    CONSTRAINT support_scope_known CHECK ((scope = ANY (ARRAY['ro'::text, 'rw'::text]))),
+    CONSTRAINT support_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128))),
+    CONSTRAINT support_ticket_size CHECK (((octet_length(ticket) >= 1) AND (octet_length(ticket) <= 100)))
+);
+
+ALTER TABLE access.support_grants OWNER TO owner;
+
+CREATE TABLE access.support_uses (
+    id bigint NOT NULL,
+    support_grant uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    request text NOT NULL,
+    method text NOT NULL,
+    path text NOT NULL,
+    CONSTRAINT support_use_sizes CHECK ((((octet_length(request) >= 1) AND (octet_length(request) <= 100)) AND ((octet_length(method) >= 1) AND (octet_length(method) <= 32)) AND ((octet_length(path) >= 1) AND (octet_length(path) <= 16384))))
+);
+
+ALTER TABLE access.support_uses OWNER TO owner;
+
+ALTER TABLE access.support_uses ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME access.support_uses_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1156,6 +1426,12 @@ ALTER TABLE ONLY access.permissions
 ALTER TABLE ONLY access.permissions
     ADD CONSTRAINT permissions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY access.review_rows
+    ADD CONSTRAINT review_rows_pkey PRIMARY KEY (review, n);
+
+ALTER TABLE ONLY access.reviews
+    ADD CONSTRAINT reviews_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY access.role_parents
     ADD CONSTRAINT role_parents_pkey PRIMARY KEY (role, parent);
 
@@ -1164,6 +1440,12 @@ ALTER TABLE ONLY access.role_permissions
 
 ALTER TABLE ONLY access.roles
     ADD CONSTRAINT roles_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY access.support_grants
+    ADD CONSTRAINT support_grants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY access.support_uses
+    ADD CONSTRAINT support_uses_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY access.uses
     ADD CONSTRAINT uses_pkey PRIMARY KEY (account, tenant, permission);
@@ -1322,7 +1604,17 @@ CREATE UNIQUE INDEX grants_live ON access.grants USING btree (account, tenant, r
 
 CREATE INDEX grants_tenant ON access.grants USING btree (tenant, role) WHERE (revoked_at IS NULL);
 
+CREATE UNIQUE INDEX reviews_one_open ON access.reviews USING btree (tenant) WHERE (closed_at IS NULL);
+
+CREATE INDEX reviews_tenant ON access.reviews USING btree (tenant, started_at);
+
 CREATE UNIQUE INDEX roles_name ON access.roles USING btree (COALESCE(tenant, ''::text), translate(lower(name), '01i35 -'::text, 'olles'::text));
+
+CREATE INDEX support_grants_asker ON access.support_grants USING btree (asked_by, asked_at);
+
+CREATE INDEX support_grants_tenant ON access.support_grants USING btree (tenant, asked_at);
+
+CREATE INDEX support_uses_grant ON access.support_uses USING btree (support_grant, id);
 
 CREATE INDEX leases_place ON cache.leases USING btree (place);
 
@@ -1380,6 +1672,14 @@ CREATE TRIGGER grants_told AFTER INSERT OR UPDATE ON access.grants FOR EACH ROW 
 
 CREATE TRIGGER permissions_told AFTER DELETE OR UPDATE OR TRUNCATE ON access.permissions FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
 
+CREATE TRIGGER review_rows_kept BEFORE INSERT OR DELETE OR UPDATE ON access.review_rows FOR EACH ROW EXECUTE FUNCTION access.keep_review_row();
+
+CREATE TRIGGER review_rows_not_emptied BEFORE TRUNCATE ON access.review_rows FOR EACH STATEMENT EXECUTE FUNCTION access.keep_review_row();
+
+CREATE TRIGGER reviews_kept BEFORE DELETE OR UPDATE ON access.reviews FOR EACH ROW EXECUTE FUNCTION access.keep_review();
+
+CREATE TRIGGER reviews_not_emptied BEFORE TRUNCATE ON access.reviews FOR EACH STATEMENT EXECUTE FUNCTION access.keep_review();
+
 CREATE TRIGGER role_parents_checked BEFORE INSERT OR UPDATE ON access.role_parents FOR EACH ROW EXECUTE FUNCTION access.check_parent();
 
 CREATE TRIGGER role_parents_told AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON access.role_parents FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
@@ -1389,6 +1689,16 @@ CREATE TRIGGER role_permissions_told AFTER INSERT OR DELETE OR UPDATE OR TRUNCAT
 CREATE TRIGGER roles_checked BEFORE INSERT OR UPDATE ON access.roles FOR EACH ROW EXECUTE FUNCTION access.check_role();
 
 CREATE TRIGGER roles_told AFTER DELETE OR UPDATE OR TRUNCATE ON access.roles FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
+
+CREATE TRIGGER support_kept BEFORE INSERT OR DELETE OR UPDATE ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.keep_support();
+
+CREATE TRIGGER support_not_emptied BEFORE TRUNCATE ON access.support_grants FOR EACH STATEMENT EXECUTE FUNCTION access.keep_support();
+
+CREATE TRIGGER support_told AFTER INSERT OR UPDATE ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.tell_asker();
+
+CREATE TRIGGER support_uses_kept BEFORE INSERT OR DELETE OR UPDATE ON access.support_uses FOR EACH ROW EXECUTE FUNCTION access.keep_support_use();
+
+CREATE TRIGGER support_uses_not_emptied BEFORE TRUNCATE ON access.support_uses FOR EACH STATEMENT EXECUTE FUNCTION access.keep_support_use();
 
 CREATE TRIGGER attestation_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.attestation FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_attestation_change();
 
@@ -1405,6 +1715,8 @@ ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_append_only;
 CREATE TRIGGER proof_stamp BEFORE INSERT ON claims.proof FOR EACH ROW EXECUTE FUNCTION claims.stamp();
 
 ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_stamp;
+
+CREATE TRIGGER accounts_kept_closed BEFORE UPDATE OF disabled_at ON identity.accounts FOR EACH ROW WHEN (((old.disabled_at IS NOT NULL) AND (new.disabled_at IS DISTINCT FROM old.disabled_at))) EXECUTE FUNCTION identity.keep_closed();
 
 CREATE TRIGGER api_keys_gone AFTER DELETE ON identity.api_keys FOR EACH ROW EXECUTE FUNCTION identity.tell_owner();
 
@@ -1485,6 +1797,9 @@ ALTER TABLE tenancy.losses ENABLE ALWAYS TRIGGER losses_not_emptied;
 ALTER TABLE ONLY access.grants
     ADD CONSTRAINT grants_role_fkey FOREIGN KEY (role) REFERENCES access.roles(id);
 
+ALTER TABLE ONLY access.review_rows
+    ADD CONSTRAINT review_rows_review_fkey FOREIGN KEY (review) REFERENCES access.reviews(id);
+
 ALTER TABLE ONLY access.role_parents
     ADD CONSTRAINT role_parents_parent_fkey FOREIGN KEY (parent) REFERENCES access.roles(id);
 
@@ -1496,6 +1811,9 @@ ALTER TABLE ONLY access.role_permissions
 
 ALTER TABLE ONLY access.role_permissions
     ADD CONSTRAINT role_permissions_role_fkey FOREIGN KEY (role) REFERENCES access.roles(id);
+
+ALTER TABLE ONLY access.support_uses
+    ADD CONSTRAINT support_uses_support_grant_fkey FOREIGN KEY (support_grant) REFERENCES access.support_grants(id);
 
 ALTER TABLE ONLY access.uses
     ADD CONSTRAINT uses_permission_fkey FOREIGN KEY (permission) REFERENCES access.permissions(id);
@@ -1626,6 +1944,14 @@ REVOKE ALL ON FUNCTION access.check_grant() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION access.check_parent() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION access.keep_review() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION access.keep_review_row() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION access.keep_support() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION access.keep_support_use() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION claims.refuse_attestation_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
@@ -1660,6 +1986,58 @@ GRANT UPDATE(revoked_by) ON TABLE access.grants TO amanah_engine;
 
 GRANT SELECT ON TABLE access.permissions TO amanah_engine;
 
+GRANT SELECT ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(review) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(n) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(kind) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(holder) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(what) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(grant_id) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(granted_by) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(granted_at) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(last_used_at) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT INSERT(orphan) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT UPDATE(decision) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT UPDATE(decided_by) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT UPDATE(decided_as) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT UPDATE(decided_at) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT UPDATE(reason) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT UPDATE(verified_at) ON TABLE access.review_rows TO amanah_engine;
+
+GRANT SELECT ON TABLE access.reviews TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE access.reviews TO amanah_engine;
+
+GRANT INSERT(started_as) ON TABLE access.reviews TO amanah_engine;
+
+GRANT INSERT(started_at) ON TABLE access.reviews TO amanah_engine;
+
+GRANT INSERT(frozen) ON TABLE access.reviews TO amanah_engine;
+
+GRANT INSERT(rows_sha256) ON TABLE access.reviews TO amanah_engine;
+
+GRANT UPDATE(closed_at) ON TABLE access.reviews TO amanah_engine;
+
+GRANT UPDATE(closed_as) ON TABLE access.reviews TO amanah_engine;
+
 GRANT SELECT,INSERT,DELETE ON TABLE access.role_parents TO amanah_engine;
 
 GRANT SELECT,INSERT,DELETE ON TABLE access.role_permissions TO amanah_engine;
@@ -1679,6 +2057,48 @@ GRANT INSERT(idle_seconds),UPDATE(idle_seconds) ON TABLE access.roles TO amanah_
 GRANT INSERT(absolute_seconds),UPDATE(absolute_seconds) ON TABLE access.roles TO amanah_engine;
 
 GRANT UPDATE(retired_at) ON TABLE access.roles TO amanah_engine;
+
+GRANT SELECT ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(asked_by) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(asked_as) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(ticket) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(reason) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(scope) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(hours) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT INSERT(asked_at) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT UPDATE(approved_by) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT UPDATE(approved_as) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT UPDATE(approved_at) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT UPDATE(ends_at) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT UPDATE(ended_at) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT UPDATE(ended_as) ON TABLE access.support_grants TO amanah_engine;
+
+GRANT SELECT ON TABLE access.support_uses TO amanah_engine;
+
+GRANT INSERT(support_grant) ON TABLE access.support_uses TO amanah_engine;
+
+GRANT INSERT(at) ON TABLE access.support_uses TO amanah_engine;
+
+GRANT INSERT(request) ON TABLE access.support_uses TO amanah_engine;
+
+GRANT INSERT(method) ON TABLE access.support_uses TO amanah_engine;
+
+GRANT INSERT(path) ON TABLE access.support_uses TO amanah_engine;
 
 GRANT SELECT ON TABLE access.uses TO amanah_engine;
 
@@ -1776,9 +2196,11 @@ GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE identity.accounts TO 
 
 GRANT INSERT(created_at) ON TABLE identity.accounts TO amanah_engine;
 
+GRANT UPDATE(disabled_at) ON TABLE identity.accounts TO amanah_engine;
+
 GRANT UPDATE(epoch) ON TABLE identity.accounts TO amanah_engine;
 
-GRANT INSERT(owner) ON TABLE identity.accounts TO amanah_engine;
+GRANT INSERT(owner),UPDATE(owner) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT SELECT ON TABLE identity.api_keys TO amanah_engine;
 

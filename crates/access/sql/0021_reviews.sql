@@ -85,18 +85,21 @@ CREATE FUNCTION access.keep_review_row() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     of access.reviews;
+    -- The transaction that the review was begun in.
+    made text;
 BEGIN
     IF TG_OP NOT IN ('INSERT', 'UPDATE') THEN
         RAISE EXCEPTION 'a review is evidence: no row of it is removed';
     END IF;
     SELECT * INTO of FROM access.reviews r WHERE r.id = NEW.review FOR SHARE;
+    SELECT r.xmin::text INTO made FROM access.reviews r WHERE r.id = NEW.review;
     IF of.closed_at IS NOT NULL THEN
         RAISE EXCEPTION 'this review is closed' USING ERRCODE = 'check_violation';
     END IF;
     IF TG_OP = 'INSERT' THEN
         -- Only with the review itself, in one transaction: what comes later was not frozen.
         IF NEW.decision IS NOT NULL OR NEW.n > of.frozen
-           OR of.xmin::text <> (pg_catalog.pg_current_xact_id()::xid)::text
+           OR made IS DISTINCT FROM (pg_catalog.pg_current_xact_id()::xid)::text
         THEN
             RAISE EXCEPTION 'rows are frozen when a review begins' USING ERRCODE = 'check_violation';
         END IF;

@@ -5,6 +5,8 @@
 //! holds that. Whether it is still the same rows is told by their digest.
 
 mod sql;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use jiff::Timestamp;

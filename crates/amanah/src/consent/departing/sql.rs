@@ -4,16 +4,17 @@ use super::{APP, CODE, HALF_WAY, KEY, PASSKEY, PASSWORD, QUESTION, ROLE, SESSION
 
 /// What somebody leaves is kept aside before they do.
 pub(super) const KEEP: &str = "\
-    CREATE TABLE identity.spare_accounts (LIKE identity.accounts); \
-    CREATE TABLE identity.spare_pending (LIKE identity.pending); \
-    CREATE TABLE identity.spare_totp (LIKE identity.totp); \
-    CREATE TABLE identity.spare_codes (LIKE identity.recovery_codes); \
-    CREATE TABLE identity.spare_passkeys (LIKE identity.passkeys); \
-    INSERT INTO identity.spare_accounts SELECT * FROM identity.accounts; \
-    INSERT INTO identity.spare_pending SELECT * FROM identity.pending; \
-    INSERT INTO identity.spare_totp SELECT * FROM identity.totp; \
-    INSERT INTO identity.spare_codes SELECT * FROM identity.recovery_codes; \
-    INSERT INTO identity.spare_passkeys SELECT * FROM identity.passkeys";
+    CREATE SCHEMA spare; \
+    CREATE TABLE spare.accounts (LIKE identity.accounts); \
+    CREATE TABLE spare.pending (LIKE identity.pending); \
+    CREATE TABLE spare.totp (LIKE identity.totp); \
+    CREATE TABLE spare.codes (LIKE identity.recovery_codes); \
+    CREATE TABLE spare.passkeys (LIKE identity.passkeys); \
+    INSERT INTO spare.accounts SELECT * FROM identity.accounts; \
+    INSERT INTO spare.pending SELECT * FROM identity.pending; \
+    INSERT INTO spare.totp SELECT * FROM identity.totp; \
+    INSERT INTO spare.codes SELECT * FROM identity.recovery_codes; \
+    INSERT INTO spare.passkeys SELECT * FROM identity.passkeys";
 
 /// A place that names accounts, and that nobody has thought of.
 pub(super) const FORGOTTEN: &str =
@@ -22,7 +23,7 @@ pub(super) const FORGOTTEN: &str =
 /// As if the account had not been closed.
 const OPEN: &str = "\
     UPDATE identity.accounts a SET disabled_at = NULL, epoch = k.epoch \
-    FROM identity.spare_accounts k WHERE k.id = a.id;";
+    FROM spare.accounts k WHERE k.id = a.id;";
 
 /// Brings one credential back that the off-boarding ended.
 pub(super) fn revive(what: &str) -> String {
@@ -33,18 +34,18 @@ pub(super) fn revive(what: &str) -> String {
         ),
         PASSWORD => format!(
             "{OPEN} UPDATE identity.accounts a SET password_hash = k.password_hash \
-             FROM identity.spare_accounts k WHERE k.id = a.id"
+             FROM spare.accounts k WHERE k.id = a.id"
         ),
         HALF_WAY => format!(
-            "{OPEN} {ROLES} INSERT INTO identity.pending SELECT * FROM identity.spare_pending"
+            "{OPEN} {ROLES} INSERT INTO identity.pending SELECT * FROM spare.pending"
         ),
         KEY => format!(
             "{OPEN} {ROLES} ALTER TABLE identity.api_keys DISABLE TRIGGER USER; \
              UPDATE identity.api_keys SET revoked_at = NULL"
         ),
-        APP => "INSERT INTO identity.totp SELECT * FROM identity.spare_totp".to_owned(),
-        CODE => "INSERT INTO identity.recovery_codes SELECT * FROM identity.spare_codes".to_owned(),
-        PASSKEY => "INSERT INTO identity.passkeys SELECT * FROM identity.spare_passkeys".to_owned(),
+        APP => "INSERT INTO identity.totp SELECT * FROM spare.totp".to_owned(),
+        CODE => "INSERT INTO identity.recovery_codes SELECT * FROM spare.codes".to_owned(),
+        PASSKEY => "INSERT INTO identity.passkeys SELECT * FROM spare.passkeys".to_owned(),
         ROLE => ROLES.to_owned(),
         SUPPORT => format!(
             "{GRANTS} UPDATE access.support_grants SET ended_at = NULL, ended_as = NULL \
