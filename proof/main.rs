@@ -12,6 +12,7 @@
 mod access;
 mod bad_input;
 mod binding;
+mod browser;
 mod cache_recipes;
 mod cells;
 mod erasing;
