@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::house::{House, shared};
+use crate::house::{House, LOOK_AGAIN, shared};
 use crate::web::{Answer, ask, cookie, get, try_sign_in};
 
 /// How long a letter may take to lie in the folder.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Sends a form of ours, with the token of the page at `page`.
 fn post(house: &House, page: &str, path: &str, fields: &str) -> Answer {
@@ -38,7 +38,7 @@ fn letter(house: &House, address: &str, part: &str) -> String {
         {
             return text;
         }
-        std::thread::yield_now();
+        std::thread::park_timeout(LOOK_AGAIN);
     }
     panic!("no letter to {address} with {part}: {}", house.log());
 }
@@ -46,8 +46,8 @@ fn letter(house: &House, address: &str, part: &str) -> String {
 /// The link in a letter, without where it leads to, which has to be this gateway.
 fn link(house: &House, text: &str) -> String {
     let site = format!("https://localhost:{}", house.port());
-    let line = text.lines().find(|line| line.starts_with(&site)).expect(text);
-    line[site.len()..].trim().to_owned()
+    let rest = text.lines().find_map(|line| line.strip_prefix(&site));
+    rest.unwrap_or_else(|| panic!("no link to {site} in {text}")).trim().to_owned()
 }
 
 fn token(link: &str) -> &str {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use access::Access;
-use console::{Invitation, Invited, Offer, OpenSession, Origin, People, Person, Refusal, Hindrance};
+use console::{
+    Hindrance, Invitation, Invited, Offer, OpenSession, Origin, People, Person, Refusal,
+};
 use identity::{Attempted, Email, Error, Language, Limits, Mailroom, NewInvitation};
 use kernel::{Clock, Fut, Granting as _, Identity, Secret, SessionToken, Sessions as _};
 

@@ -44,7 +44,7 @@ pub mod witness;
 mod words;
 
 pub use accounts::{
-    Accounts, Invitation, Invited, Offer, OpenSession, Origin, People, Person, Hindrance,
+    Accounts, Hindrance, Invitation, Invited, Offer, OpenSession, Origin, People, Person,
 };
 pub use credentials::{
     ApiKey, ApiKeys, AskedKey, Granted, KeyRack, KeyRefusal, Service, TokenRefusal, Tokens,

@@ -193,7 +193,9 @@ mod tests {
             prop_assert_eq!(x.without(&y), bits(&a.difference(&b).copied().collect()));
             prop_assert_eq!(x.within(&y), a.is_subset(&b));
             let mut taken = x;
-            a.iter().for_each(|n| taken.remove(id(*n)));
+            for n in &a {
+                taken.remove(id(*n));
+            }
             prop_assert!(taken.is_empty());
         }
     }

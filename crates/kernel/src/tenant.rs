@@ -141,7 +141,9 @@ mod tests {
         let grant = "0190aaaa-bbbb-4ccc-8ddd-eeeeffff0000";
         assert_eq!(nina.in_support(grant).as_str(), "nina@vendor.example support:0190aaaa");
         let long = Actor::new("é".repeat(64)).unwrap().in_support(grant);
-        assert!(long.as_str().len() <= MAX_ID_BYTES && long.as_str().ends_with(" support:0190aaaa"));
+        assert!(
+            long.as_str().len() <= MAX_ID_BYTES && long.as_str().ends_with(" support:0190aaaa")
+        );
         assert!(Actor::new(long.as_str()).is_ok());
     }
 

@@ -29,7 +29,9 @@ pub(crate) async fn run(place: &Place, tenant: Tenant) -> anyhow::Result<Exit> {
     if let Tenant::Certificate(wanted) = tenant {
         return certificate::check(place, wanted).await;
     }
-    Installation::with(place, async |installation| act(place, installation, tenant).await).await
+    // It is large: the whole life of a tenant is in it.
+    let act = async |installation: &mut Installation| act(place, installation, tenant).await;
+    Box::pin(Installation::with(place, act)).await
 }
 
 async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyhow::Result<Exit> {

@@ -10,13 +10,13 @@ use crate::Error;
 
 pub(crate) mod account;
 pub(crate) mod again;
-mod origin;
-pub(crate) mod people;
-pub(crate) mod reset;
 pub(crate) mod api_keys;
 pub(crate) mod desk;
 pub(crate) mod factors;
 pub(crate) mod leaving;
+mod origin;
+pub(crate) mod people;
+pub(crate) mod reset;
 pub(crate) mod session;
 pub(crate) mod statics;
 pub(crate) mod step;

@@ -15,7 +15,7 @@ use super::{html, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::letter::{AskPage, MessagePage, PasswordPage};
 use crate::words::Words;
-use crate::{Error, Origin, State, Hindrance};
+use crate::{Error, Hindrance, Origin, State};
 
 /// How long a reader is asked to wait when they have tried too often, in seconds.
 const LATER_SECONDS: &str = "60";

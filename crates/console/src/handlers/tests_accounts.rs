@@ -9,7 +9,7 @@ use kernel::{Bits, Fut, Identity, Peer, Secret, SessionToken, Standing, own};
 
 use super::tests::{TOKEN, ask, cookies, form, get, open};
 use crate::pages::sample;
-use crate::{Accounts, Error, Invitation, Offer, OpenSession, Origin, People, Refusal, Hindrance};
+use crate::{Accounts, Error, Hindrance, Invitation, Offer, OpenSession, Origin, People, Refusal};
 
 /// Accounts with one good link, `good`, and one address that was tried too often.
 #[derive(Default)]
@@ -143,7 +143,11 @@ impl Accounts for House {
         Box::pin(async { Ok(sample::people()) })
     }
 
-    fn invite<'a>(&'a self, _: &'a Identity, new: &'a Invitation) -> Fut<'a, Result<(), Hindrance>> {
+    fn invite<'a>(
+        &'a self,
+        _: &'a Identity,
+        new: &'a Invitation,
+    ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
             if !new.email.contains('@') {
                 return Err(Hindrance::Field);

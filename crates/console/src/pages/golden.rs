@@ -267,7 +267,11 @@ fn the_language_and_its_direction_are_said() {
         let right = name.contains("arabic")
             || matches!(
                 &*name,
-                "sign-in-refused" | "api-keys-none" | "step-refused" | "account-done" | "people"
+                "sign-in-refused"
+                    | "api-keys-none"
+                    | "step-refused"
+                    | "account-done"
+                    | "people"
                     | "invitation"
             );
         let expected = match name.as_str() {

@@ -12,7 +12,8 @@ use kernel::{
 };
 
 use crate::{
-    ApiKey, Error, Invited, KeyRack, LogHead, Offer, OpenSession, People, Person, Service, Witnessed,
+    ApiKey, Error, Invited, KeyRack, LogHead, Offer, OpenSession, People, Person, Service,
+    Witnessed,
 };
 
 /// The moment of every sample.

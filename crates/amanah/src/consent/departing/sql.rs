@@ -36,9 +36,9 @@ pub(super) fn revive(what: &str) -> String {
             "{OPEN} UPDATE identity.accounts a SET password_hash = k.password_hash \
              FROM spare.accounts k WHERE k.id = a.id"
         ),
-        HALF_WAY => format!(
-            "{OPEN} {ROLES} INSERT INTO identity.pending SELECT * FROM spare.pending"
-        ),
+        HALF_WAY => {
+            format!("{OPEN} {ROLES} INSERT INTO identity.pending SELECT * FROM spare.pending")
+        }
         KEY => format!(
             "{OPEN} {ROLES} ALTER TABLE identity.api_keys DISABLE TRIGGER USER; \
              UPDATE identity.api_keys SET revoked_at = NULL"
