@@ -33,6 +33,8 @@ fn letter(house: &House, address: &str, part: &str) -> String {
         let mut files = letters(house);
         files.sort();
         let texts = files.iter().rev().filter_map(|file| std::fs::read_to_string(file).ok());
+        // Quoted-printable: lines that go on, and the sign of equality.
+        let texts = texts.map(|text| text.replace("=\r\n", "").replace("=3D", "="));
         let to = format!("To: {address}\r\n");
         if let Some(text) = texts.into_iter().find(|text| text.contains(&to) && text.contains(part))
         {

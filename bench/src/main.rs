@@ -57,33 +57,63 @@ async fn run() -> anyhow::Result<()> {
     // The parts to measure, all of them when none is named: `make bench ONLY=keys`.
     let only: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |part: &str| only.is_empty() || only.iter().any(|named| named == part);
-    let number =
-        |named: &str, of: &str| Some(named.strip_prefix(of)?.strip_prefix('=')?.parse::<u64>());
-    let sized = |named: &str| number(named, LONG);
-    let many = |named: &str| number(named, THOUSAND);
     let known = |named: &String| {
-        PARTS.contains(&named.as_str()) || sized(named).is_some() || many(named).is_some()
+        PARTS.contains(&named.as_str())
+            || number(named, LONG).is_some()
+            || number(named, THOUSAND).is_some()
     };
     let unknown = only.iter().find(|named| !known(named));
     ensure!(unknown.is_none(), "there is no part {unknown:?}; there are {PARTS:?}");
+    let mut rows = largest(&only).await?;
+    rows.extend(usual(wanted).await?);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "| what | ours | peer | ratio: min / median / max |\n|---|---|---|---|")?;
+    for row in &rows {
+        writeln!(out, "{row}")?;
+    }
+    writeln!(
+        out,
+        "\n{ROUNDS} rounds in alternating order, 3 where a thousand tenants are migrated; ratio = ours / peer within one round, above 1 is \
+         faster; where CPU is compared, above 1 is dearer. {cores} cores, load {load} before the start."
+    )?;
+    Ok(())
+}
+
+/// How many of `of` a part named `of=N` asks for.
+fn number(named: &str, of: &str) -> Option<Result<u64, std::num::ParseIntError>> {
+    Some(named.strip_prefix(of)?.strip_prefix('=')?.parse())
+}
+
+/// The parts that run only when they are named.
+async fn largest(only: &[String]) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     // Before all others, so that what they leave in memory does not hide what it takes.
-    for named in &only {
-        let gigabytes = if named == LONG { Some(Ok(keys::long::DEFAULT_GB)) } else { sized(named) };
+    for named in only {
+        let gigabytes =
+            if named == LONG { Some(Ok(keys::long::DEFAULT_GB)) } else { number(named, LONG) };
         if let Some(gigabytes) = gigabytes {
             let gigabytes = gigabytes.context("`long=` takes a number of GB")?;
             let long = tokio::task::spawn_blocking(move || keys::long::measure(gigabytes));
             rows.extend(long.await?.context("the long stream")?);
         }
     }
-    for named in &only {
-        let tenants =
-            if named == THOUSAND { Some(Ok(thousand::DEFAULT as u64)) } else { many(named) };
+    for named in only {
+        let tenants = if named == THOUSAND {
+            Some(Ok(thousand::DEFAULT as u64))
+        } else {
+            number(named, THOUSAND)
+        };
         if let Some(tenants) = tenants {
             let tenants = usize::try_from(tenants.context("`thousand=` takes a number")?)?;
             rows.extend(thousand::check(tenants).await.context("the thousand tenants")?);
         }
     }
+    Ok(rows)
+}
+
+/// The parts that are `wanted`.
+async fn usual(wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<String>> {
+    let mut rows = Vec::new();
     if wanted("access") {
         rows.extend(access::measure().await.context("access")?);
     }
@@ -110,17 +140,7 @@ async fn run() -> anyhow::Result<()> {
     if wanted("seal") {
         rows.extend(seal::measure().await.context("the seal")?);
     }
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "| what | ours | peer | ratio: min / median / max |\n|---|---|---|---|")?;
-    for row in &rows {
-        writeln!(out, "{row}")?;
-    }
-    writeln!(
-        out,
-        "\n{ROUNDS} rounds in alternating order, 3 where a thousand tenants are migrated; ratio = ours / peer within one round, above 1 is \
-         faster; where CPU is compared, above 1 is dearer. {cores} cores, load {load} before the start."
-    )?;
-    Ok(())
+    Ok(rows)
 }
 
 /// Lets all of them take their turns in every round; their speeds come in the same order. A busy

@@ -149,18 +149,21 @@ CREATE FUNCTION access.keep_review_row() RETURNS trigger
     AS $$
 DECLARE
     of access.reviews;
+    -- The transaction that the review was begun in.
+    made text;
 BEGIN
     IF TG_OP NOT IN ('INSERT', 'UPDATE') THEN
         RAISE EXCEPTION 'a review is evidence: no row of it is removed';
     END IF;
     SELECT * INTO of FROM access.reviews r WHERE r.id = NEW.review FOR SHARE;
+    SELECT r.xmin::text INTO made FROM access.reviews r WHERE r.id = NEW.review;
     IF of.closed_at IS NOT NULL THEN
         RAISE EXCEPTION 'this review is closed' USING ERRCODE = 'check_violation';
     END IF;
     IF TG_OP = 'INSERT' THEN
         -- Only with the review itself, in one transaction: what comes later was not frozen.
         IF NEW.decision IS NOT NULL OR NEW.n > of.frozen
-           OR of.xmin::text <> (pg_catalog.pg_current_xact_id()::xid)::text
+           OR made IS DISTINCT FROM (pg_catalog.pg_current_xact_id()::xid)::text
         THEN
             RAISE EXCEPTION 'rows are frozen when a review begins' USING ERRCODE = 'check_violation';
         END IF;
@@ -1016,8 +1019,10 @@ CREATE TABLE identity.accounts (
     disabled_at timestamp with time zone,
     epoch integer DEFAULT 0 NOT NULL,
     owner uuid,
+    language text DEFAULT 'en'::text NOT NULL,
     CONSTRAINT accounts_email_folded CHECK ((email = lower(email))),
     CONSTRAINT accounts_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
+    CONSTRAINT accounts_language_known CHECK ((language = ANY (ARRAY['en'::text, 'id'::text, 'ar'::text]))),
     CONSTRAINT accounts_password_argon2id CHECK ((password_hash ~~ '$argon2id$v=19$m=%'::text)),
     CONSTRAINT accounts_service_has_no_password CHECK (((owner IS NULL) OR (password_hash IS NULL)))
 );
@@ -1055,6 +1060,18 @@ CREATE TABLE identity.api_keys (
 ALTER TABLE identity.api_keys OWNER TO owner;
 
 COMMENT ON COLUMN identity.api_keys.key_sha256 IS 'amanah: hashed. SHA-256 of a key with 256 random bits, which nobody can guess back.';
+
+CREATE TABLE identity.browsers (
+    account uuid NOT NULL,
+    token_sha256 bytea NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT browsers_token_size CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE identity.browsers OWNER TO owner;
+
+COMMENT ON COLUMN identity.browsers.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
 
 CREATE TABLE identity.challenges (
     challenge bytea NOT NULL,
@@ -1095,6 +1112,61 @@ CREATE TABLE identity.guesses (
 );
 
 ALTER TABLE identity.guesses OWNER TO owner;
+
+CREATE TABLE identity.invitations (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    tenant text NOT NULL,
+    email text NOT NULL,
+    roles text[] NOT NULL,
+    language text NOT NULL,
+    invited_by uuid NOT NULL,
+    invited_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    token_sha256 bytea,
+    withdrawn_at timestamp with time zone,
+    accepted_at timestamp with time zone,
+    account uuid,
+    granted_at timestamp with time zone,
+    CONSTRAINT invitations_email_folded CHECK ((email = lower(email))),
+    CONSTRAINT invitations_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
+    CONSTRAINT invitations_language_known CHECK ((language = ANY (ARRAY['en'::text, 'id'::text, 'ar'::text]))),
+    CONSTRAINT invitations_one_end CHECK (((withdrawn_at IS NULL) OR (accepted_at IS NULL))),
+    CONSTRAINT invitations_token_size CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE identity.invitations OWNER TO owner;
+
+COMMENT ON COLUMN identity.invitations.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
+
+CREATE TABLE identity.letters (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    recipient text NOT NULL,
+    account uuid,
+    invitation uuid,
+    language text NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    queued_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    sent_at timestamp with time zone,
+    given_up_at timestamp with time zone,
+    problem text,
+    CONSTRAINT letters_detail_size CHECK ((octet_length(detail) <= 500)),
+    CONSTRAINT letters_language_known CHECK ((language = ANY (ARRAY['en'::text, 'id'::text, 'ar'::text]))),
+    CONSTRAINT letters_recipient_size CHECK (((octet_length(recipient) >= 3) AND (octet_length(recipient) <= 128)))
+);
+
+ALTER TABLE identity.letters OWNER TO owner;
+
+ALTER TABLE identity.letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME identity.letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE identity.passkeys (
     credential bytea NOT NULL,
@@ -1160,6 +1232,22 @@ ALTER TABLE identity.refresh_tokens OWNER TO owner;
 COMMENT ON COLUMN identity.refresh_tokens.token_sha256 IS 'amanah: hashed. SHA-256 of a token with 256 random bits, which nobody can guess back.';
 
 COMMENT ON COLUMN identity.refresh_tokens.successor_sealed IS 'amanah: sealed. AES-256-GCM under a key derived from the used token itself, of which only the hash is here.';
+
+CREATE TABLE identity.resets (
+    account uuid NOT NULL,
+    token_sha256 bytea NOT NULL,
+    epoch integer NOT NULL,
+    password_sha256 bytea NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT resets_token_size CHECK ((octet_length(token_sha256) = 32))
+);
+
+ALTER TABLE identity.resets OWNER TO owner;
+
+COMMENT ON COLUMN identity.resets.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
+
+COMMENT ON COLUMN identity.resets.password_sha256 IS 'amanah: hashed. SHA-256 of the Argon2id hash that the account had.';
 
 CREATE TABLE identity.sessions (
     token_sha256 bytea NOT NULL,
@@ -1522,6 +1610,9 @@ ALTER TABLE ONLY identity.api_keys
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY identity.browsers
+    ADD CONSTRAINT browsers_pkey PRIMARY KEY (account, token_sha256);
+
 ALTER TABLE ONLY identity.challenges
     ADD CONSTRAINT challenges_pkey PRIMARY KEY (challenge);
 
@@ -1530,6 +1621,15 @@ ALTER TABLE ONLY identity.families
 
 ALTER TABLE ONLY identity.guesses
     ADD CONSTRAINT guesses_pkey PRIMARY KEY (account);
+
+ALTER TABLE ONLY identity.invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY identity.invitations
+    ADD CONSTRAINT invitations_token_sha256_key UNIQUE (token_sha256);
+
+ALTER TABLE ONLY identity.letters
+    ADD CONSTRAINT letters_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY identity.passkeys
     ADD CONSTRAINT passkeys_id_key UNIQUE (id);
@@ -1545,6 +1645,12 @@ ALTER TABLE ONLY identity.recovery_codes
 
 ALTER TABLE ONLY identity.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY identity.resets
+    ADD CONSTRAINT resets_pkey PRIMARY KEY (account);
+
+ALTER TABLE ONLY identity.resets
+    ADD CONSTRAINT resets_token_sha256_key UNIQUE (token_sha256);
 
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_id UNIQUE (id);
@@ -1645,6 +1751,14 @@ CREATE INDEX challenges_account ON identity.challenges USING btree (account, exp
 CREATE INDEX families_account ON identity.families USING btree (account, created_at);
 
 CREATE INDEX families_session ON identity.families USING btree (session) WHERE (revoked_at IS NULL);
+
+CREATE INDEX invitations_tenant ON identity.invitations USING btree (tenant, invited_at);
+
+CREATE INDEX invitations_ungranted ON identity.invitations USING btree (accepted_at) WHERE ((accepted_at IS NOT NULL) AND (granted_at IS NULL));
+
+CREATE INDEX letters_due ON identity.letters USING btree (due_at) WHERE ((sent_at IS NULL) AND (given_up_at IS NULL));
+
+CREATE INDEX letters_recipient ON identity.letters USING btree (recipient, kind, sent_at);
 
 CREATE INDEX passkeys_account ON identity.passkeys USING btree (account, made_at);
 
@@ -1845,6 +1959,9 @@ ALTER TABLE ONLY identity.api_keys
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_made_by_fkey FOREIGN KEY (made_by) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY identity.browsers
+    ADD CONSTRAINT browsers_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY identity.challenges
     ADD CONSTRAINT challenges_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
@@ -1853,6 +1970,18 @@ ALTER TABLE ONLY identity.families
 
 ALTER TABLE ONLY identity.guesses
     ADD CONSTRAINT guesses_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.invitations
+    ADD CONSTRAINT invitations_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY identity.invitations
+    ADD CONSTRAINT invitations_invited_by_fkey FOREIGN KEY (invited_by) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.letters
+    ADD CONSTRAINT letters_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.letters
+    ADD CONSTRAINT letters_invitation_fkey FOREIGN KEY (invitation) REFERENCES identity.invitations(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY identity.passkeys
     ADD CONSTRAINT passkeys_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
@@ -1865,6 +1994,9 @@ ALTER TABLE ONLY identity.recovery_codes
 
 ALTER TABLE ONLY identity.refresh_tokens
     ADD CONSTRAINT refresh_tokens_family_fkey FOREIGN KEY (family) REFERENCES identity.families(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.resets
+    ADD CONSTRAINT resets_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE CASCADE;
@@ -2202,6 +2334,8 @@ GRANT UPDATE(epoch) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT INSERT(owner),UPDATE(owner) ON TABLE identity.accounts TO amanah_engine;
 
+GRANT UPDATE(language) ON TABLE identity.accounts TO amanah_engine;
+
 GRANT SELECT ON TABLE identity.api_keys TO amanah_engine;
 
 GRANT INSERT(id) ON TABLE identity.api_keys TO amanah_engine;
@@ -2229,6 +2363,8 @@ GRANT INSERT(expires_at) ON TABLE identity.api_keys TO amanah_engine;
 GRANT UPDATE(last_used_at) ON TABLE identity.api_keys TO amanah_engine;
 
 GRANT UPDATE(revoked_at) ON TABLE identity.api_keys TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.browsers TO amanah_engine;
 
 GRANT SELECT,INSERT,DELETE ON TABLE identity.challenges TO amanah_engine;
 
@@ -2259,6 +2395,58 @@ GRANT UPDATE(revoked_at) ON TABLE identity.families TO amanah_engine;
 GRANT UPDATE(revoked_why) ON TABLE identity.families TO amanah_engine;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE identity.guesses TO amanah_engine;
+
+GRANT SELECT ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(email) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(roles) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(language) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(invited_by) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(invited_at) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT INSERT(expires_at) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(token_sha256) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(withdrawn_at) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(accepted_at) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(account) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(granted_at) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(kind) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(recipient) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(invitation) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(language) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(detail) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(queued_at) ON TABLE identity.letters TO amanah_engine;
+
+GRANT INSERT(due_at),UPDATE(due_at) ON TABLE identity.letters TO amanah_engine;
+
+GRANT UPDATE(attempts) ON TABLE identity.letters TO amanah_engine;
+
+GRANT UPDATE(sent_at) ON TABLE identity.letters TO amanah_engine;
+
+GRANT UPDATE(given_up_at) ON TABLE identity.letters TO amanah_engine;
+
+GRANT UPDATE(problem) ON TABLE identity.letters TO amanah_engine;
 
 GRANT SELECT,DELETE ON TABLE identity.passkeys TO amanah_engine;
 
@@ -2316,6 +2504,8 @@ GRANT UPDATE(used_at) ON TABLE identity.refresh_tokens TO amanah_engine;
 
 GRANT UPDATE(successor_sealed) ON TABLE identity.refresh_tokens TO amanah_engine;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.resets TO amanah_engine;
+
 GRANT SELECT,DELETE ON TABLE identity.sessions TO amanah_engine;
 
 GRANT INSERT(token_sha256) ON TABLE identity.sessions TO amanah_engine;
@@ -2332,7 +2522,7 @@ GRANT INSERT(absolute_expires_at),UPDATE(absolute_expires_at) ON TABLE identity.
 
 GRANT UPDATE(revoked_at) ON TABLE identity.sessions TO amanah_engine;
 
-GRANT INSERT(epoch) ON TABLE identity.sessions TO amanah_engine;
+GRANT INSERT(epoch),UPDATE(epoch) ON TABLE identity.sessions TO amanah_engine;
 
 GRANT INSERT(strength) ON TABLE identity.sessions TO amanah_engine;
 
@@ -2342,7 +2532,7 @@ GRANT INSERT(support) ON TABLE identity.sessions TO amanah_engine;
 
 GRANT INSERT(tenant_epoch) ON TABLE identity.sessions TO amanah_engine;
 
-GRANT INSERT(agent) ON TABLE identity.sessions TO amanah_engine;
+GRANT INSERT(agent),UPDATE(agent) ON TABLE identity.sessions TO amanah_engine;
 
 GRANT SELECT,INSERT ON TABLE identity.tenants TO amanah_engine;
 

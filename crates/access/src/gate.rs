@@ -1,7 +1,7 @@
 //! The decision about each request, made in memory.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Fut, Gatekeeper, Identity, Passage, PermissionId, TenantId};
+use kernel::{Door, Fut, Gatekeeper, Identity, Passage, PermissionId, TenantId};
 
 use crate::{Access, Result, Routes, sql};
 
@@ -50,7 +50,9 @@ pub(crate) fn decide(
     }
     // A clock that went backwards makes the age negative: prove it once more.
     let age = now.duration_since(identity.authenticated_at);
-    if need.step_up && (age.is_negative() || age >= STEP_UP) {
+    // A key proves nothing about who holds it now.
+    let fresh = identity.door != Door::ApiKey && !age.is_negative() && age < STEP_UP;
+    if need.step_up && !fresh {
         return (Passage::StepUp, None);
     }
     (Passage::Open, need.permission)

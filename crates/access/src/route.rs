@@ -98,6 +98,9 @@ impl Routes {
         for segment in segments.by_ref() {
             rest = node.rest.as_ref().or(rest);
             let Some(next) = node.step(segment) else {
+                if node.shadows(segment) {
+                    return None;
+                }
                 return rest.and_then(|needs| needs.get(column).copied().flatten());
             };
             node = self.nodes.get(next)?;
@@ -196,6 +199,15 @@ impl Routes {
 }
 
 impl Node {
+    /// Whether an application that ignores case, or a slash at the end, could take what goes on with
+    /// `segment` for a route that is listed: then it is no part of what takes the rest.
+    fn shadows(&self, segment: &str) -> bool {
+        if segment.is_empty() {
+            return self.needs.is_some() && self.rest.is_none();
+        }
+        self.folded.contains(&segment.to_ascii_lowercase())
+    }
+
     /// Where `segment` leads. A literal goes before a parameter, and what reads like a literal to
     /// an application that ignores case is no parameter's value.
     fn step(&self, segment: &str) -> Option<usize> {

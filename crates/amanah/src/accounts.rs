@@ -44,11 +44,10 @@ impl console::Accounts for Front {
                 return Err(Refusal::Later { seconds: WAIT_SECONDS });
             }
             let now = self.clock.now();
-            let Some(wait) = self.limits.locked(email, None, now) else { return Ok(()) };
-            let wait = match self.known(email, from).await {
-                Some(browser) => self.limits.locked(email, Some(&browser), now),
-                None => Some(wait),
-            };
+            // A browser that is known is counted apart, so that nobody else can lock it out; it is
+            // locked by its own wrong guesses.
+            let known = self.known(email, from).await;
+            let wait = self.limits.locked(email, known.as_deref(), now);
             let seconds = |wait: jiff::SignedDuration| {
                 u64::try_from(wait.as_secs()).unwrap_or_default().saturating_add(1)
             };

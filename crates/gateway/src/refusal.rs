@@ -176,8 +176,8 @@ impl Refusal {
                  organisation can grant one that does."
             }
             Self::StepUp => {
-                "This needs a fresh proof of who you are, so nothing was done. Sign in again at \
-                 /_amanah/step-up, then try again."
+                "This needs a fresh proof of who you are, so nothing was done. Give it at \
+                 /_amanah/account/confirm, then try again."
             }
             Self::Unrecorded => {
                 "This access could not be written down, so it was not let through. Nothing was \

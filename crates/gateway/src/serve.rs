@@ -128,16 +128,26 @@ impl Shared {
             }
             // Anybody may send one, so that it takes nothing from the share of those who are
             // signed in.
+            let waited = asked.body.is_some();
             let body = self.body(asked, limit).await?;
+            let identity = if waited { self.identity(&asked.parts, own).await? } else { identity };
             return self.own(asked, body, identity).await;
         }
         let pool = self.pool.as_ref().ok_or(Refusal::NotFound)?;
         let Some(identity) = identity else {
             return signed_out(&asked.parts);
         };
-        self.permit(&identity, &asked.parts, id).await?;
+        self.may(&identity, &asked.parts)?;
+        let waited = asked.body.is_some();
         let _held = self.hold(asked, limit).await?;
         let body = self.body(asked, limit).await?;
+        // A body can be held back for minutes: what held when the head came need not hold any more.
+        let identity =
+            if waited { self.identity(&asked.parts, own).await? } else { Some(identity) };
+        let Some(identity) = identity else {
+            return signed_out(&asked.parts);
+        };
+        self.permit(&identity, &asked.parts, id).await?;
         let credentials = self.ports.credentials.as_deref();
         proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref(), credentials);
         let (mut answer, lease) = pool.send(&asked.parts, body).await?;
@@ -188,26 +198,35 @@ impl Shared {
         }
     }
 
-    /// Whether whoever is signed in may ask the application for this. What is asked under a grant of
-    /// support is written down first.
-    async fn permit(&self, identity: &Identity, parts: &Parts, id: &str) -> Result<(), Refusal> {
+    /// Whether whoever is signed in may ask the application for this.
+    fn may(&self, identity: &Identity, parts: &Parts) -> Result<(), Refusal> {
         let Some(gatekeeper) = &self.ports.gatekeeper else {
             return if identity.standing.support.is_some() { Err(Refusal::Denied) } else { Ok(()) };
         };
-        let (method, path) = (parts.method.as_str(), parts.uri.path());
-        match gatekeeper.pass(identity, method, path) {
-            Passage::Open => {}
-            Passage::Denied => return Err(Refusal::Denied),
-            Passage::Unmapped => return Err(Refusal::Unmapped),
-            Passage::StepUp => return Err(Refusal::StepUp),
+        match gatekeeper.pass(identity, parts.method.as_str(), parts.uri.path()) {
+            Passage::Open => Ok(()),
+            Passage::Denied => Err(Refusal::Denied),
+            Passage::Unmapped => Err(Refusal::Unmapped),
+            Passage::StepUp => Err(Refusal::StepUp),
         }
+    }
+
+    /// Whether whoever is signed in may ask the application for this. What is asked under a grant of
+    /// support is written down first.
+    async fn permit(&self, identity: &Identity, parts: &Parts, id: &str) -> Result<(), Refusal> {
+        self.may(identity, parts)?;
         if identity.standing.support.is_none() {
             return Ok(());
         }
-        gatekeeper.note(identity, id, method, path).await.map_err(|error| {
-            tracing::error!(%error, "a request of support could not be written down");
-            Refusal::Unrecorded
-        })
+        let Some(gatekeeper) = &self.ports.gatekeeper else {
+            return Err(Refusal::Denied);
+        };
+        gatekeeper.note(identity, id, parts.method.as_str(), parts.uri.path()).await.map_err(
+            |error| {
+                tracing::error!(%error, "a request of support could not be written down");
+                Refusal::Unrecorded
+            },
+        )
     }
 
     /// A share of the memory for bodies, as large as the request's can become.

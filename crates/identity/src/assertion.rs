@@ -211,11 +211,11 @@ mod tests {
     fn python(keys: &str, issuer: &str, token: &str) -> (bool, String) {
         use std::io::Write as _;
         use std::process::{Command, Stdio};
-        let file = std::env::temp_dir().join(format!("jwks-{}-{}", std::process::id(), keys.len()));
-        std::fs::write(&file, keys).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), keys).unwrap();
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/assertion.py");
         let mut child = Command::new(testkit::python_tool("python"))
-            .args([program, file.to_str().unwrap(), issuer])
+            .args([program, file.path().to_str().unwrap(), issuer])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -223,7 +223,6 @@ mod tests {
             .unwrap();
         child.stdin.take().unwrap().write_all(token.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        std::fs::remove_file(&file).unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
 

@@ -26,7 +26,9 @@ pub(crate) const PERSON_OF: &str = "\
     SELECT id::text, tenant FROM identity.accounts \
     WHERE (CASE WHEN strpos($1, '@') > 0 THEN lower(email) = $1 \
         WHEN $1 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN id = $1::text::uuid \
-        ELSE false END) AND disabled_at IS NULL";
+        ELSE false END) AND disabled_at IS NULL \
+        AND NOT EXISTS (SELECT FROM identity.tenants t \
+            WHERE t.tenant = accounts.tenant AND t.suspended_at IS NOT NULL)";
 
 /// Parameters: account, old hash, new hash.
 pub(crate) const REHASH: &str = "\

@@ -9,15 +9,18 @@ use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Value};
 static CARD: Card = Card {
     id: "access.offboarding",
     title: "Who leaves is out at once",
-    attack: "A synthetic person is given every kind of credential that there is, each of which is used \
-             once to see that it works; then they are off-boarded, and each is used again and again, at \
-             the running gateway where it is one for the gateway, until it is refused. No place in the \
+    attack: "A synthetic person is given a session, a password, a half-way sign-in, factors, an API key, \
+             roles and access of support, each of which is used once to see that it works; then they are \
+             off-boarded, and each is used again and again until it is refused: sessions at the running \
+             gateway, the others where they are checked. No place in the \
              control database that names accounts may be without a rule.",
     bite: "In copies of the control database the off-boarding spares one credential: each kind in its \
            turn, and a table that nobody has thought of.",
     cadence: Duration::from_hours(6),
     deadline: Duration::from_mins(4),
     not_covered: &[
+        "refresh tokens, keys of services, invitations and links to a new password: they are ended too, \
+         and not tried here",
         "that somebody who leaves is off-boarded: whoever learns of it has to do it, or the customer's \
          directory",
         "accounts of theirs in other systems, their devices, and what they remember",

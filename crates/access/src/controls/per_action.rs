@@ -27,6 +27,7 @@ static CARD: Card = Card {
     not_covered: &[
         "whether the routes are all that the application has: what is missing is refused",
         "which of a tenant's own objects somebody may change: that is the application's question",
+        "whether a route that asks for a fresh proof gets one: each caller has just given it",
         "a method that the application takes out of a form's field instead of the request",
         "what is permitted and succeeds: it is asked with ids that no application gives out, and \
          without a body",

@@ -17,6 +17,9 @@ use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::out;
 
+/// What is told of it, for people and for programs.
+type Told = (String, Value);
+
 /// How often the sign of life on a terminal moves.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -40,25 +43,10 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         Tenant::Add { tenant, cell } => {
             changed(&installation.life().add(&tenant, cell.as_deref()).await?)
         }
-        Tenant::Suspend { tenant } => {
-            // First: whoever is signed in must not go on while the rest is under way.
-            installation.identities.suspend_tenant(&tenant).await?;
-            let people = || "its people were signed out; the rest of it was not shut".to_owned();
-            let came_to = installation.life().suspend(&tenant).await.with_context(people)?;
-            turned(&tenant, came_to)
-        }
-        Tenant::Resume { tenant } => {
-            let came_to = installation.life().resume(&tenant).await;
-            installation.identities.resume_tenant(&tenant).await?;
-            turned(&tenant, came_to.context("its people may sign in again; the rest of it failed")?)
-        }
+        Tenant::Suspend { tenant } => suspend(installation, &tenant).await?,
+        Tenant::Resume { tenant } => resume(installation, &tenant).await?,
         Tenant::Limit { tenant, idle, absolute } => {
-            let seconds = |limit: Option<SignedDuration>| {
-                limit.map(|limit| i32::try_from(limit.as_secs()).unwrap_or(i32::MAX))
-            };
-            let (idle, absolute) = (seconds(idle), seconds(absolute));
-            installation.identities.limit_tenant(&tenant, idle, absolute).await?;
-            limited(&tenant, idle, absolute)
+            limit(installation, &tenant, [idle, absolute]).await?
         }
         Tenant::Connect { tenant, life, redis: true } => {
             let lease = installation.caches.redis().lease(&tenant, life).await?;
@@ -115,6 +103,35 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
         out::line(&words);
     }
     Ok(Exit::Holds)
+}
+
+/// Shuts a tenant out. Its people come first: whoever is signed in must not go on while the rest is
+/// under way.
+async fn suspend(installation: &Installation, tenant: &TenantId) -> anyhow::Result<Told> {
+    installation.identities.suspend_tenant(tenant).await?;
+    let people = || "its people were signed out; the rest of it was not shut".to_owned();
+    let came_to = installation.life().suspend(tenant).await.with_context(people)?;
+    Ok(turned(tenant, came_to))
+}
+
+/// Lets a tenant in again, its people last of all.
+async fn resume(installation: &Installation, tenant: &TenantId) -> anyhow::Result<Told> {
+    let came_to = installation.life().resume(tenant).await;
+    installation.identities.resume_tenant(tenant).await?;
+    let rest = "its people may sign in again; the rest of it failed";
+    Ok(turned(tenant, came_to.context(rest)?))
+}
+
+/// Limits the sessions of a tenant's people: unused, and at most.
+async fn limit(
+    installation: &Installation,
+    tenant: &TenantId,
+    limits: [Option<SignedDuration>; 2],
+) -> anyhow::Result<Told> {
+    let [idle, absolute] =
+        limits.map(|limit| limit.map(|limit| i32::try_from(limit.as_secs()).unwrap_or(i32::MAX)));
+    installation.identities.limit_tenant(tenant, idle, absolute).await?;
+    Ok(limited(tenant, idle, absolute))
 }
 
 /// A tenant's limits, in seconds.

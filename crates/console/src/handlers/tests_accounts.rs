@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use kernel::{Bits, Fut, Identity, Peer, Secret, SessionToken, Standing, own};
 
 use super::tests::{TOKEN, ask, cookies, form, get, open};
-use crate::pages::sample;
+use crate::pages::{account_sample, sample};
 use crate::{Accounts, Error, Hindrance, Invitation, Offer, OpenSession, Origin, People, Refusal};
 
 /// Accounts with one good link, `good`, and one address that was tried too often.
@@ -92,7 +92,7 @@ impl Accounts for House {
     }
 
     fn offer<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<Option<Offer>, Error>> {
-        Box::pin(async move { Ok((token.0.expose() == "good").then(sample::offer)) })
+        Box::pin(async move { Ok((token.0.expose() == "good").then(account_sample::offer)) })
     }
 
     fn accept<'a>(
@@ -125,7 +125,7 @@ impl Accounts for House {
     }
 
     fn sessions<'a>(&'a self, _: &'a Identity) -> Fut<'a, Result<Vec<OpenSession>, Error>> {
-        Box::pin(async { Ok(sample::sessions()) })
+        Box::pin(async { Ok(account_sample::sessions()) })
     }
 
     fn end_sessions<'a>(
@@ -140,7 +140,7 @@ impl Accounts for House {
     }
 
     fn people<'a>(&'a self, _: &'a Identity) -> Fut<'a, Result<People, Error>> {
-        Box::pin(async { Ok(sample::people()) })
+        Box::pin(async { Ok(account_sample::people()) })
     }
 
     fn invite<'a>(

@@ -7,6 +7,7 @@ use claims::Language;
 use identity::{Has, Offer, Stage};
 
 use super::account::AccountPage;
+use super::account_sample;
 use super::again::AgainPage;
 use super::api_keys::KeysPage;
 use super::codes::CodesPage;
@@ -72,6 +73,17 @@ fn all() -> Vec<(String, String)> {
     );
     all.push(("api-keys-none".to_owned(), none.render()));
     all.extend(factors(words));
+    all.extend(support(words, arabic));
+    all.extend(accounts(words, arabic));
+    for error in sample::errors() {
+        all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
+    }
+    all.into_iter().map(|(name, page)| (name, page.unwrap())).collect()
+}
+
+/// The pages of support and of leaving.
+fn support(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)> {
+    let mut all = Vec::new();
     let inside = SupportPage::new(words, support_sample::inside(), Vec::new(), "00ff".to_owned());
     all.push(("support-inside".to_owned(), inside.render()));
     let staff = SupportPage::new(
@@ -100,11 +112,7 @@ fn all() -> Vec<(String, String)> {
         left: vec!["the role editor in 41".to_owned()],
     };
     all.push(("leaving-done-arabic".to_owned(), leaving(arabic).done(report).render()));
-    all.extend(accounts(words, arabic));
-    for error in sample::errors() {
-        all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
-    }
-    all.into_iter().map(|(name, page)| (name, page.unwrap())).collect()
+    all
 }
 
 /// The pages of second factors.
@@ -144,11 +152,14 @@ fn factors(words: Words) -> Vec<(String, askama::Result<String>)> {
 /// Accounts, and what letters lead to.
 fn accounts(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)> {
     let token = || "00ff".to_owned();
-    let account = |words| AccountPage::new(words, sample::identity(), token(), sample::sessions());
-    let people = || PeoplePage::new(arabic, "toko-sari".to_owned(), token(), sample::people());
+    let account =
+        |words| AccountPage::new(words, sample::identity(), token(), account_sample::sessions());
+    let people =
+        || PeoplePage::new(arabic, "toko-sari".to_owned(), token(), account_sample::people());
     let said = |words: Words, key| MessagePage::new(words, words.say("reset-title"), key);
     let set = PasswordPage::reset(words, token(), "t".to_owned());
-    let invited = PasswordPage::invitation(arabic, token(), "t".to_owned(), Some(sample::offer()));
+    let invited =
+        PasswordPage::invitation(arabic, token(), "t".to_owned(), Some(account_sample::offer()));
     let again = invited.again(sample::EVIL.to_owned(), arabic.say("trouble-password"));
     let name = str::to_owned;
     vec![

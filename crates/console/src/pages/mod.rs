@@ -2,6 +2,8 @@
 //! so whatever it shows can be shown again.
 
 pub(crate) mod account;
+#[cfg(test)]
+pub(crate) mod account_sample;
 pub(crate) mod again;
 pub(crate) mod api_keys;
 pub(crate) mod codes;

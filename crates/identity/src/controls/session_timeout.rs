@@ -28,6 +28,7 @@ static CARD: Card = Card {
     deadline: Duration::from_mins(3),
     not_covered: &[
         "sessions that the application behind the gateway keeps by itself",
+        "tokens that a program was given by a session: they have times of their own",
         "people who are signed in again by their browser's stored password",
         "a promise without a time for one of the two limits: the house's own is looked at then",
     ],

@@ -92,13 +92,14 @@ impl Identities {
         }
     }
 
-    /// Whoever has this session. Support sessions and programs do not change the account.
+    /// Whoever has this session, while it lives: what was decided when the request began may be over.
+    /// Support sessions and programs do not change the account.
     pub(super) async fn person(&self, identity: &Identity) -> Result<Person> {
         if identity.door != Door::Browser || identity.standing.support.is_some() {
             return Err(Error::Refused);
         }
         let tx = self.db.operator().await?;
-        let row = tx.query_opt(sql::LOCK_ACCOUNT, &[&identity.account]).await?;
+        let row = tx.query_opt(sql::LIVE_EPOCH, &[&identity.account, &identity.session]).await?;
         tx.rollback().await?;
         let ends = self.ends(&identity.account, None).await?;
         Ok(Person {

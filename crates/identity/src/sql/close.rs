@@ -66,7 +66,13 @@ pub(crate) const RULES: [Rule; 16] = [
         "\
         UPDATE identity.api_keys SET revoked_at = $2 WHERE account = $1::text::uuid AND revoked_at IS NULL",
     ),
-    Rule::stay("api_keys", "made_by", "keys of services that they made"),
+    Rule::end(
+        "api_keys",
+        "made_by",
+        "keys of services that they made",
+        "\
+        UPDATE identity.api_keys SET revoked_at = $2 WHERE made_by = $1::text::uuid AND revoked_at IS NULL",
+    ),
     Rule::end(
         "totp",
         "account",

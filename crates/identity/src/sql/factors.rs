@@ -156,6 +156,14 @@ pub(crate) const NEXT_EPOCH: &str = "\
     UPDATE identity.accounts SET epoch = epoch + 1 \
     WHERE id = $1::text::uuid AND disabled_at IS NULL RETURNING epoch";
 
+/// Parameters: account, session's id. The epoch, while the session lives.
+pub(crate) const LIVE_EPOCH: &str = "\
+    SELECT a.epoch FROM identity.accounts a JOIN identity.sessions s ON s.account = a.id \
+        LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE a.id = $1::text::uuid AND s.id = $2::text::uuid AND a.disabled_at IS NULL \
+        AND s.revoked_at IS NULL AND s.epoch = a.epoch AND t.suspended_at IS NULL \
+        AND s.tenant_epoch = coalesce(t.epoch, 0)";
+
 /// Parameters: account. One row: email, hash, tenant, epoch. Locks it, so that changes to its
 /// factors come one after the other.
 pub(crate) const LOCK_ACCOUNT: &str = "\
@@ -231,7 +239,9 @@ pub(crate) const BITE_CHALLENGE: &str = "\
 /// Takes [`BITE_CHALLENGE`] away.
 pub(crate) const UNBITE_CHALLENGE: &str = "DROP FUNCTION identity.bite_challenge() CASCADE";
 
-/// Parameters: the last id seen as text, how many. Rows: id, tenant, of accounts that can sign in.
+/// Parameters: the last id seen as text, how many. Rows: id, tenant, of accounts that can sign in
+/// and are not the proofs' own.
 pub(crate) const NEXT_ACCOUNTS: &str = "\
     SELECT id::text, tenant FROM identity.accounts \
-    WHERE id > $1::text::uuid AND disabled_at IS NULL ORDER BY id LIMIT $2";
+    WHERE id > $1::text::uuid AND disabled_at IS NULL AND password_hash IS NOT NULL \
+        AND email NOT LIKE '%@amanah.invalid' ORDER BY id LIMIT $2";

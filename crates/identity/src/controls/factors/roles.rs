@@ -45,6 +45,12 @@ pub(super) async fn members(
             }
             found.total += 1;
             let (has, _) = identities.has(account).await.map_err(|error| error.to_string())?;
+            // Whoever has the password of such a member could set a factor of their own up.
+            if !has.reaches(demanded) {
+                let what = format!("account {account}, which has no such factor yet");
+                found.tried.push(Tried::new(what, true));
+                continue;
+            }
             let weaker = [Strength::One, Strength::Two].into_iter().filter(|s| *s < demanded);
             let through =
                 weaker.into_iter().find(|shown| next(standing.needs, *shown, has) == Next::Done);
