@@ -1,4 +1,4 @@
-//! The ceremonies, held against a software authenticator of other authors and against damage.
+//! The ceremonies, held against a key in software and against damage.
 
 use kernel::FixedRng;
 
