@@ -1231,7 +1231,7 @@ ALTER TABLE identity.refresh_tokens OWNER TO owner;
 
 COMMENT ON COLUMN identity.refresh_tokens.token_sha256 IS 'amanah: hashed. SHA-256 of a token with 256 random bits, which nobody can guess back.';
 
-COMMENT ON COLUMN identity.refresh_tokens.successor_sealed IS 'amanah: sealed. AES-256-GCM under a key derived from the used token itself, of which only the hash is here.';
+COMMENT ON COLUMN identity.refresh_tokens.successor_sealed IS 'amanah: hashed. AES-256-GCM under a key derived from the used token itself, of which only the hash is here: nothing in this database opens it.';
 
 CREATE TABLE identity.resets (
     account uuid NOT NULL,

@@ -101,7 +101,7 @@ impl Edge {
 fn ports() -> Ports {
     Ports {
         own: Arc::new(Pages),
-        sessions: Arc::new(OneSession),
+        sessions: Arc::new(OneSession::default()),
         credentials: Some(Arc::new(OneToken)),
         gatekeeper: None,
         binder: Arc::new(TextBinder),
@@ -287,7 +287,9 @@ impl Own for Pages {
     }
 }
 
-struct OneSession;
+/// Knows one session; another one ends once it was looked at.
+#[derive(Default)]
+struct OneSession(AtomicUsize);
 
 impl Sessions for OneSession {
     fn decide<'a>(
@@ -297,7 +299,9 @@ impl Sessions for OneSession {
         if token.0.expose() == "untold" {
             return Box::pin(async { Err("the database is away".to_owned()) });
         }
-        let identity = (token.0.expose() == "good").then(|| {
+        let name = token.0.expose();
+        let lives = name == "good" || name == "once" && self.0.fetch_add(1, Ordering::Relaxed) == 0;
+        let identity = lives.then(|| {
             Arc::new(Identity {
                 account: "00000000-0000-4000-8000-000000000001".to_owned(),
                 actor: Actor::new("sari@sinar.example").unwrap(),
@@ -320,7 +324,7 @@ impl Credentials for OneToken {
     fn bearer<'a>(&'a self, bearer: &'a Secret) -> Fut<'a, Result<Option<Arc<Identity>>, String>> {
         Box::pin(async move {
             let good = SessionToken(Secret::new("good".to_owned()));
-            let sari = OneSession.decide(&good).await?.unwrap();
+            let sari = OneSession::default().decide(&good).await?.unwrap();
             let door = Door::AccessToken;
             let known = bearer.expose() == "good-token";
             Ok(known.then(|| Arc::new(Identity { door, ..Arc::unwrap_or_clone(sari) })))

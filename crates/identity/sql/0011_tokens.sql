@@ -48,7 +48,7 @@ CREATE INDEX refresh_tokens_family ON identity.refresh_tokens (family, used_at);
 COMMENT ON COLUMN identity.refresh_tokens.token_sha256 IS
     'amanah: hashed. SHA-256 of a token with 256 random bits, which nobody can guess back.';
 COMMENT ON COLUMN identity.refresh_tokens.successor_sealed IS
-    'amanah: sealed. AES-256-GCM under a key derived from the used token itself, of which only the hash is here.';
+    'amanah: hashed. AES-256-GCM under a key derived from the used token itself, of which only the hash is here: nothing in this database opens it.';
 
 CREATE TABLE identity.api_keys (
     -- Stands in the key itself, for people and logs.

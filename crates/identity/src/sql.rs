@@ -132,8 +132,12 @@ pub(crate) const END_ONE: &str = "\
     WHERE account = $1::text::uuid AND id::text = $2 AND revoked_at IS NULL \
         AND absolute_expires_at > $3";
 
-/// Parameters: account, the id of the one to keep, now.
+/// Parameters: account, the id of the one to keep, now. What programs were given by other sessions
+/// ends as well, also where that session is over long since.
 pub(crate) const END_OTHERS: &str = "\
+    WITH programs AS (UPDATE identity.families \
+        SET revoked_at = $3, revoked_why = 'the other sessions were ended' \
+        WHERE account = $1::text::uuid AND session::text <> $2 AND revoked_at IS NULL) \
     UPDATE identity.sessions SET revoked_at = $3 \
     WHERE account = $1::text::uuid AND id::text <> $2 AND revoked_at IS NULL \
         AND absolute_expires_at > $3";

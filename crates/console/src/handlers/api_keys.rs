@@ -11,7 +11,7 @@ use axum::{Extension, Form};
 use kernel::{Door, Identity, Secret};
 use serde::Deserialize;
 
-use super::{html, unreadable, with_cookie};
+use super::{html, stale, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::api_keys::KeysPage;
 use crate::words::Words;
@@ -76,6 +76,9 @@ pub(crate) async fn make(
     let Some(identity) = person(identity) else {
         return Ok(Redirect::to(SIGN_IN).into_response());
     };
+    if let Some(way) = stale(&state, &identity, PAGE) {
+        return Ok(way);
+    }
     let scopes: Vec<String> = form
         .scopes
         .split(|c: char| c.is_whitespace() || c == ',')
@@ -108,6 +111,9 @@ pub(crate) async fn make_service(
     let Some(identity) = person(identity) else {
         return Ok(Redirect::to(SIGN_IN).into_response());
     };
+    if let Some(way) = stale(&state, &identity, PAGE) {
+        return Ok(way);
+    }
     match state.api_keys.make_service(&identity, &form.name).await {
         Ok(()) => Ok(Redirect::to(PAGE).into_response()),
         Err(refusal) => refused(&state, &identity, &headers, refusal).await,

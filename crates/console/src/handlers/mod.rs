@@ -4,9 +4,10 @@ use askama::Template;
 use axum::extract::rejection::FormRejection;
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use kernel::Identity;
 
-use crate::Error;
+use crate::{Error, State, cookie};
 
 pub(crate) mod account;
 pub(crate) mod again;
@@ -35,6 +36,14 @@ pub(crate) mod vitals;
 /// [`Error::Internal`] when the template fails.
 pub(crate) fn html(page: &impl Template) -> Result<Response, Error> {
     Ok(Html(page.render()?).into_response())
+}
+
+/// The way to prove once more who one is, and back to `back`, where the last time was too long ago for
+/// what is sensitive.
+fn stale(state: &State, identity: &Identity, back: &str) -> Option<Response> {
+    let recent = identity::is_recent(identity.authenticated_at, state.clock.now());
+    let way = || format!("{}?next={}", desk::CONFIRM, cookie::escaped(back));
+    (!recent).then(|| Redirect::to(&way()).into_response())
 }
 
 /// Lets a browser keep the answer only if it asks again each time: a verdict must not be shown

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::account::{Holder, browsing, sign_in};
 use super::reset::refused;
-use super::{html, unreadable, with_cookie};
+use super::{html, stale, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::people::PeoplePage;
 use crate::words::Words;
@@ -59,6 +59,9 @@ pub(crate) async fn invite(
     csrf::check(&headers, &form.token)?;
     let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
     allowed(&identity, own::PEOPLE_INVITE)?;
+    if let Some(way) = stale(&state, &identity, "/_amanah/people") {
+        return Ok(way);
+    }
     let new = Invitation { email: form.email, roles: vec![form.role], language: form.language };
     let invited = state.accounts.invite(&identity, &new).await;
     let words = Words::asked(&headers);

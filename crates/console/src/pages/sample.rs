@@ -216,7 +216,7 @@ pub(crate) fn identity() -> Arc<Identity> {
         tenant: TenantId::new("toko-sari").unwrap(),
         standing: Standing { roles: vec!["approver".to_owned()], ..Standing::default() },
         strength: Strength::One,
-        authenticated_at: Timestamp::UNIX_EPOCH,
+        authenticated_at: now(),
         session: "00000000-0000-4000-8000-000000000002".to_owned(),
         door: Door::Browser,
     })

@@ -67,6 +67,24 @@ async fn a_change_is_bound_for_writing() {
     assert!(seen.ends_with(&body));
 }
 
+/// Whoever holds a body back is asked again who they are once it has come.
+#[tokio::test]
+async fn a_session_that_ended_while_a_body_came_counts_no_more() {
+    let cookie = "Cookie: __Host-amanah=once\r\nSec-Fetch-Site: same-origin\r\n";
+    let edge = Edge::start().await;
+    assert_eq!(status(&edge.ask("GET", "/prices", cookie).await), 200);
+    for path in ["/prices", "/_amanah/echo"] {
+        let edge = Edge::start().await;
+        let wire = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{cookie}\
+             Content-Length: 3\r\n\r\nabc"
+        );
+        let answer = edge.talk(wire).await;
+        assert!(!answer.contains("sari@sinar.example"), "{answer}");
+        assert_eq!(edge.application.seen().len(), 0, "{answer}");
+    }
+}
+
 /// Chunks become one body with a length, and the connection ends behind them.
 #[tokio::test]
 async fn chunks_are_put_together() {

@@ -93,8 +93,9 @@ impl Identities {
     }
 
     /// Opens a session for an account whose password was right.
-    pub(super) async fn open(&self, account: &Account) -> Result<SessionToken> {
-        let (checked, with) = (Some(account), Opening::default());
+    pub(super) async fn open(&self, account: &Account, epoch: i32) -> Result<SessionToken> {
+        let with = Opening { epoch: Some(epoch), ..Opening::default() };
+        let checked = Some(account);
         self.begin(New { account: &account.id, checked, strength: Strength::One, with }).await
     }
 

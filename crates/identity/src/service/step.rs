@@ -47,11 +47,12 @@ pub enum Stage {
 impl Identities {
     /// After a right password: a session where nothing more is asked for, or a step.
     pub(super) async fn after_password(&self, account: &Account) -> Result<SignedIn> {
-        let (has, tenant) = self.has(&account.id).await?;
+        let (has, tenant, epoch) = self.has_at(&account.id).await?;
         let needs = self.needs(&account.id, &tenant).await?;
         let what = next(needs, Strength::One, has);
         if what == Next::Done {
-            return Ok(SignedIn::Session(self.open(account).await?));
+            // A factor that is added meanwhile raises the epoch, and this sign-in is over.
+            return Ok(SignedIn::Session(self.open(account, epoch).await?));
         }
         let (token, digest) = StepToken::fresh(self.rng())?;
         let now = self.clock.now();
@@ -153,11 +154,17 @@ impl Identities {
 
     /// What an account has to prove itself with, and its tenant.
     pub(crate) async fn has(&self, account: &str) -> Result<(Has, TenantId)> {
+        let (has, tenant, _) = self.has_at(account).await?;
+        Ok((has, tenant))
+    }
+
+    /// The same, and its epoch at that moment.
+    async fn has_at(&self, account: &str) -> Result<(Has, TenantId, i32)> {
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::COUNT_FACTORS, &[&account]).await?;
         tx.rollback().await?;
         let row = row.ok_or(Error::Refused)?;
-        Ok((has(&row), tenant(&row)?))
+        Ok((has(&row), tenant(&row)?, row.get("epoch")))
     }
 
     /// What the roles of an account demand.

@@ -56,7 +56,7 @@ pub(crate) const COUNT_FACTORS: &str = "\
         (SELECT count(*) FROM identity.recovery_codes \
             WHERE account = $1::text::uuid AND used_at IS NULL) AS codes, \
         (SELECT count(*) FROM identity.passkeys WHERE account = $1::text::uuid) AS passkeys, \
-        tenant \
+        tenant, epoch \
     FROM identity.accounts WHERE id = $1::text::uuid AND disabled_at IS NULL";
 
 /// Parameters: account. The seed that counts: id, seed.

@@ -46,7 +46,16 @@ pub(super) fn tenant() -> Result<TenantId> {
 impl Canary {
     /// A new account without a factor.
     pub(super) async fn make(identities: &Identities) -> Result<Self> {
-        let email = format!("factor-{}@amanah.invalid", random_hex(identities.rng(), 8)?);
+        Self::at(identities, "amanah.invalid").await
+    }
+
+    /// The same in a sandbox, where it counts as somebody's.
+    pub(super) async fn member(identities: &Identities) -> Result<Self> {
+        Self::at(identities, "bite.invalid").await
+    }
+
+    async fn at(identities: &Identities, domain: &str) -> Result<Self> {
+        let email = format!("factor-{}@{domain}", random_hex(identities.rng(), 8)?);
         let password = Secret::new(random_hex(identities.rng(), 20)?);
         let new = NewAccount {
             email: Email::new(&email)?,

@@ -16,14 +16,16 @@ static CARD: Card = Card {
     id: "mfa.required",
     title: "These roles sign in with a second factor",
     attack: "Reads every account that has one of the roles, and asks what its password alone would \
-             lead to. Then gives each role to an account made for it and signs in to that through \
+             lead to; one without a factor is named, since whoever knows its password could set one up. Then gives each role to an account made for it and signs in to that through \
              the gateway with the password alone, and with the token of the step as a session.",
-    bite: "The same attack on a copy of the control database in which the role asks for nothing.",
+    bite: "The same attack on a copy of the control database in which the role asks for nothing, or a \
+           member of it has no second factor.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(3),
     not_covered: &[
         "accounts that the application behind Amanah keeps by itself",
         "keys of programs, which have no second factor",
+        "accounts that the proofs themselves make",
         "who has the phone or the key",
     ],
 };
@@ -122,27 +124,41 @@ impl CanaryRoles for Everybody {
     }
 }
 
+/// What the role asks for, whether its member has an app, what that is called, and a part of the words
+/// that it must be found by. The first one is whole.
+const SEEDED: [(Strength, bool, &str, &str); 3] = [
+    (Strength::Two, true, "", ""),
+    (Strength::Two, false, "a member without a factor", "no such factor yet"),
+    (Strength::One, true, "a role that asks for nothing", "the password alone"),
+];
+
 async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
     let role = vec!["bitten".to_owned()];
     let (mut findings, mut missed) = (Vec::new(), Vec::new());
-    for (needs, name) in [(Strength::Two, ""), (Strength::One, "a role that asks for nothing")] {
+    for (needs, has_app, name, found_as) in SEEDED {
         let service = bite::service(guard, db, cx, Needs(needs, role.clone()));
         let service = Arc::new(service.map_err(|error| error.to_string())?);
-        let member = Canary::make(&service).await.map_err(|error| error.to_string())?;
+        let member = Canary::member(&service).await.map_err(|error| error.to_string())?;
+        if has_app {
+            let app = member.add_app(&service, cx.clock.now()).await;
+            app.map_err(|error| error.to_string())?;
+        }
         let probe = InProcess(Arc::clone(&service));
         let sandbox = (&probe as &dyn FactorProbe, &*service, &Everybody as &dyn CanaryRoles);
         let (_, tried) = attack(sandbox, &role, &mut Vec::new()).await?;
-        let through = |words: &str| tried.iter().any(|one| one.through && one.what.contains(words));
+        let mut through = tried.iter().filter(|one| one.through);
+        // Where the role asks for two and its member has them, nothing gets in, or what is found
+        // would mean nothing.
         if name.is_empty() {
-            // Where the role asks for two, nothing gets in, or what is found would mean nothing.
-            if let Some(one) = tried.iter().find(|one| one.through) {
+            if let Some(one) = through.next() {
                 return Err(format!("{} gets in before anything was seeded", one.what));
             }
-        } else if through(&member.account) && through("the password alone") {
-            findings.push(Finding::new(name, "a member and a canary get in with a password"));
-        } else {
-            missed.push(name.to_owned());
+            continue;
+        }
+        match through.find(|one| one.what.contains(found_as)) {
+            Some(one) => findings.push(Finding::new(name, one.what.clone())),
+            None => missed.push(name.to_owned()),
         }
     }
-    Ok((1, findings, missed))
+    Ok((SEEDED.len() - 1, findings, missed))
 }
