@@ -131,7 +131,8 @@ fn a_page_that_holds_exits_with_zero() {
     let house = shared();
     let only = BUILT.map(|(id, _)| ["--claim", id]).concat();
     let (exit, claims) = house.verify(&[&["--page", "pages/amanah.md"], &only[..]].concat());
-    assert_eq!((exit, claims.len()), (0, BUILT.len()));
+    let others: Vec<&Value> = claims.iter().filter(|c| c["verdict"] != "proven").collect();
+    assert_eq!((exit, claims.len()), (0, BUILT.len()), "{others:#?}");
 }
 
 /// A page of the past is drawn from the evidence of the past.

@@ -11,7 +11,7 @@ const { join } = require('node:path');
 const CDP = require('chrome-remote-interface');
 
 /** How long anything may take until it is there, in milliseconds. */
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 /** How often it is looked for, in milliseconds. */
 const LOOK_AGAIN = 50;
 
