@@ -1,12 +1,9 @@
 //! The decision about each request, made in memory.
 
-use jiff::{SignedDuration, Timestamp};
-use kernel::{Door, Fut, Gatekeeper, Identity, Passage, PermissionId, TenantId};
+use jiff::Timestamp;
+use kernel::{Fut, Gatekeeper, Identity, Passage, PermissionId, TenantId};
 
 use crate::{Access, Result, Routes, sql};
-
-/// How long ago somebody may have proven who they are, for what asks for it once more.
-const STEP_UP: SignedDuration = SignedDuration::from_mins(10);
 
 impl Gatekeeper for Access {
     fn pass(&self, identity: &Identity, method: &str, path: &str) -> Passage {
@@ -48,11 +45,7 @@ pub(crate) fn decide(
     if need.permission.is_some_and(|permission| !identity.may(permission)) {
         return (Passage::Denied, None);
     }
-    // A clock that went backwards makes the age negative: prove it once more.
-    let age = now.duration_since(identity.authenticated_at);
-    // A key proves nothing about who holds it now.
-    let fresh = identity.door != Door::ApiKey && !age.is_negative() && age < STEP_UP;
-    if need.step_up && !fresh {
+    if need.step_up && !identity.is_recent(now) {
         return (Passage::StepUp, None);
     }
     (Passage::Open, need.permission)

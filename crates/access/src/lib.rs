@@ -40,7 +40,7 @@ pub use offboard::Withdrawn;
 pub use review::{Decision, Review, ReviewRow, Reviewer, csv, markdown};
 pub use route::{METHODS, Need, Route, Routes};
 pub use service::{Access, Held, Listed, NewGrant, NewRole};
-pub use support::{Asking, MAX_HOURS, STEP_UP, SupportGrant, SupportState, SupportUse};
+pub use support::{Asking, MAX_HOURS, SupportGrant, SupportState, SupportUse};
 
 /// What puts the shipped permissions and roles into a copy of the structure, which has no rows: for
 /// sandboxes.

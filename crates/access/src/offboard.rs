@@ -5,7 +5,7 @@
 
 use kernel::{Identity, TenantId, own};
 
-use crate::support::{END_ALL_OF, STEP_UP, in_person};
+use crate::support::{END_ALL_OF, in_person};
 use crate::{Access, Error, Result, sql};
 
 /// What was taken away from an account.
@@ -42,8 +42,7 @@ impl Access {
         if !theirs.within(&own) {
             return Err(Error::Escalation("what the person may do".to_owned()));
         }
-        let age = self.clock.now().duration_since(who.authenticated_at);
-        if age.is_negative() || age >= STEP_UP {
+        if !who.is_recent(self.clock.now()) {
             return Err(Error::StepUp);
         }
         self.uses.note((&who.account, &who.tenant), own::PEOPLE_OFFBOARD, self.clock.now());

@@ -71,7 +71,7 @@ pub use mail::{
 };
 pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
-pub use pending::{Has, Offer, RECENT, SignedIn, StepToken, is_recent};
+pub use pending::{Has, Offer, SignedIn, StepToken};
 pub use service::{
     Again, Ceremony, Closed, Enrolled, Factors, Holder, Identities, KeyCard, Known, MAX_KEY_DAYS,
     NewApp, NewKey, Opening, Pair, PasskeyCard, ServiceCard, SessionCard, SessionVitals, Stage,

@@ -3,7 +3,7 @@
 //! Between a right password and a session there is a *step*: a row with the hash of a token, good for
 //! five minutes and five tries. Its token opens nothing but the next page.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kernel::{Rng, Secret, SessionToken, Strength};
 
 use crate::Result;
@@ -19,8 +19,6 @@ pub(crate) const FREE_GUESSES: i32 = 10;
 pub(crate) const FIRST_WAIT_SECONDS: f64 = 10.0;
 /// The longest wait, in seconds: nobody can be locked out for good by somebody else.
 pub(crate) const LONGEST_WAIT_SECONDS: f64 = 900.0;
-/// How long ago somebody may have proven who they are, for what changes the account or lets others in.
-pub const RECENT: SignedDuration = SignedDuration::from_mins(10);
 
 /// The token of a sign-in that waits, as its cookie carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,19 +136,11 @@ pub(crate) fn next(needs: Strength, reached: Strength, has: Has) -> Next {
     }
 }
 
-/// Whether somebody who proved who they are at `then` did so recently enough at `now` for what is
-/// sensitive. A clock that went back says no.
-pub fn is_recent(then: Timestamp, now: Timestamp) -> bool {
-    let age = now.duration_since(then);
-    !age.is_negative() && age < RECENT
-}
-
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
     use kernel::Strength::{Hardware, One, Two};
 
-    use super::{Has, Next, Offer, RECENT, is_recent, next};
+    use super::{Has, Next, Offer, next};
 
     const NONE: Has = Has { app: false, codes: 0, passkeys: 0 };
     const APP: Has = Has { app: true, codes: 10, passkeys: 0 };
@@ -177,13 +167,5 @@ mod tests {
         assert_eq!(next(Two, One, NONE), Next::Enrol { app: true });
         let any = Next::Prove(Offer { app: true, codes: true, passkeys: true });
         assert_eq!(next(One, One, BOTH), any);
-    }
-
-    #[test]
-    fn what_was_proven_long_ago_or_in_the_future_is_not_recent() {
-        let now = Timestamp::UNIX_EPOCH;
-        let second = SignedDuration::from_secs(1);
-        assert!(is_recent(now, now) && is_recent(now, now + RECENT - second));
-        assert!(!is_recent(now, now + RECENT) && !is_recent(now + second, now));
     }
 }

@@ -52,6 +52,10 @@ impl Strength {
     }
 }
 
+/// How long ago somebody may have proven who they are, for what changes an account, lets others in, or
+/// asks for a fresh proof otherwise.
+pub const RECENT: SignedDuration = SignedDuration::from_mins(10);
+
 /// Which way somebody came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,5 +125,41 @@ impl Identity {
     /// Whether they may do this.
     pub fn may(&self, permission: PermissionId) -> bool {
         self.standing.permits.has(permission)
+    }
+
+    /// Whether they proved who they are so short a time before `now` that it does for what is
+    /// sensitive. A clock that went back says no, and so does a key: it proves nothing about who holds
+    /// it now.
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.authenticated_at);
+        self.door != Door::ApiKey && !age.is_negative() && age < RECENT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::{Door, Identity, RECENT, Standing, Strength};
+    use crate::{Actor, TenantId};
+
+    #[test]
+    fn what_was_proven_long_ago_or_in_the_future_or_by_a_key_is_not_recent() {
+        let (then, second) = (Timestamp::UNIX_EPOCH, SignedDuration::from_secs(1));
+        let who = |door| Identity {
+            account: "1".to_owned(),
+            actor: Actor::new("sari@sinar.example").unwrap(),
+            name: "Sari".to_owned(),
+            tenant: TenantId::new("sinar").unwrap(),
+            standing: Standing::default(),
+            strength: Strength::Two,
+            authenticated_at: then,
+            session: "2".to_owned(),
+            door,
+        };
+        let browser = who(Door::Browser);
+        assert!(browser.is_recent(then) && browser.is_recent(then + RECENT - second));
+        assert!(!browser.is_recent(then + RECENT) && !browser.is_recent(then - second));
+        assert!(who(Door::AccessToken).is_recent(then) && !who(Door::ApiKey).is_recent(then));
     }
 }

@@ -41,7 +41,7 @@ pub use files::{
 };
 pub use granting::{Grantable, Granting};
 pub use hex::{hex, unhex};
-pub use identity::{Door, Identity, Standing, Strength, Support};
+pub use identity::{Door, Identity, RECENT, Standing, Strength, Support};
 pub use lookback::{Found, Lookback, Runs};
 pub use notice::{Notice, Notices};
 pub use params::{ParamError, Params, canonical};

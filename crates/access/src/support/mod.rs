@@ -20,8 +20,6 @@ use crate::{Access, Error, Result};
 const WAITS: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many questions of support wait in one tenant at once.
 const MAX_WAITING: i64 = 50;
-/// How long a proof of who somebody is counts for letting support in.
-pub const STEP_UP: SignedDuration = SignedDuration::from_mins(10);
 /// The most grants in a list.
 const MAX_LISTED: i64 = 200;
 /// The most uses in a list.
@@ -194,8 +192,7 @@ impl Access {
     pub async fn approve_support(&self, who: &Identity, id: &str) -> Result<()> {
         self.answers(who).await?;
         let now = self.clock.now();
-        let age = now.duration_since(who.authenticated_at);
-        if age.is_negative() || age >= STEP_UP {
+        if !who.is_recent(now) {
             return Err(Error::StepUp);
         }
         let id = grant_id(id)?;

@@ -8,11 +8,10 @@ use axum::{Extension, Form};
 use identity::Again;
 use kernel::Secret;
 
-use super::desk::{
-    CONFIRM, Fault, Fields, SIGN_IN, SignedInAs, desk, entered, fault, party, with_cookie,
-};
+use super::desk::{CONFIRM, Fault, Fields, SIGN_IN, SignedInAs, desk, entered, fault, party};
 use super::html;
 use super::step::{Next, with_next};
+use super::with_cookie;
 use crate::csrf::FormToken;
 use crate::pages::again::AgainPage;
 use crate::pages::key::KeyPage;

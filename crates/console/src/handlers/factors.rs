@@ -8,11 +8,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use identity::Enrolled;
 use kernel::SessionToken;
 
-use super::desk::{
-    Desk, Fault, Fields, SECURITY, SignedInAs, Who, desk, entered, fault, party, with_cookie,
-};
+use super::desk::{Desk, Fault, Fields, SECURITY, SignedInAs, Who, desk, entered, fault, party};
 use super::html;
 use super::step::{Next, with_next};
+use super::with_cookie;
 use crate::csrf::FormToken;
 use crate::pages::codes::CodesPage;
 use crate::pages::enrol::EnrolPage;

@@ -10,9 +10,10 @@ use identity::{SignedIn, Stage, StepToken};
 use kernel::Secret;
 use serde::Deserialize;
 
-use super::desk::{Desk, Fault, Fields, SIGN_IN, desk, entered, fault, party, with_cookie};
+use super::desk::{Desk, Fault, Fields, SIGN_IN, desk, entered, fault, party};
 use super::html;
 use super::origin::unplaced;
+use super::with_cookie;
 use crate::csrf::FormToken;
 use crate::pages::key::KeyPage;
 use crate::pages::step::StepPage;

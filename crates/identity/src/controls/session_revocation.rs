@@ -18,13 +18,14 @@ static CARD: Card = Card {
     id: "session.revocation",
     title: "An ended session is refused",
     attack: "Signs synthetic people in through the running gateway, uses each session until it is \
-             answered from memory, ends it from another connection in each way there is, and asks \
+             answered from memory, ends it from another connection in seven ways, and asks \
              the gateway without pause until it refuses.",
     bite: "Gateways in a sandbox whose memory forgets nothing, that listen to nobody and do not \
            mind the silence, and whose database tells nobody.",
     cadence: Duration::from_mins(10),
     deadline: Duration::from_mins(3),
     not_covered: &[
+        "ends by another password, another factor, an off-boarding or the end of a grant of support",
         "gateways on other machines than the one that was asked",
         "answers that were on their way when the session was ended",
         "sessions that the application behind the gateway keeps by itself",

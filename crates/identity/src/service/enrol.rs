@@ -11,7 +11,7 @@ use store::OperatorTx;
 use super::Identities;
 use super::step::{Person, has, seed_context};
 use crate::passkey::{Party, Registration};
-use crate::pending::{Has, Next, StepToken, is_recent, next};
+use crate::pending::{Has, Next, StepToken, next};
 use crate::sql::factors as sql;
 use crate::token::Digest;
 use crate::totp::Seed;
@@ -266,7 +266,7 @@ impl Identities {
             }
         };
         let person = self.person(identity).await?;
-        if !is_recent(identity.authenticated_at, self.clock.now()) {
+        if !identity.is_recent(self.clock.now()) {
             return Err(Error::StepUp);
         }
         Ok(Resolved { person, step: None })

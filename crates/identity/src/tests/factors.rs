@@ -16,8 +16,7 @@ use crate::pending::{FREE_GUESSES, MAX_TRIES, STEP_LASTS};
 use crate::totp::Seed;
 use crate::vault::Envelope;
 use crate::{
-    Again, Ceremony, Enrolled, Error, Holder, Identities, Party, RECENT, Result, SignedIn, Stage,
-    StepToken,
+    Again, Ceremony, Enrolled, Error, Holder, Identities, Party, Result, SignedIn, Stage, StepToken,
 };
 
 /// Says what was last demanded.
@@ -327,7 +326,7 @@ async fn what_is_sensitive_asks_again_and_gives_a_new_session() {
     let g = guarded(Strength::One).await;
     let open = g.sign_in().await.session().unwrap();
     let identity = g.who(&open).await.unwrap();
-    g.house.later(RECENT);
+    g.house.later(kernel::RECENT);
     let late = g.identities.start_app(Holder::Session(&identity), "Kios").await;
     assert!(matches!(late, Err(Error::StepUp)));
     let wrong = Again::Password(&secret("wrong horse battery")).try_on(&g, &identity, &open).await;
