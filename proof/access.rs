@@ -64,3 +64,40 @@ fn roles_are_given_and_taken_by_command() {
     let (code, matrix) = run(&["matrix"]);
     assert_eq!((code, matrix.lines().count()), (Some(0), 528 + 18));
 }
+
+/// A tenant's own role is made, shown, and retired when that was said; a review is begun and given up.
+#[test]
+fn own_roles_and_reviews_go_by_command() {
+    let house = shared();
+    let tenant = "22222222-2222-4222-8222-222222222222";
+    let who = "malam@bintang.example";
+    assert!(house.run(&["account", "add", who, "--tenant", tenant]).status.success());
+    let run = |words: &[&str]| {
+        let done = house.run(&[&["access"], words].concat());
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let define = |rest: &[&str]| {
+        let first = ["role", "define", "Night shift", "--tenant", tenant, "--title", "Nights"];
+        run(&[&first, rest].concat()).0
+    };
+    assert_eq!(define(&["--permit", "notes.read", "--parent", "viewer"]), Some(0));
+    assert_eq!(define(&["--permit", "notes.paint"]), Some(2));
+    assert_eq!(define(&["--parent", "Night shift"]), Some(2));
+    assert_eq!(run(&["grant", who, "Night shift", "--reason", "a test"]).0, Some(0));
+    let (code, shown) = run(&["role", "show", "Night shift", "--tenant", tenant]);
+    assert!(code == Some(0) && shown.contains(who) && shown.contains("notes.read"), "{shown}");
+    let retire = ["role", "retire", "Night shift", "--tenant", tenant];
+    assert_eq!(run(&retire).0, Some(2));
+    assert!(run(&["role", "list", "--tenant", tenant]).1.starts_with("Night shift "));
+    assert_eq!(run(&[&retire[..], &["--anyway"]].concat()).0, Some(0));
+    assert_eq!(run(&retire).0, Some(2));
+    let (code, started) = run(&["review", "start", "--tenant", tenant]);
+    let id = started.split(' ').next().unwrap_or_default();
+    assert_eq!(code, Some(0), "{started}");
+    assert_eq!(run(&["review", "start", "--tenant", tenant]).0, Some(2));
+    assert_eq!(run(&["review", "close", id, "--by", "Dewi"]).0, Some(2));
+    let abandon = ["review", "abandon", id, "--reason", "a test"];
+    assert_eq!((run(&abandon).0, run(&abandon).0), (Some(0), Some(2)));
+    let (code, due) = run(&["review", "due"]);
+    assert!(code == Some(0) && due.contains(tenant), "{due}");
+}

@@ -14,13 +14,14 @@ mod per_action;
 mod permissions;
 mod requests;
 mod review;
+mod review_seeds;
 mod seeds;
 #[cfg(test)]
 mod tests;
 
 pub use consent::{Asked, ConsentHouse, Fault, Inside, People, Premises, Workshop};
 pub use offboarding::{Doorstep, Leaver, LeavingHouse, Spared, Sparing};
-pub use review::ReviewHouse;
+pub use review::{HoldingsOf, ReviewHouse};
 
 /// What the proofs look at.
 #[derive(Clone)]

@@ -52,6 +52,17 @@ pub enum Error {
          who has it"
     )]
     Escalation(String),
+    /// Somebody has the role, or another role has everything of it.
+    #[error(
+        "the role {role:?} is in use: {by}; nothing was changed. Take it from them first, or retire \
+         it anyway: they lose it then"
+    )]
+    InUse {
+        /// The role.
+        role: String,
+        /// Who has it, and which roles inherit from it.
+        by: String,
+    },
     /// The parents would have closed a ring.
     #[error("the role {0:?} would inherit from itself; nothing was changed")]
     Cycle(String),
@@ -70,6 +81,18 @@ pub enum Error {
     /// A review cannot go on so.
     #[error("the review cannot go on: {0}")]
     Review(String),
+    /// A tenant has one open review at a time.
+    #[error("a review is open here already; nothing was changed. Close it first, or give it up")]
+    ReviewOpen,
+    /// Somebody may still do what was revoked.
+    #[error("{0} was revoked and still counts; the decision is kept. Revoke the row once more")]
+    StillCounts(String),
+    /// A review is not at its end.
+    #[error(
+        "not every row is decided and every revocation verified; nothing was changed. Decide what is \
+         open, and revoke once more what is not verified"
+    )]
+    Undecided,
     /// They proved who they are too long ago for this.
     #[error("prove who you are once more, and try again; nothing was changed")]
     StepUp,

@@ -28,6 +28,7 @@ mod route;
 mod service;
 mod sql;
 mod support;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod uses;
@@ -37,16 +38,17 @@ pub use catalogue::{Catalogue, Permission, Role};
 pub use error::{Error, Result};
 pub use matrix::Matrix;
 pub use offboard::Withdrawn;
-pub use review::{Decision, Review, ReviewRow, Reviewer, csv, markdown};
+pub use review::{Decision, Review, ReviewDue, ReviewRow, Reviewer, csv, evidence, markdown};
 pub use route::{METHODS, Need, Route, Routes};
-pub use service::{Access, Held, Listed, NewGrant, NewRole};
+pub use service::{Access, Held, Listed, NewGrant, NewRole, RoleChange, RoleSheet};
 pub use support::{Asking, MAX_HOURS, SupportGrant, SupportState, SupportUse};
+pub use sweep::sweep;
 
 /// What puts the shipped permissions and roles into a copy of the structure, which has no rows: for
 /// sandboxes.
 pub const CATALOGUE: &str = concat!(
     "INSERT INTO access.lineage DEFAULT VALUES;\n",
-    include_str!("../sql/0002_catalogue.sql")
+    include_str!("../sql/0025_catalogue.sql")
 );
 
 /// This room's migrations.
@@ -58,5 +60,15 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0003_carried", sql: include_str!("../sql/0003_carried.sql") },
         store::Migration { name: "0020_support", sql: include_str!("../sql/0020_support.sql") },
         store::Migration { name: "0021_reviews", sql: include_str!("../sql/0021_reviews.sql") },
+        store::Migration {
+            name: "0022_reviews_go_on",
+            sql: include_str!("../sql/0022_reviews_go_on.sql"),
+        },
+        store::Migration {
+            name: "0023_role_changes",
+            sql: include_str!("../sql/0023_role_changes.sql"),
+        },
+        store::Migration { name: "0024_synthetic", sql: include_str!("../sql/0024_synthetic.sql") },
+        store::Migration { name: "0025_catalogue", sql: include_str!("../sql/0025_catalogue.sql") },
     ],
 };

@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Bits, Clock, Fut, PermissionId, Standing, Standings, Strength, TenantId, own};
+use kernel::{
+    Bits, Clock, Fut, Holdings, PermissionId, Standing, Standings, Strength, TenantId, own,
+};
 use store::{Db, Row, Tx};
 
 use crate::uses::Uses;
@@ -11,7 +13,7 @@ use crate::{By, Error, Result, Routes, sql};
 
 mod roles;
 
-pub use roles::{Listed, NewRole};
+pub use roles::{Listed, NewRole, RoleChange, RoleSheet};
 
 /// The longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 1000;
@@ -23,6 +25,7 @@ pub struct Access {
     pub(crate) routes: OnceLock<Routes>,
     pub(crate) uses: Uses,
     pub(crate) staff: Option<TenantId>,
+    pub(crate) holdings: Vec<Arc<dyn Holdings>>,
 }
 
 /// A role to be given to an account.
@@ -61,7 +64,8 @@ impl Access {
     /// The service over `db`, a login of the control database that is a member of
     /// `amanah_engine`.
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock, routes: OnceLock::new(), uses: Uses::default(), staff: None }
+        let (routes, uses) = (OnceLock::new(), Uses::default());
+        Self { db, clock, routes, uses, staff: None, holdings: Vec::new() }
     }
 
     /// The same, where the accounts of the tenant `staff` are the vendor's own people, who can be
@@ -69,6 +73,12 @@ impl Access {
     #[must_use]
     pub fn with_staff(self, staff: TenantId) -> Self {
         Self { staff: Some(staff), ..self }
+    }
+
+    /// The same, whose reviews look at these too: what lets somebody act by something else than a role.
+    #[must_use]
+    pub fn with_holdings(self, holdings: Vec<Arc<dyn Holdings>>) -> Self {
+        Self { holdings, ..self }
     }
 
     /// Gives a role to an account and returns the grant's id.

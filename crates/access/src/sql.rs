@@ -111,6 +111,71 @@ pub(crate) const CHANGE_ROLE: &str = "\
 pub(crate) const RETIRE_ROLE: &str =
     "UPDATE access.roles SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL";
 
+/// Parameters: id, now, who does it. Every grant of a role that is retired.
+pub(crate) const REVOKE_OF_ROLE: &str = "\
+    UPDATE access.grants SET revoked_at = greatest($2, granted_at), revoked_by = $3 \
+    WHERE role = $1 AND revoked_at IS NULL";
+
+/// Parameters: id. Rows: the names of its own permissions.
+pub(crate) const OWN_PERMITS: &str = "\
+    SELECT p.name FROM access.role_permissions rp JOIN access.permissions p ON p.id = rp.permission \
+    WHERE rp.role = $1 AND p.retired_at IS NULL ORDER BY p.id";
+
+/// Parameters: id, tenant, now. Rows: the address of each account that has it in the tenant.
+pub(crate) const HELD_BY: &str = "\
+    SELECT DISTINCT coalesce(a.email, g.account::text) FROM access.grants g \
+        LEFT JOIN identity.accounts a ON a.id = g.account \
+    WHERE g.role = $1 AND g.tenant = $2 AND g.revoked_at IS NULL \
+        AND (g.expires_at IS NULL OR g.expires_at > $3) ORDER BY 1";
+
+/// Parameters: id. Rows: the name of each role that has everything of it.
+pub(crate) const HEIRS: &str = "\
+    SELECT r.name FROM access.role_parents p JOIN access.roles r ON r.id = p.role \
+    WHERE p.parent = $1 AND r.retired_at IS NULL ORDER BY r.name";
+
+/// Parameters: id, now, who does it, what. The role as it is from now on.
+pub(crate) const NOTE_ROLE: &str = "\
+    INSERT INTO access.role_changes (role, at, done_by, what, title, factor, permits, parents) \
+    SELECT r.id, $2, $3, $4, r.title, r.factor, \
+        ARRAY(SELECT p.name FROM access.role_permissions rp JOIN access.permissions p \
+            ON p.id = rp.permission WHERE rp.role = r.id ORDER BY p.id), \
+        ARRAY(SELECT o.name FROM access.role_parents rp JOIN access.roles o ON o.id = rp.parent \
+            WHERE rp.role = r.id ORDER BY o.name) \
+    FROM access.roles r WHERE r.id = $1";
+
+/// Parameters: id, how many. The newest first: at, by, what, how many permissions, parents.
+pub(crate) const ROLE_CHANGES: &str = "\
+    SELECT at, done_by, what, cardinality(permits), parents FROM access.role_changes \
+    WHERE role = $1 ORDER BY id DESC LIMIT $2";
+
+/// Parameters: how many. What is over of synthetic people for a day; run by the owner of the database,
+/// whose triggers let nothing else go.
+pub(crate) const SWEEP_USES: &str = "\
+    DELETE FROM access.support_uses WHERE id IN ( \
+        SELECT u.id FROM access.support_uses u JOIN access.support_grants g ON g.id = u.support_grant \
+        WHERE g.synthetic AND least(g.ended_at, g.ends_at) < now() - interval '25 hours' LIMIT $1)";
+
+/// The same parameter.
+pub(crate) const SWEEP_SUPPORT: &str = "\
+    DELETE FROM access.support_grants WHERE id IN ( \
+        SELECT g.id FROM access.support_grants g \
+        WHERE g.synthetic AND coalesce(least(g.ended_at, g.ends_at), g.asked_at + interval '7 days') \
+                < now() - interval '25 hours' AND g.asked_at < now() - interval '25 hours' \
+            AND NOT EXISTS (SELECT FROM access.support_uses u WHERE u.support_grant = g.id) LIMIT $1)";
+
+/// The same parameter.
+pub(crate) const SWEEP_GRANTS: &str = "\
+    DELETE FROM access.grants WHERE id IN ( \
+        SELECT id FROM access.grants WHERE synthetic \
+            AND least(revoked_at, expires_at) < now() - interval '25 hours' LIMIT $1)";
+
+/// The same parameter. What accounts used that are gone: only synthetic ones ever are.
+pub(crate) const SWEEP_NOTED: &str = "\
+    DELETE FROM access.uses WHERE (account, tenant, permission) IN ( \
+        SELECT u.account, u.tenant, u.permission FROM access.uses u \
+        WHERE u.last_used_at < now() - interval '25 hours' \
+            AND NOT EXISTS (SELECT FROM identity.accounts a WHERE a.id = u.account) LIMIT $1)";
+
 /// Parameters: id.
 pub(crate) const EMPTY_ROLE: &str = "DELETE FROM access.role_permissions WHERE role = $1";
 

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 #[cfg(test)]
 mod quoted;
 pub(crate) mod review;
+pub(crate) mod role;
 pub(crate) mod support;
 pub(crate) mod tenant;
 

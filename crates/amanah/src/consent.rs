@@ -19,10 +19,10 @@ use gateway::controls::Target;
 use http::header::{ACCEPT, COOKIE, HOST};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
-use identity::{Email, Identities, NewAccount, Opening};
+use identity::{Email, Identities, KeyHoldings, NewAccount, Opening};
 use kernel::{
-    Binder, Control, Cx, Fut, Identity, Secret, SessionToken, Sessions as _, Strength, TenantId,
-    hex, random_hex,
+    Binder, Clock, Control, Cx, Fut, Holdings, Identity, Secret, SessionToken, Sessions as _,
+    Strength, TenantId, hex, random_hex,
 };
 use store::Db;
 use tenancy::Guarded;
@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::probe::{NAME, connect};
-use crate::{protection, rights};
+use crate::{protection, reviews, rights};
 use departing::{Porch, Sparer};
 use workshop::Bench;
 
@@ -52,7 +52,13 @@ const STRANGER: &str = "stranger.support";
 
 /// What accounts may do, over the control database.
 pub(crate) fn rights(engine: &Db, config: &Config, cx: &Cx) -> anyhow::Result<Access> {
-    Ok(Access::new(engine.clone(), Arc::clone(&cx.clock)).with_staff(staff(config)?))
+    let access = Access::new(engine.clone(), Arc::clone(&cx.clock)).with_staff(staff(config)?);
+    Ok(access.with_holdings(holdings(engine, &cx.clock)))
+}
+
+/// What lets somebody act by something else than a role, in the control database `db` or a copy of it.
+fn holdings(db: &Db, clock: &Arc<dyn Clock>) -> Vec<Arc<dyn Holdings>> {
+    vec![Arc::new(KeyHoldings::new(db.clone(), Arc::clone(clock)))]
 }
 
 fn staff(config: &Config) -> anyhow::Result<TenantId> {
@@ -105,6 +111,11 @@ pub(crate) fn controls(
         owner: house.ground.owner.clone(),
         programs: house.ground.programs.clone(),
         canaries,
+        attestations: Arc::new(reviews::ledger(house)?),
+        holdings: {
+            let clock = Arc::clone(&house.cx.clock);
+            Arc::new(move |db: &Db| holdings(db, &clock))
+        },
     };
     Ok([
         access::controls::support_consent(consent),

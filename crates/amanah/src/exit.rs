@@ -95,6 +95,9 @@ fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
                 | Access::NoSupport
                 | Access::NoReview
                 | Access::Review(_)
+                | Access::ReviewOpen
+                | Access::Undecided
+                | Access::InUse { .. }
                 | Access::Refused
                 | Access::Field { .. }
         )

@@ -14,7 +14,10 @@ use audit::review::{Duty, Reports, day};
 use audit::{Reviewed, Watched};
 use claims::Ledger;
 use jiff::Timestamp;
+use kernel::Rng;
+use keys::Keys;
 use serde::{Deserialize, Serialize};
+use store::Db;
 
 use crate::data::{Data, safe};
 use crate::installation::Installation;
@@ -48,22 +51,50 @@ pub(crate) fn document(database: &str, name: &str) -> String {
     format!("{FOLDER}/{}/{name}", safe(database))
 }
 
-/// What people vouch for, signed by `pen`.
-fn kept(house: &Installation, pen: Pen) -> anyhow::Result<Ledger> {
-    let installation = house.data.installation(&*house.cx.rng)?;
-    let name = format!("amanah-{}/attestations", installation.expose());
-    let (db, rng) = (house.ground.engine.clone(), Arc::clone(&house.cx.rng));
-    Ok(Ledger::new(db, Arc::new(pen), name, rng))
+/// Where what people vouch for is kept, and whose key signs it.
+#[derive(Clone)]
+pub(crate) struct Words {
+    keys: Keys,
+    db: Db,
+    rng: Arc<dyn Rng>,
+    /// Under which name the ring signs.
+    name: String,
+}
+
+impl Words {
+    pub(crate) fn of(house: &Installation) -> anyhow::Result<Self> {
+        let installation = house.data.installation(&*house.cx.rng)?;
+        Ok(Self {
+            keys: house.ring.keys.clone(),
+            db: house.ground.engine.clone(),
+            rng: Arc::clone(&house.cx.rng),
+            name: format!("amanah-{}/attestations", installation.expose()),
+        })
+    }
+
+    fn by(&self, pen: Pen) -> Ledger {
+        Ledger::new(self.db.clone(), Arc::new(pen), self.name.clone(), Arc::clone(&self.rng))
+    }
+
+    /// What people have vouched for.
+    pub(crate) fn ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(self.by(Pen::of_words(&self.keys)?))
+    }
+
+    /// The same for somebody who is about to: with the key that signs it.
+    pub(crate) async fn signing(&self) -> anyhow::Result<Ledger> {
+        Ok(self.by(Pen::of_words(&self.keys)?.made().await?))
+    }
 }
 
 /// What people have vouched for.
 pub(crate) fn ledger(house: &Installation) -> anyhow::Result<Ledger> {
-    kept(house, Pen::of_words(&house.ring.keys)?)
+    Words::of(house)?.ledger()
 }
 
 /// The same for somebody who is about to: with the key that signs it.
 pub(crate) async fn signing(house: &Installation) -> anyhow::Result<Ledger> {
-    kept(house, Pen::of_words(&house.ring.keys)?.made().await?)
+    Words::of(house)?.signing().await
 }
 
 /// The reviews of the trail of `database`.

@@ -22,6 +22,8 @@ const DEMO: &str = include_str!("../../../demo/routes.toml");
 const MAX_BYTES: u64 = 4 << 20;
 /// How often it is written down what was used.
 const WRITE_EVERY: Duration = Duration::from_mins(1);
+/// How often it is removed what proofs left behind: so many times less often.
+const SWEEP_EACH: u32 = 60;
 
 /// Where the routes of the application behind the gateway are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,11 +131,13 @@ impl Installation {
     }
 }
 
-/// Writes down what was used, every minute and once more at the end.
+/// Writes down what was used, every minute and once more at the end; and each hour removes what proofs
+/// left behind of synthetic people.
 pub(crate) async fn keep(installation: &Installation, end: impl Future<Output = ()>) {
     let access = &installation.access;
     let mut tick = tokio::time::interval(WRITE_EVERY);
     let mut end = std::pin::pin!(end);
+    let mut round = 0_u32;
     loop {
         let over = tokio::select! {
             () = &mut end => true,
@@ -144,6 +148,16 @@ pub(crate) async fn keep(installation: &Installation, end: impl Future<Output = 
         {
             tracing::warn!(%error, "what was used is not written down yet; it is kept in memory");
         }
+        if !over && round.is_multiple_of(SWEEP_EACH) {
+            match access::sweep(&installation.ground.owner).await {
+                Ok(0) => {}
+                Ok(gone) => {
+                    tracing::info!(gone, "what proofs left of synthetic people was removed");
+                }
+                Err(error) => tracing::warn!(%error, "what proofs left could not be removed"),
+            }
+        }
+        round = round.wrapping_add(1);
         if over {
             return;
         }

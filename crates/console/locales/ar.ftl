@@ -371,3 +371,88 @@ leaving-left = ما زال هذا موجودا. أرسل الاستمارة مر
 leaving-nobody = لا أحد في مؤسستك لديه هذا العنوان. لم يتغير شيء.
 leaving-unfit = يجب أن يكون المتسلم شخصا آخر من مؤسستك. لم يتغير شيء.
 leaving-refused = ليس لك أن تفعل هذا: لا ينهي أحد وصول نفسه أو وصول من يحق له أكثر. لم يتغير شيء.
+
+review-title = مراجعات الصلاحيات
+review-intro = تجمّد المراجعة كل دور ووصول للدعم ومفتاح برنامج في لحظة واحدة. أبقِ كل واحد أو ألغِه مع ذكر السبب. ولا يقرر أحد في شأن ما لديه هو.
+review-due = موعد المراجعة القادمة حتى
+review-late = تأخرت المراجعة. كان موعدها حتى
+review-open = في انتظار القرار
+review-started = بدأها
+review-rows = الصفوف
+review-progress = قُرّر في { $decided } من { $rows }
+review-see = عرض الكل
+review-orphan = لم يعد صاحبه موجودًا
+review-kind = النوع
+review-given = منحه
+review-own = هذا لك: يقرر فيه شخص آخر.
+review-keep = إبقاء
+review-revoke = إلغاء
+review-revoke-again = إلغاء مرة أخرى
+review-close-intro = قُرّر في كل شيء. من يغلق المراجعة يوقّعها باسمه.
+review-finding = ما تبيّن، إن وُجد
+review-close = إغلاق وتوقيع
+review-start = بدء مراجعة
+review-past = مراجعات سابقة
+review-frozen = وقت التجميد
+review-ended = انتهت
+review-signed = وقّعها
+review-closed = أغلقها
+review-abandoned = تخلى عنها
+review-unsigned = لا أحد
+review-sign = توقيع
+review-report-title = تقرير مراجعة
+review-csv = لجدول بيانات (CSV)
+review-holder = من
+review-what = ماذا
+review-decision = القرار
+review-waits = لم يُقرر بعد
+review-kept = أُبقي
+review-revoked = أُلغي وتأكد زواله
+review-unverified = أُلغي ولم يتأكد زواله
+review-back = العودة إلى المراجعات
+review-refused = ليس لك أن تفعل هذا. لم يتغير شيء.
+review-gone = لا توجد هنا مراجعة أو صف كهذا مفتوح. لم يتغير شيء.
+review-unfit = اذكر السبب في 1000 حرف على الأكثر. لم يتغير شيء.
+review-is-open = توجد مراجعة مفتوحة. لم يتغير شيء. قرر في صفوفها أولا.
+review-still-counts = أُلغي وما زال ساريا: مُنح من جديد في هذه الأثناء. القرار محفوظ. ألغِه مرة أخرى.
+review-undecided = لم يُقرر في كل الصفوف ولم يتأكد كل إلغاء. لم يتغير شيء.
+review-more =
+    { $count ->
+        [zero] لا ينتظر أي صف آخر.
+        [one] ينتظر صف آخر، ويظهر بعد القرار في هذه.
+        [two] ينتظر صفان آخران، ويظهران بعد القرار في هذه.
+        [few] تنتظر { $count } صفوف أخرى، وتظهر بعد القرار في هذه.
+        [many] ينتظر { $count } صفا آخر، وتظهر بعد القرار في هذه.
+       *[other] ينتظر { $count } صف آخر، وتظهر بعد القرار في هذه.
+    }
+
+people-back = العودة إلى الأشخاص
+roles-title = الأدوار
+roles-intro = يمكن أن تكون لمؤسستك أدوار خاصة بها إلى جانب الأدوار العامة. ولا يضع أحد في دور ما لا يحق له هو.
+roles-new = إنشاء دور
+roles-own = أدوار مؤسستك
+roles-none = لا يوجد شيء بعد.
+roles-for = لمن
+roles-permits = الصلاحيات
+roles-parents = يشمل كل ما في
+roles-parents-intro = له كل ما لهذه الأدوار، وما تناله لاحقا أيضا.
+roles-holders = عدد أصحابه
+roles-retire = إيقاف
+roles-retire-anyway = إيقافه على أي حال: يفقدونه
+roles-in-use = هذا الدور مستعمل. لم يتغير شيء.
+roles-shipped = الأدوار العامة
+roles-edit-title = دور
+roles-edit-intro = يحق لصاحب الدور ما هو محدد، ابتداء من الطلب التالي.
+roles-name = الاسم: حروف وأرقام ASCII مع مسافة أو شرطة واحدة بينها
+roles-factor = كيف يثبت أصحابه هويتهم، على الأقل
+roles-find = إظهار الصلاحيات التي فيها هذه الكلمة
+roles-find-button = بحث
+roles-save = حفظ الدور
+roles-back = العودة إلى الأدوار
+roles-beyond = لا يمنح أحد ما ليس لديه. لم يتغير شيء. ليس لديك:
+roles-step-up = مضى وقت طويل على إثبات هويتك. لم يتغير شيء ولم يضع ما كتبته. أكّد هويتك في صفحة حسابك في لسان آخر ثم احفظ من جديد.
+roles-gone = ليس لمؤسستك دور خاص كهذا. لم يتغير شيء.
+roles-unfit = لا يمكن استعمال الاسم أو حقل آخر. لم يتغير شيء. يحتاج الدور إلى اسم وإلى ذكر من يكون له.
+roles-taken = يوجد دور بهذا الاسم أو بما يشبهه. لم يتغير شيء. اختر اسما آخر.
+roles-cycle = سيرث الدور من نفسه. لم يتغير شيء. احذف أحد الأدوار التي يشملها.
+roles-full = لدى مؤسستك أقصى عدد من الأدوار. لم يتغير شيء. أوقف أحدها أولا.

@@ -35,6 +35,8 @@ mod moment;
 mod pages;
 mod ports;
 mod prose;
+mod reviewing;
+mod role_desk;
 mod routes;
 mod support;
 mod target;
@@ -53,6 +55,10 @@ pub use error::Error;
 pub use handlers::desk::Desk;
 pub use leaving::{LeavingDesk, LeavingReport};
 pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
+pub use reviewing::{
+    ReviewCard, ReviewDecision, ReviewDesk, ReviewLine, ReviewSheet, ReviewTrouble, ReviewsSeen,
+};
+pub use role_desk::{OfferedPermission, RoleCard, RoleDesk, RoleDraft, RoleOffers, RoleTrouble};
 pub use routes::{router, routes};
 pub use support::{
     SupportCard, SupportDesk, SupportQuestion, SupportStanding, SupportUse, Trouble,

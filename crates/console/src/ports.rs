@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 
 use crate::handlers::desk::Desk;
-use crate::{Accounts, ApiKeys, Error, LeavingDesk, SupportDesk, Tokens};
+use crate::{Accounts, ApiKeys, Error, LeavingDesk, ReviewDesk, RoleDesk, SupportDesk, Tokens};
 
 /// The security pages and what they come to.
 pub trait Trust: Send + Sync {
@@ -134,6 +134,10 @@ pub struct State {
     pub leaving: Arc<dyn LeavingDesk>,
     /// Access of support to tenants.
     pub support: Arc<dyn SupportDesk>,
+    /// Reviews of what people may do.
+    pub reviews: Arc<dyn ReviewDesk>,
+    /// Roles of a tenant's own.
+    pub roles: Arc<dyn RoleDesk>,
     /// Health and metrics.
     pub vitals: Arc<dyn Vitals>,
     /// The time: a page cannot be shown as it will stand tomorrow.

@@ -12,8 +12,8 @@ use axum::{Form, Router};
 use crate::handlers::desk::{Fields, SignedInAs};
 use crate::handlers::factors::Change;
 use crate::handlers::{
-    account, again, api_keys, factors, leaving, people, reset, session, statics, step, support,
-    token, trust, vitals,
+    account, again, api_keys, factors, leaving, people, reset, review, roles, session, statics,
+    step, support, token, trust, vitals,
 };
 use crate::{Error, State, assets, voice};
 
@@ -124,6 +124,18 @@ fn table() -> Vec<Route> {
         changes("/_amanah/factors/codes", Change::NewCodes),
         get("/_amanah/people/offboard", leaving::form),
         post("/_amanah/people/offboard", leaving::leave),
+        get("/_amanah/people/review", review::page),
+        get("/_amanah/people/review/{id}", review::report)
+            .at("/_amanah/people/review/00000000-0000-4000-8000-000000000000"),
+        get("/_amanah/people/review/{id}/csv", review::csv)
+            .at("/_amanah/people/review/00000000-0000-4000-8000-000000000000/csv"),
+        post("/_amanah/people/review/start", review::start),
+        post("/_amanah/people/review/decide", review::decide),
+        post("/_amanah/people/review/close", review::close),
+        get("/_amanah/people/roles", roles::list),
+        get("/_amanah/people/roles/edit", roles::edit),
+        post("/_amanah/people/roles/edit", roles::save),
+        post("/_amanah/people/roles/retire", roles::retire),
         get("/_amanah/support", support::page),
         get("/_amanah/support.json", support::banner),
         get("/_amanah/support/{id}", support::uses)

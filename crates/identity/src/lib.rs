@@ -30,6 +30,7 @@ mod error;
 pub mod fuzzing;
 mod invitation;
 mod jwt;
+mod key_holdings;
 mod lifetime;
 mod limits;
 mod listening;
@@ -63,6 +64,7 @@ pub use custody::Custodian;
 pub use custody_links::LinkCustodian;
 pub use error::{Error, Result};
 pub use invitation::{NewInvitation, Offered, Pending, Person};
+pub use key_holdings::KeyHoldings;
 pub use lifetime::Lifetime;
 pub use limits::{Attempted, Limits};
 pub use mail::{

@@ -15,6 +15,7 @@ mod credentials;
 mod files;
 mod granting;
 mod hex;
+mod holdings;
 mod identity;
 mod lookback;
 mod notice;
@@ -41,6 +42,7 @@ pub use files::{
 };
 pub use granting::{Grantable, Granting};
 pub use hex::{hex, unhex};
+pub use holdings::{Holding, Holdings};
 pub use identity::{Door, Identity, RECENT, Standing, Strength, Support};
 pub use lookback::{Found, Lookback, Runs};
 pub use notice::{Notice, Notices};

@@ -26,6 +26,9 @@ pub fn markdown(review: &Review, rows: &[ReviewRow]) -> String {
         }
         None => text.push_str("- Not closed\n"),
     }
+    if let Some((by, at, why)) = &review.abandoned {
+        let _ = writeln!(text, "- Given up at {at:.0} by {}: {}", shown(by), cell(why));
+    }
     let _ = writeln!(text, "- Rows: {}, SHA-256 {}", review.frozen, hex(&review.digest));
     let _ = writeln!(
         text,
@@ -40,8 +43,10 @@ pub fn markdown(review: &Review, rows: &[ReviewRow]) -> String {
     if revoked == 0 && decisions().count() == rows.len() {
         text.push_str("- Everything was kept: look whether anybody looked\n");
     }
-    text.push_str("\n| # | who | what | given by | given at | last use | decision | reason |\n");
-    text.push_str("|---|---|---|---|---|---|---|---|\n");
+    text.push_str(
+        "\n| # | kind | who | what | given by | given at | last use | decision | reason |\n",
+    );
+    text.push_str("|---|---|---|---|---|---|---|---|---|\n");
     for row in rows {
         let used = row.last_used_at.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}"));
         let (word, reason) = match &row.decision {
@@ -52,9 +57,11 @@ pub fn markdown(review: &Review, rows: &[ReviewRow]) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {:.0} | {used} | {word} | {} |",
+            "| {} | {} | {}{} | {} | {} | {:.0} | {used} | {word} | {} |",
             row.n,
+            cell(&row.kind),
             cell(&row.holder),
+            if row.orphan { " (gone)" } else { "" },
             cell(&row.what),
             cell(&row.granted_by),
             row.granted_at,

@@ -1,16 +1,21 @@
 //! The roles that there are, and those that a tenant defines for itself.
 
-use jiff::SignedDuration;
-use kernel::{Bits, Strength, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Bits, Identity, Strength, TenantId, own};
 use store::{Row, Tx};
 
 use super::{Access, bits, find_role, names, role_permits};
+use crate::support::in_person;
 use crate::{By, Error, Matrix, Result, name, sql};
 
 /// The most roles of its own that a tenant has.
 pub(crate) const MAX_OWN_ROLES: i64 = 200;
 /// The most parents of one role.
 const MAX_PARENTS: usize = 16;
+/// How many changes of a role are told.
+const MAX_CHANGES: i64 = 50;
+/// How many of those who use a role are named.
+const LISTED: usize = 10;
 /// The longest title, in bytes.
 const MAX_TITLE_BYTES: usize = 200;
 /// The shortest and the longest limit of sessions, in seconds.
@@ -34,6 +39,38 @@ pub struct NewRole {
     /// The names of permissions.
     pub permits: Vec<String>,
     /// The names of roles that it has everything of: shipped ones, or the tenant's own.
+    pub parents: Vec<String>,
+}
+
+/// All that there is to know of a role.
+#[derive(Debug, Clone)]
+pub struct RoleSheet {
+    /// What it is, with the permissions that are its own.
+    pub role: NewRole,
+    /// Whether every tenant has it.
+    pub shipped: bool,
+    /// What it permits, with what its parents do.
+    pub permits: Bits,
+    /// The addresses of those who have it in the tenant.
+    pub holders: Vec<String>,
+    /// The names of the roles that have everything of it.
+    pub heirs: Vec<String>,
+    /// What was changed about it, the newest first.
+    pub changes: Vec<RoleChange>,
+}
+
+/// One change of a tenant's role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleChange {
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub by: String,
+    /// `defined` or `retired`.
+    pub what: String,
+    /// How many permissions of its own it had from then on.
+    pub permits: i32,
+    /// Its parents from then on.
     pub parents: Vec<String>,
 }
 
@@ -90,13 +127,72 @@ impl Access {
         Ok(Matrix { roles, permissions, permits })
     }
 
+    /// Whoever is signed in, as somebody who changes roles in their tenant.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] unless they may and came through a browser; [`Error::StepUp`] when they
+    /// proved who they are too long ago.
+    pub async fn role_keeper(&self, who: &Identity) -> Result<By> {
+        in_person(who)?;
+        let (standing, now) =
+            (self.standing_now(&who.account, &who.tenant).await?, self.clock.now());
+        if !standing.permits.has(own::PEOPLE_ROLES) {
+            return Err(Error::Refused);
+        }
+        if !who.is_recent(now) {
+            return Err(Error::StepUp);
+        }
+        self.uses.note((&who.account, &who.tenant), own::PEOPLE_ROLES, now);
+        Ok(By::person(who))
+    }
+
+    /// All that there is to know of a role that `tenant` can grant.
+    ///
+    /// # Errors
+    /// [`Error::NoRole`].
+    pub async fn role(&self, tenant: &TenantId, name: &str) -> Result<RoleSheet> {
+        let all = self.roles(Some(tenant)).await?;
+        let found = all.into_iter().find(|one| one.name == name);
+        let listed = found.ok_or_else(|| Error::NoRole(name.to_owned()))?;
+        let tx = self.db.operator().await?;
+        let id = find_role(&tx, tenant, name).await?;
+        let permits = tx.query(sql::OWN_PERMITS, &[&id]).await?;
+        let now = self.clock.now();
+        let holders = tx.query(sql::HELD_BY, &[&id, &tenant.as_str(), &now]).await?;
+        let heirs = tx.query(sql::HEIRS, &[&id]).await?;
+        let changes = tx.query(sql::ROLE_CHANGES, &[&id, &MAX_CHANGES]).await?;
+        tx.commit().await?;
+        let text = |row: &Row| row.get(0);
+        let role = NewRole {
+            tenant: tenant.clone(),
+            name: listed.name,
+            title: listed.title,
+            factor: listed.factor,
+            idle: listed.idle,
+            absolute: listed.absolute,
+            permits: permits.iter().map(text).collect(),
+            parents: listed.parents,
+        };
+        let (shipped, permits) = (listed.shipped, listed.permits);
+        let (holders, heirs) = (holders.iter().map(text), heirs.iter().map(text));
+        Ok(RoleSheet {
+            role,
+            shipped,
+            permits,
+            holders: holders.collect(),
+            heirs: heirs.collect(),
+            changes: changes.iter().map(change).collect(),
+        })
+    }
+
     /// Makes a role of a tenant's own, or changes the one of this name, which may have been
-    /// retired. Everybody who decides from memory hears of it when it is committed.
+    /// retired: nobody has it then. Everybody who decides from memory hears of it when it is
+    /// committed.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Taken`], [`Error::NoPermission`], [`Error::NoRole`] and
     /// [`Error::Cycle`] when it cannot be; [`Error::Refused`] and [`Error::Escalation`] when it
-    /// would permit what `by` may not do.
+    /// would permit what `by` may not do, or did.
     pub async fn define_role(&self, by: &By, new: &NewRole) -> Result<()> {
         check(new)?;
         let tx = self.db.operator().await?;
@@ -109,6 +205,11 @@ impl Access {
         }
         let inherited = role_permits(&tx, &parents, &new.tenant).await?;
         self.bound(&tx, by, &new.tenant, &permits.or(&inherited)).await?;
+        if let Some(row) = tx.query_opt(sql::FIND_OWN_ROLE, &[&tenant, &new.name]).await? {
+            // Nobody takes out of a role what they could not put into it.
+            let before = role_permits(&tx, &[row.get(0)], &new.tenant).await?;
+            self.bound(&tx, by, &new.tenant, &before).await?;
+        }
         let id = place(&tx, new).await?;
         tx.execute(sql::EMPTY_ROLE, &[&id]).await?;
         tx.execute(sql::ORPHAN_ROLE, &[&id]).await?;
@@ -123,26 +224,47 @@ impl Access {
                 _ => error.into(),
             });
         }
+        let (now, what) = (self.clock.now(), "defined");
+        tx.execute(sql::NOTE_ROLE, &[&id, &now, &by.name, &what]).await?;
         tx.commit().await?;
         tracing::info!(tenant, role = new.name, by = by.name, "a role was defined");
         Ok(())
     }
 
-    /// Retires a role of a tenant's own: whoever has it has nothing by it any more.
+    /// Retires a role of a tenant's own. One that somebody has, or that another role inherits from, is
+    /// retired only `anyway`: they lose it then, for good. Who had it is returned.
     ///
     /// # Errors
-    /// [`Error::NoRole`]; [`Error::Refused`] and [`Error::Escalation`] when it is not `by`'s.
-    pub async fn retire_role(&self, by: &By, tenant: &TenantId, name: &str) -> Result<()> {
+    /// [`Error::NoRole`]; [`Error::InUse`]; [`Error::Refused`] and [`Error::Escalation`] when it is
+    /// not `by`'s.
+    pub async fn retire_role(
+        &self,
+        by: &By,
+        tenant: &TenantId,
+        name: &str,
+        anyway: bool,
+    ) -> Result<Vec<String>> {
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::FIND_OWN_ROLE, &[&tenant.as_str(), &name]).await?;
         let id: Option<i32> = row.filter(|row| row.get(1)).map(|row| row.get(0));
         let id = id.ok_or_else(|| Error::NoRole(name.to_owned()))?;
         let permits = role_permits(&tx, &[id], tenant).await?;
         self.bound(&tx, by, tenant, &permits).await?;
-        tx.execute(sql::RETIRE_ROLE, &[&id, &self.clock.now()]).await?;
+        let now = self.clock.now();
+        let names = |rows: Vec<Row>| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>();
+        let holders = names(tx.query(sql::HELD_BY, &[&id, &tenant.as_str(), &now]).await?);
+        let heirs = names(tx.query(sql::HEIRS, &[&id]).await?);
+        let used = !holders.is_empty() || !heirs.is_empty();
+        if used && !anyway {
+            return Err(Error::InUse { role: name.to_owned(), by: uses(&holders, &heirs) });
+        }
+        tx.execute(sql::RETIRE_ROLE, &[&id, &now]).await?;
+        // Whoever makes a role of this name later gives it to nobody by that.
+        tx.execute(sql::REVOKE_OF_ROLE, &[&id, &now, &by.name]).await?;
+        tx.execute(sql::NOTE_ROLE, &[&id, &now, &by.name, &"retired"]).await?;
         tx.commit().await?;
         tracing::info!(%tenant, role = name, by = by.name, "a role was retired");
-        Ok(())
+        Ok(holders)
     }
 }
 
@@ -150,6 +272,27 @@ impl Access {
 const CHECK: &str = "23514";
 /// Its code for a name that is taken.
 const UNIQUE: &str = "23505";
+
+/// Who uses a role, for people: the first of them by name.
+fn uses(holders: &[String], heirs: &[String]) -> String {
+    let heirs = heirs.iter().map(|heir| format!("the role {heir}"));
+    let all: Vec<String> = holders.iter().cloned().chain(heirs).collect();
+    let named = all.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(LISTED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn change(row: &Row) -> RoleChange {
+    RoleChange {
+        at: row.get(0),
+        by: row.get(1),
+        what: row.get(2),
+        permits: row.get(3),
+        parents: row.get(4),
+    }
+}
 
 async fn list(tx: &Tx, row: &Row, tenant: Option<&str>) -> Result<Listed> {
     let seconds = |n: Option<i32>| n.map(|n| SignedDuration::from_secs(i64::from(n)));

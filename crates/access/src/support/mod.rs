@@ -212,11 +212,10 @@ impl Access {
     pub async fn end_support(&self, who: &Identity, id: &str) -> Result<()> {
         let id = grant_id(id)?;
         let own = who.standing.support.as_ref().is_some_and(|support| support.grant == id);
-        let (tenant, asker) = if own || self.answers(who).await.is_err() {
-            (None, Some(who.account.as_str()))
-        } else {
-            (Some(who.tenant.as_str()), None)
-        };
+        // Whoever asked ends their own, whatever else they may: staff answer for their own tenant too.
+        let asker = Some(who.account.as_str());
+        let answers = !own && self.answers(who).await.is_ok();
+        let tenant = answers.then_some(who.tenant.as_str());
         let (actor, now) = (who.actor.as_str(), self.clock.now());
         let ended = self.change(sql::END, &[&id, &tenant, &asker, &actor, &now]).await?;
         tracing::info!(id, actor, ended, "access of support was ended");
@@ -240,10 +239,8 @@ impl Access {
     /// # Errors
     /// When the database does not answer.
     pub async fn support_seen(&self, who: &Identity) -> Result<Vec<SupportGrant>> {
-        if self.answers(who).await.is_ok() {
-            return self.list_support(Some(who.tenant.as_str()), None).await;
-        }
-        self.list_support(None, Some(&who.account)).await
+        let answers = self.answers(who).await.is_ok();
+        self.list_support(answers.then_some(who.tenant.as_str()), Some(&who.account)).await
     }
 
     /// Every question, of one tenant or of all. For the operator.

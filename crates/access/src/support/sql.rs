@@ -17,10 +17,11 @@ pub(super) const APPROVE: &str = "\
     WHERE id = $1::text::uuid AND tenant = $2 AND approved_at IS NULL AND ended_at IS NULL AND asked_at > $6";
 
 /// Parameters: id, tenant or null, asker or null, actor, now. What was not approved is refused by it.
+/// The tenant's, and the asker's own; with neither, whosever it is.
 pub(super) const END: &str = "\
     UPDATE access.support_grants SET ended_at = $5, ended_as = $4 \
-    WHERE id = $1::text::uuid AND ($2::text IS NULL OR tenant = $2) \
-        AND ($3::text IS NULL OR asked_by = $3::text::uuid) AND ended_at IS NULL \
+    WHERE id = $1::text::uuid AND (($2::text IS NULL AND $3::text IS NULL) \
+            OR tenant = $2 OR asked_by = $3::text::uuid) AND ended_at IS NULL \
         AND (approved_at IS NULL OR ends_at > $5)";
 
 /// Parameters: account, actor, now. Ends everything that the account asked for.
@@ -35,13 +36,14 @@ pub(super) const LIVE: &str = "\
     WHERE id = $1::text::uuid AND asked_by = $2::text::uuid AND approved_at IS NOT NULL \
         AND ended_at IS NULL AND approved_at <= $3 AND ends_at > $3 AND ends_at > clock_timestamp()";
 
-/// Parameters: tenant or null, asker or null, how many. The newest first.
+/// Parameters: tenant or null, asker or null, how many. The tenant's, and the asker's own; with
+/// neither, all. The newest first.
 pub(super) const LIST: &str = "\
     SELECT g.id::text, g.tenant, g.asked_as, g.ticket, g.reason, g.scope, g.hours, g.asked_at, \
         g.approved_as, g.approved_at, g.ends_at, g.ended_as, g.ended_at, \
         (SELECT count(*) FROM access.support_uses u WHERE u.support_grant = g.id) \
     FROM access.support_grants g \
-    WHERE ($1::text IS NULL OR g.tenant = $1) AND ($2::text IS NULL OR g.asked_by = $2::text::uuid) \
+    WHERE ($1::text IS NULL AND $2::text IS NULL) OR g.tenant = $1 OR g.asked_by = $2::text::uuid \
     ORDER BY g.asked_at DESC, g.id LIMIT $3";
 
 /// Parameters: grant, now, request, method, path. Refused by its trigger when the grant is over.

@@ -10,18 +10,9 @@ use kernel::{
 use testkit::TestDb;
 
 use super::{Asking, SupportState};
+use crate::tests::ACCOUNTS;
 use crate::{Access, By, Error, NewGrant, ROOM};
 
-/// As much of the accounts as this room looks at.
-const ACCOUNTS: store::Room = store::Room {
-    name: "identity",
-    migrations: &[store::Migration {
-        name: "0001_accounts",
-        sql: "CREATE SCHEMA identity; GRANT USAGE ON SCHEMA identity TO amanah_engine; \
-              CREATE TABLE identity.accounts (id uuid PRIMARY KEY, tenant text NOT NULL, \
-              disabled_at timestamptz); GRANT SELECT ON identity.accounts TO amanah_engine;",
-    }],
-};
 const STAFF: &str = "00000000-0000-4000-8000-0000000000a1";
 const ADMIN: &str = "00000000-0000-4000-8000-0000000000b1";
 const EDITOR: &str = "00000000-0000-4000-8000-0000000000b2";
@@ -44,9 +35,8 @@ async fn house() -> House {
     let access = access.with_staff(tenant("amanah-staff"));
     let tx = db.owner.operator().await.unwrap();
     for (id, of) in [(STAFF, "amanah-staff"), (ADMIN, "41"), (EDITOR, "41"), (OTHER, "42")] {
-        tx.execute("INSERT INTO identity.accounts VALUES ($1::text::uuid, $2)", &[&id, &of])
-            .await
-            .unwrap();
+        let sql = "INSERT INTO identity.accounts VALUES ($1::text::uuid, $1 || '@x', $2)";
+        tx.execute(sql, &[&id, &of]).await.unwrap();
     }
     tx.commit().await.unwrap();
     let by = By::operator("test").unwrap();
@@ -249,4 +239,24 @@ async fn what_is_asked_is_bounded_and_only_staff_asks() {
     }
     let full = ask(&house.staff(), fine).await;
     assert!(matches!(full, Err(Error::Waiting(_))), "{full:?}");
+}
+
+#[tokio::test]
+async fn whoever_answers_at_home_sees_and_ends_what_they_asked_for_elsewhere() {
+    let house = house().await;
+    let by = By::operator("test").unwrap();
+    let grant = NewGrant {
+        account: STAFF.to_owned(),
+        tenant: tenant("amanah-staff"),
+        role: "administrator".to_owned(),
+        reason: "test".to_owned(),
+        until: None,
+    };
+    house.access.grant(&by, &grant).await.unwrap();
+    let staff = house.staff();
+    let id = house.access.ask_support(&staff, &asking(Scope::ReadOnly, 1)).await.unwrap();
+    let seen = house.access.support_seen(&staff).await.unwrap();
+    assert_eq!(seen.iter().map(|one| &one.id).collect::<Vec<_>>(), [&id]);
+    house.access.end_support(&staff, &id).await.unwrap();
+    assert_eq!(house.access.support_seen(&staff).await.unwrap()[0].state, SupportState::Denied);
 }

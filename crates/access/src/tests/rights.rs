@@ -11,31 +11,31 @@ use testkit::TestDb;
 
 use crate::{Access, By, Error, NewGrant, NewRole};
 
-const SARI: &str = "00000000-0000-4000-8000-000000000001";
-const DEWI: &str = "00000000-0000-4000-8000-000000000002";
+pub(super) const SARI: &str = "00000000-0000-4000-8000-000000000001";
+pub(super) const DEWI: &str = "00000000-0000-4000-8000-000000000002";
 
-struct House {
-    base: TestDb,
-    clock: Arc<ManualClock>,
-    access: Access,
+pub(super) struct House {
+    pub(super) base: TestDb,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) access: Access,
 }
 
-async fn house() -> House {
-    let base = testkit::database(&[&crate::ROOM]).await;
+pub(super) async fn house() -> House {
+    let base = testkit::database(&[&super::ACCOUNTS, &crate::ROOM]).await;
     let clock = Arc::new(ManualClock::at("2026-01-01T00:00:00Z".parse().unwrap()));
     let access = Access::new(base.engine.clone(), Arc::<ManualClock>::clone(&clock));
     House { base, clock, access }
 }
 
-fn tenant(name: &str) -> TenantId {
+pub(super) fn tenant(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
 }
 
-fn operator() -> By {
+pub(super) fn operator() -> By {
     By::operator("the operator").unwrap()
 }
 
-fn person(account: &str) -> By {
+pub(super) fn person(account: &str) -> By {
     By::person(&Identity {
         account: account.to_owned(),
         actor: Actor::new("a@b").unwrap(),
@@ -49,7 +49,7 @@ fn person(account: &str) -> By {
     })
 }
 
-fn new_role(name: &str, permits: &[&str], parents: &[&str]) -> NewRole {
+pub(super) fn new_role(name: &str, permits: &[&str], parents: &[&str]) -> NewRole {
     let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
     NewRole {
         tenant: tenant("sinar"),
@@ -63,7 +63,7 @@ fn new_role(name: &str, permits: &[&str], parents: &[&str]) -> NewRole {
     }
 }
 
-fn new_grant(account: &str, role: &str) -> NewGrant {
+pub(super) fn new_grant(account: &str, role: &str) -> NewGrant {
     NewGrant {
         account: account.to_owned(),
         tenant: tenant("sinar"),
@@ -74,11 +74,11 @@ fn new_grant(account: &str, role: &str) -> NewGrant {
 }
 
 impl House {
-    async fn grant(&self, by: &By, account: &str, role: &str) -> Result<String, Error> {
+    pub(super) async fn grant(&self, by: &By, account: &str, role: &str) -> Result<String, Error> {
         self.access.grant(by, &new_grant(account, role)).await
     }
 
-    async fn standing(&self, account: &str, at: &str) -> Standing {
+    pub(super) async fn standing(&self, account: &str, at: &str) -> Standing {
         self.access.standing(account, &tenant(at), None).await.unwrap()
     }
 
@@ -87,7 +87,7 @@ impl House {
         self.standing(account, "sinar").await.permits.has(id)
     }
 
-    async fn attempt(&self, login: &store::Db, sql: &str) -> String {
+    pub(super) async fn attempt(&self, login: &store::Db, sql: &str) -> String {
         let tx = login.operator().await.unwrap();
         let answer = tx.attempt(sql, &[]).await.unwrap();
         tx.rollback().await.unwrap();
@@ -188,7 +188,7 @@ async fn a_role_of_one_tenant_means_nothing_in_another() {
     assert!(matches!(house.access.grant(&operator(), &other).await, Err(Error::NoRole(_))));
     let foreign = NewRole { tenant: tenant("bintang"), ..new_role("Day", &[], &["Night"]) };
     assert!(matches!(house.access.define_role(&operator(), &foreign).await, Err(Error::NoRole(_))));
-    let retired = house.access.retire_role(&operator(), &tenant("bintang"), "Night").await;
+    let retired = house.access.retire_role(&operator(), &tenant("bintang"), "Night", true).await;
     assert!(matches!(retired, Err(Error::NoRole(_))));
     // Around the program, the database refuses it.
     let grant = "INSERT INTO access.grants (account, tenant, role, granted_by, reason, granted_at) \
@@ -198,7 +198,7 @@ async fn a_role_of_one_tenant_means_nothing_in_another() {
     }
     house.grant(&operator(), SARI, "Night").await.unwrap();
     assert!(house.may(SARI, "notes.delete").await && house.may(SARI, "notes.read").await);
-    house.access.retire_role(&operator(), &tenant("sinar"), "Night").await.unwrap();
+    house.access.retire_role(&operator(), &tenant("sinar"), "Night", true).await.unwrap();
     assert!(house.standing(SARI, "sinar").await.permits.is_empty());
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use kernel::TenantId;
 
 use super::review::Review;
+use super::role::Role;
 use super::support::{Offboard, Support};
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +48,9 @@ pub(crate) enum Access {
                       Example: amanah access offboard budi@bintang.example --successor rudi@bintang.example"
     )]
     Offboard(Offboard),
+    /// The roles that a tenant makes for itself.
+    #[command(subcommand)]
+    Role(Role),
     /// Reviews of everything that everybody may do in a tenant.
     #[command(subcommand)]
     Review(Review),

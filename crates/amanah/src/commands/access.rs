@@ -2,6 +2,7 @@
 
 mod offboard;
 mod review;
+mod role;
 mod support;
 
 use access::{By, Held, Listed, Matrix, NewGrant};
@@ -20,6 +21,7 @@ pub(crate) async fn run(place: &Place, access: Access) -> anyhow::Result<Exit> {
     match access {
         Access::Offboard(asked) => offboard::run(place, asked).await,
         Access::Review(asked) => review::run(place, asked).await,
+        Access::Role(asked) => role::run(place, asked).await,
         Access::Support(asked) => support::run(place, asked).await,
         other => Installation::with(place, async |house| act(place, house, other).await).await,
     }
@@ -60,7 +62,9 @@ async fn act(place: &Place, installation: &Installation, access: Access) -> anyh
             unused(&rights.unused(since, &[]).await?)
         }
         // They run by themselves, see above.
-        Access::Offboard(_) | Access::Review(_) | Access::Support(_) => return Ok(exit),
+        Access::Offboard(_) | Access::Review(_) | Access::Role(_) | Access::Support(_) => {
+            return Ok(exit);
+        }
     };
     if place.json {
         out::line(&serde_json::to_string_pretty(&data)?);

@@ -13,7 +13,7 @@ use crate::config::{Config, RootKind, Way};
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
-use crate::{comparing, mail, out, pages, reviews, sealing};
+use crate::{comparing, mail, out, pages, people_reviews, reviews, sealing};
 
 /// What was looked at, and what to do if it is not well.
 #[derive(Debug, Serialize)]
@@ -52,6 +52,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
             signs.push(seals(&data));
             signs.push(comparison(&data));
             signs.push(due(&data));
+            signs.push(access_due(&data));
             signs.push(letters(&config, &data));
         }
         Err(error) => signs.push(ill("data directory", format!("{error:#}"))),
@@ -206,6 +207,20 @@ fn due(data: &Data) -> Sign {
     let told = reviews::told(data);
     if told.is_empty() {
         return well(what, "none is due within a week");
+    }
+    let all = told.iter().map(|one| format!("{}: {}", one.database, one.what));
+    ill(what, all.collect::<Vec<_>>().join("; "))
+}
+
+/// Whether a review of what people may do is due.
+fn access_due(data: &Data) -> Sign {
+    let what = "reviews of access";
+    if data.running().is_none() {
+        return well(what, "are looked at while `amanah up` runs");
+    }
+    let told = people_reviews::told(data);
+    if told.is_empty() {
+        return well(what, "none is due within two weeks");
     }
     let all = told.iter().map(|one| format!("{}: {}", one.database, one.what));
     ill(what, all.collect::<Vec<_>>().join("; "))

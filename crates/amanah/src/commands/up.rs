@@ -28,15 +28,18 @@ use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
 use crate::known::DatabaseAt;
 use crate::leaving::Offboarding;
+use crate::people_reviews::ReviewsAtDesk;
 use crate::probe::NAME;
+use crate::reviews::Words;
 use crate::rights::RoutesAt;
+use crate::role_desk::RolesAtDesk;
 use crate::sealing::Sealers;
 use crate::support::SupportAtDesk;
 use crate::tokens::{Programs, TokenPen};
 use crate::witnesses::Witnesses;
 use crate::{
-    columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out, protection,
-    redis, reviews, rights, rotation, sealing, table,
+    columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
+    people_reviews, protection, redis, reviews, rights, rotation, sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -103,9 +106,10 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
         tokio::join!(comparing, sealed, copying, erasing, reviewing)
     };
     let noting = rights::keep(&installation, wait(stopped.clone()));
+    let attending = people_reviews::keep(&installation, wait(stopped.clone()));
     let recognising = recognise(&installation, wait(stopped.clone()));
     let mailing = mail::keep(&installation, &installation.mailroom, wait(stopped.clone()));
-    let people = async { tokio::join!(noting, recognising, mailing) };
+    let people = async { tokio::join!(noting, attending, recognising, mailing) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
@@ -298,6 +302,12 @@ fn router(
             access: Arc::clone(&installation.access),
             identities: Arc::clone(&installation.identities),
         }),
+        reviews: Arc::new(ReviewsAtDesk {
+            access: Arc::clone(&installation.access),
+            words: Words::of(installation)?,
+            clock: Arc::clone(&installation.cx.clock),
+        }),
+        roles: Arc::new(RolesAtDesk(Arc::clone(&installation.access))),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),
     }))

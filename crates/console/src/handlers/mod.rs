@@ -18,6 +18,8 @@ pub(crate) mod leaving;
 mod origin;
 pub(crate) mod people;
 pub(crate) mod reset;
+pub(crate) mod review;
+pub(crate) mod roles;
 pub(crate) mod session;
 pub(crate) mod statics;
 pub(crate) mod step;

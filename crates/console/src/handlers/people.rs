@@ -89,7 +89,7 @@ pub(crate) async fn withdraw(
     html(&page.done(words.say("people-withdrawn")))
 }
 
-fn allowed(identity: &Identity, permission: PermissionId) -> Result<(), Error> {
+pub(super) fn allowed(identity: &Identity, permission: PermissionId) -> Result<(), Error> {
     // Support sees a tenant's data and never its people.
     let here = identity.standing.support.is_none();
     if here && identity.may(permission) { Ok(()) } else { Err(Error::NotFound) }
@@ -106,5 +106,5 @@ async fn page(
         people.roles.clear();
         people.invited.clear();
     }
-    Ok(PeoplePage::new(words, identity.tenant.to_string(), token, people))
+    Ok(PeoplePage::new(words, identity, token, people))
 }

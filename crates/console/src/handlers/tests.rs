@@ -24,6 +24,7 @@ use crate::{
     State, TokenRefusal, Tokens, Trust, Vitals, router, routes,
 };
 
+mod rights;
 mod support;
 
 /// The head of a log.
@@ -189,6 +190,8 @@ pub(super) fn open(house: House) -> (Arc<House>, Router) {
         desk: None,
         leaving: house.clone(),
         support: house.clone(),
+        reviews: house.clone(),
+        roles: house.clone(),
         accounts: house.accounts.clone(),
         vitals: house.clone(),
         clock: Arc::new(ManualClock::at(sample::now())),

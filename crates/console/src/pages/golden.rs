@@ -18,6 +18,9 @@ use super::key::KeyPage;
 use super::leaving::LeavingPage;
 use super::letter::{AskPage, MessagePage, PasswordPage};
 use super::people::PeoplePage;
+use super::review::{ReviewPage, ReviewReportPage};
+use super::review_sample;
+use super::roles::{RoleEditPage, RolesPage};
 use super::sample;
 use super::security::SecurityPage;
 use super::sign_in::SignInPage;
@@ -75,6 +78,7 @@ fn all() -> Vec<(String, String)> {
     all.extend(factors(words));
     all.extend(support(words, arabic));
     all.extend(accounts(words, arabic));
+    all.extend(rights(words, indonesian, arabic));
     for error in sample::errors() {
         all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }
@@ -113,6 +117,33 @@ fn support(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)>
     };
     all.push(("leaving-done-arabic".to_owned(), leaving(arabic).done(report).render()));
     all
+}
+
+/// The pages of reviews and of roles.
+fn rights(words: Words, indonesian: Words, arabic: Words) -> Vec<(String, askama::Result<String>)> {
+    let token = || "00ff".to_owned();
+    let now = sample::now();
+    let page = |words, seen| ReviewPage::new(words, seen, token(), now);
+    let bare = page(words, crate::ReviewsSeen::default());
+    let open = page(words, review_sample::reviews());
+    let late = page(arabic, review_sample::reviews()).again(arabic.say("review-still-counts"));
+    let report = |words| ReviewReportPage::new(words, review_sample::sheet());
+    let roles = |words| RolesPage::new(words, token(), review_sample::roles());
+    let used = roles(arabic).in_use("Night shift".to_owned(), sample::EVIL.to_owned());
+    let edit =
+        |words| RoleEditPage::new(words, token(), review_sample::draft(), review_sample::offers());
+    let beyond = edit(indonesian).again(indonesian.say("roles-beyond"), Some("x.y".to_owned()));
+    let named = [
+        ("review-none", bare.render()),
+        ("review-open", open.render()),
+        ("review-arabic", late.render()),
+        ("review-report", report(words).render()),
+        ("roles", roles(words).render()),
+        ("roles-in-use-arabic", used.render()),
+        ("role-edit", edit(words).found("prices").render()),
+        ("role-edit-refused", beyond.render()),
+    ];
+    named.into_iter().map(|(name, page)| (name.to_owned(), page)).collect()
 }
 
 /// The pages of second factors.
@@ -155,7 +186,7 @@ fn accounts(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)
     let account =
         |words| AccountPage::new(words, sample::identity(), token(), account_sample::sessions());
     let people =
-        || PeoplePage::new(arabic, "toko-sari".to_owned(), token(), account_sample::people());
+        || PeoplePage::new(arabic, &review_sample::chief(), token(), account_sample::people());
     let said = |words: Words, key| MessagePage::new(words, words.say("reset-title"), key);
     let set = PasswordPage::reset(words, token(), "t".to_owned());
     let invited =
@@ -287,7 +318,7 @@ fn the_language_and_its_direction_are_said() {
             );
         let expected = match name.as_str() {
             _ if right => "html lang=\"ar\" dir=\"rtl\"",
-            "trust-indonesian" | "api-keys-refused" | "step-enrol" => {
+            "trust-indonesian" | "api-keys-refused" | "step-enrol" | "role-edit-refused" => {
                 "html lang=\"id\" dir=\"ltr\""
             }
             _ => "html lang=\"en\" dir=\"ltr\"",

@@ -17,6 +17,10 @@ pub(crate) mod leaving;
 pub(crate) mod letter;
 pub(crate) mod part;
 pub(crate) mod people;
+pub(crate) mod review;
+#[cfg(test)]
+pub(crate) mod review_sample;
+pub(crate) mod roles;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod security;

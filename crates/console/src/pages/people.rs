@@ -2,6 +2,7 @@
 
 use askama::Template;
 use claims::Language;
+use kernel::{Identity, own};
 
 use super::account::minute;
 use crate::pages::part::Frame;
@@ -14,6 +15,8 @@ use crate::{Invited, People};
 pub(crate) struct PeoplePage {
     frame: Frame,
     tenant: String,
+    /// Where else whoever looks may go: address and name.
+    ways: Vec<(&'static str, String)>,
     token: String,
     people: People,
     invited: Vec<Row>,
@@ -30,9 +33,15 @@ struct Row {
 }
 
 impl PeoplePage {
-    /// Shows `people` of `tenant`; `token` goes with the forms.
-    pub(crate) fn new(words: Words, tenant: String, token: String, mut people: People) -> Self {
-        let frame = Frame::bare(words);
+    /// Shows `people` to `identity`, of their tenant; `token` goes with the forms.
+    pub(crate) fn new(
+        words: Words,
+        identity: &Identity,
+        token: String,
+        mut people: People,
+    ) -> Self {
+        let (frame, tenant) = (Frame::bare(words), identity.tenant.to_string());
+        let ways = ways(words, identity);
         let row = |one: Invited| Row {
             id: one.id,
             email: one.email,
@@ -40,7 +49,7 @@ impl PeoplePage {
             until: minute(one.until),
         };
         let invited = std::mem::take(&mut people.invited).into_iter().map(row).collect();
-        Self { frame, tenant, token, people, invited, problem: None, done: None }
+        Self { frame, tenant, ways, token, people, invited, problem: None, done: None }
     }
 
     /// The same page after something was not done, because of `problem`.
@@ -61,4 +70,21 @@ impl PeoplePage {
         all.sort_by_key(|one| one.tag() != self.frame.words.tag());
         all.map(|one| (one.tag(), endonym(one))).to_vec()
     }
+}
+
+/// The pages about people that `identity` may open, besides this one.
+fn ways(words: Words, identity: &Identity) -> Vec<(&'static str, String)> {
+    let supports = identity.may(own::PEOPLE_SUPPORT) || identity.may(own::SUPPORT_ASK);
+    let all = [
+        (identity.may(own::PEOPLE_ROLES), "/_amanah/people/roles", words.say("roles-title")),
+        (identity.may(own::PEOPLE_REVIEW), "/_amanah/people/review", words.say("review-title")),
+        (supports, "/_amanah/support", words.say("support-title")),
+        (
+            identity.may(own::PEOPLE_OFFBOARD),
+            "/_amanah/people/offboard",
+            words.say("leaving-title"),
+        ),
+    ];
+    let open = all.into_iter().filter(|(may, ..)| *may);
+    open.map(|(_, address, name)| (address, name)).collect()
 }

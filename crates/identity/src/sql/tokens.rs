@@ -169,6 +169,25 @@ pub(crate) const END_KEY: &str = "\
         AND (a.id = $2::text::uuid OR ($4 AND a.owner IS NOT NULL AND a.tenant = $3)) \
     RETURNING k.account::text";
 
+/// Parameters: tenant, now. Every key of people and of services that would be let in, or would be again
+/// once the tenant is: id, name, how many permissions, account, address, the service's name, its
+/// maker's address, made at, last use, whether nobody answers for it.
+pub(crate) const LIVING_KEYS: &str = "\
+    SELECT k.id, k.name, cardinality(k.scopes), a.id::text, a.email, \
+        CASE WHEN a.owner IS NOT NULL THEN a.display_name END, m.email, k.created_at, k.last_used_at, \
+        m.disabled_at IS NOT NULL OR o.disabled_at IS NOT NULL \
+    FROM identity.api_keys k JOIN identity.accounts a ON a.id = k.account \
+        JOIN identity.accounts m ON m.id = k.made_by \
+        LEFT JOIN identity.accounts o ON o.id = a.owner \
+        LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE a.tenant = $1 AND k.revoked_at IS NULL AND k.expires_at > $2 AND k.epoch = a.epoch \
+        AND a.disabled_at IS NULL AND k.tenant_epoch = coalesce(t.epoch, 0)";
+
+/// Parameters: id, tenant, now. Of whomever in the tenant: somebody decided so in a review.
+pub(crate) const END_REVIEWED_KEY: &str = "\
+    UPDATE identity.api_keys k SET revoked_at = greatest($3, k.created_at) FROM identity.accounts a \
+    WHERE k.id = $1 AND a.id = k.account AND a.tenant = $2 AND k.revoked_at IS NULL";
+
 /// Parameters: address, name, tenant, now, owner. One row when the address was free: id.
 pub(crate) const ADD_SERVICE: &str = "\
     INSERT INTO identity.accounts (email, display_name, tenant, role, created_at, owner) \

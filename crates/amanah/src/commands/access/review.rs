@@ -1,32 +1,40 @@
 //! `amanah access review`: somebody looks at everything that everybody may do.
 
-use access::ReviewRow;
+use access::{ReviewDue, ReviewRow};
 use identity::Email;
 use kernel::{TenantId, hex};
 use serde_json::{Value, json};
 
 use crate::cli::Place;
-use crate::cli::review::{Decide, Review, Word};
+use crate::cli::review::{Close, Decide, Review, Word};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
-use crate::out;
+use crate::reviews::Words;
+use crate::{out, people_reviews};
 
-/// Who starts and closes a review from the command line, as it is written down.
+/// Who starts a review and gives one up from the command line, as it is written down.
 const OPERATOR: &str = "the operator";
 
 pub(super) async fn run(place: &Place, review: Review) -> anyhow::Result<Exit> {
     Installation::with(place, async |house| {
+        let mut exit = Exit::Holds;
         let (words, data) = match review {
             Review::Start { tenant } => {
                 let id = house.access.start_review(OPERATOR, &tenant).await?;
                 (format!("{id} is to be decided row by row"), json!({"started": id}))
             }
             Review::List { tenant } => list(house, tenant.as_ref()).await?,
-            Review::Report { id, csv } => report(house, &id, csv).await?,
+            Review::Due => {
+                let (words, data, late) = due(house).await?;
+                exit = if late { Exit::Fails } else { Exit::Holds };
+                (words, data)
+            }
+            Review::Report { id, csv, record } => report(house, &id, (csv, record)).await?,
             Review::Decide(decide) => self::decide(house, decide).await?,
-            Review::Close { id } => {
-                house.access.close_review(OPERATOR, None, &id).await?;
-                (format!("{id} is closed"), json!({"closed": id}))
+            Review::Close(close) => self::close(house, &close).await?,
+            Review::Abandon { id, reason } => {
+                house.access.abandon_review(OPERATOR, &id, &reason).await?;
+                (format!("{id} was given up"), json!({"abandoned": id}))
             }
         };
         if place.json {
@@ -34,7 +42,7 @@ pub(super) async fn run(place: &Place, review: Review) -> anyhow::Result<Exit> {
         } else {
             out::line(words.trim_end());
         }
-        Ok(Exit::Holds)
+        Ok(exit)
     })
     .await
 }
@@ -42,10 +50,11 @@ pub(super) async fn run(place: &Place, review: Review) -> anyhow::Result<Exit> {
 async fn list(house: &Installation, tenant: Option<&TenantId>) -> anyhow::Result<(String, Value)> {
     let all = house.access.reviews(tenant).await?;
     let line = |one: &access::Review| {
-        let state = one
-            .closed
-            .as_ref()
-            .map_or_else(|| "open".to_owned(), |(by, at)| format!("closed at {at:.0} by {by}"));
+        let state = match (&one.closed, &one.abandoned) {
+            (Some((by, at)), _) => format!("closed at {at:.0} by {by}"),
+            (None, Some((by, at, why))) => format!("given up at {at:.0} by {by}: {why}"),
+            (None, None) => "open".to_owned(),
+        };
         let (id, tenant, at) = (&one.id, &one.tenant, one.started_at);
         format!("{id}  {tenant}  {} of {at:.0}  {state}", out::count(rows(one), "row"))
     };
@@ -55,6 +64,9 @@ async fn list(house: &Installation, tenant: Option<&TenantId>) -> anyhow::Result
             "started_by": one.started_as, "rows": one.frozen, "sha256": hex(&one.digest),
             "closed_at": one.closed.as_ref().map(|(_, at)| at),
             "closed_by": one.closed.as_ref().map(|(by, _)| by),
+            "abandoned_at": one.abandoned.as_ref().map(|(_, at, _)| at),
+            "abandoned_by": one.abandoned.as_ref().map(|(by, ..)| by),
+            "abandoned_why": one.abandoned.as_ref().map(|(_, _, why)| why),
         })
     };
     let lines: Vec<String> = all.iter().map(line).collect();
@@ -66,9 +78,49 @@ fn rows(review: &access::Review) -> usize {
     usize::try_from(review.frozen).unwrap_or_default()
 }
 
-async fn report(house: &Installation, id: &str, csv: bool) -> anyhow::Result<(String, Value)> {
+/// When the next review of each tenant is due, and whether one is overdue.
+async fn due(house: &Installation) -> anyhow::Result<(String, Value, bool)> {
+    let now = house.cx.clock.now();
+    let all = people_reviews::calendar(house).await?;
+    let line = |one: &ReviewDue| {
+        let last = one.last.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}"));
+        let late = if one.due <= now { "  OVERDUE" } else { "" };
+        format!("{}  reviewed {last}, due until {:.0}{late}", one.tenant, one.due)
+    };
+    let shown = |one: &ReviewDue| {
+        json!({
+            "tenant": one.tenant, "last": one.last, "due": one.due, "overdue": one.due <= now,
+        })
+    };
+    let lines: Vec<String> = all.iter().map(line).collect();
+    let words = if lines.is_empty() { "nothing is due".to_owned() } else { lines.join("\n") };
+    let late = all.iter().any(|one| one.due <= now);
+    Ok((words, all.iter().map(shown).collect(), late))
+}
+
+async fn close(house: &Installation, close: &Close) -> anyhow::Result<(String, Value)> {
+    let signing = Words::of(house)?;
+    let words = (close.by.as_str(), close.finding.as_deref());
+    let now = house.cx.clock.now();
+    let closed = people_reviews::close(&house.access, &signing, (None, &close.id), words, now);
+    let id = closed.await?;
+    let words = format!("{} is closed, and signed by attestation {id}", close.id);
+    Ok((words, json!({"closed": close.id, "attestation": id})))
+}
+
+async fn report(
+    house: &Installation,
+    id: &str,
+    (csv, record): (bool, bool),
+) -> anyhow::Result<(String, Value)> {
     let (review, rows) = house.access.review(id, None).await?;
-    let words = if csv { access::csv(&rows) } else { access::markdown(&review, &rows) };
+    let words = if csv {
+        access::csv(&rows)
+    } else if record {
+        access::evidence::record(&review, &rows)
+    } else {
+        access::markdown(&review, &rows)
+    };
     let row = |row: &ReviewRow| {
         let decision = row.decision.as_ref();
         json!({

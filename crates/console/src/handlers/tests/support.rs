@@ -72,7 +72,7 @@ impl LeavingDesk for House {
 }
 
 /// What `who` is answered.
-async fn as_seen(
+pub(super) async fn as_seen(
     router: &Router,
     (method, path): (Method, &str),
     who: Option<Arc<Identity>>,

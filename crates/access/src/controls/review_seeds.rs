@@ -1,0 +1,125 @@
+//! A whole review in a copy of the control database, and what is done to it there: statements, and
+//! nothing else.
+
+use kernel::TenantId;
+use store::Db;
+
+use crate::{Access, By, CATALOGUE, Error, NewGrant, Reviewer};
+
+const TENANT: &str = "seed";
+const REVIEWER: &str = "00000000-0000-4000-8000-0000000000e1";
+const HOLDERS: [&str; 3] = [
+    "00000000-0000-4000-8000-0000000000e2",
+    "00000000-0000-4000-8000-0000000000e3",
+    "00000000-0000-4000-8000-0000000000e4",
+];
+/// The rows that are revoked: the key, which comes first, and the last role.
+const REVOKED: [i32; 2] = [1, 4];
+/// Parameters: id. An account of the copy.
+const ACCOUNT: &str = "\
+    INSERT INTO identity.accounts (id, email, display_name, tenant, role, password_hash, created_at) \
+    VALUES ($1::text::uuid, $1 || '@seed.example', 'Seed', 'seed', 'seed', '$argon2id$v=19$m=', now())";
+/// Parameters: its account. A key of the copy, whose secret nobody has.
+const KEY: &str = "\
+    INSERT INTO identity.api_keys (id, key_sha256, account, made_by, name, scopes, epoch, tenant_epoch, \
+        strength, created_at, expires_at) \
+    SELECT 'seedseed', sha256('seed'), id, id, 'seed', '{}', epoch, 0, 1, now() - interval '1 day', \
+        now() + interval '1 day' FROM identity.accounts WHERE id = $1::text::uuid";
+/// Takes away what would refuse the damage.
+pub(super) const UNGUARDED: &str = "\
+    ALTER TABLE access.reviews DISABLE TRIGGER USER; ALTER TABLE access.review_rows DISABLE TRIGGER USER; \
+    ALTER TABLE access.grants DISABLE TRIGGER USER; ALTER TABLE identity.api_keys DISABLE TRIGGER USER";
+/// What is done to a whole review: what it is, how, how it is undone, and a part of its finding.
+pub(super) const SEEDS: [(&str, &str, &str, &str); 8] = [
+    // First: the undoing of others leaves other times than those that were signed.
+    (
+        "a reason that was changed after it was signed",
+        "UPDATE access.review_rows SET reason = 'another' WHERE n = 3",
+        "UPDATE access.review_rows SET reason = 'a bite' WHERE n = 3",
+        "is not what a bite signed",
+    ),
+    (
+        "a skipped entry",
+        "UPDATE access.review_rows SET decision = NULL, decided_by = NULL, decided_as = NULL, \
+            decided_at = NULL, reason = NULL WHERE n = 2",
+        "UPDATE access.review_rows SET decision = 'keep', decided_by = '00000000-0000-4000-8000-0000000000e1', \
+            decided_as = 'seed', decided_at = now(), reason = 'seed' WHERE n = 2",
+        "row 2 was skipped",
+    ),
+    (
+        "a changed frozen row",
+        "UPDATE access.review_rows SET what = 'owner' WHERE n = 2",
+        "UPDATE access.review_rows SET what = 'editor' WHERE n = 2",
+        "is not as it was frozen",
+    ),
+    (
+        "a revocation that nobody verified",
+        "UPDATE access.review_rows SET verified_at = NULL",
+        "UPDATE access.review_rows SET verified_at = now() WHERE decision = 'revoke'",
+        "was not verified",
+    ),
+    (
+        "a role that came back",
+        "UPDATE access.grants SET revoked_at = NULL, revoked_by = NULL",
+        "UPDATE access.grants g SET revoked_at = now(), revoked_by = 'seed' FROM access.review_rows r \
+            WHERE r.grant_id = g.id::text AND r.decision = 'revoke'",
+        "what row 4 revoked is there again",
+    ),
+    (
+        "a key that came back",
+        "UPDATE identity.api_keys SET revoked_at = NULL",
+        "UPDATE identity.api_keys SET revoked_at = now()",
+        "what row 1 revoked is there again",
+    ),
+    (
+        "a right that was left out",
+        "UPDATE access.grants SET granted_at = now() - interval '1 hour' \
+            WHERE account = '00000000-0000-4000-8000-0000000000e1'",
+        "UPDATE access.grants SET granted_at = now() \
+            WHERE account = '00000000-0000-4000-8000-0000000000e1'",
+        "was there and was left out",
+    ),
+    ("a row that was taken out", "DELETE FROM access.review_rows WHERE n = 2", "", "are there"),
+];
+
+/// People, a key, and a review of them in which a right of each kind is revoked. Its id.
+pub(super) async fn prepare(db: &Db, access: &Access) -> crate::Result<String> {
+    run(db, CATALOGUE).await?;
+    let tx = db.operator().await?;
+    for account in HOLDERS.iter().chain([&REVIEWER]) {
+        tx.execute(ACCOUNT, &[account]).await?;
+    }
+    for account in HOLDERS.iter().take(1) {
+        tx.execute(KEY, &[account]).await?;
+    }
+    tx.commit().await?;
+    let tenant = TenantId::new(TENANT)
+        .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
+    let by = By::operator("a bite")?;
+    let grant = |account: &str, role: &str| NewGrant {
+        account: account.to_owned(),
+        tenant: tenant.clone(),
+        role: role.to_owned(),
+        reason: "a bite".to_owned(),
+        until: None,
+    };
+    for holder in HOLDERS {
+        access.grant(&by, &grant(holder, "editor")).await?;
+    }
+    let id = access.start_review("a bite", &tenant).await?;
+    access.grant(&by, &grant(REVIEWER, "administrator")).await?;
+    let reviewer: Reviewer = access.reviewer_named(REVIEWER, "seed", &tenant).await?;
+    for n in 1..=4 {
+        let keep = !REVOKED.contains(&n);
+        access.decide_review(&reviewer, &tenant, (&id, n), (keep, "a bite")).await?;
+    }
+    access.close_review("a bite", Some(&tenant), &id).await?;
+    Ok(id)
+}
+
+/// Runs statements without parameters.
+pub(super) async fn run(db: &Db, statements: &str) -> crate::Result<()> {
+    let tx = db.operator().await?;
+    tx.batch(statements).await?;
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,169 @@
+//! The roles of a tenant at the console's pages: `access` decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use access::{Access, Catalogue, Error, NewRole};
+use console::{OfferedPermission, RoleCard, RoleDesk, RoleDraft, RoleOffers, RoleTrouble};
+use kernel::{Fut, Identity, PermissionId, Strength};
+
+/// The desk of roles.
+pub(crate) struct RolesAtDesk(pub(crate) Arc<Access>);
+
+impl RolesAtDesk {
+    /// Whoever is not in person, or may not change roles, is told nothing of them.
+    async fn may(&self, who: &Identity) -> Result<(), RoleTrouble> {
+        match self.0.role_keeper(who).await {
+            // To look, it does not matter how long ago they proved who they are.
+            Ok(_) | Err(Error::StepUp) => Ok(()),
+            Err(error) => Err(trouble(error)),
+        }
+    }
+
+    async fn cards(&self, who: &Identity) -> Result<Vec<RoleCard>, RoleTrouble> {
+        self.may(who).await?;
+        let all = self.0.roles(Some(&who.tenant)).await.map_err(trouble)?;
+        let card = |role: access::Listed| RoleCard {
+            name: role.name,
+            title: role.title,
+            shipped: role.shipped,
+            permissions: role.permits.count(),
+            holders: u64::try_from(role.holders).unwrap_or_default(),
+            parents: role.parents,
+        };
+        Ok(all.into_iter().map(card).collect())
+    }
+
+    async fn offered(&self, who: &Identity) -> Result<RoleOffers, RoleTrouble> {
+        self.may(who).await?;
+        let may = self.0.standing_now(&who.account, &who.tenant).await.map_err(trouble)?.permits;
+        let mut areas: Vec<(String, Vec<OfferedPermission>)> = Vec::new();
+        for one in catalogue()?.permissions().iter().filter(|one| may.has(one.id)) {
+            let offered = OfferedPermission {
+                number: one.id.number(),
+                name: one.name.clone(),
+                title: one.title.clone(),
+            };
+            match areas.iter_mut().find(|(area, _)| *area == one.area) {
+                Some((_, all)) => all.push(offered),
+                None => areas.push((one.area.clone(), vec![offered])),
+            }
+        }
+        let roles = self.0.roles(Some(&who.tenant)).await.map_err(trouble)?;
+        let within = roles.into_iter().filter(|role| role.permits.within(&may));
+        Ok(RoleOffers { areas, parents: within.map(|role| (role.name, role.title)).collect() })
+    }
+
+    async fn draft(&self, who: &Identity, name: &str) -> Result<RoleDraft, RoleTrouble> {
+        self.may(who).await?;
+        let sheet = self.0.role(&who.tenant, name).await.map_err(trouble)?;
+        if sheet.shipped {
+            return Err(RoleTrouble::Gone);
+        }
+        let catalogue = catalogue()?;
+        let numbers = sheet.role.permits.iter().filter_map(|name| catalogue.number(name));
+        Ok(RoleDraft {
+            permits: numbers.map(PermissionId::number).collect(),
+            name: sheet.role.name,
+            title: sheet.role.title,
+            factor: u8::try_from(sheet.role.factor.level()).unwrap_or(1),
+            parents: sheet.role.parents,
+            known: true,
+        })
+    }
+
+    async fn write(&self, who: &Identity, draft: &RoleDraft) -> Result<(), RoleTrouble> {
+        let by = self.0.role_keeper(who).await.map_err(trouble)?;
+        let factor = match draft.factor {
+            1 => Strength::One,
+            2 => Strength::Two,
+            3 => Strength::Hardware,
+            _ => return Err(RoleTrouble::Unfit),
+        };
+        let names: BTreeMap<u16, &str> = catalogue()?
+            .permissions()
+            .iter()
+            .map(|one| (one.id.number(), one.name.as_str()))
+            .collect();
+        let permits = draft.permits.iter().map(|number| names.get(number).map(|n| (*n).to_owned()));
+        let permits: Option<Vec<String>> = permits.collect();
+        // The limits of sessions are not on the page: they stay what they are.
+        let before = match self.0.role(&who.tenant, &draft.name).await {
+            Ok(sheet) => Some(sheet.role),
+            Err(Error::NoRole(_)) => None,
+            Err(error) => return Err(trouble(error)),
+        };
+        if draft.known != before.is_some() {
+            return Err(if draft.known { RoleTrouble::Gone } else { RoleTrouble::Taken });
+        }
+        let new = NewRole {
+            tenant: who.tenant.clone(),
+            name: draft.name.clone(),
+            title: draft.title.clone(),
+            factor,
+            idle: before.as_ref().and_then(|role| role.idle),
+            absolute: before.as_ref().and_then(|role| role.absolute),
+            permits: permits.ok_or(RoleTrouble::Unfit)?,
+            parents: draft.parents.clone(),
+        };
+        self.0.define_role(&by, &new).await.map_err(trouble)
+    }
+}
+
+impl RoleDesk for RolesAtDesk {
+    fn roles<'a>(&'a self, who: &'a Identity) -> Fut<'a, Result<Vec<RoleCard>, RoleTrouble>> {
+        Box::pin(self.cards(who))
+    }
+
+    fn offers<'a>(&'a self, who: &'a Identity) -> Fut<'a, Result<RoleOffers, RoleTrouble>> {
+        Box::pin(self.offered(who))
+    }
+
+    fn role<'a>(
+        &'a self,
+        who: &'a Identity,
+        name: &'a str,
+    ) -> Fut<'a, Result<RoleDraft, RoleTrouble>> {
+        Box::pin(self.draft(who, name))
+    }
+
+    fn define<'a>(
+        &'a self,
+        who: &'a Identity,
+        draft: &'a RoleDraft,
+    ) -> Fut<'a, Result<(), RoleTrouble>> {
+        Box::pin(self.write(who, draft))
+    }
+
+    fn retire<'a>(
+        &'a self,
+        who: &'a Identity,
+        name: &'a str,
+        anyway: bool,
+    ) -> Fut<'a, Result<(), RoleTrouble>> {
+        Box::pin(async move {
+            let by = self.0.role_keeper(who).await.map_err(trouble)?;
+            let lost = self.0.retire_role(&by, &who.tenant, name, anyway).await;
+            lost.map(drop).map_err(trouble)
+        })
+    }
+}
+
+fn catalogue() -> Result<&'static Catalogue, RoleTrouble> {
+    Catalogue::shipped().map_err(trouble)
+}
+
+fn trouble(error: Error) -> RoleTrouble {
+    match error {
+        Error::Refused => RoleTrouble::Refused,
+        Error::StepUp => RoleTrouble::StepUp,
+        Error::NoRole(_) => RoleTrouble::Gone,
+        Error::Name { .. } | Error::Field { .. } | Error::NoPermission(_) => RoleTrouble::Unfit,
+        Error::Taken(_) => RoleTrouble::Taken,
+        Error::Escalation(what) => RoleTrouble::Beyond(what),
+        Error::Cycle(_) => RoleTrouble::Cycle,
+        Error::InUse { by, .. } => RoleTrouble::InUse(by),
+        Error::TooMany(_) => RoleTrouble::Full,
+        other => RoleTrouble::Unavailable(other.to_string()),
+    }
+}
