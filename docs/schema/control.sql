@@ -106,11 +106,16 @@ CREATE FUNCTION access.keep_grants() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL
-       AND (NEW.id, NEW.account, NEW.tenant, NEW.role, NEW.granted_by, NEW.reason, NEW.granted_at, NEW.expires_at)
+       AND (NEW.id, NEW.account, NEW.tenant, NEW.role, NEW.granted_by, NEW.reason, NEW.granted_at, NEW.expires_at, NEW.synthetic)
            IS NOT DISTINCT FROM
-           (OLD.id, OLD.account, OLD.tenant, OLD.role, OLD.granted_by, OLD.reason, OLD.granted_at, OLD.expires_at)
+           (OLD.id, OLD.account, OLD.tenant, OLD.role, OLD.granted_by, OLD.reason, OLD.granted_at, OLD.expires_at, OLD.synthetic)
     THEN
         RETURN NEW;
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.synthetic AND least(OLD.revoked_at, OLD.expires_at) < clock_timestamp() - interval '1 day' THEN
+            RETURN OLD;
+        END IF;
     END IF;
     RAISE EXCEPTION 'a grant is evidence: it can be revoked once, and neither changed nor removed';
 END $$;
@@ -125,11 +130,15 @@ BEGIN
     IF TG_OP <> 'UPDATE' THEN
         RAISE EXCEPTION 'a review is evidence: it is never removed';
     END IF;
-    IF OLD.closed_at IS NOT NULL
+    IF OLD.closed_at IS NOT NULL OR OLD.abandoned_at IS NOT NULL
        OR (NEW.id, NEW.tenant, NEW.started_as, NEW.started_at, NEW.frozen, NEW.rows_sha256)
           IS DISTINCT FROM (OLD.id, OLD.tenant, OLD.started_as, OLD.started_at, OLD.frozen, OLD.rows_sha256)
     THEN
         RAISE EXCEPTION 'a review stays as it was' USING ERRCODE = 'check_violation';
+    END IF;
+    -- It is given up as it stands, and counts for nothing.
+    IF NEW.abandoned_at IS NOT NULL THEN
+        RETURN NEW;
     END IF;
     IF (SELECT count(*) FROM access.review_rows r WHERE r.review = NEW.id) <> NEW.frozen
        OR EXISTS (SELECT FROM access.review_rows r WHERE r.review = NEW.id
@@ -157,8 +166,8 @@ BEGIN
     END IF;
     SELECT * INTO of FROM access.reviews r WHERE r.id = NEW.review FOR SHARE;
     SELECT r.xmin::text INTO made FROM access.reviews r WHERE r.id = NEW.review;
-    IF of.closed_at IS NOT NULL THEN
-        RAISE EXCEPTION 'this review is closed' USING ERRCODE = 'check_violation';
+    IF of.closed_at IS NOT NULL OR of.abandoned_at IS NOT NULL THEN
+        RAISE EXCEPTION 'this review is over' USING ERRCODE = 'check_violation';
     END IF;
     IF TG_OP = 'INSERT' THEN
         -- Only with the review itself, in one transaction: what comes later was not frozen.
@@ -193,6 +202,16 @@ BEGIN
 END $$;
 
 ALTER FUNCTION access.keep_review_row() OWNER TO owner;
+
+CREATE FUNCTION access.keep_role_changes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'what was changed about a role is evidence: it is neither changed nor removed';
+END $$;
+
+ALTER FUNCTION access.keep_role_changes() OWNER TO owner;
 
 CREATE FUNCTION access.keep_support() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -244,6 +263,32 @@ END $$;
 
 ALTER FUNCTION access.keep_support() OWNER TO owner;
 
+CREATE FUNCTION access.keep_support_ended() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    IF NOT (OLD.synthetic AND OLD.asked_at < clock_timestamp() - interval '1 day'
+            AND coalesce(least(OLD.ended_at, OLD.ends_at), OLD.asked_at + interval '7 days')
+                < clock_timestamp() - interval '1 day')
+    THEN
+        RAISE EXCEPTION 'access for support is evidence: it is never removed';
+    END IF;
+    RETURN OLD;
+END $$;
+
+ALTER FUNCTION access.keep_support_ended() OWNER TO owner;
+
+CREATE FUNCTION access.keep_support_mark() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'what was asked for stays as it was asked for' USING ERRCODE = 'check_violation';
+END $$;
+
+ALTER FUNCTION access.keep_support_mark() OWNER TO owner;
+
 CREATE FUNCTION access.keep_support_use() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -263,6 +308,48 @@ BEGIN
 END $$;
 
 ALTER FUNCTION access.keep_support_use() OWNER TO owner;
+
+CREATE FUNCTION access.keep_support_uses() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    PERFORM FROM access.support_grants g
+      WHERE g.id = OLD.support_grant AND g.synthetic
+        AND least(g.ended_at, g.ends_at) < clock_timestamp() - interval '1 day';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'what support has done is evidence: it is neither changed nor removed';
+    END IF;
+    RETURN OLD;
+END $$;
+
+ALTER FUNCTION access.keep_support_uses() OWNER TO owner;
+
+CREATE FUNCTION access.mark_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    NEW.synthetic := false;
+    -- A house without accounts has no synthetic ones.
+    IF to_regclass('identity.accounts') IS NOT NULL THEN
+        NEW.synthetic := EXISTS (SELECT FROM identity.accounts a WHERE a.id = NEW.account AND a.email LIKE '%@amanah.invalid');
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.mark_grant() OWNER TO owner;
+
+CREATE FUNCTION access.mark_support() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    NEW.synthetic := EXISTS (SELECT FROM identity.accounts a WHERE a.id = NEW.asked_by AND a.email LIKE '%@amanah.invalid');
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION access.mark_support() OWNER TO owner;
 
 CREATE FUNCTION access.tell_account() RETURNS trigger
     LANGUAGE plpgsql
@@ -497,6 +584,7 @@ CREATE TABLE access.grants (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     revoked_by text,
+    synthetic boolean DEFAULT false NOT NULL,
     CONSTRAINT grants_by_size CHECK (((octet_length(granted_by) >= 1) AND (octet_length(granted_by) <= 200))),
     CONSTRAINT grants_reason_size CHECK ((octet_length(reason) <= 1000)),
     CONSTRAINT grants_revoked_whole CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
@@ -531,7 +619,7 @@ CREATE TABLE access.review_rows (
     account uuid NOT NULL,
     holder text NOT NULL,
     what text NOT NULL,
-    grant_id uuid NOT NULL,
+    grant_id text NOT NULL,
     granted_by text NOT NULL,
     granted_at timestamp with time zone NOT NULL,
     last_used_at timestamp with time zone,
@@ -544,7 +632,8 @@ CREATE TABLE access.review_rows (
     verified_at timestamp with time zone,
     CONSTRAINT review_rows_decided_whole CHECK ((num_nulls(decision, decided_by, decided_as, decided_at, reason) = ANY (ARRAY[0, 5]))),
     CONSTRAINT review_rows_decision CHECK ((decision = ANY (ARRAY['keep'::text, 'revoke'::text]))),
-    CONSTRAINT review_rows_kind CHECK ((kind = ANY (ARRAY['role'::text, 'support'::text]))),
+    CONSTRAINT review_rows_grant_size CHECK (((octet_length(grant_id) >= 1) AND (octet_length(grant_id) <= 200))),
+    CONSTRAINT review_rows_kind CHECK ((kind = ANY (ARRAY['role'::text, 'support'::text, 'key'::text, 'directory'::text]))),
     CONSTRAINT review_rows_not_own CHECK ((decided_by <> account)),
     CONSTRAINT review_rows_reason CHECK (((octet_length(reason) >= 1) AND (octet_length(reason) <= 1000))),
     CONSTRAINT review_rows_verified CHECK (((verified_at IS NULL) OR (decision = 'revoke'::text)))
@@ -561,9 +650,16 @@ CREATE TABLE access.reviews (
     rows_sha256 bytea NOT NULL,
     closed_at timestamp with time zone,
     closed_as text,
+    abandoned_at timestamp with time zone,
+    abandoned_as text,
+    abandoned_why text,
+    CONSTRAINT reviews_abandoned_order CHECK ((abandoned_at >= started_at)),
+    CONSTRAINT reviews_abandoned_sizes CHECK ((((octet_length(abandoned_as) >= 1) AND (octet_length(abandoned_as) <= 200)) AND ((octet_length(abandoned_why) >= 1) AND (octet_length(abandoned_why) <= 1000)))),
+    CONSTRAINT reviews_abandoned_whole CHECK ((num_nulls(abandoned_at, abandoned_as, abandoned_why) = ANY (ARRAY[0, 3]))),
     CONSTRAINT reviews_closed_whole CHECK ((((closed_at IS NULL) = (closed_as IS NULL)) AND (closed_at >= started_at))),
     CONSTRAINT reviews_digest_size CHECK ((octet_length(rows_sha256) = 32)),
     CONSTRAINT reviews_names_size CHECK ((((octet_length(started_as) >= 1) AND (octet_length(started_as) <= 200)) AND ((octet_length(closed_as) >= 1) AND (octet_length(closed_as) <= 200)))),
+    CONSTRAINT reviews_one_end CHECK (((closed_at IS NULL) OR (abandoned_at IS NULL))),
     CONSTRAINT reviews_some CHECK ((frozen > 0)),
     CONSTRAINT reviews_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
 );
@@ -571,6 +667,31 @@ CREATE TABLE access.reviews (
 ALTER TABLE access.reviews OWNER TO owner;
 
 COMMENT ON COLUMN access.reviews.rows_sha256 IS 'amanah: hashed. SHA-256 over the rows that were frozen.';
+
+CREATE TABLE access.role_changes (
+    id bigint NOT NULL,
+    role integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    done_by text NOT NULL,
+    what text NOT NULL,
+    title text NOT NULL,
+    factor smallint NOT NULL,
+    permits text[] NOT NULL,
+    parents text[] NOT NULL,
+    CONSTRAINT role_changes_by_size CHECK (((octet_length(done_by) >= 1) AND (octet_length(done_by) <= 200))),
+    CONSTRAINT role_changes_what CHECK ((what = ANY (ARRAY['defined'::text, 'retired'::text])))
+);
+
+ALTER TABLE access.role_changes OWNER TO owner;
+
+ALTER TABLE access.role_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME access.role_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE access.role_parents (
     role integer NOT NULL,
@@ -630,6 +751,7 @@ CREATE TABLE access.support_grants (
     ends_at timestamp with time zone,
     ended_at timestamp with time zone,
     ended_as text,
+    synthetic boolean DEFAULT false NOT NULL,
     CONSTRAINT support_approved_whole CHECK ((num_nulls(approved_by, approved_as, approved_at, ends_at) = ANY (ARRAY[0, 4]))),
     CONSTRAINT support_ended_whole CHECK (((ended_at IS NULL) = (ended_as IS NULL))),
     CONSTRAINT support_ends CHECK (((ends_at > approved_at) AND (ends_at <= (approved_at + ((hours)::double precision * '01:00:00'::interval))))),
@@ -1520,6 +1642,9 @@ ALTER TABLE ONLY access.review_rows
 ALTER TABLE ONLY access.reviews
     ADD CONSTRAINT reviews_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY access.role_changes
+    ADD CONSTRAINT role_changes_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY access.role_parents
     ADD CONSTRAINT role_parents_pkey PRIMARY KEY (role, parent);
 
@@ -1710,9 +1835,11 @@ CREATE UNIQUE INDEX grants_live ON access.grants USING btree (account, tenant, r
 
 CREATE INDEX grants_tenant ON access.grants USING btree (tenant, role) WHERE (revoked_at IS NULL);
 
-CREATE UNIQUE INDEX reviews_one_open ON access.reviews USING btree (tenant) WHERE (closed_at IS NULL);
+CREATE UNIQUE INDEX reviews_one_open ON access.reviews USING btree (tenant) WHERE ((closed_at IS NULL) AND (abandoned_at IS NULL));
 
 CREATE INDEX reviews_tenant ON access.reviews USING btree (tenant, started_at);
+
+CREATE INDEX role_changes_role ON access.role_changes USING btree (role, id);
 
 CREATE UNIQUE INDEX roles_name ON access.roles USING btree (COALESCE(tenant, ''::text), translate(lower(name), '01i35 -'::text, 'olles'::text));
 
@@ -1780,6 +1907,8 @@ CREATE TRIGGER grants_checked BEFORE INSERT ON access.grants FOR EACH ROW EXECUT
 
 CREATE TRIGGER grants_kept BEFORE DELETE OR UPDATE ON access.grants FOR EACH ROW EXECUTE FUNCTION access.keep_grants();
 
+CREATE TRIGGER grants_marked BEFORE INSERT ON access.grants FOR EACH ROW EXECUTE FUNCTION access.mark_grant();
+
 CREATE TRIGGER grants_not_emptied BEFORE TRUNCATE ON access.grants FOR EACH STATEMENT EXECUTE FUNCTION access.keep_grants();
 
 CREATE TRIGGER grants_told AFTER INSERT OR UPDATE ON access.grants FOR EACH ROW EXECUTE FUNCTION access.tell_account();
@@ -1794,6 +1923,10 @@ CREATE TRIGGER reviews_kept BEFORE DELETE OR UPDATE ON access.reviews FOR EACH R
 
 CREATE TRIGGER reviews_not_emptied BEFORE TRUNCATE ON access.reviews FOR EACH STATEMENT EXECUTE FUNCTION access.keep_review();
 
+CREATE TRIGGER role_changes_kept BEFORE DELETE OR UPDATE ON access.role_changes FOR EACH ROW EXECUTE FUNCTION access.keep_role_changes();
+
+CREATE TRIGGER role_changes_not_emptied BEFORE TRUNCATE ON access.role_changes FOR EACH STATEMENT EXECUTE FUNCTION access.keep_role_changes();
+
 CREATE TRIGGER role_parents_checked BEFORE INSERT OR UPDATE ON access.role_parents FOR EACH ROW EXECUTE FUNCTION access.check_parent();
 
 CREATE TRIGGER role_parents_told AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON access.role_parents FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
@@ -1804,15 +1937,23 @@ CREATE TRIGGER roles_checked BEFORE INSERT OR UPDATE ON access.roles FOR EACH RO
 
 CREATE TRIGGER roles_told AFTER DELETE OR UPDATE OR TRUNCATE ON access.roles FOR EACH STATEMENT EXECUTE FUNCTION access.tell_all();
 
-CREATE TRIGGER support_kept BEFORE INSERT OR DELETE OR UPDATE ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.keep_support();
+CREATE TRIGGER support_kept BEFORE INSERT OR UPDATE ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.keep_support();
+
+CREATE TRIGGER support_mark_kept BEFORE UPDATE ON access.support_grants FOR EACH ROW WHEN ((new.synthetic <> old.synthetic)) EXECUTE FUNCTION access.keep_support_mark();
+
+CREATE TRIGGER support_marked BEFORE INSERT ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.mark_support();
 
 CREATE TRIGGER support_not_emptied BEFORE TRUNCATE ON access.support_grants FOR EACH STATEMENT EXECUTE FUNCTION access.keep_support();
 
+CREATE TRIGGER support_not_removed BEFORE DELETE ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.keep_support_ended();
+
 CREATE TRIGGER support_told AFTER INSERT OR UPDATE ON access.support_grants FOR EACH ROW EXECUTE FUNCTION access.tell_asker();
 
-CREATE TRIGGER support_uses_kept BEFORE INSERT OR DELETE OR UPDATE ON access.support_uses FOR EACH ROW EXECUTE FUNCTION access.keep_support_use();
+CREATE TRIGGER support_uses_kept BEFORE INSERT OR UPDATE ON access.support_uses FOR EACH ROW EXECUTE FUNCTION access.keep_support_use();
 
 CREATE TRIGGER support_uses_not_emptied BEFORE TRUNCATE ON access.support_uses FOR EACH STATEMENT EXECUTE FUNCTION access.keep_support_use();
+
+CREATE TRIGGER support_uses_not_removed BEFORE DELETE ON access.support_uses FOR EACH ROW EXECUTE FUNCTION access.keep_support_uses();
 
 CREATE TRIGGER attestation_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON claims.attestation FOR EACH STATEMENT EXECUTE FUNCTION claims.refuse_attestation_change();
 
@@ -1913,6 +2054,9 @@ ALTER TABLE ONLY access.grants
 
 ALTER TABLE ONLY access.review_rows
     ADD CONSTRAINT review_rows_review_fkey FOREIGN KEY (review) REFERENCES access.reviews(id);
+
+ALTER TABLE ONLY access.role_changes
+    ADD CONSTRAINT role_changes_role_fkey FOREIGN KEY (role) REFERENCES access.roles(id);
 
 ALTER TABLE ONLY access.role_parents
     ADD CONSTRAINT role_parents_parent_fkey FOREIGN KEY (parent) REFERENCES access.roles(id);
@@ -2084,6 +2228,12 @@ REVOKE ALL ON FUNCTION access.keep_support() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION access.keep_support_use() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION access.keep_support_uses() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION access.mark_grant() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION access.mark_support() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION claims.refuse_attestation_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION claims.refuse_change() FROM PUBLIC;
@@ -2169,6 +2319,30 @@ GRANT INSERT(rows_sha256) ON TABLE access.reviews TO amanah_engine;
 GRANT UPDATE(closed_at) ON TABLE access.reviews TO amanah_engine;
 
 GRANT UPDATE(closed_as) ON TABLE access.reviews TO amanah_engine;
+
+GRANT UPDATE(abandoned_at) ON TABLE access.reviews TO amanah_engine;
+
+GRANT UPDATE(abandoned_as) ON TABLE access.reviews TO amanah_engine;
+
+GRANT UPDATE(abandoned_why) ON TABLE access.reviews TO amanah_engine;
+
+GRANT SELECT ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(role) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(at) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(done_by) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(what) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(title) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(factor) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(permits) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(parents) ON TABLE access.role_changes TO amanah_engine;
 
 GRANT SELECT,INSERT,DELETE ON TABLE access.role_parents TO amanah_engine;
 

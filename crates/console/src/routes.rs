@@ -76,6 +76,30 @@ fn changes(path: &'static str, what: Change) -> Route {
 }
 
 fn table() -> Vec<Route> {
+    let mut all = general();
+    all.extend(rights());
+    all
+}
+
+/// Reviews of what people may do, and a tenant's own roles.
+fn rights() -> Vec<Route> {
+    vec![
+        get("/_amanah/people/review", review::page),
+        get("/_amanah/people/review/{id}", review::report)
+            .at("/_amanah/people/review/00000000-0000-4000-8000-000000000000"),
+        get("/_amanah/people/review/{id}/csv", review::csv)
+            .at("/_amanah/people/review/00000000-0000-4000-8000-000000000000/csv"),
+        post("/_amanah/people/review/start", review::start),
+        post("/_amanah/people/review/decide", review::decide),
+        post("/_amanah/people/review/close", review::close),
+        get("/_amanah/people/roles", roles::list),
+        get("/_amanah/people/roles/edit", roles::edit),
+        post("/_amanah/people/roles/edit", roles::save),
+        post("/_amanah/people/roles/retire", roles::retire),
+    ]
+}
+
+fn general() -> Vec<Route> {
     vec![
         get("/trust", trust::primary),
         get("/trust/{page}", trust::named).at("/trust/example"),
@@ -124,18 +148,6 @@ fn table() -> Vec<Route> {
         changes("/_amanah/factors/codes", Change::NewCodes),
         get("/_amanah/people/offboard", leaving::form),
         post("/_amanah/people/offboard", leaving::leave),
-        get("/_amanah/people/review", review::page),
-        get("/_amanah/people/review/{id}", review::report)
-            .at("/_amanah/people/review/00000000-0000-4000-8000-000000000000"),
-        get("/_amanah/people/review/{id}/csv", review::csv)
-            .at("/_amanah/people/review/00000000-0000-4000-8000-000000000000/csv"),
-        post("/_amanah/people/review/start", review::start),
-        post("/_amanah/people/review/decide", review::decide),
-        post("/_amanah/people/review/close", review::close),
-        get("/_amanah/people/roles", roles::list),
-        get("/_amanah/people/roles/edit", roles::edit),
-        post("/_amanah/people/roles/edit", roles::save),
-        post("/_amanah/people/roles/retire", roles::retire),
         get("/_amanah/support", support::page),
         get("/_amanah/support.json", support::banner),
         get("/_amanah/support/{id}", support::uses)
