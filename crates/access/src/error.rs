@@ -81,6 +81,9 @@ pub enum Error {
     /// A review cannot go on so.
     #[error("the review cannot go on: {0}")]
     Review(String),
+    /// Nobody decides about what they have themselves.
+    #[error("somebody else of the tenant decides about this row; nothing was changed")]
+    OwnRow,
     /// A tenant has one open review at a time.
     #[error("a review is open here already; nothing was changed. Close it first, or give it up")]
     ReviewOpen,

@@ -96,6 +96,7 @@ fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
                 | Access::NoReview
                 | Access::Review(_)
                 | Access::ReviewOpen
+                | Access::OwnRow
                 | Access::Undecided
                 | Access::InUse { .. }
                 | Access::Refused

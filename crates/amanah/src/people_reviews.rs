@@ -292,7 +292,7 @@ fn away(error: anyhow::Error) -> ReviewTrouble {
 
 fn trouble(error: Error) -> ReviewTrouble {
     match error {
-        Error::Refused => ReviewTrouble::Refused,
+        Error::Refused | Error::OwnRow => ReviewTrouble::Refused,
         Error::StepUp => ReviewTrouble::StepUp,
         Error::NoReview => ReviewTrouble::Gone,
         Error::Field { .. } => ReviewTrouble::Unfit,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Attestations, Card, Control, Cx, Finding, Fut, Holdings, Params, Population, Proof, TenantId,
-    Value, Vouched,
+    Attestation, Attestations, Card, Control, Cx, Finding, Fut, Holdings, Params, Population,
+    Proof, TenantId, Value, Vouched,
 };
 use store::{Db, Programs};
 
@@ -232,7 +232,10 @@ impl Reviewed {
         let ledger = &self.house.attestations;
         let signed = ledger.rehearse(evidence::CLAIM, std::slice::from_ref(&word), &[]).await;
         let signed = signed.map_err(Error::Review)?;
-        let forged = ledger.rehearse(evidence::CLAIM, &[], std::slice::from_ref(&word)).await;
+        // The forged one has the signature of another review.
+        let other = Attestation { subject: "another review".to_owned(), ..word.clone() };
+        let (other, word) = (std::slice::from_ref(&other), std::slice::from_ref(&word));
+        let forged = ledger.rehearse(evidence::CLAIM, other, word).await;
         let forged = forged.map_err(Error::Review)?;
         let look = async |vouched: &[Vouched], at: Timestamp| {
             Ok::<_, Error>(survey(&access, vouched, &[], (every, at)).await?.findings)

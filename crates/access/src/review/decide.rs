@@ -73,7 +73,7 @@ impl Access {
     /// once more takes it away again and looks again; what was decided stays as it was written down.
     ///
     /// # Errors
-    /// [`Error::NoReview`] when the row is decided or not there; [`Error::Refused`] for their own
+    /// [`Error::NoReview`] when the row is decided or not there; [`Error::OwnRow`] for their own
     /// row; [`Error::StepUp`] when they revoke and proved who they are too long ago;
     /// [`Error::StillCounts`] when what was revoked still counts; [`Error::Review`] when it could not
     /// be taken away or looked at: revoke it again then.
@@ -95,7 +95,7 @@ impl Access {
         let bound: store::Bound<'_> =
             &[&id, &n, &tenant.as_str(), &word, &by.account, &by.actor, &now, &reason];
         let decided = match tx.query_opt(sql::DECIDE, bound).await {
-            Err(error) if error.sqlstate() == Some(CHECK) => return Err(Error::Refused),
+            Err(error) if error.sqlstate() == Some(CHECK) => return Err(Error::OwnRow),
             decided => decided?,
         };
         let row = match decided {
@@ -108,7 +108,7 @@ impl Access {
         };
         let row = Revoked::read(&row);
         if row.account == by.account {
-            return Err(Error::Refused);
+            return Err(Error::OwnRow);
         }
         if keep {
             return Ok(tx.commit().await?);
