@@ -15,6 +15,7 @@
 mod by;
 mod catalogue;
 pub mod controls;
+mod directory;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;

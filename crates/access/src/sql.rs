@@ -286,3 +286,24 @@ pub(crate) const LEFT: &str = "\
     UNION ALL \
     SELECT 'access of support to ' || tenant FROM access.support_grants \
     WHERE asked_by = $1::text::uuid AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $2)";
+
+/// Parameters: account, tenant, role's name, moment. Whether people have taken the role, as a directory gave
+/// it, since then.
+pub(crate) const TAKEN_BY_PEOPLE: &str = "\
+    SELECT EXISTS (SELECT FROM access.grants g JOIN access.roles r ON r.id = g.role \
+        WHERE g.account = $1::text::uuid AND g.tenant = $2 AND r.name = $3 AND g.revoked_at >= $4 \
+            AND g.granted_by LIKE 'directory:%' AND strpos(g.granted_by, '@') = 0 \
+            AND (g.revoked_by NOT LIKE 'directory:%' OR strpos(g.revoked_by, '@') > 0))";
+
+/// Parameters: tenant, now. Rows: account, role's name.
+pub(crate) const MAPPED: &str = "\
+    SELECT g.account::text, r.name FROM access.grants g JOIN access.roles r ON r.id = g.role \
+    WHERE g.tenant = $1 AND g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $2) \
+        AND g.granted_by LIKE 'directory:%' AND strpos(g.granted_by, '@') = 0";
+
+/// Parameters: account, tenant, role's name, now, by.
+pub(crate) const REVOKE_MAPPED: &str = "\
+    UPDATE access.grants g SET revoked_at = greatest($4, g.granted_at), revoked_by = $5 \
+    FROM access.roles r \
+    WHERE r.id = g.role AND g.account = $1::text::uuid AND g.tenant = $2 AND r.name = $3 \
+        AND g.revoked_at IS NULL AND g.granted_by LIKE 'directory:%' AND strpos(g.granted_by, '@') = 0";

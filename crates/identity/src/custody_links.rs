@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Custody, Cx, Fut, Planted, Secret, SessionToken, TenantId, hex, random_hex};
 use store::Db;
 
+use crate::reset::GOOD_FOR;
 use crate::sql::mail;
 use crate::token::{self, Digest};
 use crate::{Email, Error, Mailroom, NewAccount, Result, sql};
@@ -51,7 +52,7 @@ impl LinkCustodian {
         };
         let account = room.identities.create_account(&new).await?;
         let tx = room.db.operator().await?;
-        let reset = room.mint_reset(&tx, &account, now).await?;
+        let reset = room.mint_reset(&tx, &account, (now, GOOD_FOR)).await?;
         let until = now.saturating_add(LEFT_BEHIND).unwrap_or(now);
         let invited = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
         let roles = vec!["canary".to_owned()];

@@ -25,6 +25,7 @@ mod cache;
 mod controls;
 mod custody;
 mod custody_links;
+mod directory;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -49,6 +50,8 @@ mod stored;
 mod strength;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_directory;
 #[cfg(test)]
 mod tests_mail;
 mod token;
@@ -93,5 +96,6 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
         store::Migration { name: "0030_mail", sql: include_str!("../sql/0030_mail.sql") },
         store::Migration { name: "0040_close", sql: include_str!("../sql/0040_close.sql") },
+        store::Migration { name: "0060_directory", sql: include_str!("../sql/0060_directory.sql") },
     ],
 };

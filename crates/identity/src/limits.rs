@@ -42,6 +42,8 @@ pub enum Attempted {
     Reset,
     /// A link that somebody was sent.
     Link,
+    /// Something that a tenant's directory asks for.
+    Directory,
 }
 
 /// So many at once, and one more in each span.
@@ -63,6 +65,9 @@ impl Attempted {
             Self::SignIn => [rate(60, seconds(2)), rate(300, millis(500)), rate(1_000, millis(20))],
             Self::Reset => [rate(5, seconds(60)), rate(20, seconds(15)), rate(200, seconds(1))],
             Self::Link => [rate(30, seconds(10)), rate(100, seconds(2)), rate(500, millis(200))],
+            Self::Directory => {
+                [rate(500, millis(20)), rate(1_000, millis(10)), rate(4_000, millis(2))]
+            }
         }
     }
 
@@ -71,6 +76,7 @@ impl Attempted {
             Self::SignIn => 1,
             Self::Reset => 2,
             Self::Link => 3,
+            Self::Directory => 4,
         }
     }
 }

@@ -93,15 +93,15 @@ impl Mailroom {
         Ok(row.get(1))
     }
 
-    /// Makes the link of `account` and returns its token; the one before is over.
+    /// Makes the link of `account`, good for so long, and returns its token; the one before is over.
     pub(crate) async fn mint_reset(
         &self,
         tx: &OperatorTx,
         account: &str,
-        now: Timestamp,
+        (now, good_for): (Timestamp, SignedDuration),
     ) -> Result<String> {
         let (token, digest) = token::fresh(&*self.rng)?;
-        let until = now.saturating_add(GOOD_FOR).unwrap_or(now);
+        let until = now.saturating_add(good_for).unwrap_or(now);
         tx.execute(sql::OPEN_RESET, &[&account, &digest.as_bytes(), &now, &until]).await?;
         Ok(token.0.expose().to_owned())
     }

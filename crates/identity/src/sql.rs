@@ -1,6 +1,7 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
 pub(crate) mod close;
+pub(crate) mod directory;
 pub(crate) mod factors;
 pub(crate) mod mail;
 pub(crate) mod support;

@@ -24,6 +24,7 @@ mod peer;
 mod permission;
 mod ports;
 mod proof;
+mod provisioning;
 mod rng;
 mod secret;
 mod shown;
@@ -54,6 +55,7 @@ pub use ports::{
     Standings, Vault,
 };
 pub use proof::{Finding, Outcome, Population, Proof};
+pub use provisioning::{MappedRole, Provision, Provisioned, Provisioning, Reopened};
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
 pub use secret::Secret;
 pub use shown::{shown, shown_lines, shown_sql};

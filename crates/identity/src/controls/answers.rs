@@ -6,6 +6,7 @@ use kernel::{Fut, Secret, SessionToken, random_hex};
 
 use super::timing::{CANARY, Gap, judge, median, micros, whole};
 use crate::mail::Language;
+use crate::reset::GOOD_FOR;
 use crate::{Error, Mailroom};
 
 /// A form that anybody can send.
@@ -173,8 +174,8 @@ async fn over(mailroom: &Mailroom) -> crate::Result<String> {
         return Err(Error::Refused);
     };
     let tx = mailroom.db.operator().await?;
-    let first = mailroom.mint_reset(&tx, &account, now).await?;
-    mailroom.mint_reset(&tx, &account, now).await?;
+    let first = mailroom.mint_reset(&tx, &account, (now, GOOD_FOR)).await?;
+    mailroom.mint_reset(&tx, &account, (now, GOOD_FOR)).await?;
     tx.commit().await?;
     Ok(first)
 }

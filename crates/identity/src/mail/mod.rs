@@ -26,6 +26,8 @@ pub use post::{FileOutbox, Line, Post, Sender, Smtp, SmtpSettings, Unsent, Writt
 pub use words::Language;
 use words::{Facts, Kind};
 
+use crate::directory::WELCOME_FOR;
+use crate::reset::GOOD_FOR;
 use crate::sql::mail as sql;
 use crate::{Email, Error, Identities, Result};
 
@@ -285,6 +287,13 @@ impl Mailroom {
                 (name, tenant) = (holder, String::new());
                 link = format!("{}/_amanah/reset/new?t={token}", self.site);
             }
+            Kind::Provisioned => {
+                let Some(welcome) = self.welcome_for(letter, now).await? else {
+                    return Ok(Fate::Drop);
+                };
+                (name, tenant) = (welcome.0, welcome.1);
+                link = format!("{}/_amanah/reset/new?t={}", self.site, welcome.2);
+            }
             Kind::Invited | Kind::InvitedAgain => {
                 let id = letter.invitation.as_deref().unwrap_or_default();
                 let Some(invited) = self.invitation_for(id, now).await? else {
@@ -332,9 +341,28 @@ impl Mailroom {
             tx.commit().await?;
             return Ok(None);
         }
-        let token = self.mint_reset(&tx, row.get(0), now).await?;
+        let token = self.mint_reset(&tx, row.get(0), (now, GOOD_FOR)).await?;
         tx.commit().await?;
         Ok(Some((row.get(1), token)))
+    }
+
+    /// Name and tenant of whoever gets an account by a directory, and the token of their link; nobody when
+    /// the account is closed, or has another address meanwhile.
+    async fn welcome_for(
+        &self,
+        letter: &Letter,
+        now: Timestamp,
+    ) -> Result<Option<(String, String, String)>> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::HOLDER, &[&letter.recipient]).await?;
+        let row = row.filter(|row| letter.account.as_deref() == Some(row.get(0)));
+        let Some(row) = row else {
+            tx.commit().await?;
+            return Ok(None);
+        };
+        let token = self.mint_reset(&tx, row.get(0), (now, WELCOME_FOR)).await?;
+        tx.commit().await?;
+        Ok(Some((row.get(1), row.get(2), token)))
     }
 
     async fn called(&self, letter: &Letter) -> Result<Option<(String, String)>> {

@@ -39,6 +39,8 @@ impl Language {
 pub(crate) enum Kind {
     /// A link that sets a new password.
     Reset,
+    /// A link that sets the first password of an account that a directory made.
+    Provisioned,
     /// A link that makes an account.
     Invited,
     /// An invitation of somebody who has an account already.
@@ -52,6 +54,7 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Reset => "reset",
+            Self::Provisioned => "provisioned",
             Self::Invited => "invited",
             Self::InvitedAgain => "invited-again",
             Self::Notice(notice) => notice.name(),
@@ -60,7 +63,7 @@ impl Kind {
 
     /// The kind of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let own = [Self::Reset, Self::Invited, Self::InvitedAgain].into_iter();
+        let own = [Self::Reset, Self::Provisioned, Self::Invited, Self::InvitedAgain].into_iter();
         let notices = Notice::ALL.into_iter().map(Self::Notice);
         own.chain(notices).find(|kind| kind.name() == name)
     }
@@ -146,6 +149,12 @@ const fn english(kind: Kind) -> (&'static str, &'static str) {
              it was you, open this link within 15 minutes; it works once:\n\n{link}\n\nIf it was \
              not you, there is nothing to do: your password stays as it is.\n",
         ),
+        Kind::Provisioned => (
+            "Your account",
+            "Hello {name},\n\n{tenant} has made an account for you. Open this link within 3 days to choose \
+             your password; it works once:\n\n{link}\n\nIf that time is over, ask for a new password at \
+             {site}/_amanah/reset. If you do not know what this is about, there is nothing to do.\n",
+        ),
         Kind::Invited => (
             "You are invited",
             "Hello,\n\n{name} invites you to {tenant}. Open this link within 3 days to choose your \
@@ -209,6 +218,13 @@ const fn indonesian(kind: Kind) -> (&'static str, &'static str) {
              Jika itu Anda, buka tautan ini dalam 15 menit; tautan ini berlaku satu kali:\n\n{link}\
              \n\nJika bukan Anda, tidak perlu melakukan apa pun: kata sandi Anda tetap sama.\n",
         ),
+        Kind::Provisioned => (
+            "Akun Anda",
+            "Halo {name},\n\n{tenant} membuat akun untuk Anda. Buka tautan ini dalam 3 hari untuk memilih \
+             kata sandi Anda; tautan ini berlaku satu kali:\n\n{link}\n\nJika waktunya sudah lewat, \
+             mintalah kata sandi baru di {site}/_amanah/reset. Jika Anda tidak tahu apa maksudnya, tidak \
+             perlu melakukan apa pun.\n",
+        ),
         Kind::Invited => (
             "Anda diundang",
             "Halo,\n\n{name} mengundang Anda ke {tenant}. Buka tautan ini dalam 3 hari untuk memilih \
@@ -266,6 +282,12 @@ const fn arabic(kind: Kind) -> (&'static str, &'static str) {
              أنت فافتح هذا الرابط خلال 15 دقيقة، وهو يعمل مرة واحدة:\n\n{link}\n\nوإن لم تكن أنت \
              فلا حاجة إلى فعل شيء: تبقى كلمة مرورك كما هي.\n",
         ),
+        Kind::Provisioned => (
+            "حسابك",
+            "مرحبًا {name}،\n\nأنشأت {tenant} حسابًا لك. افتح هذا الرابط خلال 3 أيام لتختار كلمة مرورك، وهو \
+             يعمل مرة واحدة:\n\n{link}\n\nوإن انقضت المدة فاطلب كلمة مرور جديدة في {site}/_amanah/reset. \
+             وإن كنت لا تعرف ما هذا فلا حاجة إلى فعل شيء.\n",
+        ),
         Kind::Invited => (
             "أنت مدعو",
             "مرحبًا،\n\nيدعوك {name} إلى {tenant}. افتح هذا الرابط خلال 3 أيام لتختار اسمك وكلمة \
@@ -320,7 +342,7 @@ mod tests {
     use super::{Facts, Kind, Language, pattern, say};
 
     fn kinds() -> impl Iterator<Item = Kind> {
-        let own = [Kind::Reset, Kind::Invited, Kind::InvitedAgain].into_iter();
+        let own = [Kind::Reset, Kind::Provisioned, Kind::Invited, Kind::InvitedAgain].into_iter();
         own.chain(Notice::ALL.into_iter().map(Kind::Notice))
     }
 

@@ -62,11 +62,30 @@ impl Identities {
     /// # Errors
     /// [`Error::Refused`] when there is no such account; the database otherwise.
     pub async fn close(&self, account: &str, successor: Option<&str>) -> Result<Closed> {
+        self.shut(sql::SHUT, account, successor).await
+    }
+
+    /// The same by the directory of the tenant, which may open it again. Services that the holder answered
+    /// for end.
+    ///
+    /// # Errors
+    /// As for [`Identities::close`].
+    pub async fn close_for_directory(&self, account: &str) -> Result<Closed> {
+        self.shut(crate::sql::directory::SHUT, account, None).await
+    }
+
+    async fn shut(
+        &self,
+        statement: &str,
+        account: &str,
+        successor: Option<&str>,
+    ) -> Result<Closed> {
         let nobody = Secret::new(random_hex(self.rng(), PASSWORD_BYTES)?);
         let hash = self.hash(&nobody).await?.to_string();
         let now = self.clock.now();
         let tx = self.db.operator().await?;
-        let row = tx.query_opt(sql::SHUT, &[&account, &now, &hash]).await?.ok_or(Error::Refused)?;
+        let row = tx.query_opt(statement, &[&account, &now, &hash]).await?;
+        let row = row.ok_or(Error::Refused)?;
         let mut closed = Closed {
             account: account.to_owned(),
             email: row.get(0),

@@ -5,10 +5,11 @@ pub(crate) const BY_EMAIL: &str = "\
     SELECT id::text, tenant, disabled_at IS NOT NULL FROM identity.accounts WHERE email = $1";
 
 /// Parameters: account, now, hash. One row: e-mail, tenant. Nothing that was given out before
-/// counts afterwards, whatever becomes of the rows below.
+/// counts afterwards, whatever becomes of the rows below. People have closed it then, and no
+/// directory opens it again.
 pub(crate) const SHUT: &str = "\
     UPDATE identity.accounts SET epoch = epoch + 1, disabled_at = coalesce(disabled_at, $2), \
-        password_hash = CASE WHEN password_hash IS NOT NULL THEN $3 END \
+        closed_by_directory = false, password_hash = CASE WHEN password_hash IS NOT NULL THEN $3 END \
     WHERE id = $1::text::uuid RETURNING email, tenant";
 
 /// Rows: table and column of this schema that name an account.

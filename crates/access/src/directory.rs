@@ -1,0 +1,93 @@
+//! Roles that the groups of a tenant's directory give, in the name of whoever mapped them.
+//!
+//! What a directory gave is known by who it says gave it; nobody with an address is called so.
+
+use kernel::{Grantable, Identity, MappedRole, TenantId, own};
+
+use crate::{Access, By, Error, NewGrant, Result, sql};
+
+/// What begins the name of a directory that gives or takes.
+const DIRECTORY: &str = "directory:";
+
+impl Access {
+    /// The roles that `by` may map to groups in the tenant they act in.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn mappable(&self, by: &Identity) -> Result<Vec<Grantable>> {
+        if !by.may(own::PEOPLE_DIRECTORY) || by.standing.support.is_some() {
+            return Ok(Vec::new());
+        }
+        let all = self.roles(Some(&by.tenant)).await?.into_iter();
+        let within = all.filter(|role| role.permits.within(&by.standing.permits));
+        Ok(within.map(|role| Grantable { name: role.name, title: role.title }).collect())
+    }
+
+    /// Gives a mapped role. Whether the account has it now: not where its mapper may not give it at this
+    /// moment, or people have taken it away since the group gives it.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when something is no id; the database otherwise.
+    pub async fn grant_mapped(&self, role: &MappedRole<'_>) -> Result<bool> {
+        let may = self.standing_now(role.mapper, role.tenant).await?.permits;
+        let all = self.roles(Some(role.tenant)).await?;
+        let found = all.into_iter().find(|one| one.name == role.role);
+        let within = found.is_some_and(|one| one.permits.within(&may));
+        if !within || !may.has(own::PEOPLE_DIRECTORY) || self.was_taken(role).await? {
+            return Ok(false);
+        }
+        let new = NewGrant {
+            account: role.account.to_owned(),
+            tenant: role.tenant.clone(),
+            role: role.role.to_owned(),
+            reason: role.reason.to_owned(),
+            until: None,
+        };
+        match self.grant(&By::operator(role.by)?, &new).await {
+            Ok(_) | Err(Error::Held(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether people took the role away after the group began to give it.
+    async fn was_taken(&self, role: &MappedRole<'_>) -> Result<bool> {
+        let account = crate::service::account(role.account)?;
+        let tx = self.db.operator().await?;
+        let bound: store::Bound<'_> = &[&account, &role.tenant.as_str(), &role.role, &role.since];
+        let row = tx.query_one(sql::TAKEN_BY_PEOPLE, bound).await?;
+        tx.commit().await?;
+        Ok(row.get(0))
+    }
+
+    /// Account and role of everything that the directory of `tenant` gave and that is held.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn mapped(&self, tenant: &TenantId) -> Result<Vec<(String, String)>> {
+        let tx = self.db.operator().await?;
+        let rows = tx.query(sql::MAPPED, &[&tenant.as_str(), &self.clock.now()]).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Takes a role that a directory gave; one that people gave stays.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when something is no id; the database otherwise.
+    pub async fn revoke_mapped(
+        &self,
+        tenant: &TenantId,
+        account: &str,
+        role: &str,
+        by: &str,
+    ) -> Result<()> {
+        let id = crate::service::account(account)?;
+        let by = if by.starts_with(DIRECTORY) { by.to_owned() } else { format!("{DIRECTORY}{by}") };
+        let tx = self.db.operator().await?;
+        let bound: store::Bound<'_> = &[&id, &tenant.as_str(), &role, &self.clock.now(), &by];
+        tx.execute(sql::REVOKE_MAPPED, bound).await?;
+        tx.commit().await?;
+        tracing::info!(account, %tenant, role, by, "a directory took a role");
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! What has to be done although no directory asks: roles that could not be given at once, people who
+//! leave another way, and tenants that end.
+
+use std::time::Duration;
+
+use kernel::TenantId;
+
+use super::Directory;
+use crate::{Result, sql};
+
+/// How often it is looked whether everybody has what their groups give.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How many tenants are read at a time.
+const TENANTS: i64 = 500;
+
+impl Directory {
+    /// Gives and takes what groups give, until `stop` ends.
+    pub async fn keep(&self, stop: impl Future<Output = ()>) {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                _ = tick.tick() => {}
+            }
+            if let Err(error) = self.settle_all().await {
+                tracing::warn!(%error, "what groups give could not be looked at; it is tried again");
+            }
+        }
+    }
+
+    /// Gives and takes what groups give, in every tenant.
+    ///
+    /// # Errors
+    /// When the database does not answer. What one tenant's error is, is told in the log.
+    pub async fn settle_all(&self) -> Result<()> {
+        let mut last = String::new();
+        loop {
+            let tx = self.db.operator().await?;
+            let rows = tx.query(sql::TENANTS, &[&last, &TENANTS]).await?;
+            tx.commit().await?;
+            for row in &rows {
+                last = row.get(0);
+                let Ok(tenant) = TenantId::new(last.clone()) else { continue };
+                let _turn = self.turn(&tenant).await;
+                if let Err(error) = self.settle(&tenant, None, "directory:upkeep").await {
+                    tracing::warn!(%tenant, %error, "not everybody has what their groups give");
+                }
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Somebody was off-boarded, by whomever: the directory is told that they are not active, and tokens
+    /// that they made are over. What was ended, in words.
+    ///
+    /// # Errors
+    /// When the database did not do it; it may be done again.
+    pub async fn left(&self, account: &str, by: &str) -> Result<Vec<String>> {
+        let now = self.clock.now();
+        let tx = self.db.operator().await?;
+        tx.execute(sql::USER_CLOSED, &[&account, &now]).await?;
+        let ended = self.end_tokens_of(&tx, account, by).await?;
+        tx.commit().await?;
+        Ok(ended.into_iter().map(|id| format!("directory token {id}")).collect())
+    }
+
+    /// A tenant ends: its tokens are over, and nothing that its directory said is kept. What was done stays
+    /// written down, and names ids alone. How many users and groups those were.
+    ///
+    /// # Errors
+    /// When the database did not do it; it may be done again.
+    pub async fn erase(&self, tenant: &TenantId, by: &str) -> Result<(u64, u64)> {
+        let _turn = self.turn(tenant).await;
+        let (now, of) = (self.clock.now(), tenant.as_str());
+        let tx = self.db.operator().await?;
+        let ended = tx.query(sql::END_TOKENS_IN, &[&of, &now, &by]).await?;
+        for row in &ended {
+            let id: String = row.get(0);
+            self.ended(&tx, (&id, row.get(1)), by).await?;
+        }
+        let groups = tx.execute(sql::FORGET_GROUPS, &[&of]).await?;
+        let users = tx.execute(sql::FORGET_USERS, &[&of]).await?;
+        tx.commit().await?;
+        Ok((users, groups))
+    }
+}

@@ -1,0 +1,7 @@
+//! The protocol and the service, tried.
+
+mod filters;
+mod house;
+mod patches;
+mod refused;
+mod service;

@@ -1,0 +1,59 @@
+//! The statements about accounts that a tenant's directory has in hand. Every value is bound.
+
+/// Parameters: e-mail, name, tenant, hash, now, language. One row when the address was free.
+pub(crate) const PROVISION: &str = "\
+    INSERT INTO identity.accounts (email, display_name, tenant, role, password_hash, created_at, \
+        directory) \
+    VALUES ($1, $2, $3, 'directory', $4, $5, true) ON CONFLICT DO NOTHING RETURNING id::text";
+
+/// Parameters: e-mail, tenant. At most one row: id, whether it is closed, whether a directory closed it.
+pub(crate) const IN_HAND: &str = "\
+    SELECT id::text, disabled_at IS NOT NULL, closed_by_directory FROM identity.accounts \
+    WHERE lower(email) = lower($1) AND tenant = $2 AND directory";
+
+/// Parameters: e-mail, tenant. At most one row: id, name. A service has no password, and is nobody.
+pub(crate) const ADOPT: &str = "\
+    UPDATE identity.accounts SET directory = true \
+    WHERE lower(email) = lower($1) AND tenant = $2 AND disabled_at IS NULL \
+        AND password_hash IS NOT NULL RETURNING id::text, display_name";
+
+/// Parameters: account. At most one row: e-mail, whether it is closed.
+pub(crate) const ADDRESS_OF: &str = "\
+    SELECT email, disabled_at IS NOT NULL FROM identity.accounts \
+    WHERE id = $1::text::uuid AND directory FOR UPDATE";
+
+/// Parameters: account, e-mail, name, language. With another address everything is over that was given
+/// out.
+pub(crate) const CHANGE: &str = "\
+    UPDATE identity.accounts SET epoch = epoch + (email <> $2)::integer, email = $2, \
+        display_name = $3, language = $4 \
+    WHERE id = $1::text::uuid AND directory";
+
+/// Parameters: account, hash. One row when a directory had closed it.
+pub(crate) const REOPEN: &str = "\
+    UPDATE identity.accounts SET disabled_at = NULL, closed_by_directory = false, \
+        epoch = epoch + 1, password_hash = $2 \
+    WHERE id = $1::text::uuid AND directory AND closed_by_directory RETURNING id::text";
+
+/// Parameters: account. Whether it is open.
+pub(crate) const IS_OPEN: &str = "\
+    SELECT disabled_at IS NULL FROM identity.accounts WHERE id = $1::text::uuid AND directory";
+
+/// Parameters: account, now. To the address and in the language of the account.
+pub(crate) const QUEUE_WELCOME: &str = "\
+    INSERT INTO identity.letters (kind, recipient, account, language, queued_at, due_at) \
+    SELECT 'provisioned', email, id, language, $2, $2 FROM identity.accounts \
+    WHERE id = $1::text::uuid";
+
+/// Parameters: account, now, hash. As `SHUT` of the ends of accounts, by a directory, which may open it
+/// again. What people closed stays theirs.
+pub(crate) const SHUT: &str = "\
+    UPDATE identity.accounts SET epoch = epoch + 1, \
+        closed_by_directory = CASE WHEN disabled_at IS NULL THEN directory ELSE closed_by_directory END, \
+        disabled_at = coalesce(disabled_at, $2), \
+        password_hash = CASE WHEN password_hash IS NOT NULL THEN $3 END \
+    WHERE id = $1::text::uuid RETURNING email, tenant";
+
+/// Parameters: tenant. Whether its people are shut out.
+pub(crate) const IS_SUSPENDED: &str = "\
+    SELECT EXISTS (SELECT FROM identity.tenants WHERE tenant = $1 AND suspended_at IS NOT NULL)";
