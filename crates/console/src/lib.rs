@@ -7,7 +7,8 @@
 //! told by colour alone. Every page works without script, on paper, and in English, Indonesian and
 //! Arabic.
 //!
-//! Programs are answered too, apart from these pages, on a listener of its own: [`keys`] is the API
+//! The directories of tenants are answered beside these pages, in the words of SCIM. Programs are
+//! answered apart from them, on a listener of its own: [`keys`] is the API
 //! through which applications encrypt and sign, [`tenants`] the one through which they act for
 //! tenants. A [`witness`] is served by a process of its own.
 //!
@@ -38,6 +39,7 @@ mod prose;
 mod reviewing;
 mod role_desk;
 mod routes;
+mod scim;
 mod support;
 mod target;
 pub mod tenants;
@@ -60,6 +62,7 @@ pub use reviewing::{
 };
 pub use role_desk::{OfferedPermission, RoleCard, RoleDesk, RoleDraft, RoleOffers, RoleTrouble};
 pub use routes::{router, routes};
+pub use scim::Scim;
 pub use support::{
     SupportCard, SupportDesk, SupportQuestion, SupportStanding, SupportUse, Trouble,
 };

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 
 use crate::handlers::desk::Desk;
-use crate::{Accounts, ApiKeys, Error, LeavingDesk, ReviewDesk, RoleDesk, SupportDesk, Tokens};
+use crate::{
+    Accounts, ApiKeys, Error, LeavingDesk, ReviewDesk, RoleDesk, Scim, SupportDesk, Tokens,
+};
 
 /// The security pages and what they come to.
 pub trait Trust: Send + Sync {
@@ -138,6 +140,8 @@ pub struct State {
     pub reviews: Arc<dyn ReviewDesk>,
     /// Roles of a tenant's own.
     pub roles: Arc<dyn RoleDesk>,
+    /// The directories of tenants; without it, nobody is answered there.
+    pub scim: Option<Scim>,
     /// Health and metrics.
     pub vitals: Arc<dyn Vitals>,
     /// The time: a page cannot be shown as it will stand tomorrow.

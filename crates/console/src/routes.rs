@@ -6,16 +6,17 @@ use axum::extract::{DefaultBodyLimit, State as Extracted};
 use axum::handler::Handler;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::from_fn;
-use axum::routing::{self, MethodRouter};
+use axum::routing::{self, MethodFilter, MethodRouter};
 use axum::{Form, Router};
 
 use crate::handlers::desk::{Fields, SignedInAs};
+use crate::handlers::directory::{self, Deed};
 use crate::handlers::factors::Change;
 use crate::handlers::{
     account, again, api_keys, factors, leaving, people, reset, review, roles, session, statics,
     step, support, token, trust, vitals,
 };
-use crate::{Error, State, assets, voice};
+use crate::{Error, State, assets, scim, voice};
 
 /// The largest form that is read, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
@@ -64,6 +65,71 @@ fn post<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Rout
     Route { method: Method::POST, path, example: path.to_owned(), handler }
 }
 
+/// A route of directories: answers and refusals are in the words of their protocol.
+fn of_directories<T: 'static>(
+    method: Method,
+    path: &'static str,
+    handler: impl Handler<T, State>,
+) -> Route {
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+    let handler = routing::on(filter, handler).layer(DefaultBodyLimit::max(scim::MAX_BODY_BYTES));
+    Route { method, path, example: path.to_owned(), handler }
+}
+
+/// The routes of one kind of a directory's resources.
+macro_rules! resources {
+    ($path:literal, $list:ident $search:ident $create:ident $one:ident $replace:ident $patch:ident $remove:ident) => {
+        [
+            of_directories(Method::GET, $path, scim::$list),
+            of_directories(Method::POST, $path, scim::$create),
+            of_directories(Method::POST, concat!($path, "/.search"), scim::$search),
+            of_directories(Method::GET, concat!($path, "/{id}"), scim::$one)
+                .at(concat!($path, "/00000000-0000-4000-8000-000000000000")),
+            of_directories(Method::PUT, concat!($path, "/{id}"), scim::$replace)
+                .at(concat!($path, "/00000000-0000-4000-8000-000000000000")),
+            of_directories(Method::PATCH, concat!($path, "/{id}"), scim::$patch)
+                .at(concat!($path, "/00000000-0000-4000-8000-000000000000")),
+            of_directories(Method::DELETE, concat!($path, "/{id}"), scim::$remove)
+                .at(concat!($path, "/00000000-0000-4000-8000-000000000000")),
+        ]
+    };
+}
+
+/// What directories ask for.
+fn directories() -> Vec<Route> {
+    let mut all = vec![
+        of_directories(Method::GET, "/_amanah/scim/v2/ServiceProviderConfig", scim::settings),
+        of_directories(Method::GET, "/_amanah/scim/v2/ResourceTypes", scim::resource_types),
+        of_directories(Method::GET, "/_amanah/scim/v2/ResourceTypes/{name}", scim::resource_type)
+            .at("/_amanah/scim/v2/ResourceTypes/User"),
+        of_directories(Method::GET, "/_amanah/scim/v2/Schemas", scim::schemas),
+        of_directories(Method::GET, "/_amanah/scim/v2/Schemas/{id}", scim::schema)
+            .at("/_amanah/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"),
+        of_directories(Method::GET, "/_amanah/scim/v2/", scim::all),
+        of_directories(Method::POST, "/_amanah/scim/v2/.search", scim::search),
+    ];
+    all.extend(resources!(
+        "/_amanah/scim/v2/Users",
+        users search_users create_user user replace_user patch_user remove_user
+    ));
+    all.extend(resources!(
+        "/_amanah/scim/v2/Groups",
+        groups search_groups create_group group replace_group patch_group remove_group
+    ));
+    all
+}
+
+/// A route that changes one thing about the tenant's own directory.
+fn does(path: &'static str, deed: Deed) -> Route {
+    let handler = move |Extracted(state): Extracted<State>,
+                        identity: SignedInAs,
+                        headers: HeaderMap,
+                        form: Result<Form<directory::Fields>, FormRejection>| {
+        directory::act(state, identity, headers, form, deed)
+    };
+    post(path, handler)
+}
+
 /// A route that changes one thing about the factors of whoever is signed in.
 fn changes(path: &'static str, what: Change) -> Route {
     let handler = move |Extracted(state): Extracted<State>,
@@ -76,7 +142,8 @@ fn changes(path: &'static str, what: Change) -> Route {
 }
 
 fn table() -> Vec<Route> {
-    let mut all = general();
+    let mut all = directories();
+    all.extend(general());
     all.extend(rights());
     all
 }
@@ -146,6 +213,11 @@ fn general() -> Vec<Route> {
         changes("/_amanah/factors/key/remove", Change::RemoveKey),
         changes("/_amanah/factors/key/name", Change::NameKey),
         changes("/_amanah/factors/codes", Change::NewCodes),
+        get("/_amanah/people/directory", directory::show),
+        does("/_amanah/people/directory/token", Deed::Make),
+        does("/_amanah/people/directory/token/end", Deed::End),
+        does("/_amanah/people/directory/map", Deed::Map),
+        does("/_amanah/people/directory/unmap", Deed::Unmap),
         get("/_amanah/people/offboard", leaving::form),
         post("/_amanah/people/offboard", leaving::leave),
         get("/_amanah/support", support::page),

@@ -12,10 +12,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::Error;
 use crate::handlers::html;
 use crate::pages::error::ErrorPage;
 use crate::words::Words;
+use crate::{Error, scim};
 
 /// What a browser may load for a page of the console: its own stylesheet and mark, and nothing
 /// inline.
@@ -27,6 +27,7 @@ pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 
 pub(crate) async fn speak(request: Request, next: Next) -> Response {
     let words = Words::asked(request.headers());
     let machine = request.uri().path().starts_with("/.well-known/");
+    let directory = request.uri().path().starts_with("/_amanah/scim/");
     let response = next.run(request).await;
     let (mut parts, body) = response.into_parts();
     let body = match parts.extensions.remove::<Error>() {
@@ -35,7 +36,11 @@ pub(crate) async fn speak(request: Request, next: Next) -> Response {
             if let Some(cause) = error.cause() {
                 tracing::error!(cause, "a request could not be answered");
             }
-            let drawn = if machine { json(&error) } else { page(words, &error) };
+            let drawn = match (machine, directory) {
+                (true, _) => json(&error),
+                (_, true) => scim::fault::Fault::of(&error).into_response(),
+                _ => page(words, &error),
+            };
             if let Some(media) = drawn.headers().get(CONTENT_TYPE) {
                 parts.headers.insert(CONTENT_TYPE, media.clone());
             }

@@ -25,7 +25,7 @@ use crate::gate::{Gate, Turn};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::serve::{BODIES_KIB, Shared};
+use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::server_config;
 use crate::upstream::Pool;
 use crate::{GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
@@ -152,6 +152,9 @@ impl Gateway {
                 head_deadline: settings.head_deadline,
                 body_deadline: settings.body_deadline,
                 bodies: Semaphore::new(most / 1024),
+                directory_bodies: Semaphore::new(
+                    usize::try_from(DIRECTORY_BODIES_KIB).unwrap_or(usize::MAX),
+                ),
             }),
         })
     }

@@ -10,7 +10,7 @@ use kernel::{Fut, Identity};
 /// Answers the paths under `/trust`, `/.well-known/` and `/_amanah/`, and `/healthz` and
 /// `/metrics`. Implemented by the binary around the console.
 pub trait Own: Send + Sync {
-    /// The answer to `request`, whose body is complete and at most 64 KiB. `identity` is whoever
+    /// The answer to `request`, whose body is complete and at most 64 KiB, or 512 KiB for directories. `identity` is whoever
     /// is signed in.
     ///
     /// The header policy is put on the answer afterwards. A panic in here is a page with status
@@ -51,6 +51,12 @@ pub(crate) fn is_public(path: &str) -> bool {
         || path.starts_with("/_amanah/static/")
 }
 
+/// Whether `path` is for the directories of tenants: they show a token of their own, which is no token of
+/// a person, and whoever is signed in is nobody there.
+pub(crate) fn is_for_directories(path: &str) -> bool {
+    path.starts_with("/_amanah/scim/")
+}
+
 /// Whether `path` of ours is for whoever signed in with a browser. A token that leaks must not
 /// become a password, a key or another token.
 pub(crate) fn is_for_browsers(path: &str) -> bool {
@@ -69,7 +75,7 @@ pub(crate) fn is_operational(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_hidden, is_own};
+    use super::{is_for_directories, is_hidden, is_own};
 
     /// A name that only begins like ours belongs to the application.
     #[test]
@@ -86,6 +92,21 @@ mod tests {
         }
         for theirs in ["/", "/trusted", "/metrics/", "/_amanahs", "//trust", "/a/trust"] {
             assert!(!is_own(theirs), "{theirs}");
+        }
+    }
+
+    /// What only begins like the place of directories is for browsers.
+    #[test]
+    fn directories_have_a_place_of_their_own() {
+        for (path, theirs) in [
+            ("/_amanah/scim/v2/Users", true),
+            ("/_amanah/scim/", true),
+            ("/_amanah/scim", false),
+            ("/_amanah/scim2/v2/Users", false),
+            ("/_amanah/account", false),
+            ("/scim/v2/Users", false),
+        ] {
+            assert_eq!(is_for_directories(path), theirs, "{path}");
         }
     }
 

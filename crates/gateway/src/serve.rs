@@ -28,10 +28,15 @@ use crate::{HeaderPolicy, Metrics, bearer, cookies, origin, own, proxy};
 
 /// The largest body of a request to a page of ours, in bytes: a form.
 const OWN_BODY_BYTES: usize = 64 * 1024;
+/// The largest body of a directory, in bytes: a group with thousands of members.
+const DIRECTORY_BODY_BYTES: usize = 512 * 1024;
 /// The rate below which a body is too slow, after its deadline, in bytes per second.
 const MIN_BODY_RATE: usize = 16 * 1024;
 /// How much of all the application's bodies together is held in memory, in KiB.
 pub(crate) const BODIES_KIB: u32 = 64 * 1024;
+/// The same of the bodies of directories: anybody may send one, so that it takes nothing from the share of
+/// those who are signed in.
+pub(crate) const DIRECTORY_BODIES_KIB: u32 = 16 * 1024;
 /// Random bytes in a request's id.
 const REQUEST_ID_BYTES: usize = 12;
 
@@ -47,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) body_deadline: Duration,
     /// One permit for each KiB of [`BODIES_KIB`].
     pub(crate) bodies: Semaphore,
+    /// One permit for each KiB of [`DIRECTORY_BODIES_KIB`].
+    pub(crate) directory_bodies: Semaphore,
 }
 
 impl Shared {
@@ -113,7 +120,12 @@ impl Shared {
 
     async fn route(&self, asked: &mut Asked, id: &str) -> Result<Response<Reply>, Refusal> {
         let own = own::is_own(asked.parts.uri.path());
-        let limit = if own { self.body_limit.min(OWN_BODY_BYTES) } else { self.body_limit };
+        let directory = own::is_for_directories(asked.parts.uri.path());
+        let limit = match (own, directory) {
+            (true, true) => self.body_limit.min(DIRECTORY_BODY_BYTES),
+            (true, false) => self.body_limit.min(OWN_BODY_BYTES),
+            (false, _) => self.body_limit,
+        };
         if declared(&asked.parts) > limit {
             return Err(Refusal::BodyTooLarge);
         }
@@ -129,6 +141,8 @@ impl Shared {
             // Anybody may send one, so that it takes nothing from the share of those who are
             // signed in.
             let waited = asked.body.is_some();
+            let share = if directory { asked.most(limit) } else { 0 };
+            let _held = self.hold(&self.directory_bodies, share).await?;
             let body = self.body(asked, limit).await?;
             let identity = if waited { self.identity(&asked.parts, own).await? } else { identity };
             return self.own(asked, body, identity).await;
@@ -139,7 +153,7 @@ impl Shared {
         };
         self.may(&identity, &asked.parts)?;
         let waited = asked.body.is_some();
-        let _held = self.hold(asked, limit).await?;
+        let _held = self.hold(&self.bodies, asked.most(limit)).await?;
         let body = self.body(asked, limit).await?;
         // A body can be held back for minutes: what held when the head came need not hold any more.
         let identity =
@@ -176,6 +190,9 @@ impl Shared {
     /// what anybody may read is answered as to anybody, and everything else is refused: nobody is
     /// shown a sign-in page for our failing.
     async fn identity(&self, parts: &Parts, own: bool) -> Result<Option<Arc<Identity>>, Refusal> {
+        if own && own::is_for_directories(parts.uri.path()) {
+            return Ok(None);
+        }
         if let Some(credentials) = &self.ports.credentials
             && let Some(token) = bearer::read(&parts.headers)?
         {
@@ -229,11 +246,14 @@ impl Shared {
         )
     }
 
-    /// A share of the memory for bodies, as large as the request's can become.
-    async fn hold(&self, asked: &Asked, limit: usize) -> Result<SemaphorePermit<'_>, Refusal> {
-        let share = asked.most(limit).div_ceil(1024);
-        let share = u32::try_from(share).unwrap_or(BODIES_KIB);
-        match timeout(self.body_deadline, self.bodies.acquire_many(share)).await {
+    /// A share of the memory for bodies, as large as the request's can become, in bytes.
+    async fn hold<'a>(
+        &self,
+        bodies: &'a Semaphore,
+        most: usize,
+    ) -> Result<SemaphorePermit<'a>, Refusal> {
+        let share = u32::try_from(most.div_ceil(1024)).unwrap_or(BODIES_KIB);
+        match timeout(self.body_deadline, bodies.acquire_many(share)).await {
             Ok(Ok(held)) => Ok(held),
             _ => Err(Refusal::Busy),
         }

@@ -13,6 +13,7 @@ pub(crate) mod account;
 pub(crate) mod again;
 pub(crate) mod api_keys;
 pub(crate) mod desk;
+pub(crate) mod directory;
 pub(crate) mod factors;
 pub(crate) mod leaving;
 mod origin;
@@ -25,7 +26,7 @@ pub(crate) mod statics;
 pub(crate) mod step;
 pub(crate) mod support;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod tests_accounts;
 pub(crate) mod token;

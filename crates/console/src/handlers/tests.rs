@@ -20,8 +20,8 @@ use tower::ServiceExt as _;
 use crate::pages::sample;
 use crate::voice::CONTENT_SECURITY_POLICY;
 use crate::{
-    ApiKeys, AskedKey, Entered, Error, Granted, KeyRack, KeyRefusal, LogHead, Refusal, SignIn,
-    State, TokenRefusal, Tokens, Trust, Vitals, router, routes,
+    ApiKeys, AskedKey, Entered, Error, Granted, KeyRack, KeyRefusal, LogHead, Refusal, Scim,
+    SignIn, State, TokenRefusal, Tokens, Trust, Vitals, router, routes,
 };
 
 mod rights;
@@ -32,7 +32,7 @@ const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";
 
 /// A house with the sample pages, one account and a switch for each thing that can fail.
 #[derive(Default)]
-pub(super) struct House {
+pub(crate) struct House {
     primary: Option<String>,
     broken: bool,
     busy: bool,
@@ -181,6 +181,11 @@ impl Vitals for House {
 }
 
 pub(super) fn open(house: House) -> (Arc<House>, Router) {
+    opened(house, None)
+}
+
+/// The same house, where directories are answered.
+pub(crate) fn opened(house: House, scim: Option<Scim>) -> (Arc<House>, Router) {
     let house = Arc::new(house);
     let router = router(State {
         trust: house.clone(),
@@ -192,6 +197,7 @@ pub(super) fn open(house: House) -> (Arc<House>, Router) {
         support: house.clone(),
         reviews: house.clone(),
         roles: house.clone(),
+        scim,
         accounts: house.accounts.clone(),
         vitals: house.clone(),
         clock: Arc::new(ManualClock::at(sample::now())),
@@ -205,7 +211,7 @@ fn house() -> Router {
     open(House { primary, ..House::default() }).1
 }
 
-pub(super) async fn ask(
+pub(crate) async fn ask(
     router: &Router,
     request: Request<Body>,
 ) -> (StatusCode, HeaderMap, String) {
@@ -220,9 +226,9 @@ pub(super) async fn get(router: &Router, path: &str) -> (StatusCode, HeaderMap, 
 }
 
 /// A token of forms, and the cookie that goes with it.
-pub(super) const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-pub(super) fn form(path: &str) -> Builder {
+pub(crate) fn form(path: &str) -> Builder {
     Request::post(path)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(COOKIE, format!("__Host-amanah=old; __Host-amanah-csrf={TOKEN}"))

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use askama::Template;
 use claims::Language;
 use identity::{Has, Offer, Stage};
+use kernel::{Grantable, Secret};
 
 use super::account::AccountPage;
 use super::account_sample;
 use super::again::AgainPage;
 use super::api_keys::KeysPage;
 use super::codes::CodesPage;
+use super::directory::DirectoryPage;
+use super::directory_sample;
 use super::enrol::EnrolPage;
 use super::error::ErrorPage;
 use super::index::IndexPage;
@@ -56,7 +59,7 @@ fn all() -> Vec<(String, String)> {
     all.push(("sign-in".to_owned(), form(words).render()));
     let refused = form(arabic).again(sample::EVIL.to_owned(), arabic.say("sign-in-refused"));
     all.push(("sign-in-refused".to_owned(), refused.render()));
-    let made = kernel::Secret::new(format!("amk_ab12cd34_{}_abc123", "x".repeat(43)));
+    let made = Secret::new(format!("amk_ab12cd34_{}_abc123", "x".repeat(43)));
     let keys = |words, made, problem| {
         KeysPage::new(words, sample::rack(), "00ff".to_owned(), made, problem, sample::now())
     };
@@ -116,6 +119,15 @@ fn support(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)>
         left: vec!["the role editor in 41".to_owned()],
     };
     all.push(("leaving-done-arabic".to_owned(), leaving(arabic).done(report).render()));
+    let role = || Grantable { name: "editor".to_owned(), title: sample::EVIL.to_owned() };
+    let of = |words| {
+        let form = ("00ff".to_owned(), "https://amanah.example/_amanah/scim/v2");
+        DirectoryPage::new(words, form, directory_sample::directory(), vec![role()], sample::now())
+    };
+    let made = of(words).made(Secret::new("ams_made".to_owned()));
+    all.push(("directory-made".to_owned(), made.render()));
+    let refused = of(arabic).again(arabic.say("directory-refused"));
+    all.push(("directory-refused-arabic".to_owned(), refused.render()));
     all
 }
 

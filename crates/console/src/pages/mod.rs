@@ -7,6 +7,9 @@ pub(crate) mod account_sample;
 pub(crate) mod again;
 pub(crate) mod api_keys;
 pub(crate) mod codes;
+pub(crate) mod directory;
+#[cfg(test)]
+pub(crate) mod directory_sample;
 pub(crate) mod enrol;
 pub(crate) mod error;
 #[cfg(test)]
