@@ -10,7 +10,7 @@ use crate::web::{Answer, ask, cookie, get, try_sign_in};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Sends a form of ours, with the token of the page at `page`.
-fn post(house: &House, page: &str, path: &str, fields: &str) -> Answer {
+pub fn post(house: &House, page: &str, path: &str, fields: &str) -> Answer {
     let held = cookie(&get(house, page), "__Host-amanah-csrf");
     let token = held.split('=').nth(1).unwrap().to_owned();
     let request = http::Request::post(path)
@@ -27,7 +27,7 @@ fn letters(house: &House) -> Vec<PathBuf> {
 }
 
 /// The newest letter to `address` that holds `part`.
-fn letter(house: &House, address: &str, part: &str) -> String {
+pub fn letter(house: &House, address: &str, part: &str) -> String {
     let started = Instant::now();
     while started.elapsed() < PATIENCE {
         let mut files = letters(house);
@@ -46,13 +46,13 @@ fn letter(house: &House, address: &str, part: &str) -> String {
 }
 
 /// The link in a letter, without where it leads to, which has to be this gateway.
-fn link(house: &House, text: &str) -> String {
+pub fn link(house: &House, text: &str) -> String {
     let site = format!("https://localhost:{}", house.port());
     let rest = text.lines().find_map(|line| line.strip_prefix(&site));
     rest.unwrap_or_else(|| panic!("no link to {site} in {text}")).trim().to_owned()
 }
 
-fn token(link: &str) -> &str {
+pub fn token(link: &str) -> &str {
     link.split("?t=").nth(1).unwrap()
 }
 

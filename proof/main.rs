@@ -15,6 +15,7 @@ mod binding;
 mod browser;
 mod cache_recipes;
 mod cells;
+mod directory;
 mod erasing;
 mod faults;
 mod following;

@@ -12,6 +12,7 @@ async fn the_schema_files_are_what_the_migrations_make() {
         &claims::ROOM,
         &identity::ROOM,
         &access::ROOM,
+        &directory::ROOM,
         &keys::ROOM,
         &tenancy::FLEET_ROOM,
         &tenancy::FILES_ROOM,

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod binding;
 pub(crate) mod cell;
+pub(crate) mod directory;
 pub(crate) mod files;
 pub(crate) mod keys;
 #[cfg(test)]
@@ -98,6 +99,9 @@ pub(crate) enum Command {
     /// What people may do: roles, who has them, and what each permits.
     #[command(subcommand)]
     Access(access::Access),
+    /// The directories of tenants, which make and end accounts (SCIM): tokens, groups, roles.
+    #[command(subcommand)]
+    Directory(directory::Directory),
     /// Tenants with a database of their own: make, shut out, erase. Shared databases: lint.
     #[command(subcommand)]
     Tenant(tenant::Tenant),
@@ -145,6 +149,7 @@ impl Command {
             | Self::Page(_)
             | Self::Account(_)
             | Self::Access(_)
+            | Self::Directory(_)
             | Self::File(_)
             | Self::Binding(_)
             | Self::Doctor => false,

@@ -183,6 +183,7 @@ async fn engine(owner: &Db, maker: &Db, data: &Data, rng: &dyn Rng) -> anyhow::R
         &claims::ROOM,
         &identity::ROOM,
         &access::ROOM,
+        &directory::ROOM,
         &keys::ROOM,
         &tenancy::FLEET_ROOM,
         &tenancy::FILES_ROOM,

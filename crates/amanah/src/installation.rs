@@ -9,6 +9,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit::wal::Comparison;
 use claims::{Engine, Evidence, Page};
+use directory::Directory;
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
 use identity::{
@@ -34,6 +35,7 @@ use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{CanarySession, Edge, Visits};
+use crate::provisioning::{self, People};
 use crate::rights;
 use crate::roots::{self, ROOT_SECRET};
 use crate::tokens::TokenPen;
@@ -61,6 +63,8 @@ pub(crate) struct Installation {
     pub(crate) access: Arc<Access>,
     /// Letters, resets and invitations.
     pub(crate) mailroom: Arc<Mailroom>,
+    /// The directories of tenants.
+    pub(crate) directory: Arc<Directory>,
     /// Tenants with a database of their own.
     pub(crate) fleet: Fleet,
     /// Tenants' files.
@@ -143,6 +147,13 @@ impl Installation {
             behind.settle(settled);
         }
         let mailroom = mail::waiting_room(&identities, &cx);
+        let people = People {
+            access: Arc::clone(&access),
+            identities: Arc::clone(&identities),
+            mailroom: Arc::clone(&mailroom),
+            cx: cx.clone(),
+        };
+        let directory = provisioning::open(people, &ground, "");
         Ok(Self {
             ground,
             data,
@@ -154,6 +165,7 @@ impl Installation {
             identities,
             access,
             mailroom,
+            directory,
             fleet,
             files,
             caches,
@@ -174,6 +186,16 @@ impl Installation {
         let value = result?;
         left?;
         Ok(value)
+    }
+
+    /// Accounts and roles, as the directories of tenants make and end them.
+    pub(crate) fn people(&self) -> People {
+        People {
+            access: Arc::clone(&self.access),
+            identities: Arc::clone(&self.identities),
+            mailroom: Arc::clone(&self.mailroom),
+            cx: self.cx.clone(),
+        }
     }
 
     /// The life of tenants, over all that is kept for them.

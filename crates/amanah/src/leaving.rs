@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use access::{Access, Withdrawn};
 use console::{LeavingDesk, LeavingReport, Trouble};
+use directory::Directory;
 use identity::{Closed, Email, Identities, Known};
 use kernel::{Fut, Identity, TenantId};
 
@@ -12,6 +13,8 @@ use kernel::{Fut, Identity, TenantId};
 pub(crate) struct Left {
     pub(crate) closed: Closed,
     pub(crate) withdrawn: Withdrawn,
+    /// What their tenant's directory had of theirs, in words.
+    pub(crate) of_directory: Vec<String>,
     /// What the account still has: nothing, or it has to be done again.
     pub(crate) remains: Vec<String>,
 }
@@ -28,6 +31,7 @@ impl Left {
             .collect();
         lines.extend(withdrawn.roles.iter().map(|(of, role)| format!("role {role} in {of}")));
         lines.extend(withdrawn.support.iter().map(|(_, of)| format!("access of support to {of}")));
+        lines.extend(self.of_directory.iter().cloned());
         lines.extend(closed.handed_over.iter().map(|email| format!("handed over: {email}")));
         lines.extend(closed.services_ended.iter().map(|email| format!("service {email}")));
         lines
@@ -38,6 +42,8 @@ impl Left {
 pub(crate) struct Offboarding {
     pub(crate) access: Arc<Access>,
     pub(crate) identities: Arc<Identities>,
+    /// The directories of tenants, which are told of it; a proof's own people are in none.
+    pub(crate) directory: Option<Arc<Directory>>,
 }
 
 impl Offboarding {
@@ -56,9 +62,13 @@ impl Offboarding {
     ) -> anyhow::Result<Left> {
         let closed = self.identities.close(account, successor).await?;
         let withdrawn = self.access.withdraw(account, by).await?;
+        let of_directory = match &self.directory {
+            Some(directory) => directory.left(account, by).await?,
+            None => Vec::new(),
+        };
         let mut remains = self.access.left_of(account).await?;
         remains.extend(closed.unknown.iter().cloned());
-        Ok(Left { closed, withdrawn, remains })
+        Ok(Left { closed, withdrawn, of_directory, remains })
     }
 
     async fn ask(

@@ -60,7 +60,7 @@ fn room(identities: &Arc<Identities>, cx: &Cx, post: Arc<dyn Post>, site: &str) 
 }
 
 /// Where links lead.
-fn site(config: &Config, address: SocketAddr) -> String {
+pub(crate) fn site(config: &Config, address: SocketAddr) -> String {
     if !config.mail.site.is_empty() {
         return config.mail.site.clone();
     }

@@ -40,6 +40,7 @@ mod pages;
 mod people_reviews;
 mod probe;
 mod protection;
+mod provisioning;
 mod redis;
 mod reviews;
 mod rights;
@@ -92,6 +93,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Protect(protect) => commands::protect::run(place, protect).await,
         Command::Account(account) => commands::account::run(place, account).await,
         Command::Access(access) => commands::access::run(place, access).await,
+        Command::Directory(asked) => commands::directory::run(place, asked).await,
         Command::Tenant(tenant) => commands::tenant::run(place, tenant).await,
         Command::Cell(cell) => commands::cell::run(place, cell).await,
         Command::File(file) => commands::files::run(place, file).await,

@@ -1,4 +1,5 @@
-//! What of a tenant belongs to it in all of its databases: its keys, its files, its place on Redis.
+//! What of a tenant belongs to it in all of its databases: its keys, its files, what its directory said, its
+//! place on Redis.
 //!
 //! It promises that these go with the last of the tenant, whichever of its databases that is in, and
 //! not before: keys that go too early make rows elsewhere unreadable for good.
@@ -13,6 +14,9 @@ use crate::known::Known;
 
 /// What the parts of a certificate call files.
 const FILES: &str = "files";
+/// Likewise, what its directory said.
+const USERS: &str = "users of its directory";
+const GROUPS: &str = "groups of its directory";
 
 /// Which of a tenant's databases is looked at.
 #[derive(Clone, Copy)]
@@ -208,12 +212,13 @@ pub(super) async fn destroy(
     let files = house.files.erase(id).await?;
     let (what, count, bytes) = (FILES.to_owned(), files.files, Some(files.bytes));
     begun.note(Gone { keys: Vec::new(), parts: vec![GonePart { what, count, bytes }] }).await?;
+    let (users, groups) = house.directory.erase(id, "the operator, by command").await?;
     let cache = house.caches.erase(id).await?;
-    let parts = cache.iter().map(|cache| {
-        let (what, count) = ("keys on Redis".to_owned(), cache.keys);
-        GonePart { what, count, bytes: None }
-    });
-    let mut gone = begun.note(Gone { keys: Vec::new(), parts: parts.collect() }).await?;
+    let part = |what: &str, count| GonePart { what: what.to_owned(), count, bytes: None };
+    let mut parts = vec![part(USERS, users), part(GROUPS, groups)];
+    parts.retain(|part| part.count > 0);
+    parts.extend(cache.iter().map(|cache| part("keys on Redis", cache.keys)));
+    let mut gone = begun.note(Gone { keys: Vec::new(), parts }).await?;
     gone.parts.retain(GonePart::says_something);
     let mut remains = Vec::new();
     if let Some(why) = house.caches.redis().absence() {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use axum::Router;
 use claims::{Engine, Filter, Page, Progress, Report};
-use console::Desk;
+use console::{Desk, Scim};
 use gateway::{Gateway, LocalAuthority, Ports, Private, Settings};
 use identity::Limits;
 use kernel::Verdict;
@@ -39,7 +39,7 @@ use crate::tokens::{Programs, TokenPen};
 use crate::witnesses::Witnesses;
 use crate::{
     columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
-    people_reviews, protection, redis, reviews, rights, rotation, sealing, table,
+    people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -109,7 +109,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let attending = people_reviews::keep(&installation, wait(stopped.clone()));
     let recognising = recognise(&installation, wait(stopped.clone()));
     let mailing = mail::keep(&installation, &installation.mailroom, wait(stopped.clone()));
-    let people = async { tokio::join!(noting, attending, recognising, mailing) };
+    let providing = installation.directory.keep(wait(stopped.clone()));
+    let people = async { tokio::join!(noting, attending, recognising, mailing, providing) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
@@ -178,6 +179,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let gateway = bind(installation, settings, Arc::clone(&own), Arc::clone(&upstream)).await?;
     let address = gateway.local_addr();
     installation.mailroom = mail::open(installation, address)?;
+    let site = mail::site(&installation.config, address);
+    installation.directory = provisioning::open(installation.people(), &installation.ground, &site);
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
     let seals = Arc::<Sealers>::default();
@@ -283,6 +286,10 @@ fn router(
             issuer: ISSUER.to_owned(),
         }),
         accounts: Arc::new(front(installation)?),
+        scim: Some(Scim {
+            directory: Arc::clone(&installation.directory),
+            limits: Arc::new(Limits::new(&*installation.cx.rng)?),
+        }),
         vitals: Arc::new(Vitals {
             db: installation.ground.engine.clone(),
             engine: engine.clone(),
@@ -297,6 +304,7 @@ fn router(
         leaving: Arc::new(Offboarding {
             access: Arc::clone(&installation.access),
             identities: Arc::clone(&installation.identities),
+            directory: Some(Arc::clone(&installation.directory)),
         }),
         support: Arc::new(SupportAtDesk {
             access: Arc::clone(&installation.access),

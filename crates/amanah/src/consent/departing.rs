@@ -156,6 +156,7 @@ impl Leaver for Person {
             let desk = Offboarding {
                 access: Arc::clone(&self.here.access),
                 identities: Arc::clone(&self.here.identities),
+                directory: None,
             };
             let left = desk.end(&self.account, "a proof", None).await;
             left.map(|left| left.remains).map_err(|error| format!("{error:#}"))
