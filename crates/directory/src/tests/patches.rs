@@ -95,7 +95,15 @@ fn what_is_added() {
                 "/emails/0/primary",
                 json!(false),
             ),
-            // Selected values.
+        ],
+    );
+}
+
+#[test]
+fn what_is_added_to_what_is_selected() {
+    table(
+        Kind::User,
+        vec![
             (
                 json!([{"op": "add", "path": "emails[type eq \"home\"].display", "value": "Home"}]),
                 "/emails/1",
@@ -273,6 +281,15 @@ fn members_come_and_go() {
                 "/members",
                 json!([{"value": "2"}]),
             ),
+        ],
+    );
+}
+
+#[test]
+fn members_are_told_in_values() {
+    table(
+        Kind::Group,
+        vec![
             // Entra ID tells whom to remove in the value.
             (
                 json!([{"op": "Remove", "path": "members", "value": [{"value": "1"}]}]),

@@ -86,7 +86,11 @@ fn what_cannot_be_done_is_refused() {
             ),
         ],
     );
-    // All of them or none: the resource that was given is not touched, and no part of it comes back.
+}
+
+#[test]
+fn all_of_it_is_done_or_nothing() {
+    // The resource that was given is not touched, and no part of it comes back.
     let both = patch(&json!([
         {"op": "replace", "path": "title", "value": "Lead"}, {"op": "add", "path": "shoe", "value": "x"}]));
     assert!(apply(Kind::User, &sari(), &both).is_err());
