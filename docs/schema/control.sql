@@ -18,6 +18,10 @@ CREATE SCHEMA compared;
 
 ALTER SCHEMA compared OWNER TO owner;
 
+CREATE SCHEMA directory;
+
+ALTER SCHEMA directory OWNER TO owner;
+
 CREATE SCHEMA erasing;
 
 ALTER SCHEMA erasing OWNER TO owner;
@@ -419,6 +423,31 @@ END $$;
 
 ALTER FUNCTION claims.stamp() OWNER TO owner;
 
+CREATE FUNCTION directory.keep_events() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'what a directory did is neither changed nor removed' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+ALTER FUNCTION directory.keep_events() OWNER TO owner;
+
+CREATE FUNCTION directory.only_sooner() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at) OR NEW.expires_at > OLD.expires_at
+       OR (NEW.id, NEW.tenant, NEW.token_sha256, NEW.made_at) IS DISTINCT FROM (OLD.id, OLD.tenant, OLD.token_sha256, OLD.made_at)
+    THEN
+        RAISE EXCEPTION 'a token of a directory ends, and does not come back' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+
+ALTER FUNCTION directory.only_sooner() OWNER TO owner;
+
 CREATE FUNCTION identity.end_families() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -438,6 +467,13 @@ CREATE FUNCTION identity.keep_closed() RETURNS trigger
 BEGIN
     -- Who owns the table may: somebody comes back now and then, and that is decided by hand.
     IF pg_catalog.pg_has_role(session_user, (SELECT relowner FROM pg_catalog.pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+        NEW.closed_by_directory := NEW.closed_by_directory AND NEW.disabled_at IS NOT NULL;
+        RETURN NEW;
+    END IF;
+    -- What a directory closed it opens again, with nothing of what was before.
+    IF OLD.closed_by_directory AND NEW.disabled_at IS NULL AND NOT NEW.closed_by_directory
+       AND NEW.epoch > OLD.epoch AND NEW.password_hash IS DISTINCT FROM OLD.password_hash
+    THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'an account that was closed is opened by the owner of the control database alone'
@@ -445,6 +481,20 @@ BEGIN
 END $$;
 
 ALTER FUNCTION identity.keep_closed() OWNER TO owner;
+
+CREATE FUNCTION identity.keep_whose_close() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF pg_catalog.pg_has_role(session_user, (SELECT relowner FROM pg_catalog.pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'who closed an account is said when it is closed, and not afterwards'
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+ALTER FUNCTION identity.keep_whose_close() OWNER TO owner;
 
 CREATE FUNCTION identity.only_sooner() RETURNS trigger
     LANGUAGE plpgsql
@@ -996,6 +1046,111 @@ ALTER TABLE compared.tables OWNER TO owner;
 
 COMMENT ON TABLE compared.tables IS 'Tables whose writes are compared with the trail.';
 
+CREATE TABLE directory.events (
+    id bigint NOT NULL,
+    tenant text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    CONSTRAINT events_sizes CHECK ((((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)) AND ((octet_length(actor) >= 1) AND (octet_length(actor) <= 200)) AND ((octet_length(action) >= 1) AND (octet_length(action) <= 50)) AND ((octet_length(target) >= 1) AND (octet_length(target) <= 200)) AND (octet_length(detail) <= 1000)))
+);
+
+ALTER TABLE directory.events OWNER TO owner;
+
+ALTER TABLE directory.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME directory.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE directory.groups (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    external_id text,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT groups_external_size CHECK (((octet_length(external_id) >= 1) AND (octet_length(external_id) <= 1024))),
+    CONSTRAINT groups_name_size CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1024))),
+    CONSTRAINT groups_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE directory.groups OWNER TO owner;
+
+CREATE TABLE directory.mappings (
+    tenant text NOT NULL,
+    group_id uuid NOT NULL,
+    role text NOT NULL,
+    mapped_by uuid NOT NULL,
+    mapped_as text NOT NULL,
+    mapped_at timestamp with time zone NOT NULL,
+    CONSTRAINT mappings_as_size CHECK (((octet_length(mapped_as) >= 1) AND (octet_length(mapped_as) <= 200))),
+    CONSTRAINT mappings_role_size CHECK (((octet_length(role) >= 1) AND (octet_length(role) <= 64)))
+);
+
+ALTER TABLE directory.mappings OWNER TO owner;
+
+CREATE TABLE directory.members (
+    tenant text NOT NULL,
+    group_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    added_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE directory.members OWNER TO owner;
+
+CREATE TABLE directory.tokens (
+    id text NOT NULL,
+    tenant text NOT NULL,
+    name text NOT NULL,
+    token_sha256 bytea NOT NULL,
+    made_by uuid,
+    made_as text NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    revoked_as text,
+    CONSTRAINT tokens_as_size CHECK ((((octet_length(made_as) >= 1) AND (octet_length(made_as) <= 200)) AND ((octet_length(revoked_as) >= 1) AND (octet_length(revoked_as) <= 200)))),
+    CONSTRAINT tokens_bounded CHECK (((expires_at > made_at) AND (expires_at <= (made_at + '366 days'::interval)))),
+    CONSTRAINT tokens_digest_size CHECK ((octet_length(token_sha256) = 32)),
+    CONSTRAINT tokens_id_form CHECK ((id ~ '^[0-9a-f]{12}$'::text)),
+    CONSTRAINT tokens_name_size CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 100))),
+    CONSTRAINT tokens_revoked_whole CHECK (((revoked_at IS NULL) = (revoked_as IS NULL))),
+    CONSTRAINT tokens_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE directory.tokens OWNER TO owner;
+
+COMMENT ON COLUMN directory.tokens.token_sha256 IS 'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
+
+CREATE TABLE directory.users (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    tenant text NOT NULL,
+    account uuid NOT NULL,
+    user_name text NOT NULL,
+    external_id text,
+    active boolean NOT NULL,
+    attributes jsonb NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    made_by text NOT NULL,
+    CONSTRAINT users_attributes_size CHECK ((octet_length((attributes)::text) <= 262144)),
+    CONSTRAINT users_external_size CHECK (((octet_length(external_id) >= 1) AND (octet_length(external_id) <= 1024))),
+    CONSTRAINT users_name_size CHECK (((octet_length(user_name) >= 1) AND (octet_length(user_name) <= 1024))),
+    CONSTRAINT users_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
+);
+
+ALTER TABLE directory.users OWNER TO owner;
+
 CREATE TABLE erasing.attempts (
     id bigint NOT NULL,
     log text NOT NULL,
@@ -1142,6 +1297,9 @@ CREATE TABLE identity.accounts (
     epoch integer DEFAULT 0 NOT NULL,
     owner uuid,
     language text DEFAULT 'en'::text NOT NULL,
+    directory boolean DEFAULT false NOT NULL,
+    closed_by_directory boolean DEFAULT false NOT NULL,
+    CONSTRAINT accounts_closed_by_directory CHECK (((NOT closed_by_directory) OR (directory AND (disabled_at IS NOT NULL)))),
     CONSTRAINT accounts_email_folded CHECK ((email = lower(email))),
     CONSTRAINT accounts_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
     CONSTRAINT accounts_language_known CHECK ((language = ANY (ARRAY['en'::text, 'id'::text, 'ar'::text]))),
@@ -1156,6 +1314,10 @@ COMMENT ON COLUMN identity.accounts.password_hash IS 'amanah: hashed. Argon2id; 
 COMMENT ON COLUMN identity.accounts.epoch IS 'Whatever was given out under another number is over.';
 
 COMMENT ON COLUMN identity.accounts.owner IS 'Who answers for a service. A service has no password and cannot sign in.';
+
+COMMENT ON COLUMN identity.accounts.directory IS 'Whether the tenant''s own directory has the account in hand, because it made it or people gave it there.';
+
+COMMENT ON COLUMN identity.accounts.closed_by_directory IS 'Whether a directory closed it and may open it again. Once people have closed it, nobody but the owner of the database may.';
 
 CREATE TABLE identity.api_keys (
     id text NOT NULL,
@@ -1699,6 +1861,36 @@ ALTER TABLE ONLY compared.slots
 ALTER TABLE ONLY compared.tables
     ADD CONSTRAINT tables_pkey PRIMARY KEY (system, database, table_schema, table_name);
 
+ALTER TABLE ONLY directory.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY directory.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY directory.groups
+    ADD CONSTRAINT groups_tenant_id_key UNIQUE (tenant, id);
+
+ALTER TABLE ONLY directory.mappings
+    ADD CONSTRAINT mappings_pkey PRIMARY KEY (group_id, role);
+
+ALTER TABLE ONLY directory.members
+    ADD CONSTRAINT members_pkey PRIMARY KEY (group_id, user_id);
+
+ALTER TABLE ONLY directory.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY directory.tokens
+    ADD CONSTRAINT tokens_token_sha256_key UNIQUE (token_sha256);
+
+ALTER TABLE ONLY directory.users
+    ADD CONSTRAINT users_account_key UNIQUE (account);
+
+ALTER TABLE ONLY directory.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY directory.users
+    ADD CONSTRAINT users_tenant_id_key UNIQUE (tenant, id);
+
 ALTER TABLE ONLY erasing.attempts
     ADD CONSTRAINT attempts_pkey PRIMARY KEY (id);
 
@@ -1859,6 +2051,22 @@ CREATE INDEX proof_latest ON claims.proof USING btree (claim, params, kind, rece
 
 CREATE INDEX differences_open ON compared.differences USING btree (system, database) WHERE (explained_at IS NULL);
 
+CREATE INDEX events_tenant ON directory.events USING btree (tenant, id);
+
+CREATE UNIQUE INDEX groups_name ON directory.groups USING btree (tenant, lower(name));
+
+CREATE INDEX groups_order ON directory.groups USING btree (tenant, created_at, id);
+
+CREATE INDEX members_user ON directory.members USING btree (user_id);
+
+CREATE INDEX tokens_tenant ON directory.tokens USING btree (tenant, made_at);
+
+CREATE INDEX users_external ON directory.users USING btree (tenant, external_id);
+
+CREATE INDEX users_order ON directory.users USING btree (tenant, created_at, id);
+
+CREATE UNIQUE INDEX users_user_name ON directory.users USING btree (tenant, lower(user_name));
+
 CREATE INDEX attempts_of ON erasing.attempts USING btree (system, database, ended);
 
 CREATE INDEX contents_waiting ON erasing.contents USING btree (request) WHERE ((entry IS NULL) AND (refused IS NULL));
@@ -1971,7 +2179,21 @@ CREATE TRIGGER proof_stamp BEFORE INSERT ON claims.proof FOR EACH ROW EXECUTE FU
 
 ALTER TABLE claims.proof ENABLE ALWAYS TRIGGER proof_stamp;
 
+CREATE TRIGGER events_kept BEFORE DELETE OR UPDATE ON directory.events FOR EACH ROW EXECUTE FUNCTION directory.keep_events();
+
+ALTER TABLE directory.events ENABLE ALWAYS TRIGGER events_kept;
+
+CREATE TRIGGER events_not_emptied BEFORE TRUNCATE ON directory.events FOR EACH STATEMENT EXECUTE FUNCTION directory.keep_events();
+
+ALTER TABLE directory.events ENABLE ALWAYS TRIGGER events_not_emptied;
+
+CREATE TRIGGER tokens_only_sooner BEFORE UPDATE ON directory.tokens FOR EACH ROW EXECUTE FUNCTION directory.only_sooner();
+
+ALTER TABLE directory.tokens ENABLE ALWAYS TRIGGER tokens_only_sooner;
+
 CREATE TRIGGER accounts_kept_closed BEFORE UPDATE OF disabled_at ON identity.accounts FOR EACH ROW WHEN (((old.disabled_at IS NOT NULL) AND (new.disabled_at IS DISTINCT FROM old.disabled_at))) EXECUTE FUNCTION identity.keep_closed();
+
+CREATE TRIGGER accounts_kept_whose BEFORE UPDATE OF closed_by_directory ON identity.accounts FOR EACH ROW WHEN ((new.closed_by_directory AND (NOT old.closed_by_directory) AND (old.disabled_at IS NOT NULL))) EXECUTE FUNCTION identity.keep_whose_close();
 
 CREATE TRIGGER api_keys_gone AFTER DELETE ON identity.api_keys FOR EACH ROW EXECUTE FUNCTION identity.tell_owner();
 
@@ -2084,6 +2306,15 @@ ALTER TABLE ONLY compared.names
 
 ALTER TABLE ONLY compared.tables
     ADD CONSTRAINT tables_system_database_fkey FOREIGN KEY (system, database) REFERENCES compared.slots(system, database) ON DELETE CASCADE;
+
+ALTER TABLE ONLY directory.mappings
+    ADD CONSTRAINT mappings_tenant_group_id_fkey FOREIGN KEY (tenant, group_id) REFERENCES directory.groups(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY directory.members
+    ADD CONSTRAINT members_tenant_group_id_fkey FOREIGN KEY (tenant, group_id) REFERENCES directory.groups(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY directory.members
+    ADD CONSTRAINT members_tenant_user_id_fkey FOREIGN KEY (tenant, user_id) REFERENCES directory.users(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY erasing.contents
     ADD CONSTRAINT contents_request_fkey FOREIGN KEY (request) REFERENCES erasing.requests(id);
@@ -2207,6 +2438,8 @@ ALTER TABLE files.tenants ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA access TO amanah_engine;
 
 GRANT USAGE ON SCHEMA claims TO amanah_engine;
+
+GRANT USAGE ON SCHEMA directory TO amanah_engine;
 
 GRANT USAGE ON SCHEMA files TO amanah_engine;
 
@@ -2474,6 +2707,86 @@ GRANT INSERT(took_ms) ON TABLE claims.proof TO amanah_engine;
 
 GRANT INSERT(observed_at) ON TABLE claims.proof TO amanah_engine;
 
+GRANT SELECT ON TABLE directory.events TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE directory.events TO amanah_engine;
+
+GRANT INSERT(at) ON TABLE directory.events TO amanah_engine;
+
+GRANT INSERT(actor) ON TABLE directory.events TO amanah_engine;
+
+GRANT INSERT(action) ON TABLE directory.events TO amanah_engine;
+
+GRANT INSERT(target) ON TABLE directory.events TO amanah_engine;
+
+GRANT INSERT(detail) ON TABLE directory.events TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE directory.groups TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE directory.groups TO amanah_engine;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE directory.groups TO amanah_engine;
+
+GRANT INSERT(external_id),UPDATE(external_id) ON TABLE directory.groups TO amanah_engine;
+
+GRANT UPDATE(version) ON TABLE directory.groups TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE directory.groups TO amanah_engine;
+
+GRANT INSERT(changed_at),UPDATE(changed_at) ON TABLE directory.groups TO amanah_engine;
+
+GRANT INSERT(made_by) ON TABLE directory.groups TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE ON TABLE directory.mappings TO amanah_engine;
+
+GRANT SELECT,INSERT,DELETE ON TABLE directory.members TO amanah_engine;
+
+GRANT SELECT ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(id) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(name) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(token_sha256) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(made_by) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(made_as) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(made_at) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT INSERT(expires_at) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT UPDATE(last_used_at) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT UPDATE(revoked_at) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT UPDATE(revoked_as) ON TABLE directory.tokens TO amanah_engine;
+
+GRANT SELECT,DELETE ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(tenant) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(account) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(user_name),UPDATE(user_name) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(external_id),UPDATE(external_id) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(active),UPDATE(active) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(attributes),UPDATE(attributes) ON TABLE directory.users TO amanah_engine;
+
+GRANT UPDATE(version) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(created_at) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(changed_at),UPDATE(changed_at) ON TABLE directory.users TO amanah_engine;
+
+GRANT INSERT(made_by) ON TABLE directory.users TO amanah_engine;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.files TO amanah_engine;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE files.loose TO amanah_engine;
@@ -2490,9 +2803,9 @@ GRANT UPDATE(used_files) ON TABLE files.tenants TO amanah_engine;
 
 GRANT SELECT ON TABLE identity.accounts TO amanah_engine;
 
-GRANT INSERT(email) ON TABLE identity.accounts TO amanah_engine;
+GRANT INSERT(email),UPDATE(email) ON TABLE identity.accounts TO amanah_engine;
 
-GRANT INSERT(display_name) ON TABLE identity.accounts TO amanah_engine;
+GRANT INSERT(display_name),UPDATE(display_name) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT INSERT(tenant) ON TABLE identity.accounts TO amanah_engine;
 
@@ -2509,6 +2822,10 @@ GRANT UPDATE(epoch) ON TABLE identity.accounts TO amanah_engine;
 GRANT INSERT(owner),UPDATE(owner) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT UPDATE(language) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(directory),UPDATE(directory) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT UPDATE(closed_by_directory) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT SELECT ON TABLE identity.api_keys TO amanah_engine;
 
