@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::house::{House, LOOK_AGAIN, shared};
-use crate::letters::{letter, link, post, token};
+use crate::letters::{letter, link, open, post};
 use crate::web::{self, Answer, cookie, try_sign_in};
 
 const TENANT: &str = "11111111-1111-4111-8111-111111111111";
@@ -60,7 +60,8 @@ fn a_directory_makes_somebody_and_throws_them_out() {
     assert_eq!(web::ask(&house, with_cookie, "").status, 401);
     assert_eq!(scim(&house, "amk_x", "GET", "/Users", &Value::Null).0, 401);
     // And the token opens nothing else.
-    let elsewhere = http::Request::get("/products").header("authorization", format!("Bearer {bearer}"));
+    let elsewhere =
+        http::Request::get("/products").header("authorization", format!("Bearer {bearer}"));
     assert_eq!(web::ask(&house, elsewhere, "").status, 401);
 
     let new = json!({"schemas": [USER], "userName": EMAIL, "displayName": "Wati", "preferredLanguage": "id"});
@@ -73,8 +74,9 @@ fn a_directory_makes_somebody_and_throws_them_out() {
         assert_eq!((status, &told["scimType"]), (409, &json!("uniqueness")), "{taken}");
     }
     let path = link(&house, &letter(&house, EMAIL, "/_amanah/reset/new?t="));
-    let set = format!("t={}&password={PASSWORD}", token(&path));
-    assert_eq!(post(&house, &path, "/_amanah/reset/new", &set).status, 200);
+    let (held, _) = open(&house, &path);
+    let set = format!("password={PASSWORD}");
+    assert_eq!(post(&house, "/_amanah/reset", "/_amanah/reset/new", (&held, &set)).status, 200);
     let entered = try_sign_in(&house, EMAIL, PASSWORD);
     assert_eq!(entered.status, 303, "{}", entered.body);
     let session = cookie(&entered, "__Host-amanah");

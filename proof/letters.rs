@@ -9,12 +9,12 @@ use crate::web::{Answer, ask, cookie, get, try_sign_in};
 /// How long a letter may take to lie in the folder.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Sends a form of ours, with the token of the page at `page`.
-pub fn post(house: &House, page: &str, path: &str, fields: &str) -> Answer {
+/// Sends a form of ours, with the token of the page at `page` and with the cookie of a link.
+pub fn post(house: &House, page: &str, path: &str, (link, fields): (&str, &str)) -> Answer {
     let held = cookie(&get(house, page), "__Host-amanah-csrf");
     let token = held.split('=').nth(1).unwrap().to_owned();
     let request = http::Request::post(path)
-        .header("cookie", &held)
+        .header("cookie", format!("{held}; {link}"))
         .header("origin", format!("https://localhost:{}", house.port()))
         .header("content-type", "application/x-www-form-urlencoded");
     ask(house, request, &format!("token={token}&{fields}"))
@@ -52,8 +52,16 @@ pub fn link(house: &House, text: &str) -> String {
     rest.unwrap_or_else(|| panic!("no link to {site} in {text}")).trim().to_owned()
 }
 
-pub fn token(link: &str) -> &str {
-    link.split("?t=").nth(1).unwrap()
+/// Opens a link: its token leaves the address and comes back as a cookie, with which the page is shown.
+pub fn open(house: &House, link: &str) -> (String, Answer) {
+    let first = get(house, link);
+    let (path, token) = link.split_once("?t=").unwrap();
+    assert_eq!((first.status, first.headers["location"].to_str().unwrap()), (303, path));
+    let name = path.strip_prefix("/_amanah/").unwrap().split('/').next().unwrap();
+    let held = cookie(&first, &format!("__Host-amanah-{name}"));
+    assert!(held.ends_with(token), "{held}");
+    let page = ask(house, http::Request::get(path).header("cookie", &held), "");
+    (held, page)
 }
 
 #[test]
@@ -64,19 +72,22 @@ fn a_forgotten_password_is_set_by_a_letter() {
     let made = house.run(&["account", "add", email, "--tenant", tenant, "--json"]);
     assert!(made.status.success(), "{made:?}");
     let fields = |address: &str| format!("email={}", address.replace('@', "%40"));
-    let known = post(&house, "/_amanah/reset", "/_amanah/reset", &fields(email));
-    let nobody = post(&house, "/_amanah/reset", "/_amanah/reset", &fields("none@sinar.example"));
+    let asked =
+        |address: &str| post(&house, "/_amanah/reset", "/_amanah/reset", ("", &fields(address)));
+    let (known, nobody) = (asked(email), asked("none@sinar.example"));
     assert_eq!((known.status, &known.body), (200, &nobody.body));
     let text = letter(&house, email, "/_amanah/reset/new?t=");
     let path = link(&house, &text);
     for _ in 0..2 {
-        assert_eq!(get(&house, &path).status, 200, "looking does not use it up");
+        assert_eq!(open(&house, &path).1.status, 200, "looking does not use it up");
     }
+    let (held, _) = open(&house, &path);
     let new = "empat kuda makan salak";
-    let set = format!("t={}&password={}", token(&path), new.replace(' ', "+"));
-    let done = post(&house, &path, "/_amanah/reset/new", &set);
+    let set = format!("password={}", new.replace(' ', "+"));
+    let send = || post(&house, "/_amanah/reset", "/_amanah/reset/new", (&held, &set));
+    let done = send();
     assert_eq!(done.status, 200, "{}", done.body);
-    let again = post(&house, "/_amanah/reset", "/_amanah/reset/new", &set);
+    let again = send();
     assert_eq!(again.status, 403, "{}", again.body);
     assert_eq!(try_sign_in(&house, email, &new.replace(' ', "+")).status, 303);
     letter(&house, email, "Your password was set anew");
@@ -99,11 +110,12 @@ fn an_invitation_makes_an_account() {
     let more = ["account", "invite", email, "--as", email, "--role", "editor"];
     assert_eq!(house.run(&more).status.code(), Some(2), "nobody there yet");
     let path = link(&house, &letter(&house, email, "/_amanah/invitation?t="));
-    let page = get(&house, &path);
+    let (held, page) = open(&house, &path);
     assert!(page.status == 200 && page.body.contains(email), "{}", page.body);
-    let fields = format!("t={}&name=Tamu&password=empat+kuda+makan+salak", token(&path));
-    let done = post(&house, &path, "/_amanah/invitation", &fields);
+    let fields = "name=Tamu&password=empat+kuda+makan+salak";
+    let send = || post(&house, "/_amanah/reset", "/_amanah/invitation", (&held, fields));
+    let done = send();
     assert_eq!(done.status, 200, "{}", done.body);
     assert_eq!(try_sign_in(&house, email, "empat+kuda+makan+salak").status, 303);
-    assert_eq!(post(&house, "/_amanah/reset", "/_amanah/invitation", &fields).status, 403);
+    assert_eq!(send().status, 403);
 }

@@ -1297,6 +1297,7 @@ CREATE TABLE identity.accounts (
     epoch integer DEFAULT 0 NOT NULL,
     owner uuid,
     language text DEFAULT 'en'::text NOT NULL,
+    first_signed_in_at timestamp with time zone,
     directory boolean DEFAULT false NOT NULL,
     closed_by_directory boolean DEFAULT false NOT NULL,
     CONSTRAINT accounts_closed_by_directory CHECK (((NOT closed_by_directory) OR (directory AND (disabled_at IS NOT NULL)))),
@@ -1314,6 +1315,8 @@ COMMENT ON COLUMN identity.accounts.password_hash IS 'amanah: hashed. Argon2id; 
 COMMENT ON COLUMN identity.accounts.epoch IS 'Whatever was given out under another number is over.';
 
 COMMENT ON COLUMN identity.accounts.owner IS 'Who answers for a service. A service has no password and cannot sign in.';
+
+COMMENT ON COLUMN identity.accounts.first_signed_in_at IS 'When its holder first had a session by a password. Nobody, as long as it is NULL, could have set up a factor.';
 
 COMMENT ON COLUMN identity.accounts.directory IS 'Whether the tenant''s own directory has the account in hand, because it made it or people gave it there.';
 
@@ -2087,9 +2090,13 @@ CREATE INDEX families_account ON identity.families USING btree (account, created
 
 CREATE INDEX families_session ON identity.families USING btree (session) WHERE (revoked_at IS NULL);
 
+CREATE INDEX invitations_email ON identity.invitations USING btree (email, invited_at);
+
 CREATE INDEX invitations_tenant ON identity.invitations USING btree (tenant, invited_at);
 
 CREATE INDEX invitations_ungranted ON identity.invitations USING btree (accepted_at) WHERE ((accepted_at IS NOT NULL) AND (granted_at IS NULL));
+
+CREATE INDEX letters_account ON identity.letters USING btree (account, kind, queued_at) WHERE (account IS NOT NULL);
 
 CREATE INDEX letters_due ON identity.letters USING btree (due_at) WHERE ((sent_at IS NULL) AND (given_up_at IS NULL));
 
@@ -2823,6 +2830,8 @@ GRANT INSERT(owner),UPDATE(owner) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT UPDATE(language) ON TABLE identity.accounts TO amanah_engine;
 
+GRANT UPDATE(first_signed_in_at) ON TABLE identity.accounts TO amanah_engine;
+
 GRANT INSERT(directory),UPDATE(directory) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT UPDATE(closed_by_directory) ON TABLE identity.accounts TO amanah_engine;
@@ -2863,7 +2872,7 @@ GRANT SELECT,DELETE ON TABLE identity.families TO amanah_engine;
 
 GRANT INSERT(account) ON TABLE identity.families TO amanah_engine;
 
-GRANT INSERT(session) ON TABLE identity.families TO amanah_engine;
+GRANT INSERT(session),UPDATE(session) ON TABLE identity.families TO amanah_engine;
 
 GRANT INSERT(epoch) ON TABLE identity.families TO amanah_engine;
 
@@ -3039,7 +3048,7 @@ GRANT SELECT,DELETE ON TABLE identity.totp TO amanah_engine;
 
 GRANT INSERT(account) ON TABLE identity.totp TO amanah_engine;
 
-GRANT INSERT(seed_sealed) ON TABLE identity.totp TO amanah_engine;
+GRANT INSERT(seed_sealed),UPDATE(seed_sealed) ON TABLE identity.totp TO amanah_engine;
 
 GRANT UPDATE(last_step) ON TABLE identity.totp TO amanah_engine;
 

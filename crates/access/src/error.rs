@@ -37,6 +37,20 @@ pub enum Error {
     /// The account has the role already.
     #[error("the account has the role {0:?} already; nothing was changed")]
     Held(String),
+    /// The role asks for a factor that the account does not have.
+    #[error(
+        "the role {role:?} asks for {factor}, which the account does not have; nothing was changed. Its \
+         holder sets one up at /_amanah/account/security, and then it can be granted"
+    )]
+    Factor {
+        /// The role.
+        role: String,
+        /// What it asks for, in words.
+        factor: &'static str,
+    },
+    /// What the account could prove itself with cannot be told.
+    #[error("it cannot be told which factors the account has: {0}; nothing was changed, try again")]
+    Unknown(String),
     /// The account does not have the role.
     #[error("the account does not have the role {0:?}; nothing was changed")]
     NotHeld(String),

@@ -28,7 +28,8 @@ impl Access {
             reason: "invited".to_owned(),
             until: None,
         };
-        match self.grant(&By::operator(name)?, &new).await {
+        // Whoever was invited sets up what it asks for in their first sign-in.
+        match self.grant_ahead(&By::operator(name)?, &new).await {
             Ok(_) | Err(Error::Held(_)) => Ok(()),
             Err(error) => Err(error),
         }

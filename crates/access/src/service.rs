@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Bits, Clock, Fut, Holdings, PermissionId, Standing, Standings, Strength, TenantId, own,
+    Bits, Clock, Enrolments, Fut, Holdings, Notice, PermissionId, Standing, Standings, Strength,
+    TenantId, own,
 };
-use store::{Db, Row, Tx};
+use store::{Db, Notices, OperatorTx, Row, Tx};
 
 use crate::uses::Uses;
 use crate::{By, Error, Result, Routes, sql};
@@ -26,6 +27,8 @@ pub struct Access {
     pub(crate) uses: Uses,
     pub(crate) staff: Option<TenantId>,
     pub(crate) holdings: Vec<Arc<dyn Holdings>>,
+    notices: Option<Arc<dyn Notices>>,
+    enrolments: Option<Arc<dyn Enrolments>>,
 }
 
 /// A role to be given to an account.
@@ -65,7 +68,28 @@ impl Access {
     /// `amanah_engine`.
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
         let (routes, uses) = (OnceLock::new(), Uses::default());
-        Self { db, clock, routes, uses, staff: None, holdings: Vec::new() }
+        Self {
+            db,
+            clock,
+            routes,
+            uses,
+            staff: None,
+            holdings: Vec::new(),
+            notices: None,
+            enrolments: None,
+        }
+    }
+
+    /// The same, which tells people by `notices` what was given to them and taken away.
+    #[must_use]
+    pub fn with_notices(self, notices: Arc<dyn Notices>) -> Self {
+        Self { notices: Some(notices), ..self }
+    }
+
+    /// The same, which gives nobody a role that asks for a factor that `enrolments` does not know of them.
+    #[must_use]
+    pub fn with_enrolments(self, enrolments: Arc<dyn Enrolments>) -> Self {
+        Self { enrolments: Some(enrolments), ..self }
     }
 
     /// The same, where the accounts of the tenant `staff` are the vendor's own people, who can be
@@ -87,8 +111,19 @@ impl Access {
     ///
     /// # Errors
     /// [`Error::NoRole`], [`Error::Held`]; [`Error::Refused`] and [`Error::Escalation`] when it is
-    /// not `by`'s to give.
+    /// not `by`'s to give; [`Error::Factor`] when it asks for a factor that the account, whose holder has
+    /// signed in before, does not have.
     pub async fn grant(&self, by: &By, new: &NewGrant) -> Result<String> {
+        self.demand(new).await?;
+        self.grant_ahead(by, new).await
+    }
+
+    /// As [`Access::grant`], to whoever has to set the factor up in their next sign-in, as somebody who was
+    /// invited does.
+    ///
+    /// # Errors
+    /// As [`Access::grant`], but for [`Error::Factor`].
+    pub async fn grant_ahead(&self, by: &By, new: &NewGrant) -> Result<String> {
         reason(&new.reason)?;
         let now = self.clock.now();
         if new.until.is_some_and(|until| until <= now) {
@@ -112,6 +147,7 @@ impl Access {
             tx.rollback().await?;
             return Err(Error::Held(new.role.clone()));
         };
+        self.tell(&tx, account, Notice::RolesGranted, &in_words(&new.role, &new.tenant)).await?;
         tx.commit().await?;
         tracing::info!(account, tenant, role = new.role, by = by.name, "a role was granted");
         Ok(made.get(0))
@@ -140,6 +176,7 @@ impl Access {
             tx.rollback().await?;
             return Err(Error::NotHeld(role.to_owned()));
         }
+        self.tell(&tx, id, Notice::RolesTaken, &in_words(role, tenant)).await?;
         tx.commit().await?;
         tracing::info!(account = id, %tenant, role, by = by.name, "a role was revoked");
         Ok(())
@@ -199,6 +236,47 @@ impl Access {
         let rows = tx.query(sql::HOLDERS, bound).await?;
         tx.commit().await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Has `account` told of it, once `tx` is committed.
+    pub(crate) async fn tell(
+        &self,
+        tx: &OperatorTx,
+        account: &str,
+        notice: Notice,
+        detail: &str,
+    ) -> Result<()> {
+        match &self.notices {
+            Some(notices) => Ok(notices.tell(tx, account, notice, detail).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the account could prove what the role asks for. It is asked before the grant's own
+    /// transaction: whoever holds one connection and waits for another may wait for ever.
+    async fn demand(&self, new: &NewGrant) -> Result<()> {
+        let Some(enrolments) = &self.enrolments else { return Ok(()) };
+        let account = account(&new.account)?;
+        let tx = self.db.operator().await?;
+        let row = tx.query_one(sql::ROLE_FACTOR, &[&new.tenant.as_str(), &new.role]).await?;
+        tx.rollback().await?;
+        let Some(level) = row.get::<_, Option<i16>>(0) else {
+            return Err(Error::NoRole(new.role.clone()));
+        };
+        let asked = Strength::demanded(level);
+        if asked == Strength::One {
+            return Ok(());
+        }
+        match enrolments.reach(account).await.map_err(Error::Unknown)? {
+            Some(reach) if reach < asked => {
+                let factor = match asked {
+                    Strength::Hardware => "a passkey or security key",
+                    Strength::One | Strength::Two => "an authenticator app or a passkey",
+                };
+                Err(Error::Factor { role: new.role.clone(), factor })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether `by` may change roles in `tenant`, and has everything in `permits`.
@@ -263,8 +341,14 @@ pub(crate) async fn read(
         needs: Strength::demanded(row.get(2)),
         idle: seconds(row.get(3)),
         absolute: seconds(row.get(4)),
+        until: row.get(5),
         support: None,
     })
+}
+
+/// A role and where it counts, for people.
+pub(crate) fn in_words(role: &str, tenant: &TenantId) -> String {
+    format!("{role} ({tenant})")
 }
 
 /// What the roles permit together in `tenant`.

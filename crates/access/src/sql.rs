@@ -1,7 +1,7 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
 /// Parameters: account, tenant, now. One row: the names of the roles, the numbers of what they
-/// permit, the strongest factor, the shortest idle and absolute limits in seconds.
+/// permit, the strongest factor, the shortest idle and absolute limits in seconds, the first end of a grant.
 ///
 /// What is retired, over, revoked, or another tenant's counts for nothing, wherever it stands in
 /// the line. `UNION` ends a ring, should there ever be one.
@@ -22,8 +22,23 @@ pub(crate) const STANDING: &str = "\
         coalesce((SELECT array_agg(DISTINCT rp.permission) FROM access.role_permissions rp \
             JOIN access.permissions p ON p.id = rp.permission \
             WHERE p.retired_at IS NULL AND rp.role IN (SELECT id FROM above)), '{}'), \
-        coalesce(max(r.factor), 1::smallint), min(r.idle_seconds), min(r.absolute_seconds) \
+        coalesce(max(r.factor), 1::smallint), min(r.idle_seconds), min(r.absolute_seconds), \
+        (SELECT min(g.expires_at) FROM access.grants g WHERE g.account = $1::text::uuid \
+            AND g.tenant = $2 AND g.revoked_at IS NULL AND g.expires_at > $3) \
     FROM above a JOIN access.roles r ON r.id = a.id";
+
+/// Parameters: tenant, name. One row: the strongest factor that the role asks for, as [`STANDING`]
+/// counts it; nothing for a role that is not there.
+pub(crate) const ROLE_FACTOR: &str = "\
+    WITH RECURSIVE above AS ( \
+        SELECT r.id FROM access.roles r WHERE r.name = $2 AND r.retired_at IS NULL \
+            AND (r.tenant IS NULL OR r.tenant = $1) \
+        UNION \
+        SELECT p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent \
+        WHERE r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = $1) \
+    ) \
+    SELECT max(r.factor) FROM above a JOIN access.roles r ON r.id = a.id";
 
 /// Parameters: ids of roles, tenant. The numbers of what they permit together, as [`STANDING`]
 /// counts it.

@@ -6,6 +6,7 @@ mod rights;
 mod roles;
 mod routes;
 mod sweep;
+mod told;
 
 /// As much of the accounts as this room looks at.
 pub(crate) const ACCOUNTS: store::Room = store::Room {

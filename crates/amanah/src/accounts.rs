@@ -47,18 +47,18 @@ impl console::Accounts for Front {
             // A browser that is known is counted apart, so that nobody else can lock it out; it is
             // locked by its own wrong guesses.
             let known = self.known(email, from).await;
-            let wait = self.limits.locked(email, known.as_deref(), now);
             let seconds = |wait: jiff::SignedDuration| {
                 u64::try_from(wait.as_secs()).unwrap_or_default().saturating_add(1)
             };
-            wait.map_or(Ok(()), |wait| Err(Refusal::Later { seconds: seconds(wait) }))
+            let guess = self.limits.guess(email, known.as_deref(), now);
+            guess.map_err(|wait| Refusal::Later { seconds: seconds(wait) })
         })
     }
 
-    fn tried<'a>(&'a self, email: &'a str, from: &'a Origin) -> Fut<'a, ()> {
+    fn not_wrong<'a>(&'a self, email: &'a str, from: &'a Origin) -> Fut<'a, ()> {
         Box::pin(async move {
             let known = self.known(email, from).await;
-            self.limits.failed(email, known.as_deref(), self.clock.now());
+            self.limits.undo(email, known.as_deref());
         })
     }
 
@@ -157,14 +157,14 @@ impl console::Accounts for Front {
     ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
             let (who, now) = (identity.actor.as_str(), self.clock.now());
-            if self.limits.locked(who, Some(IN_SESSION), now).is_some() {
+            if self.limits.guess(who, Some(IN_SESSION), now).is_err() {
                 return Err(Hindrance::Later);
             }
             let changed = self.room.change_password(identity, current, new).await;
             match &changed {
                 Ok(()) => self.limits.forgive(who, Some(IN_SESSION)),
-                Err(Error::Refused) => self.limits.failed(who, Some(IN_SESSION), now),
-                Err(_) => {}
+                Err(Error::Refused) => {}
+                Err(_) => self.limits.undo(who, Some(IN_SESSION)),
             }
             changed.map_err(trouble)
         })
@@ -265,6 +265,116 @@ fn trouble(error: Error) -> Hindrance {
         Error::Refused => Hindrance::Wrong,
         Error::Email(_) | Error::Field { .. } | Error::Taken => Hindrance::Field,
         Error::Busy => Hindrance::Busy,
+        Error::TooOften(_) => Hindrance::Later,
         other => Hindrance::Unavailable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use console::{Accounts as _, SignIn as _};
+    use identity::{Identities, NewAccount, Pool};
+    use kernel::{Cx, NoStandings, SystemClock, SystemRng, TenantId};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::bridge::SignIn;
+
+    const EMAIL: &str = "sari@sinar.example";
+    const RIGHT: &str = "correct horse battery";
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    async fn front() -> (testkit::TestDb, Arc<Front>) {
+        let base = testkit::database(&[&identity::ROOM, &access::ROOM]).await;
+        let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
+        let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
+        // Nobody is told "busy", so that what is looked at is what the lock lets through.
+        let pool = Pool { at_once: 2, queue: 200 };
+        let nobody = Arc::new(NoStandings);
+        let identities = Identities::new(base.engine.clone(), clock, rng, pool, nobody).unwrap();
+        let identities = Arc::new(identities);
+        let account = NewAccount {
+            email: Email::new(EMAIL).unwrap(),
+            name: "Sari".to_owned(),
+            tenant: TenantId::new("sinar").unwrap(),
+            role: "editor".to_owned(),
+            password: secret(RIGHT),
+        };
+        identities.create_account(&account).await.unwrap();
+        let front = Front {
+            room: crate::mail::waiting_room(&identities, &cx),
+            identities,
+            access: Arc::new(Access::new(base.engine.clone(), Arc::clone(&cx.clock))),
+            limits: Limits::new(&*cx.rng).unwrap(),
+            clock: cx.clock,
+        };
+        (base, Arc::new(front))
+    }
+
+    fn from(n: u8, browser: Option<SessionToken>) -> Origin {
+        Origin { peer: [192, 0, 2, n].into(), browser, family: "Firefox".to_owned() }
+    }
+
+    /// What the sign-in page does with a password. Whether it was looked at.
+    async fn attempt(front: &Front, password: &str, from: &Origin) -> (bool, Option<SessionToken>) {
+        if front.may_try(EMAIL, from).await.is_err() {
+            return (false, None);
+        }
+        let entered = SignIn(Arc::clone(&front.identities)).sign_in(EMAIL, &secret(password)).await;
+        match entered {
+            Ok(console::Entered::Session(session)) => {
+                (true, front.signed_in(&session, from).await.or(Some(session)))
+            }
+            Err(Refusal::Refused) => (true, None),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_sixty_guesses_at_once_five_are_looked_at_and_whoever_is_known_gets_in() {
+        let (_base, front) = front().await;
+        let (_, known) = attempt(&front, RIGHT, &from(1, None)).await;
+        assert!(known.is_some());
+        let looked_at = Arc::new(AtomicUsize::new(0));
+        let mut flood = JoinSet::new();
+        for n in 0..60 {
+            let (front, looked_at) = (Arc::clone(&front), Arc::clone(&looked_at));
+            flood.spawn(async move {
+                let (looked, session) = attempt(&front, "a wrong guess", &from(2 + n, None)).await;
+                looked_at.fetch_add(usize::from(looked), Ordering::Relaxed);
+                assert!(session.is_none());
+            });
+        }
+        let honest = from(1, known);
+        let (wrong, _) = attempt(&front, "mistyped once", &honest).await;
+        let (looked, session) = attempt(&front, RIGHT, &honest).await;
+        assert!(wrong && looked && session.is_some(), "in the middle of it");
+        while let Some(done) = flood.join_next().await {
+            done.unwrap();
+        }
+        // The success of whoever is known forgives what others had guessed until then, once.
+        let looked_at = looked_at.load(Ordering::Relaxed);
+        assert!((5..=10).contains(&looked_at), "{looked_at} were looked at");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_sixty_guesses_at_once_no_more_than_the_free_ones_are_looked_at() {
+        let (_base, front) = front().await;
+        let mut flood = JoinSet::new();
+        for n in 0..60 {
+            let front = Arc::clone(&front);
+            flood.spawn(async move { attempt(&front, "a wrong guess", &from(n, None)).await.0 });
+        }
+        let looked = flood.join_all().await.into_iter().filter(|looked| *looked).count();
+        assert_eq!(looked, 5);
+        // What was never looked at does not count: room for one more, and only one.
+        front.not_wrong(EMAIL, &from(1, None)).await;
+        assert!(front.may_try(EMAIL, &from(1, None)).await.is_ok());
+        assert!(front.may_try(EMAIL, &from(1, None)).await.is_err());
     }
 }

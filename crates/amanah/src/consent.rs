@@ -19,7 +19,7 @@ use gateway::controls::Target;
 use http::header::{ACCEPT, COOKIE, HOST};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
-use identity::{Email, Identities, KeyHoldings, NewAccount, Opening};
+use identity::{Email, FactorBook, Identities, KeyHoldings, Letters, NewAccount, Opening};
 use kernel::{
     Binder, Clock, Control, Cx, Fut, Holdings, Identity, Secret, SessionToken, Sessions as _,
     Strength, TenantId, hex, random_hex,
@@ -53,7 +53,10 @@ const STRANGER: &str = "stranger.support";
 /// What accounts may do, over the control database.
 pub(crate) fn rights(engine: &Db, config: &Config, cx: &Cx) -> anyhow::Result<Access> {
     let access = Access::new(engine.clone(), Arc::clone(&cx.clock)).with_staff(staff(config)?);
-    Ok(access.with_holdings(holdings(engine, &cx.clock)))
+    Ok(access
+        .with_holdings(holdings(engine, &cx.clock))
+        .with_notices(Arc::new(Letters::new(Arc::clone(&cx.clock))))
+        .with_enrolments(Arc::new(FactorBook::new(engine.clone()))))
 }
 
 /// What lets somebody act by something else than a role, in the control database `db` or a copy of it.

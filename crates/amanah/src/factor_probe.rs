@@ -269,7 +269,8 @@ impl CanaryRoles for Giver {
                 reason: "a proof signs in with it, and takes it back".to_owned(),
                 until: None,
             };
-            self.0.grant(&by, &new).await.map(|_| ()).map_err(|error| error.to_string())
+            // What a sign-in makes of it is what is looked at.
+            self.0.grant_ahead(&by, &new).await.map(|_| ()).map_err(|error| error.to_string())
         })
     }
 

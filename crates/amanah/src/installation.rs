@@ -1,6 +1,7 @@
 //! One installation, put together: its ground, its rooms, and the engine that proves them.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -116,7 +117,9 @@ impl Installation {
             let engine = ground.engine.clone();
             let access = Arc::new(consent::rights(&engine, &config, &cx)?);
             let standings = Arc::<Access>::clone(&access);
-            let identities = Identities::new(engine, clock, random, Pool::default(), standings)?;
+            let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+            let pool = Pool::of_cores(cores);
+            let identities = Identities::new(engine, clock, random, pool, standings)?;
             let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
             let identities = identities.with_lifetime(config.identity.lifetime());
             let issuer = format!("amanah:{}", data.installation(&*cx.rng)?.expose());

@@ -41,8 +41,9 @@ pub(crate) async fn bind(
     let (clock, rng) = (installation.cx.clock.clone(), installation.cx.rng.clone());
     let registry = installation.ground.engine.clone();
     let files = Arc::new(StandingFiles::new(installation.files.clone(), registry));
-    let tenants = Tenants { life: installation.life(), bindings, files };
     let (identities, access) = (installation.identities.clone(), installation.access.clone());
+    let life = installation.life();
+    let tenants = Tenants { life, identities: Arc::clone(&identities), bindings, files };
     let keys = installation.ring.keys.clone();
     let decisions = Arc::new(Register { identities, access });
     let decide = console::access::router(keys.clone(), clock.clone(), rng.clone(), decisions);

@@ -48,6 +48,7 @@ mod role_desk;
 mod roots;
 mod rotation;
 mod sealing;
+mod seeds;
 mod support;
 mod table;
 mod tokens;

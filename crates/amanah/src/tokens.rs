@@ -172,6 +172,7 @@ fn granted(pair: Result<Pair, Error>) -> Result<Granted, TokenRefusal> {
     match pair {
         Ok(Pair { access, refresh, expires_in }) => Ok(Granted { access, refresh, expires_in }),
         Err(Error::Grant | Error::Browser) => Err(TokenRefusal::Refused),
+        Err(Error::StepUp) => Err(TokenRefusal::Stale),
         Err(other) => Err(TokenRefusal::Unavailable(other.to_string())),
     }
 }

@@ -5,7 +5,7 @@ use keys::{Ciphertext, Error, KeyName, KeyRef, Keys, Kind, Plain, Purpose, Resul
 use zeroize::Zeroizing;
 
 /// The key that seals, each tenant's own: when a tenant's keys are destroyed, what it sealed goes.
-const KEY: &str = "amanah.factors";
+pub(crate) const KEY: &str = "amanah.factors";
 /// Who uses it, for those who list keys.
 const USER: &str = "Second factors of accounts";
 const NOTHING: Error = Error::Malformed("nothing came back");
@@ -33,6 +33,18 @@ impl KeyVault {
         let sealed = Sealed { ciphertext: &ciphertext, context: context.as_bytes() };
         let opened = self.keys.decrypt(&named(Some(tenant))?, &[sealed])?;
         opened.into_iter().next().ok_or(NOTHING)?
+    }
+
+    fn renewed(&self, tenant: &TenantId, context: &str, sealed: &str) -> Result<Option<String>> {
+        let key = named(Some(tenant))?;
+        let ciphertext = Ciphertext::parse(sealed)?;
+        let card = self.keys.card(&key)?;
+        if card.newest().is_none_or(|newest| ciphertext.version >= newest.version) {
+            return Ok(None);
+        }
+        let sealed = Sealed { ciphertext: &ciphertext, context: context.as_bytes() };
+        let renewed = self.keys.rewrap(&key, &[sealed])?.into_iter().next().ok_or(NOTHING)??;
+        Ok(Some(renewed.text()))
     }
 
     /// The tenant's key, made where it is missing, after the pattern of the house's.
@@ -75,6 +87,17 @@ impl Vault for KeyVault {
     ) -> Fut<'a, std::result::Result<Zeroizing<Vec<u8>>, String>> {
         Box::pin(
             async move { self.opened(tenant, context, sealed).map_err(|error| error.to_string()) },
+        )
+    }
+
+    fn renew<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        context: &'a str,
+        sealed: &'a str,
+    ) -> Fut<'a, std::result::Result<Option<String>, String>> {
+        Box::pin(
+            async move { self.renewed(tenant, context, sealed).map_err(|error| error.to_string()) },
         )
     }
 }

@@ -109,15 +109,17 @@ pub struct Invitation {
 
 /// Accounts and their letters.
 pub trait Accounts: Send + Sync {
-    /// Whether a password may be tried for `email` from there. It must not depend on whether there
-    /// is such an account.
+    /// Takes a try of the password of `email` from there, which counts as wrong until
+    /// [`Accounts::not_wrong`] or [`Accounts::signed_in`]. It must not depend on whether there is such
+    /// an account.
     ///
     /// # Errors
     /// [`Refusal::Later`] when it was tried too often.
     fn may_try<'a>(&'a self, email: &'a str, from: &'a Origin) -> Fut<'a, Result<(), Refusal>>;
 
-    /// It was tried, and was wrong.
-    fn tried<'a>(&'a self, email: &'a str, from: &'a Origin) -> Fut<'a, ()>;
+    /// The try that was taken does not count: the password was not looked at, or it was right and
+    /// something more is asked for.
+    fn not_wrong<'a>(&'a self, email: &'a str, from: &'a Origin) -> Fut<'a, ()>;
 
     /// Somebody has signed in, with whatever that took, and this is the session: the token that the
     /// browser is to keep, if it has none that counts.

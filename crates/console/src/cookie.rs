@@ -21,6 +21,12 @@ const STEP_SECONDS: u32 = 300;
 pub(crate) const KNOWN_COOKIE: &str = "__Host-amanah-known";
 /// For how long it is kept, in seconds: a year.
 const KNOWN_SECONDS: u32 = 365 * 24 * 60 * 60;
+/// The cookie with the token of a link for a new password, once the link was opened.
+pub(crate) const RESET_COOKIE: &str = "__Host-amanah-reset";
+/// The same of an invitation.
+pub(crate) const INVITATION_COOKIE: &str = "__Host-amanah-invitation";
+/// For how long it is kept, in seconds: an hour to fill a form in.
+const LINK_SECONDS: u32 = 60 * 60;
 /// The longest session token that is read or written, in bytes.
 const MAX_TOKEN_BYTES: usize = 1024;
 
@@ -83,6 +89,17 @@ pub(crate) fn set_step(token: &Secret) -> Result<HeaderValue, Error> {
         return Err(Error::Internal("the step's token does not fit a cookie".to_owned()));
     }
     header(STEP_COOKIE, token, &format!("; Max-Age={STEP_SECONDS}"))
+}
+
+/// The header that puts the token of a link by, in the cookie called `name`.
+///
+/// # Errors
+/// [`Error::Internal`] when the token cannot be carried by a cookie.
+pub(crate) fn set_link(name: &str, token: &str) -> Result<HeaderValue, Error> {
+    if !fits(token) {
+        return Err(Error::Internal("the link's token does not fit a cookie".to_owned()));
+    }
+    header(name, token, &format!("; Max-Age={LINK_SECONDS}"))
 }
 
 /// The token of a sign-in that waits, when the request carries one.

@@ -21,6 +21,8 @@ pub struct Granted {
 pub enum TokenRefusal {
     /// The session or the token is not good: one answer for every reason.
     Refused,
+    /// Whoever holds the session has to prove once more who they are.
+    Stale,
     /// It cannot be told just now. The cause goes to the log alone.
     Unavailable(String),
 }

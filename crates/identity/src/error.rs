@@ -74,6 +74,9 @@ pub enum Error {
     /// A link from a letter is over, was used, or was never given out: one answer for all three.
     #[error("this link is over or was used already; nothing was changed, ask for a new one")]
     Link,
+    /// Too many invitations were sent lately; the word says whose.
+    #[error("enough invitations were sent {0}; nothing was sent, try again later")]
+    TooOften(&'static str),
     /// Letters cannot be sent so.
     #[error("mail: {0}")]
     Mail(String),

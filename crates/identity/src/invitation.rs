@@ -3,13 +3,14 @@
 //!
 //! The link works once, for 72 hours. What the inviter sees is the same whether or not there is an
 //! account with the address already; whoever has one is told so in the letter, and gets no link.
-//! Nobody invites into a role that allows more than they themselves may.
+//! Nobody invites into a role that allows more than they themselves may, and nobody sends letters by it at
+//! will: invitations are counted by whoever invites, by tenant, and by address.
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
     Actor, Door, Granting, Identity, Secret, SessionToken, Standings, Strength, TenantId,
 };
-use store::Row;
+use store::{OperatorTx, Row};
 
 use crate::account::text;
 use crate::mail::{Language, Mailroom, reachable};
@@ -21,6 +22,17 @@ use crate::{Email, Error, Result};
 const GOOD_FOR: SignedDuration = SignedDuration::from_hours(72);
 /// How many invitations of one tenant are open at once.
 const MAX_OPEN: i64 = 500;
+/// How many invitations one account sends in [`SENDING_WINDOW`].
+pub(crate) const MAX_BY_ACCOUNT: i64 = 50;
+/// How many a tenant's people send in it together.
+pub(crate) const MAX_BY_TENANT: i64 = 200;
+/// See [`MAX_BY_ACCOUNT`].
+const SENDING_WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// How many of one tenant go to one address in [`ADDRESS_WINDOW`]. How many of all tenants do is looked at
+/// when letters leave, so that nobody learns of others' invitations.
+pub(crate) const MAX_TO_ADDRESS: i64 = 3;
+/// See [`MAX_TO_ADDRESS`].
+pub(crate) const ADDRESS_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// How many roles one invitation gives.
 const MAX_ROLES: usize = 16;
 /// How many people or invitations are listed.
@@ -95,7 +107,8 @@ impl Mailroom {
     /// is over.
     ///
     /// # Errors
-    /// [`Error::Field`] for roles that `by` may not give, or too many of anything.
+    /// [`Error::Field`] for roles that `by` may not give, or too many of anything; [`Error::TooOften`] when
+    /// too many were sent lately.
     pub async fn invite(
         &self,
         by: &Identity,
@@ -119,6 +132,10 @@ impl Mailroom {
         let tx = self.db.operator().await?;
         // In turn for each tenant, so that the bound holds and one address has one open invitation.
         tx.execute(sql::TURN_OF_INVITATIONS, &[&tenant]).await?;
+        if let Some(whose) = self.sent_enough(&tx, by, email, now).await? {
+            tx.rollback().await?;
+            return Err(Error::TooOften(whose));
+        }
         tx.execute(sql::REPLACE_INVITATION, &[&tenant, &email, &now]).await?;
         let bound: store::Bound<'_> = &[
             &tenant,
@@ -139,6 +156,26 @@ impl Mailroom {
         tx.commit().await?;
         tracing::info!(invitation = id, by = by.account, tenant, "somebody was invited");
         Ok(id)
+    }
+
+    /// Whose invitations are enough for now, when one more may not be sent to `email`.
+    async fn sent_enough(
+        &self,
+        tx: &OperatorTx,
+        by: &Identity,
+        email: &str,
+        now: Timestamp,
+    ) -> Result<Option<&'static str>> {
+        let before = |window| now.saturating_sub(window).unwrap_or(Timestamp::MIN);
+        let (hour, day) = (before(SENDING_WINDOW), before(ADDRESS_WINDOW));
+        let bound: store::Bound<'_> = &[&by.tenant.as_str(), &by.account, &email, &hour, &day];
+        let sent = tx.query_one(sql::INVITED_LATELY, bound).await?;
+        let most = [
+            (sent.get::<_, i64>(0), MAX_BY_TENANT, "from here in the last hour"),
+            (sent.get(1), MAX_BY_ACCOUNT, "by you in the last hour"),
+            (sent.get(2), MAX_TO_ADDRESS, "to this address in the last day"),
+        ];
+        Ok(most.into_iter().find(|(sent, most, _)| sent >= most).map(|(.., whose)| whose))
     }
 
     /// Whoever has an open account at `email`, with what they may do, for the operator who acts in their

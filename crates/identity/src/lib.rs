@@ -21,6 +21,7 @@ mod access_token;
 mod account;
 mod api_key;
 mod assertion;
+mod book;
 mod cache;
 mod controls;
 mod custody;
@@ -57,8 +58,10 @@ mod tests_mail;
 mod token;
 mod totp;
 mod vault;
+mod workers;
 
 pub use account::{Email, NewAccount};
+pub use book::FactorBook;
 pub use controls::{
     Answer, Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Form, FormProbe,
     Reached, Seen, SignInProbe, TokenProbe, controls, mail_controls, session_controls,
@@ -71,16 +74,16 @@ pub use key_holdings::KeyHoldings;
 pub use lifetime::Lifetime;
 pub use limits::{Attempted, Limits};
 pub use mail::{
-    FileOutbox, Language, Line, Mailroom, Post, Sender, Smtp, SmtpSettings, Unsent, Waiting,
-    Written,
+    FileOutbox, Language, Letters, Line, Mailroom, Post, Sender, Smtp, SmtpSettings, Unsent,
+    Waiting, Written,
 };
 pub use passkey::{Assertion, Party, Registration};
 pub use password::Pool;
 pub use pending::{Has, Offer, SignedIn, StepToken};
 pub use service::{
     Again, Ceremony, Closed, Enrolled, Factors, Holder, Identities, KeyCard, Known, MAX_KEY_DAYS,
-    NewApp, NewKey, Opening, Pair, PasskeyCard, ServiceCard, SessionCard, SessionVitals, Stage,
-    StoredFactors, forget_leavers,
+    NewApp, NewKey, Opening, Pair, PasskeyCard, Resealed, ServiceCard, SessionCard, SessionVitals,
+    Stage, StoredFactors, forget_leavers, reseal_seeds,
 };
 pub use strength::Weakness;
 
@@ -96,6 +99,7 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0020_factors", sql: include_str!("../sql/0020_factors.sql") },
         store::Migration { name: "0030_mail", sql: include_str!("../sql/0030_mail.sql") },
         store::Migration { name: "0040_close", sql: include_str!("../sql/0040_close.sql") },
+        store::Migration { name: "0050_first", sql: include_str!("../sql/0050_first.sql") },
         store::Migration { name: "0060_directory", sql: include_str!("../sql/0060_directory.sql") },
     ],
 };

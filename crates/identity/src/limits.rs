@@ -2,8 +2,9 @@
 //!
 //! It promises that its memory never grows, whoever comes; that what it says about an account does
 //! not depend on whether there is one; and that an account's lock ends within 15 minutes, counts
-//! nothing while it lasts, and does not hold for a browser that has signed in to it before. Where
-//! the table is full, the entry that says least is given up: the neighbourhood and the whole still
+//! nothing while it lasts, and does not hold for a browser that has signed in to it before. A password is
+//! counted as wrong before it is looked at and forgiven when it was right, so that many at once are as
+//! many. Where the table is full, the entry that says least is given up: the neighbourhood and the whole still
 //! count what a single address was forgotten for.
 //!
 //! It lives in one process. Nothing is remembered over a restart.
@@ -21,7 +22,7 @@ use crate::Result;
 const ENTRIES: usize = 1 << 16;
 /// How many places an entry may have.
 const WAYS: usize = 8;
-/// How many wrong passwords are no reason to wait.
+/// How many wrong passwords are looked at before there is a wait.
 const FREE_FAILURES: u32 = 5;
 /// How long the first lock lasts; each one after lasts twice as long as the one before.
 const FIRST_LOCK: SignedDuration = SignedDuration::from_secs(5);
@@ -136,31 +137,41 @@ impl Limits {
         free
     }
 
-    /// For how long nobody may try the password of the account at `address`; `browser` is the token
-    /// of a browser that has signed in to it before, which is counted by itself.
-    pub fn locked(
+    /// Takes a try of the password of the account at `address`, which counts as wrong until
+    /// [`Self::forgive`] or [`Self::undo`]; `browser` is the token of a browser that has signed in to it
+    /// before, which is counted by itself. Of many at once, no more pass than would one after the other.
+    ///
+    /// # Errors
+    /// For how long nobody may try; the try does not count then.
+    pub fn guess(
         &self,
         address: &str,
         browser: Option<&[u8]>,
         now: Timestamp,
-    ) -> Option<SignedDuration> {
-        let key = self.account(address, browser)?;
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let lock = accounts.find(key)?;
+    ) -> std::result::Result<(), SignedDuration> {
+        let Some(key) = self.account(address, browser) else { return Ok(()) };
         let now = now.as_millisecond();
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = accounts.place(key, now);
         // A clock that went backwards locks nobody out for longer.
         lock.until = lock.until.min(now.saturating_add(Lock::millis(LONGEST_LOCK)));
         let left = lock.until.saturating_sub(now);
-        (left > 0).then(|| SignedDuration::from_millis(left))
+        if left > 0 {
+            return Err(SignedDuration::from_millis(left));
+        }
+        *lock = lock.fail(now);
+        Ok(())
     }
 
-    /// A password was wrong.
-    pub fn failed(&self, address: &str, browser: Option<&[u8]>, now: Timestamp) {
+    /// A try that was taken was no wrong guess: it was right and led no further, or was never looked at.
+    pub fn undo(&self, address: &str, browser: Option<&[u8]>) {
         let Some(key) = self.account(address, browser) else { return };
-        let now = now.as_millisecond();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = accounts.place(key, now);
-        *place = place.fail(now);
+        if let Some(lock) = accounts.find(key) {
+            lock.failures = lock.failures.saturating_sub(1);
+            // The one that was not looked at is open again, and the next one that is sets the lock.
+            lock.until = lock.last;
+        }
     }
 
     /// Somebody has shown that the account is theirs: the wrong passwords before do not count.
@@ -303,18 +314,15 @@ struct Lock {
 }
 
 impl Lock {
+    /// One more; nobody asks while the lock lasts.
     fn fail(self, now: i64) -> Self {
-        // What was being checked when the lock began does not make it longer.
-        if now < self.until && self.until - now <= Self::millis(LONGEST_LOCK) {
-            return self;
-        }
         let age = now.saturating_sub(self.last);
         let earlier = if (0..Self::millis(FORGOTTEN)).contains(&age) { self.failures } else { 0 };
         let failures = earlier.saturating_add(1);
         let wait = match failures.checked_sub(FREE_FAILURES) {
-            None | Some(0) => 0,
+            None => 0,
             Some(beyond) => {
-                let doubled = Self::millis(FIRST_LOCK).checked_shl(beyond.min(20) - 1);
+                let doubled = Self::millis(FIRST_LOCK).checked_shl(beyond.min(20));
                 doubled.unwrap_or(i64::MAX).min(Self::millis(LONGEST_LOCK))
             }
         };
@@ -406,38 +414,61 @@ mod tests {
         let mut now = NOW;
         let mut waits = Vec::new();
         for _ in 0..16 {
-            limits.failed(" Sari@Toko.example", None, now);
-            let wait = limits.locked(address, None, now).unwrap_or_default();
-            if wait.is_positive() {
-                // A flood while it lasts.
-                limits.failed(address, None, now);
-                assert_eq!(limits.locked(address, None, now), Some(wait));
-            }
+            assert_eq!(limits.guess(" Sari@Toko.example", None, now), Ok(()));
+            let wait = wait(&limits, address, None, now);
+            // A flood while it lasts.
+            assert_eq!(self::wait(&limits, address, None, now), wait);
             waits.push(wait.as_secs());
             now += wait;
-            assert_eq!(limits.locked(address, None, now), None);
         }
-        assert_eq!(waits[..8], [0, 0, 0, 0, 0, 5, 10, 20]);
+        assert_eq!(waits[..8], [0, 0, 0, 0, 5, 10, 20, 40]);
         assert_eq!(waits.iter().max(), Some(&LONGEST_LOCK.as_secs()));
-        limits.failed(address, None, now);
-        assert!(limits.locked(address, None, now).is_some());
+        assert_eq!(limits.guess(address, None, now), Ok(()));
+        assert!(limits.guess(address, None, now).is_err());
         limits.forgive(address, None);
-        assert_eq!(limits.locked(address, None, now), None);
+        assert_eq!(limits.guess(address, None, now), Ok(()));
+    }
+
+    /// How long there is to wait, without a try being taken.
+    fn wait(
+        limits: &Limits,
+        address: &str,
+        browser: Option<&[u8]>,
+        now: Timestamp,
+    ) -> SignedDuration {
+        let waits = limits.guess(address, browser, now).err();
+        if waits.is_none() {
+            limits.undo(address, browser);
+        }
+        waits.unwrap_or_default()
+    }
+
+    #[test]
+    fn of_many_at_once_no_more_pass_than_of_one_after_the_other() {
+        let limits = limits();
+        let passed = |n: usize| {
+            (0..n).filter(|_| limits.guess("sari@toko.example", None, NOW).is_ok()).count()
+        };
+        assert_eq!(passed(60), 5);
+        // What was not looked at makes room for as many, and for no more.
+        limits.undo("sari@toko.example", None);
+        limits.undo("sari@toko.example", None);
+        assert_eq!(passed(60), 2);
+        // Whoever is known is counted alone, and a success in the middle forgives.
+        assert_eq!(limits.guess("sari@toko.example", Some(b"known"), NOW), Ok(()));
+        limits.forgive("sari@toko.example", None);
+        assert_eq!(passed(60), 5);
+        limits.undo("nobody@toko.example", None);
     }
 
     #[test]
     fn a_browser_that_is_known_waits_for_its_own_mistakes_alone() {
         let limits = limits();
         let (address, browser) = ("sari@toko.example", Some(&b"token"[..]));
-        for _ in 0..10 {
-            limits.failed(address, None, NOW);
-        }
-        assert!(limits.locked(address, None, NOW).is_some());
-        assert_eq!(limits.locked(address, browser, NOW), None);
-        for _ in 0..10 {
-            limits.failed(address, browser, NOW);
-        }
-        assert!(limits.locked(address, browser, NOW).is_some());
+        let tries =
+            |browser| (0..10).filter(|_| limits.guess(address, browser, NOW).is_ok()).count();
+        assert_eq!((tries(None), tries(None)), (5, 0));
+        assert_eq!((tries(browser), tries(browser)), (5, 0));
     }
 
     #[test]
@@ -450,8 +481,9 @@ mod tests {
         assert_eq!(allowed(here, "canary-1@amanah.invalid"), 500);
         assert_eq!(allowed(far, "canary-1@amanah.invalid"), 60);
         assert_eq!(allowed(here, "sari@toko.example"), 60);
-        limits.failed("canary-1@amanah.invalid", None, NOW);
-        assert_eq!(limits.locked("canary-1@amanah.invalid", None, NOW), None);
+        for _ in 0..100 {
+            assert_eq!(limits.guess("canary-1@amanah.invalid", None, NOW), Ok(()));
+        }
     }
 
     #[test]
@@ -461,10 +493,11 @@ mod tests {
         let peer = ip("192.0.2.1");
         assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), later), 5);
         for _ in 0..20 {
-            limits.failed("a@b.example", None, later);
+            let wait = wait(&limits, "a@b.example", None, later);
+            assert_eq!(limits.guess("a@b.example", None, later + wait), Ok(()));
         }
         assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), NOW), 0);
         assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), after(600)), 5);
-        assert!(limits.locked("a@b.example", None, NOW).unwrap() <= LONGEST_LOCK);
+        assert!(limits.guess("a@b.example", None, NOW).unwrap_err() <= LONGEST_LOCK);
     }
 }

@@ -1,10 +1,11 @@
 //! Hashing passwords with Argon2id on a bounded pool.
 //!
 //! Each hash needs 19 MiB and some 20 ms of a core. The pool has a fixed number of memory arenas,
-//! each used by one hash at a time on a thread of its own, and a queue of bounded length before
-//! them: a flood of sign-ins is told "busy" and takes neither the memory nor the threads that
-//! serve everybody else.
+//! each used by one hash at a time on a thread of the pool ([`crate::workers`]), and a queue of bounded
+//! length before them: a flood of sign-ins is told "busy" and takes neither the memory nor the threads
+//! that serve everybody else.
 
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -14,8 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::stored::{CURRENT, Cost, OUTPUT_BYTES, SALT_BYTES, Stored};
+use crate::workers::Workers;
 use crate::{Error, Result};
 
+/// The most hashes at once, however many cores there are: 152 MiB.
+const MOST_AT_ONCE: usize = 8;
+/// How many may wait for each that goes on: whoever comes last waits for a third of a second.
+const QUEUE_EACH: usize = 16;
 /// The shortest password, in bytes.
 pub(crate) const MIN_PASSWORD_BYTES: usize = 8;
 /// The longest password, in bytes. It is checked before anything is hashed.
@@ -36,6 +42,15 @@ impl Default for Pool {
     }
 }
 
+impl Pool {
+    /// The pool of a machine with so many cores: a hash at once for each, up to eight, and sixteen that
+    /// wait for each of these.
+    pub fn of_cores(cores: NonZero<usize>) -> Self {
+        let at_once = cores.get().min(MOST_AT_ONCE);
+        Self { at_once, queue: at_once * QUEUE_EACH }
+    }
+}
+
 /// Checks the size of a password before anything is done with it.
 pub(crate) const fn fits(password: &str) -> bool {
     MIN_PASSWORD_BYTES <= password.len() && password.len() <= MAX_PASSWORD_BYTES
@@ -50,6 +65,7 @@ pub(crate) struct Hasher {
     turns: Arc<Semaphore>,
     // Arenas at rest. There are never more than turns, since each hash takes one or makes one.
     arenas: Arc<Mutex<Vec<Vec<Block>>>>,
+    workers: Workers,
 }
 
 impl Hasher {
@@ -66,6 +82,7 @@ impl Hasher {
             door: Arc::new(Semaphore::new(in_all)),
             turns: Arc::new(Semaphore::new(pool.at_once)),
             arenas: Arc::default(),
+            workers: Workers::new(pool.at_once),
         })
     }
 
@@ -105,7 +122,7 @@ impl Hasher {
             let _held: [OwnedSemaphorePermit; 2] = [place, turn];
             hash(&password, cost, salt, bytes, &arenas)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|e| Error::Hash(e.to_string()))?
+        self.workers.run(work).await?
     }
 }
 
@@ -193,6 +210,14 @@ mod tests {
         let (busy, made) = (busy.count(), made.count());
         assert!(made >= 4 && busy + made == 20, "{made} made, {busy} busy");
         assert!(hasher.arenas.lock().unwrap().len() <= 2);
+    }
+
+    #[test]
+    fn a_pool_is_as_large_as_the_machine_and_bounded() {
+        let of = |cores| Pool::of_cores(std::num::NonZero::new(cores).unwrap());
+        assert_eq!((of(1).at_once, of(1).queue), (1, 16));
+        assert_eq!((of(2).at_once, of(2).queue), (2, 32));
+        assert_eq!((of(256).at_once, of(256).queue), (8, 128));
     }
 
     #[test]

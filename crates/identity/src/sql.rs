@@ -56,8 +56,15 @@ pub(crate) const OPEN_SESSION: &str = "\
         AND ($3::integer IS NULL OR a.epoch = $3) \
         AND ($4::text IS NULL OR a.password_hash = $4)";
 
+/// Parameters: account, now. Its holder has a session by what they proved; the first time counts.
+pub(crate) const SIGNED_IN: &str = "\
+    UPDATE identity.accounts SET first_signed_in_at = $2 \
+    WHERE id = $1::text::uuid AND first_signed_in_at IS NULL";
+
 /// Parameters: new token's SHA-256, old one's, strength, now. The same session under a new token,
-/// whose limits go on. No row when the old one is over.
+/// whose limits go on. No row when the old one is over. The old one is held: of two at once the second
+/// finds it over, and no family is born of it meanwhile. One row: the
+/// name of the new one.
 pub(crate) const RENEW_SESSION: &str = "\
     INSERT INTO identity.sessions (token_sha256, account, epoch, tenant_epoch, strength, \
         authenticated_at, created_at, last_seen_at, idle_expires_at, absolute_expires_at, support, \
@@ -72,7 +79,15 @@ pub(crate) const RENEW_SESSION: &str = "\
     WHERE s.token_sha256 = $2 AND s.revoked_at IS NULL AND a.disabled_at IS NULL \
         AND s.epoch = a.epoch AND t.suspended_at IS NULL \
         AND s.tenant_epoch = coalesce(t.epoch, 0) \
-        AND s.idle_expires_at > $4 AND s.absolute_expires_at > $4";
+        AND s.idle_expires_at > $4 AND s.absolute_expires_at > $4 \
+    FOR UPDATE OF s \
+    RETURNING id::text";
+
+/// Parameters: old session's token as SHA-256, new session's name. What programs got from a session goes
+/// along when it gets a new name.
+pub(crate) const MOVE_FAMILIES: &str = "\
+    UPDATE identity.families f SET session = $2::text::uuid FROM identity.sessions s \
+    WHERE s.token_sha256 = $1 AND f.session = s.id AND f.revoked_at IS NULL";
 
 /// Parameters: account, now, how many sessions may live. Ends the oldest beyond that.
 pub(crate) const END_OLDEST: &str = "\
@@ -146,6 +161,11 @@ pub(crate) const END_OTHERS: &str = "\
 /// Parameters: account. Everything that was given out to it is over.
 pub(crate) const END_ALL: &str =
     "UPDATE identity.accounts SET epoch = epoch + 1 WHERE id = $1::text::uuid";
+
+/// Parameters: tenant. Whether an account is of it, or it has limits or an end of its own.
+pub(crate) const HAS_PEOPLE: &str = "\
+    SELECT EXISTS (SELECT FROM identity.accounts WHERE tenant = $1) \
+        OR EXISTS (SELECT FROM identity.tenants WHERE tenant = $1)";
 
 /// Parameters: tenant, now. Shuts its people out, and ends what was given out to them.
 pub(crate) const SUSPEND_TENANT: &str = "\

@@ -3,6 +3,7 @@
 mod closing;
 mod factors;
 mod tokens;
+mod told;
 
 use std::sync::Arc;
 

@@ -223,6 +223,40 @@ async fn an_invitation_is_over_when_it_is_withdrawn_old_or_for_somebody_who_has_
 }
 
 #[tokio::test]
+async fn nobody_sends_letters_at_will_by_inviting() {
+    let house = house().await;
+    let (_, by) = house.whoever("correct horse battery").await;
+    let roles = Roles::default();
+    let invite = async |email: &str| house.room.invite(&by, &roles, &new(email, &["editor"])).await;
+    for _ in 0..3 {
+        invite("budi@sinar.example").await.unwrap();
+    }
+    // Withdrawn and replaced ones count, or nothing would.
+    assert!(matches!(invite("budi@sinar.example").await, Err(Error::TooOften(_))));
+    for n in 3..50 {
+        invite(&format!("p{n}@sinar.example")).await.unwrap();
+    }
+    let one_more = invite("dewi@sinar.example").await;
+    assert!(matches!(one_more, Err(Error::TooOften("by you in the last hour"))), "{one_more:?}");
+    house.later(SignedDuration::from_mins(61));
+    invite("dewi@sinar.example").await.unwrap();
+    house.later(SignedDuration::from_hours(24));
+    invite("budi@sinar.example").await.unwrap();
+    house.letters().await;
+    // What other tenants send to an address is seen by nobody, and is dropped when it leaves.
+    house
+        .alter(
+            "INSERT INTO identity.letters (kind, recipient, language, queued_at, due_at, sent_at)
+             SELECT 'invited', 'rudi@sinar.example', 'en', t, t, t
+             FROM generate_series(1, 6), (SELECT invited_at AS t FROM identity.invitations
+                 ORDER BY invited_at DESC LIMIT 1) last",
+        )
+        .await;
+    invite("rudi@sinar.example").await.unwrap();
+    assert!(house.letters().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_changed_password_keeps_the_session_it_was_changed_in_and_no_other() {
     let house = house().await;
     let (kept, identity) = house.whoever("correct horse battery").await;

@@ -88,6 +88,8 @@ pub struct Standing {
     pub roles: Vec<String>,
     /// What all of them together allow.
     pub permits: Bits,
+    /// When the first of its roles ends by itself: it has to be read again then.
+    pub until: Option<Timestamp>,
     /// How its holder has to prove who they are.
     pub needs: Strength,
     /// How long a session lives unused, when the tenant or a role wants less than usual.

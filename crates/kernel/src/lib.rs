@@ -12,6 +12,7 @@ pub mod catalogue;
 mod clock;
 mod control;
 mod credentials;
+mod enrolments;
 mod files;
 mod granting;
 mod hex;
@@ -36,6 +37,7 @@ pub use attestation::{Attestation, Attestations, Vouched};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use control::{Card, Control, Cx, Fut};
 pub use credentials::{Credentials, TokenKey, TokenKeys};
+pub use enrolments::Enrolments;
 pub use files::{
     Condition, FileCard, FileFault, FileName, FilePage, FileReader, FileWriter, Listing,
     MAX_CONTENT_TYPE_BYTES, MAX_FILE_NAME_BYTES, MAX_FILES_LISTED, NewFile, Opened, Quota,
@@ -46,7 +48,7 @@ pub use hex::{hex, unhex};
 pub use holdings::{Holding, Holdings};
 pub use identity::{Door, Identity, RECENT, Standing, Strength, Support};
 pub use lookback::{Found, Lookback, Runs};
-pub use notice::{Notice, Notices};
+pub use notice::Notice;
 pub use params::{ParamError, Params, canonical};
 pub use peer::Peer;
 pub use permission::{Bits, MAX_PERMISSIONS, PermissionId, own};

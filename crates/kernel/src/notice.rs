@@ -1,7 +1,5 @@
 //! What somebody is told about their own account.
 
-use crate::Fut;
-
 /// Something that has happened to an account, and that its holder should hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Notice {
@@ -11,14 +9,31 @@ pub enum Notice {
     PasswordReset,
     /// A sign-in with a browser that was not seen before; the detail says which kind.
     NewBrowser,
-    /// A second factor, a passkey or a key was added; the detail names it.
-    FactorAdded,
-    /// One was removed; the detail names it.
-    FactorRemoved,
+    /// An authenticator app was added, or took the place of another one.
+    AppAdded,
+    /// It was removed.
+    AppRemoved,
+    /// A passkey or security key was added; the detail is its name.
+    PasskeyAdded,
+    /// One was removed; likewise.
+    PasskeyRemoved,
+    /// New recovery codes took the place of the old ones.
+    CodesRenewed,
+    /// A recovery code was used; the detail is how many are left.
+    CodeUsed,
+    /// A key for programs was made in their name; the detail is what it is called.
+    KeyMade,
+    /// A token of a program came back after its use, and everything of that sign-in was ended.
+    TokensReused,
     /// The account has another address; the detail is the new one, and the letter goes to the old.
     AddressChanged,
-    /// Roles were given; the detail names them.
+    /// A role was given; the detail names it and its tenant.
     RolesGranted,
+    /// A role was taken away; likewise.
+    RolesTaken,
+    /// Support was let in; the detail is the tenant and the ticket. Told to whoever let it in, and to
+    /// whoever asked.
+    SupportApproved,
     /// Sessions were ended; the detail says by whom or which.
     SessionsEnded,
     /// The account was closed.
@@ -27,14 +42,22 @@ pub enum Notice {
 
 impl Notice {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 17] = [
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::NewBrowser,
-        Self::FactorAdded,
-        Self::FactorRemoved,
+        Self::AppAdded,
+        Self::AppRemoved,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
+        Self::CodesRenewed,
+        Self::CodeUsed,
+        Self::KeyMade,
+        Self::TokensReused,
         Self::AddressChanged,
         Self::RolesGranted,
+        Self::RolesTaken,
+        Self::SupportApproved,
         Self::SessionsEnded,
         Self::Closed,
     ];
@@ -45,27 +68,20 @@ impl Notice {
             Self::PasswordChanged => "password-changed",
             Self::PasswordReset => "password-reset",
             Self::NewBrowser => "new-browser",
-            Self::FactorAdded => "factor-added",
-            Self::FactorRemoved => "factor-removed",
+            Self::AppAdded => "app-added",
+            Self::AppRemoved => "app-removed",
+            Self::PasskeyAdded => "passkey-added",
+            Self::PasskeyRemoved => "passkey-removed",
+            Self::CodesRenewed => "codes-renewed",
+            Self::CodeUsed => "code-used",
+            Self::KeyMade => "key-made",
+            Self::TokensReused => "tokens-reused",
             Self::AddressChanged => "address-changed",
             Self::RolesGranted => "roles-granted",
+            Self::RolesTaken => "roles-taken",
+            Self::SupportApproved => "support-approved",
             Self::SessionsEnded => "sessions-ended",
             Self::Closed => "closed",
         }
     }
-}
-
-/// Tells people what happened to their accounts. Implemented by `identity`, used by rooms that change
-/// what belongs to an account.
-pub trait Notices: Send + Sync {
-    /// Has `account` told, in their language. `detail` is for people, without a secret.
-    ///
-    /// # Errors
-    /// When the letter could not be written down; the text says why.
-    fn tell<'a>(
-        &'a self,
-        account: &'a str,
-        notice: Notice,
-        detail: &'a str,
-    ) -> Fut<'a, Result<(), String>>;
 }

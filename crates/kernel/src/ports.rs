@@ -112,6 +112,18 @@ pub trait Vault: Send + Sync {
         context: &'a str,
         sealed: &'a str,
     ) -> Fut<'a, Result<Zeroizing<Vec<u8>>, String>>;
+
+    /// What was sealed, sealed anew under the newest version of its key, so that an older one can be
+    /// destroyed. `None` when it lies under that already.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    fn renew<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        context: &'a str,
+        sealed: &'a str,
+    ) -> Fut<'a, Result<Option<String>, String>>;
 }
 
 /// Mints the binding that ties one database transaction to one tenant. Implemented by `tenancy`,

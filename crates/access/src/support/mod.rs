@@ -10,7 +10,7 @@ mod sql;
 mod tests;
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Door, Identity, Scope, TenantId, own};
+use kernel::{Door, Identity, Notice, Scope, TenantId, own};
 use store::Row;
 
 pub(crate) use self::sql::END_ALL_OF;
@@ -198,10 +198,21 @@ impl Access {
         let id = grant_id(id)?;
         let (tenant, actor, waits) = (who.tenant.as_str(), who.actor.as_str(), oldest(now));
         let bound: store::Bound<'_> = &[&id, &tenant, &who.account, &actor, &now, &waits];
-        let changed = self.change(sql::APPROVE, bound).await?;
+        let tx = self.db.operator().await?;
+        let approved = match tx.query_opt(sql::APPROVE, bound).await {
+            // The database holds that it is not theirs to do.
+            Err(error) if error.sqlstate() == Some(CHECK) => return Err(Error::Refused),
+            approved => approved?.ok_or(Error::NoSupport)?,
+        };
+        let (asker, ticket): (String, String) = (approved.get(0), approved.get(1));
+        let told = format!("{tenant}, {ticket}");
+        for account in [&who.account, &asker] {
+            self.tell(&tx, account, Notice::SupportApproved, &told).await?;
+        }
+        tx.commit().await?;
         self.uses.note((&who.account, &who.tenant), own::PEOPLE_SUPPORT, now);
-        tracing::info!(id, tenant, actor, changed, "support was let in");
-        if changed == 0 { Err(Error::NoSupport) } else { Ok(()) }
+        tracing::info!(id, tenant, actor, "support was let in");
+        Ok(())
     }
 
     /// Says no to a question, or puts support out at once. Whoever may let it in can, and whoever

@@ -10,11 +10,13 @@ pub(super) const ASK: &str = "\
            WHERE tenant = $1 AND approved_at IS NULL AND ended_at IS NULL AND asked_at > $9) < $10 \
     RETURNING id::text";
 
-/// Parameters: id, tenant, account, actor, now, the oldest that still waits.
+/// Parameters: id, tenant, account, actor, now, the oldest that still waits. One row, who asked and the
+/// ticket, when it waited.
 pub(super) const APPROVE: &str = "\
     UPDATE access.support_grants SET approved_by = $3::text::uuid, approved_as = $4, approved_at = $5, \
         ends_at = $5::timestamptz + hours * interval '1 hour' \
-    WHERE id = $1::text::uuid AND tenant = $2 AND approved_at IS NULL AND ended_at IS NULL AND asked_at > $6";
+    WHERE id = $1::text::uuid AND tenant = $2 AND approved_at IS NULL AND ended_at IS NULL AND asked_at > $6 \
+    RETURNING asked_by::text, ticket";
 
 /// Parameters: id, tenant or null, asker or null, actor, now. What was not approved is refused by it.
 /// The tenant's, and the asker's own; with neither, whosever it is.

@@ -125,6 +125,7 @@ async fn a_grant_ends_by_itself_and_can_be_given_anew() {
     let new = NewGrant { until: Some(until), ..new_grant(SARI, "owner") };
     house.access.grant(&operator(), &new).await.unwrap();
     let standing = house.standing(SARI, "sinar").await;
+    assert_eq!(standing.until, Some(until), "it has to be read again then");
     assert_eq!(
         (standing.needs, standing.idle),
         (Strength::Two, Some(SignedDuration::from_mins(15)))

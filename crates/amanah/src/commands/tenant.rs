@@ -1,14 +1,15 @@
 //! `amanah tenant`: tenants with a database of their own, and what is open between those of a
 //! shared one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use console::tenants::{Stopped, Turned, Turning};
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 use kernel::TenantId;
 use serde_json::{Value, json};
-use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage, Turned};
+use tenancy::{Answer, CellCard, HOME, Moved, Reach, Stage};
 
 use crate::cli::Place;
 use crate::cli::tenant::Tenant;
@@ -105,21 +106,33 @@ async fn act(place: &Place, installation: &Installation, tenant: Tenant) -> anyh
     Ok(Exit::Holds)
 }
 
-/// Shuts a tenant out. Its people come first: whoever is signed in must not go on while the rest is
-/// under way.
+/// Shuts a tenant out.
 async fn suspend(installation: &Installation, tenant: &TenantId) -> anyhow::Result<Told> {
-    installation.identities.suspend_tenant(tenant).await?;
-    let people = || "its people were signed out; the rest of it was not shut".to_owned();
-    let came_to = installation.life().suspend(tenant).await.with_context(people)?;
-    Ok(turned(tenant, came_to))
+    let came_to = turning(installation).suspend(tenant).await;
+    Ok(turned(
+        tenant,
+        came_to.map_err(|why| stopped(why, "its people are shut out; the rest is not"))?,
+    ))
 }
 
-/// Lets a tenant in again, its people last of all.
+/// Lets a tenant in again.
 async fn resume(installation: &Installation, tenant: &TenantId) -> anyhow::Result<Told> {
-    let came_to = installation.life().resume(tenant).await;
-    installation.identities.resume_tenant(tenant).await?;
-    let rest = "its people may sign in again; the rest of it failed";
-    Ok(turned(tenant, came_to.context(rest)?))
+    let came_to = turning(installation).resume(tenant).await;
+    Ok(turned(tenant, came_to.map_err(|why| stopped(why, "its people are not let in either"))?))
+}
+
+fn turning(installation: &Installation) -> Turning {
+    let identities = Arc::clone(&installation.identities);
+    Turning { life: installation.life(), identities }
+}
+
+/// With the tenancy's own error in sight, by which the exit is chosen.
+fn stopped(why: Stopped, people: &'static str) -> anyhow::Error {
+    match why {
+        Stopped::People(error) => error.into(),
+        Stopped::Rest(error @ tenancy::Error::NoTenant(_)) => error.into(),
+        Stopped::Rest(error) => anyhow::Error::from(error).context(people),
+    }
 }
 
 /// Limits the sessions of a tenant's people: unused, and at most.
@@ -143,12 +156,16 @@ fn limited(id: &TenantId, idle: Option<i32>, absolute: Option<i32>) -> (String, 
     (words, json!({"tenant": id, "idle_seconds": idle, "absolute_seconds": absolute}))
 }
 
-/// A tenant that was shut out or let in. One of a shared database may have a place on Redis alone.
+/// A tenant that was shut out or let in. One of a shared database may have people, or a place on Redis, alone.
 fn turned(id: &TenantId, came_to: Turned) -> (String, Value) {
     match came_to {
         Turned::Whole(tenant) => changed(&tenant),
         Turned::OnRedis(state) => {
             (format!("{id} is {state} on Redis"), json!({"tenant": id, "state": state}))
+        }
+        Turned::People(state) => {
+            let words = format!("{id} is {state}: its people. It has no database of its own");
+            (words, json!({"tenant": id, "state": state}))
         }
     }
 }

@@ -39,7 +39,8 @@ use crate::tokens::{Programs, TokenPen};
 use crate::witnesses::Witnesses;
 use crate::{
     columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
-    people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, table,
+    people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, seeds,
+    table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -110,7 +111,9 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let recognising = recognise(&installation, wait(stopped.clone()));
     let mailing = mail::keep(&installation, &installation.mailroom, wait(stopped.clone()));
     let providing = installation.directory.keep(wait(stopped.clone()));
-    let people = async { tokio::join!(noting, attending, recognising, mailing, providing) };
+    let resealing = seeds::keep(&installation, wait(stopped.clone()));
+    let people =
+        async { tokio::join!(noting, attending, recognising, mailing, providing, resealing) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.

@@ -169,6 +169,7 @@ pub(crate) fn fault(error: identity::Error, back: &str, words: Words) -> Fault {
         E::NoSuch(_) => (StatusCode::CONFLICT, words.say("factor-none")),
         E::Over => return Fault::Go(SIGN_IN.to_owned()),
         E::StepUp => return Fault::Go(format!("{CONFIRM}?next={}", cookie::escaped(back))),
+        E::Busy => (StatusCode::SERVICE_UNAVAILABLE, words.say("trouble-busy")),
         E::Refused => return Fault::Fail(Error::NotFound),
         other => return Fault::Fail(Error::Unavailable(other.to_string())),
     };

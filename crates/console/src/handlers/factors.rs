@@ -10,6 +10,7 @@ use kernel::SessionToken;
 
 use super::desk::{Desk, Fault, Fields, SECURITY, SignedInAs, Who, desk, entered, fault, party};
 use super::html;
+use super::origin::unplaced;
 use super::step::{Next, with_next};
 use super::with_cookie;
 use crate::csrf::FormToken;
@@ -19,7 +20,7 @@ use crate::pages::key::KeyPage;
 use crate::pages::security::SecurityPage;
 use crate::target::local;
 use crate::words::Words;
-use crate::{Error, State};
+use crate::{Error, State, cookie};
 
 /// Where the QR code of a new app is shown.
 const APP: &str = "/_amanah/factors/app";
@@ -95,7 +96,7 @@ pub(crate) async fn confirm_app(
     };
     let (desk, next) = (desk(&state)?, local(&fields.next));
     match desk.identities.confirm_app(who.holder(), &fields.code()).await {
-        Ok(enrolled) => added(&headers, &who, next, &enrolled),
+        Ok(enrolled) => added(&state, &headers, &who, next, &enrolled).await,
         Err(error) => match fault(error, SECURITY, Words::asked(&headers)) {
             Fault::Say(status, said) => qr(&state, &headers, who, next, Some((status, said))).await,
             other => away(other),
@@ -140,7 +141,7 @@ pub(crate) async fn add_key(
     let (party, answer) = (party(desk, &headers)?, fields.registration()?);
     let made = desk.identities.add_passkey(who.holder(), &party, &fields.name, &answer).await;
     match made {
-        Ok(enrolled) => added(&headers, &who, next, &enrolled),
+        Ok(enrolled) => added(&state, &headers, &who, next, &enrolled).await,
         Err(error) => refuse(&state, &headers, who, error).await,
     }
 }
@@ -188,8 +189,10 @@ pub(crate) async fn change(
     }
 }
 
-/// After a factor was added: its recovery codes, where there are new ones.
-fn added(
+/// After a factor was added: its recovery codes, where there are new ones. In a step, that was the end of a
+/// sign-in.
+async fn added(
+    state: &State,
     headers: &HeaderMap,
     who: &Who,
     next: &str,
@@ -201,7 +204,13 @@ fn added(
     } else {
         html(&CodesPage::new(Words::asked(headers), &enrolled.codes, to))?
     };
-    entered(response, &enrolled.session)
+    let response = entered(response, &enrolled.session)?;
+    if matches!(who, Who::Session(_)) {
+        return Ok(response);
+    }
+    let browser = state.accounts.signed_in(&enrolled.session, &unplaced(headers)).await;
+    let known = browser.as_ref().map(cookie::set_known).transpose()?;
+    Ok(with_cookie(response, known))
 }
 
 async fn refuse(

@@ -33,6 +33,9 @@ pub(crate) mod token;
 pub(crate) mod trust;
 pub(crate) mod vitals;
 
+/// How long a reader is asked to wait when too many passwords are being looked at, in seconds.
+pub(crate) const BUSY_SECONDS: &str = "2";
+
 /// Draws `page`.
 ///
 /// # Errors

@@ -1,26 +1,33 @@
 //! A forgotten password, and the two links that letters bring.
 //!
-//! The header policy keeps the address of these pages, which holds the token, from other sites.
+//! No page is shown at an address that holds a token: at first sight it goes into a cookie, and the browser
+//! to the same address without it. So it lies in no history, no bookmark and no referrer, and in no log of a
+//! proxy but at the first request. (`Referrer-Policy: no-referrer` would not do: with it browsers send
+//! `Origin: null` with the form, which is how a stranger's looks.)
 
 use axum::Form;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{self, Query};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use kernel::{Secret, SessionToken};
 use serde::Deserialize;
 
-use super::{html, unreadable, with_cookie};
+use super::{BUSY_SECONDS, html, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::letter::{AskPage, MessagePage, PasswordPage};
 use crate::words::Words;
-use crate::{Error, Hindrance, Origin, State};
+use crate::{Error, Hindrance, Origin, State, cookie};
 
 /// How long a reader is asked to wait when they have tried too often, in seconds.
 const LATER_SECONDS: &str = "60";
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 100;
+/// Where the link for a new password leads, and the cookie that it is kept in.
+const RESET: (&str, &str) = ("/_amanah/reset/new", cookie::RESET_COOKIE);
+/// The same of an invitation.
+const INVITATION: (&str, &str) = ("/_amanah/invitation", cookie::INVITATION_COOKIE);
 
 /// A link's token.
 #[derive(Deserialize)]
@@ -40,7 +47,6 @@ pub(crate) struct Asked {
 #[derive(Deserialize)]
 pub(crate) struct Chosen {
     token: String,
-    t: String,
     password: String,
     #[serde(default)]
     name: String,
@@ -70,15 +76,18 @@ pub(crate) async fn ask(
     html(&MessagePage::new(words, words.say("reset-title"), words.say("reset-asked")))
 }
 
-/// `GET /_amanah/reset/new?t=…`: the form for a new password. Looking does not use the link up.
+/// `GET /_amanah/reset/new`: the form for a new password. Looking does not use the link up.
 pub(crate) async fn choose(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
     query: Result<Query<Link>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(link) = query.map_err(|_| Error::BadRequest)?;
+    if !link.t.is_empty() {
+        return put_by(RESET, &link.t);
+    }
     let words = Words::asked(&headers);
-    let open = match of(&link.t) {
+    let open = match kept(&headers, RESET) {
         Some(token) => state.accounts.reset_is_open(&token).await?,
         None => false,
     };
@@ -86,7 +95,7 @@ pub(crate) async fn choose(
         return over(words);
     }
     let token = FormToken::issue(&headers, &*state.rng)?;
-    let page = PasswordPage::reset(words, token.value, link.t);
+    let page = PasswordPage::reset(words, token.value);
     Ok(with_cookie(html(&page)?, token.cookie))
 }
 
@@ -100,34 +109,38 @@ pub(crate) async fn set(
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let words = Words::asked(&headers);
-    let Some(link) = of(&form.t) else { return over(words) };
+    let Some(link) = kept(&headers, RESET) else { return over(words) };
     let password = Secret::new(form.password);
     match state.accounts.reset(&link, &password, &from).await {
         Ok(()) => {
             let done = words.say("reset-done");
-            html(&MessagePage::new(words, words.say("reset-title"), done).with_sign_in())
+            let page = MessagePage::new(words, words.say("reset-title"), done).with_sign_in();
+            Ok(with_cookie(html(&page)?, Some(cookie::remove(RESET.1)?)))
         }
         Err(trouble) => refused(words, trouble, |problem| {
-            PasswordPage::reset(words, form.token, form.t).again(String::new(), problem)
+            PasswordPage::reset(words, form.token).again(String::new(), problem)
         }),
     }
 }
 
-/// `GET /_amanah/invitation?t=…`: who invites, and the form for a name and a password.
+/// `GET /_amanah/invitation`: who invites, and the form for a name and a password.
 pub(crate) async fn offer(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
     query: Result<Query<Link>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(link) = query.map_err(|_| Error::BadRequest)?;
+    if !link.t.is_empty() {
+        return put_by(INVITATION, &link.t);
+    }
     let words = Words::asked(&headers);
-    let offer = match of(&link.t) {
+    let offer = match kept(&headers, INVITATION) {
         Some(token) => state.accounts.offer(&token).await?,
         None => None,
     };
     let Some(offer) = offer else { return over(words) };
     let token = FormToken::issue(&headers, &*state.rng)?;
-    let page = PasswordPage::invitation(words, token.value, link.t, Some(offer));
+    let page = PasswordPage::invitation(words, token.value, Some(offer));
     Ok(with_cookie(html(&page)?, token.cookie))
 }
 
@@ -141,12 +154,13 @@ pub(crate) async fn accept(
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let words = Words::asked(&headers);
-    let Some(link) = of(&form.t) else { return over(words) };
+    let Some(link) = kept(&headers, INVITATION) else { return over(words) };
     let (name, password) = (form.name.trim().to_owned(), Secret::new(form.password));
     match state.accounts.accept(&link, &name, &password, &from).await {
         Ok(()) => {
             let done = words.say("invitation-done");
-            html(&MessagePage::new(words, words.say("invitation-title"), done).with_sign_in())
+            let page = MessagePage::new(words, words.say("invitation-title"), done).with_sign_in();
+            Ok(with_cookie(html(&page)?, Some(cookie::remove(INVITATION.1)?)))
         }
         Err(trouble) => {
             let offer = match trouble {
@@ -154,16 +168,26 @@ pub(crate) async fn accept(
                 _ => state.accounts.offer(&link).await?,
             };
             refused(words, trouble, |problem| {
-                PasswordPage::invitation(words, form.token, form.t, offer).again(name, problem)
+                PasswordPage::invitation(words, form.token, offer).again(name, problem)
             })
         }
     }
 }
 
-/// The token of a link; anything else is none of ours.
-fn of(text: &str) -> Option<SessionToken> {
-    let fits = !text.is_empty() && text.len() <= MAX_TOKEN_BYTES;
-    fits.then(|| SessionToken(Secret::new(text.to_owned())))
+/// A link is opened: its token goes into the cookie, whatever it is, and the browser to the same address
+/// without it. What cannot be one of ours leaves no cookie.
+fn put_by((path, name): (&'static str, &'static str), token: &str) -> Result<Response, Error> {
+    let fits = token.len() <= MAX_TOKEN_BYTES;
+    let set = fits.then(|| cookie::set_link(name, token).ok()).flatten();
+    let set = set.map_or_else(|| cookie::remove(name), Ok)?;
+    Ok(with_cookie(Redirect::to(path).into_response(), Some(set)))
+}
+
+/// The token of the link that was opened.
+fn kept(headers: &HeaderMap, (_, name): (&str, &str)) -> Option<SessionToken> {
+    let token = cookie::read(headers, name).filter(|token| !token.is_empty());
+    let token = token.filter(|token| token.len() <= MAX_TOKEN_BYTES)?;
+    Some(SessionToken(Secret::new(token.to_owned())))
 }
 
 /// What a link is answered with when it is over, was used, or was never one.
@@ -188,8 +212,13 @@ pub(crate) fn refused<P: askama::Template>(
         Hindrance::Later => (StatusCode::TOO_MANY_REQUESTS, words.say("trouble-later")),
     };
     let mut response = (status, html(&again(problem))?).into_response();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(LATER_SECONDS));
+    let wait = match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(LATER_SECONDS),
+        StatusCode::SERVICE_UNAVAILABLE => Some(BUSY_SECONDS),
+        _ => None,
+    };
+    if let Some(wait) = wait {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(wait));
     }
     Ok(response)
 }

@@ -11,15 +11,12 @@ use axum::{Extension, Form};
 use kernel::{Identity, Secret, SessionToken};
 use serde::Deserialize;
 
-use super::{html, step, unreadable, with_cookie};
+use super::{BUSY_SECONDS, html, step, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::sign_in::SignInPage;
 use crate::target::local;
 use crate::words::Words;
 use crate::{Entered, Error, Origin, Refusal, State, cookie};
-
-/// How long a reader is asked to wait when too many sign in, in seconds.
-const BUSY_SECONDS: &str = "2";
 
 /// Where to go after signing in.
 #[derive(Deserialize)]
@@ -120,10 +117,13 @@ async fn attempt(
             let browser = state.accounts.signed_in(&session, from).await;
             Ok((Entered::Session(session), browser))
         }
-        Ok(step) => Ok((step, None)),
+        Ok(step) => {
+            state.accounts.not_wrong(email, from).await;
+            Ok((step, None))
+        }
         Err(refusal) => {
-            if refusal == Refusal::Refused {
-                state.accounts.tried(email, from).await;
+            if refusal != Refusal::Refused {
+                state.accounts.not_wrong(email, from).await;
             }
             Err(refusal)
         }

@@ -122,6 +122,7 @@ impl Tokens for House {
                     refresh: secret("next"),
                     expires_in: 300,
                 }),
+                "stale" => Err(TokenRefusal::Stale),
                 _ => Err(TokenRefusal::Refused),
             }
         })
@@ -414,11 +415,13 @@ async fn an_unknown_address_and_a_wrong_password_are_answered_alike() {
     let html = html.replace("none@toko.example", "sari@toko.example");
     assert_eq!((status, headers, html), known);
 
-    let (_, router) = open(House { busy: true, ..House::default() });
+    let (house, router) = open(House { busy: true, ..House::default() });
     let body = format!("token={TOKEN}&email=a&password=b");
     let (status, headers, html) = sign_in(&router, body).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(headers.contains_key("retry-after") && html.contains("Too many sign-ins"));
+    let done = house.accounts.done.lock().unwrap().clone();
+    assert_eq!(done, ["not wrong: a from 0.0.0.0"], "what was not looked at is no wrong guess");
 }
 
 #[tokio::test]

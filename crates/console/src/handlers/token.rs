@@ -14,6 +14,7 @@ use kernel::{Identity, Secret};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::desk::CONFIRM;
 use crate::{Error, Granted, State, TokenRefusal, cookie};
 
 /// The grant that turns a browser's session into tokens: our own, so an absolute URI (RFC 6749,
@@ -50,6 +51,8 @@ struct Answer<'a> {
 struct Problem {
     error: &'static str,
     error_description: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_uri: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -98,6 +101,7 @@ pub(crate) async fn token(
         Err(TokenRefusal::Refused) => {
             no("invalid_grant", "the token or session is unknown, used, expired or ended")
         }
+        Err(TokenRefusal::Stale) => stale(),
         Err(TokenRefusal::Unavailable(cause)) => unavailable(&cause),
     }
 }
@@ -120,7 +124,8 @@ pub(crate) async fn revoke(
 /// `GET /_amanah/identity`: who a program, or a browser, is.
 pub(crate) async fn identity(identity: Option<Extension<Arc<Identity>>>) -> Response {
     let Some(Extension(identity)) = identity else {
-        let problem = Problem { error: "signed_out", error_description: "nobody is signed in" };
+        let error_description = "nobody is signed in";
+        let problem = Problem { error: "signed_out", error_description, error_uri: None };
         return kept_by_nobody((StatusCode::UNAUTHORIZED, Json(problem)).into_response());
     };
     let who = Who {
@@ -161,7 +166,18 @@ async fn read<T: DeserializeOwned>(json: bool, request: Request) -> Option<T> {
 }
 
 fn no(error: &'static str, error_description: &'static str) -> Response {
-    let problem = Problem { error, error_description };
+    let problem = Problem { error, error_description, error_uri: None };
+    kept_by_nobody((StatusCode::BAD_REQUEST, Json(problem)).into_response())
+}
+
+/// The session is good, and its holder proved who they are too long ago (the error of RFC 9470).
+fn stale() -> Response {
+    let problem = Problem {
+        error: "insufficient_user_authentication",
+        error_description: "nothing was given out: prove once more who you are at the address of \
+                            error_uri, within ten minutes before this request",
+        error_uri: Some(CONFIRM),
+    };
     kept_by_nobody((StatusCode::BAD_REQUEST, Json(problem)).into_response())
 }
 
@@ -169,7 +185,8 @@ fn no(error: &'static str, error_description: &'static str) -> Response {
 fn unavailable(cause: &str) -> Response {
     tracing::error!(cause, "a token could not be given out or ended");
     let error_description = "nothing was given out or ended; try again";
-    let problem = Problem { error: "temporarily_unavailable", error_description };
+    let error = "temporarily_unavailable";
+    let problem = Problem { error, error_description, error_uri: None };
     kept_by_nobody((StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response())
 }
 

@@ -56,7 +56,6 @@ impl MessagePage {
 pub(crate) struct PasswordPage {
     frame: Frame,
     token: String,
-    link: String,
     invited: bool,
     offer: Option<Offer>,
     name: String,
@@ -65,19 +64,14 @@ pub(crate) struct PasswordPage {
 
 impl PasswordPage {
     /// For the link of a reset.
-    pub(crate) fn reset(words: Words, token: String, link: String) -> Self {
+    pub(crate) fn reset(words: Words, token: String) -> Self {
         let (frame, name) = (Frame::bare(words), String::new());
-        Self { frame, token, link, invited: false, offer: None, name, problem: None }
+        Self { frame, token, invited: false, offer: None, name, problem: None }
     }
 
     /// For the link of an invitation.
-    pub(crate) fn invitation(
-        words: Words,
-        token: String,
-        link: String,
-        offer: Option<Offer>,
-    ) -> Self {
-        Self { invited: true, offer, ..Self::reset(words, token, link) }
+    pub(crate) fn invitation(words: Words, token: String, offer: Option<Offer>) -> Self {
+        Self { invited: true, offer, ..Self::reset(words, token) }
     }
 
     /// The same form after it was sent and not taken, because of `problem`. The password is not

@@ -3,7 +3,25 @@
 use axum::http::StatusCode;
 use tenancy::Error;
 
+use super::Stopped;
 use crate::keys::fault::Fault;
+
+impl From<Stopped> for Fault {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Rest(error) => error.into(),
+            Stopped::People(error) => {
+                tracing::error!(%error, "a tenant's people could not be shut out or let in");
+                Self::fixed(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "partly",
+                    "this was not done as a whole, and the log says what is missing; try again until \
+                     it is answered with 200",
+                )
+            }
+        }
+    }
+}
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {

@@ -1,5 +1,5 @@
-//! The life of a tenant's own database: made at a sign-up, shut out and let in again. Its end is
-//! left to the command line, because it cannot be undone.
+//! The life of a tenant's own database: made at a sign-up, shut out and let in again, with its people. Its
+//! end is left to the command line, because it cannot be undone.
 
 use ::keys::Operation;
 use axum::Router;
@@ -10,9 +10,9 @@ use axum::routing::{get, post};
 use jiff::Timestamp;
 use kernel::TenantId;
 use serde::{Deserialize, Serialize};
-use tenancy::{Error, Tenant, Turned};
+use tenancy::{Error, Tenant};
 
-use super::{For, Served};
+use super::{For, Served, Turned};
 use crate::keys::body::{Note, json};
 use crate::keys::caller::{Asked, Caller};
 use crate::keys::fault::Fault;
@@ -124,7 +124,7 @@ async fn suspend(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let suspended = served.tenants.life.suspend(&tenant).await?;
+    let suspended = served.tenants.turning().suspend(&tenant).await?;
     turned(&who, &tenant, suspended)
 }
 
@@ -136,11 +136,11 @@ async fn resume(
 ) -> Result<Response, Fault> {
     let Nothing {} = held.parse()?;
     let tenant = tenant.customer(&served, &who, Operation::Provision)?;
-    let resumed = served.tenants.life.resume(&tenant).await?;
+    let resumed = served.tenants.turning().resume(&tenant).await?;
     turned(&who, &tenant, resumed)
 }
 
-/// A tenant of a shared database may have a place on Redis and nothing else to be shut out of.
+/// A tenant of a shared database may have people, or a place on Redis, and nothing else to be shut out of.
 fn turned(who: &Caller, tenant: &TenantId, came_to: Turned) -> Result<Response, Fault> {
     #[derive(Serialize)]
     struct Place<'a> {
@@ -156,7 +156,7 @@ fn turned(who: &Caller, tenant: &TenantId, came_to: Turned) -> Result<Response, 
             done(turned.state);
             answer(who, StatusCode::OK, *turned)
         }
-        Turned::OnRedis(state) => {
+        Turned::OnRedis(state) | Turned::People(state) => {
             done(state);
             json(&who.share, StatusCode::OK, CARD_BYTES, &Place { tenant, state })
         }

@@ -20,6 +20,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use identity::Identities;
 use kernel::{Clock, Rng, TenantFiles, TenantId};
 use tenancy::{Life, TenantBinder};
 
@@ -30,15 +31,19 @@ mod lease;
 mod life;
 #[cfg(test)]
 mod tests;
+mod turning;
 
 use crate::keys::caller::{self, Caller};
 use crate::keys::fault::Fault;
 use crate::keys::{self as programs, Api};
+pub use turning::{Stopped, Turned, Turning};
 
 /// What applications can get for tenants.
 pub struct Tenants {
     /// Tenants with a database of their own, and all that is kept for tenants.
     pub life: Life,
+    /// Their people.
+    pub identities: Arc<Identities>,
     /// Who makes bindings; others when databases are protected or let go.
     pub bindings: Arc<ArcSwap<Bindings>>,
     /// Files of the tenants that are let in.
@@ -66,6 +71,13 @@ pub fn router(keys: Keys, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, tenants: Ten
     let own = Router::new().merge(binding::routes()).merge(lease::routes()).merge(life::routes());
     let own = own.with_state(served);
     programs::dressed(programs::routes().with_state(api).merge(own).merge(files))
+}
+
+impl Tenants {
+    /// Shuts tenants out and lets them in, with all that they have.
+    pub fn turning(&self) -> Turning {
+        Turning { life: self.life.clone(), identities: Arc::clone(&self.identities) }
+    }
 }
 
 /// What every handler here needs.

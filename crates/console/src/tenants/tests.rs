@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ::keys::{NewClient, Operation, Reach};
 use arc_swap::ArcSwap;
+use identity::{Email, Identities, NewAccount, Pool};
 use kernel::{Clock, Rng, Secret, SystemClock, SystemRng, TenantId, random_hex};
 use serde_json::{Value, json};
 use store::{DatabaseUrl, Db};
@@ -30,6 +31,7 @@ GRANT SELECT ON products TO {app}";
 struct World {
     house: House,
     fleet: Fleet,
+    identities: Arc<Identities>,
     shop: store::Protected,
     _folder: TempDir,
 }
@@ -53,9 +55,15 @@ async fn places(registry: &Db) -> Caches {
     Caches::new(Redis::on_managed(settings, &server))
 }
 
+fn people(engine: &Db) -> Arc<Identities> {
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let nobody = Arc::new(kernel::NoStandings);
+    Arc::new(Identities::new(engine.clone(), clock, rng, Pool::default(), nobody).unwrap())
+}
+
 async fn world() -> World {
     let server = testkit::postgres().await;
-    let db = testkit::database(&[&FLEET_ROOM, &CACHE_ROOM, &FILES_ROOM]).await;
+    let db = testkit::database(&[&FLEET_ROOM, &CACHE_ROOM, &FILES_ROOM, &identity::ROOM]).await;
     let root = server.superuser("postgres").await;
     let owner = server.login(&root, &format!("{}_places", db.name), &db.name).await;
     let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
@@ -90,9 +98,10 @@ async fn world() -> World {
     let caches = places(&db.owner).await;
     let bindings = Arc::new(ArcSwap::from_pointee(bindings));
     let life = Life { fleet: fleet.clone(), caches, files: files.clone() };
-    let parts = Tenants { life, bindings, files };
+    let identities = people(&db.engine);
+    let parts = Tenants { life, identities: Arc::clone(&identities), bindings, files };
     house.router = router(house.keys.clone(), clock, rng, parts);
-    World { house, fleet, shop, _folder: folder }
+    World { house, fleet, identities, shop, _folder: folder }
 }
 
 impl World {
@@ -217,6 +226,42 @@ async fn a_login_opens_the_tenants_own_database_and_ends() {
     world.fleet.erase(&toko).await.unwrap().certify(closing, &sign).await.unwrap();
     let said = world.post(&token, "toko/redis", json!({})).await;
     assert_eq!((said.status.as_u16(), said.slug()), (409, "erased"));
+}
+
+/// The people of a tenant are shut out with it, also where it has nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_shut_out_with_their_tenant() {
+    use kernel::Sessions as _;
+    let world = world().await;
+    let token = world.client("signup", &[Operation::Provision], Reach::All).await;
+    let password = || Secret::new("correct horse battery".to_owned());
+    for (tenant, email) in [("toko", "sari@toko.example"), ("kebun", "budi@kebun.example")] {
+        let account = NewAccount {
+            email: Email::new(email).unwrap(),
+            name: "Sari".to_owned(),
+            tenant: TenantId::new(tenant).unwrap(),
+            role: "editor".to_owned(),
+            password: password(),
+        };
+        world.identities.create_account(&account).await.unwrap();
+        let session = world.identities.sign_in(email, &password()).await.unwrap();
+        let session = session.session().unwrap();
+        assert!(world.identities.decide(&session).await.unwrap().is_some());
+        for _ in 0..2 {
+            let said = world.post(&token, &format!("{tenant}/suspend"), json!({})).await;
+            assert_eq!((said.status.as_u16(), &said.body["state"]), (200, &json!("suspended")));
+            assert!(world.identities.decide(&session).await.unwrap().is_none());
+            assert!(world.identities.sign_in(email, &password()).await.is_err());
+        }
+        let said = world.post(&token, &format!("{tenant}/resume"), json!({})).await;
+        assert_eq!((said.status.as_u16(), &said.body["state"]), (200, &json!("active")));
+        assert!(world.identities.decide(&session).await.unwrap().is_none(), "what ended stays so");
+        assert!(world.identities.sign_in(email, &password()).await.is_ok());
+    }
+    // A name that nobody has leaves nothing behind.
+    let said = world.post(&token, "nobody/suspend", json!({})).await;
+    assert_eq!((said.status.as_u16(), said.slug()), (404, "unknown-tenant"));
+    assert!(!world.identities.has_people(&TenantId::new("nobody").unwrap()).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

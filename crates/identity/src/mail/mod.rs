@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use kernel::{Clock, Fut, Notice, Notices, Rng, random_hex};
-use store::{Db, OperatorTx, Row};
+use kernel::{Clock, Fut, Notice, Rng, random_hex};
+use store::{Db, Notices, OperatorTx, Row};
 
 pub(crate) use post::reachable;
 pub use post::{FileOutbox, Line, Post, Sender, Smtp, SmtpSettings, Unsent, Written};
@@ -27,6 +27,7 @@ pub use words::Language;
 use words::{Facts, Kind};
 
 use crate::directory::WELCOME_FOR;
+use crate::invitation::ADDRESS_WINDOW;
 use crate::reset::GOOD_FOR;
 use crate::sql::mail as sql;
 use crate::{Email, Error, Identities, Result};
@@ -59,6 +60,13 @@ const RESET_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// A domain that nobody can have (RFC 2606): canaries live there, and their letters are made and
 /// thrown away.
 const NOWHERE: &str = ".invalid";
+/// How many invitations leave for one address in a day, of all tenants together.
+const MAX_INVITATIONS: i64 = 6;
+/// How many letters of one kind an account gets in [`NOTICE_WINDOW`]: whatever goes round in a circle, a
+/// mailbox is not filled by it.
+pub(crate) const MAX_NOTICES: i64 = 20;
+/// See [`MAX_NOTICES`].
+pub(crate) const NOTICE_WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The longest detail of a letter, in bytes.
 const MAX_DETAIL_BYTES: usize = 500;
 
@@ -295,6 +303,9 @@ impl Mailroom {
                 link = format!("{}/_amanah/reset/new?t={}", self.site, welcome.2);
             }
             Kind::Invited | Kind::InvitedAgain => {
+                if self.invited_enough(&letter.recipient, now).await? {
+                    return Ok(Fate::Drop);
+                }
                 let id = letter.invitation.as_deref().unwrap_or_default();
                 let Some(invited) = self.invitation_for(id, now).await? else {
                     return Ok(Fate::Drop);
@@ -365,6 +376,15 @@ impl Mailroom {
         Ok(Some((row.get(1), row.get(2), token)))
     }
 
+    /// Whether an address was sent as many invitations as it may be, whoever sent them.
+    async fn invited_enough(&self, recipient: &str, now: Timestamp) -> Result<bool> {
+        let since = now.saturating_sub(ADDRESS_WINDOW).unwrap_or(Timestamp::MIN);
+        let tx = self.db.operator().await?;
+        let sent: i64 = tx.query_one(sql::INVITATIONS_SENT, &[&recipient, &since]).await?.get(0);
+        tx.commit().await?;
+        Ok(sent >= MAX_INVITATIONS && !recipient.ends_with(NOWHERE))
+    }
+
     async fn called(&self, letter: &Letter) -> Result<Option<(String, String)>> {
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::CALLED, &[&letter.account]).await?;
@@ -373,7 +393,8 @@ impl Mailroom {
     }
 }
 
-/// Has `account` told of `notice`, once `tx` is committed and not before.
+/// Has `account` told of `notice`, once `tx` is committed and not before; but not of more than
+/// [`MAX_NOTICES`] of a kind in an hour. What roles somebody has who never signed in is no news to them.
 ///
 /// # Errors
 /// When the letter could not be written down; the transaction is good for a rollback then.
@@ -383,27 +404,33 @@ pub(crate) async fn tell(
     notice: Notice,
     detail: &str,
     now: Timestamp,
-) -> Result<()> {
+) -> store::Result<()> {
     let detail = bounded(detail);
-    tx.execute(sql::QUEUE_NOTICE, &[&notice.name(), &account, &detail, &now]).await?;
+    let since = now.saturating_sub(NOTICE_WINDOW).unwrap_or(Timestamp::MIN);
+    let bound: store::Bound<'_> = &[&notice.name(), &account, &detail, &now, &since, &MAX_NOTICES];
+    tx.execute(sql::QUEUE_NOTICE, bound).await?;
     Ok(())
 }
 
-impl Notices for Mailroom {
+/// What other rooms tell people by.
+pub struct Letters(Arc<dyn Clock>);
+
+impl Letters {
+    /// Letters that are dated by `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self(clock)
+    }
+}
+
+impl Notices for Letters {
     fn tell<'a>(
         &'a self,
+        tx: &'a OperatorTx,
         account: &'a str,
         notice: Notice,
         detail: &'a str,
-    ) -> Fut<'a, std::result::Result<(), String>> {
-        Box::pin(async move {
-            let told = async {
-                let tx = self.db.operator().await?;
-                tell(&tx, account, notice, detail, self.clock.now()).await?;
-                Ok::<_, Error>(tx.commit().await?)
-            };
-            told.await.map_err(|error| error.to_string())
-        })
+    ) -> Fut<'a, store::Result<()>> {
+        Box::pin(tell(tx, account, notice, detail, self.0.now()))
     }
 }
 

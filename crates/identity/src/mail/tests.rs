@@ -4,14 +4,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
-use kernel::{
-    Clock as _, Fut, ManualClock, NoStandings, Notice, Notices as _, Secret, SystemRng, TenantId,
-};
+use kernel::{Clock as _, Fut, ManualClock, NoStandings, Notice, Secret, SystemRng, TenantId};
+use store::Notices as _;
 use testkit::{MailServer, TestDb, mail_server};
 
 use super::{
-    FileOutbox, Language, Line, MAX_RESETS, Mailroom, Post, Sender, Smtp, SmtpSettings, Unsent,
-    Written,
+    FileOutbox, Language, Letters, Line, MAX_NOTICES, MAX_RESETS, Mailroom, Post, Sender, Smtp,
+    SmtpSettings, Unsent, Written,
 };
 use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
 
@@ -107,6 +106,14 @@ impl House {
         std::mem::take(&mut *self.post.taken.lock().unwrap())
     }
 
+    /// Has Sari told of it.
+    pub(crate) async fn tell(&self, notice: Notice, detail: &str) {
+        let (letters, id) = (Letters::new(self.clock.clone()), self.id().await);
+        let tx = self.room.db.operator().await.unwrap();
+        letters.tell(&tx, &id, notice, detail).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     pub(crate) async fn ask(&self, address: &str) {
         self.room.ask_reset(address, Language::English, true).await.unwrap();
     }
@@ -152,7 +159,7 @@ async fn a_letter_waits_longer_each_time_and_is_given_up_in_the_end() {
     let house = house().await;
     let down = Unsent::Later("the server is down".to_owned());
     *house.post.unsent.lock().unwrap() = Some(down.clone());
-    house.room.tell(&house.id().await, Notice::FactorAdded, "a passkey\r\nX: y").await.unwrap();
+    house.tell(Notice::PasskeyAdded, "a passkey\r\nX: y").await;
     house.room.deliver().await.unwrap();
     let state = house.room.waiting().await.unwrap();
     assert_eq!((state.waiting, state.stuck, state.given_up), (1, 1, 0));
@@ -164,10 +171,10 @@ async fn a_letter_waits_longer_each_time_and_is_given_up_in_the_end() {
     *house.post.unsent.lock().unwrap() = None;
     let letters = house.letters().await;
     assert_eq!(letters.len(), 1);
-    assert!(letters[0].body.contains("a passkey\\r\\nX: y"), "{}", letters[0].body);
+    assert!(letters[0].body.contains("a passkey\\r\\nX  y"), "{}", letters[0].body);
 
     *house.post.unsent.lock().unwrap() = Some(down);
-    house.room.tell(&house.id().await, Notice::Closed, "").await.unwrap();
+    house.tell(Notice::Closed, "").await;
     for _ in 0..80 {
         house.room.deliver().await.unwrap();
         house.later(SignedDuration::from_mins(61));
@@ -176,7 +183,7 @@ async fn a_letter_waits_longer_each_time_and_is_given_up_in_the_end() {
     assert_eq!((state.waiting, state.given_up), (0, 1));
     // A refusal for good is not tried again.
     *house.post.unsent.lock().unwrap() = Some(Unsent::Never("no such mailbox".to_owned()));
-    house.room.tell(&house.id().await, Notice::Closed, "").await.unwrap();
+    house.tell(Notice::Closed, "").await;
     house.room.deliver().await.unwrap();
     let state = house.room.waiting().await.unwrap();
     assert_eq!((state.waiting, state.given_up), (0, 2));
@@ -206,11 +213,30 @@ async fn what_can_be_asked_for_is_bounded() {
 }
 
 #[tokio::test]
+async fn no_mailbox_is_filled_and_nobody_hears_of_roles_before_they_came() {
+    let house = house().await;
+    for _ in 0..60 {
+        house.tell(Notice::CodeUsed, "3").await;
+    }
+    assert_eq!(house.letters().await.len(), usize::try_from(MAX_NOTICES).unwrap());
+    house.later(SignedDuration::from_mins(61));
+    house.tell(Notice::CodeUsed, "3").await;
+    house.tell(Notice::RolesGranted, "editor (sinar)").await;
+    let letters = house.letters().await;
+    assert_eq!(letters.len(), 1, "the invitation told of the role");
+    house.room.identities.sign_in(EMAIL, &secret("correct horse battery")).await.unwrap();
+    house.tell(Notice::RolesTaken, "editor (sinar)").await;
+    let letters = house.letters().await;
+    assert_eq!(letters[0].subject, "A role was taken from you");
+    assert!(letters[0].body.contains("editor (sinar)"), "{}", letters[0].body);
+}
+
+#[tokio::test]
 async fn a_notice_is_as_lasting_as_what_it_tells_of() {
     let house = house().await;
     let id = house.id().await;
     let tx = house.room.db.operator().await.unwrap();
-    super::tell(&tx, &id, Notice::FactorRemoved, "x", house.clock.now()).await.unwrap();
+    super::tell(&tx, &id, Notice::PasskeyRemoved, "x", house.clock.now()).await.unwrap();
     tx.rollback().await.unwrap();
     assert!(house.letters().await.is_empty());
 }

@@ -1,7 +1,11 @@
 //! What the letters say, in three languages. In a text, `{name}`, `{tenant}`, `{detail}`, `{when}`,
 //! `{link}` and `{site}` stand for what the letter is about.
 
+mod arabic;
+
 use kernel::Notice;
+
+use arabic::arabic;
 
 /// The languages of letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +74,7 @@ impl Kind {
 }
 
 /// What a letter is about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Facts<'a> {
     pub(crate) name: &'a str,
     pub(crate) tenant: &'a str,
@@ -80,14 +84,42 @@ pub(crate) struct Facts<'a> {
     pub(crate) site: &'a str,
 }
 
-/// The subject and the text of a letter.
+/// The subject and the text of a letter. What people call themselves, their tenant and their things is
+/// made [`plain`]; only our own addresses are links.
 pub(crate) fn say(kind: Kind, language: Language, facts: &Facts<'_>) -> (String, String) {
     let (subject, body) = pattern(kind, language);
+    let (name, tenant) = (plain(facts.name), plain(facts.tenant));
+    let detail = match kind {
+        // It is checked to be an address, and nothing else.
+        Kind::Notice(Notice::AddressChanged) => facts.detail.to_owned(),
+        _ => plain(facts.detail),
+    };
+    let facts = &Facts { name: &name, tenant: &tenant, detail: &detail, ..*facts };
     let body = match kind {
         Kind::Notice(_) => format!("{body}\n\n{}", doubt(language)),
         _ => body.to_owned(),
     };
     (fill(subject, facts), fill(&body, facts))
+}
+
+/// A name that no program takes for an address, and that stays on its line: what holds an address
+/// together is replaced, so that nobody can have us send people to a page of theirs.
+fn plain(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    let mut letters = kernel::shown(name).chars().collect::<Vec<_>>().into_iter().peekable();
+    while let Some(c) = letters.next() {
+        text.push(match c {
+            '\u{2028}' | '\u{2029}' | ':' | '/' | '@' | '<' | '>' | '\u{ff0f}' | '\u{ff1a}'
+            | '\u{2044}' => ' ',
+            '.' | '\u{3002}' | '\u{ff0e}'
+                if letters.peek().is_some_and(|next| !next.is_whitespace()) =>
+            {
+                '·'
+            }
+            other => other,
+        });
+    }
+    text
 }
 
 /// Puts the facts into the places of `pattern`, once: a name like `{link}` stays a name.
@@ -133,7 +165,10 @@ const fn doubt(language: Language) -> &'static str {
     }
 }
 
-fn pattern(kind: Kind, language: Language) -> (&'static str, &'static str) {
+/// A subject and a text.
+type Words = (&'static str, &'static str);
+
+fn pattern(kind: Kind, language: Language) -> Words {
     match language {
         Language::English => english(kind),
         Language::Indonesian => indonesian(kind),
@@ -141,7 +176,7 @@ fn pattern(kind: Kind, language: Language) -> (&'static str, &'static str) {
     }
 }
 
-const fn english(kind: Kind) -> (&'static str, &'static str) {
+const fn english(kind: Kind) -> Words {
     match kind {
         Kind::Reset => (
             "Set a new password",
@@ -166,51 +201,102 @@ const fn english(kind: Kind) -> (&'static str, &'static str) {
             "Hello,\n\n{name} invites you to {tenant}, but you have an account already, and an \
              account belongs to one tenant. Sign in at {site}/_amanah/sign-in, or answer {name}.\n",
         ),
-        Kind::Notice(notice) => match notice {
-            Notice::PasswordChanged => (
-                "Your password was changed",
-                "Hello {name},\n\nthe password of your account was changed. All other sessions \
-                 were ended.",
-            ),
-            Notice::PasswordReset => (
-                "Your password was set anew",
-                "Hello {name},\n\na new password was set with a link that we had sent to this \
-                 address. All sessions were ended.",
-            ),
-            Notice::NewBrowser => (
-                "A new sign-in",
-                "Hello {name},\n\nsomebody signed in to your account with a browser that we do not \
-                 know: {detail}.",
-            ),
-            Notice::FactorAdded => (
-                "A way to sign in was added",
-                "Hello {name},\n\nthis was added to your account: {detail}.",
-            ),
-            Notice::FactorRemoved => (
-                "A way to sign in was removed",
-                "Hello {name},\n\nthis was removed from your account: {detail}.",
-            ),
-            Notice::AddressChanged => (
-                "Your address was changed",
-                "Hello {name},\n\nthe e-mail address of your account was changed to {detail}.",
-            ),
-            Notice::RolesGranted => {
-                ("What you may do was changed", "Hello {name},\n\nyou were given: {detail}.")
-            }
-            Notice::SessionsEnded => (
-                "Sessions were ended",
-                "Hello {name},\n\nsessions of your account were ended: {detail}.",
-            ),
-            Notice::Closed => (
-                "Your account was closed",
-                "Hello {name},\n\nyour account was closed, and everything that was open in your \
-                 name was ended.",
-            ),
-        },
+        Kind::Notice(notice) => english_sign_in(notice),
     }
 }
 
-const fn indonesian(kind: Kind) -> (&'static str, &'static str) {
+const fn english_sign_in(notice: Notice) -> Words {
+    match notice {
+        Notice::PasswordChanged => (
+            "Your password was changed",
+            "Hello {name},\n\nthe password of your account was changed. All other sessions \
+             were ended.",
+        ),
+        Notice::PasswordReset => (
+            "Your password was set anew",
+            "Hello {name},\n\na new password was set with a link that we had sent to this \
+             address. All sessions were ended.",
+        ),
+        Notice::NewBrowser => (
+            "A new sign-in",
+            "Hello {name},\n\nsomebody signed in to your account with a browser that we do not \
+             know: {detail}.",
+        ),
+        Notice::AppAdded => (
+            "An authenticator app was added",
+            "Hello {name},\n\nan authenticator app was added to your account. Everything else that \
+             was open in your name was ended.",
+        ),
+        Notice::AppRemoved => (
+            "The authenticator app was removed",
+            "Hello {name},\n\nthe authenticator app was removed from your account.",
+        ),
+        Notice::PasskeyAdded => (
+            "A passkey was added",
+            "Hello {name},\n\nthis passkey or security key was added to your account: {detail}.",
+        ),
+        Notice::PasskeyRemoved => (
+            "A passkey was removed",
+            "Hello {name},\n\nthis passkey or security key was removed from your account: \
+             {detail}.",
+        ),
+        Notice::CodesRenewed => (
+            "New recovery codes",
+            "Hello {name},\n\nnew recovery codes were made for your account. The old ones are \
+             void.",
+        ),
+        Notice::CodeUsed => (
+            "A recovery code was used",
+            "Hello {name},\n\na recovery code of your account was used. So many are left: \
+             {detail}. New ones are made at {site}/_amanah/account/security.",
+        ),
+        other => english_rights(other),
+    }
+}
+
+const fn english_rights(notice: Notice) -> Words {
+    match notice {
+        Notice::KeyMade => (
+            "An API key was made",
+            "Hello {name},\n\nan API key was made in your name, called {detail}. Keys are listed \
+             and ended at {site}/_amanah/account/keys.",
+        ),
+        Notice::TokensReused => (
+            "A program was signed out",
+            "Hello {name},\n\na token that a program of yours had used came back a second time. \
+             Somebody may have a copy, so that all tokens of that sign-in were ended.",
+        ),
+        Notice::AddressChanged => (
+            "Your address was changed",
+            "Hello {name},\n\nthe e-mail address of your account was changed to {detail}.",
+        ),
+        Notice::RolesGranted => {
+            ("You were given a role", "Hello {name},\n\nyou were given this role: {detail}.")
+        }
+        Notice::RolesTaken => (
+            "A role was taken from you",
+            "Hello {name},\n\nthis role was taken from you: {detail}.",
+        ),
+        Notice::SupportApproved => (
+            "Support was let in",
+            "Hello {name},\n\nsupport was let in: {detail}. What it does, and its end, are at \
+             {site}/_amanah/support.",
+        ),
+        Notice::SessionsEnded => (
+            "Sessions were ended",
+            "Hello {name},\n\nsessions of your account were ended: {detail}.",
+        ),
+        Notice::Closed => (
+            "Your account was closed",
+            "Hello {name},\n\nyour account was closed, and everything that was open in your \
+             name was ended.",
+        ),
+        // What has words is above; a test looks for some that has none.
+        _ => ("", ""),
+    }
+}
+
+const fn indonesian(kind: Kind) -> Words {
     match kind {
         Kind::Reset => (
             "Buat kata sandi baru",
@@ -236,145 +322,98 @@ const fn indonesian(kind: Kind) -> (&'static str, &'static str) {
             "Halo,\n\n{name} mengundang Anda ke {tenant}, tetapi Anda sudah punya akun, dan satu \
              akun milik satu penyewa. Masuklah di {site}/_amanah/sign-in, atau jawab {name}.\n",
         ),
-        Kind::Notice(notice) => match notice {
-            Notice::PasswordChanged => (
-                "Kata sandi Anda diganti",
-                "Halo {name},\n\nkata sandi akun Anda diganti. Semua sesi lain diakhiri.",
-            ),
-            Notice::PasswordReset => (
-                "Kata sandi Anda dibuat baru",
-                "Halo {name},\n\nkata sandi baru dibuat dengan tautan yang kami kirim ke alamat \
-                 ini. Semua sesi diakhiri.",
-            ),
-            Notice::NewBrowser => (
-                "Masuk dari peramban baru",
-                "Halo {name},\n\nseseorang masuk ke akun Anda dengan peramban yang tidak kami \
-                 kenal: {detail}.",
-            ),
-            Notice::FactorAdded => (
-                "Cara masuk ditambahkan",
-                "Halo {name},\n\nini ditambahkan pada akun Anda: {detail}.",
-            ),
-            Notice::FactorRemoved => {
-                ("Cara masuk dihapus", "Halo {name},\n\nini dihapus dari akun Anda: {detail}.")
-            }
-            Notice::AddressChanged => (
-                "Alamat Anda diganti",
-                "Halo {name},\n\nalamat surel akun Anda diganti menjadi {detail}.",
-            ),
-            Notice::RolesGranted => ("Hak Anda diubah", "Halo {name},\n\nAnda diberi: {detail}."),
-            Notice::SessionsEnded => {
-                ("Sesi diakhiri", "Halo {name},\n\nsesi akun Anda diakhiri: {detail}.")
-            }
-            Notice::Closed => (
-                "Akun Anda ditutup",
-                "Halo {name},\n\nakun Anda ditutup, dan semua yang terbuka atas nama Anda diakhiri.",
-            ),
-        },
+        Kind::Notice(notice) => indonesian_sign_in(notice),
     }
 }
 
-const fn arabic(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Reset => (
-            "تعيين كلمة مرور جديدة",
-            "مرحبًا {name}،\n\nطلب أحدهم في {when} (بالتوقيت العالمي) كلمة مرور جديدة لحسابك. إن كنت \
-             أنت فافتح هذا الرابط خلال 15 دقيقة، وهو يعمل مرة واحدة:\n\n{link}\n\nوإن لم تكن أنت \
-             فلا حاجة إلى فعل شيء: تبقى كلمة مرورك كما هي.\n",
+const fn indonesian_sign_in(notice: Notice) -> Words {
+    match notice {
+        Notice::PasswordChanged => (
+            "Kata sandi Anda diganti",
+            "Halo {name},\n\nkata sandi akun Anda diganti. Semua sesi lain diakhiri.",
         ),
-        Kind::Provisioned => (
-            "حسابك",
-            "مرحبًا {name}،\n\nأنشأت {tenant} حسابًا لك. افتح هذا الرابط خلال 3 أيام لتختار كلمة مرورك، وهو \
-             يعمل مرة واحدة:\n\n{link}\n\nوإن انقضت المدة فاطلب كلمة مرور جديدة في {site}/_amanah/reset. \
-             وإن كنت لا تعرف ما هذا فلا حاجة إلى فعل شيء.\n",
+        Notice::PasswordReset => (
+            "Kata sandi Anda dibuat baru",
+            "Halo {name},\n\nkata sandi baru dibuat dengan tautan yang kami kirim ke alamat \
+             ini. Semua sesi diakhiri.",
         ),
-        Kind::Invited => (
-            "أنت مدعو",
-            "مرحبًا،\n\nيدعوك {name} إلى {tenant}. افتح هذا الرابط خلال 3 أيام لتختار اسمك وكلمة \
-             مرورك، وهو يعمل مرة واحدة:\n\n{link}\n\nوإن كنت لا تعرف ما هذا فلا حاجة إلى فعل شيء: \
-             لم يُنشأ أي حساب.\n",
+        Notice::NewBrowser => (
+            "Masuk dari peramban baru",
+            "Halo {name},\n\nseseorang masuk ke akun Anda dengan peramban yang tidak kami \
+             kenal: {detail}.",
         ),
-        Kind::InvitedAgain => (
-            "أنت مدعو",
-            "مرحبًا،\n\nيدعوك {name} إلى {tenant}، لكن لديك حسابًا بالفعل، والحساب يتبع مستأجرًا \
-             واحدًا. سجّل الدخول في {site}/_amanah/sign-in أو أجب {name}.\n",
+        Notice::AppAdded => (
+            "Aplikasi autentikator ditambahkan",
+            "Halo {name},\n\naplikasi autentikator ditambahkan pada akun Anda. Semua yang lain \
+             yang terbuka atas nama Anda diakhiri.",
         ),
-        Kind::Notice(notice) => match notice {
-            Notice::PasswordChanged => (
-                "تغيّرت كلمة مرورك",
-                "مرحبًا {name}،\n\nتغيّرت كلمة مرور حسابك، وأُنهيت كل الجلسات الأخرى.",
-            ),
-            Notice::PasswordReset => (
-                "عُيّنت كلمة مرور جديدة",
-                "مرحبًا {name}،\n\nعُيّنت كلمة مرور جديدة برابط أرسلناه إلى هذا العنوان، وأُنهيت كل \
-                 الجلسات.",
-            ),
-            Notice::NewBrowser => (
-                "تسجيل دخول جديد",
-                "مرحبًا {name}،\n\nسجّل أحدهم الدخول إلى حسابك بمتصفح لا نعرفه: {detail}.",
-            ),
-            Notice::FactorAdded => {
-                ("أضيفت وسيلة للدخول", "مرحبًا {name}،\n\nأضيف هذا إلى حسابك: {detail}.")
-            }
-            Notice::FactorRemoved => {
-                ("أزيلت وسيلة للدخول", "مرحبًا {name}،\n\nأزيل هذا من حسابك: {detail}.")
-            }
-            Notice::AddressChanged => {
-                ("تغيّر عنوانك", "مرحبًا {name}،\n\nتغيّر عنوان البريد لحسابك إلى {detail}.")
-            }
-            Notice::RolesGranted => ("تغيّر ما يجوز لك", "مرحبًا {name}،\n\nمُنحت: {detail}."),
-            Notice::SessionsEnded => {
-                ("أُنهيت جلسات", "مرحبًا {name}،\n\nأُنهيت جلسات لحسابك: {detail}.")
-            }
-            Notice::Closed => {
-                ("أُغلق حسابك", "مرحبًا {name}،\n\nأُغلق حسابك، وأُنهي كل ما كان مفتوحًا باسمك.")
-            }
-        },
+        Notice::AppRemoved => (
+            "Aplikasi autentikator dihapus",
+            "Halo {name},\n\naplikasi autentikator dihapus dari akun Anda.",
+        ),
+        Notice::PasskeyAdded => (
+            "Kunci sandi ditambahkan",
+            "Halo {name},\n\nkunci sandi atau kunci keamanan ini ditambahkan pada akun Anda: \
+             {detail}.",
+        ),
+        Notice::PasskeyRemoved => (
+            "Kunci sandi dihapus",
+            "Halo {name},\n\nkunci sandi atau kunci keamanan ini dihapus dari akun Anda: \
+             {detail}.",
+        ),
+        Notice::CodesRenewed => (
+            "Kode pemulihan baru",
+            "Halo {name},\n\nkode pemulihan baru dibuat untuk akun Anda. Yang lama tidak berlaku \
+             lagi.",
+        ),
+        Notice::CodeUsed => (
+            "Kode pemulihan dipakai",
+            "Halo {name},\n\nsatu kode pemulihan akun Anda dipakai. Sisanya: {detail}. Yang baru \
+             dibuat di {site}/_amanah/account/security.",
+        ),
+        other => indonesian_rights(other),
+    }
+}
+
+const fn indonesian_rights(notice: Notice) -> Words {
+    match notice {
+        Notice::KeyMade => (
+            "Kunci API dibuat",
+            "Halo {name},\n\nsebuah kunci API dibuat atas nama Anda, bernama {detail}. Kunci \
+             didaftar dan diakhiri di {site}/_amanah/account/keys.",
+        ),
+        Notice::TokensReused => (
+            "Sebuah program dikeluarkan",
+            "Halo {name},\n\ntoken yang sudah dipakai program Anda datang lagi untuk kedua \
+             kalinya. Mungkin seseorang punya salinannya, maka semua token dari sesi masuk itu \
+             diakhiri.",
+        ),
+        Notice::AddressChanged => (
+            "Alamat Anda diganti",
+            "Halo {name},\n\nalamat surel akun Anda diganti menjadi {detail}.",
+        ),
+        Notice::RolesGranted => {
+            ("Anda diberi peran", "Halo {name},\n\nAnda diberi peran ini: {detail}.")
+        }
+        Notice::RolesTaken => {
+            ("Peran Anda dicabut", "Halo {name},\n\nperan ini dicabut dari Anda: {detail}.")
+        }
+        Notice::SupportApproved => (
+            "Dukungan diizinkan masuk",
+            "Halo {name},\n\ndukungan diizinkan masuk: {detail}. Apa yang dilakukannya, dan \
+             akhirnya, ada di {site}/_amanah/support.",
+        ),
+        Notice::SessionsEnded => {
+            ("Sesi diakhiri", "Halo {name},\n\nsesi akun Anda diakhiri: {detail}.")
+        }
+        Notice::Closed => (
+            "Akun Anda ditutup",
+            "Halo {name},\n\nakun Anda ditutup, dan semua yang terbuka atas nama Anda diakhiri.",
+        ),
+        // What has words is above; a test looks for some that has none.
+        _ => ("", ""),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use kernel::Notice;
-
-    use super::{Facts, Kind, Language, pattern, say};
-
-    fn kinds() -> impl Iterator<Item = Kind> {
-        let own = [Kind::Reset, Kind::Provisioned, Kind::Invited, Kind::InvitedAgain].into_iter();
-        own.chain(Notice::ALL.into_iter().map(Kind::Notice))
-    }
-
-    fn places(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
-    }
-
-    #[test]
-    fn each_letter_tells_the_same_in_every_language() {
-        let names: BTreeSet<&str> = kinds().map(Kind::name).collect();
-        assert_eq!(names.len(), kinds().count());
-        for kind in kinds() {
-            assert_eq!(Kind::named(kind.name()), Some(kind));
-            let (_, english) = pattern(kind, Language::English);
-            for language in Language::ALL {
-                assert_eq!(Language::of(language.tag()), language);
-                let (subject, body) = pattern(kind, language);
-                assert!(places(subject).is_empty() && !subject.is_empty(), "{kind:?}");
-                assert_eq!(places(body), places(english), "{kind:?} {language:?}");
-            }
-        }
-        assert_eq!(Kind::named("nothing"), None);
-    }
-
-    #[test]
-    fn what_is_put_in_is_not_looked_at_again() {
-        let facts = Facts { name: "{link}", link: "https://x/", when: "now", ..Facts::default() };
-        let (_, body) = say(Kind::Reset, Language::English, &facts);
-        assert!(body.starts_with("Hello {link},"), "{body}");
-        assert_eq!(body.matches("https://x/").count(), 1);
-        let notice = Kind::Notice(Notice::Closed);
-        let (_, body) = say(notice, Language::Arabic, &Facts { when: "T", ..facts });
-        assert!(body.contains("T (") && body.contains("/_amanah/reset"), "{body}");
-    }
-}
+mod tests;

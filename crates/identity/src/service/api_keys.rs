@@ -1,11 +1,12 @@
 //! API keys, of people and of services: made in a browser, shown once, ended at once.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Bits, Door, Identity, PermissionId, Secret, own, random_hex};
+use kernel::{Bits, Door, Identity, Notice, PermissionId, Secret, own, random_hex};
 
 use super::Identities;
 use crate::cache::Ended;
 use crate::lifetime::later;
+use crate::mail::tell;
 use crate::sql::tokens as sql;
 use crate::{Error, Result, api_key};
 
@@ -113,8 +114,13 @@ impl Identities {
                 ],
             )
             .await?;
+        let owner: Option<String> = made.ok_or(Error::Grant)?.get(1);
+        tell(&tx, &maker.account, Notice::KeyMade, name, now).await?;
+        // Whoever answers for the service hears of its keys too.
+        if let Some(owner) = owner.filter(|owner| *owner != maker.account) {
+            tell(&tx, &owner, Notice::KeyMade, name, now).await?;
+        }
         tx.commit().await?;
-        made.ok_or(Error::Grant)?;
         tracing::info!(account, maker = maker.account, key = written.id, "an API key was made");
         let card = KeyCard {
             id: written.id,

@@ -9,6 +9,7 @@ use kernel::{
 use store::Row;
 
 use super::Identities;
+use super::sessions::until_read;
 use crate::access_token::{self, Claims};
 use crate::api_key::{self, PREFIX};
 use crate::cache::{Answer, Marks, Ticket};
@@ -72,6 +73,7 @@ impl Identities {
         };
         let until: Timestamp = row.get("until");
         let until = until.min(Timestamp::from_second(claims.exp).unwrap_or(now));
+        let until = until_read(&identity.standing, until);
         let marks = Marks::of(&identity, identity.tenant.as_str());
         let identity = Arc::new(identity);
         self.cache.put(ticket, digest, &identity, marks, (now, until));
@@ -99,8 +101,9 @@ impl Identities {
             tx.commit().await?;
         }
         let marks = Marks::of(&identity, identity.tenant.as_str());
+        let until = until_read(&identity.standing, row.get("until"));
         let identity = Arc::new(identity);
-        self.cache.put(ticket, digest, &identity, marks, (now, row.get("until")));
+        self.cache.put(ticket, digest, &identity, marks, (now, until));
         Ok(Some(identity))
     }
 

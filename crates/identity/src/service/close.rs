@@ -1,11 +1,12 @@
 //! Closing an account: in one transaction, everything that it ever was given is over.
 
-use kernel::{Secret, random_hex};
+use kernel::{Notice, Secret, random_hex};
 use store::Tx;
 
 use super::Identities;
 use crate::account::Email;
 use crate::cache::Ended;
+use crate::mail::tell;
 use crate::sql::close::{self as sql, Fate, RULES};
 use crate::{Error, Result};
 
@@ -92,6 +93,10 @@ impl Identities {
             tenant: row.get(1),
             ..Closed::default()
         };
+        // When it is done again there is nothing new to tell.
+        if row.get(2) {
+            tell(&tx, account, Notice::Closed, "", now).await?;
+        }
         for (table, column) in naming(&tx).await? {
             let rule = RULES.iter().find(|rule| rule.table == table && rule.column == column);
             match rule.map(|rule| (&rule.fate, rule.what)) {

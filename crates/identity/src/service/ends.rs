@@ -90,6 +90,17 @@ impl Identities {
         Ok(())
     }
 
+    /// Whether there are people of `tenant`, or were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_people(&self, tenant: &TenantId) -> Result<bool> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_one(sql::HAS_PEOPLE, &[&tenant.as_str()]).await?;
+        tx.commit().await?;
+        Ok(row.get(0))
+    }
+
     /// Shuts the people of `tenant` out, and ends whatever was given out to them.
     ///
     /// # Errors

@@ -5,11 +5,12 @@
 //! session under a new id.
 
 use jiff::Timestamp;
-use kernel::{Identity, Secret, SessionToken, Strength};
+use kernel::{Identity, Notice, Secret, SessionToken, Strength};
 use store::OperatorTx;
 
 use super::Identities;
 use super::step::{Person, has, seed_context};
+use crate::mail::tell;
 use crate::passkey::{Party, Registration};
 use crate::pending::{Has, Next, StepToken, next};
 use crate::sql::factors as sql;
@@ -135,7 +136,7 @@ impl Identities {
     pub async fn confirm_app(&self, holder: Holder<'_>, code: &Secret) -> Result<Enrolled> {
         let resolved = self.resolve(holder, true).await?;
         let person = &resolved.person;
-        self.guess(&person.account, resolved.step).await?;
+        self.guess(&person.account, resolved.step, code).await?;
         let tx = self.db.operator().await?;
         let before = self.lock(&tx, person).await?;
         let row = tx.query_opt(sql::FIND_WAITING_SEED, &[&person.account]).await?;
@@ -149,6 +150,7 @@ impl Identities {
         tx.execute(sql::DROP_SEED, &[&person.account]).await?;
         tx.execute(sql::CONFIRM_SEED, &[&row.get::<_, String>(0), &step, &now]).await?;
         tx.execute(sql::FORGIVE, &[&person.account, &now]).await?;
+        tell(&tx, &person.account, Notice::AppAdded, "", now).await?;
         self.settle(tx, &resolved, before, Strength::Two).await
     }
 
@@ -181,6 +183,7 @@ impl Identities {
             tx.rollback().await?;
             return Err(Error::Passkey);
         }
+        tell(&tx, &person.account, Notice::PasskeyAdded, &name, now).await?;
         self.settle(tx, &resolved, before, Strength::Hardware).await
     }
 
@@ -196,6 +199,7 @@ impl Identities {
             return Err(Error::NoSuch("factor"));
         }
         let codes = self.write_codes(&tx, &person.account).await?;
+        tell(&tx, &person.account, Notice::CodesRenewed, "", self.clock.now()).await?;
         tx.commit().await?;
         Ok(codes)
     }
@@ -212,6 +216,7 @@ impl Identities {
         if tx.execute(sql::DROP_SEED, &[&resolved.person.account]).await? == 0 {
             return Err(Error::NoSuch("app"));
         }
+        tell(&tx, &identity.account, Notice::AppRemoved, "", self.clock.now()).await?;
         has.app = false;
         self.without(tx, &resolved, has, needs).await
     }
@@ -226,12 +231,11 @@ impl Identities {
         let tx = self.db.operator().await?;
         let mut has = self.lock(&tx, &resolved.person).await?;
         let gone = match uuid(id) {
-            Some(id) => tx.execute(sql::DROP_PASSKEY, &[&resolved.person.account, &id]).await?,
-            None => 0,
+            Some(id) => tx.query_opt(sql::DROP_PASSKEY, &[&identity.account, &id]).await?,
+            None => None,
         };
-        if gone == 0 {
-            return Err(Error::NoSuch("passkey"));
-        }
+        let name: String = gone.ok_or(Error::NoSuch("passkey"))?.get(0);
+        tell(&tx, &identity.account, Notice::PasskeyRemoved, &name, self.clock.now()).await?;
         has.passkeys = has.passkeys.saturating_sub(1);
         self.without(tx, &resolved, has, needs).await
     }

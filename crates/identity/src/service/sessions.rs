@@ -56,7 +56,7 @@ impl Identities {
 
     /// The same session under a new token and name, since its holder has just proven who they are
     /// at `strength`. The old token is over in the same moment; how long the session may last at
-    /// most does not change.
+    /// most does not change, and what programs were given from it goes on.
     ///
     /// # Errors
     /// [`Error::Refused`] when the session is over.
@@ -83,10 +83,10 @@ impl Identities {
         let now = self.clock.now();
         let bound: store::Bound<'_> =
             &[&digest.as_bytes(), &over.as_bytes(), &strength.level(), &now];
-        let renewed = tx.execute(sql::RENEW_SESSION, bound).await?;
-        // Of two at once, the second waits here and finds it over.
-        let ended = tx.execute(sql::END_SESSION, &[&over.as_bytes(), &now]).await?;
-        if renewed != 1 || ended != 1 {
+        let renewed = tx.query_opt(sql::RENEW_SESSION, bound).await?.ok_or(Error::Refused)?;
+        let name: String = renewed.get(0);
+        tx.execute(sql::MOVE_FAMILIES, &[&over.as_bytes(), &name]).await?;
+        if tx.execute(sql::END_SESSION, &[&over.as_bytes(), &now]).await? != 1 {
             return Err(Error::Refused);
         }
         Ok(token)
@@ -104,8 +104,11 @@ impl Identities {
         let ends = self.ends(new.account, new.with.support.as_deref()).await?;
         let tx = self.db.operator().await?;
         let token = self.insert(&tx, &new, ends).await?;
-        if let Some(Account { id, hash, rehash: Some(new) }) = new.checked {
-            tx.execute(sql::REHASH, &[id, hash, new]).await?;
+        if let Some(Account { id, hash, rehash }) = new.checked {
+            tx.execute(sql::SIGNED_IN, &[id, &self.clock.now()]).await?;
+            if let Some(new) = rehash {
+                tx.execute(sql::REHASH, &[id, hash, new]).await?;
+            }
         }
         tx.commit().await?;
         tracing::info!(account = new.account, "signed in");
@@ -191,6 +194,7 @@ impl Identities {
         }
         let again = later(now, limits.touch_every());
         let until = limits.until(at, &identity.standing, now).map_or(now, |end| end.min(again));
+        let until = until_read(&identity.standing, until);
         let identity = Arc::new(identity);
         let marks = Marks::of(&identity, &row.get::<_, String>("tenant"));
         self.cache.put(ticket, digest, &identity, marks, (now, until));
@@ -259,6 +263,11 @@ impl Sessions for Identities {
             })
         })
     }
+}
+
+/// No later than `until`, and than the first end of a role: what it allowed is over with it.
+pub(super) fn until_read(standing: &Standing, until: Timestamp) -> Timestamp {
+    standing.until.map_or(until, |end| end.min(until))
 }
 
 fn home(row: &Row) -> Result<TenantId> {

@@ -1,13 +1,14 @@
 //! The second step of a sign-in: a code or a passkey after the password.
 
 use jiff::Timestamp;
-use kernel::{Secret, SessionToken, Strength, TenantId};
+use kernel::{Notice, Secret, SessionToken, Strength, TenantId};
 use store::{OperatorTx, Row};
 
 use super::Identities;
 use super::sessions::{New, Opening};
 use super::sign_in::Account;
 use crate::lifetime::later;
+use crate::mail::tell;
 use crate::passkey::{Assertion, Party};
 use crate::pending::{
     FIRST_WAIT_SECONDS, FREE_GUESSES, Has, LONGEST_WAIT_SECONDS, MAX_TRIES, Next, Offer,
@@ -27,6 +28,8 @@ pub(super) struct Person {
     pub(super) tenant: TenantId,
     pub(super) epoch: i32,
     pub(super) reached: Strength,
+    /// The family of their browser, where a session of theirs has it.
+    pub(super) agent: String,
     /// When a session that is opened now ends, unused and at the latest. It is asked before any
     /// transaction: whoever holds one connection and waits for another may wait for ever.
     pub(super) ends: (Timestamp, Timestamp),
@@ -105,7 +108,7 @@ impl Identities {
         if !offer.app && !offer.codes {
             return Err(Error::Wrong);
         }
-        self.guess(&person.account, Some(digest)).await?;
+        self.guess(&person.account, Some(digest), code).await?;
         let tx = self.db.operator().await?;
         if !self.take_code(&tx, &person, code).await? {
             tx.rollback().await?;
@@ -192,18 +195,30 @@ impl Identities {
             tenant: tenant(&row)?,
             epoch: row.get("epoch"),
             reached: Strength::shown(row.get("reached")),
+            // Not known here: the sign-in's end writes it down.
+            agent: String::new(),
         };
         Ok((digest, person))
     }
 
     /// Counts a guess, and a try of the step, before the code is looked at: whoever guesses with many
     /// requests at once has as many guesses as they are allowed, and not one more.
-    pub(super) async fn guess(&self, account: &str, step: Option<Digest>) -> Result<()> {
+    ///
+    /// What has the form of a recovery code is no guess, and waits for none: nobody finds 80 random bits,
+    /// and whoever knows the password alone must not keep its holder from the way that is left to them.
+    pub(super) async fn guess(
+        &self,
+        account: &str,
+        step: Option<Digest>,
+        code: &Secret,
+    ) -> Result<()> {
         let now = self.clock.now();
         let tx = self.db.operator().await?;
         let bound: [&(dyn store::ToSql + Sync); 5] =
             [&account, &now, &FREE_GUESSES, &FIRST_WAIT_SECONDS, &LONGEST_WAIT_SECONDS];
-        if tx.query_opt(sql::COUNT_GUESS, &bound).await?.is_none() {
+        if recovery::digest(code.expose()).is_none()
+            && tx.query_opt(sql::COUNT_GUESS, &bound).await?.is_none()
+        {
             tx.rollback().await?;
             return Err(Error::Wait);
         }
@@ -230,7 +245,9 @@ impl Identities {
             if tx.execute(sql::TAKE_CODE, &bound).await? == 0 {
                 return Ok(false);
             }
-            tracing::info!(account = person.account, "a recovery code was used");
+            let left: i64 = tx.query_one(sql::CODES_LEFT, &[&person.account]).await?.get(0);
+            tell(tx, &person.account, Notice::CodeUsed, &left.to_string(), now).await?;
+            tracing::info!(account = person.account, left, "a recovery code was used");
         } else {
             let Some(row) = tx.query_opt(sql::FIND_SEED, &[&person.account]).await? else {
                 return Ok(false);
@@ -282,12 +299,18 @@ impl Identities {
         person: &Person,
         strength: Strength,
     ) -> Result<SessionToken> {
-        let with = Opening { epoch: Some(person.epoch), ..Opening::default() };
+        let with = Opening {
+            epoch: Some(person.epoch),
+            agent: person.agent.clone(),
+            ..Opening::default()
+        };
         let new = New { account: &person.account, checked: None, strength, with };
-        match self.insert(tx, &new, person.ends).await {
-            Err(Error::Refused) => Err(Error::Over),
-            written => written,
-        }
+        let written = match self.insert(tx, &new, person.ends).await {
+            Err(Error::Refused) => return Err(Error::Over),
+            written => written?,
+        };
+        tx.execute(crate::sql::SIGNED_IN, &[&person.account, &self.clock.now()]).await?;
+        Ok(written)
     }
 }
 
@@ -296,7 +319,7 @@ pub(super) fn seed_context(account: &str) -> String {
     format!("identity.totp {account}")
 }
 
-pub(super) fn has(row: &Row) -> Has {
+pub(crate) fn has(row: &Row) -> Has {
     Has { app: row.get("app"), codes: row.get("codes"), passkeys: row.get("passkeys") }
 }
 

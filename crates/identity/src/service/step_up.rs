@@ -39,8 +39,8 @@ impl Identities {
         let person = self.person(identity).await?;
         let digest = Digest::of(token).ok_or(Error::Refused)?;
         let (has, _) = self.has(&person.account).await?;
-        if !matches!(proof, Again::Passkey(..)) {
-            self.guess(&person.account, None).await?;
+        if let Again::Password(guess) | Again::Code(guess) = proof {
+            self.guess(&person.account, None, guess).await?;
         }
         if let Again::Password(password) = proof
             && (has.any() || !self.is_password(&person, password).await?)
@@ -102,13 +102,15 @@ impl Identities {
         let row = tx.query_opt(sql::LIVE_EPOCH, &[&identity.account, &identity.session]).await?;
         tx.rollback().await?;
         let ends = self.ends(&identity.account, None).await?;
+        let row = row.ok_or(Error::Over)?;
         Ok(Person {
             account: identity.account.clone(),
             email: identity.actor.as_str().to_owned(),
             name: identity.name.clone(),
             tenant: identity.tenant.clone(),
-            epoch: row.ok_or(Error::Over)?.get("epoch"),
+            epoch: row.get("epoch"),
             reached: identity.strength,
+            agent: row.get("agent"),
             ends,
         })
     }

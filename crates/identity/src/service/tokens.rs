@@ -2,13 +2,14 @@
 //! back later ends them all.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Secret, SessionToken, Sessions as _, Strength, TenantId, random_hex};
+use kernel::{Notice, Secret, SessionToken, Sessions as _, Strength, TenantId, random_hex};
 use store::Row;
 
 use super::Identities;
 use crate::access_token::{self, Subject};
 use crate::cache::Ended;
 use crate::lifetime::later;
+use crate::mail::tell;
 use crate::signing::{ACCESS_LIFE, Signing};
 use crate::sql::tokens as sql;
 use crate::token::Digest;
@@ -29,6 +30,8 @@ const KEEP_USED: SignedDuration = SignedDuration::from_hours(7 * 24);
 const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// The tenant of the proofs' canaries; no customer has it.
 const CANARY_TENANT: &str = "amanah-canary";
+/// Why a family ended of which a used token came back.
+const REUSED: &str = "reused";
 /// Random bytes in an access token's own name.
 const UNIQUE_BYTES: usize = 8;
 
@@ -65,7 +68,8 @@ impl Identities {
     ///
     /// # Errors
     /// [`Error::Grant`] when there is no such session; [`Error::Browser`] for a session of support,
-    /// which stays in the browser; [`Error::Signing`] when there is no key to sign with.
+    /// which stays in the browser; [`Error::StepUp`] when its holder proved who they are too long ago for
+    /// what outlives the session; [`Error::Signing`] when there is no key to sign with.
     pub async fn exchange(&self, session: &SessionToken) -> Result<Pair> {
         let signing = self.signing()?;
         let digest = Digest::of(session).ok_or(Error::Grant)?;
@@ -75,6 +79,9 @@ impl Identities {
             return Err(Error::Browser);
         }
         let now = self.clock.now();
+        if !identity.is_recent(now) {
+            return Err(Error::StepUp);
+        }
         let (idle, absolute) = limits(standing.idle, standing.absolute);
         let (refresh, born) = refresh::fresh(&*self.rng)?;
         let tx = self.db.operator().await?;
@@ -176,7 +183,7 @@ impl Identities {
             let next = sealed.and_then(|sealed| refresh::open(token, &sealed));
             return self.pair(signing, &family, next.ok_or(Error::Grant)?, now);
         }
-        self.end_family(&family.id, "reused", now).await?;
+        self.end_family(&family.id, REUSED, now).await?;
         if family.tenant.as_str() == CANARY_TENANT {
             // The proof of this very thing: nobody is to be alarmed by it.
             tracing::debug!(family = family.id, "a canary's token came back, and its family ended");
@@ -221,9 +228,13 @@ impl Identities {
     async fn end_family(&self, family: &str, why: &str, now: Timestamp) -> Result<()> {
         let tx = self.db.operator().await?;
         let ended = tx.query_opt(sql::END_FAMILY, &[&family, &now, &why]).await?;
+        let account: Option<String> = ended.map(|ended| ended.get(0));
+        if let Some(account) = account.as_ref().filter(|_| why == REUSED) {
+            tell(&tx, account, Notice::TokensReused, "", now).await?;
+        }
         tx.commit().await?;
-        if let Some(ended) = ended {
-            self.cache.forget(Ended::account(&ended.get::<_, String>(0)));
+        if let Some(account) = account {
+            self.cache.forget(Ended::account(&account));
         }
         Ok(())
     }

@@ -4,13 +4,16 @@
 pub(crate) const BY_EMAIL: &str = "\
     SELECT id::text, tenant, disabled_at IS NOT NULL FROM identity.accounts WHERE email = $1";
 
-/// Parameters: account, now, hash. One row: e-mail, tenant. Nothing that was given out before
-/// counts afterwards, whatever becomes of the rows below. People have closed it then, and no
+/// Parameters: account, now, hash. One row: e-mail, tenant, whether it was open. Nothing that was given
+/// out before counts afterwards, whatever becomes of the rows below. People have closed it then, and no
 /// directory opens it again.
 pub(crate) const SHUT: &str = "\
-    UPDATE identity.accounts SET epoch = epoch + 1, disabled_at = coalesce(disabled_at, $2), \
-        closed_by_directory = false, password_hash = CASE WHEN password_hash IS NOT NULL THEN $3 END \
-    WHERE id = $1::text::uuid RETURNING email, tenant";
+    UPDATE identity.accounts a SET epoch = a.epoch + 1, disabled_at = coalesce(a.disabled_at, $2), \
+        closed_by_directory = false, \
+        password_hash = CASE WHEN a.password_hash IS NOT NULL THEN $3 END \
+    FROM (SELECT id, disabled_at IS NULL AS open FROM identity.accounts \
+        WHERE id = $1::text::uuid FOR NO KEY UPDATE) o \
+    WHERE a.id = o.id RETURNING a.email, a.tenant, o.open";
 
 /// Rows: table and column of this schema that name an account.
 pub(crate) const NAMING: &str = "\

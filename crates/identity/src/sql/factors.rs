@@ -59,6 +59,16 @@ pub(crate) const COUNT_FACTORS: &str = "\
         tenant, epoch \
     FROM identity.accounts WHERE id = $1::text::uuid AND disabled_at IS NULL";
 
+/// Parameters: account. The same of one whose holder has signed in before; no row otherwise.
+pub(crate) const SIGNED_IN_WITH: &str = "\
+    SELECT EXISTS (SELECT FROM identity.totp \
+            WHERE account = a.id AND confirmed_at IS NOT NULL) AS app, \
+        (SELECT count(*) FROM identity.recovery_codes \
+            WHERE account = a.id AND used_at IS NULL) AS codes, \
+        (SELECT count(*) FROM identity.passkeys WHERE account = a.id) AS passkeys \
+    FROM identity.accounts a \
+    WHERE a.id = $1::text::uuid AND a.first_signed_in_at IS NOT NULL";
+
 /// Parameters: account. The seed that counts: id, seed.
 pub(crate) const FIND_SEED: &str = "\
     SELECT id::text, seed_sealed FROM identity.totp \
@@ -74,6 +84,16 @@ pub(crate) const FIND_WAITING_SEED: &str = "\
 pub(crate) const TAKE_STEP: &str = "\
     UPDATE identity.totp SET last_step = $2 \
     WHERE id = $1::text::uuid AND confirmed_at IS NOT NULL AND last_step < $2";
+
+/// Parameters: the last id seen as text, how many, tenant or NULL. Rows: id, account, tenant, sealed seed.
+pub(crate) const NEXT_SEEDS: &str = "\
+    SELECT t.id::text AS id, a.id::text AS account, a.tenant, t.seed_sealed \
+    FROM identity.totp t JOIN identity.accounts a ON a.id = t.account \
+    WHERE t.id > $1::text::uuid AND ($3::text IS NULL OR a.tenant = $3) ORDER BY t.id LIMIT $2";
+
+/// Parameters: id, the seed as it was sealed, the same sealed anew.
+pub(crate) const RESEAL: &str = "\
+    UPDATE identity.totp SET seed_sealed = $3 WHERE id = $1::text::uuid AND seed_sealed = $2";
 
 /// Parameters: account.
 pub(crate) const DROP_WAITING_SEED: &str = "\
@@ -105,6 +125,10 @@ pub(crate) const ADD_CODE: &str = "\
 pub(crate) const TAKE_CODE: &str = "\
     UPDATE identity.recovery_codes SET used_at = $3 \
     WHERE account = $1::text::uuid AND code_sha256 = $2 AND used_at IS NULL";
+
+/// Parameters: account. How many codes were not used.
+pub(crate) const CODES_LEFT: &str = "\
+    SELECT count(*) FROM identity.recovery_codes WHERE account = $1::text::uuid AND used_at IS NULL";
 
 /// Parameters: account, now.
 pub(crate) const FORGET_CHALLENGES: &str = "\
@@ -146,9 +170,10 @@ pub(crate) const USE_PASSKEY: &str = "\
 pub(crate) const NAME_PASSKEY: &str = "\
     UPDATE identity.passkeys SET name = $3 WHERE account = $1::text::uuid AND id = $2::text::uuid";
 
-/// Parameters: account, id.
+/// Parameters: account, id. One row, its name, when it was there.
 pub(crate) const DROP_PASSKEY: &str = "\
-    DELETE FROM identity.passkeys WHERE account = $1::text::uuid AND id = $2::text::uuid";
+    DELETE FROM identity.passkeys WHERE account = $1::text::uuid AND id = $2::text::uuid \
+    RETURNING name";
 
 /// Parameters: account, epoch. Everything that was given out under it is over. No row when somebody
 /// else ended it meanwhile.
@@ -156,9 +181,9 @@ pub(crate) const NEXT_EPOCH: &str = "\
     UPDATE identity.accounts SET epoch = epoch + 1 \
     WHERE id = $1::text::uuid AND disabled_at IS NULL RETURNING epoch";
 
-/// Parameters: account, session's id. The epoch, while the session lives.
+/// Parameters: account, session's id. The epoch, and the family of its browser, while the session lives.
 pub(crate) const LIVE_EPOCH: &str = "\
-    SELECT a.epoch FROM identity.accounts a JOIN identity.sessions s ON s.account = a.id \
+    SELECT a.epoch, s.agent FROM identity.accounts a JOIN identity.sessions s ON s.account = a.id \
         LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
     WHERE a.id = $1::text::uuid AND s.id = $2::text::uuid AND a.disabled_at IS NULL \
         AND s.revoked_at IS NULL AND s.epoch = a.epoch AND t.suspended_at IS NULL \

@@ -1,9 +1,14 @@
 //! The statements about letters, resets, invitations and browsers, and nothing else. Every value is bound.
 
-/// Parameters: kind, account, detail, now. To the address and in the language of the account.
+/// Parameters: kind, account, detail, now, since when its letters of this kind are counted, how many
+/// there may be. To the address and in the language of the account.
 pub(crate) const QUEUE_NOTICE: &str = "\
     INSERT INTO identity.letters (kind, recipient, account, language, detail, queued_at, due_at) \
-    SELECT $1, email, id, language, $3, $4, $4 FROM identity.accounts WHERE id = $2::text::uuid";
+    SELECT $1, a.email, a.id, a.language, $3, $4, $4 FROM identity.accounts a \
+    WHERE a.id = $2::text::uuid \
+        AND (a.first_signed_in_at IS NOT NULL OR $1 NOT IN ('roles-granted', 'roles-taken')) \
+        AND $6 > (SELECT count(*) FROM (SELECT 1 FROM identity.letters l \
+            WHERE l.account = a.id AND l.kind = $1 AND l.queued_at > $5 LIMIT $6) lately)";
 
 /// Parameters: address, language, now, whether to take it, how many may wait. What is asked for is
 /// written down whether or not anybody has the address.
@@ -119,6 +124,20 @@ pub(crate) const KEEP_SESSION: &str = "\
 /// Parameters: tenant. Held until the transaction ends.
 pub(crate) const TURN_OF_INVITATIONS: &str =
     "SELECT pg_advisory_xact_lock(hashtextextended('identity.invitations/' || $1, 0))";
+
+/// Parameters: tenant, account, address, since when those of the tenant and the account count, since when
+/// those to the address do. One row: how many there are of the tenant, of the account, and of the tenant to
+/// the address.
+pub(crate) const INVITED_LATELY: &str = "\
+    SELECT count(*) FILTER (WHERE invited_at > $4), \
+        count(*) FILTER (WHERE invited_at > $4 AND invited_by = $2::text::uuid), \
+        count(*) FILTER (WHERE email = $3) \
+    FROM identity.invitations WHERE tenant = $1 AND invited_at > least($4, $5)";
+
+/// Parameters: address, moment. How many letters of an invitation left for it since then.
+pub(crate) const INVITATIONS_SENT: &str = "\
+    SELECT count(*) FROM identity.letters \
+    WHERE recipient = $1 AND kind = 'invited' AND sent_at > $2";
 
 /// Parameters: tenant, address, now.
 pub(crate) const REPLACE_INVITATION: &str = "\

@@ -119,7 +119,8 @@ pub(crate) const FIND_FAMILY: &str = concat!(
 );
 
 /// Parameters: id, key's SHA-256, account, maker, name, scopes, maker's session, now, end, how many
-/// may live. One row when it was made. The account is the maker's, or a service of their tenant.
+/// may live. One row when it was made: its id, and who answers for the service. The account is the
+/// maker's, or a service of their tenant.
 pub(crate) const ADD_KEY: &str = "\
     INSERT INTO identity.api_keys (id, key_sha256, account, made_by, name, scopes, epoch, \
         tenant_epoch, strength, created_at, expires_at) \
@@ -133,7 +134,7 @@ pub(crate) const ADD_KEY: &str = "\
         AND a.disabled_at IS NULL AND a.tenant = m.tenant AND (a.id = m.id OR a.owner IS NOT NULL) \
         AND $10 > (SELECT count(*) FROM identity.api_keys k \
             WHERE k.account = a.id AND k.revoked_at IS NULL AND k.expires_at > $8) \
-    RETURNING id";
+    RETURNING id, (SELECT o.owner::text FROM identity.accounts o WHERE o.id = account)";
 
 /// Parameters: key's SHA-256, now. At most one row.
 pub(crate) const FIND_KEY: &str = "\

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Says what was last demanded.
-struct Demands(Mutex<Strength>);
+pub(super) struct Demands(pub(super) Mutex<Strength>);
 
 impl Standings for Demands {
     fn standing<'a>(
@@ -34,13 +34,13 @@ impl Standings for Demands {
     }
 }
 
-struct Guarded {
-    house: House,
-    identities: Arc<Identities>,
-    demands: Arc<Demands>,
+pub(super) struct Guarded {
+    pub(super) house: House,
+    pub(super) identities: Arc<Identities>,
+    pub(super) demands: Arc<Demands>,
 }
 
-async fn guarded(needs: Strength) -> Guarded {
+pub(super) async fn guarded(needs: Strength) -> Guarded {
     let house = house().await;
     let demands = Arc::new(Demands(Mutex::new(needs)));
     let standings = Arc::<Demands>::clone(&demands);
@@ -51,29 +51,29 @@ async fn guarded(needs: Strength) -> Guarded {
     Guarded { house, identities, demands }
 }
 
-fn party() -> Party {
+pub(super) fn party() -> Party {
     Party::new("localhost:8443", &["localhost".to_owned()]).unwrap()
 }
 
-fn step(signed_in: SignedIn) -> StepToken {
+pub(super) fn step(signed_in: SignedIn) -> StepToken {
     signed_in.step().unwrap()
 }
 
 impl Guarded {
-    async fn sign_in(&self) -> SignedIn {
+    pub(super) async fn sign_in(&self) -> SignedIn {
         self.identities.sign_in(EMAIL, &right()).await.unwrap()
     }
 
-    async fn who(&self, token: &SessionToken) -> Option<Arc<Identity>> {
+    pub(super) async fn who(&self, token: &SessionToken) -> Option<Arc<Identity>> {
         self.identities.decide(token).await.unwrap()
     }
 
-    fn code(&self, seed: &Seed, steps: i64) -> Secret {
+    pub(super) fn code(&self, seed: &Seed, steps: i64) -> Secret {
         seed.code_at(self.house.clock.now() + SignedDuration::from_secs(30 * steps))
     }
 
     /// Sets an app up, whose first code is used up then.
-    async fn enrol_app(&self, holder: Holder<'_>) -> (Seed, Enrolled) {
+    pub(super) async fn enrol_app(&self, holder: Holder<'_>) -> (Seed, Enrolled) {
         let app = self.identities.start_app(holder, "Kios").await.unwrap();
         let seed = Seed::from_text(&app.text).unwrap();
         let code = self.code(&seed, 0);
@@ -82,7 +82,7 @@ impl Guarded {
         (seed, enrolled)
     }
 
-    async fn enrol_key(&self, holder: Holder<'_>) -> (SoftKey, Enrolled) {
+    pub(super) async fn enrol_key(&self, holder: Holder<'_>) -> (SoftKey, Enrolled) {
         let asked = self.identities.start_passkey(holder, &party()).await.unwrap();
         let key = SoftKey::fresh(&SystemRng).unwrap();
         let answer = key.register(&party(), &asked.challenge, None).unwrap();
@@ -90,11 +90,11 @@ impl Guarded {
         (key, enrolled.unwrap())
     }
 
-    async fn ask(&self, token: &StepToken) -> Ceremony {
+    pub(super) async fn ask(&self, token: &StepToken) -> Ceremony {
         self.identities.ask_passkey(token, &party()).await.unwrap()
     }
 
-    async fn count(&self, sql: &str) -> i64 {
+    pub(super) async fn count(&self, sql: &str) -> i64 {
         let tx = self.house.base.owner.operator().await.unwrap();
         tx.query_one(sql, &[]).await.unwrap().get(0)
     }

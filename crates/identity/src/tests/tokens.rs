@@ -158,6 +158,60 @@ async fn a_copied_token_ends_the_family() {
     assert!(house.identities.refresh(&other.refresh).await.is_ok());
     let why = "SELECT count(*) FROM identity.families WHERE revoked_why = 'reused'";
     assert_eq!(house.count(why).await, 1);
+    let told = "SELECT count(*) FROM identity.letters WHERE kind = 'tokens-reused'";
+    assert_eq!(house.count(told).await, 1, "its holder is told, once");
+}
+
+/// Tokens outlive the session, so that a session proven long ago gets none; and what it was given goes on
+/// when it gets a new name, until somebody signs out of that.
+#[tokio::test]
+async fn a_stale_session_gets_no_tokens_and_a_renewed_one_keeps_its_own() {
+    let house = house().await;
+    let pair = house.identities.exchange(&house.session).await.unwrap();
+    house.pass(600);
+    let stale = house.identities.exchange(&house.session).await;
+    assert!(matches!(stale, Err(Error::StepUp)), "{stale:?}");
+    let pair = house.identities.refresh(&pair.refresh).await.unwrap();
+    let password = Secret::new(PASSWORD.into());
+    let sari = house.sari().await;
+    let proof = crate::Again::Password(&password);
+    let renewed = house.identities.step_up(&sari, &house.session, proof).await.unwrap();
+    assert!(house.identities.decide(&house.session).await.unwrap().is_none());
+    assert!(house.accepts(&pair.access).await);
+    let pair = house.identities.refresh(&pair.refresh).await.unwrap();
+    assert!(house.identities.exchange(&house.session).await.is_err(), "it is over");
+    let other = house.identities.exchange(&renewed).await.unwrap();
+    house.identities.sign_out(&renewed).await.unwrap();
+    house.pass(3);
+    for pair in [pair, other] {
+        assert!(!house.accepts(&pair.access).await);
+        assert!(house.identities.refresh(&pair.refresh).await.is_err());
+    }
+}
+
+/// What is remembered of somebody is read again when the first of their roles ends.
+#[tokio::test]
+async fn nothing_is_remembered_beyond_the_end_of_a_role() {
+    let house = house().await;
+    let (_, key) = house.identities.make_key(&*house.sari().await, &key(1)).await.unwrap();
+    let pair = house.identities.exchange(&house.session).await.unwrap();
+    let second = SignedDuration::from_secs(1);
+    let who = async || {
+        let permits = house.sari().await.standing.permits;
+        for bearer in [&key, &pair.access] {
+            let who = house.identities.bearer(bearer).await.unwrap().unwrap();
+            assert_eq!(who.standing.permits, permits);
+        }
+        permits
+    };
+    // Read one second before the end, when memory would be good for two.
+    house.pass(3);
+    house.says.0.lock().unwrap().until = Some(house.clock.now() + second);
+    assert!(who().await.has(own::PEOPLE_READ));
+    house.says.0.lock().unwrap().permits = Bits::EMPTY;
+    assert!(who().await.has(own::PEOPLE_READ), "from memory");
+    house.pass(1);
+    assert!(who().await.is_empty());
 }
 
 /// However many come at once, all get the same successor.

@@ -9,7 +9,7 @@ use crate::cli::Place;
 use crate::cli::keys::{Trim, Which};
 use crate::exit::{Exit, Usage};
 use crate::keyring::Keyhouse;
-use crate::out;
+use crate::{out, seeds};
 
 pub(crate) async fn trim(place: &Place, trim: Trim) -> anyhow::Result<Exit> {
     let key = named(&trim.which.name, trim.which.tenant)?;
@@ -20,6 +20,7 @@ pub(crate) async fn trim(place: &Place, trim: Trim) -> anyhow::Result<Exit> {
             (Some(bound), _) => bound,
             (None, age) => younger(&before, house.cx.clock.now(), age.unwrap_or_default()),
         };
+        seeds::clear(&house.ground.engine, &keys, (&key, &before), house.cx.clock.now()).await?;
         let after = keys.trim(&key, bound).await?;
         let gone = before.versions.len().saturating_sub(after.versions.len());
         let oldest = after.versions.first().map(|oldest| oldest.version);

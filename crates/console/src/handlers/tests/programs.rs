@@ -43,6 +43,15 @@ async fn tokens_are_given_out_as_the_standard_says() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         assert!(text.starts_with(&format!(r#"{{"error":"{error}""#)), "{body}: {text}");
     }
+    // Whoever proved who they are too long ago is told where to do so.
+    let stale = Request::post("/_amanah/token")
+        .header(CONTENT_TYPE, JSON)
+        .header(COOKIE, "__Host-amanah=stale")
+        .body(Body::from(r#"{"grant_type":"urn:amanah:grant:session"}"#));
+    let (status, _, text) = ask(&router, stale.unwrap()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(text.contains("insufficient_user_authentication"), "{text}");
+    assert!(text.contains(r#""error_uri":"/_amanah/account/confirm""#), "{text}");
     let (_, broken) = open(House { broken: true, ..House::default() });
     let body = r#"{"grant_type":"refresh_token","refresh_token":"good"}"#;
     let (status, _, text) = token(&broken, JSON, body).await;
