@@ -105,10 +105,10 @@ impl Limits {
     /// try is counted.
     ///
     /// What comes from this machine and is about nobody's address is not counted: the proofs do that all
-    /// day.
+    /// day. Directories are, since a proxy on this machine is all of them.
     pub fn allow(&self, what: Attempted, peer: IpAddr, address: &str, now: Timestamp) -> bool {
         let peer = peer.to_canonical();
-        if peer.is_loopback() && is_nobodys(address) {
+        if peer.is_loopback() && is_nobodys(address) && what != Attempted::Directory {
             return true;
         }
         let [narrow, wide, all] = what.rates();

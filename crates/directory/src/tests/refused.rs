@@ -49,6 +49,16 @@ fn what_cannot_be_done_is_refused() {
                 "",
                 error("invalidPath"),
             ),
+        ],
+    );
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused() {
+    let error = |kind: &str| json!(format!("{kind} error"));
+    table(
+        Kind::User,
+        vec![
             (json!([{"op": "add", "path": "title", "value": 7}]), "", error("invalidValue")),
             (
                 json!([{"op": "add", "path": "title", "value": "x".repeat(2000)}]),
