@@ -72,13 +72,9 @@ impl Attempted {
         }
     }
 
+    /// Tells what is counted apart.
     const fn tag(self) -> u8 {
-        match self {
-            Self::SignIn => 1,
-            Self::Reset => 2,
-            Self::Link => 3,
-            Self::Directory => 4,
-        }
+        self as u8
     }
 }
 
@@ -104,8 +100,8 @@ impl Limits {
     /// Whether `peer` may try this now, for the account of `address` if it is about one; if so, the
     /// try is counted.
     ///
-    /// What comes from this machine and is about nobody's address is not counted: the proofs do that all
-    /// day. Directories are, since a proxy on this machine is all of them.
+    /// What comes from this machine and is about nobody's address is not counted, since the proofs do that
+    /// all day; but what directories ask is.
     pub fn allow(&self, what: Attempted, peer: IpAddr, address: &str, now: Timestamp) -> bool {
         let peer = peer.to_canonical();
         if peer.is_loopback() && is_nobodys(address) && what != Attempted::Directory {

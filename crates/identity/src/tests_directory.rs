@@ -125,6 +125,7 @@ async fn what_a_directory_closed_it_opens_and_what_people_closed_stays() {
     house.room.reset(&link, &secret(NEW)).await.unwrap();
     house.letters().await;
     let closed = house.room.identities.close_for_directory(&account).await.unwrap();
+    assert_eq!(house.letters().await[0].subject, "Akun Anda ditutup");
     assert!(closed.unknown.is_empty() && !house.enters(BUDI, NEW).await);
     assert_eq!(house.room.reopen_provisioned(&account).await.unwrap(), Reopened::Done);
     assert!(!house.enters(BUDI, NEW).await, "the old password does not come back");
@@ -134,6 +135,7 @@ async fn what_a_directory_closed_it_opens_and_what_people_closed_stays() {
     house.letters().await;
     // Made again after it was deleted, too.
     house.room.identities.close_for_directory(&account).await.unwrap();
+    house.letters().await;
     assert_eq!(house.provisioned(BUDI).await, account);
     assert_eq!(house.letters().await.len(), 1);
     // People close it, before or after the directory did: nobody opens it.

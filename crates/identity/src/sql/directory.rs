@@ -48,11 +48,13 @@ pub(crate) const QUEUE_WELCOME: &str = "\
 /// Parameters: account, now, hash. As `SHUT` of the ends of accounts, by a directory, which may open it
 /// again. What people closed stays theirs.
 pub(crate) const SHUT: &str = "\
-    UPDATE identity.accounts SET epoch = epoch + 1, \
-        closed_by_directory = CASE WHEN disabled_at IS NULL THEN directory ELSE closed_by_directory END, \
-        disabled_at = coalesce(disabled_at, $2), \
-        password_hash = CASE WHEN password_hash IS NOT NULL THEN $3 END \
-    WHERE id = $1::text::uuid RETURNING email, tenant";
+    UPDATE identity.accounts a SET epoch = a.epoch + 1, \
+        closed_by_directory = CASE WHEN o.open THEN a.directory ELSE a.closed_by_directory END, \
+        disabled_at = coalesce(a.disabled_at, $2), \
+        password_hash = CASE WHEN a.password_hash IS NOT NULL THEN $3 END \
+    FROM (SELECT id, disabled_at IS NULL AS open FROM identity.accounts \
+        WHERE id = $1::text::uuid FOR NO KEY UPDATE) o \
+    WHERE a.id = o.id RETURNING a.email, a.tenant, o.open";
 
 /// Parameters: tenant. Whether its people are shut out.
 pub(crate) const IS_SUSPENDED: &str = "\
