@@ -3,7 +3,8 @@
 //! The crate webauthn-rs would bring a second stack of cryptography (RSA of a release candidate
 //! among it) and a second time library, both of which `deny.toml` refuses; what is left of the
 //! standard when a site asks for no attestation fits into this module. Its tests
-//! answer with a key in software of our own (`soft.rs`), and `proof/browser` with Chromium's.
+//! answer with a key in software of our own (`soft.rs`) and with Yubico's implementation
+//! (`oracle.py`), and `proof/browser` with Chromium's.
 //!
 //! What is accepted: a challenge of ours, made for this account and used once; an origin of this
 //! site; a relying party that is the host's name; presence *and* verification of the user; ES256,
@@ -15,6 +16,8 @@ mod cbor;
 mod client;
 mod cose;
 mod data;
+#[cfg(test)]
+mod oracle;
 mod soft;
 #[cfg(test)]
 mod tests;
