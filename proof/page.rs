@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 26] = [
+const BUILT: [(&str, &str); 30] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -25,7 +25,11 @@ const BUILT: [(&str, &str); 26] = [
     ("access.permissions", "pairs"),
     ("access.support-consent", "attempts of support"),
     ("access.per-action", "requests"),
+    ("access.offboarding", "credentials"),
     ("mfa.totp", "ways in"),
+    ("mfa.required", "accounts in these roles"),
+    ("mfa.hardware", "accounts in these roles"),
+    ("session.timeout", "living sessions"),
     ("edge.headers", "answers"),
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),
@@ -38,15 +42,20 @@ const BUILT: [(&str, &str); 26] = [
 /// have vouched: it is unknown until somebody has.
 const ATTESTED: &str = "audit.review";
 
-/// The claim that looks back on 90 days: an installation of today has none of them.
-const YOUNG: &str = "access.least-privilege";
+/// The claims that look back on 90 days, with what is said of them: an installation of today has none
+/// of these days.
+const YOUNG: [(&str, &str); 2] = [
+    ("access.least-privilege", "shorter than 90 days"),
+    ("access.review", "no review was closed yet, and none is due"),
+];
 
 /// Every promise of a page is in the answer, in the fields that are promised to programs; what is
-/// built is proven with its whole population, and what is not built says so.
+/// built is proven with its whole population, by controls that have just found all that was seeded
+/// for them, and what is not built says so.
 #[test]
-fn every_claim_is_answered() {
+fn every_claim_is_answered_and_every_bite_bites() {
     let house = shared();
-    let (exit, claims) = house.verify(&["--page", "pages/amanah.md"]);
+    let (exit, claims) = house.verify(&["--page", "pages/amanah.md", "--bite"]);
     let source = std::fs::read_to_string("../pages/amanah.md").unwrap();
     assert_eq!(claims.len(), source.matches("](claim:").count());
     let failing: Vec<&Value> = claims.iter().filter(|c| c["verdict"] == "failing").collect();
@@ -65,10 +74,10 @@ fn every_claim_is_answered() {
             let detail = claim["detail"].as_str().unwrap();
             assert!(detail.contains("no month is signed yet"), "{detail}");
             assert_eq!(claim["bite"]["bit"], true, "{claim:#}");
-        } else if id == YOUNG {
+        } else if let Some((_, words)) = YOUNG.iter().find(|(young, _)| *young == id) {
             assert_eq!(claim["verdict"], "unknown", "{claim:#}");
             let detail = claim["detail"].as_str().unwrap();
-            assert!(detail.contains("shorter than 90 days"), "{detail}");
+            assert!(detail.contains(words), "{detail}");
             assert_eq!(claim["bite"]["bit"], true, "{claim:#}");
         } else {
             assert_eq!(claim["verdict"], "unknown", "{id}");
@@ -88,20 +97,6 @@ fn proven(claim: &Value, of: &str) {
     assert!(population["of"].as_str().unwrap().contains(of), "{population}");
     assert_eq!(claim["bite"]["bit"], true);
     assert!(claim["observed_at"].is_string());
-}
-
-/// A control that cannot find a violation proves nothing: each must find all that are seeded.
-#[test]
-fn every_bite_bites() {
-    let house = shared();
-    let (exit, claims) = house.verify(&["--page", "pages/amanah.md", "--bite"]);
-    assert_eq!(exit, 3);
-    for (id, _) in BUILT {
-        let claim = claims.iter().find(|claim| claim["id"] == id).unwrap();
-        assert_eq!(claim["bite"]["bit"], true, "{claim:#}");
-    }
-    let vouched = claims.iter().find(|claim| claim["id"] == ATTESTED).unwrap();
-    assert_eq!(vouched["bite"]["bit"], true, "{vouched:#}");
 }
 
 /// Where a bite cannot be made, nothing can be told of its claim: here the attacker can log in
@@ -129,10 +124,12 @@ fn a_bite_that_cannot_be_made_is_told() {
 #[test]
 fn a_page_that_holds_exits_with_zero() {
     let house = shared();
-    let only = BUILT.map(|(id, _)| ["--claim", id]).concat();
+    // A few of them: that each holds is looked at above.
+    let meant = ["isolation.rows", "password.argon2id", "edge.headers"];
+    let only = meant.map(|id| ["--claim", id]).concat();
     let (exit, claims) = house.verify(&[&["--page", "pages/amanah.md"], &only[..]].concat());
     let others: Vec<&Value> = claims.iter().filter(|c| c["verdict"] != "proven").collect();
-    assert_eq!((exit, claims.len()), (0, BUILT.len()), "{others:#?}");
+    assert_eq!((exit, claims.len()), (0, meant.len()), "{others:#?}");
 }
 
 /// A page of the past is drawn from the evidence of the past.
