@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use kernel::{Control, Fut, Gatekeeper, Standing, TenantId};
 use store::{Db, Programs};
 
@@ -49,7 +50,12 @@ pub enum Caller {
     Role(String),
     /// Somebody of another tenant, who is granted every role in the first one and none in their own.
     Foreign,
+    /// Somebody with every shipped role, who proved who they are [`STALE_AFTER`] ago.
+    Stale,
 }
+
+/// How long ago the proof was given of who is no longer let through where a fresh one is asked for.
+pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(11);
 
 impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,6 +63,7 @@ impl std::fmt::Display for Caller {
             Self::Nobody => f.write_str("nobody signed in"),
             Self::Role(role) => f.write_str(role),
             Self::Foreign => f.write_str("another tenant's"),
+            Self::Stale => f.write_str("whoever proved who they are 11 minutes ago"),
         }
     }
 }

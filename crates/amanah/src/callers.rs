@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Access;
-use access::controls::{Answer, Caller, Door, Scratch};
+use access::controls::{Answer, Caller, Door, STALE_AFTER, Scratch};
 use anyhow::{Context, anyhow, bail};
 use gateway::SESSION_COOKIE;
 use gateway::controls::ScratchGateway;
@@ -15,10 +15,12 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use identity::{Email, Identities, NewAccount, Opening};
+use jiff::SignedDuration;
 use kernel::{
     Actor, Cx, Fut, Gatekeeper, Identity, Secret, SessionToken, Standing, Strength, TenantId,
     random_hex,
 };
+use store::Db;
 use tokio::sync::Mutex;
 
 use crate::probe::{Connection, NAME, connect};
@@ -35,6 +37,8 @@ const REFUSED: &str = "amanah-refused";
 pub(crate) struct RoleCanaries {
     pub(crate) identities: Arc<Identities>,
     pub(crate) access: Arc<Access>,
+    /// The control database's owner, who alone may say that a proof is older than it is.
+    pub(crate) owner: Db,
     pub(crate) cx: Cx,
     pub(crate) address: SocketAddr,
     /// The certificate authority's PEM file, read at each proof.
@@ -54,12 +58,19 @@ impl RoleCanaries {
         let token = match caller {
             Caller::Nobody => None,
             Caller::Role(role) => Some(self.session(role, &self.tenants.0, &[role]).await?),
-            Caller::Foreign => {
+            Caller::Foreign | Caller::Stale => {
+                let (name, home) = match caller {
+                    Caller::Foreign => ("foreign", &self.tenants.1),
+                    _ => ("stale", &self.tenants.0),
+                };
                 let roles = self.access.roles(None).await?;
                 let roles: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();
-                Some(self.session("foreign", &self.tenants.1, &roles).await?)
+                Some(self.session(name, home, &roles).await?)
             }
         };
+        if let Some(token) = token.as_ref().filter(|_| *caller == Caller::Stale) {
+            identity::age_proof(&self.owner, token, STALE_AFTER).await?;
+        }
         let authority = std::fs::read(&self.authority)
             .context("the certificate authority is not there; start the gateway: amanah up")?;
         let asked = ask(self.address, &authority, token.as_ref(), requests).await;
@@ -143,7 +154,8 @@ impl Scratch for ScratchGateways {
             for (caller, standing) in callers {
                 let token = random_hex(&*self.0.rng, 16).map_err(|error| error.to_string())?;
                 let token = SessionToken(Secret::new(token));
-                holders.push((token.clone(), Arc::new(self.identity(standing)?)));
+                let age = if caller == Caller::Stale { STALE_AFTER } else { SignedDuration::ZERO };
+                holders.push((token.clone(), Arc::new(self.identity(standing, age)?)));
                 tokens.insert(caller, token);
             }
             let gateway = ScratchGateway::start(&self.0, gatekeeper, holders).await?;
@@ -153,7 +165,7 @@ impl Scratch for ScratchGateways {
 }
 
 impl ScratchGateways {
-    fn identity(&self, standing: Standing) -> Result<Identity, String> {
+    fn identity(&self, standing: Standing, age: SignedDuration) -> Result<Identity, String> {
         Ok(Identity {
             account: "00000000-0000-4000-8000-000000000001".to_owned(),
             actor: Actor::new("scratch").map_err(|error| error.to_string())?,
@@ -161,7 +173,7 @@ impl ScratchGateways {
             tenant: TenantId::new("scratch").map_err(|error| error.to_string())?,
             standing,
             strength: Strength::Hardware,
-            authenticated_at: self.0.clock.now(),
+            authenticated_at: self.0.clock.now() - age,
             session: "00000000-0000-4000-8000-000000000002".to_owned(),
             door: kernel::Door::Browser,
         })

@@ -2,10 +2,9 @@
 //! tenants, and houses beside it in which something is wrong.
 
 mod departing;
+mod rooms;
 mod workshop;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +12,15 @@ use access::Access;
 use access::controls::{
     Asked, ConsentHouse, Doorstep, Inside, LeavingHouse, People, Premises, ReviewHouse,
 };
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use gateway::SESSION_COOKIE;
 use gateway::controls::Target;
-use http::header::{ACCEPT, COOKIE, HOST};
-use http::{Method, Request};
+use http::Method;
+use http::header::{ACCEPT, COOKIE};
 use http_body_util::{BodyExt, Full, Limited};
-use identity::{Email, FactorBook, Identities, KeyHoldings, Letters, NewAccount, Opening};
+use identity::{
+    Email, FactorBook, Identities, KeyHoldings, Letters, Mailroom, NewAccount, Opening,
+};
 use kernel::{
     Binder, Clock, Control, Cx, Fut, Holdings, Identity, Secret, SessionToken, Sessions as _,
     Strength, TenantId, hex, random_hex,
@@ -30,7 +31,7 @@ use tenancy::Guarded;
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::installation::Installation;
-use crate::probe::{NAME, connect};
+use crate::probe::{Authority, Edge};
 use crate::{protection, reviews, rights};
 use departing::{Porch, Sparer};
 use workshop::Bench;
@@ -88,10 +89,13 @@ pub(crate) fn controls(
     let here = |guarded: &Guarded, page: &str| Here {
         access: Arc::clone(&house.access),
         identities: Arc::clone(&house.identities),
+        room: Arc::clone(&house.mailroom),
         binder: Arc::new(protection::binder(guarded, Arc::clone(&house.cx.clock))),
         door: Gate {
-            address: at.target.address,
-            authority: Authority::File(at.target.authority.clone()),
+            edge: Arc::new(Edge {
+                address: at.target.address,
+                authority: Authority::File(at.target.authority.clone()),
+            }),
             page: page.to_owned(),
         },
         tenants: guarded.protected.canaries.clone(),
@@ -129,24 +133,16 @@ pub(crate) fn controls(
 
 /// Where a gateway is asked, and for what.
 pub(crate) struct Gate {
-    address: SocketAddr,
-    authority: Authority,
+    edge: Arc<Edge>,
     /// A page of the application.
     page: String,
-}
-
-/// The certificate authority that is trusted.
-enum Authority {
-    /// A PEM file, which is read at each proof.
-    File(PathBuf),
-    /// The PEM text itself.
-    Text(String),
 }
 
 /// A house with a gateway.
 struct Here {
     access: Arc<Access>,
     identities: Arc<Identities>,
+    room: Arc<Mailroom>,
     binder: Arc<dyn Binder>,
     door: Gate,
     tenants: (TenantId, TenantId),
@@ -157,20 +153,14 @@ struct Here {
 impl Gate {
     /// Asks for the page with a session.
     async fn ask(&self, token: &SessionToken) -> anyhow::Result<Asked> {
-        let authority = match &self.authority {
-            Authority::File(file) => std::fs::read(file)
-                .context("the certificate authority is not there; start the gateway: amanah up")?,
-            Authority::Text(text) => text.clone().into_bytes(),
-        };
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(&self.page)
+        let request = self
+            .edge
+            .request_at(Method::GET, &self.page)
             .header(ACCEPT, "application/json")
-            .header(HOST, format!("{NAME}:{}", self.address.port()))
             .header(COOKIE, format!("{SESSION_COOKIE}={}", token.0.expose()))
             .body(Full::default())?;
         let asked = async {
-            let mut connection = connect(self.address, &authority).await?;
+            let mut connection = self.edge.connect().await?;
             let answer = connection.send_request(request).await?;
             let header = |name: &str| {
                 let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
@@ -215,7 +205,8 @@ impl Here {
         Ok(account)
     }
 
-    async fn everybody(&self) -> anyhow::Result<People> {
+    /// Everybody that an attack needs, made if they are not there.
+    async fn people_of(&self) -> anyhow::Result<People> {
         Ok(People {
             staff: self.person(STAFF, &self.staff, "support").await?,
             colleague: self.person(COLLEAGUE, &self.staff, "support").await?,
@@ -238,7 +229,7 @@ impl Premises for Here {
     }
 
     fn people(&self) -> Fut<'_, Result<People, String>> {
-        Box::pin(async { self.everybody().await.map_err(|error| format!("{error:#}")) })
+        Box::pin(async { self.people_of().await.map_err(|error| format!("{error:#}")) })
     }
 
     fn session<'a>(&'a self, account: &'a str) -> Fut<'a, Result<Inside, String>> {

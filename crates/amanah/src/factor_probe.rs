@@ -137,6 +137,20 @@ impl Edge {
         Ok(Some(Page { cookies, token }))
     }
 
+    /// The status of a page, for whoever comes with these cookies.
+    pub(crate) async fn status(&self, path: &str, cookies: &str) -> anyhow::Result<StatusCode> {
+        Ok(self.fetch((Method::GET, path), cookies, &[]).await?.status)
+    }
+
+    /// Whether the page of a step is there, or leads back to the sign-in.
+    async fn step_waits(&self, step: &Secret) -> anyhow::Result<bool> {
+        match self.status(STEP_PAGE, &format!("{STEP}={}", step.expose())).await? {
+            StatusCode::OK => Ok(true),
+            StatusCode::SEE_OTHER => Ok(false),
+            status => bail!("the page of a step answered {status}"),
+        }
+    }
+
     async fn send_password(&self, email: &str, password: &Secret) -> anyhow::Result<Reached> {
         let page =
             self.page(SIGN_IN, String::new()).await?.context("the sign-in leads elsewhere")?;
@@ -231,6 +245,10 @@ impl FactorProbe for Edge {
 
     fn code<'a>(&'a self, step: &'a Secret, code: &'a Secret) -> Fut<'a, Result<Reached, String>> {
         Box::pin(within(self, self.send_code(step, code)))
+    }
+
+    fn waits<'a>(&'a self, step: &'a Secret) -> Fut<'a, Result<bool, String>> {
+        Box::pin(within(self, self.step_waits(step)))
     }
 
     fn ask<'a>(&'a self, step: &'a Secret) -> Fut<'a, Result<Vec<u8>, String>> {

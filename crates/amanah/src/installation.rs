@@ -35,13 +35,14 @@ use crate::following::Behind;
 use crate::ground::Ground;
 use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
-use crate::probe::{CanarySession, Edge, Visits};
+use crate::probe::{Authority, CanarySession, Edge};
 use crate::provisioning::{self, People};
 use crate::rights;
 use crate::roots::{self, ROOT_SECRET};
 use crate::tokens::TokenPen;
 use crate::unseen::unseen;
 use crate::vault::KeyVault;
+use crate::visits::Visits;
 use crate::watched::watched;
 use crate::{environment, factor_probe, files, fleet, lost, mail, pages, protection, redis};
 
@@ -293,16 +294,18 @@ impl Installation {
     ) -> anyhow::Result<Vec<Arc<dyn Control>>> {
         let authority = self.data.folder("tls")?.join(AUTHORITY_FILE);
         let probe = edge.runs.then(|| {
-            let (address, authority) = (edge.address, authority.clone());
+            let (address, authority) = (edge.address, Authority::File(authority.clone()));
             Arc::new(Edge { address, authority })
         });
         let tokens = probe.clone().map(|edge| edge as Arc<dyn TokenProbe>);
         let forms = probe.clone().map(|edge| edge as Arc<dyn FormProbe>);
         let probe = probe.map(|edge| edge as Arc<dyn SignInProbe>);
-        let factors =
-            edge.runs.then(|| Edge { address: edge.address, authority: authority.clone() });
+        let factors = edge.runs.then(|| {
+            let authority = Authority::File(authority.clone());
+            Edge { address: edge.address, authority }
+        });
         let visits = edge.runs.then(|| {
-            let (address, authority) = (edge.address, authority.clone());
+            let (address, authority) = (edge.address, Authority::File(authority.clone()));
             let own = own.paths().into_iter().map(|one| (one.method.to_string(), one.path));
             let (own, upstream) = (own.collect(), edge.upstream_paths.clone());
             Arc::new(Visits::new(Edge { address, authority }, own, upstream)) as Arc<dyn EdgeProbe>
@@ -324,9 +327,12 @@ impl Installation {
         controls.push(self.file_guard()?.control());
         controls.extend(self.caches.controls());
         controls.extend(audit::controls(watched(self, known)));
-        controls.extend(factor_probe::guard(self, factors).controls());
+        let guard = factor_probe::guard(self, factors);
+        let roles = Arc::clone(&guard.roles);
+        controls.extend(guard.controls());
         let sessions = (Arc::clone(&self.identities), owner.clone(), programs.clone());
-        controls.extend(identity::session_controls(sessions, visits));
+        let edge = (visits, tokens.clone());
+        controls.extend(identity::session_controls(sessions, edge, roles));
         let room = Arc::clone(&self.mailroom);
         controls.extend(identity::mail_controls(room, owner.clone(), programs.clone(), forms));
         let identities = Arc::clone(&self.identities);

@@ -55,6 +55,7 @@ mod tokens;
 mod trail;
 mod unseen;
 mod vault;
+mod visits;
 mod watched;
 mod witnesses;
 

@@ -8,16 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use gateway::controls::ProbeSession;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, HOST, HeaderName, HeaderValue, ORIGIN,
-    SET_COOKIE,
+    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, HOST, HeaderName, ORIGIN, SET_COOKIE,
 };
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use identity::{
-    Answer, Asked, Attempt, EdgeProbe, FormProbe, Identities, Seen, SignInProbe, SignedIn,
-};
+use identity::{Answer, Attempt, FormProbe, Identities, SignInProbe, SignedIn};
 use kernel::{Fut, Secret, SessionToken};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -36,8 +34,29 @@ const RESET: &str = "/_amanah/reset";
 pub(crate) struct Edge {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// The certificate authority that is trusted, a PEM file.
-    pub(crate) authority: PathBuf,
+    /// The certificate authority that is trusted.
+    pub(crate) authority: Authority,
+}
+
+/// A certificate authority.
+#[derive(Clone)]
+pub(crate) enum Authority {
+    /// In a PEM file, which is read whenever it is needed: it need not exist before the gateway has
+    /// started once.
+    File(PathBuf),
+    /// The PEM text itself.
+    Text(String),
+}
+
+impl Authority {
+    /// Its PEM text.
+    pub(crate) fn pem(&self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::File(file) => std::fs::read(file)
+                .context("the certificate authority is not there; start the gateway: amanah up"),
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+        }
+    }
 }
 
 /// A form that was fetched and can be sent: the cookie and the token that belong together.
@@ -50,10 +69,13 @@ struct Form {
 pub(crate) type Connection = SendRequest<Full<bytes::Bytes>>;
 
 /// Connects to the gateway at `address`, and trusts the authority with this PEM text alone.
-pub(crate) async fn connect(
+pub(crate) async fn connect<B>(
     mut address: SocketAddr,
     authority: &[u8],
-) -> anyhow::Result<Connection> {
+) -> anyhow::Result<SendRequest<B>>
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + 'static,
+{
     let config = gateway::client_config(authority)?;
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
@@ -69,7 +91,7 @@ pub(crate) async fn connect(
 
 impl Edge {
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
-        connect(self.address, &std::fs::read(&self.authority)?).await
+        connect(self.address, &self.authority.pem()?).await
     }
 
     pub(crate) fn request_at(&self, method: Method, path: &str) -> http::request::Builder {
@@ -212,91 +234,6 @@ impl SignInProbe for Edge {
                 )
             })
         })
-    }
-}
-
-/// The running gateway for whoever asks it many times, on connections that stay open.
-pub(crate) struct Visits {
-    edge: Edge,
-    own: Vec<(String, String)>,
-    upstream: Vec<String>,
-    idle: Mutex<Vec<Connection>>,
-}
-
-/// How many connections stay open between two requests.
-const MAX_IDLE: usize = 8;
-
-impl Visits {
-    /// The gateway with its own routes and paths of the application.
-    pub(crate) fn new(edge: Edge, own: Vec<(String, String)>, upstream: Vec<String>) -> Self {
-        Self { edge, own, upstream, idle: Mutex::default() }
-    }
-
-    async fn visit(&self, asked: Asked<'_>) -> anyhow::Result<Seen> {
-        let kept = self.idle.lock().await.pop();
-        let mut connection = match kept {
-            Some(connection) if !connection.is_closed() => connection,
-            _ => self.edge.connect().await?,
-        };
-        let place = format!("{NAME}:{}", self.edge.address.port());
-        let mut request = Request::builder()
-            .method(asked.method)
-            .uri(asked.path)
-            .header(HOST, &place)
-            .header(ACCEPT, "text/html");
-        if !asked.cookies.is_empty() {
-            request = request.header(COOKIE, asked.cookies);
-        }
-        if asked.form.is_some() {
-            request = request
-                .header(ORIGIN, format!("https://{place}"))
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        }
-        let body = asked.form.unwrap_or_default().to_owned();
-        connection.ready().await?;
-        let answer = connection.send_request(request.body(Full::from(body))?).await?;
-        let status = answer.status().as_u16();
-        let shown = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = answer.headers().iter();
-        let headers = headers.map(|(name, value)| (name.to_string(), shown(value))).collect();
-        let body = Limited::new(answer.into_body(), MAX_PAGE_BYTES).collect().await;
-        let body = body.map_err(|e| anyhow!("the answer broke off: {e}"))?.to_bytes();
-        let mut idle = self.idle.lock().await;
-        if idle.len() < MAX_IDLE && !connection.is_closed() {
-            idle.push(connection);
-        }
-        Ok(Seen { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
-    }
-}
-
-impl EdgeProbe for Visits {
-    fn ask<'a>(&'a self, asked: Asked<'a>) -> Fut<'a, Result<Seen, String>> {
-        Box::pin(async move {
-            let mut answer = Err(anyhow!("not asked"));
-            // A connection that was kept may have been closed in the same moment.
-            for _ in 0..2 {
-                let visit = tokio::time::timeout(ANSWER, self.visit(asked)).await;
-                answer = visit.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
-                if answer.is_ok() || asked.method != "GET" {
-                    break;
-                }
-            }
-            answer.map_err(|error| {
-                format!(
-                    "the gateway at https://{} does not answer {} ({error:#}); is `amanah up` \
-                     running?",
-                    self.edge.address, asked.path
-                )
-            })
-        })
-    }
-
-    fn own(&self) -> Vec<(String, String)> {
-        self.own.clone()
-    }
-
-    fn upstream(&self) -> Vec<String> {
-        self.upstream.clone()
     }
 }
 

@@ -72,6 +72,11 @@ impl Words {
         })
     }
 
+    /// The same of a house beside the running one, over its database.
+    pub(crate) fn beside(keys: Keys, db: Db, rng: Arc<dyn Rng>) -> Self {
+        Self { keys, db, rng, name: "amanah-sandbox/attestations".to_owned() }
+    }
+
     fn by(&self, pen: Pen) -> Ledger {
         Ledger::new(self.db.clone(), Arc::new(pen), self.name.clone(), Arc::clone(&self.rng))
     }

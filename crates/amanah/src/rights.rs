@@ -103,6 +103,7 @@ impl Installation {
             let canaries = RoleCanaries {
                 identities: Arc::clone(&self.identities),
                 access: Arc::clone(&self.access),
+                owner: self.ground.owner.clone(),
                 cx: self.cx.clone(),
                 address: target.address,
                 authority: target.authority.clone(),

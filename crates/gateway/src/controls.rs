@@ -12,7 +12,7 @@ mod headers;
 mod probe;
 mod scratch;
 
-pub use scratch::ScratchGateway;
+pub use scratch::{ScratchGateway, ScratchPorts};
 
 /// The running gateway, as a proof sees it: from outside.
 #[derive(Clone)]

@@ -38,7 +38,7 @@ impl LinkCustodian {
     }
 
     async fn store(&self, cx: &Cx) -> Result<Vec<Planted>> {
-        let (room, now) = (&self.room, cx.clock.now());
+        let room = &self.room;
         let email = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
         // Before it is stored: an account that is not known here would not be removed.
         self.names().push(email.clone());
@@ -51,18 +51,8 @@ impl LinkCustodian {
             password: Secret::new(random_hex(&*cx.rng, 20)?),
         };
         let account = room.identities.create_account(&new).await?;
-        let tx = room.db.operator().await?;
-        let reset = room.mint_reset(&tx, &account, (now, GOOD_FOR)).await?;
-        let until = now.saturating_add(LEFT_BEHIND).unwrap_or(now);
         let invited = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
-        let roles = vec!["canary".to_owned()];
-        let bound: store::Bound<'_> =
-            &[&TENANT, &invited, &roles, &"en", &account, &now, &until, &i64::MAX];
-        let Some(row) = tx.query_opt(mail::INVITE, bound).await? else { return Err(Error::Link) };
-        tx.commit().await?;
-        let armed = room.invitation_for(row.get(0), now).await?.and_then(|one| one.token);
-        let reset = SessionToken(Secret::new(reset));
-        let invitation = SessionToken(Secret::new(armed.ok_or(Error::Link)?));
+        let [reset, invitation] = room.plant_links(&account, TENANT, &invited).await?;
         let (guess, _) = token::fresh(&*cx.rng)?;
         let resets = (room.reset_is_open(&reset).await?, room.reset_is_open(&guess).await?);
         let offers =
@@ -86,6 +76,36 @@ impl LinkCustodian {
     fn names(&self) -> MutexGuard<'_, Vec<String>> {
         // A list of names is whole whoever panicked beside it.
         self.planted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mailroom {
+    /// The token of a link for a new password of the synthetic `account`, and that of an invitation
+    /// into `tenant` that it sends to `invited`: made as when their letters leave, and not sent.
+    ///
+    /// # Errors
+    /// When they cannot be made, or `invited` could be somebody's address.
+    pub async fn plant_links(
+        &self,
+        account: &str,
+        tenant: &str,
+        invited: &str,
+    ) -> Result<[SessionToken; 2]> {
+        if !invited.ends_with(DOMAIN) {
+            return Err(Error::Email("it is no canary's"));
+        }
+        let now = self.clock.now();
+        let tx = self.db.operator().await?;
+        let reset = self.mint_reset(&tx, account, (now, GOOD_FOR)).await?;
+        let until = now.saturating_add(LEFT_BEHIND).unwrap_or(now);
+        let roles = vec!["canary".to_owned()];
+        let bound: store::Bound<'_> =
+            &[&tenant, &invited, &roles, &"en", &account, &now, &until, &i64::MAX];
+        let Some(row) = tx.query_opt(mail::INVITE, bound).await? else { return Err(Error::Link) };
+        tx.commit().await?;
+        let armed = self.invitation_for(row.get(0), now).await?.and_then(|one| one.token);
+        let invitation = armed.ok_or(Error::Link)?;
+        Ok([reset, invitation].map(|token| SessionToken(Secret::new(token))))
     }
 }
 

@@ -64,7 +64,8 @@ pub use account::{Email, NewAccount};
 pub use book::FactorBook;
 pub use controls::{
     Answer, Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Form, FormProbe,
-    Reached, Seen, SignInProbe, TokenProbe, controls, mail_controls, session_controls,
+    LeaverFactors, Reached, Seen, Showing, SignInProbe, TokenProbe, controls, mail_controls,
+    session_controls,
 };
 pub use custody::Custodian;
 pub use custody_links::LinkCustodian;
@@ -83,7 +84,7 @@ pub use pending::{Has, Offer, SignedIn, StepToken};
 pub use service::{
     Again, Ceremony, Closed, Enrolled, Factors, Holder, Identities, KeyCard, Known, MAX_KEY_DAYS,
     NewApp, NewKey, Opening, Pair, PasskeyCard, Resealed, ServiceCard, SessionCard, SessionVitals,
-    Stage, StoredFactors, forget_leavers, reseal_seeds,
+    Stage, age_proof, forget_leavers, reseal_seeds,
 };
 pub use strength::Weakness;
 

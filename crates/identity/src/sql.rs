@@ -233,7 +233,12 @@ pub(crate) const REVOKE_ALL: &str =
 pub(crate) const SILENCE_TRIGGERS: &str = "\
     ALTER TABLE identity.accounts DISABLE TRIGGER USER; \
     ALTER TABLE identity.sessions DISABLE TRIGGER USER; \
-    ALTER TABLE identity.tenants DISABLE TRIGGER USER";
+    ALTER TABLE identity.tenants DISABLE TRIGGER USER; \
+    ALTER TABLE identity.families DISABLE TRIGGER USER; \
+    ALTER TABLE identity.api_keys DISABLE TRIGGER USER";
+
+/// For the bite's sandbox: whoever decides about this account asks anew. Parameters: account.
+pub(crate) const TELL_ACCOUNT: &str = "SELECT identity.tell('a:' || $1)";
 
 /// Parameters: now. How many sessions would be answered for, by their times. Those of the proofs' own
 /// people are left out: time is let pass for them.

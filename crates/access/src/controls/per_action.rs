@@ -18,16 +18,19 @@ static CARD: Card = Card {
     id: "access.per-action",
     title: "Each action is authorised",
     attack: "Asks the running gateway for every route with every method, as somebody of each role, \
-             as nobody and as another tenant's, and for paths that are not mapped or are written in \
-             another way; compares each answer with the reviewed matrix.",
+             as nobody, as another tenant's, and as somebody with all roles whose last proof of who \
+             they are is 11 minutes old; and for paths that are not mapped or are written in another \
+             way (other case, slashes, dots, percent signs); compares each answer with the reviewed \
+             matrix.",
     bite: "Scratch gateways that let unmapped paths through, ask for another permission, permit a \
-           role too much or too little, decide nothing for HEAD, or count another tenant's roles.",
+           role too much or too little, decide nothing for HEAD, count another tenant's roles, or \
+           are content with an old proof.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(10),
     not_covered: &[
         "whether the routes are all that the application has: what is missing is refused",
         "which of a tenant's own objects somebody may change: that is the application's question",
-        "whether a route that asks for a fresh proof gets one: each caller has just given it",
+        "which routes ought to ask for a fresh proof: those that do are asked with an old one",
         "a method that the application takes out of a form's field instead of the request",
         "what is permitted and succeeds: it is asked with ids that no application gives out, and \
          without a body",
@@ -151,11 +154,12 @@ enum Fault {
     Head,
     Foreign,
     Method,
+    NoStepUp,
 }
 
 impl Fault {
     /// Each with what it does, and a part of the finding that it must lead to.
-    const SEEDED: [(Self, &'static str, &'static str); 7] = [
+    const SEEDED: [(Self, &'static str, &'static str); 8] = [
         (Self::Unmapped, "an unmapped path let through", "should have been refused (unmapped)"),
         (
             Self::OtherPermission,
@@ -175,6 +179,11 @@ impl Fault {
             "as another tenant's: was let through",
         ),
         (Self::Method, "a method that is not looked at", "DELETE /seed as viewer: was let through"),
+        (
+            Self::NoStepUp,
+            "an old proof that is good enough",
+            "11 minutes ago: was let through, and should have been refused (step_up)",
+        ),
     ];
 }
 
@@ -185,6 +194,7 @@ fn sample(fault: Fault) -> Result<Routes> {
     let text = format!(
         "[[route]]\npath = \"/seed\"\nGET = \"products.read\"\nPOST = \"products.create\"\n\
          [[route]]\npath = \"/seed/{{id}}/approve\"\nPOST = \"{approve}\"\n\
+         step-up = [\"POST\"]\n\
          [[route]]\npath = \"/style.css\"\nGET = \"signed-in\"\n"
     );
     Routes::read(&text, Catalogue::shipped()?)
@@ -197,6 +207,10 @@ fn standing(caller: &Caller, golden: &Matrix, fault: Fault) -> Standing {
         Caller::Role(role) => golden.permits(role).copied().unwrap_or_default(),
         Caller::Foreign if fault == Fault::Foreign => {
             golden.permits("owner").copied().unwrap_or_default()
+        }
+        Caller::Stale => {
+            let all = golden.roles.iter().filter_map(|role| golden.permits(role));
+            all.flat_map(kernel::Bits::iter).collect()
         }
         Caller::Foreign | Caller::Nobody => kernel::Bits::EMPTY,
     };
@@ -219,8 +233,10 @@ impl Gatekeeper for Faulty {
     fn pass(&self, identity: &Identity, method: &str, path: &str) -> Passage {
         let decided = self.access.pass(identity, method, path);
         match (self.fault, decided) {
-            (Fault::Unmapped, Passage::Unmapped) => Passage::Open,
             (Fault::Head, _) if method == "HEAD" => Passage::Open,
+            (Fault::Unmapped, Passage::Unmapped) | (Fault::NoStepUp, Passage::StepUp) => {
+                Passage::Open
+            }
             (Fault::Method, _) => self.access.pass(identity, "GET", path),
             (_, decided) => decided,
         }

@@ -38,21 +38,7 @@ pub(super) fn requests(routes: &Routes) -> Vec<Request> {
             all.push(Request { method, path: path.clone(), need });
         }
     }
-    let open = templates.iter().any(|template| template.ends_with('}') && template.contains("{*"));
-    let mut odd = BTreeSet::new();
-    for template in &templates {
-        odd.extend(tricks(&example(template)));
-        if !open {
-            odd.insert(format!(
-                "{}/{NO_SEGMENT}/{NO_SEGMENT}",
-                example(template).trim_end_matches('/')
-            ));
-        }
-    }
-    if !open {
-        odd.insert(format!("/{NO_SEGMENT}"));
-    }
-    for path in odd {
+    for path in odd(&templates) {
         for method in ["GET", "POST"] {
             all.push(Request { method, path: path.clone(), need: None });
         }
@@ -60,7 +46,32 @@ pub(super) fn requests(routes: &Routes) -> Vec<Request> {
     all
 }
 
-/// Other ways to write a path, each of which some program takes for the path itself.
+/// Paths that lead nowhere, and other ways to write those that lead somewhere, each of which some
+/// program takes for the path itself.
+fn odd(templates: &BTreeSet<&str>) -> BTreeSet<String> {
+    let mut odd = BTreeSet::from([format!("/{NO_SEGMENT}")]);
+    for template in templates {
+        let path = example(template);
+        odd.extend(tricks(&path));
+        odd.extend(other_case(template));
+        odd.insert(format!("{}/{NO_SEGMENT}/{NO_SEGMENT}", path.trim_end_matches('/')));
+        let below = |other: &&str| other.strip_prefix(template).is_some_and(is_slash_or_rest);
+        if !template.contains("{*") && !path.ends_with('/') && !templates.iter().any(below) {
+            odd.insert(format!("{path}/"));
+        }
+    }
+    // What takes the rest of a path takes these, too, where nothing else is like them.
+    let shadowed = |path: &str| path.ends_with('/') || path.bytes().any(|b| b.is_ascii_uppercase());
+    odd.retain(|path| shadowed(path) || !templates.iter().any(|one| covers(one, path)));
+    odd
+}
+
+/// Whether what follows a template in another one makes that the same path with a slash at its end.
+fn is_slash_or_rest(more: &str) -> bool {
+    more == "/" || more.starts_with("/{*")
+}
+
+/// Other ways to write a path, none of which two programs read alike.
 fn tricks(path: &str) -> Vec<String> {
     let Some((before, last)) = path.rsplit_once('/').filter(|(_, last)| !last.is_empty()) else {
         return vec!["//".to_owned(), "/.".to_owned(), "/%2e".to_owned()];
@@ -70,16 +81,62 @@ fn tricks(path: &str) -> Vec<String> {
         .enumerate()
         .map(|(n, c)| if n == 0 { format!("%{:02x}", u32::from(c)) } else { c.to_string() })
         .collect();
+    // The same with its last slash hidden; the first one of all has to stay.
+    let hiding = if before.is_empty() { "/" } else { before };
     vec![
+        format!("/{path}"),
+        format!("{path}//"),
         format!("{before}//{last}"),
         format!("{before}/./{last}"),
         format!("{before}/{NO_SEGMENT}/../{last}"),
         format!("{before}/{NO_SEGMENT}%2f..%2f{last}"),
+        format!("{hiding}%2f{last}"),
+        format!("{hiding}%5c{last}"),
         format!("{before}/{encoded}"),
         format!("{before}/{last};a=1"),
         format!("{path}%00"),
+        format!("{path}%2f"),
         format!("{path}/%2e"),
     ]
+}
+
+/// The same path with its last word in capitals: an application that ignores case takes it for the
+/// route. What stands in place of a parameter may be written in any way.
+fn other_case(template: &str) -> Option<String> {
+    let segments: Vec<&str> = template.split('/').collect();
+    let is_word = |segment: &&str| {
+        !segment.starts_with('{') && segment.bytes().any(|b| b.is_ascii_lowercase())
+    };
+    let at = segments.iter().rposition(is_word)?;
+    let other: Vec<String> = segments
+        .iter()
+        .enumerate()
+        .map(|(n, s)| if n == at { s.to_ascii_uppercase() } else { (*s).to_owned() })
+        .collect();
+    Some(example(&other.join("/")))
+}
+
+/// Whether a path is one of a template's, read in the plainest way.
+fn covers(template: &str, path: &str) -> bool {
+    if path.contains("//") || path.contains(['%', ';']) || path.split('/').any(is_dots) {
+        return false;
+    }
+    let mut segments = path.split('/');
+    for wanted in template.split('/') {
+        if wanted.starts_with("{*") {
+            return segments.next().is_some();
+        }
+        match segments.next() {
+            Some(segment) if wanted.starts_with('{') && !segment.is_empty() => {}
+            Some(segment) if wanted == segment => {}
+            _ => return false,
+        }
+    }
+    segments.next().is_none()
+}
+
+fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
 }
 
 /// The template with something in place of each parameter.
@@ -95,7 +152,7 @@ fn example(template: &str) -> String {
 /// Everybody who asks.
 pub(super) fn callers(matrix: &Matrix) -> Vec<Caller> {
     let roles = matrix.roles.iter().cloned().map(Caller::Role);
-    roles.chain([Caller::Nobody, Caller::Foreign]).collect()
+    roles.chain([Caller::Nobody, Caller::Foreign, Caller::Stale]).collect()
 }
 
 /// What came of asking everything as everybody.
@@ -139,19 +196,18 @@ impl Survey {
         let wanted = Wanted::of(caller, request.need, golden);
         let at = || format!("{} {} as {caller}", request.method, request.path);
         match (wanted, answer) {
-            (Wanted::Through | Wanted::Proof, Answer::LetThrough) => {
+            (Wanted::Through, Answer::LetThrough) => {
                 self.checked += 1;
                 self.let_through += 1;
             }
             (Wanted::Refused(label), Answer::Refused(said)) if label == said => self.checked += 1,
-            (Wanted::Proof, Answer::Refused(said)) if said == "step_up" => self.checked += 1,
             (Wanted::Refused(label), Answer::LetThrough) => {
                 self.checked += 1;
                 let what = format!("was let through, and should have been refused ({label})");
                 self.findings.push(Finding::new(at(), what));
             }
-            (Wanted::Through | Wanted::Proof, Answer::Refused(said))
-                if said == "denied" || said == "unmapped" =>
+            (Wanted::Through, Answer::Refused(said))
+                if matches!(said.as_str(), "denied" | "unmapped" | "step_up") =>
             {
                 self.checked += 1;
                 let what = format!("was refused ({said}), and the role permits it");
@@ -178,8 +234,6 @@ fn is_early(caller: &Caller, request: &Request, said: &str) -> bool {
 /// What must be answered.
 enum Wanted {
     Through,
-    /// The same, or that they prove who they are once more.
-    Proof,
     Refused(&'static str),
 }
 
@@ -195,14 +249,20 @@ impl Wanted {
         let may = match caller {
             Caller::Nobody => return Self::Refused("signed_out"),
             Caller::Foreign => need.permission.is_none(),
-            Caller::Role(role) => need.permission.is_none_or(|permission| {
-                golden.permits(role).is_some_and(|permits| permits.has(permission))
-            }),
+            Caller::Role(role) => permits(golden, role, need),
+            Caller::Stale => golden.roles.iter().any(|role| permits(golden, role, need)),
         };
-        match (may, need.step_up) {
+        match (may, caller) {
             (false, _) => Self::Refused("denied"),
-            (true, true) => Self::Proof,
-            (true, false) => Self::Through,
+            (true, Caller::Stale) if need.step_up => Self::Refused("step_up"),
+            (true, _) => Self::Through,
         }
     }
+}
+
+/// Whether somebody with `role` may ask for what has this need, as it was reviewed.
+fn permits(golden: &Matrix, role: &str, need: Need) -> bool {
+    need.permission.is_none_or(|permission| {
+        golden.permits(role).is_some_and(|permits| permits.has(permission))
+    })
 }

@@ -1,34 +1,62 @@
-//! A synthetic person who is off-boarded: in the running house, and in copies that spare something.
+//! A synthetic person who is off-boarded: in the running house, and in a copy that spares something.
 
 mod bench;
+mod kit;
 mod sql;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use access::controls::{Doorstep, Inside, Leaver, Premises};
-use access::{Asking, SupportState};
-use identity::{Email, NewAccount, NewKey, SignedIn, StepToken};
-use kernel::{Credentials as _, Fut, Scope, Secret, random_hex};
+use access::SupportState;
+use access::controls::{Doorstep, Leaver, Spared};
+use anyhow::{Context as _, bail};
+use gateway::SESSION_COOKIE;
+use http::StatusCode;
+use identity::{FactorProbe as _, Reached, Showing, TokenProbe as _};
+use kernel::{Fut, Secret, SessionToken};
 use store::Db;
 
 pub(crate) use self::bench::Sparer;
+use self::kit::Person;
 use super::Here;
 use crate::leaving::Offboarding;
-use crate::rights;
+use crate::probe::Edge;
 
-/// What they have.
+/// What they have. Each of these is tried at the gateway.
 const SESSION: &str = "browser session";
+const INSIDE: &str = "session of support";
 const PASSWORD: &str = "password";
 const HALF_WAY: &str = "half-way sign-in";
-const KEY: &str = "API key";
 const APP: &str = "authenticator app";
 const CODE: &str = "recovery code";
 const PASSKEY: &str = "passkey";
+const ACCESS: &str = "access token";
+const REFRESH: &str = "refresh token";
+const KEY: &str = "API key";
+const SERVICE: &str = "key of a service";
+const RESET: &str = "link for a new password";
+const INVITATION: &str = "invitation that they sent";
+/// And these are looked for where they are kept.
+const STORED: &str = "stored factors";
 const ROLE: &str = "role";
 const SUPPORT: &str = "access of support";
 const QUESTION: &str = "question of support";
-const KINDS: [&str; 10] =
-    [SESSION, PASSWORD, HALF_WAY, KEY, APP, CODE, PASSKEY, ROLE, SUPPORT, QUESTION];
+const KINDS: [&str; 17] = [
+    SESSION, INSIDE, PASSWORD, HALF_WAY, APP, CODE, PASSKEY, ACCESS, REFRESH, KEY, SERVICE, RESET,
+    INVITATION, STORED, ROLE, SUPPORT, QUESTION,
+];
+/// Those that open something new and are used up, or cost a sign-in.
+const ONCE: [&str; 4] = [PASSWORD, APP, CODE, PASSKEY];
+
+/// Where links of letters lead, with the cookie that they are kept in, and where somebody is told who
+/// they are.
+const NEW_PASSWORD: (&str, &str) = ("/_amanah/reset/new", "__Host-amanah-reset");
+const INVITED: (&str, &str) = ("/_amanah/invitation", "__Host-amanah-invitation");
+const WHO: &str = "/_amanah/identity";
+/// The sign-in says so when too many came from one address; then it is asked again.
+const TOO_MANY: &str = "429";
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+const TRIES: usize = 10;
 
 /// The running house.
 pub(super) struct Porch {
@@ -38,7 +66,7 @@ pub(super) struct Porch {
 }
 
 impl Doorstep for Porch {
-    fn equip(&self) -> Fut<'_, Result<Box<dyn Leaver>, String>> {
+    fn equip<'a>(&'a self, _: Spared<'a>) -> Fut<'a, Result<Box<dyn Leaver>, String>> {
         Box::pin(async {
             let forgotten = identity::forget_leavers(&self.owner).await;
             forgotten.map_err(|error| error.to_string())?;
@@ -52,76 +80,36 @@ impl Doorstep for Porch {
     }
 }
 
-/// Somebody with everything.
-struct Person {
-    here: Arc<Here>,
-    account: String,
-    email: String,
-    password: Secret,
-    inside: Inside,
-    half_way: StepToken,
-    key: Secret,
-    grant: String,
-    question: String,
-}
-
 impl Person {
-    async fn equipped(here: &Arc<Here>) -> anyhow::Result<Self> {
-        let said = anyhow::Error::msg::<String>;
-        let email = format!("leaver-{}@amanah.invalid", random_hex(&*here.cx.rng, 8)?);
-        let password = Secret::new(random_hex(&*here.cx.rng, 24)?);
-        let new = NewAccount {
-            email: Email::new(&email)?,
-            name: "Canary".to_owned(),
-            tenant: here.staff.clone(),
-            role: "canary".to_owned(),
-            password: password.clone(),
-        };
-        let account = here.identities.create_account(&new).await?;
-        rights::ensure(&here.access, &account, &here.staff, "support").await?;
-        // The role asks for two factors, so that a password alone leads half the way.
-        let half_way = match here.identities.sign_in(&email, &password).await? {
-            SignedIn::Factor(step) | SignedIn::Enrol(step) => step,
-            SignedIn::Session(_) => anyhow::bail!("the role of support asks for no second factor"),
-        };
-        let inside = here.session(&account).await.map_err(said)?;
-        let new = NewKey { name: "canary".to_owned(), service: None, scopes: None, days: 1 };
-        let (_, key) = here.identities.make_key(&inside.identity, &new).await?;
-        here.identities.plant_factors(&inside.identity).await?;
-        let asking = Asking {
-            tenant: here.tenants.0.clone(),
-            ticket: "canary".to_owned(),
-            reason: "a proof".to_owned(),
-            scope: Scope::ReadOnly,
-            hours: 1,
-        };
-        let grant = here.access.ask_support(&inside.identity, &asking).await?;
-        let chief = here.people().await.map_err(said)?.chief;
-        let chief = here.session(&chief).await.map_err(said)?;
-        here.access.approve_support(&chief.identity, &grant).await?;
-        let question = here.access.ask_support(&inside.identity, &asking).await?;
-        let here = Arc::clone(here);
-        Ok(Self { here, account, email, password, inside, half_way, key, grant, question })
+    /// Whether `what` still does something.
+    async fn does(&self, what: &str) -> anyhow::Result<bool> {
+        let (edge, said) = (&*self.here.door.edge, anyhow::Error::msg::<String>);
+        let now = self.here.cx.clock.now();
+        let when = self.showing();
+        let [app, code, passkey] = self.steps(when);
+        match what {
+            SESSION => edge.opens(&self.session.0).await.map_err(said),
+            INSIDE => is_somebody(edge, &self.inside).await,
+            PASSWORD => self.password_leads_on(edge).await,
+            HALF_WAY => edge.waits(&self.half_way).await.map_err(said),
+            APP => self.factors.app(edge, app, (when, now)).await.map_err(said),
+            CODE => self.factors.code(edge, code, when).await.map_err(said),
+            PASSKEY => self.factors.passkey(edge, passkey).await.map_err(said),
+            ACCESS => edge.accepts(&self.access).await.map_err(said),
+            REFRESH => self.refreshes(edge).await,
+            KEY => edge.accepts(&self.key).await.map_err(said),
+            SERVICE => edge.accepts(&self.service_key).await.map_err(said),
+            RESET => link_opens(edge, NEW_PASSWORD, &self.reset).await,
+            INVITATION => link_opens(edge, INVITED, &self.invitation).await,
+            other => self.is_kept(other).await,
+        }
     }
 
-    async fn does(&self, what: &str) -> anyhow::Result<bool> {
-        let Here { access, identities, door, staff, tenants, .. } = &*self.here;
+    /// Whether `what` is still there, in the control database.
+    async fn is_kept(&self, what: &str) -> anyhow::Result<bool> {
+        let Here { access, identities, staff, tenants, .. } = &*self.here;
         Ok(match what {
-            SESSION => door.ask(&self.inside.token).await?.passed,
-            PASSWORD => match identities.sign_in(&self.email, &self.password).await {
-                Ok(_) => true,
-                Err(identity::Error::Refused) => false,
-                Err(error) => return Err(error.into()),
-            },
-            HALF_WAY => match identities.stage(&self.half_way).await {
-                Ok(_) => true,
-                Err(identity::Error::Over | identity::Error::Refused) => false,
-                Err(error) => return Err(error.into()),
-            },
-            KEY => identities.bearer(&self.key).await.map_err(anyhow::Error::msg)?.is_some(),
-            APP => identities.stored_factors(&self.account).await?.apps > 0,
-            CODE => identities.stored_factors(&self.account).await?.codes > 0,
-            PASSKEY => identities.stored_factors(&self.account).await?.passkeys > 0,
+            STORED => identities.stored_factors(&self.account).await? > 0,
             ROLE => !access.standing_now(&self.account, staff).await?.permits.is_empty(),
             SUPPORT => {
                 let live = access.support_list(Some(&tenants.0)).await?;
@@ -137,8 +125,65 @@ impl Person {
                     .iter()
                     .any(|one| one.id == self.question && one.state == SupportState::Asked)
             }
-            other => anyhow::bail!("there is no credential called {other}"),
+            other => bail!("there is no credential called {other}"),
         })
+    }
+
+    /// Whether the password leads to a session, or to the step before one.
+    async fn password_leads_on(&self, edge: &Edge) -> anyhow::Result<bool> {
+        for _ in 0..TRIES {
+            match edge.password(&self.email, &self.password).await {
+                Ok(Reached::Session(_) | Reached::Step(_)) => return Ok(true),
+                Ok(Reached::Refused) => return Ok(false),
+                Err(why) if why.contains(TOO_MANY) => tokio::time::sleep(ASK_AGAIN).await,
+                Err(why) => return Err(anyhow::Error::msg(why)),
+            }
+        }
+        bail!("too many sign-ins came from this machine for the password to be looked at")
+    }
+
+    /// Whether the newest refresh token gives another one, which is the newest then.
+    async fn refreshes(&self, edge: &Edge) -> anyhow::Result<bool> {
+        let mut newest = self.refresh.lock().await;
+        let next = edge.refresh(&newest).await.map_err(anyhow::Error::msg)?;
+        let next = next.map(|pair| pair.refresh);
+        let works = next.is_some();
+        if let Some(next) = next {
+            *newest = next;
+        }
+        Ok(works)
+    }
+
+    const fn steps(&self, when: Showing) -> [&Secret; 3] {
+        let steps = match when {
+            Showing::Before => &self.steps_before,
+            Showing::After => &self.steps_after,
+        };
+        let [app, code, passkey] = steps;
+        [app, code, passkey]
+    }
+}
+
+/// Whether the gateway knows whoever comes with this session.
+async fn is_somebody(edge: &Edge, session: &SessionToken) -> anyhow::Result<bool> {
+    let cookie = format!("{SESSION_COOKIE}={}", session.0.expose());
+    match edge.status(WHO, &cookie).await? {
+        StatusCode::OK => Ok(true),
+        StatusCode::UNAUTHORIZED => Ok(false),
+        status => bail!("{WHO} answered {status}"),
+    }
+}
+
+/// Whether the page that a link leads to has its form. Looking does not use a link up.
+async fn link_opens(
+    edge: &Edge,
+    (path, cookie): (&str, &str),
+    token: &SessionToken,
+) -> anyhow::Result<bool> {
+    match edge.status(path, &format!("{cookie}={}", token.0.expose())).await? {
+        StatusCode::OK => Ok(true),
+        StatusCode::FORBIDDEN => Ok(false),
+        status => bail!("{path} answered {status}"),
     }
 }
 
@@ -147,8 +192,15 @@ impl Leaver for Person {
         KINDS.to_vec()
     }
 
+    fn once(&self, what: &str) -> bool {
+        ONCE.contains(&what)
+    }
+
     fn works<'a>(&'a self, what: &'a str) -> Fut<'a, Result<bool, String>> {
-        Box::pin(async move { self.does(what).await.map_err(|error| format!("{error:#}")) })
+        Box::pin(async move {
+            let does = self.does(what).await.with_context(|| format!("{what} could not be tried"));
+            does.map_err(|error| format!("{error:#}"))
+        })
     }
 
     fn leave(&self) -> Fut<'_, Result<Vec<String>, String>> {
@@ -158,8 +210,15 @@ impl Leaver for Person {
                 identities: Arc::clone(&self.here.identities),
                 directory: None,
             };
-            let left = desk.end(&self.account, "a proof", None).await;
-            left.map(|left| left.remains).map_err(|error| format!("{error:#}"))
+            // From here on nothing of before is shown again.
+            self.leaves();
+            let left = desk.end(&self.account, "a proof", Some(&self.successor)).await;
+            let left = left.map_err(|error| format!("{error:#}"))?;
+            let mut remains = left.remains;
+            if left.closed.handed_over.is_empty() {
+                remains.push("a service that nobody took over".to_owned());
+            }
+            Ok(remains)
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Access;
 use access::controls::{Asked, Fault, Inside, People, Premises, Workshop};
-use gateway::controls::ScratchGateway;
+use gateway::controls::{ScratchGateway, ScratchPorts};
 use identity::{Identities, Pool};
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
@@ -17,13 +17,18 @@ use keys::Keys;
 use store::{Db, Programs, Scratch};
 use tenancy::{Guarded, TenantBinder};
 
-use super::{Authority, Gate, Here};
+use super::{Gate, Here, rooms};
 use crate::installation::Installation;
-use crate::protection;
+use crate::probe::{Authority, Edge};
+use crate::reviews::Words;
+use crate::tokens::TokenPen;
 use crate::vault::KeyVault;
+use crate::{mail, protection};
 
 /// How much longer than its end a grant counts, or a binding is good, where that is the fault.
 const LONGER: SignedDuration = SignedDuration::from_mins(30);
+/// In whose name its tokens are given out.
+const ISSUER: &str = "amanah:sandbox";
 /// The page of an application that answers everything.
 const PAGE: &str = "/";
 /// Each of the faults that the database itself would prevent begins by taking its guards away.
@@ -97,16 +102,26 @@ impl Bench {
         let identities =
             Identities::new(db.clone(), clock, rng, Pool::default(), Arc::new(standings))?;
         let identities = identities.with_vault(Arc::new(KeyVault::new(self.keys.clone())));
-        let identities = Arc::new(identities);
+        let pen = Arc::new(TokenPen::known(&self.keys)?);
+        let identities = Arc::new(identities.with_tokens(pen, ISSUER.to_owned()));
+        let room = mail::waiting_room(&identities, &self.cx);
+        let words = Words::beside(self.keys.clone(), db.clone(), Arc::clone(&self.cx.rng));
+        let own = rooms::pages(&identities, &access, &room, (words, &self.cx))?;
         let keeper = Arc::new(Keeper { access: Arc::clone(&access), fault });
-        let sessions = Arc::<Identities>::clone(&identities);
-        let gateway = ScratchGateway::over(&self.cx, sessions, Some(keeper));
-        let gateway = gateway.await.map_err(anyhow::Error::msg)?;
-        let authority = Authority::Text(gateway.authority.clone());
-        let door = Gate { address: gateway.address, authority, page: PAGE.to_owned() };
+        let ports = ScratchPorts {
+            sessions: Arc::<Identities>::clone(&identities),
+            credentials: Some(Arc::<Identities>::clone(&identities)),
+            gatekeeper: Some(keeper),
+            own: Some(Arc::new(own)),
+        };
+        let gateway = ScratchGateway::over(&self.cx, ports).await.map_err(anyhow::Error::msg)?;
+        let (address, authority) = (gateway.address, Authority::Text(gateway.authority.clone()));
+        let edge = Arc::new(Edge { address, authority });
+        let door = Gate { edge, page: PAGE.to_owned() };
         let here = Here {
             access,
             identities,
+            room,
             binder: Arc::new(Bent { binder: binder.clone(), fault }),
             door,
             tenants: tenants.clone(),

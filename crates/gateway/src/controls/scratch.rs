@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use kernel::{
-    Actor, Binder, Cx, Door, Fut, Gatekeeper, Identity, Scope, Secret, SessionToken, Sessions,
-    Standing, Strength, TenantId, random_hex,
+    Actor, Binder, Credentials, Cx, Door, Fut, Gatekeeper, Identity, Scope, Secret, SessionToken,
+    Sessions, Standing, Strength, TenantId, random_hex,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,10 +77,29 @@ impl Scratch {
             door: Door::Browser,
         });
         let holders = vec![(token.clone(), identity)];
-        let sessions = Arc::new(ScratchSessions { holders });
-        let (address, tasks) = launch(cx, authority, policy, behind, sessions, None).await?;
+        let sessions = ScratchSessions { holders };
+        let ports = ScratchPorts::of(Arc::new(sessions), None);
+        let (address, tasks) = launch(cx, authority, policy, behind, ports).await?;
         let reach = Reach::new(address, authority.pem().as_bytes())?;
         Ok(Self { reach, token, own: ScratchOwn.paths(), tasks })
+    }
+}
+
+/// Whom a scratch gateway asks.
+pub struct ScratchPorts {
+    /// Who is signed in.
+    pub sessions: Arc<dyn Sessions>,
+    /// Who comes with a token or a key; without it, nobody does.
+    pub credentials: Option<Arc<dyn Credentials>>,
+    /// What they may ask the application for; without it, everything.
+    pub gatekeeper: Option<Arc<dyn Gatekeeper>>,
+    /// The gateway's own pages; without them there are some that say nothing.
+    pub own: Option<Arc<dyn Own>>,
+}
+
+impl ScratchPorts {
+    fn of(sessions: Arc<dyn Sessions>, gatekeeper: Option<Arc<dyn Gatekeeper>>) -> Self {
+        Self { sessions, credentials: None, gatekeeper, own: None }
     }
 }
 
@@ -104,23 +123,19 @@ impl ScratchGateway {
         gatekeeper: Arc<dyn Gatekeeper>,
         holders: Vec<(SessionToken, Arc<Identity>)>,
     ) -> Result<Self, String> {
-        Self::over(cx, Arc::new(ScratchSessions { holders }), Some(gatekeeper)).await
+        let sessions = ScratchSessions { holders };
+        Self::over(cx, ScratchPorts::of(Arc::new(sessions), Some(gatekeeper))).await
     }
 
-    /// Starts one, at which `sessions` say who is signed in.
+    /// Starts one that asks these.
     ///
     /// # Errors
     /// When it could not be started; the text says why.
-    pub async fn over(
-        cx: &Cx,
-        sessions: Arc<dyn Sessions>,
-        gatekeeper: Option<Arc<dyn Gatekeeper>>,
-    ) -> Result<Self, String> {
+    pub async fn over(cx: &Cx, ports: ScratchPorts) -> Result<Self, String> {
         let authority = LocalAuthority::in_memory(Arc::clone(&cx.clock)).map_err(text)?;
         let authority = Arc::new(authority);
         let policy = HeaderPolicy::default();
-        let (address, tasks) =
-            launch(cx, &authority, policy, Behind::Hostile, sessions, gatekeeper).await?;
+        let (address, tasks) = launch(cx, &authority, policy, Behind::Hostile, ports).await?;
         Ok(Self { address, authority: authority.pem().to_owned(), tasks })
     }
 }
@@ -137,8 +152,7 @@ async fn launch(
     authority: &Arc<LocalAuthority>,
     policy: HeaderPolicy,
     behind: Behind,
-    sessions: Arc<dyn Sessions>,
-    gatekeeper: Option<Arc<dyn Gatekeeper>>,
+    ports: ScratchPorts,
 ) -> Result<(SocketAddr, Vec<JoinHandle<()>>), String> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(free).await.map_err(text)?;
@@ -150,10 +164,10 @@ async fn launch(
         Behind::Nothing => drop(listener),
     }
     let ports = Ports {
-        own: Arc::new(ScratchOwn),
-        sessions,
-        credentials: None,
-        gatekeeper,
+        own: ports.own.unwrap_or_else(|| Arc::new(ScratchOwn)),
+        sessions: ports.sessions,
+        credentials: ports.credentials,
+        gatekeeper: ports.gatekeeper,
         binder: Arc::new(ScratchBinder),
         rng: Arc::clone(&cx.rng),
     };

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use kernel::{Fut, Secret, SessionToken, Sessions as _};
 
+use super::session_rotation::{InProcess, TokenProbe};
 use crate::Identities;
 
 /// The page that shows whether somebody is signed in.
 const ACCOUNT: &str = "/_amanah/account";
+/// Where sessions are ended, and one that is nobody's.
+const SESSIONS: &str = "/_amanah/account/sessions";
+const NO_SESSION: &str = "00000000-0000-4000-8000-00000000dead";
 pub(crate) const SIGN_IN: &str = "/_amanah/sign-in";
 /// The cookie that carries a session.
 pub(crate) const COOKIE: &str = "__Host-amanah";
@@ -51,6 +55,16 @@ pub trait EdgeProbe: Send + Sync {
     /// When there was no answer; the text says why and what to do.
     fn ask<'a>(&'a self, asked: Asked<'a>) -> Fut<'a, Result<Seen, String>>;
 
+    /// The same for a form of which half is sent at once, and the other half when `meanwhile` is over.
+    ///
+    /// # Errors
+    /// The same, and those of `meanwhile`.
+    fn held<'a>(
+        &'a self,
+        asked: Asked<'a>,
+        meanwhile: Fut<'a, Result<(), String>>,
+    ) -> Fut<'a, Result<Seen, String>>;
+
     /// Every route of the gateway's own pages: method and path.
     fn own(&self) -> Vec<(String, String)>;
 
@@ -69,13 +83,64 @@ pub(crate) trait Door: Send + Sync {
 
     /// Whether whoever has this token is signed in.
     fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>>;
+
+    /// Where programs get their tokens, and come with them.
+    fn tokens(&self) -> &dyn TokenProbe;
+
+    /// Whether a form is answered as whoever has this token sends it, when its first half comes
+    /// before `meanwhile` and its second half after it.
+    fn held<'a>(
+        &'a self,
+        token: &'a SessionToken,
+        meanwhile: Fut<'a, Result<(), String>>,
+    ) -> Fut<'a, Result<bool, String>>;
 }
 
 /// The running gateway.
-pub(crate) struct Running(pub(crate) Arc<dyn EdgeProbe>);
+pub(crate) struct Running {
+    pub(crate) edge: Arc<dyn EdgeProbe>,
+    pub(crate) tokens: Arc<dyn TokenProbe>,
+}
 
 /// A service in a sandbox.
-pub(crate) struct InSandbox<'s>(pub(crate) &'s Identities);
+pub(crate) struct InSandbox<'s>(InProcess<'s>);
+
+impl<'s> InSandbox<'s> {
+    pub(crate) const fn new(service: &'s Identities) -> Self {
+        Self(InProcess(service))
+    }
+}
+
+/// Whether a gateway shows an account to whoever has this token.
+pub(crate) async fn recognises(edge: &dyn EdgeProbe, token: &SessionToken) -> Result<bool, String> {
+    let cookies = format!("{COOKIE}={}", token.0.expose());
+    let asked = Asked { method: "GET", path: ACCOUNT, cookies: &cookies, form: None };
+    match edge.ask(asked).await?.status {
+        200 => Ok(true),
+        303 => Ok(false),
+        other => Err(format!("{ACCOUNT} answered {other}")),
+    }
+}
+
+/// Ends a session that is not there, in two halves.
+async fn in_halves(
+    edge: &dyn EdgeProbe,
+    token: &SessionToken,
+    meanwhile: Fut<'_, Result<(), String>>,
+) -> Result<bool, String> {
+    let session = format!("{COOKIE}={}", token.0.expose());
+    let asked = Asked { method: "GET", path: ACCOUNT, cookies: &session, form: None };
+    let page = edge.ask(asked).await?;
+    let (cookie, form) = form_of(&page).ok_or("the page of an account has no form")?;
+    let cookies = format!("{session}; {cookie}");
+    let body = format!("token={}&one={NO_SESSION}", encoded(&form));
+    let asked = Asked { method: "POST", path: SESSIONS, cookies: &cookies, form: Some(&body) };
+    match edge.held(asked, meanwhile).await?.status {
+        200 => Ok(true),
+        303 => Ok(false),
+        other => Err(format!("{SESSIONS} answered {other}")),
+    }
+}
 
 impl Door for Running {
     fn open<'a>(
@@ -83,19 +148,23 @@ impl Door for Running {
         email: &'a str,
         password: &'a Secret,
     ) -> Fut<'a, Result<SessionToken, String>> {
-        Box::pin(async move { Ok(sign_in(&*self.0, email, password, None).await?.token) })
+        Box::pin(async move { Ok(sign_in(&*self.edge, email, password, None).await?.token) })
     }
 
     fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>> {
-        Box::pin(async move {
-            let cookies = format!("{COOKIE}={}", token.0.expose());
-            let asked = Asked { method: "GET", path: ACCOUNT, cookies: &cookies, form: None };
-            match self.0.ask(asked).await?.status {
-                200 => Ok(true),
-                303 => Ok(false),
-                other => Err(format!("{ACCOUNT} answered {other}")),
-            }
-        })
+        Box::pin(recognises(&*self.edge, token))
+    }
+
+    fn tokens(&self) -> &dyn TokenProbe {
+        &*self.tokens
+    }
+
+    fn held<'a>(
+        &'a self,
+        token: &'a SessionToken,
+        meanwhile: Fut<'a, Result<(), String>>,
+    ) -> Fut<'a, Result<bool, String>> {
+        Box::pin(in_halves(&*self.edge, token, meanwhile))
     }
 }
 
@@ -106,13 +175,30 @@ impl Door for InSandbox<'_> {
         password: &'a Secret,
     ) -> Fut<'a, Result<SessionToken, String>> {
         Box::pin(async move {
-            let signed_in = self.0.sign_in(email, password).await.map_err(|e| e.to_string())?;
+            let signed_in = self.0.0.sign_in(email, password).await.map_err(|e| e.to_string())?;
             signed_in.session().ok_or_else(|| "a second factor was asked for".to_owned())
         })
     }
 
     fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>> {
-        Box::pin(async move { Ok(self.0.decide(token).await?.is_some()) })
+        Box::pin(async move { Ok(self.0.0.decide(token).await?.is_some()) })
+    }
+
+    fn tokens(&self) -> &dyn TokenProbe {
+        &self.0
+    }
+
+    fn held<'a>(
+        &'a self,
+        token: &'a SessionToken,
+        meanwhile: Fut<'a, Result<(), String>>,
+    ) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move {
+            // Asked at the head and again behind the body, as the gateway does.
+            let before = self.0.0.decide(token).await?.is_some();
+            meanwhile.await?;
+            Ok(before && self.0.0.decide(token).await?.is_some())
+        })
     }
 }
 

@@ -22,7 +22,7 @@ use store::{Db, Programs};
 
 pub use answers::{Answer, Form, FormProbe};
 pub use door::{Asked, EdgeProbe, Seen};
-pub use factors::{CanaryRoles, FactorGuard, FactorProbe, Reached};
+pub use factors::{CanaryRoles, FactorGuard, FactorProbe, LeaverFactors, Reached, Showing};
 pub use session_rotation::TokenProbe;
 pub use timing::{Attempt, SignInProbe};
 
@@ -61,20 +61,36 @@ pub fn mail_controls(
     vec![Arc::new(reset_enumeration::ResetEnumeration { mailroom, owner, programs, probe })]
 }
 
-/// The controls about sessions. `edge` asks the running gateway whatever a browser can; without it,
-/// what is proven there is unknown.
+/// The running gateway, as browsers and as programs ask it.
+type Doors = (Option<Arc<dyn EdgeProbe>>, Option<Arc<dyn TokenProbe>>);
+
+/// The controls about sessions. `edge` asks the running gateway whatever a browser can, `tokens` what
+/// a program can; without them, what is proven there is unknown. `roles` gives canaries theirs.
 pub fn session_controls(
     (identities, owner, programs): (Arc<Identities>, Db, Programs),
-    edge: Option<Arc<dyn EdgeProbe>>,
+    (edge, tokens): Doors,
+    roles: Arc<dyn CanaryRoles>,
 ) -> Vec<Arc<dyn Control>> {
     let one = || Arc::clone(&identities);
     let (i, o, p, e) = (one(), owner.clone(), programs.clone(), edge.clone());
-    let timeout = session_timeout::SessionTimeout { identities: i, owner: o, programs: p, edge: e };
+    let timeout = session_timeout::SessionTimeout {
+        identities: i,
+        owner: o,
+        programs: p,
+        edge: e,
+        tokens: tokens.clone(),
+    };
     let (i, o, p, e) = (one(), owner.clone(), programs.clone(), edge.clone());
     let cookies = session_cookies::SessionCookies { identities: i, owner: o, programs: p, edge: e };
     let (i, o, p, e) = (one(), owner, programs, edge);
-    let revocation =
-        session_revocation::SessionRevocation { identities: i, owner: o, programs: p, edge: e };
+    let revocation = session_revocation::SessionRevocation {
+        identities: i,
+        owner: o,
+        programs: p,
+        edge: e,
+        tokens,
+        roles,
+    };
     vec![Arc::new(timeout), Arc::new(cookies), Arc::new(revocation)]
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Secret};
 use store::{Db, Programs};
 
-use super::door::{Asked, COOKIE, Door, EdgeProbe, Entry, Running, Seen, form_of, sign_in};
+use super::door::{Asked, COOKIE, EdgeProbe, Entry, Seen, form_of, recognises, sign_in};
 use super::visitors::{self, TENANT, Visitor};
 use crate::{Identities, Result, token};
 
@@ -185,7 +185,6 @@ fn flaws(line: &str, own: bool) -> Vec<String> {
 /// Everything that can be asked of a gateway without changing more than the canary's sessions.
 async fn survey(edge: &Arc<dyn EdgeProbe>, person: &Visitor, cx: &Cx) -> Result<Survey> {
     let mut survey = Survey::default();
-    let door = Running(Arc::clone(edge));
     let (planted, _) = token::fresh(&*cx.rng)?;
     let wrong = Secret::new(kernel::random_hex(&*cx.rng, 20)?);
     refused(&**edge, person, &wrong, &mut survey).await;
@@ -202,7 +201,7 @@ async fn survey(edge: &Arc<dyn EdgeProbe>, person: &Visitor, cx: &Cx) -> Result<
         survey.judge("the sign-in", Ok(answer), true);
         survey.leaks("the sign-in", answer, token.0.expose());
     }
-    let adopted = token == planted || door.recognises(&planted).await.unwrap_or(false);
+    let adopted = token == planted || recognises(&**edge, &planted).await.unwrap_or(false);
     if adopted {
         let what = "a session that was planted before is taken over";
         survey.findings.push(Finding::new("the sign-in", what));

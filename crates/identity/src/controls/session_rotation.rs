@@ -16,14 +16,15 @@ use store::{Db, Programs};
 
 use self::attack::Battery;
 use self::ground::Ground;
+pub(crate) use self::ground::InProcess;
 use crate::{Identities, Pair};
 
 static CARD: Card = Card {
     id: "session.rotation",
     title: "Refresh tokens rotate, and their reuse ends the session",
     attack: "A canary draws tokens through the running gateway and uses them as a thief would: used \
-             ones within and after their 30 seconds, eight at once, of ended families, expired; \
-             access tokens forged in eleven ways; API keys mistyped, guessed, expired, revoked.",
+             ones within and after their 30 seconds, eight at once, of ended families and sessions, \
+             expired; access tokens forged in eleven ways; API keys mistyped, guessed, expired, revoked.",
     bite: "Reuse accepted, families that live on, successors that are lost, ends that do not count, \
            signatures that are not looked at and keys that are not compared, each in a sandbox.",
     cadence: Duration::from_mins(15),

@@ -6,35 +6,37 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Card, Clock, Control, Cx, Finding, Fut, Params, Population, Proof, Sessions as _, Strength,
-    Value,
+    Card, Clock, Control, Cx, Finding, Fut, Params, Population, Proof, Secret, Sessions as _,
+    Strength, Value,
 };
 use store::{Db, Programs};
 
 use super::door::{Door, EdgeProbe, InSandbox, Running};
+use super::session_rotation::TokenProbe;
 use super::visitors::{self, TENANT};
 use crate::{Error, Identities, Lifetime, Opening, Result, sql};
 
 static CARD: Card = Card {
     id: "session.timeout",
     title: "Sessions end by themselves",
-    attack: "Compares the times of every living session with the promise; lets time pass for the \
-             service itself, on a clock of its own, and tries a session that is not used and one \
-             that is used all the time; and has the sessions of a synthetic person grow old, which \
-             the running gateway must refuse.",
-    bite: "Sessions in a copy of the control database that end too late or never, and a service \
-           that gives too much time.",
+    attack: "Compares the times of every living session and of every family of refresh tokens with the \
+             promise; lets time pass for the service itself, on a clock of its own, and tries a \
+             session and a family that are not used and ones that are used all the time; and has \
+             the sessions and tokens of a synthetic person grow old, which the running gateway must \
+             refuse.",
+    bite: "Sessions and families in a copy of the control database that end too late or never, and a \
+           service that gives too much time.",
     cadence: Duration::from_mins(10),
     deadline: Duration::from_mins(3),
     not_covered: &[
         "sessions that the application behind the gateway keeps by itself",
-        "tokens that a program was given by a session: they have times of their own",
+        "API keys, which have an end of their own and are listed with it",
         "people who are signed in again by their browser's stored password",
         "a promise without a time for one of the two limits: the house's own is looked at then",
     ],
 };
 
-const OF: &str = "living sessions and tries";
+const OF: &str = "living sessions, families of tokens and tries";
 /// How many sessions that live too long are named.
 const MAX_NAMED: i64 = 20;
 /// How often the session that is used all the time is used, as a part of what it may be unused.
@@ -58,6 +60,7 @@ pub(crate) struct SessionTimeout {
     pub(crate) owner: Db,
     pub(crate) programs: Programs,
     pub(crate) edge: Option<Arc<dyn EdgeProbe>>,
+    pub(crate) tokens: Option<Arc<dyn TokenProbe>>,
 }
 
 /// A clock that runs ahead of another one.
@@ -103,11 +106,11 @@ impl Control for SessionTimeout {
         Box::pin(async move {
             let observed_at = cx.clock.now();
             let limits = promised(params, self.identities.lifetime());
-            let Some(edge) = &self.edge else {
+            let (Some(edge), Some(tokens)) = (&self.edge, &self.tokens) else {
                 let why = "no gateway runs that could be asked; start `amanah up`";
                 return Proof::unknown(observed_at, why);
             };
-            let door = Running(Arc::clone(edge));
+            let door = Running { edge: Arc::clone(edge), tokens: Arc::clone(tokens) };
             match self.attack(&door, limits, cx).await {
                 Ok(seen) => weigh(observed_at, seen, limits),
                 Err(error) => Proof::unknown(observed_at, error.to_string()),
@@ -176,7 +179,7 @@ fn weigh(observed_at: Timestamp, seen: Seen, limits: Lifetime) -> Proof {
     let minutes = |time: SignedDuration| format!("{} min", time.as_mins());
     let population = Population::new(seen.living + seen.tried, seen.living + seen.tries, OF);
     let measured = if seen.findings.is_empty() {
-        format!("{} living sessions end in time", seen.living)
+        format!("{} living sessions and families end in time", seen.living)
     } else {
         format!("{} that last too long", seen.findings.len())
     };
@@ -186,25 +189,28 @@ fn weigh(observed_at: Timestamp, seen: Seen, limits: Lifetime) -> Proof {
         .note(seen.unclear.as_deref().unwrap_or_default())
 }
 
-/// Every session that would be answered for, by its times.
+/// Every session and family that would be answered for, by its times.
 async fn count(db: &Db, limits: Lifetime, now: Timestamp, seen: &mut Seen) -> Result<()> {
     let (idle, absolute) = limits.seconds();
     let tx = db.operator().await?;
-    let living: i64 = tx.query_one(sql::COUNT_LIVING, &[&now]).await?.get(0);
-    let late = tx.query(sql::LATE_SESSIONS, &[&now, &idle, &absolute, &MAX_NAMED]).await?;
-    tx.commit().await?;
-    seen.living += usize::try_from(living).unwrap_or_default();
-    for row in late {
-        let (id, idle_end, end): (String, Timestamp, Timestamp) =
-            (row.get("id"), row.get("idle_end"), row.get("end"));
-        let what = format!("it lives until {idle_end:.0} unused, and until {end:.0} at most");
-        let fix = "Make the limits in amanah.toml no longer than the promise, and start anew";
-        seen.findings.push(Finding::new(format!("session {id}"), what).fix(fix));
+    for (what, counted, late) in [
+        ("session", sql::COUNT_LIVING, sql::LATE_SESSIONS),
+        ("family of tokens", sql::tokens::COUNT_FAMILIES, sql::tokens::LATE_FAMILIES),
+    ] {
+        let living: i64 = tx.query_one(counted, &[&now]).await?.get(0);
+        seen.living += usize::try_from(living).unwrap_or_default();
+        for row in tx.query(late, &[&now, &idle, &absolute, &MAX_NAMED]).await? {
+            let (id, idle_end, end): (String, Timestamp, Timestamp) =
+                (row.get("id"), row.get("idle_end"), row.get("end"));
+            let words = format!("it lives until {idle_end:.0} unused, and until {end:.0} at most");
+            let fix = "Make the limits in amanah.toml no longer than the promise, and start anew";
+            seen.findings.push(Finding::new(format!("{what} {id}"), words).fix(fix));
+        }
     }
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
-/// Lets time pass for the service: one session is never used, another one all the time.
+/// Lets time pass for the service: one session and one family are never used, others all the time.
 async fn pass_time(
     service: &Identities,
     clock: &Ahead,
@@ -215,35 +221,60 @@ async fn pass_time(
     let person = visitors::make(service, TENANT).await?;
     let open = || service.open_session(&person.account, Strength::One, Opening::default());
     let lives = async |token| service.decide(token).await.map_err(Error::Undecided);
-    let (unused, used) = (open().await?, open().await?);
-    seen.tries += 2;
+    let (unused, used, beside) = (open().await?, open().await?, open().await?);
+    let left = service.exchange(&beside).await?.refresh;
+    let mut refreshed = Some(service.exchange(&beside).await?.refresh);
+    seen.tries += 4;
     if lives(&unused).await?.is_none() || lives(&used).await?.is_none() {
         seen.unclear.get_or_insert("a new session is not recognised".to_owned());
-    } else {
-        let mut age = SignedDuration::ZERO;
-        let step = limits.idle / USES;
-        let mut at_idle = None;
-        while age < limits.absolute {
-            let next = step.min(limits.absolute - age);
-            clock.pass(next);
-            age = age.saturating_add(next);
-            if age >= limits.idle && at_idle.is_none() {
-                at_idle = Some(lives(&unused).await?.is_some());
+        return visitors::remove(owner, &[person], service.now()).await;
+    }
+    let mut age = SignedDuration::ZERO;
+    let step = limits.idle / USES;
+    let mut at_idle = None;
+    while age < limits.absolute {
+        let next = step.min(limits.absolute - age);
+        clock.pass(next);
+        age = age.saturating_add(next);
+        if age >= limits.idle && at_idle.is_none() {
+            let family = renewed(service, &left).await?.is_some();
+            at_idle = Some((lives(&unused).await?.is_some(), family));
+        }
+        if age < limits.absolute {
+            drop(lives(&used).await?);
+            if let Some(token) = &refreshed {
+                refreshed = renewed(service, token).await?;
             }
-            if age < limits.absolute {
-                drop(lives(&used).await?);
-            }
         }
-        if at_idle != Some(false) {
-            seen.findings.push(Finding::new("a session that is not used", "it does not end"));
+    }
+    let at_end = match &refreshed {
+        Some(token) => renewed(service, token).await?.is_some(),
+        None => false,
+    };
+    let (session, family) = at_idle.unwrap_or((true, true));
+    let idle = "it does not end";
+    let absolute = "it does not end at its absolute limit";
+    for (lives_on, what, words) in [
+        (session, "a session that is not used", idle),
+        (family, "a family of tokens that is not used", idle),
+        (lives(&used).await?.is_some(), "a session that is used all the time", absolute),
+        (at_end, "a family of tokens that is used all the time", absolute),
+    ] {
+        seen.tried += 1;
+        if lives_on {
+            seen.findings.push(Finding::new(what, words));
         }
-        if lives(&used).await?.is_some() {
-            let what = "it does not end at its absolute limit";
-            seen.findings.push(Finding::new("a session that is used all the time", what));
-        }
-        seen.tried += 2;
     }
     visitors::remove(owner, &[person], service.now()).await
+}
+
+/// The token that follows a refresh token, if it is good.
+async fn renewed(service: &Identities, token: &Secret) -> Result<Option<Secret>> {
+    match service.refresh(token).await {
+        Ok(pair) => Ok(Some(pair.refresh)),
+        Err(Error::Grant) => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 /// What lets sessions grow old.
@@ -273,7 +304,46 @@ async fn grow_old(at: &Aged<'_>, limits: Lifetime, cx: &Cx, seen: &mut Seen) -> 
             Err(why) => drop(seen.unclear.get_or_insert(why)),
         }
     }
+    seen.tries += 1;
+    match old_family(at, &person, idle).await {
+        Ok(refused) => {
+            seen.tried += 1;
+            if !refused {
+                let what = "a family of tokens that was not used, at the gateway";
+                seen.findings.push(Finding::new(what, "its refresh token is good"));
+            }
+        }
+        Err(why) => drop(seen.unclear.get_or_insert(why)),
+    }
     visitors::remove(at.owner, &[person], cx.clock.now()).await
+}
+
+/// Whether the refresh token of a family that was not used for so many seconds is refused.
+async fn old_family(
+    at: &Aged<'_>,
+    person: &visitors::Visitor,
+    seconds: i32,
+) -> std::result::Result<bool, String> {
+    let session = at.door.open(&person.email, &person.password).await?;
+    let pair = at.door.tokens().exchange(&session).await?;
+    let pair = pair.ok_or("a new session was given no tokens")?;
+    age(at.owner, sql::tokens::AGE_FAMILIES, person, seconds).await?;
+    Ok(at.door.tokens().refresh(&pair.refresh).await?.is_none())
+}
+
+/// Lets what is a person's be older, by the owner of the database.
+async fn age(
+    owner: &Db,
+    sql: &str,
+    person: &visitors::Visitor,
+    seconds: i32,
+) -> std::result::Result<(), String> {
+    let aged = async {
+        let tx = owner.operator().await?;
+        tx.execute(sql, &[&person.account, &seconds]).await?;
+        tx.commit().await
+    };
+    aged.await.map_err(|error| error.to_string())
 }
 
 async fn refused_after(
@@ -286,12 +356,7 @@ async fn refused_after(
     if !at.door.recognises(&token).await? {
         return Err("a new session is not recognised by the gateway".to_owned());
     }
-    let aged = async {
-        let tx = at.owner.operator().await?;
-        tx.execute(sql, &[&person.account, &seconds]).await?;
-        tx.commit().await
-    };
-    aged.await.map_err(|error| error.to_string())?;
+    age(at.owner, sql, person, seconds).await?;
     let begun = Instant::now();
     while at.door.recognises(&token).await? {
         if begun.elapsed() > at.patience {
@@ -301,6 +366,17 @@ async fn refused_after(
     }
     Ok(true)
 }
+
+/// What a service that gives too much time is found by: each of these outlives the promise there.
+const TOO_MUCH: [&str; 7] = [
+    "a session that is not used",
+    "a family of tokens that is not used",
+    "a session that is used all the time",
+    "a family of tokens that is used all the time",
+    "a session that was not used, at the gateway",
+    "a session that is old, at the gateway",
+    "a family of tokens that was not used, at the gateway",
+];
 
 /// Every violation in a sandbox, and what the same attack says.
 async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<String>)> {
@@ -313,26 +389,27 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
     // A service that gives more time: at the clock, twice, and at the gateway, twice.
     let lax = Lifetime { idle: promise.idle * 4, absolute: promise.absolute * 4 };
     let found = in_sandbox(db, promise, lax, cx).await?.findings;
-    for name in ["not used", "used all the time", "at the gateway"] {
-        if !found.iter().any(|finding| finding.object.contains(name)) {
-            missed.push(format!("a service that gives too much time: a session {name}"));
+    for name in TOO_MUCH {
+        if !found.iter().any(|finding| finding.object == name) {
+            missed.push(format!("a service that gives too much time: {name}"));
         }
     }
     // Sessions that last too long by their times.
     let service = visitors::service(db, &cx.clock, &cx.rng)?;
     let person = visitors::make(&service, SEEDED).await?;
     let tx = db.operator().await?;
-    let late = tx.execute(sql::SEED_LATE, &[&person.account, &cx.clock.now()]).await?;
+    let late = tx.execute(sql::SEED_LATE, &[&person.account, &cx.clock.now()]).await?
+        + tx.execute(sql::tokens::SEED_LATE_FAMILIES, &[&person.account, &cx.clock.now()]).await?;
     tx.commit().await?;
     let mut seen = Seen::default();
     count(db, promise, cx.clock.now(), &mut seen).await?;
     let (late, counted) = (usize::try_from(late).unwrap_or_default(), seen.findings.len());
     if counted != late {
-        missed.push(format!("{counted} of {late} sessions that last too long"));
+        missed.push(format!("{counted} of {late} sessions and families that last too long"));
     }
     let mut findings = found;
     findings.extend(seen.findings);
-    Ok((3 + late, findings, missed))
+    Ok((TOO_MUCH.len() + late, findings, missed))
 }
 
 /// The attacks by the clock and at the gateway, on a service with limits of its own.
@@ -343,7 +420,7 @@ async fn in_sandbox(db: &Db, promise: Lifetime, own: Lifetime, cx: &Cx) -> Resul
     let service = visitors::service(db, &shifted, &cx.rng)?.with_lifetime(own);
     pass_time(&service, &clock, db, promise, &mut seen).await?;
     let gateway = visitors::service(db, &cx.clock, &cx.rng)?.with_lifetime(own);
-    let door = InSandbox(&gateway);
+    let door = InSandbox::new(&gateway);
     let aged = Aged { door: &door, service: &gateway, owner: db, patience: BITE_PATIENCE };
     grow_old(&aged, promise, cx, &mut seen).await?;
     Ok(seen)

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Clock, NoStandings, Rng, Secret, TenantId, random_hex};
+use kernel::{Clock, NoStandings, Rng, Secret, Standings, TenantId, random_hex};
 use store::Db;
 
+use crate::signing::memory::MemoryKeys;
 use crate::{Email, Error, Identities, NewAccount, Pool, Result, sql};
 
 /// Their addresses, in a domain that cannot exist (RFC 2606), as a pattern of SQL.
@@ -54,8 +55,24 @@ pub(crate) fn tenant_id(text: &str) -> Result<TenantId> {
     TenantId::new(text).map_err(|e| Error::Field { field: "tenant", why: e.to_string() })
 }
 
-/// A service of its own over `db`, with a memory of its own, as another process has.
+/// In whose name a service of its own gives out tokens.
+const ISSUER: &str = "amanah:sandbox";
+
+/// A service of its own over `db`, with a memory and a key for tokens of its own, as another process
+/// has. Nobody's roles ask for anything.
 pub(crate) fn service(db: &Db, clock: &Arc<dyn Clock>, rng: &Arc<dyn Rng>) -> Result<Identities> {
-    let standings = Arc::new(NoStandings);
-    Identities::new(db.clone(), Arc::clone(clock), Arc::clone(rng), Pool::default(), standings)
+    service_with(db, (clock, rng), Arc::new(NoStandings))
+}
+
+/// The same, where `standings` say what they ask for.
+pub(crate) fn service_with(
+    db: &Db,
+    (clock, rng): (&Arc<dyn Clock>, &Arc<dyn Rng>),
+    standings: Arc<dyn Standings>,
+) -> Result<Identities> {
+    let keys = MemoryKeys::default();
+    keys.rotate(&**rng, clock.now()).map_err(Error::Signing)?;
+    let (clock, rng) = (Arc::clone(clock), Arc::clone(rng));
+    let service = Identities::new(db.clone(), clock, rng, Pool::default(), standings)?;
+    Ok(service.with_tokens(Arc::new(keys), ISSUER.to_owned()))
 }

@@ -136,8 +136,8 @@ impl Identities {
         self.shorten_sessions().await.map(drop)
     }
 
-    /// Brings the end of every living session forward to what its limits are by now; how many that
-    /// concerned. To be called when the house's limits may have changed.
+    /// Brings the end of every living session and family of tokens forward to what its limits are by
+    /// now; how many that concerned. To be called when the house's limits may have changed.
     ///
     /// # Errors
     /// When the database did not do it. Their limits are looked at whenever they are used, too.
@@ -145,7 +145,8 @@ impl Identities {
         let (idle, absolute) = self.lifetime.seconds();
         let tx = self.db.operator().await?;
         let bound: store::Bound<'_> = &[&self.clock.now(), &idle, &absolute];
-        let shortened = tx.execute(sql::SHORTEN_SESSIONS, bound).await?;
+        let shortened = tx.execute(sql::SHORTEN_SESSIONS, bound).await?
+            + tx.execute(sql::tokens::SHORTEN_FAMILIES, bound).await?;
         tx.commit().await?;
         if shortened > 0 {
             self.cache.clear();

@@ -1,56 +1,44 @@
-//! What a synthetic person has who is off-boarded to see that nothing of it is left.
+//! What the proofs do with synthetic people that nobody else may: look at what is left of one who was
+//! off-boarded, let a proof grow old, and remove them.
 
-use kernel::Identity;
+use jiff::SignedDuration;
+use kernel::SessionToken;
 use store::Db;
 
 use super::Identities;
-use super::enrol::Holder;
-use crate::Result;
 use crate::sql::close as sql;
-
-/// How many factors an account has stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    /// Authenticator apps.
-    pub apps: i64,
-    /// Recovery codes.
-    pub codes: i64,
-    /// Passkeys.
-    pub passkeys: i64,
-}
+use crate::token::Digest;
+use crate::{Error, Result};
 
 impl Identities {
-    /// Gives the synthetic account of `who` an authenticator app, a recovery code and a passkey, of
-    /// which nobody has the other half.
-    ///
-    /// # Errors
-    /// When they cannot be stored.
-    pub async fn plant_factors(&self, who: &Identity) -> Result<()> {
-        self.start_app(Holder::Session(who), "canary").await?;
-        let (mut digest, mut key) = (vec![0; 32], vec![0; 32]);
-        self.rng().fill(&mut digest)?;
-        self.rng().fill(&mut key)?;
-        let now = self.clock.now();
-        let tx = self.db.operator().await?;
-        let bound: store::Bound<'_> = &[&who.account, &digest, &key, &now];
-        tx.execute(sql::PLANT_CODE, bound).await?;
-        tx.execute(sql::PLANT_PASSKEY, bound).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// How many factors an account has stored, be it closed or not.
+    /// How many factors an account has stored, be it closed or not: apps, recovery codes and
+    /// passkeys together.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn stored_factors(&self, account: &str) -> Result<Stored> {
+    pub async fn stored_factors(&self, account: &str) -> Result<i64> {
         let tx = self.db.operator().await?;
         let row = tx.query_one(sql::COUNT_FACTORS, &[&account]).await?;
         tx.commit().await?;
-        Ok(Stored { apps: row.get(0), codes: row.get(1), passkeys: row.get(2) })
+        Ok(row.get(0))
     }
 }
 
-/// Removes the synthetic people who left, by the login of the control database's `owner`.
+/// Lets a synthetic person's proof of who they are be `age` older, in the session of `token`, by the
+/// login of the control database's `owner`.
+///
+/// # Errors
+/// When there is no such session, or the database does not do it.
+pub async fn age_proof(owner: &Db, token: &SessionToken, age: SignedDuration) -> Result<()> {
+    let digest = Digest::of(token).ok_or(Error::Refused)?;
+    let tx = owner.operator().await?;
+    let aged = tx.execute(sql::AGE_PROOF, &[&digest.as_bytes(), &age.as_secs()]).await?;
+    tx.commit().await?;
+    if aged == 1 { Ok(()) } else { Err(Error::Refused) }
+}
+
+/// Removes the synthetic people who left, and their services, by the login of the control database's
+/// `owner`.
 ///
 /// # Errors
 /// When the database does not do it; they stay then, and open nothing.

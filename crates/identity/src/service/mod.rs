@@ -27,7 +27,7 @@ pub use api_keys::{KeyCard, MAX_KEY_DAYS, NewKey, ServiceCard};
 pub use close::{Closed, Known};
 pub use ends::SessionCard;
 pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
-pub use leaver::{Stored as StoredFactors, forget_leavers};
+pub use leaver::{age_proof, forget_leavers};
 pub use passkeys::Ceremony;
 pub use reseal::{Resealed, reseal_seeds};
 pub use sessions::Opening;

@@ -1,5 +1,5 @@
 //! Refresh tokens: a family is opened from a session, each token is used once, and one that comes
-//! back later ends them all.
+//! back later ends them all. It lives by the limits of sessions, and never beyond the end of its own.
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Notice, Secret, SessionToken, Sessions as _, Strength, TenantId, random_hex};
@@ -15,10 +15,6 @@ use crate::sql::tokens as sql;
 use crate::token::Digest;
 use crate::{Error, Result, refresh};
 
-/// How long a family lives without being used, unless the tenant or a role wants less.
-pub(crate) const IDLE: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// How long a family lives at most, likewise.
-pub(crate) const ABSOLUTE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long a token that was used gives the same successor again, for whoever has several tabs.
 pub(crate) const WINDOW: SignedDuration = SignedDuration::from_secs(30);
 /// How many families of one account live at once; a new one ends the oldest.
@@ -82,10 +78,10 @@ impl Identities {
         if !identity.is_recent(now) {
             return Err(Error::StepUp);
         }
-        let (idle, absolute) = limits(standing.idle, standing.absolute);
+        let limits = self.lifetime.of_standing(standing);
         let (refresh, born) = refresh::fresh(&*self.rng)?;
         let tx = self.db.operator().await?;
-        let times = (later(now, idle), later(now, absolute));
+        let times = (later(now, limits.idle), later(now, limits.absolute));
         let opened =
             tx.query_opt(sql::OPEN_FAMILY, &[&digest.as_bytes(), &now, &times.0, &times.1]).await?;
         let family = Family::of(&opened.ok_or(Error::Grant)?)?;
@@ -115,12 +111,11 @@ impl Identities {
         if found.used.is_some() {
             return self.again(signing, token, found, now).await;
         }
-        let idle = self.admit(&found, now).await?;
+        let until = self.admit(&found, now).await?;
         let (next, born) = refresh::fresh(&*self.rng)?;
         let sealed = refresh::seal(token, &next, &*self.rng)?;
         let tx = self.db.operator().await?;
-        let used: store::Bound<'_> =
-            &[&digest.as_bytes(), &now, &sealed, &born.as_bytes(), &later(now, idle)];
+        let used: store::Bound<'_> = &[&digest.as_bytes(), &now, &sealed, &born.as_bytes(), &until];
         let first = tx.execute(sql::USE_TOKEN, used).await? == 1;
         let family = &found.family.id;
         tx.execute(sql::FORGET_SUCCESSORS, &[family, &earlier(now, WINDOW)]).await?;
@@ -199,16 +194,18 @@ impl Identities {
         Err(Error::Grant)
     }
 
-    /// How long the family may be idle from now on, if its account may still have one.
-    async fn admit(&self, found: &Found, now: Timestamp) -> Result<SignedDuration> {
+    /// Until when the family lives unless it is used again, if its account may still have one: no
+    /// longer than a session would by the limits of this moment.
+    async fn admit(&self, found: &Found, now: Timestamp) -> Result<Timestamp> {
         let Family { account, tenant, strength, .. } = &found.family;
         let standing = self.standings.standing(account, tenant, None).await;
         let standing = standing.map_err(Error::Standing)?;
-        let (idle, absolute) = limits(standing.idle, standing.absolute);
-        if *strength < standing.needs || now >= later(found.began, absolute) {
+        let limits = self.lifetime.of_standing(&standing);
+        let end = later(found.began, limits.absolute);
+        if *strength < standing.needs || now >= end {
             return Err(Error::Grant);
         }
-        Ok(idle)
+        Ok(end.min(later(now, limits.idle)))
     }
 
     async fn find_token(&self, digest: &Digest, now: Timestamp) -> Result<Option<Found>> {
@@ -271,14 +268,6 @@ impl Family {
             strength: Strength::shown(row.get("strength")),
         })
     }
-}
-
-/// How long a family lives idle and at most, where the standing wants it shorter.
-fn limits(
-    idle: Option<SignedDuration>,
-    absolute: Option<SignedDuration>,
-) -> (SignedDuration, SignedDuration) {
-    (idle.map_or(IDLE, |idle| idle.min(IDLE)), absolute.map_or(ABSOLUTE, |end| end.min(ABSOLUTE)))
 }
 
 fn earlier(now: Timestamp, by: SignedDuration) -> Timestamp {

@@ -165,24 +165,25 @@ pub(crate) const END_SERVICES: &str = "\
     UPDATE identity.accounts SET epoch = epoch + 1, disabled_at = $2 WHERE owner = $1::text::uuid \
         AND disabled_at IS NULL RETURNING email";
 
-/// Parameters: account, digest of a code, random bytes, now. A recovery code and a passkey of a
-/// synthetic account, which nobody has.
-pub(crate) const PLANT_CODE: &str = "\
-    INSERT INTO identity.recovery_codes (account, code_sha256, made_at) \
-    SELECT id, $2, $4 FROM identity.accounts \
-    WHERE id = $1::text::uuid AND email LIKE '%@amanah.invalid' AND $3::bytea IS NOT NULL";
-/// The same parameters.
-pub(crate) const PLANT_PASSKEY: &str = "\
-    INSERT INTO identity.passkeys (credential, account, name, public_key, party, uses, made_at) \
-    SELECT $2, id, 'canary', $3, 'amanah.invalid', 0, $4 FROM identity.accounts \
-    WHERE id = $1::text::uuid AND email LIKE '%@amanah.invalid'";
-
 /// Parameters: account. One row: how many apps, recovery codes and passkeys are stored.
 pub(crate) const COUNT_FACTORS: &str = "\
-    SELECT (SELECT count(*) FROM identity.totp WHERE account = $1::text::uuid), \
-        (SELECT count(*) FROM identity.recovery_codes WHERE account = $1::text::uuid), \
-        (SELECT count(*) FROM identity.passkeys WHERE account = $1::text::uuid)";
+    SELECT (SELECT count(*) FROM identity.totp WHERE account = $1::text::uuid) \
+        + (SELECT count(*) FROM identity.recovery_codes WHERE account = $1::text::uuid) \
+        + (SELECT count(*) FROM identity.passkeys WHERE account = $1::text::uuid)";
 
-/// Run by the owner of the control database: removes synthetic people who were closed.
+/// Run by the owner of the control database: removes synthetic people who were closed, and services
+/// of the proofs' people that are an hour old or whose owner is closed.
 pub(crate) const FORGET_LEAVERS: &str = "\
-    DELETE FROM identity.accounts WHERE email LIKE 'leaver-%@amanah.invalid' AND disabled_at IS NOT NULL";
+    DELETE FROM identity.accounts a \
+    WHERE (a.email LIKE 'leaver-%@amanah.invalid' AND a.disabled_at IS NOT NULL) \
+        OR EXISTS (SELECT FROM identity.accounts o \
+            WHERE o.id = a.owner AND o.email LIKE '%@amanah.invalid' \
+                AND (o.disabled_at IS NOT NULL OR a.created_at < now() - interval '1 hour'))";
+
+/// Parameters: token's SHA-256, seconds. Run by the owner of the control database: somebody synthetic
+/// proved who they are so much longer ago.
+pub(crate) const AGE_PROOF: &str = "\
+    UPDATE identity.sessions s \
+    SET authenticated_at = s.authenticated_at - make_interval(secs => $2::bigint) \
+    FROM identity.accounts a \
+    WHERE s.token_sha256 = $1 AND a.id = s.account AND a.email LIKE '%@amanah.invalid'";

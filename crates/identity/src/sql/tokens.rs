@@ -26,7 +26,8 @@ macro_rules! alive {
 pub(crate) const OPEN_FAMILY: &str = "\
     WITH s AS ( \
         SELECT s.id, s.account, s.epoch, s.tenant_epoch, s.strength, s.authenticated_at, a.tenant, \
-            LEAST($4::timestamptz, $2::timestamptz + make_interval(secs => t.absolute)) AS absolute, \
+            LEAST($4::timestamptz, $2::timestamptz + make_interval(secs => t.absolute), \
+                s.absolute_expires_at) AS absolute, \
             LEAST($3::timestamptz, $2::timestamptz + make_interval(secs => t.idle)) AS idle \
         FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
             LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
@@ -93,6 +94,58 @@ pub(crate) const USE_TOKEN: &str = concat!(
     FROM born JOIN used ON used.family = born.family \
     WHERE f.id = born.family AND f.revoked_at IS NULL"
 );
+
+/// Parameters: now, the house's idle and absolute limit in seconds. Brings the end of each living
+/// family forward to what its limits are by now.
+pub(crate) const SHORTEN_FAMILIES: &str = "\
+    UPDATE identity.families f SET idle_expires_at = n.idle \
+    FROM (SELECT o.id, LEAST(o.idle_expires_at, o.absolute_expires_at, \
+            o.last_used_at + make_interval(secs => LEAST($2, t.idle)), \
+            o.created_at + make_interval(secs => LEAST($3, t.absolute))) AS idle \
+        FROM identity.families o JOIN identity.accounts a ON a.id = o.account \
+            LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+        WHERE o.revoked_at IS NULL AND o.idle_expires_at > $1) n \
+    WHERE f.id = n.id AND f.idle_expires_at > n.idle";
+
+/// Parameters: now. How many families would be answered for, by their times. Those of the proofs'
+/// own people are left out: time is let pass for them.
+pub(crate) const COUNT_FAMILIES: &str = "\
+    SELECT count(*) FROM identity.families f JOIN identity.accounts a ON a.id = f.account \
+    WHERE f.revoked_at IS NULL AND f.epoch = a.epoch AND a.disabled_at IS NULL \
+        AND a.tenant <> 'amanah-canary-sessions' \
+        AND f.idle_expires_at > $1 AND f.absolute_expires_at > $1";
+
+/// Parameters: now, idle and absolute limit in seconds, how many. Those of them that live longer. A
+/// family is as old as the session that it came from.
+pub(crate) const LATE_FAMILIES: &str = "\
+    SELECT f.id::text AS id, f.idle_expires_at AS idle_end, f.absolute_expires_at AS end \
+    FROM identity.families f JOIN identity.accounts a ON a.id = f.account \
+        LEFT JOIN identity.sessions s ON s.id = f.session \
+    WHERE f.revoked_at IS NULL AND f.epoch = a.epoch AND a.disabled_at IS NULL \
+        AND a.tenant <> 'amanah-canary-sessions' \
+        AND f.idle_expires_at > $1 AND f.absolute_expires_at > $1 \
+        AND (f.idle_expires_at > f.last_used_at + make_interval(secs => $2::integer) \
+            OR f.idle_expires_at > LEAST(f.created_at, s.created_at) \
+                + make_interval(secs => $3::integer) \
+            OR f.last_used_at > $1 + interval '5 min' OR f.created_at > $1 + interval '5 min') \
+    ORDER BY f.created_at, f.id LIMIT $4";
+
+/// For the proofs: the families of an account were not used for so many seconds. Parameters: account,
+/// seconds.
+pub(crate) const AGE_FAMILIES: &str = "\
+    UPDATE identity.families \
+    SET created_at = created_at - make_interval(secs => $2::integer), \
+        last_used_at = last_used_at - make_interval(secs => $2::integer), \
+        idle_expires_at = idle_expires_at - make_interval(secs => $2::integer) \
+    WHERE account = $1::text::uuid AND revoked_at IS NULL";
+
+/// For the bite's sandbox: families that live too long. Parameters: account, now.
+pub(crate) const SEED_LATE_FAMILIES: &str = "\
+    INSERT INTO identity.families (account, session, epoch, tenant_epoch, strength, authenticated_at, \
+        created_at, last_used_at, idle_expires_at, absolute_expires_at) \
+    SELECT $1::text::uuid, gen_random_uuid(), 0, 0, 1, $2, $2::timestamptz - opened, $2, \
+        $2::timestamptz + unused, $2::timestamptz + interval '30 d' \
+    FROM (VALUES (interval '0', interval '7 d'), (interval '2 d', interval '20 min')) AS v (opened, unused)";
 
 /// Parameters: family, moment. Forgets tokens that were used before it.
 pub(crate) const FORGET_USED: &str = "\
@@ -237,7 +290,7 @@ pub(crate) const EXPIRE_KEYS: &str = "\
     FROM identity.accounts a WHERE a.id = k.account AND a.email = $1 AND k.revoked_at IS NULL";
 
 /// For the bite's sandbox: each violation is a trigger that undoes what should count.
-pub(crate) const SEEDS: [(&str, &str, &str, &str); 6] = [
+pub(crate) const SEEDS: [(&str, &str, &str, &str); 7] = [
     (
         "a used token that is not marked",
         "refresh_tokens",
@@ -255,6 +308,13 @@ pub(crate) const SEEDS: [(&str, &str, &str, &str); 6] = [
         "families",
         "NEW.revoked_at := OLD.revoked_at; NEW.revoked_why := OLD.revoked_why;",
         "the newest tokens after a reuse",
+    ),
+    (
+        "a family that outlives the session that it came from",
+        "families",
+        "IF NEW.revoked_why = 'signed out' THEN \
+         NEW.revoked_at := OLD.revoked_at; NEW.revoked_why := OLD.revoked_why; END IF;",
+        "tokens of a session that was signed out",
     ),
     (
         "a family that never ends by itself",

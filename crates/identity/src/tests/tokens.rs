@@ -313,6 +313,53 @@ async fn a_family_ends_by_itself() {
     assert!(house.identities.refresh(&pair.refresh).await.is_err());
 }
 
+/// What a program was given lives by the limits of sessions, and ends with its own at the latest.
+#[tokio::test]
+async fn a_family_lives_no_longer_than_a_session() {
+    let house = house().await;
+    let mut pair = house.identities.exchange(&house.session).await.unwrap();
+    // Used all the time, until twelve hours after the sign-in.
+    for _ in 0..24 {
+        house.pass(29 * 60);
+        pair = house.identities.refresh(&pair.refresh).await.unwrap();
+    }
+    house.pass(24 * 60);
+    assert!(house.identities.refresh(&pair.refresh).await.is_err(), "twelve hours are over");
+    // Unused for half an hour.
+    let session = house.sign_in().await;
+    let pair = house.identities.exchange(&session).await.unwrap();
+    house.pass(30 * 60);
+    assert!(house.identities.refresh(&pair.refresh).await.is_err(), "half an hour is over");
+    // Opened late in the life of its session, it ends with it.
+    let session = house.sign_in().await;
+    for _ in 0..23 {
+        house.pass(29 * 60);
+        assert!(house.identities.decide(&session).await.unwrap().is_some());
+    }
+    assert!(matches!(house.identities.exchange(&session).await, Err(Error::StepUp)));
+    let who = house.identities.decide(&session).await.unwrap().unwrap();
+    let (password, identities) = (Secret::new(PASSWORD.into()), &house.identities);
+    let proof = crate::Again::Password(&password);
+    let session = identities.step_up(&who, &session, proof).await.unwrap();
+    let mut pair = identities.exchange(&session).await.unwrap();
+    house.pass(29 * 60);
+    pair = house.identities.refresh(&pair.refresh).await.unwrap();
+    house.pass(24 * 60);
+    assert!(house.identities.refresh(&pair.refresh).await.is_err(), "its session is over");
+    // Limits that became shorter count for those that are open.
+    let session = house.sign_in().await;
+    house.identities.exchange(&session).await.unwrap();
+    let late = format!(
+        "SELECT count(*) FROM identity.families WHERE revoked_at IS NULL \
+             AND idle_expires_at > timestamptz '{}' + interval '5 min'",
+        house.clock.now()
+    );
+    assert_eq!(house.count(&late).await, 1);
+    let tenant = TenantId::new("sinar").unwrap();
+    house.identities.limit_tenant(&tenant, Some(300), None).await.unwrap();
+    assert_eq!(house.count(&late).await, 0);
+}
+
 /// No more families than the bound live; the oldest ends.
 #[tokio::test]
 async fn families_are_bounded() {

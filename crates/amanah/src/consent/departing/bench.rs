@@ -1,55 +1,68 @@
-//! Copies of the control database in which an off-boarding spares something.
+//! A copy of the control database in which off-boardings spare something.
 
 use std::sync::Arc;
 
-use access::controls::{Doorstep, Fault, Leaver, Spared, Sparing};
+use access::controls::{Doorstep, Fault, Leaver, Premises as _, Spared, Sparing};
 use kernel::Fut;
 use store::Db;
+use tokio::sync::OnceCell;
 
 use super::{KINDS, Person, sql};
 use crate::consent::workshop::{Bench, Made};
 
-/// Makes them.
+/// Makes it.
 pub(crate) struct Sparer(pub(crate) Arc<Bench>);
 
-/// One copy.
+/// The copy.
 struct Copy {
     made: Made,
-    /// What is spared: a credential, by its name.
-    spared: Option<&'static str>,
-    /// Whether there is a table that nobody has thought of.
-    forgotten: bool,
+    /// Whether what was ended can be brought back.
+    loose: OnceCell<()>,
 }
 
 impl Sparing for Sparer {
-    fn build<'a>(&'a self, spared: Spared<'a>) -> Fut<'a, Result<Box<dyn Doorstep>, String>> {
+    fn build(&self) -> Fut<'_, Result<Box<dyn Doorstep>, String>> {
         Box::pin(async move {
             let made = self.0.made(Fault::None).await;
             let made = made.map_err(|error| format!("no sandbox: {error:#}"))?;
-            let (spared, forgotten) = match spared {
-                Spared::Nothing => (None, false),
-                Spared::Table => (None, true),
-                Spared::Credential(name) => (KINDS.into_iter().find(|kind| *kind == name), false),
+            // Before many need them at once.
+            let ready = async {
+                made.people().await?;
+                run(&made.db, sql::SPARE).await.map_err(|error| format!("{error:#}"))
             };
-            Ok(Box::new(Copy { made, spared, forgotten }) as Box<dyn Doorstep>)
+            if let Err(why) = ready.await {
+                made.remove().await;
+                return Err(why);
+            }
+            Ok(Box::new(Copy { made, loose: OnceCell::new() }) as Box<dyn Doorstep>)
         })
     }
 }
 
+impl Copy {
+    async fn leaver(&self, spared: Spared<'_>) -> anyhow::Result<Spares> {
+        let db = self.made.db.clone();
+        let kind = match spared {
+            Spared::Nothing => None,
+            Spared::Table => {
+                run(&db, sql::FORGOTTEN).await?;
+                None
+            }
+            Spared::Credential(name) => {
+                self.loose.get_or_try_init(|| run(&db, sql::LOOSEN)).await?;
+                KINDS.into_iter().find(|kind| *kind == name)
+            }
+        };
+        let person = Person::equipped(&self.made.here).await?;
+        Ok(Spares { person, db, spared: kind })
+    }
+}
+
 impl Doorstep for Copy {
-    fn equip(&self) -> Fut<'_, Result<Box<dyn Leaver>, String>> {
-        Box::pin(async {
-            let equipped = async {
-                let person = Person::equipped(&self.made.here).await?;
-                let db = self.made.db.clone();
-                run(&db, sql::KEEP).await?;
-                if self.forgotten {
-                    run(&db, sql::FORGOTTEN).await?;
-                }
-                anyhow::Ok(Spares { person, db, spared: self.spared })
-            };
-            let spares = equipped.await.map_err(|error| format!("{error:#}"))?;
-            Ok(Box::new(spares) as Box<dyn Leaver>)
+    fn equip<'a>(&'a self, spared: Spared<'a>) -> Fut<'a, Result<Box<dyn Leaver>, String>> {
+        Box::pin(async move {
+            let leaver = self.leaver(spared).await.map_err(|error| format!("{error:#}"))?;
+            Ok(Box::new(leaver) as Box<dyn Leaver>)
         })
     }
 
@@ -70,18 +83,33 @@ impl Leaver for Spares {
         self.person.holds()
     }
 
+    fn once(&self, what: &str) -> bool {
+        self.person.once(what)
+    }
+
     fn works<'a>(&'a self, what: &'a str) -> Fut<'a, Result<bool, String>> {
         self.person.works(what)
     }
 
     fn leave(&self) -> Fut<'_, Result<Vec<String>, String>> {
         Box::pin(async {
+            let spared = self.spared.map(sql::revive).unwrap_or_default();
+            self.all(&sql::KEEP).await.map_err(|error| format!("{error:#}"))?;
             let left = self.person.leave().await?;
-            if let Some(spared) = self.spared {
-                run(&self.db, &sql::revive(spared)).await.map_err(|error| format!("{error:#}"))?;
-            }
+            self.all(spared).await.map_err(|error| format!("{error:#}"))?;
             Ok(left)
         })
+    }
+}
+
+impl Spares {
+    /// These statements about the person, all of them or none.
+    async fn all(&self, statements: &[&str]) -> anyhow::Result<()> {
+        let tx = self.db.operator().await?;
+        for statement in statements {
+            tx.execute(statement, &[&self.person.account]).await?;
+        }
+        Ok(tx.commit().await?)
     }
 }
 

@@ -1,20 +1,36 @@
-//! What the bite does to copies of the control database: statements, and nothing else.
+//! What the bite does to a copy of the control database: statements, and nothing else.
 
-use super::{APP, CODE, HALF_WAY, KEY, PASSKEY, PASSWORD, QUESTION, ROLE, SESSION, SUPPORT};
+use super::{
+    ACCESS, APP, CODE, HALF_WAY, INSIDE, INVITATION, KEY, PASSKEY, PASSWORD, QUESTION, REFRESH,
+    RESET, ROLE, SERVICE, SESSION, STORED, SUPPORT,
+};
 
-/// What somebody leaves is kept aside before they do.
-pub(super) const KEEP: &str = "\
+/// Where it is kept what somebody leaves, before they do.
+pub(super) const SPARE: &str = "\
     CREATE SCHEMA spare; \
     CREATE TABLE spare.accounts (LIKE identity.accounts); \
     CREATE TABLE spare.pending (LIKE identity.pending); \
     CREATE TABLE spare.totp (LIKE identity.totp); \
     CREATE TABLE spare.codes (LIKE identity.recovery_codes); \
     CREATE TABLE spare.passkeys (LIKE identity.passkeys); \
-    INSERT INTO spare.accounts SELECT * FROM identity.accounts; \
-    INSERT INTO spare.pending SELECT * FROM identity.pending; \
-    INSERT INTO spare.totp SELECT * FROM identity.totp; \
-    INSERT INTO spare.codes SELECT * FROM identity.recovery_codes; \
-    INSERT INTO spare.passkeys SELECT * FROM identity.passkeys";
+    CREATE TABLE spare.resets (LIKE identity.resets)";
+
+/// Parameters: account. Keeps it.
+pub(super) const KEEP: [&str; 6] = [
+    "INSERT INTO spare.accounts SELECT * FROM identity.accounts WHERE id = $1::text::uuid",
+    "INSERT INTO spare.pending SELECT * FROM identity.pending WHERE account = $1::text::uuid",
+    "INSERT INTO spare.totp SELECT * FROM identity.totp WHERE account = $1::text::uuid",
+    "INSERT INTO spare.codes SELECT * FROM identity.recovery_codes WHERE account = $1::text::uuid",
+    "INSERT INTO spare.passkeys SELECT * FROM identity.passkeys WHERE account = $1::text::uuid",
+    "INSERT INTO spare.resets SELECT * FROM identity.resets WHERE account = $1::text::uuid",
+];
+
+/// What would not let anything be brought back. Once for a copy, after a departure in which all of it
+/// held.
+pub(super) const LOOSEN: &str = "\
+    ALTER TABLE identity.sessions DISABLE TRIGGER USER; \
+    ALTER TABLE access.grants DISABLE TRIGGER USER; \
+    ALTER TABLE access.support_grants DISABLE TRIGGER USER";
 
 /// A place that names accounts, and that nobody has thought of.
 pub(super) const FORGOTTEN: &str =
@@ -23,43 +39,61 @@ pub(super) const FORGOTTEN: &str =
 /// As if the account had not been closed.
 const OPEN: &str = "\
     UPDATE identity.accounts a SET disabled_at = NULL, epoch = k.epoch \
-    FROM spare.accounts k WHERE k.id = a.id;";
+    FROM spare.accounts k WHERE k.id = a.id AND a.id = $1::text::uuid";
+const OLD_PASSWORD: &str = "\
+    UPDATE identity.accounts a SET password_hash = k.password_hash \
+    FROM spare.accounts k WHERE k.id = a.id AND a.id = $1::text::uuid";
+const ROLES: &str = "\
+    UPDATE access.grants SET revoked_at = NULL, revoked_by = NULL WHERE account = $1::text::uuid";
+const SESSIONS: &str =
+    "UPDATE identity.sessions SET revoked_at = NULL WHERE account = $1::text::uuid";
+const STEPS: &str =
+    "INSERT INTO identity.pending SELECT * FROM spare.pending WHERE account = $1::text::uuid";
+const FAMILIES: &str = "\
+    UPDATE identity.families SET revoked_at = NULL, revoked_why = NULL \
+    WHERE account = $1::text::uuid";
+const APPS: &str =
+    "INSERT INTO identity.totp SELECT * FROM spare.totp WHERE account = $1::text::uuid";
+const CODES: &str =
+    "INSERT INTO identity.recovery_codes SELECT * FROM spare.codes WHERE account = $1::text::uuid";
+const PASSKEYS: &str =
+    "INSERT INTO identity.passkeys SELECT * FROM spare.passkeys WHERE account = $1::text::uuid";
+const GRANTS: &str = "\
+    UPDATE access.support_grants SET ended_at = NULL, ended_as = NULL \
+    WHERE asked_by = $1::text::uuid AND approved_at IS NOT NULL";
+const QUESTIONS: &str = "\
+    UPDATE access.support_grants SET ended_at = NULL, ended_as = NULL \
+    WHERE asked_by = $1::text::uuid AND approved_at IS NULL";
 
-/// Brings one credential back that the off-boarding ended.
-pub(super) fn revive(what: &str) -> String {
+/// Parameters of each: account. Brings one credential back that the off-boarding ended, with what it
+/// takes for it to work.
+pub(super) fn revive(what: &str) -> &'static [&'static str] {
     match what {
-        SESSION => format!(
-            "{OPEN} ALTER TABLE identity.sessions DISABLE TRIGGER USER; \
-             UPDATE identity.sessions SET revoked_at = NULL"
-        ),
-        PASSWORD => format!(
-            "{OPEN} UPDATE identity.accounts a SET password_hash = k.password_hash \
-             FROM spare.accounts k WHERE k.id = a.id"
-        ),
-        HALF_WAY => {
-            format!("{OPEN} {ROLES} INSERT INTO identity.pending SELECT * FROM spare.pending")
+        SESSION => &[OPEN, SESSIONS],
+        INSIDE => &[OPEN, ROLES, GRANTS, SESSIONS],
+        PASSWORD => &[OPEN, OLD_PASSWORD],
+        HALF_WAY | APP => &[OPEN, ROLES, APPS, STEPS],
+        CODE => &[OPEN, ROLES, APPS, CODES, STEPS],
+        PASSKEY => &[OPEN, ROLES, PASSKEYS, STEPS],
+        ACCESS | REFRESH => &[OPEN, FAMILIES],
+        KEY => {
+            &[OPEN, "UPDATE identity.api_keys SET revoked_at = NULL WHERE account = $1::text::uuid"]
         }
-        KEY => format!(
-            "{OPEN} {ROLES} ALTER TABLE identity.api_keys DISABLE TRIGGER USER; \
-             UPDATE identity.api_keys SET revoked_at = NULL"
-        ),
-        APP => "INSERT INTO identity.totp SELECT * FROM spare.totp".to_owned(),
-        CODE => "INSERT INTO identity.recovery_codes SELECT * FROM spare.codes".to_owned(),
-        PASSKEY => "INSERT INTO identity.passkeys SELECT * FROM spare.passkeys".to_owned(),
-        ROLE => ROLES.to_owned(),
-        SUPPORT => format!(
-            "{GRANTS} UPDATE access.support_grants SET ended_at = NULL, ended_as = NULL \
-                            WHERE approved_at IS NOT NULL"
-        ),
-        QUESTION => format!(
-            "{GRANTS} UPDATE access.support_grants SET ended_at = NULL, ended_as = NULL \
-                             WHERE approved_at IS NULL"
-        ),
-        _ => String::new(),
+        SERVICE => {
+            &["UPDATE identity.api_keys SET revoked_at = NULL WHERE made_by = $1::text::uuid"]
+        }
+        RESET => &[
+            OPEN,
+            OLD_PASSWORD,
+            "INSERT INTO identity.resets SELECT * FROM spare.resets WHERE account = $1::text::uuid",
+        ],
+        INVITATION => &[
+            "UPDATE identity.invitations SET withdrawn_at = NULL WHERE invited_by = $1::text::uuid",
+        ],
+        STORED => &[APPS],
+        ROLE => &[ROLES],
+        SUPPORT => &[GRANTS],
+        QUESTION => &[QUESTIONS],
+        _ => &[],
     }
 }
-
-const ROLES: &str = "\
-    ALTER TABLE access.grants DISABLE TRIGGER USER; \
-    UPDATE access.grants SET revoked_at = NULL, revoked_by = NULL;";
-const GRANTS: &str = "ALTER TABLE access.support_grants DISABLE TRIGGER USER;";

@@ -16,7 +16,7 @@ const PATTERN: &str = "factor-%@amanah.invalid";
 /// A canary that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 /// A step of the codes.
-const STEP: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const STEP: SignedDuration = SignedDuration::from_secs(30);
 
 /// An account with a password that this run alone knows.
 pub(super) struct Canary {

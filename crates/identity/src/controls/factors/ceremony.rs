@@ -66,7 +66,7 @@ async fn right(
     Ok((answer, inside))
 }
 
-async fn gets_in(
+pub(super) async fn gets_in(
     probe: &dyn FactorProbe,
     step: &Secret,
     answer: &Assertion,

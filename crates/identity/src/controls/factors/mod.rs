@@ -6,6 +6,7 @@ mod canary;
 mod ceremony;
 mod codes;
 mod hardware;
+mod leaver;
 mod required;
 mod roles;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use kernel::{
     Control, Finding, Fut, Population, Proof, Secret, SessionToken, Sessions as _, TenantId,
 };
 use store::{Db, Programs};
+
+pub use leaver::{LeaverFactors, Showing};
 
 use crate::passkey::{Assertion, Party};
 use crate::{Error, Identities, SignedIn, StepToken};
@@ -49,6 +52,9 @@ pub trait FactorProbe: Send + Sync {
 
     /// Sends a code.
     fn code<'a>(&'a self, step: &'a Secret, code: &'a Secret) -> Fut<'a, Result<Reached, String>>;
+
+    /// Whether the step of this token still waits for something.
+    fn waits<'a>(&'a self, step: &'a Secret) -> Fut<'a, Result<bool, String>>;
 
     /// Asks for the challenge of a passkey.
     fn ask<'a>(&'a self, step: &'a Secret) -> Fut<'a, Result<Vec<u8>, String>>;
@@ -187,6 +193,16 @@ impl FactorProbe for InProcess {
         Box::pin(
             async move { Self::reached(self.0.prove_code(&StepToken(step.clone()), code).await) },
         )
+    }
+
+    fn waits<'a>(&'a self, step: &'a Secret) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move {
+            match self.0.stage(&StepToken(step.clone())).await {
+                Ok(_) => Ok(true),
+                Err(Error::Over | Error::Refused) => Ok(false),
+                Err(other) => Err(other.to_string()),
+            }
+        })
     }
 
     fn ask<'a>(&'a self, step: &'a Secret) -> Fut<'a, Result<Vec<u8>, String>> {

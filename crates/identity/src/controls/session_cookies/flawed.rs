@@ -118,6 +118,17 @@ impl EdgeProbe for Flawed {
         Box::pin(self.answer(asked))
     }
 
+    fn held<'a>(
+        &'a self,
+        asked: Asked<'a>,
+        meanwhile: Fut<'a, Result<(), String>>,
+    ) -> Fut<'a, Result<Seen, String>> {
+        Box::pin(async move {
+            meanwhile.await?;
+            self.answer(asked).await
+        })
+    }
+
     fn own(&self) -> Vec<(String, String)> {
         vec![("GET".to_owned(), "/_amanah/account".to_owned())]
     }

@@ -14,7 +14,7 @@ use crate::{NewKey, Pair, api_key, refresh};
 /// How many refresh at once.
 const AT_ONCE: usize = 8;
 /// Attacks on families, and on keys, besides the forgeries.
-const ON_FAMILIES: usize = 11;
+const ON_FAMILIES: usize = 12;
 const ON_KEYS: usize = 4;
 /// How many attacks there are.
 pub(super) const ATTACKS: usize = ON_FAMILIES + FORGERIES + ON_KEYS;
@@ -113,6 +113,13 @@ impl Ground<'_> {
         self.probe.revoke(&pair.refresh).await?;
         let held = self.is_dead(&pair).await?;
         battery.tried("tokens of a revoked family", held, "they are good after the revocation");
+
+        let signed_in = self.session(canary).await?;
+        let pair = self.family(&signed_in).await?;
+        self.identities.sign_out(&signed_in).await.map_err(|e| e.to_string())?;
+        let held = self.is_dead(&pair).await?;
+        let words = "they are good after the sign-out";
+        battery.tried("tokens of a session that was signed out", held, words);
 
         let pair = self.family(&session).await?;
         self.alter(sql::BUMP_EPOCH, canary).await?;

@@ -133,7 +133,7 @@ impl Ground<'_> {
 }
 
 /// The service itself, for the sandbox of the bite.
-pub(super) struct InProcess<'s>(pub(super) &'s Identities);
+pub(crate) struct InProcess<'s>(pub(crate) &'s Identities);
 
 impl TokenProbe for InProcess<'_> {
     fn exchange<'a>(&'a self, session: &'a SessionToken) -> Fut<'a, Result<Option<Pair>, String>> {

@@ -63,7 +63,7 @@ async fn it_holds_and_leaves_nothing() {
     let (base, control, cx) = control(true).await;
     let proof = control.prove(&cx, &Params::none()).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
-    assert_eq!(proof.population().total, 26);
+    assert_eq!(proof.population().total, 27);
     let tx = base.owner.operator().await.unwrap();
     let left: i64 =
         tx.query_one("SELECT count(*) FROM identity.accounts", &[]).await.unwrap().get(0);
@@ -83,5 +83,5 @@ async fn it_bites() {
     let (_base, control, cx) = control(false).await;
     let proof = control.bite(&cx).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{proof:?}");
-    assert_eq!(proof.population().total, 8);
+    assert_eq!(proof.population().total, 9);
 }
