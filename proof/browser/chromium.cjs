@@ -14,8 +14,10 @@ const CDP = require('chrome-remote-interface');
 const PATIENCE = 120_000;
 /** How often it is looked for, in milliseconds. */
 const LOOK_AGAIN = 50;
+/** How long a page may take to answer, in milliseconds, before it is asked again. */
+const ASKED = 5_000;
 
-const pause = () => new Promise((go) => setTimeout(go, LOOK_AGAIN));
+const pause = (wait = LOOK_AGAIN) => new Promise((go) => setTimeout(go, wait));
 
 /** Waits until `look` gives something, or says what was waited for. */
 async function until(what, look) {
@@ -62,9 +64,20 @@ class Browser {
 
     /** Opens `address` and waits until the page is whole. */
     async open(address) {
-        const loaded = this.cdp.Page.loadEventFired();
-        await this.cdp.Page.navigate({ url: address });
-        await loaded;
+        await this.turn(address, () => this.cdp.Page.navigate({ url: address }));
+    }
+
+    /**
+     * Does `act`, and waits until another page than this one is whole. The pages are asked, and no event is waited
+     * for: one that came a moment before is never told again.
+     */
+    async turn(what, act) {
+        await this.ask('window.seenBefore = true');
+        await act();
+        const whole = '!window.seenBefore && location.href !== "about:blank" && document.readyState === "complete"';
+        // Between two pages there is none that could answer, and what was asked then may never be answered.
+        const asked = () => Promise.race([this.ask(whole).catch(() => false), pause(ASKED)]);
+        await until(`the page after ${what}`, asked);
     }
 
     /** What `script`, an expression, comes to in the page. */
@@ -99,9 +112,9 @@ class Browser {
     /** Presses the button that `selector` finds, and waits for the page that it leads to. */
     async press(selector) {
         await until(`the button ${selector}`, () => this.ask(`!!document.querySelector(${JSON.stringify(selector)})`));
-        const loaded = this.cdp.Page.loadEventFired();
-        await this.ask(`document.querySelector(${JSON.stringify(selector)}).click()`);
-        await loaded;
+        const click = `document.querySelector(${JSON.stringify(selector)}).click()`;
+        // The page may go before it has answered that it was pressed.
+        await this.turn(selector, () => Promise.race([this.ask(click).catch(() => {}), pause(ASKED)]));
     }
 
     /** Presses what works by script and loads no page by itself. */
