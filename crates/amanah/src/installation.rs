@@ -98,6 +98,11 @@ impl EdgeAt {
     }
 }
 
+/// How much hashing this machine is for.
+fn pool() -> Pool {
+    Pool::of_cores(std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN))
+}
+
 /// Time and randomness of the real world.
 pub(crate) fn world() -> Cx {
     Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
@@ -118,9 +123,7 @@ impl Installation {
             let engine = ground.engine.clone();
             let access = Arc::new(consent::rights(&engine, &config, &cx)?);
             let standings = Arc::<Access>::clone(&access);
-            let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-            let pool = Pool::of_cores(cores);
-            let identities = Identities::new(engine, clock, random, pool, standings)?;
+            let identities = Identities::new(engine, clock, random, pool(), standings)?;
             let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
             let identities = identities.with_lifetime(config.identity.lifetime());
             let issuer = format!("amanah:{}", data.installation(&*cx.rng)?.expose());

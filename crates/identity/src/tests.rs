@@ -252,7 +252,7 @@ async fn the_running_program_cannot_do_more_than_it_must() {
     for refused in [
         "DELETE FROM identity.accounts",
         "UPDATE identity.accounts SET tenant = 'bintang'",
-        "UPDATE identity.accounts SET email = 'x@y'",
+        "UPDATE identity.accounts SET role = 'owner'",
         "UPDATE identity.sessions SET account = gen_random_uuid()",
         "UPDATE identity.sessions SET absolute_expires_at = 'infinity'",
         "UPDATE identity.sessions SET revoked_at = NULL",
