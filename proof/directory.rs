@@ -107,16 +107,21 @@ fn a_directory_makes_somebody_and_throws_them_out() {
     assert_eq!(scim(&house, bearer, "PATCH", &user, &active(true)).0, 200);
     assert_ne!(try_sign_in(&house, EMAIL, PASSWORD).status, 303);
     assert_ne!(products(&house, &session).status, 200);
-    // People off-board her: no directory brings her back.
+    comes_to_an_end(&house, &made, &user);
+}
+
+/// People off-board her: no directory brings her back, and its token ends.
+fn comes_to_an_end(house: &House, made: &Value, user: &str) {
+    let bearer = made["token"].as_str().unwrap();
     assert!(house.run(&["access", "offboard", EMAIL]).status.success());
-    let (_, told) = scim(&house, bearer, "GET", &user, &Value::Null);
+    let (_, told) = scim(house, bearer, "GET", user, &Value::Null);
     assert_eq!(told["active"], json!(false));
-    assert_eq!(scim(&house, bearer, "PATCH", &user, &active(true)).0, 403);
-    assert_eq!(scim(&house, bearer, "DELETE", &user, &Value::Null).0, 204);
-    let log = json_of(&house, &["log", "--tenant", TENANT]);
+    assert_eq!(scim(house, bearer, "PATCH", user, &active(true)).0, 403);
+    assert_eq!(scim(house, bearer, "DELETE", user, &Value::Null).0, 204);
+    let log = json_of(house, &["log", "--tenant", TENANT]);
     let actor = format!("directory:{}", made["id"].as_str().unwrap());
     let done = log.as_array().unwrap().iter().filter(|one| one["actor"] == actor.as_str());
     assert!(done.count() >= 4, "{log}");
-    json_of(&house, &["token", "revoke", made["id"].as_str().unwrap()]);
-    assert_eq!(scim(&house, bearer, "GET", "/Users", &Value::Null).0, 401);
+    json_of(house, &["token", "revoke", made["id"].as_str().unwrap()]);
+    assert_eq!(scim(house, bearer, "GET", "/Users", &Value::Null).0, 401);
 }

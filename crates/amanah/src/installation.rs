@@ -154,12 +154,7 @@ impl Installation {
             behind.settle(settled);
         }
         let mailroom = mail::waiting_room(&identities, &cx);
-        let people = People {
-            access: Arc::clone(&access),
-            identities: Arc::clone(&identities),
-            mailroom: Arc::clone(&mailroom),
-            cx: cx.clone(),
-        };
+        let people = People::of(&access, &identities, &mailroom, &cx);
         let directory = provisioning::open(people, &ground, "");
         Ok(Self {
             ground,
@@ -197,12 +192,7 @@ impl Installation {
 
     /// Accounts and roles, as the directories of tenants make and end them.
     pub(crate) fn people(&self) -> People {
-        People {
-            access: Arc::clone(&self.access),
-            identities: Arc::clone(&self.identities),
-            mailroom: Arc::clone(&self.mailroom),
-            cx: self.cx.clone(),
-        }
+        People::of(&self.access, &self.identities, &self.mailroom, &self.cx)
     }
 
     /// The life of tenants, over all that is kept for them.

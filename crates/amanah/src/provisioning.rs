@@ -38,6 +38,17 @@ fn words(error: impl std::fmt::Display) -> String {
 }
 
 impl People {
+    /// Over these rooms.
+    pub(crate) fn of(
+        access: &Arc<Access>,
+        identities: &Arc<Identities>,
+        mailroom: &Arc<Mailroom>,
+        cx: &Cx,
+    ) -> Self {
+        let (access, identities) = (Arc::clone(access), Arc::clone(identities));
+        Self { access, identities, mailroom: Arc::clone(mailroom), cx: cx.clone() }
+    }
+
     /// Whether nobody else with an open account could give roles, if `account` lost `role` or all of
     /// them.
     async fn last(
