@@ -34,10 +34,11 @@ const SHOWN: usize = 12;
 const TOLD: &str = "trail/reviewing-access.json";
 
 /// Closes a review of `tenant`, or of any, and signs it; one that is closed and not signed is signed. Its
-/// attestation's number.
+/// attestation's number. What was changed since it was frozen, or signed, is never signed.
 ///
 /// # Errors
-/// As [`Access::close_review`]; when it could not be signed, it is closed: try again then.
+/// As [`Access::close_review`]; when it could not be signed, it is closed: try again then, unless it was
+/// changed, as the text says: then another review has to be held.
 pub(crate) async fn close(
     access: &Access,
     words: &Words,
@@ -56,20 +57,15 @@ pub(crate) async fn close(
     }
     let signing = words.signing().await?;
     let vouched = signing.about(evidence::CLAIM).await.map_err(|why| anyhow!(why))?;
-    if let Some(one) = signature(&vouched, &review, &rows) {
+    let signed = evidence::signable(&vouched, &review, &rows);
+    let signed = signed.map_err(|why| {
+        Error::Review(format!("{id} was changed and is not signed: {why}; start another review"))
+    })?;
+    if let Some(one) = signed {
         return Ok(one.id);
     }
     let word = evidence::attestation(&review, &rows, (by, finding), (now, EVERY));
     signing.attest(&word).await.map_err(|why| anyhow!("{id} is closed and was not signed: {why}"))
-}
-
-fn signature<'a>(
-    vouched: &'a [Vouched],
-    review: &Review,
-    rows: &[ReviewRow],
-) -> Option<&'a Vouched> {
-    let signed = evidence::signed(vouched, review, rows).ok()?;
-    vouched.iter().find(|one| one.attestation == *signed && one.wrong.is_none())
 }
 
 /// When the next review of each tenant is due; synthetic ones are left out.

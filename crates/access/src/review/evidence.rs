@@ -96,7 +96,8 @@ pub fn attestation(
     }
 }
 
-/// The newest signature of a review, which is of what the review is now.
+/// The newest signature of a review, which is of what the review is now, as every other one is: what was
+/// changed after it was signed is not made good by signing it once more.
 ///
 /// # Errors
 /// Why there is none that counts.
@@ -105,20 +106,52 @@ pub fn signed<'a>(
     review: &Review,
     rows: &[ReviewRow],
 ) -> Result<&'a Attestation, String> {
-    let about = subject(review);
-    let mut of_it = vouched.iter().rev().filter(|one| one.attestation.subject == about);
-    let good = of_it.clone().find(|one| one.wrong.is_none());
-    let Some(one) = good else {
-        let forged = of_it.next().and_then(|one| Some((one.id, one.wrong.as_ref()?)));
-        return Err(match forged {
-            Some((id, why)) => format!("is signed by nobody: attestation {id} is none: {why}"),
-            None => "is signed by nobody".to_owned(),
-        });
-    };
-    if one.attestation.digest != digest(review, rows) {
-        return Err(format!("is not what {} signed", one.attestation.by));
+    if let Some(one) = unchanged(vouched, review, rows)? {
+        return Ok(&one.attestation);
     }
-    Ok(&one.attestation)
+    let about = subject(review);
+    let forged = vouched.iter().rev().find(|one| one.attestation.subject == about);
+    Err(match forged.and_then(|one| Some((one.id, one.wrong.as_ref()?))) {
+        Some((id, why)) => format!("is signed by nobody: attestation {id} is none: {why}"),
+        None => "is signed by nobody".to_owned(),
+    })
+}
+
+/// The signature that a closed review has already, or `None` when it may be signed: each row is as it was
+/// frozen and decided, and nobody has signed anything else about it.
+///
+/// # Errors
+/// Why it may not be signed as it stands.
+pub fn signable<'a>(
+    vouched: &'a [Vouched],
+    review: &Review,
+    rows: &[ReviewRow],
+) -> Result<Option<&'a Vouched>, String> {
+    if usize::try_from(review.frozen) != Ok(rows.len()) || super::digest(rows) != review.digest {
+        return Err("its rows are not those that were frozen".to_owned());
+    }
+    let settled = |row: &ReviewRow| {
+        row.decision.as_ref().is_some_and(|one| one.keep || one.verified_at.is_some())
+    };
+    if review.closed.is_none() || !rows.iter().all(settled) {
+        return Err("it is not closed, or a row of it is not settled".to_owned());
+    }
+    unchanged(vouched, review, rows)
+}
+
+/// The newest good signature of a review, when all of them are of what it is now.
+fn unchanged<'a>(
+    vouched: &'a [Vouched],
+    review: &Review,
+    rows: &[ReviewRow],
+) -> Result<Option<&'a Vouched>, String> {
+    let (about, now) = (subject(review), digest(review, rows));
+    let good = |one: &&Vouched| one.attestation.subject == about && one.wrong.is_none();
+    let mut good = vouched.iter().filter(good);
+    match good.clone().find(|one| one.attestation.digest != now) {
+        Some(other) => Err(format!("is not what {} signed", other.attestation.by)),
+        None => Ok(good.next_back()),
+    }
 }
 
 fn digest(review: &Review, rows: &[ReviewRow]) -> [u8; 32] {
