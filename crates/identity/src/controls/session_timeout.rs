@@ -24,8 +24,9 @@ static CARD: Card = Card {
              session and a family that are not used and ones that are used all the time; and has \
              the sessions and tokens of a synthetic person grow old, which the running gateway must \
              refuse.",
-    bite: "Sessions and families in a copy of the control database that end too late or never, and a \
-           service that gives too much time.",
+    bite: "Sessions and families in a copy of the control database that end too late or never, a service \
+           that gives too much time, one that gives it to what is used often alone, and one that ends \
+           everything before its age could.",
     cadence: Duration::from_mins(10),
     deadline: Duration::from_mins(3),
     not_covered: &[
@@ -152,7 +153,7 @@ impl SessionTimeout {
         let clock = Ahead::new(&cx.clock);
         let shifted: Arc<dyn Clock> = Arc::<Ahead>::clone(&clock);
         let service = visitors::service(db, &shifted, &cx.rng)?.with_lifetime(house);
-        pass_time(&service, &clock, owner, limits, &mut seen).await?;
+        pass_time(&service, &clock, owner, (limits, house), &mut seen).await?;
         grow_old(
             &Aged { door, service: &service, owner, patience: PATIENCE },
             limits,
@@ -210,12 +211,13 @@ async fn count(db: &Db, limits: Lifetime, now: Timestamp, seen: &mut Seen) -> Re
     Ok(tx.commit().await?)
 }
 
-/// Lets time pass for the service: one session and one family are never used, others all the time.
+/// Lets time pass for the service, which is said to have the limits of `house`: one session and one family
+/// are never used, others all the time. What ended before its age was its end was not tried for its age.
 async fn pass_time(
     service: &Identities,
     clock: &Ahead,
     owner: &Db,
-    limits: Lifetime,
+    (limits, house): (Lifetime, Lifetime),
     seen: &mut Seen,
 ) -> Result<()> {
     let person = visitors::make(service, TENANT).await?;
@@ -230,8 +232,9 @@ async fn pass_time(
         return visitors::remove(owner, &[person], service.now()).await;
     }
     let mut age = SignedDuration::ZERO;
-    let step = limits.idle / USES;
-    let mut at_idle = None;
+    let step = limits.idle.min(house.idle) / USES;
+    let reach = limits.absolute.min(house.absolute);
+    let (mut at_idle, mut early) = (None, (None, None));
     while age < limits.absolute {
         let next = step.min(limits.absolute - age);
         clock.pass(next);
@@ -241,9 +244,13 @@ async fn pass_time(
             at_idle = Some((lives(&unused).await?.is_some(), family));
         }
         if age < limits.absolute {
-            drop(lives(&used).await?);
+            let there = lives(&used).await?.is_some();
             if let Some(token) = &refreshed {
                 refreshed = renewed(service, token).await?;
+            }
+            if age < reach {
+                early.0 = early.0.or((!there).then_some(age));
+                early.1 = early.1.or(refreshed.is_none().then_some(age));
             }
         }
     }
@@ -254,18 +261,32 @@ async fn pass_time(
     let (session, family) = at_idle.unwrap_or((true, true));
     let idle = "it does not end";
     let absolute = "it does not end at its absolute limit";
-    for (lives_on, what, words) in [
-        (session, "a session that is not used", idle),
-        (family, "a family of tokens that is not used", idle),
-        (lives(&used).await?.is_some(), "a session that is used all the time", absolute),
-        (at_end, "a family of tokens that is used all the time", absolute),
+    for (lives_on, what, words, early) in [
+        (session, "a session that is not used", idle, None),
+        (family, "a family of tokens that is not used", idle, None),
+        (lives(&used).await?.is_some(), "a session that is used all the time", absolute, early.0),
+        (at_end, "a family of tokens that is used all the time", absolute, early.1),
     ] {
-        seen.tried += 1;
-        if lives_on {
-            seen.findings.push(Finding::new(what, words));
-        }
+        seen.judge(what, (lives_on, words), early);
     }
     visitors::remove(owner, &[person], service.now()).await
+}
+
+impl Seen {
+    /// What was tried, unless it ended `early`.
+    fn judge(&mut self, what: &str, (lives, words): (bool, &str), early: Option<SignedDuration>) {
+        if let Some(age) = early {
+            let age = age.as_mins();
+            let why =
+                format!("{what} ended after {age} min, before its absolute limit was reached");
+            self.unclear.get_or_insert(why);
+            return;
+        }
+        self.tried += 1;
+        if lives {
+            self.findings.push(Finding::new(what, words));
+        }
+    }
 }
 
 /// The token that follows a refresh token, if it is good.
@@ -304,30 +325,34 @@ async fn grow_old(at: &Aged<'_>, limits: Lifetime, cx: &Cx, seen: &mut Seen) -> 
             Err(why) => drop(seen.unclear.get_or_insert(why)),
         }
     }
-    seen.tries += 1;
-    match old_family(at, &person, idle).await {
-        Ok(refused) => {
-            seen.tried += 1;
-            if !refused {
-                let what = "a family of tokens that was not used, at the gateway";
-                seen.findings.push(Finding::new(what, "its refresh token is good"));
-            }
+    for (what, sql, seconds) in [
+        ("a family of tokens that was not used, at the gateway", sql::tokens::AGE_FAMILIES, idle),
+        (
+            "a family of tokens that is old, at the gateway",
+            sql::tokens::AGE_USED_FAMILIES,
+            absolute,
+        ),
+    ] {
+        seen.tries += 1;
+        match old_family(at, &person, sql, seconds).await {
+            Ok(refused) => seen.judge(what, (!refused, "its refresh token is good"), None),
+            Err(why) => drop(seen.unclear.get_or_insert(why)),
         }
-        Err(why) => drop(seen.unclear.get_or_insert(why)),
     }
     visitors::remove(at.owner, &[person], cx.clock.now()).await
 }
 
-/// Whether the refresh token of a family that was not used for so many seconds is refused.
+/// Whether the refresh token of a family that `sql` made so many seconds older is refused.
 async fn old_family(
     at: &Aged<'_>,
     person: &visitors::Visitor,
+    sql: &str,
     seconds: i32,
 ) -> std::result::Result<bool, String> {
     let session = at.door.open(&person.email, &person.password).await?;
     let pair = at.door.tokens().exchange(&session).await?;
     let pair = pair.ok_or("a new session was given no tokens")?;
-    age(at.owner, sql::tokens::AGE_FAMILIES, person, seconds).await?;
+    age(at.owner, sql, person, seconds).await?;
     Ok(at.door.tokens().refresh(&pair.refresh).await?.is_none())
 }
 
@@ -368,7 +393,7 @@ async fn refused_after(
 }
 
 /// What a service that gives too much time is found by: each of these outlives the promise there.
-const TOO_MUCH: [&str; 7] = [
+const TOO_MUCH: [&str; 8] = [
     "a session that is not used",
     "a family of tokens that is not used",
     "a session that is used all the time",
@@ -376,7 +401,11 @@ const TOO_MUCH: [&str; 7] = [
     "a session that was not used, at the gateway",
     "a session that is old, at the gateway",
     "a family of tokens that was not used, at the gateway",
+    "a family of tokens that is old, at the gateway",
 ];
+/// And these by a service that gives too much time to what is used often alone.
+const TOO_OLD: [&str; 2] =
+    ["a session that is used all the time", "a family of tokens that is used all the time"];
 
 /// Every violation in a sandbox, and what the same attack says.
 async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<String>)> {
@@ -388,11 +417,25 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
     }
     // A service that gives more time: at the clock, twice, and at the gateway, twice.
     let lax = Lifetime { idle: promise.idle * 4, absolute: promise.absolute * 4 };
-    let found = in_sandbox(db, promise, lax, cx).await?.findings;
+    let mut found = in_sandbox(db, promise, lax, cx).await?.findings;
     for name in TOO_MUCH {
         if !found.iter().any(|finding| finding.object == name) {
             missed.push(format!("a service that gives too much time: {name}"));
         }
+    }
+    // One that ends what is not used very early: it has to be used more often to grow old.
+    let brisk = Lifetime { idle: promise.idle / 4, absolute: promise.absolute * 4 };
+    let old = by_the_clock(db, (promise, brisk), brisk, cx).await?.findings;
+    let old = old.into_iter().filter(|finding| TOO_OLD.contains(&finding.object.as_str()));
+    let before = found.len();
+    found.extend(old);
+    if found.len() != before + TOO_OLD.len() {
+        missed.push("a service that ends what is used often too late".to_owned());
+    }
+    // One that is not what it is said to be: what ended early is not taken for tried.
+    let early = by_the_clock(db, (promise, promise), brisk, cx).await?;
+    if early.tried + TOO_OLD.len() != early.tries || early.unclear.is_none() {
+        missed.push("what ended before it could be tried".to_owned());
     }
     // Sessions that last too long by their times.
     let service = visitors::service(db, &cx.clock, &cx.rng)?;
@@ -409,19 +452,30 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
     }
     let mut findings = found;
     findings.extend(seen.findings);
-    Ok((TOO_MUCH.len() + late, findings, missed))
+    Ok((TOO_MUCH.len() + TOO_OLD.len() + late, findings, missed))
 }
 
 /// The attacks by the clock and at the gateway, on a service with limits of its own.
 async fn in_sandbox(db: &Db, promise: Lifetime, own: Lifetime, cx: &Cx) -> Result<Seen> {
-    let mut seen = Seen::default();
-    let clock = Ahead::new(&cx.clock);
-    let shifted: Arc<dyn Clock> = Arc::<Ahead>::clone(&clock);
-    let service = visitors::service(db, &shifted, &cx.rng)?.with_lifetime(own);
-    pass_time(&service, &clock, db, promise, &mut seen).await?;
+    let mut seen = by_the_clock(db, (promise, own), own, cx).await?;
     let gateway = visitors::service(db, &cx.clock, &cx.rng)?.with_lifetime(own);
     let door = InSandbox::new(&gateway);
     let aged = Aged { door: &door, service: &gateway, owner: db, patience: BITE_PATIENCE };
     grow_old(&aged, promise, cx, &mut seen).await?;
+    Ok(seen)
+}
+
+/// The attack by the clock, on a service with limits of its `own` that is said to have those of `house`.
+async fn by_the_clock(
+    db: &Db,
+    (promise, house): (Lifetime, Lifetime),
+    own: Lifetime,
+    cx: &Cx,
+) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let clock = Ahead::new(&cx.clock);
+    let shifted: Arc<dyn Clock> = Arc::<Ahead>::clone(&clock);
+    let service = visitors::service(db, &shifted, &cx.rng)?.with_lifetime(own);
+    pass_time(&service, &clock, db, (promise, house), &mut seen).await?;
     Ok(seen)
 }

@@ -139,6 +139,15 @@ pub(crate) const AGE_FAMILIES: &str = "\
         idle_expires_at = idle_expires_at - make_interval(secs => $2::integer) \
     WHERE account = $1::text::uuid AND revoked_at IS NULL";
 
+/// Likewise: they began so many seconds ago, and were used until now.
+pub(crate) const AGE_USED_FAMILIES: &str = "\
+    UPDATE identity.families \
+    SET created_at = created_at - make_interval(secs => $2::integer), \
+        absolute_expires_at = absolute_expires_at - make_interval(secs => $2::integer), \
+        idle_expires_at = \
+            least(idle_expires_at, absolute_expires_at - make_interval(secs => $2::integer)) \
+    WHERE account = $1::text::uuid AND revoked_at IS NULL";
+
 /// For the bite's sandbox: families that live too long. Parameters: account, now.
 pub(crate) const SEED_LATE_FAMILIES: &str = "\
     INSERT INTO identity.families (account, session, epoch, tenant_epoch, strength, authenticated_at, \
