@@ -136,7 +136,7 @@ impl Identities {
     pub async fn confirm_app(&self, holder: Holder<'_>, code: &Secret) -> Result<Enrolled> {
         let resolved = self.resolve(holder, true).await?;
         let person = &resolved.person;
-        self.guess(&person.account, resolved.step, code).await?;
+        self.guess(&person.account, resolved.step, Some(code)).await?;
         let tx = self.db.operator().await?;
         let before = self.lock(&tx, person).await?;
         let row = tx.query_opt(sql::FIND_WAITING_SEED, &[&person.account]).await?;

@@ -108,7 +108,7 @@ impl Identities {
         if !offer.app && !offer.codes {
             return Err(Error::Wrong);
         }
-        self.guess(&person.account, Some(digest), code).await?;
+        self.guess(&person.account, Some(digest), Some(code)).await?;
         let tx = self.db.operator().await?;
         if !self.take_code(&tx, &person, code).await? {
             tx.rollback().await?;
@@ -204,19 +204,20 @@ impl Identities {
     /// Counts a guess, and a try of the step, before the code is looked at: whoever guesses with many
     /// requests at once has as many guesses as they are allowed, and not one more.
     ///
-    /// What has the form of a recovery code is no guess, and waits for none: nobody finds 80 random bits,
-    /// and whoever knows the password alone must not keep its holder from the way that is left to them.
+    /// A `code` in the form of a recovery code is no guess, and waits for none: nobody finds 80 random bits,
+    /// and whoever knows the password alone must not keep its holder from the way that is left to them. A
+    /// password, which has no code, is always one, whatever its form.
     pub(super) async fn guess(
         &self,
         account: &str,
         step: Option<Digest>,
-        code: &Secret,
+        code: Option<&Secret>,
     ) -> Result<()> {
         let now = self.clock.now();
         let tx = self.db.operator().await?;
         let bound: [&(dyn store::ToSql + Sync); 5] =
             [&account, &now, &FREE_GUESSES, &FIRST_WAIT_SECONDS, &LONGEST_WAIT_SECONDS];
-        if recovery::digest(code.expose()).is_none()
+        if code.is_none_or(|code| recovery::digest(code.expose()).is_none())
             && tx.query_opt(sql::COUNT_GUESS, &bound).await?.is_none()
         {
             tx.rollback().await?;

@@ -39,8 +39,10 @@ impl Identities {
         let person = self.person(identity).await?;
         let digest = Digest::of(token).ok_or(Error::Refused)?;
         let (has, _) = self.has(&person.account).await?;
-        if let Again::Password(guess) | Again::Code(guess) = proof {
-            self.guess(&person.account, None, guess).await?;
+        match proof {
+            Again::Password(_) => self.guess(&person.account, None, None).await?,
+            Again::Code(code) => self.guess(&person.account, None, Some(code)).await?,
+            Again::Passkey(..) => {}
         }
         if let Again::Password(password) = proof
             && (has.any() || !self.is_password(&person, password).await?)

@@ -344,6 +344,21 @@ async fn what_is_sensitive_asks_again_and_gives_a_new_session() {
     assert_eq!(g.who(&renewed).await.unwrap().strength, Strength::Two);
 }
 
+/// A password that looks like a recovery code is counted as any other: there is no code that could be meant.
+#[tokio::test]
+async fn a_password_in_the_form_of_a_code_is_a_guess() {
+    let g = guarded(Strength::One).await;
+    let open = g.sign_in().await.session().unwrap();
+    let identity = g.who(&open).await.unwrap();
+    let guess = secret("ABCD-EFGH-JKMN-PQRS");
+    assert!(crate::recovery::digest(guess.expose()).is_some());
+    for n in 0..=FREE_GUESSES {
+        let tried = Again::Password(&guess).try_on(&g, &identity, &open).await;
+        let waits = n == FREE_GUESSES;
+        assert!(matches!(tried, Err(Error::Wait)) == waits, "{n}: {tried:?}");
+    }
+}
+
 impl Again<'_> {
     async fn try_on(
         self,
