@@ -148,6 +148,9 @@ pub(crate) const HEIRS: &str = "\
     SELECT r.name FROM access.role_parents p JOIN access.roles r ON r.id = p.role \
     WHERE p.parent = $1 AND r.retired_at IS NULL ORDER BY r.name";
 
+/// Parameters: id. No role has what is in it any more, nor what another one of its name will have.
+pub(crate) const DISINHERIT: &str = "DELETE FROM access.role_parents WHERE parent = $1";
+
 /// Parameters: id, now, who does it, what. The role as it is from now on.
 pub(crate) const NOTE_ROLE: &str = "\
     INSERT INTO access.role_changes (role, at, done_by, what, title, factor, permits, parents) \

@@ -261,6 +261,7 @@ impl Access {
         tx.execute(sql::RETIRE_ROLE, &[&id, &now]).await?;
         // Whoever makes a role of this name later gives it to nobody by that.
         tx.execute(sql::REVOKE_OF_ROLE, &[&id, &now, &by.name]).await?;
+        tx.execute(sql::DISINHERIT, &[&id]).await?;
         tx.execute(sql::NOTE_ROLE, &[&id, &now, &by.name, &"retired"]).await?;
         tx.commit().await?;
         tracing::info!(%tenant, role = name, by = by.name, "a role was retired");

@@ -33,6 +33,10 @@ async fn a_role_in_use_is_retired_only_anyway_and_nobody_has_the_next_of_its_nam
     assert!(matches!(roles.role(&here, "Night").await, Err(Error::NoRole(_))));
     roles.define_role(&operator(), &new_role("Night", &["notes.read"], &[])).await.unwrap();
     assert!(house.standing(SARI, "sinar").await.permits.is_empty());
+    // Nor by a role that had all of the one before.
+    house.grant(&operator(), SARI, "Late").await.unwrap();
+    assert!(house.standing(SARI, "sinar").await.permits.is_empty());
+    house.access.revoke(&operator(), SARI, &here, "Late").await.unwrap();
     assert!(roles.retire_role(&operator(), &here, "Night", true).await.unwrap().is_empty());
     roles.retire_role(&operator(), &here, "Late", false).await.unwrap();
 }
