@@ -2,8 +2,9 @@
 //!
 //! What a directory gave is known by who it says gave it; nobody with an address is called so.
 
-use kernel::{Grantable, Identity, MappedRole, TenantId, own};
+use kernel::{Grantable, Identity, MappedRole, Notice, TenantId, own};
 
+use crate::service::in_words;
 use crate::{Access, By, Error, NewGrant, Result, sql};
 
 /// What begins the name of a directory that gives or takes.
@@ -86,7 +87,9 @@ impl Access {
         let by = if by.starts_with(DIRECTORY) { by.to_owned() } else { format!("{DIRECTORY}{by}") };
         let tx = self.db.operator().await?;
         let bound: store::Bound<'_> = &[&id, &tenant.as_str(), &role, &self.clock.now(), &by];
-        tx.execute(sql::REVOKE_MAPPED, bound).await?;
+        if tx.execute(sql::REVOKE_MAPPED, bound).await? > 0 {
+            self.tell(&tx, id, Notice::RolesTaken, &in_words(role, tenant)).await?;
+        }
         tx.commit().await?;
         tracing::info!(account, %tenant, role, by, "a directory took a role");
         Ok(())

@@ -1,9 +1,10 @@
 //! What is decided about a review's rows, and how a review ends.
 
-use kernel::{Identity, TenantId, own};
+use kernel::{Identity, Notice, TenantId, own};
 use store::Row;
 
 use super::sql;
+use crate::service::in_words;
 use crate::support::{in_person, words};
 use crate::{Access, Error, Result};
 
@@ -117,7 +118,10 @@ impl Access {
             ROLE => {
                 let bound: store::Bound<'_> =
                     &[&row.account, &tenant.as_str(), &row.what, &now, &by.actor];
-                tx.execute(sql::REVOKE_ROLE, bound).await?;
+                if tx.execute(sql::REVOKE_ROLE, bound).await? > 0 {
+                    let what = in_words(&row.what, tenant);
+                    self.tell(&tx, &row.account, Notice::RolesTaken, &what).await?;
+                }
             }
             SUPPORT => {
                 tx.execute(sql::END_SUPPORT, &[&row.grant, &now, &by.actor]).await?;
