@@ -13,6 +13,7 @@ use access::controls::{
     Asked, ConsentHouse, Doorstep, Inside, LeavingHouse, People, Premises, ReviewHouse,
 };
 use anyhow::{anyhow, bail};
+use directory::TokenHoldings;
 use gateway::SESSION_COOKIE;
 use gateway::controls::Target;
 use http::Method;
@@ -62,7 +63,10 @@ pub(crate) fn rights(engine: &Db, config: &Config, cx: &Cx) -> anyhow::Result<Ac
 
 /// What lets somebody act by something else than a role, in the control database `db` or a copy of it.
 fn holdings(db: &Db, clock: &Arc<dyn Clock>) -> Vec<Arc<dyn Holdings>> {
-    vec![Arc::new(KeyHoldings::new(db.clone(), Arc::clone(clock)))]
+    vec![
+        Arc::new(KeyHoldings::new(db.clone(), Arc::clone(clock))),
+        Arc::new(TokenHoldings::new(db.clone(), Arc::clone(clock))),
+    ]
 }
 
 fn staff(config: &Config) -> anyhow::Result<TenantId> {

@@ -468,6 +468,7 @@ directory-none = لم يرسل الدليل أي مجموعة بعد.
 directory-map = منح المجموعة هذا الدور
 directory-unmap = سحب
 directory-tokens = الرموز
+directory-token = رمز دليل مؤسستكم
 directory-name = الغرض منه
 directory-days = عدد الأيام حتى ينتهي
 directory-used = آخر استخدام

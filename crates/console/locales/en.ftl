@@ -439,6 +439,7 @@ directory-none = The directory has sent no group yet.
 directory-map = Give this role to the group
 directory-unmap = Take away
 directory-tokens = Tokens
+directory-token = Token of your directory
 directory-name = What it is for
 directory-days = Days until it ends
 directory-used = Last used

@@ -400,6 +400,7 @@ directory-none = Direktori belum mengirim grup.
 directory-map = Beri grup peran ini
 directory-unmap = Ambil kembali
 directory-tokens = Token
+directory-token = Token direktori Anda
 directory-name = Untuk apa
 directory-days = Berapa hari sampai berakhir
 directory-used = Terakhir dipakai

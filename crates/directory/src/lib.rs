@@ -20,6 +20,7 @@ mod error;
 mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
+mod holdings;
 mod patch;
 mod path;
 mod resource;
@@ -32,6 +33,7 @@ mod token;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, Literal, Op, Place};
+pub use holdings::TokenHoldings;
 pub use patch::PATCH;
 pub use resource::{MAX_MEMBERS, Wanted};
 pub use schema::{Attribute, ENTERPRISE, GROUP, Kind, Mutability, Type, USER, schemas};

@@ -29,6 +29,11 @@ pub(crate) const END_TOKEN: &str = "\
     UPDATE directory.tokens SET revoked_at = $3, revoked_as = $4 \
     WHERE id = $1 AND ($2::text IS NULL OR tenant = $2) AND revoked_at IS NULL RETURNING tenant";
 
+/// Parameters: tenant, now. Rows: id, name, made by or NULL, made as, made at, last used.
+pub(crate) const LIVING_TOKENS: &str = "\
+    SELECT id, name, made_by::text, made_as, made_at, last_used_at FROM directory.tokens \
+    WHERE tenant = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY made_at, id";
+
 /// Parameters: account, now, by whom. Rows: id and tenant of each that ended.
 pub(crate) const END_TOKENS_OF: &str = "\
     UPDATE directory.tokens SET revoked_at = $2, revoked_as = $3 \

@@ -4,12 +4,15 @@ use jiff::Timestamp;
 
 use crate::{Fut, TenantId};
 
+/// The account of what nobody answers for: the operator of the machine gave it.
+pub const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
 /// One thing that lets somebody, or a program, act in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
     /// What it is known by to whoever keeps it; no secret.
     pub id: String,
-    /// The account that acts by it.
+    /// The account that acts by it or answers for it, a UUID; [`NOBODY`] where there is none.
     pub account: String,
     /// What people call whoever has it.
     pub holder: String,

@@ -45,7 +45,7 @@ pub use files::{
 };
 pub use granting::{Grantable, Granting};
 pub use hex::{hex, unhex};
-pub use holdings::{Holding, Holdings};
+pub use holdings::{Holding, Holdings, NOBODY};
 pub use identity::{Door, Identity, RECENT, Standing, Strength, Support};
 pub use lookback::{Found, Lookback, Runs};
 pub use notice::Notice;

@@ -20,19 +20,19 @@ static CARD: Card = Card {
     attack: "For each tenant with somebody who may do something, the review that was closed last is taken \
              anew: its rows are counted and their digest is worked out again, each must be decided by \
              somebody else than its holder, each revocation must have been verified, and what was \
-             revoked must not be there now. Roles, accesses of support and keys of programs that are \
-             there now and were there then must be among its rows. Somebody must have signed it as it \
+             revoked must not be there now. Roles, accesses of support, keys of programs and tokens of \
+             directories that are there now and were there then must be among its rows. Somebody must have signed it as it \
              stands, with a key outside of the database. Its age is compared with what is promised.",
     bite: "In a copy of the control database a review with an entry that was skipped, with a frozen row \
            that was changed, with a row that was taken out, with a right that was left out, with a \
-           revocation that nobody verified, with a role and a key that came back, one that nobody \
-           signed, one whose reason was changed after it was signed, and one that is too old.",
+           revocation that nobody verified, with a role, a key and a token of a directory that came back, \
+           with such a token that was left out, one that nobody signed, one whose reason was changed after it was signed, and one that is too old.",
     cadence: Duration::from_hours(1),
     deadline: Duration::from_mins(2),
     not_covered: &[
         "whether a reviewer looked before they decided: the report tells how fast it went",
         "rights that the application keeps by itself",
-        "tenants whose oldest grant is younger than the time between two reviews: nothing is due there yet",
+        "tenants whose first grant is younger than the time between two reviews: nothing is due there yet",
     ],
 };
 

@@ -13,7 +13,7 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Duty {
     pub(crate) tenant: String,
-    /// When the oldest of what is there was given.
+    /// When the first of what anybody had was given.
     pub(crate) since: Timestamp,
     /// The review that was closed last, and the moment that it froze.
     pub(crate) last: Option<(String, Timestamp)>,

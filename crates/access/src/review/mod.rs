@@ -13,8 +13,10 @@ mod sql;
 mod tests;
 mod text;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use kernel::{Holding, TenantId};
+use kernel::{Holding, NOBODY, TenantId};
 use sha2::{Digest as _, Sha256};
 use store::{Row, Tx};
 
@@ -60,7 +62,7 @@ impl Review {
 pub struct ReviewRow {
     /// Its number, from one.
     pub n: i32,
-    /// `role`, `support`, or a kind of [`kernel::Holdings`]: `key`.
+    /// `role`, `support`, or a kind of [`kernel::Holdings`]: `key`, `directory`.
     pub kind: String,
     /// The account.
     pub account: String,
@@ -175,6 +177,15 @@ impl Access {
         for keeper in &self.holdings {
             let held = keeper.living(tenant).await.map_err(Error::Review)?;
             rows.extend(held.into_iter().map(|one| row_of(keeper.kind(), one)));
+        }
+        // Not every keeper knows accounts.
+        let of: Vec<&str> = rows.iter().map(|row| row.account.as_str()).collect();
+        let tx = self.db.operator().await?;
+        let open = tx.query(sql::OPEN_ACCOUNTS, &[&of]).await?;
+        tx.commit().await?;
+        let open: BTreeSet<String> = open.iter().map(|row| row.get(0)).collect();
+        for row in &mut rows {
+            row.orphan |= row.account != NOBODY && !open.contains(&row.account);
         }
         Ok(rows)
     }

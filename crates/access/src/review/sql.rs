@@ -23,6 +23,11 @@ pub(super) const POPULATION: &str = "\
     FROM access.support_grants s LEFT JOIN identity.accounts a ON a.id = s.asked_by \
     WHERE s.tenant = $1 AND s.approved_at IS NOT NULL AND s.ended_at IS NULL AND s.ends_at > $2";
 
+/// Parameters: accounts. Those of them that are open.
+pub(super) const OPEN_ACCOUNTS: &str = "\
+    SELECT a.id::text FROM identity.accounts a \
+    WHERE a.id = ANY ($1::text[]::uuid[]) AND a.disabled_at IS NULL";
+
 /// Parameters: tenant, started as, now, how many, digest. One row: id. None while one is open.
 pub(super) const START: &str = "\
     INSERT INTO access.reviews (tenant, started_as, started_at, frozen, rows_sha256) \
@@ -100,10 +105,13 @@ pub(super) const ABANDON: &str = "\
     UPDATE access.reviews SET abandoned_at = $2, abandoned_as = $3, abandoned_why = $4 \
     WHERE id = $1::text::uuid AND closed_at IS NULL AND abandoned_at IS NULL";
 
-/// Parameters: now, tenants that are left out. Canaries count for nothing. Rows: tenant, when its
-/// oldest grant that still counts was given.
+/// Parameters: now, tenants that are left out. Canaries count for nothing. Rows: tenant, when the first
+/// grant to anybody who still has an account was given, also one that counts no more: whoever gives all of
+/// them anew puts no review off.
 pub(super) const TENANTS: &str = "\
-    SELECT g.tenant, min(g.granted_at) FROM access.grants g \
+    SELECT g.tenant, least(min(g.granted_at), (SELECT min(o.granted_at) FROM access.grants o \
+        JOIN identity.accounts b ON b.id = o.account \
+        WHERE o.tenant = g.tenant AND b.email NOT LIKE '%@amanah.invalid')) FROM access.grants g \
         LEFT JOIN identity.accounts a ON a.id = g.account \
     WHERE g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $1) AND g.tenant <> ALL ($2) \
         AND coalesce(a.email, '') NOT LIKE '%@amanah.invalid' \

@@ -197,7 +197,17 @@ async fn a_review_is_given_up_with_a_reason_and_holds_no_other_up() {
         assert!(tx.attempt(bad, &[]).await.unwrap().is_err(), "{bad}");
     }
     tx.rollback().await.unwrap();
-    assert!(access.reviews_due(SignedDuration::ZERO, &[]).await.unwrap()[0].last.is_none());
+    let due = access.reviews_due(SignedDuration::ZERO, &[]).await.unwrap()[0].clone();
+    assert!(due.last.is_none());
+    // Giving everything anew puts nothing off.
+    let by = By::operator("test").unwrap();
+    for (account, role) in [(EDITOR, "editor"), (CHIEF, "administrator")] {
+        access.revoke(&by, account, &tenant, role).await.unwrap();
+    }
+    let tomorrow = ManualClock::at(SystemClock.now() + SignedDuration::from_hours(24));
+    let later = Access::new(db.engine.clone(), Arc::new(tomorrow));
+    later.grant(&by, &editor(&tenant)).await.unwrap();
+    assert_eq!(later.reviews_due(SignedDuration::ZERO, &[]).await.unwrap(), [due]);
     access.start_review("test", &tenant).await.unwrap();
 }
 
@@ -215,6 +225,10 @@ async fn what_was_signed_is_what_is_there() {
         vec![Vouched { id: 7, attestation: attestation.clone(), wrong }]
     };
     assert!(evidence::signed(&vouched(None), &review, &rows).is_ok());
+    assert_eq!(evidence::signable(&[], &review, &rows).unwrap(), None);
+    let twice = vouched(None);
+    assert_eq!(evidence::signable(&twice, &review, &rows).unwrap().unwrap().id, 7);
+    assert_eq!(evidence::signable(&vouched(Some("no key")), &review, &rows).unwrap(), None);
     let none = evidence::signed(&[], &review, &rows).unwrap_err();
     assert_eq!(none, "is signed by nobody");
     let forged = evidence::signed(&vouched(Some("no key")), &review, &rows).unwrap_err();
@@ -226,6 +240,22 @@ async fn what_was_signed_is_what_is_there() {
     let (review, rows) = access.review(&id, None).await.unwrap();
     let other = evidence::signed(&vouched(None), &review, &rows).unwrap_err();
     assert_eq!(other, "is not what chief signed");
+    // Nor is it signed once more, and another signature would not make it good.
+    let other = evidence::signable(&vouched(None), &review, &rows).unwrap_err();
+    assert_eq!(other, "is not what chief signed");
+    let anew = evidence::attestation(&review, &rows, ("a thief", None), (now, every));
+    let mut both = vouched(None);
+    both.push(Vouched { id: 8, attestation: anew, wrong: None });
+    let other = evidence::signed(&both, &review, &rows).unwrap_err();
+    assert_eq!(other, "is not what chief signed");
+    // What nobody signed is not signed either when its rows are not those that were frozen.
+    let mut changed = rows.clone();
+    changed[0].what = "owner".to_owned();
+    assert!(evidence::signable(&[], &review, &changed).unwrap_err().contains("frozen"));
+    assert!(evidence::signable(&[], &review, &rows[1..]).unwrap_err().contains("frozen"));
+    let mut open = rows.clone();
+    open[0].decision = None;
+    assert!(evidence::signable(&[], &review, &open).unwrap_err().contains("not settled"));
     let due = access.reviews_due(every, &[]).await.unwrap();
     assert_eq!(due[0].due, review.started_at + every);
 }

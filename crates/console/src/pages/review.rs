@@ -102,6 +102,7 @@ pub(crate) fn kind(words: &Words, kind: &str) -> String {
         "role" => words.say("account-role"),
         "support" => words.say("support-title"),
         "key" => words.say("keys-name"),
+        "directory" => words.say("directory-token"),
         // What a later version keeps has its own word, which is English.
         other => other.to_owned(),
     }

@@ -1,11 +1,11 @@
 //! The service, on a real PostgreSQL.
 
 use jiff::SignedDuration;
-use kernel::{Bits, Secret, Support, own};
+use kernel::{Bits, Clock as _, Holdings as _, Secret, Support, own};
 use serde_json::json;
 
 use super::house::{admin, group, house, tenant, user};
-use crate::{By, Error, Kind, NewToken, Precondition, Query, Wanted};
+use crate::{By, Error, Kind, NewToken, Precondition, Query, TokenHoldings, Wanted};
 
 const ANY: Precondition = Precondition { if_match: None };
 
@@ -391,4 +391,38 @@ async fn whoever_leaves_or_ends_otherwise_is_known_here() {
     assert_eq!(erased, (2, 0));
     let tokens = house.directory.tokens(Some(&tenant("sinar"))).await.unwrap();
     assert!(tokens.iter().all(|token| token.revoked.is_some()));
+}
+
+#[tokio::test]
+async fn a_review_sees_each_token_and_ends_it() {
+    let house = house().await;
+    let operators = house.token("sinar").await;
+    house.token("gulf").await;
+    let new = NewToken { name: "hers".to_owned(), days: 9 };
+    let by = By::person(&admin());
+    house.clock.set(house.clock.now() + SignedDuration::from_mins(1));
+    let (card, hers) = house.directory.make_token(&tenant("sinar"), &new, &by).await.unwrap();
+    house.directory.admit(&hers).await.unwrap();
+    let clock = std::sync::Arc::<kernel::ManualClock>::clone(&house.clock);
+    let tokens = TokenHoldings::new(house.base.engine.clone(), clock);
+    let living = tokens.living(&tenant("sinar")).await.unwrap();
+    let of: Vec<&str> = living.iter().map(|one| one.account.as_str()).collect();
+    assert_eq!(of, [kernel::NOBODY, admin().account.as_str()]);
+    assert_eq!((living[1].given_by.as_str(), &living[1].id), ("dewi@sinar.example", &card.id));
+    assert!(living[1].what.contains("hers") && living[1].last_used_at.is_some());
+    assert!(!living[1].what.contains(hers.expose()));
+    // Another tenant's review ends nothing here.
+    tokens.end(&tenant("gulf"), &card.id).await.unwrap();
+    assert!(tokens.counts(&tenant("sinar"), &card.id).await.unwrap());
+    for _ in 0..2 {
+        tokens.end(&tenant("sinar"), &card.id).await.unwrap();
+    }
+    assert!(!tokens.counts(&tenant("sinar"), &card.id).await.unwrap());
+    assert!(matches!(house.directory.admit(&hers).await, Err(Error::Token)));
+    let told = house.directory.events(&tenant("sinar")).await.unwrap();
+    let told = told.iter().filter(|one| one.action == "revoke token").count();
+    assert_eq!(told, 1);
+    house.directory.admit(&operators).await.unwrap();
+    house.clock.set(house.clock.now() + SignedDuration::from_hours(24 * 31));
+    assert!(tokens.living(&tenant("sinar")).await.unwrap().is_empty());
 }
