@@ -13,7 +13,7 @@ use access::controls::{
     Asked, ConsentHouse, Doorstep, Inside, LeavingHouse, People, Premises, ReviewHouse,
 };
 use anyhow::{anyhow, bail};
-use directory::TokenHoldings;
+use directory::{Directory, TokenHoldings};
 use gateway::SESSION_COOKIE;
 use gateway::controls::Target;
 use http::Method;
@@ -94,6 +94,7 @@ pub(crate) fn controls(
         access: Arc::clone(&house.access),
         identities: Arc::clone(&house.identities),
         room: Arc::clone(&house.mailroom),
+        directory: Arc::clone(&house.directory),
         binder: Arc::new(protection::binder(guarded, Arc::clone(&house.cx.clock))),
         door: Gate {
             edge: Arc::new(Edge {
@@ -147,6 +148,7 @@ struct Here {
     access: Arc<Access>,
     identities: Arc<Identities>,
     room: Arc<Mailroom>,
+    directory: Arc<Directory>,
     binder: Arc<dyn Binder>,
     door: Gate,
     tenants: (TenantId, TenantId),

@@ -6,7 +6,7 @@ use access::{Access, By, NewGrant};
 use anyhow::{Context, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use identity::{Assertion, CanaryRoles, FactorGuard, FactorProbe, Party, Reached};
@@ -140,6 +140,18 @@ impl Edge {
     /// The status of a page, for whoever comes with these cookies.
     pub(crate) async fn status(&self, path: &str, cookies: &str) -> anyhow::Result<StatusCode> {
         Ok(self.fetch((Method::GET, path), cookies, &[]).await?.status)
+    }
+
+    /// The status of a page, for a program that shows this token.
+    pub(crate) async fn shown(&self, path: &str, token: &Secret) -> anyhow::Result<StatusCode> {
+        let bearer = format!("Bearer {}", token.expose());
+        let request = self.request_at(Method::GET, path).header(AUTHORIZATION, bearer);
+        let request = request.body(Full::default())?;
+        let asked = async {
+            let mut connection = self.connect().await?;
+            anyhow::Ok(connection.send_request(request).await?.status())
+        };
+        tokio::time::timeout(ANSWER, asked).await.map_err(|_| anyhow!("no answer in {ANSWER:?}"))?
     }
 
     /// Whether the page of a step is there, or leads back to the sign-in.

@@ -155,7 +155,7 @@ impl Installation {
         }
         let mailroom = mail::waiting_room(&identities, &cx);
         let people = People::of(&access, &identities, &mailroom, &cx);
-        let directory = provisioning::open(people, &ground, "");
+        let directory = provisioning::open(people, &ground.engine, "");
         Ok(Self {
             ground,
             data,

@@ -42,8 +42,8 @@ impl Left {
 pub(crate) struct Offboarding {
     pub(crate) access: Arc<Access>,
     pub(crate) identities: Arc<Identities>,
-    /// The directories of tenants, which are told of it; a proof's own people are in none.
-    pub(crate) directory: Option<Arc<Directory>>,
+    /// The directories of tenants: what they made for one ends, and each is told of it.
+    pub(crate) directory: Arc<Directory>,
 }
 
 impl Offboarding {
@@ -62,10 +62,7 @@ impl Offboarding {
     ) -> anyhow::Result<Left> {
         let closed = self.identities.close(account, successor).await?;
         let withdrawn = self.access.withdraw(account, by).await?;
-        let of_directory = match &self.directory {
-            Some(directory) => directory.left(account, by).await?,
-            None => Vec::new(),
-        };
+        let of_directory = self.directory.left(account, by).await?;
         let mut remains = self.access.left_of(account).await?;
         remains.extend(closed.unknown.iter().cloned());
         Ok(Left { closed, withdrawn, of_directory, remains })

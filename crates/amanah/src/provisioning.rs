@@ -9,8 +9,7 @@ use kernel::{
     Cx, Fut, Grantable, Identity, MappedRole, Provision, Provisioned, Provisioning, Reopened,
     TenantId, own,
 };
-
-use crate::ground::Ground;
+use store::Db;
 
 /// How many holders of a permission are read at a time.
 const HOLDERS: usize = 200;
@@ -24,13 +23,13 @@ pub(crate) struct People {
 }
 
 /// Where the protocol is served, below the site.
-const PLACE: &str = "/_amanah/scim/v2";
+pub(crate) const PLACE: &str = "/_amanah/scim/v2";
 
-/// The directories of tenants, served at `site`.
-pub(crate) fn open(people: People, ground: &Ground, site: &str) -> Arc<Directory> {
+/// The directories of tenants in the control database `db`, served at `site`.
+pub(crate) fn open(people: People, db: &Db, site: &str) -> Arc<Directory> {
     let world = (Arc::clone(&people.cx.clock), Arc::clone(&people.cx.rng));
     let base = format!("{}{PLACE}", site.trim_end_matches('/'));
-    Arc::new(Directory::new(ground.engine.clone(), world, Arc::new(people), &base))
+    Arc::new(Directory::new(db.clone(), world, Arc::new(people), &base))
 }
 
 fn words(error: impl std::fmt::Display) -> String {

@@ -12,8 +12,8 @@ static CARD: Card = Card {
     title: "Who leaves is out at once",
     attack: "A synthetic person is given everything that the house gives: a session, one of support, a \
              password, a half-way sign-in, an app, recovery codes, a passkey, an access and a refresh \
-             token, keys of their own and of a service, a link for a new password, an invitation, \
-             roles and access of support. Each is used once to see that it works; then they are \
+             token, keys of their own and of a service, a link for a new password, an invitation, a \
+             token of a directory, roles and access of support. Each is used once to see that it works; then they are \
              off-boarded, with a successor, and each is used again and again until it is refused, at \
              the running gateway. What opens something new must be refused at once. No place in the \
              control database that names accounts may be without a rule.",

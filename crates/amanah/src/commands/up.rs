@@ -183,7 +183,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let address = gateway.local_addr();
     installation.mailroom = mail::open(installation, address)?;
     let site = mail::site(&installation.config, address);
-    installation.directory = provisioning::open(installation.people(), &installation.ground, &site);
+    let engine = &installation.ground.engine;
+    installation.directory = provisioning::open(installation.people(), engine, &site);
     let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
     let seals = Arc::<Sealers>::default();
@@ -307,7 +308,7 @@ fn router(
         leaving: Arc::new(Offboarding {
             access: Arc::clone(&installation.access),
             identities: Arc::clone(&installation.identities),
-            directory: Some(Arc::clone(&installation.directory)),
+            directory: Arc::clone(&installation.directory),
         }),
         support: Arc::new(SupportAtDesk {
             access: Arc::clone(&installation.access),

@@ -21,6 +21,7 @@ use self::kit::Person;
 use super::Here;
 use crate::leaving::Offboarding;
 use crate::probe::Edge;
+use crate::provisioning::PLACE;
 
 /// What they have. Each of these is tried at the gateway.
 const SESSION: &str = "browser session";
@@ -36,14 +37,15 @@ const KEY: &str = "API key";
 const SERVICE: &str = "key of a service";
 const RESET: &str = "link for a new password";
 const INVITATION: &str = "invitation that they sent";
+const DIRECTORY: &str = "token of a directory";
 /// And these are looked for where they are kept.
 const STORED: &str = "stored factors";
 const ROLE: &str = "role";
 const SUPPORT: &str = "access of support";
 const QUESTION: &str = "question of support";
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     SESSION, INSIDE, PASSWORD, HALF_WAY, APP, CODE, PASSKEY, ACCESS, REFRESH, KEY, SERVICE, RESET,
-    INVITATION, STORED, ROLE, SUPPORT, QUESTION,
+    INVITATION, DIRECTORY, STORED, ROLE, SUPPORT, QUESTION,
 ];
 /// Those that open something new and are used up, or cost a sign-in.
 const ONCE: [&str; 4] = [PASSWORD, APP, CODE, PASSKEY];
@@ -53,6 +55,8 @@ const ONCE: [&str; 4] = [PASSWORD, APP, CODE, PASSKEY];
 const NEW_PASSWORD: (&str, &str) = ("/_amanah/reset/new", "__Host-amanah-reset");
 const INVITED: (&str, &str) = ("/_amanah/invitation", "__Host-amanah-invitation");
 const WHO: &str = "/_amanah/identity";
+/// What every directory asks first, below where the protocol is served. It changes nothing.
+const SETTINGS: &str = "/ServiceProviderConfig";
 /// The sign-in says so when too many came from one address; then it is asked again.
 const TOO_MANY: &str = "429";
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -101,6 +105,7 @@ impl Person {
             SERVICE => edge.accepts(&self.service_key).await.map_err(said),
             RESET => link_opens(edge, NEW_PASSWORD, &self.reset).await,
             INVITATION => link_opens(edge, INVITED, &self.invitation).await,
+            DIRECTORY => self.directory_is_let_in(edge).await,
             other => self.is_kept(other).await,
         }
     }
@@ -140,6 +145,22 @@ impl Person {
             }
         }
         bail!("too many sign-ins came from this machine for the password to be looked at")
+    }
+
+    /// Whether a directory that shows the token that they made is answered.
+    async fn directory_is_let_in(&self, edge: &Edge) -> anyhow::Result<bool> {
+        let path = format!("{PLACE}{SETTINGS}");
+        for _ in 0..TRIES {
+            match edge.shown(&path, &self.directory_token).await? {
+                StatusCode::OK => return Ok(true),
+                StatusCode::UNAUTHORIZED => return Ok(false),
+                StatusCode::TOO_MANY_REQUESTS => tokio::time::sleep(ASK_AGAIN).await,
+                status => bail!("{path} answered {status}"),
+            }
+        }
+        bail!(
+            "too many requests of directories came from this machine for its token to be looked at"
+        )
     }
 
     /// Whether the newest refresh token gives another one, which is the newest then.
@@ -208,7 +229,7 @@ impl Leaver for Person {
             let desk = Offboarding {
                 access: Arc::clone(&self.here.access),
                 identities: Arc::clone(&self.here.identities),
-                directory: None,
+                directory: Arc::clone(&self.here.directory),
             };
             // From here on nothing of before is shown again.
             self.leaves();

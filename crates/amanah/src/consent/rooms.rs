@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use access::Access;
 use claims::{Page, Report};
-use console::{Desk, LogHead};
+use console::{Desk, LogHead, Scim};
+use directory::Directory;
 use identity::{Identities, Limits, Mailroom};
 use jiff::Timestamp;
 use kernel::{Cx, Fut};
@@ -24,9 +25,8 @@ const ISSUER: &str = "Amanah";
 
 /// The same pages as those of the running house, over these.
 pub(super) fn pages(
-    identities: &Arc<Identities>,
-    access: &Arc<Access>,
-    room: &Arc<Mailroom>,
+    (identities, access, room): (&Arc<Identities>, &Arc<Access>, &Arc<Mailroom>),
+    directory: &Arc<Directory>,
     (words, cx): (Words, &Cx),
 ) -> anyhow::Result<OwnPages> {
     let own = OwnPages::default();
@@ -51,7 +51,7 @@ pub(super) fn pages(
         leaving: Arc::new(Offboarding {
             access: Arc::clone(access),
             identities: Arc::clone(identities),
-            directory: None,
+            directory: Arc::clone(directory),
         }),
         reviews: Arc::new(ReviewsAtDesk {
             access: Arc::clone(access),
@@ -59,7 +59,10 @@ pub(super) fn pages(
             clock: Arc::clone(&cx.clock),
         }),
         roles: Arc::new(RolesAtDesk(Arc::clone(access))),
-        scim: None,
+        scim: Some(Scim {
+            directory: Arc::clone(directory),
+            limits: Arc::new(Limits::new(&*cx.rng)?),
+        }),
         support: Arc::new(SupportAtDesk {
             access: Arc::clone(access),
             identities: Arc::clone(identities),

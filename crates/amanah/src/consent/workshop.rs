@@ -23,7 +23,7 @@ use crate::probe::{Authority, Edge};
 use crate::reviews::Words;
 use crate::tokens::TokenPen;
 use crate::vault::KeyVault;
-use crate::{mail, protection};
+use crate::{mail, protection, provisioning};
 
 /// How much longer than its end a grant counts, or a binding is good, where that is the fault.
 const LONGER: SignedDuration = SignedDuration::from_mins(30);
@@ -106,7 +106,9 @@ impl Bench {
         let identities = Arc::new(identities.with_tokens(pen, ISSUER.to_owned()));
         let room = mail::waiting_room(&identities, &self.cx);
         let words = Words::beside(self.keys.clone(), db.clone(), Arc::clone(&self.cx.rng));
-        let own = rooms::pages(&identities, &access, &room, (words, &self.cx))?;
+        let people = provisioning::People::of(&access, &identities, &room, &self.cx);
+        let directory = provisioning::open(people, db, "");
+        let own = rooms::pages((&identities, &access, &room), &directory, (words, &self.cx))?;
         let keeper = Arc::new(Keeper { access: Arc::clone(&access), fault });
         let ports = ScratchPorts {
             sessions: Arc::<Identities>::clone(&identities),
@@ -122,6 +124,7 @@ impl Bench {
             access,
             identities,
             room,
+            directory,
             binder: Arc::new(Bent { binder: binder.clone(), fault }),
             door,
             tenants: tenants.clone(),

@@ -16,7 +16,7 @@ pub(super) async fn run(place: &Place, asked: Offboard) -> anyhow::Result<Exit> 
         let desk = Offboarding {
             access: Arc::clone(&installation.access),
             identities: Arc::clone(&installation.identities),
-            directory: Some(Arc::clone(&installation.directory)),
+            directory: Arc::clone(&installation.directory),
         };
         let nobody = |what: &str, email: &str| Usage(format!("{what}: nobody has {email}"));
         let known = desk.find(&asked.email).await?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use access::Asking;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use directory::{By, NewToken};
 use identity::{
     Email, FactorProbe as _, LeaverFactors, NewAccount, NewKey, Opening, Showing, SignedIn,
     TokenProbe as _,
@@ -17,7 +18,7 @@ use crate::rights;
 
 /// What they are: staff, and somebody who makes services and invites people.
 const ROLES: [&str; 2] = ["support", "administrator"];
-/// How long their keys live, in days.
+/// How long their keys, and a directory's token, live, in days.
 const KEY_DAYS: u16 = 1;
 
 /// A synthetic person who is going to leave.
@@ -41,6 +42,7 @@ pub(super) struct Person {
     pub(super) service_key: Secret,
     pub(super) reset: SessionToken,
     pub(super) invitation: SessionToken,
+    pub(super) directory_token: Secret,
     pub(super) grant: String,
     pub(super) question: String,
     left: AtomicBool,
@@ -70,6 +72,9 @@ impl Person {
         let invited = format!("invited-{}@amanah.invalid", random_hex(&*here.cx.rng, 8)?);
         let links = here.room.plant_links(&account, here.staff.as_str(), &invited);
         let [reset, invitation] = links.await?;
+        let token = NewToken { name: "canary".to_owned(), days: KEY_DAYS };
+        let made = here.directory.make_token(&here.staff, &token, &By::person(&who)).await;
+        let (_, directory_token) = made.map_err(|error| anyhow!("no token: {error}"))?;
         let (grant, question) = let_in(here, &who, &people.chief).await?;
         let other = identities.open_session(&account, Strength::Two, Opening::default()).await?;
         let entering = known(here, &other).await?;
@@ -94,6 +99,7 @@ impl Person {
             service_key,
             reset,
             invitation,
+            directory_token,
             grant,
             question,
         })

@@ -1,8 +1,8 @@
 //! What the bite does to a copy of the control database: statements, and nothing else.
 
 use super::{
-    ACCESS, APP, CODE, HALF_WAY, INSIDE, INVITATION, KEY, PASSKEY, PASSWORD, QUESTION, REFRESH,
-    RESET, ROLE, SERVICE, SESSION, STORED, SUPPORT,
+    ACCESS, APP, CODE, DIRECTORY, HALF_WAY, INSIDE, INVITATION, KEY, PASSKEY, PASSWORD, QUESTION,
+    REFRESH, RESET, ROLE, SERVICE, SESSION, STORED, SUPPORT,
 };
 
 /// Where it is kept what somebody leaves, before they do.
@@ -30,7 +30,8 @@ pub(super) const KEEP: [&str; 6] = [
 pub(super) const LOOSEN: &str = "\
     ALTER TABLE identity.sessions DISABLE TRIGGER USER; \
     ALTER TABLE access.grants DISABLE TRIGGER USER; \
-    ALTER TABLE access.support_grants DISABLE TRIGGER USER";
+    ALTER TABLE access.support_grants DISABLE TRIGGER USER; \
+    ALTER TABLE directory.tokens DISABLE TRIGGER USER";
 
 /// A place that names accounts, and that nobody has thought of.
 pub(super) const FORGOTTEN: &str =
@@ -65,6 +66,9 @@ const QUESTIONS: &str = "\
     UPDATE access.support_grants SET ended_at = NULL, ended_as = NULL \
     WHERE asked_by = $1::text::uuid AND approved_at IS NULL";
 
+const TOKENS: &str = "\
+    UPDATE directory.tokens SET revoked_at = NULL, revoked_as = NULL WHERE made_by = $1::text::uuid";
+
 /// Parameters of each: account. Brings one credential back that the off-boarding ended, with what it
 /// takes for it to work.
 pub(super) fn revive(what: &str) -> &'static [&'static str] {
@@ -90,6 +94,7 @@ pub(super) fn revive(what: &str) -> &'static [&'static str] {
         INVITATION => &[
             "UPDATE identity.invitations SET withdrawn_at = NULL WHERE invited_by = $1::text::uuid",
         ],
+        DIRECTORY => &[OPEN, ROLES, TOKENS],
         STORED => &[APPS],
         ROLE => &[ROLES],
         SUPPORT => &[GRANTS],
