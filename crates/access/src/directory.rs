@@ -25,7 +25,7 @@ impl Access {
     }
 
     /// Gives a mapped role. Whether the account has it now: not where its mapper may not give it at this
-    /// moment, or people have taken it away since the group gives it.
+    /// moment, or people have taken it away since the account is in the group.
     ///
     /// # Errors
     /// [`Error::Field`] when something is no id; the database otherwise.
@@ -51,7 +51,7 @@ impl Access {
         }
     }
 
-    /// Whether people took the role away after the group began to give it.
+    /// Whether people took the role away, whoever had given it, since the account is in the group.
     async fn was_taken(&self, role: &MappedRole<'_>) -> Result<bool> {
         let account = crate::service::account(role.account)?;
         let tx = self.db.operator().await?;

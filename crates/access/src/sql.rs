@@ -305,12 +305,11 @@ pub(crate) const LEFT: &str = "\
     SELECT 'access of support to ' || tenant FROM access.support_grants \
     WHERE asked_by = $1::text::uuid AND ended_at IS NULL AND (ends_at IS NULL OR ends_at > $2)";
 
-/// Parameters: account, tenant, role's name, moment. Whether people have taken the role, as a directory gave
-/// it, since then.
+/// Parameters: account, tenant, role's name, moment. Whether people have taken the role since then, whoever
+/// had given it.
 pub(crate) const TAKEN_BY_PEOPLE: &str = "\
     SELECT EXISTS (SELECT FROM access.grants g JOIN access.roles r ON r.id = g.role \
         WHERE g.account = $1::text::uuid AND g.tenant = $2 AND r.name = $3 AND g.revoked_at >= $4 \
-            AND g.granted_by LIKE 'directory:%' AND strpos(g.granted_by, '@') = 0 \
             AND (g.revoked_by NOT LIKE 'directory:%' OR strpos(g.revoked_by, '@') > 0))";
 
 /// Parameters: tenant, now. Rows: account, role's name.

@@ -102,6 +102,10 @@ impl Provisioning for People {
         Box::pin(async { self.identities.tenant_is_open(tenant).await.map_err(words) })
     }
 
+    fn in_hand<'a>(&'a self, new: &'a Provision) -> Fut<'a, Result<Option<String>, String>> {
+        Box::pin(async { self.mailroom.in_hand(new).await.map_err(words) })
+    }
+
     fn provision<'a>(&'a self, new: &'a Provision) -> Fut<'a, Result<Provisioned, String>> {
         Box::pin(async { self.mailroom.provision(new).await.map_err(words) })
     }

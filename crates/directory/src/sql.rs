@@ -83,6 +83,10 @@ pub(crate) const FIND_USER: &str = user!("u.tenant = $1 AND u.id = $2::text::uui
 /// Parameters: tenant, user name.
 pub(crate) const USER_OF_NAME: &str = user!("u.tenant = $1 AND lower(u.user_name) = lower($2)");
 
+/// Parameters: account. Whether a directory has a user whose account it is.
+pub(crate) const HAS_ACCOUNT: &str =
+    "SELECT EXISTS (SELECT FROM directory.users WHERE account = $1::text::uuid)";
+
 /// Parameters: tenant, user name or NULL, external id or NULL, id or NULL. In order.
 pub(crate) const USERS: &str = user!(
     "u.tenant = $1 AND ($2::text IS NULL OR lower(u.user_name) = lower($2)) \
@@ -175,10 +179,10 @@ pub(crate) const TOUCH_USERS: &str = "\
     UPDATE directory.users SET version = version + 1, changed_at = $2 WHERE id = ANY ($1::text[]::uuid[])";
 
 /// Parameters: tenant, users or NULL, a group that is left out. Rows: account, role, mapper, group's name,
-/// since when; one for each role that a group gives to an active user, the longest given first.
+/// member since; one for each role that a group gives to an active user, the longest member first. That a
+/// role is mapped anew gives back nothing that people took away.
 pub(crate) const WANTED_ROLES: &str = "\
-    SELECT u.account::text, p.role, p.mapped_by::text, g.name, \
-        greatest(m.added_at, p.mapped_at) AS since \
+    SELECT u.account::text, p.role, p.mapped_by::text, g.name, m.added_at AS since \
     FROM directory.users u JOIN directory.members m ON m.user_id = u.id \
         JOIN directory.groups g ON g.id = m.group_id \
         JOIN directory.mappings p ON p.group_id = m.group_id \

@@ -5,3 +5,4 @@ mod house;
 mod patches;
 mod refused;
 mod service;
+mod twice;

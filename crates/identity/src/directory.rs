@@ -22,6 +22,18 @@ const NOWHERE: &str = ".invalid";
 const UNIQUE: &str = "23505";
 
 impl Mailroom {
+    /// The account with this address that the directory of the tenant has in hand, open or closed, if there
+    /// is one. Nothing is changed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn in_hand(&self, new: &Provision) -> Result<Option<String>> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::IN_HAND, &[&new.email, &new.tenant.as_str()]).await?;
+        tx.commit().await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     /// An open account for somebody whom the directory of a tenant names, and a letter to them. One that
     /// the directory had in hand before and closed is opened again.
     ///

@@ -49,9 +49,12 @@ async fn somebody_new_chooses_a_password_by_the_letter() {
     let letters = house.letters().await;
     assert_eq!((letters[0].to.as_str(), letters[0].subject.as_str()), (BUDI, "Akun Anda"));
     assert!(letters[0].body.contains("sinar") && !house.enters(BUDI, "").await);
-    // Asked again, it is the same account, and no other letter.
+    // Asked again, it is the same account, and no other letter. To ask whose it is does nothing.
     assert_eq!(house.provisioned(BUDI).await, account);
     assert!(house.letters().await.is_empty());
+    for (tenant, found) in [("sinar", Some(account)), ("gulf", None)] {
+        assert_eq!(house.room.in_hand(&person(tenant, BUDI)).await.unwrap(), found);
+    }
     let (_, after) = letters[0].body.split_once("/reset/new?t=").unwrap();
     let link = SessionToken(secret(after.split_whitespace().next().unwrap()));
     house.later(SignedDuration::from_hours(71));

@@ -52,7 +52,7 @@ pub struct MappedRole<'a> {
     pub by: &'a str,
     /// Why, for whoever reviews it.
     pub reason: &'a str,
-    /// Since when the group gives it to the account. What people took away after that is not given again.
+    /// Since when the account is in the group. What people took away after that is not given again.
     pub since: Timestamp,
 }
 
@@ -63,6 +63,10 @@ pub struct MappedRole<'a> {
 pub trait Provisioning: Send + Sync {
     /// Whether the tenant is not shut out.
     fn is_open<'a>(&'a self, tenant: &'a TenantId) -> Fut<'a, Result<bool, String>>;
+
+    /// The account of the tenant that its directory has in hand and that has this address, open or not.
+    /// Nothing is changed.
+    fn in_hand<'a>(&'a self, new: &'a Provision) -> Fut<'a, Result<Option<String>, String>>;
 
     /// An open account that nobody knows a password of, whose holder is invited by a letter. One that
     /// the tenant's directory had in hand before is opened again.

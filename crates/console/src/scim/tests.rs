@@ -32,6 +32,10 @@ impl Provisioning for People {
         Box::pin(async { Ok(true) })
     }
 
+    fn in_hand<'a>(&'a self, _: &'a Provision) -> Done<'a, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn provision<'a>(&'a self, new: &'a Provision) -> Done<'a, Provisioned> {
         let mut all = self.0.lock().unwrap();
         let id = format!("00000000-0000-4000-8000-{:012x}", all.len() + 1);

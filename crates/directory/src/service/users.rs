@@ -95,6 +95,14 @@ impl Directory {
         Ok(row.as_ref().map(User::read))
     }
 
+    /// Whether a directory has a user whose account it is.
+    async fn has(&self, account: &str) -> Result<bool> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_one(sql::HAS_ACCOUNT, &[&account]).await?;
+        tx.commit().await?;
+        Ok(row.get(0))
+    }
+
     pub(super) async fn create_user(&self, who: &Caller, body: &Value) -> Result<Resource> {
         let mut attributes = canonical(Kind::User, body)?;
         let active = *attributes.entry("active").or_insert(Value::Bool(true)) == Value::Bool(true);
@@ -104,9 +112,19 @@ impl Directory {
         if self.named(&who.tenant, &user_name).await?.is_some() {
             return Err(Error::Uniqueness);
         }
+        // Under another name it may be somebody whom the directory has here already: asked before anything
+        // is done to their account.
+        if let Some(account) = self.people.in_hand(&person).await.map_err(away)? {
+            if self.has(&account).await? {
+                return Err(Error::Uniqueness);
+            }
+            if !active {
+                self.may_end(&who.tenant, &account).await?;
+            }
+        }
         let account = taken(self.people.provision(&person).await.map_err(away)?)?;
         if !active {
-            self.people.close(&account, &who.actor()).await.map_err(away)?;
+            self.end_account(&account, &who.actor()).await?;
         }
         let id = self.add(&who.tenant, &account, attributes, &who.actor()).await?;
         self.user(&who.tenant, &id).await.map(|user| user.told(&self.base))
@@ -150,6 +168,11 @@ impl Directory {
         condition.check(old.version)?;
         let new = change(&old.attributes)?;
         if new == old.attributes {
+            if !old.active {
+                // Nothing is new to us, and yet the account may be open: who says so once more means it.
+                self.may_end(&who.tenant, &old.account).await?;
+                self.end_account(&old.account, &who.actor()).await?;
+            }
             return Ok(old.told(&self.base));
         }
         let user_name = text(&new, "userName");
@@ -192,7 +215,7 @@ impl Directory {
         let after = person(tenant, new)?;
         // What was stored could not be read otherwise.
         let before = person(tenant, &old.attributes).ok();
-        if old.active && !active {
+        if !active {
             self.may_end(tenant, &old.account).await?;
         }
         if before.as_ref() != Some(&after) {
@@ -203,11 +226,15 @@ impl Directory {
                 self.end_account(&old.account, &who.actor()).await?;
                 Ok("deactivated, and off-boarded")
             }
+            (false, false) => {
+                self.end_account(&old.account, &who.actor()).await?;
+                Ok("")
+            }
             (false, true) => match self.people.reopen(&old.account).await.map_err(away)? {
                 Reopened::Done => Ok("activated, and invited"),
                 Reopened::Final => Err(Error::Refused(FINAL)),
             },
-            _ => Ok(""),
+            (true, true) => Ok(""),
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct People {
     pub(super) shut: Mutex<BTreeSet<String>>,
     /// What the mapper may not give any more.
     pub(super) beyond: Mutex<BTreeSet<String>>,
+    /// Since when they were members to whom something was given.
+    pub(super) since: Mutex<Vec<jiff::Timestamp>>,
     /// What is done goes wrong.
     pub(super) broken: Mutex<bool>,
 }
@@ -79,6 +81,12 @@ impl Provisioning for People {
     fn is_open<'a>(&'a self, tenant: &'a TenantId) -> Fut<'a, Result<bool, String>> {
         let open = !self.shut.lock().unwrap().contains(tenant.as_str());
         Box::pin(async move { Ok(open) })
+    }
+
+    fn in_hand<'a>(&'a self, new: &'a Provision) -> Fut<'a, Result<Option<String>, String>> {
+        let theirs = |one: &Account| one.person.tenant == new.tenant && one.in_hand;
+        let found = self.of(&new.email).filter(|(_, one)| theirs(one)).map(|(id, _)| id);
+        Box::pin(async move { Ok(found) })
     }
 
     fn provision<'a>(&'a self, new: &'a Provision) -> Fut<'a, Result<Provisioned, String>> {
@@ -177,6 +185,7 @@ impl Provisioning for People {
         Box::pin(async move {
             self.well()?;
             assert!(role.by.starts_with("directory:") && role.mapper == ADMIN, "{role:?}");
+            self.since.lock().unwrap().push(role.since);
             if self.beyond.lock().unwrap().contains(role.role) {
                 return Ok(false);
             }

@@ -1,0 +1,61 @@
+//! Roles that the groups of a directory give.
+
+use jiff::SignedDuration;
+use kernel::{Clock as _, MappedRole};
+
+use super::rights::{DEWI, House, SARI, house, operator, tenant};
+use crate::NewGrant;
+
+impl House {
+    async fn mapped(&self, since: jiff::Timestamp) -> bool {
+        let of = tenant("sinar");
+        let role = MappedRole {
+            mapper: DEWI,
+            account: SARI,
+            tenant: &of,
+            role: "editor",
+            by: "directory:0123456789ab",
+            reason: "member of the group Pricing",
+            since,
+        };
+        self.access.grant_mapped(&role).await.unwrap()
+    }
+
+    async fn given(&self, account: &str, role: &str) {
+        let new = NewGrant {
+            account: account.to_owned(),
+            tenant: tenant("sinar"),
+            role: role.to_owned(),
+            reason: "a test".to_owned(),
+            until: None,
+        };
+        self.access.grant(&operator(), &new).await.unwrap();
+    }
+
+    fn in_an_hour(&self) -> jiff::Timestamp {
+        self.clock.set(self.clock.now().saturating_add(SignedDuration::from_hours(1)).unwrap());
+        self.clock.now()
+    }
+}
+
+#[tokio::test]
+async fn what_people_take_is_not_given_again_whoever_had_given_it() {
+    let house = house().await;
+    house.given(DEWI, "owner").await;
+    let joined = house.clock.now();
+    // Somebody gave it by hand, and the group has nothing to give.
+    house.given(SARI, "editor").await;
+    house.in_an_hour();
+    assert!(house.mapped(joined).await);
+    house.in_an_hour();
+    let of = tenant("sinar");
+    house.access.revoke(&operator(), SARI, &of, "editor").await.unwrap();
+    house.in_an_hour();
+    assert!(!house.mapped(joined).await, "a review would be undone");
+    assert!(house.access.roles_of(SARI, &of).await.unwrap().is_empty());
+    // Out of the group and into it again: that is the directory's word.
+    let again = house.in_an_hour();
+    assert!(house.mapped(again).await);
+    let held = house.access.roles_of(SARI, &of).await.unwrap();
+    assert_eq!(held.len(), 1);
+}
