@@ -30,6 +30,9 @@ pub enum Error {
     /// More than one answer can hold.
     #[error("that is too much for one request: {0}")]
     TooMany(String),
+    /// Too many lists are read already.
+    #[error("too many lists are read just now; ask again in a while")]
+    Busy,
     /// There is no such resource in this tenant.
     #[error("there is no such resource; nothing was changed")]
     NotFound,
@@ -73,7 +76,8 @@ impl Error {
             Self::Mutability(_) => Some("mutability"),
             Self::Uniqueness => Some("uniqueness"),
             Self::TooMany(_) => Some("tooMany"),
-            Self::NotFound
+            Self::Busy
+            | Self::NotFound
             | Self::Precondition
             | Self::Token
             | Self::Refused(_)

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::schema::{Attribute, Found, Kind, Type};
+use crate::work::Work;
 use crate::{Error, Result};
 pub(crate) use reader::Reader;
 
@@ -72,8 +73,8 @@ pub enum Literal {
     Null,
     /// Yes or no.
     Boolean(bool),
-    /// Text.
-    Text(String),
+    /// Text: as it was written, and without the case of its letters.
+    Text(String, String),
     /// A moment.
     Moment(Timestamp),
 }
@@ -101,27 +102,37 @@ impl Filter {
         read.map_err(Error::Filter)
     }
 
-    /// Whether `resource`, with its names as the schema writes them, is such.
-    pub fn matches(&self, resource: &Map<String, Value>) -> bool {
+    /// Whether `resource`, with its names as the schema writes them, is such. When `work` is spent behind it,
+    /// that is not known.
+    pub(crate) fn matches(&self, resource: &Map<String, Value>, work: &mut Work) -> bool {
+        work.look(1);
+        if work.is_spent() {
+            return false;
+        }
         match self {
-            Self::All(all) => all.iter().all(|one| one.matches(resource)),
-            Self::Any(any) => any.iter().any(|one| one.matches(resource)),
-            Self::Not(one) => !one.matches(resource),
-            Self::Present(place) => place.values(resource).into_iter().any(is_there),
+            Self::All(all) => all.iter().all(|one| one.matches(resource, work)),
+            Self::Any(any) => any.iter().any(|one| one.matches(resource, work)),
+            Self::Not(one) => !one.matches(resource, work),
+            Self::Present(place) => {
+                let values = place.values(resource);
+                work.look(values.len());
+                values.into_iter().any(is_there)
+            }
             Self::Compare(place, op, literal) => {
                 let leaf = place.leaf();
                 let values = place.compared(resource);
+                work.look(values.len());
                 match (op, literal) {
                     (Op::Eq, Literal::Null) => !values.into_iter().any(is_there),
                     (Op::Ne, Literal::Null) => values.into_iter().any(is_there),
                     // What has no value differs from every one.
                     (Op::Ne, _) if values.is_empty() => true,
-                    _ => values.into_iter().any(|value| compare(leaf, *op, literal, value)),
+                    _ => values.into_iter().any(|value| compare(leaf, (*op, literal), value, work)),
                 }
             }
             Self::Values(place, filter) => {
                 let values = place.values(resource).into_iter().filter_map(Value::as_object);
-                values.into_iter().any(|value| filter.matches(value))
+                values.into_iter().any(|value| filter.matches(value, work))
             }
         }
     }
@@ -133,7 +144,7 @@ impl Filter {
             Self::All(all) => all.iter().find_map(|one| one.wants(name)),
             Self::Compare(Place { extension: None, attribute, sub: None }, Op::Eq, literal) => {
                 match literal {
-                    Literal::Text(text) if attribute.name == name => Some(text),
+                    Literal::Text(text, _) if attribute.name == name => Some(text),
                     _ => None,
                 }
             }
@@ -166,7 +177,7 @@ impl Filter {
             Self::Compare(place, Op::Eq, literal) if place.sub.is_none() => {
                 let value = match literal {
                     Literal::Boolean(yes) => Value::Bool(*yes),
-                    Literal::Text(text) => Value::String(text.clone()),
+                    Literal::Text(text, _) => Value::String(text.clone()),
                     Literal::Null | Literal::Moment(_) => return None,
                 };
                 Some(Map::from_iter([(place.attribute.name.to_owned(), value)]))
@@ -274,7 +285,9 @@ pub(crate) fn literal(
         (Type::Boolean, Value::String(text)) if equal => {
             boolean(text).map(Literal::Boolean).ok_or_else(never)
         }
-        (Type::Text | Type::Reference, Value::String(text)) => Ok(Literal::Text(text.clone())),
+        (Type::Text | Type::Reference, Value::String(text)) => {
+            Ok(Literal::Text(text.clone(), folded(text)))
+        }
         (Type::Moment, Value::String(text)) if !op.is_about_text() => {
             text.parse().map(Literal::Moment).map_err(|_| "this is no moment".to_owned())
         }
@@ -303,17 +316,26 @@ fn is_there(value: &Value) -> bool {
     }
 }
 
-fn compare(leaf: &Attribute, op: Op, literal: &Literal, value: &Value) -> bool {
+fn compare(
+    leaf: &Attribute,
+    (op, literal): (Op, &Literal),
+    value: &Value,
+    work: &mut Work,
+) -> bool {
+    work.compare(value.as_str().map_or(0, str::len), leaf.exact);
+    if work.is_spent() {
+        return false;
+    }
     match (literal, value) {
         (Literal::Boolean(wanted), Value::Bool(is)) => match op {
             Op::Ne => is != wanted,
             _ => is == wanted,
         },
-        (Literal::Text(wanted), Value::String(is)) => {
+        (Literal::Text(wanted, without_case), Value::String(is)) => {
             if leaf.exact {
                 ordered(op, is.as_str(), wanted.as_str())
             } else {
-                ordered(op, &folded(is), &folded(wanted))
+                ordered(op, &folded(is), without_case)
             }
         }
         (Literal::Moment(wanted), Value::String(is)) => {

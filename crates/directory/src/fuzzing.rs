@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::filter::Filter;
 use crate::path::Target;
 use crate::schema::Kind;
+use crate::work::Work;
 use crate::{patch, resource};
 
 const KINDS: [Kind; 2] = [Kind::User, Kind::Group];
@@ -15,7 +16,7 @@ pub fn filter(bytes: &[u8]) -> bool {
     let mut read = false;
     for kind in KINDS {
         if let Ok(filter) = Filter::parse(kind, text) {
-            let _ = filter.matches(&sample(kind));
+            let _ = filter.matches(&sample(kind), &mut Work::new());
             read = true;
         }
         read |= Target::parse(kind, text).is_ok();

@@ -11,7 +11,8 @@
 //! [`kernel::Provisioning`]. Passwords never come from a directory.
 //!
 //! The attacks it stops: a stolen token of one tenant used against another, a directory that claims
-//! somebody else's address or shuts the owner out, and bodies that are built to take memory.
+//! somebody else's address or shuts the owner out, and bodies and filters that are built to take memory
+//! or time.
 //!
 //! The crates for SCIM that there are hold the forms of resources or a whole server with a store of
 //! its own; none applies a PATCH to a resource. So it is written here.
@@ -30,6 +31,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod token;
+mod work;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, Literal, Op, Place};

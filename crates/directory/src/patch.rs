@@ -6,12 +6,15 @@
 //! or brackets as keys of a value without a path, values that are not wrapped in an object, and the
 //! removal of some of several values that are told in `value`.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::filter::{Filter, Place};
 use crate::path::Target;
-use crate::resource::{check, coerced, field, is_empty, is_primary, one, same};
+use crate::resource::{MEMBERS, check, coerced, field, fits, is_empty, is_primary, member_id, one};
 use crate::schema::{Attribute, Kind, Mutability, Type};
+use crate::work::Work;
 use crate::{Error, Result};
 
 /// The schema of a body with changes.
@@ -55,10 +58,12 @@ pub(crate) fn apply(
         return Err(Error::TooMany(format!("a request has at most {MAX_OPERATIONS} operations")));
     }
     let mut changed = resource.clone();
+    let mut work = Work::new();
     for operation in operations {
         let operation = operation.as_object().ok_or_else(|| syntax("an operation is no object"))?;
-        operate(kind, &mut changed, operation)?;
-        tidy(&mut changed);
+        operate(kind, &mut changed, operation, &mut work)?;
+        tidy(&mut changed, &mut work);
+        work.check()?;
     }
     check(kind, &changed)?;
     Ok(changed)
@@ -68,11 +73,12 @@ fn operate(
     kind: Kind,
     resource: &mut Map<String, Value>,
     operation: &Map<String, Value>,
+    work: &mut Work,
 ) -> Result<()> {
-    let word = field(operation, "op")?.and_then(Value::as_str).unwrap_or_default();
+    let named = field(operation, "op")?.and_then(Value::as_str).unwrap_or_default();
     let verbs = [("add", Verb::Add), ("replace", Verb::Replace), ("remove", Verb::Remove)];
-    let verb = verbs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
-    let wrong = || Error::Syntax(format!("{} is no operation", kernel::shown(word)));
+    let verb = verbs.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(named));
+    let wrong = || Error::Syntax(format!("{} is no operation", kernel::shown(named)));
     let (_, verb) = verb.ok_or_else(wrong)?;
     let value = field(operation, "value")?;
     let path = match field(operation, "path")? {
@@ -83,11 +89,14 @@ fn operate(
     match (verb, path, value) {
         (Verb::Remove, None, _) => Err(Error::NoTarget("a removal names a path".to_owned())),
         (Verb::Remove, Some(path), value) => {
-            remove(resource, &Target::parse(kind, path)?, value.filter(|value| !value.is_null()))
+            let value = value.filter(|value| !value.is_null());
+            remove(resource, &Target::parse(kind, path)?, value, work)
         }
         (_, _, None) => Err(Error::Value("`value` is missing".to_owned())),
-        (_, Some(path), Some(value)) => set(resource, &Target::parse(kind, path)?, value, verb),
-        (_, None, Some(Value::Object(values))) => several(kind, resource, values, verb),
+        (_, Some(path), Some(value)) => {
+            set(resource, &Target::parse(kind, path)?, value, (verb, work))
+        }
+        (_, None, Some(Value::Object(values))) => several(kind, resource, values, (verb, work)),
         (_, None, Some(_)) => Err(Error::Value("without a path, it is an object".to_owned())),
     }
 }
@@ -98,14 +107,14 @@ fn several(
     kind: Kind,
     resource: &mut Map<String, Value>,
     values: &Map<String, Value>,
-    verb: Verb,
+    (verb, work): (Verb, &mut Work),
 ) -> Result<()> {
     for (key, value) in values {
         if SENT_ALONG.iter().any(|name| name.eq_ignore_ascii_case(key)) {
             continue;
         }
         match Target::parse(kind, key) {
-            Ok(target) => set(resource, &target, value, verb)?,
+            Ok(target) => set(resource, &target, value, (verb, work))?,
             Err(error) if key.contains('[') => return Err(error),
             Err(_) => {}
         }
@@ -117,10 +126,10 @@ fn set(
     resource: &mut Map<String, Value>,
     target: &Target,
     value: &Value,
-    verb: Verb,
+    (verb, work): (Verb, &mut Work),
 ) -> Result<()> {
     if value.is_null() {
-        return remove(resource, target, None);
+        return remove(resource, target, None, work);
     }
     match target {
         Target::Extension(urn) => {
@@ -128,17 +137,17 @@ fn set(
             let values = value.as_object().ok_or_else(wrong)?;
             // Each of its attributes is set by itself; what is not told stays.
             let keyed = values.iter().map(|(name, value)| (format!("{urn}:{name}"), value.clone()));
-            several(Kind::User, resource, &keyed.collect(), verb)
+            several(Kind::User, resource, &keyed.collect(), (verb, work))
         }
         Target::Place(place) => {
             writable(place)?;
             let within = within(resource, place)?;
-            set_place(within, place, value, verb)
+            set_place(within, place, value, (verb, work))
         }
         Target::Selected(place, filter) => {
             writable(place)?;
             let within = within(resource, place)?;
-            set_selected(within, (place, filter), value, verb)
+            set_selected(within, (place, filter), value, (verb, work))
         }
     }
 }
@@ -166,9 +175,10 @@ fn set_place(
     within: &mut Map<String, Value>,
     place: &Place,
     value: &Value,
-    verb: Verb,
+    (verb, work): (Verb, &mut Work),
 ) -> Result<()> {
     let (attribute, name) = (place.attribute, place.attribute.name);
+    look(within.get(name), work)?;
     match (place.sub, attribute.many, attribute.kind) {
         (None, true, _) => {
             let more = coerced(attribute, value)?;
@@ -179,7 +189,7 @@ fn set_place(
             if verb == Verb::Replace {
                 there.clear();
             }
-            append(attribute, there, more);
+            append(attribute, there, more, work)?;
         }
         (None, false, Type::Complex) => {
             let more = one(attribute, value)?;
@@ -221,16 +231,42 @@ fn set_place(
     Ok(())
 }
 
-/// Puts `more` behind what is there, without saying anything twice. The last first choice is it.
-fn append(attribute: &Attribute, there: &mut Vec<Value>, more: Vec<Value>) {
+/// What an operation looks at, before it does.
+///
+/// # Errors
+/// [`Error::TooMany`] when that is too much in one request.
+fn look(values: Option<&Value>, work: &mut Work) -> Result<()> {
+    work.look(values.and_then(Value::as_array).map_or(1, Vec::len));
+    work.check()
+}
+
+/// Puts `more` behind what is there, without saying anything twice. The last first choice is it. No more
+/// is compared than the attribute can have.
+fn append(
+    attribute: &Attribute,
+    there: &mut Vec<Value>,
+    mut more: Vec<Value>,
+    work: &mut Work,
+) -> Result<()> {
+    fits(attribute.name, more.len())?;
+    if attribute.name == MEMBERS {
+        work.look(there.len() + more.len());
+        let mut known: HashSet<String> = there.iter().filter_map(member_id).collect();
+        more.retain(|one| member_id(one).is_none_or(|id| known.insert(id)));
+        there.append(&mut more);
+        return fits(attribute.name, there.len());
+    }
     for value in more {
+        work.look(there.len());
         if is_primary(&value) {
             demote(there);
         }
-        if !there.iter().any(|one| same(attribute, one, &value)) {
+        if !there.contains(&value) {
             there.push(value);
         }
+        fits(attribute.name, there.len())?;
     }
+    Ok(())
 }
 
 /// None of them is the first choice any more.
@@ -246,7 +282,7 @@ fn set_selected(
     within: &mut Map<String, Value>,
     (place, filter): (&Place, &Filter),
     value: &Value,
-    verb: Verb,
+    (verb, work): (Verb, &mut Work),
 ) -> Result<()> {
     let (attribute, name) = (place.attribute, place.attribute.name);
     let value = match place.sub {
@@ -255,7 +291,8 @@ fn set_selected(
     };
     let there = within.entry(name).or_insert_with(|| Value::Array(Vec::new()));
     let Value::Array(there) = there else { return Ok(()) };
-    let mut chosen: Vec<bool> = there.iter().map(|one| selects(filter, one)).collect();
+    let mut chosen: Vec<bool> = there.iter().map(|one| selects(filter, one, work)).collect();
+    work.check()?;
     if !chosen.contains(&true) {
         let none = || Error::NoTarget(format!("no value of {name} is selected"));
         if verb == Verb::Replace {
@@ -263,6 +300,7 @@ fn set_selected(
         }
         // An addition makes the value that its filter describes.
         there.push(Value::Object(filter.template().ok_or_else(none)?));
+        fits(name, there.len())?;
         chosen.push(true);
     }
     if is_primary(&value) {
@@ -289,11 +327,16 @@ fn single(attribute: &Attribute, value: &Value) -> Result<Value> {
     }
 }
 
-fn selects(filter: &Filter, value: &Value) -> bool {
-    value.as_object().is_some_and(|value| filter.matches(value))
+fn selects(filter: &Filter, value: &Value, work: &mut Work) -> bool {
+    value.as_object().is_some_and(|value| filter.matches(value, work))
 }
 
-fn remove(resource: &mut Map<String, Value>, target: &Target, value: Option<&Value>) -> Result<()> {
+fn remove(
+    resource: &mut Map<String, Value>,
+    target: &Target,
+    value: Option<&Value>,
+    work: &mut Work,
+) -> Result<()> {
     let place = match target {
         Target::Extension(urn) => {
             resource.remove(*urn);
@@ -314,14 +357,17 @@ fn remove(resource: &mut Map<String, Value>, target: &Target, value: Option<&Val
             None => return Ok(()),
         },
     };
+    look(within.get(name), work)?;
     let Some(there) = within.get_mut(name) else { return Ok(()) };
     match (target, place.sub, there) {
         (Target::Selected(_, filter), None, Value::Array(there)) => {
-            there.retain(|one| !selects(filter, one));
+            there.retain(|one| !selects(filter, one, work));
         }
         (Target::Selected(_, filter), Some(sub), Value::Array(there)) => {
-            for one in there.iter_mut().filter(|one| selects(filter, one)) {
-                take_out(one, sub);
+            for one in there.iter_mut() {
+                if selects(filter, one, work) {
+                    take_out(one, sub);
+                }
             }
         }
         (_, Some(sub), Value::Array(there)) => {
@@ -333,13 +379,32 @@ fn remove(resource: &mut Map<String, Value>, target: &Target, value: Option<&Val
         // Some of several, told by themselves.
         (_, None, Value::Array(there)) if value.is_some_and(|value| !is_empty(value)) => {
             let gone = coerced(attribute, value.unwrap_or(&Value::Null))?;
-            let gone = gone.as_array().map(Vec::as_slice).unwrap_or_default();
-            there.retain(|one| !gone.iter().any(|other| told(attribute, one, other)));
+            take_told(attribute, there, gone.as_array().map_or(&[], Vec::as_slice), work)?;
         }
         (_, None, _) => {
             within.remove(name);
         }
     }
+    // What was chosen while nothing could be looked at any more was not chosen.
+    work.check()
+}
+
+/// Takes out those of several that are told. A member is told by who they are.
+fn take_told(
+    attribute: &Attribute,
+    there: &mut Vec<Value>,
+    gone: &[Value],
+    work: &mut Work,
+) -> Result<()> {
+    fits(attribute.name, gone.len())?;
+    if attribute.name == MEMBERS {
+        work.look(there.len() + gone.len());
+        let gone: HashSet<String> = gone.iter().filter_map(member_id).collect();
+        there.retain(|one| member_id(one).is_none_or(|id| !gone.contains(&id)));
+        return Ok(());
+    }
+    work.look(there.len() * gone.len());
+    there.retain(|one| !gone.iter().any(|other| told(one, other)));
     Ok(())
 }
 
@@ -350,14 +415,15 @@ fn take_out(value: &mut Value, sub: &Attribute) {
 }
 
 /// Whether `one` has everything that is told of it.
-fn told(attribute: &Attribute, one: &Value, told: &Value) -> bool {
+fn told(one: &Value, told: &Value) -> bool {
     let has = |told: &Map<String, Value>| told.iter().all(|(name, v)| one.get(name) == Some(v));
-    same(attribute, one, told) || told.as_object().is_some_and(has)
+    one == told || told.as_object().is_some_and(has)
 }
 
 /// Takes out what holds nothing any more.
-fn tidy(resource: &mut Map<String, Value>) {
+fn tidy(resource: &mut Map<String, Value>, work: &mut Work) {
     for value in resource.values_mut() {
+        work.look(value.as_array().map_or(1, Vec::len));
         match value {
             Value::Array(all) => all.retain(|one| !is_empty(one)),
             Value::Object(map) => map.retain(|_, value| !is_empty(value)),

@@ -174,14 +174,23 @@ pub(crate) fn check(kind: Kind, resource: &Map<String, Value>) -> Result<()> {
     }
     for (name, value) in resource {
         let Some(values) = value.as_array() else { continue };
-        let most = if name == MEMBERS { MAX_MEMBERS } else { MAX_VALUES };
-        if values.len() > most {
-            return Err(Error::TooMany(format!("{name} has at most {most} values")));
-        }
+        fits(name, values.len())?;
         let first = values.iter().filter(|value| is_primary(value)).count();
         if first > 1 {
             return Err(Error::Value(format!("{name} has more than one primary value")));
         }
+    }
+    Ok(())
+}
+
+/// Whether the attribute `name` can have so many values.
+///
+/// # Errors
+/// [`Error::TooMany`].
+pub(crate) fn fits(name: &str, values: usize) -> Result<()> {
+    let most = if name == MEMBERS { MAX_MEMBERS } else { MAX_VALUES };
+    if values > most {
+        return Err(Error::TooMany(format!("{name} has at most {most} values")));
     }
     Ok(())
 }
@@ -191,13 +200,9 @@ pub(crate) fn is_primary(value: &Value) -> bool {
     value.get("primary").and_then(Value::as_bool).unwrap_or_default()
 }
 
-/// Whether two values of one attribute are the same.
-pub(crate) fn same(attribute: &Attribute, a: &Value, b: &Value) -> bool {
-    if attribute.name != MEMBERS {
-        return a == b;
-    }
-    let id = |value: &Value| value.get("value").and_then(Value::as_str).map(folded);
-    id(a) == id(b)
+/// Who a member is, whatever the case of the letters.
+pub(crate) fn member_id(value: &Value) -> Option<String> {
+    value.get("value").and_then(Value::as_str).map(folded)
 }
 
 /// What is to be told of a resource.

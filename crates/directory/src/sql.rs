@@ -87,11 +87,13 @@ pub(crate) const USER_OF_NAME: &str = user!("u.tenant = $1 AND lower(u.user_name
 pub(crate) const HAS_ACCOUNT: &str =
     "SELECT EXISTS (SELECT FROM directory.users WHERE account = $1::text::uuid)";
 
-/// Parameters: tenant, user name or NULL, external id or NULL, id or NULL. In order.
+/// Parameters: tenant, user name or NULL, external id or NULL, id or NULL, when the last one that was seen
+/// was made, its id, how many. In order.
 pub(crate) const USERS: &str = user!(
     "u.tenant = $1 AND ($2::text IS NULL OR lower(u.user_name) = lower($2)) \
         AND ($3::text IS NULL OR u.external_id = $3) AND ($4::text IS NULL OR u.id = $4::text::uuid) \
-    ORDER BY u.created_at, u.id"
+        AND (u.created_at, u.id) > ($5, $6::text::uuid) \
+    ORDER BY u.created_at, u.id LIMIT $7"
 );
 
 /// Parameters: tenant, id, version, user name, external id or NULL, active, attributes, now. No row when the

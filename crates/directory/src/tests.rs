@@ -1,5 +1,6 @@
 //! The protocol and the service, tried.
 
+mod bounds;
 mod filters;
 mod house;
 mod patches;

@@ -84,6 +84,7 @@ impl From<directory::Error> for Fault {
             E::Uniqueness => StatusCode::CONFLICT,
             E::Refused(_) => StatusCode::FORBIDDEN,
             E::Token => return Self::unknown(),
+            E::Busy => return Self::later(),
             E::Unavailable(_) | E::Store(_) | E::Random(_) => {
                 // The cause goes to the log alone.
                 tracing::error!(%error, "a directory could not be answered");

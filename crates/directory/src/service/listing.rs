@@ -1,5 +1,6 @@
 //! Lists of users and groups: filtered, a page at a time.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use store::Row;
 
@@ -9,6 +10,7 @@ use super::{Caller, Directory, Resource, is_id};
 use crate::filter::Filter;
 use crate::resource::{MEMBERS, Wanted};
 use crate::schema::Kind;
+use crate::work::Work;
 use crate::{Error, Result, sql};
 
 /// How many resources one page has at most, and how many when nothing is said.
@@ -16,6 +18,10 @@ pub const MAX_COUNT: usize = 200;
 const USUAL_COUNT: usize = 100;
 /// How many resources one filter looks at.
 const MAX_SEEN: usize = 100_000;
+/// How many users are read from the database at a time; they are looked at without a connection.
+const AT_A_TIME: usize = 200;
+/// Before the first of all users.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 /// How many members are told, or looked at, in one answer.
 const MAX_MEMBERS_TOLD: usize = 50_000;
 
@@ -50,6 +56,7 @@ struct Window {
     count: usize,
     seen: usize,
     total: usize,
+    work: Work,
 }
 
 impl Window {
@@ -59,7 +66,7 @@ impl Window {
         let count = query.count.map_or(USUAL_COUNT, |count| {
             usize::try_from(count.max(0)).unwrap_or(MAX_COUNT).min(MAX_COUNT)
         });
-        Ok(Self { filter, start, count, seen: 0, total: 0 })
+        Ok(Self { filter, start, count, seen: 0, total: 0, work: Work::new() })
     }
 
     /// Whether the next resource is on the page.
@@ -69,7 +76,10 @@ impl Window {
             let words = "narrow the filter by userName, displayName or externalId";
             return Err(Error::TooMany(words.to_owned()));
         }
-        if self.filter.as_ref().is_some_and(|filter| !filter.matches(fields)) {
+        let Self { filter, work, .. } = self;
+        let is_such = filter.as_ref().is_none_or(|filter| filter.matches(fields, work));
+        self.work.check()?;
+        if !is_such {
             return Ok(false);
         }
         self.total += 1;
@@ -85,10 +95,16 @@ impl Directory {
     /// The users or groups of the tenant that `query` wants, in the order in which they were made.
     ///
     /// # Errors
-    /// [`Error::Filter`], [`Error::TooMany`].
+    /// [`Error::Filter`], [`Error::TooMany`], [`Error::Busy`].
     pub async fn list(&self, who: &Caller, kind: Kind, query: &Query) -> Result<Page> {
         query.wanted.check()?;
         let mut window = Window::new(kind, query)?;
+        // Whoever asks for one by what is unique reads one, and need not wait.
+        let one = ["id", "userName", "displayName"].into_iter().any(|name| {
+            kind.find(None, name).is_some_and(|found| found.attribute.unique)
+                && window.wants(name).is_some()
+        });
+        let _place = if one { None } else { Some(self.places.enter(&who.tenant).await?) };
         let resources = match kind {
             Kind::User => self.users(who, &mut window).await?,
             Kind::Group => self.groups(who, &mut window, &query.wanted).await?,
@@ -123,19 +139,27 @@ impl Directory {
     async fn users(&self, who: &Caller, window: &mut Window) -> Result<Vec<Resource>> {
         let (name, external) = (window.wants("userName"), window.wants("externalId"));
         let Some(id) = id_of(window) else { return Ok(Vec::new()) };
+        let (tenant, most) = (who.tenant().as_str(), i64::try_from(AT_A_TIME).unwrap_or(i64::MAX));
+        let (mut after, mut last) = (Timestamp::UNIX_EPOCH, NOBODY.to_owned());
         let mut kept = Vec::new();
-        let mut take = |row: Row| -> Result<()> {
-            let user = User::read(&row).told(&self.base);
-            if window.takes(&user.fields)? {
-                kept.push(user);
+        loop {
+            let tx = self.db.operator().await?;
+            let bound: store::Bound<'_> = &[&tenant, &name, &external, &id, &after, &last, &most];
+            let rows = tx.query(sql::USERS, bound).await?;
+            tx.commit().await?;
+            for user in rows.iter().map(User::read) {
+                (after, last) = (user.created_at, user.id.clone());
+                let user = user.told(&self.base);
+                if window.takes(&user.fields)? {
+                    kept.push(user);
+                }
             }
-            Ok(())
-        };
-        let tx = self.db.operator().await?;
-        let bound: store::Bound<'_> = &[&who.tenant().as_str(), &name, &external, &id];
-        tx.query_each(sql::USERS, bound, &mut take).await?;
-        tx.commit().await?;
-        Ok(kept)
+            if rows.len() < AT_A_TIME {
+                return Ok(kept);
+            }
+            // Others want the processor, too.
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn groups(
@@ -160,6 +184,7 @@ impl Directory {
                 if window.takes(&group.fields)? {
                     kept.push(group);
                 }
+                tokio::task::yield_now().await;
             }
             return Ok(kept);
         }

@@ -3,6 +3,7 @@
 mod groups;
 mod listing;
 mod mapping;
+mod places;
 mod roles;
 mod tokens;
 mod upkeep;
@@ -20,6 +21,8 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use listing::{MAX_COUNT, Page, Query};
 pub use mapping::{Event, GroupCard, MappingCard, Overview};
 pub use tokens::{MAX_TOKEN_DAYS, NewToken, TokenCard};
+
+use places::Places;
 
 use crate::resource::Wanted;
 use crate::schema::Kind;
@@ -40,6 +43,7 @@ pub struct Directory {
     people: Arc<dyn Provisioning>,
     base: String,
     turns: Vec<Mutex<()>>,
+    places: Places,
 }
 
 /// A directory that showed a good token a moment ago. Only [`Directory::admit`] makes one.
@@ -146,7 +150,7 @@ impl Directory {
     ) -> Self {
         let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
         let base = base.trim_end_matches('/').to_owned();
-        Self { db, clock, rng, people, base, turns }
+        Self { db, clock, rng, people, base, turns, places: Places::new() }
     }
 
     /// Where the protocol is served.

@@ -28,7 +28,7 @@ pub(super) struct User {
     pub(super) active: bool,
     pub(super) attributes: Map<String, Value>,
     version: i64,
-    created_at: Timestamp,
+    pub(super) created_at: Timestamp,
     changed_at: Timestamp,
     groups: Value,
 }
