@@ -137,9 +137,12 @@ macro_rules! group {
 /// Parameters: tenant, id.
 pub(crate) const FIND_GROUP: &str = group!("g.tenant = $1 AND g.id = $2::text::uuid");
 
-/// Parameters: tenant, name or id, as an administrator writes it.
-pub(crate) const GROUP_OF: &str =
-    group!("g.tenant = $1 AND (lower(g.name) = lower($2) OR g.id::text = $2)");
+/// Parameters: tenant, name or id, as an administrator writes it. The group of this id comes first: a
+/// directory calls its groups what it likes.
+pub(crate) const GROUP_OF: &str = group!(
+    "g.tenant = $1 AND (lower(g.name) = lower($2) OR g.id::text = $2) \
+    ORDER BY g.id::text = $2 DESC"
+);
 
 /// Parameters: tenant, name or NULL, external id or NULL, id or NULL. In order.
 pub(crate) const GROUPS: &str = group!(

@@ -8,7 +8,7 @@ use kernel::{MappedRole, TenantId};
 use super::{Directory, away};
 use crate::{Error, Result, sql};
 
-/// The longest name of a group in a reason, in characters.
+/// The longest name of a group in a reason, in characters as they are shown.
 const NAMED_CHARS: usize = 200;
 /// The last one that can give roles keeps what they need for it.
 const LAST: &str = "nobody else of this tenant could give roles then; give somebody else the role of an \
@@ -57,7 +57,7 @@ impl Directory {
             if seen.contains(&(wish.account.clone(), wish.role.clone())) {
                 continue;
             }
-            let reason = format!("member of the group {}", kernel::shown(&wish.group));
+            let reason = format!("member of the group {}", wish.group);
             let role = MappedRole {
                 mapper: &wish.mapper,
                 account: &wish.account,
@@ -131,7 +131,7 @@ impl Directory {
             account: row.get(0),
             role: row.get(1),
             mapper: row.get(2),
-            group: row.get::<_, String>(3).chars().take(NAMED_CHARS).collect(),
+            group: kernel::shown(row.get(3)).chars().take(NAMED_CHARS).collect(),
             since: row.get(4),
         };
         Ok(rows.iter().map(wish).collect())

@@ -184,6 +184,7 @@ impl Provisioning for People {
     fn give<'a>(&'a self, role: MappedRole<'a>) -> Fut<'a, Result<bool, String>> {
         Box::pin(async move {
             self.well()?;
+            assert!(role.reason.len() <= 1000, "more is refused: {}", role.reason);
             assert!(role.by.starts_with("directory:") && role.mapper == ADMIN, "{role:?}");
             self.since.lock().unwrap().push(role.since);
             if self.beyond.lock().unwrap().contains(role.role) {

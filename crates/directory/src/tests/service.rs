@@ -426,3 +426,26 @@ async fn a_review_sees_each_token_and_ends_it() {
     house.clock.set(house.clock.now() + SignedDuration::from_hours(24 * 31));
     assert!(tokens.living(&tenant("sinar")).await.unwrap().is_empty());
 }
+
+/// A directory names its groups as it likes: one after another's id, and one in characters that are told by
+/// what they are.
+#[tokio::test]
+async fn no_name_of_a_group_gets_in_anybodys_way() {
+    let house = house().await;
+    let who = house.caller("sinar").await;
+    let sari = house.make(&who, Kind::User, &user("sari@sinar.example")).await;
+    let (account, _) = house.people.of("sari@sinar.example").unwrap();
+    let meant = house.make(&who, Kind::Group, &group("Pricing", &[])).await;
+    let named = house.make(&who, Kind::Group, &group(&meant.id, &[&sari.id])).await;
+    // So that the database finds it behind the other one.
+    let renamed = json!([{"op": "replace", "path": "displayName", "value": "Prices"}]);
+    house.change(&who, (Kind::Group, &meant.id), renamed).await.unwrap();
+    house.directory.map(&admin(), &meant.id, "editor").await.unwrap();
+    assert!(house.people.roles_of(&account).is_empty());
+    house.directory.map(&admin(), &named.id, "viewer").await.unwrap();
+    assert_eq!(house.people.roles_of(&account), ["viewer"]);
+    let long = "\u{202e}".repeat(200);
+    let long = house.make(&who, Kind::Group, &group(&long, &[&sari.id])).await;
+    house.directory.map(&admin(), &long.id, "editor").await.unwrap();
+    assert_eq!(house.people.roles_of(&account), ["editor", "viewer"]);
+}
