@@ -8,12 +8,15 @@ use jiff::SignedDuration;
 use kernel::{Notice, Provision, Provisioned, Reopened, Secret, TenantId, random_hex};
 use store::OperatorTx;
 
+use crate::invitation::{ADDRESS_WINDOW, MAX_BY_TENANT, MAX_TO_ADDRESS};
 use crate::mail::{Mailroom, reachable, tell};
 use crate::sql::{directory as sql, mail};
 use crate::{Email, Identities, Result};
 
 /// How long the link of the first letter is good, counted from when it leaves.
 pub(crate) const WELCOME_FOR: SignedDuration = SignedDuration::from_hours(72);
+/// How long a first letter may have to wait for those of its tenant before it.
+const LONGEST_DELAY: SignedDuration = SignedDuration::from_hours(24);
 /// Random bytes of the password that nobody knows.
 const PASSWORD_BYTES: usize = 32;
 /// A domain that nobody can have (RFC 2606), where our own canaries live.
@@ -49,7 +52,7 @@ impl Mailroom {
         if let Some(row) = tx.query_opt(sql::PROVISION, bound).await? {
             let account: String = row.get(0);
             tx.execute(mail::LANGUAGE_IS, &[&account, language]).await?;
-            tx.execute(sql::QUEUE_WELCOME, &[&account, &now]).await?;
+            self.welcome(&tx, &account).await?;
             tx.commit().await?;
             tracing::info!(account, tenant, "a directory made an account");
             return Ok(Provisioned::Account(account));
@@ -135,9 +138,21 @@ impl Mailroom {
         if tx.query_opt(sql::REOPEN, &[&account, &hash]).await?.is_none() {
             return Ok(false);
         }
-        tx.execute(sql::QUEUE_WELCOME, &[&account, &self.clock.now()]).await?;
+        self.welcome(tx, account).await?;
         tracing::info!(account, "a directory opened an account again");
         Ok(true)
+    }
+
+    /// A letter to whoever has the account, unless their address got enough of them, or the tenant has more
+    /// waiting than leave in time. Nobody is told: whoever gets none asks for a new password.
+    async fn welcome(&self, tx: &OperatorTx, account: &str) -> Result<()> {
+        let now = self.clock.now();
+        let since = now.saturating_sub(ADDRESS_WINDOW).unwrap_or(now);
+        let until = now.saturating_add(LONGEST_DELAY).unwrap_or(now);
+        let bound: store::Bound<'_> =
+            &[&account, &now, &MAX_BY_TENANT, &MAX_TO_ADDRESS, &since, &until];
+        tx.execute(sql::QUEUE_WELCOME, bound).await?;
+        Ok(())
     }
 
     /// The hash of a password that nobody knows.
@@ -148,6 +163,17 @@ impl Mailroom {
 }
 
 impl Identities {
+    /// Those of `accounts` that are open.
+    ///
+    /// # Errors
+    /// When the database does not answer, or something is no id.
+    pub async fn open_of(&self, accounts: &[String]) -> Result<Vec<String>> {
+        let tx = self.db().operator().await?;
+        let rows = tx.query(sql::OPEN_OF, &[&accounts]).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Whether the people of `tenant` are not shut out.
     ///
     /// # Errors

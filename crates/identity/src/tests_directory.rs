@@ -160,3 +160,45 @@ async fn what_a_directory_closed_it_opens_and_what_people_closed_stays() {
     // The owner of the database may.
     house.alter("UPDATE identity.accounts SET disabled_at = NULL").await;
 }
+
+#[tokio::test]
+async fn first_letters_leave_no_faster_than_invitations() {
+    let house = house().await;
+    let account = house.provisioned(BUDI).await;
+    assert_eq!(house.letters().await.len(), 1);
+    // Opened and closed all day: an address gets three of them.
+    for letters in [1, 1, 0, 0] {
+        house.room.identities.close_for_directory(&account).await.unwrap();
+        house.letters().await;
+        assert_eq!(house.room.reopen_provisioned(&account).await.unwrap(), Reopened::Done);
+        assert_eq!(house.letters().await.len(), letters);
+    }
+    // A tenant with as many as it may have in an hour: the next one waits, and nobody else does.
+    let fill = |count: i64| {
+        format!(
+            "INSERT INTO identity.letters (kind, recipient, account, language, queued_at, due_at, sent_at) \
+            SELECT 'provisioned', 'n' || n || '@sinar.example', '{account}', 'en', \
+                '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z' \
+            FROM generate_series(1, {count}) n"
+        )
+    };
+    house.alter(&fill(200)).await;
+    house.provisioned("rudi@sinar.example").await;
+    assert!(house.letters().await.is_empty());
+    let gulf = house.room.provision(&person("gulf", "huda@gulf.example")).await.unwrap();
+    assert!(matches!(gulf, Provisioned::Account(_)));
+    assert_eq!(house.letters().await.len(), 1);
+    house.later(SignedDuration::from_mins(63));
+    assert_eq!(house.letters().await[0].to.as_str(), "rudi@sinar.example");
+    // What would wait for longer than a day is not written, and passwords are reset meanwhile.
+    let waiting = "UPDATE identity.letters SET due_at = due_at + interval '30 hours', sent_at = NULL \
+        WHERE recipient LIKE 'n%'";
+    house.alter(waiting).await;
+    house.alter(&fill(10_000).replace("'2026-01-01T00:00:00Z' FROM", "NULL FROM")).await;
+    house.provisioned("joko@sinar.example").await;
+    let to = "SELECT count(*) FROM identity.letters WHERE recipient = 'joko@sinar.example'";
+    assert_eq!(house.count(to).await, 0);
+    house.ask(EMAIL).await;
+    let asked = "SELECT count(*) FROM identity.letters WHERE kind = 'reset' AND sent_at IS NULL";
+    assert_eq!(house.count(asked).await, 1);
+}

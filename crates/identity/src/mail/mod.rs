@@ -358,12 +358,15 @@ impl Mailroom {
     }
 
     /// Name and tenant of whoever gets an account by a directory, and the token of their link; nobody when
-    /// the account is closed, or has another address meanwhile.
+    /// the account is closed, or has another address meanwhile, or the address was sent enough.
     async fn welcome_for(
         &self,
         letter: &Letter,
         now: Timestamp,
     ) -> Result<Option<(String, String, String)>> {
+        if self.invited_enough(&letter.recipient, now).await? {
+            return Ok(None);
+        }
         let tx = self.db.operator().await?;
         let row = tx.query_opt(sql::HOLDER, &[&letter.recipient]).await?;
         let row = row.filter(|row| letter.account.as_deref() == Some(row.get(0)));

@@ -39,11 +39,24 @@ pub(crate) const REOPEN: &str = "\
 pub(crate) const IS_OPEN: &str = "\
     SELECT disabled_at IS NULL FROM identity.accounts WHERE id = $1::text::uuid AND directory";
 
-/// Parameters: account, now. To the address and in the language of the account.
+/// Parameters: accounts. Rows: id of each that is open.
+pub(crate) const OPEN_OF: &str = "\
+    SELECT id::text FROM identity.accounts \
+    WHERE id = ANY ($1::text[]::uuid[]) AND disabled_at IS NULL";
+
+/// Parameters: account, now, how many leave for a tenant in an hour, how many an address gets, since when
+/// those are counted, until when one has to leave. To the address and in the language of the account. It
+/// leaves at once, or an hour after the first of as many as a tenant may have.
 pub(crate) const QUEUE_WELCOME: &str = "\
+    WITH whose AS (SELECT id, email, language, tenant FROM identity.accounts WHERE id = $1::text::uuid), \
+    due AS (SELECT greatest($2::timestamptz, (SELECT l.due_at + interval '1 hour' \
+        FROM identity.letters l JOIN identity.accounts a ON a.id = l.account \
+        WHERE l.kind = 'provisioned' AND a.tenant = (SELECT tenant FROM whose) \
+        ORDER BY l.due_at DESC OFFSET $3::bigint - 1 LIMIT 1)) AS at) \
     INSERT INTO identity.letters (kind, recipient, account, language, queued_at, due_at) \
-    SELECT 'provisioned', email, id, language, $2, $2 FROM identity.accounts \
-    WHERE id = $1::text::uuid";
+    SELECT 'provisioned', w.email, w.id, w.language, $2, due.at FROM whose w, due \
+    WHERE due.at < $6 AND $4 > (SELECT count(*) FROM identity.letters l \
+        WHERE l.recipient = w.email AND l.kind = 'provisioned' AND l.queued_at > $5)";
 
 /// Parameters: account, now, hash. As `SHUT` of the ends of accounts, by a directory, which may open it
 /// again. What people closed stays theirs.

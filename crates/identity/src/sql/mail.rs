@@ -10,12 +10,13 @@ pub(crate) const QUEUE_NOTICE: &str = "\
         AND $6 > (SELECT count(*) FROM (SELECT 1 FROM identity.letters l \
             WHERE l.account = a.id AND l.kind = $1 AND l.queued_at > $5 LIMIT $6) lately)";
 
-/// Parameters: address, language, now, whether to take it, how many may wait. What is asked for is
+/// Parameters: address, language, now, whether to take it, how many of them may wait. What is asked for is
 /// written down whether or not anybody has the address.
 pub(crate) const QUEUE_ASKED: &str = "\
     INSERT INTO identity.letters (kind, recipient, language, queued_at, due_at) \
     SELECT 'reset', $1, $2, $3, $3 WHERE $4 AND (SELECT count(*) FROM (SELECT 1 \
-        FROM identity.letters WHERE sent_at IS NULL AND given_up_at IS NULL LIMIT $5) w) < $5";
+        FROM identity.letters WHERE kind = 'reset' AND sent_at IS NULL AND given_up_at IS NULL \
+        LIMIT $5) w) < $5";
 
 /// Parameters: invitation, now.
 pub(crate) const QUEUE_INVITATION: &str = "\
@@ -134,10 +135,11 @@ pub(crate) const INVITED_LATELY: &str = "\
         count(*) FILTER (WHERE email = $3) \
     FROM identity.invitations WHERE tenant = $1 AND invited_at > least($4, $5)";
 
-/// Parameters: address, moment. How many letters of an invitation left for it since then.
+/// Parameters: address, moment. How many letters of an invitation, or of a directory's account, left for it
+/// since then.
 pub(crate) const INVITATIONS_SENT: &str = "\
     SELECT count(*) FROM identity.letters \
-    WHERE recipient = $1 AND kind = 'invited' AND sent_at > $2";
+    WHERE recipient = $1 AND kind IN ('invited', 'provisioned') AND sent_at > $2";
 
 /// Parameters: tenant, address, now.
 pub(crate) const REPLACE_INVITATION: &str = "\
