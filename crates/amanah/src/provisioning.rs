@@ -130,6 +130,10 @@ impl Provisioning for People {
         Box::pin(self.end(account, by))
     }
 
+    fn open_of<'a>(&'a self, accounts: &'a [String]) -> Fut<'a, Result<Vec<String>, String>> {
+        Box::pin(async { self.identities.open_of(accounts).await.map_err(words) })
+    }
+
     fn reopen<'a>(&'a self, account: &'a str) -> Fut<'a, Result<Reopened, String>> {
         Box::pin(async { self.mailroom.reopen_provisioned(account).await.map_err(words) })
     }

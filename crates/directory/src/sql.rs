@@ -1,8 +1,10 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
-/// Parameters: id. At most one row: tenant, name, digest, expires at, revoked at, last used.
+/// Parameters: id. At most one row: tenant, name, digest, expires at, revoked at, last used,
+/// the account that made it or NULL.
 pub(crate) const FIND_TOKEN: &str = "\
-    SELECT tenant, name, token_sha256, expires_at, revoked_at IS NOT NULL, last_used_at \
+    SELECT tenant, name, token_sha256, expires_at, revoked_at IS NOT NULL, last_used_at, \
+        made_by::text \
     FROM directory.tokens WHERE id = $1";
 
 /// Parameters: id, now.
@@ -199,6 +201,10 @@ pub(crate) const WANTED_ROLES: &str = "\
 pub(crate) const ACCOUNTS: &str = "\
     SELECT id::text, account::text FROM directory.users \
     WHERE tenant = $1 AND ($2::text[] IS NULL OR id = ANY ($2::text[]::uuid[])) ORDER BY created_at, id";
+
+/// Parameters: tenant. Rows: user, account.
+pub(crate) const NOT_ACTIVE: &str = "\
+    SELECT id::text, account::text FROM directory.users WHERE tenant = $1 AND NOT active";
 
 /// Parameters: the last tenant seen, how many. Rows: tenant.
 pub(crate) const TENANTS: &str = "\

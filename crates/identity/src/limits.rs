@@ -43,7 +43,7 @@ pub enum Attempted {
     Reset,
     /// A link that somebody was sent.
     Link,
-    /// Something that a tenant's directory asks for.
+    /// Something that somebody asks for who says to be a tenant's directory, and shows no good token.
     Directory,
 }
 
@@ -129,6 +129,22 @@ impl Limits {
                 let place = peers.place(key, now);
                 *place = place.spend(rate, now);
             }
+        }
+        free
+    }
+
+    /// Whether a directory may ask now that showed a good token; `token` is its name. What others do without
+    /// a good one, from wherever, takes nothing from it.
+    pub fn allow_token(&self, token: &str, now: Timestamp) -> bool {
+        let [rate, ..] = Attempted::Directory.rates();
+        let key = self.fingerprint(&[12], token.as_bytes());
+        let now = now.as_millisecond();
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = peers.place(key, now);
+        place.whole_at = place.ahead(rate, now);
+        let free = place.has(rate, now);
+        if free {
+            *place = place.spend(rate, now);
         }
         free
     }

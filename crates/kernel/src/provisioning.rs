@@ -90,6 +90,9 @@ pub trait Provisioning: Send + Sync {
     /// Off-boards the account, as people are: everything ends. `by` is written down.
     fn close<'a>(&'a self, account: &'a str, by: &'a str) -> Fut<'a, Result<(), String>>;
 
+    /// Those of `accounts` that are open.
+    fn open_of<'a>(&'a self, accounts: &'a [String]) -> Fut<'a, Result<Vec<String>, String>>;
+
     /// Opens an account again that a directory has closed, and invites its holder.
     fn reopen<'a>(&'a self, account: &'a str) -> Fut<'a, Result<Reopened, String>>;
 

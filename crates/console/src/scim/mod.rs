@@ -49,7 +49,7 @@ const BEARER: &str = "bearer";
 pub struct Scim {
     /// The service.
     pub directory: Arc<Directory>,
-    /// Counts requests by the address that they come from.
+    /// Counts requests by their token, or without a good one by the address that they come from.
     pub limits: Arc<Limits>,
 }
 
@@ -70,11 +70,20 @@ async fn admit<'a>(
 ) -> Result<Admitted<'a>, Fault> {
     let scim = state.scim.as_ref().ok_or_else(Fault::absent)?;
     let now = Clock::now(&*state.clock);
-    if !scim.limits.allow(Attempted::Directory, from.peer, "", now) {
+    // Whoever shows a good token is counted by it: nobody else can use up what is theirs.
+    let known = match bearer(headers) {
+        Some(token) => scim.directory.admit(&token).await,
+        None => Err(directory::Error::Token),
+    };
+    let free = match &known {
+        Ok(who) => scim.limits.allow_token(who.token(), now),
+        Err(directory::Error::Token) => scim.limits.allow(Attempted::Directory, from.peer, "", now),
+        Err(_) => true,
+    };
+    if !free {
         return Err(Fault::later());
     }
-    let token = bearer(headers).ok_or_else(Fault::unknown)?;
-    let who = scim.directory.admit(&token).await?;
+    let who = known?;
     Ok(Admitted { directory: &scim.directory, who })
 }
 

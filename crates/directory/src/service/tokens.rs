@@ -69,6 +69,12 @@ impl Directory {
         if !self.people.is_open(&tenant).await.map_err(away)? {
             return Err(Error::Token);
         }
+        // It may have been made while its maker was off-boarded, behind the end of all the others.
+        if let Some(maker) = row.get::<_, Option<String>>(6)
+            && self.people.open_of(&[maker]).await.map_err(away)?.is_empty()
+        {
+            return Err(Error::Token);
+        }
         let seen: Option<Timestamp> = row.get(5);
         if seen.is_none_or(|seen| now.duration_since(seen) >= TOUCH_EVERY) {
             let tx = self.db.operator().await?;

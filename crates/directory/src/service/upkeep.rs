@@ -1,17 +1,20 @@
 //! What has to be done although no directory asks: roles that could not be given at once, people who
 //! leave another way, and tenants that end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kernel::TenantId;
 
-use super::Directory;
+use super::{Directory, away};
 use crate::{Result, sql};
 
 /// How often it is looked whether everybody has what their groups give.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How many tenants are read at a time.
 const TENANTS: i64 = 500;
+/// Who does it, as it is written down.
+const UPKEEP: &str = "directory:upkeep";
 
 impl Directory {
     /// Gives and takes what groups give, until `stop` ends.
@@ -44,7 +47,10 @@ impl Directory {
                 last = row.get(0);
                 let Ok(tenant) = TenantId::new(last.clone()) else { continue };
                 let _turn = self.turn(&tenant).await;
-                if let Err(error) = self.settle(&tenant, None, "directory:upkeep").await {
+                if let Err(error) = self.close_inactive(&tenant).await {
+                    tracing::warn!(%tenant, %error, "not everybody who is not active is shut out");
+                }
+                if let Err(error) = self.settle(&tenant, None, UPKEEP).await {
                     tracing::warn!(%tenant, %error, "not everybody has what their groups give");
                 }
             }
@@ -52,6 +58,30 @@ impl Directory {
                 return Ok(());
             }
         }
+    }
+
+    /// Ends the accounts that are open although their users are not active: a request opened them, or did
+    /// not end them, and could not write that down.
+    async fn close_inactive(&self, tenant: &TenantId) -> Result<()> {
+        let tx = self.db.operator().await?;
+        let rows = tx.query(sql::NOT_ACTIVE, &[&tenant.as_str()]).await?;
+        tx.commit().await?;
+        let users: BTreeMap<String, String> =
+            rows.iter().map(|row| (row.get(1), row.get(0))).collect();
+        let accounts: Vec<String> = users.keys().cloned().collect();
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        for account in self.people.open_of(&accounts).await.map_err(away)? {
+            self.may_end(tenant, &account).await?;
+            self.end_account(&account, UPKEEP).await?;
+            let user = users.get(&account).map(String::as_str).unwrap_or_default();
+            let tx = self.db.operator().await?;
+            self.note(&tx, tenant, (UPKEEP, "change user"), (user, "off-boarded once more"))
+                .await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Somebody was off-boarded, by whomever: the directory is told that they are not active, and tokens

@@ -260,14 +260,14 @@ impl Directory {
     }
 
     /// Off-boards an account, with the tokens of directories that its holder made.
-    async fn end_account(&self, account: &str, by: &str) -> Result<()> {
+    pub(super) async fn end_account(&self, account: &str, by: &str) -> Result<()> {
         self.people.close(account, by).await.map_err(away)?;
         let tx = self.db.operator().await?;
         self.end_tokens_of(&tx, account, by).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn may_end(&self, tenant: &TenantId, account: &str) -> Result<()> {
+    pub(super) async fn may_end(&self, tenant: &TenantId, account: &str) -> Result<()> {
         if self.people.is_last(tenant, account, None).await.map_err(away)? {
             return Err(Error::Refused(LAST));
         }

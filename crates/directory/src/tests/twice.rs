@@ -49,6 +49,33 @@ async fn another_name_for_somebody_who_is_here_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_opened_and_not_written_down_is_closed_again() {
+    let house = house().await;
+    let who = house.caller("sinar").await;
+    let chief = house.make(&who, Kind::User, &user(CHIEF)).await;
+    let off = json!([{"op": "replace", "value": {"active": false}}]);
+    house.change(&who, (Kind::User, &chief.id), off).await.unwrap();
+    let (account, _) = house.people.of(CHIEF).unwrap();
+    let mut maker = admin();
+    maker.account.clone_from(&account);
+    // Made while its maker was off-boarded: nobody ended it, and it is not good all the same.
+    let new = NewToken { name: "late".to_owned(), days: 9 };
+    let made = house.directory.make_token(&tenant("sinar"), &new, &By::person(&maker)).await;
+    let (_, late) = made.unwrap();
+    assert!(matches!(house.directory.admit(&late).await, Err(Error::Token)));
+    house.people.accounts.lock().unwrap().get_mut(&account).unwrap().open = true;
+    house.directory.admit(&late).await.unwrap();
+    house.directory.settle_all().await.unwrap();
+    assert!(!house.people.of(CHIEF).unwrap().1.open);
+    assert!(matches!(house.directory.admit(&late).await, Err(Error::Token)));
+    let events = house.directory.events(&tenant("sinar")).await.unwrap();
+    assert_eq!(
+        (events[0].target.as_str(), events[0].actor.as_str()),
+        (chief.id.as_str(), "directory:upkeep")
+    );
+}
+
+#[tokio::test]
 async fn an_account_without_a_user_is_ended_like_every_other() {
     let house = house().await;
     let who = house.caller("sinar").await;
