@@ -14,6 +14,9 @@ use crate::{Identities, Pool, ROOM};
 
 mod sessions;
 
+/// How often a busy machine is asked again.
+const TRIES_WHEN_BUSY: usize = 6;
+
 struct House {
     base: TestDb,
     identities: Arc<Identities>,
@@ -48,8 +51,17 @@ impl House {
         Arc::clone(&all[0])
     }
 
+    /// Tests run beside each other, and a machine that is too busy to compare times says so: then it
+    /// is asked again.
     async fn prove(&self, probe: Option<Arc<dyn SignInProbe>>) -> Proof {
-        self.control(probe).prove(&cx(), &Params::none()).await
+        let mut proof = self.control(probe.clone()).prove(&cx(), &Params::none()).await;
+        for _ in 1..TRIES_WHEN_BUSY {
+            if !proof.detail().contains("too busy") {
+                break;
+            }
+            proof = self.control(probe.clone()).prove(&cx(), &Params::none()).await;
+        }
+        proof
     }
 
     async fn alter(&self, sql: &str) {
