@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::own::is_operational;
+use crate::own::{is_for_directories, is_operational};
 use crate::{HeaderPolicy, OwnPath, SESSION_COOKIE, client_config};
 
 /// How long one answer may take.
@@ -222,7 +222,10 @@ pub(super) fn battery(
         } else {
             let foreign = "Sec-Fetch-Site: cross-site\r\n";
             let what = format!("{method} {path} from another site");
-            let expect = Expect::Status(403);
+            // Where cookies count for nothing, nobody's browser can be made to do anything: whoever
+            // has no token is nobody.
+            let refused = if is_for_directories(path) { 401 } else { 403 };
+            let expect = Expect::Status(refused);
             probes.push(request(method.as_str(), path, foreign, what, expect));
         }
     }
