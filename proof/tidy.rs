@@ -76,6 +76,7 @@ fn only_its_room_names_a_thing() {
         (
             "reqwest::",
             &[
+                "bench",
                 "crates/amanah/src/config/witnesses",
                 "crates/amanah/src/witnesses",
                 "crates/kms",

@@ -1,7 +1,10 @@
-//! What a decision costs: a permission, and a whole request with its route and what is remembered.
+//! What a decision costs: a permission, a whole request with its route and what is remembered, and
+//! what an application asks over HTTP.
 //!
 //! The peer is what an application would write by itself: a hash set of roles and permissions by
 //! their names, asked role by role. It finds no route and remembers nothing.
+
+mod authzen;
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -68,6 +71,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
         1e9 / middle,
         WANTED * middle / 1e9
     ));
+    rows.extend(authzen::measure().await.context("AuthZEN")?);
     Ok(rows)
 }
 

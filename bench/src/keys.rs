@@ -12,6 +12,8 @@ mod fields;
 pub(crate) mod long;
 mod streams;
 
+pub(crate) use fields::House;
+
 /// Measures all of it.
 pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
     let mut rows = streams::measure().await?;

@@ -7,16 +7,19 @@
 //! a commit costs less than on a durable server and is a smaller part of each transaction.
 
 mod access;
+mod asking;
 mod audited;
 mod database;
 mod edge;
 mod fleet;
+mod flood;
 mod keys;
+mod people;
 mod seal;
 mod thousand;
 
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use kernel::Fut;
@@ -26,8 +29,10 @@ use tokio::time::timeout;
 /// The whole run, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_mins(25);
 /// What can be measured by itself.
-const PARTS: [&str; 9] =
-    ["access", "audit", "database", "fleet", "gateway", "keys", "seal", LONG, THOUSAND];
+const PARTS: [&str; 11] = [
+    "access", "audit", "database", "fleet", "flood", "gateway", "identity", "keys", "seal", LONG,
+    THOUSAND,
+];
 /// A stream far longer than memory: only when it is named, because it takes minutes. `long=20` is
 /// one of 20 GB.
 const LONG: &str = "long";
@@ -131,8 +136,14 @@ async fn usual(wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<String>> {
     if wanted("fleet") {
         rows.extend(fleet::measure().await.context("the fleet")?);
     }
+    if wanted("flood") {
+        rows.extend(flood::measure().await.context("the flood")?);
+    }
     if wanted("gateway") {
         rows.push(edge::measure().await.context("the gateway")?);
+    }
+    if wanted("identity") {
+        rows.extend(people::measure().await.context("identity")?);
     }
     if wanted("keys") {
         rows.extend(keys::measure().await.context("the keys")?);
@@ -190,6 +201,11 @@ fn cost(what: &str, ours: &[f64], peer: &str, theirs: &[f64]) -> String {
         "| {what} | {ours:.0} µs | {peer}: {theirs:.0} µs | {least:.2} / {middle:.2} / {most:.2}, \
          cost |"
     )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a million at most")]
+fn per_second(count: usize, began: Instant) -> f64 {
+    count as f64 / began.elapsed().as_secs_f64()
 }
 
 /// The least, the middle one and the greatest; zero when there are none.

@@ -14,7 +14,7 @@ use keys::{
 use kms::FileRoot;
 
 use super::api;
-use crate::{Contestant, race, row, spread};
+use crate::{Contestant, per_second, race, row, spread};
 
 /// A batch, as an application sends it.
 pub(super) const BATCH: usize = 1_000;
@@ -54,9 +54,9 @@ pub(super) async fn measure() -> anyhow::Result<Vec<String>> {
 }
 
 /// A ring as the product opens it, with a tenant's key and a batch that it encrypted.
-pub(super) struct House {
+pub(crate) struct House {
     _dir: tempfile::TempDir,
-    pub(super) keys: Keys,
+    pub(crate) keys: Keys,
     pub(super) key: KeyRef,
     pub(super) texts: Vec<[u8; FIELD_BYTES]>,
     pub(super) contexts: Vec<String>,
@@ -64,7 +64,7 @@ pub(super) struct House {
 }
 
 impl House {
-    async fn build() -> anyhow::Result<Self> {
+    pub(crate) async fn build() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let secret = Secret::new(random_hex(&SystemRng, 32)?);
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
@@ -219,12 +219,6 @@ impl Contestant for Again<'_> {
 fn unusable() -> anyhow::Error {
     anyhow!("the cipher refuses")
 }
-
-#[expect(clippy::cast_precision_loss, reason = "a million at most")]
-pub(super) fn per_second(count: usize, began: Instant) -> f64 {
-    count as f64 / began.elapsed().as_secs_f64()
-}
-
 /// How long so many take at this speed.
 #[expect(clippy::cast_precision_loss, reason = "a million at most")]
 fn milliseconds(count: usize, speed: f64) -> f64 {

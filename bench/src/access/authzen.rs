@@ -1,0 +1,177 @@
+//! What an application asks about its own actions: batches of 1,000 evaluations over one connection.
+//!
+//! Each answer is made from what the database says at that moment, a subject once in a batch. One
+//! row asks about one person, as a page full of buttons does; the other about twenty, as a list of
+//! who may approve does.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use access::{Access, By, Catalogue, NewGrant};
+use anyhow::{Context as _, ensure};
+use console::access::{Decisions, Holders, Subject};
+use gateway::{Private, PrivateSettings};
+use identity::{Email, Identities, NewAccount, Pool};
+use kernel::{
+    Bits, Fut, PermissionId, Secret, Standings, SystemClock, SystemRng, TenantId, random_hex,
+};
+use keys::{NewClient, Operation, Reach};
+use serde_json::{Value, json};
+
+use super::{ASKED, ROLE};
+use crate::asking::{Ask, Asking, beside};
+use crate::keys::House;
+use crate::{Contestant as _, ROUNDS, spread};
+
+/// A batch, as an application sends it.
+const BATCH: usize = 1_000;
+/// About whom in the second row.
+const PEOPLE: usize = 20;
+/// What it was built for, in each second of one core.
+const WANTED: f64 = 20_000.0;
+/// `{"decision":true},`, in bytes: a question that could not be asked has a reason beside it, and
+/// a denial is longer by one, which the first answer is looked at for.
+const ITEM_BYTES: usize = 18;
+const TENANT: &str = "bench";
+
+pub(super) async fn measure() -> anyhow::Result<Vec<String>> {
+    let house = House::build().await?;
+    let register = Arc::new(Register::new().await?);
+    let people = register.fill().await?;
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let decisions = Arc::clone(&register) as Arc<dyn Decisions>;
+    let router = console::access::router(house.keys.clone(), clock, rng, decisions);
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let private = Private::bind(PrivateSettings::new(listen), router).await?;
+    let address = private.local_addr();
+    let serving = tokio::spawn(private.run(std::future::pending()));
+    let token = house.keys.admit(client()).await?;
+    let first = people.first().cloned().into_iter().collect::<Vec<_>>();
+    let mut rows = Vec::new();
+    for (who, what) in [
+        (&first, "access: AuthZEN evaluations, batches of 1,000 about one person"),
+        (&people, "access: AuthZEN evaluations, batches of 1,000 about 20 people"),
+    ] {
+        let body = body(who);
+        let (path, token) = ("/access/v1/evaluations".to_owned(), token.clone());
+        let ask = Ask { path, token, body, items: BATCH, least: BATCH * ITEM_BYTES };
+        let mut asking = Asking::new(address, ask).await?;
+        let answer: Value = serde_json::from_slice(asking.once().await?)?;
+        let given = answer.get("evaluations").and_then(Value::as_array).context("no answers")?;
+        let permitted = given.iter().filter(|one| one.get("decision") == Some(&json!(true)));
+        ensure!(permitted.count() == BATCH, "somebody was denied: {answer:.200}");
+        let mut speeds = Vec::new();
+        for round in 0..=ROUNDS {
+            let speed = asking.turn().await?;
+            if round > 0 {
+                speeds.push(speed);
+            }
+        }
+        rows.push(format!("| {what} | {:.0} /s | – | – |", spread(&speeds).1));
+        rows.push(beside(&asking.per_core, WANTED));
+    }
+    serving.abort();
+    Ok(rows)
+}
+
+fn client() -> NewClient {
+    NewClient {
+        name: "bench".to_owned(),
+        keys: Vec::new(),
+        operations: [Operation::Decide].into(),
+        reach: Reach::All,
+        databases: [].into(),
+        expires_at: None,
+    }
+}
+
+/// A thousand questions about `people`, in turns.
+fn body(people: &[String]) -> String {
+    let question = |(at, id): (usize, &String)| {
+        json!({
+            "subject": {"type": "user", "id": id},
+            "resource": {"type": "product", "id": at.to_string()},
+        })
+    };
+    let evaluations: Vec<Value> =
+        people.iter().cycle().take(BATCH).enumerate().map(question).collect();
+    json!({"action": {"name": ASKED}, "evaluations": evaluations}).to_string()
+}
+
+/// Who there is and what they may do, read from the database as the product reads it.
+struct Register {
+    identities: Identities,
+    access: Arc<Access>,
+}
+
+impl Register {
+    async fn new() -> anyhow::Result<Self> {
+        let base = testkit::database(&[&identity::ROOM, &access::ROOM]).await;
+        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let access = Arc::new(Access::new(base.engine.clone(), clock.clone()));
+        let standings = Arc::clone(&access) as Arc<dyn Standings>;
+        let identities = Identities::new(base.engine, clock, rng, Pool::default(), standings)?;
+        Ok(Self { identities, access })
+    }
+
+    /// Makes people who may do what is asked; their ids.
+    async fn fill(&self) -> anyhow::Result<Vec<String>> {
+        let mut people = Vec::new();
+        for at in 0..PEOPLE {
+            let new = NewAccount {
+                email: Email::new(&format!("person{at}@bench.example"))?,
+                name: format!("Person {at}"),
+                tenant: TenantId::new(TENANT)?,
+                role: ROLE.to_owned(),
+                password: Secret::new(random_hex(&SystemRng, 16)?),
+            };
+            let account = self.identities.create_account(&new).await?;
+            let grant = NewGrant {
+                account: account.clone(),
+                tenant: new.tenant,
+                role: ROLE.to_owned(),
+                reason: "a measurement".to_owned(),
+                until: None,
+            };
+            self.access.grant(&By::operator("bench")?, &grant).await?;
+            people.push(account);
+        }
+        Ok(people)
+    }
+
+    async fn find(&self, id: &str) -> anyhow::Result<Option<Subject>> {
+        let Some((account, home)) = self.identities.person_of(id).await? else {
+            return Ok(None);
+        };
+        let permits = self.access.standing_now(&account, &home).await?.permits;
+        Ok(Some(Subject { account, home, permits }))
+    }
+}
+
+impl Decisions for Register {
+    fn subject<'a>(&'a self, id: &'a str) -> Fut<'a, Result<Option<Subject>, String>> {
+        Box::pin(async move { self.find(id).await.map_err(|error| format!("{error:#}")) })
+    }
+
+    fn permission(&self, name: &str) -> Option<PermissionId> {
+        Catalogue::shipped().ok()?.number(name)
+    }
+
+    fn names(&self, _: &Bits) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn holders<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: PermissionId,
+        _: Option<&'a str>,
+        _: usize,
+    ) -> Fut<'a, Result<Holders, String>> {
+        Box::pin(async { Err("nobody searches here".to_owned()) })
+    }
+
+    fn used(&self, subject: &Subject, permission: PermissionId) {
+        self.access.used(&subject.account, &subject.home, permission);
+    }
+}
