@@ -118,4 +118,6 @@ fn an_invitation_makes_an_account() {
     assert_eq!(done.status, 200, "{}", done.body);
     assert_eq!(try_sign_in(&house, email, "empat+kuda+makan+salak").status, 303);
     assert_eq!(send().status, 403);
+    // Whoever administers without a second factor would be found by the tests of the page.
+    assert!(house.run(&["access", "offboard", by]).status.success());
 }

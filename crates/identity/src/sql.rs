@@ -164,8 +164,7 @@ pub(crate) const END_ALL: &str =
 
 /// Parameters: tenant. Whether an account is of it, or it has limits or an end of its own.
 pub(crate) const HAS_PEOPLE: &str = "\
-    SELECT EXISTS (SELECT FROM identity.accounts WHERE tenant = $1) \
-        OR EXISTS (SELECT FROM identity.tenants WHERE tenant = $1)";
+    SELECT EXISTS (SELECT FROM identity.accounts WHERE tenant = $1)";
 
 /// Parameters: tenant, now. Shuts its people out, and ends what was given out to them.
 pub(crate) const SUSPEND_TENANT: &str = "\
