@@ -162,7 +162,7 @@ pub(crate) const END_OTHERS: &str = "\
 pub(crate) const END_ALL: &str =
     "UPDATE identity.accounts SET epoch = epoch + 1 WHERE id = $1::text::uuid";
 
-/// Parameters: tenant. Whether an account is of it, or it has limits or an end of its own.
+/// Parameters: tenant. Whether an account is of it.
 pub(crate) const HAS_PEOPLE: &str = "\
     SELECT EXISTS (SELECT FROM identity.accounts WHERE tenant = $1)";
 
