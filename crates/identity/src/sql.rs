@@ -214,6 +214,11 @@ pub(crate) const NEXT_HASHES: &str = "\
 pub(crate) const DROP_SCHEME_CHECK: &str =
     "ALTER TABLE identity.accounts DROP CONSTRAINT accounts_password_argon2id";
 
+/// Parameters: how they begin. Forgets the tenants of proofs that nobody is of any more.
+pub(crate) const REMOVE_SHUT: &str = "\
+    DELETE FROM identity.tenants t WHERE starts_with(t.tenant, $1) \
+        AND NOT EXISTS (SELECT FROM identity.accounts a WHERE a.tenant = t.tenant)";
+
 /// Parameters: addresses, the domain's pattern, moment. Run by the owner of the control database:
 /// removes these canaries, and those that were made before that moment, with their sessions.
 pub(crate) const REMOVE_CANARIES: &str = "\

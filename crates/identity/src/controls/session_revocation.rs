@@ -79,7 +79,7 @@ impl Control for SessionRevocation {
             let took = match other {
                 Ok(other) => {
                     let (door, roles) = ((&door as _, *within * OVERTIME), &*self.roles);
-                    Cast::new(door, Arc::new(other), roles, &self.owner, cx).attack().await
+                    attack(Cast::new(door, Arc::new(other), roles, &self.owner, cx)).await
                 }
                 Err(error) => Err(error),
             };
@@ -113,6 +113,10 @@ impl Control for SessionRevocation {
             }
         })
     }
+}
+
+async fn attack(cast: Result<Cast<'_>>) -> Result<Vec<Took>> {
+    cast?.attack().await
 }
 
 fn weigh(observed_at: jiff::Timestamp, took: &[Took], within: Duration) -> Proof {
@@ -224,8 +228,7 @@ impl<'a> Sandbox<'a> {
 
     async fn attack(&self, gateway: &Identities) -> Result<Vec<Took>> {
         let (door, other) = (InSandbox::new(gateway), Arc::clone(&self.other));
-        let cast = Cast::new((&door, BITE_PATIENCE), other, &self.roles, self.db, self.cx);
-        cast.attack().await
+        attack(Cast::new((&door, BITE_PATIENCE), other, &self.roles, self.db, self.cx)).await
     }
 
     /// The attack on a gateway that listens.

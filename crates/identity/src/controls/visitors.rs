@@ -13,8 +13,8 @@ use crate::{Email, Error, Identities, NewAccount, Pool, Result, sql};
 const PATTERN: &str = "session-%@amanah.invalid";
 /// Their tenant: no customer has it.
 pub(crate) const TENANT: &str = "amanah-canary-sessions";
-/// The tenant of the one whose tenant is shut out.
-pub(crate) const SHUT: &str = "amanah-canary-suspended";
+/// How the tenants begin that are shut out, each by one attack.
+pub(crate) const SHUT: &str = "amanah-canary-suspended-";
 /// One that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
@@ -48,6 +48,7 @@ pub(crate) async fn remove(owner: &Db, visitors: &[Visitor], now: Timestamp) -> 
     let old = now.saturating_sub(LEFT_BEHIND).unwrap_or(Timestamp::MIN);
     let tx = owner.operator().await?;
     tx.execute(sql::REMOVE_CANARIES, &[&names, &PATTERN, &old]).await?;
+    tx.execute(sql::REMOVE_SHUT, &[&SHUT]).await?;
     Ok(tx.commit().await?)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kernel::{Cx, Fut, Standing, Standings, Strength, TenantId};
+use kernel::{Cx, Fut, Standing, Standings, Strength, TenantId, random_hex};
 use store::Db;
 
 use super::Took;
@@ -26,6 +26,8 @@ pub(super) struct Cast<'a> {
     /// How long is waited for a refusal.
     pub(super) patience: Duration,
     pub(super) cx: &'a Cx,
+    /// The tenant that is shut out: one of this attack alone, since another may run beside it.
+    pub(super) shut: TenantId,
 }
 
 impl<'a> Cast<'a> {
@@ -35,19 +37,19 @@ impl<'a> Cast<'a> {
         roles: &'a dyn CanaryRoles,
         owner: &'a Db,
         cx: &'a Cx,
-    ) -> Self {
+    ) -> Result<Self> {
         let world = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
         let room = Mailroom::new(Arc::clone(&other), world, Arc::new(Nowhere), "");
-        Self { door, other, room, roles, owner, patience, cx }
+        let shut = visitors::tenant_id(&format!("{SHUT}{}", random_hex(&*cx.rng, 8)?))?;
+        Ok(Self { door, other, room, roles, owner, patience, cx, shut })
     }
 
     /// Every way at once, each with a person of its own.
     pub(super) async fn attack(&self) -> Result<Vec<Took>> {
-        let shut = visitors::tenant_id(SHUT)?;
-        self.other.resume_tenant(&shut).await?;
         let mut people = Vec::new();
         for (way, _) in WAYS {
-            people.push(visitors::make(&self.other, way.tenant()).await?);
+            let tenant = if way == Way::Suspended { self.shut.as_str() } else { TENANT };
+            people.push(visitors::make(&self.other, tenant).await?);
         }
         // One after the other: as many hashes at once would be too many for the pool.
         let mut inside = Vec::new();
@@ -67,7 +69,6 @@ impl<'a> Cast<'a> {
             Ok((way, took))
         });
         let took = join_all(tries).await;
-        self.other.resume_tenant(&shut).await?;
         visitors::remove(self.owner, &people, self.cx.clock.now()).await?;
         took.into_iter().collect()
     }

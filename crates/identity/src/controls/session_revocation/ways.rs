@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kernel::{Identity, Secret, SessionToken, Sessions as _, Strength, random_hex};
 
 use super::cast::Cast;
-use crate::controls::visitors::{SHUT, TENANT, Visitor, tenant_id};
+use crate::controls::visitors::{TENANT, Visitor, tenant_id};
 use crate::passkey::{Party, SoftKey};
 use crate::reset::GOOD_FOR;
 use crate::{Again, Error, Holder, NewKey, Opening, Result, sql};
@@ -69,11 +69,6 @@ pub(super) const WAYS: [(Way, &str); 20] = [
 impl Way {
     pub(super) fn name(self) -> &'static str {
         WAYS.iter().find(|(way, _)| *way == self).map_or("", |(_, name)| *name)
-    }
-
-    /// The tenant of whoever it is tried with.
-    pub(super) fn tenant(self) -> &'static str {
-        if self == Self::Suspended { SHUT } else { TENANT }
     }
 
     const fn ends(self) -> End {
@@ -246,7 +241,7 @@ async fn end(
         }
         End::Others => other.end_others(account, &beside?.session).await.map(drop),
         End::All => other.end_all(account).await,
-        End::Suspended => other.suspend_tenant(&tenant_id(SHUT)?).await,
+        End::Suspended => other.suspend_tenant(&cast.shut).await,
         End::Disabled => by_hand(cast, sql::DISABLE_ACCOUNT, account).await,
         End::Written => by_hand(cast, sql::REVOKE_ALL, account).await,
         End::NewPassword => {
