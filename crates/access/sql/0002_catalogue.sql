@@ -9,7 +9,7 @@ INSERT INTO access.permissions (id, name, title) VALUES
     (3, 'people.offboard', 'Off-board somebody'),
     (4, 'people.support', 'Let support in, and put it out'),
     (5, 'people.review', 'Review who may do what'),
-    (6, 'people.keys', 'End other people''s API keys'),
+    (6, 'people.keys', 'Make services, and make and end their keys'),
     (7, 'people.directory', 'Connect the organisation''s own directory'),
     (8, 'support.ask', 'Ask a customer to be let in'),
     (9, 'trail.read', 'Read the audit trail'),

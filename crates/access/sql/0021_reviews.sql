@@ -1,5 +1,5 @@
 -- Why: from time to time somebody looks at everything that everybody may do in a tenant, and keeps or revokes each; that nothing was
--- skipped can be told afterwards.
+-- skipped can be told afterwards. A review that nobody can finish is given up with a reason, and holds no later one up.
 -- Lock: none that waits; every object is new.
 -- Undo: DROP TABLE access.review_rows, access.reviews; what was reviewed is not known any more.
 
@@ -13,13 +13,21 @@ CREATE TABLE access.reviews (
     rows_sha256 bytea NOT NULL,
     closed_at   timestamptz,
     closed_as   text,
+    -- Nobody could finish it: it was given up, and counts for nothing.
+    abandoned_at timestamptz,
+    abandoned_as text,
+    abandoned_why text,
     CONSTRAINT reviews_tenant_size CHECK (octet_length(tenant) BETWEEN 1 AND 128),
     CONSTRAINT reviews_names_size CHECK (octet_length(started_as) BETWEEN 1 AND 200 AND octet_length(closed_as) BETWEEN 1 AND 200),
     CONSTRAINT reviews_digest_size CHECK (octet_length(rows_sha256) = 32),
     CONSTRAINT reviews_some CHECK (frozen > 0),
+    CONSTRAINT reviews_abandoned_whole CHECK (num_nulls(abandoned_at, abandoned_as, abandoned_why) IN (0, 3)),
+    CONSTRAINT reviews_abandoned_sizes CHECK (octet_length(abandoned_as) BETWEEN 1 AND 200 AND octet_length(abandoned_why) BETWEEN 1 AND 1000),
+    CONSTRAINT reviews_abandoned_order CHECK (abandoned_at >= started_at),
+    CONSTRAINT reviews_one_end CHECK (closed_at IS NULL OR abandoned_at IS NULL),
     CONSTRAINT reviews_closed_whole CHECK ((closed_at IS NULL) = (closed_as IS NULL) AND closed_at >= started_at)
 );
-CREATE UNIQUE INDEX reviews_one_open ON access.reviews (tenant) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX reviews_one_open ON access.reviews (tenant) WHERE closed_at IS NULL AND abandoned_at IS NULL;
 CREATE INDEX reviews_tenant ON access.reviews (tenant, started_at);
 COMMENT ON COLUMN access.reviews.rows_sha256 IS 'amanah: hashed. SHA-256 over the rows that were frozen.';
 
@@ -30,8 +38,8 @@ CREATE TABLE access.review_rows (
     account      uuid NOT NULL,
     holder       text NOT NULL,
     what         text NOT NULL,
-    -- What is revoked: a grant of a role, or one of support.
-    grant_id     uuid NOT NULL,
+    -- What is revoked: a grant of a role or one of support, or a key of a program, whose id is no UUID.
+    grant_id     text NOT NULL,
     granted_by   text NOT NULL,
     granted_at   timestamptz NOT NULL,
     last_used_at timestamptz,
@@ -45,7 +53,8 @@ CREATE TABLE access.review_rows (
     -- When it was seen that a revoked right counts for nothing.
     verified_at  timestamptz,
     PRIMARY KEY (review, n),
-    CONSTRAINT review_rows_kind CHECK (kind IN ('role', 'support')),
+    CONSTRAINT review_rows_kind CHECK (kind IN ('role', 'support', 'key', 'directory')),
+    CONSTRAINT review_rows_grant_size CHECK (octet_length(grant_id) BETWEEN 1 AND 200),
     CONSTRAINT review_rows_decision CHECK (decision IN ('keep', 'revoke')),
     CONSTRAINT review_rows_decided_whole CHECK (num_nulls(decision, decided_by, decided_as, decided_at, reason) IN (0, 5)),
     CONSTRAINT review_rows_reason CHECK (octet_length(reason) BETWEEN 1 AND 1000),
@@ -60,11 +69,15 @@ BEGIN
     IF TG_OP <> 'UPDATE' THEN
         RAISE EXCEPTION 'a review is evidence: it is never removed';
     END IF;
-    IF OLD.closed_at IS NOT NULL
+    IF OLD.closed_at IS NOT NULL OR OLD.abandoned_at IS NOT NULL
        OR (NEW.id, NEW.tenant, NEW.started_as, NEW.started_at, NEW.frozen, NEW.rows_sha256)
           IS DISTINCT FROM (OLD.id, OLD.tenant, OLD.started_as, OLD.started_at, OLD.frozen, OLD.rows_sha256)
     THEN
         RAISE EXCEPTION 'a review stays as it was' USING ERRCODE = 'check_violation';
+    END IF;
+    -- It is given up as it stands, and counts for nothing.
+    IF NEW.abandoned_at IS NOT NULL THEN
+        RETURN NEW;
     END IF;
     IF (SELECT count(*) FROM access.review_rows r WHERE r.review = NEW.id) <> NEW.frozen
        OR EXISTS (SELECT FROM access.review_rows r WHERE r.review = NEW.id
@@ -93,8 +106,8 @@ BEGIN
     END IF;
     SELECT * INTO of FROM access.reviews r WHERE r.id = NEW.review FOR SHARE;
     SELECT r.xmin::text INTO made FROM access.reviews r WHERE r.id = NEW.review;
-    IF of.closed_at IS NOT NULL THEN
-        RAISE EXCEPTION 'this review is closed' USING ERRCODE = 'check_violation';
+    IF of.closed_at IS NOT NULL OR of.abandoned_at IS NOT NULL THEN
+        RAISE EXCEPTION 'this review is over' USING ERRCODE = 'check_violation';
     END IF;
     IF TG_OP = 'INSERT' THEN
         -- Only with the review itself, in one transaction: what comes later was not frozen.
@@ -135,7 +148,7 @@ CREATE TRIGGER review_rows_not_emptied BEFORE TRUNCATE ON access.review_rows
 
 GRANT SELECT ON access.reviews, access.review_rows TO amanah_engine;
 GRANT INSERT (tenant, started_as, started_at, frozen, rows_sha256) ON access.reviews TO amanah_engine;
-GRANT UPDATE (closed_at, closed_as) ON access.reviews TO amanah_engine;
+GRANT UPDATE (closed_at, closed_as, abandoned_at, abandoned_as, abandoned_why) ON access.reviews TO amanah_engine;
 GRANT INSERT (review, n, kind, account, holder, what, grant_id, granted_by, granted_at, last_used_at, orphan)
     ON access.review_rows TO amanah_engine;
 GRANT UPDATE (decision, decided_by, decided_as, decided_at, reason, verified_at) ON access.review_rows TO amanah_engine;

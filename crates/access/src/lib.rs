@@ -49,7 +49,7 @@ pub use sweep::sweep;
 /// sandboxes.
 pub const CATALOGUE: &str = concat!(
     "INSERT INTO access.lineage DEFAULT VALUES;\n",
-    include_str!("../sql/0025_catalogue.sql")
+    include_str!("../sql/0002_catalogue.sql")
 );
 
 /// This room's migrations.
@@ -62,14 +62,9 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0020_support", sql: include_str!("../sql/0020_support.sql") },
         store::Migration { name: "0021_reviews", sql: include_str!("../sql/0021_reviews.sql") },
         store::Migration {
-            name: "0022_reviews_go_on",
-            sql: include_str!("../sql/0022_reviews_go_on.sql"),
-        },
-        store::Migration {
             name: "0023_role_changes",
             sql: include_str!("../sql/0023_role_changes.sql"),
         },
         store::Migration { name: "0024_synthetic", sql: include_str!("../sql/0024_synthetic.sql") },
-        store::Migration { name: "0025_catalogue", sql: include_str!("../sql/0025_catalogue.sql") },
     ],
 };

@@ -1,5 +1,5 @@
 //! The statements about reviews, and nothing else. Every value is bound; what may follow what is
-//! decided by the triggers in `sql/0022_reviews_go_on.sql`.
+//! decided by the triggers in `sql/0021_reviews.sql`.
 
 /// The first statement of the transaction that freezes: one moment for all of it.
 pub(super) const ONE_MOMENT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";

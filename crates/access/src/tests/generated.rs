@@ -39,7 +39,7 @@ fn the_counts_are_those_of_the_pages() {
 
 #[test]
 fn the_sql_is_the_catalogue() {
-    same("sql/0025_catalogue.sql", &sql(Catalogue::shipped().unwrap()));
+    same("sql/0002_catalogue.sql", &sql(Catalogue::shipped().unwrap()));
 }
 
 #[test]
