@@ -23,8 +23,8 @@ static CARD: Card = Card {
              revoked must not be there now. Roles, accesses of support, keys of programs and tokens of \
              directories that are there now and were there then must be among its rows. Somebody must have signed it as it \
              stands, with a key outside of the database. Its age is compared with what is promised.",
-    bite: "In a copy of the control database a review with an entry that was skipped, with a frozen row \
-           that was changed, with a row that was taken out, with a right that was left out, with a \
+    bite: "In a copy of the control database a review with an entry that was skipped, with one that its \
+           holder decided, with a frozen row that was changed, with a row that was taken out, with a right that was left out, with a \
            revocation that nobody verified, with a role, a key and a token of a directory that came back, \
            with such a token that was left out, one that nobody signed, one whose reason was changed after it was signed, and one that is too old.",
     cadence: Duration::from_hours(1),
@@ -188,6 +188,9 @@ impl Survey {
                     self.find(review, what);
                 }
                 Some(_) => {}
+            }
+            if row.decision.as_ref().is_some_and(|one| one.account == row.account) {
+                self.find(review, format!("row {} was decided by its own holder", row.n));
             }
         }
         let age = now.duration_since(review.started_at);

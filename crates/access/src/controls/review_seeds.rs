@@ -38,15 +38,22 @@ const TOKENS: &str = "\
 pub(super) const UNGUARDED: &str = "\
     ALTER TABLE access.reviews DISABLE TRIGGER USER; ALTER TABLE access.review_rows DISABLE TRIGGER USER; \
     ALTER TABLE access.grants DISABLE TRIGGER USER; ALTER TABLE identity.api_keys DISABLE TRIGGER USER; \
-    ALTER TABLE directory.tokens DISABLE TRIGGER USER";
+    ALTER TABLE directory.tokens DISABLE TRIGGER USER; \
+    ALTER TABLE access.review_rows DROP CONSTRAINT review_rows_not_own";
 /// What is done to a whole review: what it is, how, how it is undone, and a part of its finding.
-pub(super) const SEEDS: [(&str, &str, &str, &str); 10] = [
+pub(super) const SEEDS: [(&str, &str, &str, &str); 11] = [
     // First: the undoing of others leaves other times than those that were signed.
     (
         "a reason that was changed after it was signed",
         "UPDATE access.review_rows SET reason = 'another' WHERE n = 5",
         "UPDATE access.review_rows SET reason = 'a bite' WHERE n = 5",
         "is not what a bite signed",
+    ),
+    (
+        "an entry that its holder decided",
+        "UPDATE access.review_rows SET decided_by = account WHERE n = 4",
+        "UPDATE access.review_rows SET decided_by = '00000000-0000-4000-8000-0000000000e1' WHERE n = 4",
+        "row 4 was decided by its own holder",
     ),
     (
         "a skipped entry",

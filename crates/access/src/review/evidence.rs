@@ -37,6 +37,7 @@ pub fn record(review: &Review, rows: &[ReviewRow]) -> String {
                 one.at.to_string(),
                 one.reason,
                 one.verified_at.map(|at| at.to_string()),
+                one.account,
             ])
         });
         let line = json!([

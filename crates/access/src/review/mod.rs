@@ -91,6 +91,8 @@ pub struct Decision {
     pub keep: bool,
     /// Who decided.
     pub by: String,
+    /// Their account.
+    pub account: String,
     /// When.
     pub at: Timestamp,
     /// Why.
@@ -289,9 +291,12 @@ fn frozen(row: &Row) -> ReviewRow {
         row.get::<_, Option<String>>(10).zip(row.get::<_, Option<String>>(11));
     let moment: Option<(Timestamp, String)> =
         row.get::<_, Option<Timestamp>>(12).zip(row.get::<_, Option<String>>(13));
-    let decision = decided.zip(moment).map(|((word, by), (at, reason))| Decision {
+    let account: Option<String> = row.get(15);
+    let decided = decided.zip(moment).zip(account);
+    let decision = decided.map(|(((word, by), (at, reason)), account)| Decision {
         keep: word == "keep",
         by,
+        account,
         at,
         reason,
         verified_at: row.get(14),

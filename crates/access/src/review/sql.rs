@@ -56,7 +56,7 @@ pub(super) const LIST: &str = "\
 /// Parameters: review. In the order in which they were frozen.
 pub(super) const ROWS: &str = "\
     SELECT n, kind, account::text, holder, what, grant_id, granted_by, granted_at, last_used_at, \
-        orphan, decision, decided_as, decided_at, reason, verified_at \
+        orphan, decision, decided_as, decided_at, reason, verified_at, decided_by::text \
     FROM access.review_rows WHERE review = $1::text::uuid ORDER BY n";
 
 /// Parameters: review, n, tenant, decision, account, actor, now, reason. One row: kind, account, what,
