@@ -247,8 +247,8 @@ pub(crate) const SEED_LINEAGE: &str = "INSERT INTO access.lineage DEFAULT VALUES
 /// At most one row: since when uses are written down.
 pub(crate) const WATCHED_SINCE: &str = "SELECT since FROM access.watch";
 
-/// Parameters: now, the beginning of the period, tenants that are left out. For each role that was
-/// given before the period and still counts: grant, role, given at, how many permissions, how many
+/// Parameters: now, the beginning of the period, tenants that are left out. Synthetic people count for
+/// nothing: a proof has its own of them use nothing for years. For each role that was given before the period and still counts: grant, role, given at, how many permissions, how many
 /// of them were used within the period, the last use of any, account, tenant.
 pub(crate) const GRANT_USES: &str = "\
     WITH RECURSIVE above (role, id) AS ( \
@@ -269,7 +269,7 @@ pub(crate) const GRANT_USES: &str = "\
         LEFT JOIN access.uses u ON u.account = g.account AND u.tenant = g.tenant \
             AND u.permission = p.permission \
     WHERE g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $1) \
-        AND g.granted_at < $2 AND g.tenant <> ALL ($3) \
+        AND g.granted_at < $2 AND g.tenant <> ALL ($3) AND NOT g.synthetic \
     GROUP BY g.id, r.name ORDER BY g.granted_at, g.id";
 
 /// Parameters: tenant, permission, now, the last account seen, how many. Rows: account.

@@ -63,6 +63,14 @@ pub(super) const GRANTS: &str = "\
     SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'seed', r.id, 'a bite', 'a bite', \
         $1::timestamptz - interval '300 days' \
     FROM access.roles r, generate_series(1, 4) AS n WHERE r.tenant IS NULL AND r.name = 'editor'";
+/// Parameters: now. A proof's own person in a real tenant, who is nobody: the mark is the trigger's.
+pub(super) const SYNTHETIC: &str = "\
+    INSERT INTO access.grants (account, tenant, role, granted_by, reason, granted_at, synthetic) \
+    SELECT '00000000-0000-4000-8000-0000000000ca', 'seed', r.id, 'a bite', 'a bite', \
+        $1::timestamptz - interval '300 days', true \
+    FROM access.roles r WHERE r.tenant IS NULL AND r.name = 'editor'";
+/// Nothing says of what is given here whether it is synthetic, but the bite.
+pub(super) const UNMARKED: &str = "ALTER TABLE access.grants DISABLE TRIGGER grants_marked";
 /// Parameters: now.
 pub(super) const USES: &str = "\
     INSERT INTO access.uses (account, tenant, permission, last_used_at) \
