@@ -5,7 +5,7 @@
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
-use kernel::{Secret, SessionToken};
+use kernel::{Secret, SessionToken, percent};
 
 use crate::Error;
 
@@ -111,17 +111,7 @@ pub(crate) fn step(headers: &HeaderMap) -> Option<Secret> {
 
 /// A path as the value of a query.
 pub(crate) fn escaped(path: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent(path, b"/-_.")
 }
 
 /// The header that hands out the token of forms.

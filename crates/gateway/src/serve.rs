@@ -1,6 +1,5 @@
 //! One request's way through the gateway.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Identity, Passage, Peer, random_hex};
+use kernel::{Identity, Passage, Peer, percent, random_hex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -339,27 +338,13 @@ fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
         return Err(Refusal::SignedOut);
     }
     let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let location = format!("/_amanah/sign-in?next={}", percent_encoded(wanted));
+    let location = format!("/_amanah/sign-in?next={}", percent(wanted, b"-._~/"));
     let location = HeaderValue::try_from(location).map_err(|_| Refusal::Broken)?;
     let mut answer = Response::new(Bytes::new());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     answer.headers_mut().insert(LOCATION, location);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(Reply::whole(answer))
-}
-
-/// `text` as the value of a query's parameter.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 /// An answer as bytes, for a connection that the HTTP library does not serve.
@@ -379,16 +364,4 @@ fn to_wire(answer: &Response<Bytes>) -> Vec<u8> {
     );
     wire.extend_from_slice(answer.body());
     wire
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_encoded;
-
-    /// The wanted path survives as one parameter, whatever it holds.
-    #[test]
-    fn the_wanted_path_is_one_parameter() {
-        let encoded = percent_encoded("/a/b?c=d&next=//evil%0d#x");
-        assert_eq!(encoded, "/a/b%3Fc%3Dd%26next%3D//evil%250d%23x");
-    }
 }

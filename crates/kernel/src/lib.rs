@@ -22,6 +22,7 @@ mod lookback;
 mod notice;
 mod params;
 mod peer;
+mod percent;
 mod permission;
 mod ports;
 mod proof;
@@ -51,6 +52,7 @@ pub use lookback::{Found, Lookback, Runs};
 pub use notice::Notice;
 pub use params::{ParamError, Params, canonical};
 pub use peer::Peer;
+pub use percent::percent;
 pub use permission::{Bits, MAX_PERMISSIONS, PermissionId, own};
 pub use ports::{
     Binder, Custody, Gatekeeper, NoStandings, Passage, Planted, SessionToken, Sessions, Signatory,

@@ -1,10 +1,10 @@
 //! The address of a database, with its password kept out of sight.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use kernel::Secret;
+use kernel::{Secret, percent};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::config::ChannelBinding;
 
@@ -192,16 +192,7 @@ pub(crate) const PINNED: &str = "pg_catalog,pg_temp";
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent(text, b"-_.~")
 }
 
 impl fmt::Display for DatabaseUrl {

@@ -259,15 +259,5 @@ fn session_of(answer: &Seen) -> Option<SessionToken> {
 
 /// Percent-encodes everything but letters and digits.
 pub(crate) fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    kernel::percent(text, b"")
 }
