@@ -119,7 +119,8 @@ impl Identities {
             }
         }
         tx.commit().await?;
-        self.cache.forget(Ended::All);
+        // Its services are of the same tenant, and so is whoever it had let in for support.
+        self.cache.forget(Ended::tenant(&closed.tenant));
         tracing::info!(account, email = closed.email, "an account was closed");
         Ok(closed)
     }

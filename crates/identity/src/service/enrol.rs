@@ -10,6 +10,7 @@ use store::OperatorTx;
 
 use super::Identities;
 use super::step::{Person, has, seed_context};
+use crate::cache::Ended;
 use crate::mail::tell;
 use crate::passkey::{Party, Registration};
 use crate::pending::{Has, Next, StepToken, next};
@@ -301,7 +302,7 @@ impl Identities {
         };
         let session = self.start_over(&tx, resolved, shown).await?;
         tx.commit().await?;
-        self.cache.clear();
+        self.cache.forget(Ended::account(&resolved.person.account));
         tracing::info!(account = resolved.person.account, ?shown, "a factor was added");
         Ok(Enrolled { session, codes })
     }
@@ -323,7 +324,7 @@ impl Identities {
         }
         let session = self.start_over(&tx, resolved, person.reached).await?;
         tx.commit().await?;
-        self.cache.clear();
+        self.cache.forget(Ended::account(&person.account));
         tracing::info!(account = person.account, "a factor was removed");
         Ok(session)
     }

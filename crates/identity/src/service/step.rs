@@ -7,6 +7,7 @@ use store::{OperatorTx, Row};
 use super::Identities;
 use super::sessions::{New, Opening};
 use super::sign_in::Account;
+use crate::cache::Ended;
 use crate::lifetime::later;
 use crate::mail::tell;
 use crate::passkey::{Assertion, Party};
@@ -288,7 +289,7 @@ impl Identities {
         }
         let token = self.write_session(&tx, person, strength).await?;
         tx.commit().await?;
-        self.cache.clear();
+        self.cache.forget(Ended::account(&person.account));
         tracing::info!(account = person.account, ?strength, "signed in");
         Ok(SignedIn::Session(token))
     }
