@@ -150,8 +150,11 @@ impl Shared {
         let Some(identity) = identity else {
             return signed_out(&asked.parts);
         };
-        self.may(&identity, &asked.parts)?;
         let waited = asked.body.is_some();
+        if waited {
+            // Before memory is taken for its body; without one, `permit` below decides.
+            self.may(&identity, &asked.parts)?;
+        }
         let _held = self.hold(&self.bodies, asked.most(limit)).await?;
         let body = self.body(asked, limit).await?;
         // A body can be held back for minutes: what held when the head came need not hold any more.
