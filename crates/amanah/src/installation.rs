@@ -418,16 +418,12 @@ impl Installation {
             role: "canary".to_owned(),
             password: password.clone(),
         };
-        let id = match self.identities.create_account(&account).await {
-            Ok(id) => Some(id),
-            Err(identity::Error::Taken) => {
-                self.identities.account_of(&account.email).await?.map(|(id, _)| id)
-            }
-            Err(error) => return Err(error.into()),
+        // Looked for first: making one hashes its password before anything else.
+        let id = match self.identities.account_of(&account.email).await? {
+            Some((id, _)) => id,
+            None => self.identities.create_account(&account).await?,
         };
-        if let Some(id) = id {
-            rights::ensure(&self.access, &id, &account.tenant, "canary").await?;
-        }
+        rights::ensure(&self.access, &id, &account.tenant, "canary").await?;
         let identities = Arc::clone(&self.identities);
         let session = CanarySession::new(identities, CANARY.to_owned(), password);
         Ok(Some(Arc::new(session)))
