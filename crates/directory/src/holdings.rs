@@ -58,13 +58,6 @@ impl Holdings for TokenHoldings {
     fn end<'a>(&'a self, tenant: &'a TenantId, id: &'a str) -> Fut<'a, Result<(), String>> {
         Box::pin(async move { self.revoke(tenant, id).await.map_err(|error| error.to_string()) })
     }
-
-    fn counts<'a>(&'a self, tenant: &'a TenantId, id: &'a str) -> Fut<'a, Result<bool, String>> {
-        Box::pin(async move {
-            let living = self.list(tenant).await.map_err(|error| error.to_string())?;
-            Ok(living.iter().any(|one| one.id == id))
-        })
-    }
 }
 
 fn holding(tenant: &TenantId, row: &Row) -> Holding {

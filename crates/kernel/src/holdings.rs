@@ -50,5 +50,7 @@ pub trait Holdings: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be told; the text says why.
-    fn counts<'a>(&'a self, tenant: &'a TenantId, id: &'a str) -> Fut<'a, Result<bool, String>>;
+    fn counts<'a>(&'a self, tenant: &'a TenantId, id: &'a str) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move { Ok(self.living(tenant).await?.iter().any(|one| one.id == id)) })
+    }
 }
