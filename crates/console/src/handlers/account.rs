@@ -17,6 +17,9 @@ use crate::pages::account::AccountPage;
 use crate::words::Words;
 use crate::{Error, State};
 
+/// Where these pages are.
+const HERE: &str = "/_amanah/account";
+
 /// The form that ends sessions.
 #[derive(Deserialize)]
 pub(crate) struct Ending {
@@ -42,7 +45,7 @@ pub(crate) async fn show(
     holder: Holder,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
+    let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
     let token = FormToken::issue(&headers, &*state.rng)?;
     let page = page(&state, Words::asked(&headers), identity, token.value).await?;
     Ok(with_cookie(html(&page)?, token.cookie))
@@ -57,7 +60,7 @@ pub(crate) async fn end_sessions(
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
-    let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
+    let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
     state.accounts.end_sessions(&identity, form.one.as_deref()).await?;
     let words = Words::asked(&headers);
     let page = page(&state, words, identity, form.token).await?;
@@ -73,7 +76,7 @@ pub(crate) async fn change_password(
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
-    let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
+    let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
     let (current, new) = (Secret::new(form.current), Secret::new(form.password));
     let words = Words::asked(&headers);
     let changed = state.accounts.change_password(&identity, &current, &new).await;
@@ -89,9 +92,9 @@ pub(crate) fn browsing(holder: Holder) -> Option<Arc<Identity>> {
     holder.map(|Extension(identity)| identity).filter(|who| who.door == Door::Browser)
 }
 
-/// To the sign-in, and back.
-pub(crate) fn sign_in() -> Response {
-    Redirect::to("/_amanah/sign-in?next=/_amanah/account").into_response()
+/// To the sign-in, and then to `next`, a path of ours.
+pub(crate) fn sign_in(next: &str) -> Response {
+    Redirect::to(&format!("/_amanah/sign-in?next={next}")).into_response()
 }
 
 async fn page(

@@ -18,6 +18,9 @@ use crate::pages::people::PeoplePage;
 use crate::words::Words;
 use crate::{Error, Invitation, State};
 
+/// Where these pages are.
+const HERE: &str = "/_amanah/people";
+
 /// The form that invites.
 #[derive(Deserialize)]
 pub(crate) struct Inviting {
@@ -41,7 +44,7 @@ pub(crate) async fn list(
     holder: Holder,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
+    let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
     allowed(&identity, own::PEOPLE_READ)?;
     let token = FormToken::issue(&headers, &*state.rng)?;
     let page = page(&state, Words::asked(&headers), &identity, token.value).await?;
@@ -57,9 +60,9 @@ pub(crate) async fn invite(
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
-    let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
+    let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
     allowed(&identity, own::PEOPLE_INVITE)?;
-    if let Some(way) = stale(&state, &identity, "/_amanah/people") {
+    if let Some(way) = stale(&state, &identity, HERE) {
         return Ok(way);
     }
     let new = Invitation { email: form.email, roles: vec![form.role], language: form.language };
@@ -81,7 +84,7 @@ pub(crate) async fn withdraw(
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
-    let Some(identity) = browsing(holder) else { return Ok(sign_in()) };
+    let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
     allowed(&identity, own::PEOPLE_INVITE)?;
     state.accounts.withdraw(&identity, &form.one).await?;
     let words = Words::asked(&headers);
