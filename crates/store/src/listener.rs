@@ -54,8 +54,7 @@ impl Listener {
     /// # Errors
     /// When the connection is gone.
     pub async fn notify(&self, channel: &str, payload: &str) -> Result<()> {
-        let sql = "SELECT pg_catalog.pg_notify($1, $2)";
-        self.client.execute(sql, &[&channel, &payload]).await.map_err(statement).map(drop)
+        self.caller().notify(channel, payload).await
     }
 
     /// The same connection, to notify others by while it listens. It stays open as long as either is
