@@ -1,4 +1,7 @@
 //! Roles for whoever accepts an invitation.
+//!
+//! It promises that an invitation gives nothing that its inviter may not give when it is accepted:
+//! it stops somebody who lost a right from handing it on by letters that are still out.
 
 use kernel::{Fut, Grantable, Granting, Identity, TenantId, own};
 

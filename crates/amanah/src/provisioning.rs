@@ -1,4 +1,9 @@
-//! Accounts and roles, as the directories of tenants make and end them.
+//! Accounts and roles, as the directories of tenants make and end them: `directory` knows neither, so
+//! they are joined here.
+//!
+//! It promises that no directory leaves its tenant without somebody who can give roles: the last one
+//! is whoever has that permission while no other open account has it. Holders are read in parts, since
+//! a tenant may have very many and most of the time the first part settles it.
 
 use std::sync::Arc;
 

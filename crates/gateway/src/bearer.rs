@@ -1,4 +1,8 @@
 //! What a program shows instead of a cookie: found for us, hidden from the application.
+//!
+//! It promises that a request speaks for one alone: a token beside a session's cookie, or two of
+//! them, is refused, since we and the application could take it for different people. It stops an
+//! application that keeps or logs tokens, by never showing it one.
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use kernel::Secret;

@@ -1,4 +1,7 @@
-//! Off-boarding by those who may.
+//! Off-boarding by those who may: a form that names who leaves and who takes over.
+//!
+//! It promises that nobody is off-boarded by a program's key, by a form of another site, or by whoever
+//! may not; for those the page does not exist.
 
 use std::sync::Arc;
 

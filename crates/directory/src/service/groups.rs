@@ -1,4 +1,7 @@
 //! Groups: several users of the tenant's directory, whose members have what was mapped to them.
+//!
+//! It promises that a member is always a user of the same directory, and that whoever leaves a group
+//! loses what it gave in the same request. What a group gives stands in `roles.rs`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,8 @@
-//! How well what others end is heard.
+//! How well what others end is heard, which decides how far memory is trusted.
+//!
+//! It promises that nothing is answered from memory while a process that listens may have missed an
+//! end: only a beat that came back says that everything before it was heard. It stops a revoked
+//! session from living on behind a cut line.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,9 @@
 //! Whoever shows an access token or an API key.
+//!
+//! It promises that what they may do is what their roles say when they are looked up, not when the
+//! token was given out; that the scopes of a key only take from it; and that a key is found by the
+//! hash of all of its text, so that no part of it can be guessed by itself. It stops tokens that
+//! outlive what they were drawn from.
 
 use std::sync::Arc;
 

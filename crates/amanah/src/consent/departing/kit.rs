@@ -1,4 +1,5 @@
-//! Somebody with everything that can be given.
+//! Somebody with everything that can be given, for the proof of off-boarding: each thing is seen to work
+//! before they leave, so that a refusal afterwards says something.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
