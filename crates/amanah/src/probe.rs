@@ -29,6 +29,11 @@ pub(crate) const MAX_PAGE_BYTES: usize = 1 << 20;
 pub(crate) const NAME: &str = "localhost";
 pub(crate) const SIGN_IN: &str = "/_amanah/sign-in";
 const RESET: &str = "/_amanah/reset";
+/// Where links of letters lead, with the cookie that a browser keeps their token in.
+pub(crate) const NEW_PASSWORD: (&str, &str) = ("/_amanah/reset/new", "__Host-amanah-reset");
+pub(crate) const INVITED: (&str, &str) = ("/_amanah/invitation", "__Host-amanah-invitation");
+/// What the proofs call the token of a link: no field of a form.
+const LINK: &str = "t";
 
 /// The running gateway, seen from outside.
 pub(crate) struct Edge {
@@ -117,16 +122,17 @@ impl Edge {
         Ok(Form { cookie, token })
     }
 
-    /// Sends a form to `path`, with the token of the page at `page`, and returns the answer, its body,
-    /// the time it took and that token.
+    /// Sends a form to `path`, with the token of the page at `page` and `kept` beside its cookie, and
+    /// returns the answer, its body, the time it took and that token.
     async fn post(
         &self,
-        page: &str,
-        path: &str,
+        (page, path): (&str, &str),
+        kept: Option<String>,
         fields: &[(&str, &str)],
     ) -> anyhow::Result<(http::response::Parts, bytes::Bytes, Duration, String)> {
         let mut connection = self.connect().await?;
         let form = self.form(&mut connection, page).await?;
+        let cookies = [Some(form.cookie), kept].into_iter().flatten().collect::<Vec<_>>();
         let token = ("token", form.token.as_str());
         let fields: Vec<String> = std::iter::once(&token)
             .chain(fields)
@@ -135,7 +141,7 @@ impl Edge {
         let port = self.address.port();
         let request = self
             .request_at(Method::POST, path)
-            .header(COOKIE, form.cookie)
+            .header(COOKIE, cookies.join("; "))
             .header(ORIGIN, format!("https://{NAME}:{port}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Full::from(fields.join("&")))?;
@@ -150,7 +156,7 @@ impl Edge {
 
     async fn sign_in(&self, email: &str, password: &Secret) -> anyhow::Result<Attempt> {
         let fields = [("next", "/"), ("email", email), ("password", password.expose())];
-        let (parts, body, took, _) = self.post(SIGN_IN, SIGN_IN, &fields).await?;
+        let (parts, body, took, _) = self.post((SIGN_IN, SIGN_IN), None, &fields).await?;
         // A sign-in that was looked at and refused comes back with its form.
         let form = b"name=\"token\"";
         if parts.status == StatusCode::FORBIDDEN && !body.windows(form.len()).any(|w| w == form) {
@@ -165,15 +171,20 @@ impl Edge {
         fields: &[(&'static str, String)],
     ) -> anyhow::Result<Answer> {
         // The page of a link that is not good has no form: the token of another page does.
-        let (page, path) = match form {
-            identity::Form::Reset => (RESET, RESET),
-            identity::Form::SignIn => (SIGN_IN, SIGN_IN),
-            identity::Form::NewPassword => (RESET, "/_amanah/reset/new"),
-            identity::Form::Invitation => (RESET, "/_amanah/invitation"),
+        let (page, path, link) = match form {
+            identity::Form::Reset => (RESET, RESET, None),
+            identity::Form::SignIn => (SIGN_IN, SIGN_IN, None),
+            identity::Form::NewPassword => (RESET, NEW_PASSWORD.0, Some(NEW_PASSWORD.1)),
+            identity::Form::Invitation => (RESET, INVITED.0, Some(INVITED.1)),
         };
-        let sent: Vec<(&str, &str)> =
-            fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let (parts, body, took, token) = self.post(page, path, &sent).await?;
+        let of_link = fields.iter().find(|(name, _)| *name == LINK).zip(link);
+        let kept = of_link.map(|((_, token), cookie)| format!("{cookie}={token}"));
+        let sent: Vec<(&str, &str)> = fields
+            .iter()
+            .filter(|(name, _)| *name != LINK)
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let (parts, body, took, token) = self.post((page, path), kept, &sent).await?;
         if parts.status == StatusCode::NOT_FOUND {
             return Err(anyhow!("there is no {path}"));
         }

@@ -316,28 +316,15 @@ async fn a_browser_that_was_not_seen_before_is_told_of() {
 
 mod control {
     use super::*;
+    use crate::FormProbe;
     use crate::controls::answers::{Fault, Faulty, compare};
     use crate::controls::mail_controls;
-    use crate::{Answer, Form, FormProbe};
     use kernel::{Cx, Outcome, Params, SystemClock, SystemRng};
-
-    /// The service behind pages, as a gateway would be.
-    struct Edge(Arc<crate::Mailroom>, Fault);
-
-    impl FormProbe for Edge {
-        fn send<'a>(
-            &'a self,
-            form: Form,
-            fields: &'a [(&'static str, String)],
-        ) -> Fut<'a, Result<Answer, String>> {
-            Box::pin(async move { Faulty(&self.0, self.1).send(form, fields).await })
-        }
-    }
 
     async fn prove(fault: Fault, probed: bool) -> (kernel::Proof, kernel::Proof) {
         let House { base, room, .. } = house().await;
         let room = Arc::new(room);
-        let edge = Arc::new(Edge(Arc::clone(&room), fault)) as Arc<dyn FormProbe>;
+        let edge = Arc::new(Faulty::new(&room, fault)) as Arc<dyn FormProbe>;
         let edge = probed.then_some(edge);
         let all = mail_controls(room, base.owner.clone(), base.programs.clone(), edge);
         let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
@@ -351,19 +338,43 @@ mod control {
     async fn it_holds_it_bites_and_without_a_gateway_it_is_unknown() {
         let (proof, bite) = prove(Fault::None, true).await;
         assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
-        assert_eq!(proof.population().to_string(), "14 of 14 pairs of answers");
+        assert_eq!(proof.population().to_string(), "16 of 16 pairs of answers");
         assert_eq!(bite.outcome(), Outcome::Broken, "{bite:?}");
-        assert_eq!(bite.population().to_string(), "5 of 5 seeded violations");
+        assert_eq!(bite.population().to_string(), "6 of 6 seeded violations");
         let (proof, _) = prove(Fault::None, false).await;
         assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
     }
 
     #[tokio::test]
     async fn what_differs_is_named() {
-        let House { room, .. } = house().await;
+        let House { base, room, .. } = house().await;
+        let room = Arc::new(room);
         crate::controls::argon2id::ensure_canary(&room.identities).await.unwrap();
-        let compared = compare(&Faulty(&room, Fault::Tells), &room).await.unwrap();
+        let tells = Faulty::new(&room, Fault::Tells);
+        let compared = compare(&tells, &room, &base.owner).await.unwrap();
         let named: Vec<&str> = compared.different.iter().map(|(what, _)| what.as_str()).collect();
         assert_eq!(named, ["Reset, an account", "Reset, an account, in capitals"]);
+        let left: i64 = house_rows(&base).await;
+        assert_eq!(left, 0, "the links' holder is removed, and the links with them");
+    }
+
+    async fn house_rows(base: &testkit::TestDb) -> i64 {
+        let tx = base.owner.operator().await.unwrap();
+        let sql = "SELECT (SELECT count(*) FROM identity.resets) \
+                   + (SELECT count(*) FROM identity.invitations)";
+        tx.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// A door at which nothing arrives answers everybody alike, which proves nothing.
+    #[tokio::test]
+    async fn a_door_that_does_not_work_is_unknown() {
+        for (fault, words) in [
+            (Fault::LosesLinks, "a link that is good is not taken for one"),
+            (Fault::Shut, "nothing follows from answers that are the same"),
+        ] {
+            let (proof, _) = prove(fault, true).await;
+            assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+            assert!(proof.detail().contains(words), "{proof:?}");
+        }
     }
 }

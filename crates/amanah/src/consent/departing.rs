@@ -20,7 +20,7 @@ pub(crate) use self::bench::Sparer;
 use self::kit::Person;
 use super::Here;
 use crate::leaving::Offboarding;
-use crate::probe::Edge;
+use crate::probe::{Edge, INVITED, NEW_PASSWORD};
 use crate::provisioning::PLACE;
 
 /// What they have. Each of these is tried at the gateway.
@@ -50,10 +50,7 @@ const KINDS: [&str; 18] = [
 /// Those that open something new and are used up, or cost a sign-in.
 const ONCE: [&str; 4] = [PASSWORD, APP, CODE, PASSKEY];
 
-/// Where links of letters lead, with the cookie that they are kept in, and where somebody is told who
-/// they are.
-const NEW_PASSWORD: (&str, &str) = ("/_amanah/reset/new", "__Host-amanah-reset");
-const INVITED: (&str, &str) = ("/_amanah/invitation", "__Host-amanah-invitation");
+/// Where somebody is told who they are.
 const WHO: &str = "/_amanah/identity";
 /// What every directory asks first, below where the protocol is served. It changes nothing.
 const SETTINGS: &str = "/ServiceProviderConfig";

@@ -2,12 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::{Fut, Secret, SessionToken, random_hex};
+use kernel::{Fut, random_hex};
+use store::Db;
 
 use super::timing::{CANARY, Gap, judge, median, micros, whole};
+use super::visitors::{self, TENANT};
+use crate::Mailroom;
 use crate::mail::Language;
-use crate::reset::GOOD_FOR;
-use crate::{Error, Mailroom};
+
+mod faulty;
+mod links;
+
+pub(crate) use faulty::{Fault, Faulty};
 
 /// A form that anybody can send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,11 +22,37 @@ pub enum Form {
     Reset,
     /// Signs in: fields `email`, `password`, `next`.
     SignIn,
-    /// Sets a new password: fields `t`, `password`.
+    /// Sets a new password: fields `t`, `password`. The first is the link's token and no field of the
+    /// form: whoever sends it puts it where a browser keeps it.
     NewPassword,
-    /// Accepts an invitation: fields `t`, `name`, `password`.
+    /// Accepts an invitation: fields `t`, as above, `name`, `password`.
     Invitation,
 }
+
+impl Form {
+    /// How a door that works refuses what is about nobody: the status, and what the page holds. Other
+    /// refusals, such as of a form that seems to come from another site, are about no account.
+    const fn refusal(self) -> Right {
+        match self {
+            Self::Reset => Right { status: 200, holds: "" },
+            Self::SignIn => Right { status: 403, holds: FORM },
+            Self::NewPassword | Self::Invitation => Right { status: 403, holds: ASK_ANEW },
+        }
+    }
+}
+
+/// An answer that says that the form was looked at.
+#[derive(Clone, Copy)]
+struct Right {
+    status: u16,
+    /// A part of its page.
+    holds: &'static str,
+}
+
+/// What is on a page with a form.
+const FORM: &str = "name=\"token\"";
+/// Where the page about a link that is over leads.
+const ASK_ANEW: &str = "/_amanah/reset";
 
 /// One answer to a form, without what is different each time: the token of forms, dates, ids of
 /// requests, and what was typed.
@@ -51,8 +83,9 @@ pub trait FormProbe: Send + Sync {
 
 /// A canary that was closed, as long as the one that was not.
 pub(crate) const CLOSED: &str = "canary-disabled@amanah.invalid";
-/// A token that nobody was given, of the right shape.
+/// A token that nobody was given, of the right shape, and what is none.
 const NO_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const MISSHAPEN: &str = "no-token";
 /// A new password that is as good as any.
 const PASSWORD: &str = "a-canary-sings-in-the-mine-7";
 /// What is compared of times: after how many pairs, the last number ends it.
@@ -85,11 +118,28 @@ pub(crate) struct Compared {
 pub(crate) async fn compare(
     probe: &dyn FormProbe,
     mailroom: &Mailroom,
+    owner: &Db,
+) -> Result<Compared, String> {
+    let person = visitors::make(&mailroom.identities, TENANT).await.map_err(|e| e.to_string())?;
+    let ended = links::ended(probe, mailroom, &person.account).await;
+    let compared = match ended {
+        Ok(ended) => compare_with(probe, mailroom, &ended).await,
+        Err(why) => Err(why),
+    };
+    let removed = visitors::remove(owner, &[person], mailroom.clock.now()).await;
+    removed.map_err(|error| error.to_string())?;
+    compared
+}
+
+async fn compare_with(
+    probe: &dyn FormProbe,
+    mailroom: &Mailroom,
+    ended: &links::Ended,
 ) -> Result<Compared, String> {
     let mut out = Compared::default();
-    for (form, base, others) in cases(mailroom).await? {
+    for (form, base, others) in cases(mailroom, ended)? {
         out.of += others.len();
-        let nobody = sent(probe, form, &base).await?;
+        let nobody = right(probe, form, &base, form.refusal()).await?;
         for (what, fields) in others {
             let other = sent(probe, form, &fields).await?;
             out.answers += 1;
@@ -104,10 +154,16 @@ pub(crate) async fn compare(
 
 type Fields = Vec<(&'static str, String)>;
 
+/// A form, what is sent about nobody, and what is compared with its answer.
+type Case = (Form, Fields, Vec<(&'static str, Fields)>);
+
+/// What is sent with a link.
+fn link(token: &str, password: &str) -> Fields {
+    vec![("t", token.to_owned()), ("password", password.to_owned()), ("name", "Canary".to_owned())]
+}
+
 /// For each form, what is sent about nobody, and what is compared with its answer.
-async fn cases(
-    mailroom: &Mailroom,
-) -> Result<Vec<(Form, Fields, Vec<(&'static str, Fields)>)>, String> {
+fn cases(mailroom: &Mailroom, ended: &links::Ended) -> Result<Vec<Case>, String> {
     let about = |address: &str| -> Fields { vec![("email", address.to_owned())] };
     let signing = |address: &str| -> Fields {
         vec![
@@ -116,16 +172,8 @@ async fn cases(
             ("next", "/".to_owned()),
         ]
     };
-    let link = |token: &str| -> Fields {
-        vec![("t", token.to_owned()), ("password", PASSWORD.to_owned())]
-    };
-    let invited = |token: &str| -> Fields {
-        let mut fields = link(token);
-        fields.push(("name", "Canary".to_owned()));
-        fields
-    };
+    let by_link = |token: &str| link(token, PASSWORD);
     let nobody = nobody(mailroom)?;
-    let over = over(mailroom).await.map_err(|error| error.to_string())?;
     let long = format!("{}@amanah.invalid", "a".repeat(500));
     Ok(vec![
         (
@@ -153,10 +201,21 @@ async fn cases(
         ),
         (
             Form::NewPassword,
-            link(NO_TOKEN),
-            vec![("a link that is over", link(&over)), ("no token", link("no token"))],
+            by_link(NO_TOKEN),
+            vec![
+                ("a link that another one ended", by_link(&ended.replaced)),
+                ("a link whose time is over", by_link(&ended.expired)),
+                ("no token", by_link(MISSHAPEN)),
+            ],
         ),
-        (Form::Invitation, invited(NO_TOKEN), vec![("no token", invited("no token"))]),
+        (
+            Form::Invitation,
+            by_link(NO_TOKEN),
+            vec![
+                ("an invitation that was withdrawn", by_link(&ended.withdrawn)),
+                ("no token", by_link(MISSHAPEN)),
+            ],
+        ),
     ])
 }
 
@@ -166,26 +225,32 @@ fn nobody(mailroom: &Mailroom) -> Result<String, String> {
     Ok(format!("canary-{random}@amanah.invalid"))
 }
 
-/// The token of a link of the canary's that another one has ended.
-async fn over(mailroom: &Mailroom) -> crate::Result<String> {
-    let now = mailroom.clock.now();
-    let canary = crate::Email::new(CANARY)?;
-    let Some((account, _)) = mailroom.identities.find(&canary).await? else {
-        return Err(Error::Refused);
-    };
-    let tx = mailroom.db.operator().await?;
-    let first = mailroom.mint_reset(&tx, &account, (now, GOOD_FOR)).await?;
-    mailroom.mint_reset(&tx, &account, (now, GOOD_FOR)).await?;
-    tx.commit().await?;
-    Ok(first)
-}
-
 async fn sent(probe: &dyn FormProbe, form: Form, fields: &Fields) -> Result<Answer, String> {
     let answer = probe.send(form, fields).await?;
     if LATER.contains(&answer.status) {
         return Err(format!(
             "{form:?} was answered with {}, so it was not tried; look again when there is less load",
             answer.status
+        ));
+    }
+    Ok(answer)
+}
+
+/// Sends a form that has to be answered with `wanted`: any other answer says that it was not looked at,
+/// and then that all are answered alike says nothing.
+async fn right(
+    probe: &dyn FormProbe,
+    form: Form,
+    fields: &Fields,
+    wanted: Right,
+) -> Result<Answer, String> {
+    let answer = sent(probe, form, fields).await?;
+    let page = String::from_utf8_lossy(&answer.body);
+    if answer.status != wanted.status || !page.contains(wanted.holds) {
+        return Err(format!(
+            "{form:?} was answered with {} and not with {} and its page, so nothing follows from \
+             answers that are the same",
+            answer.status, wanted.status
         ));
     }
     Ok(answer)
@@ -217,7 +282,8 @@ async fn times(
     out: &mut Compared,
 ) -> Result<(), String> {
     let ask = async |address: String| -> Result<i64, String> {
-        Ok(whole(sent(probe, Form::Reset, &vec![("email", address)]).await?.took))
+        let fields = vec![("email", address)];
+        Ok(whole(right(probe, Form::Reset, &fields, Form::Reset.refusal()).await?.took))
     };
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let (mut differences, mut yard) = (Vec::new(), Vec::new());
@@ -253,98 +319,4 @@ async fn times(
     out.times = (millis(&known), millis(&unknown));
     out.pairs = differences.len();
     Ok(())
-}
-
-/// What a service of the bite's does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    None,
-    /// It says so when there is no account.
-    Tells,
-    /// It refuses closed accounts.
-    RefusesClosed,
-    /// It sets a header where there is an account.
-    Header,
-    /// It writes the letter before it answers.
-    AtOnce,
-    /// It says of a link whether it was ever one.
-    KnowsLinks,
-}
-
-/// The service itself behind pages of the bite's own, with a fault.
-pub(crate) struct Faulty<'m>(pub(crate) &'m Mailroom, pub(crate) Fault);
-
-impl FormProbe for Faulty<'_> {
-    fn send<'a>(
-        &'a self,
-        form: Form,
-        fields: &'a [(&'static str, String)],
-    ) -> Fut<'a, Result<Answer, String>> {
-        Box::pin(async move {
-            let start = Instant::now();
-            let field = |name: &str| {
-                let found = fields.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| value.clone()).unwrap_or_default()
-            };
-            let (status, header, body) = match form {
-                Form::Reset => self.reset(&field("email")).await,
-                Form::SignIn => self.sign_in(&field("email"), field("password")).await,
-                Form::NewPassword | Form::Invitation => {
-                    self.link(form, field("t"), field("password")).await
-                }
-            }
-            .map_err(|error| error.to_string())?;
-            let headers = header.map(|name| (name.to_owned(), String::new())).into_iter().collect();
-            let took = start.elapsed();
-            Ok(Answer { status, headers, body: body.as_bytes().to_vec(), took })
-        })
-    }
-}
-
-type Said = crate::Result<(u16, Option<&'static str>, &'static str)>;
-
-impl Faulty<'_> {
-    async fn reset(&self, email: &str) -> Said {
-        let Self(mailroom, fault) = self;
-        mailroom.ask_reset(email, Language::English, true).await?;
-        let known = match crate::Email::new(email) {
-            Ok(email) if *fault != Fault::None => mailroom.identities.find(&email).await?.is_some(),
-            _ => false,
-        };
-        match fault {
-            Fault::Tells if !known => return Ok((200, None, "nobody has this address")),
-            Fault::RefusesClosed if email == CLOSED => return Ok((403, None, "asked")),
-            Fault::Header if known => return Ok((200, Some("x-account"), "asked")),
-            Fault::AtOnce if known => {
-                mailroom.deliver().await?;
-            }
-            _ => {}
-        }
-        Ok((200, None, "asked"))
-    }
-
-    async fn sign_in(&self, email: &str, password: String) -> Said {
-        match self.0.identities.sign_in(email, &Secret::new(password)).await {
-            Ok(_) => Ok((303, None, "")),
-            Err(Error::Refused) => Ok((403, None, "refused")),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn link(&self, form: Form, token: String, password: String) -> Said {
-        let shaped = token.len() == NO_TOKEN.len();
-        let token = SessionToken(Secret::new(token));
-        let refused = match form {
-            Form::NewPassword => self.0.reset(&token, &Secret::new(password)).await,
-            _ => self.0.accept(&token, "Canary", &Secret::new(password)).await,
-        };
-        match refused {
-            Err(Error::Link) if self.1 == Fault::KnowsLinks && !shaped => {
-                Ok((404, None, "no link"))
-            }
-            Err(Error::Link) => Ok((403, None, "over")),
-            Err(error) => Err(error),
-            Ok(_) => Ok((200, None, "done")),
-        }
-    }
 }

@@ -18,11 +18,12 @@ static CARD: Card = Card {
     id: "reset.enumeration",
     title: "Asking for a new password tells nothing about accounts",
     attack: "Sends the running gateway's forms for a new password, for signing in and for links, \
-             about an account, a closed one, nobody, and what is no address, and compares status, \
-             headers and page to the byte, and the times of asking for an account and for nobody.",
+             about an account, a closed one, nobody, and what is no address; shows links while they \
+             are good, and again when they were ended; and compares status, headers and page to \
+             the byte, and the times of asking for an account and for nobody.",
     bite: "Services in a copy of the control database that say when nobody has an address, refuse \
-           closed accounts, set a header for accounts, tell links apart, and write the letter \
-           before they answer.",
+           closed accounts, set a header for accounts, tell links apart, tell links that were good \
+           once, and write the letter before they answer.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(3),
     not_covered: &[
@@ -58,7 +59,7 @@ impl Control for ResetEnumeration {
             if let Err(error) = ensure_canaries(&self.mailroom, &self.owner).await {
                 return Proof::unknown(observed_at, error.to_string());
             }
-            match compare(&**probe, &self.mailroom).await {
+            match compare(&**probe, &self.mailroom, &self.owner).await {
                 Ok(compared) => weigh(observed_at, &compared),
                 Err(why) => Proof::unknown(observed_at, why),
             }
@@ -188,6 +189,7 @@ async fn seed_and_find(
     );
     let identities = Arc::new(identities.map_err(said)?);
     let mailroom = Mailroom::new(identities, (clock, rng), Arc::new(Nowhere), "https://sandbox");
+    let mailroom = Arc::new(mailroom);
     ensure_canaries(&mailroom, db).await.map_err(said)?;
     let seeds = [
         ("a page that tells", Fault::Tells),
@@ -195,22 +197,31 @@ async fn seed_and_find(
         ("a header for accounts", Fault::Header),
         ("a letter that is written at once", Fault::AtOnce),
         ("links that are told apart", Fault::KnowsLinks),
+        ("links that are told from those of before", Fault::RemembersLinks),
     ];
     let (mut found, mut missed) = (Vec::new(), Vec::new());
     for (name, fault) in seeds {
         // What was asked before does not wait for this one.
         mailroom.deliver().await.map_err(said)?;
-        let seen = findings(&compare(&Faulty(&mailroom, fault), &mailroom).await?);
+        let seen = findings(&compare(&Faulty::new(&mailroom, fault), &mailroom, db).await?);
         if seen.is_empty() {
             missed.push(name);
         }
         found.extend(seen.into_iter().take(1));
     }
     mailroom.deliver().await.map_err(said)?;
-    let clean = compare(&Faulty(&mailroom, Fault::None), &mailroom).await?;
+    let clean = compare(&Faulty::new(&mailroom, Fault::None), &mailroom, db).await?;
     if !findings(&clean).is_empty() {
         // Then it finds whatever there is, and its findings mean nothing.
         missed.push("the difference between a fault and none");
+    }
+    // Where nothing arrives, all answers are the same, and mean as little.
+    for (name, fault) in
+        [("links that do not arrive", Fault::LosesLinks), ("a door that is shut", Fault::Shut)]
+    {
+        if compare(&Faulty::new(&mailroom, fault), &mailroom, db).await.is_ok() {
+            missed.push(name);
+        }
     }
     Ok((seeds.len(), found, missed))
 }
