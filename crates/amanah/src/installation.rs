@@ -300,8 +300,10 @@ impl Installation {
         let visits = edge.runs.then(|| {
             let (address, authority) = (edge.address, Authority::File(authority.clone()));
             let own = own.paths().into_iter().map(|one| (one.method.to_string(), one.path));
-            let (own, upstream) = (own.collect(), edge.upstream_paths.clone());
-            Arc::new(Visits::new(Edge { address, authority }, own, upstream)) as Arc<dyn EdgeProbe>
+            let tenant = behind.map(|guarded| guarded.protected.canaries.0.clone());
+            let upstream = (edge.upstream_paths.clone(), tenant);
+            let visits = Visits::new(Edge { address, authority }, own.collect(), upstream);
+            Arc::new(visits) as Arc<dyn EdgeProbe>
         });
         let target = Target {
             address: edge.address,

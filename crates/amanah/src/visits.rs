@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use identity::{Asked, EdgeProbe, Seen};
-use kernel::Fut;
+use kernel::{Fut, TenantId};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::probe::{ANSWER, Connection, Edge, MAX_PAGE_BYTES, NAME, connect};
@@ -20,6 +20,7 @@ pub(crate) struct Visits {
     edge: Edge,
     own: Vec<(String, String)>,
     upstream: Vec<String>,
+    tenant: Option<TenantId>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -27,9 +28,13 @@ pub(crate) struct Visits {
 const MAX_IDLE: usize = 8;
 
 impl Visits {
-    /// The gateway with its own routes and paths of the application.
-    pub(crate) fn new(edge: Edge, own: Vec<(String, String)>, upstream: Vec<String>) -> Self {
-        Self { edge, own, upstream, idle: Mutex::default() }
+    /// The gateway with its own routes, paths of the application, and the tenant of whoever reads them.
+    pub(crate) fn new(
+        edge: Edge,
+        own: Vec<(String, String)>,
+        (upstream, tenant): (Vec<String>, Option<TenantId>),
+    ) -> Self {
+        Self { edge, own, upstream, tenant, idle: Mutex::default() }
     }
 
     async fn visit(&self, asked: Asked<'_>) -> anyhow::Result<Seen> {
@@ -151,5 +156,9 @@ impl EdgeProbe for Visits {
 
     fn upstream(&self) -> Vec<String> {
         self.upstream.clone()
+    }
+
+    fn tenant(&self) -> Option<TenantId> {
+        self.tenant.clone()
     }
 }

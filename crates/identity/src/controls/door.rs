@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::{Fut, Secret, SessionToken, Sessions as _};
+use kernel::{Fut, Secret, SessionToken, Sessions as _, TenantId};
 
 use super::session_rotation::{InProcess, TokenProbe};
 use crate::Identities;
@@ -68,8 +68,11 @@ pub trait EdgeProbe: Send + Sync {
     /// Every route of the gateway's own pages: method and path.
     fn own(&self) -> Vec<(String, String)>;
 
-    /// Paths of the application that can be read when signed in.
+    /// Paths of the application that can be read when signed in as a canary.
     fn upstream(&self) -> Vec<String>;
+
+    /// The tenant whose canaries the application answers; none where there is no application.
+    fn tenant(&self) -> Option<TenantId>;
 }
 
 /// Where sessions are opened and recognised.
@@ -148,7 +151,7 @@ impl Door for Running {
         email: &'a str,
         password: &'a Secret,
     ) -> Fut<'a, Result<SessionToken, String>> {
-        Box::pin(async move { Ok(sign_in(&*self.edge, email, password, None).await?.token) })
+        Box::pin(async move { enter(&*self.edge, email, password, None).await.opened })
     }
 
     fn recognises<'a>(&'a self, token: &'a SessionToken) -> Fut<'a, Result<bool, String>> {
@@ -202,27 +205,46 @@ impl Door for InSandbox<'_> {
     }
 }
 
-/// A sign-in through a gateway, with every answer on its way.
+/// What came of trying to sign in through a gateway.
 pub(crate) struct Entry {
-    pub(crate) token: SessionToken,
+    /// The session, or why there is none.
+    pub(crate) opened: Result<SessionToken, String>,
+    /// Every answer on the way, whatever came of it.
     pub(crate) answers: Vec<Seen>,
 }
 
+impl Entry {
+    fn without(answers: Vec<Seen>, why: impl Into<String>) -> Self {
+        Self { opened: Err(why.into()), answers }
+    }
+
+    /// Whether what was sent was looked at and refused: the form comes back then.
+    pub(crate) fn is_refused(&self) -> bool {
+        let looked_at = |last: &Seen| last.status == REFUSED && form_of(last).is_some();
+        self.opened.is_err() && self.answers.len() > 1 && self.answers.last().is_some_and(looked_at)
+    }
+}
+
+/// The status of a sign-in that was refused.
+const REFUSED: u16 = 403;
+
 /// Signs in as a browser does. `planted` is a session's token that the browser had before.
-///
-/// # Errors
-/// When there was no session in the end; the text says why.
-pub(crate) async fn sign_in(
+pub(crate) async fn enter(
     edge: &dyn EdgeProbe,
     email: &str,
     password: &Secret,
     planted: Option<&SessionToken>,
-) -> Result<Entry, String> {
+) -> Entry {
     let planted = planted.map(|token| format!("{COOKIE}={}", token.0.expose()));
     let before = planted.as_deref().unwrap_or_default();
     let asked = Asked { method: "GET", path: SIGN_IN, cookies: before, form: None };
-    let page = edge.ask(asked).await?;
-    let (cookie, token) = form_of(&page).ok_or("the sign-in page has no form")?;
+    let page = match edge.ask(asked).await {
+        Ok(page) => page,
+        Err(why) => return Entry::without(Vec::new(), why),
+    };
+    let Some((cookie, token)) = form_of(&page) else {
+        return Entry::without(vec![page], "the sign-in page has no form");
+    };
     let cookies = if before.is_empty() { cookie } else { format!("{before}; {cookie}") };
     let fields = [
         ("token", token.as_str()),
@@ -232,10 +254,13 @@ pub(crate) async fn sign_in(
     ];
     let body = fields.map(|(name, value)| format!("{name}={}", encoded(value))).join("&");
     let asked = Asked { method: "POST", path: SIGN_IN, cookies: &cookies, form: Some(&body) };
-    let answer = edge.ask(asked).await?;
-    let session = session_of(&answer)
-        .ok_or_else(|| format!("the sign-in answered {} without a session", answer.status))?;
-    Ok(Entry { token: session, answers: vec![page, answer] })
+    let answer = match edge.ask(asked).await {
+        Ok(answer) => answer,
+        Err(why) => return Entry::without(vec![page], why),
+    };
+    let opened = session_of(&answer)
+        .ok_or_else(|| format!("the sign-in answered {} without a session", answer.status));
+    Entry { opened, answers: vec![page, answer] }
 }
 
 /// The cookie and the token of the form on a page.

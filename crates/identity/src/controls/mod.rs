@@ -81,7 +81,13 @@ pub fn session_controls(
         tokens: tokens.clone(),
     };
     let (i, o, p, e) = (one(), owner.clone(), programs.clone(), edge.clone());
-    let cookies = session_cookies::SessionCookies { identities: i, owner: o, programs: p, edge: e };
+    let cookies = session_cookies::SessionCookies {
+        identities: i,
+        owner: o,
+        programs: p,
+        edge: e,
+        roles: Arc::clone(&roles),
+    };
     let (i, o, p, e) = (one(), owner, programs, edge);
     let revocation = session_revocation::SessionRevocation {
         identities: i,

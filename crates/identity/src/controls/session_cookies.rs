@@ -7,20 +7,25 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Secret};
 use store::{Db, Programs};
 
-use super::door::{Asked, COOKIE, EdgeProbe, Entry, Seen, form_of, recognises, sign_in};
+use super::door::{Asked, COOKIE, EdgeProbe, Entry, Seen, enter, form_of, recognises};
+use super::factors::CanaryRoles;
 use super::visitors::{self, TENANT, Visitor};
-use crate::{Identities, Result, token};
+use crate::{Error, Identities, Result, token};
 
 mod flawed;
 
 static CARD: Card = Card {
     id: "session.cookies",
     title: "Session cookies are kept from scripts and other hosts",
-    attack: "Asks every own page and the named pages of the application of the running gateway, \
-             signs in, is refused, signs out, and judges every cookie that was set; signs in with a \
-             session that was planted before; looks for the token in addresses and pages.",
+    attack: "Signs in through the running gateway as somebody made for it, who has the role of a \
+             canary; asks every own page and the named pages of the application, is refused, signs \
+             out, and judges every cookie that was set; signs in with a session that was planted \
+             before; looks for the token in addresses and pages. A page that the application did \
+             not answer itself was not looked at.",
     bite: "Gateways in a sandbox, each with one fault: without Secure, HttpOnly, SameSite, Path or \
-           prefix, with a Domain, with a planted session, with the token in an address or a page.",
+           prefix, with a Domain, with a planted session, with the token in an address or a page, \
+           with a cookie of a refusal or of the application that scripts can read. Gateways that \
+           keep the application's pages back, or do not answer, must prove nothing.",
     cadence: Duration::from_mins(10),
     deadline: Duration::from_mins(2),
     not_covered: &[
@@ -30,6 +35,16 @@ static CARD: Card = Card {
 };
 
 const OF: &str = "answers of the gateway";
+/// The role that the application's pages can be read in.
+const ROLE: &str = "canary";
+/// The header by which the gateway says that an answer is its own refusal.
+const REFUSAL: &str = "amanah-refused";
+/// Where the gateway's own pages are.
+const OWN_PAGES: &str = "/_amanah/";
+/// The gateway has enough of us.
+const TOO_MANY: u16 = 429;
+/// From here on, whoever was asked was not able to answer.
+const UNABLE: u16 = 500;
 
 /// The control.
 pub(crate) struct SessionCookies {
@@ -37,6 +52,18 @@ pub(crate) struct SessionCookies {
     pub(crate) owner: Db,
     pub(crate) programs: Programs,
     pub(crate) edge: Option<Arc<dyn EdgeProbe>>,
+    pub(crate) roles: Arc<dyn CanaryRoles>,
+}
+
+/// Whose answer is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// A page of ours.
+    Own,
+    /// The gateway's, to somebody without a session who asks for the application.
+    Gateway,
+    /// The application's.
+    Application,
 }
 
 /// What came of asking a gateway.
@@ -44,6 +71,8 @@ pub(crate) struct SessionCookies {
 struct Survey {
     total: usize,
     checked: usize,
+    /// How many of them the application gave.
+    of_application: usize,
     cookies: usize,
     findings: Vec<Finding>,
     missed: Option<String>,
@@ -62,8 +91,15 @@ impl Control for SessionCookies {
                 return Proof::unknown(observed_at, why);
             };
             let surveyed = async {
-                let person = visitors::make(&self.identities, TENANT).await?;
-                let survey = survey(edge, &person, cx).await;
+                let tenant = edge.tenant().map_or_else(|| visitors::tenant_id(TENANT), Ok)?;
+                let person = visitors::make(&self.identities, tenant.as_str()).await?;
+                // A page that somebody may not read is the gateway's refusal, and no page.
+                let survey = match self.roles.give(&person.account, &tenant, ROLE).await {
+                    Ok(()) => survey(edge, &person, cx).await,
+                    Err(why) => Err(Error::Standing(why)),
+                };
+                // It is nobody's from now on; a row that stays is listed as one of nobody.
+                drop(self.roles.take(&person.account, &tenant, ROLE).await);
                 visitors::remove(&self.owner, &[person], cx.clock.now()).await?;
                 survey
             };
@@ -100,7 +136,10 @@ impl Control for SessionCookies {
 }
 
 fn weigh(observed_at: jiff::Timestamp, survey: Survey) -> Proof {
-    let measured = format!("{} cookies in {} answers", survey.cookies, survey.checked);
+    let measured = format!(
+        "{} cookies in {} answers, {} of which the application gave",
+        survey.cookies, survey.checked, survey.of_application
+    );
     if survey.cookies == 0 && survey.findings.is_empty() {
         return Proof::unknown(observed_at, "no cookie was set at all, so none could be judged");
     }
@@ -111,25 +150,46 @@ fn weigh(observed_at: jiff::Timestamp, survey: Survey) -> Proof {
 }
 
 impl Survey {
-    /// Judges one answer. `own` says that it is one of our pages.
-    fn judge(&mut self, what: &str, answer: std::result::Result<&Seen, String>, own: bool) {
-        self.total += 1;
+    /// Judges one answer, which counts as looked at when it is `whose` it should be.
+    fn judge(&mut self, what: &str, answer: std::result::Result<&Seen, String>, whose: Whose) {
         let answer = match answer {
-            Ok(answer) if answer.status != 503 => answer,
-            Ok(_) => return self.miss(what, "the gateway was not able to answer"),
+            Ok(answer) => answer,
             Err(why) => return self.miss(what, &why),
         };
-        self.checked += 1;
+        if let Some(why) = kept_back(answer, whose) {
+            self.miss(what, &why);
+        } else {
+            self.count();
+            self.of_application += usize::from(whose == Whose::Application);
+        }
         for line in answer.all("set-cookie") {
             self.cookies += 1;
-            for flaw in flaws(line, own) {
+            for flaw in flaws(line, whose == Whose::Own) {
                 let name = line.split('=').next().unwrap_or_default().trim();
                 self.findings.push(Finding::new(format!("{what}: {name}"), flaw));
             }
         }
     }
 
+    /// Judges every answer of a sign-in.
+    fn judge_all(&mut self, what: &str, entry: &Entry) {
+        for answer in &entry.answers {
+            self.judge(what, Ok(answer), Whose::Own);
+            if let Ok(token) = &entry.opened {
+                self.leaks(what, answer, token.0.expose());
+            }
+        }
+    }
+
+    /// One more was looked at.
+    const fn count(&mut self) {
+        self.total += 1;
+        self.checked += 1;
+    }
+
+    /// One more was not.
     fn miss(&mut self, what: &str, why: &str) {
+        self.total += 1;
         self.missed.get_or_insert_with(|| format!("{what}: {why}"));
     }
 
@@ -144,6 +204,21 @@ impl Survey {
                 self.findings.push(Finding::new(what, format!("{name} holds the session's token")));
             }
         }
+    }
+}
+
+/// Why an answer is not the one that was to be looked at, if it is not.
+fn kept_back(answer: &Seen, whose: Whose) -> Option<String> {
+    if let Some(label) = answer.all(REFUSAL).next() {
+        return Some(format!("the gateway refused it ({label})"));
+    }
+    if answer.status == TOO_MANY || answer.status >= UNABLE {
+        return Some(format!("it was answered with {}", answer.status));
+    }
+    let mut elsewhere = answer.all("location").filter(|to| to.starts_with(OWN_PAGES));
+    match (whose, elsewhere.next()) {
+        (Whose::Application, Some(to)) => Some(format!("the gateway led to {to}")),
+        _ => None,
     }
 }
 
@@ -188,29 +263,36 @@ async fn survey(edge: &Arc<dyn EdgeProbe>, person: &Visitor, cx: &Cx) -> Result<
     let (planted, _) = token::fresh(&*cx.rng)?;
     let wrong = Secret::new(kernel::random_hex(&*cx.rng, 20)?);
     refused(&**edge, person, &wrong, &mut survey).await;
-    let entry = match sign_in(&**edge, &person.email, &person.password, Some(&planted)).await {
-        Ok(entry) => entry,
+    let what = "the sign-in";
+    let entry = enter(&**edge, &person.email, &person.password, Some(&planted)).await;
+    survey.judge_all(what, &entry);
+    let token = match entry.opened {
+        Ok(token) => token,
         Err(why) => {
-            survey.total += 1;
-            survey.miss("the sign-in", &why);
+            survey.miss(what, &why);
             return Ok(survey);
         }
     };
-    let Entry { token, answers } = entry;
-    for answer in &answers {
-        survey.judge("the sign-in", Ok(answer), true);
-        survey.leaks("the sign-in", answer, token.0.expose());
-    }
-    let adopted = token == planted || recognises(&**edge, &planted).await.unwrap_or(false);
-    if adopted {
-        let what = "a session that was planted before is taken over";
-        survey.findings.push(Finding::new("the sign-in", what));
+    let adopted = match recognises(&**edge, &planted).await {
+        Ok(known) => {
+            survey.count();
+            known
+        }
+        Err(why) => {
+            survey.miss("the session that was planted before", &why);
+            false
+        }
+    };
+    if adopted || token == planted {
+        let why = "a session that was planted before is taken over";
+        survey.findings.push(Finding::new(what, why));
     }
     // Once more: each sign-in has a session of its own.
-    match sign_in(&**edge, &person.email, &person.password, None).await {
-        Ok(again) if again.token == token => {
-            let what = "two sign-ins come to one session";
-            survey.findings.push(Finding::new("the sign-in", what));
+    let again = enter(&**edge, &person.email, &person.password, None).await;
+    survey.judge_all("a second sign-in", &again);
+    match again.opened {
+        Ok(other) if other == token => {
+            survey.findings.push(Finding::new(what, "two sign-ins come to one session"));
         }
         Ok(_) => {}
         Err(why) => survey.miss("a second sign-in", &why),
@@ -223,9 +305,12 @@ async fn survey(edge: &Arc<dyn EdgeProbe>, person: &Visitor, cx: &Cx) -> Result<
 /// A sign-in that is refused.
 async fn refused(edge: &dyn EdgeProbe, person: &Visitor, wrong: &Secret, survey: &mut Survey) {
     let what = "a refused sign-in";
-    match sign_in(edge, &person.email, wrong, None).await {
+    let entry = enter(edge, &person.email, wrong, None).await;
+    survey.judge_all(what, &entry);
+    let looked_at = entry.is_refused();
+    match entry.opened {
         Ok(_) => survey.findings.push(Finding::new(what, "a wrong password opens a session")),
-        Err(why) if why.ends_with("without a session") => {}
+        Err(_) if looked_at => {}
         Err(why) => survey.miss(what, &why),
     }
 }
@@ -233,14 +318,17 @@ async fn refused(edge: &dyn EdgeProbe, person: &Visitor, wrong: &Secret, survey:
 /// Every own route and every named page of the application, as nobody and as somebody.
 async fn pages(edge: &dyn EdgeProbe, token: &str, survey: &mut Survey) {
     let session = format!("{COOKIE}={token}");
-    let own = edge.own().into_iter().map(|(method, path)| (method, path, true));
-    let named = edge.upstream().into_iter().map(|path| ("GET".to_owned(), path, false));
-    for (method, path, own) in own.chain(named) {
+    let own = edge.own().into_iter().map(|(method, path)| (method, path, [Whose::Own; 2]));
+    let of_application = [Whose::Gateway, Whose::Application];
+    let named = edge.upstream().into_iter();
+    let named = named.map(|path| ("GET".to_owned(), path, of_application));
+    for (method, path, whose) in own.chain(named) {
         // The session is still needed, and the machine's own pages belong to no visitor.
         if path.contains("sign-out") || matches!(path.as_str(), "/metrics" | "/healthz") {
             continue;
         }
-        for (who, cookies) in [("anonymous", ""), ("signed in", session.as_str())] {
+        let visits = [("anonymous", ""), ("signed in", session.as_str())];
+        for ((who, cookies), whose) in visits.into_iter().zip(whose) {
             let what = format!("{method} {path}, {who}");
             let form = (method != "GET").then_some("");
             let asked = Asked { method: &method, path: &path, cookies, form };
@@ -248,7 +336,7 @@ async fn pages(edge: &dyn EdgeProbe, token: &str, survey: &mut Survey) {
             if let Ok(answer) = &answer {
                 survey.leaks(&what, answer, token);
             }
-            survey.judge(&what, answer.as_ref().map_err(Clone::clone), own);
+            survey.judge(&what, answer.as_ref().map_err(Clone::clone), whose);
         }
     }
 }
@@ -259,10 +347,9 @@ async fn farewell(edge: &dyn EdgeProbe, token: &str, survey: &mut Survey) {
     let asked = Asked { method: "GET", path: "/_amanah/account", cookies: &session, form: None };
     let page = match edge.ask(asked).await {
         Ok(page) => page,
-        Err(why) => return survey.judge("the account", Err(why), true),
+        Err(why) => return survey.miss("the account", &why),
     };
     let Some((cookie, form)) = form_of(&page) else {
-        survey.total += 1;
         return survey.miss("signing out", "the account's page has no form");
     };
     let cookies = format!("{session}; {cookie}");
@@ -270,7 +357,7 @@ async fn farewell(edge: &dyn EdgeProbe, token: &str, survey: &mut Survey) {
     let asked =
         Asked { method: "POST", path: "/_amanah/sign-out", cookies: &cookies, form: Some(&body) };
     let answer = edge.ask(asked).await;
-    survey.judge("signing out", answer.as_ref().map_err(Clone::clone), true);
+    survey.judge("signing out", answer.as_ref().map_err(Clone::clone), Whose::Own);
 }
 
 /// Each fault of a gateway, and one without.
@@ -279,9 +366,7 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
     let person = visitors::make(&service, TENANT).await?;
     let (mut findings, mut missed) = (Vec::new(), Vec::new());
     for fault in flawed::FAULTS {
-        let edge: Arc<dyn EdgeProbe> =
-            Arc::new(flawed::Flawed { service: Arc::clone(&service), fault });
-        let found = survey(&edge, &person, cx).await?;
+        let found = looked_at(&service, fault, &person, cx).await?;
         match (fault, found.findings.is_empty()) {
             (None, true) if found.checked == found.total => {}
             (None, _) => missed.push("a gateway without fault".to_owned()),
@@ -289,7 +374,26 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
             (Some(_), false) => findings.extend(found.findings),
         }
     }
+    // What was not answered was not judged: these prove nothing, and condemn nobody.
+    for fault in flawed::SILENT {
+        let found = looked_at(&service, Some(fault), &person, cx).await?;
+        if found.checked >= found.total || !found.findings.is_empty() {
+            missed.push(format!("{fault:?}, which says nothing"));
+        }
+    }
     Ok((flawed::FAULTS.len() - 1, findings, missed))
+}
+
+/// The attack on a gateway in the sandbox.
+async fn looked_at(
+    service: &Arc<Identities>,
+    fault: Option<flawed::Fault>,
+    person: &Visitor,
+    cx: &Cx,
+) -> Result<Survey> {
+    let service = Arc::clone(service);
+    let edge: Arc<dyn EdgeProbe> = Arc::new(flawed::Flawed { service, fault });
+    survey(&edge, person, cx).await
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::{Fut, Secret, SessionToken, Sessions as _};
+use kernel::{Fut, Secret, SessionToken, Sessions as _, TenantId};
 
 use crate::Identities;
 use crate::controls::door::{Asked, COOKIE, EdgeProbe, SIGN_IN, Seen};
@@ -20,10 +20,24 @@ pub(super) enum Fault {
     InAddress,
     InPage,
     ApplicationPlain,
+    /// The page of a refused sign-in sets a cookie that scripts can read.
+    RefusalPlain,
+    /// The application's pages are refused, for want of a role.
+    Denied,
+    /// Its pages lead back to the sign-in.
+    LedAway,
+    /// It does not answer.
+    Down,
+    /// The gateway has enough of us.
+    Busy,
+    /// Whether a session is one cannot be told.
+    Undecided,
+    /// A sign-in is refused before it is looked at.
+    Foreign,
 }
 
-/// None, and each.
-pub(super) const FAULTS: [Option<Fault>; 11] = [
+/// None, and each that is found.
+pub(super) const FAULTS: [Option<Fault>; 12] = [
     None,
     Some(Fault::NotSecure),
     Some(Fault::NotHttpOnly),
@@ -35,7 +49,12 @@ pub(super) const FAULTS: [Option<Fault>; 11] = [
     Some(Fault::InAddress),
     Some(Fault::InPage),
     Some(Fault::ApplicationPlain),
+    Some(Fault::RefusalPlain),
 ];
+
+/// Those with which there is less to look at.
+pub(super) const SILENT: [Fault; 6] =
+    [Fault::Denied, Fault::LedAway, Fault::Down, Fault::Busy, Fault::Undecided, Fault::Foreign];
 
 pub(super) struct Flawed {
     pub(super) service: Arc<Identities>,
@@ -72,24 +91,32 @@ impl Flawed {
             ("GET", SIGN_IN) => Ok(form(200, "")),
             ("POST", SIGN_IN) => self.enter(asked.form.unwrap_or_default(), session).await,
             ("POST", _) => Ok(Seen { status: 303, ..Seen::default() }),
-            (_, "/") => {
-                let line = if self.is(Fault::ApplicationPlain) {
-                    "shop=1"
-                } else {
-                    "shop=1; Secure; HttpOnly; SameSite=Lax"
-                };
-                let headers = vec![("set-cookie".to_owned(), line.to_owned())];
-                Ok(Seen { status: 200, headers, body: String::new() })
-            }
+            (_, "/") if session.is_none() => Ok(leading_to(SIGN_IN)),
+            (_, "/") => Ok(self.application()),
             _ => {
                 let token = session.unwrap_or_default();
                 let known = SessionToken(Secret::new(token.clone()));
                 if self.service.decide(&known).await?.is_none() {
-                    return Ok(Seen { status: 303, ..Seen::default() });
+                    let undecided = self.is(Fault::Undecided) && !token.is_empty();
+                    return Ok(if undecided { refusal(503) } else { leading_to(SIGN_IN) });
                 }
                 Ok(form(200, if self.is(Fault::InPage) { &token } else { "" }))
             }
         }
+    }
+
+    /// The application's page, or what comes in its place.
+    fn application(&self) -> Seen {
+        let line = match self.fault {
+            Some(Fault::Denied) => return refusal(403),
+            Some(Fault::LedAway) => return leading_to(SIGN_IN),
+            Some(Fault::Down) => return refusal(502),
+            Some(Fault::Busy) => return Seen { status: 429, ..Seen::default() },
+            Some(Fault::ApplicationPlain) => "shop=1",
+            _ => "shop=1; Secure; HttpOnly; SameSite=Lax",
+        };
+        let headers = vec![("set-cookie".to_owned(), line.to_owned())];
+        Seen { status: 200, headers, body: String::new() }
     }
 
     async fn enter(&self, body: &str, before: Option<String>) -> Result<Seen, String> {
@@ -100,7 +127,15 @@ impl Flawed {
         let email = field("email").unwrap_or_default();
         let password = Secret::new(field("password").unwrap_or_default());
         let Ok(signed_in) = self.service.sign_in(&email, &password).await else {
-            return Ok(form(403, ""));
+            let mut page = form(403, "");
+            if self.is(Fault::Foreign) {
+                page = refusal(403);
+            }
+            if self.is(Fault::RefusalPlain) {
+                let line = "__Host-amanah-tries=1; Path=/; Secure; SameSite=Lax".to_owned();
+                page.headers.push(("set-cookie".to_owned(), line));
+            }
+            return Ok(page);
         };
         let token = signed_in.session().ok_or("a second factor was asked for")?;
         let token = match before {
@@ -136,6 +171,21 @@ impl EdgeProbe for Flawed {
     fn upstream(&self) -> Vec<String> {
         vec!["/".to_owned()]
     }
+
+    fn tenant(&self) -> Option<TenantId> {
+        None
+    }
+}
+
+/// An answer that is the gateway's own refusal.
+fn refusal(status: u16) -> Seen {
+    let headers = vec![("amanah-refused".to_owned(), "seeded".to_owned())];
+    Seen { status, headers, body: String::new() }
+}
+
+fn leading_to(path: &str) -> Seen {
+    let headers = vec![("location".to_owned(), path.to_owned())];
+    Seen { status: 303, headers, body: String::new() }
 }
 
 fn form(status: u16, inside: &str) -> Seen {
