@@ -16,6 +16,9 @@ const AT_ONCE: usize = 4;
 /// A code that no clock shows: one that could be right by chance would be no attack.
 const NO_CODE: &str = "00000x";
 
+/// How many attempts the whole attack is; fewer than these say less than was promised.
+pub(super) const ATTEMPTS: usize = 12;
+
 /// What went wrong with the attack itself, so that it says nothing.
 type Attack<T> = Result<T, String>;
 
@@ -67,6 +70,10 @@ pub(super) async fn alone(
         Reached::Step(_) => false,
         Reached::Refused => return Err("the canary's right password was refused".to_owned()),
     };
+    if matches!(reached, Reached::Session(_)) && !opened {
+        // Then there was no step to attack, and nothing follows from what was not tried.
+        return Err("the password alone led to a session that opens nothing".to_owned());
+    }
     tried.push(Tried::new("the password alone", opened));
     let Reached::Step(step) = reached else { return Ok(false) };
     let opened = probe.opens(&step).await?;

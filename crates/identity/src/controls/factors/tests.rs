@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use kernel::{
-    Control, Cx, NoStandings, Outcome, Params, Strength, SystemClock, SystemRng, catalogue,
+    Control, Cx, Fut, NoStandings, Outcome, Params, Secret, Strength, SystemClock, SystemRng,
+    catalogue,
 };
 use testkit::TestDb;
 
 use super::bite::Needs;
 use super::required::Everybody;
-use super::{FactorGuard, FactorProbe, InProcess};
+use super::{FactorGuard, FactorProbe, InProcess, Reached};
+use crate::passkey::{Assertion, Party};
 use crate::vault::Envelope;
 use crate::{Identities, Pool, ROOM};
 
@@ -86,5 +88,53 @@ async fn all_three_bite() {
     for control in guard(&base, &cx, None).controls() {
         let bite = control.bite(&cx).await;
         assert_eq!(bite.outcome(), Outcome::Broken, "{}: {bite:?}", control.card().id);
+    }
+}
+
+/// A gateway that answers a password with a cookie that opens nothing.
+struct Hollow;
+
+impl FactorProbe for Hollow {
+    fn party(&self) -> Option<Party> {
+        Some(Party::of_sandbox())
+    }
+
+    fn password<'a>(&'a self, _: &'a str, _: &'a Secret) -> Fut<'a, Result<Reached, String>> {
+        Box::pin(async { Ok(Reached::Session(Secret::new("nothing".to_owned()))) })
+    }
+
+    fn code<'a>(&'a self, _: &'a Secret, _: &'a Secret) -> Fut<'a, Result<Reached, String>> {
+        Box::pin(async { Ok(Reached::Refused) })
+    }
+
+    fn waits<'a>(&'a self, _: &'a Secret) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    fn ask<'a>(&'a self, _: &'a Secret) -> Fut<'a, Result<Vec<u8>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn passkey<'a>(&'a self, _: &'a Secret, _: &'a Assertion) -> Fut<'a, Result<Reached, String>> {
+        Box::pin(async { Ok(Reached::Refused) })
+    }
+
+    fn opens<'a>(&'a self, _: &'a Secret) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async { Ok(false) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_leads_nowhere_proves_nothing() {
+    let base = testkit::database(&[&ROOM]).await;
+    let cx = world();
+    for id in ["mfa.totp", "mfa.required"] {
+        let mut hollow = guard(&base, &cx, None);
+        hollow.probe = Some(Arc::new(Hollow));
+        let controls = hollow.controls();
+        let control = controls.iter().find(|control| control.card().id == id).unwrap();
+        let proof = control.prove(&cx, &params(id)).await;
+        assert_eq!(proof.outcome(), Outcome::Unknown, "{id}: {proof:?}");
+        assert!(proof.detail().contains("opens nothing"), "{id}: {proof:?}");
     }
 }

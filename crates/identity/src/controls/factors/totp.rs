@@ -47,7 +47,7 @@ impl Control for Totp {
             let left = canary::remove(&self.0.owner, &made, cx.clock.now()).await.err();
             let proof = match tried {
                 Ok(tried) => {
-                    let all = Population::new(tried.len(), tried.len(), "ways in");
+                    let all = Population::new(tried.len(), codes::ATTEMPTS, "ways in");
                     weigh(observed_at, &tried, (all, THRESHOLD), FIX)
                 }
                 Err(why) => Proof::unknown(observed_at, why),
