@@ -38,6 +38,14 @@ const BUILT: [(&str, &str); 30] = [
     ("session.revocation", "ways to end a session"),
 ];
 
+/// The least that some populations are: one that shrank would still be whole.
+const LEAST: [(&str, u64); 4] = [
+    ("reset.enumeration", 16),
+    ("session.revocation", 20),
+    ("mfa.totp", 12),
+    ("session.cookies", 50),
+];
+
 /// The claim that a person vouches for. Nothing is due yet for a trail that began today, so nobody could
 /// have vouched: it is unknown until somebody has.
 const ATTESTED: &str = "audit.review";
@@ -89,11 +97,34 @@ fn every_claim_is_answered_and_every_bite_bites() {
     }
 }
 
+/// What signs in at the running gateway reaches what it attacks.
+#[test]
+fn what_is_attacked_through_the_gateway_is_reached() {
+    let house = shared();
+    let meant = LEAST.map(|(id, _)| ["--claim", id]).concat();
+    let (_, claims) =
+        house.verify(&[&["--page", "pages/amanah.md", "--bite"], &meant[..]].concat());
+    assert_eq!(claims.len(), LEAST.len());
+    for claim in &claims {
+        let (_, of) = BUILT.iter().find(|(built, _)| claim["id"] == *built).unwrap();
+        proven(claim, of);
+    }
+}
+
 fn proven(claim: &Value, of: &str) {
     assert_eq!(claim["verdict"], "proven", "{claim:#}");
     let population = &claim["population"];
     assert_eq!(population["checked"], population["total"]);
-    assert!(population["total"].as_u64().unwrap() > 0);
+    let total = population["total"].as_u64().unwrap();
+    let least = LEAST.iter().find(|(id, _)| claim["id"] == *id).map_or(1, |(_, least)| *least);
+    assert!(total >= least, "{claim:#}");
+    if claim["id"] == "session.cookies" {
+        // Behind a refusal of the gateway's there is no cookie of the application's.
+        let measured = claim["measured"].as_str().unwrap();
+        let given = measured.split(", ").nth(1).and_then(|rest| rest.split(' ').next());
+        let given: u64 = given.unwrap().parse().unwrap();
+        assert!(given > 0, "{measured}");
+    }
     assert!(population["of"].as_str().unwrap().contains(of), "{population}");
     assert_eq!(claim["bite"]["bit"], true);
     assert!(claim["observed_at"].is_string());
