@@ -4,6 +4,7 @@
 use serde::Serialize;
 use store::{Db, OperatorTx, Tx};
 
+use crate::passing::again;
 use crate::undo::Watch;
 use crate::{Choice, Error, GUARD, Plan, ROOM, Result, Step, form, guard};
 
@@ -32,6 +33,29 @@ pub struct Applied {
 pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Applied> {
     install(owner, superuser).await?;
     let total = plan.steps.len() + superuser.map_or(0, |_| plan.privileged.len());
+    // What meets a deadlock before the first of the two is committed has changed nothing.
+    let (tx, binding) = again(async || carry_out(owner, superuser, plan, total).await).await?;
+    if !binding.installed {
+        binding.form.install(&tx).await?;
+    }
+    tx.commit().await?;
+    if let Some(superuser) = superuser {
+        guard::forget(superuser).await?;
+    }
+    let left = match superuser {
+        Some(_) => Vec::new(),
+        None => plan.privileged.clone(),
+    };
+    Ok(Applied { steps: total, left, binding })
+}
+
+/// All of the plan but the end of the owner's transaction.
+async fn carry_out(
+    owner: &Db,
+    superuser: Option<&Db>,
+    plan: &Plan,
+    total: usize,
+) -> Result<(OperatorTx, Choice)> {
     let tx = begin(owner).await?;
     if let Some(superuser) = superuser {
         guard::admit(&tx, superuser).await?;
@@ -51,18 +75,7 @@ pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Ap
         guard::switch_on(&above, plan).await?;
         above.commit().await?;
     }
-    if !binding.installed {
-        binding.form.install(&tx).await?;
-    }
-    tx.commit().await?;
-    if let Some(superuser) = superuser {
-        guard::forget(superuser).await?;
-    }
-    let left = match superuser {
-        Some(_) => Vec::new(),
-        None => plan.privileged.clone(),
-    };
-    Ok(Applied { steps: total, left, binding })
+    Ok((tx, binding))
 }
 
 /// Installs this room, and where there is a superuser what only a superuser may install.

@@ -43,6 +43,7 @@ mod form;
 mod guard;
 mod life;
 mod lint;
+mod passing;
 mod plan;
 mod redis;
 mod register;

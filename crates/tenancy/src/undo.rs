@@ -19,6 +19,7 @@ use serde::Serialize;
 use store::{Db, OperatorTx, Tx, ident};
 
 use crate::apply::{begin, run};
+use crate::passing::again;
 use crate::{Error, Result, Step, guard};
 pub use canaries::remove_canaries;
 use removal::{GUARD, alone, remove};
@@ -133,14 +134,34 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     }
     let total = undoing.steps.len() + undoing.privileged.len();
     if let Some(superuser) = superuser {
-        let tx = begin(superuser).await?;
-        tx.batch(guard::TAKE_AWAY).await?;
-        alone(&tx, &GUARD).await?;
-        for statement in &farewell.privileged {
-            tx.batch(statement).await?;
-        }
-        tx.commit().await?;
+        again(async || unguard(superuser, farewell).await).await?;
     }
+    again(async || put_back(owner, &undoing, farewell, total).await).await?;
+    // Last, since the binding may live on one of these rights.
+    if let Some(superuser) = superuser {
+        again(async || give_back(superuser, undoing.steps.len(), total).await).await?;
+    }
+    Ok(undoing)
+}
+
+/// The superuser takes away what guards the database.
+async fn unguard(superuser: &Db, farewell: &Farewell<'_>) -> Result<()> {
+    let tx = begin(superuser).await?;
+    tx.batch(guard::TAKE_AWAY).await?;
+    alone(&tx, &GUARD).await?;
+    for statement in &farewell.privileged {
+        tx.batch(statement).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// The owner puts its own back, and removes what it installed.
+async fn put_back(
+    owner: &Db,
+    undoing: &Undoing,
+    farewell: &Farewell<'_>,
+    total: usize,
+) -> Result<()> {
     let tx = begin(owner).await?;
     for statement in &farewell.owner {
         tx.batch(statement).await?;
@@ -152,18 +173,18 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     run(&tx, &work.steps, 0, total).await?;
     work.check(&tx, Journal::Owner).await?;
     remove(&tx, farewell.kept_rooms).await?;
-    tx.commit().await?;
-    // Last, since the binding may live on one of these rights.
-    if let Some(superuser) = superuser {
-        let tx = begin(superuser).await?;
-        tx.batch(crate::form::ONE_AT_A_TIME).await?;
-        let work = Work::of_superuser(&tx).await?;
-        run(&tx, &work.steps, undoing.steps.len(), total).await?;
-        work.check(&tx, Journal::Superuser).await?;
-        tx.batch(&GUARD.removal(&[])).await?;
-        tx.commit().await?;
-    }
-    Ok(undoing)
+    Ok(tx.commit().await?)
+}
+
+/// The superuser puts its own back.
+async fn give_back(superuser: &Db, done: usize, total: usize) -> Result<()> {
+    let tx = begin(superuser).await?;
+    tx.batch(crate::form::ONE_AT_A_TIME).await?;
+    let work = Work::of_superuser(&tx).await?;
+    run(&tx, &work.steps, done, total).await?;
+    work.check(&tx, Journal::Superuser).await?;
+    tx.batch(&GUARD.removal(&[])).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Notes that `role` was made for the application, in the transaction that makes it: by a superuser

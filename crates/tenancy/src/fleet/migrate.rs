@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -18,16 +17,12 @@ use sha2::{Digest, Sha256};
 use store::{Db, Tx};
 
 use super::{Cell, Fleet, HOME, Place, State, Tenant, registry, sql};
+use crate::passing::{PAUSE, TRIES, may_pass};
 use crate::{Error, Result};
 
 /// How long a script waits for a lock that a tenant's sessions hold, before it is undone and tried
 /// again: everybody who comes later waits behind it.
 const LOCK_WAIT: &str = "SET LOCAL lock_timeout = '3s'";
-/// So often is a script tried that met a lock, a deadlock or a conflict, so long apart.
-const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(500);
-/// SQLSTATE of what may pass: lock not available, deadlock, serialization failure.
-const PASSING: [&str; 3] = ["55P03", "40P01", "40001"];
 /// What the template is called in a report.
 const TEMPLATE: &str = "the template";
 
@@ -368,11 +363,11 @@ async fn run_missing(owner: &Db, place: &Place, scripts: &[Script], admits: bool
     let missing = missing(&tx, scripts).await?.len();
     tx.rollback().await?;
     for script in scripts.iter().skip(scripts.len() - missing) {
+        // Not by `again`: many tenants are under way at a time, and an asynchronous closure that borrows
+        // cannot be shown to be `Send`.
         let mut tries = 1;
         while let Err(error) = run_one(owner, place, scripts, script, admits).await {
-            let passing = |e: &store::Error| e.sqlstate().is_some_and(|c| PASSING.contains(&c));
-            let again = matches!(&error, Error::Store(e) if passing(e)) && tries < TRIES;
-            if !again {
+            if !may_pass(&error) || tries == TRIES {
                 return Err(told(script, error));
             }
             tries += 1;

@@ -324,3 +324,34 @@ async fn a_right_that_another_database_lives_on_is_left() {
     let undone = undo(&protected.owner, superuser, &Farewell::default()).await.unwrap();
     assert!(undone.left.is_empty() && !may().await, "{:?}", undone.left);
 }
+
+/// A session that reads the tables in another order than they are undone in: one of the two is ended by
+/// PostgreSQL, and the undoing begins again.
+#[tokio::test]
+async fn a_deadlock_is_passed() {
+    let guarded = super::fixture::protected(DJANGO, "company_id", NUMBERS).await;
+    let (owner, superuser) = (&guarded.protected.owner, guarded.protected.superuser.as_ref());
+    let steps = undo_plan(owner, superuser).await.unwrap().steps;
+    let (first, last) = (&steps.first().unwrap().object, &steps.last().unwrap().object);
+    assert_ne!(first, last);
+    let reader = superuser.unwrap().operator().await.unwrap();
+    // So that the other one is ended.
+    reader.batch("SET LOCAL deadlock_timeout = '1min'").await.unwrap();
+    reader.batch(&format!("LOCK TABLE {last} IN ACCESS SHARE MODE")).await.unwrap();
+    let other_order = async {
+        let waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass";
+        loop {
+            let tx = superuser.unwrap().operator().await.unwrap();
+            let met = tx.query_opt(waits, &[last]).await.unwrap().is_some();
+            tx.rollback().await.unwrap();
+            if met {
+                break;
+            }
+        }
+        reader.batch(&format!("LOCK TABLE {first} IN ACCESS SHARE MODE")).await.unwrap();
+        reader.rollback().await.unwrap();
+    };
+    let farewell = Farewell::default();
+    let (undone, ()) = tokio::join!(undo(owner, superuser, &farewell), other_order);
+    undone.unwrap();
+}
