@@ -216,6 +216,8 @@ impl Cluster {
              max_slot_wal_keep_size = '4GB'\n\
              max_replication_slots = 64\n\
              max_connections = 200\n\
+             # Our statements are many and short: compiling one costs more than it saves.\n\
+             jit = off\n\
              # Attacks are refused all day; their text may hold tokens and does not belong here.\n\
              log_min_messages = log\n\
              log_min_error_statement = panic\n\
