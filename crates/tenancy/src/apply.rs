@@ -8,8 +8,8 @@ use crate::passing::again;
 use crate::undo::Watch;
 use crate::{Choice, Error, GUARD, Plan, ROOM, Result, Step, form, guard};
 
-/// A table that is in use for longer than this makes the plan fail, rather than all other sessions
-/// wait behind it.
+/// A table that is in use for longer than this ends a try, rather than all other sessions wait behind
+/// it; they go first until the next one.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL search_path = ''";
 
 /// What was done.
@@ -34,7 +34,7 @@ pub async fn apply(owner: &Db, superuser: Option<&Db>, plan: &Plan) -> Result<Ap
     install(owner, superuser).await?;
     let total = plan.steps.len() + superuser.map_or(0, |_| plan.privileged.len());
     // What meets a deadlock before the first of the two is committed has changed nothing.
-    let (tx, binding) = again(async || carry_out(owner, superuser, plan, total).await).await?;
+    let (tx, binding) = again(|| carry_out(owner, superuser, plan, total)).await?;
     if !binding.installed {
         binding.form.install(&tx).await?;
     }

@@ -4,13 +4,14 @@
 //! takes its locks in an order of its own. PostgreSQL ends a deadlock by undoing one of the two; work
 //! that is one transaction is then as if it had not begun, and is done again.
 
+use std::future::Future;
 use std::time::Duration;
 
 use crate::{Error, Result};
 
 /// So often is something tried that may pass, so long apart.
-pub(crate) const TRIES: u32 = 3;
-pub(crate) const PAUSE: Duration = Duration::from_millis(500);
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 /// SQLSTATE of what may pass: lock not available, deadlock, serialization failure.
 const PASSING: [&str; 3] = ["55P03", "40P01", "40001"];
 
@@ -18,7 +19,10 @@ const PASSING: [&str; 3] = ["55P03", "40P01", "40001"];
 ///
 /// # Errors
 /// The last try's.
-pub(crate) async fn again<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+pub(crate) async fn again<T, F>(work: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let mut tries = 1;
     loop {
         match work().await {
@@ -29,8 +33,7 @@ pub(crate) async fn again<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result
     }
 }
 
-/// Whether what was undone may work when it is done again.
-pub(crate) fn may_pass(error: &Error) -> bool {
+fn may_pass(error: &Error) -> bool {
     let (Error::Store(why) | Error::Step { why, .. }) = error else { return false };
     why.sqlstate().is_some_and(|code| PASSING.contains(&code))
 }

@@ -134,12 +134,12 @@ pub async fn undo(owner: &Db, superuser: Option<&Db>, farewell: &Farewell<'_>) -
     }
     let total = undoing.steps.len() + undoing.privileged.len();
     if let Some(superuser) = superuser {
-        again(async || unguard(superuser, farewell).await).await?;
+        again(|| unguard(superuser, farewell)).await?;
     }
-    again(async || put_back(owner, &undoing, farewell, total).await).await?;
+    again(|| put_back(owner, &undoing, farewell, total)).await?;
     // Last, since the binding may live on one of these rights.
     if let Some(superuser) = superuser {
-        again(async || give_back(superuser, undoing.steps.len(), total).await).await?;
+        again(|| give_back(superuser, undoing.steps.len(), total)).await?;
     }
     Ok(undoing)
 }

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use store::{Db, Tx};
 
 use super::{Cell, Fleet, HOME, Place, State, Tenant, registry, sql};
-use crate::passing::{PAUSE, TRIES, may_pass};
+use crate::passing::again;
 use crate::{Error, Result};
 
 /// How long a script waits for a lock that a tenant's sessions hold, before it is undone and tried
@@ -363,16 +363,9 @@ async fn run_missing(owner: &Db, place: &Place, scripts: &[Script], admits: bool
     let missing = missing(&tx, scripts).await?.len();
     tx.rollback().await?;
     for script in scripts.iter().skip(scripts.len() - missing) {
-        // Not by `again`: many tenants are under way at a time, and an asynchronous closure that borrows
-        // cannot be shown to be `Send`.
-        let mut tries = 1;
-        while let Err(error) = run_one(owner, place, scripts, script, admits).await {
-            if !may_pass(&error) || tries == TRIES {
-                return Err(told(script, error));
-            }
-            tries += 1;
-            tokio::time::sleep(PAUSE).await;
-        }
+        again(|| run_one(owner, place, scripts, script, admits))
+            .await
+            .map_err(|error| told(script, error))?;
     }
     Ok(missing)
 }
