@@ -30,8 +30,6 @@ use crate::rights;
 const ANSWER: Duration = Duration::from_secs(20);
 /// More of an answer's body, in bytes, is not read: the connection is closed instead.
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// What the gateway puts on its own refusals alone.
-const REFUSED: &str = "amanah-refused";
 
 /// The running gateway, and canaries of each role in one tenant.
 pub(crate) struct RoleCanaries {
@@ -254,7 +252,7 @@ fn request(
 
 fn said(answer: &Response<Incoming>) -> Answer {
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(label) = header(REFUSED) {
+    if let Some(label) = header(kernel::REFUSED_HEADER) {
         return Answer::Refused(label.to_owned());
     }
     if header(LOCATION.as_str()).is_some_and(|to| to.starts_with("/_amanah/sign-in")) {

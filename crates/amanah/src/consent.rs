@@ -41,8 +41,6 @@ use workshop::Bench;
 const ANSWER: Duration = Duration::from_secs(20);
 /// More of an answer's body, in bytes, is not read.
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// What the gateway puts on its own refusals alone.
-const REFUSED: &str = "amanah-refused";
 const REQUEST_ID: &str = "x-request-id";
 /// A page of ours that only who is signed in sees; others are sent to sign in.
 const ACCOUNT_PAGE: &str = "/_amanah/account";
@@ -172,7 +170,8 @@ impl Gate {
                 let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
                 value.map(str::to_owned)
             };
-            let (status, refused, id) = (answer.status(), header(REFUSED), header(REQUEST_ID));
+            let (status, refused, id) =
+                (answer.status(), header(kernel::REFUSED_HEADER), header(REQUEST_ID));
             // What the gateway sends elsewhere did not reach the application either.
             let away = header("location").is_some_and(|to| to.starts_with("/_amanah/"));
             // Whether it came whole does not matter: it was let in.

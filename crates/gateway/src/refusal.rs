@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 /// The methods that reach the application.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 /// Names the refusal, so that it cannot be taken for an answer of the application.
-pub(crate) const REFUSED: HeaderName = HeaderName::from_static("amanah-refused");
+pub(crate) const REFUSED: HeaderName = HeaderName::from_static(kernel::REFUSED_HEADER);
 /// What RFC 6750 has a program told about its token.
 const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";

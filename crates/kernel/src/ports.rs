@@ -11,6 +11,10 @@ use crate::{Actor, Cx, Fut, Identity, Scope, Secret, Standing, TenantId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionToken(pub Secret);
 
+/// The header by which the gateway names its own refusals, so that none can be taken for an answer of
+/// the application.
+pub const REFUSED_HEADER: &str = "amanah-refused";
+
 /// Decides who a session token belongs to. Implemented by `identity`, used by the gateway and the
 /// console.
 pub trait Sessions: Send + Sync {

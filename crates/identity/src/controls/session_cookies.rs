@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Secret};
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, REFUSED_HEADER, Secret};
 use store::{Db, Programs};
 
 use super::door::{Asked, COOKIE, EdgeProbe, Entry, Seen, enter, form_of, recognises};
@@ -37,8 +37,6 @@ static CARD: Card = Card {
 const OF: &str = "answers of the gateway";
 /// The role that the application's pages can be read in.
 const ROLE: &str = "canary";
-/// The header by which the gateway says that an answer is its own refusal.
-const REFUSAL: &str = "amanah-refused";
 /// Where the gateway's own pages are.
 const OWN_PAGES: &str = "/_amanah/";
 /// The gateway has enough of us.
@@ -209,7 +207,7 @@ impl Survey {
 
 /// Why an answer is not the one that was to be looked at, if it is not.
 fn kept_back(answer: &Seen, whose: Whose) -> Option<String> {
-    if let Some(label) = answer.all(REFUSAL).next() {
+    if let Some(label) = answer.all(REFUSED_HEADER).next() {
         return Some(format!("the gateway refused it ({label})"));
     }
     if answer.status == TOO_MANY || answer.status >= UNABLE {

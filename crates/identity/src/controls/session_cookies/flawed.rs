@@ -179,7 +179,7 @@ impl EdgeProbe for Flawed {
 
 /// An answer that is the gateway's own refusal.
 fn refusal(status: u16) -> Seen {
-    let headers = vec![("amanah-refused".to_owned(), "seeded".to_owned())];
+    let headers = vec![(kernel::REFUSED_HEADER.to_owned(), "seeded".to_owned())];
     Seen { status, headers, body: String::new() }
 }
 
