@@ -301,8 +301,8 @@ impl Installation {
             let (address, authority) = (edge.address, Authority::File(authority.clone()));
             let own = own.paths().into_iter().map(|one| (one.method.to_string(), one.path));
             let tenant = behind.map(|guarded| guarded.protected.canaries.0.clone());
-            let upstream = (edge.upstream_paths.clone(), tenant);
-            let visits = Visits::new(Edge { address, authority }, own.collect(), upstream);
+            let upstream = edge.upstream_paths.clone();
+            let visits = Visits::new(Edge { address, authority }, own.collect(), upstream, tenant);
             Arc::new(visits) as Arc<dyn EdgeProbe>
         });
         let target = Target {

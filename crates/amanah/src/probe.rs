@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use identity::{Answer, Attempt, FormProbe, Identities, SignInProbe, SignedIn};
+use identity::{Answer, Attempt, FormProbe, Identities, Sent, SignInProbe, SignedIn};
 use kernel::{Fut, Secret, SessionToken};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -32,8 +32,6 @@ const RESET: &str = "/_amanah/reset";
 /// Where links of letters lead, with the cookie that a browser keeps their token in.
 pub(crate) const NEW_PASSWORD: (&str, &str) = ("/_amanah/reset/new", "__Host-amanah-reset");
 pub(crate) const INVITED: (&str, &str) = ("/_amanah/invitation", "__Host-amanah-invitation");
-/// What the proofs call the token of a link: no field of a form.
-const LINK: &str = "t";
 
 /// The running gateway, seen from outside.
 pub(crate) struct Edge {
@@ -165,11 +163,7 @@ impl Edge {
         Ok(Attempt { status: parts.status.as_u16(), body_len: body.len(), took })
     }
 
-    async fn send_form(
-        &self,
-        form: identity::Form,
-        fields: &[(&'static str, String)],
-    ) -> anyhow::Result<Answer> {
+    async fn send_form(&self, form: identity::Form, sent: &Sent) -> anyhow::Result<Answer> {
         // The page of a link that is not good has no form: the token of another page does.
         let (page, path, link) = match form {
             identity::Form::Reset => (RESET, RESET, None),
@@ -177,18 +171,14 @@ impl Edge {
             identity::Form::NewPassword => (RESET, NEW_PASSWORD.0, Some(NEW_PASSWORD.1)),
             identity::Form::Invitation => (RESET, INVITED.0, Some(INVITED.1)),
         };
-        let of_link = fields.iter().find(|(name, _)| *name == LINK).zip(link);
-        let kept = of_link.map(|((_, token), cookie)| format!("{cookie}={token}"));
-        let sent: Vec<(&str, &str)> = fields
-            .iter()
-            .filter(|(name, _)| *name != LINK)
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let (parts, body, took, token) = self.post((page, path), kept, &sent).await?;
+        let kept = link.zip(sent.link.as_ref()).map(|(cookie, token)| format!("{cookie}={token}"));
+        let fields: Vec<(&str, &str)> =
+            sent.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (parts, body, took, token) = self.post((page, path), kept, &fields).await?;
         if parts.status == StatusCode::NOT_FOUND {
             return Err(anyhow!("there is no {path}"));
         }
-        let typed = fields.iter().find(|(name, _)| *name == "email").map(|(_, value)| value);
+        let typed = fields.iter().find(|(name, _)| *name == "email").map(|(_, value)| *value);
         let headers = parts.headers.iter().filter(|(name, _)| !each_time(name));
         let mut headers: Vec<(String, String)> = headers
             .map(|(name, value)| {
@@ -211,13 +201,9 @@ fn each_time(name: &HeaderName) -> bool {
 }
 
 impl FormProbe for Edge {
-    fn send<'a>(
-        &'a self,
-        form: identity::Form,
-        fields: &'a [(&'static str, String)],
-    ) -> Fut<'a, Result<Answer, String>> {
+    fn send<'a>(&'a self, form: identity::Form, sent: &'a Sent) -> Fut<'a, Result<Answer, String>> {
         Box::pin(async move {
-            let answer = tokio::time::timeout(ANSWER, self.send_form(form, fields)).await;
+            let answer = tokio::time::timeout(ANSWER, self.send_form(form, sent)).await;
             let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {ANSWER:?}")));
             answer.map_err(|error| {
                 format!(

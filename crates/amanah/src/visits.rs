@@ -32,7 +32,8 @@ impl Visits {
     pub(crate) fn new(
         edge: Edge,
         own: Vec<(String, String)>,
-        (upstream, tenant): (Vec<String>, Option<TenantId>),
+        upstream: Vec<String>,
+        tenant: Option<TenantId>,
     ) -> Self {
         Self { edge, own, upstream, tenant, idle: Mutex::default() }
     }

@@ -64,7 +64,7 @@ pub use account::{Email, NewAccount};
 pub use book::FactorBook;
 pub use controls::{
     Answer, Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Form, FormProbe,
-    LeaverFactors, Reached, Seen, Showing, SignInProbe, TokenProbe, controls, mail_controls,
+    LeaverFactors, Reached, Seen, Sent, Showing, SignInProbe, TokenProbe, controls, mail_controls,
     session_controls,
 };
 pub use custody::Custodian;

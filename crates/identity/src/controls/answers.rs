@@ -22,10 +22,9 @@ pub enum Form {
     Reset,
     /// Signs in: fields `email`, `password`, `next`.
     SignIn,
-    /// Sets a new password: fields `t`, `password`. The first is the link's token and no field of the
-    /// form: whoever sends it puts it where a browser keeps it.
+    /// Sets a new password by a link: field `password`.
     NewPassword,
-    /// Accepts an invitation: fields `t`, as above, `name`, `password`.
+    /// Accepts an invitation by its link: fields `name`, `password`.
     Invitation,
 }
 
@@ -70,15 +69,20 @@ pub struct Answer {
 
 /// Sends forms as a browser would, through the running gateway. Implemented by the binary.
 pub trait FormProbe: Send + Sync {
-    /// The answer to `form` with these fields.
+    /// The answer to `form` with what is sent. A link's token goes where a browser keeps it.
     ///
     /// # Errors
     /// When there was no answer; the text says why and what to do.
-    fn send<'a>(
-        &'a self,
-        form: Form,
-        fields: &'a [(&'static str, String)],
-    ) -> Fut<'a, Result<Answer, String>>;
+    fn send<'a>(&'a self, form: Form, sent: &'a Sent) -> Fut<'a, Result<Answer, String>>;
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The token of the link that led to the form, where a link leads to it.
+    pub link: Option<String>,
+    /// The form's fields: names and values.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// A canary that was closed, as long as the one that was not.
@@ -92,6 +96,8 @@ const PASSWORD: &str = "a-canary-sings-in-the-mine-7";
 const LOOKS: [u32; 4] = [16, 32, 64, 128];
 /// What nobody can tell apart through a limit of a few tries in a minute.
 const FLOOR: Duration = Duration::from_millis(1);
+/// What the words about a door that does not work end with.
+pub(crate) const NOTHING_FOLLOWS: &str = "nothing follows from answers that are the same";
 /// The statuses that say "come back later" and so nothing about the account.
 const LATER: [u16; 2] = [429, 503];
 
@@ -140,8 +146,8 @@ async fn compare_with(
     for (form, base, others) in cases(mailroom, ended)? {
         out.of += others.len();
         let nobody = right(probe, form, &base, form.refusal()).await?;
-        for (what, fields) in others {
-            let other = sent(probe, form, &fields).await?;
+        for (what, sent) in others {
+            let other = answered(probe, form, &sent).await?;
             out.answers += 1;
             if let Some(how) = difference(&nobody, &other) {
                 out.different.push((format!("{form:?}, {what}"), how));
@@ -152,25 +158,27 @@ async fn compare_with(
     Ok(out)
 }
 
-type Fields = Vec<(&'static str, String)>;
-
 /// A form, what is sent about nobody, and what is compared with its answer.
-type Case = (Form, Fields, Vec<(&'static str, Fields)>);
+type Case = (Form, Sent, Vec<(&'static str, Sent)>);
+
+/// What is sent about an address.
+fn about(address: &str) -> Sent {
+    Sent { link: None, fields: vec![("email", address.to_owned())] }
+}
 
 /// What is sent with a link.
-fn link(token: &str, password: &str) -> Fields {
-    vec![("t", token.to_owned()), ("password", password.to_owned()), ("name", "Canary".to_owned())]
+fn link(token: &str, password: &str) -> Sent {
+    let fields = vec![("password", password.to_owned()), ("name", "Canary".to_owned())];
+    Sent { link: Some(token.to_owned()), fields }
 }
 
 /// For each form, what is sent about nobody, and what is compared with its answer.
 fn cases(mailroom: &Mailroom, ended: &links::Ended) -> Result<Vec<Case>, String> {
-    let about = |address: &str| -> Fields { vec![("email", address.to_owned())] };
-    let signing = |address: &str| -> Fields {
-        vec![
-            ("email", address.to_owned()),
-            ("password", "a wrong password".to_owned()),
-            ("next", "/".to_owned()),
-        ]
+    let signing = |address: &str| {
+        let mut sent = about(address);
+        sent.fields.push(("password", "a wrong password".to_owned()));
+        sent.fields.push(("next", "/".to_owned()));
+        sent
     };
     let by_link = |token: &str| link(token, PASSWORD);
     let nobody = nobody(mailroom)?;
@@ -225,8 +233,8 @@ fn nobody(mailroom: &Mailroom) -> Result<String, String> {
     Ok(format!("canary-{random}@amanah.invalid"))
 }
 
-async fn sent(probe: &dyn FormProbe, form: Form, fields: &Fields) -> Result<Answer, String> {
-    let answer = probe.send(form, fields).await?;
+async fn answered(probe: &dyn FormProbe, form: Form, sent: &Sent) -> Result<Answer, String> {
+    let answer = probe.send(form, sent).await?;
     if LATER.contains(&answer.status) {
         return Err(format!(
             "{form:?} was answered with {}, so it was not tried; look again when there is less load",
@@ -241,15 +249,14 @@ async fn sent(probe: &dyn FormProbe, form: Form, fields: &Fields) -> Result<Answ
 async fn right(
     probe: &dyn FormProbe,
     form: Form,
-    fields: &Fields,
+    sent: &Sent,
     wanted: Right,
 ) -> Result<Answer, String> {
-    let answer = sent(probe, form, fields).await?;
+    let answer = answered(probe, form, sent).await?;
     let page = String::from_utf8_lossy(&answer.body);
     if answer.status != wanted.status || !page.contains(wanted.holds) {
         return Err(format!(
-            "{form:?} was answered with {} and not with {} and its page, so nothing follows from \
-             answers that are the same",
+            "{form:?} was answered with {} and not with {} and its page, so {NOTHING_FOLLOWS}",
             answer.status, wanted.status
         ));
     }
@@ -282,8 +289,8 @@ async fn times(
     out: &mut Compared,
 ) -> Result<(), String> {
     let ask = async |address: String| -> Result<i64, String> {
-        let fields = vec![("email", address)];
-        Ok(whole(right(probe, Form::Reset, &fields, Form::Reset.refusal()).await?.took))
+        let (sent, wanted) = (about(&address), Form::Reset.refusal());
+        Ok(whole(right(probe, Form::Reset, &sent, wanted).await?.took))
     };
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let (mut differences, mut yard) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use kernel::{Control, Finding, Population, Proof};
 use store::{Db, Programs};
 
-pub use answers::{Answer, Form, FormProbe};
+pub use answers::{Answer, Form, FormProbe, Sent};
 pub use door::{Asked, EdgeProbe, Seen};
 pub use factors::{CanaryRoles, FactorGuard, FactorProbe, LeaverFactors, Reached, Showing};
 pub use session_rotation::TokenProbe;

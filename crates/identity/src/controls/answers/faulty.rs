@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use kernel::{Fut, Secret, SessionToken};
 
-use super::{ASK_ANEW, Answer, CLOSED, FORM, Form, FormProbe, NO_TOKEN};
+use super::{ASK_ANEW, Answer, CLOSED, FORM, Form, FormProbe, NO_TOKEN, Sent};
 use crate::mail::Language;
 use crate::{Error, Mailroom};
 
@@ -41,15 +41,11 @@ pub(crate) struct Faulty {
 }
 
 impl FormProbe for Faulty {
-    fn send<'a>(
-        &'a self,
-        form: Form,
-        fields: &'a [(&'static str, String)],
-    ) -> Fut<'a, Result<Answer, String>> {
+    fn send<'a>(&'a self, form: Form, sent: &'a Sent) -> Fut<'a, Result<Answer, String>> {
         Box::pin(async move {
             let start = Instant::now();
             let field = |name: &str| {
-                let found = fields.iter().find(|(known, _)| *known == name);
+                let found = sent.fields.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| value.clone()).unwrap_or_default()
             };
             let (status, header, body) = match form {
@@ -59,7 +55,7 @@ impl FormProbe for Faulty {
                 Form::Reset => self.reset(&field("email")).await,
                 Form::SignIn => self.sign_in(&field("email"), field("password")).await,
                 Form::NewPassword | Form::Invitation => {
-                    self.link(form, field("t"), field("password")).await
+                    self.link(form, sent.link.clone().unwrap_or_default(), field("password")).await
                 }
             }
             .map_err(|error| error.to_string())?;

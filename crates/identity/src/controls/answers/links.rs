@@ -1,6 +1,6 @@
 //! Links of a synthetic person: shown while they are good, and ended.
 
-use jiff::SignedDuration;
+use jiff::Timestamp;
 use kernel::random_hex;
 
 use super::{FORM, Form, FormProbe, Right, link, right};
@@ -11,8 +11,6 @@ use crate::{Error, Mailroom, Result};
 
 /// What is no password: too short for anybody. It leaves a link good.
 const UNFIT: &str = "short";
-/// How long ago a link was made whose time is over.
-const LONG_AGO: SignedDuration = SignedDuration::from_hours(2);
 /// How a link that is good is answered where what was chosen is unfit: with the form again.
 const GOOD: Right = Right { status: 422, holds: FORM };
 
@@ -52,7 +50,7 @@ pub(super) async fn ended(
 /// Ends both links, the one for a new password by another one, which is old already: its token.
 async fn end(mailroom: &Mailroom, account: &str, invited: &str) -> Result<String> {
     let now = mailroom.clock.now();
-    let then = now.saturating_sub(LONG_AGO).unwrap_or(now);
+    let then = now.saturating_sub(GOOD_FOR.saturating_mul(2)).unwrap_or(Timestamp::MIN);
     let tx = mailroom.db.operator().await?;
     let expired = mailroom.mint_reset(&tx, account, (then, GOOD_FOR)).await?;
     tx.execute(sql::REPLACE_INVITATION, &[&TENANT, &invited, &now]).await?;

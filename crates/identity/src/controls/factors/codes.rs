@@ -66,14 +66,14 @@ pub(super) async fn alone(
 ) -> Attack<bool> {
     let reached = probe.password(&canary.email, &canary.password).await?;
     let opened = match &reached {
-        Reached::Session(token) => probe.opens(token).await?,
+        Reached::Session(token) if probe.opens(token).await? => true,
+        // Then there was no step to attack, and nothing follows from what was not tried.
+        Reached::Session(_) => {
+            return Err("the password alone led to a session that opens nothing".to_owned());
+        }
         Reached::Step(_) => false,
         Reached::Refused => return Err("the canary's right password was refused".to_owned()),
     };
-    if matches!(reached, Reached::Session(_)) && !opened {
-        // Then there was no step to attack, and nothing follows from what was not tried.
-        return Err("the password alone led to a session that opens nothing".to_owned());
-    }
     tried.push(Tried::new("the password alone", opened));
     let Reached::Step(step) = reached else { return Ok(false) };
     let opened = probe.opens(&step).await?;
