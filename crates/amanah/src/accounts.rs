@@ -50,7 +50,7 @@ impl console::Accounts for Front {
             let seconds = |wait: jiff::SignedDuration| {
                 u64::try_from(wait.as_secs()).unwrap_or_default().saturating_add(1)
             };
-            let guess = self.limits.guess(email, known.as_deref(), now);
+            let guess = self.limits.guess(email, Some(from.peer), known.as_deref(), now);
             guess.map_err(|wait| Refusal::Later { seconds: seconds(wait) })
         })
     }
@@ -157,7 +157,7 @@ impl console::Accounts for Front {
     ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
             let (who, now) = (identity.actor.as_str(), self.clock.now());
-            if self.limits.guess(who, Some(IN_SESSION), now).is_err() {
+            if self.limits.guess(who, None, Some(IN_SESSION), now).is_err() {
                 return Err(Hindrance::Later);
             }
             let changed = self.room.change_password(identity, current, new).await;
@@ -263,7 +263,7 @@ fn trouble(error: Error) -> Hindrance {
         Error::Link => Hindrance::Link,
         Error::PasswordSize(_) | Error::Weak(_) => Hindrance::Password,
         Error::Refused => Hindrance::Wrong,
-        Error::Email(_) | Error::Field { .. } | Error::Taken => Hindrance::Field,
+        Error::Email(_) | Error::Reserved | Error::Field { .. } | Error::Taken => Hindrance::Field,
         Error::Busy => Hindrance::Busy,
         Error::TooOften(_) => Hindrance::Later,
         other => Hindrance::Unavailable(other.to_string()),

@@ -117,7 +117,7 @@ impl RoleCanaries {
             role: "canary".to_owned(),
             password,
         };
-        Ok(self.identities.create_account(&account).await?)
+        Ok(self.identities.create_synthetic(&account).await?)
     }
 }
 

@@ -203,7 +203,7 @@ impl Here {
                     // Nobody signs in with it, so that nobody needs to know it.
                     password: Secret::new(random_hex(&*self.cx.rng, 24)?),
                 };
-                self.identities.create_account(&account).await?
+                self.identities.create_synthetic(&account).await?
             }
         };
         rights::ensure(&self.access, &account, home, role).await?;

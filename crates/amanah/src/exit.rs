@@ -82,7 +82,10 @@ fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
     });
     let identity = error.downcast_ref().is_some_and(|error| {
         use identity::Error as Identity;
-        matches!(error, Identity::Taken | Identity::Email(_) | Identity::Field { .. })
+        matches!(
+            error,
+            Identity::Taken | Identity::Email(_) | Identity::Reserved | Identity::Field { .. }
+        )
     });
     let access = error.downcast_ref().is_some_and(|error| {
         use access::Error as Access;
@@ -139,13 +142,14 @@ mod tests {
     #[test]
     fn a_wrong_name_is_usage_wherever_it_is_noticed() {
         let tenant = || TenantId::new("Toko Jaya").unwrap();
-        let wrong: [anyhow::Error; 7] = [
+        let wrong: [anyhow::Error; 8] = [
             Usage("no".to_owned()).into(),
             tenancy::Error::NoTenant(tenant()).into(),
             tenancy::Error::Exists(tenant()).into(),
             tenancy::Error::NoCell("east".to_owned()).into(),
             kernel::FileFault::Missing.into(),
             identity::Error::Taken.into(),
+            identity::Error::Reserved.into(),
             keys::Error::Name("a b".to_owned()).into(),
         ];
         for error in wrong {

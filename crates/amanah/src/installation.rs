@@ -423,7 +423,7 @@ impl Installation {
         // Looked for first: making one hashes its password before anything else.
         let id = match self.identities.account_of(&account.email).await? {
             Some((id, _)) => id,
-            None => self.identities.create_account(&account).await?,
+            None => self.identities.create_synthetic(&account).await?,
         };
         rights::ensure(&self.access, &id, &account.tenant, "canary").await?;
         let identities = Arc::clone(&self.identities);

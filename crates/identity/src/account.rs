@@ -1,6 +1,6 @@
 //! What an account is made of, checked once at the door.
 
-use kernel::{MAX_ID_BYTES, Secret, TenantId};
+use kernel::{MAX_ID_BYTES, SYNTHETIC_TENANTS, Secret, TenantId, is_synthetic};
 
 use crate::{Error, Result};
 
@@ -64,6 +64,12 @@ impl NewAccount {
         text("name", &self.name, MAX_NAME_BYTES)?;
         text("role", &self.role, MAX_ROLE_BYTES)
     }
+}
+
+/// Whether this address or tenant is the proofs' own, so that no person gets an account there. The
+/// database holds the same by its constraints.
+pub(crate) fn is_reserved(email: &str, tenant: &TenantId) -> bool {
+    is_synthetic(email) || tenant.as_str().starts_with(SYNTHETIC_TENANTS)
 }
 
 /// `value` is one line of 1 to `max` bytes.

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Credentials as _, Custody, Cx, Fut, Planted, Secret, SessionToken, Sessions as _, TenantId,
-    hex, random_hex,
+    Credentials as _, Custody, Cx, Fut, Planted, SYNTHETIC_DOMAIN, Secret, SessionToken,
+    Sessions as _, TenantId, hex, random_hex,
 };
 use store::Db;
 
@@ -13,11 +13,10 @@ use crate::token::Digest;
 use crate::totp::Seed;
 use crate::{Email, Error, Holder, Identities, NewAccount, NewKey, Result, api_key, refresh, sql};
 
-/// Canaries' addresses begin and end so, in a domain that cannot exist (RFC 2606).
+/// Canaries' addresses begin so.
 const BEGIN: &str = "custody-";
-const DOMAIN: &str = "@amanah.invalid";
 /// The same as a pattern of SQL.
-const PATTERN: &str = "custody-%@amanah.invalid";
+const PATTERN: &str = "custody-%";
 /// The canaries' tenant: no customer has it.
 const TENANT: &str = "amanah-canary";
 /// A canary that is older than this was left behind by a run that was killed.
@@ -40,7 +39,7 @@ impl Custodian {
     }
 
     async fn store(&self, cx: &Cx) -> Result<Vec<Planted>> {
-        let email = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
+        let email = format!("{BEGIN}{}{SYNTHETIC_DOMAIN}", random_hex(&*cx.rng, 8)?);
         let password = Secret::new(random_hex(&*cx.rng, 20)?);
         // Before it is stored: an account that is not known here would not be removed.
         self.names().push(email.clone());
@@ -52,7 +51,7 @@ impl Custodian {
             role: "canary".to_owned(),
             password: password.clone(),
         };
-        self.identities.create_account(&new).await?;
+        self.identities.create_synthetic(&new).await?;
         let wrong = Secret::new(random_hex(&*cx.rng, 20)?);
         let accepts = match self.identities.sign_in(&email, &wrong).await {
             Ok(_) => Some("a wrong password signs in".to_owned()),

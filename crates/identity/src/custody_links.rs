@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Custody, Cx, Fut, Planted, Secret, SessionToken, TenantId, hex, random_hex};
+use kernel::{
+    Custody, Cx, Fut, Planted, SYNTHETIC_DOMAIN, Secret, SessionToken, TenantId, hex, random_hex,
+};
 use store::Db;
 
 use crate::reset::GOOD_FOR;
@@ -11,11 +13,10 @@ use crate::sql::mail;
 use crate::token::{self, Digest};
 use crate::{Email, Error, Mailroom, NewAccount, Result, sql};
 
-/// Canaries' addresses begin and end so, in a domain that cannot exist (RFC 2606).
+/// Canaries' addresses begin so.
 const BEGIN: &str = "custody-link-";
-const DOMAIN: &str = "@amanah.invalid";
 /// The same as a pattern of SQL.
-const PATTERN: &str = "custody-link-%@amanah.invalid";
+const PATTERN: &str = "custody-link-%";
 /// The canaries' tenant: no customer has it.
 const TENANT: &str = "amanah-canary";
 /// A canary that is older than this was left behind by a run that was killed.
@@ -39,7 +40,7 @@ impl LinkCustodian {
 
     async fn store(&self, cx: &Cx) -> Result<Vec<Planted>> {
         let room = &self.room;
-        let email = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
+        let email = format!("{BEGIN}{}{SYNTHETIC_DOMAIN}", random_hex(&*cx.rng, 8)?);
         // Before it is stored: an account that is not known here would not be removed.
         self.names().push(email.clone());
         let new = NewAccount {
@@ -50,8 +51,8 @@ impl LinkCustodian {
             role: "canary".to_owned(),
             password: Secret::new(random_hex(&*cx.rng, 20)?),
         };
-        let account = room.identities.create_account(&new).await?;
-        let invited = format!("{BEGIN}{}{DOMAIN}", random_hex(&*cx.rng, 8)?);
+        let account = room.identities.create_synthetic(&new).await?;
+        let invited = format!("{BEGIN}{}{SYNTHETIC_DOMAIN}", random_hex(&*cx.rng, 8)?);
         let [reset, invitation] = room.plant_links(&account, TENANT, &invited).await?;
         let (guess, _) = token::fresh(&*cx.rng)?;
         let resets = (room.reset_is_open(&reset).await?, room.reset_is_open(&guess).await?);
@@ -91,7 +92,7 @@ impl Mailroom {
         tenant: &str,
         invited: &str,
     ) -> Result<[SessionToken; 2]> {
-        if !invited.ends_with(DOMAIN) {
+        if !invited.ends_with(SYNTHETIC_DOMAIN) {
             return Err(Error::Email("it is no canary's"));
         }
         let now = self.clock.now();

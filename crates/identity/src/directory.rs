@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use kernel::{Notice, Provision, Provisioned, Reopened, Secret, TenantId, random_hex};
 use store::OperatorTx;
 
+use crate::account::is_reserved;
 use crate::invitation::{ADDRESS_WINDOW, MAX_BY_TENANT, MAX_TO_ADDRESS};
 use crate::mail::{Mailroom, reachable, tell};
 use crate::sql::{directory as sql, mail};
@@ -19,7 +20,7 @@ pub(crate) const WELCOME_FOR: SignedDuration = SignedDuration::from_hours(72);
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_hours(24);
 /// Random bytes of the password that nobody knows.
 const PASSWORD_BYTES: usize = 32;
-/// A domain that nobody can have (RFC 2606), where our own canaries live.
+/// Domains that nobody can have (RFC 2606): no letter arrives there.
 const NOWHERE: &str = ".invalid";
 /// PostgreSQL's code for an address that is taken.
 const UNIQUE: &str = "23505";
@@ -43,7 +44,7 @@ impl Mailroom {
     /// # Errors
     /// When the database did not do it; it may be asked again.
     pub async fn provision(&self, new: &Provision) -> Result<Provisioned> {
-        let Some(email) = fit(&new.email) else { return Ok(UNFIT) };
+        let Some(email) = fit(new) else { return Ok(UNFIT) };
         let now = self.clock.now();
         let hash = self.nobodys().await?;
         let (tenant, language) = (new.tenant.as_str(), &new.language);
@@ -94,7 +95,7 @@ impl Mailroom {
     /// # Errors
     /// When the database did not do it.
     pub async fn change_provisioned(&self, account: &str, to: &Provision) -> Result<Provisioned> {
-        let Some(email) = fit(&to.email) else { return Ok(UNFIT) };
+        let Some(email) = fit(to) else { return Ok(UNFIT) };
         let now = self.clock.now();
         let tx = self.db.operator().await?;
         let Some(row) = tx.query_opt(sql::ADDRESS_OF, &[&account]).await? else {
@@ -188,7 +189,8 @@ impl Identities {
 
 const UNFIT: Provisioned = Provisioned::Unfit("mail cannot be sent to its address");
 
-fn fit(email: &str) -> Option<Email> {
-    let email = Email::new(email).ok()?;
-    (reachable(&email) && !email.as_str().ends_with(NOWHERE)).then_some(email)
+fn fit(new: &Provision) -> Option<Email> {
+    let email = Email::new(&new.email).ok()?;
+    let reserved = is_reserved(email.as_str(), &new.tenant);
+    (reachable(&email) && !reserved && !email.as_str().ends_with(NOWHERE)).then_some(email)
 }

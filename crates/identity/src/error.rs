@@ -18,6 +18,12 @@ pub enum Error {
     /// The address of a new account is taken.
     #[error("there is an account with this address already; nothing was changed")]
     Taken,
+    /// The address, or the tenant, is the proofs' own.
+    #[error(
+        "addresses at amanah.invalid, and tenants whose names begin with amanah-canary, are the proofs' own \
+         people; nothing was changed, choose another one"
+    )]
+    Reserved,
     /// A new password has too few or too many bytes.
     #[error(
         "a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes, this one has {0}; \

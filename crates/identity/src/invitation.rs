@@ -12,7 +12,7 @@ use kernel::{
 };
 use store::{OperatorTx, Row};
 
-use crate::account::text;
+use crate::account::{is_reserved, text};
 use crate::mail::{Language, Mailroom, reachable};
 use crate::sql::mail as sql;
 use crate::token::{self, Digest};
@@ -121,6 +121,9 @@ impl Mailroom {
         }
         if !reachable(&new.email) {
             return Err(Error::Email("mail cannot be sent to it"));
+        }
+        if is_reserved(new.email.as_str(), &by.tenant) {
+            return Err(Error::Reserved);
         }
         let may = granting.grantable(by).await.map_err(Error::Standing)?;
         if !new.roles.iter().all(|role| may.iter().any(|one| one.name == *role)) {

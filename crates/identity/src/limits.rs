@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::Rng;
+use kernel::{Rng, is_synthetic};
 use sha2::{Digest as _, Sha256};
 
 use crate::Result;
@@ -30,9 +30,6 @@ const FIRST_LOCK: SignedDuration = SignedDuration::from_secs(5);
 pub(crate) const LONGEST_LOCK: SignedDuration = SignedDuration::from_mins(15);
 /// After how long without a wrong password the earlier ones are forgotten.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
-/// A domain that nobody can have (RFC 2606). There is nobody to guard, and the proofs try canaries
-/// there all day.
-const NOWHERE: &str = ".invalid";
 
 /// What is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,15 +150,22 @@ impl Limits {
     /// [`Self::forgive`] or [`Self::undo`]; `browser` is the token of a browser that has signed in to it
     /// before, which is counted by itself. Of many at once, no more pass than would one after the other.
     ///
+    /// Nobody's address is not counted where it is tried from this machine, since the proofs do that all
+    /// day; `peer` is whoever tries, where that is known.
+    ///
     /// # Errors
     /// For how long nobody may try; the try does not count then.
     pub fn guess(
         &self,
         address: &str,
+        peer: Option<IpAddr>,
         browser: Option<&[u8]>,
         now: Timestamp,
     ) -> std::result::Result<(), SignedDuration> {
-        let Some(key) = self.account(address, browser) else { return Ok(()) };
+        if is_nobodys(address) && peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+            return Ok(());
+        }
+        let key = self.account(address, browser);
         let now = now.as_millisecond();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let lock = accounts.place(key, now);
@@ -177,7 +181,7 @@ impl Limits {
 
     /// A try that was taken was no wrong guess: it was right and led no further, or was never looked at.
     pub fn undo(&self, address: &str, browser: Option<&[u8]>) {
-        let Some(key) = self.account(address, browser) else { return };
+        let key = self.account(address, browser);
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = accounts.find(key) {
             lock.failures = lock.failures.saturating_sub(1);
@@ -188,19 +192,16 @@ impl Limits {
 
     /// Somebody has shown that the account is theirs: the wrong passwords before do not count.
     pub fn forgive(&self, address: &str, browser: Option<&[u8]>) {
-        let Some(key) = self.account(address, browser) else { return };
+        let key = self.account(address, browser);
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.forget(key);
     }
 
-    fn account(&self, address: &str, browser: Option<&[u8]>) -> Option<u64> {
+    fn account(&self, address: &str, browser: Option<&[u8]>) -> u64 {
         let address = address.trim().to_ascii_lowercase();
-        if is_nobodys(&address) {
-            return None;
-        }
         let tag: &[u8] = if browser.is_some() { &[11] } else { &[10] };
         let whose = Sha256::digest(browser.unwrap_or_default());
-        Some(self.fingerprint(tag, &[address.as_bytes(), &whose].concat()))
+        self.fingerprint(tag, &[address.as_bytes(), &whose].concat())
     }
 
     /// Never zero, which is the mark of a free place.
@@ -212,9 +213,9 @@ impl Limits {
     }
 }
 
-/// Whether nobody can have this address.
+/// Whether nobody can have this address, so that there is nobody to guard.
 fn is_nobodys(address: &str) -> bool {
-    !address.contains('@') || address.trim().to_ascii_lowercase().ends_with(NOWHERE)
+    !address.contains('@') || is_synthetic(address)
 }
 
 /// The first bits of an address: `four` of IPv4's, `six` of IPv6's.

@@ -21,6 +21,7 @@ use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
 
 mod listening;
 mod sessions;
+mod synthetic;
 
 const EMAIL: &str = "sari@sinar.example";
 const SECOND: SignedDuration = SignedDuration::from_secs(1);

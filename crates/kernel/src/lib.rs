@@ -30,6 +30,7 @@ mod provisioning;
 mod rng;
 mod secret;
 mod shown;
+mod synthetic;
 mod tenant;
 mod unit;
 mod verdict;
@@ -63,6 +64,7 @@ pub use provisioning::{MappedRole, Provision, Provisioned, Provisioning, Reopene
 pub use rng::{FixedRng, Rng, RngError, SystemRng, random_hex};
 pub use secret::Secret;
 pub use shown::{shown, shown_lines, shown_sql};
+pub use synthetic::{SYNTHETIC_DOMAIN, SYNTHETIC_TENANTS, is_synthetic};
 pub use tenant::{Actor, IdError, MAX_ID_BYTES, Scope, TenantId};
 pub use unit::{MAX_VALUE_BYTES, Unit, UnitError, Value};
 pub use verdict::Verdict;

@@ -201,7 +201,7 @@ pub(crate) async fn ensure_canary(identities: &Identities) -> Result<bool> {
         role: "canary".to_owned(),
         password: Secret::new(STANDARD_NO_PAD.encode(random)),
     };
-    match identities.create_account(&new).await {
+    match identities.create_synthetic(&new).await {
         Ok(_) => Ok(true),
         // Somebody was faster, or it is there and disabled.
         Err(Error::Taken) => {
@@ -232,7 +232,7 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'s
         let row = tx
             .query_one(
                 sql::ADD_ACCOUNT,
-                &[&email, &"Weak", &CANARY_TENANT, &"canary", hash, &cx.clock.now()],
+                &[&email, &"Weak", &CANARY_TENANT, &"canary", hash, &cx.clock.now(), &true],
             )
             .await?;
         ids.push((*name, format!("account {}", row.get::<_, String>(0))));

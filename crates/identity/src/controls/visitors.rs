@@ -31,7 +31,7 @@ pub(crate) async fn make(identities: &Identities, tenant: &str) -> Result<Visito
     let email = format!("session-{}@amanah.invalid", random_hex(rng, 8)?);
     let password = Secret::new(random_hex(rng, 20)?);
     let account = identities
-        .create_account(&NewAccount {
+        .create_synthetic(&NewAccount {
             email: Email::new(&email)?,
             name: "Canary".to_owned(),
             tenant: tenant_id(tenant)?,

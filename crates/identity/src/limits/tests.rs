@@ -1,6 +1,6 @@
 //! Limits that hold, grow and end, against whoever comes.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::FixedRng;
@@ -8,6 +8,7 @@ use kernel::FixedRng;
 use super::{Attempted, ENTRIES, LONGEST_LOCK, Limits};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const FAR: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
 
 fn limits() -> Limits {
     Limits::new(&FixedRng::new(1)).unwrap()
@@ -71,7 +72,7 @@ fn a_lock_grows_to_fifteen_minutes_and_counts_nothing_while_it_lasts() {
     let mut now = NOW;
     let mut waits = Vec::new();
     for _ in 0..16 {
-        assert_eq!(limits.guess(" Sari@Toko.example", None, now), Ok(()));
+        assert_eq!(limits.guess(" Sari@Toko.example", FAR, None, now), Ok(()));
         let wait = wait(&limits, address, None, now);
         // A flood while it lasts.
         assert_eq!(self::wait(&limits, address, None, now), wait);
@@ -80,15 +81,15 @@ fn a_lock_grows_to_fifteen_minutes_and_counts_nothing_while_it_lasts() {
     }
     assert_eq!(waits[..8], [0, 0, 0, 0, 5, 10, 20, 40]);
     assert_eq!(waits.iter().max(), Some(&LONGEST_LOCK.as_secs()));
-    assert_eq!(limits.guess(address, None, now), Ok(()));
-    assert!(limits.guess(address, None, now).is_err());
+    assert_eq!(limits.guess(address, FAR, None, now), Ok(()));
+    assert!(limits.guess(address, FAR, None, now).is_err());
     limits.forgive(address, None);
-    assert_eq!(limits.guess(address, None, now), Ok(()));
+    assert_eq!(limits.guess(address, FAR, None, now), Ok(()));
 }
 
 /// How long there is to wait, without a try being taken.
 fn wait(limits: &Limits, address: &str, browser: Option<&[u8]>, now: Timestamp) -> SignedDuration {
-    let waits = limits.guess(address, browser, now).err();
+    let waits = limits.guess(address, FAR, browser, now).err();
     if waits.is_none() {
         limits.undo(address, browser);
     }
@@ -98,15 +99,16 @@ fn wait(limits: &Limits, address: &str, browser: Option<&[u8]>, now: Timestamp) 
 #[test]
 fn of_many_at_once_no_more_pass_than_of_one_after_the_other() {
     let limits = limits();
-    let passed =
-        |n: usize| (0..n).filter(|_| limits.guess("sari@toko.example", None, NOW).is_ok()).count();
+    let passed = |n: usize| {
+        (0..n).filter(|_| limits.guess("sari@toko.example", FAR, None, NOW).is_ok()).count()
+    };
     assert_eq!(passed(60), 5);
     // What was not looked at makes room for as many, and for no more.
     limits.undo("sari@toko.example", None);
     limits.undo("sari@toko.example", None);
     assert_eq!(passed(60), 2);
     // Whoever is known is counted alone, and a success in the middle forgives.
-    assert_eq!(limits.guess("sari@toko.example", Some(b"known"), NOW), Ok(()));
+    assert_eq!(limits.guess("sari@toko.example", FAR, Some(b"known"), NOW), Ok(()));
     limits.forgive("sari@toko.example", None);
     assert_eq!(passed(60), 5);
     limits.undo("nobody@toko.example", None);
@@ -116,7 +118,8 @@ fn of_many_at_once_no_more_pass_than_of_one_after_the_other() {
 fn a_browser_that_is_known_waits_for_its_own_mistakes_alone() {
     let limits = limits();
     let (address, browser) = ("sari@toko.example", Some(&b"token"[..]));
-    let tries = |browser| (0..10).filter(|_| limits.guess(address, browser, NOW).is_ok()).count();
+    let tries =
+        |browser| (0..10).filter(|_| limits.guess(address, FAR, browser, NOW).is_ok()).count();
     assert_eq!((tries(None), tries(None)), (5, 0));
     assert_eq!((tries(browser), tries(browser)), (5, 0));
 }
@@ -132,7 +135,16 @@ fn canaries_are_tried_from_this_machine_alone_and_never_locked() {
     assert_eq!(allowed(far, "canary-1@amanah.invalid"), 60);
     assert_eq!(allowed(here, "sari@toko.example"), 60);
     for _ in 0..100 {
-        assert_eq!(limits.guess("canary-1@amanah.invalid", None, NOW), Ok(()));
+        assert_eq!(limits.guess("canary-1@amanah.invalid", Some(here), None, NOW), Ok(()));
+    }
+    // From elsewhere, and in another domain that nobody has, they are locked like everybody.
+    for (address, peer) in [
+        ("canary-1@amanah.invalid", Some(far)),
+        ("canary-2@amanah.invalid", None),
+        ("sari@other.invalid", Some(here)),
+    ] {
+        let passed = (0..9).filter(|_| limits.guess(address, peer, None, NOW).is_ok()).count();
+        assert_eq!(passed, 5, "{address} from {peer:?}");
     }
 }
 
@@ -144,9 +156,9 @@ fn a_clock_that_went_backwards_refuses_nobody_for_longer() {
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), later), 5);
     for _ in 0..20 {
         let wait = wait(&limits, "a@b.example", None, later);
-        assert_eq!(limits.guess("a@b.example", None, later + wait), Ok(()));
+        assert_eq!(limits.guess("a@b.example", FAR, None, later + wait), Ok(()));
     }
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), NOW), 0);
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), after(600)), 5);
-    assert!(limits.guess("a@b.example", None, NOW).unwrap_err() <= LONGEST_LOCK);
+    assert!(limits.guess("a@b.example", FAR, None, NOW).unwrap_err() <= LONGEST_LOCK);
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use kernel::{Clock, Fut, Notice, Rng, random_hex};
+use kernel::{Clock, Fut, Notice, Rng, is_synthetic, random_hex};
 use store::{Db, Notices, OperatorTx, Row};
 
 pub(crate) use post::reachable;
@@ -57,8 +57,8 @@ const SECONDS_IN_HOUR: i64 = 60 * 60;
 const MAX_RESETS: i64 = 3;
 /// See [`MAX_RESETS`].
 const RESET_WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// A domain that nobody can have (RFC 2606): canaries live there, and their letters are made and
-/// thrown away.
+/// Domains that nobody can have (RFC 2606): canaries live in one of them. Letters there are made and thrown
+/// away.
 const NOWHERE: &str = ".invalid";
 /// How many invitations leave for one address in a day, of all tenants together.
 const MAX_INVITATIONS: i64 = 6;
@@ -348,7 +348,7 @@ impl Mailroom {
         let since = now.saturating_sub(RESET_WINDOW).unwrap_or(Timestamp::MIN);
         let sent: i64 = tx.query_one(sql::RESETS_SENT, &[&letter.recipient, &since]).await?.get(0);
         // A canary is asked for all day.
-        if sent >= MAX_RESETS && !letter.recipient.ends_with(NOWHERE) {
+        if sent >= MAX_RESETS && !is_synthetic(&letter.recipient) {
             tx.commit().await?;
             return Ok(None);
         }
@@ -385,7 +385,7 @@ impl Mailroom {
         let tx = self.db.operator().await?;
         let sent: i64 = tx.query_one(sql::INVITATIONS_SENT, &[&recipient, &since]).await?.get(0);
         tx.commit().await?;
-        Ok(sent >= MAX_INVITATIONS && !recipient.ends_with(NOWHERE))
+        Ok(sent >= MAX_INVITATIONS && !is_synthetic(recipient))
     }
 
     async fn called(&self, letter: &Letter) -> Result<Option<(String, String)>> {

@@ -1,19 +1,40 @@
 //! Making accounts.
 
-use kernel::{Secret, TenantId};
+use kernel::{Secret, TenantId, is_synthetic};
 
 use super::Identities;
+use crate::account::is_reserved;
 use crate::password::fits;
 use crate::strength::judge;
 use crate::{Email, Error, NewAccount, Result, sql};
 
 impl Identities {
-    /// Makes an account and returns its id.
+    /// Makes an account of somebody and returns its id.
     ///
     /// # Errors
-    /// [`Error::Taken`] when there is one with this address; [`Error::PasswordSize`],
-    /// [`Error::Weak`] or [`Error::Field`] when something does not fit.
+    /// [`Error::Taken`] when there is one with this address; [`Error::Reserved`] when the address or the
+    /// tenant is the proofs' own; [`Error::PasswordSize`], [`Error::Weak`] or [`Error::Field`] when
+    /// something does not fit.
     pub async fn create_account(&self, new: &NewAccount) -> Result<String> {
+        if is_reserved(new.email.as_str(), &new.tenant) {
+            return Err(Error::Reserved);
+        }
+        self.create(new, false).await
+    }
+
+    /// Makes an account of the proofs' own, at [`kernel::SYNTHETIC_DOMAIN`], and returns its id. The
+    /// database takes that address from nobody else.
+    ///
+    /// # Errors
+    /// As for [`Identities::create_account`]; [`Error::Reserved`] when the address is not of that domain.
+    pub async fn create_synthetic(&self, new: &NewAccount) -> Result<String> {
+        if !is_synthetic(new.email.as_str()) {
+            return Err(Error::Reserved);
+        }
+        self.create(new, true).await
+    }
+
+    async fn create(&self, new: &NewAccount, synthetic: bool) -> Result<String> {
         new.check()?;
         if !fits(new.password.expose()) {
             return Err(Error::PasswordSize(new.password.expose().len()));
@@ -32,6 +53,7 @@ impl Identities {
                     &new.role,
                     &hash.to_string(),
                     &self.clock.now(),
+                    &synthetic,
                 ],
             )
             .await?;

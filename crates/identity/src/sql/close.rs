@@ -175,9 +175,9 @@ pub(crate) const COUNT_FACTORS: &str = "\
 /// of the proofs' people that are an hour old or whose owner is closed.
 pub(crate) const FORGET_LEAVERS: &str = "\
     DELETE FROM identity.accounts a \
-    WHERE (a.email LIKE 'leaver-%@amanah.invalid' AND a.disabled_at IS NOT NULL) \
+    WHERE (a.synthetic AND a.email LIKE 'leaver-%' AND a.disabled_at IS NOT NULL) \
         OR EXISTS (SELECT FROM identity.accounts o \
-            WHERE o.id = a.owner AND o.email LIKE '%@amanah.invalid' \
+            WHERE o.id = a.owner AND o.synthetic \
                 AND (o.disabled_at IS NOT NULL OR a.created_at < now() - interval '1 hour'))";
 
 /// Parameters: token's SHA-256, seconds. Run by the owner of the control database: somebody synthetic
@@ -186,4 +186,4 @@ pub(crate) const AGE_PROOF: &str = "\
     UPDATE identity.sessions s \
     SET authenticated_at = s.authenticated_at - make_interval(secs => $2::bigint) \
     FROM identity.accounts a \
-    WHERE s.token_sha256 = $1 AND a.id = s.account AND a.email LIKE '%@amanah.invalid'";
+    WHERE s.token_sha256 = $1 AND a.id = s.account AND a.synthetic";

@@ -269,4 +269,4 @@ pub(crate) const UNBITE_CHALLENGE: &str = "DROP FUNCTION identity.bite_challenge
 pub(crate) const NEXT_ACCOUNTS: &str = "\
     SELECT id::text, tenant FROM identity.accounts \
     WHERE id > $1::text::uuid AND disabled_at IS NULL AND password_hash IS NOT NULL \
-        AND email NOT LIKE '%@amanah.invalid' ORDER BY id LIMIT $2";
+        AND NOT synthetic ORDER BY id LIMIT $2";

@@ -253,4 +253,4 @@ pub(crate) const NAME_SESSION: &str = "\
 /// Parameters: address, now. Run by the owner of the control database: closes a canary.
 pub(crate) const CLOSE_CANARY: &str = "\
     UPDATE identity.accounts SET disabled_at = $2 \
-    WHERE email = $1 AND email LIKE '%@amanah.invalid' AND disabled_at IS NULL";
+    WHERE email = $1 AND synthetic AND disabled_at IS NULL";

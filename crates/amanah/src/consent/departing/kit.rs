@@ -127,7 +127,7 @@ async fn hired(here: &Here) -> anyhow::Result<(String, String, Secret)> {
         role: "canary".to_owned(),
         password: password.clone(),
     };
-    let account = here.identities.create_account(&new).await?;
+    let account = here.identities.create_synthetic(&new).await?;
     for role in ROLES {
         rights::ensure(&here.access, &account, &here.staff, role).await?;
     }

@@ -1,7 +1,7 @@
 //! Accounts that nobody has, to sign in with.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Secret, Sessions as _, TenantId, random_hex};
+use kernel::{SYNTHETIC_DOMAIN, Secret, Sessions as _, TenantId, random_hex};
 use store::Db;
 
 use super::{FactorProbe, Reached};
@@ -46,26 +46,28 @@ pub(super) fn tenant() -> Result<TenantId> {
 impl Canary {
     /// A new account without a factor.
     pub(super) async fn make(identities: &Identities) -> Result<Self> {
-        Self::at(identities, "amanah.invalid").await
+        let new = Self::described(identities, SYNTHETIC_DOMAIN, tenant()?)?;
+        let account = identities.create_synthetic(&new).await?;
+        Ok(Self { account, email: new.email.as_str().to_owned(), password: new.password })
     }
 
     /// The same in a sandbox, where it counts as somebody's.
     pub(super) async fn member(identities: &Identities) -> Result<Self> {
-        Self::at(identities, "bite.invalid").await
+        let bitten = TenantId::new("bite")
+            .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?;
+        let new = Self::described(identities, "@bite.invalid", bitten)?;
+        let account = identities.create_account(&new).await?;
+        Ok(Self { account, email: new.email.as_str().to_owned(), password: new.password })
     }
 
-    async fn at(identities: &Identities, domain: &str) -> Result<Self> {
-        let email = format!("factor-{}@{domain}", random_hex(identities.rng(), 8)?);
-        let password = Secret::new(random_hex(identities.rng(), 20)?);
-        let new = NewAccount {
-            email: Email::new(&email)?,
+    fn described(identities: &Identities, domain: &str, tenant: TenantId) -> Result<NewAccount> {
+        Ok(NewAccount {
+            email: Email::new(&format!("factor-{}{domain}", random_hex(identities.rng(), 8)?))?,
             name: "Canary".to_owned(),
-            tenant: tenant()?,
+            tenant,
             role: "canary".to_owned(),
-            password: password.clone(),
-        };
-        let account = identities.create_account(&new).await?;
-        Ok(Self { account, email, password })
+            password: Secret::new(random_hex(identities.rng(), 20)?),
+        })
     }
 
     /// Sets an app up, inside the program, with the code of the step before `now`: the codes of this

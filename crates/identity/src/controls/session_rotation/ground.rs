@@ -59,7 +59,7 @@ impl Ground<'_> {
         };
         // Before it is stored: an account that is not known here would not be removed.
         self.names().push(email.clone());
-        self.identities.create_account(&new).await.map_err(|e| words(&e))?;
+        self.identities.create_synthetic(&new).await.map_err(|e| words(&e))?;
         let canary = Canary { email, password };
         let session = self.session(&canary).await?;
         Ok((canary, session))
