@@ -20,7 +20,7 @@ mod seeds;
 #[cfg(test)]
 mod tests;
 
-pub use consent::{Asked, ConsentHouse, Fault, Inside, People, Premises, Workshop};
+pub use consent::{Asked, ConsentHouse, Denied, Done, Fault, Inside, People, Premises, Workshop};
 pub use offboarding::{Doorstep, Leaver, LeavingHouse, Spared, Sparing};
 pub use review::{HoldingsOf, ReviewHouse};
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use access::Access;
 use access::controls::{
-    Asked, ConsentHouse, Doorstep, Inside, LeavingHouse, People, Premises, ReviewHouse,
+    Asked, ConsentHouse, Denied, Done, Doorstep, Inside, LeavingHouse, People, Premises,
+    ReviewHouse,
 };
 use anyhow::{anyhow, bail};
 use directory::{Directory, TokenHoldings};
@@ -176,12 +177,25 @@ impl Gate {
             let away = header("location").is_some_and(|to| to.starts_with("/_amanah/"));
             // Whether it came whole does not matter: it was let in.
             drop(Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await);
-            let passed = refused.is_none() && !away && status.as_u16() != 401;
+            let done = done(status.as_u16(), refused.as_deref(), away);
             let answer =
                 refused.map_or_else(|| status.to_string(), |why| format!("{status} ({why})"));
-            anyhow::Ok(Asked { passed, answer, request: id.unwrap_or_default() })
+            anyhow::Ok(Asked { done, answer, request: id.unwrap_or_default() })
         };
         tokio::time::timeout(ANSWER, asked).await.map_err(|_| anyhow!("no answer in {ANSWER:?}"))?
+    }
+}
+
+/// What a gateway did that answered so: `refused` is its own word for a refusal, and `away` says that it
+/// sent whoever asked to a page of ours, to sign in.
+fn done(status: u16, refused: Option<&str>, away: bool) -> Done {
+    match refused {
+        None if away || status == 401 => Done::Refused,
+        // The last three went on to the application, which did not answer well.
+        None | Some("upstream_down" | "upstream_malformed" | "upstream_slow") => Done::Passed,
+        Some("signed_out" | "bad_token" | "denied") => Done::Refused,
+        Some("undecided") => Done::Undecided,
+        Some(_) => Done::Failed,
     }
 }
 
@@ -221,6 +235,14 @@ impl Here {
         })
     }
 
+    /// Why a grant gives no standing: the rights themselves say whether they refuse it, or cannot be read.
+    async fn why(&self, who: &Identity, grant: &str, error: &identity::Error) -> Denied {
+        match self.access.support_standing(&who.account, &who.tenant, grant).await {
+            Err(access::Error::NoSupport | access::Error::Refused) => Denied::Refused,
+            _ => Denied::Failed(error.to_string()),
+        }
+    }
+
     async fn held(&self, token: SessionToken) -> Result<Inside, String> {
         let decided = self.identities.decide(&token).await?;
         let identity = decided.ok_or("a session that was just opened is not recognised")?;
@@ -245,11 +267,17 @@ impl Premises for Here {
         })
     }
 
-    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, String>> {
+    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, Denied>> {
         Box::pin(async move {
             let Inside { token, identity } = inside;
-            let entered = self.identities.enter_support(identity, token, grant).await;
-            self.held(entered.map_err(|error| error.to_string())?).await
+            match self.identities.enter_support(identity, token, grant).await {
+                Ok(entered) => self.held(entered).await.map_err(Denied::Failed),
+                Err(identity::Error::Refused) => Err(Denied::Refused),
+                Err(error @ identity::Error::Standing(_)) => {
+                    Err(self.why(identity, grant, &error).await)
+                }
+                Err(error) => Err(Denied::Failed(error.to_string())),
+            }
         })
     }
 
@@ -264,5 +292,23 @@ impl Premises for Here {
 
     fn close(&self) -> Fut<'_, ()> {
         Box::pin(async {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Done, done};
+
+    #[test]
+    fn a_refusal_is_one_for_who_asked_alone() {
+        assert_eq!(done(200, None, false), Done::Passed);
+        assert_eq!(done(503, None, false), Done::Passed, "the application said so");
+        assert_eq!(done(502, Some("upstream_down"), false), Done::Passed);
+        assert_eq!(done(401, Some("signed_out"), false), Done::Refused);
+        assert_eq!(done(303, None, true), Done::Refused);
+        assert_eq!(done(503, Some("undecided"), false), Done::Undecided);
+        for word in ["unrecorded", "busy", "broken", "not_found", "malformed"] {
+            assert_eq!(done(500, Some(word), false), Done::Failed, "{word}");
+        }
     }
 }

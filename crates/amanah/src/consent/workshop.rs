@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Access;
-use access::controls::{Asked, Fault, Inside, People, Premises, Workshop};
+use access::controls::{Asked, Denied, Fault, Inside, People, Premises, Workshop};
 use gateway::controls::{ScratchGateway, ScratchPorts};
 use identity::{Identities, Pool};
 use jiff::{SignedDuration, Timestamp};
@@ -178,7 +178,7 @@ impl Premises for Made {
         self.here.session(account)
     }
 
-    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, String>> {
+    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, Denied>> {
         self.here.enter(inside, grant)
     }
 

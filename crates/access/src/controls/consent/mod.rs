@@ -5,6 +5,8 @@
 mod attack;
 mod rows;
 mod sql;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,8 @@ static CARD: Card = Card {
         "what support sees while it is let in: each request is listed by its path, without what it \
          was answered",
         "whether the application shows its banner",
+        "whether a row is changed or removed in tables where the synthetic tenant has none: there, only a \
+         new one is tried",
         "tables whose rows belong to a tenant through their parents alone: isolation.rows attacks them",
         "tenants with a database of their own: the bindings that are tried are those of the database \
          behind the gateway",
@@ -76,11 +80,24 @@ pub struct People {
     pub tenants: (TenantId, TenantId),
 }
 
+/// What a gateway did about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It went to the application, whatever came of it there.
+    Passed,
+    /// It was refused because of who asked.
+    Refused,
+    /// It was refused because who asked could not be told, as it cannot of somebody whose grant is over.
+    Undecided,
+    /// Something else stopped it, which says nothing about who asked.
+    Failed,
+}
+
 /// What came of asking the gateway for a page of the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Whether it was passed to the application.
-    pub passed: bool,
+    /// What the gateway did.
+    pub done: Done,
     /// How it was answered, for people.
     pub answer: String,
     /// The request's id.
@@ -107,8 +124,8 @@ pub trait Premises: Send + Sync {
     /// Enters with a grant, as the page for staff does.
     ///
     /// # Errors
-    /// That it was refused.
-    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, String>>;
+    /// That it was refused, or that it could not be tried.
+    fn enter<'a>(&'a self, inside: &'a Inside, grant: &'a str) -> Fut<'a, Result<Inside, Denied>>;
 
     /// Asks the gateway for a page of the application, over a real connection.
     ///
@@ -131,6 +148,24 @@ pub trait Workshop: Send + Sync {
     /// # Errors
     /// When they cannot be made; the text says why.
     fn build(&self, fault: Fault) -> Fut<'_, Result<Box<dyn Premises>, String>>;
+}
+
+/// Why somebody is not inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// The grant is none of theirs, or does not live, or they may not enter at all.
+    Refused,
+    /// Something else went wrong; the text says what.
+    Failed(String),
+}
+
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused => f.write_str("it was refused"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
 }
 
 /// Somebody with a session.
@@ -209,7 +244,7 @@ impl SupportConsent {
         let protected = self.house.protected.as_ref();
         let protected = protected.ok_or("no database is protected, so none could refuse")?;
         let people = premises.people().await?;
-        Attack::new(premises, protected, people, cx).run().await
+        Ok(Attack::new(premises, protected, people, cx).run().await)
     }
 
     async fn seed(&self, cx: &Cx) -> Result<Proof, String> {
@@ -223,6 +258,7 @@ impl SupportConsent {
                     passes(&survey)?;
                     continue;
                 }
+                // What else could not be tried there, the fault itself may have prevented.
                 match survey.findings.iter().find(|finding| finding.to_string().contains(wanted)) {
                     Some(hit) => findings.push(Finding::new(*what, hit.to_string())),
                     None => missed.push(*what),

@@ -42,6 +42,14 @@ pub(super) fn delete(table: &str, column: &str) -> String {
     format!("DELETE FROM {table} WHERE {column}::text = $1 RETURNING 1")
 }
 
+/// Parameters: tenant. A row that says nothing but whose it is: policies are asked before constraints.
+/// `sql_type` is the column's.
+pub(super) fn insert_bare(table: &str, column: &str, sql_type: &str) -> String {
+    format!(
+        "INSERT INTO {table} ({column}) OVERRIDING SYSTEM VALUE VALUES (CAST($1::text AS {sql_type})) RETURNING 1"
+    )
+}
+
 /// Parameters: tenant. `columns` are all that take a value.
 pub(super) fn insert(table: &str, column: &str, columns: &str) -> String {
     format!(
