@@ -10,9 +10,9 @@ use axum::response::Response;
 use axum::routing::post;
 use serde::Serialize;
 
-use super::wire::{Question, Questions, Semantic};
+use super::wire::{Question, Questions, Semantic, Whole};
 use super::{MAX_EVALUATIONS, Served, Subject, unavailable};
-use crate::keys::body::{Note, json};
+use crate::keys::body::{Asked, Note, json, work};
 use crate::keys::caller::Caller;
 use crate::keys::fault::Fault;
 
@@ -71,30 +71,29 @@ async fn one(
 ) -> Result<Response, Fault> {
     Served::admit(&who)?;
     let question: Question = held.parse()?;
-    let decision = served.decide(&who, &question, &mut Read::default()).await?;
+    let decision = served.decide(&who, question.whole(), &mut Read::default()).await?;
     json(&who.share, StatusCode::OK, ROOM_BYTES, &Decision::of(decision))
 }
 
 async fn many(
     State(served): State<Served>,
     who: Caller,
-    Note(held): Note,
+    Asked(held): Asked,
 ) -> Result<Response, Fault> {
     Served::admit(&who)?;
-    let Questions { common, evaluations, options } = held.parse()?;
+    let Questions { common, evaluations, options } = work(held.len(), move || held.parse()).await?;
     let mut read = Read::default();
     if evaluations.is_empty() {
         // As the specification has it, this is one question.
-        let decision = served.decide(&who, &common, &mut read).await?;
+        let decision = served.decide(&who, common.whole(), &mut read).await?;
         return json(&who.share, StatusCode::OK, ROOM_BYTES, &Decision::of(decision));
     }
     if evaluations.len() > MAX_EVALUATIONS {
         return Err(Fault::bad("evaluations", "a request has at most 1,000 evaluations"));
     }
     let mut answers = Vec::with_capacity(evaluations.len());
-    for question in evaluations {
-        let question = question.over(&common);
-        let answer = match served.decide(&who, &question, &mut read).await {
+    for question in &evaluations {
+        let answer = match served.decide(&who, question.over(&common), &mut read).await {
             Ok(decision) => Decision::of(decision),
             Err(fault) if fault.status == StatusCode::BAD_REQUEST => Decision::wrong(&fault),
             Err(fault) => return Err(fault),
@@ -118,12 +117,12 @@ impl Served {
     async fn decide(
         &self,
         who: &Caller,
-        question: &Question,
+        question: Whole<'_>,
         read: &mut Read,
     ) -> Result<bool, Fault> {
         let missing = |what| Fault::bad("question", what);
-        let subject = question.subject.as_ref().ok_or(missing("there is no subject in it"))?;
-        let action = question.action.as_ref().ok_or(missing("there is no action in it"))?;
+        let subject = question.subject.ok_or(missing("there is no subject in it"))?;
+        let action = question.action.ok_or(missing("there is no action in it"))?;
         if question.resource.is_none() {
             return Err(missing("there is no resource in it"));
         }

@@ -220,6 +220,12 @@ async fn several_questions_have_three_semantics() {
     assert_eq!(ask(Some("permit_on_first_permit"), &actions).await, (200, vec![false, true]));
     assert_eq!(ask(Some("guess"), &actions).await.0, 400);
     assert_eq!(ask(None, &["prices.read"; 1001]).await.0, 400);
+    assert_eq!(ask(None, &[&"x".repeat(600 * 1024)]).await.0, 413);
+    // As many as there may be, each with everything that is usual in it.
+    let whole = question("person.with.a.long.name@sinar.example", "prices.read", "17");
+    let body = json!({ "evaluations": vec![whole; 1000] });
+    let (status, said) = pdp.ask(&pdp.all, "/access/v1/evaluations", &body).await;
+    assert_eq!((status.as_u16(), said["evaluations"].as_array().unwrap().len()), (200, 1000));
     // Without any, it is one question; one that makes no sense denies itself alone.
     let single = question("sari", "prices.read", "17");
     let (_, said) = pdp.ask(&pdp.all, "/access/v1/evaluations", &single).await;

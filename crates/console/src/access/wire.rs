@@ -1,9 +1,13 @@
 //! What requests say. Fields that are not known are ignored, as the specification wants it.
 
+use std::fmt::{self, Formatter};
+
 use kernel::TenantId;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::MAX_EVALUATIONS;
 use crate::keys::fault::Fault;
 
 /// Where a tenant is named, in the context and in properties.
@@ -45,12 +49,22 @@ pub(super) struct Question {
     pub(super) context: Option<Map<String, Value>>,
 }
 
+/// One question with what is said of all of them. It borrows, so that what is said once is held once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole<'a> {
+    pub(super) subject: Option<&'a Subject>,
+    pub(super) action: Option<&'a Action>,
+    pub(super) resource: Option<&'a Resource>,
+    context: Option<&'a Map<String, Value>>,
+}
+
 /// Several, with what is the same in all of them.
 #[derive(Debug, Deserialize)]
 pub(super) struct Questions {
     #[serde(flatten)]
     pub(super) common: Question,
-    #[serde(default)]
+    /// One more than may be asked at most, where there are more.
+    #[serde(default, deserialize_with = "bounded")]
     pub(super) evaluations: Vec<Question>,
     #[serde(default)]
     pub(super) options: Options,
@@ -60,6 +74,29 @@ pub(super) struct Questions {
 pub(super) struct Options {
     #[serde(default)]
     pub(super) evaluations_semantic: Semantic,
+}
+
+/// Reads one more than [`MAX_EVALUATIONS`] and passes over the rest: memory is for those that are answered.
+fn bounded<'de, D: Deserializer<'de>>(body: D) -> Result<Vec<Question>, D::Error> {
+    struct Bounded;
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Vec<Question>;
+
+        fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
+            to.write_str("a list of evaluations")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut read = Vec::new();
+            while read.len() <= MAX_EVALUATIONS {
+                let Some(question) = list.next_element()? else { return Ok(read) };
+                read.push(question);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(read)
+        }
+    }
+    body.deserialize_seq(Bounded)
 }
 
 /// How far several questions are answered.
@@ -93,15 +130,27 @@ pub(super) struct Page {
 
 impl Question {
     /// The question with what is missing in it taken from `common`.
-    pub(super) fn over(self, common: &Self) -> Self {
-        Self {
-            subject: self.subject.or_else(|| common.subject.clone()),
-            action: self.action.or_else(|| common.action.clone()),
-            resource: self.resource.or_else(|| common.resource.clone()),
-            context: self.context.or_else(|| common.context.clone()),
+    pub(super) fn over<'a>(&'a self, common: &'a Self) -> Whole<'a> {
+        Whole {
+            subject: self.subject.as_ref().or(common.subject.as_ref()),
+            action: self.action.as_ref().or(common.action.as_ref()),
+            resource: self.resource.as_ref().or(common.resource.as_ref()),
+            context: self.context.as_ref().or(common.context.as_ref()),
         }
     }
 
+    /// The question as it stands.
+    pub(super) fn whole(&self) -> Whole<'_> {
+        self.over(self)
+    }
+
+    /// See [`Whole::tenant`].
+    pub(super) fn tenant(&self) -> Result<Option<TenantId>, Fault> {
+        self.whole().tenant()
+    }
+}
+
+impl Whole<'_> {
     /// The tenant that it is about: in the context, in the properties of subject or resource, or
     /// as the resource itself. All that name one must name the same.
     ///
@@ -109,11 +158,10 @@ impl Question {
     /// [`Fault`] when two differ, or one is no tenant's id.
     pub(super) fn tenant(&self) -> Result<Option<TenantId>, Fault> {
         let mut named = Vec::new();
-        named.extend(self.context.as_ref().and_then(|context| context.get(TENANT)));
-        named.extend(self.subject.as_ref().and_then(|subject| subject.properties.get(TENANT)));
-        let resource = self.resource.as_ref();
-        named.extend(resource.and_then(|resource| resource.properties.get(TENANT)));
-        let itself = resource.filter(|resource| resource.kind == TENANT);
+        named.extend(self.context.and_then(|context| context.get(TENANT)));
+        named.extend(self.subject.and_then(|subject| subject.properties.get(TENANT)));
+        named.extend(self.resource.and_then(|resource| resource.properties.get(TENANT)));
+        let itself = self.resource.filter(|resource| resource.kind == TENANT);
         let itself = itself.and_then(|resource| resource.id.as_deref());
         let mut found: Option<&str> = itself;
         for value in named {

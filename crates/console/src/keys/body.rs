@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::budget::Share;
 use super::escapes::unescape;
-use super::{Api, Fault, LARGE_BODY_BYTES, MAX_BODY_BYTES, MAX_NOTE_BYTES};
+use super::{Api, Fault, LARGE_BODY_BYTES, MAX_BODY_BYTES, MAX_NOTE_BYTES, MAX_QUESTIONS_BYTES};
 
 /// The unit in which memory is counted, in bytes.
 const UNIT_BYTES: usize = 1024;
@@ -36,7 +36,7 @@ impl Held {
     }
 
     /// How long it is, in bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
@@ -87,6 +87,21 @@ where
     }
 }
 
+/// A body with many questions.
+pub(crate) struct Asked(pub(crate) Held);
+
+impl<S: Send + Sync> FromRequest<S> for Asked
+where
+    Api: FromRef<S>,
+{
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let (api, most) = (Api::from_ref(state), (MAX_QUESTIONS_BYTES, Fault::LONG_QUESTIONS));
+        Ok(Self(Held::read(request, most, api.body_deadline).await?))
+    }
+}
+
 /// Memory is taken as the bytes arrive: what a client announces and does not send takes nothing
 /// from the others.
 async fn collect(
@@ -120,7 +135,7 @@ async fn collect(
 }
 
 /// Works on a body: a large one apart from the threads that answer requests.
-pub(super) async fn work<T: Send + 'static>(
+pub(crate) async fn work<T: Send + 'static>(
     length: usize,
     job: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {

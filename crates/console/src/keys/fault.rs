@@ -67,6 +67,11 @@ impl Fault {
         "too-large",
         "the body is larger than 64 KiB, which is the most here; nothing was changed",
     );
+    pub(crate) const LONG_QUESTIONS: Self = Self::fixed(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "too-large",
+        "the body is larger than 512 KiB, which is the most here; ask fewer questions at a time",
+    );
     pub(crate) const QUERY: Self = Self::bad(
         "query",
         "the query has something that is not asked here, or not like this; nothing was changed",

@@ -50,6 +50,8 @@ const MAX_ITEMS: usize = 10_000;
 const MAX_BODY_BYTES: usize = 64 << 20;
 /// The largest body that says what is to be done with a key, in bytes.
 const MAX_NOTE_BYTES: usize = 64 << 10;
+/// The largest body with questions about what somebody may do, in bytes: a thousand of half a KiB each.
+const MAX_QUESTIONS_BYTES: usize = 512 << 10;
 /// How much of all bodies and answers together is held in memory, in KiB.
 const BODIES_KIB: usize = 256 * 1024;
 /// How long a body may take to arrive, and how long it may wait for memory.

@@ -240,7 +240,6 @@ async fn people_are_shut_out_with_their_tenant() {
             email: Email::new(email).unwrap(),
             name: "Sari".to_owned(),
             tenant: TenantId::new(tenant).unwrap(),
-            role: "editor".to_owned(),
             password: password(),
         };
         world.identities.create_account(&account).await.unwrap();
