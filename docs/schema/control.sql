@@ -1290,7 +1290,6 @@ CREATE TABLE identity.accounts (
     email text NOT NULL,
     display_name text NOT NULL,
     tenant text NOT NULL,
-    role text NOT NULL,
     password_hash text,
     created_at timestamp with time zone NOT NULL,
     disabled_at timestamp with time zone,
@@ -1300,12 +1299,15 @@ CREATE TABLE identity.accounts (
     first_signed_in_at timestamp with time zone,
     directory boolean DEFAULT false NOT NULL,
     closed_by_directory boolean DEFAULT false NOT NULL,
+    synthetic boolean DEFAULT false NOT NULL,
     CONSTRAINT accounts_closed_by_directory CHECK (((NOT closed_by_directory) OR (directory AND (disabled_at IS NOT NULL)))),
     CONSTRAINT accounts_email_folded CHECK ((email = lower(email))),
     CONSTRAINT accounts_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
     CONSTRAINT accounts_language_known CHECK ((language = ANY (ARRAY['en'::text, 'id'::text, 'ar'::text]))),
     CONSTRAINT accounts_password_argon2id CHECK ((password_hash ~~ '$argon2id$v=19$m=%'::text)),
-    CONSTRAINT accounts_service_has_no_password CHECK (((owner IS NULL) OR (password_hash IS NULL)))
+    CONSTRAINT accounts_service_has_no_password CHECK (((owner IS NULL) OR (password_hash IS NULL))),
+    CONSTRAINT accounts_synthetic_address CHECK ((synthetic = (email ~~ '%@amanah.invalid'::text))),
+    CONSTRAINT accounts_synthetic_tenant CHECK ((synthetic OR (owner IS NOT NULL) OR (tenant !~~ 'amanah-canary%'::text)))
 );
 
 ALTER TABLE identity.accounts OWNER TO owner;
@@ -1321,6 +1323,8 @@ COMMENT ON COLUMN identity.accounts.first_signed_in_at IS 'When its holder first
 COMMENT ON COLUMN identity.accounts.directory IS 'Whether the tenant''s own directory has the account in hand, because it made it or people gave it there.';
 
 COMMENT ON COLUMN identity.accounts.closed_by_directory IS 'Whether a directory closed it and may open it again. Once people have closed it, nobody but the owner of the database may.';
+
+COMMENT ON COLUMN identity.accounts.synthetic IS 'Whether the proofs made it. It is said when the account is made and never changes, so that no change of address makes somebody one of theirs.';
 
 CREATE TABLE identity.api_keys (
     id text NOT NULL,
@@ -2816,8 +2820,6 @@ GRANT INSERT(display_name),UPDATE(display_name) ON TABLE identity.accounts TO am
 
 GRANT INSERT(tenant) ON TABLE identity.accounts TO amanah_engine;
 
-GRANT INSERT(role) ON TABLE identity.accounts TO amanah_engine;
-
 GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT INSERT(created_at) ON TABLE identity.accounts TO amanah_engine;
@@ -2835,6 +2837,8 @@ GRANT UPDATE(first_signed_in_at) ON TABLE identity.accounts TO amanah_engine;
 GRANT INSERT(directory),UPDATE(directory) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT UPDATE(closed_by_directory) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(synthetic) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT SELECT ON TABLE identity.api_keys TO amanah_engine;
 
