@@ -128,7 +128,6 @@ async fn sign_in() -> anyhow::Result<(Identities, SessionToken)> {
         email: Email::new("sari@sinar.example")?,
         name: "Sari".to_owned(),
         tenant: TenantId::new("7")?,
-        role: "manager".to_owned(),
         password: password.clone(),
     };
     identities.create_account(&new).await?;

@@ -118,7 +118,6 @@ async fn somebody(identities: &Identities) -> anyhow::Result<String> {
         email: Email::new("sari@bench.example")?,
         name: "Sari".to_owned(),
         tenant: TenantId::new("bench")?,
-        role: "viewer".to_owned(),
         password: Secret::new(random_hex(&SystemRng, 16)?),
     };
     Ok(identities.create_account(&new).await?)

@@ -122,7 +122,6 @@ impl Register {
                 email: Email::new(&format!("person{at}@bench.example"))?,
                 name: format!("Person {at}"),
                 tenant: TenantId::new(TENANT)?,
-                role: ROLE.to_owned(),
                 password: Secret::new(random_hex(&SystemRng, 16)?),
             };
             let account = self.identities.create_account(&new).await?;

@@ -302,7 +302,6 @@ mod tests {
             email: Email::new(EMAIL).unwrap(),
             name: "Sari".to_owned(),
             tenant: TenantId::new("sinar").unwrap(),
-            role: "editor".to_owned(),
             password: secret(RIGHT),
         };
         identities.create_account(&account).await.unwrap();

@@ -122,7 +122,6 @@ pub(crate) async fn people(
             email: identity::Email::new(email)?,
             name: name.to_owned(),
             tenant: TenantId::new(tenant)?,
-            role: role.to_owned(),
             password: password.clone(),
         };
         let made = match identities.create_account(&account).await {

@@ -114,7 +114,6 @@ impl RoleCanaries {
             email: email.clone(),
             name: "Canary".to_owned(),
             tenant: home.clone(),
-            role: "canary".to_owned(),
             password,
         };
         Ok(self.identities.create_synthetic(&account).await?)

@@ -213,7 +213,6 @@ impl Here {
                     email,
                     name: "Canary".to_owned(),
                     tenant: home.clone(),
-                    role: "canary".to_owned(),
                     // Nobody signs in with it, so that nobody needs to know it.
                     password: Secret::new(random_hex(&*self.cx.rng, 24)?),
                 };

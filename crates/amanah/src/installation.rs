@@ -417,7 +417,6 @@ impl Installation {
             email: Email::new(CANARY)?,
             name: "Canary".to_owned(),
             tenant,
-            role: "canary".to_owned(),
             password: password.clone(),
         };
         // Looked for first: making one hashes its password before anything else.

@@ -6,8 +6,6 @@ use crate::{Error, Result};
 
 /// The longest name to greet somebody by, in bytes.
 const MAX_NAME_BYTES: usize = 200;
-/// The longest name of a role, in bytes.
-const MAX_ROLE_BYTES: usize = 64;
 
 /// An e-mail address in lower case. It is also the name that the person acts under.
 ///
@@ -53,16 +51,13 @@ pub struct NewAccount {
     pub name: String,
     /// The tenant they act in.
     pub tenant: TenantId,
-    /// Their role in it, up to 64 bytes.
-    pub role: String,
     /// Their password, 8 to 1,024 bytes.
     pub password: Secret,
 }
 
 impl NewAccount {
     pub(crate) fn check(&self) -> Result<()> {
-        text("name", &self.name, MAX_NAME_BYTES)?;
-        text("role", &self.role, MAX_ROLE_BYTES)
+        text("name", &self.name, MAX_NAME_BYTES)
     }
 }
 

@@ -48,7 +48,6 @@ impl Custodian {
             name: "Canary".to_owned(),
             tenant: TenantId::new(TENANT)
                 .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
-            role: "canary".to_owned(),
             password: password.clone(),
         };
         self.identities.create_synthetic(&new).await?;

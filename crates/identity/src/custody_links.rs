@@ -48,7 +48,6 @@ impl LinkCustodian {
             name: "Canary".to_owned(),
             tenant: TenantId::new(TENANT)
                 .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
-            role: "canary".to_owned(),
             password: Secret::new(random_hex(&*cx.rng, 20)?),
         };
         let account = room.identities.create_synthetic(&new).await?;

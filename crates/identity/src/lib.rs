@@ -103,5 +103,6 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0050_first", sql: include_str!("../sql/0050_first.sql") },
         store::Migration { name: "0060_directory", sql: include_str!("../sql/0060_directory.sql") },
         store::Migration { name: "0070_synthetic", sql: include_str!("../sql/0070_synthetic.sql") },
+        store::Migration { name: "0080_no_role", sql: include_str!("../sql/0080_no_role.sql") },
     ],
 };

@@ -7,11 +7,11 @@ pub(crate) mod mail;
 pub(crate) mod support;
 pub(crate) mod tokens;
 
-/// Parameters: email, name, tenant, role, hash, now, whether it is the proofs' own. One row when the address
-/// was free.
+/// Parameters: email, name, tenant, hash, now, whether it is the proofs' own. One row when the address was
+/// free.
 pub(crate) const ADD_ACCOUNT: &str = "\
-    INSERT INTO identity.accounts (email, display_name, tenant, role, password_hash, created_at, synthetic) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id::text";
+    INSERT INTO identity.accounts (email, display_name, tenant, password_hash, created_at, synthetic) \
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id::text";
 
 /// Parameters: email. At most one row: id, hash. A disabled account is no account.
 pub(crate) const FIND_ACCOUNT: &str = "\

@@ -62,7 +62,6 @@ async fn house() -> House {
         email: Email::new(EMAIL).unwrap(),
         name: "Sari".into(),
         tenant: TenantId::new("sinar").unwrap(),
-        role: "manager".into(),
         password: right(),
     };
     identities.create_account(&new).await.unwrap();
@@ -253,7 +252,7 @@ async fn the_running_program_cannot_do_more_than_it_must() {
     for refused in [
         "DELETE FROM identity.accounts",
         "UPDATE identity.accounts SET tenant = 'bintang'",
-        "UPDATE identity.accounts SET role = 'owner'",
+        "UPDATE identity.accounts SET synthetic = true",
         "UPDATE identity.sessions SET account = gen_random_uuid()",
         "UPDATE identity.sessions SET absolute_expires_at = 'infinity'",
         "UPDATE identity.sessions SET revoked_at = NULL",
@@ -279,7 +278,6 @@ async fn an_account_that_does_not_fit_is_not_made() {
         email: Email::new("budi@bintang.example").unwrap(),
         name: "Budi".into(),
         tenant: TenantId::new("bintang").unwrap(),
-        role: "viewer".into(),
         password: right(),
     };
     for bad in [
@@ -287,7 +285,6 @@ async fn an_account_that_does_not_fit_is_not_made() {
         NewAccount { password: secret(&"x".repeat(1_025)), ..good.clone() },
         NewAccount { name: String::new(), ..good.clone() },
         NewAccount { name: "a\0b".into(), ..good.clone() },
-        NewAccount { role: "r".repeat(65), ..good.clone() },
     ] {
         let answer = house.identities.create_account(&bad).await;
         assert!(matches!(answer, Err(Error::PasswordSize(_) | Error::Field { .. })));

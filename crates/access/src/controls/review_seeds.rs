@@ -19,8 +19,8 @@ const ROWS: i32 = 6;
 const REVOKED: [i32; 3] = [1, 3, 6];
 /// Parameters: id. An account of the copy.
 const ACCOUNT: &str = "\
-    INSERT INTO identity.accounts (id, email, display_name, tenant, role, password_hash, created_at) \
-    VALUES ($1::text::uuid, $1 || '@seed.example', 'Seed', 'seed', 'seed', '$argon2id$v=19$m=', now())";
+    INSERT INTO identity.accounts (id, email, display_name, tenant, password_hash, created_at) \
+    VALUES ($1::text::uuid, $1 || '@seed.example', 'Seed', 'seed', '$argon2id$v=19$m=', now())";
 /// Parameters: its account. A key of the copy, whose secret nobody has.
 const KEY: &str = "\
     INSERT INTO identity.api_keys (id, key_sha256, account, made_by, name, scopes, epoch, tenant_epoch, \

@@ -91,11 +91,11 @@ async fn add(
     // Before the account is made: one without a role may do nothing.
     let here = installation.access.roles(Some(&tenant)).await?;
     if !here.iter().any(|known| known.name == role) {
-        return Err(Usage(access::Error::NoRole(role).to_string()).into());
+        return Err(Usage(access::Error::NoRole(role.clone()).to_string()).into());
     }
-    let account = NewAccount { email, name, tenant, role, password: password.clone() };
+    let account = NewAccount { email, name, tenant, password: password.clone() };
     let id = installation.identities.create_account(&account).await?;
-    rights::ensure(&installation.access, &id, &account.tenant, &account.role).await?;
+    rights::ensure(&installation.access, &id, &account.tenant, &role).await?;
     if place.json {
         let made = json!({"id": id, "email": address, "password": password.expose()});
         out::line(&made.to_string());

@@ -198,7 +198,6 @@ pub(crate) async fn ensure_canary(identities: &Identities) -> Result<bool> {
         name: "Canary".to_owned(),
         tenant: TenantId::new(CANARY_TENANT)
             .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
-        role: "canary".to_owned(),
         password: Secret::new(STANDARD_NO_PAD.encode(random)),
     };
     match identities.create_synthetic(&new).await {
@@ -232,7 +231,7 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'s
         let row = tx
             .query_one(
                 sql::ADD_ACCOUNT,
-                &[&email, &"Weak", &CANARY_TENANT, &"canary", hash, &cx.clock.now(), &true],
+                &[&email, &"Weak", &CANARY_TENANT, hash, &cx.clock.now(), &true],
             )
             .await?;
         ids.push((*name, format!("account {}", row.get::<_, String>(0))));

@@ -148,7 +148,6 @@ async fn ensure_canaries(mailroom: &Mailroom, owner: &Db) -> Result<()> {
         name: "Canary".to_owned(),
         tenant: TenantId::new("amanah-canary")
             .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
-        role: "canary".to_owned(),
         password: Secret::new(kernel::hex(&random)),
     };
     match mailroom.identities.create_synthetic(&closed).await {

@@ -110,7 +110,7 @@ async fn a_weak_hash_is_named_by_its_account_and_never_shown() {
     house
         .alter(&format!(
             "INSERT INTO identity.accounts VALUES ('00000000-0000-4000-8000-000000000007',
-             'old@x.example', 'Old', 't', 'r', '{weak}', now())"
+             'old@x.example', 'Old', 't', '{weak}', now())"
         ))
         .await;
     let proof = house.prove(None).await;

@@ -35,7 +35,6 @@ pub(crate) async fn make(identities: &Identities, tenant: &str) -> Result<Visito
             email: Email::new(&email)?,
             name: "Canary".to_owned(),
             tenant: tenant_id(tenant)?,
-            role: "canary".to_owned(),
             password: password.clone(),
         })
         .await?;

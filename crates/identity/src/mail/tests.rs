@@ -55,7 +55,6 @@ pub(crate) fn account(email: &str, name: &str) -> NewAccount {
         email: Email::new(email).unwrap(),
         name: name.into(),
         tenant: TenantId::new("sinar").unwrap(),
-        role: "manager".into(),
         password: secret("correct horse battery"),
     }
 }

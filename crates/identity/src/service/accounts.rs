@@ -50,7 +50,6 @@ impl Identities {
                     &new.email.as_str(),
                     &new.name,
                     &new.tenant.as_str(),
-                    &new.role,
                     &hash.to_string(),
                     &self.clock.now(),
                     &synthetic,

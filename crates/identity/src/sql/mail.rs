@@ -198,8 +198,8 @@ pub(crate) const USE_INVITATION: &str = "\
 
 /// Parameters: invitation, name, hash, now. One row when the address was free.
 pub(crate) const MAKE_INVITED: &str = "\
-    INSERT INTO identity.accounts (email, display_name, tenant, role, password_hash, created_at) \
-    SELECT email, $2, tenant, roles[1], $3, $4 FROM identity.invitations \
+    INSERT INTO identity.accounts (email, display_name, tenant, password_hash, created_at) \
+    SELECT email, $2, tenant, $3, $4 FROM identity.invitations \
     WHERE id = $1::text::uuid ON CONFLICT DO NOTHING RETURNING id::text";
 
 /// Parameters: account, language.

@@ -253,8 +253,8 @@ pub(crate) const END_REVIEWED_KEY: &str = "\
 
 /// Parameters: address, name, tenant, now, owner. One row when the address was free: id.
 pub(crate) const ADD_SERVICE: &str = "\
-    INSERT INTO identity.accounts (email, display_name, tenant, role, created_at, owner) \
-    SELECT $1, $2, $3, 'service', $4, id FROM identity.accounts \
+    INSERT INTO identity.accounts (email, display_name, tenant, created_at, owner) \
+    SELECT $1, $2, $3, $4, id FROM identity.accounts \
     WHERE id = $5::text::uuid AND tenant = $3 AND disabled_at IS NULL \
     ON CONFLICT DO NOTHING RETURNING id::text";
 

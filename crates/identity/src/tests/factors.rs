@@ -379,7 +379,6 @@ async fn a_password_is_the_same_on_every_keyboard() {
         email: crate::Email::new("b@sinar.example").unwrap(),
         name: "B".into(),
         tenant: TenantId::new("sinar").unwrap(),
-        role: "manager".into(),
         password: secret(split),
     };
     house.identities.create_account(&new).await.unwrap();

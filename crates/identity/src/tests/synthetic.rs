@@ -44,8 +44,8 @@ async fn the_proofs_own_addresses_and_tenants_are_given_to_no_person() {
 async fn the_database_makes_nobody_one_of_the_proofs_people() {
     let house = house().await;
     let tx = house.room.db.operator().await.unwrap();
-    let new = "INSERT INTO identity.accounts (email, display_name, tenant, role, password_hash, created_at) \
-        VALUES ($1, 'x', $2, 'x', '$argon2id$v=19$m=', now())";
+    let new = "INSERT INTO identity.accounts (email, display_name, tenant, password_hash, created_at) \
+        VALUES ($1, 'x', $2, '$argon2id$v=19$m=', now())";
     for (email, of) in [("x@amanah.invalid", "sinar"), ("x@sinar.example", "amanah-canary-a")] {
         let made = tx.attempt(new, &[&email, &of]).await.unwrap();
         assert_eq!(made.unwrap_err().sqlstate(), Some(CHECK), "{email}");

@@ -61,7 +61,6 @@ async fn house() -> House {
         email: Email::new("sari@sinar.example").unwrap(),
         name: "Sari".into(),
         tenant: TenantId::new("sinar").unwrap(),
-        role: "editor".into(),
         password: Secret::new(PASSWORD.into()),
     };
     identities.create_account(&new).await.unwrap();

@@ -124,7 +124,6 @@ async fn hired(here: &Here) -> anyhow::Result<(String, String, Secret)> {
         email: Email::new(&email)?,
         name: "Canary".to_owned(),
         tenant: here.staff.clone(),
-        role: "canary".to_owned(),
         password: password.clone(),
     };
     let account = here.identities.create_synthetic(&new).await?;

@@ -65,7 +65,6 @@ impl Canary {
             email: Email::new(&format!("factor-{}{domain}", random_hex(identities.rng(), 8)?))?,
             name: "Canary".to_owned(),
             tenant,
-            role: "canary".to_owned(),
             password: Secret::new(random_hex(identities.rng(), 20)?),
         })
     }

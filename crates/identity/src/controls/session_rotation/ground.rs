@@ -54,7 +54,6 @@ impl Ground<'_> {
             email: Email::new(&email).map_err(|e| words(&e))?,
             name: "Canary".to_owned(),
             tenant: TenantId::new(TENANT).map_err(|e| words(&e))?,
-            role: "canary".to_owned(),
             password: password.clone(),
         };
         // Before it is stored: an account that is not known here would not be removed.
