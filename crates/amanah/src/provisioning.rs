@@ -5,6 +5,9 @@
 //! is whoever has that permission while no other open account has it. Holders are read in parts, since
 //! a tenant may have very many and most of the time the first part settles it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use access::Access;

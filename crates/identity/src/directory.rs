@@ -90,7 +90,8 @@ impl Mailroom {
     }
 
     /// Changes address, name and language of an account that a directory has in hand. With another
-    /// address everything is over that was given out, and the old one is told.
+    /// address everything is over that was given out, and the old one is told. What people closed stays
+    /// as it is: its address would be free otherwise, and whoever was off-boarded be made anew.
     ///
     /// # Errors
     /// When the database did not do it.
@@ -102,7 +103,12 @@ impl Mailroom {
             tx.rollback().await?;
             return Ok(Provisioned::Unfit("no directory has this account in hand"));
         };
-        let (old, closed): (String, bool) = (row.get(0), row.get(1));
+        let (old, closed, by_directory): (String, bool, bool) =
+            (row.get(0), row.get(1), row.get(2));
+        if closed && !by_directory {
+            tx.rollback().await?;
+            return Ok(Provisioned::Final);
+        }
         if old != email.as_str() && !closed {
             tell(&tx, account, Notice::AddressChanged, email.as_str(), now).await?;
         }

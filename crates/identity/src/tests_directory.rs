@@ -148,6 +148,11 @@ async fn what_a_directory_closed_it_opens_and_what_people_closed_stays() {
     assert_eq!(house.room.reopen_provisioned(&account).await.unwrap(), Reopened::Final);
     let again = house.room.provision(&person("sinar", BUDI)).await.unwrap();
     assert_eq!(again, Provisioned::Taken);
+    // Nor is its address changed, which would be free for somebody new.
+    let to = person("sinar", "old-budi@sinar.example");
+    assert_eq!(house.room.change_provisioned(&account, &to).await.unwrap(), Provisioned::Final);
+    let again = house.room.provision(&person("sinar", BUDI)).await.unwrap();
+    assert_eq!(again, Provisioned::Taken);
     // Nor whoever has the running program's login.
     for bad in [
         "UPDATE identity.accounts SET closed_by_directory = true WHERE disabled_at IS NOT NULL",

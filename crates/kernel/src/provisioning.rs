@@ -24,6 +24,8 @@ pub enum Provisioned {
     Account(String),
     /// Somebody has the address whom this directory does not have in hand. Who and where is not told.
     Taken,
+    /// People closed the account, and a directory changes nothing of it.
+    Final,
     /// The account cannot have this address or name; why.
     Unfit(&'static str),
 }
@@ -79,8 +81,8 @@ pub trait Provisioning: Send + Sync {
         email: &'a str,
     ) -> Fut<'a, Result<Option<(String, String)>, String>>;
 
-    /// Another address or name. With another address everything ends that was given out, and the old one
-    /// is told.
+    /// Another address or name, where people have not closed the account. With another address everything
+    /// ends that was given out, and the old one is told.
     fn change<'a>(
         &'a self,
         account: &'a str,

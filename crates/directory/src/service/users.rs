@@ -17,9 +17,9 @@ const MAX_ADDRESS_BYTES: usize = 128;
 /// The last one that can give roles stays.
 const LAST: &str = "nobody else of this tenant could give roles then; give somebody else the role of an \
                     administrator first";
-/// People closed the account, and a directory does not open it.
-const FINAL: &str = "the account was off-boarded here, and a directory does not open it again; ask the \
-                     operator";
+/// People closed the account, and a directory neither opens nor changes it.
+const FINAL: &str = "the account was off-boarded here, and a directory neither opens nor changes it; ask \
+                     the operator";
 
 /// A user, as it is stored.
 pub(super) struct User {
@@ -280,6 +280,7 @@ fn taken(provisioned: Provisioned) -> Result<String> {
     match provisioned {
         Provisioned::Account(id) => Ok(id),
         Provisioned::Taken => Err(Error::Uniqueness),
+        Provisioned::Final => Err(Error::Refused(FINAL)),
         Provisioned::Unfit(why) => {
             Err(Error::Value(format!("the account cannot be made so: {why}")))
         }

@@ -16,9 +16,9 @@ pub(crate) const ADOPT: &str = "\
     WHERE lower(email) = lower($1) AND tenant = $2 AND disabled_at IS NULL \
         AND password_hash IS NOT NULL RETURNING id::text, display_name";
 
-/// Parameters: account. At most one row: e-mail, whether it is closed.
+/// Parameters: account. At most one row: e-mail, whether it is closed, whether a directory closed it.
 pub(crate) const ADDRESS_OF: &str = "\
-    SELECT email, disabled_at IS NOT NULL FROM identity.accounts \
+    SELECT email, disabled_at IS NOT NULL, closed_by_directory FROM identity.accounts \
     WHERE id = $1::text::uuid AND directory FOR UPDATE";
 
 /// Parameters: account, e-mail, name, language. With another address everything is over that was given
