@@ -1101,7 +1101,8 @@ CREATE TABLE directory.members (
     tenant text NOT NULL,
     group_id uuid NOT NULL,
     user_id uuid NOT NULL,
-    added_at timestamp with time zone NOT NULL
+    added_at timestamp with time zone NOT NULL,
+    added_for uuid
 );
 
 ALTER TABLE directory.members OWNER TO owner;

@@ -1,6 +1,6 @@
 //! Who changes rights.
 
-use kernel::Identity;
+use kernel::{Identity, PermissionId, own};
 
 use crate::{Error, Result};
 
@@ -11,8 +11,16 @@ const MAX_NAME_BYTES: usize = 200;
 #[derive(Debug, Clone)]
 pub struct By {
     pub(crate) name: String,
-    // The account whose own rights bound what it can give. None is the operator of the machine.
-    pub(crate) account: Option<String>,
+    // None is the operator of the machine, who can give everything.
+    pub(crate) giver: Option<Giver>,
+}
+
+/// The account whose own rights bound what can be given.
+#[derive(Debug, Clone)]
+pub(crate) struct Giver {
+    pub(crate) account: String,
+    /// What they have to have besides what they give.
+    pub(crate) needs: PermissionId,
 }
 
 impl By {
@@ -21,6 +29,26 @@ impl By {
     /// # Errors
     /// [`Error::Field`] when the name is empty, too long or holds control characters.
     pub fn operator(name: &str) -> Result<Self> {
+        Self::named(name, None)
+    }
+
+    /// Somebody who is signed in. What they may do is read anew, and nobody can give what they do
+    /// not have.
+    pub fn person(who: &Identity) -> Self {
+        let (account, needs) = (who.account.clone(), own::PEOPLE_ROLES);
+        let giver = Giver { account, needs };
+        Self { name: who.actor.to_string(), giver: Some(giver) }
+    }
+
+    /// In the name of `account`, which has to have `needs` when it is given; `name` is written down.
+    ///
+    /// # Errors
+    /// As for [`By::operator`].
+    pub(crate) fn in_name_of(account: &str, needs: PermissionId, name: &str) -> Result<Self> {
+        Self::named(name, Some(Giver { account: account.to_owned(), needs }))
+    }
+
+    fn named(name: &str, giver: Option<Giver>) -> Result<Self> {
         let why = if name.is_empty() {
             "it is empty"
         } else if name.len() > MAX_NAME_BYTES {
@@ -28,14 +56,8 @@ impl By {
         } else if name.chars().any(char::is_control) {
             "it holds control characters"
         } else {
-            return Ok(Self { name: name.to_owned(), account: None });
+            return Ok(Self { name: name.to_owned(), giver });
         };
         Err(Error::Field { field: "name of who does it", why: why.to_owned() })
-    }
-
-    /// Somebody who is signed in. What they may do is read anew, and nobody can give what they do
-    /// not have.
-    pub fn person(who: &Identity) -> Self {
-        Self { name: who.actor.to_string(), account: Some(who.account.clone()) }
     }
 }

@@ -16,25 +16,22 @@ impl Access {
     /// # Errors
     /// When the database does not answer.
     pub async fn mappable(&self, by: &Identity) -> Result<Vec<Grantable>> {
-        if !by.may(own::PEOPLE_DIRECTORY) || by.standing.support.is_some() {
-            return Ok(Vec::new());
-        }
-        let all = self.roles(Some(&by.tenant)).await?.into_iter();
-        let within = all.filter(|role| role.permits.within(&by.standing.permits));
-        Ok(within.map(|role| Grantable { name: role.name, title: role.title }).collect())
+        self.givable(by, own::PEOPLE_DIRECTORY).await
     }
 
-    /// Gives a mapped role. Whether the account has it now: not where its mapper may not give it at this
-    /// moment, or people have taken it away since the account is in the group.
+    /// Gives a mapped role. Whether the account has it now: not where its mapper, or whoever answers for the
+    /// member, may not give it at this moment, or people have taken it away since the account is in the
+    /// group.
     ///
     /// # Errors
     /// [`Error::Field`] when something is no id; the database otherwise.
     pub async fn grant_mapped(&self, role: &MappedRole<'_>) -> Result<bool> {
-        let may = self.standing_now(role.mapper, role.tenant).await?.permits;
-        let all = self.roles(Some(role.tenant)).await?;
-        let found = all.into_iter().find(|one| one.name == role.role);
-        let within = found.is_some_and(|one| one.permits.within(&may));
-        if !within || !may.has(own::PEOPLE_DIRECTORY) || self.was_taken(role).await? {
+        if let Some(filler) = role.filler
+            && !self.may_map(filler, role.tenant, role.role).await?
+        {
+            return Ok(false);
+        }
+        if self.was_taken(role).await? {
             return Ok(false);
         }
         let new = NewGrant {
@@ -45,10 +42,30 @@ impl Access {
             until: None,
         };
         // What the role asks for is set up in the next sign-in: a directory cannot wait for it.
-        match self.grant_ahead(&By::operator(role.by)?, &new).await {
+        let mapper = By::in_name_of(role.mapper, own::PEOPLE_DIRECTORY, role.by)?;
+        match self.grant_ahead(&mapper, &new).await {
             Ok(_) | Err(Error::Held(_)) => Ok(true),
+            Err(Error::Refused | Error::Escalation(_) | Error::NoRole(_)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether `account` may look after the directory of `tenant` at this moment, as far as rights go.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when the account is no id; the database otherwise.
+    pub async fn may_direct(&self, account: &str, tenant: &TenantId) -> Result<bool> {
+        Ok(self.standing_now(account, tenant).await?.permits.has(own::PEOPLE_DIRECTORY))
+    }
+
+    /// Whether `account` may give `role` by a directory of `tenant` at this moment.
+    ///
+    /// # Errors
+    /// As for [`Access::may_direct`].
+    pub async fn may_map(&self, account: &str, tenant: &TenantId, role: &str) -> Result<bool> {
+        let account = crate::service::account(account)?;
+        let by = By::in_name_of(account, own::PEOPLE_DIRECTORY, DIRECTORY)?;
+        self.may_give(&by, tenant, role).await
     }
 
     /// Whether people took the role away, whoever had given it, since the account is in the group.

@@ -18,12 +18,6 @@ impl Access {
         role: &str,
     ) -> Result<()> {
         let (inviter, name) = by;
-        let may = self.standing_now(inviter, tenant).await?.permits;
-        let found = self.roles(Some(tenant)).await?.into_iter().find(|one| one.name == role);
-        let found = found.ok_or_else(|| Error::NoRole(role.to_owned()))?;
-        if !may.has(own::PEOPLE_INVITE) || !found.permits.within(&may) {
-            return Err(Error::Refused);
-        }
         let new = NewGrant {
             account: account.to_owned(),
             tenant: tenant.clone(),
@@ -32,7 +26,7 @@ impl Access {
             until: None,
         };
         // Whoever was invited sets up what it asks for in their first sign-in.
-        match self.grant_ahead(&By::operator(name)?, &new).await {
+        match self.grant_ahead(&By::in_name_of(inviter, own::PEOPLE_INVITE, name)?, &new).await {
             Ok(_) | Err(Error::Held(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -45,12 +39,8 @@ impl Granting for Access {
         by: &'a Identity,
     ) -> Fut<'a, std::result::Result<Vec<Grantable>, String>> {
         Box::pin(async move {
-            if !by.may(own::PEOPLE_INVITE) || by.standing.support.is_some() {
-                return Ok(Vec::new());
-            }
-            let all = self.roles(Some(&by.tenant)).await.map_err(|error| error.to_string())?;
-            let within = all.into_iter().filter(|role| role.permits.within(&by.standing.permits));
-            Ok(within.map(|role| Grantable { name: role.name, title: role.title }).collect())
+            let givable = self.givable(by, own::PEOPLE_INVITE).await;
+            givable.map_err(|error| error.to_string())
         })
     }
 

@@ -49,6 +49,17 @@ impl Access {
         Ok(())
     }
 
+    /// Whether a directory may end or move `account` in the name of `maker`, who made its token: the same
+    /// bound as for a person, but that no session is behind it, and that it may be the maker's own.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when something is no id; the database otherwise.
+    pub async fn may_end(&self, maker: &str, account: &str, tenant: &TenantId) -> Result<bool> {
+        let own = self.standing_now(maker, tenant).await?.permits;
+        let theirs = self.standing_now(account, tenant).await?.permits;
+        Ok(own.has(own::PEOPLE_OFFBOARD) && theirs.within(&own))
+    }
+
     /// Takes every role and every access of support from `account`, in every tenant. `by` is written
     /// down. It may be done again.
     ///

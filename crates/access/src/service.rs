@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Bits, Clock, Enrolments, Fut, Holdings, Notice, PermissionId, Standing, Standings, Strength,
-    TenantId, own,
+    Bits, Clock, Enrolments, Fut, Grantable, Holdings, Identity, Notice, PermissionId, Standing,
+    Standings, Strength, TenantId,
 };
 use store::{Db, Notices, OperatorTx, Row, Tx};
 
@@ -279,7 +279,39 @@ impl Access {
         }
     }
 
-    /// Whether `by` may change roles in `tenant`, and has everything in `permits`.
+    /// The roles that `by` may give in the tenant they act in, where that takes `needs`: all that allow no
+    /// more than they may do themselves.
+    pub(crate) async fn givable(
+        &self,
+        by: &Identity,
+        needs: PermissionId,
+    ) -> Result<Vec<Grantable>> {
+        if !by.may(needs) || by.standing.support.is_some() {
+            return Ok(Vec::new());
+        }
+        let all = self.roles(Some(&by.tenant)).await?.into_iter();
+        let within = all.filter(|role| role.permits.within(&by.standing.permits));
+        Ok(within.map(|role| Grantable { name: role.name, title: role.title }).collect())
+    }
+
+    /// Whether `by` may give `role` in `tenant` at this moment. No role is nobody's to give.
+    pub(crate) async fn may_give(&self, by: &By, tenant: &TenantId, role: &str) -> Result<bool> {
+        let tx = self.db.operator().await?;
+        let found = match find_role(&tx, tenant, role).await {
+            Err(Error::NoRole(_)) => return Ok(false),
+            found => found?,
+        };
+        let permits = role_permits(&tx, &[found], tenant).await?;
+        let may = self.bound(&tx, by, tenant, &permits).await;
+        tx.rollback().await?;
+        match may {
+            Err(Error::Refused | Error::Escalation(_)) => Ok(false),
+            may => may.map(|()| true),
+        }
+    }
+
+    /// Whether `by` may give or take in `tenant`, and has everything in `permits`: the one rule by which
+    /// nobody gives more than they have.
     pub(crate) async fn bound(
         &self,
         tx: &Tx,
@@ -287,11 +319,11 @@ impl Access {
         tenant: &TenantId,
         permits: &Bits,
     ) -> Result<()> {
-        let Some(account) = &by.account else {
+        let Some(giver) = &by.giver else {
             return Ok(());
         };
-        let own = read(tx, account, tenant, self.clock.now()).await?.permits;
-        if !own.has(own::PEOPLE_ROLES) {
+        let own = read(tx, &giver.account, tenant, self.clock.now()).await?.permits;
+        if !own.has(giver.needs) {
             return Err(Error::Refused);
         }
         let beyond = permits.without(&own);
@@ -364,7 +396,7 @@ pub(crate) async fn names(tx: &Tx) -> Result<Vec<(PermissionId, String)>> {
     Ok(rows.iter().filter_map(named).collect())
 }
 
-async fn find_role(tx: &Tx, tenant: &TenantId, name: &str) -> Result<i32> {
+pub(crate) async fn find_role(tx: &Tx, tenant: &TenantId, name: &str) -> Result<i32> {
     let row = tx.query_opt(sql::FIND_ROLE, &[&tenant.as_str(), &name]).await?;
     row.map(|row| row.get(0)).ok_or_else(|| Error::NoRole(name.to_owned()))
 }

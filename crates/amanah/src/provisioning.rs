@@ -155,6 +155,35 @@ impl Provisioning for People {
         Box::pin(self.last(tenant, account, role))
     }
 
+    fn may_direct<'a>(
+        &'a self,
+        account: &'a str,
+        tenant: &'a TenantId,
+    ) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move {
+            let open = self.identities.open_of(&[account.to_owned()]).await.map_err(words)?;
+            Ok(!open.is_empty() && self.access.may_direct(account, tenant).await.map_err(words)?)
+        })
+    }
+
+    fn may_give<'a>(
+        &'a self,
+        giver: &'a str,
+        tenant: &'a TenantId,
+        role: &'a str,
+    ) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move { self.access.may_map(giver, tenant, role).await.map_err(words) })
+    }
+
+    fn may_end<'a>(
+        &'a self,
+        maker: &'a str,
+        account: &'a str,
+        tenant: &'a TenantId,
+    ) -> Fut<'a, Result<bool, String>> {
+        Box::pin(async move { self.access.may_end(maker, account, tenant).await.map_err(words) })
+    }
+
     fn mappable<'a>(&'a self, by: &'a Identity) -> Fut<'a, Result<Vec<Grantable>, String>> {
         Box::pin(async { self.access.mappable(by).await.map_err(words) })
     }

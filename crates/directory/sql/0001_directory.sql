@@ -80,6 +80,8 @@ CREATE TABLE directory.members (
     group_id uuid NOT NULL,
     user_id  uuid NOT NULL,
     added_at timestamptz NOT NULL,
+    -- The account that made the token by which they came, and that answers for it; NULL: the operator, by command.
+    added_for uuid,
     PRIMARY KEY (group_id, user_id),
     FOREIGN KEY (tenant, group_id) REFERENCES directory.groups (tenant, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant, user_id) REFERENCES directory.users (tenant, id) ON DELETE CASCADE

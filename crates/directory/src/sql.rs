@@ -158,6 +158,11 @@ pub(crate) const CHANGE_GROUP: &str = "\
     UPDATE directory.groups SET name = $4, external_id = $5, changed_at = $6, version = version + 1 \
     WHERE tenant = $1 AND id = $2::text::uuid AND version = $3";
 
+/// Parameters: tenant, name, id. Whether another group is called so.
+pub(crate) const NAME_IS_TAKEN: &str = "\
+    SELECT EXISTS (SELECT FROM directory.groups \
+        WHERE tenant = $1 AND lower(name) = lower($2) AND id <> $3::text::uuid)";
+
 /// Parameters: tenant, id.
 pub(crate) const REMOVE_GROUP: &str =
     "DELETE FROM directory.groups WHERE tenant = $1 AND id = $2::text::uuid";
@@ -172,10 +177,10 @@ pub(crate) const MEMBERS: &str = "\
 pub(crate) const KNOWN_USERS: &str =
     "SELECT id::text FROM directory.users WHERE tenant = $1 AND id = ANY ($2::text[]::uuid[])";
 
-/// Parameters: tenant, group, users, now.
+/// Parameters: tenant, group, users, now, the account that answers for it or NULL.
 pub(crate) const ADD_MEMBERS: &str = "\
-    INSERT INTO directory.members (tenant, group_id, user_id, added_at) \
-    SELECT $1, $2::text::uuid, one::uuid, $4 FROM unnest($3::text[]) AS one ON CONFLICT DO NOTHING";
+    INSERT INTO directory.members (tenant, group_id, user_id, added_at, added_for) \
+    SELECT $1, $2::text::uuid, one::uuid, $4, $5::text::uuid FROM unnest($3::text[]) AS one ON CONFLICT DO NOTHING";
 
 /// Parameters: group, users.
 pub(crate) const REMOVE_MEMBERS: &str = "\
@@ -186,10 +191,11 @@ pub(crate) const TOUCH_USERS: &str = "\
     UPDATE directory.users SET version = version + 1, changed_at = $2 WHERE id = ANY ($1::text[]::uuid[])";
 
 /// Parameters: tenant, users or NULL, a group that is left out. Rows: account, role, mapper, group's name,
-/// member since; one for each role that a group gives to an active user, the longest member first. That a
+/// member since, who answers for a member who came after it was mapped or NULL; one for each role that a group gives to an active user, the longest member first. That a
 /// role is mapped anew gives back nothing that people took away.
 pub(crate) const WANTED_ROLES: &str = "\
-    SELECT u.account::text, p.role, p.mapped_by::text, g.name, m.added_at AS since \
+    SELECT u.account::text, p.role, p.mapped_by::text, g.name, m.added_at AS since, \
+        CASE WHEN m.added_at >= p.mapped_at THEN m.added_for::text END \
     FROM directory.users u JOIN directory.members m ON m.user_id = u.id \
         JOIN directory.groups g ON g.id = m.group_id \
         JOIN directory.mappings p ON p.group_id = m.group_id \

@@ -3,6 +3,7 @@
 mod bounds;
 mod filters;
 mod house;
+mod makers;
 mod patches;
 mod refused;
 mod service;

@@ -44,6 +44,9 @@ pub enum Reopened {
 pub struct MappedRole<'a> {
     /// The account that mapped the role, in whose name it is given: never more than that one may give.
     pub mapper: &'a str,
+    /// The account that made the token by which the member came into the group after the role was mapped,
+    /// where a person made that one: they answer for the member, and have to be able to give it, too.
+    pub filler: Option<&'a str>,
     /// The member's account.
     pub account: &'a str,
     /// Where the role counts.
@@ -106,11 +109,35 @@ pub trait Provisioning: Send + Sync {
         role: Option<&'a str>,
     ) -> Fut<'a, Result<bool, String>>;
 
+    /// Whether `account` is open and may look after the directory of `tenant` at this moment.
+    fn may_direct<'a>(
+        &'a self,
+        account: &'a str,
+        tenant: &'a TenantId,
+    ) -> Fut<'a, Result<bool, String>>;
+
+    /// Whether `giver` may give `role` by the directory of `tenant` at this moment.
+    fn may_give<'a>(
+        &'a self,
+        giver: &'a str,
+        tenant: &'a TenantId,
+        role: &'a str,
+    ) -> Fut<'a, Result<bool, String>>;
+
+    /// Whether `maker` may off-board `account` at this moment: nobody ends by a token whom they could not end
+    /// themselves.
+    fn may_end<'a>(
+        &'a self,
+        maker: &'a str,
+        account: &'a str,
+        tenant: &'a TenantId,
+    ) -> Fut<'a, Result<bool, String>>;
+
     /// The roles that `by` may map in the tenant they act in.
     fn mappable<'a>(&'a self, by: &'a Identity) -> Fut<'a, Result<Vec<Grantable>, String>>;
 
-    /// Gives a role. Whether the account has it now: `false` where it is not the mapper's to give any more,
-    /// or people have taken it away.
+    /// Gives a role. Whether the account has it now: `false` where it is not the mapper's or the filler's
+    /// to give any more, or people have taken it away.
     fn give<'a>(&'a self, role: MappedRole<'a>) -> Fut<'a, Result<bool, String>>;
 
     /// The roles that directories gave in the tenant and that are held: account and role of each.

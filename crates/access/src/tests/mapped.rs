@@ -8,9 +8,14 @@ use crate::NewGrant;
 
 impl House {
     async fn mapped(&self, since: jiff::Timestamp) -> bool {
+        self.mapped_by(since, None).await
+    }
+
+    async fn mapped_by(&self, since: jiff::Timestamp, filler: Option<&str>) -> bool {
         let of = tenant("sinar");
         let role = MappedRole {
             mapper: DEWI,
+            filler,
             account: SARI,
             tenant: &of,
             role: "editor",
@@ -36,6 +41,28 @@ impl House {
         self.clock.set(self.clock.now().saturating_add(SignedDuration::from_hours(1)).unwrap());
         self.clock.now()
     }
+}
+
+#[tokio::test]
+async fn a_directory_does_no_more_than_whoever_answers_for_it() {
+    let house = house().await;
+    let (of, joined) = (tenant("sinar"), house.clock.now());
+    let lesser = "00000000-0000-4000-8000-000000000003";
+    house.given(DEWI, "owner").await;
+    house.given(lesser, "editor").await;
+    let may = async |who| house.access.may_map(who, &of, "editor").await.unwrap();
+    assert!(may(DEWI).await && !may(lesser).await, "they may not look after the directory");
+    assert!(!house.mapped_by(joined, Some(lesser)).await);
+    assert!(!house.access.may_direct(lesser, &of).await.unwrap());
+    house.given(lesser, "administrator").await;
+    assert!(house.access.may_direct(lesser, &of).await.unwrap() && may(lesser).await);
+    assert!(!house.access.may_map(lesser, &of, "owner").await.unwrap());
+    assert!(!house.access.may_map(DEWI, &of, "emperor").await.unwrap());
+    assert!(house.mapped_by(joined, Some(lesser)).await);
+    // Nobody is ended by somebody who may do less.
+    let ends = async |maker, whom| house.access.may_end(maker, whom, &of).await.unwrap();
+    assert!(ends(DEWI, lesser).await && !ends(lesser, DEWI).await);
+    assert!(ends(lesser, SARI).await && ends(lesser, lesser).await && !ends(SARI, SARI).await);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Directories over the real rooms of accounts and roles, on a real PostgreSQL.
 
-use directory::{Caller, Error, Kind, NewToken, PATCH, Precondition, Resource, USER};
-use identity::Pool;
-use kernel::{SystemClock, SystemRng};
+use access::NewGrant;
+use directory::{By, Caller, Error, GROUP, Kind, NewToken, PATCH, Precondition, Resource, USER};
+use identity::{Email, NewAccount, Pool};
+use kernel::{Secret, SystemClock, SystemRng};
 use serde_json::{Value, json};
 use testkit::TestDb;
 
@@ -14,6 +15,7 @@ const SARI: &str = "sari@sinar.example";
 struct House {
     _base: TestDb,
     directory: Arc<Directory>,
+    mailroom: Arc<Mailroom>,
     leaving: Offboarding,
 }
 
@@ -39,11 +41,11 @@ async fn house() -> House {
     let people = People::of(&access, &identities, &mailroom, &cx);
     let directory = open(people, &base.engine, "https://house.example");
     let leaving = Offboarding { access, identities, directory: Arc::clone(&directory) };
-    House { _base: base, directory, leaving }
+    House { _base: base, directory, mailroom, leaving }
 }
 
 impl House {
-    async fn caller(&self, of: &str, by: &directory::By) -> Caller {
+    async fn caller(&self, of: &str, by: &By) -> Caller {
         let new = NewToken { name: "test".to_owned(), days: 30 };
         let (_, token) = self.directory.make_token(&tenant(of), &new, by).await.unwrap();
         self.directory.admit(&token).await.unwrap()
@@ -59,6 +61,35 @@ impl House {
         self.directory.patch(who, at, &body, &Precondition::default()).await
     }
 
+    /// Somebody who has an account by people, and this role.
+    async fn somebody(&self, email: &str, role: &str) -> Identity {
+        let email = Email::new(email).unwrap();
+        let new = NewAccount {
+            email: email.clone(),
+            name: "Somebody".to_owned(),
+            tenant: tenant("sinar"),
+            password: Secret::new("correct horse battery".to_owned()),
+        };
+        self.leaving.identities.create_account(&new).await.unwrap();
+        let account = self.known(email.as_str()).await.unwrap().account;
+        let grant = NewGrant {
+            account,
+            tenant: tenant("sinar"),
+            role: role.to_owned(),
+            reason: "a test".to_owned(),
+            until: None,
+        };
+        let access = &self.leaving.access;
+        access.grant(&access::By::operator("a test").unwrap(), &grant).await.unwrap();
+        self.mailroom.as_account(&email, &**access).await.unwrap().unwrap()
+    }
+
+    async fn roles(&self, email: &str) -> Vec<String> {
+        let account = self.known(email).await.unwrap().account;
+        let held = self.leaving.access.roles_of(&account, &tenant("sinar")).await.unwrap();
+        held.into_iter().map(|held| held.role).collect()
+    }
+
     async fn known(&self, email: &str) -> Option<identity::Known> {
         self.leaving.find(email).await.unwrap()
     }
@@ -67,7 +98,7 @@ impl House {
 #[tokio::test]
 async fn whom_people_off_boarded_a_directory_neither_renames_nor_makes_anew() {
     let house = house().await;
-    let who = house.caller("sinar", &directory::By::operator("a test")).await;
+    let who = house.caller("sinar", &By::operator("a test")).await;
     let sari = house.directory.create(&who, Kind::User, &user(SARI)).await.unwrap();
     let account = house.known(SARI).await.unwrap().account;
     house.leaving.end(&account, "dewi@sinar.example", None).await.unwrap();
@@ -97,4 +128,38 @@ async fn whom_people_off_boarded_a_directory_neither_renames_nor_makes_anew() {
     let renamed = json!([{"op": "replace", "path": "userName", "value": "b@sinar.example"}]);
     house.patch(&who, at, renamed).await.unwrap();
     assert!(house.known("b@sinar.example").await.unwrap().closed);
+}
+
+#[tokio::test]
+async fn an_administrators_token_makes_nobody_an_owner_and_ends_none() {
+    let house = house().await;
+    let owner = house.somebody("chief@sinar.example", "owner").await;
+    let rudi = house.somebody("rudi@sinar.example", "administrator").await;
+    let lesser = house.caller("sinar", &By::person(&rudi)).await;
+    let sari = house.directory.create(&lesser, Kind::User, &user(SARI)).await.unwrap();
+    for (name, role) in [("Owners", "owner"), ("Pricing", "editor")] {
+        let empty = json!({ "schemas": [GROUP], "displayName": name });
+        let group = house.directory.create(&lesser, Kind::Group, &empty).await.unwrap();
+        house.directory.map(&owner, name, role).await.unwrap();
+        let add = json!([{"op": "add", "path": "members", "value": [{"value": sari.id}]}]);
+        house.patch(&lesser, (Kind::Group, &group.id), add).await.unwrap();
+    }
+    house.directory.settle_all().await.unwrap();
+    assert_eq!(house.roles(SARI).await, ["editor"]);
+    // Another owner, who is in the directory's hand.
+    house.somebody("ani@sinar.example", "owner").await;
+    let by = By::operator("a test");
+    let ani = house.directory.adopt(&tenant("sinar"), "ani@sinar.example", &by).await.unwrap();
+    let gone = house.directory.remove(&lesser, (Kind::User, &ani), &Precondition::default()).await;
+    assert!(matches!(gone, Err(Error::Refused(_))), "{gone:?}");
+    // With the right the token goes, at once; and the one of a command ends her.
+    let operator = access::By::operator("a test").unwrap();
+    let access = &house.leaving.access;
+    let of = tenant("sinar");
+    access.revoke(&operator, &rudi.account, &of, "administrator").await.unwrap();
+    let made = house.directory.create(&lesser, Kind::User, &user("b@sinar.example")).await;
+    assert!(matches!(made, Err(Error::Token)), "{made:?}");
+    let command = house.caller("sinar", &by).await;
+    house.directory.remove(&command, (Kind::User, &ani), &Precondition::default()).await.unwrap();
+    assert!(house.known("ani@sinar.example").await.unwrap().closed);
 }

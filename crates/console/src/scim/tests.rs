@@ -68,6 +68,18 @@ impl Provisioning for People {
         Box::pin(async { Ok(false) })
     }
 
+    fn may_direct<'a>(&'a self, _: &'a str, _: &'a TenantId) -> Done<'a, bool> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn may_give<'a>(&'a self, _: &'a str, _: &'a TenantId, _: &'a str) -> Done<'a, bool> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn may_end<'a>(&'a self, _: &'a str, _: &'a str, _: &'a TenantId) -> Done<'a, bool> {
+        Box::pin(async { Ok(true) })
+    }
+
     fn mappable<'a>(&'a self, _: &'a Identity) -> Done<'a, Vec<Grantable>> {
         Box::pin(async { Ok(Vec::new()) })
     }

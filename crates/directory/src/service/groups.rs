@@ -99,7 +99,7 @@ impl Directory {
         let members = wanted(&attributes)?;
         let (name, external) = texts(&attributes);
         let (now, of) = (self.clock.now(), who.tenant.as_str());
-        let _turn = self.turn(&who.tenant).await;
+        let _turn = self.turn_of(who).await?;
         let tx = self.db.operator().await?;
         known(&tx, &who.tenant, &members).await?;
         let bound: store::Bound<'_> = &[&of, &name, &external, &now, &who.actor()];
@@ -109,7 +109,7 @@ impl Directory {
         };
         let id: String = row.get(0);
         let users: Vec<&str> = members.iter().map(String::as_str).collect();
-        tx.execute(sql::ADD_MEMBERS, &[&of, &id, &users, &now]).await?;
+        tx.execute(sql::ADD_MEMBERS, &[&of, &id, &users, &now, &who.maker]).await?;
         tx.execute(sql::TOUCH_USERS, &[&users, &now]).await?;
         let detail = format!("{} members", users.len());
         self.note(&tx, &who.tenant, (&who.actor(), "create group"), (&id, &detail)).await?;
@@ -124,7 +124,7 @@ impl Directory {
         condition: &Precondition,
         change: impl FnOnce(&Map<String, Value>) -> Result<Map<String, Value>>,
     ) -> Result<Resource> {
-        let _turn = self.turn(&who.tenant).await;
+        let _turn = self.turn_of(who).await?;
         let old = self.bare(&who.tenant, id).await?;
         condition.check(old.version)?;
         let there = self.members(&old.id).await?;
@@ -138,14 +138,25 @@ impl Directory {
         let (name, external) = texts(&new);
         let same = (&name, &external) == (&old.name, &old.external_id);
         if !same || !added.is_empty() || !gone.is_empty() {
+            // All that can be wrong with it is looked at before anything is taken.
+            self.fits(&who.tenant, &old.id, &name, &added).await?;
             // What the group gave goes before they leave it: cut off here, they have less, not more.
-            self.withdraw(&who.tenant, &gone, &old.id, &who.actor()).await?;
+            self.withdraw(who, &gone, &old.id).await?;
             self.write(who, &old, (name, external), (&added, &gone, &shall)).await?;
         }
         // Also when nothing changed: what was cut off before is done now.
         let users: Vec<String> = shall.into_iter().collect();
         self.settle(&who.tenant, Some(&users), &who.actor()).await?;
         self.group(&who.tenant, id, true).await
+    }
+
+    /// Whether the group may be called so, and have these added.
+    async fn fits(&self, tenant: &TenantId, id: &str, name: &str, added: &[String]) -> Result<()> {
+        let tx = self.db.operator().await?;
+        known(&tx, tenant, &added.iter().cloned().collect()).await?;
+        let row = tx.query_one(sql::NAME_IS_TAKEN, &[&tenant.as_str(), &name, &id]).await?;
+        tx.commit().await?;
+        if row.get(0) { Err(Error::Uniqueness) } else { Ok(()) }
     }
 
     async fn write(
@@ -166,7 +177,7 @@ impl Directory {
             Err(error) => return Err(error.into()),
         }
         tx.execute(sql::REMOVE_MEMBERS, &[&old.id, gone]).await?;
-        tx.execute(sql::ADD_MEMBERS, &[&of, &old.id, added, &now]).await?;
+        tx.execute(sql::ADD_MEMBERS, &[&of, &old.id, added, &now, &who.maker]).await?;
         // Each of them is told the group's name.
         let mut touched: Vec<&String> = added.iter().chain(gone).collect();
         if name != old.name {
@@ -184,12 +195,12 @@ impl Directory {
         id: &str,
         condition: &Precondition,
     ) -> Result<()> {
-        let _turn = self.turn(&who.tenant).await;
+        let _turn = self.turn_of(who).await?;
         let old = self.bare(&who.tenant, id).await?;
         condition.check(old.version)?;
         let members = self.members(&old.id).await?;
         let members: Vec<String> = members.into_iter().map(|(id, _)| id).collect();
-        self.withdraw(&who.tenant, &members, &old.id, &who.actor()).await?;
+        self.withdraw(who, &members, &old.id).await?;
         let (now, of) = (self.clock.now(), who.tenant.as_str());
         let tx = self.db.operator().await?;
         tx.execute(sql::REMOVE_GROUP, &[&of, &old.id]).await?;

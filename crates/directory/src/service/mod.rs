@@ -6,30 +6,28 @@ mod mapping;
 mod places;
 mod roles;
 mod tokens;
+mod turns;
 mod upkeep;
 mod users;
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kernel::{Clock, Identity, Provisioning, Rng, TenantId};
 use serde_json::{Map, Value, json};
 use store::{Db, OperatorTx};
-use tokio::sync::{Mutex, MutexGuard};
 
 pub use listing::{MAX_COUNT, Page, Query};
 pub use mapping::{Event, GroupCard, MappingCard, Overview};
 pub use tokens::{MAX_TOKEN_DAYS, NewToken, TokenCard};
 
 use places::Places;
+use turns::{Turn, Turns};
 
 use crate::resource::Wanted;
 use crate::schema::Kind;
 use crate::{Error, Result, sql};
 
-/// How many tenants' changes go on at once at most; each tenant's own go one after the other.
-const TURNS: usize = 64;
 /// The longest detail of what is written down, in bytes.
 const MAX_DETAIL_BYTES: usize = 1000;
 /// PostgreSQL's code for a name that is taken.
@@ -42,7 +40,7 @@ pub struct Directory {
     rng: Arc<dyn Rng>,
     people: Arc<dyn Provisioning>,
     base: String,
-    turns: Vec<Mutex<()>>,
+    turns: Turns,
     places: Places,
 }
 
@@ -51,6 +49,8 @@ pub struct Directory {
 pub struct Caller {
     token: String,
     tenant: TenantId,
+    /// The account that made the token; nobody where the operator did.
+    maker: Option<String>,
 }
 
 impl Caller {
@@ -148,9 +148,8 @@ impl Directory {
         people: Arc<dyn Provisioning>,
         base: &str,
     ) -> Self {
-        let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
         let base = base.trim_end_matches('/').to_owned();
-        Self { db, clock, rng, people, base, turns, places: Places::new() }
+        Self { db, clock, rng, people, base, turns: Turns::default(), places: Places::new() }
     }
 
     /// Where the protocol is served.
@@ -248,13 +247,15 @@ impl Directory {
     }
 
     /// Nobody else changes what is of `tenant` meanwhile, in this process.
-    async fn turn(&self, tenant: &TenantId) -> MutexGuard<'_, ()> {
-        let hasher = BuildHasherDefault::<DefaultHasher>::default();
-        let count = u64::try_from(self.turns.len()).unwrap_or(1).max(1);
-        let at = usize::try_from(hasher.hash_one(tenant.as_str()) % count).unwrap_or_default();
-        #[expect(clippy::indexing_slicing, reason = "the remainder is within, and there are some")]
-        let turn = &self.turns[at];
-        turn.lock().await
+    pub(crate) async fn turn(&self, tenant: &TenantId) -> Turn {
+        self.turns.wait(tenant).await
+    }
+
+    /// The turn of whoever was admitted before they had to wait: their token is looked at once more.
+    async fn turn_of(&self, who: &Caller) -> Result<Turn> {
+        let turn = self.turn(&who.tenant).await;
+        self.still_good(who).await?;
+        Ok(turn)
     }
 
     /// Writes down what is done, in the transaction that does it.

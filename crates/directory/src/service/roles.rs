@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use kernel::{MappedRole, TenantId};
+use kernel::{MappedRole, Provisioning, TenantId};
 
-use super::{Directory, away};
+use super::users::BEYOND;
+use super::{Caller, Directory, away};
 use crate::{Error, Result, sql};
 
 /// The longest name of a group in a reason, in characters as they are shown.
@@ -21,6 +22,38 @@ struct Wish {
     mapper: String,
     group: String,
     since: Timestamp,
+    /// Who answers for the member, besides the mapper.
+    filler: Option<String>,
+}
+
+/// Who may give which role: asked once of each, however many members there are.
+struct Leave<'a> {
+    people: &'a dyn Provisioning,
+    tenant: &'a TenantId,
+    told: BTreeMap<(String, String), bool>,
+}
+
+impl Leave<'_> {
+    async fn has(&mut self, giver: &str, role: &str) -> Result<bool> {
+        let pair = (giver.to_owned(), role.to_owned());
+        if let Some(told) = self.told.get(&pair) {
+            return Ok(*told);
+        }
+        let may = self.people.may_give(giver, self.tenant, role).await.map_err(away)?;
+        self.told.insert(pair, may);
+        Ok(may)
+    }
+
+    /// Whether the wish may be granted, as far as those go who answer for it.
+    async fn covers(&mut self, wish: &Wish) -> Result<bool> {
+        if !self.has(&wish.mapper, &wish.role).await? {
+            return Ok(false);
+        }
+        match &wish.filler {
+            Some(filler) => self.has(filler, &wish.role).await,
+            None => Ok(true),
+        }
+    }
 }
 
 impl Directory {
@@ -52,14 +85,17 @@ impl Directory {
             self.people.take(tenant, account, role, by).await.map_err(away)?;
         }
         let mut seen = given;
+        let mut leave = self.leave(tenant);
         for wish in &wishes {
             // One group of several is enough; the next is asked when its mapper may not.
-            if seen.contains(&(wish.account.clone(), wish.role.clone())) {
+            let given = seen.contains(&(wish.account.clone(), wish.role.clone()));
+            if given || !leave.covers(wish).await? {
                 continue;
             }
             let reason = format!("member of the group {}", wish.group);
             let role = MappedRole {
                 mapper: &wish.mapper,
+                filler: wish.filler.as_deref(),
                 account: &wish.account,
                 tenant,
                 role: &wish.role,
@@ -74,17 +110,17 @@ impl Directory {
         Ok(())
     }
 
+    fn leave<'a>(&'a self, tenant: &'a TenantId) -> Leave<'a> {
+        Leave { people: &*self.people, tenant, told: BTreeMap::new() }
+    }
+
     /// Takes from `users` what `group` alone gives them, before they leave it.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the last who can give roles would lose that; nothing was taken then.
-    pub(super) async fn withdraw(
-        &self,
-        tenant: &TenantId,
-        users: &[String],
-        group: &str,
-        by: &str,
-    ) -> Result<()> {
+    /// [`Error::Refused`] when the last who can give roles would lose that, or whoever made the token could
+    /// not give what is taken; nothing was taken then.
+    pub(super) async fn withdraw(&self, who: &Caller, users: &[String], group: &str) -> Result<()> {
+        let (tenant, by) = (&who.tenant, who.actor());
         if users.is_empty() {
             return Ok(());
         }
@@ -98,7 +134,13 @@ impl Directory {
         let given = self.people.given(tenant).await.map_err(away)?;
         let goes = given.into_iter().filter(|one| accounts.contains_key(&one.0));
         let goes: Vec<(String, String)> = goes.filter(|one| !stays.contains(one)).collect();
+        let mut leave = self.leave(tenant);
         for (account, role) in &goes {
+            if let Some(maker) = &who.maker
+                && !leave.has(maker, role).await?
+            {
+                return Err(Error::Refused(BEYOND));
+            }
             if self.people.is_last(tenant, account, Some(role)).await.map_err(away)? {
                 return Err(Error::Refused(LAST));
             }
@@ -108,7 +150,7 @@ impl Directory {
             if self.people.is_last(tenant, account, Some(role)).await.map_err(away)? {
                 return Err(Error::Refused(LAST));
             }
-            self.people.take(tenant, account, role, by).await.map_err(away)?;
+            self.people.take(tenant, account, role, &by).await.map_err(away)?;
         }
         Ok(())
     }
@@ -133,6 +175,7 @@ impl Directory {
             mapper: row.get(2),
             group: kernel::shown(row.get(3)).chars().take(NAMED_CHARS).collect(),
             since: row.get(4),
+            filler: row.get(5),
         };
         Ok(rows.iter().map(wish).collect())
     }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Secret, TenantId};
+use store::Row;
 use subtle::ConstantTimeEq as _;
 
 use super::{By, Caller, Directory, away};
@@ -56,38 +57,58 @@ impl Directory {
     pub async fn admit(&self, bearer: &Secret) -> Result<Caller> {
         let shown = token::read(bearer.expose()).ok_or(Error::Token)?;
         let now = self.clock.now();
-        let tx = self.db.operator().await?;
-        let row = tx.query_opt(sql::FIND_TOKEN, &[&shown.id]).await?;
-        tx.commit().await?;
-        let row = row.ok_or(Error::Token)?;
-        let (digest, expires): (Vec<u8>, Timestamp) = (row.get(2), row.get(3));
+        let row = self.found(&shown.id).await?;
+        let digest: Vec<u8> = row.get(2);
         let same: bool = digest.as_slice().ct_eq(shown.sha256.as_slice()).into();
-        if !same || expires <= now || row.get::<_, bool>(4) {
+        if !same {
             return Err(Error::Token);
         }
         let tenant = TenantId::new(row.get::<_, String>(0)).map_err(|_| Error::Token)?;
-        if !self.people.is_open(&tenant).await.map_err(away)? {
-            return Err(Error::Token);
-        }
-        // It may have been made while its maker was off-boarded, behind the end of all the others.
-        if let Some(maker) = row.get::<_, Option<String>>(6)
-            && self.people.open_of(&[maker]).await.map_err(away)?.is_empty()
-        {
-            return Err(Error::Token);
-        }
+        let who = Caller { token: shown.id, tenant, maker: row.get(6) };
+        self.counts(&who, &row).await?;
         let seen: Option<Timestamp> = row.get(5);
         if seen.is_none_or(|seen| now.duration_since(seen) >= TOUCH_EVERY) {
             let tx = self.db.operator().await?;
-            tx.execute(sql::TOUCH_TOKEN, &[&shown.id, &now]).await?;
+            tx.execute(sql::TOUCH_TOKEN, &[&who.token, &now]).await?;
             tx.commit().await?;
         }
-        Ok(Caller { token: shown.id, tenant })
+        Ok(who)
+    }
+
+    /// Whether the token of somebody who was admitted before is good at this moment.
+    pub(super) async fn still_good(&self, who: &Caller) -> Result<()> {
+        let row = self.found(&who.token).await?;
+        self.counts(who, &row).await
+    }
+
+    async fn found(&self, id: &str) -> Result<Row> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::FIND_TOKEN, &[&id]).await?;
+        tx.commit().await?;
+        row.ok_or(Error::Token)
+    }
+
+    /// Whether the token has not ended, nor its tenant, nor the right of whoever made it.
+    async fn counts(&self, who: &Caller, row: &Row) -> Result<()> {
+        let expires: Timestamp = row.get(3);
+        if expires <= self.clock.now() || row.get::<_, bool>(4) {
+            return Err(Error::Token);
+        }
+        if !self.people.is_open(&who.tenant).await.map_err(away)? {
+            return Err(Error::Token);
+        }
+        match &who.maker {
+            Some(maker) if !self.people.may_direct(maker, &who.tenant).await.map_err(away)? => {
+                Err(Error::Token)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes a token for the directory of `tenant`. It is given out here and never again.
     ///
     /// # Errors
-    /// [`Error::Field`] when something does not fit.
+    /// [`Error::Field`] when something does not fit; [`Error::Refused`] when `by` may not, or not any more.
     pub async fn make_token(
         &self,
         tenant: &TenantId,
@@ -117,6 +138,14 @@ impl Directory {
         }
         self.note(&tx, tenant, (&by.name, "make token"), (&written.id, name)).await?;
         tx.commit().await?;
+        // Asked behind the commit: who is off-boarded is closed first and loses their tokens then, so that one
+        // which is made meanwhile either ends there or is ended here, and is never given out.
+        if let Some(account) = &by.account
+            && !self.people.may_direct(account, tenant).await.map_err(away)?
+        {
+            self.revoke_token(Some(tenant), &written.id, by).await?;
+            return Err(Error::Refused("whoever makes it may not look after the directory"));
+        }
         let card = TokenCard {
             id: written.id,
             tenant: of.to_owned(),
@@ -139,7 +168,7 @@ impl Directory {
         let tx = self.db.operator().await?;
         let rows = tx.query(sql::LIST_TOKENS, &[&of, &LISTED]).await?;
         tx.commit().await?;
-        let card = |row: &store::Row| TokenCard {
+        let card = |row: &Row| TokenCard {
             id: row.get(0),
             tenant: row.get(1),
             name: row.get(2),

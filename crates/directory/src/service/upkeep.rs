@@ -73,7 +73,7 @@ impl Directory {
             return Ok(());
         }
         for account in self.people.open_of(&accounts).await.map_err(away)? {
-            self.may_end(tenant, &account).await?;
+            self.not_last(tenant, &account).await?;
             self.end_account(&account, UPKEEP).await?;
             let user = users.get(&account).map(String::as_str).unwrap_or_default();
             let tx = self.db.operator().await?;

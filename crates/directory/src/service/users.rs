@@ -17,6 +17,9 @@ const MAX_ADDRESS_BYTES: usize = 128;
 /// The last one that can give roles stays.
 const LAST: &str = "nobody else of this tenant could give roles then; give somebody else the role of an \
                     administrator first";
+/// What the token's maker may not do, it does not either.
+pub(super) const BEYOND: &str = "whoever made this token may not do that: it is about somebody, or a role, that \
+                                 may do more than they; use a token of somebody who may, or of the operator";
 /// People closed the account, and a directory neither opens nor changes it.
 const FINAL: &str = "the account was off-boarded here, and a directory neither opens nor changes it; ask \
                      the operator";
@@ -108,7 +111,7 @@ impl Directory {
         let active = *attributes.entry("active").or_insert(Value::Bool(true)) == Value::Bool(true);
         let person = person(&who.tenant, &attributes)?;
         let user_name = text(&attributes, "userName");
-        let _turn = self.turn(&who.tenant).await;
+        let _turn = self.turn_of(who).await?;
         if self.named(&who.tenant, &user_name).await?.is_some() {
             return Err(Error::Uniqueness);
         }
@@ -119,7 +122,7 @@ impl Directory {
                 return Err(Error::Uniqueness);
             }
             if !active {
-                self.may_end(&who.tenant, &account).await?;
+                self.may_end(who, &account).await?;
             }
         }
         let account = taken(self.people.provision(&person).await.map_err(away)?)?;
@@ -163,14 +166,14 @@ impl Directory {
         condition: &Precondition,
         change: impl FnOnce(&Map<String, Value>) -> Result<Map<String, Value>>,
     ) -> Result<Resource> {
-        let _turn = self.turn(&who.tenant).await;
+        let _turn = self.turn_of(who).await?;
         let old = self.user(&who.tenant, id).await?;
         condition.check(old.version)?;
         let new = change(&old.attributes)?;
         if new == old.attributes {
             if !old.active {
                 // Nothing is new to us, and yet the account may be open: who says so once more means it.
-                self.may_end(&who.tenant, &old.account).await?;
+                self.may_end(who, &old.account).await?;
                 self.end_account(&old.account, &who.actor()).await?;
             }
             return Ok(old.told(&self.base));
@@ -216,7 +219,11 @@ impl Directory {
         // What was stored could not be read otherwise.
         let before = person(tenant, &old.attributes).ok();
         if !active {
-            self.may_end(tenant, &old.account).await?;
+            self.may_end(who, &old.account).await?;
+        }
+        // With their address somebody gets a new password, too.
+        if before.as_ref().is_none_or(|before| before.email != after.email) {
+            self.may_touch(who, &old.account).await?;
         }
         if before.as_ref() != Some(&after) {
             taken(self.people.change(&old.account, &after).await.map_err(away)?)?;
@@ -244,10 +251,10 @@ impl Directory {
         id: &str,
         condition: &Precondition,
     ) -> Result<()> {
-        let _turn = self.turn(&who.tenant).await;
+        let _turn = self.turn_of(who).await?;
         let old = self.user(&who.tenant, id).await?;
         condition.check(old.version)?;
-        self.may_end(&who.tenant, &old.account).await?;
+        self.may_end(who, &old.account).await?;
         // First of all: whoever is gone from the directory must not have an account that works.
         self.end_account(&old.account, &who.actor()).await?;
         let (now, of) = (self.clock.now(), who.tenant.as_str());
@@ -267,7 +274,25 @@ impl Directory {
         Ok(tx.commit().await?)
     }
 
-    pub(super) async fn may_end(&self, tenant: &TenantId, account: &str) -> Result<()> {
+    /// Whether the directory may off-board the account.
+    async fn may_end(&self, who: &Caller, account: &str) -> Result<()> {
+        self.may_touch(who, account).await?;
+        self.not_last(&who.tenant, account).await
+    }
+
+    /// Nobody does by a token what they may not do themselves to somebody who may do more.
+    async fn may_touch(&self, who: &Caller, account: &str) -> Result<()> {
+        match &who.maker {
+            Some(maker)
+                if !self.people.may_end(maker, account, &who.tenant).await.map_err(away)? =>
+            {
+                Err(Error::Refused(BEYOND))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn not_last(&self, tenant: &TenantId, account: &str) -> Result<()> {
         if self.people.is_last(tenant, account, None).await.map_err(away)? {
             return Err(Error::Refused(LAST));
         }

@@ -25,8 +25,17 @@ pub(super) struct People {
     /// Account, role, and whether a directory gave it.
     pub(super) roles: Mutex<BTreeSet<(String, String, bool)>>,
     pub(super) shut: Mutex<BTreeSet<String>>,
+    /// What people took away from everybody.
+    pub(super) taken: Mutex<BTreeSet<String>>,
     /// What the mapper may not give any more.
     pub(super) beyond: Mutex<BTreeSet<String>>,
+    /// Who has lost the right to look after a directory.
+    pub(super) lost: Mutex<BTreeSet<String>>,
+    /// How often it was asked whether somebody may give a role.
+    pub(super) asked: Mutex<usize>,
+    /// Giving never ends, and tells that it was reached.
+    pub(super) hangs: Mutex<bool>,
+    pub(super) reached: tokio::sync::Notify,
     /// Since when they were members to whom something was given.
     pub(super) since: Mutex<Vec<jiff::Timestamp>>,
     /// What is done goes wrong.
@@ -187,6 +196,39 @@ impl Provisioning for People {
         Box::pin(async move { Ok(last) })
     }
 
+    fn may_direct<'a>(
+        &'a self,
+        account: &'a str,
+        _: &'a TenantId,
+    ) -> Fut<'a, Result<bool, String>> {
+        let all = self.accounts.lock().unwrap();
+        let open = account == ADMIN || all.get(account).is_some_and(|one| one.open);
+        let may = open && !self.lost.lock().unwrap().contains(account);
+        Box::pin(async move { Ok(may) })
+    }
+
+    fn may_give<'a>(
+        &'a self,
+        giver: &'a str,
+        _: &'a TenantId,
+        role: &'a str,
+    ) -> Fut<'a, Result<bool, String>> {
+        *self.asked.lock().unwrap() += 1;
+        let beyond = self.beyond.lock().unwrap().contains(role);
+        let may = !beyond && (giver == ADMIN || role != "owner");
+        Box::pin(async move { Ok(may) })
+    }
+
+    fn may_end<'a>(
+        &'a self,
+        maker: &'a str,
+        account: &'a str,
+        _: &'a TenantId,
+    ) -> Fut<'a, Result<bool, String>> {
+        let may = maker == ADMIN || !self.roles_of(account).contains(&"owner".to_owned());
+        Box::pin(async move { Ok(may) })
+    }
+
     fn mappable<'a>(&'a self, _: &'a Identity) -> Fut<'a, Result<Vec<Grantable>, String>> {
         let role = |name: &str| Grantable { name: name.to_owned(), title: name.to_owned() };
         Box::pin(async move { Ok(["editor", "viewer", "owner"].map(role).to_vec()) })
@@ -195,10 +237,15 @@ impl Provisioning for People {
     fn give<'a>(&'a self, role: MappedRole<'a>) -> Fut<'a, Result<bool, String>> {
         Box::pin(async move {
             self.well()?;
+            let hangs = *self.hangs.lock().unwrap();
+            if hangs {
+                self.reached.notify_one();
+                std::future::pending::<()>().await;
+            }
             assert!(role.reason.len() <= 1000, "more is refused: {}", role.reason);
             assert!(role.by.starts_with("directory:") && role.mapper == ADMIN, "{role:?}");
             self.since.lock().unwrap().push(role.since);
-            if self.beyond.lock().unwrap().contains(role.role) {
+            if self.taken.lock().unwrap().contains(role.role) {
                 return Ok(false);
             }
             let mut roles = self.roles.lock().unwrap();
