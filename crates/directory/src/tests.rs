@@ -7,4 +7,5 @@ mod makers;
 mod patches;
 mod refused;
 mod service;
+mod turns;
 mod twice;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kernel::TenantId;
+use tokio::time::timeout;
 
 use super::{Directory, away};
 use crate::{Result, sql};
@@ -13,50 +14,76 @@ use crate::{Result, sql};
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How many tenants are read at a time.
 const TENANTS: i64 = 500;
+/// How long one tenant is looked after in one round. What is done by then is done, and the next round goes
+/// on: nobody's groups wait for a tenant with very many.
+const TENANT_FOR: Duration = Duration::from_secs(20);
+/// How long a round lasts. The next one begins behind the last tenant that was looked after.
+const ROUND_FOR: Duration = Duration::from_mins(5);
 /// Who does it, as it is written down.
 const UPKEEP: &str = "directory:upkeep";
 
 impl Directory {
-    /// Gives and takes what groups give, until `stop` ends.
+    /// Gives and takes what groups give, until `stop` ends: at once, whatever is done at that moment. What was
+    /// cut off is made up for after the next start.
     pub async fn keep(&self, stop: impl Future<Output = ()>) {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            tokio::select! {
-                () = &mut stop => return,
-                _ = tick.tick() => {}
+        let rounds = async {
+            let mut last = String::new();
+            loop {
+                tick.tick().await;
+                match timeout(ROUND_FOR, self.round(&mut last)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "what groups give could not be looked at; it is tried again");
+                    }
+                    Err(_) => tracing::warn!(last, "a round was too long, and goes on from here"),
+                }
             }
-            if let Err(error) = self.settle_all().await {
-                tracing::warn!(%error, "what groups give could not be looked at; it is tried again");
-            }
+        };
+        tokio::select! {
+            () = stop => {}
+            () = rounds => {}
         }
     }
 
-    /// Gives and takes what groups give, in every tenant.
+    /// Gives and takes what groups give, in every tenant that nobody else is busy with.
     ///
     /// # Errors
     /// When the database does not answer. What one tenant's error is, is told in the log.
     pub async fn settle_all(&self) -> Result<()> {
-        let mut last = String::new();
+        self.round(&mut String::new()).await
+    }
+
+    /// One round, from behind the tenant `last` to the last one of all, after which `last` is before the
+    /// first. Cut off, it goes on where it was.
+    async fn round(&self, last: &mut String) -> Result<()> {
         loop {
             let tx = self.db.operator().await?;
-            let rows = tx.query(sql::TENANTS, &[&last, &TENANTS]).await?;
+            let rows = tx.query(sql::TENANTS, &[&*last, &TENANTS]).await?;
             tx.commit().await?;
             for row in &rows {
-                last = row.get(0);
+                *last = row.get(0);
                 let Ok(tenant) = TenantId::new(last.clone()) else { continue };
-                let _turn = self.turn(&tenant).await;
-                if let Err(error) = self.close_inactive(&tenant).await {
-                    tracing::warn!(%tenant, %error, "not everybody who is not active is shut out");
-                }
-                if let Err(error) = self.settle(&tenant, None, UPKEEP).await {
-                    tracing::warn!(%tenant, %error, "not everybody has what their groups give");
+                // Whoever has the turn does what is theirs; the next round looks again.
+                let Some(_turn) = self.turns.at_once(&tenant) else { continue };
+                if timeout(TENANT_FOR, self.look_after(&tenant)).await.is_err() {
+                    tracing::warn!(%tenant, "its groups were not done in time; the next round goes on");
                 }
             }
             if rows.is_empty() {
+                last.clear();
                 return Ok(());
             }
+        }
+    }
+
+    async fn look_after(&self, tenant: &TenantId) {
+        if let Err(error) = self.close_inactive(tenant).await {
+            tracing::warn!(%tenant, %error, "not everybody who is not active is shut out");
+        }
+        if let Err(error) = self.settle(tenant, None, UPKEEP).await {
+            tracing::warn!(%tenant, %error, "not everybody has what their groups give");
         }
     }
 
