@@ -374,6 +374,7 @@ pub(crate) async fn read(
         idle: seconds(row.get(3)),
         absolute: seconds(row.get(4)),
         until: row.get(5),
+        lineage: row.get(6),
         support: None,
     })
 }

@@ -1,7 +1,8 @@
 //! The statements of this room, and nothing else. Every value is bound.
 
 /// Parameters: account, tenant, now. One row: the names of the roles, the numbers of what they
-/// permit, the strongest factor, the shortest idle and absolute limits in seconds, the first end of a grant.
+/// permit, the strongest factor, the shortest idle and absolute limits in seconds, the first end of a grant,
+/// the names of the roles with those that they inherit from.
 ///
 /// What is retired, over, revoked, or another tenant's counts for nothing, wherever it stands in
 /// the line. `UNION` ends a ring, should there ever be one.
@@ -24,7 +25,8 @@ pub(crate) const STANDING: &str = "\
             WHERE p.retired_at IS NULL AND rp.role IN (SELECT id FROM above)), '{}'), \
         coalesce(max(r.factor), 1::smallint), min(r.idle_seconds), min(r.absolute_seconds), \
         (SELECT min(g.expires_at) FROM access.grants g WHERE g.account = $1::text::uuid \
-            AND g.tenant = $2 AND g.revoked_at IS NULL AND g.expires_at > $3) \
+            AND g.tenant = $2 AND g.revoked_at IS NULL AND g.expires_at > $3), \
+        coalesce(array_agg(r.name ORDER BY r.name), '{}') \
     FROM above a JOIN access.roles r ON r.id = a.id";
 
 /// Parameters: tenant, name. One row: the strongest factor that the role asks for, as [`STANDING`]

@@ -86,6 +86,8 @@ pub struct Support {
 pub struct Standing {
     /// The names of its roles, for people.
     pub roles: Vec<String>,
+    /// The same with the names of all roles that those have everything of.
+    pub lineage: Vec<String>,
     /// What all of them together allow.
     pub permits: Bits,
     /// When the first of its roles ends by itself: it has to be read again then.

@@ -199,6 +199,10 @@ async fn a_role_of_one_tenant_means_nothing_in_another() {
     }
     house.grant(&operator(), SARI, "Night").await.unwrap();
     assert!(house.may(SARI, "notes.delete").await && house.may(SARI, "notes.read").await);
+    // It is known that they have what `Night` inherits from, too.
+    let standing = house.standing(SARI, "sinar").await;
+    assert_eq!(standing.roles, ["Night"]);
+    assert!(standing.lineage.starts_with(&["Night".to_owned(), "viewer".to_owned()]));
     house.access.retire_role(&operator(), &tenant("sinar"), "Night", true).await.unwrap();
     assert!(house.standing(SARI, "sinar").await.permits.is_empty());
 }

@@ -1,11 +1,12 @@
 //! Violations seeded in a sandbox, and the same attacks on them.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kernel::{Cx, Finding, Fut, Population, Proof, Standing, Standings, Strength, TenantId};
 use store::{Db, Scratch};
 
-use super::{FactorGuard, FactorProbe, InProcess, Tried, codes};
+use super::{CanaryRoles, FactorGuard, FactorProbe, InProcess, Tried, codes};
 use crate::sql::factors as sql;
 use crate::{Identities, Pool};
 
@@ -50,18 +51,70 @@ const SEEDS: [Seed; 5] = [
     },
 ];
 
-/// What every account in a sandbox needs.
-pub(super) struct Needs(pub(super) Strength, pub(super) Vec<String>);
+/// What a role of a sandbox asks for, and the accounts that have it: nobody, until it is given.
+pub(super) struct Needs {
+    factor: Strength,
+    role: String,
+    lineage: Vec<String>,
+    holders: Mutex<BTreeSet<String>>,
+}
+
+impl Needs {
+    /// A role of this name, which inherits from others.
+    pub(super) fn new(needs: Strength, role: &str, parents: &[String]) -> Self {
+        let mut lineage = parents.to_vec();
+        if !parents.iter().any(|parent| parent == role) {
+            lineage.push(role.to_owned());
+        }
+        Self { factor: needs, role: role.to_owned(), lineage, holders: Mutex::default() }
+    }
+
+    /// `account` has it from now on.
+    pub(super) fn has(&self, account: &str) {
+        self.holders().insert(account.to_owned());
+    }
+
+    fn holders(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Standings for Needs {
     fn standing<'a>(
         &'a self,
-        _account: &'a str,
+        account: &'a str,
         _tenant: &'a TenantId,
         _grant: Option<&'a str>,
     ) -> Fut<'a, Result<Standing, String>> {
-        let (needs, roles) = (self.0, self.1.clone());
-        Box::pin(async move { Ok(Standing { needs, roles, ..Standing::default() }) })
+        let standing = if self.holders().contains(account) {
+            let (needs, roles) = (self.factor, vec![self.role.clone()]);
+            Standing { needs, roles, lineage: self.lineage.clone(), ..Standing::default() }
+        } else {
+            Standing::default()
+        };
+        Box::pin(async move { Ok(standing) })
+    }
+}
+
+impl CanaryRoles for Needs {
+    fn give<'a>(
+        &'a self,
+        account: &'a str,
+        _tenant: &'a TenantId,
+        _role: &'a str,
+    ) -> Fut<'a, Result<(), String>> {
+        self.has(account);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn take<'a>(
+        &'a self,
+        account: &'a str,
+        _tenant: &'a TenantId,
+        _role: &'a str,
+    ) -> Fut<'a, Result<(), String>> {
+        self.holders().remove(account);
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -70,10 +123,11 @@ pub(super) fn service(
     guard: &FactorGuard,
     db: &Db,
     cx: &Cx,
-    needs: Needs,
+    needs: &Arc<Needs>,
 ) -> crate::Result<Identities> {
     let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
-    let made = Identities::new(db.clone(), clock, rng, Pool::default(), Arc::new(needs))?;
+    let standings = Arc::<Needs>::clone(needs) as Arc<dyn Standings>;
+    let made = Identities::new(db.clone(), clock, rng, Pool::default(), standings)?;
     Ok(made.with_vault(guard.identities.vault()))
 }
 
@@ -122,7 +176,8 @@ pub(super) async fn close(cx: &Cx, scratch: Scratch, bitten: Bitten) -> Proof {
 }
 
 async fn seed_codes(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
-    let service = service(guard, db, cx, Needs(Strength::One, Vec::new()));
+    let nobody = Arc::new(Needs::new(Strength::One, "bitten", &[]));
+    let service = service(guard, db, cx, &nobody);
     let service = Arc::new(service.map_err(|error| error.to_string())?);
     let probe: Arc<dyn FactorProbe> = Arc::new(InProcess(Arc::clone(&service)));
     // Without a violation nothing gets in, or what is found would mean nothing.

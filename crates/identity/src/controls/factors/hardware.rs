@@ -8,7 +8,7 @@ use store::Db;
 
 use super::bite::{self, Bitten, Needs};
 use super::canary::{self, Canary};
-use super::required::{Everybody, OF, named};
+use super::required::{OF, named};
 use super::{
     CanaryRoles, FactorGuard, FactorProbe, InProcess, NO_GATEWAY, Tried, codes, roles, weigh,
 };
@@ -19,8 +19,8 @@ use crate::sql::factors as sql;
 static CARD: Card = Card {
     id: "mfa.hardware",
     title: "These roles sign in with a passkey or security key",
-    attack: "Reads every account that has one of the roles, and asks what less than a key would \
-             lead to. Then gives each role to accounts made for it and signs in to them through the \
+    attack: "Reads every account that has one of the roles, or a role that inherits from one, and asks \
+             what less than a key would lead to. Then gives each role to accounts made for it and signs in to them through the \
              gateway: with the password alone, with a code of an app, and with a software \
              authenticator that answers for another site, another relying party, another \
              challenge, the other ceremony, with another key, without verification of its user, \
@@ -59,10 +59,7 @@ impl Control for Hardware {
             let outcome = attack(guard, &named, cx, &mut made).await;
             let left = canary::remove(&self.0.owner, &made, cx.clock.now()).await.err();
             let proof = match outcome {
-                Ok((total, tried)) => {
-                    let all = Population::new(total, total, OF);
-                    weigh(observed_at, &tried, (all, THRESHOLD), FIX)
-                }
+                Ok((all, tried)) => weigh(observed_at, &tried, (all, THRESHOLD), FIX),
                 Err(why) => Proof::unknown(observed_at, why),
             };
             match left {
@@ -91,14 +88,18 @@ async fn attack(
     named: &[String],
     cx: &Cx,
     made: &mut Vec<String>,
-) -> Result<(usize, Vec<Tried>), String> {
+) -> Result<(Population, Vec<Tried>), String> {
     let members = roles::members(identities, named, Strength::Hardware).await?;
     // An app first, before the role allows nothing but a key; then the role.
     let mut tried = with_app((probe, identities, given), named, cx, made).await?;
-    tried.extend(roles::canaries((probe, identities, given), named, made, true).await?);
-    let total = members.total + made.len();
+    let apps = tried.len();
+    let (keys, of_keys) = roles::canaries((probe, identities, given), named, made, true).await?;
+    // Two canaries in each role. What was tried is counted by itself: one that came to nothing is no
+    // part of it.
+    let (checked, total) = (members.total + apps + keys, members.total + 2 * named.len());
+    tried.extend(of_keys);
     tried.extend(members.tried);
-    Ok((total, tried))
+    Ok((Population::new(checked, total, OF), tried))
 }
 
 /// A canary that had an app before it was given each role: its code must not do.
@@ -113,12 +114,8 @@ async fn with_app(
         let canary = Canary::make(identities).await.map_err(|error| error.to_string())?;
         made.push(canary.email.clone());
         let now = cx.clock.now();
-        let app = match canary.add_app(identities, now).await {
-            Ok(app) => app,
-            // In a sandbox where everybody has the role already, there is no app to be had.
-            Err(crate::Error::Over) => continue,
-            Err(other) => return Err(other.to_string()),
-        };
+        // It has no role yet, so that nothing keeps it from an app: whatever does leaves this untried.
+        let app = canary.add_app(identities, now).await.map_err(|error| error.to_string())?;
         let tenant = canary::tenant().map_err(|error| error.to_string())?;
         given.give(&canary.account, &tenant, role).await?;
         let outcome = async {
@@ -174,7 +171,7 @@ async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
     Ok((seeded, findings, missed))
 }
 
-/// The attack on a service in the sandbox, where everybody needs so much.
+/// The attack on a service in the sandbox, whose role asks for so much.
 async fn tried(
     guard: &FactorGuard,
     db: &Db,
@@ -182,14 +179,19 @@ async fn tried(
     needs: Strength,
     lax: Option<Flaw>,
 ) -> Result<Vec<Tried>, String> {
-    let role = vec!["bitten".to_owned()];
-    let service = bite::service(guard, db, cx, Needs(needs, role.clone()));
+    let named = vec!["bitten".to_owned()];
+    let needs = Arc::new(Needs::new(needs, "bitten", &named));
+    let service = bite::service(guard, db, cx, &needs);
     let mut service = service.map_err(|error| error.to_string())?;
     if let Some(flaw) = lax {
         service = service.without_rule(flaw);
     }
     let service = Arc::new(service);
     let probe = InProcess(Arc::clone(&service));
-    let sides = (&probe as &dyn FactorProbe, &*service, &Everybody as &dyn CanaryRoles);
-    Ok(attack(sides, &role, cx, &mut Vec::new()).await?.1)
+    let sides = (&probe as &dyn FactorProbe, &*service, &*needs as &dyn CanaryRoles);
+    let (all, tried) = attack(sides, &named, cx, &mut Vec::new()).await?;
+    if all.checked < all.total {
+        return Err(format!("not everything was tried in the sandbox: {all:?}"));
+    }
+    Ok(tried)
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{
-    Card, Control, Cx, Finding, Fut, Params, Population, Proof, Strength, TenantId, Value,
-};
+use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Strength, Value};
 use store::Db;
 
 use super::bite::{self, Bitten, Needs};
@@ -15,11 +13,12 @@ use super::{CanaryRoles, FactorGuard, FactorProbe, InProcess, NO_GATEWAY, Tried,
 static CARD: Card = Card {
     id: "mfa.required",
     title: "These roles sign in with a second factor",
-    attack: "Reads every account that has one of the roles, and asks what its password alone would \
-             lead to; one without a factor is named, since whoever knows its password could set one up. Then gives each role to an account made for it and signs in to that through \
+    attack: "Reads every account that has one of the roles, or a role that inherits from one, and asks what \
+             its password alone would lead to; one without a factor is named, since whoever knows its \
+             password could set one up. Then gives each role to an account made for it and signs in to that through \
              the gateway with the password alone, and with the token of the step as a session.",
     bite: "The same attack on a copy of the control database in which the role asks for nothing, or a \
-           member of it has no second factor.",
+           member of it, or of a role that inherits from it, has no second factor.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(3),
     not_covered: &[
@@ -53,10 +52,7 @@ impl Control for Required {
             let outcome = attack(guard, &named, &mut made).await;
             let left = canary::remove(&self.0.owner, &made, cx.clock.now()).await.err();
             let proof = match outcome {
-                Ok((total, tried)) => {
-                    let all = Population::new(total, total, OF);
-                    weigh(observed_at, &tried, (all, THRESHOLD), FIX)
-                }
+                Ok((all, tried)) => weigh(observed_at, &tried, (all, THRESHOLD), FIX),
                 Err(why) => Proof::unknown(observed_at, why),
             };
             match left {
@@ -93,59 +89,75 @@ async fn attack(
     (probe, identities, given): (&dyn FactorProbe, &crate::Identities, &dyn CanaryRoles),
     named: &[String],
     made: &mut Vec<String>,
-) -> Result<(usize, Vec<Tried>), String> {
+) -> Result<(Population, Vec<Tried>), String> {
     let members = roles::members(identities, named, Strength::Two).await?;
-    let mut tried = roles::canaries((probe, identities, given), named, made, false).await?;
-    let total = members.total + made.len();
+    let signed_in = roles::canaries((probe, identities, given), named, made, false).await?;
+    let (count, mut tried) = signed_in;
+    // What was tried is counted by itself: a canary that came to nothing is no part of it.
+    let (checked, total) = (members.total + count, members.total + named.len());
     tried.extend(members.tried);
-    Ok((total, tried))
+    Ok((Population::new(checked, total, OF), tried))
 }
 
-/// Roles in a sandbox: everybody has them.
-pub(super) struct Everybody;
-
-impl CanaryRoles for Everybody {
-    fn give<'a>(
-        &'a self,
-        _account: &'a str,
-        _tenant: &'a TenantId,
-        _role: &'a str,
-    ) -> Fut<'a, Result<(), String>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn take<'a>(
-        &'a self,
-        _account: &'a str,
-        _tenant: &'a TenantId,
-        _role: &'a str,
-    ) -> Fut<'a, Result<(), String>> {
-        Box::pin(async { Ok(()) })
-    }
+/// A violation: what the role asks for, whether its member has an app and has the role itself or one that
+/// inherits from it, what that is called, and a part of the words that it must be found by.
+struct Seed {
+    needs: Strength,
+    has_app: bool,
+    role: &'static str,
+    name: &'static str,
+    found_as: &'static str,
 }
 
-/// What the role asks for, whether its member has an app, what that is called, and a part of the words
-/// that it must be found by. The first one is whole.
-const SEEDED: [(Strength, bool, &str, &str); 3] = [
-    (Strength::Two, true, "", ""),
-    (Strength::Two, false, "a member without a factor", "no such factor yet"),
-    (Strength::One, true, "a role that asks for nothing", "the password alone"),
+/// A role of the sandbox, and one that inherits from it.
+const ROLE: &str = "bitten";
+const HEIR: &str = "heir of bitten";
+
+/// The first two are whole.
+const SEEDED: [Seed; 5] = [
+    Seed { needs: Strength::Two, has_app: true, role: ROLE, name: "", found_as: "" },
+    Seed { needs: Strength::Two, has_app: true, role: HEIR, name: "", found_as: "" },
+    Seed {
+        needs: Strength::Two,
+        has_app: false,
+        role: ROLE,
+        name: "a member without a factor",
+        found_as: "no such factor yet",
+    },
+    Seed {
+        needs: Strength::Two,
+        has_app: false,
+        role: HEIR,
+        name: "a member of a role that inherits from it, without a factor",
+        found_as: "no such factor yet",
+    },
+    Seed {
+        needs: Strength::One,
+        has_app: true,
+        role: ROLE,
+        name: "a role that asks for nothing",
+        found_as: "the password alone",
+    },
 ];
 
 async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
-    let role = vec!["bitten".to_owned()];
-    let (mut findings, mut missed) = (Vec::new(), Vec::new());
-    for (needs, has_app, name, found_as) in SEEDED {
-        let service = bite::service(guard, db, cx, Needs(needs, role.clone()));
-        let service = Arc::new(service.map_err(|error| error.to_string())?);
+    let named = vec![ROLE.to_owned()];
+    let (mut seeded, mut findings, mut missed) = (0, Vec::new(), Vec::new());
+    for Seed { needs, has_app, role, name, found_as } in SEEDED {
+        let needs = Arc::new(Needs::new(needs, role, &named));
+        let service = Arc::new(bite::service(guard, db, cx, &needs).map_err(|e| e.to_string())?);
         let member = Canary::member(&service).await.map_err(|error| error.to_string())?;
         if has_app {
             let app = member.add_app(&service, cx.clock.now()).await;
             app.map_err(|error| error.to_string())?;
         }
+        needs.has(&member.account);
         let probe = InProcess(Arc::clone(&service));
-        let sandbox = (&probe as &dyn FactorProbe, &*service, &Everybody as &dyn CanaryRoles);
-        let (_, tried) = attack(sandbox, &role, &mut Vec::new()).await?;
+        let sandbox = (&probe as &dyn FactorProbe, &*service, &*needs as &dyn CanaryRoles);
+        let (all, tried) = attack(sandbox, &named, &mut Vec::new()).await?;
+        if all.checked < all.total {
+            return Err(format!("not everything was tried in the sandbox: {all:?}"));
+        }
         let mut through = tried.iter().filter(|one| one.through);
         // Where the role asks for two and its member has them, nothing gets in, or what is found
         // would mean nothing.
@@ -155,10 +167,11 @@ async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
             }
             continue;
         }
+        seeded += 1;
         match through.find(|one| one.what.contains(found_as)) {
             Some(one) => findings.push(Finding::new(name, one.what.clone())),
             None => missed.push(name.to_owned()),
         }
     }
-    Ok((SEEDED.len() - 1, findings, missed))
+    Ok((seeded, findings, missed))
 }

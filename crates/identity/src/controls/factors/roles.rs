@@ -40,7 +40,8 @@ pub(super) async fn members(
         after.clone_from(last);
         for (account, tenant) in &page {
             let standing = identities.standings().standing(account, tenant, None).await?;
-            if !standing.roles.iter().any(|role| roles.contains(role)) {
+            // A role that inherits from one of them asks for as much, and its members are as many a target.
+            if !standing.lineage.iter().any(|role| roles.contains(role)) {
                 continue;
             }
             found.total += 1;
@@ -82,7 +83,8 @@ async fn accounts(identities: &Identities, after: &str) -> Result<Vec<(String, T
         .collect()
 }
 
-/// A canary in each of `roles`, which signs in with its password alone. With `keys`, it also sets a passkey up and answers wrongly with it.
+/// A canary in each of `roles`, which signs in with its password alone. With `keys`, it also sets a passkey up and
+/// answers wrongly with it. Returns in how many of the roles something was tried, and what.
 ///
 /// # Errors
 /// When a role is not there, or something that has to work does not.
@@ -91,8 +93,8 @@ pub(super) async fn canaries(
     roles: &[String],
     made: &mut Vec<String>,
     keys: bool,
-) -> Result<Vec<Tried>, String> {
-    let mut tried = Vec::new();
+) -> Result<(usize, Vec<Tried>), String> {
+    let (mut count, mut tried) = (0, Vec::new());
     for role in roles {
         let canary = Canary::make(identities).await.map_err(|error| error.to_string())?;
         made.push(canary.email.clone());
@@ -103,11 +105,12 @@ pub(super) async fn canaries(
         let taken = given.take(&canary.account, &tenant, role).await;
         outcome?;
         taken?;
+        count += usize::from(!of_this.is_empty());
         for one in of_this {
             tried.push(Tried::new(format!("{} as {role}", one.what), one.through));
         }
     }
-    Ok(tried)
+    Ok((count, tried))
 }
 
 async fn signs_in(

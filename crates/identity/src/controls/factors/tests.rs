@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use kernel::{
-    Control, Cx, Fut, NoStandings, Outcome, Params, Secret, Strength, SystemClock, SystemRng,
-    catalogue,
+    Control, Cx, Fut, Outcome, Params, Secret, Strength, SystemClock, SystemRng, catalogue,
 };
 use testkit::TestDb;
 
 use super::bite::Needs;
-use super::required::Everybody;
 use super::{FactorGuard, FactorProbe, InProcess, Reached};
 use crate::passkey::{Assertion, Party};
 use crate::vault::Envelope;
@@ -21,10 +19,8 @@ fn world() -> Cx {
 
 fn guard(base: &TestDb, cx: &Cx, needs: Option<Strength>) -> FactorGuard {
     let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
-    let standings: Arc<dyn kernel::Standings> = match needs {
-        Some(needs) => Arc::new(Needs(needs, vec!["boss".to_owned()])),
-        None => Arc::new(NoStandings),
-    };
+    let roles = Arc::new(Needs::new(needs.unwrap_or_default(), "boss", &[]));
+    let standings = Arc::<Needs>::clone(&roles) as Arc<dyn kernel::Standings>;
     let made = Identities::new(base.engine.clone(), clock, rng, Pool::default(), standings);
     let identities = Arc::new(made.unwrap().with_vault(Arc::new(Envelope)));
     FactorGuard {
@@ -32,7 +28,7 @@ fn guard(base: &TestDb, cx: &Cx, needs: Option<Strength>) -> FactorGuard {
         identities,
         owner: base.owner.clone(),
         programs: base.programs.clone(),
-        roles: Arc::new(Everybody),
+        roles,
     }
 }
 
