@@ -1,17 +1,21 @@
 //! Asks the running gateway many times, as browsers do, for the proofs about sessions.
 
 use std::convert::Infallible;
+use std::pin::pin;
 
 use anyhow::anyhow;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, ORIGIN};
-use http::{Request, Response};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, HeaderValue, ORIGIN,
+};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http1::SendRequest;
 use identity::{Asked, EdgeProbe, Seen};
 use kernel::{Fut, TenantId};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::probe::{ANSWER, Connection, Edge, MAX_PAGE_BYTES, NAME, connect};
 
@@ -23,6 +27,9 @@ pub(crate) struct Visits {
     tenant: Option<TenantId>,
     idle: Mutex<Vec<Connection>>,
 }
+
+/// A body that comes in two halves.
+type Halves = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
 /// How many connections stay open between two requests.
 const MAX_IDLE: usize = 8;
@@ -55,35 +62,15 @@ impl Visits {
         Ok(seen)
     }
 
-    /// A form in two halves, on a connection of its own.
+    /// A form whose body is held back, on a connection of its own.
     async fn visit_held(
         &self,
         asked: Asked<'_>,
         meanwhile: Fut<'_, Result<(), String>>,
     ) -> anyhow::Result<Seen> {
+        let connection = connect(self.edge.address, &self.edge.authority.pem()?).await?;
         let form = asked.form.unwrap_or_default();
-        let (first, second) = form.split_at(form.len() / 2);
-        let (first, second) = (Bytes::from(first.to_owned()), Bytes::from(second.to_owned()));
-        let (go, wait) = oneshot::channel::<()>();
-        let later = async move {
-            // It comes when the sender is dropped, as an error.
-            let _ = wait.await;
-            Ok::<_, Infallible>(Frame::data(second))
-        };
-        let halves = stream::once(async { Ok(Frame::data(first)) }).chain(stream::once(later));
-        let request = self.request(asked).header(CONTENT_LENGTH, form.len());
-        let request = request.body(StreamBody::new(halves))?;
-        let mut connection = connect(self.edge.address, &self.edge.authority.pem()?).await?;
-        let answer = connection.send_request(request);
-        let between = async move {
-            let between = meanwhile.await;
-            drop(go);
-            between.map_err(anyhow::Error::msg)
-        };
-        // Together: nothing is sent that is not waited for.
-        let (answer, between) = futures_util::future::join(answer, between).await;
-        between?;
-        seen(answer?).await
+        held_back(connection, self.request(asked), form, meanwhile).await
     }
 
     fn request(&self, asked: Asked<'_>) -> http::request::Builder {
@@ -110,6 +97,61 @@ impl Visits {
             self.edge.address, asked.path
         )
     }
+}
+
+/// Why an answer that comes too early says nothing.
+const EARLY: &str = "it was answered before its whole body had come, and so is no answer to what came after its head";
+
+/// Sends a head that asks to be told when its body is wanted, and half of the body when it is. From then on the
+/// gateway has read the head and decided what it decides by that alone: `meanwhile` begins only then, and the rest
+/// of the body follows it.
+async fn held_back(
+    mut connection: SendRequest<Halves>,
+    head: http::request::Builder,
+    form: &str,
+    meanwhile: Fut<'_, Result<(), String>>,
+) -> anyhow::Result<Seen> {
+    let (first, second) = form.split_at(form.len() / 2);
+    let ((tell, told), (go, wait)) = (watch::channel(false), oneshot::channel::<()>());
+    let (first, second) = (Bytes::from(first.to_owned()), Bytes::from(second.to_owned()));
+    let mut wanted = told.clone();
+    let first = async move {
+        // Both come as errors when whoever would say so is gone.
+        let _ = wanted.wait_for(|wanted| *wanted).await;
+        Ok(Frame::data(first))
+    };
+    let second = async move {
+        let _ = wait.await;
+        Ok(Frame::data(second))
+    };
+    let halves: Halves = StreamBody::new(stream::once(first).chain(stream::once(second)).boxed());
+    let head = head.header(CONTENT_LENGTH, form.len()).header(EXPECT, "100-continue");
+    let mut request = head.body(halves)?;
+    hyper::ext::on_informational(&mut request, move |answer| {
+        if answer.status() == StatusCode::CONTINUE {
+            tell.send_replace(true);
+        }
+    });
+    let mut told = told;
+    let mut answer = pin!(connection.send_request(request));
+    let between = async move {
+        if told.wait_for(|wanted| *wanted).await.is_err() {
+            // The connection is over: the answer, or its error, says why.
+            return std::future::pending().await;
+        }
+        meanwhile.await.map_err(anyhow::Error::msg)
+    };
+    // Nothing is sent that is not waited for.
+    tokio::select! {
+        biased;
+        early = &mut answer => {
+            early?;
+            return Err(anyhow!(EARLY));
+        }
+        done = between => done?,
+    }
+    drop(go);
+    seen(answer.await?).await
 }
 
 /// The whole answer.
@@ -161,5 +203,71 @@ impl EdgeProbe for Visits {
 
     fn tenant(&self) -> Option<TenantId> {
         self.tenant.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use hyper::client::conn::http1::handshake;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    const AWAY: &str = "HTTP/1.1 303 See Other\r\nContent-Length: 0\r\n\r\n";
+    const GONE: &str = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
+
+    /// Reads until what came holds `end`.
+    async fn until(server: &mut DuplexStream, end: &str) -> String {
+        let mut all = String::new();
+        while !all.contains(end) {
+            let mut part = [0; 512];
+            let read = server.read(&mut part).await.unwrap();
+            assert_ne!(read, 0, "ended before {end:?}: {all}");
+            all.push_str(std::str::from_utf8(&part[..read]).unwrap());
+        }
+        all
+    }
+
+    /// A form of eight letters; `before` is answered to its head. Whether something was done meanwhile, and
+    /// what came of it.
+    async fn ask(before: &'static str) -> (bool, anyhow::Result<Seen>) {
+        let (client, mut server) = tokio::io::duplex(4096);
+        let (send, connection) = handshake(TokioIo::new(client)).await.unwrap();
+        tokio::spawn(connection);
+        let done = Arc::new(AtomicBool::new(false));
+        let begun = Arc::<AtomicBool>::clone(&done);
+        let serving = async {
+            let head = until(&mut server, "\r\n\r\n").await;
+            assert!(head.contains("expect: 100-continue"), "{head}");
+            assert!(!done.load(Ordering::Acquire), "before the head was answered");
+            server.write_all(before.as_bytes()).await.unwrap();
+            if before == CONTINUE {
+                until(&mut server, "efgh").await;
+                assert!(done.load(Ordering::Acquire), "the body came first");
+                server.write_all(AWAY.as_bytes()).await.unwrap();
+            }
+        };
+        let head = Request::builder().method("POST").uri("/");
+        let meanwhile = Box::pin(async move {
+            begun.store(true, Ordering::Release);
+            Ok(())
+        });
+        let (seen, ()) = tokio::join!(held_back(send, head, "abcdefgh", meanwhile), serving);
+        (done.load(Ordering::Acquire), seen)
+    }
+
+    #[tokio::test]
+    async fn what_happens_meanwhile_begins_when_the_body_is_asked_for() {
+        let (done, seen) = ask(CONTINUE).await;
+        assert_eq!((done, seen.unwrap().status), (true, 303));
+        for early in [AWAY, GONE] {
+            let (done, seen) = ask(early).await;
+            assert!(!done && seen.unwrap_err().to_string().contains("before its whole body"));
+        }
     }
 }

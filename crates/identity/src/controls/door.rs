@@ -55,10 +55,12 @@ pub trait EdgeProbe: Send + Sync {
     /// When there was no answer; the text says why and what to do.
     fn ask<'a>(&'a self, asked: Asked<'a>) -> Fut<'a, Result<Seen, String>>;
 
-    /// The same for a form of which half is sent at once, and the other half when `meanwhile` is over.
+    /// The same for a form whose head is sent with `Expect: 100-continue`, whose first half is sent when the
+    /// gateway says `100 Continue`, and the rest when `meanwhile` is over. It begins with that word: the
+    /// gateway has read the head then, and decided what it decides by that alone.
     ///
     /// # Errors
-    /// The same, and those of `meanwhile`.
+    /// The same, and those of `meanwhile`; an answer that comes before its end is one.
     fn held<'a>(
         &'a self,
         asked: Asked<'a>,
@@ -90,8 +92,8 @@ pub(crate) trait Door: Send + Sync {
     /// Where programs get their tokens, and come with them.
     fn tokens(&self) -> &dyn TokenProbe;
 
-    /// Whether a form is answered as whoever has this token sends it, when its first half comes
-    /// before `meanwhile` and its second half after it.
+    /// Whether a form is answered as whoever has this token sends it, when its head is read
+    /// before `meanwhile` and its last half comes after it.
     fn held<'a>(
         &'a self,
         token: &'a SessionToken,
@@ -105,12 +107,21 @@ pub(crate) struct Running {
     pub(crate) tokens: Arc<dyn TokenProbe>,
 }
 
+/// When the door of a sandbox asks who sends a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// At its head alone.
+    Once,
+    /// At its head and again behind its body, as the gateway does.
+    Again,
+}
+
 /// A service in a sandbox.
-pub(crate) struct InSandbox<'s>(InProcess<'s>);
+pub(crate) struct InSandbox<'s>(InProcess<'s>, Asks);
 
 impl<'s> InSandbox<'s> {
-    pub(crate) const fn new(service: &'s Identities) -> Self {
-        Self(InProcess(service))
+    pub(crate) const fn new(service: &'s Identities, asks: Asks) -> Self {
+        Self(InProcess(service), asks)
     }
 }
 
@@ -197,10 +208,10 @@ impl Door for InSandbox<'_> {
         meanwhile: Fut<'a, Result<(), String>>,
     ) -> Fut<'a, Result<bool, String>> {
         Box::pin(async move {
-            // Asked at the head and again behind the body, as the gateway does.
             let before = self.0.0.decide(token).await?.is_some();
             meanwhile.await?;
-            Ok(before && self.0.0.decide(token).await?.is_some())
+            let after = self.1 == Asks::Once || self.0.0.decide(token).await?.is_some();
+            Ok(before && after)
         })
     }
 }

@@ -12,7 +12,7 @@ use store::{Db, Programs};
 
 use self::cast::{Cast, Demanding, SandboxRoles};
 use self::ways::{PAUSE, Way};
-use super::door::{EdgeProbe, InSandbox, Running};
+use super::door::{Asks, EdgeProbe, InSandbox, Running};
 use super::factors::CanaryRoles;
 use super::session_rotation::TokenProbe;
 use super::visitors;
@@ -23,10 +23,12 @@ static CARD: Card = Card {
     title: "An ended session is refused",
     attack: "Signs synthetic people in through the running gateway, gives some of them tokens and keys, \
              uses each until it is answered from memory, ends it from another connection in each \
-             way that there is, and asks the gateway without pause until it refuses. One form is \
-             begun before the end and finished after it.",
+             way that there is, and asks the gateway without pause until it refuses. One form's head is \
+             sent, and the session ended once the gateway has read it and asks for the body; the \
+             body follows the end.",
     bite: "Gateways in a sandbox whose memory forgets nothing, that listen to nobody and do not \
-           mind the silence, and whose database tells nobody.",
+           mind the silence, and whose database tells nobody; and one that asks who somebody is at \
+           the head alone.",
     cadence: Duration::from_mins(10),
     deadline: Duration::from_mins(3),
     not_covered: &[
@@ -187,12 +189,16 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
     let forgetless = sandbox.gateway()?.forgetless();
     all.push(("a memory that forgets nothing", sandbox.heard(&forgetless).await?));
     let deaf = sandbox.gateway()?.deaf();
-    all.push(("a gateway that hears nothing", sandbox.attack(&deaf).await?));
+    all.push(("a gateway that hears nothing", sandbox.attack(&deaf, Asks::Again).await?));
     let tx = db.operator().await?;
     tx.batch(sql::SILENCE_TRIGGERS).await?;
     tx.commit().await?;
     sandbox.roles.silent = true;
     all.push(("a database that tells nobody", sandbox.heard(&sandbox.gateway()?).await?));
+    sandbox.roles.silent = false;
+    let took = sandbox.heard_by(&sandbox.gateway()?, Asks::Once).await?;
+    let held = took.into_iter().filter(|(way, _)| *way == Way::Held).collect();
+    all.push(("a gateway that asks at the head alone", held));
     let (mut seeded, mut findings) = (0, Vec::new());
     for (fault, took) in all {
         for (way, outcome) in took {
@@ -226,13 +232,17 @@ impl<'a> Sandbox<'a> {
         service(self.db, self.cx, &self.roles)
     }
 
-    async fn attack(&self, gateway: &Identities) -> Result<Vec<Took>> {
-        let (door, other) = (InSandbox::new(gateway), Arc::clone(&self.other));
+    async fn attack(&self, gateway: &Identities, asks: Asks) -> Result<Vec<Took>> {
+        let (door, other) = (InSandbox::new(gateway, asks), Arc::clone(&self.other));
         attack(Cast::new((&door, BITE_PATIENCE), other, &self.roles, self.db, self.cx)).await
     }
 
     /// The attack on a gateway that listens.
     async fn heard(&self, gateway: &Identities) -> Result<Vec<Took>> {
+        self.heard_by(gateway, Asks::Again).await
+    }
+
+    async fn heard_by(&self, gateway: &Identities, asks: Asks) -> Result<Vec<Took>> {
         let attacked = async {
             let begun = Instant::now();
             while gateway.session_vitals().silent.is_none() {
@@ -241,7 +251,7 @@ impl<'a> Sandbox<'a> {
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            self.attack(gateway).await
+            self.attack(gateway, asks).await
         };
         tokio::select! {
             () = gateway.keep(self.db.url(), std::future::pending()) => {

@@ -11,7 +11,7 @@ use kernel::{
 };
 use store::{Db, Programs};
 
-use super::door::{Door, EdgeProbe, InSandbox, Running};
+use super::door::{Asks, Door, EdgeProbe, InSandbox, Running};
 use super::session_rotation::TokenProbe;
 use super::visitors::{self, TENANT};
 use crate::{Error, Identities, Lifetime, Opening, Result, sql};
@@ -459,7 +459,7 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<Str
 async fn in_sandbox(db: &Db, promise: Lifetime, own: Lifetime, cx: &Cx) -> Result<Seen> {
     let mut seen = by_the_clock(db, (promise, own), own, cx).await?;
     let gateway = visitors::service(db, &cx.clock, &cx.rng)?.with_lifetime(own);
-    let door = InSandbox::new(&gateway);
+    let door = InSandbox::new(&gateway, Asks::Again);
     let aged = Aged { door: &door, service: &gateway, owner: db, patience: BITE_PATIENCE };
     grow_old(&aged, promise, cx, &mut seen).await?;
     Ok(seen)

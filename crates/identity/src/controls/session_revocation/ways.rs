@@ -155,7 +155,7 @@ pub(super) async fn follow(
     if answers(cast, session, &shown).await? { Ok(None) } else { Ok(Some(took)) }
 }
 
-/// A form whose head and first half come before the end, and whose rest comes after it.
+/// A form whose head is read and whose first half comes before the end, and whose rest comes after it.
 async fn held(cast: &Cast<'_>, session: &SessionToken) -> Asked<Option<Duration>> {
     let nothing = Box::pin(async { Ok(()) });
     if !cast.door.held(session, nothing).await? {
@@ -163,10 +163,6 @@ async fn held(cast: &Cast<'_>, session: &SessionToken) -> Asked<Option<Duration>
     }
     let begun = Instant::now();
     let end = Box::pin(async move {
-        // The gateway answers others meanwhile, and so has read the head.
-        for _ in 0..USES {
-            cast.door.recognises(session).await?;
-        }
         cast.other.sign_out(session).await.map_err(words)?;
         while cast.door.recognises(session).await? {
             if begun.elapsed() > cast.patience {
