@@ -279,7 +279,7 @@ async fn a_changed_password_keeps_the_session_it_was_changed_in_and_no_other() {
 }
 
 #[tokio::test]
-async fn whoever_ends_all_other_sessions_is_told() {
+async fn whoever_has_sessions_ended_is_told() {
     let house = house().await;
     let (mine, me) = house.whoever("correct horse battery").await;
     let (second, _) = house.whoever("correct horse battery").await;
@@ -293,6 +293,12 @@ async fn whoever_ends_all_other_sessions_is_told() {
     assert!(house.room.identities.decide(&third).await.unwrap().is_none());
     assert!(house.room.identities.decide(&mine).await.unwrap().is_some());
     assert_eq!(house.letters().await[0].subject, "Sessions were ended");
+    // Whoever ends them for somebody, by command, has them told as well.
+    house.room.identities.end_all(&me.account).await.unwrap();
+    assert!(house.room.identities.decide(&mine).await.unwrap().is_none());
+    assert_eq!(house.letters().await[0].subject, "Sessions were ended");
+    house.room.identities.end_all(&me.account).await.unwrap();
+    assert!(house.letters().await.is_empty(), "there was none");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! What sessions somebody has, and the ways in which they end.
 
 use jiff::Timestamp;
-use kernel::{SessionToken, Strength, TenantId};
+use kernel::{Notice, SessionToken, Strength, TenantId};
 
 use super::Identities;
 use crate::cache::Ended;
 use crate::lifetime::Lifetime;
+use crate::mail::tell;
 use crate::token::Digest;
 use crate::{Error, Result, sql};
 
@@ -64,12 +65,23 @@ impl Identities {
         self.end(account, sql::END_OTHERS, &[&account, &keep, &self.clock.now()]).await
     }
 
-    /// Ends everything that was given out to `account`: sessions, refresh tokens, keys.
+    /// Ends everything that was given out to `account`: sessions, refresh tokens, keys. Its holder is told of
+    /// the sessions.
     ///
     /// # Errors
     /// When the database did not do it; it may live on then.
     pub async fn end_all(&self, account: &str) -> Result<()> {
-        self.end(account, sql::END_ALL, &[&account]).await?;
+        let now = self.clock.now();
+        let tx = self.db.operator().await?;
+        let open = tx.query(sql::LIST_SESSIONS, &[&account, &now]).await?.len();
+        let ended = tx.execute(sql::END_ALL, &[&account]).await?;
+        if open > 0 {
+            tell(&tx, account, Notice::SessionsEnded, &open.to_string(), now).await?;
+        }
+        tx.commit().await?;
+        if ended > 0 {
+            self.cache.forget(Ended::account(account));
+        }
         tracing::info!(account, "everything that was given out to an account was ended");
         Ok(())
     }
