@@ -726,6 +726,8 @@ CREATE TABLE access.role_changes (
     what text NOT NULL,
     title text NOT NULL,
     factor smallint NOT NULL,
+    idle_seconds integer,
+    absolute_seconds integer,
     permits text[] NOT NULL,
     parents text[] NOT NULL,
     CONSTRAINT role_changes_by_size CHECK (((octet_length(done_by) >= 1) AND (octet_length(done_by) <= 200))),
@@ -2584,6 +2586,10 @@ GRANT INSERT(what) ON TABLE access.role_changes TO amanah_engine;
 GRANT INSERT(title) ON TABLE access.role_changes TO amanah_engine;
 
 GRANT INSERT(factor) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(idle_seconds) ON TABLE access.role_changes TO amanah_engine;
+
+GRANT INSERT(absolute_seconds) ON TABLE access.role_changes TO amanah_engine;
 
 GRANT INSERT(permits) ON TABLE access.role_changes TO amanah_engine;
 

@@ -11,6 +11,8 @@ CREATE TABLE access.role_changes (
     -- The role as it was from then on.
     title   text NOT NULL,
     factor  smallint NOT NULL,
+    idle_seconds     integer,
+    absolute_seconds integer,
     permits text[] NOT NULL,
     parents text[] NOT NULL,
     CONSTRAINT role_changes_what CHECK (what IN ('defined', 'retired')),
@@ -29,4 +31,5 @@ CREATE TRIGGER role_changes_not_emptied BEFORE TRUNCATE ON access.role_changes
     FOR EACH STATEMENT EXECUTE FUNCTION access.keep_role_changes();
 
 GRANT SELECT ON access.role_changes TO amanah_engine;
-GRANT INSERT (role, at, done_by, what, title, factor, permits, parents) ON access.role_changes TO amanah_engine;
+GRANT INSERT (role, at, done_by, what, title, factor, idle_seconds, absolute_seconds,
+    permits, parents) ON access.role_changes TO amanah_engine;

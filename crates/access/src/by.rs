@@ -1,6 +1,6 @@
 //! Who changes rights.
 
-use kernel::{Identity, PermissionId, own};
+use kernel::{Identity, PermissionId, Strength, own};
 
 use crate::{Error, Result};
 
@@ -21,6 +21,8 @@ pub(crate) struct Giver {
     pub(crate) account: String,
     /// What they have to have besides what they give.
     pub(crate) needs: PermissionId,
+    /// How they proved who they are: in their name alone, nobody did more than the least.
+    pub(crate) strength: Strength,
 }
 
 impl By {
@@ -36,7 +38,7 @@ impl By {
     /// not have.
     pub fn person(who: &Identity) -> Self {
         let (account, needs) = (who.account.clone(), own::PEOPLE_ROLES);
-        let giver = Giver { account, needs };
+        let giver = Giver { account, needs, strength: who.strength };
         Self { name: who.actor.to_string(), giver: Some(giver) }
     }
 
@@ -45,7 +47,8 @@ impl By {
     /// # Errors
     /// As for [`By::operator`].
     pub(crate) fn in_name_of(account: &str, needs: PermissionId, name: &str) -> Result<Self> {
-        Self::named(name, Some(Giver { account: account.to_owned(), needs }))
+        let strength = Strength::One;
+        Self::named(name, Some(Giver { account: account.to_owned(), needs, strength }))
     }
 
     fn named(name: &str, giver: Option<Giver>) -> Result<Self> {

@@ -1,5 +1,7 @@
 //! What can go wrong when rights are read or changed.
 
+use kernel::Strength;
+
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -47,6 +49,30 @@ pub enum Error {
         role: String,
         /// What it asks for, in words.
         factor: &'static str,
+    },
+    /// A role would have asked for less than a shipped one that it has everything of.
+    #[error(
+        "the role would allow all that the role {role:?} does, which asks for {}; nothing was changed. \
+         Have it ask for the same, or leave some of that out",
+        in_words(*factor)
+    )]
+    Weak {
+        /// The shipped role.
+        role: String,
+        /// What that asks for.
+        factor: Strength,
+    },
+    /// Whoever wanted a role to ask for less did not show what it asks for themselves.
+    #[error(
+        "the role {role:?} asks for {}, and only who signed in with one makes it ask for less or lets \
+         sessions last longer; nothing was changed. Sign in with one, and try again",
+        in_words(*factor)
+    )]
+    Strength {
+        /// The role.
+        role: String,
+        /// What it asks for.
+        factor: Strength,
     },
     /// What the account could prove itself with cannot be told.
     #[error("it cannot be told which factors the account has: {0}; nothing was changed, try again")]
@@ -119,4 +145,13 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// A factor, for people.
+pub(crate) const fn in_words(factor: Strength) -> &'static str {
+    match factor {
+        Strength::One => "a password",
+        Strength::Two => "an authenticator app or a passkey",
+        Strength::Hardware => "a passkey or security key",
+    }
 }

@@ -12,6 +12,7 @@ use store::{Db, Notices, OperatorTx, Row, Tx};
 use crate::uses::Uses;
 use crate::{By, Error, Result, Routes, sql};
 
+mod asking;
 mod roles;
 
 pub use roles::{Listed, NewRole, RoleChange, RoleSheet};
@@ -269,10 +270,7 @@ impl Access {
         }
         match enrolments.reach(account).await.map_err(Error::Unknown)? {
             Some(reach) if reach < asked => {
-                let factor = match asked {
-                    Strength::Hardware => "a passkey or security key",
-                    Strength::One | Strength::Two => "an authenticator app or a passkey",
-                };
+                let factor = crate::error::in_words(asked);
                 Err(Error::Factor { role: new.role.clone(), factor })
             }
             _ => Ok(()),

@@ -155,17 +155,69 @@ pub(crate) const DISINHERIT: &str = "DELETE FROM access.role_parents WHERE paren
 
 /// Parameters: id, now, who does it, what. The role as it is from now on.
 pub(crate) const NOTE_ROLE: &str = "\
-    INSERT INTO access.role_changes (role, at, done_by, what, title, factor, permits, parents) \
-    SELECT r.id, $2, $3, $4, r.title, r.factor, \
+    INSERT INTO access.role_changes (role, at, done_by, what, title, factor, idle_seconds, \
+        absolute_seconds, permits, parents) \
+    SELECT r.id, $2, $3, $4, r.title, r.factor, r.idle_seconds, r.absolute_seconds, \
         ARRAY(SELECT p.name FROM access.role_permissions rp JOIN access.permissions p \
             ON p.id = rp.permission WHERE rp.role = r.id ORDER BY p.id), \
         ARRAY(SELECT o.name FROM access.role_parents rp JOIN access.roles o ON o.id = rp.parent \
             WHERE rp.role = r.id ORDER BY o.name) \
     FROM access.roles r WHERE r.id = $1";
 
-/// Parameters: id, how many. The newest first: at, by, what, how many permissions, parents.
+/// Parameters: id. Rows: the id of the role and of each one that has everything of it, by whatever line.
+pub(crate) const BELOW: &str = "\
+    WITH RECURSIVE below AS ( \
+        SELECT $1::integer AS id \
+        UNION \
+        SELECT p.role FROM below b JOIN access.role_parents p ON p.parent = b.id \
+    ) \
+    SELECT b.id FROM below b JOIN access.roles r ON r.id = b.id WHERE r.retired_at IS NULL \
+    ORDER BY b.id";
+
+/// Parameters: ids. For each of these roles, as [`STANDING`] counts it: id, name, the strongest factor, the
+/// shortest idle and absolute limits in seconds.
+pub(crate) const ASKS: &str = "\
+    WITH RECURSIVE above AS ( \
+        SELECT r.id AS role, r.id FROM access.roles r \
+        WHERE r.id = ANY ($1) AND r.retired_at IS NULL \
+        UNION \
+        SELECT a.role, p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent \
+        WHERE r.retired_at IS NULL \
+    ) \
+    SELECT o.id, o.name, max(r.factor), min(r.idle_seconds), min(r.absolute_seconds) \
+    FROM above a JOIN access.roles o ON o.id = a.role JOIN access.roles r ON r.id = a.id \
+    GROUP BY o.id, o.name ORDER BY o.id";
+
+/// Parameters: factor. The shipped roles that ask for more, the strongest first, as [`STANDING`] counts it:
+/// name, factor, numbers of what it permits.
+pub(crate) const STRONGER: &str = "\
+    WITH RECURSIVE above AS ( \
+        SELECT r.id AS role, r.id FROM access.roles r \
+        WHERE r.tenant IS NULL AND r.retired_at IS NULL \
+        UNION \
+        SELECT a.role, p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent \
+        WHERE r.tenant IS NULL AND r.retired_at IS NULL \
+    ) \
+    SELECT o.name, max(r.factor), \
+        coalesce(array_agg(DISTINCT p.id) FILTER (WHERE p.id IS NOT NULL), '{}') \
+    FROM above a JOIN access.roles o ON o.id = a.role JOIN access.roles r ON r.id = a.id \
+        LEFT JOIN access.role_permissions rp ON rp.role = a.id \
+        LEFT JOIN access.permissions p ON p.id = rp.permission AND p.retired_at IS NULL \
+    GROUP BY o.id, o.name HAVING max(r.factor) > $1 ORDER BY max(r.factor) DESC, o.id";
+
+/// Parameters: ids, tenant, now. Rows: account and the name of the role that it has.
+pub(crate) const HOLDERS_OF: &str = "\
+    SELECT DISTINCT g.account::text, r.name FROM access.grants g JOIN access.roles r ON r.id = g.role \
+    WHERE g.role = ANY ($1) AND g.tenant = $2 AND g.revoked_at IS NULL \
+        AND (g.expires_at IS NULL OR g.expires_at > $3) ORDER BY 1, 2";
+
+/// Parameters: id, how many. The newest first: at, by, what, how many permissions, parents, factor,
+/// idle, absolute.
 pub(crate) const ROLE_CHANGES: &str = "\
-    SELECT at, done_by, what, cardinality(permits), parents FROM access.role_changes \
+    SELECT at, done_by, what, cardinality(permits), parents, factor, idle_seconds, absolute_seconds \
+    FROM access.role_changes \
     WHERE role = $1 ORDER BY id DESC LIMIT $2";
 
 /// Parameters: how many. What is over of synthetic people for a day; run by the owner of the database,

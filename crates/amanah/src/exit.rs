@@ -102,6 +102,7 @@ fn names_wrongly(error: &(dyn Error + 'static)) -> bool {
                 | Access::OwnRow
                 | Access::Undecided
                 | Access::InUse { .. }
+                | Access::Weak { .. }
                 | Access::Refused
                 | Access::Field { .. }
         )

@@ -161,6 +161,10 @@ fn trouble(error: Error) -> RoleTrouble {
         Error::Name { .. } | Error::Field { .. } | Error::NoPermission(_) => RoleTrouble::Unfit,
         Error::Taken(_) => RoleTrouble::Taken,
         Error::Escalation(what) => RoleTrouble::Beyond(what),
+        Error::Weak { role, factor } => RoleTrouble::Weak(role, factor == Strength::Hardware),
+        Error::Strength { role, factor } => {
+            RoleTrouble::Strength(role, factor == Strength::Hardware)
+        }
         Error::Cycle(_) => RoleTrouble::Cycle,
         Error::InUse { by, .. } => RoleTrouble::InUse(by),
         Error::TooMany(_) => RoleTrouble::Full,

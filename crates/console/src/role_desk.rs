@@ -64,6 +64,12 @@ pub enum RoleTrouble {
     Taken,
     /// It would have given what they do not have: the names of some of it.
     Beyond(String),
+    /// It would ask for less than a shipped role that it has everything of: that one, and whether it asks for a
+    /// security key rather than any second factor.
+    Weak(String, bool),
+    /// It asks for more than they showed when they signed in, so that they cannot have it ask for less: which
+    /// role, and whether for a security key.
+    Strength(String, bool),
     /// It would inherit from itself.
     Cycle,
     /// Who has it, and which roles inherit from it.

@@ -31,6 +31,9 @@ pub enum Notice {
     RolesGranted,
     /// A role was taken away; likewise.
     RolesTaken,
+    /// A role that they have asks for less than before, or lets sessions last longer; the detail names it
+    /// and its tenant.
+    RoleLoosened,
     /// Support was let in; the detail is the tenant and the ticket. Told to whoever let it in, and to
     /// whoever asked.
     SupportApproved,
@@ -42,7 +45,7 @@ pub enum Notice {
 
 impl Notice {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::NewBrowser,
@@ -57,6 +60,7 @@ impl Notice {
         Self::AddressChanged,
         Self::RolesGranted,
         Self::RolesTaken,
+        Self::RoleLoosened,
         Self::SupportApproved,
         Self::SessionsEnded,
         Self::Closed,
@@ -79,6 +83,7 @@ impl Notice {
             Self::AddressChanged => "address-changed",
             Self::RolesGranted => "roles-granted",
             Self::RolesTaken => "roles-taken",
+            Self::RoleLoosened => "role-loosened",
             Self::SupportApproved => "support-approved",
             Self::SessionsEnded => "sessions-ended",
             Self::Closed => "closed",

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Bits, Identity, Strength, TenantId, own};
 use store::{Row, Tx};
 
-use super::{Access, bits, find_role, names, role_permits};
+use super::{Access, asking, bits, find_role, names, role_permits};
 use crate::support::in_person;
 use crate::{By, Error, Matrix, Result, name, sql};
 
@@ -72,6 +72,12 @@ pub struct RoleChange {
     pub permits: i32,
     /// Its parents from then on.
     pub parents: Vec<String>,
+    /// How its holders had to prove who they are from then on.
+    pub factor: Strength,
+    /// How long their sessions lived unused.
+    pub idle: Option<SignedDuration>,
+    /// How long they lived at most.
+    pub absolute: Option<SignedDuration>,
 }
 
 /// A role that a tenant can grant.
@@ -192,7 +198,9 @@ impl Access {
     /// # Errors
     /// [`Error::Name`], [`Error::Taken`], [`Error::NoPermission`], [`Error::NoRole`] and
     /// [`Error::Cycle`] when it cannot be; [`Error::Refused`] and [`Error::Escalation`] when it
-    /// would permit what `by` may not do, or did.
+    /// would permit what `by` may not do, or did; [`Error::Weak`] when it would ask for less than a shipped
+    /// role that it holds wholly, and [`Error::Strength`] when it, or one that inherits from it, would ask for
+    /// less than before of whoever does not show as much.
     pub async fn define_role(&self, by: &By, new: &NewRole) -> Result<()> {
         check(new)?;
         let tx = self.db.operator().await?;
@@ -204,26 +212,19 @@ impl Access {
             parents.push(find_role(&tx, &new.tenant, parent).await?);
         }
         let inherited = role_permits(&tx, &parents, &new.tenant).await?;
-        self.bound(&tx, by, &new.tenant, &permits.or(&inherited)).await?;
+        let all = permits.or(&inherited);
+        self.bound(&tx, by, &new.tenant, &all).await?;
+        let mut before = Vec::new();
         if let Some(row) = tx.query_opt(sql::FIND_OWN_ROLE, &[&tenant, &new.name]).await? {
             // Nobody takes out of a role what they could not put into it.
-            let before = role_permits(&tx, &[row.get(0)], &new.tenant).await?;
-            self.bound(&tx, by, &new.tenant, &before).await?;
+            let had = role_permits(&tx, &[row.get(0)], &new.tenant).await?;
+            self.bound(&tx, by, &new.tenant, &had).await?;
+            before = asking::asked_below(&tx, row.get(0)).await?;
         }
         let id = place(&tx, new).await?;
-        tx.execute(sql::EMPTY_ROLE, &[&id]).await?;
-        tx.execute(sql::ORPHAN_ROLE, &[&id]).await?;
-        tx.execute(sql::FILL_ROLE, &[&id, &numbers]).await?;
-        if parents.contains(&id) {
-            return Err(Error::Cycle(new.name.clone()));
-        }
-        // The trigger looks for rings, also for those that another change closes at this moment.
-        if let Err(error) = tx.execute(sql::ADOPT_ROLE, &[&id, &parents]).await {
-            return Err(match error.sqlstate() {
-                Some(code) if code == CHECK => Error::Cycle(new.name.clone()),
-                _ => error.into(),
-            });
-        }
+        fill(&tx, id, &numbers, (&parents, &new.name)).await?;
+        asking::as_strong(&tx, id, &all).await?;
+        self.loosened(&tx, by, &new.tenant, &before).await?;
         let (now, what) = (self.clock.now(), "defined");
         tx.execute(sql::NOTE_ROLE, &[&id, &now, &by.name, &what]).await?;
         tx.commit().await?;
@@ -236,7 +237,8 @@ impl Access {
     ///
     /// # Errors
     /// [`Error::NoRole`]; [`Error::InUse`]; [`Error::Refused`] and [`Error::Escalation`] when it is
-    /// not `by`'s.
+    /// not `by`'s; [`Error::Strength`] when one that inherits from it would ask for less then of whoever does
+    /// not show as much.
     pub async fn retire_role(
         &self,
         by: &By,
@@ -258,10 +260,12 @@ impl Access {
         if used && !anyway {
             return Err(Error::InUse { role: name.to_owned(), by: uses(&holders, &heirs) });
         }
+        let before = asking::asked_below(&tx, id).await?;
         tx.execute(sql::RETIRE_ROLE, &[&id, &now]).await?;
         // Whoever makes a role of this name later gives it to nobody by that.
         tx.execute(sql::REVOKE_OF_ROLE, &[&id, &now, &by.name]).await?;
         tx.execute(sql::DISINHERIT, &[&id]).await?;
+        self.loosened(&tx, by, tenant, &before).await?;
         tx.execute(sql::NOTE_ROLE, &[&id, &now, &by.name, &"retired"]).await?;
         tx.commit().await?;
         tracing::info!(%tenant, role = name, by = by.name, "a role was retired");
@@ -292,11 +296,17 @@ fn change(row: &Row) -> RoleChange {
         what: row.get(2),
         permits: row.get(3),
         parents: row.get(4),
+        factor: Strength::demanded(row.get(5)),
+        idle: seconds(row.get(6)),
+        absolute: seconds(row.get(7)),
     }
 }
 
+fn seconds(limit: Option<i32>) -> Option<SignedDuration> {
+    limit.map(|limit| SignedDuration::from_secs(i64::from(limit)))
+}
+
 async fn list(tx: &Tx, row: &Row, tenant: Option<&str>) -> Result<Listed> {
-    let seconds = |n: Option<i32>| n.map(|n| SignedDuration::from_secs(i64::from(n)));
     let ids: Vec<i32> = vec![row.get(0)];
     let permits = tx.query_one(sql::ROLE_PERMITS, &[&ids, &tenant.unwrap_or_default()]).await?;
     Ok(Listed {
@@ -345,6 +355,21 @@ async fn wanted(tx: &Tx, permits: &[String]) -> Result<(Bits, Vec<i16>)> {
     }
     let numbers = set.iter().filter_map(|id| i16::try_from(id.number()).ok()).collect();
     Ok((set, numbers))
+}
+
+/// Has a role hold these permissions and inherit from these roles, and nothing else.
+async fn fill(tx: &Tx, id: i32, numbers: &[i16], (parents, name): (&[i32], &str)) -> Result<()> {
+    tx.execute(sql::EMPTY_ROLE, &[&id]).await?;
+    tx.execute(sql::ORPHAN_ROLE, &[&id]).await?;
+    tx.execute(sql::FILL_ROLE, &[&id, &numbers]).await?;
+    if parents.contains(&id) {
+        return Err(Error::Cycle(name.to_owned()));
+    }
+    // The trigger looks for rings, also for those that another change closes at this moment.
+    match tx.execute(sql::ADOPT_ROLE, &[&id, &parents]).await {
+        Err(error) if error.sqlstate() == Some(CHECK) => Err(Error::Cycle(name.to_owned())),
+        adopted => Ok(adopted.map(drop)?),
+    }
 }
 
 /// The id of the role of this name, which is made unless it is there.

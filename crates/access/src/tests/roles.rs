@@ -1,9 +1,10 @@
 //! A tenant's own roles: who uses one, who changed it, and what becomes of it when it is retired.
 
+use jiff::SignedDuration;
 use kernel::{Clock as _, Identity, Strength};
 
 use super::rights::{DEWI, House, SARI, house, new_grant, new_role, operator, person, tenant};
-use crate::Error;
+use crate::{Catalogue, Error, NewRole};
 
 async fn sari_works_nights() -> House {
     let house = house().await;
@@ -98,4 +99,92 @@ async fn who_keeps_roles_is_there_in_person_and_has_just_proven_it() {
     assert!(house.access.role_keeper(&who(true)).await.is_ok());
     let program = Identity { door: kernel::Door::ApiKey, ..who(true) };
     assert!(matches!(house.access.role_keeper(&program).await, Err(Error::Refused)));
+}
+
+fn asking(name: &str, factor: Strength, parents: &[&str]) -> NewRole {
+    NewRole { factor, ..new_role(name, &["notes.read"], parents) }
+}
+
+#[tokio::test]
+async fn a_copy_of_a_shipped_role_asks_for_as_much() {
+    let house = house().await;
+    let sheet = house.access.role(&tenant("sinar"), "administrator").await.unwrap();
+    let all = Catalogue::shipped().unwrap().names(&sheet.permits);
+    let all: Vec<&str> = all.iter().map(AsRef::as_ref).collect();
+    let copy = new_role("Chief", &all, &[]);
+    let refused = house.access.define_role(&operator(), &copy).await;
+    let Err(error @ Error::Weak { .. }) = refused else { panic!("{refused:?}") };
+    let words = error.to_string();
+    assert!(words.contains("asks for an authenticator app or a passkey"), "{words}");
+    let strong = NewRole { factor: Strength::Two, ..copy };
+    house.access.define_role(&operator(), &strong).await.unwrap();
+    // Whoever inherits it has its factor, too; and less of it may ask for less.
+    house
+        .access
+        .define_role(&operator(), &new_role("Heir", &[], &["administrator"]))
+        .await
+        .unwrap();
+    assert_eq!(house.access.roles(Some(&tenant("sinar"))).await.unwrap().len(), 20);
+    house.access.define_role(&operator(), &new_role("Reader", &["notes.read"], &[])).await.unwrap();
+    let wider = new_role("Reader", &all, &["viewer"]);
+    assert!(matches!(
+        house.access.define_role(&operator(), &wider).await,
+        Err(Error::Weak { role, factor: Strength::Two }) if role != "viewer"
+    ));
+    assert_eq!(house.access.role(&tenant("sinar"), "Reader").await.unwrap().role.permits.len(), 1);
+}
+
+#[tokio::test]
+async fn a_role_asks_for_less_only_by_who_shows_what_it_asked_for() {
+    let house = house().await;
+    let (roles, here) = (&house.access, tenant("sinar"));
+    house.grant(&operator(), DEWI, "administrator").await.unwrap();
+    let shown = |strength| {
+        let mut by = person(DEWI);
+        by.giver.as_mut().unwrap().strength = strength;
+        by
+    };
+    let (one, key) = (shown(Strength::One), shown(Strength::Hardware));
+    let limit = |minutes| Some(SignedDuration::from_mins(minutes));
+    let vault = NewRole { idle: limit(10), ..asking("Vault", Strength::Hardware, &[]) };
+    let night = asking("Night", Strength::One, &["Vault"]);
+    // To ask for more is everybody's who may change it.
+    for role in [&asking("Vault", Strength::Two, &[]), &vault, &night] {
+        roles.define_role(&one, role).await.unwrap();
+    }
+    let weaker = [
+        NewRole { factor: Strength::Two, ..vault.clone() },
+        NewRole { idle: limit(11), ..vault.clone() },
+        NewRole { idle: None, ..vault.clone() },
+        asking("Night", Strength::One, &[]),
+    ];
+    for role in &weaker {
+        for by in [&one, &shown(Strength::Two)] {
+            let refused = roles.define_role(by, role).await;
+            assert!(
+                matches!(&refused, Err(Error::Strength { factor: Strength::Hardware, .. })),
+                "{role:?} {refused:?}"
+            );
+        }
+    }
+    let refused = roles.retire_role(&one, &here, "Vault", true).await;
+    assert!(matches!(refused, Err(Error::Strength { role, .. }) if role == "Night"));
+    assert_eq!(roles.role(&here, "Vault").await.unwrap().role.factor, Strength::Hardware);
+    // What is as strict as before is nothing less.
+    roles.define_role(&one, &NewRole { absolute: limit(60), ..vault.clone() }).await.unwrap();
+    roles.define_role(&key, &vault).await.unwrap();
+    roles.define_role(&operator(), &asking("Vault", Strength::One, &[])).await.unwrap();
+    let changes = roles.role(&here, "Vault").await.unwrap().changes;
+    let noted: Vec<_> = changes.iter().map(|one| (one.factor, one.idle, one.absolute)).collect();
+    assert_eq!(
+        noted,
+        [
+            (Strength::One, None, None),
+            (Strength::Hardware, limit(10), None),
+            (Strength::Hardware, limit(10), limit(60)),
+            (Strength::Hardware, limit(10), None),
+            (Strength::Two, None, None),
+        ]
+    );
+    roles.retire_role(&one, &here, "Vault", true).await.unwrap();
 }

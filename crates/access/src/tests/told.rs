@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kernel::{Enrolments, Fut, Notice, Strength, SystemClock, TenantId};
 use store::{Notices, OperatorTx};
+use testkit::TestDb;
 
 use crate::{Access, By, Error, NewGrant, NewRole};
 
@@ -109,8 +110,8 @@ async fn nobody_who_signs_in_gets_a_role_that_asks_for_more_than_they_have() {
     access.grant_ahead(&by, &new("teller")).await.unwrap();
 }
 
-#[tokio::test]
-async fn roles_that_come_and_go_are_told_and_what_fails_is_not() {
+/// A service that tells of what it gives and takes.
+async fn telling() -> (TestDb, Access) {
     let base = testkit::database(&[&crate::ROOM]).await;
     let tx = base.owner.operator().await.unwrap();
     tx.batch(
@@ -119,8 +120,20 @@ async fn roles_that_come_and_go_are_told_and_what_fails_is_not() {
     .await
     .unwrap();
     tx.commit().await.unwrap();
-    let access =
-        Access::new(base.engine.clone(), Arc::new(SystemClock)).with_notices(Arc::new(Told));
+    let access = Access::new(base.engine.clone(), Arc::new(SystemClock));
+    (base, access.with_notices(Arc::new(Told)))
+}
+
+/// Account, kind and detail of what was told.
+async fn told(base: &TestDb) -> Vec<[String; 3]> {
+    let tx = base.owner.operator().await.unwrap();
+    let rows = tx.query("SELECT a, b, c FROM public.told", &[]).await.unwrap();
+    rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect()
+}
+
+#[tokio::test]
+async fn roles_that_come_and_go_are_told_and_what_fails_is_not() {
+    let (base, access) = telling().await;
     let by = By::operator("the operator").unwrap();
     access.grant(&by, &new("editor")).await.unwrap();
     assert!(matches!(access.grant(&by, &new("editor")).await, Err(Error::Held(_))));
@@ -131,11 +144,36 @@ async fn roles_that_come_and_go_are_told_and_what_fails_is_not() {
     for _ in 0..2 {
         access.revoke_mapped(&sinar(), SARI, "editor", "directory:5eed5eed5eed").await.unwrap();
     }
-    let tx = base.owner.operator().await.unwrap();
-    let rows = tx.query("SELECT a, b, c FROM public.told", &[]).await.unwrap();
-    let told: Vec<[String; 3]> =
-        rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect();
+    let told = told(&base).await;
     let line = |kind: &str| [SARI.to_owned(), kind.to_owned(), "editor (sinar)".to_owned()];
     let kinds = ["roles-granted", "roles-taken", "roles-granted", "roles-taken"];
     assert_eq!(told, kinds.map(line));
+}
+
+#[tokio::test]
+async fn who_has_a_role_is_told_when_it_asks_for_less() {
+    let (base, access) = telling().await;
+    let by = By::operator("the operator").unwrap();
+    roles(&access, &by).await;
+    access.grant(&by, &new("cashier")).await.unwrap();
+    let teller = |factor, idle| NewRole {
+        tenant: sinar(),
+        name: "teller".to_owned(),
+        title: "For a test".to_owned(),
+        factor,
+        idle,
+        absolute: None,
+        permits: Vec::new(),
+        parents: Vec::new(),
+    };
+    let hour = Some(jiff::SignedDuration::from_hours(1));
+    // More, less by the limit, and less by the factor.
+    for (factor, idle) in
+        [(Strength::Hardware, hour), (Strength::Hardware, None), (Strength::Two, None)]
+    {
+        access.define_role(&by, &teller(factor, idle)).await.unwrap();
+    }
+    let told = told(&base).await;
+    let line = |kind: &str| [SARI.to_owned(), kind.to_owned(), "cashier (sinar)".to_owned()];
+    assert_eq!(told, ["roles-granted", "role-loosened", "role-loosened"].map(line));
 }

@@ -191,6 +191,15 @@ fn said(words: Words, trouble: RoleTrouble) -> Result<(StatusCode, String, Optio
         RoleTrouble::Beyond(what) => {
             return Ok((StatusCode::FORBIDDEN, words.say("roles-beyond"), Some(what)));
         }
+        RoleTrouble::Weak(role, key) => {
+            let says = if key { words.say("roles-weak-key") } else { words.say("roles-weak") };
+            return Ok((StatusCode::CONFLICT, says, Some(role)));
+        }
+        RoleTrouble::Strength(role, key) => {
+            let says =
+                if key { words.say("roles-strength-key") } else { words.say("roles-strength") };
+            return Ok((StatusCode::FORBIDDEN, says, Some(role)));
+        }
         RoleTrouble::InUse(by) => {
             return Ok((StatusCode::CONFLICT, words.say("roles-in-use"), Some(by)));
         }

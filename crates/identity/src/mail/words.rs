@@ -277,6 +277,11 @@ const fn english_rights(notice: Notice) -> Words {
             "A role was taken from you",
             "Hello {name},\n\nthis role was taken from you: {detail}.",
         ),
+        Notice::RoleLoosened => (
+            "A role of yours asks for less",
+            "Hello {name},\n\nthis role of yours asks for less proof of who you are than before, or \
+             lets sessions last longer: {detail}.",
+        ),
         Notice::SupportApproved => (
             "Support was let in",
             "Hello {name},\n\nsupport was let in: {detail}. What it does, and its end, are at \
@@ -398,6 +403,11 @@ const fn indonesian_rights(notice: Notice) -> Words {
         Notice::RolesTaken => {
             ("Peran Anda dicabut", "Halo {name},\n\nperan ini dicabut dari Anda: {detail}.")
         }
+        Notice::RoleLoosened => (
+            "Peran Anda meminta lebih sedikit",
+            "Halo {name},\n\nperan Anda ini meminta bukti diri yang lebih lemah daripada sebelumnya, \
+             atau membiarkan sesi berlangsung lebih lama: {detail}.",
+        ),
         Notice::SupportApproved => (
             "Dukungan diizinkan masuk",
             "Halo {name},\n\ndukungan diizinkan masuk: {detail}. Apa yang dilakukannya, dan \

@@ -73,24 +73,29 @@ fn shown(sheet: &RoleSheet) -> anyhow::Result<String> {
         format!("  of these by itself: {}", role.permits.join(" ")),
         format!("  has everything of: {}", none(&role.parents)),
         format!("  roles that have everything of it: {}", none(&sheet.heirs)),
-        format!("  asks for: {}", asks(role)),
+        format!("  asks for: {}", asks(role.factor, role.idle, role.absolute)),
         format!("  has it: {}", some(&sheet.holders)),
     ];
     lines.extend(sheet.changes.iter().map(|one| {
         let parents = none(&one.parents);
         format!(
-            "  {:.0} {} by {}: {} of its own, parents: {parents}",
+            "  {:.0} {} by {}: {} of its own, parents: {parents}, asks for {}",
             one.at,
             one.what,
             one.by,
             out::count(usize::try_from(one.permits).unwrap_or_default(), "permission"),
+            asks(one.factor, one.idle, one.absolute),
         )
     }));
     Ok(lines.join("\n"))
 }
 
-fn asks(role: &NewRole) -> String {
-    let factor = match role.factor {
+fn asks(
+    factor: kernel::Strength,
+    idle: Option<jiff::SignedDuration>,
+    absolute: Option<jiff::SignedDuration>,
+) -> String {
+    let factor = match factor {
         kernel::Strength::One => "a password",
         kernel::Strength::Two => "a second factor",
         kernel::Strength::Hardware => "a security key",
@@ -98,7 +103,7 @@ fn asks(role: &NewRole) -> String {
     let limit = |word: &str, limit: Option<jiff::SignedDuration>| {
         limit.map(|limit| format!(", sessions {word} {} min", limit.as_mins())).unwrap_or_default()
     };
-    format!("{factor}{}{}", limit("unused for", role.idle), limit("of at most", role.absolute))
+    format!("{factor}{}{}", limit("unused for", idle), limit("of at most", absolute))
 }
 
 fn data(sheet: &RoleSheet) -> anyhow::Result<Value> {
@@ -106,7 +111,9 @@ fn data(sheet: &RoleSheet) -> anyhow::Result<Value> {
     let change = |one: &access::RoleChange| {
         json!({
             "at": one.at, "by": one.by, "what": one.what, "permissions": one.permits,
-            "parents": one.parents,
+            "parents": one.parents, "factor": one.factor.level(),
+            "idle_seconds": one.idle.map(|limit| limit.as_secs()),
+            "absolute_seconds": one.absolute.map(|limit| limit.as_secs()),
         })
     };
     Ok(json!({

@@ -91,6 +91,8 @@ impl RoleDesk for House {
     ) -> Fut<'a, Result<(), RoleTrouble>> {
         Box::pin(async move {
             match draft.permits.as_slice() {
+                [301] => Err(RoleTrouble::Weak("administrator".to_owned(), false)),
+                [302] => Err(RoleTrouble::Strength("Night shift".to_owned(), true)),
                 [300, ..] => Err(RoleTrouble::Beyond("encryption.destroy".to_owned())),
                 _ if draft.parents.contains(&draft.name) => Err(RoleTrouble::Cycle),
                 _ => Ok(()),
@@ -195,12 +197,18 @@ async fn a_role_is_saved_found_in_and_retired() {
         (save("&p=40"), StatusCode::SEE_OTHER),
         (save("&p=300"), StatusCode::FORBIDDEN),
         (save("&parent=N"), StatusCode::CONFLICT),
+        (save("&p=301"), StatusCode::CONFLICT),
+        (save("&p=302"), StatusCode::FORBIDDEN),
         (save("&p=x"), StatusCode::BAD_REQUEST),
         (save("&p=40").replace(TOKEN, "no"), StatusCode::FORBIDDEN),
     ] {
         let (status, ..) = ask(Method::POST, "/edit", chief(), &body).await;
         assert_eq!(status, wanted, "{body}");
     }
+    let (_, _, html) = ask(Method::POST, "/edit", chief(), &save("&p=301")).await;
+    assert!(html.contains("ask for a second factor") && html.contains("administrator"));
+    let (_, _, html) = ask(Method::POST, "/edit", chief(), &save("&p=302")).await;
+    assert!(html.contains("passkey or security key") && html.contains("Night shift"));
     let (status, _, html) = ask(Method::POST, "/edit", tired(), &save("&p=40")).await;
     assert!(status == StatusCode::FORBIDDEN && html.contains("value=\"40\" checked"));
     let retire = format!("token={TOKEN}&role=Night+shift");

@@ -92,6 +92,11 @@ const fn arabic_rights(notice: Notice) -> Words {
         }
         Notice::RolesGranted => ("مُنحت دورًا", "مرحبًا {name}،\n\nمُنحت هذا الدور: {detail}."),
         Notice::RolesTaken => ("سُحب منك دور", "مرحبًا {name}،\n\nسُحب منك هذا الدور: {detail}."),
+        Notice::RoleLoosened => (
+            "دور لك صار يطلب أقل",
+            "مرحبًا {name}،\n\nهذا الدور من أدوارك صار يطلب إثباتًا أضعف لهويتك من قبل، أو يدع الجلسات \
+             تدوم أطول: {detail}.",
+        ),
         Notice::SupportApproved => (
             "سُمح بدخول الدعم",
             "مرحبًا {name}،\n\nسُمح بدخول الدعم: {detail}. ما يفعله، ونهايته، في \
