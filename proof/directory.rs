@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::house::{House, LOOK_AGAIN, shared};
-use crate::letters::{letter, link, open, post};
+use crate::letters::{letter, link, open, post, shown};
 use crate::web::{self, Answer, cookie, try_sign_in};
 
 const TENANT: &str = "11111111-1111-4111-8111-111111111111";
@@ -74,8 +74,8 @@ fn a_directory_makes_somebody_and_throws_them_out() {
         assert_eq!((status, &told["scimType"]), (409, &json!("uniqueness")), "{taken}");
     }
     let path = link(&house, &letter(&house, EMAIL, "/_amanah/reset/new?t="));
-    let (held, _) = open(&house, &path);
-    let set = format!("password={PASSWORD}");
+    let (held, page) = open(&house, &path);
+    let set = format!("{}&password={PASSWORD}", shown(&page.body));
     assert_eq!(post(&house, "/_amanah/reset", "/_amanah/reset/new", (&held, &set)).status, 200);
     let entered = try_sign_in(&house, EMAIL, PASSWORD);
     assert_eq!(entered.status, 303, "{}", entered.body);

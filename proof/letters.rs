@@ -64,6 +64,12 @@ pub fn open(house: &House, link: &str) -> (String, Answer) {
     (held, page)
 }
 
+/// The field by which the form on a page is bound to its link.
+pub fn shown(page: &str) -> String {
+    let (_, after) = page.split_once("name=\"link\" value=\"").unwrap();
+    format!("link={}", after.split('"').next().unwrap())
+}
+
 #[test]
 fn a_forgotten_password_is_set_by_a_letter() {
     let house = shared();
@@ -81,9 +87,9 @@ fn a_forgotten_password_is_set_by_a_letter() {
     for _ in 0..2 {
         assert_eq!(open(&house, &path).1.status, 200, "looking does not use it up");
     }
-    let (held, _) = open(&house, &path);
+    let (held, page) = open(&house, &path);
     let new = "empat kuda makan salak";
-    let set = format!("password={}", new.replace(' ', "+"));
+    let set = format!("{}&password={}", shown(&page.body), new.replace(' ', "+"));
     let send = || post(&house, "/_amanah/reset", "/_amanah/reset/new", (&held, &set));
     let done = send();
     assert_eq!(done.status, 200, "{}", done.body);
@@ -112,8 +118,8 @@ fn an_invitation_makes_an_account() {
     let path = link(&house, &letter(&house, email, "/_amanah/invitation?t="));
     let (held, page) = open(&house, &path);
     assert!(page.status == 200 && page.body.contains(email), "{}", page.body);
-    let fields = "name=Tamu&password=empat+kuda+makan+salak";
-    let send = || post(&house, "/_amanah/reset", "/_amanah/invitation", (&held, fields));
+    let fields = format!("{}&name=Tamu&password=empat+kuda+makan+salak", shown(&page.body));
+    let send = || post(&house, "/_amanah/reset", "/_amanah/invitation", (&held, &fields));
     let done = send();
     assert_eq!(done.status, 200, "{}", done.body);
     assert_eq!(try_sign_in(&house, email, "empat+kuda+makan+salak").status, 303);

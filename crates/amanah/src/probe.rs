@@ -172,8 +172,13 @@ impl Edge {
             identity::Form::Invitation => (RESET, INVITED.0, Some(INVITED.1)),
         };
         let kept = link.zip(sent.link.as_ref()).map(|(cookie, token)| format!("{cookie}={token}"));
-        let fields: Vec<(&str, &str)> =
+        // As the form would hold it, were the link good.
+        let shown = link
+            .and(sent.link.as_ref())
+            .map(|token| console::form_of_link(&SessionToken(Secret::new(token.clone()))));
+        let mut fields: Vec<(&str, &str)> =
             sent.fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fields.extend(shown.as_deref().map(|shown| ("link", shown)));
         let (parts, body, took, token) = self.post((page, path), kept, &fields).await?;
         if parts.status == StatusCode::NOT_FOUND {
             return Err(anyhow!("there is no {path}"));
@@ -187,6 +192,9 @@ impl Edge {
             .collect();
         headers.sort();
         let mut body = String::from_utf8_lossy(&body).replace(&token, "TOKEN");
+        if let Some(shown) = &shown {
+            body = body.replace(shown.as_str(), "LINK");
+        }
         if let Some(typed) = typed.filter(|typed| !typed.is_empty()) {
             body = body.replace(typed.trim(), "TYPED");
         }

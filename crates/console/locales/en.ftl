@@ -201,6 +201,8 @@ reset-asked = If there is an account with this address, a letter is on its way. 
 reset-done = Your new password is set, and everything that was open in your name was ended. Sign in with it.
 link-over-title = This link is over
 link-over = A link works once and for a short time, and only the newest one does. Nothing was changed. Ask for a new one.
+link-another-title = Another link was opened
+link-another = A link of another letter was opened in this browser after this form. Nothing was changed and what you wrote went nowhere. Open the link in your own letter again.
 
 invitation-title = You are invited
 invitation-by = Invited by

@@ -169,6 +169,8 @@ reset-asked = Jika ada akun dengan alamat ini, suratnya sedang dikirim. Tautanny
 reset-done = Kata sandi baru sudah dibuat, dan semua yang terbuka atas nama Anda sudah diakhiri. Masuklah dengan kata sandi itu.
 link-over-title = Tautan ini sudah tidak berlaku
 link-over = Tautan berlaku satu kali dan sebentar saja, dan hanya yang terbaru. Tidak ada yang diubah. Minta tautan baru.
+link-another-title = Tautan lain telah dibuka
+link-another = Tautan dari surat lain dibuka di peramban ini setelah formulir ini. Tidak ada yang diubah, dan yang Anda tulis tidak dikirim ke mana pun. Buka lagi tautan di surat Anda sendiri.
 
 invitation-title = Anda diundang
 invitation-by = Diundang oleh

@@ -2,11 +2,14 @@
 //! browser send the form with its cookie, but cannot read the cookie to copy it into the form.
 
 use axum::http::{HeaderMap, HeaderValue};
-use kernel::{Rng, random_hex};
+use kernel::{Rng, SessionToken, hex, random_hex};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{Error, cookie};
 
+/// What a link's digest in a form begins with, so that it is none that anything else keeps.
+const OF_LINK: &[u8] = b"amanah: the form of this link\0";
 /// The size of a token, in bytes; written as hexadecimal it has twice as many characters.
 const TOKEN_BYTES: usize = 32;
 
@@ -42,6 +45,18 @@ impl FormToken {
 pub(crate) fn check(headers: &HeaderMap, sent: &str) -> Result<(), Error> {
     let held = held(headers).ok_or(Error::Forged)?;
     if bool::from(held.as_bytes().ct_eq(sent.as_bytes())) { Ok(()) } else { Err(Error::Forged) }
+}
+
+/// What the field `link` of a form holds that is shown for the link with `token`, as hexadecimal: nobody can
+/// guess the link back from it.
+pub fn of_link(token: &SessionToken) -> String {
+    let digest = Sha256::new().chain_update(OF_LINK).chain_update(token.0.expose());
+    hex(&digest.finalize())
+}
+
+/// Whether a form that was sent with `sent` was shown for the link with `token`.
+pub(crate) fn is_of_link(token: &SessionToken, sent: &str) -> bool {
+    of_link(token).as_bytes().ct_eq(sent.as_bytes()).into()
 }
 
 fn held(headers: &HeaderMap) -> Option<&str> {

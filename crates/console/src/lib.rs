@@ -53,6 +53,7 @@ pub use accounts::{
 pub use credentials::{
     ApiKey, ApiKeys, AskedKey, Granted, KeyRack, KeyRefusal, Service, TokenRefusal, Tokens,
 };
+pub use csrf::of_link as form_of_link;
 pub use error::Error;
 pub use handlers::desk::Desk;
 pub use leaving::{LeavingDesk, LeavingReport};

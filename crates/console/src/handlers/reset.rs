@@ -4,6 +4,10 @@
 //! to the same address without it. So it lies in no history, no bookmark and no referrer, and in no log of a
 //! proxy but at the first request. (`Referrer-Policy: no-referrer` would not do: with it browsers send
 //! `Origin: null` with the form, which is how a stranger's looks.)
+//!
+//! A form goes to the link that it was shown for, and to no other: whoever opens another one in the same
+//! browser, or is made to, would hand their name and password to whoever sent that one. So the form holds a
+//! digest of its link, and is refused when the cookie holds another.
 
 use axum::Form;
 use axum::extract::rejection::{FormRejection, QueryRejection};
@@ -49,6 +53,8 @@ pub(crate) struct Chosen {
     token: String,
     password: String,
     #[serde(default)]
+    link: String,
+    #[serde(default)]
     name: String,
 }
 
@@ -87,15 +93,12 @@ pub(crate) async fn choose(
         return put_by(RESET, &link.t);
     }
     let words = Words::asked(&headers);
-    let open = match kept(&headers, RESET) {
-        Some(token) => state.accounts.reset_is_open(&token).await?,
-        None => false,
-    };
-    if !open {
+    let Some(link) = kept(&headers, RESET) else { return over(words) };
+    if !state.accounts.reset_is_open(&link).await? {
         return over(words);
     }
     let token = FormToken::issue(&headers, &*state.rng)?;
-    let page = PasswordPage::reset(words, token.value);
+    let page = PasswordPage::reset(words, (token.value, csrf::of_link(&link)));
     Ok(with_cookie(html(&page)?, token.cookie))
 }
 
@@ -110,6 +113,9 @@ pub(crate) async fn set(
     csrf::check(&headers, &form.token)?;
     let words = Words::asked(&headers);
     let Some(link) = kept(&headers, RESET) else { return over(words) };
+    if !csrf::is_of_link(&link, &form.link) {
+        return another(words);
+    }
     let password = Secret::new(form.password);
     match state.accounts.reset(&link, &password, &from).await {
         Ok(()) => {
@@ -118,7 +124,7 @@ pub(crate) async fn set(
             Ok(with_cookie(html(&page)?, Some(cookie::remove(RESET.1)?)))
         }
         Err(trouble) => refused(words, trouble, |problem| {
-            PasswordPage::reset(words, form.token).again(String::new(), problem)
+            PasswordPage::reset(words, (form.token, form.link)).again(String::new(), problem)
         }),
     }
 }
@@ -134,13 +140,11 @@ pub(crate) async fn offer(
         return put_by(INVITATION, &link.t);
     }
     let words = Words::asked(&headers);
-    let offer = match kept(&headers, INVITATION) {
-        Some(token) => state.accounts.offer(&token).await?,
-        None => None,
-    };
-    let Some(offer) = offer else { return over(words) };
+    let Some(link) = kept(&headers, INVITATION) else { return over(words) };
+    let Some(offer) = state.accounts.offer(&link).await? else { return over(words) };
     let token = FormToken::issue(&headers, &*state.rng)?;
-    let page = PasswordPage::invitation(words, token.value, Some(offer));
+    let form = (token.value, csrf::of_link(&link));
+    let page = PasswordPage::invitation(words, form, Some(offer));
     Ok(with_cookie(html(&page)?, token.cookie))
 }
 
@@ -155,6 +159,9 @@ pub(crate) async fn accept(
     csrf::check(&headers, &form.token)?;
     let words = Words::asked(&headers);
     let Some(link) = kept(&headers, INVITATION) else { return over(words) };
+    if !csrf::is_of_link(&link, &form.link) {
+        return another(words);
+    }
     let (name, password) = (form.name.trim().to_owned(), Secret::new(form.password));
     match state.accounts.accept(&link, &name, &password, &from).await {
         Ok(()) => {
@@ -168,7 +175,8 @@ pub(crate) async fn accept(
                 _ => state.accounts.offer(&link).await?,
             };
             refused(words, trouble, |problem| {
-                PasswordPage::invitation(words, form.token, offer).again(name, problem)
+                let form = (form.token, form.link);
+                PasswordPage::invitation(words, form, offer).again(name, problem)
             })
         }
     }
@@ -194,6 +202,13 @@ fn kept(headers: &HeaderMap, (_, name): (&str, &str)) -> Option<SessionToken> {
 fn over(words: Words) -> Result<Response, Error> {
     let page = MessagePage::new(words, words.say("link-over-title"), words.say("link-over"));
     Ok((StatusCode::FORBIDDEN, html(&page.with_reset())?).into_response())
+}
+
+/// What a form is answered with when another link was opened since it was shown.
+fn another(words: Words) -> Result<Response, Error> {
+    let text = words.say("link-another");
+    let page = MessagePage::new(words, words.say("link-another-title"), text);
+    Ok((StatusCode::CONFLICT, html(&page)?).into_response())
 }
 
 /// What is answered when a form was not taken: the form again, with the reason.

@@ -8,6 +8,7 @@ use axum::http::{Request, StatusCode};
 use kernel::{Bits, Fut, Identity, Peer, Secret, SessionToken, Standing, own};
 
 use super::tests::{TOKEN, ask, cookies, form, get, open};
+use crate::csrf;
 use crate::pages::{account_sample, sample};
 use crate::{Accounts, Error, Hindrance, Invitation, Offer, OpenSession, Origin, People, Refusal};
 
@@ -198,9 +199,31 @@ fn opened(path: &str, link: &str, body: Option<&str>) -> Request<Body> {
         Some(body) => Request::post(path)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(COOKIE, cookies)
-            .body(format!("token={TOKEN}&{body}").into())
+            .body(format!("token={TOKEN}&link={}&{body}", of_link(link)).into())
             .unwrap(),
     }
+}
+
+fn of_link(link: &str) -> String {
+    csrf::of_link(&SessionToken(Secret::new(link.to_owned())))
+}
+
+#[tokio::test]
+async fn a_form_goes_to_the_link_that_it_was_shown_for() {
+    let (house, router) = open(super::tests::House::default());
+    for path in ["/_amanah/reset/new", "/_amanah/invitation"] {
+        let (_, _, html) = ask(&router, opened(path, "good", None)).await;
+        assert!(html.contains(&format!("name=\"link\" value=\"{}\"", of_link("good"))), "{path}");
+        // A stranger's link was opened meanwhile, or the form says nothing of its own.
+        for link in [of_link("mine"), "good".to_owned(), String::new()] {
+            let mut request = opened(path, "good", Some(""));
+            let body = format!("token={TOKEN}&link={link}&password=a+long+password&name=A");
+            *request.body_mut() = body.into();
+            let (status, _, html) = ask(&router, request).await;
+            assert!(status == StatusCode::CONFLICT && html.contains("Another link was opened"));
+        }
+    }
+    assert!(house.accounts.done.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

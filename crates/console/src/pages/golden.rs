@@ -200,8 +200,9 @@ fn accounts(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)
     let people =
         || PeoplePage::new(arabic, &review_sample::chief(), token(), account_sample::people());
     let said = |words: Words, key| MessagePage::new(words, words.say("reset-title"), key);
-    let set = PasswordPage::reset(words, token());
-    let invited = PasswordPage::invitation(arabic, token(), Some(account_sample::offer()));
+    let set = PasswordPage::reset(words, (token(), token()));
+    let invited =
+        PasswordPage::invitation(arabic, (token(), token()), Some(account_sample::offer()));
     let again = invited.again(sample::EVIL.to_owned(), arabic.say("trouble-password"));
     let name = str::to_owned;
     vec![

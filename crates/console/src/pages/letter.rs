@@ -56,6 +56,7 @@ impl MessagePage {
 pub(crate) struct PasswordPage {
     frame: Frame,
     token: String,
+    link: String,
     invited: bool,
     offer: Option<Offer>,
     name: String,
@@ -63,15 +64,15 @@ pub(crate) struct PasswordPage {
 }
 
 impl PasswordPage {
-    /// For the link of a reset.
-    pub(crate) fn reset(words: Words, token: String) -> Self {
+    /// For the link of a reset; with the form's token goes the digest of the link.
+    pub(crate) fn reset(words: Words, (token, link): (String, String)) -> Self {
         let (frame, name) = (Frame::bare(words), String::new());
-        Self { frame, token, invited: false, offer: None, name, problem: None }
+        Self { frame, token, link, invited: false, offer: None, name, problem: None }
     }
 
     /// For the link of an invitation.
-    pub(crate) fn invitation(words: Words, token: String, offer: Option<Offer>) -> Self {
-        Self { invited: true, offer, ..Self::reset(words, token) }
+    pub(crate) fn invitation(words: Words, form: (String, String), offer: Option<Offer>) -> Self {
+        Self { invited: true, offer, ..Self::reset(words, form) }
     }
 
     /// The same form after it was sent and not taken, because of `problem`. The password is not
