@@ -1301,6 +1301,7 @@ CREATE TABLE identity.accounts (
     language text DEFAULT 'en'::text NOT NULL,
     first_signed_in_at timestamp with time zone,
     directory boolean DEFAULT false NOT NULL,
+    provisioned boolean DEFAULT false NOT NULL,
     closed_by_directory boolean DEFAULT false NOT NULL,
     synthetic boolean DEFAULT false NOT NULL,
     CONSTRAINT accounts_closed_by_directory CHECK (((NOT closed_by_directory) OR (directory AND (disabled_at IS NOT NULL)))),
@@ -1324,6 +1325,8 @@ COMMENT ON COLUMN identity.accounts.owner IS 'Who answers for a service. A servi
 COMMENT ON COLUMN identity.accounts.first_signed_in_at IS 'When its holder first had a session by a password. Nobody, as long as it is NULL, could have set up a factor.';
 
 COMMENT ON COLUMN identity.accounts.directory IS 'Whether the tenant''s own directory has the account in hand, because it made it or people gave it there.';
+
+COMMENT ON COLUMN identity.accounts.provisioned IS 'Whether a directory made the account, without the word of whoever has the address. Until somebody has entered it, it gives way.';
 
 COMMENT ON COLUMN identity.accounts.closed_by_directory IS 'Whether a directory closed it and may open it again. Once people have closed it, nobody but the owner of the database may.';
 
@@ -2842,6 +2845,8 @@ GRANT UPDATE(language) ON TABLE identity.accounts TO amanah_engine;
 GRANT UPDATE(first_signed_in_at) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT INSERT(directory),UPDATE(directory) ON TABLE identity.accounts TO amanah_engine;
+
+GRANT INSERT(provisioned) ON TABLE identity.accounts TO amanah_engine;
 
 GRANT UPDATE(closed_by_directory) ON TABLE identity.accounts TO amanah_engine;
 

@@ -6,19 +6,27 @@ use access::Access;
 use console::{
     Hindrance, Invitation, Invited, Offer, OpenSession, Origin, People, Person, Refusal,
 };
+use directory::Directory;
 use identity::{Attempted, Email, Error, Language, Limits, Mailroom, NewInvitation};
 use kernel::{Clock, Fut, Granting as _, Identity, Secret, SessionToken, Sessions as _};
+
+use crate::leaving::Offboarding;
 
 /// For how long somebody is asked to wait who has tried too often, in seconds.
 const WAIT_SECONDS: u64 = 60;
 /// Guesses of a password in an open session are counted apart from those at the sign-in.
 const IN_SESSION: &[u8] = b"in a session";
 
+/// By whom an account is ended that gave way, as it is written down.
+const GAVE_WAY: &str = "invitation:elsewhere";
+
 /// What the console's pages about accounts work with.
 pub(crate) struct Front {
     pub(crate) room: Arc<Mailroom>,
     pub(crate) identities: Arc<identity::Identities>,
     pub(crate) access: Arc<Access>,
+    /// The directories of tenants: one may have made an account that gives way.
+    pub(crate) directory: Arc<Directory>,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -30,6 +38,19 @@ impl Front {
         let known = self.room.knows(email, browser).await;
         let known = known.inspect_err(|error| tracing::warn!(%error, "a browser is not known"));
         known.unwrap_or_default().then(|| browser.0.expose().as_bytes().to_vec())
+    }
+
+    /// An account of another tenant gave way, and is closed already: what it held ends, and its directory
+    /// is told.
+    async fn gave_way(&self, account: &str) {
+        let leaving = Offboarding {
+            access: Arc::clone(&self.access),
+            identities: Arc::clone(&self.identities),
+            directory: Arc::clone(&self.directory),
+        };
+        if let Err(error) = leaving.end(account, GAVE_WAY, None).await {
+            tracing::warn!(account, %error, "what an account that gave way held is there still");
+        }
     }
 
     fn allow(&self, what: Attempted, from: &Origin, address: &str) -> bool {
@@ -140,7 +161,10 @@ impl console::Accounts for Front {
             if !self.allow(Attempted::Link, from, "") {
                 return Err(Hindrance::Later);
             }
-            self.room.accept(token, name, password).await.map_err(trouble)?;
+            let accepted = self.room.accept(token, name, password).await.map_err(trouble)?;
+            if let Some(account) = &accepted.gave_way {
+                self.gave_way(account).await;
+            }
             // What cannot be given now is tried again by the upkeep.
             if let Err(error) = self.room.grant_accepted(&*self.access).await {
                 tracing::warn!(%error, "the roles of an invitation wait");
@@ -305,10 +329,15 @@ mod tests {
             password: secret(RIGHT),
         };
         identities.create_account(&account).await.unwrap();
+        let room = crate::mail::waiting_room(&identities, &cx);
+        let access = Arc::new(Access::new(base.engine.clone(), Arc::clone(&cx.clock)));
+        let people = crate::provisioning::People::of(&access, &identities, &room, &cx);
+        let directory = crate::provisioning::open(people, &base.engine, "");
         let front = Front {
-            room: crate::mail::waiting_room(&identities, &cx),
+            room,
             identities,
-            access: Arc::new(Access::new(base.engine.clone(), Arc::clone(&cx.clock))),
+            access,
+            directory,
             limits: Limits::new(&*cx.rng).unwrap(),
             clock: cx.clock,
         };

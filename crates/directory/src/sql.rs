@@ -114,11 +114,11 @@ pub(crate) const GROUPS_LEFT: &str = "\
 pub(crate) const REMOVE_USER: &str =
     "DELETE FROM directory.users WHERE tenant = $1 AND id = $2::text::uuid";
 
-/// Parameters: account, now. Whoever was closed by others is not active.
+/// Parameters: account, now. Whoever was closed by others is not active. Rows: id and tenant.
 pub(crate) const USER_CLOSED: &str = "\
     UPDATE directory.users SET active = false, attributes = attributes || '{\"active\": false}', \
         version = version + 1, changed_at = $2 \
-    WHERE account = $1::text::uuid AND active";
+    WHERE account = $1::text::uuid AND active RETURNING id::text, tenant";
 
 /// Parameters: tenant, name, external id or NULL, now, made by.
 pub(crate) const ADD_GROUP: &str = "\

@@ -3,6 +3,10 @@
 //!
 //! The link works once, for 72 hours. What the inviter sees is the same whether or not there is an
 //! account with the address already; whoever has one is told so in the letter, and gets no link.
+//! An account that a directory of another tenant has made in advance, without the word of whoever has the
+//! address, and that nobody has ever entered, is none of theirs yet: it gives way when they accept. Otherwise
+//! a directory could take other tenants' people by naming them first. Nothing else gives way: not to a
+//! directory, nor to an invitation of the same tenant, nor once somebody has entered or people have closed it.
 //! Nobody invites into a role that allows more than they themselves may, and nobody sends letters by it at
 //! will: invitations are counted by whoever invites, by tenant, and by address.
 
@@ -100,6 +104,15 @@ pub struct Offered {
     pub tenant: String,
     /// Who invited.
     pub by: String,
+}
+
+/// What came of an invitation that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The address of the new account.
+    pub email: String,
+    /// The account of another tenant that gave way: closed for good, and what it held has to be ended.
+    pub gave_way: Option<String>,
 }
 
 impl Mailroom {
@@ -273,8 +286,7 @@ impl Mailroom {
         Ok(row.map(|row| Offered { email: row.get(0), tenant: row.get(1), by: row.get(2) }))
     }
 
-    /// Makes the account that the link with `token` offers, and returns its address. Its roles are
-    /// given by [`Mailroom::grant_accepted`].
+    /// Makes the account that the link with `token` offers. Its roles are given by [`Mailroom::grant_accepted`].
     ///
     /// # Errors
     /// [`Error::Link`] when the link is over or nobody's, or the address got an account meanwhile;
@@ -285,7 +297,7 @@ impl Mailroom {
         token: &SessionToken,
         name: &str,
         password: &Secret,
-    ) -> Result<String> {
+    ) -> Result<Accepted> {
         let Some(offer) = self.offer(token).await? else { return Err(Error::Link) };
         let Some(digest) = Digest::of(token) else { return Err(Error::Link) };
         text("name", name, MAX_NAME_BYTES)?;
@@ -298,6 +310,8 @@ impl Mailroom {
             return Err(Error::Link);
         };
         let (id, language): (String, String) = (row.get(0), row.get(1));
+        let gave_way = tx.query_opt(sql::GIVE_WAY, &[&id, &now]).await?;
+        let gave_way: Option<String> = gave_way.map(|row| row.get(0));
         let made: store::Bound<'_> = &[&id, &name, &hash, &now];
         let Some(account) = tx.query_opt(sql::MAKE_INVITED, made).await? else {
             tx.rollback().await?;
@@ -307,8 +321,11 @@ impl Mailroom {
         tx.execute(sql::LANGUAGE_IS, &[&account, &language]).await?;
         tx.execute(sql::INVITED_IS, &[&id, &account]).await?;
         tx.commit().await?;
-        tracing::info!(account, invitation = id, "an invitation was accepted");
-        Ok(offer.email)
+        if let Some(account) = &gave_way {
+            self.identities.forget_account(account);
+        }
+        tracing::info!(account, invitation = id, gave_way, "an invitation was accepted");
+        Ok(Accepted { email: offer.email, gave_way })
     }
 
     /// Gives the roles of invitations that were accepted, and has not been done so far. A role that

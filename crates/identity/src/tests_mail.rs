@@ -223,6 +223,73 @@ async fn an_invitation_is_over_when_it_is_withdrawn_old_or_for_somebody_who_has_
 }
 
 #[tokio::test]
+async fn what_another_directory_made_in_advance_gives_way_until_somebody_has_entered() {
+    let house = house().await;
+    let (_, by) = house.whoever("correct horse battery").await;
+    let person = |email: &str, tenant: &str| kernel::Provision {
+        tenant: TenantId::new(tenant).unwrap(),
+        email: email.to_owned(),
+        name: "Budi".to_owned(),
+        language: "en".to_owned(),
+    };
+    let made = async |email: &str, tenant: &str| {
+        let made = house.room.provision(&person(email, tenant)).await.unwrap();
+        let kernel::Provisioned::Account(id) = made else { panic!("{made:?}") };
+        house.letters().await;
+        id
+    };
+    let invite = async |email: &str| {
+        house.room.invite(&by, &Roles::default(), &new(email, &["editor"])).await.unwrap();
+        house.letters().await.pop().unwrap().body
+    };
+    // Open, and closed by that directory: the holder of the address decides.
+    for (n, closed) in [(1, false), (2, true)] {
+        let email = format!("n{n}@sinar.example");
+        let theirs = made(&email, "gulf").await;
+        if closed {
+            house.room.identities.close_for_directory(&theirs).await.unwrap();
+            house.letters().await;
+        }
+        let link = token_in(&invite(&email).await);
+        let accepted = house.room.accept(&link, "Budi", &secret(NEW)).await.unwrap();
+        assert_eq!((&accepted.email, &accepted.gave_way), (&email, &Some(theirs.clone())));
+        assert!(house.signs_in(&email, NEW).await);
+        let gone = house.room.reopen_provisioned(&theirs).await.unwrap();
+        assert_eq!(gone, kernel::Reopened::Final);
+        let again = person(&email, "gulf");
+        let changed = house.room.change_provisioned(&theirs, &again).await.unwrap();
+        assert_eq!(changed, kernel::Provisioned::Final);
+        assert_eq!(house.room.provision(&again).await.unwrap(), kernel::Provisioned::Taken);
+    }
+    // Of the same tenant, entered, closed by people, or given into the directory's hand: it stays.
+    made("same@sinar.example", "sinar").await;
+    made("entered@sinar.example", "gulf").await;
+    let shut = made("shut@sinar.example", "gulf").await;
+    house.room.identities.close(&shut, None).await.unwrap();
+    let mut given = account("given@sinar.example", "Given");
+    given.tenant = TenantId::new("gulf").unwrap();
+    house.room.identities.create_account(&given).await.unwrap();
+    house.room.adopt(&given.tenant, "given@sinar.example").await.unwrap().unwrap();
+    house
+        .alter(
+            "UPDATE identity.accounts SET first_signed_in_at = now() WHERE email LIKE 'entered%'",
+        )
+        .await;
+    house.letters().await;
+    for name in ["same", "entered", "shut", "given"] {
+        let body = invite(&format!("{name}@sinar.example")).await;
+        assert!(!body.contains("?t="), "{name}");
+    }
+    // Whoever enters between the letter and the answer is not moved either.
+    made("late@sinar.example", "gulf").await;
+    let link = token_in(&invite("late@sinar.example").await);
+    house
+        .alter("UPDATE identity.accounts SET first_signed_in_at = now() WHERE email LIKE 'late%'")
+        .await;
+    over(&house.room.accept(&link, "Budi", &secret(NEW)).await);
+}
+
+#[tokio::test]
 async fn nobody_sends_letters_at_will_by_inviting() {
     let house = house().await;
     let (_, by) = house.whoever("correct horse battery").await;

@@ -331,6 +331,7 @@ fn front(installation: &Installation) -> anyhow::Result<Front> {
         room: Arc::clone(&installation.mailroom),
         identities: Arc::clone(&installation.identities),
         access: Arc::clone(&installation.access),
+        directory: Arc::clone(&installation.directory),
         limits: Limits::new(&*installation.cx.rng)?,
         clock: Arc::clone(&installation.cx.clock),
     })

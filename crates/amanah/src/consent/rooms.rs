@@ -44,6 +44,7 @@ pub(super) fn pages(
             room: Arc::clone(room),
             identities: Arc::clone(identities),
             access: Arc::clone(access),
+            directory: Arc::clone(directory),
             limits: Limits::new(&*cx.rng)?,
             clock: Arc::clone(&cx.clock),
         }),

@@ -1,19 +1,23 @@
 //! Directories over the real rooms of accounts and roles, on a real PostgreSQL.
 
 use access::NewGrant;
-use directory::{By, Caller, Error, GROUP, Kind, NewToken, PATCH, Precondition, Resource, USER};
-use identity::{Email, NewAccount, Pool};
-use kernel::{Secret, SystemClock, SystemRng};
+use directory::{
+    By, Caller, Error, GROUP, Kind, NewToken, PATCH, Precondition, Resource, USER, Wanted,
+};
+use identity::{Email, Language, Limits, NewAccount, NewInvitation, Pool};
+use kernel::{Secret, SessionToken, SystemClock, SystemRng};
 use serde_json::{Value, json};
 use testkit::TestDb;
 
 use super::*;
+use crate::accounts::Front;
 use crate::leaving::Offboarding;
 
 const SARI: &str = "sari@sinar.example";
 
 struct House {
-    _base: TestDb,
+    base: TestDb,
+    cx: Cx,
     directory: Arc<Directory>,
     mailroom: Arc<Mailroom>,
     leaving: Offboarding,
@@ -41,7 +45,7 @@ async fn house() -> House {
     let people = People::of(&access, &identities, &mailroom, &cx);
     let directory = open(people, &base.engine, "https://house.example");
     let leaving = Offboarding { access, identities, directory: Arc::clone(&directory) };
-    House { _base: base, directory, mailroom, leaving }
+    House { base, cx, directory, mailroom, leaving }
 }
 
 impl House {
@@ -59,6 +63,17 @@ impl House {
     ) -> Result<Resource, Error> {
         let body = json!({ "schemas": [PATCH], "Operations": operations });
         self.directory.patch(who, at, &body, &Precondition::default()).await
+    }
+
+    fn front(&self) -> Front {
+        Front {
+            room: Arc::clone(&self.mailroom),
+            identities: Arc::clone(&self.leaving.identities),
+            access: Arc::clone(&self.leaving.access),
+            directory: Arc::clone(&self.directory),
+            limits: Limits::new(&*self.cx.rng).unwrap(),
+            clock: Arc::clone(&self.cx.clock),
+        }
     }
 
     /// Somebody who has an account by people, and this role.
@@ -128,6 +143,57 @@ async fn whom_people_off_boarded_a_directory_neither_renames_nor_makes_anew() {
     let renamed = json!([{"op": "replace", "path": "userName", "value": "b@sinar.example"}]);
     house.patch(&who, at, renamed).await.unwrap();
     assert!(house.known("b@sinar.example").await.unwrap().closed);
+}
+
+#[tokio::test]
+async fn what_gave_way_to_an_invitation_of_another_tenant_has_nothing_left() {
+    let house = house().await;
+    let ani = house.somebody("ani@sinar.example", "administrator").await;
+    let who = house.caller("gulf", &By::operator("a test")).await;
+    let sari = house.directory.create(&who, Kind::User, &user(SARI)).await.unwrap();
+    let account = house.known(SARI).await.unwrap().account;
+    let access = &house.leaving.access;
+    let grant = NewGrant {
+        account: account.clone(),
+        tenant: tenant("gulf"),
+        role: "editor".to_owned(),
+        reason: "a test".to_owned(),
+        until: None,
+    };
+    access.grant(&access::By::operator("a test").unwrap(), &grant).await.unwrap();
+    let new = NewInvitation {
+        email: Email::new(SARI).unwrap(),
+        roles: vec!["editor".to_owned()],
+        language: Language::English,
+    };
+    let invitation = house.mailroom.invite(&ani, &**access, &new).await.unwrap();
+    // What the letter's link would hold.
+    let token = "A".repeat(43);
+    let arm = "UPDATE identity.invitations SET token_sha256 = sha256(decode(repeat('00', 32), 'hex')) \
+        WHERE id = $1::text::uuid";
+    let tx = house.base.owner.operator().await.unwrap();
+    tx.execute(arm, &[&invitation]).await.unwrap();
+    tx.commit().await.unwrap();
+    let front = house.front();
+    let link = SessionToken(Secret::new(token));
+    let password = Secret::new("ninety quiet lamps fold".to_owned());
+    let from = console::Origin {
+        peer: [192, 0, 2, 1].into(),
+        browser: None,
+        family: "Firefox".to_owned(),
+    };
+    console::Accounts::accept(&front, &link, "Sari", &password, &from).await.unwrap();
+    let known = house.known(SARI).await.unwrap();
+    assert!(known.account != account && known.tenant == "sinar" && !known.closed);
+    assert_eq!(house.roles(SARI).await, ["editor"]);
+    assert!(access.roles_of(&account, &tenant("gulf")).await.unwrap().is_empty());
+    let told = house.directory.get(&who, Kind::User, &sari.id, &Wanted::default()).await.unwrap();
+    assert_eq!(told.fields["active"], json!(false));
+    let events = house.directory.events(&tenant("gulf")).await.unwrap();
+    assert_eq!((events[0].target.as_str(), &*events[0].actor), (&*sari.id, "invitation:elsewhere"));
+    let on = json!([{"op": "replace", "value": {"active": true}}]);
+    let back = house.patch(&who, (Kind::User, &sari.id), on).await;
+    assert!(matches!(back, Err(Error::Refused(_))), "{back:?}");
 }
 
 #[tokio::test]

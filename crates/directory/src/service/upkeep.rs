@@ -119,7 +119,13 @@ impl Directory {
     pub async fn left(&self, account: &str, by: &str) -> Result<Vec<String>> {
         let now = self.clock.now();
         let tx = self.db.operator().await?;
-        tx.execute(sql::USER_CLOSED, &[&account, &now]).await?;
+        for row in tx.query(sql::USER_CLOSED, &[&account, &now]).await? {
+            let (user, of): (String, String) = (row.get(0), row.get(1));
+            if let Ok(tenant) = TenantId::new(of) {
+                let told = (user.as_str(), "off-boarded by others");
+                self.note(&tx, &tenant, (by, "change user"), told).await?;
+            }
+        }
         let ended = self.end_tokens_of(&tx, account, by).await?;
         tx.commit().await?;
         Ok(ended.into_iter().map(|id| format!("directory token {id}")).collect())

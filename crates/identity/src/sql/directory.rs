@@ -2,8 +2,9 @@
 
 /// Parameters: e-mail, name, tenant, hash, now, language. One row when the address was free.
 pub(crate) const PROVISION: &str = "\
-    INSERT INTO identity.accounts (email, display_name, tenant, password_hash, created_at, directory) \
-    VALUES ($1, $2, $3, $4, $5, true) ON CONFLICT DO NOTHING RETURNING id::text";
+    INSERT INTO identity.accounts (email, display_name, tenant, password_hash, created_at, directory, \
+        provisioned) \
+    VALUES ($1, $2, $3, $4, $5, true, true) ON CONFLICT DO NOTHING RETURNING id::text";
 
 /// Parameters: e-mail, tenant. At most one row: id, whether it is closed, whether a directory closed it.
 pub(crate) const IN_HAND: &str = "\

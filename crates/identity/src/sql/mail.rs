@@ -179,15 +179,38 @@ pub(crate) const FIND_INVITATION: &str = "\
     WHERE i.token_sha256 = $1 AND i.expires_at > $2 AND i.withdrawn_at IS NULL \
         AND i.accepted_at IS NULL";
 
+/// Which account `o` gives way to an invitation `i` that is accepted: one that a directory of another tenant
+/// made, that nobody has ever entered, and that people have not closed.
+macro_rules! gives_way {
+    () => {
+        "o.provisioned AND o.first_signed_in_at IS NULL AND o.tenant <> i.tenant \
+            AND (o.disabled_at IS NULL OR o.closed_by_directory)"
+    };
+}
+
+/// Parameters: invitation, now. At most one row, its id: the account that was in the way. It is closed for
+/// good, and its address is free.
+pub(crate) const GIVE_WAY: &str = concat!(
+    "UPDATE identity.accounts o SET email = o.id::text || '@gave-way.invalid', epoch = o.epoch + 1, \
+        disabled_at = coalesce(o.disabled_at, $2), closed_by_directory = false \
+    FROM identity.invitations i \
+    WHERE i.id = $1::text::uuid AND lower(o.email) = i.email AND ",
+    gives_way!(),
+    " RETURNING o.id::text"
+);
+
 /// Parameters: invitation, token's SHA-256, now. At most one row: who invited, the tenant, and
-/// whether there is a link: not where the address has an account.
-pub(crate) const ARM_INVITATION: &str = "\
-    UPDATE identity.invitations i SET token_sha256 = CASE WHEN EXISTS (SELECT 1 \
-            FROM identity.accounts o WHERE lower(o.email) = i.email) THEN NULL ELSE $2::bytea END \
+/// whether there is a link: not where the address has an account that stays.
+pub(crate) const ARM_INVITATION: &str = concat!(
+    "UPDATE identity.invitations i SET token_sha256 = CASE WHEN EXISTS (SELECT 1 \
+            FROM identity.accounts o WHERE lower(o.email) = i.email AND NOT (",
+    gives_way!(),
+    ")) THEN NULL ELSE $2::bytea END \
     FROM identity.accounts a \
     WHERE i.id = $1::text::uuid AND a.id = i.invited_by AND i.expires_at > $3 \
         AND i.withdrawn_at IS NULL AND i.accepted_at IS NULL \
-    RETURNING a.display_name, i.tenant, i.token_sha256 IS NOT NULL";
+    RETURNING a.display_name, i.tenant, i.token_sha256 IS NOT NULL"
+);
 
 /// Parameters: token's SHA-256, now. One row, its id and language, and it is used.
 pub(crate) const USE_INVITATION: &str = "\

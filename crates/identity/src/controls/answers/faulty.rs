@@ -105,9 +105,11 @@ impl Faulty {
             return Ok((403, None, ASK_ANEW));
         }
         let token = SessionToken(Secret::new(text.clone()));
-        let done = match form {
-            Form::NewPassword => self.mailroom.reset(&token, &Secret::new(password)).await,
-            _ => self.mailroom.accept(&token, "Canary", &Secret::new(password)).await,
+        let done = if form == Form::NewPassword {
+            self.mailroom.reset(&token, &Secret::new(password)).await
+        } else {
+            let accepted = self.mailroom.accept(&token, "Canary", &Secret::new(password)).await;
+            accepted.map(|accepted| accepted.email)
         };
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
         match (done, self.fault) {
