@@ -318,7 +318,7 @@ mod tests {
         let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
         let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
         // Nobody is told "busy", so that what is looked at is what the lock lets through.
-        let pool = Pool { at_once: 2, queue: 200 };
+        let pool = Pool { at_once: 2, queue: 200, ..Pool::default() };
         let nobody = Arc::new(NoStandings);
         let identities = Identities::new(base.engine.clone(), clock, rng, pool, nobody).unwrap();
         let identities = Arc::new(identities);

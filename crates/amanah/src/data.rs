@@ -48,6 +48,9 @@ pub(crate) struct Running {
     /// Where the application's routes are told.
     #[serde(default)]
     pub(crate) routes: Option<RoutesAt>,
+    /// What its hashes of passwords cost.
+    #[serde(default)]
+    pub(crate) argon2: Option<String>,
 }
 
 impl Data {

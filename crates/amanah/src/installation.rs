@@ -14,8 +14,8 @@ use directory::Directory;
 use gateway::controls::{ProbeSession, Target};
 use gateway::{AUTHORITY_FILE, Own as _};
 use identity::{
-    Custodian, EdgeProbe, Email, FormProbe, Identities, LinkCustodian, Mailroom, NewAccount, Pool,
-    SignInProbe, TokenProbe,
+    Cost, Custodian, EdgeProbe, Email, FormProbe, Identities, LinkCustodian, Mailroom, NewAccount,
+    Pool, SignInProbe, TokenProbe,
 };
 use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
@@ -28,7 +28,7 @@ use crate::cli::Place;
 use crate::comparing::COMPARED;
 use crate::config::Config;
 use crate::consent::{self, Door};
-use crate::data::Data;
+use crate::data::{Data, Running};
 use crate::door::FileDoors;
 use crate::exit::Usage;
 use crate::following::Behind;
@@ -99,8 +99,13 @@ impl EdgeAt {
 }
 
 /// How much hashing this machine is for.
-fn pool() -> Pool {
-    Pool::of_cores(std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN))
+///
+/// A hash costs what the running program has it cost: a proof by command compares its refusals with those of
+/// accounts that the command hashes.
+fn pool(config: &Config, running: Option<&Running>) -> Pool {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let there = running.and_then(|running| Cost::tuned(running.argon2.as_ref()?).ok());
+    Pool::of_cores(cores, there.unwrap_or_else(|| config.identity.argon2()))
 }
 
 /// Time and randomness of the real world.
@@ -121,9 +126,10 @@ impl Installation {
             let strongbox = Strongbox::new(ring.keys.clone(), ground.engine.clone());
             let (clock, random) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
             let engine = ground.engine.clone();
+            let pool = pool(&config, data.running().filter(|_| !starts).as_ref());
             let access = Arc::new(consent::rights(&engine, &config, &cx)?);
             let standings = Arc::<Access>::clone(&access);
-            let identities = Identities::new(engine, clock, random, pool(), standings)?;
+            let identities = Identities::new(engine, clock, random, pool, standings)?;
             let identities = identities.with_vault(Arc::new(KeyVault::new(ring.keys.clone())));
             let identities = identities.with_lifetime(config.identity.lifetime());
             let issuer = format!("amanah:{}", data.installation(&*cx.rng)?.expose());

@@ -86,6 +86,7 @@ pub use service::{
     NewApp, NewKey, Opening, Pair, PasskeyCard, Resealed, ServiceCard, SessionCard, SessionVitals,
     Stage, age_proof, forget_leavers, reseal_seeds,
 };
+pub use stored::Cost;
 pub use strength::Weakness;
 
 /// This room's migrations.

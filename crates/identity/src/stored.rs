@@ -6,9 +6,9 @@ use argon2::{Params, PasswordHash};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// What a hash costs to compute.
+/// What a hash costs to compute. The default is the floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// Memory in KiB.
     pub(crate) memory: u32,
     /// Passes over the memory.
@@ -17,16 +17,20 @@ pub(crate) struct Cost {
     pub(crate) lanes: u32,
 }
 
-/// What new hashes cost: the first of OWASP's equivalent choices. Measured: 18 ms and 19 MiB.
-pub(crate) const CURRENT: Cost = Cost::new(19_456, 2);
+/// What new hashes cost at least, and cost unless the operator says otherwise: the first of OWASP's
+/// equivalent choices. Measured: 18 ms and 19 MiB.
+pub(crate) const FLOOR: Cost = Cost::new(19_456, 2);
 
 /// OWASP's equivalent minimum choices (Password Storage Cheat Sheet, Argon2id). A hash that
 /// reaches one of them in memory and passes is strong enough.
 const FLOORS: [Cost; 5] =
-    [Cost::new(47_104, 1), CURRENT, Cost::new(12_288, 3), Cost::new(9_216, 4), Cost::new(7_168, 5)];
+    [Cost::new(47_104, 1), FLOOR, Cost::new(12_288, 3), Cost::new(9_216, 4), Cost::new(7_168, 5)];
 
-/// The dearest hash that is still checked at sign-in: a row must not be able to take the memory.
+/// The dearest hash that is still checked at sign-in, and so the dearest that is made: a row must not
+/// be able to take the memory. Argon2 itself asks for 8 KiB for each lane.
 const DEAREST: Cost = Cost { memory: 65_536, passes: 10, lanes: 4 };
+/// The least that Argon2 can do, in KiB written: it has no fewer blocks.
+const LEAST_WORK: u64 = 8;
 
 /// The shortest salt and the shortest output that are strong enough, in bytes (RFC 9106, 3.1).
 const MIN_SALT_BYTES: usize = 16;
@@ -39,7 +43,60 @@ pub(crate) const OUTPUT_BYTES: usize = 32;
 /// Argon2's version 1.3, as it is written in a hash.
 const VERSION: u32 = 19;
 
+impl Default for Cost {
+    fn default() -> Self {
+        FLOOR
+    }
+}
+
 impl Cost {
+    /// Reads what new hashes shall cost, as it is written in a hash: `m=19456,t=2,p=1`, the memory in KiB.
+    ///
+    /// # Errors
+    /// When it is not of that form, or below the floor, or above what is checked at sign-in. The text
+    /// says which, and what there may be.
+    pub fn tuned(text: &str) -> Result<Self, String> {
+        let form =
+            || format!("`{text}` is not of the form `{FLOOR}`: memory in KiB, passes, lanes");
+        let mut parts = text.split(',');
+        let mut part = |name: &str| {
+            let number = parts.next().and_then(|part| part.strip_prefix(name));
+            number.and_then(|number| number.parse::<u32>().ok()).ok_or_else(form)
+        };
+        let cost = Self { memory: part("m=")?, passes: part("t=")?, lanes: part("p=")? };
+        // Written in one way only: `+5` and `05` are numbers too.
+        if cost.to_string() != text {
+            return Err(form());
+        }
+        if !DEAREST.reaches(cost) {
+            return Err(format!(
+                "`{text}` would take more memory or time than a sign-in may: {DEAREST} at most"
+            ));
+        }
+        if !cost.is_enough() {
+            let floors = FLOORS.map(|floor| floor.to_string()).join(", ");
+            return Err(format!(
+                "`{text}` is too cheap to guess against: in memory and passes it has to reach one \
+                 of OWASP's choices, {floors}"
+            ));
+        }
+        Ok(cost)
+    }
+
+    /// Whether it reaches one of the floors.
+    pub(crate) fn is_enough(self) -> bool {
+        FLOORS.iter().any(|floor| self.reaches(*floor))
+    }
+
+    /// A cost of one lane that takes as long as this one takes longer than `other`; nothing where it
+    /// does not.
+    pub(crate) fn beyond(self, other: Self) -> Option<Self> {
+        let work = self.work().checked_sub(other.work()).filter(|work| *work >= LEAST_WORK)?;
+        let passes = work.div_ceil(u64::from(self.memory).max(1));
+        let memory = u32::try_from(work / passes).ok()?;
+        Some(Self::new(memory, u32::try_from(passes).ok()?))
+    }
+
     pub(crate) const fn new(memory: u32, passes: u32) -> Self {
         Self { memory, passes, lanes: 1 }
     }
@@ -132,7 +189,7 @@ impl Stored {
     /// Reads a hash and judges it.
     pub(crate) fn judge(text: &str) -> Result<Cost, Weakness> {
         let stored = Self::read(text)?;
-        if !FLOORS.iter().any(|floor| stored.cost.reaches(*floor)) {
+        if !stored.cost.is_enough() {
             Err(Weakness::Cheap(stored.cost))
         } else if stored.salt.len() < MIN_SALT_BYTES {
             Err(Weakness::Salt(stored.salt.len()))
@@ -143,11 +200,11 @@ impl Stored {
         }
     }
 
-    /// Whether it should be made anew with what is current when the password is at hand.
-    pub(crate) fn is_below_current(&self) -> bool {
-        !self.cost.reaches(CURRENT)
-            || self.salt.len() < SALT_BYTES
-            || self.output.len() < OUTPUT_BYTES
+    /// Whether it should be made anew at the cost that is `current` when the password is at hand. A
+    /// dearer one too: it takes longer to refuse than an unknown address does, and so tells that there
+    /// is an account.
+    pub(crate) fn is_other_than(&self, current: Cost) -> bool {
+        self.cost != current || self.salt.len() < SALT_BYTES || self.output.len() < OUTPUT_BYTES
     }
 }
 
@@ -189,7 +246,7 @@ fn scheme(text: &str) -> Result<&'static str, Weakness> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CURRENT, Cost, Stored, Weakness};
+    use super::{Cost, FLOOR, Stored, Weakness};
 
     fn stored(cost: Cost, salt: usize, output: usize) -> String {
         Stored { cost, salt: vec![1; salt], output: vec![2; output] }.to_string()
@@ -210,13 +267,57 @@ mod tests {
             let want = if good { Ok(cost) } else { Err(Weakness::Cheap(cost)) };
             assert_eq!(Stored::judge(&stored(cost, 16, 32)), want);
         }
-        assert_eq!(Stored::judge(&stored(CURRENT, 8, 32)), Err(Weakness::Salt(8)));
-        assert_eq!(Stored::judge(&stored(CURRENT, 16, 12)), Err(Weakness::Output(12)));
+        assert_eq!(Stored::judge(&stored(FLOOR, 8, 32)), Err(Weakness::Salt(8)));
+        assert_eq!(Stored::judge(&stored(FLOOR, 16, 12)), Err(Weakness::Output(12)));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_within_the_bounds_and_written_in_one_way() {
+        for good in ["m=19456,t=2,p=1", "m=47104,t=1,p=1", "m=65536,t=10,p=4"] {
+            assert_eq!(Cost::tuned(good).unwrap().to_string(), good);
+        }
+        for (bad, words) in [
+            ("m=19456,t=1,p=1", "too cheap"),
+            ("m=19455,t=2,p=1", "too cheap"),
+            ("m=7168,t=4,p=1", "m=19456,t=2,p=1"),
+            ("m=19456,t=2,p=0", "too cheap"),
+            ("m=65537,t=2,p=1", "m=65536,t=10,p=4 at most"),
+            ("m=19456,t=11,p=1", "at most"),
+            ("m=19456,t=2,p=5", "at most"),
+            ("m=4294967296,t=2,p=1", "is not of the form"),
+            ("m=+19456,t=2,p=1", "is not of the form"),
+            ("m=019456,t=2,p=1", "is not of the form"),
+            ("t=2,m=19456,p=1", "is not of the form"),
+            ("m=19456,t=2,p=1,", "is not of the form"),
+            ("19456", "is not of the form"),
+            ("", "is not of the form"),
+        ] {
+            let why = Cost::tuned(bad).unwrap_err();
+            assert!(why.contains(words), "{bad}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_a_cheaper_hash_lacks_is_made_up_for() {
+        for (current, old) in [
+            (Cost::new(19_456, 3), FLOOR),
+            (Cost::new(65_536, 10), FLOOR),
+            (FLOOR, Cost::new(1_024, 2)),
+            (FLOOR, Cost::new(19_456, 1)),
+        ] {
+            let rest = current.beyond(old).unwrap();
+            assert!(rest.memory <= current.memory, "{rest}");
+            let (all, want) = (rest.work() + old.work(), current.work());
+            assert!(want - u64::from(rest.passes) < all && all <= want, "{rest}: {all} of {want}");
+            assert!(argon2::Params::new(rest.memory, rest.passes, rest.lanes, None).is_ok());
+        }
+        assert_eq!(FLOOR.beyond(FLOOR), None);
+        assert_eq!(FLOOR.beyond(Cost::new(65_536, 3)), None);
     }
 
     #[test]
     fn nothing_else_passes_and_nothing_that_is_stored_is_repeated() {
-        let good = stored(CURRENT, 16, 32);
+        let good = stored(FLOOR, 16, 32);
         let dear = Cost::new(1 << 30, 2);
         for (text, want) in [
             (String::new(), Weakness::Unreadable),

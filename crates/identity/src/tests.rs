@@ -17,7 +17,7 @@ use testkit::TestDb;
 use crate::cache::FRESH;
 use crate::service::sessions::MAX_SESSIONS;
 use crate::stored::Stored;
-use crate::{Email, Error, Identities, NewAccount, Pool, ROOM};
+use crate::{Cost, Email, Error, Identities, NewAccount, Pool, ROOM};
 
 mod listening;
 mod sessions;
@@ -43,15 +43,13 @@ fn right() -> Secret {
 }
 
 fn service(base: &TestDb, clock: &Arc<ManualClock>) -> Identities {
-    let clock = Arc::clone(clock);
-    Identities::new(
-        base.engine.clone(),
-        clock,
-        Arc::new(SystemRng),
-        Pool::default(),
-        Arc::new(NoStandings),
-    )
-    .unwrap()
+    service_at(base, clock, Cost::default())
+}
+
+fn service_at(base: &TestDb, clock: &Arc<ManualClock>, cost: Cost) -> Identities {
+    let (clock, random) = (Arc::clone(clock), Arc::new(SystemRng));
+    let pool = Pool { cost, ..Pool::default() };
+    Identities::new(base.engine.clone(), clock, random, pool, Arc::new(NoStandings)).unwrap()
 }
 
 async fn house() -> House {
@@ -215,6 +213,23 @@ async fn a_cheap_hash_is_made_anew_when_its_owner_signs_in() {
     assert!(Stored::judge(&house.hash().await).is_ok());
     assert!(house.holds(&token).await);
     house.sign_in().await;
+}
+
+#[tokio::test]
+async fn a_hash_of_another_cost_is_made_anew_at_sign_in_up_and_down() {
+    let mut house = house().await;
+    for cost in ["m=19456,t=3,p=1", "m=32768,t=2,p=2", "m=19456,t=2,p=1"] {
+        let before = house.hash().await;
+        house.identities = service_at(&house.base, &house.clock, Cost::tuned(cost).unwrap());
+        let wrong = house.identities.sign_in(EMAIL, &secret("wrong horse")).await;
+        assert!(matches!(wrong, Err(Error::Refused)));
+        assert_eq!(house.hash().await, before);
+        house.sign_in().await;
+        let renewed = house.hash().await;
+        assert!(renewed.contains(&format!("${cost}$")), "{renewed}");
+        house.sign_in().await;
+        assert_eq!(house.hash().await, renewed);
+    }
 }
 
 #[tokio::test]

@@ -196,8 +196,10 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
     let behind = installation.behind.settled();
+    let argon2 = Some(installation.config.identity.argon2().to_string());
+    let (listen, upstream_paths) = (address, paths);
     let running =
-        Running { pid, listen: address, keys, upstream_paths: paths, config, scan, behind, routes };
+        Running { pid, listen, keys, upstream_paths, config, scan, behind, routes, argon2 };
     installation.data.announce(&running)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
     Ok(Parts { live, seals, witnesses, gateway, application, private })

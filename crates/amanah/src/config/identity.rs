@@ -1,4 +1,4 @@
-//! What `[identity]` says: how long sessions live.
+//! What `[identity]` says: how long sessions live, and what a password costs whoever guesses.
 
 use std::time::Duration;
 
@@ -14,6 +14,19 @@ const SHORTEST: Duration = Duration::from_mins(1);
 pub(crate) struct Identity {
     idle: Limit,
     absolute: Limit,
+    argon2: Argon2,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Argon2(identity::Cost);
+
+impl TryFrom<String> for Argon2 {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        identity::Cost::tuned(&text).map(Self)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -43,6 +56,11 @@ impl Identity {
     pub(crate) const fn lifetime(&self) -> identity::Lifetime {
         identity::Lifetime { idle: self.idle.0, absolute: self.absolute.0 }
     }
+
+    /// What new hashes of passwords cost.
+    pub(crate) const fn argon2(&self) -> identity::Cost {
+        self.argon2.0
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +72,22 @@ mod tests {
     fn the_default_is_the_houses() {
         let config = Config::load(None).unwrap();
         assert_eq!(config.identity.lifetime(), identity::Lifetime::default());
+        assert_eq!(config.identity.argon2(), identity::Cost::default());
         assert!(super::limit("59s").is_err() && super::limit("soon").is_err());
+    }
+
+    #[test]
+    fn a_cost_that_is_too_low_or_too_high_is_refused_and_said_why() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("amanah.toml");
+        let load = |cost: &str| {
+            std::fs::write(&file, format!("[identity]\nargon2 = \"{cost}\"\n")).unwrap();
+            Config::load(Some(&file)).map(|config| config.identity.argon2().to_string())
+        };
+        assert_eq!(load("m=32768,t=3,p=1").unwrap(), "m=32768,t=3,p=1");
+        let refused = |cost| format!("{:#}", load(cost).unwrap_err());
+        assert!(refused("m=19456,t=1,p=1").contains("too cheap"), "{}", refused("m=19456,t=1,p=1"));
+        assert!(refused("m=131072,t=2,p=1").contains("m=65536,t=10,p=4 at most"));
+        assert!(refused("19456").contains("is not of the form"));
     }
 }

@@ -12,7 +12,7 @@ use store::{Db, Programs};
 
 use super::hashes::{Scan, scan};
 use super::timing::{CANARY, Comparison, Gap, InProcess, SignInProbe, Times, compare};
-use crate::stored::{CURRENT, Cost, OUTPUT_BYTES, SALT_BYTES, Stored};
+use crate::stored::{Cost, FLOOR, OUTPUT_BYTES, SALT_BYTES, Stored};
 use crate::{Email, Error, Identities, NewAccount, Pool, Result, sql};
 
 static CARD: Card = Card {
@@ -29,6 +29,8 @@ static CARD: Card = Card {
         "passwords that the application behind Amanah keeps by itself",
         "whether a password is easy to guess",
         "differences in time of less than half a hash",
+        "accounts whose hash is dearer than new ones are by now: a refusal takes longer for them \
+         until they sign in again",
     ],
 };
 
@@ -142,7 +144,7 @@ fn weigh(observed_at: jiff::Timestamp, scan: Scan, times: Times, in_process: boo
         Err(why) => unclear = Some(format!("the times could not be compared: {why}")),
     }
     let threshold = format!(
-        "Argon2id version 19 at {CURRENT} or an equivalent; the same answer, less than half a \
+        "Argon2id version 19 at {FLOOR} or an equivalent; the same answer, less than half a \
          hash apart"
     );
     let note = if in_process {
@@ -189,16 +191,25 @@ pub(crate) async fn ensure_canary(identities: &Identities) -> Result<bool> {
     let mut random = [0; 32];
     identities.rng().fill(&mut random)?;
     let canary = Email::new(CANARY)?;
+    let password = Secret::new(STANDARD_NO_PAD.encode(random));
     let usable = |hash: &str| Stored::read(hash).is_ok();
-    if let Some((_, hash)) = identities.find(&canary).await? {
-        return Ok(usable(&hash));
+    if let Some((id, hash)) = identities.find(&canary).await? {
+        let Ok(stored) = Stored::read(&hash) else { return Ok(false) };
+        // Nobody signs in as the canary, so nothing else would renew its hash when the cost changes.
+        if stored.is_other_than(identities.hasher().cost()) {
+            let new = identities.hash(&password).await?.to_string();
+            let tx = identities.db().operator().await?;
+            tx.execute(sql::REHASH, &[&id, &hash, &new]).await?;
+            tx.commit().await?;
+        }
+        return Ok(true);
     }
     let new = NewAccount {
         email: canary.clone(),
         name: "Canary".to_owned(),
         tenant: TenantId::new(CANARY_TENANT)
             .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
-        password: Secret::new(STANDARD_NO_PAD.encode(random)),
+        password,
     };
     match identities.create_synthetic(&new).await {
         Ok(_) => Ok(true),
@@ -261,7 +272,7 @@ fn seeds(cx: &Cx) -> Result<[(&'static str, String); 7]> {
     cx.rng.fill(&mut salt)?;
     cx.rng.fill(&mut output)?;
     let with = |cost| Stored { cost, salt: salt.clone(), output: output.clone() }.to_string();
-    let good = with(CURRENT);
+    let good = with(FLOOR);
     let bcrypt = STANDARD_NO_PAD.encode(&output).replace('+', ".");
     Ok([
         ("Argon2id with 1 MiB", with(Cost::new(1_024, 2))),

@@ -103,6 +103,22 @@ async fn it_holds_on_a_good_house_and_is_never_without_a_population() {
     assert!(proof.detail().contains("inside the program"), "{proof:?}");
 }
 
+/// The decoy, and the canary of before, cost what new hashes do: the times are those of one another.
+#[tokio::test]
+async fn it_holds_at_another_cost_and_asks_for_no_more_than_before() {
+    let mut house = house().await;
+    let before = house.prove(None).await;
+    let pool = Pool { cost: Cost::tuned("m=19456,t=6,p=1").unwrap(), ..Pool::default() };
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let nobody = Arc::new(kernel::NoStandings);
+    let service = Identities::new(house.base.engine.clone(), clock, random, pool, nobody).unwrap();
+    house.identities = Arc::new(service);
+    let proof = house.prove(None).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{proof:?}");
+    assert!(proof.measured().starts_with("weakest m=19456,t=6,p=1; refusals took"), "{proof:?}");
+    assert_eq!(proof.threshold(), before.threshold());
+}
+
 #[tokio::test]
 async fn a_weak_hash_is_named_by_its_account_and_never_shown() {
     let house = house().await;

@@ -43,7 +43,7 @@ use crate::cache::Cache;
 use crate::passkey::{Flaw, Rules};
 use crate::password::Hasher;
 use crate::signing::Signing;
-use crate::stored::{CURRENT, OUTPUT_BYTES, SALT_BYTES, Stored};
+use crate::stored::{OUTPUT_BYTES, SALT_BYTES, Stored};
 use crate::vault::NoVault;
 use crate::{Lifetime, Pool, Result};
 
@@ -85,7 +85,7 @@ impl Identities {
         rng.fill(&mut salt)?;
         // Random instead of computed: nobody knows a password that leads to it.
         rng.fill(&mut output)?;
-        let decoy = Some(Stored { cost: CURRENT, salt, output });
+        let decoy = Some(Stored { cost: pool.cost, salt, output });
         let (hasher, cache) = (Hasher::new(pool)?, Cache::default());
         let (vault, rules) = (Arc::new(NoVault), Rules::default());
         let (lifetime, uses, signing) = (Lifetime::default(), Uses::default(), None);

@@ -6,7 +6,7 @@ use super::Identities;
 use crate::account::Email;
 use crate::password::fits;
 use crate::pending::SignedIn;
-use crate::stored::{CURRENT, Stored};
+use crate::stored::Stored;
 use crate::strength::normal;
 use crate::{Error, Result, sql};
 
@@ -49,8 +49,8 @@ impl Identities {
         Ok(row.map(|row| (row.get(0), row.get(1))))
     }
 
-    /// The account if the password is right. Every refusal costs at least one hash with current
-    /// parameters.
+    /// The account if the password is right. Every refusal costs as much as a hash at the current cost
+    /// does, or more where the account's own is an old, dearer one.
     async fn check(
         &self,
         found: Option<(String, String)>,
@@ -68,14 +68,20 @@ impl Identities {
             return Ok(None);
         };
         let right = self.matches(password, &stored).await?;
-        // With a wrong password too, where a cheap hash would answer sooner than the decoy does.
-        let cheap = stored.cost.work() < CURRENT.work();
-        let rehash = if stored.is_below_current() && (right || cheap) {
+        let current = self.hasher.cost();
+        if !right {
+            // An old, cheaper hash would be refused sooner than an address that nobody has.
+            if let Some((cost, decoy)) = current.beyond(stored.cost).zip(self.decoy.as_ref()) {
+                self.matches(password, &Stored { cost, ..decoy.clone() }).await?;
+            }
+            return Ok(None);
+        }
+        let rehash = if stored.is_other_than(current) {
             Some(self.hash(password).await?.to_string())
         } else {
             None
         };
-        Ok(right.then_some(Account { id, hash, rehash }))
+        Ok(Some(Account { id, hash, rehash }))
     }
 
     /// Whether `password` is the one behind `stored`, as it was typed or in its normal form: hashes
