@@ -250,6 +250,20 @@ pub(crate) enum Account {
         #[arg(long, conflicts_with = "end")]
         end_all: bool,
     },
+    /// Show somebody's second factors, and take them off when they were lost.
+    #[command(after_help = "Example: amanah account factors sari@shop.example\n\
+                      Example: amanah account factors sari@shop.example --remove\n\n\
+                      Afterwards the password alone leads to what is set up next: verify first that it is \
+                      their holder who asks. docs/identity.md.")]
+    Factors {
+        /// Whose.
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// Remove the app, the passkeys and the recovery codes, and end everything that is open. Its
+        /// holder is told by letter, and sets up what their roles ask for at the next sign-in.
+        #[arg(long)]
+        remove: bool,
+    },
     /// Invite somebody: they get a letter, and choose their name and password themselves.
     #[command(
         after_help = "Example: amanah account invite budi@shop.example --as sari@shop.example --role editor"

@@ -6,6 +6,14 @@ use std::process::ExitCode;
 
 use kernel::Verdict;
 
+/// What is said where nobody has the address that a command was given as `place`.
+pub(crate) fn nobody(place: &str, email: &str) -> Usage {
+    Usage(format!(
+        "{place}: nobody has an open account at {email}; nothing was changed. Look at how it is spelt; \
+         `amanah account add` makes an account"
+    ))
+}
+
 /// The four ways in which a command can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {

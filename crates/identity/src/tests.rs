@@ -2,6 +2,7 @@
 
 mod closing;
 mod factors;
+mod lost;
 mod tokens;
 mod told;
 

@@ -17,6 +17,8 @@ pub enum Notice {
     PasskeyAdded,
     /// One was removed; likewise.
     PasskeyRemoved,
+    /// All of them, and the recovery codes, were removed by whoever runs the installation.
+    FactorsRemoved,
     /// New recovery codes took the place of the old ones.
     CodesRenewed,
     /// A recovery code was used; the detail is how many are left.
@@ -45,7 +47,7 @@ pub enum Notice {
 
 impl Notice {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::NewBrowser,
@@ -53,6 +55,7 @@ impl Notice {
         Self::AppRemoved,
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
+        Self::FactorsRemoved,
         Self::CodesRenewed,
         Self::CodeUsed,
         Self::KeyMade,
@@ -76,6 +79,7 @@ impl Notice {
             Self::AppRemoved => "app-removed",
             Self::PasskeyAdded => "passkey-added",
             Self::PasskeyRemoved => "passkey-removed",
+            Self::FactorsRemoved => "factors-removed",
             Self::CodesRenewed => "codes-renewed",
             Self::CodeUsed => "code-used",
             Self::KeyMade => "key-made",

@@ -1,11 +1,11 @@
 //! `amanah account`: who may sign in.
 
-use identity::{Email, Language, NewAccount, NewInvitation, SessionCard};
+use identity::{Email, Factors, Language, NewAccount, NewInvitation, SessionCard};
 use kernel::{Secret, TenantId, random_hex};
 use serde_json::json;
 
 use crate::cli::{Account, Place};
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::{out, rights};
 
@@ -53,6 +53,13 @@ pub(crate) async fn run(place: &Place, account: Account) -> anyhow::Result<Exit>
             })
             .await
         }
+        Account::Factors { email, remove } => {
+            let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
+            Installation::with(place, async |installation| {
+                factors(place, installation, &email, remove).await
+            })
+            .await
+        }
     }
 }
 
@@ -74,6 +81,62 @@ fn list(place: &Place, email: &str, sessions: &[SessionCard]) {
             "  {}  since {:.0}, used {:.0}, {agent}{support}",
             card.id, card.created, card.last_seen
         ));
+    }
+}
+
+async fn factors(
+    place: &Place,
+    installation: &Installation,
+    email: &Email,
+    remove: bool,
+) -> anyhow::Result<Exit> {
+    let identities = &installation.identities;
+    let known = identities.known_as(email).await?.filter(|known| !known.closed);
+    let known = known.ok_or_else(|| nobody("EMAIL", email.as_str()))?;
+    let factors = if remove {
+        match identities.remove_factors(&known.account).await {
+            Err(identity::Error::NoSuch(_)) => {
+                let words = format!("{} has no second factor; nothing was changed", email.as_str());
+                return Err(Usage(words).into());
+            }
+            removed => removed?,
+        }
+    } else {
+        identities.factors_of(&known.account).await?
+    };
+    show_factors(place, email.as_str(), &factors, remove);
+    Ok(Exit::Holds)
+}
+
+fn show_factors(place: &Place, email: &str, factors: &Factors, removed: bool) {
+    let Factors { has, passkeys } = factors;
+    if place.json {
+        let one = |card: &identity::PasskeyCard| {
+            json!({"id": card.id, "name": card.name, "made": card.made_at,
+                "last_used": card.last_used_at})
+        };
+        let passkeys: Vec<_> = passkeys.iter().map(one).collect();
+        let all = json!({"email": email, "app": has.app, "recovery_codes": has.codes,
+            "passkeys": passkeys, "removed": removed});
+        out::line(&all.to_string());
+        return;
+    }
+    let state = if removed { "had" } else { "has" };
+    let app = if has.app { "an authenticator app" } else { "no authenticator app" };
+    let (keys, codes) =
+        (out::count(passkeys.len(), "passkey"), out::count(has.codes, "recovery code"));
+    out::line(&format!("{email} {state} {app}, {keys} and {codes}"));
+    for card in passkeys {
+        let used =
+            card.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("used {at:.0}"));
+        out::line(&format!("  {}  made {:.0}, {used}, {}", card.id, card.made_at, card.name));
+    }
+    if removed {
+        out::line(
+            "All of it is removed, everything that was open is ended, and its holder is told by \
+             letter. The next sign-in sets up what their roles ask for, after the password alone: \
+             have them sign in now",
+        );
     }
 }
 

@@ -240,6 +240,13 @@ const fn english_sign_in(notice: Notice) -> Words {
             "Hello {name},\n\nthis passkey or security key was removed from your account: \
              {detail}.",
         ),
+        Notice::FactorsRemoved => (
+            "Your second factors were removed",
+            "Hello {name},\n\nall second factors of your account, with its recovery codes, were \
+             removed by whoever runs this site, and everything that was open in your name was \
+             ended. Until you set one up again, your password alone opens what your roles allow: \
+             sign in soon, and set one up at {site}/_amanah/account/security.",
+        ),
         Notice::CodesRenewed => (
             "New recovery codes",
             "Hello {name},\n\nnew recovery codes were made for your account. The old ones are \
@@ -365,6 +372,13 @@ const fn indonesian_sign_in(notice: Notice) -> Words {
             "Kunci sandi dihapus",
             "Halo {name},\n\nkunci sandi atau kunci keamanan ini dihapus dari akun Anda: \
              {detail}.",
+        ),
+        Notice::FactorsRemoved => (
+            "Faktor kedua Anda dihapus",
+            "Halo {name},\n\nsemua faktor kedua akun Anda, beserta kode pemulihannya, dihapus oleh \
+             pengelola situs ini, dan semua yang terbuka atas nama Anda diakhiri. Sebelum Anda \
+             memasangnya lagi, kata sandi saja sudah membuka apa yang diizinkan peran Anda: segera \
+             masuk, dan pasang lagi di {site}/_amanah/account/security.",
         ),
         Notice::CodesRenewed => (
             "Kode pemulihan baru",

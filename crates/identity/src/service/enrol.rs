@@ -85,17 +85,7 @@ impl Identities {
     /// # Errors
     /// When the database does not answer.
     pub async fn factors(&self, identity: &Identity) -> Result<Factors> {
-        let (has, _) = self.has(&identity.account).await?;
-        let tx = self.db.operator().await?;
-        let rows = tx.query(sql::LIST_PASSKEYS, &[&identity.account]).await?;
-        tx.rollback().await?;
-        let card = |row: &store::Row| PasskeyCard {
-            id: row.get(0),
-            name: row.get(2),
-            made_at: row.get(3),
-            last_used_at: row.get(4),
-        };
-        Ok(Factors { has, passkeys: rows.iter().map(card).collect() })
+        self.factors_of(&identity.account).await
     }
 
     /// A new seed for an app. It does not count until a code of it was shown; one that counts stays
@@ -357,6 +347,18 @@ impl Identities {
         }
         Ok(shown)
     }
+}
+
+/// The passkeys of an account, the oldest first.
+pub(super) async fn passkeys(tx: &OperatorTx, account: &str) -> Result<Vec<PasskeyCard>> {
+    let rows = tx.query(sql::LIST_PASSKEYS, &[&account]).await?;
+    let card = |row: &store::Row| PasskeyCard {
+        id: row.get(0),
+        name: row.get(2),
+        made_at: row.get(3),
+        last_used_at: row.get(4),
+    };
+    Ok(rows.iter().map(card).collect())
 }
 
 /// A name as it is kept: without what cannot be seen, and never empty.

@@ -7,6 +7,7 @@ mod close;
 mod ends;
 mod enrol;
 mod leaver;
+mod lost;
 mod passkeys;
 mod reseal;
 pub(crate) mod sessions;

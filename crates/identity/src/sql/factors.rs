@@ -175,6 +175,14 @@ pub(crate) const DROP_PASSKEY: &str = "\
     DELETE FROM identity.passkeys WHERE account = $1::text::uuid AND id = $2::text::uuid \
     RETURNING name";
 
+/// Each with the account as its parameter: whatever could be shown beside its password. What waits for an
+/// answer is of the epoch before, and over with it.
+pub(crate) const DROP_FACTORS: [&str; 3] = [
+    "DELETE FROM identity.totp WHERE account = $1::text::uuid",
+    DROP_CODES,
+    "DELETE FROM identity.passkeys WHERE account = $1::text::uuid",
+];
+
 /// Parameters: account, epoch. Everything that was given out under it is over. No row when somebody
 /// else ended it meanwhile.
 pub(crate) const NEXT_EPOCH: &str = "\

@@ -46,7 +46,7 @@ async fn what_another_process_ends_is_heard() {
     let (gateway, task) = gateway(&house).await;
     let account = account(&house).await;
     let sinar = TenantId::new("sinar").unwrap();
-    for way in 0..5 {
+    for way in 0..6 {
         let opened = house.identities.open_session(&account, Strength::One, Opening::default());
         let token = opened.await.unwrap();
         assert!(gateway.decide(&token).await.unwrap().is_some());
@@ -58,6 +58,12 @@ async fn what_another_process_ends_is_heard() {
             0 => house.identities.sign_out(&token).await.unwrap(),
             1 => house.identities.end_all(&account).await.unwrap(),
             2 => house.identities.suspend_tenant(&sinar).await.unwrap(),
+            4 => {
+                let app = "INSERT INTO identity.totp (account, seed_sealed, made_at, confirmed_at) \
+                           SELECT id, 'sinar|x|00', now(), now() FROM identity.accounts";
+                house.alter(app).await;
+                house.identities.remove_factors(&account).await.unwrap();
+            }
             3 => {
                 house.identities.resume_tenant(&sinar).await.unwrap();
                 house.alter("UPDATE identity.sessions SET revoked_at = now()").await;
@@ -68,7 +74,7 @@ async fn what_another_process_ends_is_heard() {
             .await;
         house.identities.resume_tenant(&sinar).await.unwrap();
     }
-    assert!(gateway.session_vitals().notices >= 5);
+    assert!(gateway.session_vitals().notices >= 6);
     task.abort();
 }
 
