@@ -8,6 +8,7 @@ use store::{Db, Programs};
 
 use crate::Access;
 
+mod chart;
 mod consent;
 mod least_privilege;
 mod offboarding;
@@ -20,6 +21,7 @@ mod seeds;
 #[cfg(test)]
 mod tests;
 
+pub use chart::Chart;
 pub use consent::{Asked, ConsentHouse, Denied, Done, Fault, Inside, People, Premises, Workshop};
 pub use offboarding::{Doorstep, Leaver, LeavingHouse, Spared, Sparing};
 pub use review::{HoldingsOf, ReviewHouse};
@@ -56,6 +58,9 @@ pub enum Caller {
 
 /// How long ago the proof was given of who is no longer let through where a fresh one is asked for.
 pub const STALE_AFTER: SignedDuration = SignedDuration::from_mins(11);
+
+/// The gateway's word where a fresh proof is asked for.
+const STEP_UP: &str = "step_up";
 
 impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -42,7 +42,7 @@ impl RoutesAt {
         Ok(Self::File(path.canonicalize().with_context(words)?))
     }
 
-    fn read(&self) -> anyhow::Result<Routes> {
+    pub(crate) fn read(&self) -> anyhow::Result<Routes> {
         let catalogue = Catalogue::shipped()?;
         let Self::File(path) = self else {
             return Ok(Routes::read(DEMO, catalogue)?);

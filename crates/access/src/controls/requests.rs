@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kernel::Finding;
 
-use super::{Answer, Caller, Door};
+use super::{Answer, Caller, Door, STEP_UP};
 use crate::{Matrix, Need, Routes};
 
 /// What stands in place of a parameter: an id that no application gives out.
@@ -207,7 +207,7 @@ impl Survey {
                 self.findings.push(Finding::new(at(), what));
             }
             (Wanted::Through, Answer::Refused(said))
-                if matches!(said.as_str(), "denied" | "unmapped" | "step_up") =>
+                if matches!(said.as_str(), "denied" | "unmapped" | STEP_UP) =>
             {
                 self.checked += 1;
                 let what = format!("was refused ({said}), and the role permits it");
@@ -232,13 +232,14 @@ fn is_early(caller: &Caller, request: &Request, said: &str) -> bool {
 }
 
 /// What must be answered.
-enum Wanted {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
     Through,
     Refused(&'static str),
 }
 
 impl Wanted {
-    fn of(caller: &Caller, need: Option<Need>, golden: &Matrix) -> Self {
+    pub(super) fn of(caller: &Caller, need: Option<Need>, golden: &Matrix) -> Self {
         let Some(need) = need else {
             return Self::Refused(if *caller == Caller::Nobody {
                 "signed_out"
@@ -254,7 +255,7 @@ impl Wanted {
         };
         match (may, caller) {
             (false, _) => Self::Refused("denied"),
-            (true, Caller::Stale) if need.step_up => Self::Refused("step_up"),
+            (true, Caller::Stale) if need.step_up => Self::Refused(STEP_UP),
             (true, _) => Self::Through,
         }
     }

@@ -8,7 +8,8 @@ use std::path::Path;
 use kernel::{Bits, PermissionId};
 use serde::Deserialize;
 
-use crate::{Access, Catalogue, Matrix};
+use crate::controls::Chart;
+use crate::{Access, Catalogue, Matrix, Routes};
 
 /// What the pages promise.
 const PERMISSIONS: usize = 528;
@@ -47,6 +48,16 @@ fn the_matrix_is_the_reviewed_one() {
     let matrix = Matrix::of(Catalogue::shipped().unwrap());
     same("catalogue/matrix.txt", &matrix.to_string());
     assert_eq!(Matrix::golden().unwrap(), matrix);
+}
+
+#[test]
+fn the_routes_of_the_sample_application_are_the_reviewed_ones() {
+    let text = include_str!("../../../../demo/routes.toml");
+    let routes = Routes::read(text, Catalogue::shipped().unwrap()).unwrap();
+    let chart = Chart::of(&routes, &Matrix::golden().unwrap());
+    same("../../demo/routes-matrix.txt", &chart.to_string());
+    let everybody = chart.rows().map(|(_, cells)| cells.len()).sum::<usize>();
+    assert_eq!(everybody, (routes.all().len() + 1) * (ROLES + 3));
 }
 
 /// What nobody has, or the owner alone, is so on purpose.

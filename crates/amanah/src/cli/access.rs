@@ -1,5 +1,7 @@
 //! The command line of `amanah access`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use kernel::TenantId;
@@ -36,10 +38,17 @@ pub(crate) enum Access {
         #[arg(value_name = "ROLE")]
         role: String,
     },
-    /// Print every permission against every role, as the database has them.
-    #[command(after_help = "Exit codes: 0 it is as it was reviewed, 1 it is not.\n\
-                            Example: amanah access matrix > matrix.txt")]
-    Matrix,
+    /// Print every permission against every role, as the database has them; or every route against
+    /// everybody who may ask for it.
+    #[command(
+        after_help = "Exit codes: 0 it is as it was reviewed, 1 it is not, 2 the file is wrong.\n\
+                            Example: amanah access matrix --routes routes.toml > routes-matrix.txt"
+    )]
+    Matrix {
+        /// The routes of this file (docs/access.md) instead of the permissions.
+        #[arg(long, value_name = "FILE")]
+        routes: Option<PathBuf>,
+    },
     /// End everything that somebody has, at once and everywhere: sessions, tokens, keys, second
     /// factors, roles. They cannot sign in again.
     #[command(

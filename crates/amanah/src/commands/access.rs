@@ -5,6 +5,7 @@ mod review;
 mod role;
 mod support;
 
+use access::controls::Chart;
 use access::{By, Held, Listed, Matrix, NewGrant};
 use identity::Email;
 use jiff::SignedDuration;
@@ -16,6 +17,7 @@ use crate::cli::access::{Access, Grant};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
+use crate::rights::RoutesAt;
 
 pub(crate) async fn run(place: &Place, access: Access) -> anyhow::Result<Exit> {
     match access {
@@ -47,13 +49,16 @@ async fn act(place: &Place, installation: &Installation, access: Access) -> anyh
             rights.revoke(&operator()?, &account, &tenant, &role).await.map_err(usage)?;
             (format!("{email} does not have the role {role} any more"), json!({"revoked": role}))
         }
-        Access::Matrix => {
+        Access::Matrix { routes } => {
             let live = rights.matrix().await?;
             if live != Matrix::golden()? {
                 exit = Exit::Fails;
                 out::aside("amanah: this is not the matrix that was reviewed");
             }
-            (live.to_string().trim_end().to_owned(), matrix(&live))
+            match routes {
+                Some(file) => charted(&Chart::of(&RoutesAt::file(&file)?.read()?, &live)),
+                None => (live.to_string().trim_end().to_owned(), matrix(&live)),
+            }
         }
         Access::Unused { days } => {
             let period = SignedDuration::from_hours(i64::from(days) * 24);
@@ -142,6 +147,14 @@ fn matrix(matrix: &Matrix) -> Value {
         (role.clone(), json!(names))
     };
     Value::Object(roles.map(of).collect())
+}
+
+fn charted(chart: &Chart) -> (String, Value) {
+    let of = |cells: Vec<(String, &'static str)>| -> Value {
+        cells.into_iter().map(|(who, answer)| (who, json!(answer))).collect()
+    };
+    let rows = chart.rows().map(|(name, cells)| (name.to_owned(), of(cells)));
+    (chart.to_string().trim_end().to_owned(), rows.collect())
 }
 
 fn unused(grants: &[[String; 4]]) -> (String, Value) {
