@@ -52,6 +52,58 @@ fn postgresql_is_killed_and_revived() {
     assert!(proofs(&house) >= before, "evidence was lost");
 }
 
+/// A database that does not answer: whoever is signed in is let into nothing, and is signed in again when
+/// it is back.
+#[test]
+fn while_the_database_is_away_nobody_is_let_in_and_nobody_signed_out() {
+    let house = shared();
+    let session = web::sign_in(&house, "sari@sinar.example");
+    // The application needs no database for this one: it is the gateway that has to refuse it.
+    let style = || http::Request::get("/style.css").header("cookie", &session);
+    let asked = || web::ask(&house, style(), "");
+    assert_eq!(asked().status, 200);
+    let away = Frozen::postgresql(&house);
+    wait_until("the gateway refuses", || {
+        let answer = asked();
+        let refused = answer.headers.get(kernel::REFUSED_HEADER);
+        answer.status == 503 && refused.is_some_and(|why| why == "undecided")
+    });
+    let answer = asked();
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("You were not signed out"), "{}", answer.body);
+    assert_eq!(web::get(&house, "/_amanah/sign-in").status, 200);
+    drop(away);
+    wait_until("the same session is good again", || asked().status == 200);
+}
+
+/// Processes that are stopped in the middle of whatever they do, until this is dropped.
+struct Frozen(String);
+
+impl Frozen {
+    fn postgresql(house: &House) -> Self {
+        let file = std::fs::read_to_string(house.data.join("postgres/postmaster.pid")).unwrap();
+        let frozen = Self(file.lines().next().unwrap().to_owned());
+        frozen.all("-STOP");
+        frozen
+    }
+
+    /// The server first, so that it starts no other process in between.
+    fn all(&self, signal: &str) {
+        let run = |program: &str, words: &[&str]| {
+            let done = std::process::Command::new(program).args(words).status().unwrap();
+            assert!(done.success(), "{program} {words:?}");
+        };
+        run("kill", &[signal, &self.0]);
+        run("pkill", &[signal, "-P", &self.0]);
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.all("-CONT");
+    }
+}
+
 /// The application is started again where the gateway knows it.
 #[test]
 fn the_application_is_killed_and_started_again() {

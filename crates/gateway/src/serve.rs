@@ -36,6 +36,9 @@ pub(crate) const BODIES_KIB: u32 = 64 * 1024;
 /// The same of the bodies of directories: anybody may send one, so that it takes nothing from the share of
 /// those who are signed in.
 pub(crate) const DIRECTORY_BODIES_KIB: u32 = 16 * 1024;
+/// How long the answer of whoever decides is waited for. A database that hangs, and does not refuse, would
+/// otherwise keep every request until its client gives up.
+const DECIDED_WITHIN: Duration = Duration::from_secs(5);
 /// Random bytes in a request's id.
 const REQUEST_ID_BYTES: usize = 12;
 
@@ -201,7 +204,8 @@ impl Shared {
             if own && own::is_for_browsers(parts.uri.path()) {
                 return Err(Refusal::BrowserOnly);
             }
-            let found = credentials.bearer(&token).await.map_err(|_| Refusal::Undecided)?;
+            let found =
+                in_time(credentials.bearer(&token)).await.map_err(|_| Refusal::Undecided)?;
             return found.ok_or(Refusal::BadToken).map(Some);
         }
         if !origin::is_safe(&parts.method) && origin::is_cross_site(&parts.headers) {
@@ -210,7 +214,7 @@ impl Shared {
         let Some(token) = cookies::session(&parts.headers) else {
             return Ok(None);
         };
-        match self.ports.sessions.decide(&token).await {
+        match in_time(self.ports.sessions.decide(&token)).await {
             Ok(identity) => Ok(identity),
             Err(_) if own::is_public(parts.uri.path()) => Ok(None),
             Err(_) => Err(Refusal::Undecided),
@@ -240,12 +244,11 @@ impl Shared {
         let Some(gatekeeper) = &self.ports.gatekeeper else {
             return Err(Refusal::Denied);
         };
-        gatekeeper.note(identity, id, parts.method.as_str(), parts.uri.path()).await.map_err(
-            |error| {
-                tracing::error!(%error, "a request of support could not be written down");
-                Refusal::Unrecorded
-            },
-        )
+        let noted = gatekeeper.note(identity, id, parts.method.as_str(), parts.uri.path());
+        in_time(noted).await.map_err(|error| {
+            tracing::error!(%error, "a request of support could not be written down");
+            Refusal::Unrecorded
+        })
     }
 
     /// A share of the memory for bodies, as large as the request's can become, in bytes.
@@ -328,6 +331,12 @@ fn declared(parts: &Parts) -> usize {
     let stated = parts.headers.get(CONTENT_LENGTH);
     let stated = stated.and_then(|length| length.to_str().ok());
     stated.map_or(0, |length| length.parse().unwrap_or(usize::MAX))
+}
+
+/// What was decided, or why it was not in time.
+async fn in_time<T>(decision: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let answered = timeout(DECIDED_WITHIN, decision).await;
+    answered.unwrap_or_else(|_| Err(format!("there was no answer in {DECIDED_WITHIN:?}")))
 }
 
 /// A person is shown the way to the sign-in page, a program is told.

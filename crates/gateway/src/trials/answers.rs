@@ -5,6 +5,9 @@ use tokio::net::TcpStream;
 
 use super::{Edge, SIGNED_IN, assert_policy, status, values};
 
+/// A session that nobody can be asked about: the database is away.
+const UNTOLD: &str = "Cookie: __Host-amanah=untold\r\n";
+
 /// One of each kind of answer.
 #[tokio::test]
 async fn each_kind_of_answer_has_the_policy() {
@@ -23,6 +26,11 @@ async fn each_kind_of_answer_has_the_policy() {
         ("HEAD", "/", html, 303),
         ("POST", "/", html, 401),
         ("GET", "/", SIGNED_IN, 200),
+        ("GET", "/", UNTOLD, 503),
+        ("POST", "/", UNTOLD, 503),
+        ("GET", "/", "Cookie: __Host-amanah=hung\r\n", 503),
+        ("GET", "/trust", UNTOLD, 200),
+        ("GET", "/", "Authorization: Bearer untold\r\n", 503),
         ("HEAD", "/head", SIGNED_IN, 200),
         ("GET", "/hostile", SIGNED_IN, 200),
         ("GET", "/malformed", SIGNED_IN, 502),
