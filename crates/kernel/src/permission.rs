@@ -47,11 +47,9 @@ pub mod own {
     pub const PEOPLE_DIRECTORY: PermissionId = PermissionId(7);
     /// Asking a tenant for access as the vendor's support.
     pub const SUPPORT_ASK: PermissionId = PermissionId(8);
-    /// Reading the tenant's own view of the trail.
-    pub const TRAIL_READ: PermissionId = PermissionId(9);
 
     /// Each with its name.
-    pub const ALL: [(PermissionId, &str); 10] = [
+    pub const ALL: [(PermissionId, &str); 9] = [
         (PEOPLE_READ, "people.read"),
         (PEOPLE_INVITE, "people.invite"),
         (PEOPLE_ROLES, "people.roles"),
@@ -61,7 +59,6 @@ pub mod own {
         (PEOPLE_KEYS, "people.keys"),
         (PEOPLE_DIRECTORY, "people.directory"),
         (SUPPORT_ASK, "support.ask"),
-        (TRAIL_READ, "trail.read"),
     ];
 }
 

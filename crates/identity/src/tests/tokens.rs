@@ -393,21 +393,21 @@ async fn a_key_does_what_its_owner_may() {
     let (card, key_) = house.identities.make_key(&sari, &key(30)).await.unwrap();
     let who = house.identities.bearer(&key_).await.unwrap().unwrap();
     assert_eq!((who.door, who.session.as_str()), (Door::ApiKey, card.id.as_str()));
-    assert!(who.may(own::PEOPLE_KEYS) && !who.may(own::TRAIL_READ));
+    assert!(who.may(own::PEOPLE_KEYS) && !who.may(own::SUPPORT_ASK));
     let only = NewKey { scopes: Some([own::PEOPLE_READ].into_iter().collect()), ..key(1) };
     let (_, narrow) = house.identities.make_key(&sari, &only).await.unwrap();
     let who = house.identities.bearer(&narrow).await.unwrap().unwrap();
     assert!(who.may(own::PEOPLE_READ) && !who.may(own::PEOPLE_KEYS));
-    let wide = NewKey { scopes: Some([own::TRAIL_READ].into_iter().collect()), ..key(1) };
+    let wide = NewKey { scopes: Some([own::SUPPORT_ASK].into_iter().collect()), ..key(1) };
     assert!(matches!(house.identities.make_key(&sari, &wide).await, Err(Error::Scope)));
     // What the owner loses, the key loses; what they gain later, it does not.
     house.says.0.lock().unwrap().permits =
-        [own::PEOPLE_KEYS, own::TRAIL_READ].into_iter().collect();
+        [own::PEOPLE_KEYS, own::SUPPORT_ASK].into_iter().collect();
     house.pass(3);
     let who = house.identities.bearer(&narrow).await.unwrap().unwrap();
     assert_eq!(who.standing.permits, Bits::EMPTY);
     let who = house.identities.bearer(&key_).await.unwrap().unwrap();
-    assert!(who.may(own::PEOPLE_KEYS) && !who.may(own::TRAIL_READ));
+    assert!(who.may(own::PEOPLE_KEYS) && !who.may(own::SUPPORT_ASK));
     // A key makes no keys, whatever it may.
     assert!(matches!(house.identities.make_key(&who, &key(1)).await, Err(Error::Browser)));
     assert!(matches!(house.identities.revoke_key(&who, &card.id).await, Err(Error::Browser)));
