@@ -203,9 +203,13 @@ fn cost(what: &str, ours: &[f64], peer: &str, theirs: &[f64]) -> String {
     )
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a million at most")]
 fn per_second(count: usize, began: Instant) -> f64 {
-    count as f64 / began.elapsed().as_secs_f64()
+    in_a_second(count, began.elapsed())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a million at most")]
+fn in_a_second(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
 }
 
 /// The least, the middle one and the greatest; zero when there are none.

@@ -16,20 +16,23 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::{Email, Identities, NewAccount, Opening, Pool};
+use jiff::Timestamp;
 use kernel::{
-    Fut, Identity, NoStandings, Secret, SessionToken, Sessions as _, Strength, SystemClock,
+    Clock, Fut, Identity, NoStandings, Secret, SessionToken, Sessions as _, Strength, SystemClock,
     SystemRng, TenantId, random_hex,
 };
 use store::Db;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::{Contestant, per_second, race, row, spread};
+use crate::{Contestant, in_a_second, per_second, race, row, spread};
 
 /// The sessions in memory.
 const SESSIONS: usize = 100_000;
 /// Decisions in one turn: more than the processor's caches hold.
 const DECISIONS: usize = 200_000;
+/// How many of them go over tokens that are at hand: fewer than push each other out of the caches.
+const AT_HAND: usize = 250;
 /// Sessions looked up in the database in one turn.
 const LOOKUPS: usize = 2_000;
 /// From one decided session to the next, so that neighbours in memory are not asked one after
@@ -45,6 +48,8 @@ const WANTED_MS: f64 = 250.0;
 const GATEWAYS: usize = 4;
 /// How many sessions are ended, one after another.
 const ENDS: usize = 60;
+/// How much slower the clock of [`LongMinute`] is.
+const SLOWER: i32 = 1_000;
 /// Connections of each gateway.
 const POOL: usize = 4;
 /// No end takes so long, and no gateway so long until it hears.
@@ -71,7 +76,7 @@ const FILL: &str = "
 /// Measures all of it.
 pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
     let base = testkit::database(&[&identity::ROOM]).await;
-    let first = Arc::new(gateway(&base.engine)?);
+    let first = Arc::new(gateway(&base.engine, Arc::new(LongMinute(SystemClock.now())))?);
     let account = somebody(&first).await?;
     first.open_session(&account, Strength::One, Opening::default()).await?;
     let tx = base.superuser.operator().await?;
@@ -89,7 +94,10 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
     let after = first.session_vitals();
     let asked = after.asked.saturating_sub(before.asked);
     let answered = after.from_memory.saturating_sub(before.from_memory);
-    ensure!(asked * 100 < answered, "{asked} of {answered} decisions went to the database");
+    ensure!(
+        asked == 0 && answered > 0,
+        "{asked} decisions went to the database, {answered} did not"
+    );
     let what = "identity: a session decided, 100,000 in memory";
     let (_, middle, _) = spread(&decided);
     let mut rows = vec![
@@ -106,10 +114,22 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<String>> {
     Ok(rows)
 }
 
+/// The system's clock, a thousand times slower since a moment: what is in memory is read again after a
+/// minute, and a read in the middle of a turn would be measured instead of what comes from memory.
+#[derive(Debug)]
+struct LongMinute(Timestamp);
+
+impl Clock for LongMinute {
+    fn now(&self) -> Timestamp {
+        let since = SystemClock.now().duration_since(self.0);
+        self.0.saturating_add(since / SLOWER).unwrap_or(self.0)
+    }
+}
+
 /// As in the product, but that nobody has roles.
-fn gateway(engine: &Db) -> anyhow::Result<Identities> {
+fn gateway(engine: &Db, clock: Arc<dyn Clock>) -> anyhow::Result<Identities> {
     let db = Db::lazy(engine.url(), POOL)?;
-    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let rng = Arc::new(SystemRng);
     Ok(Identities::new(db, clock, rng, Pool::default(), Arc::new(NoStandings))?)
 }
 
@@ -171,10 +191,10 @@ async fn warm(
 
 /// How long it takes until a session's end is known to all.
 async fn ends(engine: &Db, first: &Arc<Identities>, account: &str) -> anyhow::Result<String> {
-    let ender = gateway(engine)?;
+    let ender = gateway(engine, Arc::new(SystemClock))?;
     let (mut gateways, mut hearing) = (vec![Arc::clone(first)], Vec::new());
     for _ in 0..GATEWAYS {
-        let another = Arc::new(gateway(engine)?);
+        let another = Arc::new(gateway(engine, Arc::new(SystemClock))?);
         hearing.push(hear(&another, engine).await?);
         gateways.push(another);
     }
@@ -212,6 +232,16 @@ async fn ends(engine: &Db, first: &Arc<Identities>, account: &str) -> anyhow::Re
     ))
 }
 
+/// The next tokens that are asked about, copied: that of a request was read from its connection a moment ago,
+/// so that finding it again in memory is no part of a decision.
+fn at_hand(tokens: &[SessionToken], at: &mut usize) -> Vec<SessionToken> {
+    let next = |_| {
+        *at = (*at + STEP) % SESSIONS;
+        tokens.get(*at).cloned()
+    };
+    (0..AT_HAND).filter_map(next).collect()
+}
+
 /// Ours.
 struct Memory {
     identities: Arc<Identities>,
@@ -222,14 +252,17 @@ struct Memory {
 impl Contestant for Memory {
     fn turn(&mut self) -> Fut<'_, anyhow::Result<f64>> {
         Box::pin(async {
-            let began = Instant::now();
-            for _ in 0..DECISIONS {
-                self.at = (self.at + STEP) % SESSIONS;
-                let token = self.tokens.get(self.at).context("a token")?;
-                let decided = self.identities.decide(black_box(token)).await;
-                ensure!(matches!(black_box(decided), Ok(Some(_))), "a session is not known");
+            let mut took = Duration::ZERO;
+            for _ in 0..DECISIONS / AT_HAND {
+                let at_hand = at_hand(&self.tokens, &mut self.at);
+                let began = Instant::now();
+                for token in &at_hand {
+                    let decided = self.identities.decide(black_box(token)).await;
+                    ensure!(matches!(black_box(decided), Ok(Some(_))), "a session is not known");
+                }
+                took += began.elapsed();
             }
-            Ok(per_second(DECISIONS, began))
+            Ok(in_a_second(DECISIONS, took))
         })
     }
 }
@@ -244,15 +277,18 @@ struct Table {
 impl Contestant for Table {
     fn turn(&mut self) -> Fut<'_, anyhow::Result<f64>> {
         Box::pin(async {
-            let began = Instant::now();
-            for _ in 0..DECISIONS {
-                self.at = (self.at + STEP) % SESSIONS;
-                let token = self.tokens.get(self.at).context("a token")?;
-                let sessions = self.sessions.read().map_err(|_| anyhow::anyhow!("poisoned"))?;
-                let known = sessions.get(black_box(token.0.expose())).map(Arc::clone);
-                ensure!(black_box(known).is_some(), "a session is not known");
+            let mut took = Duration::ZERO;
+            for _ in 0..DECISIONS / AT_HAND {
+                let at_hand = at_hand(&self.tokens, &mut self.at);
+                let began = Instant::now();
+                for token in &at_hand {
+                    let sessions = self.sessions.read().map_err(|_| anyhow::anyhow!("poisoned"))?;
+                    let known = sessions.get(black_box(token.0.expose())).map(Arc::clone);
+                    ensure!(black_box(known).is_some(), "a session is not known");
+                }
+                took += began.elapsed();
             }
-            Ok(per_second(DECISIONS, began))
+            Ok(in_a_second(DECISIONS, took))
         })
     }
 }
