@@ -25,6 +25,15 @@ const WRITE_EVERY: Duration = Duration::from_mins(1);
 /// How often it is removed what proofs left behind: so many times less often.
 const SWEEP_EACH: u32 = 60;
 
+/// Whoever may run a command here may do everything, and is written down so; who it was, the system's own
+/// logs say.
+pub(crate) const OPERATOR: &str = "the operator, by command";
+
+/// The same, as whoever changes rights.
+pub(crate) fn operator() -> anyhow::Result<By> {
+    Ok(By::operator(OPERATOR)?)
+}
+
 /// Where the routes of the application behind the gateway are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

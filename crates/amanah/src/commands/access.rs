@@ -6,7 +6,7 @@ mod role;
 mod support;
 
 use access::controls::Chart;
-use access::{By, Held, Listed, Matrix, NewGrant};
+use access::{Held, Listed, Matrix, NewGrant};
 use identity::Email;
 use jiff::SignedDuration;
 use kernel::TenantId;
@@ -17,7 +17,7 @@ use crate::cli::access::{Access, Grant};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
-use crate::rights::RoutesAt;
+use crate::rights::{RoutesAt, operator};
 
 pub(crate) async fn run(place: &Place, access: Access) -> anyhow::Result<Exit> {
     match access {
@@ -86,11 +86,6 @@ async fn account(installation: &Installation, email: &str) -> anyhow::Result<(St
     let none =
         || Usage(format!("EMAIL: nobody signs in as {}; nothing was changed", email.as_str()));
     Ok(found.ok_or_else(none)?)
-}
-
-/// Whoever may run a command here may do everything; who it was, the system's own logs say.
-fn operator() -> anyhow::Result<By> {
-    Ok(By::operator("the operator, by command")?)
 }
 
 /// What is wrong with the words of the command, and not with the installation.

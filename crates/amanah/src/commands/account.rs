@@ -1,5 +1,7 @@
 //! `amanah account`: who may sign in.
 
+use access::{Access, NewGrant};
+use anyhow::Context;
 use identity::{Email, Factors, Language, NewAccount, NewInvitation, SessionCard};
 use kernel::{Secret, TenantId, random_hex};
 use serde_json::json;
@@ -9,6 +11,8 @@ use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::{out, rights};
 
+/// Why an account has its first role, as it is written down.
+const MADE: &str = "made with the account";
 /// Bytes of randomness in a first password.
 const PASSWORD_BYTES: usize = 9;
 
@@ -156,9 +160,18 @@ async fn add(
     if !here.iter().any(|known| known.name == role) {
         return Err(Usage(access::Error::NoRole(role.clone()).to_string()).into());
     }
+    let unheard_of = unheard_of(installation, &tenant).await?;
     let account = NewAccount { email, name, tenant, password: password.clone() };
     let id = installation.identities.create_account(&account).await?;
-    rights::ensure(&installation.access, &id, &account.tenant, &role).await?;
+    if unheard_of {
+        out::aside(&format!(
+            "amanah: nobody else is of the tenant {}, and no registry of Amanah has it. The \
+             account is made; if the tenant is misspelt, close it with `amanah access offboard \
+             {address}` and make another one",
+            account.tenant
+        ));
+    }
+    first_role(&installation.access, &id, &account, &role).await?;
     if place.json {
         let made = json!({"id": id, "email": address, "password": password.expose()});
         out::line(&made.to_string());
@@ -166,6 +179,43 @@ async fn add(
         out::line(&format!("{address} can sign in with the password {}", password.expose()));
     }
     Ok(Exit::Holds)
+}
+
+/// Whether Amanah has neither people of `tenant` nor anything that it keeps for it. That is so of the first
+/// account in a tenant of a shared database, too.
+async fn unheard_of(installation: &Installation, tenant: &TenantId) -> anyhow::Result<bool> {
+    if installation.identities.has_people(tenant).await? || installation.caches.has(tenant).await? {
+        return Ok(false);
+    }
+    match installation.fleet.find(tenant).await {
+        Ok(_) => Ok(false),
+        Err(tenancy::Error::NoTenant(_)) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a new account its first role, in the name of whoever ran the command.
+async fn first_role(
+    access: &Access,
+    id: &str,
+    account: &NewAccount,
+    role: &str,
+) -> anyhow::Result<()> {
+    let grant = NewGrant {
+        account: id.to_owned(),
+        tenant: account.tenant.clone(),
+        role: role.to_owned(),
+        reason: MADE.to_owned(),
+        until: None,
+    };
+    let given = access.grant(&rights::operator()?, &grant).await;
+    given.map(drop).with_context(|| {
+        let (email, password) = (account.email.as_str(), account.password.expose());
+        format!(
+            "the account {email} is made, with the password {password} and without a role; it can do \
+             nothing yet. Give it one with `amanah access grant {email} {role} --reason \"{MADE}\"`"
+        )
+    })
 }
 
 async fn invite(
@@ -195,4 +245,46 @@ async fn invite(
         ));
     }
     Ok(Exit::Holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use identity::{Identities, Pool};
+    use kernel::{NoStandings, SystemClock, SystemRng};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_first_role_is_the_operators_and_without_one_the_password_is_not_lost() {
+        let base = testkit::database(&[&identity::ROOM, &access::ROOM]).await;
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let engine = || base.engine.clone();
+        let nobody = Arc::new(NoStandings);
+        let identities = Identities::new(engine(), clock, random, Pool::default(), nobody).unwrap();
+        let access = Access::new(engine(), Arc::new(SystemClock));
+        let account = NewAccount {
+            email: Email::new("sari@shop.example").unwrap(),
+            name: "Sari".to_owned(),
+            tenant: TenantId::new("17").unwrap(),
+            password: Secret::new("correct horse battery".to_owned()),
+        };
+        let id = identities.create_account(&account).await.unwrap();
+        let none = first_role(&access, &id, &account, "no such").await.unwrap_err();
+        let words = format!("{none:#}");
+        for said in [
+            "correct horse battery",
+            "without a role",
+            "amanah access grant sari@shop.example no such",
+            "there is no role",
+        ] {
+            assert!(words.contains(said), "{words}");
+        }
+        assert_eq!(Exit::of_error(&none), Exit::Usage);
+        first_role(&access, &id, &account, "viewer").await.unwrap();
+        let held = access.roles_of(&id, &account.tenant).await.unwrap();
+        let held: Vec<_> = held.iter().map(|one| (&*one.role, &*one.by, &*one.reason)).collect();
+        assert_eq!(held, [("viewer", "the operator, by command", "made with the account")]);
+    }
 }

@@ -212,7 +212,7 @@ pub(super) async fn destroy(
     let files = house.files.erase(id).await?;
     let (what, count, bytes) = (FILES.to_owned(), files.files, Some(files.bytes));
     begun.note(Gone { keys: Vec::new(), parts: vec![GonePart { what, count, bytes }] }).await?;
-    let (users, groups) = house.directory.erase(id, "the operator, by command").await?;
+    let (users, groups) = house.directory.erase(id, crate::rights::OPERATOR).await?;
     let cache = house.caches.erase(id).await?;
     let part = |what: &str, count| GonePart { what: what.to_owned(), count, bytes: None };
     let mut parts = vec![part(USERS, users), part(GROUPS, groups)];

@@ -10,9 +10,7 @@ use crate::cli::directory::{Directory, Map, Token};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
-
-/// Whoever may run a command here may do everything; who it was, the system's own logs say.
-const OPERATOR: &str = "the operator, by command";
+use crate::rights::OPERATOR;
 
 /// What is told of it, for people and for programs.
 type Told = (String, Value);

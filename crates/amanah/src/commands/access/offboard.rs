@@ -10,6 +10,7 @@ use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::leaving::{Left, Offboarding};
 use crate::out;
+use crate::rights::OPERATOR;
 
 pub(super) async fn run(place: &Place, asked: Offboard) -> anyhow::Result<Exit> {
     Installation::with(place, async |installation| {
@@ -33,7 +34,7 @@ pub(super) async fn run(place: &Place, asked: Offboard) -> anyhow::Result<Exit> 
                 Some(heir.account)
             }
         };
-        let left = desk.end(&known.account, "the operator", heir.as_deref()).await?;
+        let left = desk.end(&known.account, OPERATOR, heir.as_deref()).await?;
         tell(place, &left);
         Ok(if left.remains.is_empty() { Exit::Holds } else { Exit::CannotTell })
     })

@@ -10,10 +10,8 @@ use crate::cli::review::{Close, Decide, Review, Word};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::reviews::Words;
+use crate::rights::OPERATOR;
 use crate::{out, people_reviews};
-
-/// Who starts a review and gives one up from the command line, as it is written down.
-const OPERATOR: &str = "the operator";
 
 pub(super) async fn run(place: &Place, review: Review) -> anyhow::Result<Exit> {
     Installation::with(place, async |house| {

@@ -10,9 +10,7 @@ use crate::cli::support::{Ask, Support};
 use crate::exit::{Exit, Usage};
 use crate::installation::Installation;
 use crate::out;
-
-/// Who ends an access from the command line, as it is written down.
-const OPERATOR: &str = "the operator";
+use crate::rights::OPERATOR;
 
 pub(super) async fn run(place: &Place, support: Support) -> anyhow::Result<Exit> {
     Installation::with(place, async |installation| match support {
