@@ -31,13 +31,19 @@ pub enum Error {
         why: String,
     },
     /// This tenant has no such role.
-    #[error("there is no role {0:?} here; nothing was changed. `amanah access roles` lists them")]
+    #[error(
+        "there is no role {0:?} here; nothing was changed. `amanah access roles --tenant ID` lists those \
+         of a tenant"
+    )]
     NoRole(String),
     /// There is no such permission.
-    #[error("there is no permission {0:?}; nothing was changed")]
+    #[error("there is no permission {0:?}; nothing was changed. `amanah access matrix` names all")]
     NoPermission(String),
     /// The account has the role already.
-    #[error("the account has the role {0:?} already; nothing was changed")]
+    #[error(
+        "the account has the role {0:?} already; nothing was changed. For another end or reason, take it \
+         away first (`amanah access revoke`)"
+    )]
     Held(String),
     /// The role asks for a factor that the account does not have.
     #[error(
@@ -78,13 +84,19 @@ pub enum Error {
     #[error("it cannot be told which factors the account has: {0}; nothing was changed, try again")]
     Unknown(String),
     /// The account does not have the role.
-    #[error("the account does not have the role {0:?}; nothing was changed")]
+    #[error(
+        "the account does not have the role {0:?}; nothing was changed. `amanah access roles --of EMAIL` \
+         lists those that it has"
+    )]
     NotHeld(String),
     /// Another role of the tenant, or a shipped one, has this name or one that looks like it.
     #[error("there is a role that is named like {0:?}; nothing was changed, choose another name")]
     Taken(String),
     /// Whoever wanted this may not change roles in this tenant.
-    #[error("only who may grant roles here can do this; nothing was changed")]
+    #[error(
+        "this takes a right here that whoever asked does not have, or a sign-in in a browser; nothing \
+         was changed. Whoever may grant roles here can give it"
+    )]
     Refused,
     /// It would have given more than its giver has.
     #[error(
@@ -104,19 +116,28 @@ pub enum Error {
         by: String,
     },
     /// The parents would have closed a ring.
-    #[error("the role {0:?} would inherit from itself; nothing was changed")]
+    #[error(
+        "the role {0:?} would inherit from itself; nothing was changed. Leave out the parent that has \
+         everything of it"
+    )]
     Cycle(String),
     /// The tenant has as many roles as it may.
     #[error("a tenant has at most {0} roles of its own; nothing was changed, retire one first")]
     TooMany(i64),
     /// Nothing of this id waits or lives here.
-    #[error("there is no such access of support here, or it is over; nothing was changed")]
+    #[error(
+        "there is no such access of support here, or it is over; nothing was changed. `amanah access \
+         support list` shows what there is"
+    )]
     NoSupport,
     /// Nobody of this tenant has the account.
     #[error("there is no such account here; nothing was changed")]
     NoAccount,
     /// There is no such review, or no such row that is open.
-    #[error("there is no such review or row here that is open; nothing was changed")]
+    #[error(
+        "there is no such review or row here that is open; nothing was changed. `amanah access review \
+         list` shows the reviews, and `amanah access review report ID` the rows of one"
+    )]
     NoReview,
     /// A review cannot go on so.
     #[error("the review cannot go on: {0}")]

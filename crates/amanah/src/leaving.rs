@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use access::{Access, Withdrawn};
+use anyhow::Context as _;
 use console::{LeavingDesk, LeavingReport, Trouble};
 use directory::Directory;
 use identity::{Closed, Email, Identities, Known};
@@ -61,9 +62,18 @@ impl Offboarding {
         successor: Option<&str>,
     ) -> anyhow::Result<Left> {
         let closed = self.identities.close(account, successor).await?;
-        let withdrawn = self.access.withdraw(account, by).await?;
-        let of_directory = self.directory.left(account, by).await?;
-        let mut remains = self.access.left_of(account).await?;
+        let withdrawn = self.access.withdraw(account, by).await.context(
+            "the account is closed; its roles, and what its tenant's directory has of it, are not \
+             ended yet: do the same again",
+        )?;
+        let of_directory = self.directory.left(account, by).await.context(
+            "the account is closed and its roles are taken; what its tenant's directory has of it is \
+             not ended yet: do the same again",
+        )?;
+        let mut remains = self.access.left_of(account).await.context(
+            "the account is closed and everything of it is ended, but it was not looked whether \
+             anything is left: do the same again",
+        )?;
         remains.extend(closed.unknown.iter().cloned());
         Ok(Left { closed, withdrawn, of_directory, remains })
     }

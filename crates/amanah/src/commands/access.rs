@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Place;
 use crate::cli::access::{Access, Grant};
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::out;
 use crate::rights::{RoutesAt, operator};
@@ -83,9 +83,7 @@ async fn act(place: &Place, installation: &Installation, access: Access) -> anyh
 async fn account(installation: &Installation, email: &str) -> anyhow::Result<(String, TenantId)> {
     let email = Email::new(email).map_err(|error| Usage(format!("EMAIL: {error}")))?;
     let found = installation.identities.account_of(&email).await?;
-    let none =
-        || Usage(format!("EMAIL: nobody signs in as {}; nothing was changed", email.as_str()));
-    Ok(found.ok_or_else(none)?)
+    Ok(found.ok_or_else(|| nobody("EMAIL", email.as_str()))?)
 }
 
 /// What is wrong with the words of the command, and not with the installation.

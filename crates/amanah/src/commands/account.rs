@@ -40,8 +40,7 @@ pub(crate) async fn run(place: &Place, account: Account) -> anyhow::Result<Exit>
             let email = Email::new(&email).map_err(|e| usage("EMAIL", e.to_string()))?;
             Installation::with(place, async |installation| {
                 let account = installation.identities.account_of(&email).await?;
-                let (account, _) = account
-                    .ok_or_else(|| Usage(format!("there is no account {}", email.as_str())))?;
+                let (account, _) = account.ok_or_else(|| nobody("EMAIL", email.as_str()))?;
                 if end_all {
                     installation.identities.end_all(&account).await?;
                 } else if let Some(id) = &end
@@ -166,8 +165,8 @@ async fn add(
     if unheard_of {
         out::aside(&format!(
             "amanah: nobody else is of the tenant {}, and no registry of Amanah has it. The \
-             account is made; if the tenant is misspelt, close it with `amanah access offboard \
-             {address}` and make another one",
+             account is made, and stays in it: if the tenant is misspelt, close the account with \
+             `amanah access offboard {address}` and make one with another address",
             account.tenant
         ));
     }
@@ -227,8 +226,7 @@ async fn invite(
     let access = &*installation.access;
     let room = &installation.mailroom;
     let Some(inviter) = room.as_account(by, access).await? else {
-        let words = format!("--as: nobody has an open account at {}", by.as_str());
-        return Err(Usage(words).into());
+        return Err(nobody("--as", by.as_str()).into());
     };
     let id = room.invite(&inviter, access, new).await?;
     let leaves = if installation.data.running().is_some() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Place;
 use crate::cli::directory::{Directory, Map, Token};
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::out;
 use crate::rights::OPERATOR;
@@ -36,8 +36,7 @@ async fn act(house: &Installation, asked: Directory) -> anyhow::Result<Told> {
         Directory::Map(Map { group, role, by }) => {
             let email = Email::new(&by).map_err(|error| Usage(format!("--as: {error}")))?;
             let who = house.mailroom.as_account(&email, &*house.access).await?;
-            let nobody = || Usage(format!("--as: nobody has an open account at {by}"));
-            let who = who.ok_or_else(nobody)?;
+            let who = who.ok_or_else(|| nobody("--as", &by))?;
             directory.map(&who, &group, &role).await.map_err(usage)?;
             let words = format!("the members of {group} have the role {role}, in the name of {by}");
             (words, json!({"group": group, "role": role, "by": by}))
@@ -94,7 +93,10 @@ fn usage(error: directory::Error) -> anyhow::Error {
     use directory::Error as E;
     match error {
         E::NotFound => {
-            Usage("there is no such thing in this tenant; nothing was changed".to_owned()).into()
+            let words = "this tenant has no such group, or the group does not give the role, or nobody has an \
+                         open account with the address; nothing was changed. `amanah directory list \
+                         --tenant ID` shows its users, groups and roles";
+            Usage(words.to_owned()).into()
         }
         E::Store(_) | E::Unavailable(_) | E::Random(_) => error.into(),
         other => Usage(other.to_string()).into(),

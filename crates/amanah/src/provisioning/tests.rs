@@ -105,6 +105,12 @@ impl House {
         held.into_iter().map(|held| held.role).collect()
     }
 
+    async fn alter(&self, sql: &str) {
+        let tx = self.base.owner.operator().await.unwrap();
+        tx.batch(sql).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     async fn known(&self, email: &str) -> Option<identity::Known> {
         self.leaving.find(email).await.unwrap()
     }
@@ -228,4 +234,25 @@ async fn an_administrators_token_makes_nobody_an_owner_and_ends_none() {
     let command = house.caller("sinar", &by).await;
     house.directory.remove(&command, (Kind::User, &ani), &Precondition::default()).await.unwrap();
     assert!(house.known("ani@sinar.example").await.unwrap().closed);
+}
+
+#[tokio::test]
+async fn an_off_boarding_that_was_cut_off_says_what_is_done_and_is_done_again() {
+    let house = house().await;
+    let sari = house.somebody(SARI, "editor").await;
+    for (table, done) in [
+        ("access.grants", "the account is closed; its roles"),
+        ("directory.users", "the account is closed and its roles are taken"),
+    ] {
+        house.alter(&format!("ALTER TABLE {table} RENAME TO away")).await;
+        let cut = house.leaving.end(&sari.account, "the operator", None).await.err().unwrap();
+        let words = format!("{cut:#}");
+        assert!(words.starts_with(done) && words.contains("do the same again"), "{words}");
+        assert!(house.known(SARI).await.unwrap().closed);
+        let (schema, name) = table.split_once('.').unwrap();
+        house.alter(&format!("ALTER TABLE {schema}.away RENAME TO {name}")).await;
+    }
+    let left = house.leaving.end(&sari.account, "the operator", None).await.unwrap();
+    assert!(left.remains.is_empty());
+    assert!(house.roles(SARI).await.is_empty());
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::Place;
 use crate::cli::support::Offboard;
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::leaving::{Left, Offboarding};
 use crate::out;
@@ -19,7 +19,6 @@ pub(super) async fn run(place: &Place, asked: Offboard) -> anyhow::Result<Exit> 
             identities: Arc::clone(&installation.identities),
             directory: Arc::clone(&installation.directory),
         };
-        let nobody = |what: &str, email: &str| Usage(format!("{what}: nobody has {email}"));
         let known = desk.find(&asked.email).await?;
         let known = known.ok_or_else(|| nobody("EMAIL", &asked.email))?;
         let heir = match &asked.successor {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Place;
 use crate::cli::review::{Close, Decide, Review, Word};
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::reviews::Words;
 use crate::rights::OPERATOR;
@@ -143,7 +143,7 @@ async fn report(
 async fn decide(house: &Installation, decide: Decide) -> anyhow::Result<(String, Value)> {
     let email = Email::new(&decide.reviewer).map_err(|error| Usage(format!("--as: {error}")))?;
     let known = house.identities.known_as(&email).await?.filter(|known| !known.closed);
-    let known = known.ok_or_else(|| Usage(format!("--as: nobody has {}", decide.reviewer)))?;
+    let known = known.ok_or_else(|| nobody("--as", email.as_str()))?;
     let tenant = TenantId::new(known.tenant)?;
     let by = house.access.reviewer_named(&known.account, email.as_str(), &tenant).await?;
     let keep = decide.decision == Word::Keep;

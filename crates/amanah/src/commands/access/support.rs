@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Place;
 use crate::cli::support::{Ask, Support};
-use crate::exit::{Exit, Usage};
+use crate::exit::{Exit, Usage, nobody};
 use crate::installation::Installation;
 use crate::out;
 use crate::rights::OPERATOR;
@@ -87,7 +87,7 @@ async fn ask(place: &Place, installation: &Installation, ask: Ask) -> anyhow::Re
     let email = Email::new(&ask.staff).map_err(|error| Usage(format!("--as: {error}")))?;
     let known = installation.identities.known_as(&email).await?;
     let known = known.filter(|known| !known.closed);
-    let known = known.ok_or_else(|| Usage(format!("--as: nobody signs in as {}", ask.staff)))?;
+    let known = known.ok_or_else(|| nobody("--as", email.as_str()))?;
     let asking = Asking {
         tenant: ask.tenant,
         ticket: ask.ticket,
