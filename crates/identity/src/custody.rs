@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Credentials as _, Custody, Cx, Fut, Planted, SYNTHETIC_DOMAIN, Secret, SessionToken,
-    Sessions as _, TenantId, hex, random_hex,
+    Credentials as _, Custody, Cx, Fut, Planted, SYNTHETIC_DOMAIN, SYNTHETIC_TENANTS, Secret,
+    SessionToken, Sessions as _, TenantId, hex, random_hex,
 };
 use store::Db;
 
@@ -17,8 +17,6 @@ use crate::{Email, Error, Holder, Identities, NewAccount, NewKey, Result, api_ke
 const BEGIN: &str = "custody-";
 /// The same as a pattern of SQL.
 const PATTERN: &str = "custody-%";
-/// The canaries' tenant: no customer has it.
-const TENANT: &str = "amanah-canary";
 /// A canary that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
@@ -46,7 +44,7 @@ impl Custodian {
         let new = NewAccount {
             email: Email::new(&email)?,
             name: "Canary".to_owned(),
-            tenant: TenantId::new(TENANT)
+            tenant: TenantId::new(SYNTHETIC_TENANTS)
                 .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
             password: password.clone(),
         };

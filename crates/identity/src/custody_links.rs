@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Custody, Cx, Fut, Planted, SYNTHETIC_DOMAIN, Secret, SessionToken, TenantId, hex, random_hex,
+    Custody, Cx, Fut, Planted, SYNTHETIC_DOMAIN, SYNTHETIC_TENANTS, Secret, SessionToken, TenantId,
+    hex, random_hex,
 };
 use store::Db;
 
@@ -17,8 +18,6 @@ use crate::{Email, Error, Mailroom, NewAccount, Result, sql};
 const BEGIN: &str = "custody-link-";
 /// The same as a pattern of SQL.
 const PATTERN: &str = "custody-link-%";
-/// The canaries' tenant: no customer has it.
-const TENANT: &str = "amanah-canary";
 /// A canary that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 
@@ -46,13 +45,13 @@ impl LinkCustodian {
         let new = NewAccount {
             email: Email::new(&email)?,
             name: "Canary".to_owned(),
-            tenant: TenantId::new(TENANT)
+            tenant: TenantId::new(SYNTHETIC_TENANTS)
                 .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
             password: Secret::new(random_hex(&*cx.rng, 20)?),
         };
         let account = room.identities.create_synthetic(&new).await?;
         let invited = format!("{BEGIN}{}{SYNTHETIC_DOMAIN}", random_hex(&*cx.rng, 8)?);
-        let [reset, invitation] = room.plant_links(&account, TENANT, &invited).await?;
+        let [reset, invitation] = room.plant_links(&account, SYNTHETIC_TENANTS, &invited).await?;
         let (guess, _) = token::fresh(&*cx.rng)?;
         let resets = (room.reset_is_open(&reset).await?, room.reset_is_open(&guess).await?);
         let offers =

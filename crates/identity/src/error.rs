@@ -1,5 +1,7 @@
 //! What can go wrong when somebody signs in or gets an account.
 
+use kernel::SYNTHETIC_TENANTS;
+
 use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
 use crate::strength::Weakness;
 
@@ -20,7 +22,7 @@ pub enum Error {
     Taken,
     /// The address, or the tenant, is the proofs' own.
     #[error(
-        "addresses at amanah.invalid, and tenants whose names begin with amanah-canary, are the proofs' own \
+        "addresses at amanah.invalid, and tenants whose names begin with {SYNTHETIC_TENANTS}, are the proofs' own \
          people; nothing was changed, choose another one"
     )]
     Reserved,

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Secret, TenantId};
+use kernel::{
+    Card, Control, Cx, Finding, Fut, Params, Population, Proof, SYNTHETIC_TENANTS, Secret, TenantId,
+};
 use store::{Db, Programs};
 
 use super::hashes::{Scan, scan};
@@ -35,8 +37,6 @@ static CARD: Card = Card {
 };
 
 const OF: &str = "stored hashes";
-/// The canary's tenant: no customer has it.
-const CANARY_TENANT: &str = "amanah-canary";
 
 /// The control.
 pub(crate) struct Argon2id {
@@ -207,7 +207,7 @@ pub(crate) async fn ensure_canary(identities: &Identities) -> Result<bool> {
     let new = NewAccount {
         email: canary.clone(),
         name: "Canary".to_owned(),
-        tenant: TenantId::new(CANARY_TENANT)
+        tenant: TenantId::new(SYNTHETIC_TENANTS)
             .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
         password,
     };
@@ -242,7 +242,7 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'s
         let row = tx
             .query_one(
                 sql::ADD_ACCOUNT,
-                &[&email, &"Weak", &CANARY_TENANT, hash, &cx.clock.now(), &true],
+                &[&email, &"Weak", &SYNTHETIC_TENANTS, hash, &cx.clock.now(), &true],
             )
             .await?;
         ids.push((*name, format!("account {}", row.get::<_, String>(0))));

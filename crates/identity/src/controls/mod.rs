@@ -13,7 +13,7 @@ mod session_timeout;
 #[cfg(test)]
 mod tests;
 mod timing;
-mod visitors;
+pub(crate) mod visitors;
 
 use std::sync::Arc;
 

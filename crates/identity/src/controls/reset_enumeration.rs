@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof, Secret, TenantId};
+use kernel::{
+    Card, Control, Cx, Finding, Fut, Params, Population, Proof, SYNTHETIC_TENANTS, Secret, TenantId,
+};
 use store::{Db, Programs};
 
 use super::answers::{CLOSED, Compared, Fault, Faulty, FormProbe, NOTHING_FOLLOWS, compare};
@@ -146,7 +148,7 @@ async fn ensure_canaries(mailroom: &Mailroom, owner: &Db) -> Result<()> {
     let closed = NewAccount {
         email: Email::new(CLOSED)?,
         name: "Canary".to_owned(),
-        tenant: TenantId::new("amanah-canary")
+        tenant: TenantId::new(SYNTHETIC_TENANTS)
             .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?,
         password: Secret::new(kernel::hex(&random)),
     };

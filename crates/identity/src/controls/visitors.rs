@@ -11,7 +11,8 @@ use crate::{Email, Error, Identities, NewAccount, Pool, Result, sql};
 
 /// Their addresses, in a domain that cannot exist (RFC 2606), as a pattern of SQL.
 const PATTERN: &str = "session-%@amanah.invalid";
-/// Their tenant: no customer has it.
+/// Their tenant: no customer has it. It is written out, as in the statements that leave it out; a test looks
+/// whether it is one of [`kernel::SYNTHETIC_TENANTS`].
 pub(crate) const TENANT: &str = "amanah-canary-sessions";
 /// How the tenants begin that are shut out, each by one attack.
 pub(crate) const SHUT: &str = "amanah-canary-suspended-";

@@ -2,7 +2,9 @@
 //! back later ends them all. It lives by the limits of sessions, and never beyond the end of its own.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Notice, Secret, SessionToken, Sessions as _, Strength, TenantId, random_hex};
+use kernel::{
+    Notice, SYNTHETIC_TENANTS, Secret, SessionToken, Sessions as _, Strength, TenantId, random_hex,
+};
 use store::Row;
 
 use super::Identities;
@@ -24,8 +26,6 @@ pub(crate) const MAX_FAMILIES: i64 = 50;
 const KEEP_USED: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long the row of a finished family is kept.
 const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// The tenant of the proofs' canaries; no customer has it.
-const CANARY_TENANT: &str = "amanah-canary";
 /// Why a family ended of which a used token came back.
 const REUSED: &str = "reused";
 /// Random bytes in an access token's own name.
@@ -179,7 +179,7 @@ impl Identities {
             return self.pair(signing, &family, next.ok_or(Error::Grant)?, now);
         }
         self.end_family(&family.id, REUSED, now).await?;
-        if family.tenant.as_str() == CANARY_TENANT {
+        if family.tenant.as_str() == SYNTHETIC_TENANTS {
             // The proof of this very thing: nobody is to be alarmed by it.
             tracing::debug!(family = family.id, "a canary's token came back, and its family ended");
             return Err(Error::Grant);

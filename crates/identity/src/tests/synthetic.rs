@@ -12,6 +12,21 @@ fn tenant(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
 }
 
+#[test]
+fn what_is_written_out_is_among_the_proofs_own_tenants() {
+    use crate::controls::visitors::{SHUT, TENANT};
+    assert_eq!(TENANT, format!("{SYNTHETIC_TENANTS}-sessions"));
+    assert_eq!(SHUT, format!("{SYNTHETIC_TENANTS}-suspended-"));
+    for sql in [
+        crate::sql::COUNT_LIVING,
+        crate::sql::LATE_SESSIONS,
+        crate::sql::tokens::COUNT_FAMILIES,
+        crate::sql::tokens::LATE_FAMILIES,
+    ] {
+        assert!(sql.contains(&format!("a.tenant <> '{TENANT}'")), "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn the_proofs_own_addresses_and_tenants_are_given_to_no_person() {
     let house = house().await;

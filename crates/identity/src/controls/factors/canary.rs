@@ -1,7 +1,7 @@
 //! Accounts that nobody has, to sign in with.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{SYNTHETIC_DOMAIN, Secret, Sessions as _, TenantId, random_hex};
+use kernel::{SYNTHETIC_DOMAIN, SYNTHETIC_TENANTS, Secret, Sessions as _, TenantId, random_hex};
 use store::Db;
 
 use super::{FactorProbe, Reached};
@@ -9,8 +9,6 @@ use crate::passkey::{Party, SoftKey};
 use crate::totp::Seed;
 use crate::{Email, Error, Holder, Identities, NewAccount, Result, SignedIn, StepToken, sql};
 
-/// The canaries' tenant: no customer has it.
-const TENANT: &str = "amanah-canary";
 /// Their addresses as a pattern of SQL.
 const PATTERN: &str = "factor-%@amanah.invalid";
 /// A canary that is older than this was left behind by a run that was killed.
@@ -40,7 +38,8 @@ impl App {
 
 /// The tenant of the canaries.
 pub(super) fn tenant() -> Result<TenantId> {
-    TenantId::new(TENANT).map_err(|e| Error::Field { field: "tenant", why: e.to_string() })
+    TenantId::new(SYNTHETIC_TENANTS)
+        .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })
 }
 
 impl Canary {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Cx, Fut, Secret, SessionToken, TenantId, random_hex};
+use kernel::{Cx, Fut, SYNTHETIC_TENANTS, Secret, SessionToken, TenantId, random_hex};
 use store::Db;
 use tokio::time::sleep;
 
@@ -16,8 +16,6 @@ const BEGIN: &str = "rotation-";
 const DOMAIN: &str = "@amanah.invalid";
 /// The same as a pattern of SQL.
 const PATTERN: &str = "rotation-%@amanah.invalid";
-/// The canaries' tenant: no customer has it.
-const TENANT: &str = "amanah-canary";
 /// A canary that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_mins(10);
 /// How often it is looked whether something is dead.
@@ -53,7 +51,7 @@ impl Ground<'_> {
         let new = NewAccount {
             email: Email::new(&email).map_err(|e| words(&e))?,
             name: "Canary".to_owned(),
-            tenant: TenantId::new(TENANT).map_err(|e| words(&e))?,
+            tenant: TenantId::new(SYNTHETIC_TENANTS).map_err(|e| words(&e))?,
             password: password.clone(),
         };
         // Before it is stored: an account that is not known here would not be removed.
