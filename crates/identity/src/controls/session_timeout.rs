@@ -1,6 +1,9 @@
 //! `session.timeout`: a session ends when it was not used for the promised time, and at the latest
 //! when it is as old as promised.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -229,7 +232,7 @@ async fn pass_time(
     seen.tries += 4;
     if lives(&unused).await?.is_none() || lives(&used).await?.is_none() {
         seen.unclear.get_or_insert("a new session is not recognised".to_owned());
-        return visitors::remove(owner, &[person], service.now()).await;
+        return visitors::remove(owner, &[person], clock.real.now()).await;
     }
     let mut age = SignedDuration::ZERO;
     let step = limits.idle.min(house.idle) / USES;
@@ -269,7 +272,8 @@ async fn pass_time(
     ] {
         seen.judge(what, (lives_on, words), early);
     }
-    visitors::remove(owner, &[person], service.now()).await
+    // By the real time: hours later, everybody whom other proofs have just made would be left behind.
+    visitors::remove(owner, &[person], clock.real.now()).await
 }
 
 impl Seen {

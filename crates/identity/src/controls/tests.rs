@@ -17,12 +17,12 @@ mod sessions;
 /// How often a busy machine is asked again.
 const TRIES_WHEN_BUSY: usize = 6;
 
-struct House {
-    base: TestDb,
-    identities: Arc<Identities>,
+pub(super) struct House {
+    pub(super) base: TestDb,
+    pub(super) identities: Arc<Identities>,
 }
 
-async fn house() -> House {
+pub(super) async fn house() -> House {
     let base = testkit::database(&[&ROOM]).await;
     let identities = Identities::new(
         base.engine.clone(),
@@ -35,7 +35,7 @@ async fn house() -> House {
     House { base, identities }
 }
 
-fn cx() -> Cx {
+pub(super) fn cx() -> Cx {
     Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 

@@ -148,11 +148,6 @@ impl Identities {
         self
     }
 
-    /// The moment, by the clock of the service.
-    pub(crate) fn now(&self) -> jiff::Timestamp {
-        self.clock.now()
-    }
-
     /// The same service with the fault that gives accounts away by time.
     pub(crate) fn without_decoy(mut self) -> Self {
         self.decoy = None;
