@@ -8,17 +8,21 @@ use std::sync::Arc;
 use axum::extract;
 use axum::extract::rejection::FormRejection;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Form};
 use kernel::{Identity, own};
 use serde::Deserialize;
 
+use super::account::sign_in;
 use super::html;
 use super::{unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::leaving::LeavingPage;
 use crate::words::Words;
 use crate::{Error, State, Trouble};
+
+/// Where the page is.
+const HERE: &str = "/_amanah/people/offboard";
 
 /// Who is to leave.
 #[derive(Deserialize)]
@@ -37,10 +41,7 @@ pub(crate) async fn form(
     who: Who,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let Some(Extension(who)) = who else {
-        let sign_in = "/_amanah/sign-in?next=/_amanah/people/offboard";
-        return Ok(Redirect::to(sign_in).into_response());
-    };
+    let Some(Extension(who)) = who else { return Ok(sign_in(HERE)) };
     // Whoever may not is not told that there is such a page.
     if !who.may(own::PEOPLE_OFFBOARD) {
         return Err(Error::NotFound);
@@ -59,9 +60,7 @@ pub(crate) async fn leave(
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
-    let Some(Extension(who)) = who else {
-        return Err(Error::NotFound);
-    };
+    let Some(Extension(who)) = who else { return Ok(sign_in(HERE)) };
     if !who.may(own::PEOPLE_OFFBOARD) {
         return Err(Error::NotFound);
     }

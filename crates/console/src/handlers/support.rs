@@ -11,6 +11,7 @@ use kernel::Identity;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::account::sign_in;
 use super::html;
 use super::{unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
@@ -56,9 +57,7 @@ pub(crate) async fn page(
     who: Who,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let Some(Extension(who)) = who else {
-        return Ok(Redirect::to("/_amanah/sign-in?next=/_amanah/support").into_response());
-    };
+    let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     show(&state, who, &headers, None).await
 }
 
@@ -69,9 +68,7 @@ pub(crate) async fn uses(
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let Some(Extension(who)) = who else {
-        return Ok(Redirect::to("/_amanah/sign-in?next=/_amanah/support").into_response());
-    };
+    let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     match state.support.uses(&who, &id).await {
         Ok(uses) => html(&SupportUsesPage::new(Words::asked(&headers), uses)),
         Err(Trouble::Unavailable(cause)) => Err(Error::Unavailable(cause)),
@@ -109,7 +106,8 @@ pub(crate) async fn ask(
     form: Sent<Asked>,
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
-    let who = signed_in(who, &headers, &form.token)?;
+    csrf::check(&headers, &form.token)?;
+    let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     let question = SupportQuestion {
         tenant: form.tenant.trim().to_owned(),
         ticket: form.ticket.trim().to_owned(),
@@ -132,7 +130,8 @@ pub(crate) async fn approve(
     form: Sent<Chosen>,
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
-    let who = signed_in(who, &headers, &form.token)?;
+    csrf::check(&headers, &form.token)?;
+    let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     let done = state.support.approve(&who, &form.id).await;
     settled(&state, who, &headers, done).await
 }
@@ -145,7 +144,8 @@ pub(crate) async fn end(
     form: Sent<Chosen>,
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
-    let who = signed_in(who, &headers, &form.token)?;
+    csrf::check(&headers, &form.token)?;
+    let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     let done = state.support.end(&who, &form.id).await;
     settled(&state, who, &headers, done).await
 }
@@ -158,7 +158,8 @@ pub(crate) async fn enter(
     form: Sent<Chosen>,
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
-    let who = signed_in(who, &headers, &form.token)?;
+    csrf::check(&headers, &form.token)?;
+    let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     let old = cookie::session(&headers).ok_or(Error::NotFound)?;
     match state.support.enter(&who, &old, &form.id).await {
         Ok(token) => {
@@ -179,20 +180,15 @@ pub(crate) async fn leave(
     form: Sent<Leaving>,
 ) -> Result<Response, Error> {
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
-    signed_in(who, &headers, &form.token)?;
+    csrf::check(&headers, &form.token)?;
+    if who.is_none() {
+        return Ok(sign_in(HOME));
+    }
     if let Some(token) = cookie::session(&headers) {
         state.sign_in.sign_out(&token).await?;
     }
-    let response = Redirect::to("/_amanah/sign-in?next=/_amanah/support").into_response();
-    let response = with_cookie(response, Some(cookie::remove(cookie::SESSION_COOKIE)?));
+    let response = with_cookie(sign_in(HOME), Some(cookie::remove(cookie::SESSION_COOKIE)?));
     Ok(with_cookie(response, Some(cookie::remove(cookie::FORM_COOKIE)?)))
-}
-
-/// Whoever sent a form of ours.
-fn signed_in(who: Who, headers: &HeaderMap, token: &str) -> Result<Arc<Identity>, Error> {
-    csrf::check(headers, token)?;
-    let Extension(who) = who.ok_or(Error::NotFound)?;
-    Ok(who)
 }
 
 async fn settled(

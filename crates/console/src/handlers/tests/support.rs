@@ -190,3 +190,27 @@ async fn only_who_may_off_boards() {
     let (status, ..) = as_seen(&router, (Method::GET, path), Some(sample::identity()), "").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_form_that_was_sent_after_the_session_ended_leads_to_the_sign_in() {
+    let (house, router) = open(House::default());
+    let home = "/_amanah/support";
+    for (path, body, back) in [
+        ("/_amanah/people/offboard", "email=sari%40toko.example", "/_amanah/people/offboard"),
+        ("/_amanah/support/ask", "tenant=41&ticket=T&reason=R&hours=2", home),
+        ("/_amanah/support/approve", ID, home),
+        ("/_amanah/support/end", ID, home),
+        ("/_amanah/support/enter", ID, home),
+        ("/_amanah/support/leave", "", home),
+    ] {
+        let sent = (Method::POST, path);
+        let body = format!("token={TOKEN}&{body}");
+        let (status, headers, _) = as_seen(&router, sent.clone(), None, &body).await;
+        assert_eq!(status, StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(headers[LOCATION], format!("/_amanah/sign-in?next={back}"), "{path}");
+        let forged = body.replace(TOKEN, "no");
+        let (status, ..) = as_seen(&router, sent, None, &forged).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert!(house.ended.lock().unwrap().is_empty());
+}
