@@ -635,8 +635,10 @@ CREATE TABLE access.grants (
     revoked_at timestamp with time zone,
     revoked_by text,
     synthetic boolean DEFAULT false NOT NULL,
+    revoked_reason text,
     CONSTRAINT grants_by_size CHECK (((octet_length(granted_by) >= 1) AND (octet_length(granted_by) <= 200))),
     CONSTRAINT grants_reason_size CHECK ((octet_length(reason) <= 1000)),
+    CONSTRAINT grants_revoked_reason CHECK (((revoked_reason IS NULL) OR ((revoked_at IS NOT NULL) AND (octet_length(revoked_reason) <= 1000)))),
     CONSTRAINT grants_revoked_whole CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
     CONSTRAINT grants_tenant_size CHECK (((octet_length(tenant) >= 1) AND (octet_length(tenant) <= 128)))
 );
@@ -2515,6 +2517,8 @@ GRANT INSERT(expires_at) ON TABLE access.grants TO amanah_engine;
 GRANT UPDATE(revoked_at) ON TABLE access.grants TO amanah_engine;
 
 GRANT UPDATE(revoked_by) ON TABLE access.grants TO amanah_engine;
+
+GRANT UPDATE(revoked_reason) ON TABLE access.grants TO amanah_engine;
 
 GRANT SELECT ON TABLE access.permissions TO amanah_engine;
 

@@ -55,6 +55,8 @@ pub enum Error {
         role: String,
         /// What it asks for, in words.
         factor: &'static str,
+        /// What it asks for.
+        asked: Strength,
     },
     /// A role would have asked for less than a shipped one that it has everything of.
     #[error(
@@ -142,6 +144,9 @@ pub enum Error {
     /// A review cannot go on so.
     #[error("the review cannot go on: {0}")]
     Review(String),
+    /// Nobody gives themselves a role, or takes one of their own.
+    #[error("nobody gives or takes a role of their own; nothing was changed. Ask somebody else")]
+    Own,
     /// Nobody decides about what they have themselves.
     #[error("somebody else of the tenant decides about this row; nothing was changed")]
     OwnRow,

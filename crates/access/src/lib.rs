@@ -21,6 +21,7 @@ mod error;
 pub mod fuzzing;
 mod gate;
 mod granting;
+mod holder;
 mod matrix;
 mod name;
 mod offboard;
@@ -37,6 +38,7 @@ mod uses;
 pub use by::By;
 pub use catalogue::{Catalogue, Permission, Role};
 pub use error::{Error, Result};
+pub use holder::{Holder, Over};
 pub use matrix::Matrix;
 pub use offboard::Withdrawn;
 pub use review::{Decision, Review, ReviewDue, ReviewRow, Reviewer, csv, evidence, markdown};
@@ -66,5 +68,6 @@ pub const ROOM: store::Room = store::Room {
             sql: include_str!("../sql/0023_role_changes.sql"),
         },
         store::Migration { name: "0024_synthetic", sql: include_str!("../sql/0024_synthetic.sql") },
+        store::Migration { name: "0025_taken", sql: include_str!("../sql/0025_taken.sql") },
     ],
 };

@@ -167,12 +167,26 @@ impl Access {
         tenant: &TenantId,
         role: &str,
     ) -> Result<()> {
+        self.take_away(by, account, (tenant, role), None).await
+    }
+
+    /// As [`Access::revoke`], and writes down why.
+    pub(crate) async fn take_away(
+        &self,
+        by: &By,
+        account: &str,
+        (tenant, role): (&TenantId, &str),
+        why: Option<&str>,
+    ) -> Result<()> {
         let id = self::account(account)?;
         let tx = self.db.operator().await?;
+        // Two who take it from one another do so one after the other, and the second may not any more.
+        tx.query(sql::LOCK_TENANT, &[&tenant.as_str()]).await?;
         let found = find_role(&tx, tenant, role).await?;
         let permits = role_permits(&tx, &[found], tenant).await?;
         self.bound(&tx, by, tenant, &permits).await?;
-        let bound: store::Bound<'_> = &[&id, &tenant.as_str(), &found, &self.clock.now(), &by.name];
+        let bound: store::Bound<'_> =
+            &[&id, &tenant.as_str(), &found, &self.clock.now(), &by.name, &why];
         if tx.execute(sql::REVOKE, bound).await? == 0 {
             tx.rollback().await?;
             return Err(Error::NotHeld(role.to_owned()));
@@ -271,7 +285,7 @@ impl Access {
         match enrolments.reach(account).await.map_err(Error::Unknown)? {
             Some(reach) if reach < asked => {
                 let factor = crate::error::in_words(asked);
-                Err(Error::Factor { role: new.role.clone(), factor })
+                Err(Error::Factor { role: new.role.clone(), factor, asked })
             }
             _ => Ok(()),
         }
@@ -422,7 +436,7 @@ pub(crate) fn account(text: &str) -> Result<&str> {
     Err(Error::Field { field: "account", why: "it is no id of an account".to_owned() })
 }
 
-fn reason(text: &str) -> Result<()> {
+pub(crate) fn reason(text: &str) -> Result<()> {
     let why = if text.trim().is_empty() {
         "it is empty; say why in a few words".to_owned()
     } else if text.len() > MAX_REASON_BYTES {

@@ -100,9 +100,24 @@ pub(crate) const GRANT: &str = "\
     VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7) \
     ON CONFLICT (account, tenant, role) WHERE revoked_at IS NULL DO NOTHING RETURNING id::text";
 
-/// Parameters: account, tenant, role, now, by.
+/// Parameters: account, tenant, now, how many. The grants that are over, the last that ended first: role, by, at,
+/// the end, who ended it, why.
+pub(crate) const GRANTS_OVER: &str = "\
+    SELECT r.name, g.granted_by, g.granted_at, least(g.revoked_at, g.expires_at) AS ended, \
+        g.revoked_by, g.revoked_reason \
+    FROM access.grants g JOIN access.roles r ON r.id = g.role \
+    WHERE g.account = $1::text::uuid AND g.tenant = $2 \
+        AND (g.revoked_at IS NOT NULL OR g.expires_at <= $3) \
+    ORDER BY ended DESC, r.name LIMIT $4";
+
+/// Parameters: account, tenant. One row when the account is of the tenant: whether it is closed.
+pub(crate) const IS_OF: &str = "\
+    SELECT disabled_at IS NOT NULL FROM identity.accounts \
+    WHERE id = $1::text::uuid AND tenant = $2";
+
+/// Parameters: account, tenant, role, now, by, why.
 pub(crate) const REVOKE: &str = "\
-    UPDATE access.grants SET revoked_at = $4, revoked_by = $5 \
+    UPDATE access.grants SET revoked_at = $4, revoked_by = $5, revoked_reason = $6 \
     WHERE account = $1::text::uuid AND tenant = $2 AND role = $3 AND revoked_at IS NULL";
 
 /// Parameters: tenant. How many roles of its own it has, and nobody adds another one meanwhile.

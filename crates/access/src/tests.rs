@@ -2,6 +2,7 @@
 
 mod damaged;
 mod generated;
+mod holder;
 mod mapped;
 mod rights;
 mod roles;

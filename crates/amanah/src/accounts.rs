@@ -230,11 +230,6 @@ impl console::Accounts for Front {
             let invited = self.room.invitations(&identity.tenant).await.map_err(unavailable)?;
             let roles = self.access.grantable(identity).await;
             let roles = roles.map_err(console::Error::Unavailable)?;
-            let person = |one: identity::Person| Person {
-                name: one.name,
-                email: one.email,
-                closed: one.closed,
-            };
             let pending = |one: identity::Pending| Invited {
                 id: one.id,
                 email: one.email,
@@ -275,6 +270,11 @@ impl console::Accounts for Front {
             done.map(drop).map_err(unavailable)
         })
     }
+}
+
+/// Somebody, as the console shows them.
+pub(crate) fn person(one: identity::Person) -> Person {
+    Person { id: one.id, name: one.name, email: one.email, closed: one.closed }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]

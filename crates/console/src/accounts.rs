@@ -64,6 +64,8 @@ pub struct OpenSession {
 /// Somebody of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
+    /// The account.
+    pub id: String,
     /// Their name.
     pub name: String,
     /// Their address.

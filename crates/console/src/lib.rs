@@ -61,7 +61,10 @@ pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witness
 pub use reviewing::{
     ReviewCard, ReviewDecision, ReviewDesk, ReviewLine, ReviewSheet, ReviewTrouble, ReviewsSeen,
 };
-pub use role_desk::{OfferedPermission, RoleCard, RoleDesk, RoleDraft, RoleOffers, RoleTrouble};
+pub use role_desk::{
+    HeldRole, OfferedPermission, PastRole, RoleCard, RoleDesk, RoleDraft, RoleGift, RoleHolder,
+    RoleOffers, RoleTrouble,
+};
 pub use routes::{router, routes};
 pub use scim::Scim;
 pub use support::{

@@ -1,7 +1,10 @@
-//! What the pages about a tenant's own roles need of the rest of the house: the port, and what goes
-//! through it.
+//! What the pages about roles, a tenant's own and those that its people have, need of the rest of the
+//! house: the port, and what goes through it.
 
+use jiff::Timestamp;
 use kernel::{Fut, Identity};
+
+use crate::Person;
 
 /// The roles of a tenant. Implemented by the binary over `access`.
 pub trait RoleDesk: Send + Sync {
@@ -47,6 +50,39 @@ pub trait RoleDesk: Send + Sync {
         name: &'a str,
         anyway: bool,
     ) -> Fut<'a, Result<(), RoleTrouble>>;
+
+    /// The roles of somebody of `who`'s tenant.
+    ///
+    /// # Errors
+    /// The [`RoleTrouble`]; [`RoleTrouble::Gone`] when nobody of the tenant has the account.
+    fn holder<'a>(
+        &'a self,
+        who: &'a Identity,
+        account: &'a str,
+    ) -> Fut<'a, Result<RoleHolder, RoleTrouble>>;
+
+    /// Gives a role to somebody else of the tenant.
+    ///
+    /// # Errors
+    /// The [`RoleTrouble`].
+    fn give<'a>(
+        &'a self,
+        who: &'a Identity,
+        account: &'a str,
+        gift: &'a RoleGift,
+    ) -> Fut<'a, Result<(), RoleTrouble>>;
+
+    /// Takes a role from somebody else of the tenant, for `reason`.
+    ///
+    /// # Errors
+    /// The [`RoleTrouble`].
+    fn take<'a>(
+        &'a self,
+        who: &'a Identity,
+        account: &'a str,
+        role: &'a str,
+        reason: &'a str,
+    ) -> Fut<'a, Result<(), RoleTrouble>>;
 }
 
 /// Why something was not done.
@@ -56,8 +92,19 @@ pub enum RoleTrouble {
     Refused,
     /// They proved who they are too long ago.
     StepUp,
-    /// There is no such role of the tenant's own.
+    /// There is no such role, or nobody of the tenant has the account.
     Gone,
+    /// It would have been their own: somebody else gives to them, and takes.
+    Own,
+    /// Whoever it was for has the role already.
+    Held,
+    /// Whoever it was to be taken from does not have it.
+    NotHeld,
+    /// The role asks for a factor that whoever it was for has not set up.
+    Factor {
+        /// Whether that is a passkey or security key, and no app does.
+        hardware: bool,
+    },
     /// The name cannot be used, or another field.
     Unfit,
     /// Another role has this name or one that looks like it.
@@ -95,6 +142,66 @@ pub struct RoleCard {
     pub holders: u64,
     /// The roles that it has everything of.
     pub parents: Vec<String>,
+}
+
+/// Somebody and their roles, for whoever may give and take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleHolder {
+    /// Who it is.
+    pub person: Person,
+    /// Whether it is the reader: somebody else gives to them, and takes.
+    pub own: bool,
+    /// What they have.
+    pub held: Vec<HeldRole>,
+    /// What they had, the last that ended first.
+    pub over: Vec<PastRole>,
+    /// The roles that the reader may give, by name and title.
+    pub givable: Vec<(String, String)>,
+}
+
+/// A role that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRole {
+    /// Its name.
+    pub role: String,
+    /// Who gave it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+    /// Whether the reader may take it.
+    pub takable: bool,
+}
+
+/// A role that somebody had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRole {
+    /// Its name.
+    pub role: String,
+    /// Who gave it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Who took it; none when it ended by itself.
+    pub ended_by: Option<String>,
+    /// Why, where that was asked for.
+    pub reason: Option<String>,
+}
+
+/// A role to be given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoleGift {
+    /// Its name.
+    pub role: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
 }
 
 /// A role as somebody writes it.

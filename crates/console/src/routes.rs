@@ -13,8 +13,8 @@ use crate::handlers::desk::{Fields, SignedInAs};
 use crate::handlers::directory::{self, Deed};
 use crate::handlers::factors::Change;
 use crate::handlers::{
-    account, again, api_keys, factors, leaving, people, reset, review, roles, session, statics,
-    step, support, token, trust, vitals,
+    account, again, api_keys, factors, holder, leaving, people, reset, review, roles, session,
+    statics, step, support, token, trust, vitals,
 };
 use crate::{Error, State, assets, scim, voice};
 
@@ -148,7 +148,7 @@ fn table() -> Vec<Route> {
     all
 }
 
-/// Reviews of what people may do, and a tenant's own roles.
+/// Reviews of what people may do, a tenant's own roles, and who has which.
 fn rights() -> Vec<Route> {
     vec![
         get("/_amanah/people/review", review::page),
@@ -163,6 +163,10 @@ fn rights() -> Vec<Route> {
         get("/_amanah/people/roles/edit", roles::edit),
         post("/_amanah/people/roles/edit", roles::save),
         post("/_amanah/people/roles/retire", roles::retire),
+        get("/_amanah/people/{account}", holder::show)
+            .at("/_amanah/people/00000000-0000-4000-8000-000000000000"),
+        post("/_amanah/people/roles/give", holder::give),
+        post("/_amanah/people/roles/take", holder::take),
     ]
 }
 

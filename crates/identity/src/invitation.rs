@@ -263,14 +263,18 @@ impl Mailroom {
         let tx = self.db.operator().await?;
         let rows = tx.query(sql::PEOPLE, &[&tenant.as_str(), &LISTED]).await?;
         tx.commit().await?;
-        let person = |row: &Row| Person {
-            id: row.get(0),
-            email: row.get(1),
-            name: row.get(2),
-            since: row.get(3),
-            closed: row.get(4),
-        };
         Ok(rows.iter().map(person).collect())
+    }
+
+    /// One of the people of a tenant; none when the account is of no such person, or `id` is no id.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn person(&self, tenant: &TenantId, id: &str) -> Result<Option<Person>> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_opt(sql::PERSON, &[&tenant.as_str(), &id]).await?;
+        tx.commit().await?;
+        Ok(row.as_ref().map(person))
     }
 
     /// What the link with `token` offers. Looking does not use it up.
@@ -373,5 +377,15 @@ impl Mailroom {
         let armed: bool = row.get(2);
         let token = armed.then(|| token.0.expose().to_owned());
         Ok(Some(Invited { by: row.get(0), tenant: row.get(1), token }))
+    }
+}
+
+fn person(row: &Row) -> Person {
+    Person {
+        id: row.get(0),
+        email: row.get(1),
+        name: row.get(2),
+        since: row.get(3),
+        closed: row.get(4),
     }
 }

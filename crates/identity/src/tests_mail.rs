@@ -183,7 +183,14 @@ async fn an_invitation_makes_one_account_with_its_roles() {
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].1, "editor");
     assert!(house.room.invitations(&by.tenant).await.unwrap().is_empty());
-    assert_eq!(house.room.people(&by.tenant).await.unwrap().len(), 2);
+    let people = house.room.people(&by.tenant).await.unwrap();
+    assert_eq!(people.len(), 2);
+    for one in &people {
+        assert_eq!(house.room.person(&by.tenant, &one.id).await.unwrap().as_ref(), Some(one));
+        let other = TenantId::new("another").unwrap();
+        assert_eq!(house.room.person(&other, &one.id).await.unwrap(), None);
+    }
+    assert_eq!(house.room.person(&by.tenant, "x").await.unwrap(), None);
     let arabic = "SELECT count(*) FROM identity.accounts WHERE language = 'ar'";
     assert_eq!(house.count(arabic).await, 1);
 }

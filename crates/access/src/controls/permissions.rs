@@ -150,7 +150,7 @@ async fn attack(tx: &Tx, now: Timestamp) -> Result<Seen> {
         )
         .await?;
         let standing = service::read(tx, SOMEBODY, &here, now).await?;
-        tx.execute(sql::REVOKE, &[&SOMEBODY, &HERE, id, &now, &"a proof"]).await?;
+        tx.execute(sql::REVOKE, &[&SOMEBODY, &HERE, id, &now, &"a proof", &None::<&str>]).await?;
         let who = somebody(standing, here.clone(), now)?;
         let permits = golden.permits(name).copied().unwrap_or_default();
         for (permission, path) in &paths {

@@ -321,7 +321,10 @@ fn router(
             words: Words::of(installation)?,
             clock: Arc::clone(&installation.cx.clock),
         }),
-        roles: Arc::new(RolesAtDesk(Arc::clone(&installation.access))),
+        roles: Arc::new(RolesAtDesk {
+            access: Arc::clone(&installation.access),
+            room: Arc::clone(&installation.mailroom),
+        }),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),
     }))

@@ -59,7 +59,7 @@ pub(super) fn pages(
             words,
             clock: Arc::clone(&cx.clock),
         }),
-        roles: Arc::new(RolesAtDesk(Arc::clone(access))),
+        roles: Arc::new(RolesAtDesk { access: Arc::clone(access), room: Arc::clone(room) }),
         scim: Some(Scim {
             directory: Arc::clone(directory),
             limits: Arc::new(Limits::new(&*cx.rng)?),

@@ -15,6 +15,7 @@ pub(crate) mod api_keys;
 pub(crate) mod desk;
 pub(crate) mod directory;
 pub(crate) mod factors;
+pub(crate) mod holder;
 pub(crate) mod leaving;
 mod origin;
 pub(crate) mod people;

@@ -186,7 +186,10 @@ async fn refused(
 }
 
 /// What a trouble says: its status, the sentence, and what it is about.
-fn said(words: Words, trouble: RoleTrouble) -> Result<(StatusCode, String, Option<String>), Error> {
+pub(super) fn said(
+    words: Words,
+    trouble: RoleTrouble,
+) -> Result<(StatusCode, String, Option<String>), Error> {
     let (status, problem) = match trouble {
         RoleTrouble::Beyond(what) => {
             return Ok((StatusCode::FORBIDDEN, words.say("roles-beyond"), Some(what)));
@@ -206,6 +209,15 @@ fn said(words: Words, trouble: RoleTrouble) -> Result<(StatusCode, String, Optio
         RoleTrouble::Refused => (StatusCode::FORBIDDEN, words.say("review-refused")),
         RoleTrouble::StepUp => (StatusCode::FORBIDDEN, words.say("roles-step-up")),
         RoleTrouble::Gone => (StatusCode::NOT_FOUND, words.say("roles-gone")),
+        RoleTrouble::Own => (StatusCode::FORBIDDEN, words.say("holder-own")),
+        RoleTrouble::Held => (StatusCode::CONFLICT, words.say("holder-held")),
+        RoleTrouble::NotHeld => (StatusCode::CONFLICT, words.say("holder-not-held")),
+        RoleTrouble::Factor { hardware: true } => {
+            (StatusCode::CONFLICT, words.say("holder-hardware"))
+        }
+        RoleTrouble::Factor { hardware: false } => {
+            (StatusCode::CONFLICT, words.say("holder-factor"))
+        }
         RoleTrouble::Unfit => (StatusCode::BAD_REQUEST, words.say("roles-unfit")),
         RoleTrouble::Taken => (StatusCode::CONFLICT, words.say("roles-taken")),
         RoleTrouble::Cycle => (StatusCode::CONFLICT, words.say("roles-cycle")),
@@ -215,7 +227,7 @@ fn said(words: Words, trouble: RoleTrouble) -> Result<(StatusCode, String, Optio
     Ok((status, problem, None))
 }
 
-fn unavailable(trouble: RoleTrouble) -> Error {
+pub(super) fn unavailable(trouble: RoleTrouble) -> Error {
     match trouble {
         RoleTrouble::Unavailable(cause) => Error::Unavailable(cause),
         _ => Error::NotFound,

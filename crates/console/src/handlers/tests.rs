@@ -1,6 +1,9 @@
 //! The router as a whole, asked as a browser, a program or an attacker would ask it.
 
+mod holder;
 mod programs;
+mod rights;
+mod support;
 
 use std::sync::{Arc, Mutex};
 
@@ -23,9 +26,6 @@ use crate::{
     ApiKeys, AskedKey, Entered, Error, Granted, KeyRack, KeyRefusal, LogHead, Refusal, Scim,
     SignIn, State, TokenRefusal, Tokens, Trust, Vitals, router, routes,
 };
-
-mod rights;
-mod support;
 
 /// The head of a log.
 const CHECKPOINT: &str = "amanah-1f0c77aa/shop\n1\n\n\u{2014} signed\n";

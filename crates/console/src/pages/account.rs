@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kernel::{Identity, own};
 
+use super::people::ways;
 use crate::OpenSession;
 use crate::pages::part::Frame;
 use crate::words::Words;
@@ -62,8 +63,14 @@ impl AccountPage {
         self
     }
 
-    fn sees_people(&self) -> bool {
-        self.identity.may(own::PEOPLE_READ)
+    /// The way to the people, from where the other pages about them are linked; or to each of those, for
+    /// whoever may not see the people.
+    fn ways(&self) -> Vec<(&'static str, String)> {
+        let words = self.frame.words;
+        if self.identity.may(own::PEOPLE_READ) {
+            return vec![("/_amanah/people", words.say("people-title"))];
+        }
+        ways(words, &self.identity)
     }
 }
 

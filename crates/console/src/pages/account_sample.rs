@@ -31,6 +31,7 @@ pub(crate) fn offer() -> Offer {
 /// The people of a tenant.
 pub(crate) fn people() -> People {
     let person = |name: &str, email: &str, closed| Person {
+        id: "00000000-0000-4000-8000-000000000005".to_owned(),
         name: name.to_owned(),
         email: email.to_owned(),
         closed,

@@ -16,6 +16,7 @@ use super::directory::DirectoryPage;
 use super::directory_sample;
 use super::enrol::EnrolPage;
 use super::error::ErrorPage;
+use super::holder::{Draft, HolderPage};
 use super::index::IndexPage;
 use super::key::KeyPage;
 use super::leaving::LeavingPage;
@@ -31,9 +32,9 @@ use super::step::StepPage;
 use super::support::{SupportPage, SupportUsesPage};
 use super::support_sample;
 use super::trust::TrustPage;
-use crate::LeavingReport;
 use crate::assets::{ICON, PASSKEY_SCRIPT, STYLESHEET};
 use crate::words::Words;
+use crate::{LeavingReport, RoleHolder};
 
 /// Every page by the name of its golden file.
 fn all() -> Vec<(String, String)> {
@@ -136,7 +137,7 @@ fn rights(words: Words, indonesian: Words, arabic: Words) -> Vec<(String, askama
     let token = || "00ff".to_owned();
     let now = sample::now();
     let page = |words, seen| ReviewPage::new(words, seen, token(), now);
-    let bare = page(words, crate::ReviewsSeen::default());
+    let bare_review = page(words, crate::ReviewsSeen::default());
     let open = page(words, review_sample::reviews());
     let late = page(arabic, review_sample::reviews()).again(arabic.say("review-still-counts"));
     let report = |words| ReviewReportPage::new(words, review_sample::sheet());
@@ -145,8 +146,30 @@ fn rights(words: Words, indonesian: Words, arabic: Words) -> Vec<(String, askama
     let edit =
         |words| RoleEditPage::new(words, token(), review_sample::draft(), review_sample::offers());
     let beyond = edit(indonesian).again(indonesian.say("roles-beyond"), Some("x.y".to_owned()));
+    let chief = review_sample::chief();
+    let holder = |words, holder, at| {
+        HolderPage::new(words, (token(), "/_amanah/people/1".to_owned()), holder, (&chief, at))
+    };
+    let given = holder(words, review_sample::holder(), now).done(words.say("holder-given"));
+    let refused = Draft {
+        role: "Night shift".to_owned(),
+        reason: sample::EVIL.to_owned(),
+        last: "2026-12-31".to_owned(),
+    };
+    let more = Some("encryption.destroy".to_owned());
+    let refused = holder(arabic, review_sample::holder(), now).drafted(refused);
+    let refused = refused.again(arabic.say("holder-beyond"), more);
+    let tired =
+        holder(indonesian, review_sample::holder(), now + jiff::SignedDuration::from_hours(1));
+    let own = RoleHolder { own: true, ..review_sample::holder() };
+    let bare = RoleHolder { held: Vec::new(), over: Vec::new(), ..review_sample::holder() };
     let named = [
-        ("review-none", bare.render()),
+        ("holder-given", given.render()),
+        ("holder-refused-arabic", refused.render()),
+        ("holder-confirms", tired.render()),
+        ("holder-own", holder(words, own, now).render()),
+        ("holder-none", holder(words, bare, now).render()),
+        ("review-none", bare_review.render()),
         ("review-open", open.render()),
         ("review-arabic", late.render()),
         ("review-report", report(words).render()),
@@ -330,9 +353,8 @@ fn the_language_and_its_direction_are_said() {
             );
         let expected = match name.as_str() {
             _ if right => "html lang=\"ar\" dir=\"rtl\"",
-            "trust-indonesian" | "api-keys-refused" | "step-enrol" | "role-edit-refused" => {
-                "html lang=\"id\" dir=\"ltr\""
-            }
+            "trust-indonesian" | "api-keys-refused" | "step-enrol" | "role-edit-refused"
+            | "holder-confirms" => "html lang=\"id\" dir=\"ltr\"",
             _ => "html lang=\"en\" dir=\"ltr\"",
         };
         assert!(tags(&html).contains(&expected), "{name}");

@@ -14,6 +14,7 @@ pub(crate) mod enrol;
 pub(crate) mod error;
 #[cfg(test)]
 mod golden;
+pub(crate) mod holder;
 pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod leaving;

@@ -19,6 +19,8 @@ pub(crate) struct PeoplePage {
     ways: Vec<(&'static str, String)>,
     token: String,
     people: People,
+    /// Whether whoever looks may see and change the roles of each.
+    roles: bool,
     invited: Vec<Row>,
     problem: Option<String>,
     done: Option<String>,
@@ -49,7 +51,8 @@ impl PeoplePage {
             until: minute(one.until),
         };
         let invited = std::mem::take(&mut people.invited).into_iter().map(row).collect();
-        Self { frame, tenant, ways, token, people, invited, problem: None, done: None }
+        let roles = identity.may(own::PEOPLE_ROLES);
+        Self { frame, tenant, ways, token, people, roles, invited, problem: None, done: None }
     }
 
     /// The same page after something was not done, because of `problem`.
@@ -73,11 +76,16 @@ impl PeoplePage {
 }
 
 /// The pages about people that `identity` may open, besides this one.
-fn ways(words: Words, identity: &Identity) -> Vec<(&'static str, String)> {
+pub(crate) fn ways(words: Words, identity: &Identity) -> Vec<(&'static str, String)> {
     let supports = identity.may(own::PEOPLE_SUPPORT) || identity.may(own::SUPPORT_ASK);
     let all = [
         (identity.may(own::PEOPLE_ROLES), "/_amanah/people/roles", words.say("roles-title")),
         (identity.may(own::PEOPLE_REVIEW), "/_amanah/people/review", words.say("review-title")),
+        (
+            identity.may(own::PEOPLE_DIRECTORY),
+            "/_amanah/people/directory",
+            words.say("directory-title"),
+        ),
         (supports, "/_amanah/support", words.say("support-title")),
         (
             identity.may(own::PEOPLE_OFFBOARD),

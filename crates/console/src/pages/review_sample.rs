@@ -7,8 +7,8 @@ use kernel::{Identity, Standing, own};
 
 use super::sample::{EVIL, identity, now};
 use crate::{
-    OfferedPermission, ReviewCard, ReviewDecision, ReviewLine, ReviewSheet, ReviewsSeen, RoleCard,
-    RoleDraft, RoleOffers,
+    HeldRole, OfferedPermission, PastRole, Person, ReviewCard, ReviewDecision, ReviewLine,
+    ReviewSheet, ReviewsSeen, RoleCard, RoleDraft, RoleHolder, RoleOffers,
 };
 
 const ID: &str = "00000000-0000-4000-8000-00000000000";
@@ -113,5 +113,38 @@ pub(crate) fn offers() -> RoleOffers {
             ),
         ],
         parents: vec![("viewer".to_owned(), "Looks".to_owned()), ("x".to_owned(), EVIL.to_owned())],
+    }
+}
+
+/// Somebody with a role that can be taken, one that cannot, and two that are over.
+pub(crate) fn holder() -> RoleHolder {
+    let held = |role: &str, takable: bool| HeldRole {
+        role: role.to_owned(),
+        by: "dewi@toko.example".to_owned(),
+        at: now() - SignedDuration::from_hours(300),
+        reason: if takable { EVIL.to_owned() } else { "founded it".to_owned() },
+        until: takable.then(now),
+        takable,
+    };
+    let past = |role: &str, taken: bool| PastRole {
+        role: role.to_owned(),
+        by: EVIL.to_owned(),
+        at: now() - SignedDuration::from_hours(900),
+        ended: now() - SignedDuration::from_hours(400),
+        ended_by: taken.then(|| "sari@toko.example".to_owned()),
+        reason: taken.then(|| EVIL.to_owned()),
+    };
+    let offer = |name: &str, title: &str| (name.to_owned(), title.to_owned());
+    RoleHolder {
+        person: Person {
+            id: format!("{ID}5"),
+            name: EVIL.to_owned(),
+            email: "budi@toko.example".to_owned(),
+            closed: false,
+        },
+        own: false,
+        held: vec![held("editor", true), held("owner", false)],
+        over: vec![past("approver", true), past("viewer", false)],
+        givable: vec![offer("editor", "Keeps prices"), offer("Night shift", EVIL)],
     }
 }

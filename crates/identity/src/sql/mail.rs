@@ -172,6 +172,11 @@ pub(crate) const PEOPLE: &str = "\
     SELECT id::text, email, display_name, created_at, disabled_at IS NOT NULL \
     FROM identity.accounts WHERE tenant = $1 ORDER BY email LIMIT $2";
 
+/// Parameters: tenant, account. As [`PEOPLE`], one of them.
+pub(crate) const PERSON: &str = "\
+    SELECT id::text, email, display_name, created_at, disabled_at IS NOT NULL \
+    FROM identity.accounts WHERE tenant = $1 AND id::text = $2";
+
 /// Parameters: token's SHA-256, now. At most one row: address, tenant, who invited.
 pub(crate) const FIND_INVITATION: &str = "\
     SELECT i.email, i.tenant, a.display_name \

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{Method, StatusCode};
-use kernel::{Fut, Identity};
+use kernel::{Fut, Identity, PermissionId, Standing, own};
 
 use super::support::as_seen;
 use super::{House, TOKEN, open};
 use crate::pages::{review_sample, sample};
 use crate::{
-    ReviewDesk, ReviewSheet, ReviewTrouble, ReviewsSeen, RoleCard, RoleDesk, RoleDraft, RoleOffers,
-    RoleTrouble,
+    ReviewDesk, ReviewSheet, ReviewTrouble, ReviewsSeen, RoleCard, RoleDesk, RoleDraft, RoleGift,
+    RoleHolder, RoleOffers, RoleTrouble,
 };
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";
@@ -109,10 +109,62 @@ impl RoleDesk for House {
         let used = RoleTrouble::InUse("budi@toko.example".to_owned());
         Box::pin(async move { if anyway { Ok(()) } else { Err(used) } })
     }
+
+    fn holder<'a>(
+        &'a self,
+        _: &'a Identity,
+        account: &'a str,
+    ) -> Fut<'a, Result<RoleHolder, RoleTrouble>> {
+        let found = review_sample::holder();
+        let found = if account == found.person.id { Ok(found) } else { Err(RoleTrouble::Gone) };
+        Box::pin(async { found })
+    }
+
+    fn give<'a>(
+        &'a self,
+        who: &'a Identity,
+        account: &'a str,
+        gift: &'a RoleGift,
+    ) -> Fut<'a, Result<(), RoleTrouble>> {
+        let given = match gift.role.as_str() {
+            _ if gift.reason.is_empty() => Err(RoleTrouble::Unfit),
+            _ if account == who.account => Err(RoleTrouble::Own),
+            "owner" => Err(RoleTrouble::Beyond("encryption.destroy".to_owned())),
+            "held" => Err(RoleTrouble::Held),
+            "gone" => Err(RoleTrouble::Gone),
+            "app" => Err(RoleTrouble::Factor { hardware: false }),
+            "key" => Err(RoleTrouble::Factor { hardware: true }),
+            role => {
+                let until = gift.until.map(|at| at.to_string()).unwrap_or_default();
+                self.ended.lock().unwrap().push(format!("gave {role} {} {until}", gift.reason));
+                Ok(())
+            }
+        };
+        Box::pin(async { given })
+    }
+
+    fn take<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a str,
+        role: &'a str,
+        reason: &'a str,
+    ) -> Fut<'a, Result<(), RoleTrouble>> {
+        let taken = match role {
+            _ if reason.is_empty() => Err(RoleTrouble::Unfit),
+            "owner" => Err(RoleTrouble::Beyond("encryption.destroy".to_owned())),
+            "editor" => {
+                self.ended.lock().unwrap().push(format!("took {role} {reason}"));
+                Ok(())
+            }
+            _ => Err(RoleTrouble::NotHeld),
+        };
+        Box::pin(async { taken })
+    }
 }
 
 /// Somebody who may, and proved who they are long ago.
-fn tired() -> Arc<Identity> {
+pub(super) fn tired() -> Arc<Identity> {
     let long_ago = jiff::Timestamp::UNIX_EPOCH;
     Arc::new(Identity { authenticated_at: long_ago, ..(*review_sample::chief()).clone() })
 }
@@ -220,4 +272,25 @@ async fn a_role_is_saved_found_in_and_retired() {
         ask(Method::POST, "/retire", sample::identity(), &anyway).await.0,
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn what_is_about_people_is_linked_from_the_account_for_whoever_may_not_see_them() {
+    let (_, router) = open(House::default());
+    let account = (Method::GET, "/_amanah/account");
+    let with = |permits: &[PermissionId]| {
+        let permits = permits.iter().copied().collect();
+        let standing = Standing { permits, ..Standing::default() };
+        Arc::new(Identity { standing, ..(*sample::identity()).clone() })
+    };
+    let directs = with(&[own::PEOPLE_DIRECTORY]);
+    let (_, _, html) = as_seen(&router, account.clone(), Some(directs), "").await;
+    assert!(html.contains("href=\"/_amanah/people/directory\""), "{html}");
+    assert!(!html.contains("href=\"/_amanah/people\""));
+    let sees = with(&[own::PEOPLE_DIRECTORY, own::PEOPLE_READ]);
+    let (_, _, html) = as_seen(&router, account, Some(Arc::clone(&sees)), "").await;
+    assert!(html.contains("href=\"/_amanah/people\"") && !html.contains("people/directory"));
+    let people = (Method::GET, "/_amanah/people");
+    let (_, _, html) = as_seen(&router, people, Some(sees), "").await;
+    assert!(html.contains("href=\"/_amanah/people/directory\""));
 }
