@@ -37,6 +37,8 @@ static CARD: Card = Card {
 };
 
 const OF: &str = "stored hashes";
+/// How many series of sign-ins the bite measures at most: a machine that is busy can be too noisy for one.
+const SERIES: usize = 3;
 
 /// The control.
 pub(crate) struct Argon2id {
@@ -259,8 +261,15 @@ async fn seed_and_find(db: &Db, cx: &Cx) -> Result<(usize, Vec<Finding>, Vec<&'s
         // Then it finds whatever there is, and its findings mean nothing.
         missed.push("the difference between weak and strong");
     }
-    let times = compare(&InProcess(&leaky), &leaky).await;
-    match times.ok().as_ref().and_then(timing_finding) {
+    let mut told = None;
+    for _ in 0..SERIES {
+        let times = compare(&InProcess(&leaky), &leaky).await;
+        told = times.ok().as_ref().and_then(timing_finding);
+        if told.is_some() {
+            break;
+        }
+    }
+    match told {
         Some(finding) => found.push(finding),
         None => missed.push("a sign-in that skips the hash"),
     }
