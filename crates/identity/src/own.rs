@@ -42,15 +42,20 @@ impl Mailroom {
         let hash = self.new_password(new, &known).await?;
         let now = self.clock.now();
         let tx = self.db.operator().await?;
-        let changed = tx.query_opt(sql::CHANGE_PASSWORD, &[&identity.account, &old, &hash]).await?;
+        let (account, session) = (&identity.account, &identity.session);
+        let bound: store::Bound<'_> = &[account, &old, &hash, session, &now];
+        let changed = tx.query_opt(sql::CHANGE_PASSWORD, bound).await?;
         let Some(row) = changed else {
-            // Somebody else was faster.
+            // Somebody else was faster, or ended this session.
             tx.rollback().await?;
             return Err(Error::Refused);
         };
         let epoch: i32 = row.get(0);
-        tx.execute(END_OTHERS, &[&identity.account, &identity.session, &now]).await?;
-        tx.execute(sql::KEEP_SESSION, &[&identity.account, &identity.session, &epoch]).await?;
+        tx.execute(END_OTHERS, &[account, session, &now]).await?;
+        if tx.execute(sql::KEEP_SESSION, &[account, session, &epoch]).await? == 0 {
+            tx.rollback().await?;
+            return Err(Error::Refused);
+        }
         tell(&tx, &identity.account, Notice::PasswordChanged, "", now).await?;
         tx.commit().await?;
         self.identities.forget_account(&identity.account);

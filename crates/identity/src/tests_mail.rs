@@ -352,6 +352,22 @@ async fn a_changed_password_keeps_the_session_it_was_changed_in_and_no_other() {
     assert!(house.signs_in(EMAIL, NEW).await);
 }
 
+/// A change of the password takes as long as two hashes: what was ended meanwhile stays so.
+#[tokio::test]
+async fn a_new_password_brings_no_ended_session_back() {
+    let house = house().await;
+    let (stolen, thief) = house.whoever("correct horse battery").await;
+    house.room.identities.end_all(&thief.account).await.unwrap();
+    let (good, _) = house.whoever("correct horse battery").await;
+    let (old, new) = (secret("correct horse battery"), secret(NEW));
+    let changed = house.room.change_password(&thief, &old, &new).await;
+    assert!(matches!(changed, Err(Error::Refused)));
+    assert!(house.room.identities.decide(&stolen).await.unwrap().is_none());
+    assert!(house.room.identities.decide(&good).await.unwrap().is_some());
+    assert!(house.signs_in(EMAIL, "correct horse battery").await);
+    assert!(!house.signs_in(EMAIL, NEW).await);
+}
+
 #[tokio::test]
 async fn whoever_has_sessions_ended_is_told() {
     let house = house().await;

@@ -107,20 +107,28 @@ pub(crate) const USE_RESET: &str = "\
 /// Parameters: account.
 pub(crate) const END_RESET: &str = "DELETE FROM identity.resets WHERE account = $1::text::uuid";
 
-/// Parameters: account, old hash, new hash. One row, the new epoch, while the old one is the
-/// account's.
+/// Parameters: account, old hash, new hash, the session's id, now. One row, the new epoch, while the old one
+/// is the account's and the session lives: what was ended while hashes were computed must not come back.
 pub(crate) const CHANGE_PASSWORD: &str = "\
-    UPDATE identity.accounts SET password_hash = $3, epoch = epoch + 1 \
-    WHERE id = $1::text::uuid AND password_hash = $2 AND disabled_at IS NULL RETURNING epoch";
+    UPDATE identity.accounts a SET password_hash = $3, epoch = a.epoch + 1 \
+    WHERE a.id = $1::text::uuid AND a.password_hash = $2 AND a.disabled_at IS NULL \
+        AND EXISTS (SELECT FROM identity.sessions s \
+                LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+            WHERE s.id::text = $4 AND s.account = a.id AND s.revoked_at IS NULL \
+                AND s.epoch = a.epoch AND s.tenant_epoch = coalesce(t.epoch, 0) \
+                AND t.suspended_at IS NULL \
+                AND s.idle_expires_at > $5 AND s.absolute_expires_at > $5) \
+    RETURNING a.epoch";
 
 /// Parameters: account. At most one row: the hash.
 pub(crate) const HASH_OF: &str = "\
     SELECT password_hash FROM identity.accounts WHERE id = $1::text::uuid AND disabled_at IS NULL";
 
-/// Parameters: account, the session's id, epoch. The session in which a password was changed.
+/// Parameters: account, the session's id, epoch. The session in which a password was changed: one row while
+/// it lives.
 pub(crate) const KEEP_SESSION: &str = "\
     UPDATE identity.sessions SET epoch = $3 \
-    WHERE account = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL";
+    WHERE account = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL AND epoch = $3 - 1";
 
 /// Parameters: tenant. Held until the transaction ends.
 pub(crate) const TURN_OF_INVITATIONS: &str =
