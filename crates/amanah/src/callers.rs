@@ -10,10 +10,9 @@ use access::controls::{Answer, Caller, Door, STALE_AFTER, Scratch};
 use anyhow::{Context, anyhow, bail};
 use gateway::SESSION_COOKIE;
 use gateway::controls::ScratchGateway;
-use http::header::{ACCEPT, CONTENT_LENGTH, COOKIE, HOST, LOCATION, ORIGIN};
+use http::header::{ACCEPT, CONTENT_LENGTH, COOKIE, HOST, ORIGIN};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
 use identity::{Email, Identities, NewAccount, Opening};
 use jiff::SignedDuration;
 use kernel::{
@@ -249,13 +248,30 @@ fn request(
     Ok(request.body(Full::default())?)
 }
 
-fn said(answer: &Response<Incoming>) -> Answer {
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    if let Some(label) = header(kernel::REFUSED_HEADER) {
-        return Answer::Refused(label.to_owned());
+/// The gateway names each of its refusals to whoever reads no pages, and an application cannot set that header:
+/// an answer without it is the application's, also where that leads to the sign-in by itself.
+fn said<B>(answer: &Response<B>) -> Answer {
+    let label = answer.headers().get(kernel::REFUSED_HEADER).and_then(|value| value.to_str().ok());
+    label.map_or(Answer::LetThrough, |label| Answer::Refused(label.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use access::controls::Answer;
+    use http::Response;
+
+    use super::said;
+
+    /// An application that sends strangers to the sign-in page was reached all the same.
+    #[test]
+    fn only_the_gateways_own_word_is_a_refusal() {
+        let answer = |name: &str, value: &str, status: u16| {
+            said(&Response::builder().status(status).header(name, value).body(()).unwrap())
+        };
+        let away = answer("location", "/_amanah/sign-in?next=/", 303);
+        assert_eq!(away, Answer::LetThrough);
+        assert_eq!(answer("www-authenticate", "Bearer", 401), Answer::LetThrough);
+        let refused = answer(kernel::REFUSED_HEADER, "denied", 403);
+        assert_eq!(refused, Answer::Refused("denied".to_owned()));
     }
-    if header(LOCATION.as_str()).is_some_and(|to| to.starts_with("/_amanah/sign-in")) {
-        return Answer::Refused("signed_out".to_owned());
-    }
-    Answer::LetThrough
 }

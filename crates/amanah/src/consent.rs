@@ -173,11 +173,9 @@ impl Gate {
             };
             let (status, refused, id) =
                 (answer.status(), header(kernel::REFUSED_HEADER), header(REQUEST_ID));
-            // What the gateway sends elsewhere did not reach the application either.
-            let away = header("location").is_some_and(|to| to.starts_with("/_amanah/"));
             // Whether it came whole does not matter: it was let in.
             drop(Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await);
-            let done = done(status.as_u16(), refused.as_deref(), away);
+            let done = done(refused.as_deref());
             let answer =
                 refused.map_or_else(|| status.to_string(), |why| format!("{status} ({why})"));
             anyhow::Ok(Asked { done, answer, request: id.unwrap_or_default() })
@@ -186,11 +184,10 @@ impl Gate {
     }
 }
 
-/// What a gateway did that answered so: `refused` is its own word for a refusal, and `away` says that it
-/// sent whoever asked to a page of ours, to sign in.
-fn done(status: u16, refused: Option<&str>, away: bool) -> Done {
+/// What a gateway did: `refused` is its own word for a refusal, which no application can say for it. An
+/// application's own refusal, or its way to the sign-in, is an answer of the application.
+fn done(refused: Option<&str>) -> Done {
     match refused {
-        None if away || status == 401 => Done::Refused,
         // The last three went on to the application, which did not answer well.
         None | Some("upstream_down" | "upstream_malformed" | "upstream_slow") => Done::Passed,
         Some("signed_out" | "bad_token" | "denied") => Done::Refused,
@@ -300,14 +297,12 @@ mod tests {
 
     #[test]
     fn a_refusal_is_one_for_who_asked_alone() {
-        assert_eq!(done(200, None, false), Done::Passed);
-        assert_eq!(done(503, None, false), Done::Passed, "the application said so");
-        assert_eq!(done(502, Some("upstream_down"), false), Done::Passed);
-        assert_eq!(done(401, Some("signed_out"), false), Done::Refused);
-        assert_eq!(done(303, None, true), Done::Refused);
-        assert_eq!(done(503, Some("undecided"), false), Done::Undecided);
+        assert_eq!(done(None), Done::Passed, "whatever the application said");
+        assert_eq!(done(Some("upstream_down")), Done::Passed);
+        assert_eq!(done(Some("signed_out")), Done::Refused);
+        assert_eq!(done(Some("undecided")), Done::Undecided);
         for word in ["unrecorded", "busy", "broken", "not_found", "malformed"] {
-            assert_eq!(done(500, Some(word), false), Done::Failed, "{word}");
+            assert_eq!(done(Some(word)), Done::Failed, "{word}");
         }
     }
 }

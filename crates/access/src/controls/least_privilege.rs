@@ -22,6 +22,7 @@ static CARD: Card = Card {
     not_covered: &[
         "permissions of a role that is used in part: the measured value counts them",
         "uses that the application decides by itself, without asking Amanah",
+        "whether a use was one: what the application asks about, as to draw a button, counts as well",
         "roles that were given within the period",
         "roles of the proofs' own people, whose addresses nobody can have",
     ],
