@@ -59,7 +59,8 @@ class Browser {
         const ended = new Promise((go) => this.process.once('exit', go));
         this.process.kill('SIGKILL');
         await ended;
-        rmSync(this.home, { recursive: true, force: true });
+        // Its other processes may write for a moment longer.
+        rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: LOOK_AGAIN });
     }
 
     /** Opens `address` and waits until the page is whole. */
