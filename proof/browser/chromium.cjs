@@ -60,7 +60,15 @@ class Browser {
         this.process.kill('SIGKILL');
         await ended;
         // Its other processes may write for a moment longer.
-        rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: LOOK_AGAIN });
+        await until('the profile is gone', () => {
+            try {
+                rmSync(this.home, { recursive: true, force: true });
+                return true;
+            } catch (error) {
+                if (error.code !== 'ENOTEMPTY') throw error;
+                return false;
+            }
+        });
     }
 
     /** Opens `address` and waits until the page is whole. */
