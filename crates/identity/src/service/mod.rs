@@ -178,4 +178,8 @@ impl Identities {
     pub(crate) fn rng(&self) -> &dyn Rng {
         &*self.rng
     }
+
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
 }

@@ -60,8 +60,7 @@ impl Person {
         let people = here.people_of().await?;
         let party = edge.party().context("the gateway has no name that a passkey is made for")?;
         let signing_in = (email.as_str(), &password);
-        let now = here.cx.clock.now();
-        let (factors, session) = LeaverFactors::plant(identities, signing_in, party, now).await?;
+        let (factors, session) = LeaverFactors::plant(identities, signing_in, party).await?;
         let who = known(here, &session).await?;
         let new =
             |service| NewKey { name: "canary".to_owned(), service, scopes: None, days: KEY_DAYS };

@@ -1,20 +1,26 @@
 //! Accounts that nobody has, to sign in with.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{SYNTHETIC_DOMAIN, SYNTHETIC_TENANTS, Secret, Sessions as _, TenantId, random_hex};
+use kernel::{
+    SYNTHETIC_DOMAIN, SYNTHETIC_TENANTS, Secret, SessionToken, Sessions as _, TenantId, random_hex,
+};
 use store::Db;
 
 use super::{FactorProbe, Reached};
 use crate::passkey::{Party, SoftKey};
 use crate::totp::Seed;
-use crate::{Email, Error, Holder, Identities, NewAccount, Result, SignedIn, StepToken, sql};
+use crate::{
+    Email, Enrolled, Error, Holder, Identities, NewAccount, Result, SignedIn, StepToken, sql,
+};
 
 /// Their addresses as a pattern of SQL.
 const PATTERN: &str = "factor-%@amanah.invalid";
 /// A canary that is older than this was left behind by a run that was killed.
 const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(1);
 /// A step of the codes.
-pub(super) const STEP: SignedDuration = SignedDuration::from_secs(30);
+const STEP: SignedDuration = SignedDuration::from_secs(30);
+/// How often it is tried to set an app up before its code is too old.
+const SET_UPS: usize = 3;
 
 /// An account with a password that this run alone knows.
 pub(super) struct Canary {
@@ -27,6 +33,8 @@ pub(super) struct Canary {
 pub(super) struct App {
     pub(super) seed: Seed,
     pub(super) codes: Vec<Secret>,
+    /// When it was set up, with the code of the step before: those of this step and the next were left.
+    pub(super) at: Timestamp,
 }
 
 impl App {
@@ -34,6 +42,36 @@ impl App {
     pub(super) fn code(&self, at: Timestamp, steps: i32) -> Secret {
         self.seed.code_at(at.saturating_add(STEP * steps).unwrap_or(at))
     }
+
+    /// Confirms the app that `holder` began to set up, and says the session that came of it. A step that ends
+    /// meanwhile makes its code too old, so that a slow machine tries again with the next.
+    pub(super) async fn confirmed(
+        identities: &Identities,
+        holder: Holder<'_>,
+        seed: Seed,
+    ) -> Result<(Self, SessionToken)> {
+        let mut turn = 1;
+        loop {
+            let at = identities.now();
+            let before = seed.code_at(at.saturating_sub(STEP).unwrap_or(at));
+            match identities.confirm_app(holder, &before).await {
+                Ok(Enrolled { session, codes, .. }) => {
+                    return Ok((Self { seed, codes, at }, session));
+                }
+                Err(Error::Wrong) if turn < SET_UPS && !in_time(at, -1, identities.now()) => {
+                    turn += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Whether the code of so many steps after `at` is good at `now` for its time: later it is refused for its age,
+/// whatever else is wrong with it.
+pub(super) fn in_time(at: Timestamp, steps: i64, now: Timestamp) -> bool {
+    let step = |at: Timestamp| at.as_second().div_euclid(STEP.as_secs());
+    step(now) <= step(at) + steps + 1
 }
 
 /// The tenant of the canaries.
@@ -68,9 +106,8 @@ impl Canary {
         })
     }
 
-    /// Sets an app up, inside the program, with the code of the step before `now`: the codes of this
-    /// step and the next are left to be tried.
-    pub(super) async fn add_app(&self, identities: &Identities, now: Timestamp) -> Result<App> {
+    /// Sets an app up, inside the program.
+    pub(super) async fn add_app(&self, identities: &Identities) -> Result<App> {
         let signed_in = identities.sign_in(&self.email, &self.password).await?;
         let (session, step);
         let holder = match signed_in {
@@ -86,9 +123,7 @@ impl Canary {
         };
         let app = identities.start_app(holder, "Amanah").await?;
         let seed = Seed::from_text(&app.text)?;
-        let before = seed.code_at(now.saturating_sub(STEP).unwrap_or(now));
-        let codes = identities.confirm_app(holder, &before).await?.codes;
-        Ok(App { seed, codes })
+        Ok(App::confirmed(identities, holder, seed).await?.0)
     }
 
     /// Sets a passkey up, inside the program, in the step of a sign-in that needs one.

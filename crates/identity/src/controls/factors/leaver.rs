@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use kernel::{Secret, SessionToken, Sessions as _};
 
-use super::canary::{App, STEP};
+use super::canary::App;
 use super::{FactorProbe, ceremony, codes};
 use crate::passkey::{Party, SoftKey};
 use crate::totp::Seed;
@@ -37,7 +37,6 @@ impl LeaverFactors {
         identities: &Identities,
         (email, password): (&str, &Secret),
         party: Party,
-        now: Timestamp,
     ) -> Result<(Self, SessionToken)> {
         let SignedIn::Enrol(step) = identities.sign_in(email, password).await? else {
             return Err(Error::Canary("its roles ask for no second factor"));
@@ -45,11 +44,8 @@ impl LeaverFactors {
         let holder = Holder::Step(&step);
         let new = identities.start_app(holder, "Amanah").await?;
         let seed = Seed::from_text(&new.text)?;
-        // With the code of the step before: those of this step and the next are left to be shown.
-        let first = seed.code_at(now.saturating_sub(STEP).unwrap_or(now));
-        let enrolled = identities.confirm_app(holder, &first).await?;
-        let app = App { seed, codes: enrolled.codes };
-        let who = identities.decide(&enrolled.session).await.map_err(Error::Undecided)?;
+        let (app, session) = App::confirmed(identities, holder, seed).await?;
+        let who = identities.decide(&session).await.map_err(Error::Undecided)?;
         let who = who.ok_or(Error::Canary("its session is not recognised"))?;
         let holder = Holder::Session(&who);
         let asked = identities.start_passkey(holder, &party).await?;

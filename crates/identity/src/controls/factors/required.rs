@@ -148,7 +148,7 @@ async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
         let service = Arc::new(bite::service(guard, db, cx, &needs).map_err(|e| e.to_string())?);
         let member = Canary::member(&service).await.map_err(|error| error.to_string())?;
         if has_app {
-            let app = member.add_app(&service, cx.clock.now()).await;
+            let app = member.add_app(&service).await;
             app.map_err(|error| error.to_string())?;
         }
         needs.has(&member.account);

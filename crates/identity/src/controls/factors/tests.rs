@@ -134,3 +134,26 @@ async fn a_sign_in_that_leads_nowhere_proves_nothing() {
         assert!(proof.detail().contains("opens nothing"), "{id}: {proof:?}");
     }
 }
+
+/// Each look at it takes twenty seconds.
+struct Crawling(std::sync::Mutex<jiff::Timestamp>);
+
+impl kernel::Clock for Crawling {
+    fn now(&self) -> jiff::Timestamp {
+        let mut now = self.0.lock().unwrap();
+        *now += jiff::SignedDuration::from_secs(20);
+        *now
+    }
+}
+
+#[tokio::test]
+async fn codes_that_came_too_late_prove_nothing() {
+    let base = testkit::database(&[&ROOM]).await;
+    let began = std::sync::Mutex::new("2026-11-27T01:00:00Z".parse().unwrap());
+    let cx = Cx { clock: Arc::new(Crawling(began)), rng: Arc::new(SystemRng) };
+    let controls = guard(&base, &cx, None).controls();
+    let control = controls.iter().find(|control| control.card().id == "mfa.totp").unwrap();
+    let proof = control.prove(&cx, &params("mfa.totp")).await;
+    assert_eq!(proof.outcome(), Outcome::Unknown, "{proof:?}");
+    assert_eq!(left(&base).await, 0);
+}
