@@ -359,13 +359,17 @@ impl Standings for Access {
         account: &'a str,
         tenant: &'a TenantId,
         grant: Option<&'a str>,
-    ) -> Fut<'a, std::result::Result<Standing, String>> {
+    ) -> Fut<'a, std::result::Result<Option<Standing>, String>> {
         Box::pin(async move {
             let standing = match grant {
                 None => self.standing_now(account, tenant).await,
                 Some(grant) => self.support_standing(account, tenant, grant).await,
             };
-            standing.map_err(|error| error.to_string())
+            match standing {
+                Ok(standing) => Ok(Some(standing)),
+                Err(Error::NoSupport | Error::Refused) if grant.is_some() => Ok(None),
+                Err(error) => Err(error.to_string()),
+            }
         })
     }
 }

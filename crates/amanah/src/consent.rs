@@ -231,14 +231,6 @@ impl Here {
         })
     }
 
-    /// Why a grant gives no standing: the rights themselves say whether they refuse it, or cannot be read.
-    async fn why(&self, who: &Identity, grant: &str, error: &identity::Error) -> Denied {
-        match self.access.support_standing(&who.account, &who.tenant, grant).await {
-            Err(access::Error::NoSupport | access::Error::Refused) => Denied::Refused,
-            _ => Denied::Failed(error.to_string()),
-        }
-    }
-
     async fn held(&self, token: SessionToken) -> Result<Inside, String> {
         let decided = self.identities.decide(&token).await?;
         let identity = decided.ok_or("a session that was just opened is not recognised")?;
@@ -268,10 +260,7 @@ impl Premises for Here {
             let Inside { token, identity } = inside;
             match self.identities.enter_support(identity, token, grant).await {
                 Ok(entered) => self.held(entered).await.map_err(Denied::Failed),
-                Err(identity::Error::Refused) => Err(Denied::Refused),
-                Err(error @ identity::Error::Standing(_)) => {
-                    Err(self.why(identity, grant, &error).await)
-                }
+                Err(identity::Error::Refused | identity::Error::NoGrant) => Err(Denied::Refused),
                 Err(error) => Err(Denied::Failed(error.to_string())),
             }
         })

@@ -73,7 +73,7 @@ impl SupportDesk for SupportAtDesk {
             use identity::Error;
             let entered = self.identities.enter_support(who, old, id).await;
             entered.map_err(|error| match error {
-                Error::Standing(_) => Trouble::Gone,
+                Error::NoGrant => Trouble::Gone,
                 Error::Refused => Trouble::Refused,
                 other => Trouble::Unavailable(other.to_string()),
             })

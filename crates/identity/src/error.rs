@@ -88,6 +88,9 @@ pub enum Error {
     /// Letters cannot be sent so.
     #[error("mail: {0}")]
     Mail(String),
+    /// The grant of support is another's or over.
+    #[error("the grant of support is not this account's, or is over; nothing was changed")]
+    NoGrant,
     /// What the account may do could not be told, so it may do nothing.
     #[error("what the account may do cannot be told: {0}; it was refused, try again")]
     Standing(String),

@@ -33,16 +33,17 @@ pub trait Sessions: Send + Sync {
 /// from the database.
 pub trait Standings: Send + Sync {
     /// What `account` may do in `tenant`. With `grant`, what that grant of support allows, in the
-    /// tenant that made it.
+    /// tenant that made it; `None` when it is another's or over, and never without a grant.
     ///
     /// # Errors
-    /// When it cannot be told, or the grant is over; the text says why. Whoever asks refuses then.
+    /// When it cannot be told; the text says why. Whoever asks refuses then, and says so: that nothing is
+    /// known is no refusal by whoever gave the grant.
     fn standing<'a>(
         &'a self,
         account: &'a str,
         tenant: &'a TenantId,
         grant: Option<&'a str>,
-    ) -> Fut<'a, Result<Standing, String>>;
+    ) -> Fut<'a, Result<Option<Standing>, String>>;
 }
 
 /// Nobody may do anything: for a sandbox in which it does not matter.
@@ -55,8 +56,8 @@ impl Standings for NoStandings {
         _account: &'a str,
         _tenant: &'a TenantId,
         _grant: Option<&'a str>,
-    ) -> Fut<'a, Result<Standing, String>> {
-        Box::pin(async { Ok(Standing::default()) })
+    ) -> Fut<'a, Result<Option<Standing>, String>> {
+        Box::pin(async { Ok(Some(Standing::default())) })
     }
 }
 

@@ -29,7 +29,8 @@ async fn people() -> House {
 impl House {
     /// Whoever has the account, signed in a moment ago.
     async fn signed_in(&self, account: &str) -> Identity {
-        let standing = self.access.standing(account, &tenant("sinar"), None).await.unwrap();
+        let standing =
+            self.access.standing(account, &tenant("sinar"), None).await.unwrap().unwrap();
         Identity {
             account: account.to_owned(),
             actor: Actor::new("dewi@sinar.example").unwrap(),

@@ -124,8 +124,7 @@ impl Identities {
         let account: String = row.get("account");
         let tenant = TenantId::new(row.get::<_, String>("tenant"));
         let tenant = tenant.map_err(|e| field("tenant", e))?;
-        let standing = self.standings.standing(&account, &tenant, None).await;
-        let mut standing = standing.map_err(Error::Standing)?;
+        let mut standing = self.standing(&account, &tenant, None).await?;
         let strength = Strength::shown(row.get("strength"));
         if strength < standing.needs {
             return Ok(None);

@@ -177,9 +177,7 @@ impl Identities {
         };
         let identity = match self.recognise(&row).await {
             // A grant that is over leaves nobody signed in.
-            Err(Error::Standing(_)) if row.get::<_, Option<String>>("support").is_some() => {
-                return Ok(None);
-            }
+            Err(Error::NoGrant) => return Ok(None),
             recognised => recognised?,
         };
         let (limits, mut at) = (self.limits(&row, &identity.standing), moments(&row));
@@ -226,14 +224,15 @@ impl Identities {
         })
     }
 
-    async fn standing(
+    /// What an account may do, and with `grant` what that allows.
+    pub(super) async fn standing(
         &self,
         account: &str,
         home: &TenantId,
         grant: Option<&str>,
     ) -> Result<Standing> {
         let standing = self.standings.standing(account, home, grant).await;
-        standing.map_err(Error::Standing)
+        standing.map_err(Error::Standing)?.ok_or(Error::NoGrant)
     }
 
     /// The least of the house's limits, the tenant's in `row`, and those of the standing.

@@ -173,8 +173,7 @@ impl Identities {
 
     /// What the roles of an account demand.
     pub(super) async fn needs(&self, account: &str, tenant: &TenantId) -> Result<Strength> {
-        let standing = self.standings.standing(account, tenant, None).await;
-        Ok(standing.map_err(Error::Standing)?.needs)
+        Ok(self.standing(account, tenant, None).await?.needs)
     }
 
     /// Whoever waits with this token.

@@ -14,7 +14,7 @@ impl Identities {
     /// it at the latest. It is as strong, and was proven at the same moment, as the one before.
     ///
     /// # Errors
-    /// [`Error::Standing`] when the grant is not theirs or does not live; [`Error::Refused`] when the
+    /// [`Error::NoGrant`] when the grant is not theirs or does not live; [`Error::Refused`] when the
     /// session is over or rests on a grant itself. The session stays as it was then.
     pub async fn enter_support(
         &self,
@@ -23,8 +23,7 @@ impl Identities {
         grant: &str,
     ) -> Result<SessionToken> {
         let over = Digest::of(old).ok_or(Error::Refused)?;
-        let standing = self.standings.standing(&who.account, &who.tenant, Some(grant)).await;
-        let standing = standing.map_err(Error::Standing)?;
+        let standing = self.standing(&who.account, &who.tenant, Some(grant)).await?;
         let (token, digest) = token::fresh(self.rng())?;
         let now = self.clock.now();
         let (idle_end, _) = self.lifetime.of_standing(&standing).ends(&standing, now);

@@ -198,8 +198,7 @@ impl Identities {
     /// longer than a session would by the limits of this moment.
     async fn admit(&self, found: &Found, now: Timestamp) -> Result<Timestamp> {
         let Family { account, tenant, strength, .. } = &found.family;
-        let standing = self.standings.standing(account, tenant, None).await;
-        let standing = standing.map_err(Error::Standing)?;
+        let standing = self.standing(account, tenant, None).await?;
         let limits = self.lifetime.of_standing(&standing);
         let end = later(found.began, limits.absolute);
         if *strength < standing.needs || now >= end {

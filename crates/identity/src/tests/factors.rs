@@ -28,9 +28,9 @@ impl Standings for Demands {
         _account: &'a str,
         _tenant: &'a TenantId,
         _grant: Option<&'a str>,
-    ) -> Fut<'a, std::result::Result<Standing, String>> {
+    ) -> Fut<'a, std::result::Result<Option<Standing>, String>> {
         let needs = *self.0.lock().unwrap();
-        Box::pin(async move { Ok(Standing { needs, ..Standing::default() }) })
+        Box::pin(async move { Ok(Some(Standing { needs, ..Standing::default() })) })
     }
 }
 

@@ -24,8 +24,8 @@ impl Standings for Says {
         _account: &'a str,
         _tenant: &'a TenantId,
         _grant: Option<&'a str>,
-    ) -> Fut<'a, Result<Standing, String>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().clone()) })
+    ) -> Fut<'a, Result<Option<Standing>, String>> {
+        Box::pin(async { Ok(Some(self.0.lock().unwrap().clone())) })
     }
 }
 

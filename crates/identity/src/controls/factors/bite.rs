@@ -85,14 +85,14 @@ impl Standings for Needs {
         account: &'a str,
         _tenant: &'a TenantId,
         _grant: Option<&'a str>,
-    ) -> Fut<'a, Result<Standing, String>> {
+    ) -> Fut<'a, Result<Option<Standing>, String>> {
         let standing = if self.holders().contains(account) {
             let (needs, roles) = (self.factor, vec![self.role.clone()]);
             Standing { needs, roles, lineage: self.lineage.clone(), ..Standing::default() }
         } else {
             Standing::default()
         };
-        Box::pin(async move { Ok(standing) })
+        Box::pin(async move { Ok(Some(standing)) })
     }
 }
 

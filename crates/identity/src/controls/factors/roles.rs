@@ -39,7 +39,8 @@ pub(super) async fn members(
         let Some((last, _)) = page.last() else { return Ok(found) };
         after.clone_from(last);
         for (account, tenant) in &page {
-            let standing = identities.standings().standing(account, tenant, None).await?;
+            let standing =
+                identities.standings().standing(account, tenant, None).await?.unwrap_or_default();
             // A role that inherits from one of them asks for as much, and its members are as many a target.
             if !standing.lineage.iter().any(|role| roles.contains(role)) {
                 continue;

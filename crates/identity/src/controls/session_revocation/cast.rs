@@ -105,10 +105,10 @@ impl Standings for Demanding {
         account: &'a str,
         _tenant: &'a TenantId,
         _grant: Option<&'a str>,
-    ) -> Fut<'a, std::result::Result<Standing, String>> {
+    ) -> Fut<'a, std::result::Result<Option<Standing>, String>> {
         let listed = self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(account);
         let needs = if listed { Strength::Two } else { Strength::One };
-        Box::pin(async move { Ok(Standing { needs, ..Standing::default() }) })
+        Box::pin(async move { Ok(Some(Standing { needs, ..Standing::default() })) })
     }
 }
 
