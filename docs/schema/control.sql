@@ -1425,7 +1425,11 @@ CREATE TABLE identity.invitations (
     withdrawn_at timestamp with time zone,
     accepted_at timestamp with time zone,
     account uuid,
+    given text[] DEFAULT '{}'::text[] NOT NULL,
+    tried_at timestamp with time zone,
     granted_at timestamp with time zone,
+    gave_way uuid,
+    gave_way_ended_at timestamp with time zone,
     CONSTRAINT invitations_email_folded CHECK ((email = lower(email))),
     CONSTRAINT invitations_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
     CONSTRAINT invitations_language_known CHECK ((language = ANY (ARRAY['en'::text, 'id'::text, 'ar'::text]))),
@@ -2104,6 +2108,8 @@ CREATE INDEX families_session ON identity.families USING btree (session) WHERE (
 
 CREATE INDEX invitations_email ON identity.invitations USING btree (email, invited_at);
 
+CREATE INDEX invitations_gave_way ON identity.invitations USING btree (accepted_at) WHERE ((gave_way IS NOT NULL) AND (gave_way_ended_at IS NULL));
+
 CREATE INDEX invitations_tenant ON identity.invitations USING btree (tenant, invited_at);
 
 CREATE INDEX invitations_ungranted ON identity.invitations USING btree (accepted_at) WHERE ((accepted_at IS NOT NULL) AND (granted_at IS NULL));
@@ -2367,6 +2373,9 @@ ALTER TABLE ONLY identity.guesses
 
 ALTER TABLE ONLY identity.invitations
     ADD CONSTRAINT invitations_account_fkey FOREIGN KEY (account) REFERENCES identity.accounts(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY identity.invitations
+    ADD CONSTRAINT invitations_gave_way_fkey FOREIGN KEY (gave_way) REFERENCES identity.accounts(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY identity.invitations
     ADD CONSTRAINT invitations_invited_by_fkey FOREIGN KEY (invited_by) REFERENCES identity.accounts(id) ON DELETE CASCADE;
@@ -2940,7 +2949,15 @@ GRANT UPDATE(accepted_at) ON TABLE identity.invitations TO amanah_engine;
 
 GRANT UPDATE(account) ON TABLE identity.invitations TO amanah_engine;
 
+GRANT UPDATE(given) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(tried_at) ON TABLE identity.invitations TO amanah_engine;
+
 GRANT UPDATE(granted_at) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(gave_way) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(gave_way_ended_at) ON TABLE identity.invitations TO amanah_engine;
 
 GRANT SELECT,DELETE ON TABLE identity.letters TO amanah_engine;
 

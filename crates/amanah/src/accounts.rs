@@ -17,9 +17,6 @@ const WAIT_SECONDS: u64 = 60;
 /// Guesses of a password in an open session are counted apart from those at the sign-in.
 const IN_SESSION: &[u8] = b"in a session";
 
-/// By whom an account is ended that gave way, as it is written down.
-const GAVE_WAY: &str = "invitation:elsewhere";
-
 /// What the console's pages about accounts work with.
 pub(crate) struct Front {
     pub(crate) room: Arc<Mailroom>,
@@ -38,19 +35,6 @@ impl Front {
         let known = self.room.knows(email, browser).await;
         let known = known.inspect_err(|error| tracing::warn!(%error, "a browser is not known"));
         known.unwrap_or_default().then(|| browser.0.expose().as_bytes().to_vec())
-    }
-
-    /// An account of another tenant gave way, and is closed already: what it held ends, and its directory
-    /// is told.
-    async fn gave_way(&self, account: &str) {
-        let leaving = Offboarding {
-            access: Arc::clone(&self.access),
-            identities: Arc::clone(&self.identities),
-            directory: Arc::clone(&self.directory),
-        };
-        if let Err(error) = leaving.end(account, GAVE_WAY, None).await {
-            tracing::warn!(account, %error, "what an account that gave way held is there still");
-        }
     }
 
     fn allow(&self, what: Attempted, from: &Origin, address: &str) -> bool {
@@ -161,14 +145,13 @@ impl console::Accounts for Front {
             if !self.allow(Attempted::Link, from, "") {
                 return Err(Hindrance::Later);
             }
-            let accepted = self.room.accept(token, name, password).await.map_err(trouble)?;
-            if let Some(account) = &accepted.gave_way {
-                self.gave_way(account).await;
-            }
-            // What cannot be given now is tried again by the upkeep.
-            if let Err(error) = self.room.grant_accepted(&*self.access).await {
-                tracing::warn!(%error, "the roles of an invitation wait");
-            }
+            self.room.accept(token, name, password).await.map_err(trouble)?;
+            let desk = Offboarding {
+                access: Arc::clone(&self.access),
+                identities: Arc::clone(&self.identities),
+                directory: Arc::clone(&self.directory),
+            };
+            desk.follow_up(&self.room).await;
             Ok(())
         })
     }

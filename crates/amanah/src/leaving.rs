@@ -7,8 +7,11 @@ use access::{Access, Withdrawn};
 use anyhow::Context as _;
 use console::{LeavingDesk, LeavingReport, Trouble};
 use directory::Directory;
-use identity::{Closed, Email, Identities, Known};
+use identity::{Closed, Email, Identities, Known, Mailroom};
 use kernel::{Fut, Identity, TenantId};
+
+/// By whom an account is ended that gave way to an invitation, as it is written down.
+const GAVE_WAY: &str = "invitation:elsewhere";
 
 /// What came of an off-boarding.
 pub(crate) struct Left {
@@ -76,6 +79,32 @@ impl Offboarding {
         )?;
         remains.extend(closed.unknown.iter().cloned());
         Ok(Left { closed, withdrawn, of_directory, remains })
+    }
+
+    /// What follows an invitation that was accepted: what an account held that gave way to it ends, and its
+    /// roles are given. What fails is done at the next call, after a crash as well.
+    pub(crate) async fn follow_up(&self, room: &Mailroom) {
+        if let Err(error) = self.end_of_those_in_the_way(room).await {
+            tracing::warn!(%error, "what an account that gave way held is there still; it is tried again");
+        }
+        if let Err(error) = room.grant_accepted(&*self.access).await {
+            tracing::warn!(%error, "the roles of an invitation wait; they are tried again");
+        }
+    }
+
+    /// They are closed already: their roles end, and their directory is told.
+    async fn end_of_those_in_the_way(&self, room: &Mailroom) -> anyhow::Result<()> {
+        let mut failed = None;
+        for account in room.gave_way().await? {
+            match self.end(&account, GAVE_WAY, None).await {
+                Ok(left) if left.remains.is_empty() => room.gave_way_ended(&account).await?,
+                Ok(left) => {
+                    failed = Some(anyhow::anyhow!("{account}: {}", left.remains.join("; ")))
+                }
+                Err(error) => failed = Some(error.context(account)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     async fn ask(

@@ -20,6 +20,7 @@ use crate::data::Data;
 use crate::environment;
 use crate::exit::Usage;
 use crate::installation::Installation;
+use crate::leaving::Offboarding;
 
 /// The variable with the password of the mail server's login.
 pub(crate) const PASSWORD: &str = "AMANAH_MAIL_PASSWORD";
@@ -127,6 +128,11 @@ fn authorities(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
 /// `stop` ends.
 pub(crate) async fn keep(house: &Installation, room: &Mailroom, stop: impl Future<Output = ()>) {
     let (over, ended) = watch::channel(false);
+    let desk = Offboarding {
+        access: Arc::clone(&house.access),
+        identities: Arc::clone(&house.identities),
+        directory: Arc::clone(&house.directory),
+    };
 
     let tell = async {
         let mut tick = tokio::time::interval(LOOK_EVERY);
@@ -137,9 +143,7 @@ pub(crate) async fn keep(house: &Installation, room: &Mailroom, stop: impl Futur
                 () = &mut stop => return,
                 _ = tick.tick() => {}
             }
-            if let Err(error) = room.grant_accepted(&*house.access).await {
-                tracing::warn!(%error, "the roles of an invitation wait");
-            }
+            desk.follow_up(room).await;
             match room.waiting().await {
                 Ok(waiting) => {
                     let told = told_of(room, waiting);

@@ -56,7 +56,7 @@ impl People {
         Self { access, identities, mailroom: Arc::clone(mailroom), cx: cx.clone() }
     }
 
-    /// Whether nobody else with an open account could give roles, if `account` lost `role` or all of
+    /// Whether nobody else with an open account, and no service, could give roles, if `account` lost `role` or all of
     /// them.
     async fn last(
         &self,
@@ -83,10 +83,10 @@ impl People {
             let holders =
                 self.access.holders(tenant, own::PEOPLE_ROLES, after.as_deref(), HOLDERS).await;
             let holders = holders.map_err(words)?;
-            for holder in holders.iter().filter(|holder| *holder != account) {
-                if self.identities.person_of(holder).await.map_err(words)?.is_some() {
-                    return Ok(false);
-                }
+            let others: Vec<&str> =
+                holders.iter().map(String::as_str).filter(|holder| *holder != account).collect();
+            if self.identities.any_open_person(&others).await.map_err(words)? {
+                return Ok(false);
             }
             match holders.last() {
                 Some(last) if holders.len() == HOLDERS => after = Some(last.clone()),

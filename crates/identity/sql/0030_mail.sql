@@ -23,8 +23,14 @@ CREATE TABLE identity.invitations (
     withdrawn_at timestamptz,
     accepted_at  timestamptz,
     account      uuid REFERENCES identity.accounts (id) ON DELETE SET NULL,
-    -- The roles are given after the account is made, by another room.
+    -- The roles are given after the account is made, by another room: each once, whatever becomes of it,
+    -- since what people take away again is theirs to decide.
+    given        text[] NOT NULL DEFAULT '{}',
+    tried_at     timestamptz,
     granted_at   timestamptz,
+    -- The account that was in the way, and when all that it held had ended.
+    gave_way     uuid REFERENCES identity.accounts (id) ON DELETE SET NULL,
+    gave_way_ended_at timestamptz,
     CONSTRAINT invitations_email_folded CHECK (email = lower(email)),
     CONSTRAINT invitations_email_size CHECK (octet_length(email) BETWEEN 3 AND 128),
     CONSTRAINT invitations_token_size CHECK (octet_length(token_sha256) = 32),
@@ -34,6 +40,8 @@ CREATE TABLE identity.invitations (
 CREATE INDEX invitations_tenant ON identity.invitations (tenant, invited_at);
 CREATE INDEX invitations_ungranted ON identity.invitations (accepted_at)
     WHERE accepted_at IS NOT NULL AND granted_at IS NULL;
+CREATE INDEX invitations_gave_way ON identity.invitations (accepted_at)
+    WHERE gave_way IS NOT NULL AND gave_way_ended_at IS NULL;
 COMMENT ON COLUMN identity.invitations.token_sha256 IS
     'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
 
@@ -95,7 +103,8 @@ GRANT UPDATE (epoch, agent) ON identity.sessions TO amanah_engine;
 GRANT SELECT ON identity.invitations TO amanah_engine;
 GRANT INSERT (tenant, email, roles, language, invited_by, invited_at, expires_at)
     ON identity.invitations TO amanah_engine;
-GRANT UPDATE (token_sha256, withdrawn_at, accepted_at, account, granted_at)
+GRANT UPDATE (token_sha256, withdrawn_at, accepted_at, account, given, tried_at, granted_at, gave_way,
+        gave_way_ended_at)
     ON identity.invitations TO amanah_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON identity.resets, identity.browsers TO amanah_engine;
 GRANT SELECT, DELETE ON identity.letters TO amanah_engine;

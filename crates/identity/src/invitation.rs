@@ -24,6 +24,8 @@ use crate::{Email, Error, Result};
 
 /// How long the link in a letter is good, counted from the invitation.
 const GOOD_FOR: SignedDuration = SignedDuration::from_hours(72);
+/// For how long after its acceptance an invitation's roles are given.
+const GRANTED_WITHIN: SignedDuration = SignedDuration::from_hours(72);
 /// How many invitations of one tenant are open at once.
 const MAX_OPEN: i64 = 500;
 /// How many invitations one account sends in [`SENDING_WINDOW`].
@@ -104,15 +106,6 @@ pub struct Offered {
     pub tenant: String,
     /// Who invited.
     pub by: String,
-}
-
-/// What came of an invitation that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The address of the new account.
-    pub email: String,
-    /// The account of another tenant that gave way: closed for good, and what it held has to be ended.
-    pub gave_way: Option<String>,
 }
 
 impl Mailroom {
@@ -217,7 +210,7 @@ impl Mailroom {
             actor: Actor::new(email.as_str()).map_err(|e| field("address", e))?,
             name: row.get(1),
             tenant,
-            standing: standing.map_err(Error::Standing)?,
+            standing: standing.map_err(Error::Standing)?.unwrap_or_default(),
             strength: Strength::One,
             authenticated_at: Timestamp::UNIX_EPOCH,
             session: String::new(),
@@ -290,7 +283,9 @@ impl Mailroom {
         Ok(row.map(|row| Offered { email: row.get(0), tenant: row.get(1), by: row.get(2) }))
     }
 
-    /// Makes the account that the link with `token` offers. Its roles are given by [`Mailroom::grant_accepted`].
+    /// Makes the account that the link with `token` offers, and says its address. Its roles are given by
+    /// [`Mailroom::grant_accepted`]; an account of another tenant that was in the way is closed for good, and
+    /// listed by [`Mailroom::gave_way`] until what it held has ended.
     ///
     /// # Errors
     /// [`Error::Link`] when the link is over or nobody's, or the address got an account meanwhile;
@@ -301,7 +296,7 @@ impl Mailroom {
         token: &SessionToken,
         name: &str,
         password: &Secret,
-    ) -> Result<Accepted> {
+    ) -> Result<String> {
         let Some(offer) = self.offer(token).await? else { return Err(Error::Link) };
         let Some(digest) = Digest::of(token) else { return Err(Error::Link) };
         text("name", name, MAX_NAME_BYTES)?;
@@ -323,23 +318,45 @@ impl Mailroom {
         };
         let account: String = account.get(0);
         tx.execute(sql::LANGUAGE_IS, &[&account, &language]).await?;
-        tx.execute(sql::INVITED_IS, &[&id, &account]).await?;
+        tx.execute(sql::INVITED_IS, &[&id, &account, &gave_way]).await?;
         tx.commit().await?;
         if let Some(account) = &gave_way {
             self.identities.forget_account(account);
         }
         tracing::info!(account, invitation = id, gave_way, "an invitation was accepted");
-        Ok(Accepted { email: offer.email, gave_way })
+        Ok(offer.email)
     }
 
-    /// Gives the roles of invitations that were accepted, and has not been done so far. A role that
-    /// cannot be given is tried again the next time.
+    /// The accounts that gave way to invitations, until [`Mailroom::gave_way_ended`] is told of each.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn gave_way(&self) -> Result<Vec<String>> {
+        let tx = self.db.operator().await?;
+        let rows = tx.query(sql::GAVE_WAY, &[]).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Nothing is left of what an account held that gave way.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn gave_way_ended(&self, account: &str) -> Result<()> {
+        let tx = self.db.operator().await?;
+        tx.execute(sql::GAVE_WAY_ENDED, &[&account, &self.clock.now()]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Gives the roles of invitations that were accepted, each once. One that cannot be given is tried again
+    /// the next time, for [`GRANTED_WITHIN`]: later than that nobody expects it any more.
     ///
     /// # Errors
     /// When the database cannot be asked, or a role could not be given.
     pub async fn grant_accepted(&self, granting: &dyn Granting) -> Result<()> {
         let tx = self.db.operator().await?;
-        let rows = tx.query(sql::UNGRANTED, &[]).await?;
+        let since = self.clock.now().saturating_sub(GRANTED_WITHIN).unwrap_or(Timestamp::MIN);
+        let rows = tx.query(sql::UNGRANTED, &[&since]).await?;
         tx.commit().await?;
         let mut waits = None;
         for row in rows {
@@ -349,19 +366,19 @@ impl Mailroom {
                 (row.get(3), row.get(4), row.get(5));
             let tenant = TenantId::new(tenant)
                 .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?;
-            let mut given = 0;
             for role in &roles {
-                match granting.grant((&by, &name), &account, &tenant, role).await {
-                    Ok(()) => given += 1,
-                    Err(why) => waits = Some(why),
-                }
+                let granted = granting.grant((&by, &name), &account, &tenant, role).await;
+                let tx = self.db.operator().await?;
+                let now = self.clock.now();
+                match granted {
+                    Ok(()) => tx.execute(sql::GIVEN, &[&id, role, &now]).await?,
+                    Err(why) => {
+                        waits = Some(why);
+                        tx.execute(sql::TRIED, &[&id, &now]).await?
+                    }
+                };
+                tx.commit().await?;
             }
-            if given < roles.len() {
-                continue;
-            }
-            let tx = self.db.operator().await?;
-            tx.execute(sql::GRANTED, &[&id, &self.clock.now()]).await?;
-            tx.commit().await?;
         }
         // The others were not kept waiting by it.
         waits.map_or(Ok(()), |why| Err(Error::Standing(why)))

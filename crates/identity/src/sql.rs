@@ -32,6 +32,14 @@ pub(crate) const PERSON_OF: &str = "\
         AND NOT EXISTS (SELECT FROM identity.tenants t \
             WHERE t.tenant = accounts.tenant AND t.suspended_at IS NOT NULL)";
 
+/// Parameters: ids of accounts. Whether one of them is open, in a tenant that is, and somebody's: nobody signs in
+/// to a service's.
+pub(crate) const ANY_OPEN_PERSON: &str = "\
+    SELECT EXISTS (SELECT FROM identity.accounts a \
+        WHERE a.id = ANY (ARRAY(SELECT unnest($1::text[])::uuid)) AND a.disabled_at IS NULL \
+            AND a.owner IS NULL AND NOT EXISTS (SELECT FROM identity.tenants t \
+                WHERE t.tenant = a.tenant AND t.suspended_at IS NOT NULL))";
+
 /// Parameters: account, old hash, new hash.
 pub(crate) const REHASH: &str = "\
     UPDATE identity.accounts SET password_hash = $3 \

@@ -2,6 +2,7 @@
 
 mod closing;
 mod factors;
+mod invited;
 mod lost;
 mod tokens;
 mod told;
@@ -22,6 +23,7 @@ use crate::{Cost, Email, Error, Identities, NewAccount, Pool, ROOM};
 
 mod listening;
 mod sessions;
+mod support;
 mod synthetic;
 
 const EMAIL: &str = "sari@sinar.example";

@@ -1,6 +1,7 @@
 //! Resets, invitations and what somebody does to their own account, on a real PostgreSQL.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use kernel::{Fut, Grantable, Granting, Identity, Secret, SessionToken, Sessions as _, TenantId};
@@ -11,7 +12,7 @@ use crate::{Email, Error, NewInvitation};
 
 const NEW: &str = "ninety quiet lamps fold";
 
-fn token_in(body: &str) -> SessionToken {
+pub(crate) fn token_in(body: &str) -> SessionToken {
     let (_, after) = body.split_once("?t=").expect("a link");
     SessionToken(Secret::new(after.split_whitespace().next().unwrap().to_owned()))
 }
@@ -26,7 +27,7 @@ impl House {
         self.room.identities.sign_in(email, &secret(password)).await.is_ok()
     }
 
-    async fn whoever(&self, password: &str) -> (SessionToken, Arc<Identity>) {
+    pub(crate) async fn whoever(&self, password: &str) -> (SessionToken, Arc<Identity>) {
         let token = self.room.identities.sign_in(EMAIL, &secret(password)).await.unwrap();
         let token = token.session().unwrap();
         let identity = self.room.identities.decide(&token).await.unwrap().unwrap();
@@ -105,9 +106,23 @@ async fn a_link_is_over_with_its_time_its_successor_and_what_it_was_made_for() {
     }
 }
 
-/// The roles `editor` and `reader` may be given, and are written down.
+/// The roles `editor` and `reader` may be given, and are written down; `reader` only while it is not withheld.
 #[derive(Default)]
-struct Roles(std::sync::Mutex<Vec<(String, String)>>);
+pub(crate) struct Roles {
+    given: Mutex<Vec<(String, String)>>,
+    withheld: AtomicBool,
+}
+
+impl Roles {
+    pub(crate) fn withhold(&self, withheld: bool) {
+        self.withheld.store(withheld, Ordering::Relaxed);
+    }
+
+    /// The roles that were given, in their order.
+    pub(crate) fn given(&self) -> Vec<String> {
+        self.given.lock().unwrap().iter().map(|(_, role)| role.clone()).collect()
+    }
+}
 
 impl Granting for Roles {
     fn grantable<'a>(&'a self, _: &'a Identity) -> Fut<'a, Result<Vec<Grantable>, String>> {
@@ -125,13 +140,16 @@ impl Granting for Roles {
         role: &'a str,
     ) -> Fut<'a, Result<(), String>> {
         Box::pin(async move {
-            self.0.lock().unwrap().push((account.to_owned(), role.to_owned()));
+            if role == "reader" && self.withheld.load(Ordering::Relaxed) {
+                return Err("the role is withheld".to_owned());
+            }
+            self.given.lock().unwrap().push((account.to_owned(), role.to_owned()));
             Ok(())
         })
     }
 }
 
-fn new(email: &str, roles: &[&str]) -> NewInvitation {
+pub(crate) fn new(email: &str, roles: &[&str]) -> NewInvitation {
     NewInvitation {
         email: Email::new(email).unwrap(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
@@ -179,7 +197,7 @@ async fn an_invitation_makes_one_account_with_its_roles() {
     assert!(house.signs_in("budi@sinar.example", NEW).await);
     house.room.grant_accepted(&roles).await.unwrap();
     house.room.grant_accepted(&roles).await.unwrap();
-    let given = roles.0.lock().unwrap().clone();
+    let given = roles.given.lock().unwrap().clone();
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].1, "editor");
     assert!(house.room.invitations(&by.tenant).await.unwrap().is_empty());
@@ -259,7 +277,10 @@ async fn what_another_directory_made_in_advance_gives_way_until_somebody_has_ent
         }
         let link = token_in(&invite(&email).await);
         let accepted = house.room.accept(&link, "Budi", &secret(NEW)).await.unwrap();
-        assert_eq!((&accepted.email, &accepted.gave_way), (&email, &Some(theirs.clone())));
+        assert_eq!(accepted, email);
+        assert_eq!(house.room.gave_way().await.unwrap(), std::slice::from_ref(&theirs));
+        house.room.gave_way_ended(&theirs).await.unwrap();
+        assert!(house.room.gave_way().await.unwrap().is_empty());
         assert!(house.signs_in(&email, NEW).await);
         let gone = house.room.reopen_provisioned(&theirs).await.unwrap();
         assert_eq!(gone, kernel::Reopened::Final);

@@ -102,4 +102,15 @@ impl Identities {
             .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
         Ok(Some((row.get(0), tenant)))
     }
+
+    /// Whether one of these accounts belongs to a person who is not shut out.
+    ///
+    /// # Errors
+    /// When the database does not answer, or something else than the ids of accounts was given.
+    pub async fn any_open_person(&self, accounts: &[&str]) -> Result<bool> {
+        let tx = self.db.operator().await?;
+        let row = tx.query_one(sql::ANY_OPEN_PERSON, &[&accounts]).await?;
+        tx.commit().await?;
+        Ok(row.get(0))
+    }
 }

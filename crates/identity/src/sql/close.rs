@@ -47,7 +47,7 @@ pub(crate) enum Fate {
 }
 
 /// Every place that names an account. A test fails on one that is not here.
-pub(crate) const RULES: [Rule; 16] = [
+pub(crate) const RULES: [Rule; 17] = [
     Rule::end(
         "sessions",
         "account",
@@ -136,6 +136,7 @@ pub(crate) const RULES: [Rule; 16] = [
         WHERE invited_by = $1::text::uuid AND withdrawn_at IS NULL AND accepted_at IS NULL",
     ),
     Rule::stay("invitations", "account", "invitations that they accepted"),
+    Rule::stay("invitations", "gave_way", "invitations that they gave way to"),
     Rule::stay("letters", "account", "letters to them"),
     Rule { table: "accounts", column: "owner", what: "services", fate: Fate::Inherit },
 ];

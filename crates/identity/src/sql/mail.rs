@@ -244,18 +244,38 @@ pub(crate) const LANGUAGE_IS: &str =
 
 /// Parameters: invitation, account.
 pub(crate) const INVITED_IS: &str = "\
-    UPDATE identity.invitations SET account = $2::text::uuid WHERE id = $1::text::uuid";
+    UPDATE identity.invitations SET account = $2::text::uuid, gave_way = $3::text::uuid \
+    WHERE id = $1::text::uuid";
 
-/// Invitations whose roles were not given so far.
+/// Parameters: since when one has to have been accepted. Invitations with the roles that were not given so
+/// far, to accounts that are open: what waited longest for its turn first, so that no tenant's keep another's
+/// from theirs.
 pub(crate) const UNGRANTED: &str = "\
-    SELECT i.id::text, i.account::text, i.tenant, i.roles, i.invited_by::text, a.email \
+    SELECT i.id::text, i.account::text, i.tenant, \
+        ARRAY(SELECT unnest(i.roles) EXCEPT SELECT unnest(i.given)), i.invited_by::text, a.email \
     FROM identity.invitations i JOIN identity.accounts a ON a.id = i.invited_by \
-    WHERE i.accepted_at IS NOT NULL AND i.granted_at IS NULL AND i.account IS NOT NULL \
-    ORDER BY i.accepted_at DESC LIMIT 100";
+        JOIN identity.accounts n ON n.id = i.account \
+    WHERE i.accepted_at > $1 AND i.granted_at IS NULL AND n.disabled_at IS NULL \
+    ORDER BY i.tried_at NULLS FIRST, i.accepted_at LIMIT 100";
+
+/// Parameters: invitation, a role that was given, now.
+pub(crate) const GIVEN: &str = "\
+    UPDATE identity.invitations SET given = given || $2::text, \
+        granted_at = CASE WHEN roles <@ (given || $2::text) THEN $3::timestamptz END \
+    WHERE id = $1::text::uuid AND $2 <> ALL (given)";
 
 /// Parameters: invitation, now.
-pub(crate) const GRANTED: &str =
-    "UPDATE identity.invitations SET granted_at = $2 WHERE id = $1::text::uuid";
+pub(crate) const TRIED: &str =
+    "UPDATE identity.invitations SET tried_at = $2 WHERE id = $1::text::uuid";
+
+/// Accounts that gave way, and what they held was not seen to have ended.
+pub(crate) const GAVE_WAY: &str = "\
+    SELECT DISTINCT gave_way::text FROM identity.invitations \
+    WHERE gave_way IS NOT NULL AND gave_way_ended_at IS NULL LIMIT 100";
+
+/// Parameters: account, now.
+pub(crate) const GAVE_WAY_ENDED: &str = "\
+    UPDATE identity.invitations SET gave_way_ended_at = $2 WHERE gave_way = $1::text::uuid";
 
 /// Parameters: account, the SHA-256 of the browser's token, now. No row when it was not seen before.
 pub(crate) const SEE_BROWSER: &str = "\
