@@ -98,9 +98,7 @@ impl Offboarding {
         for account in room.gave_way().await? {
             match self.end(&account, GAVE_WAY, None).await {
                 Ok(left) if left.remains.is_empty() => room.gave_way_ended(&account).await?,
-                Ok(left) => {
-                    failed = Some(anyhow::anyhow!("{account}: {}", left.remains.join("; ")))
-                }
+                Ok(left) => failed = Some(anyhow::anyhow!("{account}: {:?}", left.remains)),
                 Err(error) => failed = Some(error.context(account)),
             }
         }
