@@ -1603,7 +1603,10 @@ CREATE TABLE identity.totp (
     last_step bigint DEFAULT 0 NOT NULL,
     made_at timestamp with time zone NOT NULL,
     confirmed_at timestamp with time zone,
-    CONSTRAINT totp_seed_size CHECK (((octet_length(seed_sealed) >= 1) AND (octet_length(seed_sealed) <= 4096)))
+    asked_by text,
+    CONSTRAINT totp_asked_by_size CHECK ((octet_length(asked_by) = ANY (ARRAY[36, 64]))),
+    CONSTRAINT totp_seed_size CHECK (((octet_length(seed_sealed) >= 1) AND (octet_length(seed_sealed) <= 4096))),
+    CONSTRAINT totp_waits_for_somebody CHECK (((asked_by IS NULL) = (confirmed_at IS NOT NULL)))
 );
 
 ALTER TABLE identity.totp OWNER TO owner;
@@ -2130,7 +2133,7 @@ CREATE INDEX sessions_account ON identity.sessions USING btree (account, created
 
 CREATE UNIQUE INDEX totp_confirmed ON identity.totp USING btree (account) WHERE (confirmed_at IS NOT NULL);
 
-CREATE UNIQUE INDEX totp_waiting ON identity.totp USING btree (account) WHERE (confirmed_at IS NULL);
+CREATE UNIQUE INDEX totp_waiting ON identity.totp USING btree (account, asked_by) WHERE (confirmed_at IS NULL);
 
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
@@ -3092,6 +3095,8 @@ GRANT UPDATE(last_step) ON TABLE identity.totp TO amanah_engine;
 GRANT INSERT(made_at) ON TABLE identity.totp TO amanah_engine;
 
 GRANT UPDATE(confirmed_at) ON TABLE identity.totp TO amanah_engine;
+
+GRANT INSERT(asked_by),UPDATE(asked_by) ON TABLE identity.totp TO amanah_engine;
 
 GRANT SELECT ON TABLE keys.ring_heads TO amanah_engine;
 

@@ -11,11 +11,16 @@ CREATE TABLE identity.totp (
     made_at      timestamptz NOT NULL,
     -- Until a code has shown that the app has the seed, it does not count.
     confirmed_at timestamptz,
-    CONSTRAINT totp_seed_size CHECK (octet_length(seed_sealed) BETWEEN 1 AND 4096)
+    -- While it waits: the step (the SHA-256 of its token, in hexadecimal digits) or the session (its name) that
+    -- it was made for. Nobody else sees it, whatever else they know.
+    asked_by     text,
+    CONSTRAINT totp_seed_size CHECK (octet_length(seed_sealed) BETWEEN 1 AND 4096),
+    CONSTRAINT totp_waits_for_somebody CHECK ((asked_by IS NULL) = (confirmed_at IS NOT NULL)),
+    CONSTRAINT totp_asked_by_size CHECK (octet_length(asked_by) IN (36, 64))
 );
--- One that counts, and one that is to take its place.
+-- One that counts, and one for each who sets one up to take its place.
 CREATE UNIQUE INDEX totp_confirmed ON identity.totp (account) WHERE confirmed_at IS NOT NULL;
-CREATE UNIQUE INDEX totp_waiting ON identity.totp (account) WHERE confirmed_at IS NULL;
+CREATE UNIQUE INDEX totp_waiting ON identity.totp (account, asked_by) WHERE confirmed_at IS NULL;
 COMMENT ON COLUMN identity.totp.seed_sealed IS
     'amanah: sealed. Under a key of the account''s tenant; see docs/identity.md.';
 
@@ -87,8 +92,8 @@ CREATE TABLE identity.guesses (
 
 GRANT SELECT, DELETE ON identity.totp, identity.recovery_codes, identity.passkeys,
     identity.challenges, identity.pending TO amanah_engine;
-GRANT INSERT (account, seed_sealed, made_at) ON identity.totp TO amanah_engine;
-GRANT UPDATE (last_step, confirmed_at) ON identity.totp TO amanah_engine;
+GRANT INSERT (account, seed_sealed, made_at, asked_by) ON identity.totp TO amanah_engine;
+GRANT UPDATE (last_step, confirmed_at, asked_by) ON identity.totp TO amanah_engine;
 GRANT INSERT (account, code_sha256, made_at) ON identity.recovery_codes TO amanah_engine;
 GRANT UPDATE (used_at) ON identity.recovery_codes TO amanah_engine;
 GRANT INSERT (credential, account, name, public_key, party, uses, made_at)

@@ -1,5 +1,6 @@
 //! The service on a real PostgreSQL, under the login that the product runs with.
 
+mod asked;
 mod closing;
 mod factors;
 mod invited;

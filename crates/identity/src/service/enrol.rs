@@ -5,7 +5,7 @@
 //! session under a new id.
 
 use jiff::Timestamp;
-use kernel::{Identity, Notice, Secret, SessionToken, Strength};
+use kernel::{Identity, Notice, RECENT, Secret, SessionToken, Strength};
 use store::OperatorTx;
 
 use super::Identities;
@@ -88,8 +88,8 @@ impl Identities {
         self.factors_of(&identity.account).await
     }
 
-    /// A new seed for an app. It does not count until a code of it was shown; one that counts stays
-    /// until then. `issuer` is what the app calls this site.
+    /// A new seed for an app. It does not count until a code of it was shown by the same step or session;
+    /// one that counts stays until then. `issuer` is what the app calls this site.
     ///
     /// # Errors
     /// [`Error::StepUp`], [`Error::Over`], or [`Error::Sealed`] when it cannot be kept.
@@ -101,20 +101,26 @@ impl Identities {
         let sealed = sealed.map_err(Error::Sealed)?;
         let tx = self.db.operator().await?;
         tx.query_opt(sql::LOCK_ACCOUNT, &[&person.account]).await?.ok_or(Error::Over)?;
-        tx.execute(sql::DROP_WAITING_SEED, &[&person.account]).await?;
-        tx.execute(sql::ADD_SEED, &[&person.account, &sealed, &self.clock.now()]).await?;
+        // Whoever asked before that has to prove themselves anew, or is in a step that is over.
+        let now = self.clock.now();
+        let old = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
+        tx.execute(sql::DROP_WAITING_SEED, &[&person.account, &person.asked_by, &old]).await?;
+        let bound: store::Bound<'_> = &[&person.account, &sealed, &now, &person.asked_by];
+        tx.execute(sql::ADD_SEED, bound).await?;
         tx.commit().await?;
         Ok(NewApp { uri: seed.uri(issuer, &person.email)?, text: seed.text() })
     }
 
-    /// The same seed once more, for a page that is shown again.
+    /// The same seed once more, for a page that is shown again: to the step or session that started it
+    /// alone.
     ///
     /// # Errors
     /// As [`Identities::start_app`]; [`Error::NoSuch`] when none waits.
     pub async fn waiting_app(&self, holder: Holder<'_>, issuer: &str) -> Result<NewApp> {
         let Resolved { person, .. } = self.resolve(holder, true).await?;
         let tx = self.db.operator().await?;
-        let row = tx.query_opt(sql::FIND_WAITING_SEED, &[&person.account]).await?;
+        let bound: store::Bound<'_> = &[&person.account, &person.asked_by];
+        let row = tx.query_opt(sql::FIND_WAITING_SEED, bound).await?;
         tx.rollback().await?;
         let seed = self.open_seed(&person, &row.ok_or(Error::NoSuch("app"))?).await?;
         Ok(NewApp { uri: seed.uri(issuer, &person.email)?, text: seed.text() })
@@ -130,7 +136,8 @@ impl Identities {
         self.guess(&person.account, resolved.step, Some(code)).await?;
         let tx = self.db.operator().await?;
         let before = self.lock(&tx, person).await?;
-        let row = tx.query_opt(sql::FIND_WAITING_SEED, &[&person.account]).await?;
+        let bound: store::Bound<'_> = &[&person.account, &person.asked_by];
+        let row = tx.query_opt(sql::FIND_WAITING_SEED, bound).await?;
         let row = row.ok_or(Error::NoSuch("app"))?;
         let seed = self.open_seed(person, &row).await?;
         let now = self.clock.now();
@@ -140,6 +147,7 @@ impl Identities {
         };
         tx.execute(sql::DROP_SEED, &[&person.account]).await?;
         tx.execute(sql::CONFIRM_SEED, &[&row.get::<_, String>(0), &step, &now]).await?;
+        tx.execute(sql::DROP_WAITING_SEEDS, &[&person.account]).await?;
         tx.execute(sql::FORGIVE, &[&person.account, &now]).await?;
         tell(&tx, &person.account, Notice::AppAdded, "", now).await?;
         self.settle(tx, &resolved, before, Strength::Two).await

@@ -1,7 +1,7 @@
 //! The second step of a sign-in: a code or a passkey after the password.
 
 use jiff::Timestamp;
-use kernel::{Notice, Secret, SessionToken, Strength, TenantId};
+use kernel::{Notice, Secret, SessionToken, Strength, TenantId, hex};
 use store::{OperatorTx, Row};
 
 use super::Identities;
@@ -29,6 +29,9 @@ pub(super) struct Person {
     pub(super) tenant: TenantId,
     pub(super) epoch: i32,
     pub(super) reached: Strength,
+    /// The step or the session that they ask in, as the database names it. What is set up is shown to
+    /// no other one: whoever knows the password as well has a step of their own.
+    pub(super) asked_by: String,
     /// The family of their browser, where a session of theirs has it.
     pub(super) agent: String,
     /// When a session that is opened now ends, unused and at the latest. It is asked before any
@@ -195,6 +198,7 @@ impl Identities {
             tenant: tenant(&row)?,
             epoch: row.get("epoch"),
             reached: Strength::shown(row.get("reached")),
+            asked_by: hex(digest.as_bytes()),
             // Not known here: the sign-in's end writes it down.
             agent: String::new(),
         };

@@ -112,6 +112,7 @@ impl Identities {
             tenant: identity.tenant.clone(),
             epoch: row.get("epoch"),
             reached: identity.strength,
+            asked_by: identity.session.clone(),
             agent: row.get("agent"),
             ends,
         })

@@ -74,10 +74,10 @@ pub(crate) const FIND_SEED: &str = "\
     SELECT id::text, seed_sealed FROM identity.totp \
     WHERE account = $1::text::uuid AND confirmed_at IS NOT NULL";
 
-/// Parameters: account. The seed that waits to be confirmed: id, seed.
+/// Parameters: account, who asked. The seed that waits for them to confirm it: id, seed.
 pub(crate) const FIND_WAITING_SEED: &str = "\
     SELECT id::text, seed_sealed FROM identity.totp \
-    WHERE account = $1::text::uuid AND confirmed_at IS NULL";
+    WHERE account = $1::text::uuid AND asked_by = $2 AND confirmed_at IS NULL";
 
 /// Parameters: seed's id, step. Of two at once with the same code, one changes the row, and the
 /// other finds that it is no later step.
@@ -95,13 +95,19 @@ pub(crate) const NEXT_SEEDS: &str = "\
 pub(crate) const RESEAL: &str = "\
     UPDATE identity.totp SET seed_sealed = $3 WHERE id = $1::text::uuid AND seed_sealed = $2";
 
-/// Parameters: account.
+/// Parameters: account, who asked, moment. Their own that waits, and all that waited since before then.
 pub(crate) const DROP_WAITING_SEED: &str = "\
+    DELETE FROM identity.totp WHERE account = $1::text::uuid AND confirmed_at IS NULL \
+        AND (asked_by = $2 OR made_at < $3)";
+
+/// Parameters: account. One counts now: nobody goes on with another.
+pub(crate) const DROP_WAITING_SEEDS: &str = "\
     DELETE FROM identity.totp WHERE account = $1::text::uuid AND confirmed_at IS NULL";
 
-/// Parameters: account, sealed seed, now.
+/// Parameters: account, sealed seed, now, who asked.
 pub(crate) const ADD_SEED: &str = "\
-    INSERT INTO identity.totp (account, seed_sealed, made_at) VALUES ($1::text::uuid, $2, $3)";
+    INSERT INTO identity.totp (account, seed_sealed, made_at, asked_by) \
+    VALUES ($1::text::uuid, $2, $3, $4)";
 
 /// Parameters: account. The seed that counts goes.
 pub(crate) const DROP_SEED: &str = "\
@@ -109,7 +115,7 @@ pub(crate) const DROP_SEED: &str = "\
 
 /// Parameters: seed's id, step, now.
 pub(crate) const CONFIRM_SEED: &str = "\
-    UPDATE identity.totp SET confirmed_at = $3, last_step = $2 \
+    UPDATE identity.totp SET confirmed_at = $3, last_step = $2, asked_by = NULL \
     WHERE id = $1::text::uuid AND confirmed_at IS NULL";
 
 /// Parameters: account. Used ones go as well: another set is made.
