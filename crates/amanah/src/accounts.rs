@@ -197,11 +197,11 @@ impl console::Accounts for Front {
         &'a self,
         identity: &'a Identity,
         one: Option<&'a str>,
-    ) -> Fut<'a, Result<(), console::Error>> {
+    ) -> Fut<'a, Result<bool, console::Error>> {
         Box::pin(async move {
             let ended = match one {
-                Some(id) => self.identities.end_session(&identity.account, id).await.map(drop),
-                None => self.room.end_other_sessions(identity).await.map(drop),
+                Some(id) => self.identities.end_session(&identity.account, id).await,
+                None => self.room.end_other_sessions(identity).await.map(|ended| ended > 0),
             };
             ended.map_err(unavailable)
         })

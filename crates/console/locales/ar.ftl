@@ -244,6 +244,7 @@ sessions-end = إنهاء
 sessions-this = هذه
 sessions-end-others = أنهِ كل الجلسات الأخرى
 sessions-ended = انتهت.
+sessions-none = لم يُنهَ شيء: لم تعد هناك جلسة كهذه. الجلسات المفتوحة الآن مذكورة هنا.
 
 people-title = الأشخاص
 people-closed = مغلق

@@ -223,6 +223,7 @@ sessions-end = End
 sessions-this = this one
 sessions-end-others = End all others
 sessions-ended = Ended.
+sessions-none = Nothing was ended: there is no such session any more. Those that are open now are listed here.
 
 people-title = People
 people-closed = closed

@@ -191,6 +191,7 @@ sessions-end = Akhiri
 sessions-this = sesi ini
 sessions-end-others = Akhiri semua yang lain
 sessions-ended = Sudah diakhiri.
+sessions-none = Tidak ada yang diakhiri: sesi seperti itu sudah tidak ada. Yang terbuka sekarang tercantum di sini.
 
 people-title = Orang
 people-closed = ditutup

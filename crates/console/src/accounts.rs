@@ -195,7 +195,8 @@ pub trait Accounts: Send + Sync {
     /// [`Error::Unavailable`].
     fn sessions<'a>(&'a self, identity: &'a Identity) -> Fut<'a, Result<Vec<OpenSession>, Error>>;
 
-    /// Ends one of their sessions, or all but the one that they ask in.
+    /// Ends one of their sessions, or all but the one that they ask in. Whether there was one to end: a
+    /// session that proves itself again goes on under another name.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; sessions may be open then.
@@ -203,7 +204,7 @@ pub trait Accounts: Send + Sync {
         &'a self,
         identity: &'a Identity,
         one: Option<&'a str>,
-    ) -> Fut<'a, Result<(), Error>>;
+    ) -> Fut<'a, Result<bool, Error>>;
 
     /// The people of their tenant.
     ///

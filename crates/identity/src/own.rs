@@ -4,7 +4,8 @@ use kernel::{Identity, Notice, Secret, SessionToken};
 
 use crate::mail::{Mailroom, tell};
 use crate::password::fits;
-use crate::sql::{END_OTHERS, mail as sql};
+use crate::service::others;
+use crate::sql::mail as sql;
 use crate::stored::Stored;
 use crate::token::{self, Digest};
 use crate::{Error, Result};
@@ -51,7 +52,7 @@ impl Mailroom {
             return Err(Error::Refused);
         };
         let epoch: i32 = row.get(0);
-        tx.execute(END_OTHERS, &[account, session, &now]).await?;
+        others(&tx, account, session, now).await?;
         if tx.execute(sql::KEEP_SESSION, &[account, session, &epoch]).await? == 0 {
             tx.rollback().await?;
             return Err(Error::Refused);
@@ -70,8 +71,7 @@ impl Mailroom {
     pub async fn end_other_sessions(&self, identity: &Identity) -> Result<u64> {
         let now = self.clock.now();
         let tx = self.db.operator().await?;
-        let bound: store::Bound<'_> = &[&identity.account, &identity.session, &now];
-        let ended = tx.execute(END_OTHERS, bound).await?;
+        let ended = others(&tx, &identity.account, &identity.session, now).await?;
         if ended > 0 {
             tell(&tx, &identity.account, Notice::SessionsEnded, &ended.to_string(), now).await?;
         }

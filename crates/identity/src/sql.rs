@@ -71,9 +71,9 @@ pub(crate) const SIGNED_IN: &str = "\
     WHERE id = $1::text::uuid AND first_signed_in_at IS NULL";
 
 /// Parameters: new token's SHA-256, old one's, strength, now. The same session under a new token,
-/// whose limits go on. No row when the old one is over. The old one is held: of two at once the second
-/// finds it over, and no family is born of it meanwhile. One row: the
-/// name of the new one.
+/// whose limits go on. No row when the old one is over. The account is held first, as by whoever ends its
+/// other sessions: they meet the old one or the new. The old one is held: of two at once the second
+/// finds it over, and no family is born of it meanwhile. One row: the name of the new one.
 pub(crate) const RENEW_SESSION: &str = "\
     INSERT INTO identity.sessions (token_sha256, account, epoch, tenant_epoch, strength, \
         authenticated_at, created_at, last_seen_at, idle_expires_at, absolute_expires_at, support, \
@@ -89,7 +89,7 @@ pub(crate) const RENEW_SESSION: &str = "\
         AND s.epoch = a.epoch AND t.suspended_at IS NULL \
         AND s.tenant_epoch = coalesce(t.epoch, 0) \
         AND s.idle_expires_at > $4 AND s.absolute_expires_at > $4 \
-    FOR UPDATE OF s \
+    FOR SHARE OF a FOR UPDATE OF s \
     RETURNING id::text";
 
 /// Parameters: old session's token as SHA-256, new session's name. What programs got from a session goes
@@ -157,7 +157,17 @@ pub(crate) const END_ONE: &str = "\
     WHERE account = $1::text::uuid AND id::text = $2 AND revoked_at IS NULL \
         AND absolute_expires_at > $3";
 
-/// Parameters: account, the id of the one to keep, now. What programs were given by other sessions
+/// Parameters: account. Until the transaction ends, none of its sessions gets a new name, and neither what
+/// it may nor how it proves itself changes.
+pub(crate) const HOLD_ACCOUNT: &str = "\
+    SELECT FROM identity.accounts WHERE id = $1::text::uuid FOR NO KEY UPDATE";
+
+/// Parameters: account. The same for whoever gives one of its sessions a new name, beside others who do.
+pub(crate) const SHARE_ACCOUNT: &str = "\
+    SELECT FROM identity.accounts WHERE id = $1::text::uuid FOR SHARE";
+
+/// Parameters: account, the id of the one to keep, now. The account has to be held, so that no session is
+/// missed that gets another name at this moment. What programs were given by other sessions
 /// ends as well, also where that session is over long since.
 pub(crate) const END_OTHERS: &str = "\
     WITH programs AS (UPDATE identity.families \

@@ -5,6 +5,7 @@ mod closing;
 mod factors;
 mod invited;
 mod lost;
+mod races;
 mod tokens;
 mod told;
 

@@ -61,10 +61,11 @@ pub(crate) async fn end_sessions(
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
-    state.accounts.end_sessions(&identity, form.one.as_deref()).await?;
+    let ended = state.accounts.end_sessions(&identity, form.one.as_deref()).await?;
     let words = Words::asked(&headers);
     let page = page(&state, words, identity, form.token).await?;
-    html(&page.done(words.say("sessions-ended")))
+    let said = if ended { words.say("sessions-ended") } else { words.say("sessions-none") };
+    html(&page.done(said))
 }
 
 /// `POST /_amanah/account/password`.

@@ -133,10 +133,10 @@ impl Accounts for House {
         &'a self,
         _: &'a Identity,
         one: Option<&'a str>,
-    ) -> Fut<'a, Result<(), Error>> {
+    ) -> Fut<'a, Result<bool, Error>> {
         Box::pin(async move {
             self.note(format!("ended {}", one.unwrap_or("others")));
-            Ok(())
+            Ok(one != Some("gone"))
         })
     }
 
@@ -339,13 +339,16 @@ async fn an_account_is_changed_by_its_holder_alone() {
         texts.push(ask(&router, request).await.2);
     }
     assert!(texts[0].contains("Ended.") && texts[2].contains("was changed"));
+    let mut gone = post("/_amanah/account/sessions", "one=gone");
+    gone.extensions_mut().insert(sample::identity());
+    assert!(ask(&router, gone).await.2.contains("Nothing was ended"));
     let mut wrong = post("/_amanah/account/password", "current=wrong&password=a+long+password");
     wrong.extensions_mut().insert(sample::identity());
     let (status, _, html) = ask(&router, wrong).await;
     assert!(status == StatusCode::FORBIDDEN && html.contains("current password is not right"));
     assert_eq!(
         *house.accounts.done.lock().unwrap(),
-        ["ended abc", "ended others", "changed for sari@toko.example"]
+        ["ended abc", "ended others", "changed for sari@toko.example", "ended gone"]
     );
 }
 

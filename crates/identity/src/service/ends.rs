@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use kernel::{Notice, SessionToken, Strength, TenantId};
+use store::OperatorTx;
 
 use super::Identities;
 use crate::cache::Ended;
@@ -25,6 +26,18 @@ pub struct SessionCard {
     pub agent: String,
     /// The grant of support that it rests on.
     pub support: Option<String>,
+}
+
+/// Ends every session of `account` but the one named `keep`, and what programs got from them; how many
+/// sessions those were. One that is given a new name at this moment is ended under the new one.
+pub(crate) async fn others(
+    tx: &OperatorTx,
+    account: &str,
+    keep: &str,
+    now: Timestamp,
+) -> Result<u64> {
+    tx.query_opt(sql::HOLD_ACCOUNT, &[&account]).await?;
+    Ok(tx.execute(sql::END_OTHERS, &[&account, &keep, &now]).await?)
 }
 
 impl Identities {
@@ -53,7 +66,13 @@ impl Identities {
     /// # Errors
     /// When the database did not do it; the session may live on then.
     pub async fn end_session(&self, account: &str, id: &str) -> Result<bool> {
-        let ended = self.end(account, sql::END_ONE, &[&account, &id, &self.clock.now()]).await?;
+        let tx = self.db.operator().await?;
+        let ended = tx.execute(sql::END_ONE, &[&account, &id, &self.clock.now()]).await?;
+        tx.commit().await?;
+        // Whatever else of theirs is in memory is read again.
+        if ended > 0 {
+            self.cache.forget(Ended::account(account));
+        }
         Ok(ended > 0)
     }
 
@@ -62,7 +81,13 @@ impl Identities {
     /// # Errors
     /// When the database did not do it; they may live on then.
     pub async fn end_others(&self, account: &str, keep: &str) -> Result<u64> {
-        self.end(account, sql::END_OTHERS, &[&account, &keep, &self.clock.now()]).await
+        let tx = self.db.operator().await?;
+        let ended = others(&tx, account, keep, self.clock.now()).await?;
+        tx.commit().await?;
+        if ended > 0 {
+            self.cache.forget(Ended::account(account));
+        }
+        Ok(ended)
     }
 
     /// Ends everything that was given out to `account`: sessions, refresh tokens, keys. Its holder is told of
@@ -169,17 +194,6 @@ impl Identities {
     /// The limits of the house.
     pub const fn lifetime(&self) -> Lifetime {
         self.lifetime
-    }
-
-    async fn end(&self, account: &str, sql: &str, bound: store::Bound<'_>) -> Result<u64> {
-        let tx = self.db.operator().await?;
-        let ended = tx.execute(sql, bound).await?;
-        tx.commit().await?;
-        // Whatever else of theirs is in memory is read again.
-        if ended > 0 {
-            self.cache.forget(Ended::account(account));
-        }
-        Ok(ended)
     }
 
     async fn change(&self, tenant: &TenantId, sql: &str, bound: store::Bound<'_>) -> Result<()> {

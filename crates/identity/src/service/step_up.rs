@@ -7,6 +7,7 @@ use super::step::Person;
 use crate::cache::Ended;
 use crate::passkey::{Assertion, Party};
 use crate::password::fits;
+use crate::sql::SHARE_ACCOUNT;
 use crate::sql::factors as sql;
 use crate::stored::Stored;
 use crate::token::Digest;
@@ -50,6 +51,8 @@ impl Identities {
             return Err(Error::Wrong);
         }
         let tx = self.db.operator().await?;
+        // Before anything else of theirs is held, so that whoever changes factors does not wait in a circle.
+        tx.query_opt(SHARE_ACCOUNT, &[&person.account]).await?;
         let shown = match proof {
             Again::Password(_) => {
                 tx.execute(sql::FORGIVE, &[&person.account, &self.clock.now()]).await?;

@@ -1,0 +1,131 @@
+//! What comes between two statements of somebody else. A second connection keeps one of them from going
+//! on until the other waits as well: what is tried is the order, and no luck.
+
+use std::time::{Duration, Instant};
+
+use kernel::{Sessions as _, Strength};
+use store::OperatorTx;
+use testkit::TestDb;
+
+use super::{EMAIL, house, right};
+use crate::{Again, Email, Error, Opening};
+
+/// How long a test waits for others to wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whoever does something to one table comes no further until it is opened.
+struct Gate<'a> {
+    base: &'a TestDb,
+    held: OperatorTx,
+}
+
+impl<'a> Gate<'a> {
+    /// After each `INSERT` or `UPDATE` of a row of `table`, in the transaction that does it.
+    async fn after(base: &'a TestDb, what: &str, table: &str) -> Self {
+        let tx = base.owner.operator().await.unwrap();
+        let gate = format!(
+            "CREATE FUNCTION identity.gate() RETURNS trigger LANGUAGE plpgsql AS \
+                 'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END'; \
+             CREATE TRIGGER gate AFTER {what} ON identity.{table} \
+                 FOR EACH ROW EXECUTE FUNCTION identity.gate()"
+        );
+        tx.batch(&gate).await.unwrap();
+        tx.commit().await.unwrap();
+        Self::of(base, "SELECT pg_advisory_xact_lock(4711)").await
+    }
+
+    /// Holds what `sql` holds.
+    async fn of(base: &'a TestDb, sql: &str) -> Self {
+        let held = base.owner.operator().await.unwrap();
+        held.query(sql, &[]).await.unwrap();
+        Self { base, held }
+    }
+
+    /// Until so many others wait for a lock.
+    async fn waits(&self, many: i64) {
+        let waiting = "SELECT count(DISTINCT l.pid) FROM pg_locks l \
+            JOIN pg_stat_activity a ON a.pid = l.pid \
+            WHERE NOT l.granted AND a.datname = current_database()";
+        let begun = Instant::now();
+        loop {
+            let tx = self.base.superuser.operator().await.unwrap();
+            let now: i64 = tx.query_one(waiting, &[]).await.unwrap().get(0);
+            tx.rollback().await.unwrap();
+            if now >= many {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{now} of {many} wait");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn open(self) {
+        self.held.commit().await.unwrap();
+    }
+}
+
+/// Two sessions of the same person: the one that is kept, and one that somebody else has.
+struct Two {
+    house: super::House,
+    account: String,
+    kept: kernel::SessionToken,
+    stolen: kernel::SessionToken,
+}
+
+async fn two() -> Two {
+    let house = house().await;
+    let email = Email::new(EMAIL).unwrap();
+    let account = house.identities.find(&email).await.unwrap().unwrap().0;
+    let open = || house.identities.open_session(&account, Strength::One, Opening::default());
+    let (kept, stolen) = (open().await.unwrap(), open().await.unwrap());
+    Two { house, account, kept, stolen }
+}
+
+/// The stolen session proves itself again and has its new name, and has not committed.
+#[tokio::test]
+async fn the_end_of_all_others_meets_a_session_that_is_being_renewed() {
+    let Two { house, account, kept, stolen } = two().await;
+    let identities = &house.identities;
+    let keep = identities.decide(&kept).await.unwrap().unwrap().session.clone();
+    let thief = identities.decide(&stolen).await.unwrap().unwrap();
+    let gate = Gate::after(&house.base, "INSERT", "sessions").await;
+    let password = right();
+    let renewed = identities.step_up(&thief, &stolen, Again::Password(&password));
+    let ended = async {
+        gate.waits(1).await;
+        let open = async {
+            gate.waits(2).await;
+            gate.open().await;
+        };
+        tokio::join!(identities.end_others(&account, &keep), open).0
+    };
+    let (renewed, ended) = tokio::join!(renewed, ended);
+    assert_eq!(ended.unwrap(), 1);
+    assert!(!house.holds(&renewed.unwrap()).await && !house.holds(&stolen).await);
+    assert!(house.holds(&kept).await);
+}
+
+/// The other way round: all others are being ended, and then one of them is to be renewed.
+#[tokio::test]
+async fn a_session_that_is_being_ended_is_not_renewed() {
+    let Two { house, account, kept, stolen } = two().await;
+    let identities = &house.identities;
+    let keep = identities.decide(&kept).await.unwrap().unwrap().session.clone();
+    let thief = identities.decide(&stolen).await.unwrap().unwrap();
+    let gate = Gate::after(&house.base, "UPDATE", "sessions").await;
+    let password = right();
+    let ended = identities.end_others(&account, &keep);
+    let renewed = async {
+        gate.waits(1).await;
+        let open = async {
+            gate.waits(2).await;
+            gate.open().await;
+        };
+        tokio::join!(identities.step_up(&thief, &stolen, Again::Password(&password)), open).0
+    };
+    let (ended, renewed) = tokio::join!(ended, renewed);
+    assert_eq!(ended.unwrap(), 1);
+    assert!(matches!(renewed, Err(Error::Over)), "{renewed:?}");
+    assert!(!house.holds(&stolen).await && house.holds(&kept).await);
+    assert_eq!(identities.sessions(&account).await.unwrap().len(), 1);
+}
