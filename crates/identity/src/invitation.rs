@@ -114,7 +114,7 @@ impl Mailroom {
     ///
     /// # Errors
     /// [`Error::Field`] for roles that `by` may not give, or too many of anything; [`Error::TooOften`] when
-    /// too many were sent lately.
+    /// too many were sent lately; [`Error::Over`] when the account of `by` was closed meanwhile.
     pub async fn invite(
         &self,
         by: &Identity,
@@ -139,6 +139,11 @@ impl Mailroom {
         let until = now.saturating_add(GOOD_FOR).unwrap_or(now);
         let (tenant, email) = (by.tenant.as_str(), new.email.as_str());
         let tx = self.db.operator().await?;
+        // Whoever closes their account waits, and ends this invitation with the rest of theirs.
+        if tx.query_opt(sql::HOLD_INVITER, &[&by.account]).await?.is_none() {
+            tx.rollback().await?;
+            return Err(Error::Over);
+        }
         // In turn for each tenant, so that the bound holds and one address has one open invitation.
         tx.execute(sql::TURN_OF_INVITATIONS, &[&tenant]).await?;
         if let Some(whose) = self.sent_enough(&tx, by, email, now).await? {

@@ -154,6 +154,10 @@ pub(crate) const REPLACE_INVITATION: &str = "\
     UPDATE identity.invitations SET withdrawn_at = $3 \
     WHERE tenant = $1 AND email = $2 AND withdrawn_at IS NULL AND accepted_at IS NULL";
 
+/// Parameters: account. One row while it is open, and until the transaction ends nobody closes it.
+pub(crate) const HOLD_INVITER: &str = "\
+    SELECT FROM identity.accounts WHERE id = $1::text::uuid AND disabled_at IS NULL FOR SHARE";
+
 /// Parameters: tenant, address, roles, language, by whom, now, until when, how many may be open.
 pub(crate) const INVITE: &str = "\
     INSERT INTO identity.invitations (tenant, email, roles, language, invited_by, invited_at, \

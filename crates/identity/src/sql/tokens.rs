@@ -182,7 +182,8 @@ pub(crate) const FIND_FAMILY: &str = concat!(
 
 /// Parameters: id, key's SHA-256, account, maker, name, scopes, maker's session, now, end, how many
 /// may live. One row when it was made: its id, and who answers for the service. The account is the
-/// maker's, or a service of their tenant.
+/// maker's, or a service of their tenant. The maker is held: whoever closes their account meanwhile waits, and
+/// ends this key with the rest.
 pub(crate) const ADD_KEY: &str = "\
     INSERT INTO identity.api_keys (id, key_sha256, account, made_by, name, scopes, epoch, \
         tenant_epoch, strength, created_at, expires_at) \
@@ -196,6 +197,7 @@ pub(crate) const ADD_KEY: &str = "\
         AND a.disabled_at IS NULL AND a.tenant = m.tenant AND (a.id = m.id OR a.owner IS NOT NULL) \
         AND $10 > (SELECT count(*) FROM identity.api_keys k \
             WHERE k.account = a.id AND k.revoked_at IS NULL AND k.expires_at > $8) \
+    FOR SHARE OF m \
     RETURNING id, (SELECT o.owner::text FROM identity.accounts o WHERE o.id = account)";
 
 /// Parameters: key's SHA-256, now. At most one row.
@@ -251,11 +253,12 @@ pub(crate) const END_REVIEWED_KEY: &str = "\
     UPDATE identity.api_keys k SET revoked_at = greatest($3, k.created_at) FROM identity.accounts a \
     WHERE k.id = $1 AND a.id = k.account AND a.tenant = $2 AND k.revoked_at IS NULL";
 
-/// Parameters: address, name, tenant, now, owner. One row when the address was free: id.
+/// Parameters: address, name, tenant, now, owner. One row when the address was free: id. The owner is held, as
+/// for [`ADD_KEY`].
 pub(crate) const ADD_SERVICE: &str = "\
     INSERT INTO identity.accounts (email, display_name, tenant, created_at, owner) \
     SELECT $1, $2, $3, $4, id FROM identity.accounts \
-    WHERE id = $5::text::uuid AND tenant = $3 AND disabled_at IS NULL \
+    WHERE id = $5::text::uuid AND tenant = $3 AND disabled_at IS NULL FOR SHARE \
     ON CONFLICT DO NOTHING RETURNING id::text";
 
 /// Parameters: tenant, how many. Rows: id, name, owner's address.

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::{Sessions as _, Strength};
+use kernel::{Credentials as _, Sessions as _, Strength, own};
 use store::OperatorTx;
 use testkit::TestDb;
 
 use super::{EMAIL, house, right};
-use crate::{Again, Email, Error, Opening};
+use crate::tests_mail::{Roles, new};
+use crate::{Again, Email, Error, NewAccount, NewKey, Opening};
 
 /// How long a test waits for others to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -128,4 +129,92 @@ async fn a_session_that_is_being_ended_is_not_renewed() {
     assert!(matches!(renewed, Err(Error::Over)), "{renewed:?}");
     assert!(!house.holds(&stolen).await && house.holds(&kept).await);
     assert_eq!(identities.sessions(&account).await.unwrap().len(), 1);
+}
+
+/// Who is off-boarded while they make something: it ends with everything else of theirs.
+async fn closed_while<T>(house: &super::House, table: &str, making: impl Future<Output = T>) -> T {
+    let email = Email::new(EMAIL).unwrap();
+    let account = house.identities.find(&email).await.unwrap().unwrap().0;
+    let gate = Gate::after(&house.base, "INSERT", table).await;
+    let closed = async {
+        gate.waits(1).await;
+        let open = async {
+            gate.waits(2).await;
+            gate.open().await;
+        };
+        tokio::join!(house.identities.close(&account, None), open).0
+    };
+    let (made, closed) = tokio::join!(making, closed);
+    closed.unwrap();
+    made
+}
+
+async fn count(base: &TestDb, sql: &str) -> i64 {
+    let tx = base.owner.operator().await.unwrap();
+    tx.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_key_of_a_service_ends_with_its_maker_who_is_closed_meanwhile() {
+    let Two { house, kept, .. } = two().await;
+    let mut maker = (*house.identities.decide(&kept).await.unwrap().unwrap()).clone();
+    maker.standing.permits = [own::PEOPLE_KEYS].into_iter().collect();
+    // Somebody else answers for it, so that nothing but its maker's end ends the key.
+    let other = NewAccount {
+        email: Email::new("budi@sinar.example").unwrap(),
+        name: "Budi".into(),
+        tenant: maker.tenant.clone(),
+        password: right(),
+    };
+    house.identities.create_account(&other).await.unwrap();
+    let service = house.identities.make_service(&maker, "till").await.unwrap().account;
+    let hand = "UPDATE identity.accounts SET owner = (SELECT id FROM identity.accounts \
+        WHERE email = 'budi@sinar.example') WHERE owner IS NOT NULL";
+    house.alter(hand).await;
+    let new = NewKey { name: "till".into(), service: Some(service), scopes: None, days: 9 };
+    let made = closed_while(&house, "api_keys", house.identities.make_key(&maker, &new)).await;
+    let (_, key) = made.unwrap();
+    let bearer = house.identities.bearer(&key).await.unwrap();
+    assert!(bearer.is_none());
+    let living = "SELECT count(*) FROM identity.api_keys WHERE revoked_at IS NULL";
+    assert_eq!(count(&house.base, living).await, 0);
+    // And nothing is made behind the end.
+    let late = house.identities.make_key(&maker, &new).await;
+    assert!(matches!(late, Err(Error::Grant)), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_service_ends_with_whoever_answers_for_it_and_is_closed_meanwhile() {
+    let Two { house, kept, .. } = two().await;
+    let mut maker = (*house.identities.decide(&kept).await.unwrap().unwrap()).clone();
+    maker.standing.permits = [own::PEOPLE_KEYS].into_iter().collect();
+    closed_while(&house, "accounts", house.identities.make_service(&maker, "till")).await.unwrap();
+    let open = "SELECT count(*) FROM identity.accounts \
+        WHERE owner IS NOT NULL AND disabled_at IS NULL";
+    assert_eq!(count(&house.base, open).await, 0);
+}
+
+#[tokio::test]
+async fn an_invitation_ends_with_whoever_sent_it_and_is_closed_meanwhile() {
+    let house = crate::mail::tests::house().await;
+    let (_, by) = house.whoever("correct horse battery").await;
+    let (roles, new) = (Roles::default(), new("budi@sinar.example", &["editor"]));
+    let gate = Gate::after(&house.base, "INSERT", "invitations").await;
+    let identities = &house.room.identities;
+    let closed = async {
+        gate.waits(1).await;
+        let open = async {
+            gate.waits(2).await;
+            gate.open().await;
+        };
+        tokio::join!(identities.close(&by.account, None), open).0
+    };
+    let (invited, closed) = tokio::join!(house.room.invite(&by, &roles, &new), closed);
+    assert!(invited.is_ok());
+    assert!(closed.unwrap().ended.contains(&("invitations that they sent", 1)));
+    let open = "SELECT count(*) FROM identity.invitations WHERE withdrawn_at IS NULL";
+    assert_eq!(house.count(open).await, 0);
+    let late = house.room.invite(&by, &roles, &new).await;
+    assert!(matches!(late, Err(Error::Over)), "{late:?}");
+    assert_eq!(house.count(open).await, 0);
 }
