@@ -7,7 +7,7 @@ use console::{
     Hindrance, Invitation, Invited, Offer, OpenSession, Origin, People, Person, Refusal,
 };
 use directory::Directory;
-use identity::{Attempted, Email, Error, Language, Limits, Mailroom, NewInvitation};
+use identity::{Attempted, Email, Error, Language, Limits, Mailroom, NewInvitation, Shows};
 use kernel::{Clock, Fut, Granting as _, Identity, Secret, SessionToken, Sessions as _};
 
 use crate::leaving::Offboarding;
@@ -37,21 +37,38 @@ impl Front {
         known.unwrap_or_default().then(|| browser.0.expose().as_bytes().to_vec())
     }
 
-    fn allow(&self, what: Attempted, from: &Origin, address: &str) -> bool {
-        self.limits.allow(what, from.peer, address, self.clock.now())
+    /// Whether they may try this, whose browser is `known` at the address or is not.
+    fn allow(&self, what: Attempted, from: &Origin, address: &str, known: Option<&[u8]>) -> bool {
+        let now = self.clock.now();
+        match known {
+            Some(browser) => self.limits.allow_known(Shows::Browser(browser), now),
+            None => self.limits.allow(what, from.peer, address, now),
+        }
+    }
+
+    /// Goes on with a link that is `good`, as often as one may be tried. Those that are none are counted
+    /// together, and take nothing from whoever holds one that is.
+    fn link(&self, token: &SessionToken, good: bool, from: &Origin) -> Result<(), Hindrance> {
+        if good {
+            let shown = Shows::Link(token.0.expose().as_bytes());
+            let free = self.limits.allow_known(shown, self.clock.now());
+            return if free { Ok(()) } else { Err(Hindrance::Later) };
+        }
+        let free = self.allow(Attempted::Link, from, "", None);
+        Err(if free { Hindrance::Link } else { Hindrance::Later })
     }
 }
 
 impl console::Accounts for Front {
     fn may_try<'a>(&'a self, email: &'a str, from: &'a Origin) -> Fut<'a, Result<(), Refusal>> {
         Box::pin(async move {
-            if !self.allow(Attempted::SignIn, from, email) {
+            // A browser that is known is counted apart in everything, so that nobody else can lock it
+            // out; it is locked by its own wrong guesses.
+            let known = self.known(email, from).await;
+            if !self.allow(Attempted::SignIn, from, email, known.as_deref()) {
                 return Err(Refusal::Later { seconds: WAIT_SECONDS });
             }
             let now = self.clock.now();
-            // A browser that is known is counted apart, so that nobody else can lock it out; it is
-            // locked by its own wrong guesses.
-            let known = self.known(email, from).await;
             let seconds = |wait: jiff::SignedDuration| {
                 u64::try_from(wait.as_secs()).unwrap_or_default().saturating_add(1)
             };
@@ -92,11 +109,15 @@ impl console::Accounts for Front {
         address: &'a str,
         language: &'a str,
         from: &'a Origin,
-    ) -> Fut<'a, Result<(), console::Error>> {
+    ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
-            let heard = self.allow(Attempted::Reset, from, address);
-            let asked = self.room.ask_reset(address, Language::of(language), heard).await;
-            asked.map_err(unavailable)
+            let known = self.known(address, from).await;
+            // It is said, and not passed over: it hangs on who asks, and not on whose address it is.
+            if !self.allow(Attempted::Reset, from, address, known.as_deref()) {
+                return Err(Hindrance::Later);
+            }
+            let language = Language::of(language);
+            self.room.ask_reset(address, language, known.is_some()).await.map_err(trouble)
         })
     }
 
@@ -114,9 +135,8 @@ impl console::Accounts for Front {
         from: &'a Origin,
     ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
-            if !self.allow(Attempted::Link, from, "") {
-                return Err(Hindrance::Later);
-            }
+            let good = self.room.reset_is_open(token).await.map_err(trouble)?;
+            self.link(token, good, from)?;
             let email = self.room.reset(token, password).await.map_err(trouble)?;
             // Whoever was locked out by the guesses of others is let in again.
             self.limits.forgive(&email, None);
@@ -142,9 +162,8 @@ impl console::Accounts for Front {
         from: &'a Origin,
     ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
-            if !self.allow(Attempted::Link, from, "") {
-                return Err(Hindrance::Later);
-            }
+            let good = self.room.offer(token).await.map_err(trouble)?.is_some();
+            self.link(token, good, from)?;
             self.room.accept(token, name, password).await.map_err(trouble)?;
             let desk = Offboarding {
                 access: Arc::clone(&self.access),
@@ -279,11 +298,12 @@ fn trouble(error: Error) -> Hindrance {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use console::{Accounts as _, SignIn as _};
     use identity::{Identities, NewAccount, Pool};
-    use kernel::{Cx, NoStandings, SystemClock, SystemRng, TenantId};
+    use kernel::{Cx, ManualClock, NoStandings, SystemClock, SystemRng, TenantId};
     use tokio::task::JoinSet;
 
     use super::*;
@@ -297,6 +317,12 @@ mod tests {
     }
 
     async fn front() -> (testkit::TestDb, Arc<Front>) {
+        let (base, front, _) = house().await;
+        (base, front)
+    }
+
+    /// Its limits are at one moment, so that nothing of them comes back while they are tried.
+    async fn house() -> (testkit::TestDb, Arc<Front>, Arc<Pile>) {
         let base = testkit::database(&[&identity::ROOM, &access::ROOM]).await;
         let cx = Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) };
         let (clock, rng) = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
@@ -312,7 +338,11 @@ mod tests {
             password: secret(RIGHT),
         };
         identities.create_account(&account).await.unwrap();
-        let room = crate::mail::waiting_room(&identities, &cx);
+        let letters = Arc::new(Pile::default());
+        let world = (Arc::clone(&cx.clock), Arc::clone(&cx.rng));
+        let post = Arc::<Pile>::clone(&letters);
+        let room = Mailroom::new(Arc::clone(&identities), world, post, "https://a.example");
+        let room = Arc::new(room);
         let access = Arc::new(Access::new(base.engine.clone(), Arc::clone(&cx.clock)));
         let people = crate::provisioning::People::of(&access, &identities, &room, &cx);
         let directory = crate::provisioning::open(people, &base.engine, "");
@@ -322,9 +352,9 @@ mod tests {
             access,
             directory,
             limits: Limits::new(&*cx.rng).unwrap(),
-            clock: cx.clock,
+            clock: Arc::new(ManualClock::at(cx.clock.now())),
         };
-        (base, Arc::new(front))
+        (base, Arc::new(front), letters)
     }
 
     fn from(n: u8, browser: Option<SessionToken>) -> Origin {
@@ -371,6 +401,68 @@ mod tests {
         // The success of whoever is known forgives what others had guessed until then, once.
         let looked_at = looked_at.load(Ordering::Relaxed);
         assert!((5..=10).contains(&looked_at), "{looked_at} were looked at");
+    }
+
+    /// Has strangers in thousands of networks use up what everybody has together.
+    fn exhaust(front: &Front, what: Attempted) {
+        let network = |n: u16| std::net::Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, 0).into();
+        let now = front.clock.now();
+        let refused =
+            (0..u16::MAX).find(|n| !front.limits.allow(what, network(*n), "a@b.example", now));
+        assert!(refused.is_some(), "{what:?}");
+    }
+
+    /// Letters that came.
+    #[derive(Default)]
+    struct Pile(Mutex<Vec<identity::Written>>);
+
+    impl identity::Post for Pile {
+        fn name(&self) -> String {
+            "a pile".to_owned()
+        }
+
+        fn send<'a>(
+            &'a self,
+            letter: &'a identity::Written,
+        ) -> Fut<'a, Result<(), identity::Unsent>> {
+            self.0.lock().unwrap().push(letter.clone());
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    /// The link for a new password that comes by letter.
+    async fn link_of(front: &Front, letters: &Pile, known: &Origin) -> SessionToken {
+        front.ask_reset(EMAIL, "en", known).await.unwrap();
+        front.room.deliver().await.unwrap();
+        let letters = std::mem::take(&mut *letters.0.lock().unwrap());
+        let body = &letters.iter().find(|letter| letter.body.contains("?t=")).unwrap().body;
+        let (_, token) = body.split_once("?t=").unwrap();
+        SessionToken(secret(token.split_whitespace().next().unwrap()))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn strangers_in_many_networks_keep_out_nobody_who_is_none() {
+        let (_base, front, letters) = house().await;
+        let (_, known) = attempt(&front, RIGHT, &from(1, None)).await;
+        assert!(known.is_some());
+        for what in [Attempted::SignIn, Attempted::Reset, Attempted::Link] {
+            exhaust(&front, what);
+        }
+        let known = from(2, known);
+        assert!(!attempt(&front, RIGHT, &from(3, None)).await.0);
+        let (_, session) = attempt(&front, RIGHT, &known).await;
+        assert!(session.is_some(), "the browser had signed in before");
+        // Another account's browser is a stranger's, and is told so.
+        let other = front.ask_reset("dewi@sinar.example", "en", &known).await;
+        assert_eq!(other, Err(Hindrance::Later));
+
+        let none = SessionToken(secret("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+        let new = secret("a-canary-sings-in-the-mine-7");
+        assert_eq!(front.reset(&none, &new, &from(3, None)).await, Err(Hindrance::Later));
+        let accepted = front.accept(&none, "Sari", &new, &from(3, None)).await;
+        assert_eq!(accepted, Err(Hindrance::Later));
+        let link = link_of(&front, &letters, &known).await;
+        assert_eq!(front.reset(&link, &new, &from(3, None)).await, Ok(()));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -198,6 +198,7 @@ reset-link = Forgotten your password?
 reset-intro = Write the e-mail address of your account, and a letter goes there with a link that sets a new password.
 reset-button = Send the letter
 reset-asked = If there is an account with this address, a letter is on its way. Its link is good for 15 minutes. Look among the unwanted mail too, and ask again if nothing comes.
+reset-busy = So many ask for letters just now that no more are taken. Nothing was sent. Wait a few minutes and ask again.
 reset-done = Your new password is set, and everything that was open in your name was ended. Sign in with it.
 link-over-title = This link is over
 link-over = A link works once and for a short time, and only the newest one does. Nothing was changed. Ask for a new one.

@@ -166,6 +166,7 @@ reset-link = Lupa kata sandi?
 reset-intro = Tulis alamat surel akun Anda; surat berisi tautan untuk membuat kata sandi baru dikirim ke sana.
 reset-button = Kirim surat
 reset-asked = Jika ada akun dengan alamat ini, suratnya sedang dikirim. Tautannya berlaku 15 menit. Periksa juga kotak spam, dan minta lagi jika tidak ada yang datang.
+reset-busy = Saat ini terlalu banyak surat yang diminta sehingga tidak ada yang diterima lagi. Tidak ada yang dikirim. Tunggu beberapa menit lalu minta lagi.
 reset-done = Kata sandi baru sudah dibuat, dan semua yang terbuka atas nama Anda sudah diakhiri. Masuklah dengan kata sandi itu.
 link-over-title = Tautan ini sudah tidak berlaku
 link-over = Tautan berlaku satu kali dan sebentar saja, dan hanya yang terbaru. Tidak ada yang diubah. Minta tautan baru.

@@ -135,13 +135,14 @@ pub trait Accounts: Send + Sync {
     /// with the tag `language`. It must do and take the same for all of them.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Hindrance::Later`], [`Hindrance::Busy`] and [`Hindrance::Unavailable`], none of which may depend on
+    /// whether there is such an account.
     fn ask_reset<'a>(
         &'a self,
         address: &'a str,
         language: &'a str,
         from: &'a Origin,
-    ) -> Fut<'a, Result<(), Error>>;
+    ) -> Fut<'a, Result<(), Hindrance>>;
 
     /// Whether a link for a new password is good. Looking does not use it up.
     ///

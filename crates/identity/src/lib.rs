@@ -73,7 +73,7 @@ pub use error::{Error, Result};
 pub use invitation::{NewInvitation, Offered, Pending, Person};
 pub use key_holdings::KeyHoldings;
 pub use lifetime::Lifetime;
-pub use limits::{Attempted, Limits};
+pub use limits::{Attempted, Limits, Shows};
 pub use mail::{
     FileOutbox, Language, Letters, Line, Mailroom, Post, Sender, Smtp, SmtpSettings, Unsent,
     Waiting, Written,

@@ -7,6 +7,10 @@
 //! many. Where the table is full, the entry that says least is given up: the neighbourhood and the whole still
 //! count what a single address was forgotten for.
 //!
+//! What is counted of everybody together is for strangers alone. Whoever shows that they are none (a browser
+//! that has signed in to the account before, a link that is good, a directory's token) has an allowance of their
+//! own and takes nothing from that of the house: however many networks use it up, they are not kept out.
+//!
 //! It lives in one process. Nothing is remembered over a restart.
 
 use std::net::IpAddr;
@@ -38,7 +42,7 @@ pub enum Attempted {
     SignIn,
     /// A letter with a new link.
     Reset,
-    /// A link that somebody was sent.
+    /// A link that is none, or is good no more.
     Link,
     /// Something that somebody asks for who says to be a tenant's directory, and shows no good token.
     Directory,
@@ -61,7 +65,8 @@ impl Attempted {
         let (seconds, millis) = (SignedDuration::from_secs, SignedDuration::from_millis);
         match self {
             Self::SignIn => [rate(60, seconds(2)), rate(300, millis(500)), rate(1_000, millis(20))],
-            Self::Reset => [rate(5, seconds(60)), rate(20, seconds(15)), rate(200, seconds(1))],
+            // Each is one row; how many letters leave for one account is bounded where they leave.
+            Self::Reset => [rate(5, seconds(60)), rate(20, seconds(15)), rate(2_000, millis(20))],
             Self::Link => [rate(30, seconds(10)), rate(100, seconds(2)), rate(500, millis(200))],
             Self::Directory => {
                 [rate(500, millis(20)), rate(1_000, millis(10)), rate(4_000, millis(2))]
@@ -72,6 +77,37 @@ impl Attempted {
     /// Tells what is counted apart.
     const fn tag(self) -> u8 {
         self as u8
+    }
+}
+
+/// Somebody who is no stranger, by what they show. What it is was looked up before.
+#[derive(Debug, Clone, Copy)]
+pub enum Shows<'a> {
+    /// The token of a browser that has signed in before to the account that it is about.
+    Browser(&'a [u8]),
+    /// The token of a link that is good.
+    Link(&'a [u8]),
+    /// The name of a directory's token.
+    Directory(&'a str),
+}
+
+impl Shows<'_> {
+    /// For each by itself.
+    const fn rate(self) -> Rate {
+        match self {
+            Self::Browser(_) => rate(30, SignedDuration::from_secs(2)),
+            Self::Link(_) => rate(20, SignedDuration::from_secs(5)),
+            Self::Directory(_) => rate(500, SignedDuration::from_millis(20)),
+        }
+    }
+
+    /// Tells what is counted apart, and who.
+    const fn name(&self) -> (u8, &[u8]) {
+        match self {
+            Self::Directory(token) => (12, token.as_bytes()),
+            Self::Browser(token) => (13, token),
+            Self::Link(token) => (14, token),
+        }
     }
 }
 
@@ -130,11 +166,11 @@ impl Limits {
         free
     }
 
-    /// Whether a directory may ask now that showed a good token; `token` is its name. What others do without
-    /// a good one, from wherever, takes nothing from it.
-    pub fn allow_token(&self, token: &str, now: Timestamp) -> bool {
-        let [rate, ..] = Attempted::Directory.rates();
-        let key = self.fingerprint(&[12], token.as_bytes());
+    /// Whether `who` may do now what is theirs to do; if so, it is counted. What others do, from wherever,
+    /// takes nothing from it.
+    pub fn allow_known(&self, who: Shows<'_>, now: Timestamp) -> bool {
+        let (rate, (tag, name)) = (who.rate(), who.name());
+        let key = self.fingerprint(&[tag], &Sha256::digest(name));
         let now = now.as_millisecond();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let place = peers.place(key, now);

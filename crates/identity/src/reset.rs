@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Notice, Secret, SessionToken};
 use store::OperatorTx;
 
-use crate::mail::{Language, MAX_WAITING, Mailroom, tell};
+use crate::mail::{KNOWN_WAITING, Language, MAX_WAITING, Mailroom, tell};
 use crate::password::fits;
 use crate::sql::mail as sql;
 use crate::token::{self, Digest};
@@ -21,19 +21,21 @@ const NOBODY: &str = "nobody@amanah.invalid";
 
 impl Mailroom {
     /// Somebody asks for a new password of the account at `address`. Whatever that is, the same is
-    /// done: one row is written down, and everything else happens later. With `heard` false, which
-    /// is for whoever asks too often, the same is asked of the database and nothing is kept.
+    /// done: one row is written down, and everything else happens later. Where so many wait that no more
+    /// are taken, whoever is `known` to have the address, by their browser, has places of their own.
     ///
     /// # Errors
-    /// When the database cannot be asked.
-    pub async fn ask_reset(&self, address: &str, language: Language, heard: bool) -> Result<()> {
+    /// [`Error::Busy`] when too many wait, whatever was asked for: nothing is written down then. When the
+    /// database cannot be asked.
+    pub async fn ask_reset(&self, address: &str, language: Language, known: bool) -> Result<()> {
         let email = Email::new(address).ok();
         let recipient = email.as_ref().map_or(NOBODY, Email::as_str);
-        let bound: store::Bound<'_> =
-            &[&recipient, &language.tag(), &self.clock.now(), &heard, &MAX_WAITING];
+        let most = if known { MAX_WAITING + KNOWN_WAITING } else { MAX_WAITING };
+        let bound: store::Bound<'_> = &[&recipient, &language.tag(), &self.clock.now(), &most];
         let tx = self.db.operator().await?;
-        tx.execute(sql::QUEUE_ASKED, bound).await?;
-        Ok(tx.commit().await?)
+        let taken = tx.execute(sql::QUEUE_ASKED, bound).await?;
+        tx.commit().await?;
+        if taken == 0 { Err(Error::Busy) } else { Ok(()) }
     }
 
     /// Whether the link with `token` is good at this moment. Looking does not use it up.

@@ -68,7 +68,8 @@ pub(crate) async fn form(
     Ok(with_cookie(html(&page)?, token.cookie))
 }
 
-/// `POST /_amanah/reset`: the same page for whatever was sent.
+/// `POST /_amanah/reset`: the same page for whatever was sent; another where nothing was written down, for
+/// whatever was sent as well.
 pub(crate) async fn ask(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
@@ -78,8 +79,18 @@ pub(crate) async fn ask(
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let words = Words::asked(&headers);
-    state.accounts.ask_reset(&form.email, words.tag(), &from).await?;
-    html(&MessagePage::new(words, words.say("reset-title"), words.say("reset-asked")))
+    let title = words.say("reset-title");
+    match state.accounts.ask_reset(&form.email, words.tag(), &from).await {
+        Ok(()) => html(&MessagePage::new(words, title, words.say("reset-asked"))),
+        Err(Hindrance::Busy) => {
+            let wait = [(RETRY_AFTER, HeaderValue::from_static(BUSY_SECONDS))];
+            let page = MessagePage::new(words, title, words.say("reset-busy")).with_reset();
+            Ok((StatusCode::SERVICE_UNAVAILABLE, wait, html(&page)?).into_response())
+        }
+        Err(trouble) => {
+            refused(words, trouble, |problem| MessagePage::new(words, title, problem).with_reset())
+        }
+    }
 }
 
 /// `GET /_amanah/reset/new`: the form for a new password. Looking does not use the link up.

@@ -68,8 +68,13 @@ impl Accounts for House {
         address: &'a str,
         language: &'a str,
         from: &'a Origin,
-    ) -> Fut<'a, Result<(), Error>> {
+    ) -> Fut<'a, Result<(), Hindrance>> {
         Box::pin(async move {
+            match from.peer.to_string().as_str() {
+                "192.0.2.66" => return Err(Hindrance::Later),
+                "192.0.2.77" => return Err(Hindrance::Busy),
+                _ => {}
+            }
             self.asked.lock().unwrap().push(format!("{address} {language} {}", from.peer));
             Ok(())
         })
@@ -185,6 +190,21 @@ async fn whatever_is_asked_for_is_answered_with_the_same_page() {
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
     assert!(answers[0].2.contains("If there is an account"));
     assert_eq!(house.accounts.asked.lock().unwrap()[0], "sari@toko.example en 192.0.2.7");
+    // Nobody waits for a letter that nobody wrote down.
+    for (peer, refusal, words) in
+        [("192.0.2.66", 429, "tried too often"), ("192.0.2.77", 503, "Nothing was sent")]
+    {
+        let mut answers = Vec::new();
+        for address in ["sari%40toko.example", "none%40toko.example"] {
+            let mut request = post("/_amanah/reset", &format!("email={address}"));
+            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            answers.push(ask(&router, request).await);
+        }
+        assert_eq!(answers[0], answers[1]);
+        let (status, headers, html) = &answers[0];
+        assert!(*status == refusal && html.contains(words), "{status} {html}");
+        assert!(headers.contains_key("retry-after"));
+    }
     let forged = form("/_amanah/reset").body("token=x&email=a%40b.example".into()).unwrap();
     assert_eq!(ask(&router, forged).await.0, StatusCode::FORBIDDEN);
     assert_eq!(house.accounts.asked.lock().unwrap().len(), 5);

@@ -22,7 +22,7 @@ use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION};
 use axum::response::{IntoResponse as _, Response};
 use directory::{Caller, Directory, Resource};
-use identity::{Attempted, Limits};
+use identity::{Attempted, Limits, Shows};
 use kernel::{Clock, Secret};
 use serde_json::{Map, Value};
 
@@ -76,7 +76,7 @@ async fn admit<'a>(
         None => Err(directory::Error::Token),
     };
     let free = match &known {
-        Ok(who) => scim.limits.allow_token(who.token(), now),
+        Ok(who) => scim.limits.allow_known(Shows::Directory(who.token()), now),
         Err(directory::Error::Token) => scim.limits.allow(Attempted::Directory, from.peer, "", now),
         Err(_) => true,
     };

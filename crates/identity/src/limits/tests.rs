@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use jiff::{SignedDuration, Timestamp};
 use kernel::FixedRng;
 
-use super::{Attempted, ENTRIES, LONGEST_LOCK, Limits};
+use super::{Attempted, ENTRIES, LONGEST_LOCK, Limits, Shows};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const FAR: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
@@ -50,7 +50,7 @@ fn a_neighbourhood_counts_together_and_so_does_everybody() {
     assert_eq!(burst(&limits(), site, NOW), 20);
     let all =
         (0..5_000_u128).map(|n| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 80))));
-    assert_eq!(burst(&limits(), all, NOW), 200);
+    assert_eq!(burst(&limits(), all, NOW), 2_000);
 }
 
 #[test]
@@ -60,9 +60,35 @@ fn a_flood_of_addresses_takes_no_memory_and_does_not_set_others_free() {
     let flood =
         (0..200_000_u128).map(|n| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 72))));
     let passed = burst(&limits, flood, NOW);
-    assert_eq!(passed, 200);
+    assert_eq!(passed, 2_000);
     assert_eq!((before, limits.peers.lock().unwrap().entries.len()), (ENTRIES, ENTRIES));
     assert_eq!(burst(&limits, std::iter::once(ip("198.51.100.7")), NOW), 0, "all are busy");
+}
+
+#[test]
+fn whoever_is_known_has_an_allowance_of_their_own_and_takes_nothing_from_others() {
+    let limits = limits();
+    let networks = || {
+        (0..20_000_u128).map(|n| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 80))))
+    };
+    for what in [Attempted::SignIn, Attempted::Reset, Attempted::Link, Attempted::Directory] {
+        let tried = |peer| limits.allow(what, peer, "sari@toko.example", NOW);
+        assert!(!networks().all(tried), "{what:?} is used up in the end");
+        assert!(!tried(ip("198.51.100.7")), "{what:?}");
+    }
+    let often = |who: Shows<'_>, now| (0..1_000).filter(|_| limits.allow_known(who, now)).count();
+    for (who, burst) in [
+        (Shows::Browser(b"one"), 30),
+        (Shows::Browser(b"other"), 30),
+        (Shows::Link(b"one"), 20),
+        (Shows::Directory("one"), 500),
+    ] {
+        assert_eq!((often(who, NOW), often(who, NOW)), (burst, 0), "{who:?}");
+        assert!((1..=300).contains(&often(who, after(6))), "{who:?}");
+    }
+    let fresh = self::limits();
+    assert_eq!((0..5_000).filter(|_| fresh.allow_known(Shows::Browser(b"one"), NOW)).count(), 30);
+    assert!(fresh.allow(Attempted::SignIn, ip("192.0.2.1"), "sari@toko.example", NOW));
 }
 
 #[test]

@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const IN_ONE_LOOK: usize = 200;
 /// How many letters may wait; past it, nothing that anybody can ask for is written down.
 pub(crate) const MAX_WAITING: i64 = 10_000;
+/// How many more of them may wait that browsers ask for which have signed in to the account before.
+pub(crate) const KNOWN_WAITING: i64 = 5_000;
 /// For how long whoever took a letter has it for themselves.
 const TAKEN_FOR: SignedDuration = SignedDuration::from_mins(2);
 /// After how long the second try comes; each one after waits twice as long as the one before.

@@ -10,13 +10,13 @@ pub(crate) const QUEUE_NOTICE: &str = "\
         AND $6 > (SELECT count(*) FROM (SELECT 1 FROM identity.letters l \
             WHERE l.account = a.id AND l.kind = $1 AND l.queued_at > $5 LIMIT $6) lately)";
 
-/// Parameters: address, language, now, whether to take it, how many of them may wait. What is asked for is
-/// written down whether or not anybody has the address.
+/// Parameters: address, language, now, how many of them may wait. What is asked for is written down whether or
+/// not anybody has the address.
 pub(crate) const QUEUE_ASKED: &str = "\
     INSERT INTO identity.letters (kind, recipient, language, queued_at, due_at) \
-    SELECT 'reset', $1, $2, $3, $3 WHERE $4 AND (SELECT count(*) FROM (SELECT 1 \
+    SELECT 'reset', $1, $2, $3, $3 WHERE (SELECT count(*) FROM (SELECT 1 \
         FROM identity.letters WHERE kind = 'reset' AND sent_at IS NULL AND given_up_at IS NULL \
-        LIMIT $5) w) < $5";
+        LIMIT $4) w) < $4";
 
 /// Parameters: invitation, now.
 pub(crate) const QUEUE_INVITATION: &str = "\
@@ -304,7 +304,7 @@ pub(crate) const FORGET_BROWSERS: &str = "\
 /// Parameters: address, the SHA-256 of the browser's token. Whether it was used by that account.
 pub(crate) const KNOWS_BROWSER: &str = "\
     SELECT EXISTS (SELECT 1 FROM identity.browsers b JOIN identity.accounts a ON a.id = b.account \
-        WHERE a.email = $1 AND b.token_sha256 = $2)";
+        WHERE lower(a.email) = $1 AND b.token_sha256 = $2)";
 
 /// Parameters: account, the session's id, the kind of browser.
 pub(crate) const NAME_SESSION: &str = "\

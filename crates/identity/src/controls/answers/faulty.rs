@@ -75,7 +75,7 @@ impl Faulty {
 
     async fn reset(&self, email: &str) -> Said {
         let Self { mailroom, fault, .. } = self;
-        mailroom.ask_reset(email, Language::English, true).await?;
+        mailroom.ask_reset(email, Language::English, false).await?;
         let known = match crate::Email::new(email) {
             Ok(email) if *fault != Fault::None => mailroom.identities.find(&email).await?.is_some(),
             _ => false,
