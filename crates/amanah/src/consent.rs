@@ -99,6 +99,8 @@ pub(crate) fn controls(
             edge: Arc::new(Edge {
                 address: at.target.address,
                 authority: Authority::File(at.target.authority.clone()),
+                // It opens its sessions itself, and comes to no limit.
+                proof: None,
             }),
             page: page.to_owned(),
         },

@@ -99,6 +99,7 @@ impl Edge {
         let fields: Vec<String> =
             fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let mut request = self.request_at(method, path);
+        let cookies = if fields.is_empty() { cookies.to_owned() } else { self.as_proof(cookies) };
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies);
         }

@@ -17,7 +17,7 @@ use identity::{
     Cost, Custodian, EdgeProbe, Email, FormProbe, Identities, LinkCustodian, Mailroom, NewAccount,
     Pool, SignInProbe, TokenProbe,
 };
-use kernel::{Control, Cx, SystemClock, SystemRng, TenantId, random_hex};
+use kernel::{Control, Cx, Secret, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{Disks, Keeper, Strongbox};
 use monitor::Scan;
 use store::DatabaseUrl;
@@ -60,6 +60,8 @@ pub(crate) struct Installation {
     pub(crate) ring: Ring,
     /// The house's own secrets, sealed.
     pub(crate) strongbox: Strongbox,
+    /// What its proofs show where there is a limit.
+    pub(crate) proof: Secret,
     pub(crate) identities: Arc<Identities>,
     /// What they may do.
     pub(crate) access: Arc<Access>,
@@ -120,6 +122,7 @@ impl Installation {
         let (config, cx) = (Config::load(place.config.as_deref())?, world());
         let data = Data::of(place)?;
         let turn = data.turn().await?;
+        let proof = data.password("proof", &*cx.rng)?;
         let ground = Ground::open(place, &config, &data, &*cx.rng).await?;
         let rooms = async {
             let ring = keyring::open(&ground, &data, &config, &cx).await?;
@@ -170,6 +173,7 @@ impl Installation {
             cx,
             ring,
             strongbox,
+            proof,
             identities,
             access,
             mailroom,
@@ -294,21 +298,22 @@ impl Installation {
         let authority = self.data.folder("tls")?.join(AUTHORITY_FILE);
         let probe = edge.runs.then(|| {
             let (address, authority) = (edge.address, Authority::File(authority.clone()));
-            Arc::new(Edge { address, authority })
+            Arc::new(Edge { address, authority, proof: Some(self.proof.clone()) })
         });
         let tokens = probe.clone().map(|edge| edge as Arc<dyn TokenProbe>);
         let forms = probe.clone().map(|edge| edge as Arc<dyn FormProbe>);
         let probe = probe.map(|edge| edge as Arc<dyn SignInProbe>);
         let factors = edge.runs.then(|| {
             let authority = Authority::File(authority.clone());
-            Edge { address: edge.address, authority }
+            Edge { address: edge.address, authority, proof: Some(self.proof.clone()) }
         });
         let visits = edge.runs.then(|| {
             let (address, authority) = (edge.address, Authority::File(authority.clone()));
             let own = own.paths().into_iter().map(|one| (one.method.to_string(), one.path));
             let tenant = behind.map(|guarded| guarded.protected.canaries.0.clone());
             let upstream = edge.upstream_paths.clone();
-            let visits = Visits::new(Edge { address, authority }, own.collect(), upstream, tenant);
+            let edge = Edge { address, authority, proof: Some(self.proof.clone()) };
+            let visits = Visits::new(edge, own.collect(), upstream, tenant);
             Arc::new(visits) as Arc<dyn EdgeProbe>
         });
         let target = Target {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use console::PROOF_COOKIE;
 use gateway::controls::ProbeSession;
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, COOKIE, DATE, HOST, HeaderName, ORIGIN, SET_COOKIE,
@@ -39,6 +40,8 @@ pub(crate) struct Edge {
     pub(crate) address: SocketAddr,
     /// The certificate authority that is trusted.
     pub(crate) authority: Authority,
+    /// What is shown to its limits, where it has any for whoever asks here.
+    pub(crate) proof: Option<Secret>,
 }
 
 /// A certificate authority.
@@ -103,6 +106,15 @@ impl Edge {
         builder.header(HOST, format!("{NAME}:{port}"))
     }
 
+    /// The line of cookies of a form that goes to a page of ours, with what its limits know a proof by.
+    pub(crate) fn as_proof(&self, cookies: &str) -> String {
+        match &self.proof {
+            Some(proof) if cookies.is_empty() => format!("{PROOF_COOKIE}={}", proof.expose()),
+            Some(proof) => format!("{cookies}; {PROOF_COOKIE}={}", proof.expose()),
+            None => cookies.to_owned(),
+        }
+    }
+
     /// The token of forms, from the page at `path`.
     async fn form(&self, connection: &mut Connection, path: &str) -> anyhow::Result<Form> {
         let request = self.request_at(Method::GET, path).body(Full::default())?;
@@ -139,7 +151,7 @@ impl Edge {
         let port = self.address.port();
         let request = self
             .request_at(Method::POST, path)
-            .header(COOKIE, cookies.join("; "))
+            .header(COOKIE, self.as_proof(&cookies.join("; ")))
             .header(ORIGIN, format!("https://{NAME}:{port}"))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Full::from(fields.join("&")))?;

@@ -17,7 +17,7 @@ use identity::{Asked, EdgeProbe, Seen};
 use kernel::{Fut, TenantId};
 use tokio::sync::{Mutex, oneshot, watch};
 
-use crate::probe::{ANSWER, Connection, Edge, MAX_PAGE_BYTES, NAME, connect};
+use crate::probe::{ANSWER, Connection, Edge, MAX_PAGE_BYTES, NAME, SIGN_IN, connect};
 
 /// The running gateway for whoever asks it many times, on connections that stay open.
 pub(crate) struct Visits {
@@ -80,8 +80,11 @@ impl Visits {
             .uri(asked.path)
             .header(HOST, &place)
             .header(ACCEPT, "text/html");
-        if !asked.cookies.is_empty() {
-            request = request.header(COOKIE, asked.cookies);
+        let shows = asked.form.is_some() && asked.path == SIGN_IN;
+        let cookies =
+            if shows { self.edge.as_proof(asked.cookies) } else { asked.cookies.to_owned() };
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies);
         }
         if asked.form.is_some() {
             request = request

@@ -35,6 +35,8 @@ pub struct Origin {
     pub browser: Option<SessionToken>,
     /// What kind of browser it says it is.
     pub family: String,
+    /// What the proofs of this installation show, so that they can try as often as they have to.
+    pub proof: Option<Secret>,
 }
 
 /// What the link of an invitation offers.

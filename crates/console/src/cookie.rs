@@ -27,6 +27,9 @@ pub(crate) const RESET_COOKIE: &str = "__Host-amanah-reset";
 pub(crate) const INVITATION_COOKIE: &str = "__Host-amanah-invitation";
 /// For how long it is kept, in seconds: an hour to fill a form in.
 const LINK_SECONDS: u32 = 60 * 60;
+/// The cookie in which the proofs of this installation show its secret. It is a cookie, since the gateway hides
+/// those whose names begin like this from the application behind it.
+pub const PROOF_COOKIE: &str = "__Host-amanah-proof";
 /// The longest session token that is read or written, in bytes.
 const MAX_TOKEN_BYTES: usize = 1024;
 
@@ -53,6 +56,13 @@ pub(crate) fn known(headers: &HeaderMap) -> Option<SessionToken> {
     read(headers, KNOWN_COOKIE)
         .filter(|value| fits(value))
         .map(|value| SessionToken(Secret::new(value.to_owned())))
+}
+
+/// What a proof shows, when the request carries it.
+pub(crate) fn proof(headers: &HeaderMap) -> Option<Secret> {
+    read(headers, PROOF_COOKIE)
+        .filter(|value| fits(value))
+        .map(|value| Secret::new(value.to_owned()))
 }
 
 /// The header by which the browser will be known. It opens nothing.

@@ -11,14 +11,19 @@
 //! that has signed in to the account before, a link that is good, a directory's token) has an allowance of their
 //! own and takes nothing from that of the house: however many networks use it up, they are not kept out.
 //!
+//! The proofs try all day, with addresses that nobody has. They show a secret of the installation, are counted with
+//! everybody and by nothing else, and no lock holds for them. Where they come from counts for nothing: whoever is
+//! on the same machine, or behind a proxy on it, is a stranger like others.
+//!
 //! It lives in one process. Nothing is remembered over a restart.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Rng, is_synthetic};
+use kernel::{Rng, Secret, is_synthetic};
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 use crate::Result;
 
@@ -115,6 +120,8 @@ impl Shows<'_> {
 pub struct Limits {
     /// Nobody can choose addresses that meet in the table.
     key: [u8; 32],
+    /// The SHA-256 of what the proofs show, where there is such a thing.
+    proofs: Option<[u8; 32]>,
     peers: Mutex<Table<Allowance>>,
     accounts: Mutex<Table<Lock>>,
 }
@@ -127,38 +134,63 @@ impl Limits {
     pub fn new(rng: &dyn Rng) -> Result<Self> {
         let mut key = [0; 32];
         rng.fill(&mut key)?;
-        Ok(Self { key, peers: Mutex::new(Table::new()), accounts: Mutex::new(Table::new()) })
+        let (peers, accounts) = (Mutex::new(Table::new()), Mutex::new(Table::new()));
+        Ok(Self { key, proofs: None, peers, accounts })
     }
 
-    /// Whether `peer` may try this now, for the account of `address` if it is about one; if so, the
-    /// try is counted.
-    ///
-    /// What comes from this machine and is about nobody's address is not counted, since the proofs do that
-    /// all day; but what directories ask is.
-    pub fn allow(&self, what: Attempted, peer: IpAddr, address: &str, now: Timestamp) -> bool {
+    /// The same, of an installation whose proofs show this secret.
+    #[must_use]
+    pub fn with_proofs(mut self, secret: &Secret) -> Self {
+        self.proofs = Some(Sha256::digest(secret.expose()).into());
+        self
+    }
+
+    /// Whether it is a proof of this installation that tries: it shows the installation's secret, and `address`
+    /// is nobody's, so that there is nobody to guard.
+    pub fn is_proof(&self, shown: Option<&Secret>, address: &str) -> bool {
+        let (Some(shown), Some(ours)) = (shown, &self.proofs) else { return false };
+        let shown: [u8; 32] = Sha256::digest(shown.expose()).into();
+        bool::from(shown.ct_eq(ours)) && is_nobodys(address)
+    }
+
+    /// Whether a proof may try this now; if so, the try is counted with those of everybody.
+    pub fn allow_proof(&self, what: Attempted, now: Timestamp) -> bool {
+        self.take(&[self.of_all(what)], now)
+    }
+
+    /// Whether `peer` may try this now; if so, the try is counted.
+    pub fn allow(&self, what: Attempted, peer: IpAddr, now: Timestamp) -> bool {
         let peer = peer.to_canonical();
-        if peer.is_loopback() && is_nobodys(address) && what != Attempted::Directory {
-            return true;
-        }
-        let [narrow, wide, all] = what.rates();
+        let [narrow, wide, _] = what.rates();
         let tag = what.tag();
         let keys = [
             (self.fingerprint(&[tag, 0], &prefix(peer, 32, 64)), narrow),
             (self.fingerprint(&[tag, 1], &prefix(peer, 24, 48)), wide),
-            (self.fingerprint(&[tag, 2], &[]), all),
+            self.of_all(what),
         ];
+        self.take(&keys, now)
+    }
+
+    /// What everybody has together.
+    fn of_all(&self, what: Attempted) -> (u64, Rate) {
+        let [.., all] = what.rates();
+        (self.fingerprint(&[what.tag(), 2], &[]), all)
+    }
+
+    /// Takes from each of these, or from none.
+    fn take(&self, keys: &[(u64, Rate)], now: Timestamp) -> bool {
         let now = now.as_millisecond();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         // All or none: whoever is refused takes nothing from the others.
         let mut free = true;
-        for (key, rate) in keys {
+        for &(key, rate) in keys {
             if let Some(held) = peers.find(key) {
                 held.whole_at = held.ahead(rate, now);
                 free &= held.has(rate, now);
             }
         }
         if free {
-            for (key, rate) in keys {
+            for &(key, rate) in keys {
                 let place = peers.place(key, now);
                 *place = place.spend(rate, now);
             }
@@ -170,37 +202,21 @@ impl Limits {
     /// takes nothing from it.
     pub fn allow_known(&self, who: Shows<'_>, now: Timestamp) -> bool {
         let (rate, (tag, name)) = (who.rate(), who.name());
-        let key = self.fingerprint(&[tag], &Sha256::digest(name));
-        let now = now.as_millisecond();
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = peers.place(key, now);
-        place.whole_at = place.ahead(rate, now);
-        let free = place.has(rate, now);
-        if free {
-            *place = place.spend(rate, now);
-        }
-        free
+        self.take(&[(self.fingerprint(&[tag], &Sha256::digest(name)), rate)], now)
     }
 
     /// Takes a try of the password of the account at `address`, which counts as wrong until
     /// [`Self::forgive`] or [`Self::undo`]; `browser` is the token of a browser that has signed in to it
     /// before, which is counted by itself. Of many at once, no more pass than would one after the other.
     ///
-    /// Nobody's address is not counted where it is tried from this machine, since the proofs do that all
-    /// day; `peer` is whoever tries, where that is known.
-    ///
     /// # Errors
     /// For how long nobody may try; the try does not count then.
     pub fn guess(
         &self,
         address: &str,
-        peer: Option<IpAddr>,
         browser: Option<&[u8]>,
         now: Timestamp,
     ) -> std::result::Result<(), SignedDuration> {
-        if is_nobodys(address) && peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
-            return Ok(());
-        }
         let key = self.account(address, browser);
         let now = now.as_millisecond();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);

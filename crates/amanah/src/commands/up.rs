@@ -337,7 +337,7 @@ fn front(installation: &Installation) -> anyhow::Result<Front> {
         identities: Arc::clone(&installation.identities),
         access: Arc::clone(&installation.access),
         directory: Arc::clone(&installation.directory),
-        limits: Limits::new(&*installation.cx.rng)?,
+        limits: Limits::new(&*installation.cx.rng)?.with_proofs(&installation.proof),
         clock: Arc::clone(&installation.cx.clock),
     })
 }

@@ -118,7 +118,7 @@ impl Bench {
         };
         let gateway = ScratchGateway::over(&self.cx, ports).await.map_err(anyhow::Error::msg)?;
         let (address, authority) = (gateway.address, Authority::Text(gateway.authority.clone()));
-        let edge = Arc::new(Edge { address, authority });
+        let edge = Arc::new(Edge { address, authority, proof: None });
         let door = Gate { edge, page: PAGE.to_owned() };
         let here = Here {
             access,

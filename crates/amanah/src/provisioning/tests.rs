@@ -196,6 +196,7 @@ async fn gives_way(crashes: bool) {
         peer: [192, 0, 2, 1].into(),
         browser: None,
         family: "Firefox".to_owned(),
+        proof: None,
     };
     // Killed behind the acceptance: the upkeep does what follows.
     if crashes {

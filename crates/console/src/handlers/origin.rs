@@ -28,6 +28,7 @@ pub(crate) fn unplaced(headers: &HeaderMap) -> Origin {
     Origin {
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         browser: cookie::known(headers),
+        proof: cookie::proof(headers),
         family: browser::family(agent.unwrap_or_default()),
     }
 }

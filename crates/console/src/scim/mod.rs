@@ -77,7 +77,7 @@ async fn admit<'a>(
     };
     let free = match &known {
         Ok(who) => scim.limits.allow_known(Shows::Directory(who.token()), now),
-        Err(directory::Error::Token) => scim.limits.allow(Attempted::Directory, from.peer, "", now),
+        Err(directory::Error::Token) => scim.limits.allow(Attempted::Directory, from.peer, now),
         Err(_) => true,
     };
     if !free {

@@ -1,14 +1,13 @@
 //! Limits that hold, grow and end, against whoever comes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::FixedRng;
+use kernel::{FixedRng, Secret};
 
 use super::{Attempted, ENTRIES, LONGEST_LOCK, Limits, Shows};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-const FAR: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
 
 fn limits() -> Limits {
     Limits::new(&FixedRng::new(1)).unwrap()
@@ -23,7 +22,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn burst(limits: &Limits, peers: impl Iterator<Item = IpAddr>, now: Timestamp) -> usize {
-    peers.filter(|peer| limits.allow(Attempted::Reset, *peer, "a@b.example", now)).count()
+    peers.filter(|peer| limits.allow(Attempted::Reset, *peer, now)).count()
 }
 
 #[test]
@@ -35,7 +34,7 @@ fn an_address_has_a_burst_and_then_one_in_a_while() {
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 100), after(60)), 1);
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 100), after(100_000)), 5);
     // Another kind of attempt is another allowance.
-    assert!(limits.allow(Attempted::SignIn, peer, "a@b.example", NOW));
+    assert!(limits.allow(Attempted::SignIn, peer, NOW));
 }
 
 #[test]
@@ -72,7 +71,7 @@ fn whoever_is_known_has_an_allowance_of_their_own_and_takes_nothing_from_others(
         (0..20_000_u128).map(|n| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 80))))
     };
     for what in [Attempted::SignIn, Attempted::Reset, Attempted::Link, Attempted::Directory] {
-        let tried = |peer| limits.allow(what, peer, "sari@toko.example", NOW);
+        let tried = |peer| limits.allow(what, peer, NOW);
         assert!(!networks().all(tried), "{what:?} is used up in the end");
         assert!(!tried(ip("198.51.100.7")), "{what:?}");
     }
@@ -88,7 +87,7 @@ fn whoever_is_known_has_an_allowance_of_their_own_and_takes_nothing_from_others(
     }
     let fresh = self::limits();
     assert_eq!((0..5_000).filter(|_| fresh.allow_known(Shows::Browser(b"one"), NOW)).count(), 30);
-    assert!(fresh.allow(Attempted::SignIn, ip("192.0.2.1"), "sari@toko.example", NOW));
+    assert!(fresh.allow(Attempted::SignIn, ip("192.0.2.1"), NOW));
 }
 
 #[test]
@@ -98,7 +97,7 @@ fn a_lock_grows_to_fifteen_minutes_and_counts_nothing_while_it_lasts() {
     let mut now = NOW;
     let mut waits = Vec::new();
     for _ in 0..16 {
-        assert_eq!(limits.guess(" Sari@Toko.example", FAR, None, now), Ok(()));
+        assert_eq!(limits.guess(" Sari@Toko.example", None, now), Ok(()));
         let wait = wait(&limits, address, None, now);
         // A flood while it lasts.
         assert_eq!(self::wait(&limits, address, None, now), wait);
@@ -107,15 +106,15 @@ fn a_lock_grows_to_fifteen_minutes_and_counts_nothing_while_it_lasts() {
     }
     assert_eq!(waits[..8], [0, 0, 0, 0, 5, 10, 20, 40]);
     assert_eq!(waits.iter().max(), Some(&LONGEST_LOCK.as_secs()));
-    assert_eq!(limits.guess(address, FAR, None, now), Ok(()));
-    assert!(limits.guess(address, FAR, None, now).is_err());
+    assert_eq!(limits.guess(address, None, now), Ok(()));
+    assert!(limits.guess(address, None, now).is_err());
     limits.forgive(address, None);
-    assert_eq!(limits.guess(address, FAR, None, now), Ok(()));
+    assert_eq!(limits.guess(address, None, now), Ok(()));
 }
 
 /// How long there is to wait, without a try being taken.
 fn wait(limits: &Limits, address: &str, browser: Option<&[u8]>, now: Timestamp) -> SignedDuration {
-    let waits = limits.guess(address, FAR, browser, now).err();
+    let waits = limits.guess(address, browser, now).err();
     if waits.is_none() {
         limits.undo(address, browser);
     }
@@ -125,16 +124,15 @@ fn wait(limits: &Limits, address: &str, browser: Option<&[u8]>, now: Timestamp) 
 #[test]
 fn of_many_at_once_no_more_pass_than_of_one_after_the_other() {
     let limits = limits();
-    let passed = |n: usize| {
-        (0..n).filter(|_| limits.guess("sari@toko.example", FAR, None, NOW).is_ok()).count()
-    };
+    let passed =
+        |n: usize| (0..n).filter(|_| limits.guess("sari@toko.example", None, NOW).is_ok()).count();
     assert_eq!(passed(60), 5);
     // What was not looked at makes room for as many, and for no more.
     limits.undo("sari@toko.example", None);
     limits.undo("sari@toko.example", None);
     assert_eq!(passed(60), 2);
     // Whoever is known is counted alone, and a success in the middle forgives.
-    assert_eq!(limits.guess("sari@toko.example", FAR, Some(b"known"), NOW), Ok(()));
+    assert_eq!(limits.guess("sari@toko.example", Some(b"known"), NOW), Ok(()));
     limits.forgive("sari@toko.example", None);
     assert_eq!(passed(60), 5);
     limits.undo("nobody@toko.example", None);
@@ -144,34 +142,32 @@ fn of_many_at_once_no_more_pass_than_of_one_after_the_other() {
 fn a_browser_that_is_known_waits_for_its_own_mistakes_alone() {
     let limits = limits();
     let (address, browser) = ("sari@toko.example", Some(&b"token"[..]));
-    let tries =
-        |browser| (0..10).filter(|_| limits.guess(address, FAR, browser, NOW).is_ok()).count();
+    let tries = |browser| (0..10).filter(|_| limits.guess(address, browser, NOW).is_ok()).count();
     assert_eq!((tries(None), tries(None)), (5, 0));
     assert_eq!((tries(browser), tries(browser)), (5, 0));
 }
 
 #[test]
-fn canaries_are_tried_from_this_machine_alone_and_never_locked() {
-    let limits = limits();
-    let (here, far) = (ip("::ffff:127.0.0.1"), ip("192.0.2.1"));
-    let allowed = |peer, address| {
-        (0..500).filter(|_| limits.allow(Attempted::SignIn, peer, address, NOW)).count()
-    };
-    assert_eq!(allowed(here, "canary-1@amanah.invalid"), 500);
-    assert_eq!(allowed(far, "canary-1@amanah.invalid"), 60);
-    assert_eq!(allowed(here, "sari@toko.example"), 60);
-    for _ in 0..100 {
-        assert_eq!(limits.guess("canary-1@amanah.invalid", Some(here), None, NOW), Ok(()));
+fn a_proof_is_told_by_what_it_shows_and_counted_with_everybody() {
+    let secret = |text: &str| Secret::new(text.to_owned());
+    let (ours, theirs) = (secret("ours"), secret("theirs"));
+    let limits = limits().with_proofs(&ours);
+    let canary = "canary-1@amanah.invalid";
+    assert!(limits.is_proof(Some(&ours), canary) && limits.is_proof(Some(&ours), ""));
+    assert!(!limits.is_proof(Some(&theirs), canary) && !limits.is_proof(None, canary));
+    for address in ["sari@toko.example", "sari@other.invalid"] {
+        assert!(!limits.is_proof(Some(&ours), address), "{address}");
     }
-    // From elsewhere, and in another domain that nobody has, they are locked like everybody.
-    for (address, peer) in [
-        ("canary-1@amanah.invalid", Some(far)),
-        ("canary-2@amanah.invalid", None),
-        ("sari@other.invalid", Some(here)),
-    ] {
-        let passed = (0..9).filter(|_| limits.guess(address, peer, None, NOW).is_ok()).count();
-        assert_eq!(passed, 5, "{address} from {peer:?}");
-    }
+    let without = self::limits();
+    assert!(!without.is_proof(Some(&ours), canary) && !without.is_proof(None, canary));
+    // Of its own machine, and of nobody's address, whoever shows nothing is counted like others.
+    let here = ip("::ffff:127.0.0.1");
+    assert_eq!((0..500).filter(|_| limits.allow(Attempted::SignIn, here, NOW)).count(), 60);
+    assert_eq!((0..9).filter(|_| limits.guess(canary, None, NOW).is_ok()).count(), 5);
+    // What is left to everybody is left to the proofs.
+    let proofs = (0..5_000).filter(|_| limits.allow_proof(Attempted::SignIn, NOW)).count();
+    assert_eq!(proofs, 1_000 - 60);
+    assert!(!limits.allow(Attempted::SignIn, ip("192.0.2.1"), NOW));
 }
 
 #[test]
@@ -182,9 +178,9 @@ fn a_clock_that_went_backwards_refuses_nobody_for_longer() {
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), later), 5);
     for _ in 0..20 {
         let wait = wait(&limits, "a@b.example", None, later);
-        assert_eq!(limits.guess("a@b.example", FAR, None, later + wait), Ok(()));
+        assert_eq!(limits.guess("a@b.example", None, later + wait), Ok(()));
     }
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), NOW), 0);
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), after(600)), 5);
-    assert!(limits.guess("a@b.example", FAR, None, NOW).unwrap_err() <= LONGEST_LOCK);
+    assert!(limits.guess("a@b.example", None, NOW).unwrap_err() <= LONGEST_LOCK);
 }
