@@ -4,6 +4,7 @@
 //! row asks about one person, as a page full of buttons does; the other about twenty, as a list of
 //! who may approve does.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -137,19 +138,29 @@ impl Register {
         }
         Ok(people)
     }
-
-    async fn find(&self, id: &str) -> anyhow::Result<Option<Subject>> {
-        let Some((account, home)) = self.identities.person_of(id).await? else {
-            return Ok(None);
-        };
-        let permits = self.access.standing_now(&account, &home).await?.permits;
-        Ok(Some(Subject { account, home, permits }))
-    }
 }
 
 impl Decisions for Register {
-    fn subject<'a>(&'a self, id: &'a str) -> Fut<'a, Result<Option<Subject>, String>> {
-        Box::pin(async move { self.find(id).await.map_err(|error| format!("{error:#}")) })
+    fn subjects<'a>(
+        &'a self,
+        names: &'a [&'a str],
+    ) -> Fut<'a, Result<HashMap<String, Subject>, String>> {
+        Box::pin(async move {
+            let found = self.identities.people_of(names).await.map_err(|e| e.to_string())?;
+            let subject = |(account, home)| Subject { account, home };
+            Ok(found.into_iter().map(|(name, person)| (name, subject(person))).collect())
+        })
+    }
+
+    fn permits<'a>(
+        &'a self,
+        subjects: &'a [Subject],
+    ) -> Fut<'a, Result<HashMap<String, Bits>, String>> {
+        Box::pin(async move {
+            let people = subjects.iter().map(|one| (one.account.as_str(), &one.home));
+            let people: Vec<_> = people.collect();
+            self.access.permits_of(&people).await.map_err(|error| error.to_string())
+        })
     }
 
     fn permission(&self, name: &str) -> Option<PermissionId> {

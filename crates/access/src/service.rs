@@ -1,5 +1,6 @@
 //! The service that says what an account may do, and changes it.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
@@ -228,6 +229,23 @@ impl Access {
         let standing = read(&tx, account, tenant, self.clock.now()).await?;
         tx.commit().await?;
         Ok(standing)
+    }
+
+    /// What each of these accounts may do in its tenant at this moment, by account: one statement, however many
+    /// there are. Each account is named once, with one tenant. Those that may do nothing are left out.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when one is no id.
+    pub async fn permits_of(&self, people: &[(&str, &TenantId)]) -> Result<HashMap<String, Bits>> {
+        let mut accounts = Vec::with_capacity(people.len());
+        for (one, _) in people {
+            accounts.push(account(one)?);
+        }
+        let tenants: Vec<&str> = people.iter().map(|(_, tenant)| tenant.as_str()).collect();
+        let tx = self.db.operator().await?;
+        let rows = tx.query(sql::PERMITS_OF, &[&accounts, &tenants, &self.clock.now()]).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| (row.get(0), bits(&row.get::<_, Vec<i16>>(1)))).collect())
     }
 
     /// The accounts that have `permission` in `tenant`, in the order of their ids: at most `limit` of

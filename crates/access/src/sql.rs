@@ -341,6 +341,28 @@ pub(crate) const GRANT_USES: &str = "\
         AND g.granted_at < $2 AND g.tenant <> ALL ($3) AND NOT g.synthetic \
     GROUP BY g.id, r.name ORDER BY g.granted_at, g.id";
 
+/// Parameters: accounts, the tenant of each, now. Rows: account and the numbers of what it may do there, as
+/// [`STANDING`] counts it; those that may do nothing are left out.
+pub(crate) const PERMITS_OF: &str = "\
+    WITH RECURSIVE held AS ( \
+        SELECT DISTINCT w.account, w.tenant, r.id \
+        FROM unnest(ARRAY(SELECT unnest($1::text[])::uuid), $2::text[]) AS w (account, tenant) \
+            JOIN access.grants g ON g.account = w.account AND g.tenant = w.tenant \
+            JOIN access.roles r ON r.id = g.role \
+        WHERE g.revoked_at IS NULL AND (g.expires_at IS NULL OR g.expires_at > $3) \
+            AND r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = w.tenant) \
+    ), above AS ( \
+        SELECT account, tenant, id FROM held \
+        UNION \
+        SELECT a.account, a.tenant, p.parent FROM above a JOIN access.role_parents p ON p.role = a.id \
+            JOIN access.roles r ON r.id = p.parent \
+        WHERE r.retired_at IS NULL AND (r.tenant IS NULL OR r.tenant = a.tenant) \
+    ) \
+    SELECT a.account::text, array_agg(DISTINCT rp.permission) FROM above a \
+        JOIN access.role_permissions rp ON rp.role = a.id \
+        JOIN access.permissions p ON p.id = rp.permission AND p.retired_at IS NULL \
+    GROUP BY a.account";
+
 /// Parameters: tenant, permission, now, the last account seen, how many. Rows: account.
 pub(crate) const HOLDERS: &str = "\
     WITH RECURSIVE below AS ( \

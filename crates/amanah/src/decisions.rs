@@ -1,5 +1,6 @@
 //! What the application asks about its people, answered from the database.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::{Access, Catalogue};
@@ -13,19 +14,27 @@ pub(crate) struct Register {
     pub(crate) access: Arc<Access>,
 }
 
-impl Register {
-    async fn find(&self, id: &str) -> anyhow::Result<Option<Subject>> {
-        let Some((account, home)) = self.identities.person_of(id).await? else {
-            return Ok(None);
-        };
-        let permits = self.access.standing_now(&account, &home).await?.permits;
-        Ok(Some(Subject { account, home, permits }))
-    }
-}
-
 impl Decisions for Register {
-    fn subject<'a>(&'a self, id: &'a str) -> Fut<'a, Result<Option<Subject>, String>> {
-        Box::pin(async move { self.find(id).await.map_err(|error| format!("{error:#}")) })
+    fn subjects<'a>(
+        &'a self,
+        names: &'a [&'a str],
+    ) -> Fut<'a, Result<HashMap<String, Subject>, String>> {
+        Box::pin(async move {
+            let found = self.identities.people_of(names).await.map_err(|e| e.to_string())?;
+            let subject = |(account, home)| Subject { account, home };
+            Ok(found.into_iter().map(|(name, person)| (name, subject(person))).collect())
+        })
+    }
+
+    fn permits<'a>(
+        &'a self,
+        subjects: &'a [Subject],
+    ) -> Fut<'a, Result<HashMap<String, Bits>, String>> {
+        Box::pin(async move {
+            let people = subjects.iter().map(|one| (one.account.as_str(), &one.home));
+            let people: Vec<_> = people.collect();
+            self.access.permits_of(&people).await.map_err(|error| error.to_string())
+        })
     }
 
     fn permission(&self, name: &str) -> Option<PermissionId> {
@@ -57,15 +66,11 @@ impl Decisions for Register {
             accounts.truncate(limit);
             // Also when that account is left out below.
             let next = accounts.last().filter(|_| more).cloned();
-            let mut active = Vec::new();
-            for account in accounts {
-                let person = self.identities.person_of(&account).await;
-                let person = person.map_err(|error| error.to_string())?;
-                if person.is_some_and(|(_, home)| home == *tenant) {
-                    active.push(account);
-                }
-            }
-            Ok(Holders { accounts: active, next })
+            let names: Vec<&str> = accounts.iter().map(String::as_str).collect();
+            let open = self.identities.people_of(&names).await.map_err(|e| e.to_string())?;
+            let here = |account: &String| open.get(account).is_some_and(|(_, home)| home == tenant);
+            accounts.retain(here);
+            Ok(Holders { accounts, next })
         })
     }
 

@@ -22,15 +22,17 @@ pub(crate) const FIND_ACCOUNT: &str = "\
 pub(crate) const ACCOUNT_OF: &str = "\
     SELECT id::text, tenant FROM identity.accounts WHERE lower(email) = lower($1)";
 
-/// Parameters: id or email, in small letters. At most one row: id, tenant. An address has an `@` in
-/// it, so that no id is one.
-pub(crate) const PERSON_OF: &str = "\
-    SELECT id::text, tenant FROM identity.accounts \
-    WHERE (CASE WHEN strpos($1, '@') > 0 THEN lower(email) = $1 \
-        WHEN $1 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN id = $1::text::uuid \
-        ELSE false END) AND disabled_at IS NULL \
-        AND NOT EXISTS (SELECT FROM identity.tenants t \
-            WHERE t.tenant = accounts.tenant AND t.suspended_at IS NOT NULL)";
+/// Parameters: emails, ids, in small letters. For each that is an open account's: what was asked, id,
+/// tenant. An address has an `@` in it, so that no id is one.
+pub(crate) const PEOPLE_OF: &str = "\
+    SELECT p.asked, p.id, p.tenant FROM ( \
+        SELECT lower(email) AS asked, id::text AS id, tenant, disabled_at FROM identity.accounts \
+        WHERE lower(email) = ANY ($1) \
+        UNION ALL \
+        SELECT id::text, id::text, tenant, disabled_at FROM identity.accounts \
+        WHERE id = ANY (ARRAY(SELECT unnest($2::text[])::uuid))) p \
+    WHERE p.disabled_at IS NULL AND NOT EXISTS (SELECT FROM identity.tenants t \
+        WHERE t.tenant = p.tenant AND t.suspended_at IS NOT NULL)";
 
 /// Parameters: ids of accounts. Whether one of them is open, in a tenant that is, and somebody's: nobody signs in
 /// to a service's.

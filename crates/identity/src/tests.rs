@@ -311,3 +311,38 @@ async fn an_account_that_does_not_fit_is_not_made() {
     }
     house.identities.create_account(&good).await.unwrap();
 }
+
+#[tokio::test]
+async fn people_are_found_by_what_they_are_called_many_at_once() {
+    let house = house().await;
+    let mut new = NewAccount {
+        email: Email::new("Dewi@Toko.example").unwrap(),
+        name: "Dewi".into(),
+        tenant: TenantId::new("toko").unwrap(),
+        password: right(),
+    };
+    let dewi = house.identities.create_account(&new).await.unwrap();
+    new.email = Email::new("amal@gulf.example").unwrap();
+    let amal = house.identities.create_account(&new).await.unwrap();
+    let sari = house.identities.account_of(&Email::new(EMAIL).unwrap()).await.unwrap().unwrap();
+    let shouted = dewi.to_uppercase();
+    let nobody = "00000000-0000-4000-8000-000000000001";
+    let names = [EMAIL, "SARI@sinar.example", "dewi@toko.example", &dewi, &shouted, &amal];
+    let others = ["", "x", "a@b\0", "\0", nobody, "none@toko.example", "%@%"];
+    let all: Vec<&str> = names.into_iter().chain(others).collect();
+    let found = house.identities.people_of(&all).await.unwrap();
+    assert_eq!((found[EMAIL].clone(), &found["SARI@sinar.example"]), (sari.clone(), &sari));
+    let toko = TenantId::new("toko").unwrap();
+    for name in ["dewi@toko.example", &dewi, &shouted] {
+        assert_eq!(found[name], (dewi.clone(), toko.clone()), "{name}");
+    }
+    assert_eq!(found.len(), names.len(), "{found:?}");
+    assert!(house.identities.people_of(&others).await.unwrap().is_empty());
+    assert!(house.identities.people_of(&[]).await.unwrap().is_empty());
+    // Who is shut out is nobody.
+    let shut = format!("UPDATE identity.accounts SET disabled_at = now() WHERE id = '{amal}'");
+    let tx = house.base.owner.operator().await.unwrap();
+    tx.execute(&shut, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(house.identities.people_of(&[&amal, "amal@gulf.example"]).await.unwrap().is_empty());
+}

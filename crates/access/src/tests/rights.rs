@@ -206,6 +206,52 @@ async fn a_role_of_one_tenant_means_nothing_in_another() {
     assert!(house.standing(SARI, "sinar").await.permits.is_empty());
 }
 
+/// Many at once have what each of them has alone, through the statement that sessions are read by.
+#[tokio::test]
+async fn rights_are_the_same_however_many_are_asked_about() {
+    let house = house().await;
+    let ids: Vec<String> = (1..=6).map(|n| format!("00000000-0000-4000-8000-{n:012}")).collect();
+    let (sinar, bintang) = (tenant("sinar"), tenant("bintang"));
+    let roles = &house.access;
+    for (parent, role) in [("viewer", "Late"), ("Late", "Night")] {
+        let role = new_role(role, &["notes.delete"], &[parent]);
+        roles.define_role(&operator(), &role).await.unwrap();
+    }
+    let until = house.clock.now() + SignedDuration::from_hours(1);
+    for (n, role, until) in [
+        (0, "Night", None),
+        (0, "editor", None),
+        (1, "owner", Some(until)),
+        (2, "editor", None),
+        (3, "viewer", None),
+    ] {
+        let new = NewGrant { until, ..new_grant(&ids[n], role) };
+        roles.grant(&operator(), &new).await.unwrap();
+    }
+    roles.revoke(&operator(), &ids[2], &sinar, "editor").await.unwrap();
+    // The fourth has something in another tenant than it is asked about.
+    let home = |n: usize| if n == 3 { &bintang } else { &sinar };
+    let people: Vec<(&str, &TenantId)> =
+        ids.iter().enumerate().map(|(n, id)| (id.as_str(), home(n))).collect();
+    let mut sizes = Vec::new();
+    for step in 0..3 {
+        match step {
+            1 => house.clock.set(until),
+            2 => drop(roles.retire_role(&operator(), &sinar, "Late", true).await.unwrap()),
+            _ => {}
+        }
+        let together = roles.permits_of(&people).await.unwrap();
+        for (id, home) in &people {
+            let alone = roles.standing_now(id, home).await.unwrap().permits;
+            assert_eq!(together.get(*id).copied().unwrap_or_default(), alone, "{step} {id}");
+        }
+        sizes.push(together.len());
+    }
+    assert_eq!(sizes, [2, 1, 1]);
+    assert!(roles.permits_of(&[]).await.unwrap().is_empty());
+    assert!(matches!(roles.permits_of(&[("x", &sinar)]).await, Err(Error::Field { .. })));
+}
+
 #[tokio::test]
 async fn names_that_look_alike_are_refused() {
     let house = house().await;

@@ -1,13 +1,13 @@
 //! Whether somebody may do something, once or many times.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
+use kernel::{Bits, PermissionId, TenantId};
 use serde::Serialize;
 
 use super::wire::{Question, Questions, Semantic, Whole};
@@ -59,10 +59,29 @@ impl Decision {
     }
 }
 
-/// Subjects that were read for this request. Nothing of it outlives the request, so that what is
-/// taken from somebody counts for nothing in the next one.
+/// People who were read for this request, by the name that they were asked by, with what they may do:
+/// those alone whom the token reaches. Nothing of it outlives the request, so that what is taken from
+/// somebody counts for nothing in the next one.
 #[derive(Default)]
-pub(super) struct Read(HashMap<String, Option<Arc<Subject>>>);
+pub(super) struct Read(HashMap<String, (Subject, Bits)>);
+
+impl Read {
+    /// Who was asked about by this name, if they are in `tenant`: somebody of another one has no rights in
+    /// it, whatever they have at home.
+    pub(super) fn find(&self, id: &str, tenant: Option<&TenantId>) -> Option<(&Subject, Bits)> {
+        let (subject, permits) = self.0.get(id)?;
+        let here = tenant.is_none_or(|tenant| *tenant == subject.home);
+        here.then_some((subject, *permits))
+    }
+}
+
+/// A question that has an answer.
+struct Clear<'a> {
+    id: &'a str,
+    tenant: Option<TenantId>,
+    /// None where nobody can have it, or nobody is asked about: nothing has to be read for that.
+    permission: Option<PermissionId>,
+}
 
 async fn one(
     State(served): State<Served>,
@@ -71,7 +90,7 @@ async fn one(
 ) -> Result<Response, Fault> {
     Served::admit(&who)?;
     let question: Question = held.parse()?;
-    let decision = served.decide(&who, question.whole(), &mut Read::default()).await?;
+    let decision = served.decide_one(&who, question.whole()).await?;
     json(&who.share, StatusCode::OK, ROOM_BYTES, &Decision::of(decision))
 }
 
@@ -82,21 +101,24 @@ async fn many(
 ) -> Result<Response, Fault> {
     Served::admit(&who)?;
     let Questions { common, evaluations, options } = work(held.len(), move || held.parse()).await?;
-    let mut read = Read::default();
     if evaluations.is_empty() {
         // As the specification has it, this is one question.
-        let decision = served.decide(&who, common.whole(), &mut read).await?;
+        let decision = served.decide_one(&who, common.whole()).await?;
         return json(&who.share, StatusCode::OK, ROOM_BYTES, &Decision::of(decision));
     }
     if evaluations.len() > MAX_EVALUATIONS {
         return Err(Fault::bad("evaluations", "a request has at most 1,000 evaluations"));
     }
-    let mut answers = Vec::with_capacity(evaluations.len());
-    for question in &evaluations {
-        let answer = match served.decide(&who, question.over(&common), &mut read).await {
-            Ok(decision) => Decision::of(decision),
-            Err(fault) if fault.status == StatusCode::BAD_REQUEST => Decision::wrong(&fault),
-            Err(fault) => return Err(fault),
+    let clear: Vec<Result<Clear<'_>, Fault>> =
+        evaluations.iter().map(|question| served.clear(question.over(&common))).collect();
+    let place = served.place(&who).await?;
+    let read = served.read(&who, clear.iter().flatten()).await?;
+    drop(place);
+    let mut answers = Vec::with_capacity(clear.len());
+    for question in &clear {
+        let answer = match question {
+            Ok(question) => Decision::of(served.answer(question, &read)),
+            Err(fault) => Decision::wrong(fault),
         };
         let last = match options.evaluations_semantic {
             Semantic::ExecuteAll => false,
@@ -114,12 +136,14 @@ async fn many(
 
 impl Served {
     /// Whether the subject of `question` may do its action.
-    async fn decide(
-        &self,
-        who: &Caller,
-        question: Whole<'_>,
-        read: &mut Read,
-    ) -> Result<bool, Fault> {
+    async fn decide_one(&self, who: &Caller, question: Whole<'_>) -> Result<bool, Fault> {
+        let question = self.clear(question)?;
+        let read = self.read(who, std::iter::once(&question)).await?;
+        Ok(self.answer(&question, &read))
+    }
+
+    /// The question, when there is sense in it.
+    fn clear<'a>(&self, question: Whole<'a>) -> Result<Clear<'a>, Fault> {
         let missing = |what| Fault::bad("question", what);
         let subject = question.subject.ok_or(missing("there is no subject in it"))?;
         let action = question.action.ok_or(missing("there is no action in it"))?;
@@ -128,39 +152,55 @@ impl Served {
         }
         let id = subject.id.as_deref().ok_or(missing("the subject has no id"))?;
         let tenant = question.tenant()?;
-        let Some(permission) = self.decisions.permission(&action.name) else {
-            return Ok(false);
-        };
-        if !PEOPLE.contains(&subject.kind.as_str()) {
-            return Ok(false);
-        }
-        let Some(subject) = self.subject(id, read).await? else {
-            return Ok(false);
-        };
-        // Somebody of another tenant has no rights in this one, whatever they have at home.
-        if tenant.is_some_and(|tenant| tenant != subject.home) || !self.reaches(who, &subject.home)
-        {
-            return Ok(false);
-        }
-        let may = subject.permits.has(permission);
-        if may {
-            self.decisions.used(&subject, permission);
-        }
-        Ok(may)
+        let permission = self.decisions.permission(&action.name);
+        let permission = permission.filter(|_| PEOPLE.contains(&subject.kind.as_str()));
+        Ok(Clear { id, tenant, permission })
     }
 
-    /// The subject with this id, read once for each request.
-    pub(super) async fn subject(
+    /// Reads whom the questions are about.
+    async fn read<'a>(
         &self,
-        id: &str,
-        read: &mut Read,
-    ) -> Result<Option<Arc<Subject>>, Fault> {
-        if let Some(known) = read.0.get(id) {
-            return Ok(known.clone());
+        who: &Caller,
+        questions: impl Iterator<Item = &'a Clear<'a>>,
+    ) -> Result<Read, Fault> {
+        let asked = questions.filter(|question| question.permission.is_some());
+        let names: BTreeSet<&str> = asked.map(|question| question.id).collect();
+        self.people(who, &names.into_iter().collect::<Vec<_>>()).await
+    }
+
+    /// Reads who has these names, and what they may do: the same two statements, whether there are such
+    /// people, and wherever they are.
+    pub(super) async fn people(&self, who: &Caller, names: &[&str]) -> Result<Read, Fault> {
+        if names.is_empty() {
+            return Ok(Read::default());
         }
-        let found = self.decisions.subject(id).await.map_err(|why| unavailable(&why))?;
-        let found = found.map(Arc::new);
-        read.0.insert(id.to_owned(), found.clone());
-        Ok(found)
+        let mut found = self.decisions.subjects(names).await.map_err(|why| unavailable(&why))?;
+        let mut homes = HashMap::new();
+        found.retain(|_, subject| {
+            let home = homes.entry(subject.home.clone());
+            *home.or_insert_with_key(|home| self.reaches(who, home))
+        });
+        // One may have been asked about by its id and by its address.
+        let each: BTreeMap<&str, &Subject> =
+            found.values().map(|subject| (subject.account.as_str(), subject)).collect();
+        let each: Vec<Subject> = each.into_values().cloned().collect();
+        let permits = self.decisions.permits(&each).await.map_err(|why| unavailable(&why))?;
+        let with = |(name, subject): (String, Subject)| {
+            let permits = permits.get(&subject.account).copied().unwrap_or_default();
+            (name, (subject, permits))
+        };
+        Ok(Read(found.into_iter().map(with).collect()))
+    }
+
+    fn answer(&self, question: &Clear<'_>, read: &Read) -> bool {
+        let Some(permission) = question.permission else { return false };
+        let Some((subject, permits)) = read.find(question.id, question.tenant.as_ref()) else {
+            return false;
+        };
+        let may = permits.has(permission);
+        if may {
+            self.decisions.used(subject, permission);
+        }
+        may
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! It promises that a decision is made from what the database says at this moment, that whoever and
 //! whatever is not known is denied, and that an application's token is answered about its own
-//! tenants alone, in the same words whether another one exists or not. A denial is an answer
-//! (`200 {"decision":false}`) and no error: only an application without a token is refused.
+//! tenants alone, in the same words and after the same statements whether another one exists or not.
+//! A denial is an answer (`200 {"decision":false}`) and no error: only an application without a token
+//! is refused.
 //!
 //! It is served beside [`crate::keys`], by the same private listener, to tokens that allow `decide`.
 //!
 //! The attacks it stops: an application of one tenant that asks about another's people, a subject
-//! that is granted something elsewhere, and bodies that are built to take memory.
+//! that is granted something elsewhere, bodies that are built to take memory, and requests about
+//! thousands of people that take the database from everybody else.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::keys::{Keys, Operation};
 use axum::Router;
@@ -30,6 +34,7 @@ mod tests;
 mod wire;
 
 use crate::keys::Api;
+use crate::keys::budget::{Budget, Share};
 use crate::keys::caller::Caller;
 use crate::keys::fault::Fault;
 
@@ -38,6 +43,12 @@ const MAX_EVALUATIONS: usize = 1000;
 /// The most results of one page of a search, and how many there are when nothing is said.
 const MAX_RESULTS: usize = 1000;
 const USUAL_RESULTS: usize = 100;
+/// How many requests about many people are answered at once, and how many of one client. Each takes one
+/// connection to the database, of which everybody's sessions and sign-ins have the rest.
+const MANY_AT_ONCE: usize = 6;
+const MANY_OF_ONE: usize = 2;
+/// How long one waits for its place.
+const PLACE_WITHIN: Duration = Duration::from_secs(10);
 /// The name of a request, which is given back as it came.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -48,8 +59,6 @@ pub struct Subject {
     pub account: String,
     /// The tenant that it belongs to.
     pub home: TenantId,
-    /// What it may do there.
-    pub permits: Bits,
 }
 
 /// A page of accounts.
@@ -63,12 +72,25 @@ pub struct Holders {
 
 /// Decides, from the database. Implemented by the binary over `access` and `identity`.
 pub trait Decisions: Send + Sync {
-    /// The account with this id or address and what it may do in its tenant, or `None` when there
-    /// is none or it is shut out.
+    /// The accounts with these ids or addresses, each by the name that it was asked by, without those
+    /// that are none or are shut out: read by one statement.
     ///
     /// # Errors
     /// When it cannot be told; the text says why. Nobody is permitted anything then.
-    fn subject<'a>(&'a self, id: &'a str) -> Fut<'a, Result<Option<Subject>, String>>;
+    fn subjects<'a>(
+        &'a self,
+        names: &'a [&'a str],
+    ) -> Fut<'a, Result<HashMap<String, Subject>, String>>;
+
+    /// What each of these may do in its tenant, by account: read by one statement, also for nobody. Who
+    /// may do nothing can be left out.
+    ///
+    /// # Errors
+    /// The same.
+    fn permits<'a>(
+        &'a self,
+        subjects: &'a [Subject],
+    ) -> Fut<'a, Result<HashMap<String, Bits>, String>>;
 
     /// The permission of this name.
     fn permission(&self, name: &str) -> Option<PermissionId>;
@@ -88,7 +110,7 @@ pub trait Decisions: Send + Sync {
         limit: usize,
     ) -> Fut<'a, Result<Holders, String>>;
 
-    /// Remembers that a permission was asked for and given.
+    /// Remembers that a permission was used.
     fn used(&self, subject: &Subject, permission: PermissionId);
 }
 
@@ -100,7 +122,8 @@ pub fn router(
     rng: Arc<dyn Rng>,
     decisions: Arc<dyn Decisions>,
 ) -> Router {
-    let served = Served { api: Api::new(keys, clock, rng), decisions };
+    let asking = Budget::new(MANY_AT_ONCE, MANY_OF_ONE);
+    let served = Served { api: Api::new(keys, clock, rng), decisions, asking };
     Router::new()
         .merge(evaluate::routes())
         .merge(search::routes())
@@ -114,6 +137,8 @@ pub fn router(
 struct Served {
     api: Api,
     decisions: Arc<dyn Decisions>,
+    /// The places of requests about many people.
+    asking: Arc<Budget>,
 }
 
 impl FromRef<Served> for Api {
@@ -127,6 +152,14 @@ impl Served {
     fn admit(who: &Caller) -> Result<(), Fault> {
         let allowed = who.card.client.operations.contains(&Operation::Decide);
         if allowed { Ok(()) } else { Err(Fault::DENIED) }
+    }
+
+    /// A place for a request about many people, once one is free. Memory for its body is taken already,
+    /// and bounded by that.
+    async fn place(&self, who: &Caller) -> Result<Arc<Share>, Fault> {
+        let place = self.asking.share(&who.card.client.name);
+        let waited = tokio::time::timeout(PLACE_WITHIN, place.cover(1)).await;
+        waited.map(|()| place).map_err(|_| Fault::BUSY)
     }
 
     /// Whether the token reaches this tenant.

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
-use kernel::TenantId;
+use kernel::{Bits, TenantId};
 use serde_json::{Value, json as value};
 
-use super::evaluate::{PEOPLE, Read};
+use super::evaluate::PEOPLE;
 use super::wire::{Page, Question, Search};
 use super::{MAX_RESULTS, Served, USUAL_RESULTS, unavailable};
 use crate::keys::body::{Note, json};
@@ -44,8 +44,10 @@ async fn subjects(
         return answer(&who, &[], "");
     }
     let after = page.token.as_deref().filter(|token| !token.is_empty());
+    let place = served.place(&who).await?;
     let found = served.decisions.holders(&tenant, permission, after, limit).await;
     let found = found.map_err(|why| unavailable(&why))?;
+    drop(place);
     let next = found.next.unwrap_or_default();
     let results = found.accounts.iter().map(|id| value!({ "type": kind, "id": id }));
     answer(&who, &results.collect::<Vec<_>>(), &next)
@@ -61,7 +63,10 @@ async fn resources(
     let action = question.action.as_ref().ok_or(missing("there is no action in it"))?;
     let resource = question.resource.as_ref().ok_or(missing("there is no resource in it"))?;
     limit(&page)?;
-    let home = place(&served, &who, &question, Some(&action.name)).await?;
+    let found = named(&served, &who, &question).await?;
+    let permission = served.decisions.permission(&action.name);
+    let may = |bits: &Bits| permission.is_some_and(|permission| bits.has(permission));
+    let home = found.filter(|(_, permits)| may(permits)).map(|(home, _)| home);
     // Which of a tenant's objects there are, the application alone knows.
     let results = home.filter(|_| resource.kind == "tenant");
     let results = results.map(|home| value!({ "type": "tenant", "id": home.as_str() }));
@@ -79,12 +84,10 @@ async fn actions(
         return Err(missing("there is no resource in it"));
     }
     let limit = limit(&page)?;
-    if place(&served, &who, &question, None).await?.is_none() {
+    let Some((_, permits)) = named(&served, &who, &question).await? else {
         return answer(&who, &[], "");
-    }
-    let id = question.subject.as_ref().and_then(|subject| subject.id.as_deref());
-    let subject = served.subject(id.unwrap_or_default(), &mut Read::default()).await?;
-    let names = subject.map(|s| served.decisions.names(&s.permits)).unwrap_or_default();
+    };
+    let names = served.decisions.names(&permits);
     let after = page.token.as_deref().unwrap_or_default();
     let begin = names.iter().position(|name| name == after).map_or(0, |at| at + 1);
     let part: Vec<&String> = names.iter().skip(begin).take(limit).collect();
@@ -94,34 +97,22 @@ async fn actions(
     answer(&who, &results.collect::<Vec<_>>(), &next)
 }
 
-/// The tenant in which the subject may do `action`, or anything; `None` when there is none that
-/// the caller may ask about.
-async fn place(
+/// The tenant of the subject and what it may do there; `None` when there is none that the caller may ask
+/// about.
+async fn named(
     served: &Served,
     who: &Caller,
     question: &Question,
-    action: Option<&str>,
-) -> Result<Option<TenantId>, Fault> {
+) -> Result<Option<(TenantId, Bits)>, Fault> {
     let subject = question.subject.as_ref().ok_or(missing("there is no subject in it"))?;
     let id = subject.id.as_deref().ok_or(missing("the subject has no id"))?;
     let tenant = question.tenant()?;
     if !PEOPLE.contains(&subject.kind.as_str()) {
         return Ok(None);
     }
-    let Some(found) = served.subject(id, &mut Read::default()).await? else {
-        return Ok(None);
-    };
-    let other = tenant.is_some_and(|tenant| tenant != found.home);
-    if other || !served.reaches(who, &found.home) {
-        return Ok(None);
-    }
-    let may = match action {
-        None => true,
-        Some(name) => {
-            served.decisions.permission(name).is_some_and(|known| found.permits.has(known))
-        }
-    };
-    Ok(may.then(|| found.home.clone()))
+    let read = served.people(who, &[id]).await?;
+    let found = read.find(id, tenant.as_ref());
+    Ok(found.map(|(subject, permits)| (subject.home.clone(), permits)))
 }
 
 fn missing(what: &'static str) -> Fault {

@@ -1,6 +1,6 @@
 //! The API as an application asks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use ::keys::{Operation, Reach};
@@ -9,6 +9,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use kernel::{Bits, Fut, PermissionId, SystemClock, SystemRng, TenantId};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::{Decisions, Holders, Subject, router};
@@ -21,6 +23,12 @@ const NAMES: [&str; 3] = ["prices.read", "prices.update", "trail.read"];
 struct Register {
     away: bool,
     used: Mutex<Vec<String>>,
+    /// Which statement was asked, and about how many.
+    asked: Mutex<Vec<(&'static str, usize)>>,
+    /// How many wait for an answer, and how many did at most.
+    busy: Mutex<(usize, usize)>,
+    /// Whoever waits, waits for this.
+    held: Option<Arc<Semaphore>>,
 }
 
 impl Register {
@@ -38,16 +46,43 @@ fn bits(numbers: &[u16]) -> Bits {
 }
 
 impl Decisions for Register {
-    fn subject<'a>(&'a self, id: &'a str) -> Fut<'a, Result<Option<Subject>, String>> {
+    fn subjects<'a>(
+        &'a self,
+        names: &'a [&'a str],
+    ) -> Fut<'a, Result<HashMap<String, Subject>, String>> {
         Box::pin(async move {
+            self.asked.lock().unwrap().push(("subjects", names.len()));
             if self.away {
                 return Err("the database is away".to_owned());
             }
-            Ok(Self::people().get(id).map(|(home, permits)| Subject {
-                account: id.to_owned(),
-                home: TenantId::new(*home).unwrap(),
-                permits: bits(permits),
-            }))
+            if let Some(held) = &self.held {
+                {
+                    let mut busy = self.busy.lock().unwrap();
+                    busy.0 += 1;
+                    busy.1 = busy.1.max(busy.0);
+                }
+                held.acquire().await.unwrap().forget();
+                self.busy.lock().unwrap().0 -= 1;
+            }
+            let people = Self::people();
+            let subject = |name: &&str| {
+                let (home, _) = people.get(name)?;
+                let home = TenantId::new(*home).unwrap();
+                Some(((*name).to_owned(), Subject { account: (*name).to_owned(), home }))
+            };
+            Ok(names.iter().filter_map(subject).collect())
+        })
+    }
+
+    fn permits<'a>(
+        &'a self,
+        subjects: &'a [Subject],
+    ) -> Fut<'a, Result<HashMap<String, Bits>, String>> {
+        Box::pin(async move {
+            self.asked.lock().unwrap().push(("permits", subjects.len()));
+            let people = Self::people();
+            let permits = |one: &Subject| (one.account.clone(), bits(&people[&*one.account].1));
+            Ok(subjects.iter().map(permits).collect())
         })
     }
 
@@ -95,8 +130,12 @@ struct Pdp {
 
 impl Pdp {
     async fn new(away: bool) -> Self {
+        Self::over(Register { away, ..Register::default() }).await
+    }
+
+    async fn over(register: Register) -> Self {
         let house = House::bare().await;
-        let register = Arc::new(Register { away, ..Register::default() });
+        let register = Arc::new(register);
         let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
         let decisions = Arc::<Register>::clone(&register);
         let router = router(house.keys.clone(), clock, rng, decisions);
@@ -142,7 +181,6 @@ async fn what_is_not_known_is_denied_and_denial_is_an_answer() {
     let no = json!({"decision": false});
     assert_eq!(pdp.decide(&pdp.all, &question("sari", "prices.update", "17")).await, yes);
     assert_eq!(pdp.decide(&pdp.one, &question("sari", "prices.update", "17")).await, yes);
-    assert_eq!(*pdp.register.used.lock().unwrap(), ["sari", "sari"]);
     for denied in [
         question("dewi", "prices.update", "17"),
         question("nobody", "prices.read", "17"),
@@ -161,6 +199,64 @@ async fn what_is_not_known_is_denied_and_denial_is_an_answer() {
                           "resource": {"type": "price"}});
     assert_eq!(pdp.decide(&pdp.one, &nameless).await, no);
     assert_eq!(pdp.decide(&pdp.all, &nameless).await, yes);
+}
+
+/// Whether there is somebody in a tenant beyond the token's reach, or nobody at all: nothing that takes time
+/// is different.
+#[tokio::test]
+async fn strangers_and_nobody_take_the_same_statements_however_many_there_are() {
+    let pdp = Pdp::new(false).await;
+    let asked = async |path: &str, body: Value| {
+        pdp.register.asked.lock().unwrap().clear();
+        let (status, said) = pdp.ask(&pdp.one, path, &body).await;
+        assert_eq!(status, 200, "{said}");
+        (said, pdp.register.asked.lock().unwrap().clone())
+    };
+    for path in ["evaluation", "search/resource", "search/action"] {
+        let path = format!("/access/v1/{path}");
+        let of = |id: &str| {
+            let mut question = question(id, "prices.read", "17");
+            question["resource"] = json!({"type": "tenant"});
+            question
+        };
+        let (stranger, nobody) = (asked(&path, of("amal")).await, asked(&path, of("nemo")).await);
+        assert_eq!(stranger, nobody, "{path}");
+        assert_eq!(stranger.1, [("subjects", 1), ("permits", 0)], "{path}");
+    }
+    let id = |n: usize| match n % 3 {
+        0 => "sari".to_owned(),
+        1 => "amal".to_owned(),
+        _ => format!("nobody-{n}"),
+    };
+    let all: Vec<Value> = (0..1_000).map(|n| question(&id(n), "prices.read", "17")).collect();
+    let (said, asked) = asked("/access/v1/evaluations", json!({ "evaluations": all })).await;
+    assert_eq!(asked, [("subjects", 335), ("permits", 1)]);
+    let yes = said["evaluations"].as_array().unwrap().iter().filter(|d| d["decision"] == true);
+    assert_eq!(yes.count(), 334);
+}
+
+#[tokio::test]
+async fn of_one_client_two_requests_about_many_are_answered_at_once() {
+    let held = Arc::new(Semaphore::new(0));
+    let pdp = Pdp::over(Register { held: Some(Arc::clone(&held)), ..Register::default() }).await;
+    let pdp = Arc::new(pdp);
+    let mut asking = JoinSet::new();
+    for n in 0..10 {
+        let pdp = Arc::clone(&pdp);
+        asking.spawn(async move {
+            let token = if n % 2 == 0 { &pdp.all } else { &pdp.one };
+            let body = json!({"evaluations": [question("sari", "prices.read", "17")]});
+            pdp.ask(token, "/access/v1/evaluations", &body).await.0
+        });
+    }
+    let waiting = || pdp.register.busy.lock().unwrap().0;
+    while waiting() < 4 {
+        tokio::task::yield_now().await;
+    }
+    held.add_permits(10);
+    let answers = asking.join_all().await;
+    assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+    assert_eq!(pdp.register.busy.lock().unwrap().1, 4, "two of each");
 }
 
 #[tokio::test]

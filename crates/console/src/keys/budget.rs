@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// So many units for all clients together, and so many of them for one.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     all: usize,
     each: usize,
     ledger: Mutex<Ledger>,
@@ -24,13 +24,13 @@ struct Ledger {
 }
 
 impl Budget {
-    pub(super) fn new(all: usize, each: usize) -> Arc<Self> {
+    pub(crate) fn new(all: usize, each: usize) -> Arc<Self> {
         let (ledger, freed) = (Mutex::default(), Notify::new());
         Arc::new(Self { all, each, ledger, freed })
     }
 
     /// A share of this client's, with nothing in it yet.
-    pub(super) fn share(self: &Arc<Self>, client: &str) -> Arc<Share> {
+    pub(crate) fn share(self: &Arc<Self>, client: &str) -> Arc<Share> {
         let (budget, client) = (Arc::clone(self), client.to_owned());
         Arc::new(Share { budget, client, units: AtomicUsize::new(0) })
     }
@@ -67,7 +67,7 @@ impl Share {
     }
 
     /// Makes it at least so large, once there is room.
-    pub(super) async fn cover(&self, units: usize) {
+    pub(crate) async fn cover(&self, units: usize) {
         loop {
             // Begun before looking, so that what is given back in between is noticed.
             let freed = self.budget.freed.notified();

@@ -1,5 +1,7 @@
 //! Making accounts.
 
+use std::collections::HashMap;
+
 use kernel::{Secret, TenantId, is_synthetic};
 
 use super::Identities;
@@ -89,18 +91,36 @@ impl Identities {
         Ok(Some((row.get(0), tenant)))
     }
 
-    /// The id and the tenant of the account with this id or address, unless it is shut out.
+    /// The id and the tenant of each account with one of these ids or addresses, under the name that it was
+    /// asked by; those that are shut out are left out. It is one statement, however many there are and whoever
+    /// they are.
     ///
     /// # Errors
     /// When the database does not answer, or what it keeps names no tenant.
-    pub async fn person_of(&self, name: &str) -> Result<Option<(String, TenantId)>> {
+    pub async fn people_of(&self, names: &[&str]) -> Result<HashMap<String, (String, TenantId)>> {
+        let (mut emails, mut ids) = (Vec::new(), Vec::new());
+        for name in names {
+            let name = name.to_ascii_lowercase();
+            if is_id(&name) {
+                ids.push(name);
+            } else if name.contains('@') && !name.contains('\0') {
+                emails.push(name);
+            }
+        }
         let tx = self.db.operator().await?;
-        let row = tx.query_opt(sql::PERSON_OF, &[&name.to_ascii_lowercase()]).await?;
+        let rows = tx.query(sql::PEOPLE_OF, &[&emails, &ids]).await?;
         tx.commit().await?;
-        let Some(row) = row else { return Ok(None) };
-        let tenant = TenantId::new(row.get::<_, String>(1))
-            .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
-        Ok(Some((row.get(0), tenant)))
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let tenant = TenantId::new(row.get::<_, String>(2))
+                .map_err(|error| Error::Field { field: "tenant", why: error.to_string() })?;
+            found.insert(row.get::<_, String>(0), (row.get(1), tenant));
+        }
+        let asked = |name: &&str| {
+            let person = found.get(&name.to_ascii_lowercase())?;
+            Some(((*name).to_owned(), person.clone()))
+        };
+        Ok(names.iter().filter_map(asked).collect())
     }
 
     /// Whether one of these accounts belongs to a person who is not shut out.
@@ -113,4 +133,13 @@ impl Identities {
         tx.commit().await?;
         Ok(row.get(0))
     }
+}
+
+/// Whether it is written as the id of an account, in small letters.
+fn is_id(text: &str) -> bool {
+    let form = |(n, b): (usize, u8)| match n {
+        8 | 13 | 18 | 23 => b == b'-',
+        _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(form)
 }
