@@ -22,7 +22,7 @@ static CARD: Card = Card {
     not_covered: &[
         "permissions of a role that is used in part: the measured value counts them",
         "uses that the application decides by itself, without asking Amanah",
-        "whether a use was one: what the application asks about, as to draw a button, counts as well",
+        "whether a use was one that the application tells of, with `amanah_use` in its question: it is believed",
         "roles that were given within the period",
         "roles of the proofs' own people, whose addresses nobody can have",
     ],

@@ -81,6 +81,7 @@ struct Clear<'a> {
     tenant: Option<TenantId>,
     /// None where nobody can have it, or nobody is asked about: nothing has to be read for that.
     permission: Option<PermissionId>,
+    is_use: bool,
 }
 
 async fn one(
@@ -151,10 +152,10 @@ impl Served {
             return Err(missing("there is no resource in it"));
         }
         let id = subject.id.as_deref().ok_or(missing("the subject has no id"))?;
-        let tenant = question.tenant()?;
+        let (tenant, is_use) = (question.tenant()?, question.is_use()?);
         let permission = self.decisions.permission(&action.name);
         let permission = permission.filter(|_| PEOPLE.contains(&subject.kind.as_str()));
-        Ok(Clear { id, tenant, permission })
+        Ok(Clear { id, tenant, permission, is_use })
     }
 
     /// Reads whom the questions are about.
@@ -198,7 +199,7 @@ impl Served {
             return false;
         };
         let may = permits.has(permission);
-        if may {
+        if may && question.is_use {
             self.decisions.used(subject, permission);
         }
         may

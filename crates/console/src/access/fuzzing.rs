@@ -9,7 +9,8 @@ pub fn question(bytes: &[u8]) -> bool {
     let Ok(questions) = serde_json::from_slice::<Questions>(bytes) else { return false };
     let Questions { common, evaluations, .. } = questions;
     for one in evaluations {
-        drop(one.over(&common).tenant());
+        let whole = one.over(&common);
+        drop((whole.tenant(), whole.is_use()));
     }
     common.tenant().is_ok()
 }
@@ -21,7 +22,7 @@ mod tests {
     #[test]
     fn damaged_questions_are_read_or_refused() {
         let samples = [
-            r#"{"subject":{"type":"user","id":"a@b","properties":{"tenant":"17"}},"action":{"name":"prices.read"},"resource":{"type":"price","id":"1","properties":{"tenant":"17"}},"context":{"tenant":"17","x":[1,{}]}}"#,
+            r#"{"subject":{"type":"user","id":"a@b","properties":{"tenant":"17"}},"action":{"name":"prices.read"},"resource":{"type":"price","id":"1","properties":{"tenant":"17"}},"context":{"tenant":"17","amanah_use":true,"x":[1,{}]}}"#,
             r#"{"subject":{"type":"user","id":"a@b"},"resource":{"type":"tenant","id":"17"},"evaluations":[{"action":{"name":"prices.read"}},{"action":{"name":"a\u00e9"}}],"options":{"evaluations_semantic":"deny_on_first_deny"},"page":{"token":"","limit":3}}"#,
         ];
         try_damaged("question", &samples.map(|text| text.as_bytes().to_vec()), super::question);

@@ -4,7 +4,7 @@
 //! whatever is not known is denied, and that an application's token is answered about its own
 //! tenants alone, in the same words and after the same statements whether another one exists or not.
 //! A denial is an answer (`200 {"decision":false}`) and no error: only an application without a token
-//! is refused.
+//! is refused. Asking is no use of a right: only a question that says so of itself counts as one.
 //!
 //! It is served beside [`crate::keys`], by the same private listener, to tokens that allow `decide`.
 //!

@@ -201,6 +201,38 @@ async fn what_is_not_known_is_denied_and_denial_is_an_answer() {
     assert_eq!(pdp.decide(&pdp.all, &nameless).await, yes);
 }
 
+#[tokio::test]
+async fn a_question_is_a_use_only_where_it_says_so() {
+    let pdp = Pdp::new(false).await;
+    let with = |action: &str, said: Value| {
+        let mut question = question("sari", action, "17");
+        question["context"] = json!({ "amanah_use": said });
+        question
+    };
+    for said in [json!(false), Value::Null] {
+        let question = if said.is_null() {
+            question("sari", "prices.read", "17")
+        } else {
+            with("prices.read", said)
+        };
+        assert_eq!(pdp.decide(&pdp.all, &question).await, json!({"decision": true}));
+    }
+    let many = json!({"evaluations": vec![question("sari", "prices.read", "17"); 5]});
+    assert_eq!(pdp.ask(&pdp.all, "/access/v1/evaluations", &many).await.0, 200);
+    assert!(pdp.register.used.lock().unwrap().is_empty(), "they were asked to draw a page");
+    pdp.decide(&pdp.all, &with("prices.read", json!(true))).await;
+    assert_eq!(*pdp.register.used.lock().unwrap(), ["sari"]);
+    // What is said once counts for all; what is denied was not used.
+    let mut many = with("prices.read", json!(true));
+    many["evaluations"] = json!([{}, {"subject": {"type": "user", "id": "dewi"}},
+        {"action": {"name": "trail.read"}}, {"context": {}}]);
+    assert_eq!(pdp.ask(&pdp.all, "/access/v1/evaluations", &many).await.0, 200);
+    assert_eq!(*pdp.register.used.lock().unwrap(), ["sari", "sari", "dewi"]);
+    let odd = with("prices.read", json!("true"));
+    let (status, said) = pdp.ask(&pdp.all, "/access/v1/evaluation", &odd).await;
+    assert_eq!(status, 400, "{said}");
+}
+
 /// Whether there is somebody in a tenant beyond the token's reach, or nobody at all: nothing that takes time
 /// is different.
 #[tokio::test]

@@ -12,6 +12,8 @@ use crate::keys::fault::Fault;
 
 /// Where a tenant is named, in the context and in properties.
 const TENANT: &str = "tenant";
+/// What says in the context that the subject does it now, and is not only asked about.
+const USE: &str = "amanah_use";
 
 /// Who.
 #[derive(Debug, Clone, Deserialize)]
@@ -151,6 +153,18 @@ impl Question {
 }
 
 impl Whole<'_> {
+    /// Whether it is asked because the subject does it now. Questions are also asked to draw a page, by
+    /// which nobody uses anything.
+    ///
+    /// # Errors
+    /// [`Fault`] when what says so is neither `true` nor `false`.
+    pub(super) fn is_use(&self) -> Result<bool, Fault> {
+        let said = self.context.and_then(|context| context.get(USE));
+        let unreadable =
+            || Fault::bad(USE, "this is `true` where the subject does it now, or `false`");
+        said.map_or(Ok(false), |said| said.as_bool().ok_or_else(unreadable))
+    }
+
     /// The tenant that it is about: in the context, in the properties of subject or resource, or
     /// as the resource itself. All that name one must name the same.
     ///
