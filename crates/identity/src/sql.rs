@@ -153,6 +153,12 @@ pub(crate) const LIST_SESSIONS: &str = "\
         AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2 \
     ORDER BY s.last_seen_at DESC, s.id";
 
+/// Parameters: account, session's id. One row while nobody has ended it, and until the transaction ends nobody
+/// does. Its account has to be held, so that its epoch is known.
+pub(crate) const HOLD_SESSION: &str = "\
+    SELECT FROM identity.sessions \
+    WHERE account = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL FOR SHARE";
+
 /// Parameters: account, session's id as whatever text, now. No row when it is not theirs or over.
 pub(crate) const END_ONE: &str = "\
     UPDATE identity.sessions SET revoked_at = $3 \

@@ -14,7 +14,7 @@ use crate::cache::Ended;
 use crate::mail::tell;
 use crate::passkey::{Party, Registration};
 use crate::pending::{Has, Next, StepToken, next};
-use crate::sql::factors as sql;
+use crate::sql::{HOLD_SESSION, factors as sql};
 use crate::token::Digest;
 use crate::totp::Seed;
 use crate::{Error, Result, recovery};
@@ -135,7 +135,7 @@ impl Identities {
         let person = &resolved.person;
         self.guess(&person.account, resolved.step, Some(code)).await?;
         let tx = self.db.operator().await?;
-        let before = self.lock(&tx, person).await?;
+        let before = self.lock(&tx, &resolved).await?;
         let bound: store::Bound<'_> = &[&person.account, &person.asked_by];
         let row = tx.query_opt(sql::FIND_WAITING_SEED, bound).await?;
         let row = row.ok_or(Error::NoSuch("app"))?;
@@ -169,7 +169,7 @@ impl Identities {
         let person = &resolved.person;
         let made = self.take_registration(person, party, answer).await?;
         let tx = self.db.operator().await?;
-        let before = self.lock(&tx, person).await?;
+        let before = self.lock(&tx, &resolved).await?;
         if before.passkeys >= MAX_PASSKEYS {
             tx.rollback().await?;
             return Err(Error::NoSuch("passkey"));
@@ -191,9 +191,10 @@ impl Identities {
     /// # Errors
     /// [`Error::StepUp`]; [`Error::NoSuch`] when there is no factor that they stand in for.
     pub async fn renew_codes(&self, identity: &Identity) -> Result<Vec<Secret>> {
-        let Resolved { person, .. } = self.resolve(Holder::Session(identity), false).await?;
+        let resolved = self.resolve(Holder::Session(identity), false).await?;
+        let person = &resolved.person;
         let tx = self.db.operator().await?;
-        let has = self.lock(&tx, &person).await?;
+        let has = self.lock(&tx, &resolved).await?;
         if !has.any() {
             return Err(Error::NoSuch("factor"));
         }
@@ -211,7 +212,7 @@ impl Identities {
         let resolved = self.resolve(Holder::Session(identity), false).await?;
         let needs = self.needs(&identity.account, &identity.tenant).await?;
         let tx = self.db.operator().await?;
-        let mut has = self.lock(&tx, &resolved.person).await?;
+        let mut has = self.lock(&tx, &resolved).await?;
         if tx.execute(sql::DROP_SEED, &[&resolved.person.account]).await? == 0 {
             return Err(Error::NoSuch("app"));
         }
@@ -228,7 +229,7 @@ impl Identities {
         let resolved = self.resolve(Holder::Session(identity), false).await?;
         let needs = self.needs(&identity.account, &identity.tenant).await?;
         let tx = self.db.operator().await?;
-        let mut has = self.lock(&tx, &resolved.person).await?;
+        let mut has = self.lock(&tx, &resolved).await?;
         let gone = match uuid(id) {
             Some(id) => tx.query_opt(sql::DROP_PASSKEY, &[&identity.account, &id]).await?,
             None => None,
@@ -275,10 +276,16 @@ impl Identities {
         Ok(Resolved { person, step: None })
     }
 
-    /// Has changes to the factors of an account come one after the other, and says what there is.
-    async fn lock(&self, tx: &OperatorTx, person: &Person) -> Result<Has> {
+    /// Has changes to the factors of an account come one after the other, and says what there is. Whoever was
+    /// recognised before may have been signed out since; a step is looked at when it ends.
+    async fn lock(&self, tx: &OperatorTx, resolved: &Resolved) -> Result<Has> {
+        let person = &resolved.person;
         let row = tx.query_opt(sql::LOCK_ACCOUNT, &[&person.account]).await?;
         if row.ok_or(Error::Over)?.get::<_, i32>("epoch") != person.epoch {
+            return Err(Error::Over);
+        }
+        let session: store::Bound<'_> = &[&person.account, &person.asked_by];
+        if resolved.step.is_none() && tx.query_opt(HOLD_SESSION, session).await?.is_none() {
             return Err(Error::Over);
         }
         Ok(has(&tx.query_one(sql::COUNT_FACTORS, &[&person.account]).await?))

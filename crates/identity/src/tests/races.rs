@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::{Credentials as _, Sessions as _, Strength, own};
+use kernel::{Credentials as _, Sessions as _, Strength, SystemRng, own};
 use store::OperatorTx;
 use testkit::TestDb;
 
+use super::factors::{guarded, party};
 use super::{EMAIL, house, right};
+use crate::passkey::SoftKey;
 use crate::tests_mail::{Roles, new};
-use crate::{Again, Email, Error, NewAccount, NewKey, Opening};
+use crate::{Again, Email, Error, Holder, NewAccount, NewKey, Opening};
 
 /// How long a test waits for others to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -217,4 +219,38 @@ async fn an_invitation_ends_with_whoever_sent_it_and_is_closed_meanwhile() {
     let late = house.room.invite(&by, &roles, &new).await;
     assert!(matches!(late, Err(Error::Over)), "{late:?}");
     assert_eq!(house.count(open).await, 0);
+}
+
+/// Whoever changes factors was recognised, and waits; their session is ended meanwhile.
+#[tokio::test]
+async fn a_session_that_was_ended_changes_no_factor() {
+    let g = guarded(Strength::One).await;
+    let open = g.sign_in().await.session().unwrap();
+    let identity = g.who(&open).await.unwrap();
+    let (_, with_app) = g.enrol_app(Holder::Session(&identity)).await;
+    let identity = g.who(&with_app.session).await.unwrap();
+    let holder = Holder::Session(&identity);
+    let asked = g.identities.start_passkey(holder, &party()).await.unwrap();
+    let key = SoftKey::fresh(&SystemRng).unwrap();
+    let answer = key.register(&party(), &asked.challenge, None).unwrap();
+    let held = "SELECT FROM identity.accounts FOR NO KEY UPDATE";
+    let gate = Gate::of(&g.house.base, held).await;
+    let party = party();
+    let ended = async {
+        gate.waits(3).await;
+        g.identities.sign_out(&with_app.session).await.unwrap();
+        gate.open().await;
+    };
+    let (added, removed, codes, ()) = tokio::join!(
+        g.identities.add_passkey(holder, &party, "Key", &answer),
+        g.identities.remove_app(&identity),
+        g.identities.renew_codes(&identity),
+        ended,
+    );
+    assert!(matches!(added, Err(Error::Over)), "{added:?}");
+    assert!(matches!(removed, Err(Error::Over)), "{removed:?}");
+    assert!(matches!(codes, Err(Error::Over)), "{codes:?}");
+    let has = g.identities.factors_of(&identity.account).await.unwrap().has;
+    assert_eq!((has.app, has.passkeys), (true, 0));
+    assert!(g.identities.sessions(&identity.account).await.unwrap().is_empty());
 }
