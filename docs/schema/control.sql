@@ -1377,6 +1377,8 @@ CREATE TABLE identity.challenges (
     account uuid NOT NULL,
     purpose text NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    asked_by text NOT NULL,
+    CONSTRAINT challenges_asked_by_size CHECK ((octet_length(asked_by) = ANY (ARRAY[36, 64]))),
     CONSTRAINT challenges_purpose CHECK ((purpose = ANY (ARRAY['make'::text, 'use'::text]))),
     CONSTRAINT challenges_size CHECK ((octet_length(challenge) = 32))
 );
@@ -2103,7 +2105,7 @@ CREATE INDEX accounts_owner ON identity.accounts USING btree (owner) WHERE (owne
 
 CREATE INDEX api_keys_account ON identity.api_keys USING btree (account, created_at);
 
-CREATE INDEX challenges_account ON identity.challenges USING btree (account, expires_at);
+CREATE INDEX challenges_account ON identity.challenges USING btree (account, asked_by, expires_at);
 
 CREATE INDEX families_account ON identity.families USING btree (account, created_at);
 

@@ -61,10 +61,14 @@ CREATE TABLE identity.challenges (
     account    uuid NOT NULL REFERENCES identity.accounts (id) ON DELETE CASCADE,
     purpose    text NOT NULL,
     expires_at timestamptz NOT NULL,
+    -- The step or the session that it was given to, as in identity.totp. No other one answers it, or crowds it
+    -- out.
+    asked_by   text NOT NULL,
+    CONSTRAINT challenges_asked_by_size CHECK (octet_length(asked_by) IN (36, 64)),
     CONSTRAINT challenges_size CHECK (octet_length(challenge) = 32),
     CONSTRAINT challenges_purpose CHECK (purpose IN ('make', 'use'))
 );
-CREATE INDEX challenges_account ON identity.challenges (account, expires_at);
+CREATE INDEX challenges_account ON identity.challenges (account, asked_by, expires_at);
 
 -- Sign-ins whose password was right. They are no sessions, and open nothing but the next step.
 CREATE TABLE identity.pending (

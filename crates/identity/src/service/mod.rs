@@ -31,6 +31,8 @@ pub(crate) use ends::others;
 pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
 pub use leaver::{age_proof, forget_leavers};
 pub use passkeys::Ceremony;
+#[cfg(test)]
+pub(crate) use passkeys::MAX_CHALLENGES;
 pub use reseal::{Resealed, reseal_seeds};
 pub use sessions::Opening;
 pub use step::Stage;

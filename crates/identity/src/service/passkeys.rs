@@ -15,8 +15,10 @@ use crate::{Error, Result};
 
 /// How long a challenge can be answered.
 pub(crate) const CHALLENGE_LASTS: SignedDuration = SignedDuration::from_mins(5);
-/// How many challenges of one account can be open at once.
-const MAX_CHALLENGES: i64 = 10;
+/// How many challenges of one step or session can be open at once; one more ends the oldest. They are not
+/// counted for the whole account: nobody who knows the password, or has another session, keeps its
+/// holder's keys from working.
+pub(crate) const MAX_CHALLENGES: i64 = 10;
 /// Purposes, as the table knows them.
 const MAKE: &str = "make";
 const USE: &str = "use";
@@ -42,7 +44,7 @@ impl Identities {
     /// Begins the making of a passkey.
     ///
     /// # Errors
-    /// [`Error::StepUp`], [`Error::Over`], or [`Error::Wait`] when too many are open.
+    /// [`Error::StepUp`] or [`Error::Over`].
     pub async fn start_passkey(&self, holder: Holder<'_>, party: &Party) -> Result<Ceremony> {
         let resolved = self.resolve(holder, false).await?;
         self.challenge(&resolved.person, party, MAKE).await
@@ -51,7 +53,7 @@ impl Identities {
     /// Begins the use of a passkey in a sign-in.
     ///
     /// # Errors
-    /// [`Error::Over`], or [`Error::Wait`] when too many are open.
+    /// [`Error::Over`].
     pub async fn ask_passkey(&self, token: &StepToken, party: &Party) -> Result<Ceremony> {
         let (_, person) = self.waiting(token).await?;
         self.challenge(&person, party, USE).await
@@ -60,7 +62,7 @@ impl Identities {
     /// Begins the use of a passkey by somebody with a session, who proves once more who they are.
     ///
     /// # Errors
-    /// [`Error::Wait`] when too many are open.
+    /// [`Error::Over`] when the session is, [`Error::Refused`] when it is none of a browser.
     pub async fn ask_again(&self, identity: &Identity, party: &Party) -> Result<Ceremony> {
         self.challenge(&self.person(identity).await?, party, USE).await
     }
@@ -72,14 +74,12 @@ impl Identities {
         let tx = self.db.operator().await?;
         tx.execute(sql::FORGET_CHALLENGES, &[&person.account, &now]).await?;
         let end = later(now, CHALLENGE_LASTS);
-        let bound: [&(dyn store::ToSql + Sync); 6] =
-            [&challenge, &person.account, &purpose, &end, &MAX_CHALLENGES, &now];
-        let added = tx.execute(sql::ADD_CHALLENGE, &bound).await?;
+        let (account, asked_by) = (&person.account, &person.asked_by);
+        let bound: store::Bound<'_> = &[&challenge, account, &purpose, &end, asked_by];
+        tx.execute(sql::ADD_CHALLENGE, bound).await?;
+        tx.execute(sql::DROP_CHALLENGES, &[account, asked_by, &MAX_CHALLENGES]).await?;
         let rows = tx.query(sql::LIST_PASSKEYS, &[&person.account]).await?;
         tx.commit().await?;
-        if added == 0 {
-            return Err(Error::Wait);
-        }
         Ok(Ceremony {
             challenge,
             party: party.id().to_owned(),
@@ -145,7 +145,7 @@ impl Identities {
         }
     }
 
-    /// The challenge that an answer is for, if it was given to this account for this, and nobody
+    /// The challenge that an answer is for, if it was given to this step or session for this, and nobody
     /// has answered it.
     async fn spend(
         &self,
@@ -157,8 +157,8 @@ impl Identities {
         let Some(challenge) = passkey::challenge_of(client_data) else {
             return Ok(None);
         };
-        let bound: [&(dyn store::ToSql + Sync); 4] =
-            [&challenge, &person.account, &purpose, &self.clock.now()];
+        let bound: store::Bound<'_> =
+            &[&challenge, &person.account, &purpose, &self.clock.now(), &person.asked_by];
         let spent = tx.execute(sql::TAKE_CHALLENGE, &bound).await?;
         Ok((spent == 1).then_some(challenge))
     }

@@ -140,17 +140,23 @@ pub(crate) const CODES_LEFT: &str = "\
 pub(crate) const FORGET_CHALLENGES: &str = "\
     DELETE FROM identity.challenges WHERE account = $1::text::uuid AND expires_at <= $2";
 
-/// Parameters: challenge, account, purpose, end, how many there may be, now. No row beyond that.
+/// Parameters: challenge, account, purpose, end, who asked.
 pub(crate) const ADD_CHALLENGE: &str = "\
-    INSERT INTO identity.challenges (challenge, account, purpose, expires_at) \
-    SELECT $1, $2::text::uuid, $3, $4 \
-    WHERE (SELECT count(*) FROM identity.challenges \
-        WHERE account = $2::text::uuid AND expires_at > $6) < $5";
+    INSERT INTO identity.challenges (challenge, account, purpose, expires_at, asked_by) \
+    VALUES ($1, $2::text::uuid, $3, $4, $5)";
 
-/// Parameters: challenge, account, purpose, now. Whoever removes the row may answer it.
+/// Parameters: account, who asked, how many of theirs may be open. The oldest beyond that go.
+pub(crate) const DROP_CHALLENGES: &str = "\
+    DELETE FROM identity.challenges WHERE challenge IN ( \
+        SELECT challenge FROM identity.challenges \
+        WHERE account = $1::text::uuid AND asked_by = $2 \
+        ORDER BY expires_at DESC, challenge OFFSET $3)";
+
+/// Parameters: challenge, account, purpose, now, who answers. Whoever removes the row may answer it.
 pub(crate) const TAKE_CHALLENGE: &str = "\
     DELETE FROM identity.challenges \
-    WHERE challenge = $1 AND account = $2::text::uuid AND purpose = $3 AND expires_at > $4";
+    WHERE challenge = $1 AND account = $2::text::uuid AND purpose = $3 AND expires_at > $4 \
+        AND asked_by = $5";
 
 /// Parameters: account. Rows: id, credential, name, when it was made, when it was last used.
 pub(crate) const LIST_PASSKEYS: &str = "\
@@ -268,12 +274,23 @@ pub(crate) const BITE_FORGET: &str = "\
 /// Takes [`BITE_FORGET`] away.
 pub(crate) const UNBITE_FORGET: &str = "DROP FUNCTION identity.bite_forget() CASCADE";
 
-/// For the bite's sandbox: a challenge that was answered can be answered again.
+/// For the bite's sandbox, beside [`BITE_ASKED_BY`]: a challenge that was answered can be answered again.
 pub(crate) const BITE_CHALLENGE: &str = "\
     CREATE FUNCTION identity.bite_challenge() RETURNS trigger LANGUAGE plpgsql AS \
         'BEGIN INSERT INTO identity.challenges VALUES (OLD.*); RETURN NULL; END'; \
     CREATE TRIGGER bite_challenge AFTER DELETE ON identity.challenges \
         FOR EACH ROW EXECUTE FUNCTION identity.bite_challenge()";
+
+/// For the bite's sandbox: whoever begins a sign-in can answer what was asked of the ones before it.
+pub(crate) const BITE_ASKED_BY: &str = "\
+    CREATE FUNCTION identity.bite_asked_by() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+        'BEGIN UPDATE identity.challenges SET asked_by = encode(NEW.token_sha256, ''hex'') \
+            WHERE account = NEW.account; RETURN NULL; END'; \
+    CREATE TRIGGER bite_asked_by AFTER INSERT ON identity.pending \
+        FOR EACH ROW EXECUTE FUNCTION identity.bite_asked_by()";
+
+/// Takes [`BITE_ASKED_BY`] away.
+pub(crate) const UNBITE_ASKED_BY: &str = "DROP FUNCTION identity.bite_asked_by() CASCADE";
 
 /// Takes [`BITE_CHALLENGE`] away.
 pub(crate) const UNBITE_CHALLENGE: &str = "DROP FUNCTION identity.bite_challenge() CASCADE";

@@ -3,9 +3,10 @@
 
 use kernel::Strength;
 
-use super::factors::{guarded, step};
+use super::factors::{guarded, party, step};
+use crate::service::MAX_CHALLENGES;
 use crate::totp::Seed;
-use crate::{Error, Holder};
+use crate::{Again, Error, Holder};
 
 /// Somebody who knows the password signs in too, and waits for the seed of the holder's app.
 #[tokio::test]
@@ -52,4 +53,46 @@ async fn a_new_seed_is_shown_to_the_session_that_asked_and_no_other() {
     let fresh = g.who(&open).await.unwrap();
     g.identities.start_app(Holder::Session(&fresh), "Kios").await.unwrap();
     assert_eq!(g.count("SELECT count(*) FROM identity.totp").await, 1);
+}
+
+/// Somebody who knows the password asks for challenges without end: the holder's key opens all the same, and
+/// whoever asks most has the newest left.
+#[tokio::test]
+async fn challenges_of_others_keep_no_key_from_working() {
+    let g = guarded(Strength::Hardware).await;
+    let first = step(g.sign_in().await);
+    let (mut key, enrolled) = g.enrol_key(Holder::Step(&first)).await;
+    let (theirs, thief) = (step(g.sign_in().await), step(g.sign_in().await));
+    let asked = g.ask(&theirs).await;
+    let mut last = g.ask(&thief).await;
+    let oldest = last.clone();
+    for _ in 0..2 * MAX_CHALLENGES {
+        g.house.later(super::SECOND);
+        last = g.ask(&thief).await;
+    }
+    let kept = "SELECT count(*) FROM identity.challenges";
+    assert_eq!(g.count(kept).await, MAX_CHALLENGES + 1);
+    // Nor is an answer of one step good in another, or one to what was crowded out.
+    for challenge in [&asked.challenge, &oldest.challenge] {
+        let answer = key.assert(&party(), challenge, None).unwrap();
+        let refused = g.identities.prove_passkey(&thief, &party(), &answer).await;
+        assert!(matches!(refused, Err(Error::Passkey)), "{refused:?}");
+    }
+    let answer = key.assert(&party(), &asked.challenge, None).unwrap();
+    let inside = g.identities.prove_passkey(&theirs, &party(), &answer).await.unwrap();
+    let session = inside.session().unwrap();
+    let answer = key.assert(&party(), &last.challenge, None).unwrap();
+    assert!(g.identities.prove_passkey(&thief, &party(), &answer).await.is_ok());
+    // The same with sessions: another one neither answers nor crowds out.
+    let identity = g.who(&session).await.unwrap();
+    let other = g.who(&enrolled.session).await.unwrap();
+    let asked = g.identities.ask_again(&identity, &party()).await.unwrap();
+    for _ in 0..=MAX_CHALLENGES {
+        g.identities.ask_again(&other, &party()).await.unwrap();
+    }
+    let (party, answer) = (party(), key.assert(&party(), &asked.challenge, None).unwrap());
+    let again = || Again::Passkey(&party, &answer);
+    let refused = g.identities.step_up(&other, &enrolled.session, again()).await;
+    assert!(matches!(refused, Err(Error::Passkey)), "{refused:?}");
+    assert!(g.identities.step_up(&identity, &session, again()).await.is_ok());
 }

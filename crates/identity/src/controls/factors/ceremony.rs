@@ -40,6 +40,7 @@ pub(super) async fn attack(
         let answer = answer.map_err(|error| error.to_string())?;
         tried.push(Tried::new(fault.words(), gets_in(probe, &step, &answer).await?));
     }
+    tried.push(of_another(probe, canary, &mut key).await?);
     // Signed once more, with a count that grew: only the challenge is the one from before.
     let step = canary.step(probe).await?;
     let challenge = probe.ask(&step).await?;
@@ -51,6 +52,19 @@ pub(super) async fn attack(
     let again = key.assert(&party, &challenge, None).map_err(|error| error.to_string())?;
     tried.push(Tried::new("a challenge that was answered", gets_in(probe, &step, &again).await?));
     Ok(())
+}
+
+/// The right key answers in one sign-in what was asked in another.
+async fn of_another(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    key: &mut SoftKey,
+) -> Result<Tried, String> {
+    let party = probe.party().ok_or(NAMELESS)?;
+    let challenge = probe.ask(&canary.step(probe).await?).await?;
+    let step = canary.step(probe).await?;
+    let answer = key.assert(&party, &challenge, None).map_err(|error| error.to_string())?;
+    Ok(Tried::new("a challenge of another sign-in", gets_in(probe, &step, &answer).await?))
 }
 
 async fn right(

@@ -24,10 +24,10 @@ static CARD: Card = Card {
              gateway: with the password alone, with a code of an app, and with a software \
              authenticator that answers for another site, another relying party, another \
              challenge, the other ceremony, with another key, without verification of its user, \
-             and twice.",
+             to what another sign-in was asked, and twice.",
     bite: "The same attack on a copy of the control database in which the role asks for a code \
-           alone, on services that let one of those answers pass, and with challenges that can be \
-           answered twice.",
+           alone, on services that let one of those answers pass, and with challenges that another \
+           sign-in can answer, and that can be answered twice.",
     cadence: Duration::from_mins(15),
     deadline: Duration::from_mins(3),
     not_covered: &[
@@ -169,9 +169,14 @@ async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
             note(&format!("{} is let pass", fault.words()), &lax, fault.words());
         }
     }
+    bite::run(db, sql::BITE_ASKED_BY).await?;
+    let anybody = tried(guard, db, cx, Strength::Hardware, None).await;
+    // The sign-in in which a challenge was answered is over: another one has to be able to answer it.
     bite::run(db, sql::BITE_CHALLENGE).await?;
     let again = tried(guard, db, cx, Strength::Hardware, None).await;
     bite::run(db, sql::UNBITE_CHALLENGE).await?;
+    bite::run(db, sql::UNBITE_ASKED_BY).await?;
+    note("challenges that another sign-in can answer", &anybody?, "a challenge of another sign-in");
     note("challenges that can be answered twice", &again?, "a challenge that was answered");
     Ok((seeded, findings, missed))
 }
