@@ -159,7 +159,7 @@ impl Identities {
         };
         let bound: store::Bound<'_> =
             &[&challenge, &person.account, &purpose, &self.clock.now(), &person.asked_by];
-        let spent = tx.execute(sql::TAKE_CHALLENGE, &bound).await?;
+        let spent = tx.execute(sql::TAKE_CHALLENGE, bound).await?;
         Ok((spent == 1).then_some(challenge))
     }
 }

@@ -8,7 +8,7 @@ use super::cast::Cast;
 use crate::controls::visitors::{TENANT, Visitor, tenant_id};
 use crate::passkey::{Party, SoftKey};
 use crate::reset::GOOD_FOR;
-use crate::{Again, Error, Holder, NewKey, Opening, Result, sql};
+use crate::{Again, Error, Holder, NewKey, Opening, Result, recovery, sql};
 
 /// How long is waited between two requests.
 pub(super) const PAUSE: Duration = Duration::from_millis(5);
@@ -30,6 +30,7 @@ pub(super) enum Way {
     NewPassword,
     Reset,
     Factor,
+    FactorsRemoved,
     OffBoarded,
     Role,
     StepUp,
@@ -43,7 +44,7 @@ pub(super) enum Way {
 }
 
 /// All of them, with whose name each is told.
-pub(super) const WAYS: [(Way, &str); 20] = [
+pub(super) const WAYS: [(Way, &str); 21] = [
     (Way::SignOut, "signing out"),
     (Way::One, "ending one of several sessions"),
     (Way::Others, "ending all other sessions"),
@@ -54,6 +55,7 @@ pub(super) const WAYS: [(Way, &str); 20] = [
     (Way::NewPassword, "another password"),
     (Way::Reset, "a password set anew by a link"),
     (Way::Factor, "another second factor"),
+    (Way::FactorsRemoved, "removing every second factor"),
     (Way::OffBoarded, "off-boarding"),
     (Way::Role, "a role that asks for more"),
     (Way::StepUp, "proving once more who one is, under the old token"),
@@ -83,6 +85,7 @@ impl Way {
             Self::NewPassword => End::NewPassword,
             Self::Reset => End::Reset,
             Self::Factor => End::Factor,
+            Self::FactorsRemoved => End::FactorsRemoved,
             Self::OffBoarded | Self::TokenOffBoarded | Self::KeyOffBoarded => End::OffBoarding,
             Self::Role => End::Role,
             Self::StepUp => End::StepUp,
@@ -103,6 +106,7 @@ enum End {
     NewPassword,
     Reset,
     Factor,
+    FactorsRemoved,
     OffBoarding,
     Role,
     StepUp,
@@ -207,13 +211,16 @@ async fn known(cast: &Cast<'_>, session: &SessionToken) -> Result<std::sync::Arc
     decided.ok_or(Error::Canary("a session of its own is not recognised"))
 }
 
-/// Another session of the same person, in which something is done, where it takes one. Opened
-/// before the time begins to count.
+/// Another session of the same person, in which something is done, where it takes one; or the factor that is
+/// to be removed. Made before the time begins to count.
 async fn prepare(
     cast: &Cast<'_>,
     end: &End,
     person: &Visitor,
 ) -> Result<Option<std::sync::Arc<Identity>>> {
+    if matches!(end, End::FactorsRemoved) {
+        plant_code(cast, &person.account).await?;
+    }
     if !matches!(end, End::Others | End::NewPassword | End::Factor) {
         return Ok(None);
     }
@@ -246,6 +253,7 @@ async fn end(
         }
         End::Reset => reset(cast, account).await,
         End::Factor => add_passkey(cast, beside?).await,
+        End::FactorsRemoved => other.remove_factors(account).await.map(drop),
         End::OffBoarding => other.close(account, None).await.map(drop),
         End::Role => {
             let tenant = tenant_id(TENANT)?;
@@ -282,6 +290,17 @@ async fn add_passkey(cast: &Cast<'_>, who: &Identity) -> Result<()> {
     let asked = cast.other.start_passkey(holder, &party).await?;
     let answer = SoftKey::fresh(&*cast.cx.rng)?.register(&party, &asked.challenge, None)?;
     cast.other.add_passkey(holder, &party, "Canary", &answer).await.map(drop)
+}
+
+/// A recovery code, written past the service, which ends whatever is open when it makes one: what is followed
+/// has to end by the removal alone.
+async fn plant_code(cast: &Cast<'_>, account: &str) -> Result<()> {
+    let tx = cast.owner.operator().await?;
+    let now = cast.cx.clock.now();
+    for (_, digest) in recovery::fresh(&*cast.cx.rng)? {
+        tx.execute(sql::factors::ADD_CODE, &[&account, &digest.as_slice(), &now]).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 async fn by_hand(cast: &Cast<'_>, sql: &str, account: &str) -> Result<()> {
