@@ -1,18 +1,20 @@
 //! Hands one room to another: each type here implements a port of one with the work of another.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
 use claims::{Engine, Page, Report};
-use console::{Entered, LogHead};
-use gateway::{Metrics, Own, OwnPath};
+use console::{Entered, LogHead, Scim};
+use gateway::{Metrics, Own, OwnPath, Payer};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use identity::{Identities, Mailroom, SignedIn};
 use jiff::Timestamp;
-use kernel::{Actor, Binder, Fut, Identity, Scope, Secret, SessionToken, TenantId};
+use kernel::{Actor, Binder, Clock, Fut, Identity, Scope, Secret, SessionToken, TenantId};
 use keys::Keys;
 use store::Db;
 use tenancy::TenantBinder;
@@ -23,14 +25,22 @@ use crate::witnesses::Witnesses;
 
 /// The console's pages, as the gateway asks for them.
 #[derive(Default)]
-pub(crate) struct OwnPages(OnceLock<Router>);
+pub(crate) struct OwnPages(OnceLock<Pages>);
+
+struct Pages {
+    router: Router,
+    scim: Option<Scim>,
+    clock: Arc<dyn Clock>,
+}
 
 impl OwnPages {
     /// Begins to answer. The gateway has its address before the pages are ready, since the proofs
     /// behind them ask the gateway.
-    pub(crate) fn open(&self, router: Router) {
+    pub(crate) fn open(&self, state: console::State) {
+        let (scim, clock) = (state.scim.clone(), Arc::clone(&state.clock));
+        let router = console::router(state);
         // Only the first router counts; there is never a second.
-        drop(self.0.set(router));
+        drop(self.0.set(Pages { router, scim, clock }));
     }
 }
 
@@ -45,18 +55,31 @@ impl Own for OwnPages {
             if let Some(identity) = identity {
                 request.extensions_mut().insert(identity);
             }
-            let Some(router) = self.0.get() else {
+            let Some(Pages { router, .. }) = self.0.get() else {
                 return plain(StatusCode::SERVICE_UNAVAILABLE);
             };
             // A router cannot fail: its error type has no value.
             let Ok(response) = router.clone().oneshot(request).await;
-            let (parts, body) = response.into_parts();
-            match body.collect().await {
-                Ok(body) => Response::from_parts(parts, body.to_bytes()),
-                Err(error) => {
-                    tracing::error!(%error, "a page broke off");
-                    plain(StatusCode::INTERNAL_SERVER_ERROR)
+            collected(response).await
+        })
+    }
+
+    fn admit<'a>(
+        &'a self,
+        head: &'a Parts,
+        peer: IpAddr,
+    ) -> Fut<'a, Result<Payer, Response<bytes::Bytes>>> {
+        Box::pin(async move {
+            let Some(Pages { scim, clock, .. }) = self.0.get() else {
+                return Err(plain(StatusCode::SERVICE_UNAVAILABLE));
+            };
+            let judge = (scim.as_ref(), &**clock);
+            match console::judge_directory(judge, &head.headers, peer).await {
+                Ok(who) => {
+                    let tenant = who.tenant().to_string();
+                    Ok(Payer { token: who.token().to_owned(), tenant })
                 }
+                Err(answer) => Err(collected(answer).await),
             }
         })
     }
@@ -64,6 +87,17 @@ impl Own for OwnPages {
     fn paths(&self) -> Vec<OwnPath> {
         let routes = console::routes().into_iter();
         routes.map(|(method, path)| OwnPath { method, path }).collect()
+    }
+}
+
+async fn collected(response: Response<Body>) -> Response<bytes::Bytes> {
+    let (parts, body) = response.into_parts();
+    match body.collect().await {
+        Ok(body) => Response::from_parts(parts, body.to_bytes()),
+        Err(error) => {
+            tracing::error!(%error, "a page broke off");
+            plain(StatusCode::INTERNAL_SERVER_ERROR)
+        }
     }
 }
 

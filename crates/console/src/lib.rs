@@ -67,7 +67,7 @@ pub use role_desk::{
     RoleOffers, RoleTrouble,
 };
 pub use routes::{router, routes};
-pub use scim::Scim;
+pub use scim::{Scim, judge as judge_directory};
 pub use support::{
     SupportCard, SupportDesk, SupportQuestion, SupportStanding, SupportUse, Trouble,
 };

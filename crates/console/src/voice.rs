@@ -3,10 +3,9 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::HeaderValue;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY as POLICY, CONTENT_TYPE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY as POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -49,11 +48,15 @@ pub(crate) async fn speak(request: Request, next: Next) -> Response {
             drawn.into_body()
         }
     };
-    let headers = &mut parts.headers;
+    guard(&mut parts.headers);
+    Response::from_parts(parts, body)
+}
+
+/// What every answer carries.
+pub(crate) fn guard(headers: &mut HeaderMap) {
     headers.insert(POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, body)
 }
 
 fn page(words: Words, error: &Error) -> Response {

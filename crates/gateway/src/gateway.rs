@@ -21,6 +21,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::bodies::Bodies;
 use crate::gate::{Gate, Turn};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::refusal::Refusal;
@@ -37,6 +38,8 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a body may take unless the settings say otherwise.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a body may make no progress unless the settings say otherwise.
+const BODY_WINDOW: Duration = Duration::from_secs(10);
 /// The most bytes of a connection that the HTTP library holds in memory.
 const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
 /// How long open requests may take to finish when the gateway stops.
@@ -61,15 +64,18 @@ pub struct Settings {
     pub upstream: Option<Upstream>,
     /// The headers of every answer.
     pub headers: HeaderPolicy,
-    /// The largest body of a request to the application, in bytes; 64 MiB at most. Our own pages
-    /// take 64 KiB.
+    /// The largest body of a request to the application, in bytes; 16 MiB at most, the share of one
+    /// account. Our own pages take 64 KiB.
     pub body_limit: usize,
-    /// The most connections at one time.
+    /// The most connections at one time, of everybody together. Each can hold a body for one of our own
+    /// pages, and its head.
     pub max_connections: usize,
     /// How long a request's head may take, and how long a connection may be unused.
     pub head_deadline: Duration,
     /// How long a request's body may take, besides one second for every 16 KiB.
     pub body_deadline: Duration,
+    /// How long 32 KiB of a body may take, or the rest of it.
+    pub body_window: Duration,
 }
 
 impl Settings {
@@ -83,6 +89,7 @@ impl Settings {
             max_connections: MAX_CONNECTIONS,
             head_deadline: HEAD_DEADLINE,
             body_deadline: BODY_DEADLINE,
+            body_window: BODY_WINDOW,
         }
     }
 }
@@ -113,7 +120,7 @@ pub struct Gateway {
     authority: Arc<LocalAuthority>,
     acceptor: TlsAcceptor,
     slots: Arc<Semaphore>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Gateway {
@@ -134,8 +141,7 @@ impl Gateway {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let acceptor = TlsAcceptor::from(server_config(Arc::clone(&authority))?);
-        // A body that needed more than there is for all of them would wait for ever.
-        let most = usize::try_from(BODIES_KIB).unwrap_or(usize::MAX) * 1024;
+        let bodies = Bodies::new(BODIES_KIB);
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             listener,
@@ -148,13 +154,13 @@ impl Gateway {
                 policy: settings.headers,
                 metrics: Arc::new(Metrics::default()),
                 pool: settings.upstream.map(Pool::new),
-                body_limit: settings.body_limit.min(most),
+                // One that is larger than anybody's share would wait in vain.
+                body_limit: settings.body_limit.min(bodies.largest()),
                 head_deadline: settings.head_deadline,
                 body_deadline: settings.body_deadline,
-                bodies: Semaphore::new(most / 1024),
-                directory_bodies: Semaphore::new(
-                    usize::try_from(DIRECTORY_BODIES_KIB).unwrap_or(usize::MAX),
-                ),
+                body_window: settings.body_window,
+                bodies,
+                directory_bodies: Bodies::new(DIRECTORY_BODIES_KIB),
             }),
         })
     }

@@ -7,7 +7,9 @@
 //! - the application sees `Amanah-Binding` only if the gateway wrote it, never the
 //!   session cookie, and never a forwarding header that a client made up;
 //! - a state change that another site started is refused before the application sees it;
-//! - a head that two parsers could read differently (request smuggling) is refused.
+//! - a head that two parsers could read differently (request smuggling) is refused;
+//! - the bodies of all requests together take a bounded memory, of which no account, tenant or
+//!   directory gets more than its share.
 //!
 //! Beside it there is a door for programs, [`Private`]: plain HTTP on loopback, which answers no
 //! browser and is never reached through the public address.
@@ -20,6 +22,8 @@
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
 
 mod bearer;
+mod bodies;
+mod body;
 mod ca;
 pub mod controls;
 mod cookies;
@@ -47,7 +51,7 @@ pub use error::GatewayError;
 pub use gateway::{Gateway, Ports, Settings};
 pub use headers::HeaderPolicy;
 pub use metrics::{Metrics, Reading};
-pub use own::{Own, OwnPath};
+pub use own::{Own, OwnPath, Payer};
 pub use private::{Private, PrivateBody, PrivateSettings};
 pub use proxy::binding;
 pub use tls::client_config;

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
 use kernel::{Fut, Identity};
 
 /// Answers the paths under `/trust`, `/.well-known/` and `/_amanah/`, and `/healthz` and
 /// `/metrics`. Implemented by the binary around the console.
 pub trait Own: Send + Sync {
-    /// The answer to `request`, whose body is complete and at most 64 KiB, or 512 KiB for directories. `identity` is whoever
-    /// is signed in.
+    /// The answer to `request`, whose body is complete and at most 64 KiB, or 512 KiB for directories.
+    /// `identity` is whoever is signed in.
     ///
     /// The header policy is put on the answer afterwards. A panic in here is a page with status
     /// 500.
@@ -20,6 +21,22 @@ pub trait Own: Send + Sync {
         request: Request<Bytes>,
         identity: Option<Arc<Identity>>,
     ) -> Fut<'_, Response<Bytes>>;
+
+    /// Whether a directory's request below `/_amanah/scim/` from `peer` may send its body, by its head
+    /// alone, and who answers for the memory; or else the answer to it. Nothing may be done or
+    /// promised by that: [`Own::handle`] is asked with the whole request, and judges it anew.
+    ///
+    /// Where nobody knows a directory, none may.
+    fn admit<'a>(
+        &'a self,
+        head: &'a Parts,
+        peer: IpAddr,
+    ) -> Fut<'a, Result<Payer, Response<Bytes>>> {
+        tracing::debug!(%peer, path = head.uri.path(), "no directory is known here");
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = StatusCode::UNAUTHORIZED;
+        Box::pin(async { Err(answer) })
+    }
 
     /// Every route, with an example in place of each parameter: the population of the proofs.
     fn paths(&self) -> Vec<OwnPath>;
@@ -32,6 +49,15 @@ pub struct OwnPath {
     pub method: Method,
     /// Its path, beginning with `/`.
     pub path: String,
+}
+
+/// Whose share of the memory a directory's body is counted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// The name of its token, which is no secret.
+    pub token: String,
+    /// Its tenant.
+    pub tenant: String,
 }
 
 /// The page that tells a program who it is.

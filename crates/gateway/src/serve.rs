@@ -7,35 +7,37 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{
-    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderValue, LOCATION, TRANSFER_ENCODING,
-};
+use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use kernel::{Identity, Passage, Peer, percent, random_hex};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::bodies::{Bodies, Share};
+use crate::body::{self, Gathered, Pace};
 use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::upstream::Pool;
-use crate::{HeaderPolicy, Metrics, bearer, cookies, origin, own, proxy};
+use crate::{HeaderPolicy, Metrics, Payer, bearer, cookies, origin, own, proxy};
 
-/// The largest body of a request to a page of ours, in bytes: a form.
+/// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
+/// they are counted to nobody: what bounds them is this, twice at most while one that came in chunks is
+/// put together, on each of the connections that there may be (2,048 unless the settings say otherwise),
+/// for as long as a body may take. They take nothing from the memory for other bodies.
 const OWN_BODY_BYTES: usize = 64 * 1024;
 /// The largest body of a directory, in bytes: a group with thousands of members.
 const DIRECTORY_BODY_BYTES: usize = 512 * 1024;
-/// The rate below which a body is too slow, after its deadline, in bytes per second.
-const MIN_BODY_RATE: usize = 16 * 1024;
-/// How much of all the application's bodies together is held in memory, in KiB.
-pub(crate) const BODIES_KIB: u32 = 64 * 1024;
-/// The same of the bodies of directories: anybody may send one, so that it takes nothing from the share of
-/// those who are signed in.
-pub(crate) const DIRECTORY_BODIES_KIB: u32 = 16 * 1024;
+/// The largest body for the application that is not read in steps, in bytes.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
+/// How much of all the application's bodies together is held in memory, in KiB: two of the largest that
+/// are usual for an account, four for a tenant, see `bodies`.
+pub(crate) const BODIES_KIB: usize = 128 * 1024;
+/// The same of the bodies of directories, which take nothing from that of people: four of the largest for
+/// a token, eight for a tenant.
+pub(crate) const DIRECTORY_BODIES_KIB: usize = 16 * 1024;
 /// How long the answer of whoever decides is waited for. A database that hangs, and does not refuse, would
 /// otherwise keep every request until its client gives up.
 const DECIDED_WITHIN: Duration = Duration::from_secs(5);
@@ -52,10 +54,11 @@ pub(crate) struct Shared {
     pub(crate) body_limit: usize,
     pub(crate) head_deadline: Duration,
     pub(crate) body_deadline: Duration,
-    /// One permit for each KiB of [`BODIES_KIB`].
-    pub(crate) bodies: Semaphore,
-    /// One permit for each KiB of [`DIRECTORY_BODIES_KIB`].
-    pub(crate) directory_bodies: Semaphore,
+    pub(crate) body_window: Duration,
+    /// [`BODIES_KIB`].
+    pub(crate) bodies: Arc<Bodies>,
+    /// [`DIRECTORY_BODIES_KIB`].
+    pub(crate) directory_bodies: Arc<Bodies>,
 }
 
 impl Shared {
@@ -128,7 +131,7 @@ impl Shared {
             (true, false) => self.body_limit.min(OWN_BODY_BYTES),
             (false, _) => self.body_limit,
         };
-        if declared(&asked.parts) > limit {
+        if body::stated(&asked.parts).is_some_and(|stated| stated > limit) {
             return Err(Refusal::BodyTooLarge);
         }
         let identity = self.identity(&asked.parts, own).await?;
@@ -140,12 +143,13 @@ impl Shared {
             if own::is_hidden(path, asked.peer.ip()) {
                 return Err(Refusal::NotFound);
             }
-            // Anybody may send one, so that it takes nothing from the share of those who are
-            // signed in.
+            let share = match self.admit(asked, directory).await? {
+                Ok(share) => share,
+                Err(answer) => return Ok(Reply::whole(answer)),
+            };
             let waited = asked.body.is_some();
-            let share = if directory { asked.most(limit) } else { 0 };
-            let _held = self.hold(&self.directory_bodies, share).await?;
-            let body = self.body(asked, limit).await?;
+            let body = self.body(asked, limit, share).await?;
+            let (body, _share) = body.joined().await?;
             let identity = if waited { self.identity(&asked.parts, own).await? } else { identity };
             return self.own(asked, body, identity).await;
         }
@@ -158,8 +162,8 @@ impl Shared {
             // Before memory is taken for its body; without one, `permit` below decides.
             self.may(&identity, &asked.parts)?;
         }
-        let _held = self.hold(&self.bodies, asked.most(limit)).await?;
-        let body = self.body(asked, limit).await?;
+        let share = waited.then(|| self.bodies.share(&identity.account, identity.tenant.as_str()));
+        let body = self.body(asked, limit, share).await?;
         // A body can be held back for minutes: what held when the head came need not hold any more.
         let identity =
             if waited { self.identity(&asked.parts, own).await? } else { Some(identity) };
@@ -169,7 +173,7 @@ impl Shared {
         self.permit(&identity, &asked.parts, id).await?;
         let credentials = self.ports.credentials.as_deref();
         proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref(), credentials);
-        let (mut answer, lease) = pool.send(&asked.parts, body).await?;
+        let (mut answer, lease) = pool.send(&asked.parts, body.whole()).await?;
         proxy::cleanse_answer(answer.headers_mut());
         Ok(Reply::upstream(answer, lease))
     }
@@ -251,37 +255,44 @@ impl Shared {
         })
     }
 
-    /// A share of the memory for bodies, as large as the request's can become, in bytes.
-    async fn hold<'a>(
+    /// The share that the body of a request for a page of ours is counted to, if it is anybody's.
+    /// Whoever shows no good token of a directory does not get as far as sending one: the answer that
+    /// they get instead.
+    async fn admit(
         &self,
-        bodies: &'a Semaphore,
-        most: usize,
-    ) -> Result<SemaphorePermit<'a>, Refusal> {
-        let share = u32::try_from(most.div_ceil(1024)).unwrap_or(BODIES_KIB);
-        match timeout(self.body_deadline, bodies.acquire_many(share)).await {
-            Ok(Ok(held)) => Ok(held),
-            _ => Err(Refusal::Busy),
+        asked: &Asked,
+        directory: bool,
+    ) -> Result<Result<Option<Share>, Response<Bytes>>, Refusal> {
+        if !directory || asked.body.is_none() {
+            return Ok(Ok(None));
         }
+        let admitted = self.ports.own.admit(&asked.parts, asked.peer.ip().to_canonical());
+        let admitted = timeout(DECIDED_WITHIN, AssertUnwindSafe(admitted).catch_unwind()).await;
+        let admitted = admitted.map_err(|_| Refusal::Undecided)?.map_err(|_| Refusal::Broken)?;
+        let share = |payer: Payer| self.directory_bodies.share(&payer.token, &payer.tenant);
+        Ok(admitted.map(|payer| Some(share(payer))))
     }
 
-    /// The whole body.
-    async fn body(&self, asked: &mut Asked, limit: usize) -> Result<Bytes, Refusal> {
-        let seconds = u64::try_from(asked.most(limit) / MIN_BODY_RATE).unwrap_or_default();
-        let deadline = self.body_deadline + Duration::from_secs(seconds);
-        let Some(body) = asked.body.take() else {
-            return Ok(Bytes::new());
+    /// The whole body, in memory that is counted to `share`.
+    async fn body(
+        &self,
+        asked: &mut Asked,
+        limit: usize,
+        share: Option<Share>,
+    ) -> Result<Gathered, Refusal> {
+        let Some(incoming) = asked.body.take() else {
+            return Ok(Gathered::default());
         };
-        match timeout(deadline, Limited::new(body, limit).collect()).await {
-            Ok(Ok(body)) => {
-                asked.unread = false;
-                Ok(body.to_bytes())
-            }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
-            Ok(Err(_)) => Err(Refusal::Malformed(
-                "The request's body ended too early or is not made of valid chunks.",
-            )),
-            Err(_) => Err(Refusal::SlowBody),
-        }
+        let own = own::is_own(asked.parts.uri.path());
+        let pace = Pace {
+            limit,
+            small: if own { limit } else { SMALL_BODY_BYTES },
+            window: self.body_window,
+            deadline: self.body_deadline,
+        };
+        let gathered = body::read(incoming, body::stated(&asked.parts), share, pace).await?;
+        asked.unread = false;
+        Ok(gathered)
     }
 
     fn refuse(&self, refusal: Refusal, id: &str) -> Response<Reply> {
@@ -313,24 +324,6 @@ struct Asked {
     peer: SocketAddr,
     /// Whoever is signed in, for the log.
     actor: Option<String>,
-}
-
-impl Asked {
-    /// How large the body can become, in bytes: what it states, or the limit if it does not.
-    fn most(&self, limit: usize) -> usize {
-        match (&self.body, declared(&self.parts)) {
-            (None, _) => 0,
-            (Some(_), 0) => limit,
-            (Some(_), stated) => stated.min(limit),
-        }
-    }
-}
-
-/// The length that the request states for its body, in bytes; none is zero.
-fn declared(parts: &Parts) -> usize {
-    let stated = parts.headers.get(CONTENT_LENGTH);
-    let stated = stated.and_then(|length| length.to_str().ok());
-    stated.map_or(0, |length| length.parse().unwrap_or(usize::MAX))
 }
 
 /// What was decided, or why it was not in time.

@@ -1,12 +1,14 @@
 //! A gateway in front of a small application, both on loopback, for the trials below: everything
 //! is asked over real TLS, byte for byte.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use kernel::{
@@ -22,12 +24,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::bodies::Bodies;
 use crate::{
-    Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Ports, Settings, client_config,
+    Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Payer, Ports, Settings,
+    client_config,
 };
 
 mod abuse;
 mod answers;
+mod bodies;
 mod proof;
 mod requests;
 
@@ -42,6 +47,7 @@ struct Edge {
     authority: Arc<LocalAuthority>,
     application: Arc<Application>,
     metrics: Arc<Metrics>,
+    bodies: Arc<Bodies>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -64,11 +70,12 @@ impl Edge {
         change(&mut settings);
         let gateway = Gateway::bind(settings, ports(), Arc::clone(&authority)).await.unwrap();
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
+        let bodies = Arc::clone(&gateway.shared.bodies);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(async {
             let _ = stopped.await;
         }));
-        Self { address, authority, application, metrics, stop, task }
+        Self { address, authority, application, metrics, bodies, stop, task }
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {
@@ -270,6 +277,9 @@ impl Own for Pages {
                     StatusCode::OK,
                     format!("{who} {:?} {}", request.headers(), request.body().len()),
                 ),
+                ("/_amanah/scim/v2/Users", _) => {
+                    (StatusCode::OK, format!("{who} {}", request.body().len()))
+                }
                 ("/trust" | "/healthz" | "/metrics", &Method::GET) => (StatusCode::OK, who),
                 ("/trust", _) => (StatusCode::METHOD_NOT_ALLOWED, who),
                 _ => (StatusCode::NOT_FOUND, who),
@@ -280,6 +290,29 @@ impl Own for Pages {
         })
     }
 
+    /// Knows each token that is made of a name and a tenant.
+    fn admit<'a>(
+        &'a self,
+        head: &'a Parts,
+        _peer: IpAddr,
+    ) -> Fut<'a, Result<Payer, Response<Bytes>>> {
+        let token = head.headers.get(AUTHORIZATION).and_then(|line| line.to_str().ok());
+        let token = token.and_then(|line| line.strip_prefix("Bearer ")).map(str::to_owned);
+        Box::pin(async move {
+            let token = token.unwrap_or_default();
+            match token.split_once('.') {
+                Some(("hung", _)) => std::future::pending().await,
+                Some(("panic", _)) => panic!("as asked"),
+                Some((_, tenant)) => Ok(Payer { tenant: tenant.to_owned(), token }),
+                None => {
+                    let mut answer = Response::new(Bytes::new());
+                    *answer.status_mut() = StatusCode::UNAUTHORIZED;
+                    Err(answer)
+                }
+            }
+        })
+    }
+
     fn paths(&self) -> Vec<OwnPath> {
         ["/trust", "/healthz", "/metrics"]
             .map(|path| OwnPath { method: Method::GET, path: path.to_owned() })
@@ -287,7 +320,8 @@ impl Own for Pages {
     }
 }
 
-/// Knows one session; another one ends once it was looked at.
+/// Knows one session, and one of each account and tenant that a token names; another one ends once it
+/// was looked at.
 #[derive(Default)]
 struct OneSession(AtomicUsize);
 
@@ -302,13 +336,17 @@ impl Sessions for OneSession {
             _ => {}
         }
         let name = token.0.expose();
-        let lives = name == "good" || name == "once" && self.0.fetch_add(1, Ordering::Relaxed) == 0;
+        let named = name.strip_prefix("as.").and_then(|name| name.split_once('.'));
+        let (account, tenant) = named.unwrap_or(("00000000-0000-4000-8000-000000000001", "sinar"));
+        let lives = named.is_some()
+            || name == "good"
+            || name == "once" && self.0.fetch_add(1, Ordering::Relaxed) == 0;
         let identity = lives.then(|| {
             Arc::new(Identity {
-                account: "00000000-0000-4000-8000-000000000001".to_owned(),
+                account: account.to_owned(),
                 actor: Actor::new("sari@sinar.example").unwrap(),
                 name: "Sari".to_owned(),
-                tenant: TenantId::new("sinar").unwrap(),
+                tenant: TenantId::new(tenant).unwrap(),
                 standing: Standing { roles: vec!["admin".to_owned()], ..Standing::default() },
                 strength: Strength::One,
                 authenticated_at: Timestamp::UNIX_EPOCH,

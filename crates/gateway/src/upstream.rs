@@ -5,11 +5,9 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -17,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::GatewayError;
+use crate::body::Whole;
 use crate::head::MAX_HEADERS;
 use crate::origin::is_safe;
 use crate::refusal::Refusal;
@@ -71,13 +70,13 @@ impl fmt::Display for Upstream {
 /// The connections to one application.
 pub(crate) struct Pool {
     upstream: Upstream,
-    idle: Mutex<Vec<(SendRequest<Full<Bytes>>, Instant)>>,
+    idle: Mutex<Vec<(SendRequest<Whole>, Instant)>>,
 }
 
 /// A connection whose answer is still under way.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Whole>,
 }
 
 impl Lease {
@@ -102,7 +101,7 @@ impl Pool {
     pub(crate) async fn send(
         self: &Arc<Self>,
         head: &Parts,
-        body: Bytes,
+        body: Whole,
     ) -> Result<(Response<Incoming>, Lease), Refusal> {
         let exchange = async {
             if let Some(sender) = self.take() {
@@ -126,11 +125,11 @@ impl Pool {
 
     async fn exchange(
         self: &Arc<Self>,
-        mut sender: SendRequest<Full<Bytes>>,
+        mut sender: SendRequest<Whole>,
         head: &Parts,
-        body: &Bytes,
+        body: &Whole,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let request = Request::from_parts(head.clone(), Full::new(body.clone()));
+        let request = Request::from_parts(head.clone(), body.clone());
         let answer = sender.try_send_request(request).await;
         let answer = answer.map_err(|mut failed| {
             let unsent = failed.take_message().is_some();
@@ -148,14 +147,14 @@ impl Pool {
     }
 
     /// The connection that was used last: the likeliest to be still open.
-    fn take(&self) -> Option<SendRequest<Full<Bytes>>> {
+    fn take(&self) -> Option<SendRequest<Whole>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_DEADLINE);
         let ready = idle.iter().rposition(|(sender, _)| sender.is_ready())?;
         Some(idle.remove(ready).0)
     }
 
-    async fn connect(&self) -> Option<SendRequest<Full<Bytes>>> {
+    async fn connect(&self) -> Option<SendRequest<Whole>> {
         let address = (self.upstream.host.as_str(), self.upstream.port);
         let tcp = timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await.ok()?.ok()?;
         // Small requests must not wait for one another's acknowledgement.

@@ -192,7 +192,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let signed = (Arc::clone(&seals), installation.ring.keys.clone());
     let witnesses = Witnesses::new(at, signed, Arc::clone(&installation.cx.clock))?;
     let witnesses = Arc::new(witnesses);
-    own.open(router(installation, &engine, &pages, &gateway, (&seals, &witnesses))?);
+    own.open(state(installation, &engine, &pages, &gateway, (&seals, &witnesses))?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
     let behind = installation.behind.settled();
@@ -264,19 +264,19 @@ async fn bind(
     Ok(Gateway::bind(settings, ports, authority).await?)
 }
 
-fn router(
+fn state(
     installation: &Installation,
     engine: &Engine,
     pages: &[Arc<Page>],
     gateway: &Gateway,
     (seals, witnesses): (&Arc<Sealers>, &Arc<Witnesses>),
-) -> anyhow::Result<Router> {
+) -> anyhow::Result<console::State> {
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
         let folder = installation.config.pages.directory.display();
         return Err(Usage(format!("pages.primary: there is no {primary}.md in {folder}")).into());
     }
-    Ok(console::router(console::State {
+    Ok(console::State {
         trust: Arc::new(Trust {
             engine: engine.clone(),
             pages: pages.to_vec(),
@@ -327,7 +327,7 @@ fn router(
         }),
         clock: Arc::clone(&installation.cx.clock),
         rng: Arc::clone(&installation.cx.rng),
-    }))
+    })
 }
 
 /// Accounts and their letters, for the console.

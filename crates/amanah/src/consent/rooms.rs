@@ -30,7 +30,7 @@ pub(super) fn pages(
     (words, cx): (Words, &Cx),
 ) -> anyhow::Result<OwnPages> {
     let own = OwnPages::default();
-    own.open(console::router(console::State {
+    own.open(console::State {
         trust: Arc::new(Nothing),
         tokens: Arc::new(Programs(Arc::clone(identities))),
         api_keys: Arc::new(Programs(Arc::clone(identities))),
@@ -70,7 +70,7 @@ pub(super) fn pages(
         }),
         clock: Arc::clone(&cx.clock),
         rng: Arc::clone(&cx.rng),
-    }));
+    });
     Ok(own)
 }
 

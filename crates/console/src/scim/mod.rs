@@ -14,6 +14,7 @@ mod resources;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -23,9 +24,11 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderVal
 use axum::response::{IntoResponse as _, Response};
 use directory::{Caller, Directory, Resource};
 use identity::{Attempted, Limits, Shows};
+use jiff::Timestamp;
 use kernel::{Clock, Secret};
 use serde_json::{Map, Value};
 
+use crate::voice::guard;
 use crate::{Origin, State};
 use fault::Fault;
 
@@ -69,22 +72,56 @@ async fn admit<'a>(
     headers: &HeaderMap,
 ) -> Result<Admitted<'a>, Fault> {
     let scim = state.scim.as_ref().ok_or_else(Fault::absent)?;
-    let now = Clock::now(&*state.clock);
-    // Whoever shows a good token is counted by it: nobody else can use up what is theirs.
-    let known = match bearer(headers) {
-        Some(token) => scim.directory.admit(&token).await,
-        None => Err(directory::Error::Token),
-    };
-    let free = match &known {
-        Ok(who) => scim.limits.allow_known(Shows::Directory(who.token()), now),
-        Err(directory::Error::Token) => scim.limits.allow(Attempted::Directory, from.peer, now),
-        Err(_) => true,
-    };
-    if !free {
-        return Err(Fault::later());
-    }
-    let who = known?;
+    let who = scim.known(headers, from.peer, Clock::now(&*state.clock), str::to_owned).await?;
     Ok(Admitted { directory: &scim.directory, who })
+}
+
+/// Judges a request of a directory from `peer` by its head alone, while its body is still to come:
+/// whoever shows no good token has nothing read into memory. The request itself is judged anew once
+/// all of it is there.
+///
+/// # Errors
+/// The answer that says no.
+pub async fn judge(
+    (scim, clock): (Option<&Scim>, &dyn Clock),
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<Caller, Response> {
+    let refused = |fault: Fault| {
+        let mut answer = fault.into_response();
+        guard(answer.headers_mut());
+        answer
+    };
+    let scim = scim.ok_or_else(|| refused(Fault::absent()))?;
+    // Heads are counted apart, at the same rate, so that a request is not counted twice.
+    let head = |token: &str| format!("{token} head");
+    scim.known(headers, peer, clock.now(), head).await.map_err(refused)
+}
+
+impl Scim {
+    /// Whoever shows a token, counted under the name that `counted` makes of the token's.
+    async fn known(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        now: Timestamp,
+        counted: impl Fn(&str) -> String + Send,
+    ) -> Result<Caller, Fault> {
+        // Whoever shows a good token is counted by it: nobody else can use up what is theirs.
+        let known = match bearer(headers) {
+            Some(token) => self.directory.admit(&token).await,
+            None => Err(directory::Error::Token),
+        };
+        let free = match &known {
+            Ok(who) => self.limits.allow_known(Shows::Directory(&counted(who.token())), now),
+            Err(directory::Error::Token) => self.limits.allow(Attempted::Directory, peer, now),
+            Err(_) => true,
+        };
+        if !free {
+            return Err(Fault::later());
+        }
+        Ok(known?)
+    }
 }
 
 /// The one token of `Authorization: Bearer`.

@@ -1,5 +1,7 @@
 //! The protocol over HTTP, as directories and others ask it.
 
+mod head;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -100,6 +102,7 @@ impl Provisioning for People {
 struct Place {
     router: Router,
     directory: Arc<Directory>,
+    scim: Scim,
     _base: TestDb,
 }
 
@@ -111,8 +114,8 @@ async fn place() -> Place {
     let directory = Arc::new(Directory::new(base.engine.clone(), world, people, site));
     let limits = Arc::new(Limits::new(&FixedRng::new(1)).unwrap());
     let scim = Scim { directory: Arc::clone(&directory), limits };
-    let (_, router) = opened(House::default(), Some(scim));
-    Place { router, directory, _base: base }
+    let (_, router) = opened(House::default(), Some(scim.clone()));
+    Place { router, directory, scim, _base: base }
 }
 
 impl Place {
