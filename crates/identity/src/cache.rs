@@ -8,7 +8,8 @@
 
 mod ear;
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,27 +45,55 @@ pub(crate) struct Cache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    holders: HashMap<Digest, Holder, BuildHasherDefault<Uniform>>,
+    holders: HashSet<Holder, BuildHasherDefault<Uniform>>,
     // Counts revocations; see `Ticket`.
     era: u64,
     swept: Option<Timestamp>,
 }
 
+/// A decision and its key, which are found among a hundred thousand others: in one line of the processor's
+/// cache, since each further one is a wait of its own.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Holder {
+    digest: Digest,
     identity: Arc<Identity>,
+    /// In milliseconds since 1970.
+    read_at: i64,
+    /// For how long it is good at most, in milliseconds from then.
+    lasts: u32,
     marks: Marks,
-    read_at: Timestamp,
-    until: Timestamp,
 }
+
+const _: () = assert!(size_of::<Holder>() == 64, "a decision takes one line of the cache");
+
+impl Borrow<Digest> for Holder {
+    fn borrow(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+impl Hash for Holder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl PartialEq for Holder {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Holder {}
 
 /// Whose a decision is, small enough to look through many of them. Two names with one mark are
 /// forgotten together, and read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
-    account: u64,
-    home: u64,
-    acted: u64,
+    account: u32,
+    home: u32,
+    acted: u32,
 }
 
 impl Marks {
@@ -81,9 +110,9 @@ pub(crate) enum Ended {
     /// One session.
     Session(Digest),
     /// Whatever an account has out.
-    Account(u64),
+    Account(u32),
     /// Whatever was given to a tenant's people, or is done in it.
-    Tenant(u64),
+    Tenant(u32),
     /// Everything.
     All,
 }
@@ -152,14 +181,16 @@ impl Cache {
             // Something was ended while the database was being asked.
             return;
         }
-        if shard.holders.len() >= MAX_IN_SHARD && !shard.holders.contains_key(&digest) {
+        if shard.holders.len() >= MAX_IN_SHARD && !shard.holders.contains(&digest) {
             shard.sweep(now);
             if shard.holders.len() >= MAX_IN_SHARD {
                 return;
             }
         }
-        let holder = Holder { identity: Arc::clone(identity), marks, read_at: now, until };
-        shard.holders.insert(digest, holder);
+        let lasts = until.duration_since(now).as_millis().max(0);
+        let lasts = u32::try_from(lasts).unwrap_or(u32::MAX);
+        let (identity, read_at) = (Arc::clone(identity), now.as_millisecond());
+        shard.holders.replace(Holder { digest, identity, read_at, lasts, marks });
     }
 
     /// Forgets what ended, now and for every reading that is under way.
@@ -179,7 +210,7 @@ impl Cache {
             if ended == Ended::All {
                 shard.holders.clear();
             } else {
-                shard.holders.retain(|digest, holder| !ended.covers(digest, holder.marks));
+                shard.holders.retain(|holder| !ended.covers(&holder.digest, holder.marks));
             }
         }
     }
@@ -215,7 +246,7 @@ impl Shard {
             return;
         }
         self.swept = Some(now);
-        self.holders.retain(|_, holder| holder.good(now, Trust::For(HEARD)));
+        self.holders.retain(|holder| holder.good(now, Trust::For(HEARD)));
     }
 }
 
@@ -225,8 +256,8 @@ impl Holder {
             return false;
         };
         // A clock that went backwards makes the age negative: ask again.
-        let age = now.duration_since(self.read_at);
-        !age.is_negative() && age < most && now < self.until
+        let age = now.as_millisecond().saturating_sub(self.read_at);
+        age >= 0 && i128::from(age) < most.as_millis() && age < i64::from(self.lasts)
     }
 }
 
@@ -234,10 +265,11 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn mark(name: &str) -> u64 {
+fn mark(name: &str) -> u32 {
     let mut hasher = std::hash::DefaultHasher::new();
     name.hash(&mut hasher);
-    hasher.finish()
+    // Its upper half alone: what is forgotten too much is read again.
+    (hasher.finish() >> 32) as u32
 }
 
 /// The keys are hashes of random bits that were drawn here: any eight bytes of one are as good as a

@@ -12,6 +12,8 @@ use crate::Result;
 const TOKEN_BYTES: usize = 32;
 /// A token in base64url without padding, in characters.
 const TOKEN_CHARS: usize = 43;
+/// What the decoder wants for so many characters, in bytes.
+const TOKEN_ROOM: usize = 33;
 
 /// What the database and the cache know of a token. The token has 256 bits of entropy, so a plain
 /// hash cannot be turned back, and looking it up reveals nothing about near misses.
@@ -31,8 +33,10 @@ impl Digest {
         if text.len() != TOKEN_CHARS {
             return None;
         }
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
-        (bytes.len() == TOKEN_BYTES).then(|| Self(Sha256::digest(&*bytes).into()))
+        let mut bytes = Zeroizing::new([0; TOKEN_ROOM]);
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut *bytes).ok()?;
+        let bytes = bytes.get(..length).filter(|bytes| bytes.len() == TOKEN_BYTES)?;
+        Some(Self(Sha256::digest(bytes).into()))
     }
 
     /// The digest of these 64 hexadecimal digits, as a notice carries it.
