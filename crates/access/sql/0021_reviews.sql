@@ -53,7 +53,7 @@ CREATE TABLE access.review_rows (
     -- When it was seen that a revoked right counts for nothing.
     verified_at  timestamptz,
     PRIMARY KEY (review, n),
-    CONSTRAINT review_rows_kind CHECK (kind IN ('role', 'support', 'key', 'directory')),
+    CONSTRAINT review_rows_kind CHECK (kind IN ('role', 'support', 'key', 'directory', 'mapping')),
     CONSTRAINT review_rows_grant_size CHECK (octet_length(grant_id) BETWEEN 1 AND 200),
     CONSTRAINT review_rows_decision CHECK (decision IN ('keep', 'revoke')),
     CONSTRAINT review_rows_decided_whole CHECK (num_nulls(decision, decided_by, decided_as, decided_at, reason) IN (0, 5)),

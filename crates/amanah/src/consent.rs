@@ -14,7 +14,7 @@ use access::controls::{
     ReviewHouse,
 };
 use anyhow::{anyhow, bail};
-use directory::{Directory, TokenHoldings};
+use directory::{Directory, MappingHoldings, TokenHoldings};
 use gateway::SESSION_COOKIE;
 use gateway::controls::Target;
 use http::Method;
@@ -65,6 +65,7 @@ fn holdings(db: &Db, clock: &Arc<dyn Clock>) -> Vec<Arc<dyn Holdings>> {
     vec![
         Arc::new(KeyHoldings::new(db.clone(), Arc::clone(clock))),
         Arc::new(TokenHoldings::new(db.clone(), Arc::clone(clock))),
+        Arc::new(MappingHoldings::new(db.clone(), Arc::clone(clock))),
     ]
 }
 

@@ -387,6 +387,7 @@ review-progress = قُرّر في { $decided } من { $rows }
 review-see = عرض الكل
 review-orphan = لم يعد صاحبه موجودًا
 review-kind = النوع
+review-mapping = دور تمنحه مجموعة
 review-given = منحه
 review-own = هذا لك: يقرر فيه شخص آخر.
 review-keep = إبقاء

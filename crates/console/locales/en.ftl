@@ -362,6 +362,7 @@ review-progress = { $decided } of { $rows } decided
 review-see = See all of it
 review-orphan = whoever has it is gone
 review-kind = Kind
+review-mapping = Role that a group gives
 review-given = Given by
 review-own = This is yours: somebody else decides.
 review-keep = Keep

@@ -327,6 +327,7 @@ review-progress = { $decided } dari { $rows } diputuskan
 review-see = Lihat seluruhnya
 review-orphan = pemegangnya sudah tidak ada
 review-kind = Jenis
+review-mapping = Peran yang diberikan sebuah grup
 review-given = Diberikan oleh
 review-own = Ini milik Anda: orang lain yang memutuskan.
 review-keep = Pertahankan

@@ -1,7 +1,9 @@
-//! The tokens of directories, as reviews of access look at them.
+//! The tokens of directories, and what their groups give, as reviews of access look at them.
 //!
 //! It promises that a token which would be let in is listed, whoever made it: who holds one makes
-//! accounts, ends them, and puts people into groups that give roles. It tells no token.
+//! accounts, ends them, and puts people into groups that give roles. It tells no token. And that each
+//! role which a group gives is listed beside those who have it: with their roles alone revoked, the next
+//! member of the group would have it again.
 
 use std::sync::Arc;
 
@@ -57,6 +59,70 @@ impl Holdings for TokenHoldings {
 
     fn end<'a>(&'a self, tenant: &'a TenantId, id: &'a str) -> Fut<'a, Result<(), String>> {
         Box::pin(async move { self.revoke(tenant, id).await.map_err(|error| error.to_string()) })
+    }
+}
+
+/// What groups give, in a control database.
+pub struct MappingHoldings {
+    db: Db,
+    clock: Arc<dyn Clock>,
+}
+
+impl MappingHoldings {
+    /// Those in `db`. What a mapping gave is taken from the members of its group by the next round of
+    /// [`crate::Directory::keep`].
+    pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
+        Self { db, clock }
+    }
+
+    async fn list(&self, tenant: &TenantId) -> Result<Vec<Holding>, store::Error> {
+        let tx = self.db.operator().await?;
+        let rows = tx.query(sql::LIVING_MAPPINGS, &[&tenant.as_str()]).await?;
+        tx.rollback().await?;
+        Ok(rows.iter().map(mapping).collect())
+    }
+
+    async fn unmap(&self, tenant: &TenantId, id: &str) -> Result<(), store::Error> {
+        let Some((group, role)) = id.split_once(':') else { return Ok(()) };
+        let (now, of) = (self.clock.now(), tenant.as_str());
+        let tx = self.db.operator().await?;
+        if tx.execute(sql::UNMAP_IN, &[&of, &group, &role]).await? > 0 {
+            let bound: store::Bound<'_> = &[&of, &now, &REVIEW, &"unmap role", &group, &role];
+            tx.execute(sql::NOTE, bound).await?;
+        }
+        tx.commit().await?;
+        tracing::info!(group, role, %tenant, "what a group gives was revoked by a review");
+        Ok(())
+    }
+}
+
+impl Holdings for MappingHoldings {
+    fn kind(&self) -> &'static str {
+        "mapping"
+    }
+
+    fn living<'a>(&'a self, tenant: &'a TenantId) -> Fut<'a, Result<Vec<Holding>, String>> {
+        Box::pin(async move { self.list(tenant).await.map_err(|error| error.to_string()) })
+    }
+
+    fn end<'a>(&'a self, tenant: &'a TenantId, id: &'a str) -> Fut<'a, Result<(), String>> {
+        Box::pin(async move { self.unmap(tenant, id).await.map_err(|error| error.to_string()) })
+    }
+}
+
+fn mapping(row: &Row) -> Holding {
+    let (group, name, role): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let (members, given_by): (i64, String) = (row.get(6), row.get(4));
+    Holding {
+        id: format!("{group}:{role}"),
+        account: row.get(3),
+        holder: format!("the group {name:?} of {members}"),
+        what: role,
+        given_by,
+        given_at: row.get(5),
+        // Whether its members use what it gives stands at their own roles.
+        last_used_at: None,
+        orphan: false,
     }
 }
 

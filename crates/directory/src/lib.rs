@@ -35,7 +35,7 @@ mod work;
 
 pub use error::{Error, Result};
 pub use filter::{Filter, Literal, Op, Place};
-pub use holdings::TokenHoldings;
+pub use holdings::{MappingHoldings, TokenHoldings};
 pub use patch::PATCH;
 pub use resource::{MAX_MEMBERS, Wanted};
 pub use schema::{Attribute, ENTERPRISE, GROUP, Kind, Mutability, Type, USER, schemas};

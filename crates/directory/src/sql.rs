@@ -216,6 +216,18 @@ pub(crate) const NOT_ACTIVE: &str = "\
 pub(crate) const TENANTS: &str = "\
     SELECT DISTINCT tenant FROM directory.users WHERE tenant > $1 ORDER BY tenant LIMIT $2";
 
+/// Parameters: tenant. Rows: group, its name, role, by whom, called, when, how many members.
+pub(crate) const LIVING_MAPPINGS: &str = "\
+    SELECT p.group_id::text, g.name, p.role, p.mapped_by::text, p.mapped_as, p.mapped_at, \
+        (SELECT count(*) FROM directory.members m WHERE m.group_id = p.group_id) \
+    FROM directory.mappings p JOIN directory.groups g ON g.id = p.group_id \
+    WHERE p.tenant = $1 ORDER BY p.mapped_at, p.group_id, p.role";
+
+/// Parameters: tenant, group, role. Nothing where the group is no UUID.
+pub(crate) const UNMAP_IN: &str = "\
+    DELETE FROM directory.mappings \
+    WHERE tenant = $1 AND group_id::text = $2 AND role = $3";
+
 /// Parameters: tenant, group, role, by whom, called, now.
 pub(crate) const MAP: &str = "\
     INSERT INTO directory.mappings (tenant, group_id, role, mapped_by, mapped_as, mapped_at) \

@@ -62,7 +62,7 @@ impl Review {
 pub struct ReviewRow {
     /// Its number, from one.
     pub n: i32,
-    /// `role`, `support`, or a kind of [`kernel::Holdings`]: `key`, `directory`.
+    /// `role`, `support`, or a kind of [`kernel::Holdings`]: `key`, `directory`, `mapping`.
     pub kind: String,
     /// The account.
     pub account: String,

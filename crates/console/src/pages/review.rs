@@ -103,6 +103,7 @@ pub(crate) fn kind(words: &Words, kind: &str) -> String {
         "support" => words.say("support-title"),
         "key" => words.say("keys-name"),
         "directory" => words.say("directory-token"),
+        "mapping" => words.say("review-mapping"),
         // What a later version keeps has its own word, which is English.
         other => other.to_owned(),
     }

@@ -45,7 +45,7 @@ fn card(n: u8) -> ReviewCard {
 
 /// A review that is half decided.
 pub(crate) fn sheet() -> ReviewSheet {
-    let kinds = ["key", "role", "role", "role", "support"];
+    let kinds = ["key", "mapping", "role", "role", "support"];
     let line = |(n, kind): (i32, &str)| ReviewLine {
         n,
         kind: kind.to_owned(),

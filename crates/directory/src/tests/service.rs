@@ -5,7 +5,9 @@ use kernel::{Bits, Clock as _, Holdings as _, Secret, Support, own};
 use serde_json::json;
 
 use super::house::{admin, group, house, tenant, user};
-use crate::{By, Error, Kind, NewToken, Precondition, Query, TokenHoldings, Wanted};
+use crate::{
+    By, Error, Kind, MappingHoldings, NewToken, Precondition, Query, TokenHoldings, Wanted,
+};
 
 const ANY: Precondition = Precondition { if_match: None };
 
@@ -425,6 +427,45 @@ async fn a_review_sees_each_token_and_ends_it() {
     house.directory.admit(&operators).await.unwrap();
     house.clock.set(house.clock.now() + SignedDuration::from_hours(24 * 31));
     assert!(tokens.living(&tenant("sinar")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_review_sees_what_each_group_gives_and_ends_it() {
+    let house = house().await;
+    let who = house.caller("sinar").await;
+    let sari = house.make(&who, Kind::User, &user("sari@sinar.example")).await;
+    let (account, _) = house.people.of("sari@sinar.example").unwrap();
+    let prices = house.make(&who, Kind::Group, &group("Pricing", &[&sari.id])).await;
+    for role in ["editor", "viewer"] {
+        house.directory.map(&admin(), &prices.id, role).await.unwrap();
+    }
+    let clock = std::sync::Arc::<kernel::ManualClock>::clone(&house.clock);
+    let given = MappingHoldings::new(house.base.engine.clone(), clock);
+    let living = given.living(&tenant("sinar")).await.unwrap();
+    let seen: Vec<_> = living.iter().map(|one| (&*one.what, &*one.holder, &*one.account)).collect();
+    let (holder, by) = ("the group \"Pricing\" of 1", &*admin().account);
+    assert_eq!(seen, [("editor", holder, by), ("viewer", holder, by)]);
+    assert!(given.living(&tenant("gulf")).await.unwrap().is_empty());
+    // Another tenant's review ends nothing here, and neither does what names no group.
+    let id = format!("{}:editor", prices.id);
+    given.end(&tenant("gulf"), &id).await.unwrap();
+    for odd in ["", ":", "x:editor", &prices.id] {
+        given.end(&tenant("sinar"), odd).await.unwrap();
+    }
+    assert_eq!(given.living(&tenant("sinar")).await.unwrap().len(), 2);
+    for _ in 0..2 {
+        given.end(&tenant("sinar"), &id).await.unwrap();
+    }
+    assert!(!given.counts(&tenant("sinar"), &id).await.unwrap());
+    house.directory.settle_all().await.unwrap();
+    assert_eq!(
+        house.people.roles_of(&account),
+        ["viewer"],
+        "the members lose it in the next round"
+    );
+    let told = house.directory.events(&tenant("sinar")).await.unwrap();
+    let told = told.iter().filter(|one| one.actor == "a review" && one.detail == "editor").count();
+    assert_eq!(told, 1);
 }
 
 /// A directory names its groups as it likes: one after another's id, and one in characters that are told by
