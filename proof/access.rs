@@ -101,3 +101,62 @@ fn own_roles_and_reviews_go_by_command() {
     let (code, due) = run(&["review", "due"]);
     assert!(code == Some(0) && due.contains(tenant), "{due}");
 }
+
+/// Whoever may read the trail sees in their own browser what was recorded in their tenant, and nothing of
+/// another's; that they looked is recorded with their name.
+#[test]
+fn a_tenant_sees_its_own_trail_and_no_other() {
+    let house = shared();
+    let reader = |who: &str, tenant: &str| {
+        let run = |words: &[&str]| {
+            let done = house.run(words);
+            assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+            String::from_utf8(done.stdout).unwrap()
+        };
+        let made = run(&["account", "add", who, "--tenant", tenant, "--json"]);
+        let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+        let role = ["access", "role", "define", "Reader of the trail", "--tenant", tenant];
+        run(&[&role[..], &["--title", "Reader", "--permit", "trail.read"]].concat());
+        run(&["access", "grant", who, "Reader of the trail", "--reason", "a test"]);
+        let entered = web::try_sign_in(&house, who, made["password"].as_str().unwrap());
+        assert_eq!(entered.status, 303, "{}", entered.body);
+        web::cookie(&entered, "__Host-amanah")
+    };
+    let sari = web::sign_in(&house, "sari@sinar.example");
+    let products = ask(&house, &sari, "GET", "/products").body;
+    let (_, product) = products.split_once("href=\"/products/").expect("a product");
+    let (product, _) = product.split_once('"').unwrap();
+    let words = "A%20note%20about%20%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+    let request = http::Request::post(format!("/products/{product}/notes"))
+        .header("cookie", &sari)
+        .header("origin", format!("https://localhost:{}", house.port()))
+        .header("content-type", "application/x-www-form-urlencoded");
+    let noted = web::ask(&house, request, &format!("note={words}&text={words}&body={words}"));
+    assert_eq!(noted.status, 303, "{}", noted.body);
+    let request = noted.headers["x-request-id"].to_str().unwrap();
+
+    let theirs = reader("jejak@sinar.example", "11111111-1111-4111-8111-111111111111");
+    let seen = ask(&house, &theirs, "GET", "/_amanah/trail");
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    assert!(seen.body.contains("sari@sinar.example") && seen.body.contains(request));
+    assert!(seen.body.contains("A note about") && !seen.body.contains("<script>alert"));
+    let one = ask(&house, &theirs, "GET", &format!("/_amanah/trail?request={request}"));
+    assert_eq!(one.body.matches("<tr><td").count(), 1, "{}", one.body);
+    let nothing = ask(&house, &theirs, "GET", "/_amanah/trail?actor=nobody@sinar.example");
+    assert!(nothing.status == 200 && nothing.body.contains("Nothing was recorded then."));
+
+    let others = reader("jejak@bintang.example", "22222222-2222-4222-8222-222222222222");
+    for path in ["/_amanah/trail".to_owned(), format!("/_amanah/trail?request={request}")] {
+        let seen = ask(&house, &others, "GET", &path);
+        assert_eq!(seen.status, 200);
+        assert!(!seen.body.contains("sari@sinar.example") && !seen.body.contains("A note about"));
+    }
+    assert_eq!(ask(&house, &sari, "GET", "/_amanah/trail").status, 404, "she may not");
+
+    let asked =
+        ["audit", "log", "--action", "read", "--by", "a test", "--purpose", "who looked", "--json"];
+    let told = house.run(&asked);
+    let told = String::from_utf8(told.stdout).unwrap();
+    let looked = told.lines().filter(|line| line.contains("(jejak@sinar.example)")).count();
+    assert!(looked > 0 && told.contains("(jejak@bintang.example)"), "{told}");
+}

@@ -685,7 +685,7 @@ CREATE TABLE access.review_rows (
     CONSTRAINT review_rows_decided_whole CHECK ((num_nulls(decision, decided_by, decided_as, decided_at, reason) = ANY (ARRAY[0, 5]))),
     CONSTRAINT review_rows_decision CHECK ((decision = ANY (ARRAY['keep'::text, 'revoke'::text]))),
     CONSTRAINT review_rows_grant_size CHECK (((octet_length(grant_id) >= 1) AND (octet_length(grant_id) <= 200))),
-    CONSTRAINT review_rows_kind CHECK ((kind = ANY (ARRAY['role'::text, 'support'::text, 'key'::text, 'directory'::text]))),
+    CONSTRAINT review_rows_kind CHECK ((kind = ANY (ARRAY['role'::text, 'support'::text, 'key'::text, 'directory'::text, 'mapping'::text]))),
     CONSTRAINT review_rows_not_own CHECK ((decided_by <> account)),
     CONSTRAINT review_rows_reason CHECK (((octet_length(reason) >= 1) AND (octet_length(reason) <= 1000))),
     CONSTRAINT review_rows_verified CHECK (((verified_at IS NULL) OR (decision = 'revoke'::text)))

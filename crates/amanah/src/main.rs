@@ -3,6 +3,7 @@
 mod accounts;
 mod application;
 mod archived;
+mod auditor;
 mod bridge;
 mod callers;
 mod cli;
@@ -53,6 +54,7 @@ mod support;
 mod table;
 mod tokens;
 mod trail;
+mod trail_desk;
 mod unseen;
 mod vault;
 mod visits;

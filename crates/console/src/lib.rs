@@ -43,6 +43,7 @@ mod scim;
 mod support;
 mod target;
 pub mod tenants;
+mod trail;
 mod voice;
 pub mod witness;
 mod words;
@@ -71,3 +72,4 @@ pub use scim::{Scim, judge as judge_directory};
 pub use support::{
     SupportCard, SupportDesk, SupportQuestion, SupportStanding, SupportUse, Trouble,
 };
+pub use trail::{TRAIL_ROWS, TrailDesk, TrailLine, TrailQuestion, TrailSeen, TrailTrouble};

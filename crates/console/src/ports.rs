@@ -9,6 +9,7 @@ use kernel::{Clock, Fut, Rng, Secret, SessionToken};
 use crate::handlers::desk::Desk;
 use crate::{
     Accounts, ApiKeys, Error, LeavingDesk, ReviewDesk, RoleDesk, Scim, SupportDesk, Tokens,
+    TrailDesk,
 };
 
 /// The security pages and what they come to.
@@ -136,6 +137,8 @@ pub struct State {
     pub leaving: Arc<dyn LeavingDesk>,
     /// Access of support to tenants.
     pub support: Arc<dyn SupportDesk>,
+    /// What was recorded in a tenant.
+    pub trail: Arc<dyn TrailDesk>,
     /// Reviews of what people may do.
     pub reviews: Arc<dyn ReviewDesk>,
     /// Roles of a tenant's own.

@@ -14,7 +14,7 @@ use crate::handlers::directory::{self, Deed};
 use crate::handlers::factors::Change;
 use crate::handlers::{
     account, again, api_keys, factors, holder, leaving, people, reset, review, roles, session,
-    statics, step, support, token, trust, vitals,
+    statics, step, support, token, trail, trust, vitals,
 };
 use crate::{Error, State, assets, scim, voice};
 
@@ -224,6 +224,7 @@ fn general() -> Vec<Route> {
         does("/_amanah/people/directory/unmap", Deed::Unmap),
         get("/_amanah/people/offboard", leaving::form),
         post("/_amanah/people/offboard", leaving::leave),
+        get("/_amanah/trail", trail::page),
         get("/_amanah/support", support::page),
         get("/_amanah/support.json", support::banner),
         get("/_amanah/support/{id}", support::uses)

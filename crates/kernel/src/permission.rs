@@ -48,8 +48,11 @@ pub mod own {
     /// Asking a tenant for access as the vendor's support.
     pub const SUPPORT_ASK: PermissionId = PermissionId(8);
 
+    /// Reading what was recorded in the tenant.
+    pub const TRAIL_READ: PermissionId = PermissionId(9);
+
     /// Each with its name.
-    pub const ALL: [(PermissionId, &str); 9] = [
+    pub const ALL: [(PermissionId, &str); 10] = [
         (PEOPLE_READ, "people.read"),
         (PEOPLE_INVITE, "people.invite"),
         (PEOPLE_ROLES, "people.roles"),
@@ -59,6 +62,7 @@ pub mod own {
         (PEOPLE_KEYS, "people.keys"),
         (PEOPLE_DIRECTORY, "people.directory"),
         (SUPPORT_ASK, "support.ask"),
+        (TRAIL_READ, "trail.read"),
     ];
 }
 

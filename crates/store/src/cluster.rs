@@ -110,6 +110,7 @@ impl Cluster {
             tls: false,
             bound: false,
             pinned: true,
+            patience: None,
         }
     }
 
@@ -124,6 +125,7 @@ impl Cluster {
             tls: false,
             bound: false,
             pinned: true,
+            patience: None,
         }
     }
 

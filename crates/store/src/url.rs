@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kernel::{Secret, percent};
 use tokio::net::{TcpStream, UnixStream};
@@ -41,6 +42,8 @@ pub struct DatabaseUrl {
     /// instead of an error, whatever the database's owner has chosen. They do unless somebody asks otherwise: nobody must be led to a function or an
     /// operator that somebody else has put on the path.
     pub pinned: bool,
+    /// How long one statement may take; no bound of ours where there is none.
+    pub patience: Option<Duration>,
 }
 
 impl DatabaseUrl {
@@ -75,6 +78,7 @@ impl DatabaseUrl {
             tls: config.get_ssl_mode() == tokio_postgres::config::SslMode::Require,
             bound: config.get_channel_binding() == ChannelBinding::Require,
             pinned: true,
+            patience: None,
         })
     }
 
@@ -132,6 +136,13 @@ impl DatabaseUrl {
         Self { pinned: false, ..self.clone() }
     }
 
+    /// The same login, whose statements the server ends after so long. For whoever asks on behalf of
+    /// somebody who may ask for anything.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self.clone() }
+    }
+
     /// The whole address with its password, to be handed to another process or kept in a private
     /// file.
     pub fn expose(&self) -> Secret {
@@ -168,10 +179,17 @@ impl DatabaseUrl {
         if let Some(password) = &self.password {
             config.password(password.expose());
         }
+        let mut options = Vec::new();
         if self.pinned {
             // The session's own temporary schema comes last: it would come first if left out. Whoever
             // owns the database may set any of these for all of its sessions.
-            config.options(format!("-c search_path={PINNED} -c row_security=on"));
+            options.push(format!("-c search_path={PINNED} -c row_security=on"));
+        }
+        if let Some(patience) = self.patience {
+            options.push(format!("-c statement_timeout={}", patience.as_millis().max(1)));
+        }
+        if !options.is_empty() {
+            config.options(options.join(" "));
         }
         if self.bound {
             config.channel_binding(ChannelBinding::Require);
@@ -189,7 +207,7 @@ impl DatabaseUrl {
 pub(crate) const PINNED: &str = "pg_catalog,pg_temp";
 
 /// How long one attempt to connect may take.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn escape(text: &str) -> String {
     percent(text, b"-_.~")

@@ -70,6 +70,7 @@ pub fn pgbouncer_with(login: &DatabaseUrl, size: usize, more: &str) -> Pooler {
         host: Host::Socket(dir.path().to_owned()),
         port: PORT,
         pinned: false,
+        patience: None,
         ..login.clone()
     };
     let mut pooler = Pooler { process, dir, url };

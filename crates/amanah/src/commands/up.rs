@@ -36,6 +36,7 @@ use crate::role_desk::RolesAtDesk;
 use crate::sealing::Sealers;
 use crate::support::SupportAtDesk;
 use crate::tokens::{Programs, TokenPen};
+use crate::trail_desk::{self, Lookout, TrailAtDesk};
 use crate::witnesses::Witnesses;
 use crate::{
     columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
@@ -62,6 +63,8 @@ struct Parts {
     witnesses: Arc<Witnesses>,
     gateway: Gateway,
     application: Option<Application>,
+    /// Where tenants' people ask for their trail.
+    lookout: Lookout,
     /// Where applications ask for keys, when they are served.
     private: Option<Private<Router>>,
 }
@@ -71,7 +74,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { live, seals, witnesses, gateway, application, private } = parts;
+    let Parts { live, seals, witnesses, gateway, application, lookout, private } = parts;
     let Live { engine, pages, running, .. } = &live;
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
@@ -102,9 +105,10 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let copying = offsite::keep(&installation, wait(stopped.clone()));
     let erasing = erasing::keep(&installation, wait(stopped.clone()));
     let reviewing = reviews::keep(&installation, wait(stopped.clone()));
+    let showing = lookout.keep(&installation, wait(stopped.clone()));
     let trail = async {
         let sealed = async { tokio::join!(sealing, witnessing, dividing, turning) };
-        tokio::join!(comparing, sealed, copying, erasing, reviewing)
+        tokio::join!(comparing, sealed, copying, erasing, reviewing, showing)
     };
     let noting = rights::keep(&installation, wait(stopped.clone()));
     let attending = people_reviews::keep(&installation, wait(stopped.clone()));
@@ -192,7 +196,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let signed = (Arc::clone(&seals), installation.ring.keys.clone());
     let witnesses = Witnesses::new(at, signed, Arc::clone(&installation.cx.clock))?;
     let witnesses = Arc::new(witnesses);
-    own.open(state(installation, &engine, &pages, &gateway, (&seals, &witnesses))?);
+    let (trail, lookout) = trail_desk::open();
+    own.open(state(installation, &engine, &pages, &gateway, (&seals, &witnesses), trail)?);
     let (config, scan) = (installation.config_file()?, installation.scan_roots()?);
     let pid = std::process::id();
     let behind = installation.behind.settled();
@@ -202,7 +207,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         Running { pid, listen, keys, upstream_paths, config, scan, behind, routes, argon2 };
     installation.data.announce(&running)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
-    Ok(Parts { live, seals, witnesses, gateway, application, private })
+    Ok(Parts { live, seals, witnesses, gateway, application, lookout, private })
 }
 
 /// The sample application: database, protection, people, keys at `keys`, process.
@@ -270,6 +275,7 @@ fn state(
     pages: &[Arc<Page>],
     gateway: &Gateway,
     (seals, witnesses): (&Arc<Sealers>, &Arc<Witnesses>),
+    trail: TrailAtDesk,
 ) -> anyhow::Result<console::State> {
     let primary = installation.config.pages.primary.clone();
     if !primary.is_empty() && !pages.iter().any(|page| page.name == primary) {
@@ -316,6 +322,7 @@ fn state(
             access: Arc::clone(&installation.access),
             identities: Arc::clone(&installation.identities),
         }),
+        trail: Arc::new(trail),
         reviews: Arc::new(ReviewsAtDesk {
             access: Arc::clone(&installation.access),
             words: Words::of(installation)?,

@@ -49,6 +49,7 @@ pub(super) fn pages(
             clock: Arc::clone(&cx.clock),
         }),
         vitals: Arc::new(Nothing),
+        trail: Arc::new(Nothing),
         leaving: Arc::new(Offboarding {
             access: Arc::clone(access),
             identities: Arc::clone(identities),
@@ -76,6 +77,16 @@ pub(super) fn pages(
 
 /// What a house beside the running one does not have.
 struct Nothing;
+
+impl console::TrailDesk for Nothing {
+    fn rows<'a>(
+        &'a self,
+        _: &'a kernel::Identity,
+        _: &'a console::TrailQuestion,
+    ) -> Fut<'a, Result<console::TrailSeen, console::TrailTrouble>> {
+        Box::pin(async { Err(console::TrailTrouble::Unguarded) })
+    }
+}
 
 impl console::Trust for Nothing {
     fn pages(&self) -> Vec<Arc<Page>> {

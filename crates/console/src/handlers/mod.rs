@@ -31,6 +31,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 mod tests_accounts;
 pub(crate) mod token;
+pub(crate) mod trail;
 pub(crate) mod trust;
 pub(crate) mod vitals;
 

@@ -70,7 +70,7 @@ pub(crate) async fn uses(
 ) -> Result<Response, Error> {
     let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
     match state.support.uses(&who, &id).await {
-        Ok(uses) => html(&SupportUsesPage::new(Words::asked(&headers), uses)),
+        Ok(uses) => html(&SupportUsesPage::new(Words::asked(&headers), &who, uses)),
         Err(Trouble::Unavailable(cause)) => Err(Error::Unavailable(cause)),
         Err(_) => Err(Error::NotFound),
     }

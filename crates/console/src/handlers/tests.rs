@@ -4,6 +4,7 @@ mod holder;
 mod programs;
 mod rights;
 mod support;
+mod trail;
 
 use std::sync::{Arc, Mutex};
 
@@ -196,6 +197,7 @@ pub(crate) fn opened(house: House, scim: Option<Scim>) -> (Arc<House>, Router) {
         desk: None,
         leaving: house.clone(),
         support: house.clone(),
+        trail: house.clone(),
         reviews: house.clone(),
         roles: house.clone(),
         scim,
@@ -208,8 +210,7 @@ pub(crate) fn opened(house: House, scim: Option<Scim>) -> (Arc<House>, Router) {
 }
 
 fn house() -> Router {
-    let primary = Some("example".to_owned());
-    open(House { primary, ..House::default() }).1
+    open(House { primary: Some("example".into()), ..House::default() }).1
 }
 
 pub(crate) async fn ask(
@@ -259,8 +260,7 @@ async fn every_route_answers_with_the_policy_and_none_is_missing() {
 
 #[tokio::test]
 async fn a_page_is_shown_now_and_as_it_stood() {
-    let primary = Some("example".to_owned());
-    let (house, router) = open(House { primary, ..House::default() });
+    let (house, router) = open(House { primary: Some("example".into()), ..House::default() });
     let (status, headers, html) = get(&router, "/trust").await;
     assert_eq!((status, &headers[CACHE_CONTROL]), (StatusCode::OK, &"no-cache".parse().unwrap()));
     assert!(html.contains("Security at Example") && !html.contains("in the past"));

@@ -31,6 +31,8 @@ use super::sign_in::SignInPage;
 use super::step::StepPage;
 use super::support::{SupportPage, SupportUsesPage};
 use super::support_sample;
+use super::trail::TrailPage;
+use super::trail_sample;
 use super::trust::TrustPage;
 use crate::assets::{ICON, PASSKEY_SCRIPT, STYLESHEET};
 use crate::words::Words;
@@ -109,8 +111,12 @@ fn support(words: Words, arabic: Words) -> Vec<(String, askama::Result<String>)>
         "00ff".to_owned(),
     );
     all.push(("support-answers-arabic".to_owned(), answers.render()));
-    let uses = SupportUsesPage::new(words, support_sample::uses());
+    let uses = SupportUsesPage::new(words, &sample::identity(), support_sample::uses());
     all.push(("support-uses".to_owned(), uses.render()));
+    let trail = |words| TrailPage::new(words, &trail_sample::wanted());
+    all.push(("trail".to_owned(), trail(words).with(trail_sample::seen()).render()));
+    let much = trail(arabic).again(arabic.say("records-too-much"));
+    all.push(("trail-too-much-arabic".to_owned(), much.render()));
     let leaving = |words| LeavingPage::new(words, "00ff".to_owned());
     let evil = leaving(words).again(sample::EVIL.to_owned(), words.say("leaving-nobody"));
     all.push(("leaving-nobody".to_owned(), evil.render()));

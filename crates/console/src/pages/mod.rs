@@ -33,4 +33,7 @@ pub(crate) mod step;
 pub(crate) mod support;
 #[cfg(test)]
 pub(crate) mod support_sample;
+pub(crate) mod trail;
+#[cfg(test)]
+pub(crate) mod trail_sample;
 pub(crate) mod trust;

@@ -87,6 +87,7 @@ pub(crate) fn ways(words: Words, identity: &Identity) -> Vec<(&'static str, Stri
             words.say("directory-title"),
         ),
         (supports, "/_amanah/support", words.say("support-title")),
+        (identity.may(own::TRAIL_READ), "/_amanah/trail", words.say("records-title")),
         (
             identity.may(own::PEOPLE_OFFBOARD),
             "/_amanah/people/offboard",

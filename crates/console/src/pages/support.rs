@@ -89,12 +89,15 @@ impl SupportPage {
 pub(crate) struct SupportUsesPage {
     frame: Frame,
     uses: Vec<SupportUse>,
+    /// Whether whoever looks may see what each request changed.
+    trail: bool,
 }
 
 impl SupportUsesPage {
-    /// Shows `uses`, the newest first.
-    pub(crate) fn new(words: Words, uses: Vec<SupportUse>) -> Self {
-        Self { frame: Frame::bare(words), uses }
+    /// Shows `uses` to `identity`, the newest first.
+    pub(crate) fn new(words: Words, identity: &Identity, uses: Vec<SupportUse>) -> Self {
+        let trail = identity.may(own::TRAIL_READ) && identity.standing.support.is_none();
+        Self { frame: Frame::bare(words), uses, trail }
     }
 }
 

@@ -4,9 +4,10 @@
 use ::audit::Shown;
 use ::audit::archive::Beyond;
 use anyhow::Context as _;
-use store::{Db, Protected};
+use store::Db;
 
 use crate::archived;
+use crate::auditor;
 use crate::cli::Place;
 use crate::cli::audit::Asked;
 use crate::columns;
@@ -15,8 +16,6 @@ use crate::installation::Installation;
 use crate::known::Named;
 use crate::trail::Log;
 
-/// Who may ask for a trail, and leaves a row there.
-const AUDITORS: &str = "amanah_auditor";
 /// Pages come one after the other.
 const CONNECTIONS: usize = 2;
 
@@ -83,15 +82,6 @@ impl Desk {
 
 /// A login of our own that may ask, and nothing else; none where no superuser guards the trail.
 pub(super) async fn login(house: &Installation, named: &Named<'_>) -> anyhow::Result<Option<Db>> {
-    let Protected { superuser: Some(superuser), owner, reader: Some(_), .. } =
-        &named.guarded()?.protected
-    else {
-        return Ok(None);
-    };
-    let own = named.kept.own_login("auditor", superuser, owner, &house.data, &*house.cx.rng);
-    let (role, url) = own.await?;
-    superuser.grant_role(AUDITORS, &role).await?;
-    // A database may let nobody in who was not named.
-    superuser.admit_role(&role).await?;
-    Ok(Some(Db::lazy(&url.pinned(), CONNECTIONS)?))
+    let Some(url) = auditor::login(house, named).await? else { return Ok(None) };
+    Ok(Some(Db::lazy(&url, CONNECTIONS)?))
 }
