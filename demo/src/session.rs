@@ -22,6 +22,8 @@ use crate::sql;
 
 /// The header that carries the token. The gateway drops any copy a browser sends.
 const BINDING: &str = "amanah-binding";
+/// The header that says which request this is. The gateway makes one for each.
+const REQUEST: &str = "x-request-id";
 /// Connections to the database.
 const POOL_SIZE: usize = 8;
 /// How long a request waits for a connection, and to make a new one.
@@ -36,6 +38,7 @@ type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// request was read: a visitor or a slow sender cannot use up the pool.
 pub(crate) struct Session {
     token: String,
+    request: String,
     pool: Pool,
     connection: Option<Object>,
 }
@@ -49,17 +52,20 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = parts.headers.get(BINDING).and_then(|value| value.to_str().ok());
         let token = token.ok_or(Problem::NotSignedIn)?.to_owned();
-        Ok(Self { token, pool: Pool::from_ref(state), connection: None })
+        let request = parts.headers.get(REQUEST).and_then(|value| value.to_str().ok());
+        let request = request.unwrap_or_default().to_owned();
+        Ok(Self { token, request, pool: Pool::from_ref(state), connection: None })
     }
 }
 
 impl Session {
     /// `BEGIN; SELECT amanah.bind($1)`. The token is a parameter, never part of the text: what
-    /// is in the text can be changed by its neighbours, and ends up in logs.
+    /// is in the text can be changed by its neighbours, and ends up in logs. The request's id goes with it,
+    /// so that the trail says which request changed what.
     pub(crate) async fn begin(&mut self) -> Result<BoundTx<'_>, Problem> {
         let connection = self.connection.insert(self.pool.get().await?);
         let tx = BoundTx(connection.transaction().await?);
-        tx.execute(sql::BIND, &[&self.token]).await?;
+        tx.execute(sql::BIND, &[&self.token, &self.request]).await?;
         Ok(tx)
     }
 }

@@ -4,8 +4,8 @@
 //! here. Joins carry `tenant_id` because the keys do. An INSERT names the tenant of the binding,
 //! and the policy refuses any other value. Money travels in hundredths, as `bigint`.
 
-/// Ties the transaction to the tenant of the token, or raises an error.
-pub(crate) const BIND: &str = "SELECT amanah.bind($1)";
+/// Ties the transaction to the tenant of the token, or raises an error; and names the request for the trail.
+pub(crate) const BIND: &str = "SELECT amanah.bind($1), set_config('amanah.request_id', $2, true)";
 
 /// One row, for a tenant without any data too. If a lost policy showed a second company, the
 /// scalar subquery would be an error, not a leak.
