@@ -354,7 +354,7 @@ impl Mailroom {
     }
 
     /// Gives the roles of invitations that were accepted, each once. One that cannot be given is tried again
-    /// the next time, for [`GRANTED_WITHIN`]: later than that nobody expects it any more.
+    /// the next time, for three days: later than that nobody expects it any more.
     ///
     /// # Errors
     /// When the database cannot be asked, or a role could not be given.

@@ -35,7 +35,7 @@ pub(crate) const MAX_PASSWORD_BYTES: usize = 1_024;
 pub struct Pool {
     /// What each new hash costs.
     pub cost: Cost,
-    /// Hashes at once; each has its own memory. The number of cores is a good choice.
+    /// Hashes at once; each has its own memory. One less than there are cores leaves one to everybody else.
     pub at_once: usize,
     /// How many may wait for their turn before others are told "busy".
     pub queue: usize,
@@ -48,11 +48,13 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// The pool of a machine with so many cores, whose new hashes cost `cost`: a hash at once for each,
-    /// up to eight and to 152 MiB, and sixteen that wait for each of these.
+    /// The pool of a machine with so many cores, whose new hashes cost `cost`: a hash at once for each core but
+    /// one, which is left to whoever is signed in, up to eight and to 152 MiB, and sixteen that wait for each
+    /// of these.
     pub fn of_cores(cores: NonZero<usize>, cost: Cost) -> Self {
         let fit = MOST_KIB.checked_div(cost.memory).and_then(|fit| usize::try_from(fit).ok());
-        let at_once = cores.get().min(MOST_AT_ONCE).min(fit.unwrap_or(MOST_AT_ONCE)).max(1);
+        let spared = cores.get().saturating_sub(1);
+        let at_once = spared.min(MOST_AT_ONCE).min(fit.unwrap_or(MOST_AT_ONCE)).max(1);
         Self { cost, at_once, queue: at_once * QUEUE_EACH }
     }
 }
@@ -276,7 +278,8 @@ mod tests {
         let cores = |cores| std::num::NonZero::new(cores).unwrap();
         let of = |count| Pool::of_cores(cores(count), Cost::default());
         assert_eq!((of(1).at_once, of(1).queue), (1, 16));
-        assert_eq!((of(2).at_once, of(2).queue), (2, 32));
+        assert_eq!((of(2).at_once, of(2).queue), (1, 16));
+        assert_eq!((of(4).at_once, of(4).queue), (3, 48));
         assert_eq!((of(256).at_once, of(256).queue), (8, 128));
         let dear = |memory| Pool::of_cores(cores(256), Cost::new(memory, 2)).at_once;
         assert_eq!((dear(19_457), dear(38_912), dear(65_536), dear(u32::MAX)), (7, 4, 2, 1));
