@@ -328,7 +328,6 @@ support-deny = Deny
 support-end = End it now
 support-enter = Enter
 support-refused = That is not yours to do. Nothing was changed.
-support-step-up = You proved who you are too long ago for this. Nothing was changed. Sign out, sign in again, and do it within ten minutes.
 support-gone = There is no such access here, or it is over. Nothing was changed.
 support-unfit = That cannot be asked so. Nothing was changed. Write a tenant, a ticket, a reason, and 1 to 24 hours.
 support-full = Too many questions wait there already. Nothing was changed. Take one back first.

@@ -293,7 +293,6 @@ support-deny = Tolak
 support-end = Akhiri sekarang
 support-enter = Masuk
 support-refused = Itu bukan wewenang Anda. Tidak ada yang diubah.
-support-step-up = Anda membuktikan diri terlalu lama yang lalu untuk ini. Tidak ada yang diubah. Keluar, masuk lagi, dan lakukan dalam sepuluh menit.
 support-gone = Akses seperti itu tidak ada di sini, atau sudah berakhir. Tidak ada yang diubah.
 support-unfit = Itu tidak dapat diminta demikian. Tidak ada yang diubah. Tulis penyewa, tiket, alasan, dan 1 sampai 24 jam.
 support-full = Terlalu banyak pertanyaan sudah menunggu di sana. Tidak ada yang diubah. Tarik salah satu dahulu.

@@ -8,7 +8,7 @@ use axum::{Extension, Form};
 use identity::Again;
 use kernel::Secret;
 
-use super::desk::{CONFIRM, Fault, Fields, SIGN_IN, SignedInAs, desk, entered, fault, party};
+use super::desk::{CONFIRM, Fault, Fields, SIGN_IN, SignedInAs, desk, fault, party, renewed};
 use super::html;
 use super::step::{Next, with_next};
 use super::with_cookie;
@@ -88,7 +88,7 @@ async fn settle(
         return Ok(sign_in(next));
     };
     match desk(state)?.identities.step_up(who, &token, proof).await {
-        Ok(renewed) => entered(Redirect::to(next).into_response(), &renewed),
+        Ok(token) => renewed(Redirect::to(next).into_response(), &token),
         Err(error) => refuse(state, identity, headers, next, error).await,
     }
 }

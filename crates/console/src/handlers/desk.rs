@@ -137,12 +137,16 @@ impl Who {
 
 /// A way to another page, with a session that was just opened: the step, and the token of forms that was
 /// known before it, are forgotten.
-pub(crate) fn entered(mut response: Response, token: &SessionToken) -> Result<Response, Error> {
-    for set in [
-        cookie::set_session(token)?,
-        cookie::remove(cookie::STEP_COOKIE)?,
-        cookie::remove(cookie::FORM_COOKIE)?,
-    ] {
+pub(crate) fn entered(response: Response, token: &SessionToken) -> Result<Response, Error> {
+    let mut response = renewed(response, token)?;
+    response.headers_mut().append(SET_COOKIE, cookie::remove(cookie::FORM_COOKIE)?);
+    Ok(response)
+}
+
+/// The same where the session before was the same person's: what they wrote in a form that is still open can be
+/// sent.
+pub(crate) fn renewed(mut response: Response, token: &SessionToken) -> Result<Response, Error> {
+    for set in [cookie::set_session(token)?, cookie::remove(cookie::STEP_COOKIE)?] {
         response.headers_mut().append(SET_COOKIE, set);
     }
     Ok(response)

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::account::sign_in;
 use super::html;
-use super::{unreadable, with_cookie};
+use super::{confirm, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::leaving::LeavingPage;
 use crate::words::Words;
@@ -69,7 +69,7 @@ pub(crate) async fn leave(
     let (status, problem) =
         match state.leaving.offboard(&who, form.email.trim(), form.successor.trim()).await {
             Ok(report) => return html(&page.done(report)),
-            Err(Trouble::StepUp) => (StatusCode::FORBIDDEN, words.say("support-step-up")),
+            Err(Trouble::StepUp) => return Ok(confirm(HERE)),
             Err(Trouble::Gone) => (StatusCode::NOT_FOUND, words.say("leaving-nobody")),
             Err(Trouble::Unfit) => (StatusCode::BAD_REQUEST, words.say("leaving-unfit")),
             Err(Trouble::Refused | Trouble::Full) => {

@@ -49,8 +49,13 @@ pub(crate) fn html(page: &impl Template) -> Result<Response, Error> {
 /// The way to prove once more who one is, and back to `back`, where the last time was too long ago for
 /// what is sensitive.
 fn stale(state: &State, identity: &Identity, back: &str) -> Option<Response> {
-    let way = || format!("{}?next={}", desk::CONFIRM, cookie::escaped(back));
-    (!identity.is_recent(state.clock.now())).then(|| Redirect::to(&way()).into_response())
+    (!identity.is_recent(state.clock.now())).then(|| confirm(back))
+}
+
+/// The way to proving once more who one is, and from there to `back`.
+fn confirm(back: &str) -> Response {
+    let way = format!("{}?next={}", desk::CONFIRM, cookie::escaped(back));
+    Redirect::to(&way).into_response()
 }
 
 /// Lets a browser keep the answer only if it asks again each time: a verdict must not be shown

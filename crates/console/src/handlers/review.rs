@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::account::{Holder, browsing};
 use super::people::allowed;
-use super::{html, stale, unreadable, with_cookie};
+use super::{confirm, html, stale, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::review::{ReviewPage, ReviewReportPage};
 use crate::reviewing::ReviewTrouble;
@@ -172,7 +172,7 @@ async fn show(
     let (status, problem) = match trouble {
         None => return Ok(with_cookie(html(&page)?, token.cookie)),
         Some(ReviewTrouble::Refused) => (StatusCode::FORBIDDEN, words.say("review-refused")),
-        Some(ReviewTrouble::StepUp) => (StatusCode::FORBIDDEN, words.say("support-step-up")),
+        Some(ReviewTrouble::StepUp) => return Ok(confirm(PAGE)),
         Some(ReviewTrouble::Gone) => (StatusCode::NOT_FOUND, words.say("review-gone")),
         Some(ReviewTrouble::Unfit) => (StatusCode::BAD_REQUEST, words.say("review-unfit")),
         Some(ReviewTrouble::Open) => (StatusCode::CONFLICT, words.say("review-is-open")),

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::account::sign_in;
 use super::html;
-use super::{unreadable, with_cookie};
+use super::{confirm, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::support::{SupportPage, SupportUsesPage};
 use crate::support::{SupportQuestion, SupportStanding, Trouble};
@@ -219,7 +219,7 @@ async fn show(
     };
     let (status, problem) = match trouble {
         Trouble::Refused => (StatusCode::FORBIDDEN, words.say("support-refused")),
-        Trouble::StepUp => (StatusCode::FORBIDDEN, words.say("support-step-up")),
+        Trouble::StepUp => return Ok(confirm(HOME)),
         Trouble::Gone => (StatusCode::NOT_FOUND, words.say("support-gone")),
         Trouble::Unfit => (StatusCode::BAD_REQUEST, words.say("support-unfit")),
         Trouble::Full => (StatusCode::CONFLICT, words.say("support-full")),

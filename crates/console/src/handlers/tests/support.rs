@@ -66,7 +66,11 @@ impl LeavingDesk for House {
         _: &'a str,
     ) -> Fut<'a, Result<LeavingReport, Trouble>> {
         let report = LeavingReport { email: email.to_owned(), ..LeavingReport::default() };
-        let told = if email == "sari@toko.example" { Ok(report) } else { Err(Trouble::Gone) };
+        let told = match email {
+            "sari@toko.example" => Ok(report),
+            "late@toko.example" => Err(Trouble::StepUp),
+            _ => Err(Trouble::Gone),
+        };
         Box::pin(async { told })
     }
 }
@@ -189,6 +193,18 @@ async fn only_who_may_off_boards() {
     assert!(status == StatusCode::OK && html.contains("name=\"successor\""));
     let (status, ..) = as_seen(&router, (Method::GET, path), Some(sample::identity()), "").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn whoever_proved_themselves_long_ago_is_led_to_prove_it_again() {
+    let (_, router) = open(House::default());
+    let mut who = (*sample::identity()).clone();
+    who.standing.permits.insert(own::PEOPLE_OFFBOARD);
+    let sent = (Method::POST, "/_amanah/people/offboard");
+    let body = format!("token={TOKEN}&email=late%40toko.example&successor=");
+    let (status, headers, _) = as_seen(&router, sent, Some(Arc::new(who)), &body).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(headers[LOCATION], "/_amanah/account/confirm?next=/_amanah/people/offboard");
 }
 
 #[tokio::test]
