@@ -136,7 +136,9 @@ fn a_tenant_sees_its_own_trail_and_no_other() {
     let request = noted.headers["x-request-id"].to_str().unwrap();
 
     let theirs = reader("jejak@sinar.example", "11111111-1111-4111-8111-111111111111");
-    let seen = ask(&house, &theirs, "GET", "/_amanah/trail");
+    let bare = ask(&house, &theirs, "GET", "/_amanah/trail");
+    assert!(bare.status == 200 && !bare.body.contains("sari@sinar.example"));
+    let seen = ask(&house, &theirs, "GET", "/_amanah/trail?from=");
     assert_eq!(seen.status, 200, "{}", seen.body);
     assert!(seen.body.contains("sari@sinar.example") && seen.body.contains(request));
     assert!(seen.body.contains("A note about") && !seen.body.contains("<script>alert"));
@@ -146,7 +148,7 @@ fn a_tenant_sees_its_own_trail_and_no_other() {
     assert!(nothing.status == 200 && nothing.body.contains("Nothing was recorded then."));
 
     let others = reader("jejak@bintang.example", "22222222-2222-4222-8222-222222222222");
-    for path in ["/_amanah/trail".to_owned(), format!("/_amanah/trail?request={request}")] {
+    for path in ["/_amanah/trail?from=".to_owned(), format!("/_amanah/trail?request={request}")] {
         let seen = ask(&house, &others, "GET", &path);
         assert_eq!(seen.status, 200);
         assert!(!seen.body.contains("sari@sinar.example") && !seen.body.contains("A note about"));

@@ -39,9 +39,12 @@ impl Front {
 
     /// Whether they may try this, whose browser is `known` at the address or is not.
     fn allow(&self, what: Attempted, from: &Origin, address: &str, known: Option<&[u8]>) -> bool {
-        let now = self.clock.now();
+        let (now, folded) = (self.clock.now(), address.trim().to_lowercase());
         match known {
-            Some(browser) => self.limits.allow_known(Shows::Browser(browser), now),
+            Some(_) if what == Attempted::Reset => {
+                self.limits.allow_known(Shows::KnownReset(&folded), now)
+            }
+            Some(_) => self.limits.allow_known(Shows::Known(&folded), now),
             None if self.is_proof(from, address) => self.limits.allow_proof(what, now),
             None => self.limits.allow(what, from.peer, now),
         }

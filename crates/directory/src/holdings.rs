@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kernel::{Clock, Fut, Holding, Holdings, NOBODY, TenantId};
 use store::{Db, Row};
 
@@ -83,10 +84,14 @@ impl MappingHoldings {
     }
 
     async fn unmap(&self, tenant: &TenantId, id: &str) -> Result<(), store::Error> {
-        let Some((group, role)) = id.split_once(':') else { return Ok(()) };
+        // As it was when it was listed: one that was made anew since is another's decision.
+        let Some((group, rest)) = id.split_once(':') else { return Ok(()) };
+        let Some((at, role)) = rest.split_once(':') else { return Ok(()) };
+        let Ok(at) = at.parse::<i64>() else { return Ok(()) };
+        let Ok(at) = Timestamp::from_microsecond(at) else { return Ok(()) };
         let (now, of) = (self.clock.now(), tenant.as_str());
         let tx = self.db.operator().await?;
-        if tx.execute(sql::UNMAP_IN, &[&of, &group, &role]).await? > 0 {
+        if tx.execute(sql::UNMAP_IN, &[&of, &group, &role, &at]).await? > 0 {
             let bound: store::Bound<'_> = &[&of, &now, &REVIEW, &"unmap role", &group, &role];
             tx.execute(sql::NOTE, bound).await?;
         }
@@ -112,14 +117,15 @@ impl Holdings for MappingHoldings {
 
 fn mapping(row: &Row) -> Holding {
     let (group, name, role): (String, String, String) = (row.get(0), row.get(1), row.get(2));
-    let (members, given_by): (i64, String) = (row.get(6), row.get(4));
+    let (members, given_by, given_at): (i64, String, Timestamp) =
+        (row.get(6), row.get(4), row.get(5));
     Holding {
-        id: format!("{group}:{role}"),
+        id: format!("{group}:{}:{role}", given_at.as_microsecond()),
         account: row.get(3),
         holder: format!("the group {name:?} of {members}"),
         what: role,
         given_by,
-        given_at: row.get(5),
+        given_at,
         // Whether its members use what it gives stands at their own roles.
         last_used_at: None,
         orphan: false,

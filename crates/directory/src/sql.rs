@@ -223,10 +223,10 @@ pub(crate) const LIVING_MAPPINGS: &str = "\
     FROM directory.mappings p JOIN directory.groups g ON g.id = p.group_id \
     WHERE p.tenant = $1 ORDER BY p.mapped_at, p.group_id, p.role";
 
-/// Parameters: tenant, group, role. Nothing where the group is no UUID.
+/// Parameters: tenant, group, role, when it was mapped. Nothing where the group is no UUID.
 pub(crate) const UNMAP_IN: &str = "\
     DELETE FROM directory.mappings \
-    WHERE tenant = $1 AND group_id::text = $2 AND role = $3";
+    WHERE tenant = $1 AND group_id::text = $2 AND role = $3 AND mapped_at = $4";
 
 /// Parameters: tenant, group, role, by whom, called, now.
 pub(crate) const MAP: &str = "\

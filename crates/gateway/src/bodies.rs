@@ -187,7 +187,11 @@ impl Share {
             || theirs <= bodies.most(ACCOUNT_PART, small)
                 && tenants <= bodies.most(TENANT_PART, small);
         let taken = ledger.taken.saturating_add(step);
-        if !fits || step > 0 && taken > bodies.whole(small) {
+        // Who has much already draws nothing from the last part: it is kept for those who have nothing.
+        let modest = taken <= bodies.whole(false)
+            || theirs <= bodies.all / ACCOUNT_PART / SMALL_PART
+                && tenants <= bodies.all / TENANT_PART / SMALL_PART;
+        if !fits || step > 0 && (taken > bodies.whole(small) || !modest) {
             return false;
         }
         if let Some(rest) = wanted.rest.filter(|_| step > 0) {
@@ -277,6 +281,30 @@ mod tests {
 
     const KIB: usize = 1024;
     const NOW: Duration = Duration::ZERO;
+
+    /// Four tenants with all that they may have leave the last part to those who have nothing.
+    #[tokio::test]
+    async fn the_last_part_is_for_whoever_has_little() {
+        let bodies = Bodies::new(1024);
+        let mut large = Vec::new();
+        for n in 0..8 {
+            let mut one = bodies.share(&format!("{n}"), &format!("tenant {}", n / 2));
+            one.reserve(120 * KIB, NOW).await.unwrap();
+            one.grow(120 * KIB, 120 * KIB, NOW).await.unwrap();
+            large.push(one);
+        }
+        assert_eq!(bodies.taken(), 960);
+        for n in 0..8 {
+            let mut more = bodies.share(&format!("{n}"), &format!("tenant {}", n / 2));
+            assert_eq!(more.take(KIB, NOW).await, Err(Refusal::Busy), "{n}");
+        }
+        let mut other = bodies.share("sari", "sinar");
+        other.take(8 * KIB, NOW).await.unwrap();
+        let mut again = bodies.share("sari", "sinar");
+        assert_eq!(again.take(8 * KIB, NOW).await, Err(Refusal::Busy));
+        large.clear();
+        again.take(8 * KIB, NOW).await.unwrap();
+    }
 
     /// An account, a tenant and the whole are each bounded, and keep a part for small bodies.
     #[tokio::test]

@@ -88,8 +88,11 @@ impl Attempted {
 /// Somebody who is no stranger, by what they show. What it is was looked up before.
 #[derive(Debug, Clone, Copy)]
 pub enum Shows<'a> {
-    /// The token of a browser that has signed in before to the account that it is about.
-    Browser(&'a [u8]),
+    /// The address that it is about, in a browser that has signed in there before: all such browsers
+    /// together, so that another one brings no more.
+    Known(&'a str),
+    /// The same, for whoever asks for a letter.
+    KnownReset(&'a str),
     /// The token of a link that is good.
     Link(&'a [u8]),
     /// The name of a directory's token.
@@ -100,7 +103,8 @@ impl Shows<'_> {
     /// For each by itself.
     const fn rate(self) -> Rate {
         match self {
-            Self::Browser(_) => rate(30, SignedDuration::from_secs(2)),
+            Self::Known(_) => rate(30, SignedDuration::from_secs(2)),
+            Self::KnownReset(_) => rate(5, SignedDuration::from_mins(1)),
             Self::Link(_) => rate(20, SignedDuration::from_secs(5)),
             Self::Directory(_) => rate(500, SignedDuration::from_millis(20)),
         }
@@ -110,7 +114,8 @@ impl Shows<'_> {
     const fn name(&self) -> (u8, &[u8]) {
         match self {
             Self::Directory(token) => (12, token.as_bytes()),
-            Self::Browser(token) => (13, token),
+            Self::Known(address) => (13, address.as_bytes()),
+            Self::KnownReset(address) => (15, address.as_bytes()),
             Self::Link(token) => (14, token),
         }
     }

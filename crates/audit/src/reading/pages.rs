@@ -37,7 +37,7 @@ impl<'a> Pages<'a> {
         let (ticket, counted) = asked(reader, &filter, &purpose).await?;
         let page = VecDeque::new();
         let pages =
-            Self { reader, filter, purpose, ticket, behind: (0, 0), page, size: 4, done: false };
+            Self { reader, filter, purpose, ticket, behind: (0, 0), page, size: 1, done: false };
         Ok((pages, counted))
     }
 

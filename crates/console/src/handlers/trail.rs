@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{self, Query};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Door, Identity, own};
@@ -23,6 +23,10 @@ use crate::{Error, State};
 const HOME: &str = "/_amanah/trail";
 /// How far back it looks where nothing else is asked.
 const USUAL: SignedDuration = SignedDuration::from_hours(24);
+/// No trail is older.
+const EARLIEST: Timestamp = Timestamp::constant(946_684_800, 0);
+/// What a browser says of a request that another site started.
+const CROSS_SITE: &str = "cross-site";
 /// The longest word that is looked for, in bytes.
 const MAX_WORD_BYTES: usize = 200;
 
@@ -41,11 +45,13 @@ pub(crate) struct Asked {
     request: String,
 }
 
-/// `GET /_amanah/trail`, for whoever may read the trail in their own browser, and is no support.
+/// `GET /_amanah/trail`, for whoever may read the trail in their own browser, and is no support. That somebody
+/// looked is written down, so that the bare address, and a link on another site, show the form alone.
 pub(crate) async fn page(
     extract::State(state): extract::State<State>,
     who: Option<Extension<Arc<Identity>>>,
     headers: HeaderMap,
+    uri: Uri,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Some(Extension(who)) = who else { return Ok(sign_in(HOME)) };
@@ -59,6 +65,10 @@ pub(crate) async fn page(
         return Ok((StatusCode::BAD_REQUEST, html(&page)?).into_response());
     };
     let page = TrailPage::new(words, &wanted);
+    let elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site == CROSS_SITE);
+    if uri.query().is_none() || elsewhere {
+        return html(&page);
+    }
     let (status, problem) = match state.trail.rows(&who, &wanted).await {
         Ok(seen) => return html(&page.with(seen)),
         Err(TrailTrouble::Refused) => return Err(Error::NotFound),
@@ -95,6 +105,7 @@ impl Asked {
         let (from, to) = (moment(&self.from)?, moment(&self.to)?);
         let to = to.unwrap_or(now);
         let from = from.unwrap_or_else(|| to.saturating_sub(USUAL).unwrap_or(Timestamp::MIN));
+        let from = from.max(EARLIEST);
         let (actor, table) = (word(self.actor)?, word(self.table)?);
         let wanted = TrailQuestion { from, to, actor, table, request: word(self.request)? };
         (wanted.from < wanted.to).then_some(wanted)
@@ -103,7 +114,7 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, USUAL};
+    use super::{Asked, EARLIEST, USUAL};
 
     #[test]
     fn what_cannot_be_meant_is_no_question() {
@@ -118,6 +129,8 @@ mod tests {
         let one =
             asked("2026-11-01T00:00", "2026-11-02T00:00:00Z", " sari@sinar.example ").unwrap();
         assert_eq!(one.actor.as_deref(), Some("sari@sinar.example"));
+        let all = asked("-000001-01-01T00:00:00Z", "", "").unwrap();
+        assert_eq!(all.from, EARLIEST);
         let day = asked("", "2026-11-02T00:00", "").unwrap();
         assert_eq!(day.to.duration_since(day.from), USUAL);
         for (from, to, actor) in [
@@ -125,6 +138,7 @@ mod tests {
             ("2026-11-28T00:00", "", ""),
             ("2026-11-02T00:00", "2026-11-01T00:00", ""),
             ("2026-11-02T00:00", "2026-11-02T00:00", ""),
+            ("-000001-01-01T00:00:00Z", "-000001-01-02T00:00:00Z", ""),
             ("", "", "a\0b"),
             ("", "", &"x".repeat(201)),
         ] {

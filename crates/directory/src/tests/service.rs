@@ -447,9 +447,10 @@ async fn a_review_sees_what_each_group_gives_and_ends_it() {
     assert_eq!(seen, [("editor", holder, by), ("viewer", holder, by)]);
     assert!(given.living(&tenant("gulf")).await.unwrap().is_empty());
     // Another tenant's review ends nothing here, and neither does what names no group.
-    let id = format!("{}:editor", prices.id);
+    let id = living[0].id.clone();
+    let former = id.replacen(":1", ":2", 1);
     given.end(&tenant("gulf"), &id).await.unwrap();
-    for odd in ["", ":", "x:editor", &prices.id] {
+    for odd in ["", ":", "x:editor", "x:1:editor", &prices.id, &former] {
         given.end(&tenant("sinar"), odd).await.unwrap();
     }
     assert_eq!(given.living(&tenant("sinar")).await.unwrap().len(), 2);

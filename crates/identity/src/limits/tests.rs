@@ -77,8 +77,9 @@ fn whoever_is_known_has_an_allowance_of_their_own_and_takes_nothing_from_others(
     }
     let often = |who: Shows<'_>, now| (0..1_000).filter(|_| limits.allow_known(who, now)).count();
     for (who, burst) in [
-        (Shows::Browser(b"one"), 30),
-        (Shows::Browser(b"other"), 30),
+        (Shows::Known("one"), 30),
+        (Shows::Known("other"), 30),
+        (Shows::KnownReset("one"), 5),
         (Shows::Link(b"one"), 20),
         (Shows::Directory("one"), 500),
     ] {
@@ -86,7 +87,7 @@ fn whoever_is_known_has_an_allowance_of_their_own_and_takes_nothing_from_others(
         assert!((1..=300).contains(&often(who, after(6))), "{who:?}");
     }
     let fresh = self::limits();
-    assert_eq!((0..5_000).filter(|_| fresh.allow_known(Shows::Browser(b"one"), NOW)).count(), 30);
+    assert_eq!((0..5_000).filter(|_| fresh.allow_known(Shows::Known("one"), NOW)).count(), 30);
     assert!(fresh.allow(Attempted::SignIn, ip("192.0.2.1"), NOW));
 }
 

@@ -48,6 +48,12 @@ async fn only_whoever_may_read_it_sees_it_in_their_own_browser() {
         assert_eq!(as_seen(&router, page.clone(), Some(who), "").await.0, StatusCode::NOT_FOUND);
     }
     let (status, _, html) = as_seen(&router, page, Some(reader()), "").await;
+    assert!(
+        status == StatusCode::OK && !html.contains("public.sale"),
+        "the bare address is no look"
+    );
+    let sent = (Method::GET, "/_amanah/trail?from=&to=");
+    let (status, _, html) = as_seen(&router, sent, Some(reader()), "").await;
     assert_eq!(status, StatusCode::OK);
     assert!(html.contains("sari@toko.example") && html.contains("public.sale"));
     assert!(!html.contains("<script>alert"), "what was recorded is no markup");

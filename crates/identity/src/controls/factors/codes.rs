@@ -185,7 +185,9 @@ async fn at_once(
     if inside == 0 {
         return Err("of many with the right code at once, none got in".to_owned());
     }
-    timely(cx, at, 0)?;
+    if inside < 2 {
+        timely(cx, at, 0)?;
+    }
     tried.push(Tried::new("the same code, at once with another", inside > 1));
     Ok(())
 }
@@ -225,14 +227,18 @@ async fn unlimited(
         if round == 0 {
             at = cx.clock.now();
             let through = gets_in(probe, &step, &app.code(at, 0)).await?;
-            timely(cx, at, 0)?;
+            if !through {
+                timely(cx, at, 0)?;
+            }
             tried.push(Tried::new("the right code after too many wrong ones in a step", through));
         }
     }
     let step = canary.step(probe).await?;
     // A step that lets more in has used the code up already: the next one is as good.
     let through = gets_in(probe, &step, &app.code(at, 1)).await?;
-    timely(cx, at, 1)?;
+    if !through {
+        timely(cx, at, 1)?;
+    }
     tried.push(Tried::new("the right code after too many wrong ones in several steps", through));
     Ok(())
 }
