@@ -84,7 +84,7 @@ fn whoever_is_known_has_an_allowance_of_their_own_and_takes_nothing_from_others(
         (Shows::Directory("one"), 500),
     ] {
         assert_eq!((often(who, NOW), often(who, NOW)), (burst, 0), "{who:?}");
-        assert!((1..=300).contains(&often(who, after(6))), "{who:?}");
+        assert!((1..=500).contains(&often(who, after(60))), "{who:?}");
     }
     let fresh = self::limits();
     assert_eq!((0..5_000).filter(|_| fresh.allow_known(Shows::Known("one"), NOW)).count(), 30);

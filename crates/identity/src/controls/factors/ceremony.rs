@@ -7,6 +7,8 @@ use super::{FactorProbe, Reached, Tried};
 use crate::passkey::{Assertion, Fault, SoftKey};
 use crate::{Identities, StepToken};
 
+/// A challenge is good for one answer, whichever that is.
+pub(super) const TWICE: &str = "the right answer to a challenge that had a wrong one";
 /// Why no key could be asked.
 const NAMELESS: &str = "the site has no name that a passkey could be made for";
 
@@ -40,6 +42,7 @@ pub(super) async fn attack(
         let answer = answer.map_err(|error| error.to_string())?;
         tried.push(Tried::new(fault.words(), gets_in(probe, &step, &answer).await?));
     }
+    tried.push(after_a_wrong_one(probe, canary, &mut key).await?);
     tried.push(of_another(probe, canary, &mut key).await?);
     // Signed once more, with a count that grew: only the challenge is the one from before.
     let step = canary.step(probe).await?;
@@ -52,6 +55,26 @@ pub(super) async fn attack(
     let again = key.assert(&party, &challenge, None).map_err(|error| error.to_string())?;
     tried.push(Tried::new("a challenge that was answered", gets_in(probe, &step, &again).await?));
     Ok(())
+}
+
+/// In one sign-in, a wrong answer to a challenge and then the right one to the same.
+async fn after_a_wrong_one(
+    probe: &dyn FactorProbe,
+    canary: &Canary,
+    key: &mut SoftKey,
+) -> Result<Tried, String> {
+    let party = probe.party().ok_or(NAMELESS)?;
+    let step = canary.step(probe).await?;
+    let challenge = probe.ask(&step).await?;
+    let answer = |key: &mut SoftKey, fault| {
+        key.assert(&party, &challenge, fault).map_err(|error| error.to_string())
+    };
+    let wrong = answer(key, Some(Fault::Origin))?;
+    if gets_in(probe, &step, &wrong).await? {
+        return Ok(Tried::new(Fault::Origin.words(), true));
+    }
+    let right = answer(key, None)?;
+    Ok(Tried::new(TWICE, gets_in(probe, &step, &right).await?))
 }
 
 /// The right key answers in one sign-in what was asked in another.

@@ -8,6 +8,7 @@ use store::Db;
 
 use super::bite::{self, Bitten, Needs};
 use super::canary::{self, Canary};
+use super::ceremony;
 use super::required::{OF, named};
 use super::{
     CanaryRoles, FactorGuard, FactorProbe, InProcess, NO_GATEWAY, Tried, codes, roles, weigh,
@@ -24,7 +25,7 @@ static CARD: Card = Card {
              gateway: with the password alone, with a code of an app, and with a software \
              authenticator that answers for another site, another relying party, another \
              challenge, the other ceremony, with another key, without verification of its user, \
-             to what another sign-in was asked, and twice.",
+             to what another sign-in was asked, twice, and rightly behind a wrong answer.",
     bite: "The same attack on a copy of the control database in which the role asks for a code \
            alone, on services that let one of those answers pass, and with challenges that another \
            sign-in can answer, and that can be answered twice.",
@@ -169,6 +170,10 @@ async fn seed(guard: &FactorGuard, db: &Db, cx: &Cx) -> Bitten {
             note(&format!("{} is let pass", fault.words()), &lax, fault.words());
         }
     }
+    bite::run(db, sql::BITE_CHALLENGE).await?;
+    let twice = tried(guard, db, cx, Strength::Hardware, None).await;
+    bite::run(db, sql::UNBITE_CHALLENGE).await?;
+    note("challenges that have a second answer", &twice?, ceremony::TWICE);
     bite::run(db, sql::BITE_ASKED_BY).await?;
     let anybody = tried(guard, db, cx, Strength::Hardware, None).await;
     // The sign-in in which a challenge was answered is over: another one has to be able to answer it.
