@@ -56,22 +56,11 @@ impl Identities {
 
     /// The same session under a new token and name, since its holder has just proven who they are
     /// at `strength`. The old token is over in the same moment; how long the session may last at
-    /// most does not change, and what programs were given from it goes on.
+    /// most does not change, and what programs were given from it goes on. What is in memory of the old
+    /// one has to be forgotten after the commit of `tx`.
     ///
     /// # Errors
     /// [`Error::Refused`] when the session is over.
-    pub async fn renew(&self, old: &SessionToken, strength: Strength) -> Result<SessionToken> {
-        let tx = self.db.operator().await?;
-        let token = self.renew_in(&tx, old, strength).await?;
-        tx.commit().await?;
-        if let Some(over) = Digest::of(old) {
-            self.cache.forget(Ended::Session(over));
-        }
-        Ok(token)
-    }
-
-    /// As [`Self::renew`], in a transaction that goes on. What is in memory of the old one has to be
-    /// forgotten after its commit.
     pub(super) async fn renew_in(
         &self,
         tx: &OperatorTx,
@@ -88,6 +77,22 @@ impl Identities {
         tx.execute(sql::MOVE_FAMILIES, &[&over.as_bytes(), &name]).await?;
         if tx.execute(sql::END_SESSION, &[&over.as_bytes(), &now]).await? != 1 {
             return Err(Error::Refused);
+        }
+        Ok(token)
+    }
+
+    /// As [`Self::renew_in`], in a transaction of its own.
+    #[cfg(test)]
+    pub(crate) async fn renew(
+        &self,
+        old: &SessionToken,
+        strength: Strength,
+    ) -> Result<SessionToken> {
+        let tx = self.db.operator().await?;
+        let token = self.renew_in(&tx, old, strength).await?;
+        tx.commit().await?;
+        if let Some(over) = Digest::of(old) {
+            self.cache.forget(Ended::Session(over));
         }
         Ok(token)
     }
