@@ -147,7 +147,7 @@ fn a_tenant_sees_its_own_trail_and_no_other() {
     let nothing = ask(&house, &theirs, "GET", "/_amanah/trail?actor=nobody@sinar.example");
     assert!(nothing.status == 200 && nothing.body.contains("Nothing was recorded then."));
 
-    let others = reader("jejak@bintang.example", "22222222-2222-4222-8222-222222222222");
+    let others = reader("jejak@gulf.example", "33333333-3333-4333-8333-333333333333");
     for path in ["/_amanah/trail?from=".to_owned(), format!("/_amanah/trail?request={request}")] {
         let seen = ask(&house, &others, "GET", &path);
         assert_eq!(seen.status, 200);
@@ -160,5 +160,5 @@ fn a_tenant_sees_its_own_trail_and_no_other() {
     let told = house.run(&asked);
     let told = String::from_utf8(told.stdout).unwrap();
     let looked = told.lines().filter(|line| line.contains("(jejak@sinar.example)")).count();
-    assert!(looked > 0 && told.contains("(jejak@bintang.example)"), "{told}");
+    assert!(looked > 0 && told.contains("(jejak@gulf.example)"), "{told}");
 }

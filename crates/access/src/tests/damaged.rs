@@ -32,7 +32,7 @@ fn parents_bring_what_they_have_and_no_ring_is_taken() {
     let good = text(&(role("a", "[\"b\"]", "[\"notes.add\"]") + &role("b", "[]", "[\"*.read\"]")));
     let catalogue = Catalogue::compile(&good, IDS).unwrap();
     let a = catalogue.roles().first().unwrap();
-    assert_eq!(catalogue.names(&a.all), ["people.read", "notes.read", "notes.add"]);
+    assert_eq!(catalogue.names(&a.all), ["people.read", "trail.read", "notes.read", "notes.add"]);
     assert_eq!(catalogue.names(&a.own), ["notes.add"]);
 
     let own = role("a", "[\"a\"]", "[\"notes.add\"]");
