@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::archived;
 use crate::auditor;
+use crate::cli;
 use crate::installation::Installation;
 use crate::known::Named;
 use crate::trail::Log;
@@ -189,12 +190,7 @@ async fn answer(house: &Installation, logins: &Logins, question: Question) {
 
 /// What is asked for, of this tenant alone.
 fn filter(tenant: &TenantId, wanted: &TrailQuestion) -> Filter {
-    let (schema, table) = match wanted.table.as_deref().map(|name| name.split_once('.').ok_or(name))
-    {
-        Some(Ok((schema, table))) => (Some(schema.to_owned()), Some(table.to_owned())),
-        Some(Err(table)) => (None, Some(table.to_owned())),
-        None => (None, None),
-    };
+    let (schema, table) = wanted.table.as_deref().map(cli::audit::table).unwrap_or_default();
     Filter {
         from: Some(wanted.from),
         to: Some(wanted.to),
@@ -228,7 +224,7 @@ async fn look(house: &Installation, logins: &Logins, filter: &Filter, purpose: &
                 rows.extend(found);
             }
             Ok(None) => {}
-            Err(error) if is_canceled(&error) => return Err(TrailTrouble::TooMuch),
+            Err(error) if is_too_much(&error) => return Err(TrailTrouble::TooMuch),
             Err(error) => {
                 failed += 1;
                 if is_refused(&error) {
@@ -315,12 +311,10 @@ fn line(row: TrailRow) -> TrailLine {
 
 /// No more of a text than is shown: what is read goes on being held until all of it is.
 fn kept(text: Option<String>) -> String {
-    let text = text.unwrap_or_default();
-    if text.len() <= TEXT_BYTES {
-        return text;
-    }
-    let end = (0..=TEXT_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    text.get(..end).unwrap_or_default().to_owned()
+    let mut text = text.unwrap_or_default();
+    text.truncate(text.floor_char_boundary(TEXT_BYTES));
+    text.shrink_to_fit();
+    text
 }
 
 /// The rows of one look are too large.
@@ -338,7 +332,8 @@ fn is_refused(error: &anyhow::Error) -> bool {
     })
 }
 
-fn is_canceled(error: &anyhow::Error) -> bool {
+/// Whether a look was ended because it took too long, or read too much.
+fn is_too_much(error: &anyhow::Error) -> bool {
     if error.is::<Large>() {
         return true;
     }
