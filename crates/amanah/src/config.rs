@@ -6,6 +6,7 @@ mod identity;
 mod keys;
 mod mail;
 mod review;
+mod tls;
 mod trail;
 mod witnesses;
 
@@ -21,6 +22,7 @@ pub(crate) use files::{Files, bytes, shown};
 pub(crate) use identity::{Identity, limit};
 pub(crate) use keys::{Keys, RootKind, S3, period};
 pub(crate) use mail::{Line, Mail, Way};
+use tls::Tls;
 pub(crate) use trail::Trail;
 pub(crate) use witnesses::WitnessAt;
 
@@ -56,6 +58,7 @@ pub(crate) struct Config {
 pub(crate) struct Gateway {
     pub(crate) listen: SocketAddr,
     pub(crate) names: Vec<String>,
+    pub(crate) tls: Tls,
 }
 
 #[derive(Debug, Clone, Deserialize)]

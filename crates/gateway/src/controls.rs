@@ -9,6 +9,7 @@ use kernel::{Control, Fut, SessionToken};
 use crate::OwnPath;
 
 mod headers;
+pub(crate) mod hello;
 mod probe;
 mod scratch;
 

@@ -18,16 +18,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::bodies::Bodies;
 use crate::gate::{Gate, Turn};
+use crate::handshake::{self, Opened, Terms};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
-use crate::tls::server_config;
+use crate::tls::{TlsSettings, terms};
 use crate::upstream::Pool;
 use crate::{GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
 
@@ -52,14 +51,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BODY_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 /// The most connections at one time unless the settings say otherwise; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 2048;
-/// The first byte of a TLS handshake; no HTTP request begins with it.
-const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The address to listen on. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// What is agreed with clients before anything is asked.
+    pub tls: TlsSettings,
     /// The application. Without one, every page that is not our own is a 404.
     pub upstream: Option<Upstream>,
     /// The headers of every answer.
@@ -83,6 +82,7 @@ impl Settings {
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            tls: TlsSettings::default(),
             upstream: None,
             headers: HeaderPolicy::default(),
             body_limit: BODY_LIMIT_BYTES,
@@ -118,7 +118,7 @@ pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
     authority: Arc<LocalAuthority>,
-    acceptor: TlsAcceptor,
+    terms: Terms,
     slots: Arc<Semaphore>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -140,14 +140,14 @@ impl Gateway {
         };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let acceptor = TlsAcceptor::from(server_config(Arc::clone(&authority))?);
+        let terms = terms(&settings.tls, &authority)?;
         let bodies = Bodies::new(BODIES_KIB);
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             listener,
             address,
             authority,
-            acceptor,
+            terms,
             slots: Arc::new(Semaphore::new(slots)),
             shared: Arc::new(Shared {
                 ports,
@@ -189,7 +189,7 @@ impl Gateway {
                 (tcp, peer, slot) = self.next() => {
                     let client = Client {
                         shared: Arc::clone(&self.shared),
-                        acceptor: self.acceptor.clone(),
+                        terms: self.terms.clone(),
                         peer,
                         stopped: stopped.clone(),
                     };
@@ -234,7 +234,7 @@ impl Gateway {
 /// One connection.
 struct Client {
     shared: Arc<Shared>,
-    acceptor: TlsAcceptor,
+    terms: Terms,
     peer: SocketAddr,
     stopped: watch::Receiver<bool>,
 }
@@ -247,7 +247,10 @@ impl Client {
         let _ = tcp.set_nodelay(true);
         let turn = Arc::new(Turn::default());
         let opened = tokio::select! {
-            opened = timeout(HANDSHAKE_DEADLINE, self.open(tcp)) => opened,
+            opened = timeout(
+                HANDSHAKE_DEADLINE,
+                handshake::open(tcp, &self.terms, &self.shared.metrics),
+            ) => opened,
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
         let tls = match opened {
@@ -289,31 +292,6 @@ impl Client {
         };
         gate.close(&last).await;
     }
-
-    /// Agrees on TLS, unless the client never meant to.
-    async fn open(&self, tcp: TcpStream) -> Opened {
-        let mut first = [0];
-        match tcp.peek(&mut first).await {
-            Ok(1) if first == [TLS_HANDSHAKE] => match self.acceptor.accept(tcp).await {
-                Ok(tls) => Opened::Tls(Box::new(tls)),
-                Err(error) => {
-                    tracing::debug!(%error, peer = %self.peer, "TLS was not agreed");
-                    Opened::Nothing
-                }
-            },
-            Ok(1) => Opened::Clear(tcp),
-            _ => Opened::Nothing,
-        }
-    }
-}
-
-/// What became of a new connection.
-enum Opened {
-    Tls(Box<TlsStream<TcpStream>>),
-    /// It speaks something else than TLS.
-    Clear(TcpStream),
-    /// It ended, or did not agree.
-    Nothing,
 }
 
 /// What the HTTP library calls for each request of one connection.

@@ -1,7 +1,8 @@
 //! The edge: the only door through which a browser reaches the application.
 //!
 //! It promises that
-//! - every connection is TLS 1.2 or 1.3 with authenticated encryption;
+//! - every connection is TLS 1.3, or 1.2 where the operator says so, with authenticated encryption
+//!   and forward secrecy, and nobody is brought to agree on less than both sides can;
 //! - every answer carries the whole header policy: own pages, the application's pages,
 //!   redirects, and refusals, also those of requests which could not be read as HTTP;
 //! - the application sees `Amanah-Binding` only if the gateway wrote it, never the
@@ -30,6 +31,7 @@ mod cookies;
 mod error;
 mod gate;
 mod gateway;
+mod handshake;
 mod head;
 mod headers;
 mod metrics;
@@ -54,5 +56,5 @@ pub use metrics::{Metrics, Reading};
 pub use own::{Own, OwnPath, Payer};
 pub use private::{Private, PrivateBody, PrivateSettings};
 pub use proxy::binding;
-pub use tls::client_config;
+pub use tls::{MinTls, TlsSettings, client_config};
 pub use upstream::Upstream;

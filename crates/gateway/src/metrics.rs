@@ -15,6 +15,7 @@ pub struct Metrics {
     upstream_errors: AtomicU64,
     connections: AtomicU64,
     handshakes_failed: AtomicU64,
+    fallbacks: AtomicU64,
 }
 
 /// One counter as it stood when it was read.
@@ -39,6 +40,7 @@ impl Default for Metrics {
             upstream_errors: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
+            fallbacks: AtomicU64::new(0),
         }
     }
 }
@@ -62,6 +64,11 @@ impl Metrics {
                 "gateway_handshakes_failed_total",
                 "Connections that ended before TLS was agreed",
                 &self.handshakes_failed,
+            ),
+            single(
+                "gateway_fallbacks_refused_total",
+                "Clients that asked for an older TLS than they can and were refused",
+                &self.fallbacks,
             ),
             single(
                 "gateway_upstream_errors_total",
@@ -90,6 +97,10 @@ impl Metrics {
 
     pub(crate) fn handshake_failed(&self) {
         self.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn fallback(&self) {
+        self.fallbacks.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn answered(&self, status: StatusCode) {

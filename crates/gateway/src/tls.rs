@@ -8,26 +8,67 @@ use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
+use crate::handshake::Terms;
 use crate::{GatewayError, LocalAuthority};
 
-/// TLS 1.3, and 1.2 for old clients. In both, rustls knows only suites with authenticated
+/// Both versions that are ever spoken. In both, rustls knows only suites with authenticated
 /// encryption and forward secrecy.
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 /// The only protocol offered inside TLS so far.
 const ALPN: &[u8] = b"http/1.1";
 
+/// What the operator decides about TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TlsSettings {
+    /// The oldest version that is spoken.
+    pub min: MinTls,
+}
+
+/// The oldest version of TLS that a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum MinTls {
+    /// TLS 1.2 with authenticated encryption and forward secrecy, for clients that know no newer one.
+    V1_2,
+    /// TLS 1.3 alone.
+    #[default]
+    V1_3,
+}
+
+impl MinTls {
+    const fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::V1_2 => &VERSIONS,
+            Self::V1_3 => &[&TLS13],
+        }
+    }
+}
+
 /// The listener's side: the authority's certificate, key exchange X25519MLKEM768 first.
 ///
 /// # Errors
 /// When the cryptographic library refuses the protocol versions.
-pub(crate) fn server_config(
-    authority: Arc<LocalAuthority>,
+pub(crate) fn terms(
+    settings: &TlsSettings,
+    authority: &Arc<LocalAuthority>,
+) -> Result<Terms, GatewayError> {
+    let usual = server_config(settings.min, authority)?;
+    let best = match settings.min {
+        MinTls::V1_2 => server_config(MinTls::V1_3, authority)?,
+        MinTls::V1_3 => Arc::clone(&usual),
+    };
+    Ok(Terms { usual, best })
+}
+
+fn server_config(
+    min: MinTls,
+    authority: &Arc<LocalAuthority>,
 ) -> Result<Arc<ServerConfig>, GatewayError> {
+    let certificates = Arc::<LocalAuthority>::clone(authority);
     let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&VERSIONS)
+        .with_protocol_versions(min.versions())
         .map_err(|e| GatewayError::Certificate(e.to_string()))?
         .with_no_client_auth()
-        .with_cert_resolver(authority);
+        .with_cert_resolver(certificates);
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))
 }

@@ -33,6 +33,7 @@ use crate::{
 mod abuse;
 mod answers;
 mod bodies;
+mod hellos;
 mod proof;
 mod requests;
 

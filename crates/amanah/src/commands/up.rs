@@ -178,6 +178,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     upstream.change(behind.map(|guarded| protection::binder(guarded, clock)));
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
     let mut settings = Settings::new(listen);
+    settings.tls = installation.config.gateway.tls.settings();
     settings.upstream = match &application {
         Some(application) => Some(format!("http://{}", application.address).parse()?),
         None => address_of(&installation.config.upstream.url)?,
