@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use claims::{Engine, Page, Report};
 use console::{Entered, LogHead, Scim};
-use gateway::{Metrics, Own, OwnPath, Payer};
+use gateway::{Certificates, Metrics, Own, OwnPath, Payer};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -184,6 +184,7 @@ pub(crate) struct Vitals {
     pub(crate) engine: Engine,
     pub(crate) pages: Vec<Arc<Page>>,
     pub(crate) gateway: Arc<Metrics>,
+    pub(crate) certificates: Arc<Certificates>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) keys: Keys,
     pub(crate) seals: Arc<Sealers>,
@@ -211,7 +212,8 @@ impl console::Vitals for Vitals {
             let (sessions, mail) =
                 (identities.session_vitals(), mail_readings(&self.mailroom).await);
             let trails = (&**seals, &**witnesses);
-            crate::metrics::text(engine, pages, (gateway, sessions), keys, trails, mail).await
+            let edge = (&**gateway, &*self.certificates, sessions);
+            crate::metrics::text(engine, pages, edge, keys, trails, mail).await
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use claims::{Engine, Page};
-use gateway::Metrics;
+use gateway::{Certificates, Metrics};
 use identity::SessionVitals;
 use keys::Keys;
 
@@ -16,7 +16,7 @@ use crate::witnesses::Witnesses;
 pub(crate) async fn text(
     engine: &Engine,
     pages: &[Arc<Page>],
-    (gateway, sessions): (&Metrics, SessionVitals),
+    (gateway, certificates, sessions): (&Metrics, &Certificates, SessionVitals),
     keys: &Keys,
     (seals, witnesses): (&Sealers, &Witnesses),
     mail: Vec<(&'static str, &'static str, u64)>,
@@ -36,6 +36,7 @@ pub(crate) async fn text(
     let keys = keys.readings().into_iter().map(|r| (r.name, r.help, own(r.label), r.value));
     let seals = seals.readings().into_iter();
     let seals = seals.map(|(name, help, log, value)| (name, help, vec![("log", log)], value));
+    let gateway = gateway.chain(of_certificates(certificates));
     let told = gateway.chain(of_sessions(sessions)).chain(keys).chain(seals);
     let mail = mail.into_iter().map(|(name, help, value)| (name, help, Vec::new(), value));
     let mut last = "";
@@ -62,6 +63,25 @@ pub(crate) async fn text(
 
 /// One reading: name, help, labels, value.
 type Reading = (&'static str, &'static str, Vec<(&'static str, String)>, u64);
+
+fn of_certificates(certificates: &Certificates) -> impl Iterator<Item = Reading> {
+    let (reloaded, refused) = certificates.reloads();
+    let plain = [
+        ("gateway_certificates_reloaded_total", "Certificates that were read anew", reloaded),
+        (
+            "gateway_certificates_refused_total",
+            "New files of certificates that were not taken",
+            refused,
+        ),
+    ];
+    let plain = plain.into_iter().map(|(name, help, value)| (name, help, Vec::new(), value));
+    plain.chain(certificates.presented().into_iter().map(|one| {
+        let help = "When a certificate ends, in seconds since 1970";
+        let file = one.file.display().to_string();
+        let until = u64::try_from(one.until.as_second()).unwrap_or_default();
+        ("gateway_certificate_ends_seconds", help, vec![("file", file)], until)
+    }))
+}
 
 fn of_sessions(vitals: SessionVitals) -> impl Iterator<Item = Reading> {
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);

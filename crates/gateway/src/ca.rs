@@ -22,7 +22,6 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore};
 
@@ -131,13 +130,28 @@ impl LocalAuthority {
         &self.pem
     }
 
+    /// The clock by which it judges.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.mint.clock)
+    }
+
+    /// Whether its certificate is for `name`.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        self.mint.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// The certificate that is presented at this moment.
+    pub(crate) fn certificate(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.leaf.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Renews the certificate if fewer than 30 days are left, and says whether it did. Running
     /// listeners present the new one from their next handshake on.
     ///
     /// # Errors
     /// When a new one cannot be made or kept; the old one stays in use.
     pub(crate) fn renew_if_due(&self) -> Result<bool, GatewayError> {
-        let current = Arc::clone(&self.leaf.read().unwrap_or_else(PoisonError::into_inner));
+        let current = self.certificate();
         let due = match current.cert.first() {
             Some(leaf) => self.mint.is_due(leaf)?,
             None => true,
@@ -238,13 +252,6 @@ impl Mint {
             folder.write(LEAF_FILE, &leaf.pem())?;
         }
         certified(leaf.der().clone(), &key)
-    }
-}
-
-impl ResolvesServerCert for LocalAuthority {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let leaf = self.leaf.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&leaf))
     }
 }
 

@@ -9,6 +9,7 @@ use kernel::{Control, Fut, SessionToken};
 use crate::OwnPath;
 
 mod headers;
+#[cfg(test)]
 pub(crate) mod hello;
 mod probe;
 mod scratch;

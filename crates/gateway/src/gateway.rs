@@ -28,7 +28,7 @@ use crate::reply::Reply;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::upstream::Pool;
-use crate::{GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
+use crate::{Certificates, GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
 
 /// How long a client may take to agree on TLS, from its first byte on the wire.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the certificate's age is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_hours(1);
+/// How often the operator's certificates are read.
+const RELOAD_CHECK: Duration = Duration::from_secs(5);
 /// How long to wait when the system has no file descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The largest body of a request unless the settings say otherwise, in bytes.
@@ -140,7 +142,7 @@ impl Gateway {
         };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let terms = terms(&settings.tls, &authority)?;
+        let terms = terms(settings.tls, &authority)?;
         let bodies = Bodies::new(BODIES_KIB);
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
@@ -175,11 +177,17 @@ impl Gateway {
         Arc::clone(&self.shared.metrics)
     }
 
+    /// What it presents, which stays readable while the gateway runs.
+    pub fn certificates(&self) -> Arc<Certificates> {
+        Arc::clone(&self.terms.certificates)
+    }
+
     /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut renewal = interval(RENEWAL_CHECK);
+        let looking = tokio::spawn(look_again(self.certificates()));
         let mut shutdown = pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -200,6 +208,7 @@ impl Gateway {
                 }
             }
         }
+        looking.abort();
         drop(self.listener);
         let _ = stop.send(true);
         let drained = async { while connections.join_next().await.is_some() {} };
@@ -228,6 +237,18 @@ impl Gateway {
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
         }
+        self.terms.certificates.warn();
+    }
+}
+
+/// Reads the operator's certificates again and again, beside the threads that serve.
+async fn look_again(certificates: Arc<Certificates>) {
+    let mut tick = interval(RELOAD_CHECK);
+    while certificates.has_files() {
+        tick.tick().await;
+        let looked = Arc::clone(&certificates);
+        // Whatever goes wrong in there, the next look is another one.
+        let _ = tokio::task::spawn_blocking(move || looked.look()).await;
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
-use crate::Metrics;
+use crate::{Certificates, Metrics};
 
 /// The largest hello that is read, in bytes. One with a post-quantum key has less than 2 KiB.
 const MAX_HELLO_BYTES: usize = 16 * 1024;
@@ -29,6 +29,8 @@ const FALLBACK: CipherSuite = CipherSuite::Unknown(0x5600);
 const SUITES_OF_1_3: u16 = 0x13;
 /// The alert for a client that asks for less than it can while we could give more.
 const INAPPROPRIATE_FALLBACK: u8 = 86;
+/// The alert for a client that asks for a name which is not ours.
+const UNRECOGNIZED_NAME: u8 = 112;
 
 /// What a connection is answered with.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub(crate) struct Terms {
     pub(crate) usual: Arc<ServerConfig>,
     /// The best version alone, for whoever says that it fell back from there.
     pub(crate) best: Arc<ServerConfig>,
+    /// What both present.
+    pub(crate) certificates: Arc<Certificates>,
 }
 
 /// What became of a new connection.
@@ -54,8 +58,10 @@ enum Ended {
     Broken(io::Error),
     /// With this alert, and the reason for it.
     Alert(Vec<u8>, rustls::Error),
-    /// With an alert of ours.
+    /// The client asks for less than it can.
     Fallback,
+    /// The client asks for a name that is not ours.
+    Name,
 }
 
 /// Agrees on TLS, unless the client never meant to. How long it may take is the caller's to say.
@@ -85,10 +91,7 @@ pub(crate) async fn open(mut tcp: TcpStream, terms: &Terms, metrics: &Metrics) -
     }
 }
 
-async fn agree(
-    tcp: &mut TcpStream,
-    terms: &Terms,
-) -> Result<(Accepted, Arc<ServerConfig>), Ended> {
+async fn agree(tcp: &mut TcpStream, terms: &Terms) -> Result<(Accepted, Arc<ServerConfig>), Ended> {
     let accepted = hello(tcp).await?;
     let config = Arc::clone(terms.of(&accepted.client_hello())?);
     Ok((accepted, config))
@@ -122,6 +125,9 @@ impl Terms {
     /// name a suite of TLS 1.3 is told so. One that does name some gets TLS 1.3 or nothing, so that
     /// its suites cannot be there for show.
     fn of(&self, hello: &ClientHello<'_>) -> Result<&Arc<ServerConfig>, Ended> {
+        if !self.certificates.knows(hello.server_name()) {
+            return Err(Ended::Name);
+        }
         let suites = hello.cipher_suites();
         if !suites.contains(&FALLBACK) {
             return Ok(&self.usual);
@@ -147,6 +153,10 @@ async fn leave(mut tcp: TcpStream, ended: Ended) {
         Ended::Fallback => {
             tracing::debug!("a client was brought to ask for less than it can");
             fatal(INAPPROPRIATE_FALLBACK).to_vec()
+        }
+        Ended::Name => {
+            tracing::debug!("a client asked for a name that is not ours");
+            fatal(UNRECOGNIZED_NAME).to_vec()
         }
     };
     let _ = tcp.write_all(&alert).await;

@@ -26,6 +26,7 @@ mod bearer;
 mod bodies;
 mod body;
 mod ca;
+mod certificates;
 pub mod controls;
 mod cookies;
 mod error;
@@ -48,6 +49,7 @@ mod trials;
 mod upstream;
 
 pub use ca::{AUTHORITY_FILE, LocalAuthority};
+pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};
 pub use cookies::SESSION_COOKIE;
 pub use error::GatewayError;
 pub use gateway::{Gateway, Ports, Settings};

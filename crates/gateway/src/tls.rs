@@ -9,19 +9,25 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::handshake::Terms;
-use crate::{GatewayError, LocalAuthority};
+use crate::{CertificateFiles, Certificates, GatewayError, LocalAuthority, UnknownName};
 
 /// Both versions that are ever spoken. In both, rustls knows only suites with authenticated
 /// encryption and forward secrecy.
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+/// The best one alone.
+static BEST: [&SupportedProtocolVersion; 1] = [&TLS13];
 /// The only protocol offered inside TLS so far.
 const ALPN: &[u8] = b"http/1.1";
 
 /// What the operator decides about TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsSettings {
     /// The oldest version that is spoken.
     pub min: MinTls,
+    /// Certificates of the operator's. The local authority's is there beside them, for its names.
+    pub certificates: Vec<CertificateFiles>,
+    /// What is presented for a name that none of them is for. Without any, the local authority's.
+    pub unknown_name: UnknownName,
 }
 
 /// The oldest version of TLS that a listener speaks.
@@ -35,35 +41,38 @@ pub enum MinTls {
 }
 
 impl MinTls {
-    const fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
         match self {
             Self::V1_2 => &VERSIONS,
-            Self::V1_3 => &[&TLS13],
+            Self::V1_3 => &BEST,
         }
     }
 }
 
-/// The listener's side: the authority's certificate, key exchange X25519MLKEM768 first.
+/// The listener's side: its certificates, key exchange X25519MLKEM768 first.
 ///
 /// # Errors
-/// When the cryptographic library refuses the protocol versions.
+/// When a certificate cannot be presented, or the cryptographic library refuses the versions.
 pub(crate) fn terms(
-    settings: &TlsSettings,
+    settings: TlsSettings,
     authority: &Arc<LocalAuthority>,
 ) -> Result<Terms, GatewayError> {
-    let usual = server_config(settings.min, authority)?;
-    let best = match settings.min {
-        MinTls::V1_2 => server_config(MinTls::V1_3, authority)?,
+    let TlsSettings { min, certificates, unknown_name } = settings;
+    let certificates = Certificates::open(certificates, unknown_name, Arc::clone(authority))?;
+    let certificates = Arc::new(certificates);
+    let usual = server_config(min, &certificates)?;
+    let best = match min {
+        MinTls::V1_2 => server_config(MinTls::V1_3, &certificates)?,
         MinTls::V1_3 => Arc::clone(&usual),
     };
-    Ok(Terms { usual, best })
+    Ok(Terms { usual, best, certificates })
 }
 
 fn server_config(
     min: MinTls,
-    authority: &Arc<LocalAuthority>,
+    certificates: &Arc<Certificates>,
 ) -> Result<Arc<ServerConfig>, GatewayError> {
-    let certificates = Arc::<LocalAuthority>::clone(authority);
+    let certificates = Arc::<Certificates>::clone(certificates);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(min.versions())
         .map_err(|e| GatewayError::Certificate(e.to_string()))?

@@ -26,13 +26,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::bodies::Bodies;
 use crate::{
-    Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Payer, Ports, Settings,
-    client_config,
+    Certificates, Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Payer, Ports,
+    Settings, client_config,
 };
 
 mod abuse;
 mod answers;
 mod bodies;
+mod certificates;
 mod hellos;
 mod proof;
 mod requests;
@@ -49,6 +50,7 @@ struct Edge {
     application: Arc<Application>,
     metrics: Arc<Metrics>,
     bodies: Arc<Bodies>,
+    certificates: Arc<Certificates>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -72,11 +74,12 @@ impl Edge {
         let gateway = Gateway::bind(settings, ports(), Arc::clone(&authority)).await.unwrap();
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
         let bodies = Arc::clone(&gateway.shared.bodies);
+        let certificates = gateway.certificates();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(async {
             let _ = stopped.await;
         }));
-        Self { address, authority, application, metrics, bodies, stop, task }
+        Self { address, authority, application, metrics, bodies, certificates, stop, task }
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {

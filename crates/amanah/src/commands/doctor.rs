@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use kernel::shown;
+use gateway::{Certificates, GatewayError, Presented};
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Clock as _, SystemClock, shown};
 use serde::Serialize;
 use store::{Cluster, DatabaseUrl, Db, Programs};
 use tenancy::Server;
@@ -14,6 +16,9 @@ use crate::data::Data;
 use crate::exit::Exit;
 use crate::roots::{self, NEW_ROOT_SECRET, ROOT_PASSWORD, ROOT_SECRET};
 use crate::{comparing, mail, out, pages, people_reviews, reviews, sealing};
+
+/// A certificate that ends within this is a problem.
+const CERTIFICATE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What was looked at, and what to do if it is not well.
 #[derive(Debug, Serialize)]
@@ -37,6 +42,7 @@ pub(crate) async fn run(place: &Place) -> anyhow::Result<Exit> {
     };
     signs.push(programs(&config).await);
     signs.push(look_at_pages(&config));
+    signs.extend(certificates(&config));
     if !place.data.exists() {
         let says = format!("{} is not there yet; `amanah up` makes it", place.data.display());
         signs.push(well("data directory", &says));
@@ -75,6 +81,31 @@ fn look_at_pages(config: &Config) -> Sign {
         Ok(pages) => well("pages", &format!("{}, all in order", out::count(pages.len(), "page"))),
         Err(error) => ill("pages", format!("{error:#}")),
     }
+}
+
+/// Whether the operator's certificates would be taken at a start, and last for two weeks.
+fn certificates(config: &Config) -> Vec<Sign> {
+    let what = "certificates";
+    let now = SystemClock.now();
+    let soon = now.checked_add(CERTIFICATE_ENDS_SOON).unwrap_or(Timestamp::MAX);
+    let look = |read: Result<Presented, GatewayError>| match read {
+        Ok(one) => {
+            let says = format!(
+                "{} is for {} until {}",
+                one.file.display(),
+                one.names.join(", "),
+                one.until
+            );
+            if one.until < soon {
+                ill(what, format!("{says}. Renew it"))
+            } else {
+                well(what, &says)
+            }
+        }
+        Err(error) => ill(what, error.to_string()),
+    };
+    let files = config.gateway.tls.certificates();
+    Certificates::inspect(&files, now).into_iter().map(look).collect()
 }
 
 /// A secret that others can read is no secret.

@@ -308,6 +308,7 @@ fn state(
             engine: engine.clone(),
             pages: pages.to_vec(),
             gateway: gateway.metrics(),
+            certificates: gateway.certificates(),
             identities: Arc::clone(&installation.identities),
             keys: installation.ring.keys.clone(),
             seals: Arc::clone(seals),

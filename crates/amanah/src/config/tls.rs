@@ -1,12 +1,30 @@
 //! What `[gateway.tls]` says: what is agreed with clients before anything is asked.
 
-use gateway::{MinTls, TlsSettings};
+use std::path::PathBuf;
+
+use gateway::{CertificateFiles, MinTls, TlsSettings, UnknownName};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     min: Min,
+    certificates: Vec<Files>,
+    unknown_name: Unknown,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Unknown {
+    Refuse,
+    First,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -19,12 +37,27 @@ enum Min {
 
 impl Tls {
     /// The same for the gateway.
-    pub(crate) const fn settings(&self) -> TlsSettings {
-        let min = match self.min {
-            Min::V1_2 => MinTls::V1_2,
-            Min::V1_3 => MinTls::V1_3,
+    pub(crate) fn settings(&self) -> TlsSettings {
+        TlsSettings {
+            min: match self.min {
+                Min::V1_2 => MinTls::V1_2,
+                Min::V1_3 => MinTls::V1_3,
+            },
+            certificates: self.certificates(),
+            unknown_name: match self.unknown_name {
+                Unknown::Refuse => UnknownName::Refuse,
+                Unknown::First => UnknownName::First,
+            },
+        }
+    }
+
+    /// Where the operator's certificates lie.
+    pub(crate) fn certificates(&self) -> Vec<CertificateFiles> {
+        let files = |Files { chain, key }: &Files| CertificateFiles {
+            chain: chain.clone(),
+            key: key.clone(),
         };
-        TlsSettings { min }
+        self.certificates.iter().map(files).collect()
     }
 }
 

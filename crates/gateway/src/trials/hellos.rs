@@ -22,7 +22,7 @@ async fn said(edge: &Edge, version: u16, suites: &[u16]) -> Reply {
 }
 
 async fn with(min: MinTls) -> Edge {
-    Edge::with(|settings| settings.tls = TlsSettings { min }).await
+    Edge::with(|settings| settings.tls = TlsSettings { min, ..TlsSettings::default() }).await
 }
 
 /// TLS 1.3 alone, unless the operator asks for 1.2 as well; nothing older in any case.
