@@ -21,6 +21,12 @@ pub enum GatewayError {
         /// What the system said.
         error: io::Error,
     },
+    /// The system has no room for the threads that serve connections.
+    #[error(
+        "cannot start the threads that serve connections: {0}; nothing was started; allow more \
+         processes and open files (`ulimit -u`, `ulimit -n`)"
+    )]
+    Threads(io::Error),
     /// The listener for programs cannot be had.
     #[error("cannot serve programs on {address}: {why}; nothing was started there")]
     Private {

@@ -1,37 +1,27 @@
 //! The listener: who may connect, for how long, and how it ends.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::Service;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use kernel::{Binder, Credentials, Fut, Gatekeeper, Rng, Sessions};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use kernel::{Binder, Credentials, Gatekeeper, Rng, Sessions};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{interval, sleep};
 
 use crate::bodies::Bodies;
-use crate::gate::{Gate, Turn};
-use crate::handshake::{self, Opened, Terms};
-use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
-use crate::refusal::Refusal;
-use crate::reply::Reply;
+use crate::handshake::Terms;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
-use crate::upstream::Pool;
+use crate::workers::{Newcomer, Workers};
 use crate::{Certificates, GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
 
-/// How long a client may take to agree on TLS, from its first byte on the wire.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a head may take, and how long a connection may be unused, unless the settings say
 /// otherwise.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -39,10 +29,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a body may make no progress unless the settings say otherwise.
 const BODY_WINDOW: Duration = Duration::from_secs(10);
-/// The most bytes of a connection that the HTTP library holds in memory.
-const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
-/// How long open requests may take to finish when the gateway stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the certificate's age is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_hours(1);
 /// How often the operator's certificates are read.
@@ -68,6 +54,8 @@ pub struct Settings {
     /// The largest body of a request to the application, in bytes; 16 MiB at most, the share of one
     /// account. Our own pages take 64 KiB.
     pub body_limit: usize,
+    /// How many threads serve connections; as many as the machine has cores unless it is said.
+    pub workers: usize,
     /// The most connections at one time, of everybody together. Each can hold a body for one of our own
     /// pages, and its head.
     pub max_connections: usize,
@@ -88,6 +76,7 @@ impl Settings {
             upstream: None,
             headers: HeaderPolicy::default(),
             body_limit: BODY_LIMIT_BYTES,
+            workers: thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: MAX_CONNECTIONS,
             head_deadline: HEAD_DEADLINE,
             body_deadline: BODY_DEADLINE,
@@ -121,6 +110,7 @@ pub struct Gateway {
     address: SocketAddr,
     authority: Arc<LocalAuthority>,
     terms: Terms,
+    workers: Workers,
     slots: Arc<Semaphore>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -145,25 +135,30 @@ impl Gateway {
         let terms = terms(settings.tls, &authority)?;
         let bodies = Bodies::new(BODIES_KIB);
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        let shared = Arc::new(Shared {
+            ports,
+            home: Handle::current(),
+            policy: settings.headers,
+            metrics: Arc::new(Metrics::default()),
+            upstream: settings.upstream,
+            // One that is larger than anybody's share would wait in vain.
+            body_limit: settings.body_limit.min(bodies.largest()),
+            head_deadline: settings.head_deadline,
+            body_deadline: settings.body_deadline,
+            body_window: settings.body_window,
+            bodies,
+            directory_bodies: Bodies::new(DIRECTORY_BODIES_KIB),
+        });
+        let workers = Workers::start(settings.workers, &shared, &terms).await;
+        let workers = workers.map_err(GatewayError::Threads)?;
         Ok(Self {
             listener,
             address,
             authority,
             terms,
+            workers,
             slots: Arc::new(Semaphore::new(slots)),
-            shared: Arc::new(Shared {
-                ports,
-                policy: settings.headers,
-                metrics: Arc::new(Metrics::default()),
-                pool: settings.upstream.map(Pool::new),
-                // One that is larger than anybody's share would wait in vain.
-                body_limit: settings.body_limit.min(bodies.largest()),
-                head_deadline: settings.head_deadline,
-                body_deadline: settings.body_deadline,
-                body_window: settings.body_window,
-                bodies,
-                directory_bodies: Bodies::new(DIRECTORY_BODIES_KIB),
-            }),
+            shared,
         })
     }
 
@@ -184,8 +179,6 @@ impl Gateway {
 
     /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let (stop, stopped) = watch::channel(false);
-        let mut connections = JoinSet::new();
         let mut renewal = interval(RENEWAL_CHECK);
         let looking = tokio::spawn(look_again(self.certificates()));
         let mut shutdown = pin::pin!(shutdown);
@@ -193,36 +186,22 @@ impl Gateway {
             tokio::select! {
                 () = &mut shutdown => break,
                 _ = renewal.tick() => self.renew(),
-                Some(_) = connections.join_next() => {}
-                (tcp, peer, slot) = self.next() => {
-                    let client = Client {
-                        shared: Arc::clone(&self.shared),
-                        terms: self.terms.clone(),
-                        peer,
-                        stopped: stopped.clone(),
-                    };
-                    connections.spawn(async move {
-                        client.serve(tcp).await;
-                        drop(slot);
-                    });
-                }
+                newcomer = self.next() => self.workers.give(newcomer),
             }
         }
         looking.abort();
         drop(self.listener);
-        let _ = stop.send(true);
-        let drained = async { while connections.join_next().await.is_some() {} };
-        let _ = timeout(DRAIN_DEADLINE, drained).await;
-        connections.shutdown().await;
+        self.workers.drain().await;
     }
 
     /// The next connection, once there is room for it.
-    async fn next(&self) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    async fn next(&self) -> Newcomer {
         // The semaphore is never closed, so that there is always a permit in the end.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        let slot: Option<OwnedSemaphorePermit> = Arc::clone(&self.slots).acquire_owned().await.ok();
         loop {
-            match self.listener.accept().await {
-                Ok((tcp, peer)) => return (tcp, peer, slot),
+            let accepted = self.listener.accept().await;
+            match accepted.and_then(|(tcp, peer)| Ok((tcp.into_std()?, peer))) {
+                Ok((tcp, peer)) => return Newcomer { tcp, peer, slot },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -249,86 +228,5 @@ async fn look_again(certificates: Arc<Certificates>) {
         let looked = Arc::clone(&certificates);
         // Whatever goes wrong in there, the next look is another one.
         let _ = tokio::task::spawn_blocking(move || looked.look()).await;
-    }
-}
-
-/// One connection.
-struct Client {
-    shared: Arc<Shared>,
-    terms: Terms,
-    peer: SocketAddr,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Client {
-    async fn serve(self, tcp: TcpStream) {
-        let mut stopped = self.stopped.clone();
-        self.shared.metrics.connection();
-        // Answers are written whole; waiting to fill a packet only delays their end.
-        let _ = tcp.set_nodelay(true);
-        let turn = Arc::new(Turn::default());
-        let opened = tokio::select! {
-            opened = timeout(
-                HANDSHAKE_DEADLINE,
-                handshake::open(tcp, &self.terms, &self.shared.metrics),
-            ) => opened,
-            _ = stopped.wait_for(|stopped| *stopped) => return,
-        };
-        let tls = match opened {
-            Ok(Opened::Tls(tls)) => tls,
-            Ok(Opened::Clear(tcp)) => {
-                turn.leave_unread();
-                let page = self.shared.refuse_raw(Refusal::InClear, self.peer);
-                return Gate::new(tcp, turn).close(&page).await;
-            }
-            Ok(Opened::Nothing) | Err(_) => return self.shared.metrics.handshake_failed(),
-        };
-        let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
-        let line = Line { shared: Arc::clone(&self.shared), peer: self.peer, turn };
-        let mut connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.shared.head_deadline)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_BUFFER_BYTES)
-            .serve_connection(gate, line);
-        let mut stopping = false;
-        let ended = loop {
-            tokio::select! {
-                ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                    break ended;
-                }
-                _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
-                    stopping = true;
-                    pin::Pin::new(&mut connection).graceful_shutdown();
-                }
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, peer = %self.peer, "a connection ended early");
-        }
-        let gate = connection.into_parts().io.into_inner();
-        let last = match gate.refusal() {
-            Some(refusal) => self.shared.refuse_raw(refusal, self.peer),
-            None => Vec::new(),
-        };
-        gate.close(&last).await;
-    }
-}
-
-/// What the HTTP library calls for each request of one connection.
-struct Line {
-    shared: Arc<Shared>,
-    peer: SocketAddr,
-    turn: Arc<Turn>,
-}
-
-impl Service<Request<Incoming>> for Line {
-    type Response = Response<Reply>;
-    type Error = Infallible;
-    type Future = Fut<'static, Result<Response<Reply>, Infallible>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (shared, turn, peer) = (Arc::clone(&self.shared), Arc::clone(&self.turn), self.peer);
-        Box::pin(async move { Ok(shared.answer(request, peer, &turn).await) })
     }
 }

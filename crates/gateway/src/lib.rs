@@ -27,6 +27,7 @@ mod bodies;
 mod body;
 mod ca;
 mod certificates;
+mod connection;
 pub mod controls;
 mod cookies;
 mod error;
@@ -47,6 +48,7 @@ mod tls;
 #[cfg(test)]
 mod trials;
 mod upstream;
+mod workers;
 
 pub use ca::{AUTHORITY_FILE, LocalAuthority};
 pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};

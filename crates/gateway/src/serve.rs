@@ -11,7 +11,8 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, TRA
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Identity, Passage, Peer, percent, random_hex};
+use kernel::{Fut, Identity, Passage, Peer, percent, random_hex};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::bodies::{Bodies, Share};
@@ -21,7 +22,8 @@ use crate::gateway::Ports;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::upstream::Pool;
-use crate::{HeaderPolicy, Metrics, Payer, bearer, cookies, origin, own, proxy};
+use crate::workers::AtHome;
+use crate::{HeaderPolicy, Metrics, Payer, Upstream, bearer, cookies, origin, own, proxy};
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
 /// they are counted to nobody: what bounds them is this, twice at most while one that came in chunks is
@@ -47,9 +49,11 @@ const REQUEST_ID_BYTES: usize = 12;
 /// What every connection shares.
 pub(crate) struct Shared {
     pub(crate) ports: Ports,
+    /// Where whatever the ports start goes on.
+    pub(crate) home: Handle,
     pub(crate) policy: HeaderPolicy,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) upstream: Option<Upstream>,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) head_deadline: Duration,
@@ -62,12 +66,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Answers one request: always, and always with the header policy.
+    /// Answers one request: always, and always with the header policy. `pool` are the connections to
+    /// the application of the thread that answers.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
         turn: &Arc<Turn>,
+        pool: Option<&Arc<Pool>>,
     ) -> Response<Reply> {
         let started = Instant::now();
         let id = self.request_id();
@@ -77,7 +83,7 @@ impl Shared {
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
         let mut asked = Asked { parts, unread: body.is_some(), body, peer, actor: None };
-        let mut answer = match self.route(&mut asked, &id).await {
+        let mut answer = match self.route(&mut asked, &id, pool).await {
             Ok(answer) => answer,
             Err(refusal) => self.refuse(refusal, &id),
         };
@@ -123,7 +129,12 @@ impl Shared {
         to_wire(&page)
     }
 
-    async fn route(&self, asked: &mut Asked, id: &str) -> Result<Response<Reply>, Refusal> {
+    async fn route(
+        &self,
+        asked: &mut Asked,
+        id: &str,
+        pool: Option<&Arc<Pool>>,
+    ) -> Result<Response<Reply>, Refusal> {
         let own = own::is_own(asked.parts.uri.path());
         let directory = own::is_for_directories(asked.parts.uri.path());
         let limit = match (own, directory) {
@@ -153,7 +164,7 @@ impl Shared {
             let identity = if waited { self.identity(&asked.parts, own).await? } else { identity };
             return self.own(asked, body, identity).await;
         }
-        let pool = self.pool.as_ref().ok_or(Refusal::NotFound)?;
+        let pool = pool.ok_or(Refusal::NotFound)?;
         let Some(identity) = identity else {
             return signed_out(&asked.parts);
         };
@@ -187,7 +198,8 @@ impl Shared {
     ) -> Result<Response<Reply>, Refusal> {
         let mut request = Request::from_parts(asked.parts.clone(), body);
         request.extensions_mut().insert(Peer(asked.peer.ip().to_canonical()));
-        let page = AssertUnwindSafe(self.ports.own.handle(request, identity)).catch_unwind();
+        let page = self.at_home(self.ports.own.handle(request, identity));
+        let page = AssertUnwindSafe(page).catch_unwind();
         match page.await {
             Ok(page) => Ok(Reply::whole(page)),
             Err(_) => Err(Refusal::Broken),
@@ -208,8 +220,8 @@ impl Shared {
             if own && own::is_for_browsers(parts.uri.path()) {
                 return Err(Refusal::BrowserOnly);
             }
-            let found =
-                in_time(credentials.bearer(&token)).await.map_err(|_| Refusal::Undecided)?;
+            let found = in_time(self.at_home(credentials.bearer(&token))).await;
+            let found = found.map_err(|_| Refusal::Undecided)?;
             return found.ok_or(Refusal::BadToken).map(Some);
         }
         if !origin::is_safe(&parts.method) && origin::is_cross_site(&parts.headers) {
@@ -218,7 +230,7 @@ impl Shared {
         let Some(token) = cookies::session(&parts.headers) else {
             return Ok(None);
         };
-        match in_time(self.ports.sessions.decide(&token)).await {
+        match in_time(self.at_home(self.ports.sessions.decide(&token))).await {
             Ok(identity) => Ok(identity),
             Err(_) if own::is_public(parts.uri.path()) => Ok(None),
             Err(_) => Err(Refusal::Undecided),
@@ -249,6 +261,7 @@ impl Shared {
             return Err(Refusal::Denied);
         };
         let noted = gatekeeper.note(identity, id, parts.method.as_str(), parts.uri.path());
+        let noted = self.at_home(noted);
         in_time(noted).await.map_err(|error| {
             tracing::error!(%error, "a request of support could not be written down");
             Refusal::Unrecorded
@@ -267,6 +280,7 @@ impl Shared {
             return Ok(Ok(None));
         }
         let admitted = self.ports.own.admit(&asked.parts, asked.peer.ip().to_canonical());
+        let admitted = self.at_home(admitted);
         let admitted = timeout(DECIDED_WITHIN, AssertUnwindSafe(admitted).catch_unwind()).await;
         let admitted = admitted.map_err(|_| Refusal::Undecided)?.map_err(|_| Refusal::Broken)?;
         let share = |payer: Payer| self.directory_bodies.share(&payer.token, &payer.tenant);
@@ -293,6 +307,11 @@ impl Shared {
         let gathered = body::read(incoming, body::stated(&asked.parts), share, pace).await?;
         asked.unread = false;
         Ok(gathered)
+    }
+
+    /// See [`AtHome`].
+    const fn at_home<'a, T>(&'a self, future: Fut<'a, T>) -> AtHome<'a, T> {
+        AtHome::new(&self.home, future)
     }
 
     fn refuse(&self, refusal: Refusal, id: &str) -> Response<Reply> {

@@ -1,0 +1,113 @@
+//! One connection, from its first byte to its farewell.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use kernel::Fut;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::gate::{Gate, Turn};
+use crate::handshake::{self, Opened, Terms};
+use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::workers::{Stage, Worker};
+
+/// How long a client may take to agree on TLS, from its first byte on the wire.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// The most bytes of a connection that the HTTP library holds in memory.
+const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
+
+/// One connection.
+pub(crate) struct Client {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) terms: Terms,
+    pub(crate) peer: SocketAddr,
+    pub(crate) stage: watch::Receiver<Stage>,
+}
+
+impl Client {
+    pub(crate) async fn serve(self, tcp: TcpStream) {
+        let mut stage = self.stage.clone();
+        let shared = &self.worker.shared;
+        shared.metrics.connection();
+        // Answers are written whole; waiting to fill a packet only delays their end.
+        let _ = tcp.set_nodelay(true);
+        let turn = Arc::new(Turn::default());
+        let opened = tokio::select! {
+            opened = timeout(
+                HANDSHAKE_DEADLINE,
+                handshake::open(tcp, &self.terms, &shared.metrics),
+            ) => opened,
+            _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
+        };
+        let tls = match opened {
+            Ok(Opened::Tls(tls)) => tls,
+            Ok(Opened::Clear(tcp)) => {
+                turn.leave_unread();
+                let page = shared.refuse_raw(Refusal::InClear, self.peer);
+                return Gate::new(tcp, turn).close(&page).await;
+            }
+            Ok(Opened::Nothing) | Err(_) => return shared.metrics.handshake_failed(),
+        };
+        let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
+        let line = Line { worker: Arc::clone(&self.worker), peer: self.peer, turn };
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(shared.head_deadline)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .serve_connection(gate, line);
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+                    break ended;
+                }
+                _ = stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
+                    stopping = true;
+                    pin::Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, peer = %self.peer, "a connection ended early");
+        }
+        let gate = connection.into_parts().io.into_inner();
+        let last = match gate.refusal() {
+            Some(refusal) => shared.refuse_raw(refusal, self.peer),
+            None => Vec::new(),
+        };
+        gate.close(&last).await;
+    }
+}
+
+/// What the HTTP library calls for each request of one connection.
+struct Line {
+    worker: Arc<Worker>,
+    peer: SocketAddr,
+    turn: Arc<Turn>,
+}
+
+impl Service<Request<Incoming>> for Line {
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = Fut<'static, Result<Response<Reply>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (worker, turn, peer) = (Arc::clone(&self.worker), Arc::clone(&self.turn), self.peer);
+        Box::pin(async move {
+            Ok(worker.shared.answer(request, peer, &turn, worker.pool.as_ref()).await)
+        })
+    }
+}
