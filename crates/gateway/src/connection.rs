@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its farewell.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin;
 use std::sync::Arc;
@@ -14,13 +15,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use kernel::Fut;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::gate::{Gate, Turn};
 use crate::handshake::{self, Opened, Terms};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
+use crate::http2::{self, Outlook, Streams};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::serve::Wire;
 use crate::workers::{Stage, Worker};
 
 /// How long a client may take to agree on TLS, from its first byte on the wire.
@@ -37,8 +41,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn serve(self, tcp: TcpStream) {
-        let mut stage = self.stage.clone();
+    pub(crate) async fn serve(mut self, tcp: TcpStream) {
         let shared = &self.worker.shared;
         shared.metrics.connection();
         // Answers are written whole; waiting to fill a packet only delays their end.
@@ -49,7 +52,7 @@ impl Client {
                 HANDSHAKE_DEADLINE,
                 handshake::open(tcp, &self.terms, &shared.metrics),
             ) => opened,
-            _ = stage.wait_for(|stage| *stage == Stage::Draining) => return,
+            _ = self.stage.wait_for(|stage| *stage == Stage::Draining) => return,
         };
         let tls = match opened {
             Ok(Opened::Tls(tls)) => tls,
@@ -60,6 +63,16 @@ impl Client {
             }
             Ok(Opened::Nothing) | Err(_) => return shared.metrics.handshake_failed(),
         };
+        if tls.get_ref().1.alpn_protocol() == Some(http2::ALPN) {
+            self.serve_two(*tls).await;
+        } else {
+            self.serve_one(*tls, turn).await;
+        }
+    }
+
+    /// HTTP/1.1, and HTTP/1.0 of old programs: one request after the other.
+    async fn serve_one(mut self, tls: TlsStream<TcpStream>, turn: Arc<Turn>) {
+        let shared = &self.worker.shared;
         let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
         let line = Line { worker: Arc::clone(&self.worker), peer: self.peer, turn };
         let mut connection = http1::Builder::new()
@@ -71,10 +84,9 @@ impl Client {
         let mut stopping = false;
         let ended = loop {
             tokio::select! {
-                ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                    break ended;
-                }
-                _ = stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
+                biased;
+                ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+                _ = self.stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
                     stopping = true;
                     pin::Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -89,6 +101,45 @@ impl Client {
             None => Vec::new(),
         };
         gate.close(&last).await;
+    }
+
+    /// HTTP/2: many requests at a time, for as long as the connection is used.
+    async fn serve_two(mut self, tls: TlsStream<TcpStream>) {
+        let idle = self.worker.shared.head_deadline;
+        let streams = Streams::new();
+        let line = Lines {
+            worker: Arc::clone(&self.worker),
+            peer: self.peer,
+            streams: Arc::clone(&streams),
+        };
+        let connection = http2::builder().serve_connection(TokioIo::new(tls), line);
+        let mut connection = pin::pin!(connection);
+        let mut look = pin::pin!(sleep(idle));
+        let mut stopping = false;
+        let why = loop {
+            tokio::select! {
+                biased;
+                ended = &mut connection => break ended.err().map(|error| error.to_string()),
+                _ = self.stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = streams.abused() => break Some("it asked and gave up too often".to_owned()),
+                () = &mut look => match streams.outlook(idle) {
+                    Outlook::Fine(until) => look.as_mut().reset(until),
+                    Outlook::Stalled => break Some("it takes no answer".to_owned()),
+                    Outlook::Idle if stopping => break None,
+                    Outlook::Idle => {
+                        stopping = true;
+                        connection.as_mut().graceful_shutdown();
+                        look.as_mut().reset(Outlook::goodbye());
+                    }
+                },
+            }
+        };
+        if let Some(why) = why {
+            tracing::debug!(why, peer = %self.peer, "a connection ended early");
+        }
     }
 }
 
@@ -107,7 +158,29 @@ impl Service<Request<Incoming>> for Line {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (worker, turn, peer) = (Arc::clone(&self.worker), Arc::clone(&self.turn), self.peer);
         Box::pin(async move {
-            Ok(worker.shared.answer(request, peer, &turn, worker.pool.as_ref()).await)
+            let wire = Wire::One(turn);
+            Ok(worker.shared.answer(request, peer, wire, worker.pool.as_ref()).await)
+        })
+    }
+}
+
+/// What the HTTP library calls for each request of one connection that speaks HTTP/2.
+struct Lines {
+    worker: Arc<Worker>,
+    peer: SocketAddr,
+    streams: Arc<Streams>,
+}
+
+impl Service<Request<Incoming>> for Lines {
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = Fut<'static, Result<Response<Reply>, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (worker, peer) = (Arc::clone(&self.worker), self.peer);
+        let wire = Wire::Two(self.streams.begin());
+        Box::pin(async move {
+            Ok(worker.shared.answer(request, peer, wire, worker.pool.as_ref()).await)
         })
     }
 }

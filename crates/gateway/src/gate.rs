@@ -20,7 +20,7 @@ use crate::head::{self, Framing, MAX_HEAD_BYTES, Scan};
 use crate::refusal::Refusal;
 
 /// How long a client may take nothing of an answer.
-const WRITE_STALL: Duration = Duration::from_mins(1);
+pub(crate) const WRITE_STALL: Duration = Duration::from_mins(1);
 /// How long the end of a connection may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How much of a refused request is read and thrown away, in bytes, so that the client sees the

@@ -21,9 +21,11 @@ const LINES: Refusal = Refusal::Malformed(
     "The request's lines do not end with CR and LF, or hold control characters.",
 );
 const UNREADABLE: Refusal = Refusal::Malformed("The request could not be read as HTTP/1.1.");
-const TARGET: Refusal = Refusal::Malformed("The request's target must be a path on this host.");
-const HOST: Refusal = Refusal::Malformed("The request must name exactly one valid host.");
-const LENGTH: Refusal =
+pub(crate) const TARGET: Refusal =
+    Refusal::Malformed("The request's target must be a path on this host.");
+pub(crate) const HOST: Refusal =
+    Refusal::Malformed("The request must name exactly one valid host.");
+pub(crate) const LENGTH: Refusal =
     Refusal::Malformed("The request's length is not stated in exactly one valid way.");
 
 /// How the request's body is delimited.
@@ -91,7 +93,7 @@ pub(crate) fn inspect(head: &[u8]) -> Result<Framing, Refusal> {
     framing(request.headers, minor)
 }
 
-fn check_target(method: &str, target: &str) -> Result<(), Refusal> {
+pub(crate) fn check_target(method: &str, target: &str) -> Result<(), Refusal> {
     if target.len() > MAX_TARGET_BYTES {
         return Err(Refusal::TargetTooLong);
     }
@@ -110,7 +112,7 @@ fn check_host(headers: &[httparse::Header<'_>], minor: u8) -> Result<(), Refusal
     if valid { Ok(()) } else { Err(HOST) }
 }
 
-fn is_host(host: &[u8]) -> bool {
+pub(crate) fn is_host(host: &[u8]) -> bool {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(b);
     !host.is_empty() && host.len() <= MAX_HOST_BYTES && host.iter().all(plain)
 }
@@ -129,7 +131,7 @@ fn framing(headers: &[httparse::Header<'_>], minor: u8) -> Result<Framing, Refus
     }
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     // `parse` would also take a leading plus sign. One digit less than the largest number, so that
     // nobody has to think about its edge.
     if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {

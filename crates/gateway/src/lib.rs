@@ -8,7 +8,9 @@
 //! - the application sees `Amanah-Binding` only if the gateway wrote it, never the
 //!   session cookie, and never a forwarding header that a client made up;
 //! - a state change that another site started is refused before the application sees it;
-//! - a head that two parsers could read differently (request smuggling) is refused;
+//! - a head that two parsers could read differently (request smuggling) is refused, over HTTP/1.1
+//!   and HTTP/2 alike, and the application is only ever asked over HTTP/1.1, one request at a time
+//!   on a connection;
 //! - the bodies of all requests together take a bounded memory, of which no account, tenant or
 //!   directory gets more than its share.
 //!
@@ -16,8 +18,8 @@
 //! browser and is never reached through the public address.
 //!
 //! It does not promise to hold against floods (there are bounds on every connection, but no
-//! limits per address yet), does not speak HTTP/2 or WebSocket yet, and does not inspect what
-//! a request asks for.
+//! limits per address yet), does not speak WebSocket yet, and does not inspect what a request
+//! asks for.
 //!
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
@@ -36,6 +38,7 @@ mod gateway;
 mod handshake;
 mod head;
 mod headers;
+mod http2;
 mod metrics;
 mod origin;
 mod own;

@@ -8,13 +8,22 @@ use http::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::gate::EndOfTurn;
+use crate::http2::Stream;
 use crate::upstream::Lease;
 
 /// The body of an answer. Dropping it ends the request's turn.
 pub(crate) struct Reply {
     source: Source,
-    /// Ends the turn when the library drops the body, and not before.
-    _end: Option<EndOfTurn>,
+    /// Told of the end when the library drops the body, and not before.
+    end: Option<End>,
+}
+
+/// Who is told that an answer has ended.
+pub(crate) enum End {
+    /// The gate of its connection, which lets the next request through.
+    Turn(#[expect(dead_code, reason = "that it is dropped says everything")] EndOfTurn),
+    /// The account of its connection.
+    Stream(Stream),
 }
 
 enum Source {
@@ -29,7 +38,7 @@ impl Reply {
     pub(crate) fn whole(answer: Response<Bytes>) -> Response<Self> {
         answer.map(|body| Self {
             source: Source::Whole(Some(body).filter(|body| !body.is_empty())),
-            _end: None,
+            end: None,
         })
     }
 
@@ -41,13 +50,19 @@ impl Reply {
             if body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
             }
-            Self { source: Source::Upstream(body, lease), _end: None }
+            Self { source: Source::Upstream(body, lease), end: None }
         })
     }
 
-    /// The same body, whose end is the end of a turn.
-    pub(crate) fn ending(self, end: EndOfTurn) -> Self {
-        Self { source: self.source, _end: Some(end) }
+    /// The same body, of whose end somebody is told.
+    pub(crate) fn ending(mut self, mut end: End) -> Self {
+        if let (End::Stream(stream), Source::Whole(_) | Source::Upstream(_, None)) =
+            (&mut end, &self.source)
+        {
+            stream.complete();
+        }
+        self.end = Some(end);
+        self
     }
 }
 
@@ -59,7 +74,15 @@ impl Body for Reply {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let (body, lease) = match &mut self.get_mut().source {
+        let reply = self.get_mut();
+        let mut stream = match &mut reply.end {
+            Some(End::Stream(stream)) => Some(stream),
+            _ => None,
+        };
+        if let Some(stream) = stream.as_deref_mut() {
+            stream.taken();
+        }
+        let (body, lease) = match &mut reply.source {
             Source::Whole(body) => return Poll::Ready(body.take().map(|b| Ok(Frame::data(b)))),
             Source::Upstream(body, lease) => (body, lease),
         };
@@ -67,11 +90,19 @@ impl Body for Reply {
             let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
             if frame.is_none() || body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
+                if let Some(stream) = stream.as_deref_mut() {
+                    stream.complete();
+                }
             }
             match frame {
                 // Trailers are headers that came too late for the policy.
                 Some(Ok(frame)) if !frame.is_data() => {}
-                frame => return Poll::Ready(frame),
+                frame => {
+                    if let Some(stream) = stream.as_deref_mut() {
+                        stream.given();
+                    }
+                    return Poll::Ready(frame);
+                }
             }
         }
     }

@@ -19,8 +19,9 @@ use crate::bodies::{Bodies, Share};
 use crate::body::{self, Gathered, Pace};
 use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
+use crate::http2::{self, Stream};
 use crate::refusal::Refusal;
-use crate::reply::Reply;
+use crate::reply::{End, Reply};
 use crate::upstream::Pool;
 use crate::workers::AtHome;
 use crate::{HeaderPolicy, Metrics, Payer, Upstream, bearer, cookies, origin, own, proxy};
@@ -72,7 +73,7 @@ impl Shared {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        turn: &Arc<Turn>,
+        wire: Wire,
         pool: Option<&Arc<Pool>>,
     ) -> Response<Reply> {
         let started = Instant::now();
@@ -83,16 +84,26 @@ impl Shared {
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
         let mut asked = Asked { parts, unread: body.is_some(), body, peer, actor: None };
-        let mut answer = match self.route(&mut asked, &id, pool).await {
+        let judged = match &wire {
+            // The gate judged it.
+            Wire::One(_) => Ok(()),
+            Wire::Two(_) => http2::judge(&mut asked.parts),
+        };
+        let routed = match judged {
+            Ok(()) => self.route(&mut asked, &id, pool).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut answer = match routed {
             Ok(answer) => answer,
             Err(refusal) => self.refuse(refusal, &id),
         };
         if asked.unread {
-            turn.leave_unread();
+            wire.leave_unread();
             last = true;
         }
         self.finish(&mut answer, &id);
-        if last {
+        // Over HTTP/2 a connection does not end with one of its requests.
+        if last && matches!(wire, Wire::One(_)) {
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }
@@ -108,7 +119,7 @@ impl Shared {
             actor = asked.actor.as_deref().unwrap_or("-"),
             "answered"
         );
-        answer.map(|body| body.ending(EndOfTurn(Arc::clone(turn))))
+        answer.map(|body| body.ending(wire.end()))
     }
 
     /// The bytes of a refusal for a request that never became one.
@@ -330,6 +341,29 @@ impl Shared {
     fn request_id(&self) -> String {
         // Without randomness the request can still be answered, only not told from others.
         random_hex(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
+    }
+}
+
+/// The protocol that a request came over, and whoever has to know of its end.
+pub(crate) enum Wire {
+    /// HTTP/1.1: the gate of the connection.
+    One(Arc<Turn>),
+    /// HTTP/2: the account of the connection.
+    Two(Stream),
+}
+
+impl Wire {
+    fn leave_unread(&self) {
+        if let Self::One(turn) = self {
+            turn.leave_unread();
+        }
+    }
+
+    fn end(self) -> End {
+        match self {
+            Self::One(turn) => End::Turn(EndOfTurn(turn)),
+            Self::Two(stream) => End::Stream(stream),
+        }
     }
 }
 

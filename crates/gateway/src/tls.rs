@@ -9,6 +9,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::handshake::Terms;
+use crate::http2;
 use crate::{CertificateFiles, Certificates, GatewayError, LocalAuthority, UnknownName};
 
 /// Both versions that are ever spoken. In both, rustls knows only suites with authenticated
@@ -16,7 +17,7 @@ use crate::{CertificateFiles, Certificates, GatewayError, LocalAuthority, Unknow
 static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 /// The best one alone.
 static BEST: [&SupportedProtocolVersion; 1] = [&TLS13];
-/// The only protocol offered inside TLS so far.
+/// The older of the two protocols offered inside TLS, and the one that our own probes ask for.
 const ALPN: &[u8] = b"http/1.1";
 
 /// What the operator decides about TLS.
@@ -78,7 +79,7 @@ fn server_config(
         .map_err(|e| GatewayError::Certificate(e.to_string()))?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![http2::ALPN.to_vec(), ALPN.to_vec()];
     Ok(Arc::new(config))
 }
 

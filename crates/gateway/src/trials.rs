@@ -35,6 +35,7 @@ mod answers;
 mod bodies;
 mod certificates;
 mod hellos;
+mod http2;
 mod proof;
 mod requests;
 
