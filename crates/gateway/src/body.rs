@@ -200,7 +200,7 @@ impl Gathered {
 }
 
 /// A body that is sent. Copies of it share its memory.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Whole {
     parts: VecDeque<Bytes>,
     /// How many bytes are still to be sent.

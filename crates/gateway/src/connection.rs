@@ -74,7 +74,8 @@ impl Client {
     async fn serve_one(mut self, tls: TlsStream<TcpStream>, turn: Arc<Turn>) {
         let shared = &self.worker.shared;
         let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
-        let line = Line { worker: Arc::clone(&self.worker), peer: self.peer, turn };
+        let line =
+            Line { worker: Arc::clone(&self.worker), peer: self.peer, turn: Arc::clone(&turn) };
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(shared.head_deadline)
@@ -96,6 +97,10 @@ impl Client {
             tracing::debug!(%error, peer = %self.peer, "a connection ended early");
         }
         let gate = connection.into_parts().io.into_inner();
+        if let Some(socket) = turn.socket() {
+            let (tls, early) = gate.into_inner();
+            return socket.run(tls, early).await;
+        }
         let last = match gate.refusal() {
             Some(refusal) => shared.refuse_raw(refusal, self.peer),
             None => Vec::new(),
@@ -159,7 +164,7 @@ impl Service<Request<Incoming>> for Line {
         let (worker, turn, peer) = (Arc::clone(&self.worker), Arc::clone(&self.turn), self.peer);
         Box::pin(async move {
             let wire = Wire::One(turn);
-            Ok(worker.shared.answer(request, peer, wire, worker.pool.as_ref()).await)
+            Ok(worker.shared.answer(request, peer, wire, &worker).await)
         })
     }
 }
@@ -179,8 +184,6 @@ impl Service<Request<Incoming>> for Lines {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (worker, peer) = (Arc::clone(&self.worker), self.peer);
         let wire = Wire::Two(self.streams.begin());
-        Box::pin(async move {
-            Ok(worker.shared.answer(request, peer, wire, worker.pool.as_ref()).await)
-        })
+        Box::pin(async move { Ok(worker.shared.answer(request, peer, wire, &worker).await) })
     }
 }

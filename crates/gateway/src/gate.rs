@@ -7,8 +7,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::head::{self, Framing, MAX_HEAD_BYTES, Scan};
 use crate::refusal::Refusal;
+use crate::socket::Socket;
 
 /// How long a client may take nothing of an answer.
 pub(crate) const WRITE_STALL: Duration = Duration::from_mins(1);
@@ -30,13 +31,24 @@ const LINGER_BYTES: usize = 256 * 1024;
 const READ_BYTES: usize = 8 * 1024;
 
 /// What the gate and the answer of the request that it let through know of each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Turn {
     answered: AtomicBool,
     unread: AtomicBool,
+    socket: Mutex<Option<Box<Socket>>>,
 }
 
 impl Turn {
+    /// The answer is the last one: the connection is a socket from there on.
+    pub(crate) fn open(&self, socket: Socket) {
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(socket));
+    }
+
+    /// What the connection has become.
+    pub(crate) fn socket(&self) -> Option<Box<Socket>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The request's body was not read to its end, so the connection ends after this answer.
     pub(crate) fn leave_unread(&self) {
         self.unread.store(true, Ordering::Release);
@@ -44,7 +56,6 @@ impl Turn {
 }
 
 /// Tells the gate, when it is dropped, that the whole answer was handed over.
-#[derive(Debug)]
 pub(crate) struct EndOfTurn(pub(crate) Arc<Turn>);
 
 impl Drop for EndOfTurn {
@@ -95,6 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
     /// Why the last request was refused, if it was.
     pub(crate) const fn refusal(&self) -> Option<Refusal> {
         self.refusal
+    }
+
+    /// The connection itself, and what came over it and was not given out.
+    pub(crate) fn into_inner(self) -> (S, BytesMut) {
+        (self.io, self.held)
     }
 
     /// Writes `last`, says goodbye and waits a moment for the client to do the same.

@@ -11,6 +11,8 @@
 //! - a head that two parsers could read differently (request smuggling) is refused, over HTTP/1.1
 //!   and HTTP/2 alike, and the application is only ever asked over HTTP/1.1, one request at a time
 //!   on a connection;
+//! - what stays open, a socket or an answer that goes on, ends when whoever opened it could not
+//!   open it any more;
 //! - the bodies of all requests together take a bounded memory, of which no account, tenant or
 //!   directory gets more than its share.
 //!
@@ -18,8 +20,8 @@
 //! browser and is never reached through the public address.
 //!
 //! It does not promise to hold against floods (there are bounds on every connection, but no
-//! limits per address yet), does not speak WebSocket yet, and does not inspect what a request
-//! asks for.
+//! limits per address yet), and does not inspect what a request asks for, nor what is said on a
+//! socket.
 //!
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
@@ -47,10 +49,13 @@ mod proxy;
 mod refusal;
 mod reply;
 mod serve;
+mod socket;
 mod tls;
 #[cfg(test)]
 mod trials;
 mod upstream;
+mod vigil;
+mod who;
 mod workers;
 
 pub use ca::{AUTHORITY_FILE, LocalAuthority};

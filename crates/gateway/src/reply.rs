@@ -1,15 +1,19 @@
 //! The body of an answer, whoever wrote it.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use kernel::Fut;
 
 use crate::gate::EndOfTurn;
 use crate::http2::Stream;
+use crate::refusal::Refusal;
 use crate::upstream::Lease;
+use crate::vigil::Vigil;
 
 /// The body of an answer. Dropping it ends the request's turn.
 pub(crate) struct Reply {
@@ -30,7 +34,30 @@ enum Source {
     /// All of it.
     Whole(Option<Bytes>),
     /// As it comes from the application.
-    Upstream(Incoming, Option<Lease>),
+    Upstream(Incoming, Option<Lease>, Watch),
+}
+
+/// Whether somebody asks again for whom the answer is.
+enum Watch {
+    /// Not yet: it may be over at once.
+    Ready(Option<Box<Vigil>>),
+    /// It is waited for, and so may its end be.
+    Awake(Fut<'static, Refusal>),
+}
+
+impl Watch {
+    /// Why the answer has to end, if it has to.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Refusal> {
+        loop {
+            match self {
+                Self::Awake(over) => return over.as_mut().poll(cx),
+                Self::Ready(vigil) => match vigil.take() {
+                    Some(vigil) => *self = Self::Awake(Box::pin(vigil.over())),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
 }
 
 impl Reply {
@@ -43,20 +70,24 @@ impl Reply {
     }
 
     /// An answer that is passed on as it arrives. Its connection goes back to the pool when the
-    /// body has ended, and is closed when the body is dropped before.
-    pub(crate) fn upstream(answer: Response<Incoming>, lease: Lease) -> Response<Self> {
+    /// body has ended, and is closed when the body is dropped before, or when `vigil` says so.
+    pub(crate) fn upstream(
+        answer: Response<Incoming>,
+        mut lease: Option<Lease>,
+        vigil: Vigil,
+    ) -> Response<Self> {
         answer.map(|body| {
-            let mut lease = Some(lease);
             if body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
             }
-            Self { source: Source::Upstream(body, lease), end: None }
+            let watch = Watch::Ready(Some(Box::new(vigil)));
+            Self { source: Source::Upstream(body, lease, watch), end: None }
         })
     }
 
     /// The same body, of whose end somebody is told.
     pub(crate) fn ending(mut self, mut end: End) -> Self {
-        if let (End::Stream(stream), Source::Whole(_) | Source::Upstream(_, None)) =
+        if let (End::Stream(stream), Source::Whole(_) | Source::Upstream(_, None, _)) =
             (&mut end, &self.source)
         {
             stream.complete();
@@ -68,12 +99,12 @@ impl Reply {
 
 impl Body for Reply {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let reply = self.get_mut();
         let mut stream = match &mut reply.end {
             Some(End::Stream(stream)) => Some(stream),
@@ -82,12 +113,20 @@ impl Body for Reply {
         if let Some(stream) = stream.as_deref_mut() {
             stream.taken();
         }
-        let (body, lease) = match &mut reply.source {
+        let (body, lease, watch) = match &mut reply.source {
             Source::Whole(body) => return Poll::Ready(body.take().map(|b| Ok(Frame::data(b)))),
-            Source::Upstream(body, lease) => (body, lease),
+            Source::Upstream(body, lease, watch) => (body, lease, watch),
         };
         loop {
-            let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+            let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) else {
+                let refusal = ready!(watch.poll_over(cx));
+                tracing::info!(
+                    target: "gateway::access",
+                    reason = refusal.label(),
+                    "an answer was ended"
+                );
+                return Poll::Ready(Some(Err(io::Error::other(refusal.label()))));
+            };
             if frame.is_none() || body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
                 if let Some(stream) = stream.as_deref_mut() {
@@ -101,7 +140,7 @@ impl Body for Reply {
                     if let Some(stream) = stream.as_deref_mut() {
                         stream.given();
                     }
-                    return Poll::Ready(frame);
+                    return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
                 }
             }
         }
@@ -110,7 +149,7 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Whole(body) => body.is_none(),
-            Source::Upstream(body, _) => body.is_end_stream(),
+            Source::Upstream(body, ..) => body.is_end_stream(),
         }
     }
 
@@ -119,7 +158,7 @@ impl Body for Reply {
             Source::Whole(body) => {
                 SizeHint::with_exact(body.as_ref().map_or(0, |b| b.len() as u64))
             }
-            Source::Upstream(body, _) => body.size_hint(),
+            Source::Upstream(body, ..) => body.size_hint(),
         }
     }
 }

@@ -22,9 +22,11 @@ use crate::gateway::Ports;
 use crate::http2::{self, Stream};
 use crate::refusal::Refusal;
 use crate::reply::{End, Reply};
-use crate::upstream::Pool;
-use crate::workers::AtHome;
-use crate::{HeaderPolicy, Metrics, Payer, Upstream, bearer, cookies, origin, own, proxy};
+use crate::socket::{self, Socket};
+use crate::upstream::Opened;
+use crate::vigil::Vigil;
+use crate::workers::{AtHome, Worker};
+use crate::{HeaderPolicy, Metrics, Payer, Upstream, own, proxy};
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
 /// they are counted to nobody: what bounds them is this, twice at most while one that came in chunks is
@@ -67,14 +69,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Answers one request: always, and always with the header policy. `pool` are the connections to
-    /// the application of the thread that answers.
+    /// Answers one request: always, and always with the header policy. `worker` is the thread that
+    /// answers.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
         wire: Wire,
-        pool: Option<&Arc<Pool>>,
+        worker: &Arc<Worker>,
     ) -> Response<Reply> {
         let started = Instant::now();
         let id = self.request_id();
@@ -83,20 +85,27 @@ impl Shared {
         // Behind chunks the gate lets nothing through, see there.
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
-        let mut asked = Asked { parts, unread: body.is_some(), body, peer, actor: None };
+        let unread = body.is_some();
+        let mut asked = Asked { parts, body, unread, peer, actor: None, socket_for: None };
         let judged = match &wire {
             // The gate judged it.
-            Wire::One(_) => Ok(()),
+            Wire::One(turn) => {
+                asked.socket_for =
+                    Some(Arc::clone(turn)).filter(|_| socket::is_asked(&asked.parts));
+                Ok(())
+            }
             Wire::Two(_) => http2::judge(&mut asked.parts),
         };
         let routed = match judged {
-            Ok(()) => self.route(&mut asked, &id, pool).await,
+            Ok(()) => self.route(&mut asked, &id, worker).await,
             Err(refusal) => Err(refusal),
         };
         let mut answer = match routed {
             Ok(answer) => answer,
             Err(refusal) => self.refuse(refusal, &id),
         };
+        // What the client may have said already was meant for a socket.
+        last |= asked.socket_for.is_some();
         if asked.unread {
             wire.leave_unread();
             last = true;
@@ -144,7 +153,7 @@ impl Shared {
         &self,
         asked: &mut Asked,
         id: &str,
-        pool: Option<&Arc<Pool>>,
+        worker: &Arc<Worker>,
     ) -> Result<Response<Reply>, Refusal> {
         let own = own::is_own(asked.parts.uri.path());
         let directory = own::is_for_directories(asked.parts.uri.path());
@@ -156,7 +165,8 @@ impl Shared {
         if body::stated(&asked.parts).is_some_and(|stated| stated > limit) {
             return Err(Refusal::BodyTooLarge);
         }
-        let identity = self.identity(&asked.parts, own).await?;
+        let shown = self.shown(&asked.parts, own)?;
+        let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
         asked.actor = identity.as_ref().map(|who| who.actor.to_string());
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
         proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
@@ -172,32 +182,50 @@ impl Shared {
             let waited = asked.body.is_some();
             let body = self.body(asked, limit, share).await?;
             let (body, _share) = body.joined().await?;
-            let identity = if waited { self.identity(&asked.parts, own).await? } else { identity };
+            let identity = if waited {
+                self.identity(shown.as_ref(), asked.parts.uri.path()).await?
+            } else {
+                identity
+            };
             return self.own(asked, body, identity).await;
         }
-        let pool = pool.ok_or(Refusal::NotFound)?;
-        let Some(identity) = identity else {
+        let pool = worker.pool.as_ref().ok_or(Refusal::NotFound)?;
+        let (Some(identity), Some(shown)) = (identity, shown) else {
             return signed_out(&asked.parts);
         };
         let waited = asked.body.is_some();
         if waited {
             // Before memory is taken for its body; without one, `permit` below decides.
-            self.may(&identity, &asked.parts)?;
+            self.may(&identity, &asked.parts.method, asked.parts.uri.path())?;
         }
         let share = waited.then(|| self.bodies.share(&identity.account, identity.tenant.as_str()));
         let body = self.body(asked, limit, share).await?;
         // A body can be held back for minutes: what held when the head came need not hold any more.
-        let identity =
-            if waited { self.identity(&asked.parts, own).await? } else { Some(identity) };
+        let identity = if waited { self.who(&shown).await? } else { Some(identity) };
         let Some(identity) = identity else {
             return signed_out(&asked.parts);
         };
         self.permit(&identity, &asked.parts, id).await?;
         let credentials = self.ports.credentials.as_deref();
         proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref(), credentials);
-        let (mut answer, lease) = pool.send(&asked.parts, body.whole()).await?;
+        let head = &mut asked.parts;
+        let vigil = Vigil::new(worker, shown, &identity, head.method.clone(), head.uri.clone());
+        let mut answer = if let Some(turn) = &asked.socket_for {
+            socket::ask(&mut head.headers);
+            match pool.open(head).await? {
+                Opened::Socket(answer, line) => {
+                    turn.open(Socket::new(line, vigil));
+                    asked.socket_for = None;
+                    return Ok(socket_opened(answer));
+                }
+                Opened::Not(answer) => Reply::upstream(answer, None, vigil),
+            }
+        } else {
+            let (answer, lease) = pool.send(head, body.whole()).await?;
+            Reply::upstream(answer, Some(lease), vigil)
+        };
         proxy::cleanse_answer(answer.headers_mut());
-        Ok(Reply::upstream(answer, lease))
+        Ok(answer)
     }
 
     /// A page of ours. Its panic is ours to answer for, not the connection's end.
@@ -217,43 +245,17 @@ impl Shared {
         }
     }
 
-    /// Whoever asks, by a token or by a cookie. No other site can make a browser send a token, so
-    /// that who started the request is only asked without one. Where it cannot be told who it is,
-    /// what anybody may read is answered as to anybody, and everything else is refused: nobody is
-    /// shown a sign-in page for our failing.
-    async fn identity(&self, parts: &Parts, own: bool) -> Result<Option<Arc<Identity>>, Refusal> {
-        if own && own::is_for_directories(parts.uri.path()) {
-            return Ok(None);
-        }
-        if let Some(credentials) = &self.ports.credentials
-            && let Some(token) = bearer::read(&parts.headers)?
-        {
-            if own && own::is_for_browsers(parts.uri.path()) {
-                return Err(Refusal::BrowserOnly);
-            }
-            let found = in_time(self.at_home(credentials.bearer(&token))).await;
-            let found = found.map_err(|_| Refusal::Undecided)?;
-            return found.ok_or(Refusal::BadToken).map(Some);
-        }
-        if !origin::is_safe(&parts.method) && origin::is_cross_site(&parts.headers) {
-            return Err(Refusal::CrossSite);
-        }
-        let Some(token) = cookies::session(&parts.headers) else {
-            return Ok(None);
-        };
-        match in_time(self.at_home(self.ports.sessions.decide(&token))).await {
-            Ok(identity) => Ok(identity),
-            Err(_) if own::is_public(parts.uri.path()) => Ok(None),
-            Err(_) => Err(Refusal::Undecided),
-        }
-    }
-
     /// Whether whoever is signed in may ask the application for this.
-    fn may(&self, identity: &Identity, parts: &Parts) -> Result<(), Refusal> {
+    pub(crate) fn may(
+        &self,
+        identity: &Identity,
+        method: &Method,
+        path: &str,
+    ) -> Result<(), Refusal> {
         let Some(gatekeeper) = &self.ports.gatekeeper else {
             return if identity.standing.support.is_some() { Err(Refusal::Denied) } else { Ok(()) };
         };
-        match gatekeeper.pass(identity, parts.method.as_str(), parts.uri.path()) {
+        match gatekeeper.pass(identity, method.as_str(), path) {
             Passage::Open => Ok(()),
             Passage::Denied => Err(Refusal::Denied),
             Passage::Unmapped => Err(Refusal::Unmapped),
@@ -264,7 +266,7 @@ impl Shared {
     /// Whether whoever is signed in may ask the application for this. What is asked under a grant of
     /// support is written down first.
     async fn permit(&self, identity: &Identity, parts: &Parts, id: &str) -> Result<(), Refusal> {
-        self.may(identity, parts)?;
+        self.may(identity, &parts.method, parts.uri.path())?;
         if identity.standing.support.is_none() {
             return Ok(());
         }
@@ -321,7 +323,7 @@ impl Shared {
     }
 
     /// See [`AtHome`].
-    const fn at_home<'a, T>(&'a self, future: Fut<'a, T>) -> AtHome<'a, T> {
+    pub(crate) const fn at_home<'a, T>(&'a self, future: Fut<'a, T>) -> AtHome<'a, T> {
         AtHome::new(&self.home, future)
     }
 
@@ -377,10 +379,14 @@ struct Asked {
     peer: SocketAddr,
     /// Whoever is signed in, for the log.
     actor: Option<String>,
+    /// Where to a socket goes, if it asks for one and has none yet.
+    socket_for: Option<Arc<Turn>>,
 }
 
 /// What was decided, or why it was not in time.
-async fn in_time<T>(decision: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub(crate) async fn in_time<T>(
+    decision: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     let answered = timeout(DECIDED_WITHIN, decision).await;
     answered.unwrap_or_else(|_| Err(format!("there was no answer in {DECIDED_WITHIN:?}")))
 }
@@ -403,6 +409,14 @@ fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
     answer.headers_mut().insert(LOCATION, location);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(Reply::whole(answer))
+}
+
+/// The application's agreement to a socket, as it is passed on.
+fn socket_opened(answer: Response<()>) -> Response<Reply> {
+    let mut answer = Reply::whole(answer.map(|()| Bytes::new()));
+    proxy::cleanse_answer(answer.headers_mut());
+    socket::ask(answer.headers_mut());
+    answer
 }
 
 /// An answer as bytes, for a connection that the HTTP library does not serve.

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -38,6 +38,7 @@ mod hellos;
 mod http2;
 mod proof;
 mod requests;
+mod sockets;
 
 /// The cookie line of somebody who is signed in.
 const SIGNED_IN: &str = "Cookie: theme=dark; __Host-amanah=good; __Host-amanah-csrf=c\r\n";
@@ -224,6 +225,12 @@ impl Application {
                 "/chunks" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                               3\r\nabc\r\n3\r\ndef\r\n0\r\nX-Late: 1\r\n\r\n"
                     .to_owned(),
+                "/socket" => "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n\
+                              Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"
+                    .to_owned(),
+                "/events" => "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+                              Transfer-Encoding: chunked\r\n\r\n7\r\ndata: 1\r\n"
+                    .to_owned(),
                 "/silent" => String::new(),
                 "/leave" => empty.to_owned(),
                 "/wait" => {
@@ -235,10 +242,27 @@ impl Application {
             if tcp.write_all(answer.as_bytes()).await.is_err() {
                 return;
             }
+            if path == "/socket" {
+                return echo(tcp, &ahead).await;
+            }
+            if path == "/events" {
+                // One that comes after whoever looks away has been noticed.
+                sleep(Duration::from_secs(3)).await;
+                let _ = tcp.write_all(b"7\r\ndata: 2\r\n").await;
+                return std::future::pending().await;
+            }
             if matches!(path, "/malformed" | "/cut" | "/silent" | "/leave") {
                 return;
             }
         }
+    }
+}
+
+/// Says whatever it hears, `ahead` first.
+async fn echo(mut tcp: TcpStream, ahead: &[u8]) {
+    let (mut read, mut write) = tcp.split();
+    if write.write_all(ahead).await.is_ok() {
+        let _ = tokio::io::copy(&mut read, &mut write).await;
     }
 }
 

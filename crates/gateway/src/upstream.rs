@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -19,6 +20,7 @@ use crate::body::Whole;
 use crate::head::MAX_HEADERS;
 use crate::origin::is_safe;
 use crate::refusal::Refusal;
+use crate::socket;
 
 /// How long a connection to the application may take to open.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
@@ -154,6 +156,28 @@ impl Pool {
         Some(idle.remove(ready).0)
     }
 
+    /// Asks for a socket, over a connection of its own. What the application answers instead is an
+    /// ordinary answer, whose connection is used up.
+    pub(crate) async fn open(&self, head: &Parts) -> Result<Opened, Refusal> {
+        let exchange = async {
+            let mut sender = self.connect().await.ok_or(Refusal::UpstreamDown)?;
+            let request = Request::from_parts(head.clone(), Whole::default());
+            let answer = sender.send_request(request).await;
+            answer.map_err(|_| Refusal::UpstreamMalformed)
+        };
+        let answer = timeout(ANSWER_DEADLINE, exchange).await;
+        let mut answer = answer.map_err(|_| Refusal::UpstreamSlow)??;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Opened::Not(answer));
+        }
+        if !socket::is_opened(answer.headers()) {
+            return Err(Refusal::UpstreamMalformed);
+        }
+        let upgraded = hyper::upgrade::on(&mut answer).await;
+        let upgraded = upgraded.map_err(|_| Refusal::UpstreamMalformed)?;
+        Ok(Opened::Socket(answer.map(|_| ()), upgraded))
+    }
+
     async fn connect(&self) -> Option<SendRequest<Whole>> {
         let address = (self.upstream.host.as_str(), self.upstream.port);
         let tcp = timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await.ok()?.ok()?;
@@ -167,10 +191,18 @@ impl Pool {
             .ok()?;
         // It ends with the sender; what went wrong is told to the request.
         tokio::spawn(async move {
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Some(sender)
     }
+}
+
+/// What became of the wish for a socket.
+pub(crate) enum Opened {
+    /// The application's agreement, and the line to it.
+    Socket(Response<()>, Upgraded),
+    /// It answered something else.
+    Not(Response<Incoming>),
 }
 
 /// Why a request got no answer.
