@@ -261,7 +261,9 @@ impl Sessions for Identities {
                 Answer::Holder(identity) => return Ok(Some(identity)),
                 Answer::Ask(ticket) => ticket,
             };
-            self.ask(digest, ticket, now).await.map_err(|error| {
+            // In a box of its own: a reading of the database needs some thousand bytes, and what is answered
+            // from memory would pay for their room each time.
+            Box::pin(self.ask(digest, ticket, now)).await.map_err(|error| {
                 tracing::warn!(%error, "a session could not be decided, so it is refused");
                 error.to_string()
             })
