@@ -83,7 +83,8 @@ CREATE TABLE identity.pending (
     CONSTRAINT pending_token_size CHECK (octet_length(token_sha256) = 32),
     CONSTRAINT pending_reached CHECK (reached BETWEEN 1 AND 2)
 );
-CREATE INDEX pending_account ON identity.pending (account, expires_at);
+CREATE INDEX pending_account ON identity.pending (account);
+CREATE INDEX pending_over ON identity.pending (expires_at);
 COMMENT ON COLUMN identity.pending.token_sha256 IS
     'amanah: hashed. SHA-256 of 256 random bits, which nobody can guess back.';
 

@@ -343,7 +343,7 @@ impl Identities {
     ) -> Result<SessionToken> {
         let person = &resolved.person;
         if let Some(step) = resolved.step
-            && tx.execute(sql::END_PENDING, &[&step.as_bytes()]).await? == 0
+            && tx.query_opt(sql::END_PENDING, &[&step.as_bytes()]).await?.is_none()
         {
             return Err(Error::Over);
         }

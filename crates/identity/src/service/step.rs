@@ -20,6 +20,9 @@ use crate::token::Digest;
 use crate::totp::Seed;
 use crate::{Error, Result, recovery};
 
+/// How many steps that are over each new one removes: more than are added.
+const FORGOTTEN: i64 = 100;
+
 /// Somebody whose password was right, or who has a session.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
@@ -64,7 +67,7 @@ impl Identities {
         let (token, digest) = StepToken::fresh(self.rng())?;
         let now = self.clock.now();
         let tx = self.db.operator().await?;
-        tx.execute(sql::FORGET_PENDING, &[&account.id, &now]).await?;
+        tx.execute(sql::FORGET_PENDING, &[&now, &FORGOTTEN]).await?;
         let end = later(now, STEP_LASTS);
         let bound: [&(dyn store::ToSql + Sync); 5] =
             [&digest.as_bytes(), &account.id, &account.hash, &now, &end];
@@ -286,7 +289,7 @@ impl Identities {
         strength: Strength,
         step: Digest,
     ) -> Result<SignedIn> {
-        if tx.execute(sql::END_PENDING, &[&step.as_bytes()]).await? == 0 {
+        if tx.query_opt(sql::END_PENDING, &[&step.as_bytes()]).await?.is_none() {
             tx.rollback().await?;
             return Err(Error::Over);
         }

@@ -7,9 +7,15 @@ pub(crate) const OPEN_PENDING: &str = "\
     SELECT $1, id, epoch, 1, $4, $5 FROM identity.accounts \
     WHERE id = $2::text::uuid AND password_hash = $3 AND disabled_at IS NULL";
 
-/// Parameters: account, now. Those that nobody can go on with.
+/// Parameters: now, how many. Those that nobody can go on with, whosever they are, and the seeds that were made in
+/// them. What another sign-in removes at this moment is left to it.
 pub(crate) const FORGET_PENDING: &str = "\
-    DELETE FROM identity.pending WHERE account = $1::text::uuid AND expires_at <= $2";
+    WITH over AS (DELETE FROM identity.pending WHERE token_sha256 IN ( \
+            SELECT token_sha256 FROM identity.pending WHERE expires_at <= $1 \
+            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        RETURNING account, token_sha256) \
+    DELETE FROM identity.totp t USING over o WHERE t.account = o.account \
+        AND t.asked_by = encode(o.token_sha256, 'hex') AND t.confirmed_at IS NULL";
 
 /// Parameters: token's SHA-256, now, how many tries there are. At most one row.
 pub(crate) const FIND_PENDING: &str = "\
@@ -27,8 +33,14 @@ pub(crate) const TAKE_TRY: &str = "\
 pub(crate) const RAISE_PENDING: &str = "\
     UPDATE identity.pending SET reached = 2, tries = 0 WHERE token_sha256 = $1 AND reached = 1";
 
-/// Parameters: token's SHA-256. Whoever removes the row has the session.
-pub(crate) const END_PENDING: &str = "DELETE FROM identity.pending WHERE token_sha256 = $1";
+/// Parameters: token's SHA-256. One row for whoever removes it, who has the session. A seed that was made in the
+/// step, and does not count, goes with it.
+pub(crate) const END_PENDING: &str = "\
+    WITH over AS (DELETE FROM identity.pending WHERE token_sha256 = $1 \
+        RETURNING account, token_sha256), \
+    seeds AS (DELETE FROM identity.totp t USING over o WHERE t.account = o.account \
+        AND t.asked_by = encode(o.token_sha256, 'hex') AND t.confirmed_at IS NULL) \
+    SELECT FROM over";
 
 /// Parameters: account, now, the end of the wait after this one, as of the failures so far. Counts
 /// a guess as wrong before it is looked at, so that many at once count as many. No row while the

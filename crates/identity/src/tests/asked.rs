@@ -4,6 +4,7 @@
 use kernel::Strength;
 
 use super::factors::{guarded, party, step};
+use crate::pending::STEP_LASTS;
 use crate::service::MAX_CHALLENGES;
 use crate::totp::Seed;
 use crate::{Again, Error, Holder};
@@ -95,4 +96,26 @@ async fn challenges_of_others_keep_no_key_from_working() {
     let refused = g.identities.step_up(&other, &enrolled.session, again()).await;
     assert!(matches!(refused, Err(Error::Passkey)), "{refused:?}");
     assert!(g.identities.step_up(&identity, &session, again()).await.is_ok());
+}
+
+#[tokio::test]
+async fn seeds_of_steps_that_are_over_are_gone_with_them() {
+    let g = guarded(Strength::Two).await;
+    let waiting = "SELECT count(*) FROM identity.totp WHERE confirmed_at IS NULL";
+    let begin = async || {
+        let token = step(g.sign_in().await);
+        g.identities.start_app(Holder::Step(&token), "Kios").await.unwrap();
+        token
+    };
+    // Whoever knows the password begins, and never ends.
+    begin().await;
+    begin().await;
+    assert_eq!(g.count(waiting).await, 2);
+    g.house.later(STEP_LASTS);
+    let token = begin().await;
+    assert_eq!(g.count(waiting).await, 1, "theirs went with their steps");
+    // A step that ends otherwise takes its seed along.
+    g.enrol_key(Holder::Step(&token)).await;
+    assert_eq!(g.count(waiting).await, 0);
+    assert_eq!(g.count("SELECT count(*) FROM identity.pending").await, 0);
 }
