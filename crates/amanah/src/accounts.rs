@@ -233,7 +233,10 @@ impl console::Accounts for Front {
                 Some(id) => self.identities.end_session(&identity.account, id).await,
                 None => self.room.end_other_sessions(identity).await.map(|ended| ended > 0),
             };
-            ended.map_err(unavailable)
+            ended.map_err(|error| match error {
+                Error::Over => console::Error::Over,
+                other => unavailable(other),
+            })
         })
     }
 

@@ -202,7 +202,8 @@ pub trait Accounts: Send + Sync {
     /// session that proves itself again goes on under another name.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; sessions may be open then.
+    /// [`Error::Unavailable`]; sessions may be open then. [`Error::Over`] when the one that they ask in has
+    /// ended: all others are not its holder's to end any more.
     fn end_sessions<'a>(
         &'a self,
         identity: &'a Identity,

@@ -26,6 +26,9 @@ pub enum Error {
     /// The form's token is missing or is not the one of the cookie.
     #[error("the form's token does not fit its cookie; nothing was changed, load the form again")]
     Forged,
+    /// The session was ended after the request had come in with it.
+    #[error("your session has ended meanwhile; nothing was done, sign in again")]
+    Over,
     /// The body is larger than a form may be.
     #[error("the form is too large; nothing was changed")]
     TooLarge,
@@ -46,7 +49,7 @@ impl Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Moment(_) | Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Forged => StatusCode::FORBIDDEN,
+            Self::Forged | Self::Over => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -62,6 +65,7 @@ impl Error {
             Self::Moment(_) => "moment",
             Self::BadRequest => "bad-request",
             Self::Forged => "forged",
+            Self::Over => "over",
             Self::TooLarge => "too-large",
             Self::Internal(_) => "internal",
             Self::Unavailable(_) => "unavailable",

@@ -4,7 +4,7 @@ use kernel::{Identity, Notice, Secret, SessionToken};
 
 use crate::mail::{Mailroom, tell};
 use crate::password::fits;
-use crate::service::others;
+use crate::service::{others, others_asked_in};
 use crate::sql::mail as sql;
 use crate::stored::Stored;
 use crate::token::{self, Digest};
@@ -67,11 +67,13 @@ impl Mailroom {
     /// Ends all sessions of whoever asks but the one that they ask in: how many.
     ///
     /// # Errors
-    /// When the database did not do it; sessions may live on then.
+    /// [`Error::Over`] when that one has ended: nothing was done then. When the database did not
+    /// do it; sessions may live on then.
     pub async fn end_other_sessions(&self, identity: &Identity) -> Result<u64> {
         let now = self.clock.now();
         let tx = self.db.operator().await?;
-        let ended = others(&tx, &identity.account, &identity.session, now).await?;
+        let (account, keep) = (&identity.account, &identity.session);
+        let ended = others_asked_in(&tx, account, keep, now).await?;
         if ended > 0 {
             tell(&tx, &identity.account, Notice::SessionsEnded, &ended.to_string(), now).await?;
         }

@@ -159,6 +159,17 @@ pub(crate) const HOLD_SESSION: &str = "\
     SELECT FROM identity.sessions \
     WHERE account = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL FOR SHARE";
 
+/// Parameters: account, session's id as whatever text, now. One row while it lives, and until the transaction ends
+/// nobody ends it. Its account has to be held.
+pub(crate) const HOLD_LIVING: &str = "\
+    SELECT FROM identity.sessions s JOIN identity.accounts a ON a.id = s.account \
+        LEFT JOIN identity.tenants t ON t.tenant = a.tenant \
+    WHERE s.account = $1::text::uuid AND s.id::text = $2 AND s.revoked_at IS NULL \
+        AND a.disabled_at IS NULL AND s.epoch = a.epoch AND t.suspended_at IS NULL \
+        AND s.tenant_epoch = coalesce(t.epoch, 0) \
+        AND s.idle_expires_at > $3 AND s.absolute_expires_at > $3 \
+    FOR SHARE OF s";
+
 /// Parameters: account, session's id as whatever text, now. No row when it is not theirs or over.
 pub(crate) const END_ONE: &str = "\
     UPDATE identity.sessions SET revoked_at = $3 \

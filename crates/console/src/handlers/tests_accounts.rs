@@ -140,6 +140,9 @@ impl Accounts for House {
         one: Option<&'a str>,
     ) -> Fut<'a, Result<bool, Error>> {
         Box::pin(async move {
+            if one == Some("late") {
+                return Err(Error::Over);
+            }
             self.note(format!("ended {}", one.unwrap_or("others")));
             Ok(one != Some("gone"))
         })
@@ -362,6 +365,11 @@ async fn an_account_is_changed_by_its_holder_alone() {
     let mut gone = post("/_amanah/account/sessions", "one=gone");
     gone.extensions_mut().insert(sample::identity());
     assert!(ask(&router, gone).await.2.contains("Nothing was ended"));
+    let mut late = post("/_amanah/account/sessions", "one=late");
+    late.extensions_mut().insert(sample::identity());
+    let (status, _, html) = ask(&router, late).await;
+    assert!(status == StatusCode::FORBIDDEN && html.contains("Your session has ended"), "{html}");
+    assert!(!html.contains("Firefox"), "no sessions are shown to whoever has none");
     let mut wrong = post("/_amanah/account/password", "current=wrong&password=a+long+password");
     wrong.extensions_mut().insert(sample::identity());
     let (status, _, html) = ask(&router, wrong).await;

@@ -187,6 +187,7 @@ pub(crate) fn errors() -> Vec<Error> {
         Error::Moment("yesterday".to_owned()),
         Error::BadRequest,
         Error::Forged,
+        Error::Over,
         Error::TooLarge,
         Error::Internal("a secret cause".to_owned()),
         Error::Unavailable("a secret cause".to_owned()),
@@ -198,6 +199,7 @@ pub(crate) fn errors() -> Vec<Error> {
             | Error::Method
             | Error::Moment(_)
             | Error::BadRequest
+            | Error::Over
             | Error::Forged
             | Error::TooLarge
             | Error::Internal(_)

@@ -40,6 +40,23 @@ pub(crate) async fn others(
     Ok(tx.execute(sql::END_OTHERS, &[&account, &keep, &now]).await?)
 }
 
+/// The same, as long as `keep` lives: whoever ended it decides about the others, and not whoever held it.
+///
+/// # Errors
+/// [`Error::Over`] when it does not; nothing was done then.
+pub(crate) async fn others_asked_in(
+    tx: &OperatorTx,
+    account: &str,
+    keep: &str,
+    now: Timestamp,
+) -> Result<u64> {
+    tx.query_opt(sql::HOLD_ACCOUNT, &[&account]).await?;
+    if tx.query_opt(sql::HOLD_LIVING, &[&account, &keep, &now]).await?.is_none() {
+        return Err(Error::Over);
+    }
+    others(tx, account, keep, now).await
+}
+
 impl Identities {
     /// The living sessions of `account`, the one that was used last first; at most 50.
     ///
@@ -79,10 +96,11 @@ impl Identities {
     /// Ends every session of `account` but the one named `keep`; how many those were.
     ///
     /// # Errors
-    /// When the database did not do it; they may live on then.
+    /// [`Error::Over`] when `keep` has ended: nothing was done then. When the database did not
+    /// do it; they may live on then.
     pub async fn end_others(&self, account: &str, keep: &str) -> Result<u64> {
         let tx = self.db.operator().await?;
-        let ended = others(&tx, account, keep, self.clock.now()).await?;
+        let ended = others_asked_in(&tx, account, keep, self.clock.now()).await?;
         tx.commit().await?;
         if ended > 0 {
             self.cache.forget(Ended::account(account));

@@ -27,7 +27,7 @@ use store::Db;
 pub use api_keys::{KeyCard, MAX_KEY_DAYS, NewKey, ServiceCard};
 pub use close::{Closed, Known};
 pub use ends::SessionCard;
-pub(crate) use ends::others;
+pub(crate) use ends::{others, others_asked_in};
 pub use enrol::{Enrolled, Factors, Holder, NewApp, PasskeyCard};
 pub use leaver::{age_proof, forget_leavers};
 pub use passkeys::Ceremony;

@@ -133,6 +133,32 @@ async fn a_session_that_is_being_ended_is_not_renewed() {
     assert_eq!(identities.sessions(&account).await.unwrap().len(), 1);
 }
 
+/// Whoever asks has been recognised, and waits; their session is ended meanwhile.
+#[tokio::test]
+async fn a_session_that_was_ended_does_not_end_the_others() {
+    let Two { house, account, kept, stolen } = two().await;
+    let identities = &house.identities;
+    let thief = identities.decide(&stolen).await.unwrap().unwrap().session.clone();
+    let held = "SELECT FROM identity.accounts FOR NO KEY UPDATE";
+    let gate = Gate::of(&house.base, held).await;
+    let ended = async {
+        gate.waits(1).await;
+        identities.sign_out(&stolen).await.unwrap();
+        gate.open().await;
+    };
+    let (asked, ()) = tokio::join!(identities.end_others(&account, &thief), ended);
+    assert!(matches!(asked, Err(Error::Over)), "{asked:?}");
+    assert!(house.holds(&kept).await && !house.holds(&stolen).await);
+    // Nor where everything was ended, and another session was opened since.
+    let before = identities.decide(&kept).await.unwrap().unwrap().session.clone();
+    identities.end_all(&account).await.unwrap();
+    let open = identities.open_session(&account, Strength::One, Opening::default());
+    let anew = open.await.unwrap();
+    let asked = identities.end_others(&account, &before).await;
+    assert!(matches!(asked, Err(Error::Over)), "{asked:?}");
+    assert!(house.holds(&anew).await);
+}
+
 /// Who is off-boarded while they make something: it ends with everything else of theirs.
 async fn closed_while<T>(house: &super::House, table: &str, making: impl Future<Output = T>) -> T {
     let email = Email::new(EMAIL).unwrap();
