@@ -197,7 +197,7 @@ pub(crate) const ADD_KEY: &str = "\
         AND a.disabled_at IS NULL AND a.tenant = m.tenant AND (a.id = m.id OR a.owner IS NOT NULL) \
         AND $10 > (SELECT count(*) FROM identity.api_keys k \
             WHERE k.account = a.id AND k.revoked_at IS NULL AND k.expires_at > $8) \
-    FOR SHARE OF m \
+    FOR SHARE OF m, s \
     RETURNING id, (SELECT o.owner::text FROM identity.accounts o WHERE o.id = account)";
 
 /// Parameters: key's SHA-256, now. At most one row.

@@ -159,6 +159,22 @@ async fn a_session_that_was_ended_does_not_end_the_others() {
     assert!(house.holds(&anew).await);
 }
 
+/// A session is being ended, and asks for a key.
+#[tokio::test]
+async fn a_session_that_is_being_ended_makes_no_key() {
+    let Two { house, kept, .. } = two().await;
+    let maker = house.identities.decide(&kept).await.unwrap().unwrap();
+    let gate = Gate::of(&house.base, "UPDATE identity.sessions SET revoked_at = now()").await;
+    let new = NewKey { name: "till".into(), service: None, scopes: None, days: 9 };
+    let open = async {
+        gate.waits(1).await;
+        gate.open().await;
+    };
+    let (made, ()) = tokio::join!(house.identities.make_key(&maker, &new), open);
+    assert!(matches!(made, Err(Error::Grant)), "{made:?}");
+    assert_eq!(count(&house.base, "SELECT count(*) FROM identity.api_keys").await, 0);
+}
+
 /// Who is off-boarded while they make something: it ends with everything else of theirs.
 async fn closed_while<T>(house: &super::House, table: &str, making: impl Future<Output = T>) -> T {
     let email = Email::new(EMAIL).unwrap();
