@@ -69,5 +69,6 @@ pub const ROOM: store::Room = store::Room {
         },
         store::Migration { name: "0024_synthetic", sql: include_str!("../sql/0024_synthetic.sql") },
         store::Migration { name: "0025_taken", sql: include_str!("../sql/0025_taken.sql") },
+        store::Migration { name: "0026_once", sql: include_str!("../sql/0026_once.sql") },
     ],
 };

@@ -126,6 +126,16 @@ impl Access {
     /// # Errors
     /// As [`Access::grant`], but for [`Error::Factor`].
     pub async fn grant_ahead(&self, by: &By, new: &NewGrant) -> Result<String> {
+        self.grant_once(by, new, None).await
+    }
+
+    /// The same; with a name in `once`, that makes one grant for ever. [`Error::Held`] also when it has.
+    pub(crate) async fn grant_once(
+        &self,
+        by: &By,
+        new: &NewGrant,
+        once: Option<&str>,
+    ) -> Result<String> {
         reason(&new.reason)?;
         let now = self.clock.now();
         if new.until.is_some_and(|until| until <= now) {
@@ -139,13 +149,9 @@ impl Access {
         self.bound(&tx, by, &new.tenant, &permits).await?;
         let tenant = new.tenant.as_str();
         tx.execute(sql::END_EXPIRED, &[&account, &tenant, &role, &now]).await?;
-        let made = tx
-            .query_opt(
-                sql::GRANT,
-                &[&account, &tenant, &role, &by.name, &new.reason, &now, &new.until],
-            )
-            .await?;
-        let Some(made) = made else {
+        let bound: store::Bound<'_> =
+            &[&account, &tenant, &role, &by.name, &new.reason, &now, &new.until, &once];
+        let Some(made) = tx.query_opt(sql::GRANT, bound).await? else {
             tx.rollback().await?;
             return Err(Error::Held(new.role.clone()));
         };

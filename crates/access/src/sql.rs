@@ -94,11 +94,12 @@ pub(crate) const END_EXPIRED: &str = "\
     WHERE account = $1::text::uuid AND tenant = $2 AND role = $3 AND revoked_at IS NULL \
         AND expires_at <= $4";
 
-/// Parameters: account, tenant, role, by, reason, now, expires at. One row when there was none.
+/// Parameters: account, tenant, role, by, reason, now, expires at, what gives it once or null. One row when there
+/// was none, and that had not given it before.
 pub(crate) const GRANT: &str = "\
-    INSERT INTO access.grants (account, tenant, role, granted_by, reason, granted_at, expires_at) \
-    VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7) \
-    ON CONFLICT (account, tenant, role) WHERE revoked_at IS NULL DO NOTHING RETURNING id::text";
+    INSERT INTO access.grants \
+        (account, tenant, role, granted_by, reason, granted_at, expires_at, once) \
+    VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id::text";
 
 /// Parameters: account, tenant, now, how many. The grants that are over, the last that ended first: role, by, at,
 /// the end, who ended it, why.

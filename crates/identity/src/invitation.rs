@@ -371,8 +371,10 @@ impl Mailroom {
                 (row.get(3), row.get(4), row.get(5));
             let tenant = TenantId::new(tenant)
                 .map_err(|e| Error::Field { field: "tenant", why: e.to_string() })?;
+            let (invitation, by) = (id.as_str(), (by.as_str(), name.as_str()));
+            let invited = kernel::Invited { invitation, by, account: &account, tenant: &tenant };
             for role in &roles {
-                let granted = granting.grant((&by, &name), &account, &tenant, role).await;
+                let granted = granting.grant(&invited, role).await;
                 let tx = self.db.operator().await?;
                 let now = self.clock.now();
                 match granted {

@@ -134,16 +134,14 @@ impl Granting for Roles {
 
     fn grant<'a>(
         &'a self,
-        _by: (&'a str, &'a str),
-        account: &'a str,
-        _tenant: &'a TenantId,
+        invited: &'a kernel::Invited<'a>,
         role: &'a str,
     ) -> Fut<'a, Result<(), String>> {
         Box::pin(async move {
             if role == "reader" && self.withheld.load(Ordering::Relaxed) {
                 return Err("the role is withheld".to_owned());
             }
-            self.given.lock().unwrap().push((account.to_owned(), role.to_owned()));
+            self.given.lock().unwrap().push((invited.account.to_owned(), role.to_owned()));
             Ok(())
         })
     }
@@ -195,8 +193,8 @@ async fn an_invitation_makes_one_account_with_its_roles() {
     );
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
     assert!(house.signs_in("budi@sinar.example", NEW).await);
-    house.room.grant_accepted(&roles).await.unwrap();
-    house.room.grant_accepted(&roles).await.unwrap();
+    house.room.grant_accepted(&roles, None).await.unwrap();
+    house.room.grant_accepted(&roles, None).await.unwrap();
     let given = roles.given.lock().unwrap().clone();
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].1, "editor");

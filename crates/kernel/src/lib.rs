@@ -45,7 +45,7 @@ pub use files::{
     MAX_CONTENT_TYPE_BYTES, MAX_FILE_NAME_BYTES, MAX_FILES_LISTED, NewFile, Opened, Quota,
     Sealable, SealedSource, Sealer, Sealing, Seals, TenantFiles, Written,
 };
-pub use granting::{Grantable, Granting};
+pub use granting::{Grantable, Granting, Invited};
 pub use hex::{hex, unhex};
 pub use holdings::{Holding, Holdings, NOBODY};
 pub use identity::{Door, Identity, RECENT, Standing, Strength, Support};

@@ -144,11 +144,8 @@ async fn attack(tx: &Tx, now: Timestamp) -> Result<Seen> {
     catalogue(&golden, &live, &roles, &mut seen.findings);
     rings(tx, &mut seen.findings).await?;
     for (name, id) in &roles {
-        tx.execute(
-            sql::GRANT,
-            &[&SOMEBODY, &HERE, id, &"a proof", &"a proof", &now, &None::<Timestamp>],
-        )
-        .await?;
+        let (why, until, once) = ("a proof", None::<Timestamp>, None::<&str>);
+        tx.execute(sql::GRANT, &[&SOMEBODY, &HERE, id, &why, &why, &now, &until, &once]).await?;
         let standing = service::read(tx, SOMEBODY, &here, now).await?;
         tx.execute(sql::REVOKE, &[&SOMEBODY, &HERE, id, &now, &"a proof", &None::<&str>]).await?;
         let who = somebody(standing, here.clone(), now)?;
@@ -235,13 +232,14 @@ async fn foreign(tx: &Tx, now: Timestamp, findings: &mut Vec<Finding>) -> Result
         return Err(crate::Error::Catalogue(what.to_owned()));
     };
     tx.execute(sql::FILL_ROLE, &[&role, &vec![0i16, 2]]).await?;
-    let until = None::<Timestamp>;
-    let grant: store::Bound<'_> = &[&SOMEBODY, &HERE, &role, &title, &title, &now, &until];
+    let (until, once) = (None::<Timestamp>, None::<&str>);
+    let grant: store::Bound<'_> = &[&SOMEBODY, &HERE, &role, &title, &title, &now, &until, &once];
     if tx.attempt(sql::GRANT, grant).await?.is_ok() {
         let what = "can be granted in a tenant that it is not of";
         findings.push(Finding::new("a role of another tenant", what));
     }
-    let there: store::Bound<'_> = &[&SOMEBODY, &ELSEWHERE, &role, &title, &title, &now, &until];
+    let there: store::Bound<'_> =
+        &[&SOMEBODY, &ELSEWHERE, &role, &title, &title, &now, &until, &once];
     tx.execute(sql::GRANT, there).await?;
     let count = async |place: &str| -> Result<u32> {
         Ok(service::read(tx, SOMEBODY, &tenant(place)?, now).await?.permits.count())

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use kernel::{
-    Actor, Clock as _, Door, Identity, ManualClock, Standing, Standings as _, Strength, TenantId,
+    Actor, Clock as _, Door, Granting, Identity, ManualClock, Standing, Standings as _, Strength,
+    TenantId,
 };
 use testkit::TestDb;
 
@@ -147,6 +148,39 @@ async fn what_is_given_is_told_to_those_who_decide_from_memory() {
     let mut next = async || heard.next().await.unwrap().1;
     let mine = format!("a:{SARI}");
     assert_eq!([next().await, next().await, next().await], [mine.clone(), mine, "*".to_owned()]);
+}
+
+#[tokio::test]
+async fn an_invitation_gives_a_role_once_whoever_has_taken_it_since() {
+    let house = house().await;
+    let here = tenant("sinar");
+    let invited = |invitation| kernel::Invited {
+        invitation,
+        by: (DEWI, "dewi@sinar.example"),
+        account: SARI,
+        tenant: &here,
+    };
+    house.grant(&operator(), DEWI, "administrator").await.unwrap();
+    let (first, second) = (invited("1"), invited("2"));
+    // Two who do what follows an invitation at once, and one who was cut off before it was written down.
+    let (one, two) = tokio::join!(
+        Granting::grant(&house.access, &first, "editor"),
+        Granting::grant(&house.access, &first, "editor")
+    );
+    assert_eq!((one, two), (Ok(()), Ok(())));
+    assert!(house.may(SARI, "prices.propose").await);
+    house.access.revoke(&operator(), SARI, &here, "editor").await.unwrap();
+    Granting::grant(&house.access, &first, "editor").await.unwrap();
+    assert!(!house.may(SARI, "prices.propose").await, "what was taken came back");
+    Granting::grant(&house.access, &first, "viewer").await.unwrap();
+    assert!(house.may(SARI, "dashboard.read").await, "another role of it is another");
+    Granting::grant(&house.access, &second, "editor").await.unwrap();
+    assert!(house.may(SARI, "prices.propose").await, "so is another invitation");
+    // What it was given for is evidence, too.
+    let other = "UPDATE access.grants SET once = id::text, revoked_at = now(), revoked_by = 'x' \
+        WHERE revoked_at IS NULL";
+    let told = house.attempt(&house.base.owner, other).await;
+    assert!(told.contains("is evidence"), "{told}");
 }
 
 #[tokio::test]
