@@ -175,13 +175,13 @@ impl console::Accounts for Front {
         Box::pin(async move {
             let good = self.room.offer(token).await.map_err(trouble)?.is_some();
             self.link(token, good, from)?;
-            self.room.accept(token, name, password).await.map_err(trouble)?;
+            let accepted = self.room.accept(token, name, password).await.map_err(trouble)?;
             let desk = Offboarding {
                 access: Arc::clone(&self.access),
                 identities: Arc::clone(&self.identities),
                 directory: Arc::clone(&self.directory),
             };
-            desk.follow_up(&self.room).await;
+            desk.welcome(&self.room, &accepted).await;
             Ok(())
         })
     }

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use access::{Access, Withdrawn};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use console::{LeavingDesk, LeavingReport, Trouble};
 use directory::Directory;
-use identity::{Closed, Email, Identities, Known, Mailroom};
+use identity::{Accepted, Closed, Email, Identities, Known, Mailroom};
 use kernel::{Fut, Identity, TenantId};
 
 /// By whom an account is ended that gave way to an invitation, as it is written down.
 const GAVE_WAY: &str = "invitation:elsewhere";
+const LEFT_OVER: &str = "what an account that gave way held is there still; it is tried again";
+const WAITING: &str = "the roles of an invitation wait; they are tried again";
 
 /// What came of an off-boarding.
 pub(crate) struct Left {
@@ -81,28 +83,48 @@ impl Offboarding {
         Ok(Left { closed, withdrawn, of_directory, remains })
     }
 
-    /// What follows an invitation that was accepted: what an account held that gave way to it ends, and its
-    /// roles are given. What fails is done at the next call, after a crash as well.
-    pub(crate) async fn follow_up(&self, room: &Mailroom) {
-        if let Err(error) = self.end_of_those_in_the_way(room).await {
-            tracing::warn!(%error, "what an account that gave way held is there still; it is tried again");
+    /// What follows an invitation that was accepted: what the account held that gave way to it ends, and its
+    /// roles are given. What fails, or is cut off, is done by [`Self::follow_up`].
+    pub(crate) async fn welcome(&self, room: &Mailroom, accepted: &Accepted) {
+        if let Some(account) = &accepted.gave_way
+            && let Err(error) = self.end_in_the_way(room, account).await
+        {
+            tracing::warn!(%error, "{LEFT_OVER}");
         }
-        if let Err(error) = room.grant_accepted(&*self.access).await {
-            tracing::warn!(%error, "the roles of an invitation wait; they are tried again");
+        let account = Some(accepted.account.as_str());
+        if let Err(error) = room.grant_accepted(&*self.access, account).await {
+            tracing::warn!(%error, "{WAITING}");
         }
     }
 
-    /// They are closed already: their roles end, and their directory is told.
-    async fn end_of_those_in_the_way(&self, room: &Mailroom) -> anyhow::Result<()> {
+    /// What follows all invitations that were accepted, as far as it was not done at once. What fails is done
+    /// at the next call, after a crash as well.
+    pub(crate) async fn follow_up(&self, room: &Mailroom) {
+        if let Err(error) = self.end_all_in_the_way(room).await {
+            tracing::warn!(%error, "{LEFT_OVER}");
+        }
+        if let Err(error) = room.grant_accepted(&*self.access, None).await {
+            tracing::warn!(%error, "{WAITING}");
+        }
+    }
+
+    /// They are closed already: their roles end, and their directory is told. None waits for another.
+    async fn end_all_in_the_way(&self, room: &Mailroom) -> anyhow::Result<()> {
         let mut failed = None;
         for account in room.gave_way().await? {
-            match self.end(&account, GAVE_WAY, None).await {
-                Ok(left) if left.remains.is_empty() => room.gave_way_ended(&account).await?,
-                Ok(left) => failed = Some(anyhow::anyhow!("{account}: {:?}", left.remains)),
-                Err(error) => failed = Some(error.context(account)),
+            if let Err(error) = self.end_in_the_way(room, &account).await {
+                failed = Some(error);
+                room.gave_way_tried(&account).await?;
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    async fn end_in_the_way(&self, room: &Mailroom, account: &str) -> anyhow::Result<()> {
+        let ended = self.end(account, GAVE_WAY, None).await;
+        let Left { remains, .. } = ended.with_context(|| account.to_owned())?;
+        ensure!(remains.is_empty(), "{account}: {remains:?}");
+        Ok(room.gave_way_ended(account).await?)
     }
 
     async fn ask(

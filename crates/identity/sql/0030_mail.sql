@@ -28,8 +28,9 @@ CREATE TABLE identity.invitations (
     given        text[] NOT NULL DEFAULT '{}',
     tried_at     timestamptz,
     granted_at   timestamptz,
-    -- The account that was in the way, and when all that it held had ended.
+    -- The account that was in the way, when it was last tried to end what it held, and when all of it had ended.
     gave_way     uuid REFERENCES identity.accounts (id) ON DELETE SET NULL,
+    gave_way_tried_at timestamptz,
     gave_way_ended_at timestamptz,
     CONSTRAINT invitations_email_folded CHECK (email = lower(email)),
     CONSTRAINT invitations_email_size CHECK (octet_length(email) BETWEEN 3 AND 128),
@@ -104,7 +105,7 @@ GRANT SELECT ON identity.invitations TO amanah_engine;
 GRANT INSERT (tenant, email, roles, language, invited_by, invited_at, expires_at)
     ON identity.invitations TO amanah_engine;
 GRANT UPDATE (token_sha256, withdrawn_at, accepted_at, account, given, tried_at, granted_at, gave_way,
-        gave_way_ended_at)
+        gave_way_tried_at, gave_way_ended_at)
     ON identity.invitations TO amanah_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON identity.resets, identity.browsers TO amanah_engine;
 GRANT SELECT, DELETE ON identity.letters TO amanah_engine;

@@ -108,6 +108,17 @@ pub struct Offered {
     pub by: String,
 }
 
+/// What came of an invitation that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The address.
+    pub email: String,
+    /// The account that was made.
+    pub account: String,
+    /// The one that was in the way, if there was one.
+    pub gave_way: Option<String>,
+}
+
 impl Mailroom {
     /// `by` invites somebody into their own tenant. An earlier invitation of the same address there
     /// is over.
@@ -288,7 +299,7 @@ impl Mailroom {
         Ok(row.map(|row| Offered { email: row.get(0), tenant: row.get(1), by: row.get(2) }))
     }
 
-    /// Makes the account that the link with `token` offers, and says its address. Its roles are given by
+    /// Makes the account that the link with `token` offers. Its roles are given by
     /// [`Mailroom::grant_accepted`]; an account of another tenant that was in the way is closed for good, and
     /// listed by [`Mailroom::gave_way`] until what it held has ended.
     ///
@@ -301,7 +312,7 @@ impl Mailroom {
         token: &SessionToken,
         name: &str,
         password: &Secret,
-    ) -> Result<String> {
+    ) -> Result<Accepted> {
         let Some(offer) = self.offer(token).await? else { return Err(Error::Link) };
         let Some(digest) = Digest::of(token) else { return Err(Error::Link) };
         text("name", name, MAX_NAME_BYTES)?;
@@ -329,10 +340,11 @@ impl Mailroom {
             self.identities.forget_account(account);
         }
         tracing::info!(account, invitation = id, gave_way, "an invitation was accepted");
-        Ok(offer.email)
+        Ok(Accepted { email: offer.email, account, gave_way })
     }
 
-    /// The accounts that gave way to invitations, until [`Mailroom::gave_way_ended`] is told of each.
+    /// The accounts that gave way to invitations, until [`Mailroom::gave_way_ended`] is told of each: 100 at
+    /// most, those first that waited longest since [`Mailroom::gave_way_tried`].
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -341,6 +353,16 @@ impl Mailroom {
         let rows = tx.query(sql::GAVE_WAY, &[]).await?;
         tx.commit().await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Something of what an account held that gave way could not be ended: others have their turn before it.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn gave_way_tried(&self, account: &str) -> Result<()> {
+        let tx = self.db.operator().await?;
+        tx.execute(sql::GAVE_WAY_TRIED, &[&account, &self.clock.now()]).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Nothing is left of what an account held that gave way.
@@ -353,15 +375,19 @@ impl Mailroom {
         Ok(tx.commit().await?)
     }
 
-    /// Gives the roles of invitations that were accepted, each once. One that cannot be given is tried again
-    /// the next time, for three days: later than that nobody expects it any more.
+    /// Gives the roles of invitations that were accepted, each once, to `account` or to everybody. One that
+    /// cannot be given is tried again the next time, for three days: later than that nobody expects it any more.
     ///
     /// # Errors
     /// When the database cannot be asked, or a role could not be given.
-    pub async fn grant_accepted(&self, granting: &dyn Granting) -> Result<()> {
+    pub async fn grant_accepted(
+        &self,
+        granting: &dyn Granting,
+        account: Option<&str>,
+    ) -> Result<()> {
         let tx = self.db.operator().await?;
         let since = self.clock.now().saturating_sub(GRANTED_WITHIN).unwrap_or(Timestamp::MIN);
-        let rows = tx.query(sql::UNGRANTED, &[&since]).await?;
+        let rows = tx.query(sql::UNGRANTED, &[&since, &account]).await?;
         tx.commit().await?;
         let mut waits = None;
         for row in rows {

@@ -70,7 +70,7 @@ pub use controls::{
 pub use custody::Custodian;
 pub use custody_links::LinkCustodian;
 pub use error::{Error, Result};
-pub use invitation::{NewInvitation, Offered, Pending, Person};
+pub use invitation::{Accepted, NewInvitation, Offered, Pending, Person};
 pub use key_holdings::KeyHoldings;
 pub use lifetime::Lifetime;
 pub use limits::{Attempted, Limits, Shows};

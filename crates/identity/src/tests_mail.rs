@@ -109,7 +109,7 @@ async fn a_link_is_over_with_its_time_its_successor_and_what_it_was_made_for() {
 /// The roles `editor` and `reader` may be given, and are written down; `reader` only while it is not withheld.
 #[derive(Default)]
 pub(crate) struct Roles {
-    given: Mutex<Vec<(String, String)>>,
+    pub(crate) given: Mutex<Vec<(String, String)>>,
     withheld: AtomicBool,
 }
 
@@ -275,7 +275,7 @@ async fn what_another_directory_made_in_advance_gives_way_until_somebody_has_ent
         }
         let link = token_in(&invite(&email).await);
         let accepted = house.room.accept(&link, "Budi", &secret(NEW)).await.unwrap();
-        assert_eq!(accepted, email);
+        assert_eq!((&*accepted.email, accepted.gave_way.as_ref()), (&*email, Some(&theirs)));
         assert_eq!(house.room.gave_way().await.unwrap(), std::slice::from_ref(&theirs));
         house.room.gave_way_ended(&theirs).await.unwrap();
         assert!(house.room.gave_way().await.unwrap().is_empty());

@@ -251,15 +251,16 @@ pub(crate) const INVITED_IS: &str = "\
     UPDATE identity.invitations SET account = $2::text::uuid, gave_way = $3::text::uuid \
     WHERE id = $1::text::uuid";
 
-/// Parameters: since when one has to have been accepted. Invitations with the roles that were not given so
-/// far, to accounts that are open: what waited longest for its turn first, so that no tenant's keep another's
-/// from theirs.
+/// Parameters: since when one has to have been accepted, the account or null for all. Invitations with the roles
+/// that were not given so far, to accounts that are open: what waited longest for its turn first, so that no
+/// tenant's keep another's from theirs.
 pub(crate) const UNGRANTED: &str = "\
     SELECT i.id::text, i.account::text, i.tenant, \
         ARRAY(SELECT unnest(i.roles) EXCEPT SELECT unnest(i.given)), i.invited_by::text, a.email \
     FROM identity.invitations i JOIN identity.accounts a ON a.id = i.invited_by \
         JOIN identity.accounts n ON n.id = i.account \
     WHERE i.accepted_at > $1 AND i.granted_at IS NULL AND n.disabled_at IS NULL \
+        AND ($2::text IS NULL OR n.id = $2::text::uuid) \
     ORDER BY i.tried_at NULLS FIRST, i.accepted_at LIMIT 100";
 
 /// Parameters: invitation, a role that was given, now.
@@ -272,10 +273,15 @@ pub(crate) const GIVEN: &str = "\
 pub(crate) const TRIED: &str =
     "UPDATE identity.invitations SET tried_at = $2 WHERE id = $1::text::uuid";
 
-/// Accounts that gave way, and what they held was not seen to have ended.
+/// Accounts that gave way, and what they held was not seen to have ended: what waited longest for its turn first.
 pub(crate) const GAVE_WAY: &str = "\
-    SELECT DISTINCT gave_way::text FROM identity.invitations \
-    WHERE gave_way IS NOT NULL AND gave_way_ended_at IS NULL LIMIT 100";
+    SELECT gave_way::text FROM identity.invitations \
+    WHERE gave_way IS NOT NULL AND gave_way_ended_at IS NULL \
+    ORDER BY gave_way_tried_at NULLS FIRST, accepted_at LIMIT 100";
+
+/// Parameters: account, now.
+pub(crate) const GAVE_WAY_TRIED: &str = "\
+    UPDATE identity.invitations SET gave_way_tried_at = $2 WHERE gave_way = $1::text::uuid";
 
 /// Parameters: account, now.
 pub(crate) const GAVE_WAY_ENDED: &str = "\

@@ -108,7 +108,8 @@ impl Faulty {
         let done = if form == Form::NewPassword {
             self.mailroom.reset(&token, &Secret::new(password)).await
         } else {
-            self.mailroom.accept(&token, "Canary", &Secret::new(password)).await
+            let accepted = self.mailroom.accept(&token, "Canary", &Secret::new(password)).await;
+            accepted.map(|accepted| accepted.email)
         };
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
         match (done, self.fault) {
