@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kernel::{Grantable, Identity, own};
 use store::Row;
 
-use crate::service::{account, reason};
+use crate::service::account;
 use crate::{Access, Error, Held, NewGrant, Result, sql};
 
 /// How many grants that are over are told.
@@ -105,8 +105,7 @@ impl Access {
         if is_own(who, &id) {
             return Err(Error::Own);
         }
-        reason(why)?;
-        self.take_away(&by, &id, (&who.tenant, role), Some(why)).await
+        self.revoke_for(&by, &id, (&who.tenant, role), why).await
     }
 
     /// The account, which is of `who`'s tenant, and whether it is closed. What is no id is nobody's.

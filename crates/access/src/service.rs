@@ -177,8 +177,22 @@ impl Access {
         self.take_away(by, account, (tenant, role), None).await
     }
 
-    /// As [`Access::revoke`], and writes down why.
-    pub(crate) async fn take_away(
+    /// As [`Access::revoke`], and keeps why with the grant: 1 to 1,000 bytes.
+    ///
+    /// # Errors
+    /// As [`Access::revoke`]; [`Error::Field`] when the reason is none.
+    pub async fn revoke_for(
+        &self,
+        by: &By,
+        account: &str,
+        of: (&TenantId, &str),
+        why: &str,
+    ) -> Result<()> {
+        reason(why)?;
+        self.take_away(by, account, of, Some(why)).await
+    }
+
+    async fn take_away(
         &self,
         by: &By,
         account: &str,

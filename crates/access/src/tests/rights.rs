@@ -119,6 +119,24 @@ async fn nobody_may_anything_until_it_is_granted_and_after_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn why_a_role_was_taken_by_a_command_is_kept_with_the_grant() {
+    let house = house().await;
+    house.grant(&operator(), SARI, "editor").await.unwrap();
+    let (here, by) = (tenant("sinar"), operator());
+    for bad in ["", " ", "a\nb", &"a".repeat(1_001)] {
+        let taken = house.access.revoke_for(&by, SARI, (&here, "editor"), bad).await;
+        assert!(matches!(taken, Err(Error::Field { .. })), "{taken:?}");
+    }
+    assert!(!house.standing(SARI, "sinar").await.permits.is_empty());
+    house.access.revoke_for(&by, SARI, (&here, "editor"), "left pricing").await.unwrap();
+    assert!(house.standing(SARI, "sinar").await.permits.is_empty());
+    let tx = house.base.owner.operator().await.unwrap();
+    let kept = "SELECT revoked_by, revoked_reason FROM access.grants";
+    let row = tx.query_one(kept, &[]).await.unwrap();
+    assert_eq!((row.get(0), row.get(1)), (by.name, "left pricing".to_owned()));
+}
+
+#[tokio::test]
 async fn a_grant_ends_by_itself_and_can_be_given_anew() {
     let house = house().await;
     let until = house.clock.now() + SignedDuration::from_hours(1);

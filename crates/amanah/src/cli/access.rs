@@ -29,7 +29,9 @@ pub(crate) enum Access {
     )]
     Grant(Grant),
     /// Take a role from somebody. It counts for nothing from the next request on.
-    #[command(after_help = "Example: amanah access revoke sari@shop.example editor")]
+    #[command(
+        after_help = "Example: amanah access revoke sari@shop.example editor --reason 'left pricing'"
+    )]
     Revoke {
         /// The account.
         #[arg(value_name = "EMAIL")]
@@ -37,6 +39,9 @@ pub(crate) enum Access {
         /// The role.
         #[arg(value_name = "ROLE")]
         role: String,
+        /// Why, for whoever had it and whoever reviews it.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
     /// Print every permission against every role, as the database has them; or every route against
     /// everybody who may ask for it.

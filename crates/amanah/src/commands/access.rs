@@ -44,9 +44,10 @@ async fn act(place: &Place, installation: &Installation, access: Access) -> anyh
             let id = rights.grant(&operator()?, &new).await.map_err(usage)?;
             (format!("{email} has the role {role} now"), json!({"grant": id, "role": role}))
         }
-        Access::Revoke { email, role } => {
+        Access::Revoke { email, role, reason } => {
             let (account, tenant) = account(installation, &email).await?;
-            rights.revoke(&operator()?, &account, &tenant, &role).await.map_err(usage)?;
+            let of = (&tenant, role.as_str());
+            rights.revoke_for(&operator()?, &account, of, &reason).await.map_err(usage)?;
             (format!("{email} does not have the role {role} any more"), json!({"revoked": role}))
         }
         Access::Matrix { routes } => {
