@@ -144,10 +144,12 @@ pub(crate) const CHANGE_ROLE: &str = "\
 pub(crate) const RETIRE_ROLE: &str =
     "UPDATE access.roles SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL";
 
-/// Parameters: id, now, who does it. Every grant of a role that is retired.
+/// Parameters: id, now, who does it. Every grant of a role that is retired. Rows: account, and whether the grant
+/// had not ended by itself.
 pub(crate) const REVOKE_OF_ROLE: &str = "\
     UPDATE access.grants SET revoked_at = greatest($2, granted_at), revoked_by = $3 \
-    WHERE role = $1 AND revoked_at IS NULL";
+    WHERE role = $1 AND revoked_at IS NULL \
+    RETURNING account::text, expires_at IS NULL OR expires_at > $2";
 
 /// Parameters: id. Rows: the names of its own permissions.
 pub(crate) const OWN_PERMITS: &str = "\

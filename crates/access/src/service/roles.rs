@@ -1,10 +1,10 @@
 //! The roles that there are, and those that a tenant defines for itself.
 
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Bits, Identity, Strength, TenantId, own};
+use kernel::{Bits, Identity, Notice, Strength, TenantId, own};
 use store::{Row, Tx};
 
-use super::{Access, asking, bits, find_role, names, role_permits};
+use super::{Access, asking, bits, find_role, in_words, names, role_permits};
 use crate::support::in_person;
 use crate::{By, Error, Matrix, Result, name, sql};
 
@@ -233,7 +233,7 @@ impl Access {
     }
 
     /// Retires a role of a tenant's own. One that somebody has, or that another role inherits from, is
-    /// retired only `anyway`: they lose it then, for good. Who had it is returned.
+    /// retired only `anyway`: they lose it then, for good, and are told. Who had it is returned.
     ///
     /// # Errors
     /// [`Error::NoRole`]; [`Error::InUse`]; [`Error::Refused`] and [`Error::Escalation`] when it is
@@ -263,7 +263,10 @@ impl Access {
         let before = asking::asked_below(&tx, id).await?;
         tx.execute(sql::RETIRE_ROLE, &[&id, &now]).await?;
         // Whoever makes a role of this name later gives it to nobody by that.
-        tx.execute(sql::REVOKE_OF_ROLE, &[&id, &now, &by.name]).await?;
+        let lost = tx.query(sql::REVOKE_OF_ROLE, &[&id, &now, &by.name]).await?;
+        for row in lost.iter().filter(|row| row.get(1)) {
+            self.tell(&tx, row.get(0), Notice::RolesTaken, &in_words(name, tenant)).await?;
+        }
         tx.execute(sql::DISINHERIT, &[&id]).await?;
         self.loosened(&tx, by, tenant, &before).await?;
         tx.execute(sql::NOTE_ROLE, &[&id, &now, &by.name, &"retired"]).await?;

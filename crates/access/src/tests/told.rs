@@ -2,13 +2,25 @@
 
 use std::sync::{Arc, Mutex};
 
-use kernel::{Enrolments, Fut, Notice, Strength, SystemClock, TenantId};
+use jiff::{SignedDuration, Timestamp};
+use kernel::{Clock, Enrolments, Fut, Notice, Strength, SystemClock, TenantId};
 use store::{Notices, OperatorTx};
 use testkit::TestDb;
 
 use crate::{Access, By, Error, NewGrant, NewRole};
 
 const SARI: &str = "00000000-0000-4000-8000-000000000001";
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Two hours from now.
+#[derive(Debug)]
+struct Later;
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + HOUR * 2
+    }
+}
 
 /// Everybody's factors are these.
 struct Book(Mutex<Result<Option<Strength>, String>>);
@@ -112,7 +124,7 @@ async fn nobody_who_signs_in_gets_a_role_that_asks_for_more_than_they_have() {
 
 /// A service that tells of what it gives and takes.
 async fn telling() -> (TestDb, Access) {
-    let base = testkit::database(&[&crate::ROOM]).await;
+    let base = testkit::database(&[&super::ACCOUNTS, &crate::ROOM]).await;
     let tx = base.owner.operator().await.unwrap();
     tx.batch(
         "CREATE TABLE public.told (a text, b text, c text); GRANT ALL ON public.told TO PUBLIC",
@@ -151,6 +163,35 @@ async fn roles_that_come_and_go_are_told_and_what_fails_is_not() {
 }
 
 #[tokio::test]
+async fn who_loses_a_role_that_is_retired_is_told_and_who_had_lost_it_is_not() {
+    let (base, access) = telling().await;
+    let by = By::operator("the operator").unwrap();
+    roles(&access, &by).await;
+    for (last, until) in [("1", None), ("2", None), ("3", Some(SystemClock.now() + HOUR))] {
+        let account = format!("{}{last}", SARI.trim_end_matches('1'));
+        access.grant(&by, &NewGrant { account, until, ..new("cashier") }).await.unwrap();
+    }
+    access
+        .revoke(&by, &format!("{}2", SARI.trim_end_matches('1')), &sinar(), "cashier")
+        .await
+        .unwrap();
+    // The third ended by itself.
+    let later = Arc::new(Later);
+    let access = Access::new(base.engine.clone(), later).with_notices(Arc::new(Told));
+    access.retire_role(&by, &sinar(), "cashier", true).await.unwrap();
+    let taken: Vec<_> =
+        told(&base).await.into_iter().filter(|[_, kind, _]| kind == "roles-taken").collect();
+    let line = |of: &str| {
+        [
+            format!("{}{of}", SARI.trim_end_matches('1')),
+            "roles-taken".to_owned(),
+            "cashier (sinar)".to_owned(),
+        ]
+    };
+    assert_eq!(taken, [line("2"), line("1")]);
+}
+
+#[tokio::test]
 async fn who_has_a_role_is_told_when_it_asks_for_less() {
     let (base, access) = telling().await;
     let by = By::operator("the operator").unwrap();
@@ -166,7 +207,7 @@ async fn who_has_a_role_is_told_when_it_asks_for_less() {
         permits: Vec::new(),
         parents: Vec::new(),
     };
-    let hour = Some(jiff::SignedDuration::from_hours(1));
+    let hour = Some(SignedDuration::from_hours(1));
     // More, less by the limit, and less by the factor.
     for (factor, idle) in
         [(Strength::Hardware, hour), (Strength::Hardware, None), (Strength::Two, None)]
