@@ -4,18 +4,20 @@
 //! row asks about one person, as a page full of buttons does; the other about twenty, as a list of
 //! who may approve does.
 
-use std::collections::HashMap;
+// What answers is the program's own source: what is measured is what runs.
+#[path = "../../../crates/amanah/src/decisions.rs"]
+mod decisions;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use access::{Access, By, Catalogue, NewGrant};
+use access::{Access, By, NewGrant};
 use anyhow::{Context as _, ensure};
-use console::access::{Decisions, Holders, Subject};
+use console::access::Decisions;
+use decisions::Register;
 use gateway::{Private, PrivateSettings};
 use identity::{Email, Identities, NewAccount, Pool};
-use kernel::{
-    Bits, Fut, PermissionId, Secret, Standings, SystemClock, SystemRng, TenantId, random_hex,
-};
+use kernel::{Secret, Standings, SystemClock, SystemRng, TenantId, random_hex};
 use keys::{NewClient, Operation, Reach};
 use serde_json::{Value, json};
 
@@ -37,8 +39,8 @@ const TENANT: &str = "bench";
 
 pub(super) async fn measure() -> anyhow::Result<Vec<String>> {
     let house = House::build().await?;
-    let register = Arc::new(Register::new().await?);
-    let people = register.fill().await?;
+    let register = Arc::new(register().await?);
+    let people = fill(&register).await?;
     let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
     let decisions = Arc::clone(&register) as Arc<dyn Decisions>;
     let router = console::access::router(house.keys.clone(), clock, rng, decisions);
@@ -99,89 +101,36 @@ fn body(people: &[String]) -> String {
     json!({"action": {"name": ASKED}, "evaluations": evaluations}).to_string()
 }
 
-/// Who there is and what they may do, read from the database as the product reads it.
-struct Register {
-    identities: Identities,
-    access: Arc<Access>,
+/// Those who are asked about, in a database of their own.
+async fn register() -> anyhow::Result<Register> {
+    let base = testkit::database(&[&identity::ROOM, &access::ROOM]).await;
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
+    let access = Arc::new(Access::new(base.engine.clone(), clock.clone()));
+    let standings = Arc::clone(&access) as Arc<dyn Standings>;
+    let identities = Identities::new(base.engine, clock, rng, Pool::default(), standings)?;
+    Ok(Register { identities: Arc::new(identities), access })
 }
 
-impl Register {
-    async fn new() -> anyhow::Result<Self> {
-        let base = testkit::database(&[&identity::ROOM, &access::ROOM]).await;
-        let (clock, rng) = (Arc::new(SystemClock), Arc::new(SystemRng));
-        let access = Arc::new(Access::new(base.engine.clone(), clock.clone()));
-        let standings = Arc::clone(&access) as Arc<dyn Standings>;
-        let identities = Identities::new(base.engine, clock, rng, Pool::default(), standings)?;
-        Ok(Self { identities, access })
+/// Makes people who may do what is asked; their ids.
+async fn fill(register: &Register) -> anyhow::Result<Vec<String>> {
+    let mut people = Vec::new();
+    for at in 0..PEOPLE {
+        let new = NewAccount {
+            email: Email::new(&format!("person{at}@bench.example"))?,
+            name: format!("Person {at}"),
+            tenant: TenantId::new(TENANT)?,
+            password: Secret::new(random_hex(&SystemRng, 16)?),
+        };
+        let account = register.identities.create_account(&new).await?;
+        let grant = NewGrant {
+            account: account.clone(),
+            tenant: new.tenant,
+            role: ROLE.to_owned(),
+            reason: "a measurement".to_owned(),
+            until: None,
+        };
+        register.access.grant(&By::operator("bench")?, &grant).await?;
+        people.push(account);
     }
-
-    /// Makes people who may do what is asked; their ids.
-    async fn fill(&self) -> anyhow::Result<Vec<String>> {
-        let mut people = Vec::new();
-        for at in 0..PEOPLE {
-            let new = NewAccount {
-                email: Email::new(&format!("person{at}@bench.example"))?,
-                name: format!("Person {at}"),
-                tenant: TenantId::new(TENANT)?,
-                password: Secret::new(random_hex(&SystemRng, 16)?),
-            };
-            let account = self.identities.create_account(&new).await?;
-            let grant = NewGrant {
-                account: account.clone(),
-                tenant: new.tenant,
-                role: ROLE.to_owned(),
-                reason: "a measurement".to_owned(),
-                until: None,
-            };
-            self.access.grant(&By::operator("bench")?, &grant).await?;
-            people.push(account);
-        }
-        Ok(people)
-    }
-}
-
-impl Decisions for Register {
-    fn subjects<'a>(
-        &'a self,
-        names: &'a [&'a str],
-    ) -> Fut<'a, Result<HashMap<String, Subject>, String>> {
-        Box::pin(async move {
-            let found = self.identities.people_of(names).await.map_err(|e| e.to_string())?;
-            let subject = |(account, home)| Subject { account, home };
-            Ok(found.into_iter().map(|(name, person)| (name, subject(person))).collect())
-        })
-    }
-
-    fn permits<'a>(
-        &'a self,
-        subjects: &'a [Subject],
-    ) -> Fut<'a, Result<HashMap<String, Bits>, String>> {
-        Box::pin(async move {
-            let people = subjects.iter().map(|one| (one.account.as_str(), &one.home));
-            let people: Vec<_> = people.collect();
-            self.access.permits_of(&people).await.map_err(|error| error.to_string())
-        })
-    }
-
-    fn permission(&self, name: &str) -> Option<PermissionId> {
-        Catalogue::shipped().ok()?.number(name)
-    }
-
-    fn names(&self, _: &Bits) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn holders<'a>(
-        &'a self,
-        _: &'a TenantId,
-        _: PermissionId,
-        _: Option<&'a str>,
-        _: usize,
-    ) -> Fut<'a, Result<Holders, String>> {
-        Box::pin(async { Err("nobody searches here".to_owned()) })
-    }
-
-    fn used(&self, subject: &Subject, permission: PermissionId) {
-        self.access.used(&subject.account, &subject.home, permission);
-    }
+    Ok(people)
 }
