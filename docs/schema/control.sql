@@ -126,6 +126,16 @@ END $$;
 
 ALTER FUNCTION access.keep_grants() OWNER TO owner;
 
+CREATE FUNCTION access.keep_once() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'a grant is evidence: it can be revoked once, and neither changed nor removed';
+END $$;
+
+ALTER FUNCTION access.keep_once() OWNER TO owner;
+
 CREATE FUNCTION access.keep_review() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -636,7 +646,9 @@ CREATE TABLE access.grants (
     revoked_by text,
     synthetic boolean DEFAULT false NOT NULL,
     revoked_reason text,
+    once text,
     CONSTRAINT grants_by_size CHECK (((octet_length(granted_by) >= 1) AND (octet_length(granted_by) <= 200))),
+    CONSTRAINT grants_once_size CHECK (((octet_length(once) >= 1) AND (octet_length(once) <= 200))),
     CONSTRAINT grants_reason_size CHECK ((octet_length(reason) <= 1000)),
     CONSTRAINT grants_revoked_reason CHECK (((revoked_reason IS NULL) OR ((revoked_at IS NOT NULL) AND (octet_length(revoked_reason) <= 1000)))),
     CONSTRAINT grants_revoked_whole CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
@@ -1431,6 +1443,7 @@ CREATE TABLE identity.invitations (
     tried_at timestamp with time zone,
     granted_at timestamp with time zone,
     gave_way uuid,
+    gave_way_tried_at timestamp with time zone,
     gave_way_ended_at timestamp with time zone,
     CONSTRAINT invitations_email_folded CHECK ((email = lower(email))),
     CONSTRAINT invitations_email_size CHECK (((octet_length(email) >= 3) AND (octet_length(email) <= 128))),
@@ -2049,6 +2062,8 @@ ALTER TABLE ONLY tenancy.tenants
 
 CREATE UNIQUE INDEX grants_live ON access.grants USING btree (account, tenant, role) WHERE (revoked_at IS NULL);
 
+CREATE UNIQUE INDEX grants_once ON access.grants USING btree (once) WHERE (once IS NOT NULL);
+
 CREATE INDEX grants_tenant ON access.grants USING btree (tenant, role) WHERE (revoked_at IS NULL);
 
 CREATE UNIQUE INDEX reviews_one_open ON access.reviews USING btree (tenant) WHERE ((closed_at IS NULL) AND (abandoned_at IS NULL));
@@ -2127,7 +2142,9 @@ CREATE INDEX letters_recipient ON identity.letters USING btree (recipient, kind,
 
 CREATE INDEX passkeys_account ON identity.passkeys USING btree (account, made_at);
 
-CREATE INDEX pending_account ON identity.pending USING btree (account, expires_at);
+CREATE INDEX pending_account ON identity.pending USING btree (account);
+
+CREATE INDEX pending_over ON identity.pending USING btree (expires_at);
 
 CREATE INDEX refresh_tokens_family ON identity.refresh_tokens USING btree (family, used_at);
 
@@ -2148,6 +2165,8 @@ CREATE TRIGGER grants_kept BEFORE DELETE OR UPDATE ON access.grants FOR EACH ROW
 CREATE TRIGGER grants_marked BEFORE INSERT ON access.grants FOR EACH ROW EXECUTE FUNCTION access.mark_grant();
 
 CREATE TRIGGER grants_not_emptied BEFORE TRUNCATE ON access.grants FOR EACH STATEMENT EXECUTE FUNCTION access.keep_grants();
+
+CREATE TRIGGER grants_once_kept BEFORE UPDATE ON access.grants FOR EACH ROW WHEN ((new.once IS DISTINCT FROM old.once)) EXECUTE FUNCTION access.keep_once();
 
 CREATE TRIGGER grants_told AFTER INSERT OR UPDATE ON access.grants FOR EACH ROW EXECUTE FUNCTION access.tell_account();
 
@@ -2533,6 +2552,8 @@ GRANT UPDATE(revoked_at) ON TABLE access.grants TO amanah_engine;
 GRANT UPDATE(revoked_by) ON TABLE access.grants TO amanah_engine;
 
 GRANT UPDATE(revoked_reason) ON TABLE access.grants TO amanah_engine;
+
+GRANT INSERT(once) ON TABLE access.grants TO amanah_engine;
 
 GRANT SELECT ON TABLE access.permissions TO amanah_engine;
 
@@ -2961,6 +2982,8 @@ GRANT UPDATE(tried_at) ON TABLE identity.invitations TO amanah_engine;
 GRANT UPDATE(granted_at) ON TABLE identity.invitations TO amanah_engine;
 
 GRANT UPDATE(gave_way) ON TABLE identity.invitations TO amanah_engine;
+
+GRANT UPDATE(gave_way_tried_at) ON TABLE identity.invitations TO amanah_engine;
 
 GRANT UPDATE(gave_way_ended_at) ON TABLE identity.invitations TO amanah_engine;
 
