@@ -57,8 +57,18 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Gateway {
     pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "tls::address")]
+    pub(crate) http: Option<SocketAddr>,
+    public_port: u16,
     pub(crate) names: Vec<String>,
     pub(crate) tls: Tls,
+}
+
+impl Gateway {
+    /// The port at which people reach the gateway, where it is not the one that it listens on.
+    pub(crate) fn public_port(&self) -> Option<u16> {
+        Some(self.public_port).filter(|port| *port != 0)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

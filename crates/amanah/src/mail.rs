@@ -66,7 +66,7 @@ pub(crate) fn site(config: &Config, address: SocketAddr) -> String {
         return config.mail.site.clone();
     }
     let name = config.gateway.names.first().map_or("localhost", String::as_str);
-    match address.port() {
+    match config.gateway.public_port().unwrap_or(address.port()) {
         443 => format!("https://{name}"),
         port => format!("https://{name}:{port}"),
     }

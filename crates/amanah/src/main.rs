@@ -15,6 +15,7 @@ mod consent;
 mod data;
 mod decisions;
 mod door;
+mod edge;
 mod environment;
 mod erasing;
 mod exit;

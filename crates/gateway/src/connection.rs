@@ -18,11 +18,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
+use crate::clear;
 use crate::gate::{Gate, Turn};
 use crate::handshake::{self, Opened, Terms};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::http2::{self, Outlook, Streams};
-use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::serve::Wire;
 use crate::workers::{Stage, Worker};
@@ -56,11 +56,7 @@ impl Client {
         };
         let tls = match opened {
             Ok(Opened::Tls(tls)) => tls,
-            Ok(Opened::Clear(tcp)) => {
-                turn.leave_unread();
-                let page = shared.refuse_raw(Refusal::InClear, self.peer);
-                return Gate::new(tcp, turn).close(&page).await;
-            }
+            Ok(Opened::Clear(tcp)) => return clear::answer(tcp, shared, self.peer).await,
             Ok(Opened::Nothing) | Err(_) => return shared.metrics.handshake_failed(),
         };
         if tls.get_ref().1.alpn_protocol() == Some(http2::ALPN) {

@@ -13,9 +13,11 @@ use kernel::{Binder, Credentials, Gatekeeper, Rng, Sessions};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
 use crate::bodies::Bodies;
+use crate::clear::{self, Way};
 use crate::handshake::Terms;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
@@ -47,6 +49,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What is agreed with clients before anything is asked.
     pub tls: TlsSettings,
+    /// Where plain HTTP is led to TLS, if anywhere. Port 0 takes a free one.
+    pub clear: Option<SocketAddr>,
+    /// The port at which people reach the gateway, where it is not the one that it listens on.
+    pub public_port: Option<u16>,
     /// The application. Without one, every page that is not our own is a 404.
     pub upstream: Option<Upstream>,
     /// The headers of every answer.
@@ -73,6 +79,8 @@ impl Settings {
         Self {
             listen,
             tls: TlsSettings::default(),
+            clear: None,
+            public_port: None,
             upstream: None,
             headers: HeaderPolicy::default(),
             body_limit: BODY_LIMIT_BYTES,
@@ -108,6 +116,7 @@ pub struct Ports {
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
+    clear: Option<(TcpListener, SocketAddr)>,
     authority: Arc<LocalAuthority>,
     terms: Terms,
     workers: Workers,
@@ -125,15 +134,17 @@ impl Gateway {
         ports: Ports,
         authority: Arc<LocalAuthority>,
     ) -> Result<Self, GatewayError> {
-        let address = settings.listen;
-        let listen = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => GatewayError::AddressInUse(address),
-            _ => GatewayError::Listen { address, error },
+        let (listener, address) = take(settings.listen).await?;
+        let clear = match settings.clear {
+            Some(address) => Some(take(address).await?),
+            None => None,
         };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
         let terms = terms(settings.tls, &authority)?;
         let bodies = Bodies::new(BODIES_KIB);
+        let way = Way {
+            certificates: Arc::clone(&terms.certificates),
+            port: settings.public_port.unwrap_or(address.port()),
+        };
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
             ports,
@@ -141,6 +152,7 @@ impl Gateway {
             policy: settings.headers,
             metrics: Arc::new(Metrics::default()),
             upstream: settings.upstream,
+            way,
             // One that is larger than anybody's share would wait in vain.
             body_limit: settings.body_limit.min(bodies.largest()),
             head_deadline: settings.head_deadline,
@@ -154,6 +166,7 @@ impl Gateway {
         Ok(Self {
             listener,
             address,
+            clear,
             authority,
             terms,
             workers,
@@ -167,6 +180,11 @@ impl Gateway {
         self.address
     }
 
+    /// The address for plain HTTP that was taken, if one was.
+    pub fn clear_addr(&self) -> Option<SocketAddr> {
+        self.clear.as_ref().map(|(_, address)| *address)
+    }
+
     /// The counters, which stay readable while the gateway runs.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.shared.metrics)
@@ -178,9 +196,12 @@ impl Gateway {
     }
 
     /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut renewal = interval(RENEWAL_CHECK);
         let looking = tokio::spawn(look_again(self.certificates()));
+        let clear = self.clear.take();
+        let leading = clear
+            .map(|(listener, _)| tokio::spawn(clear::listen(listener, Arc::clone(&self.shared))));
         let mut shutdown = pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -190,6 +211,7 @@ impl Gateway {
             }
         }
         looking.abort();
+        leading.inspect(JoinHandle::abort);
         drop(self.listener);
         self.workers.drain().await;
     }
@@ -218,6 +240,17 @@ impl Gateway {
         }
         self.terms.certificates.warn();
     }
+}
+
+/// Listens on an address, and says with which port.
+async fn take(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+    let wrong = |error: io::Error| match error.kind() {
+        io::ErrorKind::AddrInUse => GatewayError::AddressInUse(address),
+        _ => GatewayError::Listen { address, error },
+    };
+    let listener = TcpListener::bind(address).await.map_err(wrong)?;
+    let address = listener.local_addr().map_err(wrong)?;
+    Ok((listener, address))
 }
 
 /// Reads the operator's certificates again and again, beside the threads that serve.

@@ -31,6 +31,7 @@ mod bodies;
 mod body;
 mod ca;
 mod certificates;
+mod clear;
 mod connection;
 pub mod controls;
 mod cookies;

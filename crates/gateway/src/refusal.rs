@@ -149,7 +149,10 @@ impl Refusal {
     const fn text(self) -> &'static str {
         match self {
             Self::Malformed(why) => why,
-            Self::InClear => "This address speaks HTTPS only. Write https:// and try again.",
+            Self::InClear => {
+                "This address speaks HTTPS only, and nothing was done. Write https:// and try again. \
+                 If a password or a token was sent here, others may have read it: replace it."
+            }
             Self::SignedOut => "Sign in first, then try again.",
             Self::Undecided => {
                 "Who is signed in cannot be looked up at this moment, so nothing was done. You were \

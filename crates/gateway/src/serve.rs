@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::bodies::{Bodies, Share};
 use crate::body::{self, Gathered, Pace};
+use crate::clear::Way;
 use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
 use crate::http2::{self, Stream};
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) policy: HeaderPolicy,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) upstream: Option<Upstream>,
+    /// Where whoever speaks in clear is led to.
+    pub(crate) way: Way,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) head_deadline: Duration,
@@ -133,6 +136,17 @@ impl Shared {
 
     /// The bytes of a refusal for a request that never became one.
     pub(crate) fn refuse_raw(&self, refusal: Refusal, peer: SocketAddr) -> Vec<u8> {
+        let (id, mut page) = self.refuse_before(refusal, peer);
+        self.finish(&mut page, &id);
+        to_wire(&page)
+    }
+
+    /// The id and the page of a refusal for a request that never became one, without the policy.
+    pub(crate) fn refuse_before(
+        &self,
+        refusal: Refusal,
+        peer: SocketAddr,
+    ) -> (String, Response<Bytes>) {
         let id = self.request_id();
         self.metrics.refused(refusal);
         self.metrics.answered(refusal.status());
@@ -144,9 +158,8 @@ impl Shared {
             reason = refusal.label(),
             "refused"
         );
-        let mut page = refusal.page(&id);
-        self.finish(&mut page, &id);
-        to_wire(&page)
+        let page = refusal.page(&id);
+        (id, page)
     }
 
     async fn route(
@@ -333,14 +346,14 @@ impl Shared {
     }
 
     /// What every answer gets, whoever wrote it.
-    fn finish<B>(&self, answer: &mut Response<B>, id: &str) {
+    pub(crate) fn finish<B>(&self, answer: &mut Response<B>, id: &str) {
         self.policy.apply(answer.headers_mut());
         if let Ok(id) = HeaderValue::try_from(id) {
             answer.headers_mut().insert(proxy::REQUEST_ID, id);
         }
     }
 
-    fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> String {
         // Without randomness the request can still be answered, only not told from others.
         random_hex(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
     }
@@ -420,7 +433,7 @@ fn socket_opened(answer: Response<()>) -> Response<Reply> {
 }
 
 /// An answer as bytes, for a connection that the HTTP library does not serve.
-fn to_wire(answer: &Response<Bytes>) -> Vec<u8> {
+pub(crate) fn to_wire(answer: &Response<Bytes>) -> Vec<u8> {
     let status = answer.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut wire = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();

@@ -34,6 +34,7 @@ mod abuse;
 mod answers;
 mod bodies;
 mod certificates;
+mod clear;
 mod hellos;
 mod http2;
 mod proof;
@@ -48,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A gateway under trial.
 struct Edge {
     address: SocketAddr,
+    clear: Option<SocketAddr>,
     authority: Arc<LocalAuthority>,
     application: Arc<Application>,
     metrics: Arc<Metrics>,
@@ -76,12 +78,12 @@ impl Edge {
         let gateway = Gateway::bind(settings, ports(), Arc::clone(&authority)).await.unwrap();
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
         let bodies = Arc::clone(&gateway.shared.bodies);
-        let certificates = gateway.certificates();
+        let (certificates, clear) = (gateway.certificates(), gateway.clear_addr());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(async {
             let _ = stopped.await;
         }));
-        Self { address, authority, application, metrics, bodies, certificates, stop, task }
+        Self { address, clear, authority, application, metrics, bodies, certificates, stop, task }
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {

@@ -39,7 +39,7 @@ use crate::tokens::{Programs, TokenPen};
 use crate::trail_desk::{self, Lookout, TrailAtDesk};
 use crate::witnesses::Witnesses;
 use crate::{
-    columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
+    columns, comparing, edge, erasing, files, fleet, keyserver, mail, months, offsite, out,
     people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, seeds,
     table,
 };
@@ -177,8 +177,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let upstream = Arc::new(UpstreamBinder::default());
     upstream.change(behind.map(|guarded| protection::binder(guarded, clock)));
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
-    let mut settings = Settings::new(listen);
-    settings.tls = installation.config.gateway.tls.settings();
+    let mut settings = edge::settings(&installation.config.gateway, listen);
     settings.upstream = match &application {
         Some(application) => Some(format!("http://{}", application.address).parse()?),
         None => address_of(&installation.config.upstream.url)?,

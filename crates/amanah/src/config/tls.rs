@@ -1,9 +1,11 @@
 //! What `[gateway.tls]` says: what is agreed with clients before anything is asked.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use gateway::{CertificateFiles, MinTls, TlsSettings, UnknownName};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +63,14 @@ impl Tls {
     }
 }
 
+/// An address, or "" for none.
+pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+    match String::deserialize(from)?.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(D::Error::custom),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use gateway::{MinTls, TlsSettings};
@@ -81,5 +91,9 @@ mod tests {
         };
         assert_eq!(load("1.2").unwrap(), MinTls::V1_2);
         assert!(format!("{:#}", load("1.1").unwrap_err()).contains("1.2"));
+        assert_eq!((config.gateway.http, config.gateway.public_port()), (None, None));
+        std::fs::write(&file, "[gateway]\nhttp = \"0.0.0.0:80\"\npublic_port = 443\n").unwrap();
+        let own = Config::load(Some(&file)).unwrap().gateway;
+        assert_eq!((own.http.unwrap().port(), own.public_port()), (80, Some(443)));
     }
 }

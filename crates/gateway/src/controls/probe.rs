@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::Method;
+use http::header::STRICT_TRANSPORT_SECURITY;
 use kernel::{Finding, SessionToken};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -47,10 +48,21 @@ impl Wanted {
     }
 
     /// Every header of `answer` that is not as it should be: name, what came, what was wanted.
-    fn differences<'w>(&'w self, answer: &Answer) -> Vec<(&'w str, String, &'w str)> {
+    fn differences<'w>(
+        &'w self,
+        answer: &Answer,
+        in_clear: bool,
+    ) -> Vec<(&'w str, String, &'w str)> {
         let mut differences = Vec::new();
         for (name, value) in &self.set {
             let came = answer.values(name);
+            // What only counts inside TLS must not be said outside of it (RFC 6797, 7.2).
+            if in_clear && name == STRICT_TRANSPORT_SECURITY.as_str() {
+                if !came.is_empty() {
+                    differences.push((name.as_str(), came.join(" | "), ""));
+                }
+                continue;
+            }
             if came != [value.as_str()] {
                 differences.push((name.as_str(), came.join(" | "), value.as_str()));
             }
@@ -165,7 +177,7 @@ impl Reach {
                 }
             };
             survey.compared += wanted.set.len() + wanted.absent.len();
-            for (name, came, value) in wanted.differences(&answer) {
+            for (name, came, value) in wanted.differences(&answer, probe.in_clear) {
                 let what = match (came.is_empty(), value.is_empty()) {
                     (true, _) => format!("{name} is missing, wanted `{value}`"),
                     (false, true) => format!("{name} is `{came}`, wanted none"),
