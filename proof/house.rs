@@ -94,10 +94,15 @@ impl House {
 
     /// As [`House::start`], with this in its configuration.
     pub fn configured(text: &str) -> Self {
+        Self::configured_with(Vec::new(), text)
+    }
+
+    /// As [`House::configured`], with variables of the environment too.
+    pub fn configured_with(variables: Vec<(&'static str, String)>, text: &str) -> Self {
         let dir = directory();
         let config = dir.path().join("amanah.toml");
         std::fs::write(&config, text).unwrap();
-        Self::settle(dir, Vec::new(), Some(config))
+        Self::settle(dir, variables, Some(config))
     }
 
     fn settle(

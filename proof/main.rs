@@ -16,6 +16,7 @@ mod browser;
 mod cache_recipes;
 mod cells;
 mod directory;
+mod edge;
 mod erasing;
 mod faults;
 mod following;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 30] = [
+const BUILT: [(&str, &str); 32] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -31,6 +31,8 @@ const BUILT: [(&str, &str); 30] = [
     ("mfa.hardware", "accounts in these roles"),
     ("session.timeout", "living sessions"),
     ("edge.headers", "answers"),
+    ("transit.tls", "hellos and handshakes"),
+    ("transit.hsts", "answers"),
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),
     ("rest.fields", "secret"),

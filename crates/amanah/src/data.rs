@@ -10,6 +10,7 @@ use kernel::{Rng, Secret, SystemRng, random_hex};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Place;
+use crate::edge::Faces;
 use crate::exit::Usage;
 use crate::known::DatabaseAt;
 use crate::rights::RoutesAt;
@@ -51,6 +52,9 @@ pub(crate) struct Running {
     /// What its hashes of passwords cost.
     #[serde(default)]
     pub(crate) argon2: Option<String>,
+    /// How its gateway shows itself.
+    #[serde(default)]
+    pub(crate) faces: Faces,
 }
 
 impl Data {

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::consent::{self, Door};
 use crate::data::{Data, Running};
 use crate::door::FileDoors;
+use crate::edge::Faces;
 use crate::exit::Usage;
 use crate::following::Behind;
 use crate::ground::Ground;
@@ -88,6 +89,8 @@ pub(crate) struct Installation {
 pub(crate) struct EdgeAt {
     pub(crate) address: SocketAddr,
     pub(crate) upstream_paths: Vec<String>,
+    /// How it shows itself.
+    pub(crate) faces: Faces,
     /// Whether it runs, as far as this process knows.
     pub(crate) runs: bool,
 }
@@ -96,7 +99,8 @@ impl EdgeAt {
     /// A gateway that does not run, where it would be.
     pub(crate) fn absent(config: &Config) -> Self {
         let upstream_paths = config.upstream_paths();
-        Self { address: config.gateway.listen, upstream_paths, runs: false }
+        let faces = Faces::default();
+        Self { address: config.gateway.listen, upstream_paths, faces, runs: false }
     }
 }
 
@@ -316,12 +320,16 @@ impl Installation {
             let visits = Visits::new(edge, own.collect(), upstream, tenant);
             Arc::new(visits) as Arc<dyn EdgeProbe>
         });
+        let (names, certificates, clear) = edge.faces.parts();
         let target = Target {
             address: edge.address,
             authority,
             own: own.paths(),
             upstream_paths: edge.upstream_paths,
             session: self.canary(behind).await?,
+            names,
+            certificates,
+            clear,
         };
         let rights = self.rights(behind, &target, edge.runs)?;
         let door = Door { target: &target, runs: edge.runs };

@@ -17,6 +17,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::{GatewayError, LocalAuthority};
+pub(crate) use read::strength;
 use read::{Pair, Texts};
 
 mod read;

@@ -1,20 +1,25 @@
 //! The claims that the edge can prove, and what a proof has to be told about the edge.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kernel::{Control, Fut, SessionToken};
+use kernel::{Control, Cx, Fut, SessionToken};
 
-use crate::OwnPath;
+use crate::{CertificateFiles, Certificates, OwnPath};
 
 mod headers;
-#[cfg(test)]
 pub(crate) mod hello;
+mod hsts;
 mod probe;
 mod scratch;
+mod tls;
 
 pub use scratch::{ScratchGateway, ScratchPorts};
+
+/// The name that the local authority's certificate is always for.
+const LOCAL: &str = "localhost";
 
 /// The running gateway, as a proof sees it: from outside.
 #[derive(Clone)]
@@ -31,6 +36,44 @@ pub struct Target {
     /// A session to ask the application's pages with. Without one they cannot be seen, and a
     /// proof that should have seen them is unknown.
     pub session: Option<Arc<dyn ProbeSession>>,
+    /// The names under which people reach it.
+    pub names: Vec<String>,
+    /// The operator's certificates; what they are for is read from them.
+    pub certificates: Vec<CertificateFiles>,
+    /// Where it listens for plain HTTP, if it does.
+    pub clear: Option<SocketAddr>,
+}
+
+impl Target {
+    /// The authority's certificate.
+    async fn trusted(&self) -> Result<Vec<u8>, String> {
+        tokio::fs::read(&self.authority).await.map_err(|error| {
+            format!(
+                "the certificate authority {} cannot be read ({error}); it is made when the \
+                 gateway is started with `amanah up`",
+                self.authority.display()
+            )
+        })
+    }
+
+    /// Every name that somebody can ask for: the local one, those of the configuration, and those of
+    /// the certificates, one for each that stands for many.
+    async fn every_name(&self, cx: &Cx) -> Result<Vec<String>, String> {
+        let (files, now) = (self.certificates.clone(), cx.clock.now());
+        let reading = tokio::task::spawn_blocking(move || Certificates::inspect(&files, now));
+        let mut names = BTreeSet::from([LOCAL.to_owned()]);
+        // An address is not asked for: whoever comes by one is shown the first certificate.
+        let is_name = |one: &&String| one.parse::<IpAddr>().is_err();
+        names.extend(self.names.iter().filter(is_name).cloned());
+        for read in reading.await.map_err(|error| error.to_string())? {
+            let presented = read.map_err(|error| error.to_string())?;
+            names.extend(presented.names.iter().map(|name| match name.strip_prefix("*.") {
+                Some(domain) => format!("amanah-proof.{domain}"),
+                None => name.clone(),
+            }));
+        }
+        Ok(names.into_iter().collect())
+    }
 }
 
 /// Hands out a session of a canary, which may look at the application's pages.
@@ -41,5 +84,9 @@ pub trait ProbeSession: Send + Sync {
 
 /// Every control of this crate.
 pub fn controls(target: Target) -> Vec<Arc<dyn Control>> {
-    vec![Arc::new(headers::Headers::new(target))]
+    vec![
+        Arc::new(headers::Headers::new(target.clone())),
+        Arc::new(tls::Tls::new(target.clone())),
+        Arc::new(hsts::Hsts::new(target)),
+    ]
 }

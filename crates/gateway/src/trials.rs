@@ -40,6 +40,7 @@ mod http2;
 mod proof;
 mod requests;
 mod sockets;
+mod transit;
 
 /// The cookie line of somebody who is signed in.
 const SIGNED_IN: &str = "Cookie: theme=dark; __Host-amanah=good; __Host-amanah-csrf=c\r\n";

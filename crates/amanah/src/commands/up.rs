@@ -23,6 +23,7 @@ use crate::bridge::{OwnPages, SignIn, Trust, UpstreamBinder, Vitals};
 use crate::cli::{Place, Up};
 use crate::commands::{bar, show};
 use crate::data::{Data, Running};
+use crate::edge::{self, Faces};
 use crate::exit::{Exit, Usage};
 use crate::following::{self, Live};
 use crate::installation::{EdgeAt, Installation};
@@ -39,7 +40,7 @@ use crate::tokens::{Programs, TokenPen};
 use crate::trail_desk::{self, Lookout, TrailAtDesk};
 use crate::witnesses::Witnesses;
 use crate::{
-    columns, comparing, edge, erasing, files, fleet, keyserver, mail, months, offsite, out,
+    columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
     people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, seeds,
     table,
 };
@@ -189,7 +190,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let site = mail::site(&installation.config, address);
     let engine = &installation.ground.engine;
     installation.directory = provisioning::open(installation.people(), engine, &site);
-    let edge = EdgeAt { address, upstream_paths: paths.clone(), runs: true };
+    let faces = Faces::of(&installation.config.gateway, gateway.clear_addr())?;
+    let edge = EdgeAt { address, upstream_paths: paths.clone(), faces: faces.clone(), runs: true };
     let engine = installation.engine(&own, edge.clone()).await?;
     let seals = Arc::<Sealers>::default();
     let at = &installation.config.trail.witnesses.0;
@@ -204,7 +206,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let argon2 = Some(installation.config.identity.argon2().to_string());
     let (listen, upstream_paths) = (address, paths);
     let running =
-        Running { pid, listen, keys, upstream_paths, config, scan, behind, routes, argon2 };
+        Running { pid, listen, keys, upstream_paths, config, scan, behind, routes, argon2, faces };
     installation.data.announce(&running)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
     Ok(Parts { live, seals, witnesses, gateway, application, lookout, private })

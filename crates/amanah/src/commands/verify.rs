@@ -63,7 +63,8 @@ fn usage(error: claims::Error) -> anyhow::Error {
 fn edge(installation: &Installation) -> EdgeAt {
     match installation.data.running() {
         Some(running) => {
-            EdgeAt { address: running.listen, upstream_paths: running.upstream_paths, runs: true }
+            let (address, upstream_paths) = (running.listen, running.upstream_paths);
+            EdgeAt { address, upstream_paths, faces: running.faces, runs: true }
         }
         None => EdgeAt::absent(&installation.config),
     }

@@ -190,6 +190,22 @@ fn strong(key: &SubjectPublicKeyInfoOwned) -> Result<(), String> {
     }
 }
 
+/// How strong a certificate's key is, in bits of RSA (NIST SP 800-57).
+pub(crate) fn strength(leaf: &[u8]) -> Option<usize> {
+    let leaf = Certificate::from_der(leaf).ok()?;
+    let key = &leaf.tbs_certificate.subject_public_key_info;
+    if key.algorithm.oid == RSA {
+        return key.subject_public_key.as_bytes().and_then(modulus_bits);
+    }
+    let curve: Option<ObjectIdentifier> =
+        key.algorithm.parameters.as_ref().and_then(|any| any.decode_as().ok());
+    Some(match curve.and_then(|curve| CURVES.iter().position(|known| *known == curve)) {
+        Some(1) => 7680,
+        Some(2) => 15360,
+        _ => 3072,
+    })
+}
+
 fn modulus_bits(key: &[u8]) -> Option<usize> {
     let mut reader = SliceReader::new(key).ok()?;
     let bits = reader.sequence(|key| {

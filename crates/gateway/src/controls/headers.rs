@@ -46,13 +46,7 @@ impl Headers {
                 target.address
             ));
         }
-        let trusted = tokio::fs::read(&target.authority).await.map_err(|error| {
-            format!(
-                "the certificate authority {} cannot be read ({error}); it is made when the \
-                 gateway is started with `amanah up`",
-                target.authority.display()
-            )
-        })?;
+        let trusted = target.trusted().await?;
         let token = match &target.session {
             Some(session) => session.token().await,
             None => None,

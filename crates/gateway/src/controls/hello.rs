@@ -78,6 +78,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Whether the server does not go on.
+    #[cfg(test)]
     pub(crate) const fn is_refusal(&self) -> bool {
         !matches!(self, Self::Hello { .. })
     }
@@ -87,6 +88,54 @@ impl Hello {
     /// Its bytes, as they are sent.
     pub(crate) fn wire(&self) -> Vec<u8> {
         if self.version == SSL_2 { self.ssl_2() } else { self.record() }
+    }
+
+    /// Reads a hello as [`Hello::wire`] writes it, when all of it has come.
+    pub(crate) fn read(wire: &[u8]) -> Option<Self> {
+        let mut bytes = Bytes(wire);
+        if wire.first()? & 0x80 != 0 {
+            let length = bytes.number(2)? & 0x7fff;
+            let mut body = Bytes(bytes.take(length)?);
+            body.take(1)?;
+            let (version, length) = (body.short()?, body.number(2)?);
+            body.take(4)?;
+            let suites = body.take(length)?.chunks_exact(3);
+            let suites = suites.filter_map(|suite| match suite {
+                [high, _, low] => Some(u16::from_be_bytes([*high, *low])),
+                _ => None,
+            });
+            return Some(Self {
+                version,
+                suites: suites.collect(),
+                groups: Vec::new(),
+                name: None,
+            });
+        }
+        bytes.take(3)?;
+        let length = bytes.number(2)?;
+        let mut body = Bytes(bytes.take(length)?);
+        body.take(4)?;
+        let mut version = body.short()?;
+        body.take(32)?;
+        let session = body.number(1)?;
+        body.take(session)?;
+        let length = body.number(2)?;
+        let suites = numbers(body.take(length)?);
+        let length = body.number(1)?;
+        body.take(length)?;
+        let mut groups = Vec::new();
+        let length = body.number(2).unwrap_or_default();
+        let mut extensions = Bytes(body.take(length)?);
+        while let Some(kind) = extensions.number(2) {
+            let length = extensions.number(2)?;
+            let content = extensions.take(length)?;
+            match kind {
+                10 => groups = numbers(content.get(2..)?),
+                43 => version = numbers(content.get(1..)?).into_iter().max()?,
+                _ => {}
+            }
+        }
+        Some(Self { version, suites, groups, name: None })
     }
 
     fn ssl_2(&self) -> Vec<u8> {
@@ -290,6 +339,11 @@ fn pairs(numbers: &[u16]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
+fn numbers(pairs: &[u8]) -> Vec<u16> {
+    let pairs = pairs.chunks_exact(2);
+    pairs.filter_map(|pair| Some(u16::from_be_bytes(pair.try_into().ok()?))).collect()
+}
+
 /// Bytes that are read from their beginning.
 struct Bytes<'a>(&'a [u8]);
 
@@ -311,7 +365,7 @@ impl<'a> Bytes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reply, SSL_2, TLS_1_0, TLS_1_2, TLS_1_3, old_answer, read, retry_answer};
+    use super::{Hello, Reply, SSL_2, TLS_1_0, TLS_1_2, TLS_1_3, old_answer, read, retry_answer};
 
     /// What is written as a server's answer is read as one, and only when all of it has come.
     #[test]
@@ -328,6 +382,18 @@ mod tests {
         assert!(read(&wire[..wire.len() - 1]).is_none());
         assert_eq!(read(&[21, 3, 3, 0, 2, 2, 86]), Some(Reply::Alert(86)));
         assert_eq!(read(b"HTTP/1.1 400 Bad Request"), Some(Reply::Other));
+    }
+
+    /// What is written as a hello is read as one.
+    #[test]
+    fn hellos_are_read_as_they_are_written() {
+        for version in [SSL_2, TLS_1_0, TLS_1_2, TLS_1_3] {
+            let groups = if version == SSL_2 { vec![] } else { vec![0x001d, 0x0017] };
+            let hello = Hello { version, suites: vec![0x0180, 0x0280], groups, name: None };
+            let wire = hello.wire();
+            assert_eq!(Hello::read(&wire), Some(hello));
+            assert!(Hello::read(&wire[..20]).is_none());
+        }
     }
 
     /// Whatever a server says, reading it ends.

@@ -79,15 +79,15 @@ impl Wanted {
 
 /// One request, byte for byte.
 pub(super) struct Probe {
-    what: String,
+    pub(super) what: String,
     wire: String,
-    expect: Expect,
-    in_clear: bool,
+    pub(super) expect: Expect,
+    pub(super) in_clear: bool,
 }
 
 /// What an answer must be in order to be the one that was meant.
 #[derive(Clone, Copy)]
-enum Expect {
+pub(super) enum Expect {
     /// Whatever it is.
     Any,
     /// This status.
@@ -98,17 +98,17 @@ enum Expect {
 
 /// The head of an answer.
 pub(super) struct Answer {
-    status: u16,
+    pub(super) status: u16,
     headers: Vec<(String, String)>,
 }
 
 impl Answer {
-    fn values(&self, name: &str) -> Vec<&str> {
+    pub(super) fn values(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(n, _)| n == name);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    fn is(&self, expect: Expect) -> bool {
+    pub(super) fn is(&self, expect: Expect) -> bool {
         match expect {
             Expect::Any => true,
             Expect::Status(status) => self.status == status,
@@ -164,6 +164,18 @@ impl Reach {
         Ok(Self { address: reachable(address), tls, name })
     }
 
+    /// Where it leads to.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How long the gateway's first word tells browsers to stay on TLS, in seconds.
+    pub(super) async fn hsts(&self) -> Result<u64, String> {
+        let answer = self.ask(&get("/healthz", "", "", None)).await?;
+        let said = answer.values(STRICT_TRANSPORT_SECURITY.as_str());
+        Ok(said.first().and_then(|value| super::hsts::max_age(value)).unwrap_or_default())
+    }
+
     /// Asks every probe, one after the other, and compares every answer with `wanted`.
     pub(super) async fn survey(&self, probes: &[Probe], wanted: &Wanted) -> Survey {
         let mut survey = Survey { total: probes.len(), ..Survey::default() };
@@ -197,7 +209,7 @@ impl Reach {
         survey
     }
 
-    async fn ask(&self, probe: &Probe) -> Result<Answer, String> {
+    pub(super) async fn ask(&self, probe: &Probe) -> Result<Answer, String> {
         let asked = async {
             let tcp = TcpStream::connect(self.address).await?;
             if probe.in_clear {
@@ -322,8 +334,18 @@ fn request(method: &str, path: &str, lines: &str, what: String, expect: Expect) 
     }
 }
 
+/// Asks something in clear of whoever listens at `address`.
+pub(super) async fn ask_in_clear(address: SocketAddr, wire: &str) -> Result<Answer, String> {
+    let asked = async { exchange(TcpStream::connect(address).await?, wire.as_bytes()).await };
+    match timeout(ANSWER_DEADLINE, asked).await {
+        Ok(Ok(head)) => parse(&head).ok_or_else(|| "the answer is not HTTP".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
+    }
+}
+
 /// The address itself, or loopback for one that stands for all of them.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
             (Ipv4Addr::LOCALHOST, address.port()).into()

@@ -22,7 +22,7 @@ impl ProbeSession for Canary {
     }
 }
 
-fn cx() -> Cx {
+pub(super) fn cx() -> Cx {
     Cx { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng) }
 }
 
@@ -31,8 +31,13 @@ fn params(pairs: &[(&str, &str)]) -> Params {
     Params::check(promise, pairs.iter().copied()).unwrap()
 }
 
-/// The control for a running gateway, which trusts its authority.
-fn control(edge: &Edge, dir: &TempDir, change: impl FnOnce(&mut Target)) -> Arc<dyn Control> {
+/// The control of a claim for a running gateway, which trusts its authority.
+pub(super) fn control_of(
+    id: &str,
+    edge: &Edge,
+    dir: &TempDir,
+    change: impl FnOnce(&mut Target),
+) -> Arc<dyn Control> {
     let authority = dir.path().join("ca.pem");
     std::fs::write(&authority, edge.authority.pem()).unwrap();
     let mut target = Target {
@@ -41,9 +46,16 @@ fn control(edge: &Edge, dir: &TempDir, change: impl FnOnce(&mut Target)) -> Arc<
         own: Pages.paths(),
         upstream_paths: vec!["/".to_owned(), "/hostile".to_owned()],
         session: Some(Arc::new(Canary)),
+        names: Vec::new(),
+        certificates: Vec::new(),
+        clear: edge.clear,
     };
     change(&mut target);
-    controls(target).pop().unwrap()
+    controls(target).into_iter().find(|control| control.card().id == id).unwrap()
+}
+
+fn control(edge: &Edge, dir: &TempDir, change: impl FnOnce(&mut Target)) -> Arc<dyn Control> {
+    control_of("edge.headers", edge, dir, change)
 }
 
 async fn prove(edge: &Edge, pairs: &[(&str, &str)], change: impl FnOnce(&mut Target)) -> Proof {
