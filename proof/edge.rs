@@ -172,7 +172,8 @@ fn scanned(site: &Site, house: &House) {
     let text = std::fs::read_to_string(&found).unwrap_or_else(|error| panic!("{error}: {told}"));
     let findings: Vec<Value> = serde_json::from_str(&text).unwrap();
     assert!(findings.len() > 15, "{told}");
-    let serious = |one: &&Value| !matches!(one["severity"].as_str(), Some("OK" | "INFO" | "LOW" | "WARN"));
+    let serious =
+        |one: &&Value| !matches!(one["severity"].as_str(), Some("OK" | "INFO" | "LOW" | "WARN"));
     let serious: Vec<&Value> = findings.iter().filter(serious).collect();
     assert!(serious.is_empty(), "{serious:#?}");
     let json = site.file("sslyze.json").display().to_string();

@@ -22,7 +22,7 @@ pub(crate) use files::{Files, bytes, shown};
 pub(crate) use identity::{Identity, limit};
 pub(crate) use keys::{Keys, RootKind, S3, period};
 pub(crate) use mail::{Line, Mail, Way};
-use tls::Tls;
+use tls::{Proxies, Tls};
 pub(crate) use trail::Trail;
 pub(crate) use witnesses::WitnessAt;
 
@@ -60,6 +60,7 @@ pub(crate) struct Gateway {
     #[serde(deserialize_with = "tls::address")]
     pub(crate) http: Option<SocketAddr>,
     public_port: u16,
+    pub(crate) proxies: Proxies,
     pub(crate) names: Vec<String>,
     pub(crate) tls: Tls,
 }

@@ -15,6 +15,7 @@ pub(crate) fn settings(config: &Gateway, listen: SocketAddr) -> Settings {
         tls: config.tls.settings(),
         clear: config.http,
         public_port: config.public_port(),
+        proxies: config.proxies.0.clone(),
         ..Settings::new(listen)
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::Certificates;
+use crate::announce::{self, Network};
 use crate::gate::{Gate, Turn};
 use crate::head::{self, MAX_HEADERS, Scan};
 use crate::refusal::Refusal;
@@ -41,6 +42,8 @@ pub(crate) struct Way {
     pub(crate) certificates: Arc<Certificates>,
     /// The port at which people reach the gateway.
     pub(crate) port: u16,
+    /// Whose word about who is behind them is taken.
+    pub(crate) proxies: Vec<Network>,
 }
 
 impl Way {
@@ -148,11 +151,14 @@ pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>) {
         let slot = Arc::clone(&slots).acquire_owned().await.ok();
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
-            Ok((tcp, peer)) => {
+            Ok((mut tcp, peer)) => {
                 let shared = Arc::clone(&shared);
                 shared.metrics.connection();
                 connections.spawn(async move {
-                    answer(tcp, &shared, peer).await;
+                    let announced = announce::who(&mut tcp, peer, &shared.way.proxies);
+                    if let Ok(Ok(peer)) = timeout(HEAD_DEADLINE, announced).await {
+                        answer(tcp, &shared, peer).await;
+                    }
                     drop(slot);
                 });
             }

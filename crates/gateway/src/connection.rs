@@ -18,14 +18,14 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
-use crate::clear;
 use crate::gate::{Gate, Turn};
 use crate::handshake::{self, Opened, Terms};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::http2::{self, Outlook, Streams};
 use crate::reply::Reply;
-use crate::serve::Wire;
+use crate::serve::{Shared, Wire};
 use crate::workers::{Stage, Worker};
+use crate::{announce, clear};
 
 /// How long a client may take to agree on TLS, from its first byte on the wire.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
@@ -48,17 +48,16 @@ impl Client {
         let _ = tcp.set_nodelay(true);
         let turn = Arc::new(Turn::default());
         let opened = tokio::select! {
-            opened = timeout(
-                HANDSHAKE_DEADLINE,
-                handshake::open(tcp, &self.terms, &shared.metrics),
-            ) => opened,
+            opened = timeout(HANDSHAKE_DEADLINE, open(tcp, self.peer, shared, &self.terms)) => opened,
             _ = self.stage.wait_for(|stage| *stage == Stage::Draining) => return,
         };
+        let (peer, opened) = opened.unwrap_or((self.peer, Opened::Nothing));
         let tls = match opened {
-            Ok(Opened::Tls(tls)) => tls,
-            Ok(Opened::Clear(tcp)) => return clear::answer(tcp, shared, self.peer).await,
-            Ok(Opened::Nothing) | Err(_) => return shared.metrics.handshake_failed(),
+            Opened::Tls(tls) => tls,
+            Opened::Clear(tcp) => return clear::answer(tcp, shared, peer).await,
+            Opened::Nothing => return shared.metrics.handshake_failed(),
         };
+        self.peer = peer;
         if tls.get_ref().1.alpn_protocol() == Some(http2::ALPN) {
             self.serve_two(*tls).await;
         } else {
@@ -140,6 +139,22 @@ impl Client {
         };
         if let Some(why) = why {
             tracing::debug!(why, peer = %self.peer, "a connection ended early");
+        }
+    }
+}
+
+/// Finds out who is there, and agrees on TLS.
+async fn open(
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+    shared: &Shared,
+    terms: &Terms,
+) -> (SocketAddr, Opened) {
+    match announce::who(&mut tcp, peer, &shared.way.proxies).await {
+        Ok(peer) => (peer, handshake::open(tcp, terms, &shared.metrics).await),
+        Err(error) => {
+            tracing::debug!(%error, %peer, "nobody was announced");
+            (peer, Opened::Nothing)
         }
     }
 }

@@ -22,7 +22,9 @@ use crate::handshake::Terms;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::workers::{Newcomer, Workers};
-use crate::{Certificates, GatewayError, HeaderPolicy, LocalAuthority, Metrics, Own, Upstream};
+use crate::{
+    Certificates, GatewayError, HeaderPolicy, LocalAuthority, Metrics, Network, Own, Upstream,
+};
 
 /// How long a head may take, and how long a connection may be unused, unless the settings say
 /// otherwise.
@@ -51,6 +53,8 @@ pub struct Settings {
     pub tls: TlsSettings,
     /// Where plain HTTP is led to TLS, if anywhere. Port 0 takes a free one.
     pub clear: Option<SocketAddr>,
+    /// Proxies that may say, by the PROXY protocol, whom they speak for.
+    pub proxies: Vec<Network>,
     /// The port at which people reach the gateway, where it is not the one that it listens on.
     pub public_port: Option<u16>,
     /// The application. Without one, every page that is not our own is a 404.
@@ -80,6 +84,7 @@ impl Settings {
             listen,
             tls: TlsSettings::default(),
             clear: None,
+            proxies: Vec::new(),
             public_port: None,
             upstream: None,
             headers: HeaderPolicy::default(),
@@ -144,6 +149,7 @@ impl Gateway {
         let way = Way {
             certificates: Arc::clone(&terms.certificates),
             port: settings.public_port.unwrap_or(address.port()),
+            proxies: settings.proxies,
         };
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {

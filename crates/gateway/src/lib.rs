@@ -26,6 +26,7 @@
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
 
+mod announce;
 mod bearer;
 mod bodies;
 mod body;
@@ -36,6 +37,8 @@ mod connection;
 pub mod controls;
 mod cookies;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod gateway;
 mod handshake;
@@ -59,6 +62,7 @@ mod vigil;
 mod who;
 mod workers;
 
+pub use announce::Network;
 pub use ca::{AUTHORITY_FILE, LocalAuthority};
 pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};
 pub use cookies::SESSION_COOKIE;

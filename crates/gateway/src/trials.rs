@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod abuse;
+mod announced;
 mod answers;
 mod bodies;
 mod certificates;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use gateway::{CertificateFiles, MinTls, TlsSettings, UnknownName};
+use gateway::{CertificateFiles, MinTls, Network, TlsSettings, UnknownName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -63,6 +63,19 @@ impl Tls {
     }
 }
 
+/// Proxies that may say whom they speak for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(crate) struct Proxies(pub(crate) Vec<Network>);
+
+impl TryFrom<Vec<String>> for Proxies {
+    type Error = String;
+
+    fn try_from(all: Vec<String>) -> Result<Self, String> {
+        all.iter().map(|one| one.parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
 /// An address, or "" for none.
 pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
     match String::deserialize(from)?.as_str() {
@@ -94,6 +107,10 @@ mod tests {
         assert_eq!((config.gateway.http, config.gateway.public_port()), (None, None));
         std::fs::write(&file, "[gateway]\nhttp = \"0.0.0.0:80\"\npublic_port = 443\n").unwrap();
         let own = Config::load(Some(&file)).unwrap().gateway;
+        assert!(config.gateway.proxies.0.is_empty());
+        std::fs::write(&file, "[gateway]\nproxies = [\"10.0.0.0/40\"]\n").unwrap();
+        let wrong = format!("{:#}", Config::load(Some(&file)).unwrap_err());
+        assert!(wrong.contains("write it as 10.0.0.5 or 10.0.0.0/24"), "{wrong}");
         assert_eq!((own.http.unwrap().port(), own.public_port()), (80, Some(443)));
     }
 }

@@ -36,6 +36,7 @@ static CARD: Card = Card {
         "answers to changes that succeed: what changes something is only asked from a foreign site",
         "the application's paths that were not given",
         "other listeners for plain HTTP than the gateway's",
+        "answers over HTTP/2: the same code writes their headers, and HTTP/1.1 is asked",
     ],
 };
 

@@ -1,0 +1,21 @@
+//! The parsers of what anybody can send, for the fuzzer.
+
+use crate::announce::{Step, step};
+use crate::controls::hello::{self, Hello};
+
+/// What may stand before the first byte of TLS, read as a connection gives it: whether it is whole.
+pub fn announcement(bytes: &[u8]) -> bool {
+    let mut taken = 0_usize;
+    loop {
+        match step(bytes.get(..taken).unwrap_or_default()) {
+            Step::More(count) if count > 0 && taken + count <= bytes.len() => taken += count,
+            Step::Whole(_) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// What a server says to a proof's hello, and what a proof says to a scratch server: whether it is whole.
+pub fn hello(bytes: &[u8]) -> bool {
+    hello::read(bytes).is_some() || Hello::read(bytes).is_some()
+}
