@@ -69,7 +69,7 @@ pub struct Rule {
 /// How a rule looks.
 #[derive(Debug, Clone, Copy)]
 enum Find {
-    /// A statement behind [`prelude::PRELUDE`]: kind, object, what is wrong, the fix.
+    /// A statement behind what it uses of `prelude`: kind, object, what is wrong, the fix.
     Sql(&'static str),
     /// The same, but instead of the fix its material, from which the function makes the fix, or
     /// none where all is well.
@@ -82,6 +82,21 @@ enum Find {
     Installed,
     /// The server's version.
     Version,
+}
+
+impl Find {
+    /// Its statement as one of many, with the place of its rule before what it finds.
+    fn asked(self, place: usize) -> Option<String> {
+        let (sql, fix) = match self {
+            Self::Sql(sql) => (sql, "ARRAY[f.fix::text]"),
+            Self::Then(sql, _) => (sql, "f.fix::text[]"),
+            _ => return None,
+        };
+        Some(format!(
+            "SELECT {place}::bigint, f.kind::text, f.object::text, f.what::text, {fix} \
+             FROM ({sql}\n) f(kind, object, what, fix)"
+        ))
+    }
 }
 
 /// What a rule found, without the rule.
@@ -251,10 +266,9 @@ async fn ask(
 ) -> Result<Vec<Lint>> {
     let facts = Facts::read(tx, tables, census, about).await?;
     let mut all = Vec::new();
-    for rule in rules {
+    for (rule, told) in rules.iter().zip(facts.ask(tx, rules).await?) {
         let found = match rule.find {
-            Find::Sql(sql) => facts.ask(tx, sql).await?,
-            Find::Then(sql, make) => facts.make(tx, sql, make).await?,
+            Find::Sql(_) | Find::Then(..) => told,
             Find::Shape(look) => look(&facts),
             Find::Policies => facts.policies(tx).await?,
             Find::Installed => facts.installed(tx).await?,

@@ -1,6 +1,8 @@
 //! What the statements of all rules begin with.
 
-/// What every statement of a rule can use. `$1` is the application's role, `$2` to `$4` are schema,
+use std::sync::LazyLock;
+
+/// What every statement of a rule can use; [`before`] takes from it what one does use. `$1` is the application's role, `$2` to `$4` are schema,
 /// name and tenant column (empty for none) of the tables with tenants' rows, `$5` is the tenant
 /// column that was named, `$6` and `$7` are the objects that were declared as reviewed and what they
 /// were like then.
@@ -24,7 +26,7 @@
 ///   and foreign keys carry them. `d` is to delete, `u` to change, `i` to add.
 /// - `keyed`: what foreign keys do when a row that they point to goes (`d`) or its key changes (`u`).
 /// - `acted`: what of that the application can bring about, from one foreign key to the next.
-pub(super) const PRELUDE: &str = concat!(
+const PRELUDE: &str = concat!(
     r"
 WITH RECURSIVE held AS MATERIALIZED (
     SELECT c.oid, n.oid AS space, n.nspname || '.' || c.relname AS label,
@@ -334,3 +336,81 @@ WITH RECURSIVE held AS MATERIALIZED (
 )
 "
 );
+
+/// What all of them are given, so that each parameter has its type where nothing else names it.
+const GIVEN: &str = "given(role, schemas, names, columns, tenant, objects, digests) AS (
+    SELECT $1::text, $2::text[], $3::text[], $4::text[], $5::text, $6::text[], $7::text[]
+)";
+const BEGIN: &str = "WITH RECURSIVE ";
+/// Each part begins on a line of its own, behind the end of the one before it.
+const BETWEEN: &str = "\n), ";
+
+/// One of the queries of [`PRELUDE`].
+struct Part {
+    name: &'static str,
+    text: &'static str,
+    /// Those that it names.
+    uses: Vec<&'static str>,
+}
+
+static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| {
+    let inside = PRELUDE.trim().strip_prefix(BEGIN).unwrap_or(PRELUDE);
+    let inside = inside.strip_suffix("\n)").unwrap_or(inside);
+    let texts: Vec<&str> = inside.split(BETWEEN).collect();
+    let named = |text: &'static str| words(text).next().unwrap_or_default();
+    let part = |text: &'static str| {
+        let told = |line: &&str| !line.trim_start().starts_with("--");
+        let names: Vec<&str> = text.lines().filter(told).flat_map(words).collect();
+        let others = texts.iter().copied().map(named);
+        let uses = others.filter(|other| names.contains(other)).collect();
+        Part { name: named(text), text, uses }
+    };
+    texts.iter().copied().map(part).collect()
+});
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let apart = |c: char| !c.is_alphanumeric() && c != '_';
+    text.split(apart).filter(|word| !word.is_empty())
+}
+
+/// `sql` behind those queries that it names, and that they name. The server would plan the others each
+/// time, which takes longer than all the rest.
+pub(super) fn before(sql: &str) -> String {
+    let mut wanted: Vec<&str> = words(sql).collect();
+    let mut taken = Vec::new();
+    // None names a later one.
+    for part in PARTS.iter().rev() {
+        if wanted.contains(&part.name) {
+            wanted.extend(&part.uses);
+            taken.push(format!("{}\n)", part.text));
+        }
+    }
+    taken.push(GIVEN.to_owned());
+    taken.reverse();
+    format!("{BEGIN}{}\n{sql}", taken.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BEGIN, BETWEEN, PARTS, PRELUDE, before};
+
+    #[test]
+    fn the_parts_are_the_whole_and_none_names_a_later_one() {
+        let texts: Vec<&str> = PARTS.iter().map(|part| part.text).collect();
+        assert_eq!(format!("\n{BEGIN}{}\n)\n", texts.join(BETWEEN)), PRELUDE);
+        assert!(PARTS.len() > 25, "{}", PARTS.len());
+        for (n, part) in PARTS.iter().enumerate() {
+            let later = PARTS.iter().skip(n + 1).find(|later| part.uses.contains(&later.name));
+            assert!(later.is_none(), "{} names {}", part.name, later.unwrap().name);
+        }
+    }
+
+    #[test]
+    fn a_statement_stands_behind_what_it_uses() {
+        let told = before("SELECT FROM tied");
+        assert!(told.contains("tied AS MATERIALIZED (") && told.contains("held AS MATERIALIZED ("));
+        assert!(!told.contains("acted AS ("), "{told}");
+        assert!(told.ends_with("\n)\nSELECT FROM tied"), "{told}");
+        assert!(before("SELECT FROM acted").contains("moved(oid, event) AS ("));
+    }
+}
