@@ -7,7 +7,7 @@ use std::time::Duration;
 use kernel::{Secret, SystemClock, SystemRng, TenantId, random_hex};
 use tenancy::{CACHE_ROOM, CacheLease, FLEET_ROOM, Redis, RedisSettings, Server, ServerSettings};
 
-use crate::house::{directory, root};
+use crate::house::{directory, example, root};
 
 /// What a recipe's program prints: what it has read, and what became of another tenant's key.
 const EXPECTED: &str = "apples\nrefused\n";
@@ -154,9 +154,6 @@ async fn rust_does_as_the_document_says() {
     let source = std::fs::read_to_string(root().join("demo/examples/cache.rs")).unwrap();
     let (_, rest) = source.split_once("// recipe\n").unwrap();
     assert_eq!(rest.split_once("// end of the recipe").unwrap().0, recipe("rust"));
-    let command = ["build", "--quiet", "-p", "demo", "--example", "cache"];
-    let built = Command::new(env!("CARGO")).args(command).current_dir(root()).status().unwrap();
-    assert!(built.success(), "the recipe compiles");
-    let program = root().join("target/debug/examples/cache");
+    let program = example("cache");
     assert_eq!(World::new().await.run(&mut Command::new(program)), EXPECTED);
 }

@@ -42,18 +42,24 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The program, built once for each run of the tests.
+/// The program, built once for each run of the tests: with the whole workspace, as `make test` has built
+/// it. Alone, the program's dependencies lack what others of them ask for, and all of it is compiled anew.
 pub fn program() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
             let cargo = env!("CARGO");
-            let command = ["build", "--quiet", "-p", "amanah", "-p", "demo"];
+            let command = ["build", "--quiet", "--workspace", "--bins", "--examples"];
             let built = Command::new(cargo).args(command).current_dir(root()).status().unwrap();
             assert!(built.success(), "the program builds");
             root().join("target/debug/amanah")
         })
         .clone()
+}
+
+/// An example of the sample application, which is built with the program.
+pub fn example(name: &str) -> PathBuf {
+    program().parent().unwrap().join("examples").join(name)
 }
 
 /// Runs a command of Amanah to its end, in the checkout.

@@ -8,7 +8,7 @@ use kernel::{Actor, Clock as _, Scope, Secret, SystemClock, SystemRng, TenantId}
 use store::Host;
 use tenancy::{BindingKey, TenantBinder};
 
-use crate::house::{directory, root};
+use crate::house::{directory, example, root};
 
 const SCHEMA: &str = "CREATE TABLE product (company_id integer NOT NULL, name text NOT NULL);
     INSERT INTO product VALUES (1, 'apple'), (1, 'banana'), (2, 'cherry');
@@ -128,9 +128,6 @@ async fn rust_does_as_the_document_says() {
     let source = std::fs::read_to_string(root().join("demo/examples/bind.rs")).unwrap();
     let (_, rest) = source.split_once("// recipe\n").unwrap();
     assert_eq!(rest.split_once("// end of the recipe").unwrap().0, recipe("rust"));
-    let command = ["build", "--quiet", "-p", "demo", "--example", "bind"];
-    let built = Command::new(env!("CARGO")).args(command).current_dir(root()).status().unwrap();
-    assert!(built.success(), "the recipe compiles");
     let world = World::new().await;
-    assert_eq!(world.run(&mut Command::new(root().join("target/debug/examples/bind"))), EXPECTED);
+    assert_eq!(world.run(&mut Command::new(example("bind"))), EXPECTED);
 }
