@@ -5,7 +5,7 @@ run: packages
 	cargo build --quiet -p amanah -p demo && exec target/debug/amanah up --demo
 
 test: packages peers
-	cargo test --workspace --no-fail-fast
+	scripts/test
 
 lint: packages target/tools/bin/cargo-deny
 	scripts/lint
