@@ -212,7 +212,10 @@ impl ResolvesServerCert for Certificates {
         let name = hello.server_name();
         let fits = |pair: &&Pair| pair.key.key.choose_scheme(hello.signature_schemes()).is_some();
         let named = |pair: &&Pair| name.is_none_or(|name| pair.covers(name));
-        if let Some(pair) = held.iter().filter(named).find(fits) {
+        // Where the client can verify none, the library says so with the first; without one it would
+        // say that access was denied.
+        let best = held.iter().filter(named).find(fits).or_else(|| held.iter().find(named));
+        if let Some(pair) = best {
             return Some(Arc::clone(&pair.key));
         }
         if held.is_empty() || name.is_some_and(|name| self.local.covers(name)) {
@@ -220,7 +223,10 @@ impl ResolvesServerCert for Certificates {
         }
         match self.unknown {
             UnknownName::Refuse => None,
-            UnknownName::First => held.iter().find(fits).map(|pair| Arc::clone(&pair.key)),
+            UnknownName::First => {
+                let best = held.iter().find(fits).or(held.first());
+                best.map(|pair| Arc::clone(&pair.key))
+            }
         }
     }
 }

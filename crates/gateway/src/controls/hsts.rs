@@ -55,6 +55,8 @@ struct Outcome {
     /// The shortest that was said, in seconds.
     shortest: Option<u64>,
     led: usize,
+    /// How many should have been led to TLS.
+    to_lead: usize,
 }
 
 impl Outcome {
@@ -172,7 +174,10 @@ fn weigh(observed_at: jiff::Timestamp, outcome: Outcome, threshold: &str) -> Pro
     Proof::weigh(
         observed_at,
         Population::new(outcome.checked, outcome.total, "answers"),
-        format!("{shortest} seconds; {} answers in clear lead to TLS", outcome.led),
+        format!(
+            "{shortest} seconds; {} of {} asked in clear led to TLS",
+            outcome.led, outcome.to_lead
+        ),
         threshold,
         outcome.findings,
     )
@@ -253,6 +258,7 @@ async fn in_clear(address: SocketAddr, outcome: &mut Outcome) {
         let led = matches!(answer.status, 301 | 308)
             && matches!(to[..], [to] if to.starts_with("https://localhost") && to.ends_with("/trust?a=b"));
         outcome.led += usize::from(led && to_be_led);
+        outcome.to_lead += usize::from(to_be_led);
         let what = match (to_be_led, led) {
             (true, false) => "is not led to the same over TLS",
             (false, _) if !to.is_empty() => "is led on, and should be refused",

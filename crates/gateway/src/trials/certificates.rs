@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, sleep};
 use tokio_rustls::TlsConnector;
@@ -10,8 +11,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Edge, PATIENCE, read_until, status};
 use crate::certificates::tests::{Signer, put};
-use crate::controls::hello::{Hello, Reply, TLS_1_3};
-use crate::{CertificateFiles, TlsSettings, UnknownName, client_config};
+use crate::controls::hello::{self, Hello, Reply, TLS_1_2, TLS_1_3};
+use crate::{CertificateFiles, MinTls, TlsSettings, UnknownName, client_config};
 
 async fn edge(certificates: Vec<CertificateFiles>, unknown_name: UnknownName) -> Edge {
     Edge::with(|settings| {
@@ -52,17 +53,52 @@ async fn each_name_has_its_certificate() {
     assert_ne!(a, b);
     let local = strict.authority.pem().to_owned();
     connect(&strict, "localhost", &local).await.unwrap();
-    let hello = |name: &str| Hello {
+    let asking = |name: &str| Hello {
         version: TLS_1_3,
         suites: vec![0x1301],
         groups: vec![0x001d],
         name: Some(name.to_owned()),
     };
-    let stranger = hello("c.example").ask(strict.address).await.unwrap();
+    let stranger = asking("c.example").ask(strict.address).await.unwrap();
     assert_eq!(stranger, Reply::Alert(112));
     let lenient = edge(files, UnknownName::First).await;
-    let stranger = hello("c.example").ask(lenient.address).await.unwrap();
+    let stranger = asking("c.example").ask(lenient.address).await.unwrap();
     assert!(!stranger.is_refusal(), "{stranger:?}");
+}
+
+/// A client that can verify no key of ours hears that nothing can be agreed, as it expects, and not
+/// that access was denied.
+#[tokio::test]
+async fn whoever_cannot_verify_is_told_so() {
+    let (dir, signer) = (tempfile::tempdir().unwrap(), Signer::new());
+    let files = vec![signer.write(dir.path(), "a", &["a.example"], 2090)];
+    for unknown in [UnknownName::Refuse, UnknownName::First] {
+        let edge = Edge::with(|settings| {
+            settings.tls = TlsSettings {
+                min: MinTls::V1_2,
+                certificates: files.clone(),
+                unknown_name: unknown,
+            };
+        })
+        .await;
+        let mut wire = Hello {
+            version: TLS_1_2,
+            suites: vec![0xc02b, 0xc02f],
+            groups: vec![0x001d],
+            name: Some("a.example".to_owned()),
+        }
+        .wire();
+        // Only RSA, in the place of everything that a proof offers.
+        let all = wire.windows(4).position(|four| four == [0x04, 0x03, 0x05, 0x03]).unwrap();
+        for pair in wire[all..all + 28].chunks_mut(2) {
+            pair.copy_from_slice(&[0x04, 0x01]);
+        }
+        let mut tcp = TcpStream::connect(edge.address).await.unwrap();
+        tcp.write_all(&wire).await.unwrap();
+        let mut said = Vec::new();
+        tcp.read_to_end(&mut said).await.unwrap();
+        assert_eq!(hello::read(&said), Some(Reply::Alert(40)));
+    }
 }
 
 /// New files are presented without a restart, and whoever is connected notices nothing. What is
@@ -89,6 +125,6 @@ async fn new_files_reach_new_connections_alone() {
     let (_, refused) = edge.certificates.reloads();
     assert_eq!(refused, 1);
     let wire = b"GET /own HTTP/1.1\r\nHost: a.example\r\n\r\n";
-    tokio::io::AsyncWriteExt::write_all(&mut old, wire).await.unwrap();
+    old.write_all(wire).await.unwrap();
     assert!(status(&read_until(&mut old, "\r\n\r\n").await) < 500, "it is still open");
 }

@@ -91,7 +91,7 @@ async fn hsts_holds_on_every_answer() {
     let proof = prove(HSTS, &edge, ("max-age", "1y"), |_| {}).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
     assert_eq!(proof.population().to_string(), "27 of 27 answers");
-    let words = "the shortest max-age is 31536000 seconds; 2 answers in clear lead to TLS";
+    let words = "the shortest max-age is 31536000 seconds; 2 of 2 asked in clear led to TLS";
     assert_eq!(proof.measured(), words);
     let proof = prove(HSTS, &edge, ("max-age", "2y"), |_| {}).await;
     assert_eq!(proof.findings().len(), 21, "each answer is too short");
