@@ -72,6 +72,15 @@ pub(crate) fn fresh(rng: &dyn Rng) -> Result<(Secret, Written)> {
     Ok((key, written))
 }
 
+/// The text of a key that is nobody's, to be laid out as bait: nobody can tell it from a real one, and it
+/// opens nothing.
+///
+/// # Errors
+/// When the random source does not answer.
+pub fn bait_key(rng: &dyn Rng) -> Result<Secret> {
+    fresh(rng).map(|(key, _)| key)
+}
+
 /// `count` of the first `of` letters, each as likely as the others.
 fn draw(rng: &dyn Rng, count: usize, of: u8) -> Result<Zeroizing<String>> {
     // Bytes beyond the last multiple would make the first letters likelier.

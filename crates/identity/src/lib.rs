@@ -61,6 +61,7 @@ mod vault;
 mod workers;
 
 pub use account::{Email, NewAccount};
+pub use api_key::bait_key;
 pub use book::FactorBook;
 pub use controls::{
     Answer, Asked, Attempt, CanaryRoles, EdgeProbe, FactorGuard, FactorProbe, Form, FormProbe,
@@ -73,7 +74,7 @@ pub use error::{Error, Result};
 pub use invitation::{Accepted, NewInvitation, Offered, Pending, Person};
 pub use key_holdings::KeyHoldings;
 pub use lifetime::Lifetime;
-pub use limits::{Attempted, Limits, Shows};
+pub use limits::{Attempted, Limits, Shows, Tries};
 pub use mail::{
     FileOutbox, Language, Letters, Line, Mailroom, Post, Sender, Smtp, SmtpSettings, Unsent,
     Waiting, Written,

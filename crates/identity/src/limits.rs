@@ -31,7 +31,7 @@ use crate::Result;
 const ENTRIES: usize = 1 << 16;
 /// How many places an entry may have.
 const WAYS: usize = 8;
-/// How many wrong passwords are looked at before there is a wait.
+/// How many wrong passwords are looked at before there is a wait, unless the operator says otherwise.
 const FREE_FAILURES: u32 = 5;
 /// How long the first lock lasts; each one after lasts twice as long as the one before.
 const FIRST_LOCK: SignedDuration = SignedDuration::from_secs(5);
@@ -66,12 +66,18 @@ const fn rate(burst: i32, one_in: SignedDuration) -> Rate {
 
 impl Attempted {
     /// For one address (IPv6: /64), for its neighbourhood (/24, /48), and for all together.
-    const fn rates(self) -> [Rate; 3] {
+    fn rates(self, tries: &Tries) -> [Rate; 3] {
         let (seconds, millis) = (SignedDuration::from_secs, SignedDuration::from_millis);
         match self {
-            Self::SignIn => [rate(60, seconds(2)), rate(300, millis(500)), rate(1_000, millis(20))],
+            Self::SignIn => {
+                let [narrow, wide] = Tries::rates(tries.sign_in, tries.sign_in_every);
+                [narrow, wide, rate(1_000, millis(20))]
+            }
             // Each is one row; how many letters leave for one account is bounded where they leave.
-            Self::Reset => [rate(5, seconds(60)), rate(20, seconds(15)), rate(2_000, millis(20))],
+            Self::Reset => {
+                let [narrow, wide] = Tries::rates(tries.reset, tries.reset_every);
+                [narrow, wide, rate(2_000, millis(20))]
+            }
             Self::Link => [rate(30, seconds(10)), rate(100, seconds(2)), rate(500, millis(200))],
             Self::Directory => {
                 [rate(500, millis(20)), rate(1_000, millis(10)), rate(4_000, millis(2))]
@@ -121,8 +127,47 @@ impl Shows<'_> {
     }
 }
 
+/// What the operator decides. By itself: 60 sign-ins, then one in 2 s, and 5 letters, then one in 60 s,
+/// for one address; five times and four times as many for its neighbourhood; 5 wrong passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// How many passwords may be tried from one address at once, and from its neighbourhood.
+    pub sign_in: [u32; 2],
+    /// In how long one address may try one more. The neighbourhood is whole again with it.
+    pub sign_in_every: SignedDuration,
+    /// The same of letters for a new password.
+    pub reset: [u32; 2],
+    /// The same.
+    pub reset_every: SignedDuration,
+    /// How many wrong passwords of one account are looked at before there is a wait.
+    pub account: u32,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self {
+            sign_in: [60, 300],
+            sign_in_every: SignedDuration::from_secs(2),
+            reset: [5, 20],
+            reset_every: SignedDuration::from_secs(60),
+            account: FREE_FAILURES,
+        }
+    }
+}
+
+impl Tries {
+    /// For one address, and for its neighbourhood, which is whole again when one address is.
+    fn rates([narrow, wide]: [u32; 2], one_in: SignedDuration) -> [Rate; 2] {
+        let burst = |n: u32| i32::try_from(n).unwrap_or(i32::MAX).max(1);
+        let (narrow, wide) = (burst(narrow), burst(wide));
+        let shared = one_in.saturating_mul(narrow) / wide;
+        [rate(narrow, one_in), rate(wide, shared.max(SignedDuration::from_millis(1)))]
+    }
+}
+
 /// The limits of one process.
 pub struct Limits {
+    tries: Tries,
     /// Nobody can choose addresses that meet in the table.
     key: [u8; 32],
     /// The SHA-256 of what the proofs show, where there is such a thing.
@@ -140,7 +185,14 @@ impl Limits {
         let mut key = [0; 32];
         rng.fill(&mut key)?;
         let (peers, accounts) = (Mutex::new(Table::new()), Mutex::new(Table::new()));
-        Ok(Self { key, proofs: None, peers, accounts })
+        Ok(Self { tries: Tries::default(), key, proofs: None, peers, accounts })
+    }
+
+    /// The same, with what the operator has decided.
+    #[must_use]
+    pub const fn with_tries(mut self, tries: Tries) -> Self {
+        self.tries = tries;
+        self
     }
 
     /// The same, of an installation whose proofs show this secret.
@@ -166,7 +218,7 @@ impl Limits {
     /// Whether `peer` may try this now; if so, the try is counted.
     pub fn allow(&self, what: Attempted, peer: IpAddr, now: Timestamp) -> bool {
         let peer = peer.to_canonical();
-        let [narrow, wide, _] = what.rates();
+        let [narrow, wide, _] = what.rates(&self.tries);
         let tag = what.tag();
         let keys = [
             (self.fingerprint(&[tag, 0], &prefix(peer, 32, 64)), narrow),
@@ -178,7 +230,7 @@ impl Limits {
 
     /// What everybody has together.
     fn of_all(&self, what: Attempted) -> (u64, Rate) {
-        let [.., all] = what.rates();
+        let [.., all] = what.rates(&self.tries);
         (self.fingerprint(&[what.tag(), 2], &[]), all)
     }
 
@@ -232,7 +284,7 @@ impl Limits {
         if left > 0 {
             return Err(SignedDuration::from_millis(left));
         }
-        *lock = lock.fail(now);
+        *lock = lock.fail(now, self.tries.account);
         Ok(())
     }
 
@@ -385,11 +437,11 @@ struct Lock {
 
 impl Lock {
     /// One more; nobody asks while the lock lasts.
-    fn fail(self, now: i64) -> Self {
+    fn fail(self, now: i64, free: u32) -> Self {
         let age = now.saturating_sub(self.last);
         let earlier = if (0..Self::millis(FORGOTTEN)).contains(&age) { self.failures } else { 0 };
         let failures = earlier.saturating_add(1);
-        let wait = match failures.checked_sub(FREE_FAILURES) {
+        let wait = match failures.checked_sub(free) {
             None => 0,
             Some(beyond) => {
                 let doubled = Self::millis(FIRST_LOCK).checked_shl(beyond.min(20));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use jiff::{SignedDuration, Timestamp};
 use kernel::{FixedRng, Secret};
 
-use super::{Attempted, ENTRIES, LONGEST_LOCK, Limits, Shows};
+use super::{Attempted, ENTRIES, LONGEST_LOCK, Limits, Shows, Tries};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -184,4 +184,30 @@ fn a_clock_that_went_backwards_refuses_nobody_for_longer() {
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), NOW), 0);
     assert_eq!(burst(&limits, std::iter::repeat_n(peer, 10), after(600)), 5);
     assert!(limits.guess("a@b.example", None, NOW).unwrap_err() <= LONGEST_LOCK);
+}
+
+/// What the operator decides counts for addresses, neighbourhoods and accounts, and nothing else changes.
+#[test]
+fn the_operator_decides_how_often_one_may_try() {
+    let tries = Tries {
+        sign_in: [10, 50],
+        sign_in_every: SignedDuration::from_secs(30),
+        reset: [3, 6],
+        account: 7,
+        ..Tries::default()
+    };
+    let limits = limits().with_tries(tries);
+    let often = |what, peer: &str, now| {
+        let peer = ip(peer);
+        (0..99).filter(|_| limits.allow(what, peer, now)).count()
+    };
+    for host in 1..=5 {
+        assert_eq!(often(Attempted::SignIn, &format!("192.0.2.{host}"), NOW), 10);
+    }
+    assert_eq!(often(Attempted::SignIn, "192.0.2.6", NOW), 0, "the neighbourhood has had its 50");
+    assert_eq!(often(Attempted::SignIn, "192.0.2.6", after(6)), 1);
+    assert_eq!(often(Attempted::SignIn, "192.0.2.1", after(31)), 1);
+    assert_eq!(often(Attempted::Reset, "192.0.2.1", NOW), 3);
+    assert_eq!(often(Attempted::Link, "192.0.2.1", NOW), 30);
+    assert_eq!((0..99).filter(|_| limits.guess("a@toko.example", None, NOW).is_ok()).count(), 7);
 }
