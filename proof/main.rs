@@ -26,6 +26,7 @@ mod keys;
 mod last;
 mod leaving;
 mod letters;
+mod limits;
 mod offsite;
 mod page;
 mod protect;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 32] = [
+const BUILT: [(&str, &str); 33] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -33,6 +33,7 @@ const BUILT: [(&str, &str); 32] = [
     ("edge.headers", "answers"),
     ("transit.tls", "hellos and handshakes"),
     ("transit.hsts", "answers"),
+    ("edge.limits", "limits"),
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),
     ("rest.fields", "secret"),

@@ -1,11 +1,13 @@
 //! The gateway and the pages behind it, asked as a browser asks.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use crate::house::{House, shared};
@@ -22,6 +24,16 @@ pub fn get(house: &House, path: &str) -> Answer {
 }
 
 pub fn ask(house: &House, request: http::request::Builder, body: &str) -> Answer {
+    ask_from(house, Ipv4Addr::LOCALHOST, request, body)
+}
+
+/// As [`ask`], from another address of this machine.
+pub fn ask_from(
+    house: &House,
+    from: Ipv4Addr,
+    request: http::request::Builder,
+    body: &str,
+) -> Answer {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let request = request.header("host", format!("localhost:{}", house.port()));
     let request: http::Request<Full<bytes::Bytes>> =
@@ -29,7 +41,9 @@ pub fn ask(house: &House, request: http::request::Builder, body: &str) -> Answer
     runtime.block_on(async {
         let authority = std::fs::read(house.data.join("tls/ca.pem")).unwrap();
         let config = Arc::clone(&gateway::client_config(&authority).unwrap());
-        let stream = TcpStream::connect(&house.address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let stream = socket.connect(house.address.parse().unwrap()).await.unwrap();
         let name = "localhost".try_into().unwrap();
         let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
         let (mut send, connection) = handshake(TokioIo::new(stream)).await.unwrap();
@@ -66,7 +80,15 @@ pub fn try_sign_in(house: &House, email: &str, password: &str) -> Answer {
         .header("cookie", &held)
         .header("origin", format!("https://localhost:{}", house.port()))
         .header("content-type", "application/x-www-form-urlencoded");
-    ask(house, request, &fields)
+    ask_from(house, elsewhere(), request, &fields)
+}
+
+/// Another neighbourhood of this machine each time: the tests of a house sign in more often than the
+/// people of one address may.
+pub fn elsewhere() -> Ipv4Addr {
+    static LAST: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = LAST.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, 128 | high, low, 1)
 }
 
 /// An account that is made on the command line can sign in, and cannot be made twice.

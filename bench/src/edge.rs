@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
-use gateway::{Gateway, LocalAuthority, Own, OwnPath, Ports, SESSION_COOKIE, Settings};
+use gateway::{
+    Gateway, LimitSettings, LocalAuthority, Own, OwnPath, Ports, SESSION_COOKIE, Settings,
+};
 use http::{Request, Response};
 use identity::{Email, Identities, NewAccount, Pool};
 use kernel::{
@@ -64,7 +66,9 @@ pub(crate) async fn measure() -> anyhow::Result<String> {
         rng: Arc::new(SystemRng),
     };
     let upstream = Some(format!("http://{application}").parse()?);
-    let settings = Settings { upstream, ..Settings::new(LOOPBACK) };
+    // One account asks for all of it: that is counted, and never too often.
+    let limits = LimitSettings::ample();
+    let settings = Settings { upstream, limits, ..Settings::new(LOOPBACK) };
     let gateway = Gateway::bind(settings, ports, Arc::new(authority)).await?;
     let (address, metrics) = (gateway.local_addr(), gateway.metrics());
     // It ends with the process.

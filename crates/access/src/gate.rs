@@ -18,6 +18,10 @@ impl Gatekeeper for Access {
         passage
     }
 
+    fn permission(&self, method: &str, path: &str) -> Option<PermissionId> {
+        self.routes.get()?.need(method, path)?.permission
+    }
+
     fn note<'a>(
         &'a self,
         identity: &'a Identity,

@@ -12,6 +12,7 @@
 //! The attacks it stops: whoever is signed in asks for what only others may, defines a role that can
 //! do more than they can, or names one so that it is taken for another.
 
+mod bait;
 mod by;
 mod catalogue;
 pub mod controls;
@@ -35,6 +36,7 @@ mod sweep;
 mod tests;
 mod uses;
 
+pub use bait::{BaitRow, MAX_HITS};
 pub use by::By;
 pub use catalogue::{Catalogue, Permission, Role};
 pub use error::{Error, Result};
@@ -70,5 +72,6 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0024_synthetic", sql: include_str!("../sql/0024_synthetic.sql") },
         store::Migration { name: "0025_taken", sql: include_str!("../sql/0025_taken.sql") },
         store::Migration { name: "0026_once", sql: include_str!("../sql/0026_once.sql") },
+        store::Migration { name: "0030_bait", sql: include_str!("../sql/0030_bait.sql") },
     ],
 };

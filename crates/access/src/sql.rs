@@ -418,3 +418,13 @@ pub(crate) const REVOKE_MAPPED: &str = "\
     FROM access.roles r \
     WHERE r.id = g.role AND g.account = $1::text::uuid AND g.tenant = $2 AND r.name = $3 \
         AND g.revoked_at IS NULL AND g.granted_by LIKE 'directory:%' AND strpos(g.granted_by, '@') = 0";
+
+/// Parameters, a list each: times, sources, methods, bait, how often, holders.
+pub(crate) const WRITE_BAIT: &str = "\
+    INSERT INTO access.bait_hits (at, source, method, bait, times, holder) \
+    SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[])";
+
+/// Parameters: since, source or null, how many at most.
+pub(crate) const BAIT_TAKEN: &str = "\
+    SELECT at, source, method, bait, times, holder FROM access.bait_hits \
+    WHERE at >= $1 AND ($2::text IS NULL OR source = $2) ORDER BY at DESC, id DESC LIMIT $3";

@@ -20,6 +20,7 @@ use store::Db;
 use tenancy::TenantBinder;
 use tower::ServiceExt;
 
+use crate::bait::Pen;
 use crate::sealing::Sealers;
 use crate::witnesses::Witnesses;
 
@@ -190,6 +191,7 @@ pub(crate) struct Vitals {
     pub(crate) seals: Arc<Sealers>,
     pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) mailroom: Arc<Mailroom>,
+    pub(crate) pen: Arc<Pen>,
 }
 
 impl console::Vitals for Vitals {
@@ -209,8 +211,10 @@ impl console::Vitals for Vitals {
     fn metrics(&self) -> Fut<'_, String> {
         Box::pin(async {
             let Self { engine, pages, gateway, identities, keys, seals, witnesses, .. } = self;
-            let (sessions, mail) =
+            let (sessions, mut mail) =
                 (identities.session_vitals(), mail_readings(&self.mailroom).await);
+            let lost = "Requests for bait that were not written down";
+            mail.push(("gateway_bait_lost_total", lost, self.pen.lost()));
             let trails = (&**seals, &**witnesses);
             let edge = (&**gateway, &*self.certificates, sessions);
             crate::metrics::text(engine, pages, edge, keys, trails, mail).await

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod binding;
 pub(crate) mod cell;
 pub(crate) mod directory;
+pub(crate) mod edge;
 pub(crate) mod files;
 pub(crate) mod keys;
 #[cfg(test)]
@@ -124,6 +125,9 @@ pub(crate) enum Command {
     /// The audit trail's log, and whoever watches over it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The edge: bait for scanners, and who took it.
+    #[command(subcommand)]
+    Edge(edge::Edge),
     /// Keys that applications encrypt with: make, rotate, destroy, bring back.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -152,6 +156,7 @@ impl Command {
             | Self::Directory(_)
             | Self::File(_)
             | Self::Binding(_)
+            | Self::Edge(_)
             | Self::Doctor => false,
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod cell;
 pub(crate) mod certificate;
 pub(crate) mod directory;
 pub(crate) mod doctor;
+pub(crate) mod edge;
 pub(crate) mod erase;
 pub(crate) mod erase_rows;
 pub(crate) mod files;

@@ -2,8 +2,10 @@
 
 mod binding;
 mod files;
+mod honeypot;
 mod identity;
 mod keys;
+mod limits;
 mod mail;
 mod review;
 mod tls;
@@ -19,8 +21,10 @@ use serde::Deserialize;
 use crate::exit::Usage;
 pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
+pub(crate) use honeypot::Honeypot;
 pub(crate) use identity::{Identity, limit};
 pub(crate) use keys::{Keys, RootKind, S3, period};
+pub(crate) use limits::Limits;
 pub(crate) use mail::{Line, Mail, Way};
 use tls::{Proxies, Tls};
 pub(crate) use trail::Trail;
@@ -51,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) files: Files,
     pub(crate) trail: Trail,
     pub(crate) identity: Identity,
+    pub(crate) limits: Limits,
+    pub(crate) honeypot: Honeypot,
 }
 
 #[derive(Debug, Clone, Deserialize)]

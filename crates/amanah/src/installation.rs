@@ -23,6 +23,7 @@ use monitor::Scan;
 use store::DatabaseUrl;
 use tenancy::{Caches, FileGuard, Files, Fleet, Guarded, Life};
 
+use crate::bait::{self, Pen};
 use crate::bridge::OwnPages;
 use crate::cli::Place;
 use crate::comparing::COMPARED;
@@ -45,7 +46,9 @@ use crate::unseen::unseen;
 use crate::vault::KeyVault;
 use crate::visits::Visits;
 use crate::watched::watched;
-use crate::{environment, factor_probe, files, fleet, lost, mail, pages, protection, redis};
+use crate::{
+    environment, factor_probe, files, fleet, limit_probe, lost, mail, pages, protection, redis,
+};
 
 /// The canary that looks at the application's pages. The domain is reserved and can never be
 /// anybody's.
@@ -82,6 +85,8 @@ pub(crate) struct Installation {
     pub(crate) behind: Behind,
     /// Whether this process is the one that serves.
     pub(crate) starts: bool,
+    /// Where hits on bait wait.
+    pub(crate) pen: Arc<Pen>,
 }
 
 /// Where the gateway is, for the proofs that ask it.
@@ -188,6 +193,7 @@ impl Installation {
             known: ArcSwap::from_pointee(protected),
             behind,
             starts,
+            pen: Arc::default(),
         })
     }
 
@@ -321,6 +327,11 @@ impl Installation {
             Arc::new(visits) as Arc<dyn EdgeProbe>
         });
         let (names, certificates, clear) = edge.faces.parts();
+        let limited = Edge {
+            address: edge.address,
+            authority: Authority::File(authority.clone()),
+            proof: None,
+        };
         let target = Target {
             address: edge.address,
             authority,
@@ -330,6 +341,8 @@ impl Installation {
             names,
             certificates,
             clear,
+            limits: edge.runs.then(|| limit_probe::target(&self.config, limited)),
+            bait: if edge.runs { Some(bait::target(self)?) } else { None },
         };
         let rights = self.rights(behind, &target, edge.runs)?;
         let door = Door { target: &target, runs: edge.runs };

@@ -4,6 +4,7 @@ mod accounts;
 mod application;
 mod archived;
 mod auditor;
+mod bait;
 mod bridge;
 mod callers;
 mod cli;
@@ -31,6 +32,7 @@ mod keyserver;
 mod keyset;
 mod known;
 mod leaving;
+mod limit_probe;
 mod logins;
 mod lost;
 mod mail;
@@ -105,6 +107,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate(migrate) => commands::migrate::run(place, migrate).await,
         Command::Binding(binding) => commands::binding::run(place, binding).await,
         Command::Audit(audit) => commands::audit::run(place, audit).await,
+        Command::Edge(edge) => commands::edge::run(place, edge).await,
         Command::Keys(keys) => commands::keys::run(place, keys).await,
         Command::Doctor => commands::doctor::run(place).await,
     }

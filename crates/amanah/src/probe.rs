@@ -18,7 +18,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use identity::{Answer, Attempt, FormProbe, Identities, Sent, SignInProbe, SignedIn};
 use kernel::{Fut, Secret, SessionToken};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
@@ -29,7 +29,7 @@ pub(crate) const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The name in every certificate of ours.
 pub(crate) const NAME: &str = "localhost";
 pub(crate) const SIGN_IN: &str = "/_amanah/sign-in";
-const RESET: &str = "/_amanah/reset";
+pub(crate) const RESET: &str = "/_amanah/reset";
 /// Where links of letters lead, with the cookie that a browser keeps their token in.
 pub(crate) const NEW_PASSWORD: (&str, &str) = ("/_amanah/reset/new", "__Host-amanah-reset");
 pub(crate) const INVITED: (&str, &str) = ("/_amanah/invitation", "__Host-amanah-invitation");
@@ -82,11 +82,31 @@ pub(crate) async fn connect<B>(
 where
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + 'static,
 {
-    let config = gateway::client_config(authority)?;
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    let stream = TcpStream::connect(address).await?;
+    agreed(TcpStream::connect(address).await?, authority).await
+}
+
+/// As [`connect`], from another address of this machine.
+pub(crate) async fn connect_from(
+    from: Ipv4Addr,
+    mut address: SocketAddr,
+    authority: &[u8],
+) -> anyhow::Result<Connection> {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((from, 0)))?;
+    agreed(socket.connect(address).await?, authority).await
+}
+
+async fn agreed<B>(stream: TcpStream, authority: &[u8]) -> anyhow::Result<SendRequest<B>>
+where
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + 'static,
+{
+    let config = gateway::client_config(authority)?;
     let name = rustls_pki_types::ServerName::try_from(NAME)?;
     let stream = TlsConnector::from(config).connect(name, stream).await?;
     let (send, connection) = handshake(TokioIo::new(stream)).await?;
@@ -136,11 +156,21 @@ impl Edge {
     /// returns the answer, its body, the time it took and that token.
     async fn post(
         &self,
+        at: (&str, &str),
+        kept: Option<String>,
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<(http::response::Parts, bytes::Bytes, Duration, String)> {
+        self.post_over(self.connect().await?, at, kept, fields).await
+    }
+
+    /// As [`Edge::post`], over a connection that is open already.
+    pub(crate) async fn post_over(
+        &self,
+        mut connection: Connection,
         (page, path): (&str, &str),
         kept: Option<String>,
         fields: &[(&str, &str)],
     ) -> anyhow::Result<(http::response::Parts, bytes::Bytes, Duration, String)> {
-        let mut connection = self.connect().await?;
         let form = self.form(&mut connection, page).await?;
         let cookies = [Some(form.cookie), kept].into_iter().flatten().collect::<Vec<_>>();
         let token = ("token", form.token.as_str());

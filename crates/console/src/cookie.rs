@@ -18,7 +18,7 @@ pub(crate) const STEP_COOKIE: &str = "__Host-amanah-step";
 /// How long the browser keeps it, in seconds: as long as the step is good.
 const STEP_SECONDS: u32 = 300;
 /// The cookie by which a browser that has signed in before is known.
-pub(crate) const KNOWN_COOKIE: &str = "__Host-amanah-known";
+pub const KNOWN_COOKIE: &str = "__Host-amanah-known";
 /// For how long it is kept, in seconds: a year.
 const KNOWN_SECONDS: u32 = 365 * 24 * 60 * 60;
 /// The cookie with the token of a link for a new password, once the link was opened.

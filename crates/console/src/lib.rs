@@ -51,7 +51,7 @@ mod words;
 pub use accounts::{
     Accounts, Hindrance, Invitation, Invited, Offer, OpenSession, Origin, People, Person,
 };
-pub use cookie::PROOF_COOKIE;
+pub use cookie::{KNOWN_COOKIE, PROOF_COOKIE};
 pub use credentials::{
     ApiKey, ApiKeys, AskedKey, Granted, KeyRack, KeyRefusal, Service, TokenRefusal, Tokens,
 };

@@ -22,6 +22,7 @@ use crate::gate::{Gate, Turn};
 use crate::handshake::{self, Opened, Terms};
 use crate::head::{MAX_HEAD_BYTES, MAX_HEADERS};
 use crate::http2::{self, Outlook, Streams};
+use crate::limits::Seat;
 use crate::reply::Reply;
 use crate::serve::{Shared, Wire};
 use crate::workers::{Stage, Worker};
@@ -44,6 +45,13 @@ impl Client {
     pub(crate) async fn serve(mut self, tcp: TcpStream) {
         let shared = &self.worker.shared;
         shared.metrics.connection();
+        // Who is behind a proxy of the operator's is known once it has said so.
+        let proxied = shared.way.proxies.iter().any(|proxy| proxy.holds(self.peer.ip()));
+        let seat = match (proxied, shared.seats.sit(self.peer.ip())) {
+            (true, _) => None,
+            (false, Ok(seat)) => Some(seat),
+            (false, Err(why)) => return shared.metrics.unseated(why),
+        };
         // Answers are written whole; waiting to fill a packet only delays their end.
         let _ = tcp.set_nodelay(true);
         let turn = Arc::new(Turn::default());
@@ -55,22 +63,33 @@ impl Client {
         let tls = match opened {
             Opened::Tls(tls) => tls,
             Opened::Clear(tcp) => return clear::answer(tcp, shared, peer).await,
-            Opened::Nothing => return shared.metrics.handshake_failed(),
+            Opened::Nothing => {
+                shared.limits.charge(peer.ip());
+                return shared.metrics.handshake_failed();
+            }
         };
         self.peer = peer;
+        let seat = match seat.map_or_else(|| shared.seats.sit(peer.ip()), Ok) {
+            Ok(seat) => Arc::new(seat),
+            Err(why) => return shared.metrics.unseated(why),
+        };
         if tls.get_ref().1.alpn_protocol() == Some(http2::ALPN) {
-            self.serve_two(*tls).await;
+            self.serve_two(*tls, seat).await;
         } else {
-            self.serve_one(*tls, turn).await;
+            self.serve_one(*tls, turn, seat).await;
         }
     }
 
     /// HTTP/1.1, and HTTP/1.0 of old programs: one request after the other.
-    async fn serve_one(mut self, tls: TlsStream<TcpStream>, turn: Arc<Turn>) {
+    async fn serve_one(mut self, tls: TlsStream<TcpStream>, turn: Arc<Turn>, seat: Arc<Seat>) {
         let shared = &self.worker.shared;
         let gate = TokioIo::new(Gate::new(tls, Arc::clone(&turn)));
-        let line =
-            Line { worker: Arc::clone(&self.worker), peer: self.peer, turn: Arc::clone(&turn) };
+        let line = Line {
+            worker: Arc::clone(&self.worker),
+            peer: self.peer,
+            turn: Arc::clone(&turn),
+            seat: Arc::clone(&seat),
+        };
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(shared.head_deadline)
@@ -104,13 +123,14 @@ impl Client {
     }
 
     /// HTTP/2: many requests at a time, for as long as the connection is used.
-    async fn serve_two(mut self, tls: TlsStream<TcpStream>) {
+    async fn serve_two(mut self, tls: TlsStream<TcpStream>, seat: Arc<Seat>) {
         let idle = self.worker.shared.head_deadline;
         let streams = Streams::new();
         let line = Lines {
             worker: Arc::clone(&self.worker),
             peer: self.peer,
             streams: Arc::clone(&streams),
+            seat: Arc::clone(&seat),
         };
         let connection = http2::builder().serve_connection(TokioIo::new(tls), line);
         let mut connection = pin::pin!(connection);
@@ -123,6 +143,11 @@ impl Client {
                 _ = self.stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
+                }
+                () = seat.turned_away(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                    look.as_mut().reset(Outlook::goodbye());
                 }
                 () = streams.abused() => break Some("it asked and gave up too often".to_owned()),
                 () = &mut look => match streams.outlook(idle) {
@@ -164,6 +189,7 @@ struct Line {
     worker: Arc<Worker>,
     peer: SocketAddr,
     turn: Arc<Turn>,
+    seat: Arc<Seat>,
 }
 
 impl Service<Request<Incoming>> for Line {
@@ -171,7 +197,8 @@ impl Service<Request<Incoming>> for Line {
     type Error = Infallible;
     type Future = Fut<'static, Result<Response<Reply>, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(Arc::clone(&self.seat));
         let (worker, turn, peer) = (Arc::clone(&self.worker), Arc::clone(&self.turn), self.peer);
         Box::pin(async move {
             let wire = Wire::One(turn);
@@ -185,6 +212,7 @@ struct Lines {
     worker: Arc<Worker>,
     peer: SocketAddr,
     streams: Arc<Streams>,
+    seat: Arc<Seat>,
 }
 
 impl Service<Request<Incoming>> for Lines {
@@ -192,7 +220,8 @@ impl Service<Request<Incoming>> for Lines {
     type Error = Infallible;
     type Future = Fut<'static, Result<Response<Reply>, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(Arc::clone(&self.seat));
         let (worker, peer) = (Arc::clone(&self.worker), self.peer);
         let wire = Wire::Two(self.streams.begin());
         Box::pin(async move { Ok(worker.shared.answer(request, peer, wire, &worker).await) })

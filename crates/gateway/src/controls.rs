@@ -1,20 +1,24 @@
 //! The claims that the edge can prove, and what a proof has to be told about the edge.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kernel::{Control, Cx, Fut, SessionToken};
+use kernel::{Control, Cx, Fut, Secret, SessionToken};
 
-use crate::{CertificateFiles, Certificates, OwnPath};
+use crate::{CertificateFiles, Certificates, OwnPath, Rate};
 
 mod headers;
 pub(crate) mod hello;
+mod honeypot;
 mod hsts;
+mod limits;
 mod probe;
 mod scratch;
+mod stand;
 mod tls;
+mod visitors;
 
 pub use scratch::{ScratchGateway, ScratchPorts};
 
@@ -42,6 +46,10 @@ pub struct Target {
     pub certificates: Vec<CertificateFiles>,
     /// Where it listens for plain HTTP, if it does.
     pub clear: Option<SocketAddr>,
+    /// What it limits. Without it, nothing can be said of limits.
+    pub limits: Option<LimitTarget>,
+    /// What it lays out for scanners. Without it, nothing can be said of bait.
+    pub bait: Option<BaitTarget>,
 }
 
 impl Target {
@@ -76,6 +84,59 @@ impl Target {
     }
 }
 
+/// The forms that the running gateway limits.
+#[derive(Clone)]
+pub struct LimitTarget {
+    /// Who sends them.
+    pub forms: Arc<dyn FormSender>,
+    /// Sign-ins of one address, and of one neighbourhood.
+    pub sign_in: [Rate; 2],
+    /// How many wrong passwords of one account are looked at.
+    pub account: u32,
+    /// Letters of one address, and of one neighbourhood.
+    pub reset: [Rate; 2],
+    /// Messages of one address, and of one neighbourhood.
+    pub contact: [Rate; 2],
+    /// A path by which strangers send messages, where there is one.
+    pub contact_path: Option<String>,
+}
+
+/// Sends the forms that are limited, as a browser does, from an address of this machine. They are about
+/// accounts that nobody has, and come back with the status of the answer.
+pub trait FormSender: Send + Sync {
+    /// Tries to sign in with a wrong password.
+    ///
+    /// # Errors
+    /// When there was no answer; the text says why.
+    fn sign_in<'a>(&'a self, from: Ipv4Addr, email: &'a str) -> Fut<'a, Result<u16, String>>;
+
+    /// Asks for a letter with a new link.
+    ///
+    /// # Errors
+    /// When there was no answer; the text says why.
+    fn reset<'a>(&'a self, from: Ipv4Addr, email: &'a str) -> Fut<'a, Result<u16, String>>;
+}
+
+/// The bait of the running gateway.
+#[derive(Clone)]
+pub struct BaitTarget {
+    /// What is laid out.
+    pub routes: Vec<String>,
+    /// The key that nobody has a reason to show.
+    pub key: Secret,
+    /// Who knows what was written down.
+    pub book: Arc<dyn BaitBook>,
+}
+
+/// Says what was written down of those who took bait.
+pub trait BaitBook: Send + Sync {
+    /// The bait that was taken from `source`, as it was laid out, or [`crate::BAIT_KEY`].
+    ///
+    /// # Errors
+    /// When it cannot be told; the text says why.
+    fn taken(&self, source: Ipv4Addr) -> Fut<'_, Result<Vec<String>, String>>;
+}
+
 /// Hands out a session of a canary, which may look at the application's pages.
 pub trait ProbeSession: Send + Sync {
     /// A live session's token, or `None` when there is no canary to sign in.
@@ -87,6 +148,8 @@ pub fn controls(target: Target) -> Vec<Arc<dyn Control>> {
     vec![
         Arc::new(headers::Headers::new(target.clone())),
         Arc::new(tls::Tls::new(target.clone())),
+        Arc::new(limits::LimitControl::new(target.clone())),
+        Arc::new(honeypot::Honeypot::new(target.clone())),
         Arc::new(hsts::Hsts::new(target)),
     ]
 }

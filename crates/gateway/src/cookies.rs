@@ -32,6 +32,11 @@ pub(crate) fn carries_session(headers: &HeaderMap) -> bool {
     pairs(headers).any(|(name, _)| name.eq_ignore_ascii_case(SESSION_COOKIE.as_bytes()))
 }
 
+/// Whether the request carries a cookie of this name, whatever is in it.
+pub(crate) fn carries(headers: &HeaderMap, name: &str) -> bool {
+    pairs(headers).any(|(carried, _)| carried == name.as_bytes())
+}
+
 /// Takes every cookie of ours out of a request, so that the application never sees one. Several
 /// `Cookie` lines become one.
 pub(crate) fn hide(headers: &mut HeaderMap) {

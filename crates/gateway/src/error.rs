@@ -61,6 +61,9 @@ pub enum GatewayError {
     /// The cryptographic library refused.
     #[error("cannot make a certificate: {0}")]
     Certificate(String),
+    /// There is no randomness for what nobody may foresee.
+    #[error("the gateway does not start without randomness: {0}")]
+    Random(String),
     /// The upstream's address is not one.
     #[error("`{0}` is not an upstream; write it as http://HOST:PORT")]
     Upstream(String),

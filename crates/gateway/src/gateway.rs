@@ -16,14 +16,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
+use crate::bait::Bait;
 use crate::bodies::Bodies;
 use crate::clear::{self, Way};
 use crate::handshake::Terms;
+use crate::limits::{Limits, Seats};
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::workers::{Newcomer, Workers};
 use crate::{
-    Certificates, GatewayError, HeaderPolicy, LocalAuthority, Metrics, Network, Own, Upstream,
+    BaitSettings, Certificates, GatewayError, HeaderPolicy, LimitSettings, LocalAuthority, Metrics,
+    Network, Own, Upstream,
 };
 
 /// How long a head may take, and how long a connection may be unused, unless the settings say
@@ -75,6 +78,10 @@ pub struct Settings {
     pub body_deadline: Duration,
     /// How long 32 KiB of a body may take, or the rest of it.
     pub body_window: Duration,
+    /// How often one may ask.
+    pub limits: LimitSettings,
+    /// What is laid out for scanners.
+    pub bait: BaitSettings,
 }
 
 impl Settings {
@@ -94,6 +101,8 @@ impl Settings {
             head_deadline: HEAD_DEADLINE,
             body_deadline: BODY_DEADLINE,
             body_window: BODY_WINDOW,
+            limits: LimitSettings::default(),
+            bait: BaitSettings::default(),
         }
     }
 }
@@ -153,6 +162,9 @@ impl Gateway {
         };
         let slots = settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
+            seats: Seats::new(settings.limits.seats, slots),
+            bait: Bait::new(settings.bait, ports.rng.as_ref())?,
+            limits: Limits::new(settings.limits, ports.rng.as_ref())?,
             ports,
             home: Handle::current(),
             policy: settings.headers,

@@ -13,20 +13,23 @@
 //!   on a connection;
 //! - what stays open, a socket or an answer that goes on, ends when whoever opened it could not
 //!   open it any more;
+//! - nobody asks more often, and no stranger holds more connections, than the limits say; whoever is
+//!   signed in is never refused for what strangers at their address do;
+//! - whoever asks for bait is told to whoever writes it down, and not heard for a time;
 //! - the bodies of all requests together take a bounded memory, of which no account, tenant or
 //!   directory gets more than its share.
 //!
 //! Beside it there is a door for programs, [`Private`]: plain HTTP on loopback, which answers no
 //! browser and is never reached through the public address.
 //!
-//! It does not promise to hold against floods (there are bounds on every connection, but no
-//! limits per address yet), and does not inspect what a request asks for, nor what is said on a
-//! socket.
+//! It does not promise to hold against floods from thousands of networks, and does not inspect what a
+//! request asks for, nor what is said on a socket.
 //!
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
 
 mod announce;
+mod bait;
 mod bearer;
 mod bodies;
 mod body;
@@ -45,6 +48,7 @@ mod handshake;
 mod head;
 mod headers;
 mod http2;
+mod limits;
 mod metrics;
 mod origin;
 mod own;
@@ -55,6 +59,7 @@ mod reply;
 mod serve;
 mod socket;
 mod tls;
+mod toll;
 #[cfg(test)]
 mod trials;
 mod upstream;
@@ -63,12 +68,14 @@ mod who;
 mod workers;
 
 pub use announce::Network;
+pub use bait::{BAIT_KEY, BaitHit, BaitSettings, SHIPPED_BAIT, Trap};
 pub use ca::{AUTHORITY_FILE, LocalAuthority};
 pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};
 pub use cookies::SESSION_COOKIE;
 pub use error::GatewayError;
 pub use gateway::{Gateway, Ports, Settings};
 pub use headers::HeaderPolicy;
+pub use limits::{Limit, LimitSettings, Over, Preset, Rate, SeatSettings};
 pub use metrics::{Metrics, Reading};
 pub use own::{Own, OwnPath, Payer};
 pub use private::{Private, PrivateBody, PrivateSettings};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 
+use crate::limits::{Limit, NoSeat};
 use crate::refusal::Refusal;
 
 /// Counters since the start. Counting is one relaxed addition, so that it is never in the way.
@@ -12,6 +13,9 @@ use crate::refusal::Refusal;
 pub struct Metrics {
     classes: [(&'static str, AtomicU64); 5],
     refused: BTreeMap<&'static str, AtomicU64>,
+    limited: [(&'static str, AtomicU64); Limit::ALL.len()],
+    bait: [(&'static str, AtomicU64); 2],
+    unseated: [(&'static str, AtomicU64); NoSeat::ALL.len()],
     upstream_errors: AtomicU64,
     connections: AtomicU64,
     handshakes_failed: AtomicU64,
@@ -37,6 +41,9 @@ impl Default for Metrics {
         Self {
             classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|class| (class, AtomicU64::new(0))),
             refused: labels.map(|label| (label, AtomicU64::new(0))).collect(),
+            limited: Limit::ALL.map(|limit| (limit.label(), AtomicU64::new(0))),
+            bait: ["route", "key"].map(|kind| (kind, AtomicU64::new(0))),
+            unseated: NoSeat::ALL.map(|why| (why.label(), AtomicU64::new(0))),
             upstream_errors: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
@@ -88,11 +95,41 @@ impl Metrics {
             label: Some(("reason", reason)),
             value: counter.load(Ordering::Relaxed),
         }));
+        all.extend(self.bait.iter().map(|(kind, counter)| Reading {
+            name: "gateway_bait_taken_total",
+            help: "Requests for bait, by what was taken",
+            label: Some(("kind", kind)),
+            value: counter.load(Ordering::Relaxed),
+        }));
+        all.extend(self.unseated.iter().map(|(limit, counter)| Reading {
+            name: "gateway_connections_refused_total",
+            help: "Connections that were one too many, by limit",
+            label: Some(("limit", limit)),
+            value: counter.load(Ordering::Relaxed),
+        }));
+        all.extend(self.limited.iter().map(|(limit, counter)| Reading {
+            name: "gateway_limited_total",
+            help: "Requests that were one too many, by limit",
+            label: Some(("limit", limit)),
+            value: counter.load(Ordering::Relaxed),
+        }));
         all
     }
 
     pub(crate) fn connection(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bait(&self, key: bool) {
+        let [(_, route), (_, shown)] = &self.bait;
+        let counter = if key { shown } else { route };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unseated(&self, why: NoSeat) {
+        if let Some((_, counter)) = self.unseated.iter().find(|(label, _)| *label == why.label()) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn handshake_failed(&self) {
@@ -113,6 +150,12 @@ impl Metrics {
     pub(crate) fn refused(&self, refusal: Refusal) {
         if let Some(counter) = self.refused.get(refusal.label()) {
             counter.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Refusal::Limited(over) = refusal {
+            let counter = self.limited.iter().find(|(label, _)| *label == over.limit.label());
+            if let Some((_, counter)) = counter {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
         }
         if refusal.is_upstream() {
             self.upstream_errors.fetch_add(1, Ordering::Relaxed);

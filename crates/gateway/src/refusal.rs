@@ -1,8 +1,13 @@
 //! What the gateway says when it does not let a request through: plain text, in one voice.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use http::{Response, StatusCode};
+
+use crate::limits::{Limit, Over};
 
 /// The methods that reach the application.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
@@ -61,11 +66,17 @@ pub(crate) enum Refusal {
     Busy,
     /// The application did not answer in time.
     UpstreamSlow,
+    /// Somebody asked too often.
+    Limited(Over),
 }
+
+/// What limits are named by in answers (draft-ietf-httpapi-ratelimit-headers-10).
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
@@ -89,6 +100,7 @@ impl Refusal {
         Self::UpstreamMalformed,
         Self::Busy,
         Self::UpstreamSlow,
+        Self::Limited(Over { limit: Limit::Address, quota: 0, window: 1, wait: 1 }),
     ];
 
     /// The status of the answer.
@@ -109,6 +121,7 @@ impl Refusal {
             Self::UpstreamDown | Self::UpstreamMalformed => StatusCode::BAD_GATEWAY,
             Self::Busy | Self::Unrecorded | Self::Undecided => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -138,6 +151,7 @@ impl Refusal {
             Self::UpstreamMalformed => "upstream_malformed",
             Self::Busy => "busy",
             Self::UpstreamSlow => "upstream_slow",
+            Self::Limited(_) => "limited",
         }
     }
 
@@ -207,6 +221,10 @@ impl Refusal {
                 "The application did not answer in time. Whether something was done is not known: \
                  look before trying again."
             }
+            Self::Limited(_) => {
+                "This was asked for too often, so nothing was done. Wait as long as Retry-After \
+                 says, in seconds, then try again."
+            }
         }
     }
 
@@ -226,10 +244,28 @@ impl Refusal {
         if self == Self::BadToken {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(INVALID_TOKEN));
         }
+        if let Self::Limited(over) = self {
+            over.tell(headers);
+        }
         if self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));
         }
         page
+    }
+}
+
+impl Over {
+    /// Says how long to wait, and what the limit is.
+    fn tell(self, headers: &mut HeaderMap) {
+        let name = self.limit.label();
+        headers.insert(RETRY_AFTER, HeaderValue::from(self.wait));
+        let policy = format!("\"{name}\";q={};w={}", self.quota, self.window);
+        let state = format!("\"{name}\";r=0;t={}", self.wait);
+        for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
     }
 }
 

@@ -15,12 +15,14 @@ use kernel::{Fut, Identity, Passage, Peer, percent, random_hex};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use crate::bait::Bait;
 use crate::bodies::{Bodies, Share};
 use crate::body::{self, Gathered, Pace};
 use crate::clear::Way;
 use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
 use crate::http2::{self, Stream};
+use crate::limits::{Limits, Seat, Seats};
 use crate::refusal::Refusal;
 use crate::reply::{End, Reply};
 use crate::socket::{self, Socket};
@@ -57,6 +59,9 @@ pub(crate) struct Shared {
     pub(crate) home: Handle,
     pub(crate) policy: HeaderPolicy,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) bait: Bait,
+    pub(crate) limits: Limits,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) upstream: Option<Upstream>,
     /// Where whoever speaks in clear is led to.
     pub(crate) way: Way,
@@ -89,7 +94,8 @@ impl Shared {
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
         let unread = body.is_some();
-        let mut asked = Asked { parts, body, unread, peer, actor: None, socket_for: None };
+        let (actor, socket_for) = (None, None);
+        let mut asked = Asked { parts, body, unread, peer, actor, socket_for, counted: false };
         let judged = match &wire {
             // The gate judged it.
             Wire::One(turn) => {
@@ -109,6 +115,11 @@ impl Shared {
         };
         // What the client may have said already was meant for a socket.
         last |= asked.socket_for.is_some();
+        // A stranger on probation has had their chance.
+        last |= asked.seat().is_some_and(Seat::is_on_probation);
+        if !asked.counted && answer.status().is_client_error() {
+            self.limits.charge(peer.ip());
+        }
         if asked.unread {
             wire.leave_unread();
             last = true;
@@ -148,6 +159,7 @@ impl Shared {
         peer: SocketAddr,
     ) -> (String, Response<Bytes>) {
         let id = self.request_id();
+        self.limits.charge(peer.ip());
         self.metrics.refused(refusal);
         self.metrics.answered(refusal.status());
         tracing::info!(
@@ -178,9 +190,12 @@ impl Shared {
         if body::stated(&asked.parts).is_some_and(|stated| stated > limit) {
             return Err(Refusal::BodyTooLarge);
         }
+        self.may_show(&asked.parts, asked.peer)?;
         let shown = self.shown(&asked.parts, own)?;
         let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
         asked.actor = identity.as_ref().map(|who| who.actor.to_string());
+        self.count(asked, identity.as_deref(), directory)?;
+        asked.recognise(identity.as_deref())?;
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
         proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
         let path = asked.parts.uri.path();
@@ -383,17 +398,19 @@ impl Wire {
 }
 
 /// A request on its way.
-struct Asked {
-    parts: Parts,
+pub(crate) struct Asked {
+    pub(crate) parts: Parts,
     /// `None` when there is none, or when it was taken to be read.
-    body: Option<Incoming>,
+    pub(crate) body: Option<Incoming>,
     /// Whether a part of the body is still to come.
-    unread: bool,
-    peer: SocketAddr,
+    pub(crate) unread: bool,
+    pub(crate) peer: SocketAddr,
     /// Whoever is signed in, for the log.
-    actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// Where to a socket goes, if it asks for one and has none yet.
-    socket_for: Option<Arc<Turn>>,
+    pub(crate) socket_for: Option<Arc<Turn>>,
+    /// Whether a limit has counted it.
+    pub(crate) counted: bool,
 }
 
 /// What was decided, or why it was not in time.

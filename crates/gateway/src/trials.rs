@@ -38,6 +38,7 @@ mod certificates;
 mod clear;
 mod hellos;
 mod http2;
+mod limits;
 mod proof;
 mod requests;
 mod sockets;

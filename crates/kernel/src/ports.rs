@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::{Actor, Cx, Fut, Identity, Scope, Secret, Standing, TenantId};
+use crate::{Actor, Cx, Fut, Identity, PermissionId, Scope, Secret, Standing, TenantId};
 
 /// A session's opaque token, as the cookie carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,10 @@ pub trait Gatekeeper: Send + Sync {
     /// Whether `identity` may ask for this. `path` is as the application will see it, without its
     /// query.
     fn pass(&self, identity: &Identity, method: &str, path: &str) -> Passage;
+
+    /// The permission that this needs, of whoever asks. `None` where it needs none, or where none is
+    /// known.
+    fn permission(&self, method: &str, path: &str) -> Option<PermissionId>;
 
     /// Writes down, before it is passed on, a request that is made under a grant of support.
     ///

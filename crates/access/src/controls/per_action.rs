@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kernel::{
-    Card, Control, Cx, Finding, Fut, Gatekeeper, Identity, Params, Passage, Population, Proof,
-    Standing,
+    Card, Control, Cx, Finding, Fut, Gatekeeper, Identity, Params, Passage, PermissionId,
+    Population, Proof, Standing,
 };
 
 use super::requests::{Survey, callers, requests, survey};
@@ -240,6 +240,10 @@ impl Gatekeeper for Faulty {
             (Fault::Method, _) => self.access.pass(identity, "GET", path),
             (_, decided) => decided,
         }
+    }
+
+    fn permission(&self, method: &str, path: &str) -> Option<PermissionId> {
+        self.access.permission(method, path)
     }
 
     fn note<'a>(

@@ -40,7 +40,7 @@ use crate::tokens::{Programs, TokenPen};
 use crate::trail_desk::{self, Lookout, TrailAtDesk};
 use crate::witnesses::Witnesses;
 use crate::{
-    columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
+    bait, columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
     people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, seeds,
     table,
 };
@@ -117,8 +117,11 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let mailing = mail::keep(&installation, &installation.mailroom, wait(stopped.clone()));
     let providing = installation.directory.keep(wait(stopped.clone()));
     let resealing = seeds::keep(&installation, wait(stopped.clone()));
-    let people =
-        async { tokio::join!(noting, attending, recognising, mailing, providing, resealing) };
+    let (pen, clock) = (&installation.pen, &*installation.cx.clock);
+    let trapping = pen.keep(&installation.access, clock, wait(stopped.clone()));
+    let people = async {
+        tokio::join!(noting, attending, recognising, mailing, providing, resealing, trapping)
+    };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
@@ -183,6 +186,9 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         Some(application) => Some(format!("http://{}", application.address).parse()?),
         None => address_of(&installation.config.upstream.url)?,
     };
+    let judged = [console::KNOWN_COOKIE, console::PROOF_COOKIE];
+    settings.bait = bait::settings(installation)?;
+    settings.limits = installation.config.limits.at_the_edge(&judged);
     let own = Arc::new(OwnPages::default());
     let gateway = bind(installation, settings, Arc::clone(&own), Arc::clone(&upstream)).await?;
     let address = gateway.local_addr();
@@ -315,6 +321,7 @@ fn state(
             seals: Arc::clone(seals),
             witnesses: Arc::clone(witnesses),
             mailroom: Arc::clone(&installation.mailroom),
+            pen: Arc::clone(&installation.pen),
         }),
         leaving: Arc::new(Offboarding {
             access: Arc::clone(&installation.access),
@@ -347,7 +354,9 @@ fn front(installation: &Installation) -> anyhow::Result<Front> {
         identities: Arc::clone(&installation.identities),
         access: Arc::clone(&installation.access),
         directory: Arc::clone(&installation.directory),
-        limits: Limits::new(&*installation.cx.rng)?.with_proofs(&installation.proof),
+        limits: Limits::new(&*installation.cx.rng)?
+            .with_tries(installation.config.limits.at_the_pages())
+            .with_proofs(&installation.proof),
         clock: Arc::clone(&installation.cx.clock),
     })
 }

@@ -10,8 +10,8 @@ use gateway::controls::{ScratchGateway, ScratchPorts};
 use identity::{Identities, Pool};
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Actor, Binder, Cx, Fut, Gatekeeper, Identity, Passage, Scope, Secret, SessionToken, Standing,
-    Standings, TenantId,
+    Actor, Binder, Cx, Fut, Gatekeeper, Identity, Passage, PermissionId, Scope, Secret,
+    SessionToken, Standing, Standings, TenantId,
 };
 use keys::Keys;
 use store::{Db, Programs, Scratch};
@@ -235,6 +235,10 @@ struct Keeper {
 impl Gatekeeper for Keeper {
     fn pass(&self, _: &Identity, _: &str, _: &str) -> Passage {
         Passage::Open
+    }
+
+    fn permission(&self, _: &str, _: &str) -> Option<PermissionId> {
+        None
     }
 
     fn note<'a>(

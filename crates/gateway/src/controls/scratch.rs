@@ -63,19 +63,7 @@ impl Scratch {
         policy: HeaderPolicy,
         behind: Behind,
     ) -> Result<Self, String> {
-        let token = random_hex(cx.rng.as_ref(), 16).map_err(text)?;
-        let token = SessionToken(Secret::new(token));
-        let identity = Arc::new(Identity {
-            account: "00000000-0000-4000-8000-000000000001".to_owned(),
-            actor: Actor::new("scratch").map_err(text)?,
-            name: "Scratch".to_owned(),
-            tenant: TenantId::new("scratch").map_err(text)?,
-            standing: Standing { roles: vec!["scratch".to_owned()], ..Standing::default() },
-            strength: Strength::One,
-            authenticated_at: Timestamp::UNIX_EPOCH,
-            session: "00000000-0000-4000-8000-000000000002".to_owned(),
-            door: Door::Browser,
-        });
+        let (token, identity) = somebody(cx)?;
         let holders = vec![(token.clone(), identity)];
         let sessions = ScratchSessions { holders };
         let ports = ScratchPorts::of(Arc::new(sessions), None);
@@ -83,6 +71,24 @@ impl Scratch {
         let reach = Reach::new(address, authority.pem().as_bytes())?;
         Ok(Self { reach, token, own: ScratchOwn.paths(), tasks })
     }
+}
+
+/// Somebody of nowhere, and a session of theirs.
+pub(super) fn somebody(cx: &Cx) -> Result<(SessionToken, Arc<Identity>), String> {
+    let token = random_hex(cx.rng.as_ref(), 16).map_err(text)?;
+    let token = SessionToken(Secret::new(token));
+    let identity = Arc::new(Identity {
+        account: "00000000-0000-4000-8000-000000000001".to_owned(),
+        actor: Actor::new("scratch").map_err(text)?,
+        name: "Scratch".to_owned(),
+        tenant: TenantId::new("scratch").map_err(text)?,
+        standing: Standing { roles: vec!["scratch".to_owned()], ..Standing::default() },
+        strength: Strength::One,
+        authenticated_at: Timestamp::UNIX_EPOCH,
+        session: "00000000-0000-4000-8000-000000000002".to_owned(),
+        door: Door::Browser,
+    });
+    Ok((token, identity))
 }
 
 /// Whom a scratch gateway asks.
@@ -237,8 +243,8 @@ impl Own for ScratchOwn {
     }
 }
 
-struct ScratchSessions {
-    holders: Vec<(SessionToken, Arc<Identity>)>,
+pub(super) struct ScratchSessions {
+    pub(super) holders: Vec<(SessionToken, Arc<Identity>)>,
 }
 
 impl Sessions for ScratchSessions {
@@ -252,7 +258,7 @@ impl Sessions for ScratchSessions {
     }
 }
 
-struct ScratchBinder;
+pub(super) struct ScratchBinder;
 
 impl Binder for ScratchBinder {
     fn mint(

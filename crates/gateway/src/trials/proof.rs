@@ -49,6 +49,8 @@ pub(super) fn control_of(
         names: Vec::new(),
         certificates: Vec::new(),
         clear: edge.clear,
+        limits: None,
+        bait: None,
     };
     change(&mut target);
     controls(target).into_iter().find(|control| control.card().id == id).unwrap()
@@ -136,4 +138,32 @@ async fn it_bites() {
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
     assert_eq!(proof.measured(), "16 of 16 dropped headers found");
     assert_eq!(proof.findings().len(), 16);
+}
+
+/// Each limit that is off, and each fault of bait, is found; without a running gateway nothing is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_are_off_and_silent_bait_are_found() {
+    let edge = Edge::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), edge.authority.pem()).unwrap();
+    let target = Target {
+        address: edge.address,
+        authority: dir.path().join("ca.pem"),
+        own: Vec::new(),
+        upstream_paths: Vec::new(),
+        session: None,
+        limits: None,
+        bait: None,
+    };
+    for (id, population) in
+        [("edge.limits", "7 of 7 limits that were off"), ("edge.honeypot", "3 of 3 faults of bait")]
+    {
+        let controls = controls(target.clone());
+        let control = controls.iter().find(|control| control.card().id == id).unwrap();
+        let bitten = control.bite(&cx()).await;
+        assert_eq!(bitten.outcome(), Outcome::Broken, "{id}: {}", bitten.detail());
+        assert_eq!(bitten.population().to_string(), population);
+        let proof = control.prove(&cx(), &Params::none()).await;
+        assert_eq!(proof.outcome(), Outcome::Unknown, "{id}: {}", proof.detail());
+    }
 }
