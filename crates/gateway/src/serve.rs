@@ -26,8 +26,9 @@ use crate::limits::{Limits, Seat, Seats};
 use crate::refusal::Refusal;
 use crate::reply::{End, Reply};
 use crate::socket::{self, Socket};
-use crate::upstream::Opened;
+use crate::upstream::{Opened, Pool};
 use crate::vigil::Vigil;
+use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
 use crate::{HeaderPolicy, Metrics, Payer, Upstream, own, proxy};
 
@@ -234,10 +235,22 @@ impl Shared {
             return signed_out(&asked.parts);
         };
         self.permit(&identity, &asked.parts, id).await?;
+        self.application(asked, pool, (&identity, shown), body, worker).await
+    }
+
+    /// What the application answers to somebody who may ask it.
+    async fn application(
+        &self,
+        asked: &mut Asked,
+        pool: &Arc<Pool>,
+        (identity, shown): (&Arc<Identity>, Shown),
+        body: Gathered,
+        worker: &Arc<Worker>,
+    ) -> Result<Response<Reply>, Refusal> {
         let credentials = self.ports.credentials.as_deref();
-        proxy::bind(&mut asked.parts, &identity, self.ports.binder.as_ref(), credentials);
+        proxy::bind(&mut asked.parts, identity, self.ports.binder.as_ref(), credentials);
         let head = &mut asked.parts;
-        let vigil = Vigil::new(worker, shown, &identity, head.method.clone(), head.uri.clone());
+        let vigil = Vigil::new(worker, shown, identity, head.method.clone(), head.uri.clone());
         let mut answer = if let Some(turn) = &asked.socket_for {
             socket::ask(&mut head.headers);
             match pool.open(head).await? {
