@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use crate::bait::Pen;
 use crate::sealing::Sealers;
+use crate::shared_limits::Carried;
 use crate::witnesses::Witnesses;
 
 /// The console's pages, as the gateway asks for them.
@@ -192,6 +193,7 @@ pub(crate) struct Vitals {
     pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) pen: Arc<Pen>,
+    pub(crate) carried: Arc<Carried>,
 }
 
 impl console::Vitals for Vitals {
@@ -214,6 +216,7 @@ impl console::Vitals for Vitals {
             let (sessions, mut mail) =
                 (identities.session_vitals(), mail_readings(&self.mailroom).await);
             let lost = "Requests for bait that were not written down";
+            mail.extend(self.carried.readings());
             mail.push(("gateway_bait_lost_total", lost, self.pen.lost()));
             let trails = (&**seals, &**witnesses);
             let edge = (&**gateway, &*self.certificates, sessions);

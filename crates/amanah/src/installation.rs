@@ -41,6 +41,7 @@ use crate::probe::{Authority, CanarySession, Edge};
 use crate::provisioning::{self, People};
 use crate::rights;
 use crate::roots::{self, ROOT_SECRET};
+use crate::shared_limits::Carried;
 use crate::tokens::TokenPen;
 use crate::unseen::unseen;
 use crate::vault::KeyVault;
@@ -87,6 +88,7 @@ pub(crate) struct Installation {
     pub(crate) starts: bool,
     /// Where hits on bait wait.
     pub(crate) pen: Arc<Pen>,
+    pub(crate) carried: Arc<Carried>,
 }
 
 /// Where the gateway is, for the proofs that ask it.
@@ -194,6 +196,7 @@ impl Installation {
             behind,
             starts,
             pen: Arc::default(),
+            carried: Arc::default(),
         })
     }
 
@@ -327,11 +330,6 @@ impl Installation {
             Arc::new(visits) as Arc<dyn EdgeProbe>
         });
         let (names, certificates, clear) = edge.faces.parts();
-        let limited = Edge {
-            address: edge.address,
-            authority: Authority::File(authority.clone()),
-            proof: None,
-        };
         let target = Target {
             address: edge.address,
             authority,
@@ -341,7 +339,7 @@ impl Installation {
             names,
             certificates,
             clear,
-            limits: edge.runs.then(|| limit_probe::target(&self.config, limited)),
+            limits: edge.runs.then(|| limit_probe::target(self, edge.address)).transpose()?,
             bait: if edge.runs { Some(bait::target(self)?) } else { None },
         };
         let rights = self.rights(behind, &target, edge.runs)?;

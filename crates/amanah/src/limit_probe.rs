@@ -1,14 +1,15 @@
 //! Sends the forms that are limited, from addresses of this machine that nobody else has.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use gateway::AUTHORITY_FILE;
 use gateway::controls::{FormSender, LimitTarget};
 use kernel::Fut;
 
-use crate::config::Config;
-use crate::probe::{ANSWER, Edge, RESET, SIGN_IN, connect_from};
+use crate::installation::Installation;
+use crate::probe::{ANSWER, Authority, Edge, RESET, SIGN_IN, connect_from};
 
 /// What nobody's password is.
 const WRONG: &str = "not anybody's password";
@@ -16,19 +17,24 @@ const WRONG: &str = "not anybody's password";
 /// The running gateway. It is shown no secret: these are counted like everybody's.
 struct Forms(Edge);
 
-/// What the proof attacks, through `edge`, which shows nothing to the limits.
-pub(crate) fn target(config: &Config, edge: Edge) -> LimitTarget {
-    let edge = Edge { proof: None, ..edge };
+/// What the proof attacks at `address`. It shows nothing to the limits.
+pub(crate) fn target(
+    installation: &Installation,
+    address: SocketAddr,
+) -> anyhow::Result<LimitTarget> {
+    let config = &installation.config;
+    let authority = Authority::File(installation.data.folder("tls")?.join(AUTHORITY_FILE));
+    let edge = Edge { address, authority, proof: None };
     let told = config.limits.at_the_edge(&[]);
     let path = config.limits.contact.paths.first();
-    LimitTarget {
+    Ok(LimitTarget {
         forms: Arc::new(Forms(edge)),
         sign_in: [told.sign_in.address, told.sign_in.prefix],
         account: config.limits.sign_in.account.0,
         reset: [told.reset.address, told.reset.prefix],
         contact: [told.contact.address, told.contact.prefix],
         contact_path: path.map(|path| path.replace('*', "proof")),
-    }
+    })
 }
 
 impl Forms {

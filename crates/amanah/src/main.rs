@@ -53,6 +53,7 @@ mod roots;
 mod rotation;
 mod sealing;
 mod seeds;
+mod shared_limits;
 mod support;
 mod table;
 mod tokens;

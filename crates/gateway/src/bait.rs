@@ -174,17 +174,17 @@ impl Bait {
         }
         if account.is_none() {
             let (now, source) = (self.now(), Source::of(peer));
-            self.alone.charge(&source.address, now);
-            self.shared.charge(&source.address, now);
-            self.prefix.charge(&source.prefix, now);
+            self.alone.charge(&source.address, 1, now);
+            self.shared.charge(&source.address, 1, now);
+            self.prefix.charge(&source.prefix, 1, now);
         }
     }
 
     /// Somebody is signed in at `peer`.
     pub(crate) fn person(&self, peer: IpAddr) {
         let (now, source) = (self.now(), Source::of(peer));
-        self.people.charge(&source.address, now);
-        self.people.charge(&source.prefix, now);
+        self.people.charge(&source.address, 1, now);
+        self.people.charge(&source.prefix, 1, now);
     }
 
     /// Whether strangers at `peer` are heard.

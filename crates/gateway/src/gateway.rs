@@ -208,6 +208,12 @@ impl Gateway {
         Arc::clone(&self.shared.metrics)
     }
 
+    /// What is told to other gateways and heard from them, which goes on while the gateway runs. `None`
+    /// unless the settings say that limits are shared.
+    pub fn sharing(&self) -> Option<Sharing> {
+        self.shared.limits.message().map(|_| Sharing(Arc::clone(&self.shared)))
+    }
+
     /// What it presents, which stays readable while the gateway runs.
     pub fn certificates(&self) -> Arc<Certificates> {
         Arc::clone(&self.terms.certificates)
@@ -279,5 +285,27 @@ async fn look_again(certificates: Arc<Certificates>) {
         let looked = Arc::clone(&certificates);
         // Whatever goes wrong in there, the next look is another one.
         let _ = tokio::task::spawn_blocking(move || looked.look()).await;
+    }
+}
+
+/// The limits of a gateway, for whoever carries messages between gateways.
+#[derive(Clone)]
+pub struct Sharing(Arc<Shared>);
+
+impl Sharing {
+    /// What was taken here since the last time, as a message for all others.
+    pub fn message(&self) -> Vec<u8> {
+        self.0.limits.message().unwrap_or_default()
+    }
+
+    /// Charges what another one tells; how many keys that was. `None` when it is no message. What this
+    /// one has told itself charges nothing.
+    pub fn hear(&self, message: &[u8]) -> Option<usize> {
+        self.0.limits.hear(message)
+    }
+
+    /// How much was taken here and not told, since too many keys waited.
+    pub fn untold(&self) -> u64 {
+        self.0.limits.untold()
     }
 }

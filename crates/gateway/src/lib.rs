@@ -73,7 +73,7 @@ pub use ca::{AUTHORITY_FILE, LocalAuthority};
 pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};
 pub use cookies::SESSION_COOKIE;
 pub use error::GatewayError;
-pub use gateway::{Gateway, Ports, Settings};
+pub use gateway::{Gateway, Ports, Settings, Sharing};
 pub use headers::HeaderPolicy;
 pub use limits::{Limit, LimitSettings, Over, Preset, Rate, SeatSettings};
 pub use metrics::{Metrics, Reading};

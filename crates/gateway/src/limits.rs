@@ -28,12 +28,14 @@ use crate::{GatewayError, cookies, origin, own};
 mod hash;
 mod seats;
 mod settings;
+mod share;
 mod source;
 mod table;
 
 pub(crate) use hash::HashKey;
 pub(crate) use seats::{NoSeat, Seat, Seats};
 pub use settings::{Limit, LimitSettings, Over, Preset, Rate, SeatSettings};
+use share::Outbox;
 pub(crate) use source::Source;
 pub(crate) use table::Table;
 
@@ -67,6 +69,8 @@ pub(crate) struct Limits {
     application: Budget,
     machine: Budget,
     doubtful: Budget,
+    /// What other gateways are told, where there are others.
+    outbox: Option<Outbox>,
 }
 
 /// What is asked, as far as limits tell it apart.
@@ -85,6 +89,7 @@ impl Limits {
     /// When there is no randomness: then somebody could choose keys that meet.
     pub(crate) fn new(settings: LimitSettings, rng: &dyn Rng) -> Result<Self, GatewayError> {
         let key = HashKey::draw(rng)?;
+        let outbox = if settings.shared { Some(Outbox::draw(rng)?) } else { None };
         let many = |rate| Table::new(rate, MANY_KEYS, key);
         let some = |rate| Table::new(rate, SOME_KEYS, key);
         let pair = |preset: Preset| [some(preset.address), some(preset.prefix)];
@@ -103,6 +108,7 @@ impl Limits {
             application: Budget::new(settings.application),
             machine: Budget::new(MACHINE),
             doubtful: Budget::new(DOUBTFUL),
+            outbox,
             settings,
         })
     }
@@ -130,8 +136,10 @@ impl Limits {
             return self.machine.take(Limit::Machine, now);
         }
         pair(&self.address, &self.prefix, [Limit::Address, Limit::Prefix], source, now)?;
+        self.tell_both([Limit::Address, Limit::Prefix], source);
         if let Some(([address, prefix], limits)) = self.preset(method, path, headers) {
             pair(address, prefix, limits, source, now)?;
+            self.tell_both(limits, source);
         }
         match class {
             Class::Reading => self.reading.take(Limit::Reading, now),
@@ -154,19 +162,82 @@ impl Limits {
             self.tenant.give_back(tenant);
             return Err(over);
         }
-        let Some(permission) = permission else { return Ok(()) };
-        let pair = [account, &permission.number().to_be_bytes()].concat();
-        take(&self.permission, &pair, Limit::Permission, now).inspect_err(|_| {
-            self.account.give_back(account);
-            self.tenant.give_back(tenant);
-        })
+        if let Some(permission) = permission {
+            let both = [account, &permission.number().to_be_bytes()].concat();
+            take(&self.permission, &both, Limit::Permission, now).inspect_err(|_| {
+                self.account.give_back(account);
+                self.tenant.give_back(tenant);
+            })?;
+            self.tell(Limit::Permission, &both);
+        }
+        self.tell(Limit::Tenant, tenant);
+        self.tell(Limit::Account, account);
+        Ok(())
     }
 
     /// Counts to `peer` what was refused before it was counted otherwise.
     pub(crate) fn charge(&self, peer: IpAddr) {
         let (now, source) = (self.now(), Source::of(peer));
-        self.address.charge(&source.address, now);
-        self.prefix.charge(&source.prefix, now);
+        self.address.charge(&source.address, 1, now);
+        self.prefix.charge(&source.prefix, 1, now);
+        self.tell_both([Limit::Address, Limit::Prefix], source);
+    }
+
+    /// What other gateways are to be told; `None` where there are none.
+    pub(crate) fn message(&self) -> Option<Vec<u8>> {
+        self.outbox.as_ref().map(Outbox::message)
+    }
+
+    /// Charges what another gateway tells. How many keys that was, or `None` when it is garbled.
+    pub(crate) fn hear(&self, message: &[u8]) -> Option<usize> {
+        let (now, taken) = (self.now(), self.outbox.as_ref()?.read(message)?);
+        for one in &taken {
+            if let Some(table) = self.table(one.limit) {
+                table.charge(&one.key, one.times, now);
+            }
+        }
+        Some(taken.len())
+    }
+
+    /// How much other gateways were not told.
+    pub(crate) fn untold(&self) -> u64 {
+        self.outbox.as_ref().map_or(0, Outbox::lost)
+    }
+
+    fn tell_both(&self, [narrow, wide]: [Limit; 2], source: Source) {
+        self.tell(narrow, &source.address);
+        self.tell(wide, &source.prefix);
+    }
+
+    fn tell(&self, limit: Limit, key: &[u8]) {
+        if let Some(outbox) = &self.outbox {
+            outbox.note(limit, key);
+        }
+    }
+
+    /// The table of a limit that is told to others.
+    const fn table(&self, limit: Limit) -> Option<&Table> {
+        let ([sign_in, sign_in_wide], [reset, reset_wide], [contact, contact_wide]) =
+            (&self.sign_in, &self.reset, &self.contact);
+        match limit {
+            Limit::Address => Some(&self.address),
+            Limit::Prefix => Some(&self.prefix),
+            Limit::Tenant => Some(&self.tenant),
+            Limit::Account => Some(&self.account),
+            Limit::Permission => Some(&self.permission),
+            Limit::SignIn => Some(sign_in),
+            Limit::SignInPrefix => Some(sign_in_wide),
+            Limit::Reset => Some(reset),
+            Limit::ResetPrefix => Some(reset_wide),
+            Limit::Contact => Some(contact),
+            Limit::ContactPrefix => Some(contact_wide),
+            Limit::Reading
+            | Limit::Changing
+            | Limit::Application
+            | Limit::Machine
+            | Limit::Doubtful
+            | Limit::Banned => None,
+        }
     }
 
     /// The tables of the form that is sent, if it is one that is counted by itself.

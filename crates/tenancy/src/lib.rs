@@ -80,7 +80,8 @@ pub use life::{Life, Turned};
 pub use lint::{Lint, Linted, RULES, Rule, Severity, Who, lint, sarif};
 pub use plan::{Advice, Plan, Sheet, Step, plan, plan_beside};
 pub use redis::{
-    CacheLease, Cleared, Existing, Redis, RedisSettings, Server, ServerSettings, UrlError,
+    CacheLease, Cleared, Existing, Hearer, Redis, RedisSettings, SILENCE, Server, ServerSettings,
+    Teller, UrlError,
 };
 pub use register::{Register, Stranger, strangers};
 pub use token::{BindingKey, Claims, KeyError};

@@ -77,6 +77,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let House { installation, parts, _lock } = house;
     let Parts { live, seals, witnesses, gateway, application, lookout, private } = parts;
     let Live { engine, pages, running, .. } = &live;
+    let sharing = gateway.sharing();
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
     let watching = watch_over(&installation, application, stopped.clone());
     let keeping = keyserver::keep(&installation, private, || wait(stopped.clone()));
@@ -119,9 +120,11 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let resealing = seeds::keep(&installation, wait(stopped.clone()));
     let (pen, clock) = (&installation.pen, &*installation.cx.clock);
     let trapping = pen.keep(&installation.access, clock, wait(stopped.clone()));
-    let people = async {
-        tokio::join!(noting, attending, recognising, mailing, providing, resealing, trapping)
-    };
+    let (carried, caches) = (&installation.carried, &installation.caches);
+    let carrying = carried.keep(sharing, caches, wait(stopped.clone()));
+    let edge = async { tokio::join!(trapping, carrying) };
+    let people =
+        async { tokio::join!(noting, attending, recognising, mailing, providing, resealing, edge) };
     let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
@@ -322,6 +325,7 @@ fn state(
             witnesses: Arc::clone(witnesses),
             mailroom: Arc::clone(&installation.mailroom),
             pen: Arc::clone(&installation.pen),
+            carried: Arc::clone(&installation.carried),
         }),
         leaving: Arc::new(Offboarding {
             access: Arc::clone(&installation.access),

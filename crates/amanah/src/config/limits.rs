@@ -16,6 +16,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
+    shared: bool,
     address: Often,
     prefix: Often,
     tenant: Often,
@@ -142,6 +143,7 @@ impl Limits {
             contact: form(contact.address, contact.prefix, contact.every),
             contact_paths: contact.paths.clone(),
             judged_by_pages: judged.to_vec(),
+            shared: self.shared,
             seats: SeatSettings {
                 address: connections.address.0,
                 prefix: connections.prefix.0,

@@ -5,7 +5,7 @@ use std::time::Duration;
 pub use super::table::Rate;
 
 /// One of the limits. Its label is what metrics, the log and `RateLimit` call it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// What one address asks without being signed in (of version 6: one /64).
     Address,
@@ -64,6 +64,11 @@ impl Limit {
         Self::Doubtful,
         Self::Banned,
     ];
+
+    /// Its number where gateways tell one another; never another one's.
+    pub(super) const fn number(self) -> u8 {
+        self as u8
+    }
 
     /// The word that metrics, the log and `RateLimit` use.
     pub const fn label(self) -> &'static str {
@@ -173,6 +178,9 @@ pub struct LimitSettings {
     pub judged_by_pages: Vec<&'static str>,
     /// How many connections there may be.
     pub seats: SeatSettings,
+    /// Whether other gateways are told what was taken, and heard. Somebody has to carry it, see
+    /// [`crate::Gateway::sharing`].
+    pub shared: bool,
 }
 
 impl Default for LimitSettings {
@@ -193,6 +201,7 @@ impl Default for LimitSettings {
             contact_paths: Vec::new(),
             judged_by_pages: Vec::new(),
             seats: SeatSettings { address: 256, prefix: 512, strangers_percent: 75, account: 128 },
+            shared: false,
         }
     }
 }
@@ -223,6 +232,7 @@ impl LimitSettings {
                 strangers_percent: 100,
                 account: u32::MAX,
             },
+            shared: false,
         }
     }
 }

@@ -128,10 +128,11 @@ impl Table {
         })
     }
 
-    /// Takes one whether there is one or not. Nobody owes more than a whole allowance.
-    pub(crate) fn charge(&self, key: &[u8], now: u64) {
+    /// Takes so many whether they are there or not. Nobody owes more than a whole allowance.
+    pub(crate) fn charge(&self, key: &[u8], times: u32, now: u64) {
         self.at(key, |slot, mark| {
-            let whole_at = self.rate.ahead(slot.whole_at, now).saturating_add(self.rate.every);
+            let taken = self.rate.every.saturating_mul(u64::from(times));
+            let whole_at = self.rate.ahead(slot.whole_at, now).saturating_add(taken);
             *slot = Slot { mark, whole_at: self.rate.ahead(whole_at, now) };
         });
     }

@@ -149,3 +149,34 @@ fn strangers_in_all_have_one_allowance_of_each_kind() {
     let health = || limits.stranger(ip("127.0.0.1"), &Method::GET, "/healthz", &HeaderMap::new());
     assert_eq!(burst(health), (100, None), "the machine asks itself whoever else asks");
 }
+
+#[test]
+fn two_gateways_that_tell_one_another_let_one_allowance_through() {
+    let shared = || {
+        limits(|s| {
+            s.shared = true;
+            s.address = Rate::new(10, DAY);
+            s.account = Rate::new(6, DAY);
+        })
+    };
+    let (here, there, alone) = (shared(), shared(), limits(|_| {}));
+    assert!(alone.message().is_none() && alone.hear(&here.message().unwrap()).is_none());
+    for _ in 0..7 {
+        get(&here, "192.0.2.1").unwrap();
+        get(&there, "192.0.2.2").unwrap();
+    }
+    for _ in 0..4 {
+        here.signed_in(&who("a", "t"), None).unwrap();
+    }
+    let message = here.message().unwrap();
+    assert_eq!(here.hear(&message), Some(0), "its own");
+    assert_eq!(
+        there.hear(&message),
+        Some(4),
+        "an address, its neighbourhood, a tenant, an account"
+    );
+    assert_eq!(burst(|| get(&there, "192.0.2.1")), (3, Some(Limit::Address)));
+    assert_eq!(burst(|| there.signed_in(&who("a", "t"), None)), (2, Some(Limit::Account)));
+    assert_eq!(burst(|| get(&here, "192.0.2.2")), (10, Some(Limit::Address)), "not heard of yet");
+    assert_eq!(here.hear(b"garbled"), None);
+}

@@ -22,6 +22,7 @@ mod acl;
 mod attack;
 mod bite;
 mod lint;
+mod meeting;
 mod place;
 mod registry;
 mod scene;
@@ -53,6 +54,7 @@ use crate::{Error, MAX_LEASE, Result};
 
 pub(crate) use attack::Claim;
 use attack::{Known, Target};
+pub use meeting::{Hearer, SILENCE, Teller};
 use place::Place;
 pub use server::{Server, ServerSettings};
 pub use url::{Existing, UrlError};

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod leases;
+mod meeting;
 mod prove;
 mod rules;
 mod scripts;

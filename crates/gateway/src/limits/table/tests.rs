@@ -47,7 +47,7 @@ fn looking_takes_nothing_and_what_was_taken_can_be_given_back() {
 fn what_is_charged_beyond_the_allowance_ends_with_it() {
     let table = Table::new(rate(3, 1), 128, KEY);
     for _ in 0..100 {
-        table.charge(b"a", 0);
+        table.charge(b"a", 1, 0);
     }
     assert_eq!(table.take(b"a", 0), Err(SECOND), "nobody owes more than a whole allowance");
     assert_eq!(passed(&table, b"a", 9, 3 * SECOND), 3);
