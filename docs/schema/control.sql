@@ -104,6 +104,16 @@ END $$;
 
 ALTER FUNCTION access.check_role() OWNER TO owner;
 
+CREATE FUNCTION access.keep_bait_hit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'who took bait is evidence: it is neither changed nor removed';
+END $$;
+
+ALTER FUNCTION access.keep_bait_hit() OWNER TO owner;
+
 CREATE FUNCTION access.keep_grants() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
@@ -632,6 +642,29 @@ BEGIN
 END $$;
 
 ALTER FUNCTION tenancy.refuse_change() OWNER TO owner;
+
+CREATE TABLE access.bait_hits (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    source text NOT NULL,
+    method text NOT NULL,
+    bait text NOT NULL,
+    times integer NOT NULL,
+    holder text,
+    CONSTRAINT bait_happened CHECK ((times > 0)),
+    CONSTRAINT bait_sizes CHECK ((((octet_length(source) >= 1) AND (octet_length(source) <= 64)) AND ((octet_length(method) >= 1) AND (octet_length(method) <= 64)) AND ((octet_length(bait) >= 1) AND (octet_length(bait) <= 512)) AND ((octet_length(holder) >= 1) AND (octet_length(holder) <= 128))))
+);
+
+ALTER TABLE access.bait_hits OWNER TO owner;
+
+ALTER TABLE access.bait_hits ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME access.bait_hits_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE access.grants (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1823,6 +1856,9 @@ ALTER TABLE tenancy.tenants OWNER TO owner;
 
 COMMENT ON TABLE tenancy.tenants IS 'Tenants with a database of their own. Written by commands, read by the proofs.';
 
+ALTER TABLE ONLY access.bait_hits
+    ADD CONSTRAINT bait_hits_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY access.grants
     ADD CONSTRAINT grants_pkey PRIMARY KEY (id);
 
@@ -2060,6 +2096,10 @@ ALTER TABLE ONLY tenancy.tenants
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
+CREATE INDEX bait_hits_at ON access.bait_hits USING btree (at);
+
+CREATE INDEX bait_hits_source ON access.bait_hits USING btree (source, at);
+
 CREATE UNIQUE INDEX grants_live ON access.grants USING btree (account, tenant, role) WHERE (revoked_at IS NULL);
 
 CREATE UNIQUE INDEX grants_once ON access.grants USING btree (once) WHERE (once IS NOT NULL);
@@ -2157,6 +2197,10 @@ CREATE UNIQUE INDEX totp_waiting ON identity.totp USING btree (account, asked_by
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
 CREATE INDEX losses_of ON tenancy.losses USING btree (tenant);
+
+CREATE TRIGGER bait_hits_kept BEFORE DELETE OR UPDATE ON access.bait_hits FOR EACH ROW EXECUTE FUNCTION access.keep_bait_hit();
+
+CREATE TRIGGER bait_hits_not_emptied BEFORE TRUNCATE ON access.bait_hits FOR EACH STATEMENT EXECUTE FUNCTION access.keep_bait_hit();
 
 CREATE TRIGGER grants_checked BEFORE INSERT ON access.grants FOR EACH ROW EXECUTE FUNCTION access.check_grant();
 
@@ -2505,6 +2549,8 @@ REVOKE ALL ON FUNCTION access.check_grant() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION access.check_parent() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION access.keep_bait_hit() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION access.keep_review() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION access.keep_review_row() FROM PUBLIC;
@@ -2530,6 +2576,20 @@ REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION tenancy.keep_losses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tenancy.refuse_change() FROM PUBLIC;
+
+GRANT SELECT ON TABLE access.bait_hits TO amanah_engine;
+
+GRANT INSERT(at) ON TABLE access.bait_hits TO amanah_engine;
+
+GRANT INSERT(source) ON TABLE access.bait_hits TO amanah_engine;
+
+GRANT INSERT(method) ON TABLE access.bait_hits TO amanah_engine;
+
+GRANT INSERT(bait) ON TABLE access.bait_hits TO amanah_engine;
+
+GRANT INSERT(times) ON TABLE access.bait_hits TO amanah_engine;
+
+GRANT INSERT(holder) ON TABLE access.bait_hits TO amanah_engine;
 
 GRANT SELECT ON TABLE access.grants TO amanah_engine;
 
