@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit::wal::{Comparison, Look, Standing};
@@ -34,6 +35,14 @@ const FOUND: &str = "trail/comparing.json";
 
 /// The folder with how far the logs were compared, apart from the control database.
 pub(crate) const COMPARED: &str = "trail-compared";
+
+impl Installation {
+    /// Who compares the servers' write-ahead logs with the trails.
+    pub(crate) fn comparison(&self) -> Comparison {
+        Comparison::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
+            .marked(self.data.root().join(COMPARED))
+    }
+}
 
 /// Something that is to be told of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

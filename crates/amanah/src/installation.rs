@@ -8,7 +8,6 @@ use std::sync::Arc;
 use access::Access;
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use audit::wal::Comparison;
 use claims::{Engine, Evidence, Page};
 use directory::Directory;
 use gateway::controls::{ProbeSession, Target};
@@ -26,7 +25,6 @@ use tenancy::{Caches, FileGuard, Files, Fleet, Guarded, Life};
 use crate::bait::{self, Pen};
 use crate::bridge::OwnPages;
 use crate::cli::Place;
-use crate::comparing::COMPARED;
 use crate::config::Config;
 use crate::consent::{self, Door};
 use crate::data::{Data, Running};
@@ -368,12 +366,6 @@ impl Installation {
         controls.extend(monitor::controls(self.scan(known)?)?);
         controls.extend(keys);
         Ok(lost::told(controls, known, &self.data))
-    }
-
-    /// Who compares the servers' write-ahead logs with the trails.
-    pub(crate) fn comparison(&self) -> Comparison {
-        Comparison::new(self.ground.owner.clone(), Arc::clone(&self.cx.clock))
-            .marked(self.data.root().join(COMPARED))
     }
 
     /// Who has contents of trails erased.
