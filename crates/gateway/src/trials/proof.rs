@@ -152,6 +152,9 @@ async fn limits_that_are_off_and_silent_bait_are_found() {
         own: Vec::new(),
         upstream_paths: Vec::new(),
         session: None,
+        names: Vec::new(),
+        certificates: Vec::new(),
+        clear: None,
         limits: None,
         bait: None,
     };
