@@ -16,7 +16,8 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relrowsecurity, c.relforcerows
     crate::own_partition!("c.oid")
 );
 
-/// Every live column of every table, with its base type below domains and the checks on it alone.
+/// Every live column of every table that is not the server's own, with its base type below domains and the
+/// checks on it alone.
 pub(crate) const COLUMNS: &str = "
 SELECT a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod),
        b.typname::text,
@@ -32,10 +33,11 @@ SELECT a.attrelid, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypm
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
- WHERE a.attnum > 0 AND NOT a.attisdropped
+ WHERE a.attrelid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum";
 
-/// Every unique index on plain columns without a predicate: table, name, primary, columns.
+/// Every unique index on plain columns without a predicate, the server's own left out: table, name,
+/// primary, columns.
 pub(crate) const KEYS: &str = "
 SELECT i.indrelid, c.relname::text, i.indisprimary,
        ARRAY(SELECT a.attname::text
@@ -45,7 +47,7 @@ SELECT i.indrelid, c.relname::text, i.indisprimary,
               WHERE k.place <= i.indnkeyatts ORDER BY k.place)
   FROM pg_catalog.pg_index i
   JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
- WHERE i.indisunique AND i.indexprs IS NULL AND i.indpred IS NULL
+ WHERE i.indrelid >= 16384 AND i.indisunique AND i.indexprs IS NULL AND i.indpred IS NULL
  ORDER BY i.indrelid, c.relname";
 
 /// Every foreign key that was declared, those inherited by partitions left out.
