@@ -42,11 +42,13 @@ const BUILT: [(&str, &str); 33] = [
 ];
 
 /// The least that some populations are: one that shrank would still be whole.
-const LEAST: [(&str, u64); 4] = [
+const LEAST: [(&str, u64); 6] = [
     ("reset.enumeration", 16),
     ("session.revocation", 20),
     ("mfa.totp", 12),
     ("session.cookies", 50),
+    ("transit.tls", 39),
+    ("transit.hsts", 50),
 ];
 
 /// The claim that a person vouches for. Nothing is due yet for a trail that began today, so nobody could
