@@ -252,9 +252,14 @@ impl Limits {
         }
         let judged =
             || self.settings.judged_by_pages.iter().any(|name| cookies::carries(headers, name));
+        let is_sent = *method == Method::POST;
         match path {
-            SIGN_IN if !judged() => Some((&self.sign_in, [Limit::SignIn, Limit::SignInPrefix])),
-            RESET if !judged() => Some((&self.reset, [Limit::Reset, Limit::ResetPrefix])),
+            SIGN_IN if is_sent && !judged() => {
+                Some((&self.sign_in, [Limit::SignIn, Limit::SignInPrefix]))
+            }
+            RESET if is_sent && !judged() => {
+                Some((&self.reset, [Limit::Reset, Limit::ResetPrefix]))
+            }
             path if self.is_contact(path) => {
                 Some((&self.contact, [Limit::Contact, Limit::ContactPrefix]))
             }

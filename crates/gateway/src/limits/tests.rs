@@ -124,6 +124,10 @@ fn forms_are_counted_by_themselves() {
     }
     assert_eq!(burst(|| post(&limits, "198.51.100.1", "/ask/us")), (3, Some(Limit::Contact)));
     assert_eq!(burst(|| post(&limits, "198.51.100.1", "/asks")), (100, None));
+    // What the form is not sent by is no try.
+    let delete = Method::DELETE;
+    let ask = || limits.stranger(ip("192.0.2.99"), &delete, "/_amanah/sign-in", &HeaderMap::new());
+    assert_eq!(burst(ask), (100, None));
     // Whoever shows that they are known is judged by the page.
     let mut known = HeaderMap::new();
     known.insert(COOKIE, HeaderValue::from_static("__Host-amanah-known=x"));
