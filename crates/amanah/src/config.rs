@@ -68,6 +68,7 @@ pub(crate) struct Gateway {
     public_port: u16,
     pub(crate) proxies: Proxies,
     pub(crate) names: Vec<String>,
+    pub(crate) access_log: PathBuf,
     pub(crate) tls: Tls,
 }
 

@@ -1,23 +1,40 @@
 //! What the configuration decides about the gateway, and what others have to know of it.
 
 use std::net::SocketAddr;
-use std::path::{PathBuf, absolute};
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
 
 use anyhow::Context;
-use gateway::{CertificateFiles, Settings};
+use gateway::{AccessLog, CertificateFiles, Settings};
+use kernel::Clock;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Gateway;
 
 /// The gateway at `listen`, as `config` has it, with nothing behind it yet.
-pub(crate) fn settings(config: &Gateway, listen: SocketAddr) -> Settings {
-    Settings {
+///
+/// # Errors
+/// When the access log cannot be written to.
+pub(crate) fn settings(
+    config: &Gateway,
+    listen: SocketAddr,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Settings> {
+    let settings = Settings {
         tls: config.tls.settings(),
         clear: config.http,
         public_port: config.public_port(),
         proxies: config.proxies.0.clone(),
+        access_log: access_log(&config.access_log, clock)?,
         ..Settings::new(listen)
-    }
+    };
+    Ok(settings)
+}
+
+/// The file for requests, unless they are not written down.
+fn access_log(file: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<AccessLog>> {
+    let named = Some(file).filter(|file| !file.as_os_str().is_empty());
+    Ok(named.map(|file| AccessLog::open(file, Arc::clone(clock))).transpose()?)
 }
 
 /// How the gateway shows itself to the world, for the proofs that look.

@@ -22,8 +22,9 @@ use crate::Certificates;
 use crate::announce::{self, Network};
 use crate::gate::{Gate, Turn};
 use crate::head::{self, MAX_HEADERS, Scan};
+use crate::own_words::to_wire;
 use crate::refusal::Refusal;
-use crate::serve::{Shared, to_wire};
+use crate::serve::Shared;
 
 /// How long a head may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);

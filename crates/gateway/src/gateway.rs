@@ -25,8 +25,8 @@ use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::workers::{Newcomer, Workers};
 use crate::{
-    BaitSettings, Certificates, GatewayError, HeaderPolicy, LimitSettings, LocalAuthority, Metrics,
-    Network, Own, Upstream,
+    AccessLog, BaitSettings, Certificates, GatewayError, HeaderPolicy, LimitSettings,
+    LocalAuthority, Metrics, Network, Own, Upstream,
 };
 
 /// How long a head may take, and how long a connection may be unused, unless the settings say
@@ -62,6 +62,8 @@ pub struct Settings {
     pub public_port: Option<u16>,
     /// The application. Without one, every page that is not our own is a 404.
     pub upstream: Option<Upstream>,
+    /// Where each request is written down, if it is.
+    pub access_log: Option<AccessLog>,
     /// The headers of every answer.
     pub headers: HeaderPolicy,
     /// The largest body of a request to the application, in bytes; 16 MiB at most, the share of one
@@ -94,6 +96,7 @@ impl Settings {
             proxies: Vec::new(),
             public_port: None,
             upstream: None,
+            access_log: None,
             headers: HeaderPolicy::default(),
             body_limit: BODY_LIMIT_BYTES,
             workers: thread::available_parallelism().map_or(1, NonZero::get),
@@ -171,6 +174,7 @@ impl Gateway {
             metrics: Arc::new(Metrics::default()),
             upstream: settings.upstream,
             way,
+            access_log: settings.access_log,
             // One that is larger than anybody's share would wait in vain.
             body_limit: settings.body_limit.min(bodies.largest()),
             head_deadline: settings.head_deadline,

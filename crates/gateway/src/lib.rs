@@ -28,6 +28,7 @@
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
 
+mod access_log;
 mod announce;
 mod bait;
 mod bearer;
@@ -52,6 +53,7 @@ mod limits;
 mod metrics;
 mod origin;
 mod own;
+mod own_words;
 mod private;
 mod proxy;
 mod refusal;
@@ -60,6 +62,7 @@ mod serve;
 mod socket;
 mod tls;
 mod toll;
+mod trace;
 #[cfg(test)]
 mod trials;
 mod upstream;
@@ -67,6 +70,7 @@ mod vigil;
 mod who;
 mod workers;
 
+pub use access_log::AccessLog;
 pub use announce::Network;
 pub use bait::{BAIT_KEY, BaitHit, BaitSettings, SHIPPED_BAIT, Trap};
 pub use ca::{AUTHORITY_FILE, LocalAuthority};

@@ -20,6 +20,7 @@ pub struct Metrics {
     connections: AtomicU64,
     handshakes_failed: AtomicU64,
     fallbacks: AtomicU64,
+    unlogged: AtomicU64,
 }
 
 /// One counter as it stood when it was read.
@@ -48,6 +49,7 @@ impl Default for Metrics {
             connections: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
+            unlogged: AtomicU64::new(0),
         }
     }
 }
@@ -76,6 +78,11 @@ impl Metrics {
                 "gateway_fallbacks_refused_total",
                 "Clients that asked for an older TLS than they can and were refused",
                 &self.fallbacks,
+            ),
+            single(
+                "gateway_access_log_dropped_total",
+                "Requests for whose line in the access log there was no room",
+                &self.unlogged,
             ),
             single(
                 "gateway_upstream_errors_total",
@@ -138,6 +145,10 @@ impl Metrics {
 
     pub(crate) fn fallback(&self) {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unlogged(&self) {
+        self.unlogged.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn answered(&self, status: StatusCode) {

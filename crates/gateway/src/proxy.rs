@@ -12,9 +12,9 @@ use kernel::{Binder, Credentials, Door, Identity, Scope, Secret};
 use crate::{bearer, cookies, origin};
 
 /// The binding of the request's transaction to its tenant: only we may write it.
-const BINDING: HeaderName = HeaderName::from_static("amanah-binding");
+pub(crate) const BINDING: HeaderName = HeaderName::from_static("amanah-binding");
 /// Who asks, signed: only we may write it.
-const ASSERTION: HeaderName = HeaderName::from_static("amanah-assertion");
+pub(crate) const ASSERTION: HeaderName = HeaderName::from_static("amanah-assertion");
 /// Ours alone, both ways.
 const RESERVED_PREFIX: &str = "amanah-";
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

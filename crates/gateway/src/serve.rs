@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, HeaderValue, LOCATION, TRANSFER_ENCODING};
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Fut, Identity, Passage, Peer, percent, random_hex};
+use kernel::{Fut, Identity, Passage, Peer, random_hex};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use crate::access_log::Entry;
 use crate::bait::Bait;
 use crate::bodies::{Bodies, Share};
 use crate::body::{self, Gathered, Pace};
@@ -23,6 +24,7 @@ use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
 use crate::http2::{self, Stream};
 use crate::limits::{Limits, Seat, Seats};
+use crate::own_words::{signed_out, socket_opened, to_wire};
 use crate::refusal::Refusal;
 use crate::reply::{End, Reply};
 use crate::socket::{self, Socket};
@@ -30,7 +32,9 @@ use crate::upstream::{Opened, Pool};
 use crate::vigil::Vigil;
 use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
-use crate::{HeaderPolicy, Metrics, Payer, Upstream, own, proxy};
+use crate::{
+    AccessLog, HeaderPolicy, Metrics, Payer, Upstream, own, proxy, trace,
+};
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
 /// they are counted to nobody: what bounds them is this, twice at most while one that came in chunks is
@@ -66,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) upstream: Option<Upstream>,
     /// Where whoever speaks in clear is led to.
     pub(crate) way: Way,
+    pub(crate) access_log: Option<AccessLog>,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) head_deadline: Duration,
@@ -90,13 +95,16 @@ impl Shared {
         let started = Instant::now();
         let id = self.request_id();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let (parts, body) = request.into_parts();
+        let protocol = wire.protocol();
+        let (mut parts, body) = request.into_parts();
+        let trace = trace::place(&mut parts.headers, self.ports.rng.as_ref()).ok();
         // Behind chunks the gate lets nothing through, see there.
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
         let unread = body.is_some();
-        let (actor, socket_for) = (None, None);
-        let mut asked = Asked { parts, body, unread, peer, actor, socket_for, counted: false };
+        let (actor, tenant, socket_for) = (None, None, None);
+        let mut asked =
+            Asked { parts, body, unread, peer, actor, tenant, socket_for, counted: false };
         let judged = match &wire {
             // The gate judged it.
             Wire::One(turn) => {
@@ -110,6 +118,7 @@ impl Shared {
             Ok(()) => self.route(&mut asked, &id, worker).await,
             Err(refusal) => Err(refusal),
         };
+        let refused = routed.as_ref().err().map(|refusal| refusal.label());
         let mut answer = match routed {
             Ok(answer) => answer,
             Err(refusal) => self.refuse(refusal, &id),
@@ -133,16 +142,19 @@ impl Shared {
         }
         let status = answer.status();
         self.metrics.answered(status);
-        tracing::info!(
-            target: "gateway::access",
-            %method,
-            %path,
-            status = status.as_u16(),
-            ms = started.elapsed().as_secs_f64() * 1000.0,
-            request = %id,
-            actor = asked.actor.as_deref().unwrap_or("-"),
-            "answered"
-        );
+        self.log(Entry {
+            request: id,
+            trace,
+            client: peer.ip().to_canonical(),
+            protocol,
+            method: method.to_string(),
+            path,
+            status: status.as_u16(),
+            ms: started.elapsed().as_secs_f64() * 1000.0,
+            tenant: asked.tenant,
+            actor: asked.actor,
+            refused,
+        });
         answer.map(|body| body.ending(wire.end()))
     }
 
@@ -163,14 +175,19 @@ impl Shared {
         self.limits.charge(peer.ip());
         self.metrics.refused(refusal);
         self.metrics.answered(refusal.status());
-        tracing::info!(
-            target: "gateway::access",
-            status = refusal.status().as_u16(),
-            request = %id,
-            peer = %peer.ip(),
-            reason = refusal.label(),
-            "refused"
-        );
+        self.log(Entry {
+            request: id.clone(),
+            trace: None,
+            client: peer.ip().to_canonical(),
+            protocol: "-",
+            method: "-".to_owned(),
+            path: "-".to_owned(),
+            status: refusal.status().as_u16(),
+            ms: 0.0,
+            tenant: None,
+            actor: None,
+            refused: Some(refusal.label()),
+        });
         let page = refusal.page(&id);
         (id, page)
     }
@@ -195,6 +212,7 @@ impl Shared {
         let shown = self.shown(&asked.parts, own)?;
         let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
         asked.actor = identity.as_ref().map(|who| who.actor.to_string());
+        asked.tenant = identity.as_ref().map(|who| who.tenant.to_string());
         self.count(asked, identity.as_deref(), directory)?;
         asked.recognise(identity.as_deref())?;
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
@@ -306,7 +324,12 @@ impl Shared {
 
     /// Whether whoever is signed in may ask the application for this. What is asked under a grant of
     /// support is written down first.
-    async fn permit(&self, identity: &Identity, parts: &Parts, id: &str) -> Result<(), Refusal> {
+    pub(crate) async fn permit(
+        &self,
+        identity: &Identity,
+        parts: &Parts,
+        id: &str,
+    ) -> Result<(), Refusal> {
         self.may(identity, &parts.method, parts.uri.path())?;
         if identity.standing.support.is_none() {
             return Ok(());
@@ -368,6 +391,24 @@ impl Shared {
         AtHome::new(&self.home, future)
     }
 
+    /// Writes down that a request was answered.
+    fn log(&self, entry: Entry) {
+        tracing::info!(
+            target: "gateway::access",
+            request = %entry.request,
+            method = %entry.method,
+            path = %entry.path,
+            status = entry.status,
+            refused = entry.refused.unwrap_or("-"),
+            "answered"
+        );
+        if let Some(log) = &self.access_log
+            && !log.write(entry)
+        {
+            self.metrics.unlogged();
+        }
+    }
+
     fn refuse(&self, refusal: Refusal, id: &str) -> Response<Reply> {
         self.metrics.refused(refusal);
         Reply::whole(refusal.page(id))
@@ -396,6 +437,13 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    const fn protocol(&self) -> &'static str {
+        match self {
+            Self::One(_) => "HTTP/1.1",
+            Self::Two(_) => "HTTP/2",
+        }
+    }
+
     fn leave_unread(&self) {
         if let Self::One(turn) = self {
             turn.leave_unread();
@@ -420,6 +468,7 @@ pub(crate) struct Asked {
     pub(crate) peer: SocketAddr,
     /// Whoever is signed in, for the log.
     pub(crate) actor: Option<String>,
+    pub(crate) tenant: Option<String>,
     /// Where to a socket goes, if it asks for one and has none yet.
     pub(crate) socket_for: Option<Arc<Turn>>,
     /// Whether a limit has counted it.
@@ -432,51 +481,4 @@ pub(crate) async fn in_time<T>(
 ) -> Result<T, String> {
     let answered = timeout(DECIDED_WITHIN, decision).await;
     answered.unwrap_or_else(|_| Err(format!("there was no answer in {DECIDED_WITHIN:?}")))
-}
-
-/// A person is shown the way to the sign-in page, a program is told.
-fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
-    let reads_pages = parts
-        .headers
-        .get_all(ACCEPT)
-        .iter()
-        .any(|accept| accept.to_str().is_ok_and(|types| types.contains("text/html")));
-    if !reads_pages || !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Err(Refusal::SignedOut);
-    }
-    let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let location = format!("/_amanah/sign-in?next={}", percent(wanted, b"-._~/"));
-    let location = HeaderValue::try_from(location).map_err(|_| Refusal::Broken)?;
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = StatusCode::SEE_OTHER;
-    answer.headers_mut().insert(LOCATION, location);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(Reply::whole(answer))
-}
-
-/// The application's agreement to a socket, as it is passed on.
-fn socket_opened(answer: Response<()>) -> Response<Reply> {
-    let mut answer = Reply::whole(answer.map(|()| Bytes::new()));
-    proxy::cleanse_answer(answer.headers_mut());
-    socket::ask(answer.headers_mut());
-    answer
-}
-
-/// An answer as bytes, for a connection that the HTTP library does not serve.
-pub(crate) fn to_wire(answer: &Response<Bytes>) -> Vec<u8> {
-    let status = answer.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut wire = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-    for (name, value) in answer.headers() {
-        wire.extend_from_slice(name.as_str().as_bytes());
-        wire.extend_from_slice(b": ");
-        wire.extend_from_slice(value.as_bytes());
-        wire.extend_from_slice(b"\r\n");
-    }
-    let length = answer.body().len();
-    wire.extend_from_slice(
-        format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes(),
-    );
-    wire.extend_from_slice(answer.body());
-    wire
 }

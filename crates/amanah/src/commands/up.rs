@@ -184,7 +184,8 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let upstream = Arc::new(UpstreamBinder::default());
     upstream.change(behind.map(|guarded| protection::binder(guarded, clock)));
     let listen = up.listen.unwrap_or(installation.config.gateway.listen);
-    let mut settings = edge::settings(&installation.config.gateway, listen);
+    let mut settings =
+        edge::settings(&installation.config.gateway, listen, &installation.cx.clock)?;
     settings.upstream = match &application {
         Some(application) => Some(format!("http://{}", application.address).parse()?),
         None => address_of(&installation.config.upstream.url)?,
