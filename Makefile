@@ -21,7 +21,7 @@ packages:
 
 # What tests and benches compare with and connect to, beyond what a running Amanah needs.
 peers:
-	@scripts/install curl softhsm2 testssl.sh sslscan python3-venv pgbouncer php-cli php-pgsql php-redis chromium fonts-noto-core
+	@scripts/install curl softhsm2 testssl.sh sslscan python3-venv pgbouncer nginx php-cli php-pgsql php-redis chromium fonts-noto-core
 	@scripts/python-tools && scripts/node-tools
 
 # It runs for a second, and is built in a fraction of the time without its own profile for releases.

@@ -69,6 +69,7 @@ pub(crate) struct Gateway {
     pub(crate) proxies: Proxies,
     pub(crate) names: Vec<String>,
     pub(crate) access_log: PathBuf,
+    pub(crate) forward_auth: Proxies,
     pub(crate) tls: Tls,
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn settings(
         public_port: config.public_port(),
         proxies: config.proxies.0.clone(),
         access_log: access_log(&config.access_log, clock)?,
+        forward_auth: config.forward_auth.0.clone(),
         ..Settings::new(listen)
     };
     Ok(settings)

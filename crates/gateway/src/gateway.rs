@@ -64,6 +64,9 @@ pub struct Settings {
     pub upstream: Option<Upstream>,
     /// Where each request is written down, if it is.
     pub access_log: Option<AccessLog>,
+    /// The addresses of proxies that move traffic themselves and ask here whether they may, see
+    /// docs/forward-auth.md. No others may.
+    pub forward_auth: Vec<Network>,
     /// The headers of every answer.
     pub headers: HeaderPolicy,
     /// The largest body of a request to the application, in bytes; 16 MiB at most, the share of one
@@ -97,6 +100,7 @@ impl Settings {
             public_port: None,
             upstream: None,
             access_log: None,
+            forward_auth: Vec::new(),
             headers: HeaderPolicy::default(),
             body_limit: BODY_LIMIT_BYTES,
             workers: thread::available_parallelism().map_or(1, NonZero::get),
@@ -175,6 +179,7 @@ impl Gateway {
             upstream: settings.upstream,
             way,
             access_log: settings.access_log,
+            forward_auth: settings.forward_auth,
             // One that is larger than anybody's share would wait in vain.
             body_limit: settings.body_limit.min(bodies.largest()),
             head_deadline: settings.head_deadline,

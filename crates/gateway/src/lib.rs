@@ -41,6 +41,7 @@ mod connection;
 pub mod controls;
 mod cookies;
 mod error;
+mod forward;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;

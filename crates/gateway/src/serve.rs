@@ -33,7 +33,7 @@ use crate::vigil::Vigil;
 use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
 use crate::{
-    AccessLog, HeaderPolicy, Metrics, Payer, Upstream, own, proxy, trace,
+    AccessLog, HeaderPolicy, Metrics, Network, Payer, Upstream, forward, own, proxy, trace,
 };
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     /// Where whoever speaks in clear is led to.
     pub(crate) way: Way,
     pub(crate) access_log: Option<AccessLog>,
+    /// The proxies that may ask for decisions.
+    pub(crate) forward_auth: Vec<Network>,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) head_deadline: Duration,
@@ -198,6 +200,9 @@ impl Shared {
         id: &str,
         worker: &Arc<Worker>,
     ) -> Result<Response<Reply>, Refusal> {
+        if asked.parts.uri.path() == forward::PATH {
+            return self.forward(asked, id).await;
+        }
         let own = own::is_own(asked.parts.uri.path());
         let directory = own::is_for_directories(asked.parts.uri.path());
         let limit = match (own, directory) {

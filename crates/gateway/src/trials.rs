@@ -36,6 +36,7 @@ mod answers;
 mod bodies;
 mod certificates;
 mod clear;
+mod forward;
 mod hellos;
 mod http2;
 mod limits;
