@@ -99,12 +99,13 @@ impl Client {
         let mut stopping = false;
         let ended = loop {
             tokio::select! {
+                // The end first: an answer that is ready at the same time has to say that it is the last.
                 biased;
-                ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
                 _ = self.stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
                     stopping = true;
                     pin::Pin::new(&mut connection).graceful_shutdown();
                 }
+                ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
             }
         };
         if let Err(error) = ended {
@@ -139,11 +140,11 @@ impl Client {
         let why = loop {
             tokio::select! {
                 biased;
-                ended = &mut connection => break ended.err().map(|error| error.to_string()),
                 _ = self.stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
+                ended = &mut connection => break ended.err().map(|error| error.to_string()),
                 () = seat.turned_away(), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
