@@ -494,8 +494,5 @@ async fn clear(wire: &mut Wire, place: &Place) -> Result<u64> {
 }
 
 fn bytes(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        _ => None,
-    }
+    if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
 }
