@@ -9,6 +9,7 @@ use kernel::{Control, Cx, Fut, Secret, SessionToken};
 
 use crate::{CertificateFiles, Certificates, OwnPath, Rate};
 
+mod deploy;
 mod headers;
 pub(crate) mod hello;
 mod honeypot;
@@ -146,6 +147,7 @@ pub trait ProbeSession: Send + Sync {
 /// Every control of this crate.
 pub fn controls(target: Target) -> Vec<Arc<dyn Control>> {
     vec![
+        Arc::new(deploy::Deploy),
         Arc::new(headers::Headers::new(target.clone())),
         Arc::new(tls::Tls::new(target.clone())),
         Arc::new(limits::LimitControl::new(target.clone())),

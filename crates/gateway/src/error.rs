@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::Upstream;
+
 /// Why the gateway could not start, or why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -67,4 +69,22 @@ pub enum GatewayError {
     /// The upstream's address is not one.
     #[error("`{0}` is not an upstream; write it as http://HOST:PORT")]
     Upstream(String),
+    /// Another switch has not ended.
+    #[error(
+        "another switch is under way, so nothing was changed; `amanah deploy status` shows it; wait \
+         for its end"
+    )]
+    Switching,
+    /// The switch leads nowhere.
+    #[error("{0} is the current release already, so nothing was changed")]
+    SameRelease(Upstream),
+    /// There is nothing to switch from.
+    #[error("there is no application behind the gateway, so nothing was changed; set upstream.url")]
+    NoApplication,
+    /// A page that cannot be asked for its health.
+    #[error("`{0}` is no path; write it with a slash in front, /healthz for example")]
+    HealthPath(String),
+    /// A release cannot be watched for so long.
+    #[error("a release is watched for an hour at most, and not for {0:?}")]
+    Watch(std::time::Duration),
 }

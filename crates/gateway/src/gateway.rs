@@ -25,7 +25,7 @@ use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::workers::{Newcomer, Workers};
 use crate::{
-    AccessLog, BaitSettings, Certificates, GatewayError, HeaderPolicy, LimitSettings,
+    AccessLog, BaitSettings, Certificates, Deployer, GatewayError, HeaderPolicy, LimitSettings,
     LocalAuthority, Metrics, Network, Own, Upstream,
 };
 
@@ -226,6 +226,11 @@ impl Gateway {
     /// What it presents, which stays readable while the gateway runs.
     pub fn certificates(&self) -> Arc<Certificates> {
         Arc::clone(&self.terms.certificates)
+    }
+
+    /// Moves its requests to another release of the application, while the gateway runs.
+    pub fn deployer(&self) -> Deployer {
+        self.workers.deployer.clone()
     }
 
     /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.

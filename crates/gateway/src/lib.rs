@@ -16,6 +16,7 @@
 //! - nobody asks more often, and no stranger holds more connections, than the limits say; whoever is
 //!   signed in is never refused for what strangers at their address do;
 //! - whoever asks for bait is told to whoever writes it down, and not heard for a time;
+//! - a switch to another release of the application fails no request, see [`Deployer`];
 //! - the bodies of all requests together take a bounded memory, of which no account, tenant or
 //!   directory gets more than its share.
 //!
@@ -40,6 +41,7 @@ mod clear;
 mod connection;
 pub mod controls;
 mod cookies;
+mod deploy;
 mod error;
 mod forward;
 #[doc(hidden)]
@@ -77,6 +79,7 @@ pub use bait::{BAIT_KEY, BaitHit, BaitSettings, SHIPPED_BAIT, Trap};
 pub use ca::{AUTHORITY_FILE, LocalAuthority};
 pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};
 pub use cookies::SESSION_COOKIE;
+pub use deploy::{Deployer, Outcome, Step, SwitchTerms, Tally};
 pub use error::GatewayError;
 pub use gateway::{Gateway, Ports, Settings, Sharing};
 pub use headers::HeaderPolicy;

@@ -73,9 +73,10 @@ impl Reply {
     /// body has ended, and is closed when the body is dropped before, or when `vigil` says so.
     pub(crate) fn upstream(
         answer: Response<Incoming>,
-        mut lease: Option<Lease>,
+        lease: Lease,
         vigil: Vigil,
     ) -> Response<Self> {
+        let mut lease = Some(lease);
         answer.map(|body| {
             if body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
@@ -127,6 +128,9 @@ impl Body for Reply {
                 );
                 return Poll::Ready(Some(Err(io::Error::other(refusal.label()))));
             };
+            if let (Some(Err(_)), Some(lease)) = (&frame, &*lease) {
+                lease.broken();
+            }
             if frame.is_none() || body.is_end_stream() {
                 lease.take().into_iter().for_each(Lease::give_back);
                 if let Some(stream) = stream.as_deref_mut() {

@@ -28,7 +28,7 @@ use crate::own_words::{signed_out, socket_opened, to_wire};
 use crate::refusal::Refusal;
 use crate::reply::{End, Reply};
 use crate::socket::{self, Socket};
-use crate::upstream::{Opened, Pool};
+use crate::upstream::Opened;
 use crate::vigil::Vigil;
 use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
@@ -241,7 +241,9 @@ impl Shared {
             };
             return self.own(asked, body, identity).await;
         }
-        let pool = worker.pool.as_ref().ok_or(Refusal::NotFound)?;
+        if worker.route.load().is_none() {
+            return Err(Refusal::NotFound);
+        }
         let (Some(identity), Some(shown)) = (identity, shown) else {
             return signed_out(&asked.parts);
         };
@@ -258,14 +260,13 @@ impl Shared {
             return signed_out(&asked.parts);
         };
         self.permit(&identity, &asked.parts, id).await?;
-        self.application(asked, pool, (&identity, shown), body, worker).await
+        self.application(asked, (&identity, shown), body, worker).await
     }
 
     /// What the application answers to somebody who may ask it.
     async fn application(
         &self,
         asked: &mut Asked,
-        pool: &Arc<Pool>,
         (identity, shown): (&Arc<Identity>, Shown),
         body: Gathered,
         worker: &Arc<Worker>,
@@ -274,19 +275,21 @@ impl Shared {
         proxy::bind(&mut asked.parts, identity, self.ports.binder.as_ref(), credentials);
         let head = &mut asked.parts;
         let vigil = Vigil::new(worker, shown, identity, head.method.clone(), head.uri.clone());
+        // Not before: a body may have taken so long that there is another release by now.
+        let route = worker.route.load().as_deref().cloned().ok_or(Refusal::NotFound)?;
         let mut answer = if let Some(turn) = &asked.socket_for {
             socket::ask(&mut head.headers);
-            match pool.open(head).await? {
-                Opened::Socket(answer, line) => {
-                    turn.open(Socket::new(line, vigil));
+            match route.open(head).await? {
+                Opened::Socket(answer, line, lease) => {
+                    turn.open(Socket::new(line, lease, vigil));
                     asked.socket_for = None;
                     return Ok(socket_opened(answer));
                 }
-                Opened::Not(answer) => Reply::upstream(answer, None, vigil),
+                Opened::Not(answer, lease) => Reply::upstream(answer, lease, vigil),
             }
         } else {
-            let (answer, lease) = pool.send(head, body.whole()).await?;
-            Reply::upstream(answer, Some(lease), vigil)
+            let (answer, lease) = route.send(head, body.whole()).await?;
+            Reply::upstream(answer, lease, vigil)
         };
         proxy::cleanse_answer(answer.headers_mut());
         Ok(answer)

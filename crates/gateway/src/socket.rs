@@ -25,6 +25,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::{Instant, sleep_until};
 
+use crate::upstream::Lease;
 use crate::vigil::Vigil;
 
 /// How long neither side may say anything. Programs that keep a socket open say something every half
@@ -83,12 +84,14 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// A socket that the application has opened.
 pub(crate) struct Socket {
     upstream: Upgraded,
+    /// Says that something is under way there.
+    lease: Lease,
     vigil: Vigil,
 }
 
 impl Socket {
-    pub(crate) const fn new(upstream: Upgraded, vigil: Vigil) -> Self {
-        Self { upstream, vigil }
+    pub(crate) const fn new(upstream: Upgraded, lease: Lease, vigil: Vigil) -> Self {
+        Self { upstream, lease, vigil }
     }
 
     /// Passes on both ways until it ends. `early` is what the client has said before it was told that the
@@ -97,7 +100,7 @@ impl Socket {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { upstream, vigil } = self;
+        let Self { upstream, lease: _lease, vigil } = self;
         let heard = Arc::new(Heard { since: Instant::now(), last: AtomicU64::new(0) });
         let mut client = Ear { io: client, early, heard: Arc::clone(&heard) };
         let mut upstream = TokioIo::new(upstream);

@@ -26,8 +26,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::bodies::Bodies;
 use crate::{
-    Certificates, Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Payer, Ports,
-    Settings, client_config,
+    Certificates, Deployer, Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Payer,
+    Ports, Settings, client_config,
 };
 
 mod abuse;
@@ -36,6 +36,7 @@ mod answers;
 mod bodies;
 mod certificates;
 mod clear;
+mod deploys;
 mod forward;
 mod hellos;
 mod http2;
@@ -59,6 +60,7 @@ struct Edge {
     metrics: Arc<Metrics>,
     bodies: Arc<Bodies>,
     certificates: Arc<Certificates>,
+    deployer: Deployer,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -83,11 +85,23 @@ impl Edge {
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
         let bodies = Arc::clone(&gateway.shared.bodies);
         let (certificates, clear) = (gateway.certificates(), gateway.clear_addr());
+        let deployer = gateway.deployer();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(async {
             let _ = stopped.await;
         }));
-        Self { address, clear, authority, application, metrics, bodies, certificates, stop, task }
+        Self {
+            address,
+            clear,
+            authority,
+            application,
+            metrics,
+            bodies,
+            certificates,
+            deployer,
+            stop,
+            task,
+        }
     }
 
     async fn connect(&self) -> TlsStream<TcpStream> {

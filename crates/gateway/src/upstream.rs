@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::header::{HOST, USER_AGENT};
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{Request, Response, StatusCode, Uri};
@@ -17,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::GatewayError;
 use crate::body::Whole;
+use crate::deploy::{Counts, Tally};
 use crate::head::MAX_HEADERS;
 use crate::origin::is_safe;
 use crate::refusal::Refusal;
@@ -59,41 +62,75 @@ impl FromStr for Upstream {
     }
 }
 
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Upstream {
+    /// `HOST:PORT`.
+    fn authority(&self) -> String {
         if self.host.contains(':') {
-            write!(f, "http://[{}]:{}", self.host, self.port)
+            format!("[{}]:{}", self.host, self.port)
         } else {
-            write!(f, "http://{}:{}", self.host, self.port)
+            format!("{}:{}", self.host, self.port)
         }
     }
 }
 
-/// The connections to one application.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority())
+    }
+}
+
+/// The connections of one thread to one release of the application. Whoever has something under way
+/// there holds it, so that it can be told from outside when nothing is.
 pub(crate) struct Pool {
     upstream: Upstream,
     idle: Mutex<Vec<(SendRequest<Whole>, Instant)>>,
+    /// Nothing is kept for a next request any more.
+    closed: AtomicBool,
+    counts: Counts,
 }
 
-/// A connection whose answer is still under way.
+/// An answer that is still under way, and its connection, unless that is used up afterwards.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
-    sender: SendRequest<Whole>,
+    sender: Option<SendRequest<Whole>>,
 }
 
 impl Lease {
     /// Keeps the connection for the next request. Only after the answer has ended.
     pub(crate) fn give_back(self) {
+        let Some(sender) = self.sender else { return };
         let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push((self.sender, Instant::now()));
+        if idle.len() < MAX_IDLE && !self.pool.closed.load(Ordering::Relaxed) {
+            idle.push((sender, Instant::now()));
         }
+    }
+
+    /// Counts that the answer ended too early.
+    pub(crate) fn broken(&self) {
+        self.pool.counts.broken();
     }
 }
 
 impl Pool {
     pub(crate) fn new(upstream: Upstream) -> Arc<Self> {
-        Arc::new(Self { upstream, idle: Mutex::new(Vec::new()) })
+        let (idle, closed) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+        Arc::new(Self { upstream, idle, closed, counts: Counts::default() })
+    }
+
+    pub(crate) const fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// What became of the requests that were sent there.
+    pub(crate) fn tally(&self) -> Tally {
+        self.counts.tally()
+    }
+
+    /// Ends the connections that nothing is under way on, and keeps no others.
+    pub(crate) fn close(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(true, Ordering::Relaxed);
+        idle.clear();
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -104,25 +141,33 @@ impl Pool {
         self: &Arc<Self>,
         head: &Parts,
         body: Whole,
-    ) -> Result<(Response<Incoming>, Lease), Refusal> {
+    ) -> Result<(Response<Incoming>, Lease), Unanswered> {
         let exchange = async {
             if let Some(sender) = self.take() {
                 match self.exchange(sender, head, &body).await {
-                    Err(failure) if failure.unsent || (failure.closed && is_safe(&head.method)) => {
-                    }
-                    Err(_) => return Err(Refusal::UpstreamMalformed),
+                    Err(failure) if failure.is_repeatable(head) => {}
+                    Err(_) => return Err(Unanswered::finally(Refusal::UpstreamMalformed)),
                     Ok(answer) => return Ok(answer),
                 }
             }
-            let sender = self.connect().await.ok_or(Refusal::UpstreamDown)?;
-            self.exchange(sender, head, &body).await.map_err(|failure| {
-                if failure.unsent { Refusal::UpstreamDown } else { Refusal::UpstreamMalformed }
+            let sender = self.connect().await.ok_or(Unanswered::NOT_SENT)?;
+            self.exchange(sender, head, &body).await.map_err(|failure| Unanswered {
+                refusal: if failure.unsent {
+                    Refusal::UpstreamDown
+                } else {
+                    Refusal::UpstreamMalformed
+                },
+                repeatable: failure.is_repeatable(head),
             })
         };
-        match timeout(ANSWER_DEADLINE, exchange).await {
-            Ok(done) => done,
-            Err(_) => Err(Refusal::UpstreamSlow),
-        }
+        let done = timeout(ANSWER_DEADLINE, exchange).await;
+        let done = done.unwrap_or(Err(Unanswered::finally(Refusal::UpstreamSlow)));
+        self.count(done.as_ref().map(|(answer, _)| answer.status()));
+        done
+    }
+
+    fn count(&self, answered: Result<StatusCode, &Unanswered>) {
+        self.counts.answered(answered.map_err(|unanswered| unanswered.refusal));
     }
 
     async fn exchange(
@@ -145,7 +190,7 @@ impl Pool {
             return Err(Failure { unsent: false, closed: false });
         }
         let pool = Arc::clone(self);
-        Ok((answer, Lease { pool, sender }))
+        Ok((answer, Lease { pool, sender: Some(sender) }))
     }
 
     /// The connection that was used last: the likeliest to be still open.
@@ -158,24 +203,42 @@ impl Pool {
 
     /// Asks for a socket, over a connection of its own. What the application answers instead is an
     /// ordinary answer, whose connection is used up.
-    pub(crate) async fn open(&self, head: &Parts) -> Result<Opened, Refusal> {
-        let exchange = async {
-            let mut sender = self.connect().await.ok_or(Refusal::UpstreamDown)?;
-            let request = Request::from_parts(head.clone(), Whole::default());
-            let answer = sender.send_request(request).await;
-            answer.map_err(|_| Refusal::UpstreamMalformed)
-        };
-        let answer = timeout(ANSWER_DEADLINE, exchange).await;
-        let mut answer = answer.map_err(|_| Refusal::UpstreamSlow)??;
+    pub(crate) async fn open(self: &Arc<Self>, head: &Parts) -> Result<Opened, Unanswered> {
+        let opened = timeout(ANSWER_DEADLINE, self.try_open(head)).await;
+        let opened = opened.unwrap_or(Err(Unanswered::finally(Refusal::UpstreamSlow)));
+        self.count(opened.as_ref().map(|opened| match opened {
+            Opened::Socket(answer, ..) => answer.status(),
+            Opened::Not(answer, _) => answer.status(),
+        }));
+        opened
+    }
+
+    async fn try_open(self: &Arc<Self>, head: &Parts) -> Result<Opened, Unanswered> {
+        let malformed = || Unanswered::finally(Refusal::UpstreamMalformed);
+        let mut sender = self.connect().await.ok_or(Unanswered::NOT_SENT)?;
+        let request = Request::from_parts(head.clone(), Whole::default());
+        let mut answer = sender.send_request(request).await.map_err(|_| malformed())?;
+        let lease = Lease { pool: Arc::clone(self), sender: None };
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Opened::Not(answer));
+            return Ok(Opened::Not(answer, lease));
         }
         if !socket::is_opened(answer.headers()) {
-            return Err(Refusal::UpstreamMalformed);
+            return Err(malformed());
         }
-        let upgraded = hyper::upgrade::on(&mut answer).await;
-        let upgraded = upgraded.map_err(|_| Refusal::UpstreamMalformed)?;
-        Ok(Opened::Socket(answer.map(|_| ()), upgraded))
+        let upgraded = hyper::upgrade::on(&mut answer).await.map_err(|_| malformed())?;
+        Ok(Opened::Socket(answer.map(|_| ()), upgraded, lease))
+    }
+
+    /// Asks for a page of its own accord, on a connection of its own, and says how it was answered; or
+    /// in words why it was not.
+    pub(crate) async fn ask(self: &Arc<Self>, path: &str) -> Result<StatusCode, String> {
+        let request = Request::get(path).header(HOST, self.upstream.authority());
+        let request = request.header(USER_AGENT, "amanah-health").body(());
+        let (head, ()) = request.map_err(|error| error.to_string())?.into_parts();
+        let sender = self.connect().await.ok_or("refused the connection")?;
+        let answered = self.exchange(sender, &head, &Whole::default()).await;
+        let (answer, _) = answered.map_err(|_| "did not answer in HTTP")?;
+        Ok(answer.status())
     }
 
     async fn connect(&self) -> Option<SendRequest<Whole>> {
@@ -200,9 +263,24 @@ impl Pool {
 /// What became of the wish for a socket.
 pub(crate) enum Opened {
     /// The application's agreement, and the line to it.
-    Socket(Response<()>, Upgraded),
+    Socket(Response<()>, Upgraded, Lease),
     /// It answered something else.
-    Not(Response<Incoming>),
+    Not(Response<Incoming>, Lease),
+}
+
+/// Why a request got no answer, once everything was tried.
+pub(crate) struct Unanswered {
+    pub(crate) refusal: Refusal,
+    /// Whether another release may be asked the same.
+    pub(crate) repeatable: bool,
+}
+
+impl Unanswered {
+    const NOT_SENT: Self = Self { refusal: Refusal::UpstreamDown, repeatable: true };
+
+    const fn finally(refusal: Refusal) -> Self {
+        Self { refusal, repeatable: false }
+    }
 }
 
 /// Why a request got no answer.
@@ -211,6 +289,13 @@ struct Failure {
     unsent: bool,
     /// The connection ended before an answer began.
     closed: bool,
+}
+
+impl Failure {
+    /// Whether it may be sent once more: it never left, or changes nothing.
+    fn is_repeatable(&self, head: &Parts) -> bool {
+        self.unsent || (self.closed && is_safe(&head.method))
+    }
 }
 
 #[cfg(test)]

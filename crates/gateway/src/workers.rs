@@ -27,9 +27,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::connection::Client;
+use crate::deploy::{self, Deployer, Switch};
 use crate::handshake::Terms;
 use crate::serve::Shared;
-use crate::upstream::Pool;
 
 /// How long open requests may take to finish when the gateway stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -46,8 +46,8 @@ pub(crate) enum Stage {
 /// What the connections of one thread have in common.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    /// The connections to the application that this thread drives.
-    pub(crate) pool: Option<Arc<Pool>>,
+    /// Where this thread's requests go. A switch replaces it, see `deploy`.
+    pub(crate) route: Switch,
 }
 
 /// A connection that was accepted.
@@ -64,6 +64,8 @@ pub(crate) struct Workers {
     stage: watch::Sender<Stage>,
     /// Ends when the last thread has.
     over: mpsc::Receiver<()>,
+    /// Moves all of them to another release.
+    pub(crate) deployer: Deployer,
 }
 
 /// How one thread is reached.
@@ -85,14 +87,15 @@ impl Workers {
     ) -> io::Result<Self> {
         let (stage, watched) = watch::channel(Stage::Serving);
         let (alive, over) = mpsc::channel(1);
-        let mut desks = Vec::new();
+        let (mut desks, mut switches) = (Vec::new(), Vec::new());
         for number in 0..count.max(1) {
             let (queue, newcomers) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
             let (ready, started) = oneshot::channel();
-            let pool = shared.upstream.clone().map(Pool::new);
+            let route = deploy::first(shared.upstream.as_ref());
+            switches.push(Arc::clone(&route));
             let work = Work {
-                worker: Arc::new(Worker { shared: Arc::clone(shared), pool }),
+                worker: Arc::new(Worker { shared: Arc::clone(shared), route }),
                 terms: terms.clone(),
                 newcomers,
                 open: Arc::clone(&open),
@@ -105,7 +108,7 @@ impl Workers {
             started.await.map_err(|_| io::Error::other("a thread ended at its start"))??;
             desks.push(Desk { queue, open });
         }
-        Ok(Self { desks, stage, over })
+        Ok(Self { desks, stage, over, deployer: Deployer::new(switches) })
     }
 
     /// Gives a connection to the thread that has the fewest.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::own::{is_for_directories, is_operational};
 use crate::{HeaderPolicy, OwnPath, SESSION_COOKIE, client_config};
@@ -150,6 +151,7 @@ impl Survey {
 }
 
 /// A way to a gateway that trusts one authority only.
+#[derive(Clone)]
 pub(super) struct Reach {
     address: SocketAddr,
     tls: TlsConnector,
@@ -174,6 +176,12 @@ impl Reach {
         let answer = self.ask(&get("/healthz", "", "", None)).await?;
         let said = answer.values(STRICT_TRANSPORT_SECURITY.as_str());
         Ok(said.first().and_then(|value| super::hsts::max_age(value)).unwrap_or_default())
+    }
+
+    /// A connection to ask on.
+    pub(super) async fn connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
+        let tcp = TcpStream::connect(self.address).await?;
+        self.tls.connect(self.name.clone(), tcp).await
     }
 
     /// Asks every probe, one after the other, and compares every answer with `wanted`.
@@ -211,12 +219,11 @@ impl Reach {
 
     pub(super) async fn ask(&self, probe: &Probe) -> Result<Answer, String> {
         let asked = async {
-            let tcp = TcpStream::connect(self.address).await?;
             if probe.in_clear {
+                let tcp = TcpStream::connect(self.address).await?;
                 return exchange(tcp, probe.wire.as_bytes()).await;
             }
-            let tls = self.tls.connect(self.name.clone(), tcp).await?;
-            exchange(tls, probe.wire.as_bytes()).await
+            exchange(self.connect().await?, probe.wire.as_bytes()).await
         };
         let head = match timeout(ANSWER_DEADLINE, asked).await {
             Ok(Ok(head)) => head,

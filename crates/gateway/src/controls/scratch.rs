@@ -16,7 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::probe::Reach;
-use crate::{Gateway, HeaderPolicy, LocalAuthority, Own, OwnPath, Ports, Settings, Upstream};
+use crate::{
+    Deployer, Gateway, HeaderPolicy, LocalAuthority, Own, OwnPath, Ports, Settings, Upstream,
+};
 
 /// The longest request that the scratch application reads, in bytes.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -45,6 +47,8 @@ pub(super) enum Behind {
     Hostile,
     /// Nobody.
     Nothing,
+    /// The application at this address.
+    At(SocketAddr),
 }
 
 /// A running gateway that ends when it is dropped.
@@ -52,6 +56,8 @@ pub(super) struct Scratch {
     pub(super) reach: Reach,
     pub(super) token: SessionToken,
     pub(super) own: Vec<OwnPath>,
+    /// Moves it to another application.
+    pub(super) deployer: Deployer,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -67,9 +73,11 @@ impl Scratch {
         let holders = vec![(token.clone(), identity)];
         let sessions = ScratchSessions { holders };
         let ports = ScratchPorts::of(Arc::new(sessions), None);
-        let (address, tasks) = launch(cx, authority, policy, behind, ports).await?;
-        let reach = Reach::new(address, authority.pem().as_bytes())?;
-        Ok(Self { reach, token, own: ScratchOwn.paths(), tasks })
+        let (gateway, mut tasks) = launch(cx, authority, policy, behind, ports).await?;
+        let reach = Reach::new(gateway.local_addr(), authority.pem().as_bytes())?;
+        let deployer = gateway.deployer();
+        tasks.push(tokio::spawn(gateway.run(std::future::pending())));
+        Ok(Self { reach, token, own: ScratchOwn.paths(), deployer, tasks })
     }
 }
 
@@ -141,7 +149,10 @@ impl ScratchGateway {
         let authority = LocalAuthority::in_memory(Arc::clone(&cx.clock)).map_err(text)?;
         let authority = Arc::new(authority);
         let policy = HeaderPolicy::default();
-        let (address, tasks) = launch(cx, &authority, policy, Behind::Hostile, ports).await?;
+        let launched = launch(cx, &authority, policy, Behind::Hostile, ports).await?;
+        let (gateway, mut tasks) = launched;
+        let address = gateway.local_addr();
+        tasks.push(tokio::spawn(gateway.run(std::future::pending())));
         Ok(Self { address, authority: authority.pem().to_owned(), tasks })
     }
 }
@@ -152,23 +163,24 @@ impl Drop for ScratchGateway {
     }
 }
 
-/// Starts a gateway on a free port, and says where and what runs for it.
+/// Makes a gateway on a free port that is yet to run, and what runs for it.
 async fn launch(
     cx: &Cx,
     authority: &Arc<LocalAuthority>,
     policy: HeaderPolicy,
     behind: Behind,
     ports: ScratchPorts,
-) -> Result<(SocketAddr, Vec<JoinHandle<()>>), String> {
+) -> Result<(Gateway, Vec<JoinHandle<()>>), String> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(free).await.map_err(text)?;
-    let upstream: Upstream =
-        format!("http://{}", listener.local_addr().map_err(text)?).parse().map_err(text)?;
+    let mut address = listener.local_addr().map_err(text)?;
     let mut tasks = Vec::new();
     match behind {
         Behind::Hostile => tasks.push(tokio::spawn(undo_headers(listener))),
         Behind::Nothing => drop(listener),
+        Behind::At(other) => address = other,
     }
+    let upstream: Upstream = format!("http://{address}").parse().map_err(text)?;
     let ports = Ports {
         own: ports.own.unwrap_or_else(|| Arc::new(ScratchOwn)),
         sessions: ports.sessions,
@@ -179,9 +191,7 @@ async fn launch(
     };
     let settings = Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
     let gateway = Gateway::bind(settings, ports, Arc::clone(authority)).await.map_err(text)?;
-    let address = gateway.local_addr();
-    tasks.push(tokio::spawn(gateway.run(std::future::pending())));
-    Ok((address, tasks))
+    Ok((gateway, tasks))
 }
 
 impl Drop for Scratch {
