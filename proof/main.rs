@@ -15,6 +15,7 @@ mod binding;
 mod browser;
 mod cache_recipes;
 mod cells;
+mod deploy;
 mod directory;
 mod edge;
 mod erasing;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 33] = [
+const BUILT: [(&str, &str); 34] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -34,6 +34,7 @@ const BUILT: [(&str, &str); 33] = [
     ("transit.tls", "hellos and handshakes"),
     ("transit.hsts", "answers"),
     ("edge.limits", "limits"),
+    ("deploy.zero-downtime", "requests"),
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),
     ("rest.fields", "secret"),

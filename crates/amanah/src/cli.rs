@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod binding;
 pub(crate) mod cell;
+pub(crate) mod deploy;
 pub(crate) mod directory;
 pub(crate) mod edge;
 pub(crate) mod files;
@@ -131,6 +132,9 @@ pub(crate) enum Command {
     /// Keys that applications encrypt with: make, rotate, destroy, bring back.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Releases of the application: move its traffic to another while people work.
+    #[command(subcommand)]
+    Deploy(deploy::Deploy),
     /// Look for what could keep Amanah from working, and say what to do.
     #[command(after_help = "Example: amanah doctor --data /srv/amanah")]
     Doctor,
@@ -157,6 +161,7 @@ impl Command {
             | Self::File(_)
             | Self::Binding(_)
             | Self::Edge(_)
+            | Self::Deploy(_)
             | Self::Doctor => false,
         }
     }

@@ -8,6 +8,7 @@ mod belongings;
 pub(crate) mod binding;
 pub(crate) mod cell;
 pub(crate) mod certificate;
+pub(crate) mod deploy;
 pub(crate) mod directory;
 pub(crate) mod doctor;
 pub(crate) mod edge;

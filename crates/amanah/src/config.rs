@@ -10,6 +10,7 @@ mod mail;
 mod review;
 mod tls;
 mod trail;
+mod upstream;
 mod witnesses;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub(crate) use limits::Limits;
 pub(crate) use mail::{Line, Mail, Way};
 use tls::{Proxies, Tls};
 pub(crate) use trail::Trail;
+pub(crate) use upstream::Upstream;
 pub(crate) use witnesses::WitnessAt;
 
 /// The shipped default.
@@ -78,14 +80,6 @@ impl Gateway {
     pub(crate) fn public_port(&self) -> Option<u16> {
         Some(self.public_port).filter(|port| *port != 0)
     }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Upstream {
-    pub(crate) url: String,
-    pub(crate) database: String,
-    pub(crate) paths: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

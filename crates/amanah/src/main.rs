@@ -13,6 +13,7 @@ mod commands;
 mod comparing;
 mod config;
 mod consent;
+mod control;
 mod data;
 mod decisions;
 mod door;
@@ -46,6 +47,7 @@ mod probe;
 mod protection;
 mod provisioning;
 mod redis;
+mod releases;
 mod reviews;
 mod rights;
 mod role_desk;
@@ -110,6 +112,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Audit(audit) => commands::audit::run(place, audit).await,
         Command::Edge(edge) => commands::edge::run(place, edge).await,
         Command::Keys(keys) => commands::keys::run(place, keys).await,
+        Command::Deploy(deploy) => commands::deploy::run(place, deploy).await,
         Command::Doctor => commands::doctor::run(place).await,
     }
 }

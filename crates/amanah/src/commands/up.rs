@@ -22,6 +22,7 @@ use crate::application::{self, Application, Outside};
 use crate::bridge::{OwnPages, SignIn, Trust, UpstreamBinder, Vitals};
 use crate::cli::{Place, Up};
 use crate::commands::{bar, show};
+use crate::control::{self, Control};
 use crate::data::{Data, Running};
 use crate::edge::{self, Faces};
 use crate::exit::{Exit, Usage};
@@ -41,8 +42,8 @@ use crate::trail_desk::{self, Lookout, TrailAtDesk};
 use crate::witnesses::Witnesses;
 use crate::{
     bait, columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
-    people_reviews, protection, provisioning, redis, reviews, rights, rotation, sealing, seeds,
-    table,
+    people_reviews, protection, provisioning, redis, releases, reviews, rights, rotation, sealing,
+    seeds, table,
 };
 
 /// How often it is looked whether PostgreSQL and the application still run.
@@ -68,6 +69,8 @@ struct Parts {
     lookout: Lookout,
     /// Where applications ask for keys, when they are served.
     private: Option<Private<Router>>,
+    /// Where commands ask.
+    control: Control,
 }
 
 pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
@@ -75,7 +78,7 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
     let house = build(place, &up).await?;
     let House { installation, parts, _lock } = house;
-    let Parts { live, seals, witnesses, gateway, application, lookout, private } = parts;
+    let Parts { live, seals, witnesses, gateway, application, lookout, private, control } = parts;
     let Live { engine, pages, running, .. } = &live;
     let sharing = gateway.sharing();
     let serving = tokio::spawn(gateway.run(wait(stopped.clone())));
@@ -125,7 +128,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let edge = async { tokio::join!(trapping, carrying) };
     let people =
         async { tokio::join!(noting, attending, recognising, mailing, providing, resealing, edge) };
-    let upkeep = async { tokio::join!(tidying, rotating, caching, following, people) };
+    let heeding = control.keep(wait(stopped.clone()));
+    let upkeep = async { tokio::join!(tidying, rotating, caching, following, people, heeding) };
     tokio::join!(watching, keeping, upkeep, trail, proving);
     // Whatever made us end, everybody else ends too.
     stop.send_replace(true);
@@ -188,7 +192,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
         edge::settings(&installation.config.gateway, listen, &installation.cx.clock)?;
     settings.upstream = match &application {
         Some(application) => Some(format!("http://{}", application.address).parse()?),
-        None => address_of(&installation.config.upstream.url)?,
+        None => releases::upstream(&installation.data, &installation.config.upstream.url)?,
     };
     let judged = [console::KNOWN_COOKIE, console::PROOF_COOKIE];
     settings.bait = bait::settings(installation)?;
@@ -218,8 +222,9 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let running =
         Running { pid, listen, keys, upstream_paths, config, scan, behind, routes, argon2, faces };
     installation.data.announce(&running)?;
+    let control = control::open(installation, &gateway, up.demo)?;
     let live = Live { engine, pages, own, edge, bindings, upstream, running };
-    Ok(Parts { live, seals, witnesses, gateway, application, lookout, private })
+    Ok(Parts { live, seals, witnesses, gateway, application, lookout, private, control })
 }
 
 /// The sample application: database, protection, people, keys at `keys`, process.
@@ -466,14 +471,6 @@ async fn watch_over(
     if let Some(application) = application {
         application.stop().await;
     }
-}
-
-fn address_of(url: &str) -> anyhow::Result<Option<gateway::Upstream>> {
-    if url.is_empty() {
-        return Ok(None);
-    }
-    let parsed = url.parse().map_err(|e| Usage(format!("upstream.url: {e}")))?;
-    Ok(Some(parsed))
 }
 
 fn wait_for_signal(

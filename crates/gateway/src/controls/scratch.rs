@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use super::probe::Reach;
 use crate::{
-    Deployer, Gateway, HeaderPolicy, LocalAuthority, Own, OwnPath, Ports, Settings, Upstream,
+    Deployer, Gateway, HeaderPolicy, LimitSettings, LocalAuthority, Own, OwnPath, Ports, Settings,
+    Upstream,
 };
 
 /// The longest request that the scratch application reads, in bytes.
@@ -189,7 +190,12 @@ async fn launch(
         binder: Arc::new(ScratchBinder),
         rng: Arc::clone(&cx.rng),
     };
-    let settings = Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
+    let mut settings =
+        Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
+    if let Behind::At(_) = behind {
+        // Whoever brings an application of their own asks it as often as they like.
+        settings.limits = LimitSettings::ample();
+    }
     let gateway = Gateway::bind(settings, ports, Arc::clone(authority)).await.map_err(text)?;
     Ok((gateway, tasks))
 }

@@ -82,6 +82,11 @@ async fn the_proof_holds_and_bites() {
         own: super::Pages.paths(),
         upstream_paths: Vec::new(),
         session: None,
+        names: Vec::new(),
+        certificates: Vec::new(),
+        clear: None,
+        limits: None,
+        bait: None,
     };
     let control = controls(target).into_iter().find(|c| c.card().id == "deploy.zero-downtime");
     let control = control.unwrap();
