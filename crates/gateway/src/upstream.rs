@@ -1,6 +1,8 @@
 //! Connections to the application, kept for the next request.
 
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -182,7 +184,10 @@ impl Pool {
             let unsent = failed.take_message().is_some();
             let error = failed.into_error();
             tracing::debug!(%error, "the application did not answer");
-            let closed = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+            // A reset is told as what the system said.
+            let reset = error.source().is_some_and(<dyn Error>::is::<io::Error>);
+            let closed =
+                reset || error.is_incomplete_message() || error.is_canceled() || error.is_closed();
             Failure { unsent, closed }
         })?;
         // Some frameworks answer 101 to anything; there is no second protocol to pass on.
