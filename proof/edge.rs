@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use kernel::{Clock as _, SystemClock};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ impl Site {
     fn certify(&self, days: i64) {
         let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
         let date = |days: i64| {
-            let at = Timestamp::now() + SignedDuration::from_hours(24 * days);
+            let at = SystemClock.now() + SignedDuration::from_hours(24 * days);
             let date = at.to_zoned(TimeZone::UTC).date();
             let number = |n: i8| u8::try_from(n).unwrap();
             rcgen::date_time_ymd(i32::from(date.year()), number(date.month()), number(date.day()))
@@ -135,7 +136,7 @@ fn a_site_of_its_own_is_proven_and_scanned() {
     let begun = Instant::now();
     while ends() == before {
         assert!(begun.elapsed() < PATIENCE, "the new certificate is not taken");
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::park_timeout(LOOK_AGAIN);
     }
     let (verdict, all) = verdict(&house, "transit.tls");
     assert_eq!(verdict, "failing", "{all}");
