@@ -86,7 +86,7 @@ fn a_release_takes_over_and_one_that_dies_goes_again() {
         let command = scope.spawn(|| run(&second.url(), "60s"));
         let begun = Instant::now();
         while asked().body != "second" {
-            assert!(begun.elapsed() < Duration::from_secs(60), "it was not switched");
+            assert!(begun.elapsed() < Duration::from_mins(1), "it was not switched");
             std::thread::park_timeout(LOOK_AGAIN);
         }
         assert_eq!(run(&sample, "0s").status.code(), Some(3), "one at a time");
