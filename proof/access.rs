@@ -58,8 +58,9 @@ fn roles_are_given_and_taken_by_command() {
         Some(2)
     );
     assert_eq!(run(&["roles", "--of", who]).1.lines().count(), 2);
-    assert_eq!(run(&["revoke", who, "approver"]).0, Some(0));
-    assert_eq!(run(&["revoke", who, "approver"]).0, Some(2));
+    assert_eq!(run(&["revoke", who, "approver"]).0, Some(2), "nobody takes one without a reason");
+    assert_eq!(run(&["revoke", who, "approver", "--reason", "a test"]).0, Some(0));
+    assert_eq!(run(&["revoke", who, "approver", "--reason", "a test"]).0, Some(2));
     assert_eq!(run(&["roles"]).1.lines().count(), 18);
     let (code, matrix) = run(&["matrix"]);
     assert_eq!((code, matrix.lines().count()), (Some(0), 528 + 18));
