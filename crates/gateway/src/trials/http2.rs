@@ -13,7 +13,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -23,6 +23,8 @@ use crate::{HeaderPolicy, client_config};
 const COOKIE: &str = "theme=dark; __Host-amanah=good";
 /// What every connection begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How often a condition is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// No settings.
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 
@@ -215,7 +217,7 @@ async fn a_stop_lets_open_requests_finish() {
     let until = Instant::now() + PATIENCE;
     while edge.application.seen().is_empty() {
         assert!(Instant::now() < until, "it was not asked");
-        tokio::task::yield_now().await;
+        sleep(LOOK_AGAIN).await;
     }
     edge.stop.send(()).unwrap();
     edge.application.go.notify_one();
