@@ -5,7 +5,7 @@ run: packages
 	cargo build --quiet -p amanah -p demo && exec target/debug/amanah up --demo
 
 test: packages peers
-	scripts/test
+	cargo build --quiet --workspace --all-targets && cargo test --workspace --no-fail-fast
 
 lint: packages target/tools/bin/cargo-deny
 	scripts/lint
