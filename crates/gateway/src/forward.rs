@@ -19,6 +19,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 
 use crate::head;
+use crate::headers::one;
 use crate::own_words::signed_out;
 use crate::refusal::{METHODS, Refusal};
 use crate::reply::Reply;
@@ -114,14 +115,13 @@ const fn is_understood(status: StatusCode) -> bool {
 
 /// The head of the request that is asked about, as it would have come here.
 fn about(head: &Parts) -> Result<Parts, Refusal> {
-    let method = one(head, &METHOD).and_then(|name| Method::from_bytes(name).ok());
-    let method = method.filter(|method| METHODS.contains(&method.as_str()));
+    let method = one(&head.headers, &METHOD).and_then(|name| name.parse().ok());
+    let method = method.filter(|method: &Method| METHODS.contains(&method.as_str()));
     let method = method.ok_or(Refusal::Method)?;
-    let target = one(head, &TARGET).and_then(|target| std::str::from_utf8(target).ok());
-    let target = target.ok_or(head::TARGET)?;
+    let target = one(&head.headers, &TARGET).ok_or(head::TARGET)?;
     head::check_target(method.as_str(), target)?;
-    let host = one(head, &FOR_HOST).filter(|host| head::is_host(host)).ok_or(head::HOST)?;
-    let host = HeaderValue::from_bytes(host).map_err(|_| head::HOST)?;
+    let host = one(&head.headers, &FOR_HOST).filter(|host| head::is_host(host.as_bytes()));
+    let host = HeaderValue::try_from(host.ok_or(head::HOST)?).map_err(|_| head::HOST)?;
     let (mut about, ()) = Request::new(()).into_parts();
     about.method = method;
     about.uri = target.parse().map_err(|_| head::TARGET)?;
@@ -131,11 +131,4 @@ fn about(head: &Parts) -> Result<Parts, Refusal> {
     }
     about.headers.insert(HOST, host);
     Ok(about)
-}
-
-/// The value of a header that is there once.
-fn one<'a>(head: &'a Parts, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut values = head.headers.get_all(name).iter();
-    let value = values.next()?.as_bytes();
-    values.next().is_none().then_some(value)
 }

@@ -84,6 +84,13 @@ impl HeaderPolicy {
     }
 }
 
+/// The value of a header that is there once.
+pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
 #[cfg(test)]
 mod tests {
     use http::header::{HeaderMap, HeaderValue};

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{Method, Version};
@@ -25,6 +25,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::{Instant, sleep_until};
 
+use crate::headers::one;
 use crate::upstream::Lease;
 use crate::vigil::Vigil;
 
@@ -72,13 +73,6 @@ fn is_key(key: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/".contains(&b);
     let digits = key.strip_suffix("==").unwrap_or_default();
     key.len() == KEY_BYTES && digits.len() + 2 == KEY_BYTES && digits.bytes().all(plain)
-}
-
-/// The value of a header that is there once.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 /// A socket that the application has opened.

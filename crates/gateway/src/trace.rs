@@ -7,6 +7,8 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use kernel::{Rng, RngError, random_hex};
 
+use crate::headers::one;
+
 const PARENT: HeaderName = HeaderName::from_static("traceparent");
 const STATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -65,13 +67,6 @@ fn is_hex(digits: &str) -> bool {
 
 fn is_zero(digits: &str) -> bool {
     digits.bytes().all(|b| b == b'0')
-}
-
-/// The value of a header that is there once.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 #[cfg(test)]
