@@ -10,6 +10,8 @@
 //! of a request that could be read in two ways are not ours, and it must drop what clients say in
 //! `Amanah-*`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue,
@@ -81,8 +83,7 @@ impl Shared {
         let Some(identity) = identity else {
             return if redirect { signed_out(&about) } else { Err(Refusal::SignedOut) };
         };
-        asked.actor = Some(identity.actor.to_string());
-        asked.tenant = Some(identity.tenant.to_string());
+        asked.who = Some(Arc::clone(&identity));
         let permission =
             self.ports.gatekeeper.as_ref().and_then(|gatekeeper| {
                 gatekeeper.permission(about.method.as_str(), about.uri.path())

@@ -52,6 +52,7 @@ mod handshake;
 mod head;
 mod headers;
 mod http2;
+mod ids;
 mod limits;
 mod metrics;
 mod origin;

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
@@ -18,20 +21,23 @@ pub(crate) const ASSERTION: HeaderName = HeaderName::from_static("amanah-asserti
 /// Ours alone, both ways.
 const RESERVED_PREFIX: &str = "amanah-";
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Headers that concern one connection and not the message. `Expect` is one for us: whoever waits
 /// for a go-ahead gets it from the gateway, which passes the whole body on at once.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+static HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    EXPECT,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
 ];
 
 /// Headers in which a client could claim another address, host, path or method than its own.
@@ -66,22 +72,20 @@ pub(crate) fn cleanse(parts: &mut Parts, peer: IpAddr, request_id: &HeaderValue)
     let headers = &mut parts.headers;
     headers.insert(REQUEST_ID, request_id.clone());
     let text = |text: String| HeaderValue::try_from(text).ok();
-    // An address of version 6 is written with brackets and quotes in `Forwarded`.
-    let node = match peer {
-        IpAddr::V4(peer) => peer.to_string(),
-        IpAddr::V6(peer) => format!("\"[{peer}]\""),
-    };
+    let address = peer.to_string();
+    // One of version 6 is written with brackets and quotes in `Forwarded`.
+    let (open, close) = if peer.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
     let host = headers.get(HOST).cloned();
     let named = host.as_ref().and_then(|host| host.to_str().ok());
     let forwarded = match named {
-        Some(host) => format!("for={node};host=\"{host}\";proto=https"),
-        None => format!("for={node};proto=https"),
+        Some(host) => ["for=", open, &address, close, ";host=\"", host, "\";proto=https"].concat(),
+        None => ["for=", open, &address, close, ";proto=https"].concat(),
     };
     for (name, value) in [
         (FORWARDED, text(forwarded)),
-        (HeaderName::from_static("x-forwarded-for"), text(peer.to_string())),
-        (HeaderName::from_static("x-forwarded-host"), host),
-        (HeaderName::from_static("x-forwarded-proto"), Some(HeaderValue::from_static("https"))),
+        (FORWARDED_FOR, text(address)),
+        (FORWARDED_HOST, host),
+        (FORWARDED_PROTO, Some(HeaderValue::from_static("https"))),
     ] {
         if let Some(value) = value {
             headers.insert(name, value);
@@ -156,7 +160,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }

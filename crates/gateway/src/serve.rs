@@ -11,7 +11,7 @@ use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Fut, Identity, Passage, Peer, random_hex};
+use kernel::{Fut, Identity, Passage, Peer};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -33,7 +33,7 @@ use crate::vigil::Vigil;
 use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
 use crate::{
-    AccessLog, HeaderPolicy, Metrics, Network, Payer, Upstream, forward, own, proxy, trace,
+    AccessLog, HeaderPolicy, Metrics, Network, Payer, Upstream, forward, ids, own, proxy, trace,
 };
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
@@ -54,6 +54,8 @@ pub(crate) const DIRECTORY_BODIES_KIB: usize = 16 * 1024;
 /// How long the answer of whoever decides is waited for. A database that hangs, and does not refuse, would
 /// otherwise keep every request until its client gives up.
 const DECIDED_WITHIN: Duration = Duration::from_secs(5);
+/// How many headers an answer is given on its way.
+const USUAL_HEADERS: usize = 16;
 /// Random bytes in a request's id.
 const REQUEST_ID_BYTES: usize = 12;
 
@@ -104,9 +106,8 @@ impl Shared {
         let mut last = parts.headers.contains_key(TRANSFER_ENCODING);
         let body = Some(body).filter(|body| !body.is_end_stream());
         let unread = body.is_some();
-        let (actor, tenant, socket_for) = (None, None, None);
-        let mut asked =
-            Asked { parts, body, unread, peer, actor, tenant, socket_for, counted: false };
+        let (who, socket_for) = (None, None);
+        let mut asked = Asked { parts, body, unread, peer, who, socket_for, counted: false };
         let judged = match &wire {
             // The gate judged it.
             Wire::One(turn) => {
@@ -145,16 +146,16 @@ impl Shared {
         let status = answer.status();
         self.metrics.answered(status);
         self.log(Entry {
-            request: id,
-            trace,
+            request: &id,
+            trace: trace.as_deref(),
             client: peer.ip().to_canonical(),
             protocol,
-            method: method.to_string(),
-            path,
+            method: method.as_str(),
+            path: &path,
             status: status.as_u16(),
             ms: started.elapsed().as_secs_f64() * 1000.0,
-            tenant: asked.tenant,
-            actor: asked.actor,
+            tenant: asked.who.as_ref().map(|who| who.tenant.as_str()),
+            actor: asked.who.as_ref().map(|who| who.actor.as_str()),
             refused,
         });
         answer.map(|body| body.ending(wire.end()))
@@ -178,12 +179,12 @@ impl Shared {
         self.metrics.refused(refusal);
         self.metrics.answered(refusal.status());
         self.log(Entry {
-            request: id.clone(),
+            request: &id,
             trace: None,
             client: peer.ip().to_canonical(),
             protocol: "-",
-            method: "-".to_owned(),
-            path: "-".to_owned(),
+            method: "-",
+            path: "-",
             status: refusal.status().as_u16(),
             ms: 0.0,
             tenant: None,
@@ -216,8 +217,7 @@ impl Shared {
         self.may_show(&asked.parts, asked.peer)?;
         let shown = self.shown(&asked.parts, own)?;
         let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
-        asked.actor = identity.as_ref().map(|who| who.actor.to_string());
-        asked.tenant = identity.as_ref().map(|who| who.tenant.to_string());
+        asked.who.clone_from(&identity);
         self.count(asked, identity.as_deref(), directory)?;
         asked.recognise(identity.as_deref())?;
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
@@ -400,7 +400,7 @@ impl Shared {
     }
 
     /// Writes down that a request was answered.
-    fn log(&self, entry: Entry) {
+    fn log(&self, entry: Entry<'_>) {
         tracing::info!(
             target: "gateway::access",
             request = %entry.request,
@@ -424,6 +424,8 @@ impl Shared {
 
     /// What every answer gets, whoever wrote it.
     pub(crate) fn finish<B>(&self, answer: &mut Response<B>, id: &str) {
+        // Once, and not by doubling from the few that an application sends.
+        answer.headers_mut().reserve(USUAL_HEADERS);
         self.policy.apply(answer.headers_mut());
         if let Ok(id) = HeaderValue::try_from(id) {
             answer.headers_mut().insert(proxy::REQUEST_ID, id);
@@ -432,7 +434,7 @@ impl Shared {
 
     pub(crate) fn request_id(&self) -> String {
         // Without randomness the request can still be answered, only not told from others.
-        random_hex(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
+        ids::fresh(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
     }
 }
 
@@ -475,8 +477,7 @@ pub(crate) struct Asked {
     pub(crate) unread: bool,
     pub(crate) peer: SocketAddr,
     /// Whoever is signed in, for the log.
-    pub(crate) actor: Option<String>,
-    pub(crate) tenant: Option<String>,
+    pub(crate) who: Option<Arc<Identity>>,
     /// Where to a socket goes, if it asks for one and has none yet.
     pub(crate) socket_for: Option<Arc<Turn>>,
     /// Whether a limit has counted it.

@@ -5,9 +5,10 @@
 //! is filed under, so that nothing is decided by it, and the request's own id is never the client's.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use kernel::{Rng, RngError, random_hex};
+use kernel::{Rng, RngError};
 
 use crate::headers::one;
+use crate::ids;
 
 const PARENT: HeaderName = HeaderName::from_static("traceparent");
 const STATE: HeaderName = HeaderName::from_static("tracestate");
@@ -31,10 +32,10 @@ pub(crate) fn place(headers: &mut HeaderMap, rng: &dyn Rng) -> Result<String, Rn
         (trace.to_owned(), flags.to_owned(), kept)
     });
     headers.remove(PARENT);
-    let span = random_hex(rng, SPAN_BYTES)?;
+    let span = ids::fresh(rng, SPAN_BYTES)?;
     let (trace, flags, keep_state) = match named {
         Some(named) => named,
-        None => (random_hex(rng, TRACE_BYTES)?, SAMPLED.to_owned(), false),
+        None => (ids::fresh(rng, TRACE_BYTES)?, SAMPLED.to_owned(), false),
     };
     if !keep_state {
         headers.remove(STATE);
