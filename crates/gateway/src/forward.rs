@@ -23,7 +23,7 @@ use http::{Method, Request, Response, StatusCode};
 use crate::head;
 use crate::headers::one;
 use crate::own_words::signed_out;
-use crate::refusal::{METHODS, Refusal};
+use crate::refusal::{Language, METHODS, Refusal};
 use crate::reply::Reply;
 use crate::serve::{Asked, Shared};
 use crate::{own, proxy};
@@ -59,7 +59,7 @@ impl Shared {
             Err(refusal) if is_understood(refusal.status()) => Err(refusal),
             Err(refusal) => {
                 self.metrics.refused(refusal);
-                let mut page = refusal.page(id);
+                let mut page = refusal.page(Language::asked(&asked.parts.headers), id);
                 *page.status_mut() = StatusCode::FORBIDDEN;
                 Ok(Reply::whole(page))
             }

@@ -1,12 +1,16 @@
-//! What the gateway says when it does not let a request through: plain text, in one voice.
+//! What the gateway says when it does not let a request through: plain text, in one voice, in the
+//! reader's language.
+
+mod words;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 
+pub(crate) use self::words::Language;
 use crate::limits::{Limit, Over};
 
 /// The methods that reach the application.
@@ -229,14 +233,12 @@ impl Refusal {
     }
 
     /// The page that says so. `request_id` is what the operator can find in the log.
-    pub(crate) fn page(self, request_id: &str) -> Response<Bytes> {
-        let status = self.status();
-        let title = status.canonical_reason().unwrap_or("Refused");
-        let text =
-            format!("{} {title}\n\n{}\n\nRequest {request_id}\n", status.as_u16(), self.text());
-        let mut page = Response::new(Bytes::from(text));
-        *page.status_mut() = status;
+    pub(crate) fn page(self, language: Language, request_id: &str) -> Response<Bytes> {
+        let mut page = Response::new(Bytes::from(words::page(self, language, request_id)));
+        *page.status_mut() = self.status();
         let headers = page.headers_mut();
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+        headers.insert(VARY, HeaderValue::from(ACCEPT_LANGUAGE));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // An application cannot set this one: whoever reads it knows that it was not asked.
@@ -273,14 +275,14 @@ impl Over {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{ALLOWED, METHODS, Refusal};
+    use super::{ALLOWED, Language, METHODS, Refusal};
 
     /// The list for counting is complete enough to have one label each, and the page is text.
     #[test]
     fn each_refusal_has_its_label_and_its_page() {
         let labels: BTreeSet<_> = Refusal::ALL.iter().map(|r| r.label()).collect();
         assert_eq!(labels.len(), Refusal::ALL.len());
-        let page = Refusal::CrossSite.page("a1");
+        let page = Refusal::CrossSite.page(Language::English, "a1");
         assert_eq!(page.status(), 403);
         let text = std::str::from_utf8(page.body()).unwrap();
         assert!(text.starts_with("403 Forbidden\n\nThis change"), "{text}");

@@ -25,7 +25,7 @@ use crate::gateway::Ports;
 use crate::http2::{self, Stream};
 use crate::limits::{Limits, Seat, Seats};
 use crate::own_words::{signed_out, socket_opened, to_wire};
-use crate::refusal::Refusal;
+use crate::refusal::{Language, Refusal};
 use crate::reply::{End, Reply};
 use crate::socket::{self, Socket};
 use crate::upstream::Opened;
@@ -124,7 +124,7 @@ impl Shared {
         let refused = routed.as_ref().err().map(|refusal| refusal.label());
         let mut answer = match routed {
             Ok(answer) => answer,
-            Err(refusal) => self.refuse(refusal, &id),
+            Err(refusal) => self.refuse(refusal, Language::asked(&asked.parts.headers), &id),
         };
         // What the client may have said already was meant for a socket.
         last |= asked.socket_for.is_some();
@@ -191,7 +191,8 @@ impl Shared {
             actor: None,
             refused: Some(refusal.label()),
         });
-        let page = refusal.page(&id);
+        // What they read was not said yet, or not in a form that could be believed.
+        let page = refusal.page(Language::English, &id);
         (id, page)
     }
 
@@ -417,9 +418,9 @@ impl Shared {
         }
     }
 
-    fn refuse(&self, refusal: Refusal, id: &str) -> Response<Reply> {
+    fn refuse(&self, refusal: Refusal, language: Language, id: &str) -> Response<Reply> {
         self.metrics.refused(refusal);
-        Reply::whole(refusal.page(id))
+        Reply::whole(refusal.page(language, id))
     }
 
     /// What every answer gets, whoever wrote it.
