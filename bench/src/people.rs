@@ -148,7 +148,7 @@ fn token(number: usize) -> SessionToken {
 }
 
 /// Has `gateway` listen from now on; it hears when this returns.
-async fn hear(
+pub(crate) async fn hear(
     gateway: &Arc<Identities>,
     engine: &Db,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
