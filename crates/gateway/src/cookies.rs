@@ -37,6 +37,16 @@ pub(crate) fn carries(headers: &HeaderMap, name: &str) -> bool {
     pairs(headers).any(|(carried, _)| carried == name.as_bytes())
 }
 
+/// The value of a cookie that is there once and is text.
+pub(crate) fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = pairs(headers).filter(|(carried, _)| *carried == name.as_bytes());
+    let (_, value) = found.next()?;
+    if found.next().is_some() {
+        return None;
+    }
+    std::str::from_utf8(value).ok()
+}
+
 /// Takes every cookie of ours out of a request, so that the application never sees one. Several
 /// `Cookie` lines become one.
 pub(crate) fn hide(headers: &mut HeaderMap) {

@@ -1,6 +1,7 @@
 //! The parsers of what anybody can send, for the fuzzer.
 
 use crate::announce::{Step, step};
+use crate::attack;
 use crate::controls::hello::{self, Hello};
 
 /// What may stand before the first byte of TLS, read as a connection gives it: whether it is whole.
@@ -13,6 +14,11 @@ pub fn announcement(bytes: &[u8]) -> bool {
             _ => return false,
         }
     }
+}
+
+/// What comes back from whoever was challenged: whether it is a form or a stamp.
+pub fn challenge(bytes: &[u8]) -> bool {
+    attack::reads(bytes)
 }
 
 /// What a server says to a proof's hello, and what a proof says to a scratch server: whether it is whole.

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
+use crate::attack::{self, Attack};
 use crate::bait::Bait;
 use crate::bodies::Bodies;
 use crate::clear::{self, Way};
@@ -25,8 +26,8 @@ use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::workers::{Newcomer, Workers};
 use crate::{
-    AccessLog, BaitSettings, Certificates, Deployer, GatewayError, HeaderPolicy, LimitSettings,
-    LocalAuthority, Metrics, Network, Own, Upstream,
+    AccessLog, AttackDesk, AttackSettings, BaitSettings, Certificates, Deployer, GatewayError,
+    HeaderPolicy, LimitSettings, LocalAuthority, Metrics, Network, Own, Upstream,
 };
 
 /// How long a head may take, and how long a connection may be unused, unless the settings say
@@ -87,6 +88,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// What is laid out for scanners.
     pub bait: BaitSettings,
+    /// When strangers are shed, and how.
+    pub attack: AttackSettings,
 }
 
 impl Settings {
@@ -110,6 +113,7 @@ impl Settings {
             body_window: BODY_WINDOW,
             limits: LimitSettings::default(),
             bait: BaitSettings::default(),
+            attack: AttackSettings::default(),
         }
     }
 }
@@ -171,6 +175,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             seats: Seats::new(settings.limits.seats, slots),
             bait: Bait::new(settings.bait, ports.rng.as_ref())?,
+            attack: Attack::new(settings.attack, ports.rng.as_ref())?,
             limits: Limits::new(settings.limits, ports.rng.as_ref())?,
             ports,
             home: Handle::current(),
@@ -233,10 +238,16 @@ impl Gateway {
         self.workers.deployer.clone()
     }
 
+    /// Switches under-attack mode by hand, while the gateway runs.
+    pub fn attack(&self) -> AttackDesk {
+        AttackDesk(Arc::clone(&self.shared))
+    }
+
     /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.
     pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
         let mut renewal = interval(RENEWAL_CHECK);
         let looking = tokio::spawn(look_again(self.certificates()));
+        let watching = tokio::spawn(attack::watch(Arc::clone(&self.shared)));
         let clear = self.clear.take();
         let leading = clear
             .map(|(listener, _)| tokio::spawn(clear::listen(listener, Arc::clone(&self.shared))));
@@ -249,6 +260,7 @@ impl Gateway {
             }
         }
         looking.abort();
+        watching.abort();
         leading.inspect(JoinHandle::abort);
         drop(self.listener);
         self.workers.drain().await;

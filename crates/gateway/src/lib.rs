@@ -15,6 +15,8 @@
 //!   open it any more;
 //! - nobody asks more often, and no stranger holds more connections, than the limits say; whoever is
 //!   signed in is never refused for what strangers at their address do;
+//! - while strangers overload it, they are challenged or told to come back, and whoever is signed in
+//!   goes first, see [`AttackSettings`];
 //! - whoever asks for bait is told to whoever writes it down, and not heard for a time;
 //! - a switch to another release of the application fails no request, see [`Deployer`];
 //! - the bodies of all requests together take a bounded memory, of which no account, tenant or
@@ -23,7 +25,7 @@
 //! Beside it there is a door for programs, [`Private`]: plain HTTP on loopback, which answers no
 //! browser and is never reached through the public address.
 //!
-//! It does not promise to hold against floods from thousands of networks, and does not inspect what a
+//! It does not promise to hold against floods of connections, and does not inspect what a
 //! request asks for, nor what is said on a socket.
 //!
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
@@ -31,6 +33,7 @@
 
 mod access_log;
 mod announce;
+mod attack;
 mod bait;
 mod bearer;
 mod bodies;
@@ -76,6 +79,10 @@ mod workers;
 
 pub use access_log::AccessLog;
 pub use announce::Network;
+pub use attack::{
+    AttackDesk, AttackLog, AttackMode, AttackSettings, AttackStanding, AttackSwitch, AttackWhy,
+    Challenge, Overload,
+};
 pub use bait::{BAIT_KEY, BaitHit, BaitSettings, SHIPPED_BAIT, Trap};
 pub use ca::{AUTHORITY_FILE, LocalAuthority};
 pub use certificates::{CertificateFiles, Certificates, Presented, UnknownName};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 
+use crate::attack::Told;
 use crate::limits::{Limit, NoSeat};
 use crate::refusal::Refusal;
 
@@ -16,6 +17,8 @@ pub struct Metrics {
     limited: [(&'static str, AtomicU64); Limit::ALL.len()],
     bait: [(&'static str, AtomicU64); 2],
     unseated: [(&'static str, AtomicU64); NoSeat::ALL.len()],
+    challenges: [(&'static str, AtomicU64); Told::ALL.len()],
+    attack_switches: [(&'static str, AtomicU64); 2],
     upstream_errors: AtomicU64,
     connections: AtomicU64,
     handshakes_failed: AtomicU64,
@@ -45,6 +48,8 @@ impl Default for Metrics {
             limited: Limit::ALL.map(|limit| (limit.label(), AtomicU64::new(0))),
             bait: ["route", "key"].map(|kind| (kind, AtomicU64::new(0))),
             unseated: NoSeat::ALL.map(|why| (why.label(), AtomicU64::new(0))),
+            challenges: Told::ALL.map(|told| (told.label(), AtomicU64::new(0))),
+            attack_switches: ["on", "off"].map(|to| (to, AtomicU64::new(0))),
             upstream_errors: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
@@ -90,36 +95,28 @@ impl Metrics {
                 &self.upstream_errors,
             ),
         ];
-        all.extend(self.classes.iter().map(|(class, counter)| Reading {
-            name: "gateway_responses_total",
-            help: "Answers by class of status",
-            label: Some(("class", class)),
-            value: counter.load(Ordering::Relaxed),
-        }));
-        all.extend(self.refused.iter().map(|(reason, counter)| Reading {
-            name: "gateway_refused_total",
-            help: "Requests that the gateway answered by itself, by reason",
-            label: Some(("reason", reason)),
-            value: counter.load(Ordering::Relaxed),
-        }));
-        all.extend(self.bait.iter().map(|(kind, counter)| Reading {
-            name: "gateway_bait_taken_total",
-            help: "Requests for bait, by what was taken",
-            label: Some(("kind", kind)),
-            value: counter.load(Ordering::Relaxed),
-        }));
-        all.extend(self.unseated.iter().map(|(limit, counter)| Reading {
-            name: "gateway_connections_refused_total",
-            help: "Connections that were one too many, by limit",
-            label: Some(("limit", limit)),
-            value: counter.load(Ordering::Relaxed),
-        }));
-        all.extend(self.limited.iter().map(|(limit, counter)| Reading {
-            name: "gateway_limited_total",
-            help: "Requests that were one too many, by limit",
-            label: Some(("limit", limit)),
-            value: counter.load(Ordering::Relaxed),
-        }));
+        let classes = pairs(&self.classes);
+        all.extend(family(
+            ["gateway_responses_total", "class"],
+            "Answers by class of status",
+            classes,
+        ));
+        let refused = self.refused.iter().map(|(reason, counter)| (*reason, counter));
+        let help = "Requests that the gateway answered by itself, by reason";
+        all.extend(family(["gateway_refused_total", "reason"], help, refused));
+        let help = "Requests for bait, by what was taken";
+        all.extend(family(["gateway_bait_taken_total", "kind"], help, pairs(&self.bait)));
+        let help = "Connections that were one too many, by limit";
+        let unseated = pairs(&self.unseated);
+        all.extend(family(["gateway_connections_refused_total", "limit"], help, unseated));
+        let help = "Challenges while strangers are shed, by what came of them";
+        let challenges = pairs(&self.challenges);
+        all.extend(family(["gateway_challenges_total", "outcome"], help, challenges));
+        let help = "Switches of under-attack mode, by what it was then";
+        let switches = pairs(&self.attack_switches);
+        all.extend(family(["gateway_attack_switches_total", "to"], help, switches));
+        let help = "Requests that were one too many, by limit";
+        all.extend(family(["gateway_limited_total", "limit"], help, pairs(&self.limited)));
         all
     }
 
@@ -137,6 +134,36 @@ impl Metrics {
         if let Some((_, counter)) = self.unseated.iter().find(|(label, _)| *label == why.label()) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn challenge(&self, told: Told) {
+        if let Some((_, counter)) = self.challenges.iter().find(|(label, _)| *label == told.label())
+        {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Under-attack mode was switched.
+    pub(crate) fn attack(&self, on: bool) {
+        let [(_, switched_on), (_, switched_off)] = &self.attack_switches;
+        let counter = if on { switched_on } else { switched_off };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests of strangers for which what all of them have was used up.
+    pub(crate) fn spent(&self) -> u64 {
+        let of_all = [Limit::Reading, Limit::Changing, Limit::Application].map(Limit::label);
+        let counters = self.limited.iter().filter(|(label, _)| of_all.contains(label));
+        counters.map(|(_, counter)| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Answers that failed, but for those to strangers who are shed.
+    pub(crate) fn failing(&self) -> u64 {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let [.., (_, failed)] = &self.classes;
+        let shed = self.refused.get("under_attack").map_or(0, read);
+        let [(_, asked), ..] = &self.challenges;
+        read(failed).saturating_sub(shed).saturating_sub(read(asked))
     }
 
     pub(crate) fn handshake_failed(&self) {
@@ -172,6 +199,26 @@ impl Metrics {
             self.upstream_errors.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+fn pairs<'a>(
+    counters: &'a [(&'static str, AtomicU64)],
+) -> impl Iterator<Item = (&'static str, &'a AtomicU64)> {
+    counters.iter().map(|(label, counter)| (*label, counter))
+}
+
+/// Siblings of one name, told apart by a label.
+fn family<'a>(
+    [name, label]: [&'static str; 2],
+    help: &'static str,
+    counters: impl Iterator<Item = (&'static str, &'a AtomicU64)>,
+) -> impl Iterator<Item = Reading> {
+    counters.map(move |(value, counter)| Reading {
+        name,
+        help,
+        label: Some((label, value)),
+        value: counter.load(Ordering::Relaxed),
+    })
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use kernel::{Fut, Identity};
+
+use crate::Challenge;
 
 /// Answers the paths under `/trust`, `/.well-known/` and `/_amanah/`, and `/healthz` and
 /// `/metrics`. Implemented by the binary around the console.
@@ -36,6 +39,22 @@ pub trait Own: Send + Sync {
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = StatusCode::UNAUTHORIZED;
         Box::pin(async { Err(answer) })
+    }
+
+    /// The page that asks a stranger's browser for work or patience, while strangers are shed. It is
+    /// made a thousand times in a second and must not wait; status and headers of the challenge are put
+    /// on it afterwards.
+    fn challenge(&self, head: &Parts, challenge: &Challenge) -> Response<Bytes> {
+        tracing::debug!(path = head.uri.path(), "there is no page for a challenge");
+        let Challenge { action, wait, .. } = challenge;
+        let text = format!(
+            "Many strangers ask here at this moment. Send the token of Amanah-Challenge to {action} in \
+             {wait} seconds, with its cookie.\n"
+        );
+        let mut page = Response::new(Bytes::from(text));
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        page.headers_mut().insert(CONTENT_TYPE, plain);
+        page
     }
 
     /// Every route, with an example in place of each parameter: the population of the proofs.

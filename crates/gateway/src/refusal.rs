@@ -70,6 +70,8 @@ pub(crate) enum Refusal {
     Busy,
     /// The application did not answer in time.
     UpstreamSlow,
+    /// Strangers are shed at this moment; in so many seconds they may ask again.
+    UnderAttack(u32),
     /// Somebody asked too often.
     Limited(Over),
 }
@@ -80,7 +82,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
@@ -104,6 +106,7 @@ impl Refusal {
         Self::UpstreamMalformed,
         Self::Busy,
         Self::UpstreamSlow,
+        Self::UnderAttack(1),
         Self::Limited(Over { limit: Limit::Address, quota: 0, window: 1, wait: 1 }),
     ];
 
@@ -123,7 +126,9 @@ impl Refusal {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamDown | Self::UpstreamMalformed => StatusCode::BAD_GATEWAY,
-            Self::Busy | Self::Unrecorded | Self::Undecided => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unrecorded | Self::Undecided | Self::UnderAttack(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -155,6 +160,7 @@ impl Refusal {
             Self::UpstreamMalformed => "upstream_malformed",
             Self::Busy => "busy",
             Self::UpstreamSlow => "upstream_slow",
+            Self::UnderAttack(_) => "under_attack",
             Self::Limited(_) => "limited",
         }
     }
@@ -225,6 +231,10 @@ impl Refusal {
                 "The application did not answer in time. Whether something was done is not known: \
                  look before trying again."
             }
+            Self::UnderAttack(_) => {
+                "Many strangers ask here just now, and whoever is signed in goes first. Nothing was \
+                 done. Wait as long as Retry-After says, in seconds, then try again."
+            }
             Self::Limited(_) => {
                 "This was asked for too often, so nothing was done. Wait as long as Retry-After \
                  says, in seconds, then try again."
@@ -248,6 +258,9 @@ impl Refusal {
         }
         if let Self::Limited(over) = self {
             over.tell(headers);
+        }
+        if let Self::UnderAttack(wait) = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
         if self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));

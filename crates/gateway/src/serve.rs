@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::access_log::Entry;
+use crate::attack::{Attack, Met};
 use crate::bait::Bait;
 use crate::bodies::{Bodies, Share};
 use crate::body::{self, Gathered, Pace};
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) policy: HeaderPolicy,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bait: Bait,
+    pub(crate) attack: Attack,
     pub(crate) limits: Limits,
     pub(crate) seats: Arc<Seats>,
     pub(crate) upstream: Option<Upstream>,
@@ -219,6 +221,10 @@ impl Shared {
         let shown = self.shown(&asked.parts, own)?;
         let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
         asked.who.clone_from(&identity);
+        let _inside = match self.meet(asked, identity.as_deref(), &worker.gauge).await? {
+            Met::Answered(answer) => return Ok(answer),
+            inside @ Met::In(_) => inside,
+        };
         self.count(asked, identity.as_deref(), directory)?;
         asked.recognise(identity.as_deref())?;
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
@@ -374,7 +380,7 @@ impl Shared {
     }
 
     /// The whole body, in memory that is counted to `share`.
-    async fn body(
+    pub(crate) async fn body(
         &self,
         asked: &mut Asked,
         limit: usize,

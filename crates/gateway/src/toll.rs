@@ -57,7 +57,7 @@ impl Shared {
     }
 
     /// Tells who took bait, and hears no strangers from where some did.
-    fn trap(
+    pub(crate) fn trap(
         &self,
         peer: SocketAddr,
         method: &Method,

@@ -26,13 +26,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::bodies::Bodies;
 use crate::{
-    Certificates, Deployer, Gateway, HeaderPolicy, LocalAuthority, Metrics, Own, OwnPath, Payer,
-    Ports, Settings, client_config,
+    AttackDesk, AttackMode, AttackSettings, Certificates, Deployer, Gateway, HeaderPolicy,
+    LocalAuthority, Metrics, Own, OwnPath, Payer, Ports, Settings, client_config,
 };
 
 mod abuse;
 mod announced;
 mod answers;
+mod attack;
 mod bodies;
 mod certificates;
 mod clear;
@@ -61,6 +62,7 @@ struct Edge {
     bodies: Arc<Bodies>,
     certificates: Arc<Certificates>,
     deployer: Deployer,
+    attack: AttackDesk,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -78,6 +80,8 @@ impl Edge {
         let mut settings = Settings {
             upstream: Some(upstream.parse().unwrap()),
             body_limit: 2 * 1024 * 1024,
+            // A busy machine is no attack.
+            attack: AttackSettings { mode: AttackMode::Off, ..AttackSettings::default() },
             ..Settings::new(free)
         };
         change(&mut settings);
@@ -85,7 +89,7 @@ impl Edge {
         let (address, metrics) = (gateway.local_addr(), gateway.metrics());
         let bodies = Arc::clone(&gateway.shared.bodies);
         let (certificates, clear) = (gateway.certificates(), gateway.clear_addr());
-        let deployer = gateway.deployer();
+        let (deployer, attack) = (gateway.deployer(), gateway.attack());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(async {
             let _ = stopped.await;
@@ -99,6 +103,7 @@ impl Edge {
             bodies,
             certificates,
             deployer,
+            attack,
             stop,
             task,
         }

@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::attack::{self, Gauge};
 use crate::connection::Client;
 use crate::deploy::{self, Deployer, Switch};
 use crate::handshake::Terms;
@@ -48,6 +49,8 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     /// Where this thread's requests go. A switch replaces it, see `deploy`.
     pub(crate) route: Switch,
+    /// What this thread counts.
+    pub(crate) gauge: Arc<Gauge>,
 }
 
 /// A connection that was accepted.
@@ -95,7 +98,11 @@ impl Workers {
             let route = deploy::first(shared.upstream.as_ref());
             switches.push(Arc::clone(&route));
             let work = Work {
-                worker: Arc::new(Worker { shared: Arc::clone(shared), route }),
+                worker: Arc::new(Worker {
+                    shared: Arc::clone(shared),
+                    route,
+                    gauge: shared.attack.gauge(count),
+                }),
                 terms: terms.clone(),
                 newcomers,
                 open: Arc::clone(&open),
@@ -155,6 +162,8 @@ impl Work {
     }
 
     async fn serve(mut self) {
+        // It ends with the runtime of this thread.
+        tokio::spawn(attack::feel(Arc::clone(&self.worker.gauge)));
         let mut connections = JoinSet::new();
         let mut stage = self.stage.clone();
         loop {

@@ -72,6 +72,12 @@ pub(super) fn page(refusal: Refusal, language: Language, request_id: &str) -> St
     }
 }
 
+const SHED_INDONESIAN: &str = "Banyak orang asing meminta di sini saat ini, dan yang sudah masuk \
+    didahulukan. Tidak ada yang dilakukan. Tunggu selama yang disebutkan Retry-After, dalam detik, lalu \
+    coba lagi.";
+const SHED_ARABIC: &str = "يطلب كثير من الغرباء هنا الآن، ويُقدَّم من سجّلوا دخولهم. لم يُنفَّذ شيء. انتظر \
+    المدة التي يذكرها Retry-After بالثواني، ثم حاول مرة أخرى.";
+
 const fn indonesian(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Malformed(_) => {
@@ -142,6 +148,7 @@ const fn indonesian(refusal: Refusal) -> &'static str {
             "Aplikasi tidak menjawab tepat waktu. Tidak diketahui apakah sesuatu telah dilakukan: \
              periksa dahulu sebelum mencoba lagi."
         }
+        Refusal::UnderAttack(_) => SHED_INDONESIAN,
         Refusal::Limited(_) => {
             "Ini diminta terlalu sering, sehingga tidak ada yang dilakukan. Tunggu selama yang \
              disebutkan Retry-After, dalam detik, lalu coba lagi."
@@ -194,6 +201,7 @@ const fn arabic(refusal: Refusal) -> &'static str {
         Refusal::UpstreamSlow => {
             "لم يجب التطبيق في الوقت المحدد. لا يُعرف هل نُفِّذ شيء: تحقّق قبل أن تحاول مرة أخرى."
         }
+        Refusal::UnderAttack(_) => SHED_ARABIC,
         Refusal::Limited(_) => {
             "طُلب هذا مرات كثيرة جدًا، فلم يُنفَّذ شيء. انتظر المدة التي يذكرها Retry-After بالثواني، ثم \
              حاول مرة أخرى."

@@ -17,7 +17,7 @@ use crate::{BAIT_KEY, BaitHit, Preset, Rate, Trap, client_config};
 const DAY: Duration = Duration::from_hours(24);
 
 impl Edge {
-    async fn connect_from(&self, from: [u8; 4]) -> TlsStream<TcpStream> {
+    pub(super) async fn connect_from(&self, from: [u8; 4]) -> TlsStream<TcpStream> {
         let client = client_config(self.authority.pem().as_bytes()).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let socket = TcpSocket::new_v4().unwrap();
@@ -26,7 +26,13 @@ impl Edge {
         TlsConnector::from(client).connect(name, tcp).await.unwrap()
     }
 
-    async fn ask_from(&self, from: [u8; 4], method: &str, path: &str, lines: &str) -> String {
+    pub(super) async fn ask_from(
+        &self,
+        from: [u8; 4],
+        method: &str,
+        path: &str,
+        lines: &str,
+    ) -> String {
         let mut tls = self.connect_from(from).await;
         let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         tls.write_all(format!("{head}{lines}\r\n").as_bytes()).await.unwrap();
