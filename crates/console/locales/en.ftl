@@ -242,6 +242,18 @@ trouble-field = An address, a name or a role cannot be taken as it is. Nothing w
 trouble-busy = Too many passwords are being worked on just now. Nothing was changed. Wait a moment and try again.
 trouble-later = That was tried too often. Nothing was changed. Wait a few minutes and try again.
 
+challenge-title = One moment
+challenge-text = Very many visitors ask here just now. So that those who are signed in are served, others are asked to show that somebody waits for the page.
+challenge-work = Your browser is computing a number. The page you asked for then comes by itself, within seconds.
+challenge-patience =
+    { $seconds ->
+        [one] Wait for one second, then press the button.
+       *[other] Wait for { $seconds } seconds, then press the button.
+    }
+challenge-button = Go on
+challenge-cookie = A cookie remembers for half an hour or so that you were asked. It holds nothing about you.
+challenge-again = That was too early, or was asked of somebody else. Nothing was done. Cookies have to be allowed for this.
+
 error-not-found = There is nothing at this address
 error-not-found-text = The page may have been renamed, or the address mistyped. Look for it in the list of pages.
 error-method = This address is not asked that way

@@ -210,6 +210,14 @@ trouble-field = Alamat, nama, atau peran tidak dapat diterima. Tidak ada yang di
 trouble-busy = Terlalu banyak kata sandi yang sedang diproses. Tidak ada yang diubah. Tunggu sebentar lalu coba lagi.
 trouble-later = Itu sudah terlalu sering dicoba. Tidak ada yang diubah. Tunggu beberapa menit lalu coba lagi.
 
+challenge-title = Sebentar
+challenge-text = Sangat banyak pengunjung meminta halaman saat ini. Agar mereka yang sudah masuk tetap dilayani, yang lain diminta menunjukkan bahwa ada yang menunggu halaman ini.
+challenge-work = Peramban Anda sedang menghitung sebuah bilangan. Halaman yang Anda minta lalu muncul sendiri, dalam beberapa detik.
+challenge-patience = Tunggu { $seconds } detik, lalu tekan tombolnya.
+challenge-button = Lanjutkan
+challenge-cookie = Sebuah kuki mengingat selama kira-kira setengah jam bahwa Anda sudah ditanya. Isinya tidak memuat apa pun tentang Anda.
+challenge-again = Itu terlalu dini, atau ditanyakan kepada orang lain. Tidak ada yang dilakukan. Kuki harus diizinkan untuk ini.
+
 error-not-found = Tidak ada apa pun di alamat ini
 error-not-found-text = Halamannya mungkin berganti nama, atau alamatnya salah ketik. Carilah di daftar halaman.
 error-method = Alamat ini tidak diminta dengan cara itu

@@ -1,4 +1,4 @@
-//! The files that pages need: one stylesheet, one mark and one script, compiled in and served under a
+//! The files that pages need: one stylesheet, one mark and two scripts, compiled in and served under a
 //! name that holds their digest, so that a browser may keep them for ever.
 
 use std::sync::LazyLock;
@@ -33,7 +33,13 @@ pub(crate) static ICON: LazyLock<Asset> = LazyLock::new(|| {
     asset("mark", "svg", "image/svg+xml", text)
 });
 
-/// The one script, for the one thing that a browser does not do without: asking for a passkey.
+/// The script of challenges: the work, for browsers that run one. All others wait.
+pub(crate) static CHALLENGE_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let text = include_str!("../static/challenge.js");
+    asset("challenge", "js", "text/javascript; charset=utf-8", text)
+});
+
+/// The script for the one thing that a browser does not do without: asking for a passkey.
 pub(crate) static PASSKEY_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     let text = include_str!("../static/passkey.js");
     asset("passkey", "js", "text/javascript; charset=utf-8", text)
@@ -41,7 +47,8 @@ pub(crate) static PASSKEY_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 
 /// The file with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Asset> {
-    [&*STYLESHEET, &*ICON, &*PASSKEY_SCRIPT].into_iter().find(|asset| asset.name == name)
+    let all = [&*STYLESHEET, &*ICON, &*PASSKEY_SCRIPT, &*CHALLENGE_SCRIPT];
+    all.into_iter().find(|asset| asset.name == name)
 }
 
 fn asset(stem: &str, ending: &str, media: &'static str, text: &'static str) -> Asset {

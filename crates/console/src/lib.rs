@@ -57,8 +57,10 @@ pub use credentials::{
 };
 pub use csrf::of_link as form_of_link;
 pub use error::Error;
+pub use handlers::challenge::challenge;
 pub use handlers::desk::Desk;
 pub use leaving::{LeavingDesk, LeavingReport};
+pub use pages::challenge::Challenge;
 pub use ports::{Entered, LogHead, Refusal, SignIn, State, Trust, Vitals, Witnessed};
 pub use reviewing::{
     ReviewCard, ReviewDecision, ReviewDesk, ReviewLine, ReviewSheet, ReviewTrouble, ReviewsSeen,

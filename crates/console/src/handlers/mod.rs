@@ -12,6 +12,7 @@ use crate::{Error, State, cookie};
 pub(crate) mod account;
 pub(crate) mod again;
 pub(crate) mod api_keys;
+pub(crate) mod challenge;
 pub(crate) mod desk;
 pub(crate) mod directory;
 pub(crate) mod factors;

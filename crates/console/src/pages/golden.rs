@@ -11,6 +11,7 @@ use super::account::AccountPage;
 use super::account_sample;
 use super::again::AgainPage;
 use super::api_keys::KeysPage;
+use super::challenge::{Challenge, ChallengePage};
 use super::codes::CodesPage;
 use super::directory::DirectoryPage;
 use super::directory_sample;
@@ -34,7 +35,7 @@ use super::support_sample;
 use super::trail::TrailPage;
 use super::trail_sample;
 use super::trust::TrustPage;
-use crate::assets::{ICON, PASSKEY_SCRIPT, STYLESHEET};
+use crate::assets::{CHALLENGE_SCRIPT, ICON, PASSKEY_SCRIPT, STYLESHEET};
 use crate::words::Words;
 use crate::{LeavingReport, RoleHolder};
 
@@ -85,6 +86,18 @@ fn all() -> Vec<(String, String)> {
     all.extend(support(words, arabic));
     all.extend(accounts(words, arabic));
     all.extend(rights(words, indonesian, arabic));
+    let asked = |again, next| Challenge {
+        action: "/_amanah/challenge",
+        token: "00ff",
+        bits: 16,
+        wait: 5,
+        next,
+        again,
+    };
+    let first = ChallengePage::new(words, asked(false, "/prices"));
+    all.push(("challenge".to_owned(), first.render()));
+    let again = ChallengePage::new(arabic, asked(true, sample::EVIL));
+    all.push(("challenge-again-arabic".to_owned(), again.render()));
     for error in sample::errors() {
         all.push((format!("error-{}", error.slug()), ErrorPage::new(words, &error).render()));
     }
@@ -252,7 +265,8 @@ fn every_page_is_as_it_was_agreed() {
         let html = html
             .replace(&STYLESHEET.path, "/_amanah/static/console.css")
             .replace(&ICON.path, "/_amanah/static/mark.svg")
-            .replace(&PASSKEY_SCRIPT.path, "/_amanah/static/passkey.js");
+            .replace(&PASSKEY_SCRIPT.path, "/_amanah/static/passkey.js")
+            .replace(&CHALLENGE_SCRIPT.path, "/_amanah/static/challenge.js");
         insta::assert_snapshot!(name, html);
     }
 }
@@ -283,9 +297,10 @@ fn nothing_runs_inline_and_everything_said_is_escaped() {
     for (name, html) in all() {
         for tag in tags(&html) {
             let word = tag.split([' ', '\n']).next().unwrap();
-            // The one script is a file of ours.
-            let ours = format!("script src=\"{}\" defer", PASSKEY_SCRIPT.path);
-            assert!(word != "script" || tag == ours, "{name}: {tag}");
+            // Each script is a file of ours.
+            let ours = [&PASSKEY_SCRIPT, &CHALLENGE_SCRIPT]
+                .map(|script| format!("script src=\"{}\" defer", script.path));
+            assert!(word != "script" || ours.iter().any(|one| one == tag), "{name}: {tag}");
             assert!(!matches!(word, "style" | "b" | "iframe" | "base"), "{name}: {tag}");
             for key in attributes(tag) {
                 assert!(!key.starts_with("on") && key != "style", "{name}: {tag}");

@@ -6,6 +6,7 @@ pub(crate) mod account;
 pub(crate) mod account_sample;
 pub(crate) mod again;
 pub(crate) mod api_keys;
+pub(crate) mod challenge;
 pub(crate) mod codes;
 pub(crate) mod directory;
 #[cfg(test)]
