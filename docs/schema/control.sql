@@ -104,6 +104,16 @@ END $$;
 
 ALTER FUNCTION access.check_role() OWNER TO owner;
 
+CREATE FUNCTION access.keep_attack_switch() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'when strangers were shed is evidence: it is neither changed nor removed';
+END $$;
+
+ALTER FUNCTION access.keep_attack_switch() OWNER TO owner;
+
 CREATE FUNCTION access.keep_bait_hit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -642,6 +652,31 @@ BEGIN
 END $$;
 
 ALTER FUNCTION tenancy.refuse_change() OWNER TO owner;
+
+CREATE TABLE access.attack_switches (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    shedding boolean NOT NULL,
+    mode text NOT NULL,
+    why text NOT NULL,
+    strangers bigint NOT NULL,
+    people bigint NOT NULL,
+    lag_ms bigint NOT NULL,
+    CONSTRAINT attack_counts CHECK (((strangers >= 0) AND (people >= 0) AND (lag_ms >= 0))),
+    CONSTRAINT attack_modes CHECK ((mode = ANY (ARRAY['off'::text, 'on'::text, 'auto'::text]))),
+    CONSTRAINT attack_whys CHECK ((why = ANY (ARRAY['hand'::text, 'lag'::text, 'spent'::text, 'failing'::text, 'quiet'::text])))
+);
+
+ALTER TABLE access.attack_switches OWNER TO owner;
+
+ALTER TABLE access.attack_switches ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME access.attack_switches_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE access.bait_hits (
     id bigint NOT NULL,
@@ -1856,6 +1891,9 @@ ALTER TABLE tenancy.tenants OWNER TO owner;
 
 COMMENT ON TABLE tenancy.tenants IS 'Tenants with a database of their own. Written by commands, read by the proofs.';
 
+ALTER TABLE ONLY access.attack_switches
+    ADD CONSTRAINT attack_switches_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY access.bait_hits
     ADD CONSTRAINT bait_hits_pkey PRIMARY KEY (id);
 
@@ -2096,6 +2134,8 @@ ALTER TABLE ONLY tenancy.tenants
 ALTER TABLE ONLY tenancy.tenants
     ADD CONSTRAINT tenants_place_key UNIQUE (place);
 
+CREATE INDEX attack_switches_at ON access.attack_switches USING btree (at);
+
 CREATE INDEX bait_hits_at ON access.bait_hits USING btree (at);
 
 CREATE INDEX bait_hits_source ON access.bait_hits USING btree (source, at);
@@ -2197,6 +2237,10 @@ CREATE UNIQUE INDEX totp_waiting ON identity.totp USING btree (account, asked_by
 CREATE INDEX ring_heads_newest ON keys.ring_heads USING btree (public_key, generation DESC);
 
 CREATE INDEX losses_of ON tenancy.losses USING btree (tenant);
+
+CREATE TRIGGER attack_switches_kept BEFORE DELETE OR UPDATE ON access.attack_switches FOR EACH ROW EXECUTE FUNCTION access.keep_attack_switch();
+
+CREATE TRIGGER attack_switches_not_emptied BEFORE TRUNCATE ON access.attack_switches FOR EACH STATEMENT EXECUTE FUNCTION access.keep_attack_switch();
 
 CREATE TRIGGER bait_hits_kept BEFORE DELETE OR UPDATE ON access.bait_hits FOR EACH ROW EXECUTE FUNCTION access.keep_bait_hit();
 
@@ -2549,6 +2593,8 @@ REVOKE ALL ON FUNCTION access.check_grant() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION access.check_parent() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION access.keep_attack_switch() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION access.keep_bait_hit() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION access.keep_review() FROM PUBLIC;
@@ -2576,6 +2622,22 @@ REVOKE ALL ON FUNCTION keys.refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION tenancy.keep_losses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION tenancy.refuse_change() FROM PUBLIC;
+
+GRANT SELECT ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(at) ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(shedding) ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(mode) ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(why) ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(strangers) ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(people) ON TABLE access.attack_switches TO amanah_engine;
+
+GRANT INSERT(lag_ms) ON TABLE access.attack_switches TO amanah_engine;
 
 GRANT SELECT ON TABLE access.bait_hits TO amanah_engine;
 

@@ -12,6 +12,7 @@
 //! The attacks it stops: whoever is signed in asks for what only others may, defines a role that can
 //! do more than they can, or names one so that it is taken for another.
 
+mod attack;
 mod bait;
 mod by;
 mod catalogue;
@@ -36,6 +37,7 @@ mod sweep;
 mod tests;
 mod uses;
 
+pub use attack::AttackRow;
 pub use bait::{BaitRow, MAX_HITS};
 pub use by::By;
 pub use catalogue::{Catalogue, Permission, Role};
@@ -73,5 +75,6 @@ pub const ROOM: store::Room = store::Room {
         store::Migration { name: "0025_taken", sql: include_str!("../sql/0025_taken.sql") },
         store::Migration { name: "0026_once", sql: include_str!("../sql/0026_once.sql") },
         store::Migration { name: "0030_bait", sql: include_str!("../sql/0030_bait.sql") },
+        store::Migration { name: "0031_attack", sql: include_str!("../sql/0031_attack.sql") },
     ],
 };

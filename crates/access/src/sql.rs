@@ -428,3 +428,13 @@ pub(crate) const WRITE_BAIT: &str = "\
 pub(crate) const BAIT_TAKEN: &str = "\
     SELECT at, source, method, bait, times, holder FROM access.bait_hits \
     WHERE at >= $1 AND ($2::text IS NULL OR source = $2) ORDER BY at DESC, id DESC LIMIT $3";
+
+/// Parameters: when, whether strangers are shed, mode, why, strangers, people, how late in milliseconds.
+pub(crate) const WRITE_ATTACK: &str = "\
+    INSERT INTO access.attack_switches (at, shedding, mode, why, strangers, people, lag_ms) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+/// Parameters: since, how many at most.
+pub(crate) const ATTACK_SWITCHES: &str = "\
+    SELECT at, shedding, mode, why, strangers, people, lag_ms FROM access.attack_switches \
+    WHERE at >= $1 ORDER BY at DESC, id DESC LIMIT $2";

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Clock, Fut, Secret};
 use tokio::sync::{Mutex, mpsc};
 
+use crate::attack::AttackBook;
 use crate::installation::Installation;
 use crate::rights;
 
@@ -33,12 +34,15 @@ pub(crate) struct Pen {
     sender: mpsc::Sender<BaitHit>,
     receiver: Mutex<mpsc::Receiver<BaitHit>>,
     lost: AtomicU64,
+    /// What else the gateway has written down.
+    pub(crate) attacks: Arc<AttackBook>,
 }
 
 impl Default for Pen {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(WAITING);
-        Self { sender, receiver: Mutex::new(receiver), lost: AtomicU64::new(0) }
+        let (lost, attacks) = (AtomicU64::new(0), Arc::default());
+        Self { sender, receiver: Mutex::new(receiver), lost, attacks }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use claims::{Engine, Page, Report};
 use console::{Entered, LogHead, Scim};
-use gateway::{Certificates, Metrics, Own, OwnPath, Payer};
+use gateway::{AttackDesk, Certificates, Challenge, Metrics, Own, OwnPath, Payer};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -84,6 +84,13 @@ impl Own for OwnPages {
                 Err(answer) => Err(collected(answer).await),
             }
         })
+    }
+
+    fn challenge(&self, head: &Parts, challenge: &Challenge) -> Response<bytes::Bytes> {
+        let Challenge { action, token, bits, wait, next, again } = challenge;
+        let asked =
+            console::Challenge { action, token, bits: *bits, wait: *wait, next, again: *again };
+        console::challenge(&head.headers, &asked).map(bytes::Bytes::from)
     }
 
     fn paths(&self) -> Vec<OwnPath> {
@@ -193,6 +200,7 @@ pub(crate) struct Vitals {
     pub(crate) witnesses: Arc<Witnesses>,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) pen: Arc<Pen>,
+    pub(crate) attack: AttackDesk,
     pub(crate) carried: Arc<Carried>,
 }
 
@@ -218,6 +226,10 @@ impl console::Vitals for Vitals {
             let lost = "Requests for bait that were not written down";
             mail.extend(self.carried.readings());
             mail.push(("gateway_bait_lost_total", lost, self.pen.lost()));
+            let on = "Whether strangers are shed, 1 or 0";
+            mail.push(("gateway_under_attack", on, u64::from(self.attack.standing().on)));
+            let lost = "Switches of under-attack mode that were not written down";
+            mail.push(("gateway_attack_switches_lost_total", lost, self.pen.attacks.lost()));
             let trails = (&**seals, &**witnesses);
             let edge = (&**gateway, &*self.certificates, sessions);
             crate::metrics::text(engine, pages, edge, keys, trails, mail).await

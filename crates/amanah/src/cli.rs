@@ -126,7 +126,7 @@ pub(crate) enum Command {
     /// The audit trail's log, and whoever watches over it.
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// The edge: bait for scanners, and who took it.
+    /// The edge: bait for scanners and who took it, and under-attack mode.
     #[command(subcommand)]
     Edge(edge::Edge),
     /// Keys that applications encrypt with: make, rotate, destroy, bring back.

@@ -1,5 +1,6 @@
 //! The configuration: one file whose shipped default is the reference.
 
+mod attack;
 mod binding;
 mod files;
 mod honeypot;
@@ -20,6 +21,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::exit::Usage;
+use attack::Attack;
 pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
 pub(crate) use honeypot::Honeypot;
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) identity: Identity,
     pub(crate) limits: Limits,
     pub(crate) honeypot: Honeypot,
+    pub(crate) attack: Attack,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use gateway::Gateway;
+use gateway::{AttackDesk, AttackMode, AttackStanding, Gateway};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -51,6 +51,8 @@ pub(crate) enum Wish {
     Switch { to: String, watch_seconds: u64, health: Option<String> },
     /// Which release there is.
     Releases {},
+    /// Under-attack mode: this from now on, or how it is.
+    Attack { set: Option<String> },
 }
 
 /// What the house says. Steps come before anything else, and anything else is the last.
@@ -62,11 +64,43 @@ pub(crate) enum Said {
     },
     Ended(Ended),
     Releases(Standing),
+    Attack(AttackTold),
     /// It was not done, and whether it is the caller who has to ask otherwise.
     Refused {
         why: String,
         usage: bool,
     },
+}
+
+/// How under-attack mode stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AttackTold {
+    pub(crate) mode: String,
+    pub(crate) on: bool,
+    pub(crate) strangers_per_second: u64,
+    pub(crate) people_per_second: u64,
+    pub(crate) lag_ms: u64,
+    pub(crate) bits: u8,
+}
+
+impl From<AttackStanding> for AttackTold {
+    fn from(standing: AttackStanding) -> Self {
+        Self {
+            mode: standing.mode.name().to_owned(),
+            on: standing.on,
+            strangers_per_second: standing.strangers,
+            people_per_second: standing.people,
+            lag_ms: u64::try_from(standing.lag.as_millis()).unwrap_or(u64::MAX),
+            bits: standing.bits,
+        }
+    }
+}
+
+/// What commands reach.
+#[derive(Clone)]
+struct Hands {
+    releases: Arc<Releases>,
+    attack: AttackDesk,
 }
 
 /// The socket of a house that runs.
@@ -75,7 +109,7 @@ pub(crate) struct Control {
     socket: PathBuf,
     /// Who may connect, besides root.
     uid: u32,
-    releases: Arc<Releases>,
+    hands: Hands,
 }
 
 /// Makes the socket of a house; before the sample application nothing is remembered.
@@ -84,17 +118,18 @@ pub(crate) fn open(house: &Installation, gateway: &Gateway, demo: bool) -> anyho
     let (clock, configured) = (Arc::clone(&house.cx.clock), (!demo).then(|| upstream.url.clone()));
     let (data, health) = (house.data.clone(), upstream.health().to_owned());
     let releases = Releases::new(gateway.deployer(), data, configured, health, clock);
-    Control::bind(&house.data, releases)
+    let hands = Hands { releases: Arc::new(releases), attack: gateway.attack() };
+    Control::bind(&house.data, hands)
 }
 
 impl Control {
     /// Makes the socket, in place of one that an earlier run has left. The house is locked by us.
-    fn bind(data: &Data, releases: Releases) -> anyhow::Result<Self> {
+    fn bind(data: &Data, hands: Hands) -> anyhow::Result<Self> {
         let socket = data.root().join(SOCKET);
         let made = data.folder(WORKSHOP).and_then(|workshop| Ok(make(&workshop, &socket)?));
         let (listener, uid) =
             made.with_context(|| format!("{} cannot be made", socket.display()))?;
-        Ok(Self { listener, socket, uid, releases: Arc::new(releases) })
+        Ok(Self { listener, socket, uid, hands })
     }
 
     /// Serves until `stop` ends.
@@ -107,7 +142,7 @@ impl Control {
                     accepted = self.listener.accept(), if commands.len() < MAX_COMMANDS => {
                         match accepted {
                             Ok((stream, _)) if self.admits(&stream) => {
-                                commands.spawn(serve(stream, Arc::clone(&self.releases)));
+                                commands.spawn(serve(stream, self.hands.clone()));
                             }
                             Ok(_) => tracing::warn!("another user's command was not listened to"),
                             Err(error) => {
@@ -154,7 +189,7 @@ fn through<T>(folder: &Path, act: impl FnOnce(PathBuf) -> io::Result<T>) -> io::
 }
 
 /// One command. A line that it does not take ends its connection, and nothing else.
-async fn serve(mut stream: UnixStream, releases: Arc<Releases>) {
+async fn serve(mut stream: UnixStream, hands: Hands) {
     let wish = match timeout(LINE_WITHIN, wish(&mut stream)).await {
         Ok(Ok(wish)) => wish,
         Ok(Err(why)) => {
@@ -166,7 +201,7 @@ async fn serve(mut stream: UnixStream, releases: Arc<Releases>) {
     };
     let (sender, mut lines) = mpsc::unbounded_channel();
     // On its own: a switch ends as it should, whether anybody looks on or not.
-    tokio::spawn(fulfil(wish, releases, sender));
+    tokio::spawn(fulfil(wish, hands, sender));
     while let Some(said) = lines.recv().await {
         if say(&mut stream, &said).await.is_err() {
             return;
@@ -199,13 +234,15 @@ async fn say(stream: &mut UnixStream, said: &Said) -> io::Result<()> {
     written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn fulfil(wish: Wish, releases: Arc<Releases>, sender: mpsc::UnboundedSender<Said>) {
+async fn fulfil(wish: Wish, hands: Hands, sender: mpsc::UnboundedSender<Said>) {
+    let Hands { releases, attack } = hands;
     // Where nobody listens any more, there is nobody to tell.
     let tell = |said| {
         let _ = sender.send(said);
     };
     match wish {
         Wish::Releases {} => tell(Said::Releases(releases.standing())),
+        Wish::Attack { set } => tell(attacked(&attack, set.as_deref())),
         Wish::Switch { to, watch_seconds, health } => {
             let watch = Duration::from_secs(watch_seconds);
             let step = |text| tell(Said::Step { text });
@@ -218,6 +255,19 @@ async fn fulfil(wish: Wish, releases: Arc<Releases>, sender: mpsc::UnboundedSend
             }
         }
     }
+}
+
+/// Sets under-attack mode if that is wanted, and says how it stands.
+fn attacked(desk: &AttackDesk, set: Option<&str>) -> Said {
+    if let Some(name) = set {
+        let Some(mode) = AttackMode::ALL.into_iter().find(|mode| mode.name() == name) else {
+            let why =
+                format!("there is no mode `{name}` of under-attack mode; nothing was changed");
+            return Said::Refused { why, usage: true };
+        };
+        desk.set(mode);
+    }
+    Said::Attack(desk.standing().into())
 }
 
 /// Asks the house that runs on `data`, hears each step, and returns what it said last.

@@ -3,6 +3,7 @@
 mod accounts;
 mod application;
 mod archived;
+mod attack;
 mod auditor;
 mod bait;
 mod bridge;

@@ -41,7 +41,7 @@ use crate::tokens::{Programs, TokenPen};
 use crate::trail_desk::{self, Lookout, TrailAtDesk};
 use crate::witnesses::Witnesses;
 use crate::{
-    bait, columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
+    attack, bait, columns, comparing, erasing, files, fleet, keyserver, mail, months, offsite, out,
     people_reviews, protection, provisioning, redis, releases, reviews, rights, rotation, sealing,
     seeds, table,
 };
@@ -125,7 +125,8 @@ pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let trapping = pen.keep(&installation.access, clock, wait(stopped.clone()));
     let (carried, caches) = (&installation.carried, &installation.caches);
     let carrying = carried.keep(sharing, caches, wait(stopped.clone()));
-    let edge = async { tokio::join!(trapping, carrying) };
+    let recording = pen.attacks.keep(&installation.access, clock, wait(stopped.clone()));
+    let edge = async { tokio::join!(trapping, carrying, recording) };
     let people =
         async { tokio::join!(noting, attending, recognising, mailing, providing, resealing, edge) };
     let heeding = control.keep(wait(stopped.clone()));
@@ -196,6 +197,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     };
     let judged = [console::KNOWN_COOKIE, console::PROOF_COOKIE];
     settings.bait = bait::settings(installation)?;
+    settings.attack = attack::settings(installation);
     settings.limits = installation.config.limits.at_the_edge(&judged);
     let own = Arc::new(OwnPages::default());
     let gateway = bind(installation, settings, Arc::clone(&own), Arc::clone(&upstream)).await?;
@@ -331,6 +333,7 @@ fn state(
             witnesses: Arc::clone(witnesses),
             mailroom: Arc::clone(&installation.mailroom),
             pen: Arc::clone(&installation.pen),
+            attack: gateway.attack(),
             carried: Arc::clone(&installation.carried),
         }),
         leaving: Arc::new(Offboarding {
