@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod attack;
 mod bad_input;
 mod binding;
 mod browser;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 34] = [
+const BUILT: [(&str, &str); 35] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -34,6 +34,7 @@ const BUILT: [(&str, &str); 34] = [
     ("transit.tls", "hellos and handshakes"),
     ("transit.hsts", "answers"),
     ("edge.limits", "limits"),
+    ("edge.flood", "attempts in a flood"),
     ("deploy.zero-downtime", "requests"),
     ("secrets.environment", "command lines"),
     ("keys.rotation", "keys"),
@@ -43,13 +44,14 @@ const BUILT: [(&str, &str); 34] = [
 ];
 
 /// The least that some populations are: one that shrank would still be whole.
-const LEAST: [(&str, u64); 6] = [
+const LEAST: [(&str, u64); 7] = [
     ("reset.enumeration", 16),
     ("session.revocation", 20),
     ("mfa.totp", 12),
     ("session.cookies", 50),
     ("transit.tls", 39),
     ("transit.hsts", 50),
+    ("edge.flood", 19),
 ];
 
 /// The claim that a person vouches for. Nothing is due yet for a trail that began today, so nobody could

@@ -84,7 +84,7 @@ pub(crate) struct Installation {
     pub(crate) behind: Behind,
     /// Whether this process is the one that serves.
     pub(crate) starts: bool,
-    /// Where hits on bait wait.
+    /// Where hits on bait wait, and switches of under-attack mode.
     pub(crate) pen: Arc<Pen>,
     pub(crate) carried: Arc<Carried>,
 }
@@ -339,6 +339,7 @@ impl Installation {
             clear,
             limits: edge.runs.then(|| limit_probe::target(self, edge.address)).transpose()?,
             bait: if edge.runs { Some(bait::target(self)?) } else { None },
+            attack: self.config.attack.mode(),
         };
         let rights = self.rights(behind, &target, edge.runs)?;
         let door = Door { target: &target, runs: edge.runs };

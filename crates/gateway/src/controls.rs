@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use kernel::{Control, Cx, Fut, Secret, SessionToken};
 
-use crate::{CertificateFiles, Certificates, OwnPath, Rate};
+use crate::{AttackMode, CertificateFiles, Certificates, OwnPath, Rate};
 
 mod deploy;
+mod flood;
 mod headers;
 pub(crate) mod hello;
 mod honeypot;
@@ -51,6 +52,8 @@ pub struct Target {
     pub limits: Option<LimitTarget>,
     /// What it lays out for scanners. Without it, nothing can be said of bait.
     pub bait: Option<BaitTarget>,
+    /// Whether it sheds strangers in a flood, as it was configured.
+    pub attack: AttackMode,
 }
 
 impl Target {
@@ -148,6 +151,7 @@ pub trait ProbeSession: Send + Sync {
 pub fn controls(target: Target) -> Vec<Arc<dyn Control>> {
     vec![
         Arc::new(deploy::Deploy),
+        Arc::new(flood::Flood::new(&target)),
         Arc::new(headers::Headers::new(target.clone())),
         Arc::new(tls::Tls::new(target.clone())),
         Arc::new(limits::LimitControl::new(target.clone())),

@@ -21,6 +21,10 @@ pub(crate) const REFUSED: HeaderName = HeaderName::from_static(kernel::REFUSED_H
 const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
 
+/// What a stranger is told who is shed.
+const SHED: &str = "Many strangers ask here just now, and whoever is signed in goes first. Nothing was done. \
+    Wait as long as Retry-After says, in seconds, then try again.";
+
 /// Why a request got no answer from the application or from a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -231,10 +235,7 @@ impl Refusal {
                 "The application did not answer in time. Whether something was done is not known: \
                  look before trying again."
             }
-            Self::UnderAttack(_) => {
-                "Many strangers ask here just now, and whoever is signed in goes first. Nothing was \
-                 done. Wait as long as Retry-After says, in seconds, then try again."
-            }
+            Self::UnderAttack(_) => SHED,
             Self::Limited(_) => {
                 "This was asked for too often, so nothing was done. Wait as long as Retry-After \
                  says, in seconds, then try again."

@@ -6,9 +6,10 @@ use std::time::Duration;
 use kernel::{Rng, SessionToken};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::probe::reachable;
 use crate::{SESSION_COOKIE, client_config};
@@ -52,6 +53,12 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// The answer that begins so, if it is one.
+    fn read(head: String) -> Option<Self> {
+        let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        Some(Self { status, head })
+    }
+
     /// The limit that refused it, by its label.
     pub(super) fn limit(&self) -> Option<&str> {
         let line = self.header("ratelimit")?;
@@ -93,13 +100,21 @@ impl Visitors {
         path: &str,
         lines: &str,
     ) -> Result<Told, String> {
+        self.send(from, (method, path), lines, "").await
+    }
+
+    /// The same with a body, whose length is among `lines`.
+    pub(super) async fn send(
+        &self,
+        from: Ipv4Addr,
+        (method, path): (&str, &str),
+        lines: &str,
+        body: &str,
+    ) -> Result<Told, String> {
         let asked = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind(SocketAddr::from((from, 0)))?;
-            let tcp = socket.connect(self.address).await?;
-            let mut tls = self.tls.connect(self.name.clone(), tcp).await?;
+            let mut tls = self.connect(from).await?;
             let wire = format!(
-                "{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{lines}\r\n"
+                "{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{lines}\r\n{body}"
             );
             tls.write_all(wire.as_bytes()).await?;
             let mut head = Vec::new();
@@ -115,11 +130,71 @@ impl Visitors {
             Ok(Err(error)) => return Err(format!("{method} {path} from {from}: {error}")),
             Err(_) => return Err(format!("{method} {path} from {from}: no answer in time")),
         };
-        let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
-        match status {
-            Some(status) => Ok(Told { status, head }),
-            None => Err(format!("{method} {path} from {from}: the answer is not HTTP")),
+        Told::read(head)
+            .ok_or_else(|| format!("{method} {path} from {from}: the answer is not HTTP"))
+    }
+
+    /// A connection that is kept, for many requests.
+    pub(super) async fn line(&self, from: Ipv4Addr) -> Result<Line, String> {
+        let tls = match timeout(ANSWER_DEADLINE, self.connect(from)).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => return Err(format!("a connection from {from}: {error}")),
+            Err(_) => return Err(format!("a connection from {from}: none in time")),
+        };
+        Ok(Line { tls, held: Vec::new() })
+    }
+
+    async fn connect(&self, from: Ipv4Addr) -> std::io::Result<TlsStream<TcpStream>> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((from, 0)))?;
+        let tcp = socket.connect(self.address).await?;
+        self.tls.connect(self.name.clone(), tcp).await
+    }
+}
+
+/// A connection over which one request after the other is sent.
+pub(super) struct Line {
+    tls: TlsStream<TcpStream>,
+    /// What came and was not read.
+    held: Vec<u8>,
+}
+
+impl Line {
+    /// Asks for a page, and reads the answer to its end.
+    pub(super) async fn ask(&mut self, path: &str, lines: &str) -> Result<Told, String> {
+        let wire = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n");
+        let asked = timeout(ANSWER_DEADLINE, self.exchange(&wire)).await;
+        let head = asked.map_err(|_| format!("GET {path}: no answer in time"))?;
+        let head = head.map_err(|error| format!("GET {path}: {error}"))?;
+        Told::read(head).ok_or_else(|| format!("GET {path}: the answer is not HTTP"))
+    }
+
+    async fn exchange(&mut self, wire: &str) -> std::io::Result<String> {
+        self.tls.write_all(wire.as_bytes()).await?;
+        let end = loop {
+            let end = self.held.windows(4).position(|end| end == b"\r\n\r\n");
+            if let Some(end) = end {
+                break end + 4;
+            }
+            self.more().await?;
+        };
+        let head = String::from_utf8_lossy(self.held.get(..end).unwrap_or_default()).into_owned();
+        let length = Told::read(head.clone())
+            .and_then(|told| told.header("content-length")?.parse::<usize>().ok())
+            .unwrap_or_default();
+        let whole = end.saturating_add(length.min(MAX_HEAD_BYTES));
+        while self.held.len() < whole {
+            self.more().await?;
         }
+        self.held.drain(..whole);
+        Ok(head)
+    }
+
+    async fn more(&mut self) -> std::io::Result<()> {
+        if self.held.len() > 2 * MAX_HEAD_BYTES || self.tls.read_buf(&mut self.held).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
     }
 }
 

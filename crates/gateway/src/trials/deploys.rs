@@ -8,7 +8,7 @@ use kernel::{Cx, Outcome as Proven, Params, SystemClock, SystemRng, catalogue};
 
 use super::{Application, Edge, SIGNED_IN, status};
 use crate::controls::{Target, controls};
-use crate::{GatewayError, Outcome, Own as _, Step, SwitchTerms, Upstream};
+use crate::{AttackMode, GatewayError, Outcome, Own as _, Step, SwitchTerms, Upstream};
 
 fn at(application: &Application) -> Upstream {
     format!("http://{}", application.address).parse().unwrap()
@@ -87,6 +87,7 @@ async fn the_proof_holds_and_bites() {
         clear: None,
         limits: None,
         bait: None,
+        attack: AttackMode::Auto,
     };
     let control = controls(target).into_iter().find(|c| c.card().id == "deploy.zero-downtime");
     let control = control.unwrap();

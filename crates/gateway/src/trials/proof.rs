@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{Edge, Pages};
 use crate::controls::{ProbeSession, Target, controls};
-use crate::{HeaderPolicy, Own as _};
+use crate::{AttackMode, HeaderPolicy, Own as _};
 
 struct Canary;
 
@@ -51,6 +51,7 @@ pub(super) fn control_of(
         clear: edge.clear,
         limits: None,
         bait: None,
+        attack: AttackMode::Auto,
     };
     change(&mut target);
     controls(target).into_iter().find(|control| control.card().id == id).unwrap()
@@ -140,6 +141,23 @@ async fn it_bites() {
     assert_eq!(proof.findings().len(), 16);
 }
 
+/// Under attack, people are served and strangers are not; each fault of that is found.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_shed_and_each_fault_of_that_is_found() {
+    let edge = Edge::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let control = control_of("edge.flood", &edge, &dir, |_| {});
+    let proof = control.prove(&cx(), &Params::none()).await;
+    assert_eq!(proof.outcome(), Outcome::Holds, "{} {}", proof.detail(), proof.measured());
+    assert_eq!(proof.population().to_string(), "19 of 19 attempts in a flood");
+    let off = control_of("edge.flood", &edge, &dir, |target| target.attack = AttackMode::Off);
+    let proof = off.prove(&cx(), &Params::none()).await;
+    assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
+    let bitten = control.bite(&cx()).await;
+    assert_eq!(bitten.outcome(), Outcome::Broken, "{}", bitten.detail());
+    assert_eq!(bitten.population().to_string(), "5 of 5 faults of under-attack mode");
+}
+
 /// Each limit that is off, and each fault of bait, is found; without a running gateway nothing is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_that_are_off_and_silent_bait_are_found() {
@@ -157,6 +175,7 @@ async fn limits_that_are_off_and_silent_bait_are_found() {
         clear: None,
         limits: None,
         bait: None,
+        attack: AttackMode::Auto,
     };
     for (id, population) in
         [("edge.limits", "7 of 7 limits that were off"), ("edge.honeypot", "3 of 3 faults of bait")]
