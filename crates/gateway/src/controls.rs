@@ -9,6 +9,8 @@ use kernel::{Control, Cx, Fut, Secret, SessionToken};
 
 use crate::{AttackMode, CertificateFiles, Certificates, OwnPath, Rate};
 
+mod csp;
+mod csrf;
 mod deploy;
 mod flood;
 mod headers;
@@ -152,6 +154,8 @@ pub fn controls(target: Target) -> Vec<Arc<dyn Control>> {
     vec![
         Arc::new(deploy::Deploy),
         Arc::new(flood::Flood::new(&target)),
+        Arc::new(csp::Csp::new(target.clone())),
+        Arc::new(csrf::Csrf::new(target.clone())),
         Arc::new(headers::Headers::new(target.clone())),
         Arc::new(tls::Tls::new(target.clone())),
         Arc::new(limits::LimitControl::new(target.clone())),

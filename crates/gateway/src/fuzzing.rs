@@ -3,6 +3,7 @@
 use crate::announce::{Step, step};
 use crate::attack;
 use crate::controls::hello::{self, Hello};
+use crate::reports;
 
 /// What may stand before the first byte of TLS, read as a connection gives it: whether it is whole.
 pub fn announcement(bytes: &[u8]) -> bool {
@@ -24,4 +25,9 @@ pub fn challenge(bytes: &[u8]) -> bool {
 /// What a server says to a proof's hello, and what a proof says to a scratch server: whether it is whole.
 pub fn hello(bytes: &[u8]) -> bool {
     hello::read(bytes).is_some() || Hello::read(bytes).is_some()
+}
+
+/// What a browser reports, and whoever says to be one: whether it is a report.
+pub fn csp_report(bytes: &[u8]) -> bool {
+    reports::read(bytes).is_some()
 }

@@ -22,12 +22,13 @@ use crate::bodies::Bodies;
 use crate::clear::{self, Way};
 use crate::handshake::Terms;
 use crate::limits::{Limits, Seats};
+use crate::reports::Lines;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
 use crate::workers::{Newcomer, Workers};
 use crate::{
     AccessLog, AttackDesk, AttackSettings, BaitSettings, Certificates, Deployer, GatewayError,
-    HeaderPolicy, LimitSettings, LocalAuthority, Metrics, Network, Own, Upstream,
+    HeaderPolicy, LimitSettings, LocalAuthority, Metrics, Network, Own, SameSite, Upstream,
 };
 
 /// How long a head may take, and how long a connection may be unused, unless the settings say
@@ -70,6 +71,8 @@ pub struct Settings {
     pub forward_auth: Vec<Network>,
     /// The headers of every answer.
     pub headers: HeaderPolicy,
+    /// What changes have to say about where they were started.
+    pub same_site: SameSite,
     /// The largest body of a request to the application, in bytes; 16 MiB at most, the share of one
     /// account. Our own pages take 64 KiB.
     pub body_limit: usize,
@@ -105,6 +108,7 @@ impl Settings {
             access_log: None,
             forward_auth: Vec::new(),
             headers: HeaderPolicy::default(),
+            same_site: SameSite::default(),
             body_limit: BODY_LIMIT_BYTES,
             workers: thread::available_parallelism().map_or(1, NonZero::get),
             max_connections: MAX_CONNECTIONS,
@@ -180,6 +184,8 @@ impl Gateway {
             ports,
             home: Handle::current(),
             policy: settings.headers,
+            same_site: settings.same_site,
+            report_lines: Lines::default(),
             metrics: Arc::new(Metrics::default()),
             upstream: settings.upstream,
             way,

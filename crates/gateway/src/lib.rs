@@ -7,7 +7,8 @@
 //!   redirects, and refusals, also those of requests which could not be read as HTTP;
 //! - the application sees `Amanah-Binding` only if the gateway wrote it, never the
 //!   session cookie, and never a forwarding header that a client made up;
-//! - a state change that another site started is refused before the application sees it;
+//! - a state change that another site started, or that carries a session and does not say where it
+//!   was started, is refused before the application sees it;
 //! - a head that two parsers could read differently (request smuggling) is refused, over HTTP/1.1
 //!   and HTTP/2 alike, and the application is only ever asked over HTTP/1.1, one request at a time
 //!   on a connection;
@@ -65,6 +66,7 @@ mod private;
 mod proxy;
 mod refusal;
 mod reply;
+mod reports;
 mod serve;
 mod socket;
 mod tls;
@@ -93,6 +95,7 @@ pub use gateway::{Gateway, Ports, Settings, Sharing};
 pub use headers::HeaderPolicy;
 pub use limits::{Limit, LimitSettings, Over, Preset, Rate, SeatSettings};
 pub use metrics::{Metrics, Reading};
+pub use origin::SameSite;
 pub use own::{Own, OwnPath, Payer};
 pub use private::{Private, PrivateBody, PrivateSettings};
 pub use proxy::binding;

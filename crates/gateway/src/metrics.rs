@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 
 use crate::attack::Told;
+use crate::headers::DIRECTIVES;
 use crate::limits::{Limit, NoSeat};
 use crate::refusal::Refusal;
+use crate::reports::{OTHER, UNREADABLE};
 
 /// Counters since the start. Counting is one relaxed addition, so that it is never in the way.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Metrics {
     unseated: [(&'static str, AtomicU64); NoSeat::ALL.len()],
     challenges: [(&'static str, AtomicU64); Told::ALL.len()],
     attack_switches: [(&'static str, AtomicU64); 2],
+    reports: Vec<(&'static str, AtomicU64)>,
     upstream_errors: AtomicU64,
     connections: AtomicU64,
     handshakes_failed: AtomicU64,
@@ -50,6 +53,9 @@ impl Default for Metrics {
             unseated: NoSeat::ALL.map(|why| (why.label(), AtomicU64::new(0))),
             challenges: Told::ALL.map(|told| (told.label(), AtomicU64::new(0))),
             attack_switches: ["on", "off"].map(|to| (to, AtomicU64::new(0))),
+            reports: (DIRECTIVES.into_iter().chain([OTHER, UNREADABLE]))
+                .map(|directive| (directive, AtomicU64::new(0)))
+                .collect(),
             upstream_errors: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
@@ -109,6 +115,9 @@ impl Metrics {
         let help = "Connections that were one too many, by limit";
         let unseated = pairs(&self.unseated);
         all.extend(family(["gateway_connections_refused_total", "limit"], help, unseated));
+        let help = "Reports of browsers that the content security policy has stopped something";
+        let reports = pairs(&self.reports);
+        all.extend(family(["gateway_csp_reports_total", "directive"], help, reports));
         let help = "Challenges while strangers are shed, by what came of them";
         let challenges = pairs(&self.challenges);
         all.extend(family(["gateway_challenges_total", "outcome"], help, challenges));
@@ -128,6 +137,12 @@ impl Metrics {
         let [(_, route), (_, shown)] = &self.bait;
         let counter = if key { shown } else { route };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reported(&self, directive: &str) {
+        if let Some((_, counter)) = self.reports.iter().find(|(label, _)| *label == directive) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn unseated(&self, why: NoSeat) {

@@ -1,7 +1,21 @@
-//! Who started a state change: this site, or another.
+//! Who started a state change: this site, or another (cross-site request forgery, CSRF).
+//!
+//! The attack: another site makes somebody's browser send a form, a script's request or the opening of a
+//! socket here, and the browser adds the cookie of their session by itself. Browsers say who started a
+//! request, in `Sec-Fetch-Site` and in `Origin`; no script can set either. What they say must be this
+//! site, both must agree, and a request that carries a session's cookie must say something: one with
+//! neither needs a `Referer` of this site.
+//!
+//! What it does not stop: a script that runs on this site. And it asks nothing of requests without our
+//! cookie and without a statement: programs send those, and nobody's cookie was borrowed for them. A
+//! request with a token (`Authorization: Bearer`) is not asked at all: no browser adds one by itself.
 
-use http::header::{HOST, HeaderMap, ORIGIN};
+use http::header::{HOST, HeaderMap, ORIGIN, REFERER, UPGRADE};
+use http::request::Parts;
 use http::{HeaderName, Method};
+
+use crate::cookies;
+use crate::headers::one;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -10,30 +24,115 @@ pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether a browser says that another site started this request.
-///
-/// `Sec-Fetch-Site` decides when it is there, because no script can set it. Older browsers send
-/// `Origin`, which must name this host. A request with neither does not come from a browser, so
-/// that nobody's cookie can have been borrowed for it.
-pub(crate) fn is_cross_site(headers: &HeaderMap) -> bool {
-    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
-    if let Some(site) = sites.next() {
-        let own = site == "same-origin" || site == "none";
-        return !own || sites.next().is_some();
+/// What changes have to say about where they were started. All of it is always asked: from outside of
+/// this crate nothing can be taken away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SameSite {
+    off: Option<Check>,
+}
+
+/// One thing that is asked of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// `Sec-Fetch-Site` names this site.
+    Site,
+    /// `Origin` names this host.
+    Origin,
+    /// The two agree.
+    Agreement,
+    /// With the session's cookie, something is said at all.
+    Silence,
+    /// The opening of a socket is a change.
+    Sockets,
+}
+
+impl Check {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Site, Self::Origin, Self::Agreement, Self::Silence, Self::Sockets];
+}
+
+/// What one header says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Here,
+    /// `Origin: null`: a page that tells nobody where it is. Frames without an origin say so too.
+    Null,
+    Elsewhere,
+}
+
+impl SameSite {
+    /// The same without one of the checks, to see whether somebody notices.
+    pub(crate) const fn without(check: Check) -> Self {
+        Self { off: Some(check) }
     }
-    let mut origins = headers.get_all(ORIGIN).iter();
-    match (origins.next(), origins.next(), headers.get(HOST)) {
-        (None, ..) => false,
-        (Some(origin), None, Some(host)) => !same_host(origin.as_bytes(), host.as_bytes()),
-        _ => true,
+
+    /// Whether the request is a change that this site has not shown to have started.
+    pub(crate) fn refuses(self, parts: &Parts) -> bool {
+        let headers = &parts.headers;
+        // A socket is a change: browsers open it with a GET, and ask nothing again on it.
+        let socket = self.asks(Check::Sockets) && headers.contains_key(UPGRADE);
+        if is_safe(&parts.method) && !socket {
+            return false;
+        }
+        match (site(headers), origin(headers)) {
+            (Said::Elsewhere | Said::Null, _) => self.asks(Check::Site),
+            (Said::Nothing, Said::Elsewhere | Said::Null) => self.asks(Check::Origin),
+            (Said::Here, Said::Elsewhere) => self.asks(Check::Agreement),
+            (Said::Nothing, Said::Nothing) => {
+                self.asks(Check::Silence)
+                    && cookies::carries_session(headers)
+                    && !is_referred_from_here(headers)
+            }
+            // `null` beside `same-origin`: a page of ours that sends no referrers. A frame without an
+            // origin would be `cross-site`.
+            (Said::Here, Said::Here | Said::Null | Said::Nothing) | (Said::Nothing, Said::Here) => {
+                false
+            }
+        }
+    }
+
+    fn asks(self, check: Check) -> bool {
+        self.off != Some(check)
     }
 }
 
-/// Whether `origin` is `https://` and `host`. `null` and `http:` are not.
-fn same_host(origin: &[u8], host: &[u8]) -> bool {
-    origin
-        .strip_prefix(b"https://")
-        .is_some_and(|named| without_port(named).eq_ignore_ascii_case(without_port(host)))
+/// A value that browsers do not send, or one that is there twice, is none of ours.
+fn site(headers: &HeaderMap) -> Said {
+    if !headers.contains_key(SEC_FETCH_SITE) {
+        return Said::Nothing;
+    }
+    // `none`: whoever sits in front of the browser has started it, and no page.
+    let own = matches!(one(headers, &SEC_FETCH_SITE), Some("same-origin" | "none"));
+    if own { Said::Here } else { Said::Elsewhere }
+}
+
+fn origin(headers: &HeaderMap) -> Said {
+    if !headers.contains_key(ORIGIN) {
+        return Said::Nothing;
+    }
+    match (one(headers, &ORIGIN), headers.get(HOST)) {
+        (Some("null"), _) => Said::Null,
+        (Some(origin), Some(host)) if same_host(origin, host.as_bytes()) => Said::Here,
+        _ => Said::Elsewhere,
+    }
+}
+
+/// Whether the page that is referred to is one of this host.
+fn is_referred_from_here(headers: &HeaderMap) -> bool {
+    let (Some(page), Some(host)) = (one(headers, &REFERER), headers.get(HOST)) else {
+        return false;
+    };
+    let after = page.strip_prefix("https://").unwrap_or_default();
+    let named = after.split(['/', '?', '#']).next().unwrap_or_default();
+    same_host(&format!("https://{named}"), host.as_bytes())
+}
+
+/// Whether `origin` is `https://` and `host`. `http:` is not.
+fn same_host(origin: &str, host: &[u8]) -> bool {
+    origin.strip_prefix("https://").is_some_and(|named| {
+        !named.is_empty() && without_port(named.as_bytes()).eq_ignore_ascii_case(without_port(host))
+    })
 }
 
 /// Browsers leave the default port out, other clients write it.
@@ -43,56 +142,96 @@ fn without_port(host: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-    use http::header::{HOST, HeaderValue, ORIGIN};
+    use http::Request;
+    use http::request::Parts;
 
-    use super::{SEC_FETCH_SITE, is_cross_site};
+    use super::{Check, SameSite};
 
-    fn request(site: &[&'static str], origin: &[&'static str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, HeaderValue::from_static("shop.example:8443"));
-        for value in site {
-            headers.append(SEC_FETCH_SITE, HeaderValue::from_static(value));
+    const OWN: &str = "https://shop.example:8443";
+    const EVIL: &str = "https://evil.example";
+    const COOKIE: (&str, &str) = ("cookie", "__Host-amanah=abc");
+
+    fn change(method: &str, lines: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).header("host", "shop.example:8443");
+        for (name, value) in lines {
+            request = request.header(*name, *value);
         }
-        for value in origin {
-            headers.append(ORIGIN, HeaderValue::from_static(value));
-        }
-        headers
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn said(site: &[&str], origin: &[&str]) -> Parts {
+        let sites = site.iter().map(|value| ("sec-fetch-site", *value));
+        let origins = origin.iter().map(|value| ("origin", *value));
+        change("POST", &sites.chain(origins).chain([COOKIE]).collect::<Vec<_>>())
     }
 
     /// Each way in which a browser tells, and each way in which it could be cheated.
     #[test]
     fn strangers_are_told_apart() {
-        let own = "https://shop.example:8443";
-        let evil = "https://evil.example";
-        for (site, origin, cross) in [
+        for (site, origin, refused) in [
             (&["same-origin"][..], &[][..], false),
             (&["none"], &[], false),
+            (&["same-origin"], &[OWN], false),
+            (&["same-origin"], &["null"], false),
+            (&["same-origin"], &[EVIL], true),
+            (&["none"], &[EVIL], true),
             (&["cross-site"], &[], true),
-            (&["same-site"], &[own], true),
+            (&["cross-site"], &["null"], true),
+            (&["cross-site"], &[OWN], true),
+            (&["same-site"], &[OWN], true),
             (&["surprise"], &[], true),
             (&["same-origin", "cross-site"], &[], true),
-            (&[], &[], false),
-            (&[], &[own], false),
+            (&[], &[], true),
+            (&[], &[OWN], false),
             (&[], &["https://SHOP.example:8443"], false),
             (&[], &["http://shop.example:8443"], true),
             (&[], &["https://shop.example"], true),
             (&[], &["https://shop.example:8443.evil.example"], true),
             (&[], &["null"], true),
-            (&[], &[evil], true),
-            (&[], &[own, evil], true),
+            (&[], &[EVIL], true),
+            (&[], &[OWN, EVIL], true),
         ] {
-            let said = is_cross_site(&request(site, origin));
-            assert_eq!(said, cross, "{site:?} {origin:?}");
+            let parts = said(site, origin);
+            assert_eq!(SameSite::default().refuses(&parts), refused, "{site:?} {origin:?}");
         }
+    }
+
+    /// Whoever says nothing and carries a session has come from a page of ours; programs have no session.
+    #[test]
+    fn silence_with_a_session_needs_a_referrer_of_ours() {
+        let rule = SameSite::default();
+        assert!(!rule.refuses(&change("POST", &[])), "a program");
+        assert!(!rule.refuses(&change("POST", &[("cookie", "theme=dark")])));
+        assert!(!rule.refuses(&change("GET", &[COOKIE])), "nothing is changed");
+        for (referrer, refused) in [
+            ("https://shop.example:8443/a?b", false),
+            ("https://shop.example:8443", false),
+            ("https://shop.example:8443.evil.example/", true),
+            ("https://shop.example:8443@evil.example/", true),
+            ("http://shop.example:8443/", true),
+            ("https://evil.example/https://shop.example:8443/", true),
+            ("/a", true),
+            ("", true),
+        ] {
+            let parts = change("POST", &[COOKIE, ("referer", referrer)]);
+            assert_eq!(rule.refuses(&parts), refused, "{referrer}");
+        }
+    }
+
+    /// A socket is a change, whatever its method.
+    #[test]
+    fn sockets_are_changes() {
+        let from = |origin| change("GET", &[("upgrade", "websocket"), ("origin", origin), COOKIE]);
+        assert!(SameSite::default().refuses(&from(EVIL)));
+        assert!(!SameSite::default().refuses(&from(OWN)));
+        assert!(!SameSite::without(Check::Sockets).refuses(&from(EVIL)));
     }
 
     /// The default port may be written or left out on either side.
     #[test]
     fn the_default_port_is_no_difference() {
-        let mut headers = HeaderMap::new();
-        headers.insert(HOST, HeaderValue::from_static("shop.example:443"));
-        headers.insert(ORIGIN, HeaderValue::from_static("https://shop.example"));
-        assert!(!is_cross_site(&headers));
+        let request = Request::post("/").header("host", "shop.example:443");
+        let request = request.header("origin", "https://shop.example").body(()).unwrap();
+        assert!(!SameSite::default().refuses(&request.into_parts().0));
     }
 }

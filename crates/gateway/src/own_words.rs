@@ -1,14 +1,62 @@
-//! Answers that are neither a page nor the application's.
+//! Answers that are neither a page nor the application's, and what every answer gets.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, LOCATION};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use kernel::percent;
+use kernel::{percent, random_hex};
 
+use crate::headers::{By, Nonce, OfApplication};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
-use crate::{proxy, socket};
+use crate::serve::Shared;
+use crate::{ids, proxy, socket};
+
+/// Random bytes in a request's id.
+const REQUEST_ID_BYTES: usize = 12;
+/// How many headers an answer of the application usually has, with ours.
+const USUAL_HEADERS: usize = 32;
+/// Random bytes in a nonce, as the content security policy wants them at least.
+const NONCE_BYTES: usize = 16;
+/// Tells a page of ours which nonce its scripts carry.
+const NONCE: HeaderName = HeaderName::from_static(kernel::NONCE_HEADER);
+
+impl Shared {
+    /// What every answer gets, whoever wrote it.
+    pub(crate) fn finish<B>(&self, answer: &mut Response<B>, id: &str) {
+        // Once, and not by doubling from the few that an application sends.
+        answer.headers_mut().reserve(USUAL_HEADERS);
+        if answer.extensions().get::<OfApplication>().is_some() {
+            self.policy.apply(answer.headers_mut(), By::Application);
+        } else {
+            let Nonce(nonce) =
+                answer.extensions_mut().remove().unwrap_or_else(|| Nonce(self.nonce()));
+            self.policy.apply(answer.headers_mut(), By::Us(&nonce));
+        }
+        if let Ok(id) = HeaderValue::try_from(id) {
+            answer.headers_mut().insert(proxy::REQUEST_ID, id);
+        }
+    }
+
+    /// A nonce for the page that answers this request, which is told to it.
+    pub(crate) fn give_nonce(&self, headers: &mut HeaderMap) -> Nonce {
+        let nonce = self.nonce();
+        if let Ok(line) = HeaderValue::try_from(&nonce) {
+            headers.insert(NONCE, line);
+        }
+        Nonce(nonce)
+    }
+
+    fn nonce(&self) -> String {
+        // Without randomness there is none, and no script runs.
+        random_hex(self.ports.rng.as_ref(), NONCE_BYTES).unwrap_or_default()
+    }
+
+    pub(crate) fn request_id(&self) -> String {
+        // Without randomness the request can still be answered, only not told from others.
+        ids::fresh(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
+    }
+}
 
 /// A person is shown the way to the sign-in page, a program is told.
 pub(crate) fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
@@ -35,6 +83,7 @@ pub(crate) fn socket_opened(answer: Response<()>) -> Response<Reply> {
     let mut answer = Reply::whole(answer.map(|()| Bytes::new()));
     proxy::cleanse_answer(answer.headers_mut());
     socket::ask(answer.headers_mut());
+    answer.extensions_mut().insert(OfApplication);
     answer
 }
 

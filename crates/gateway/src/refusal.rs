@@ -42,7 +42,7 @@ pub(crate) enum Refusal {
     TwoCredentials,
     /// A page that changes the account was asked for with a token.
     BrowserOnly,
-    /// Another site started it.
+    /// Another site started it, or it does not say who did.
     CrossSite,
     /// There is no such page.
     NotFound,
@@ -198,8 +198,8 @@ impl Refusal {
                 "This page is for whoever signed in with a browser, so nothing was done."
             }
             Self::CrossSite => {
-                "This change was started from another site, so nothing was done. Open the page \
-                 itself and try again from there."
+                "This change was started from another site, or does not say from where, so nothing \
+                 was done. Open the page itself and try again from there."
             }
             Self::NotFound | Self::Unmapped => "There is no such page here.",
             Self::Denied => {

@@ -23,18 +23,21 @@ use crate::body::{self, Gathered, Pace};
 use crate::clear::Way;
 use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
+use crate::headers::{OfApplication, REPORTS};
 use crate::http2::{self, Stream};
 use crate::limits::{Limits, Seat, Seats};
 use crate::own_words::{signed_out, socket_opened, to_wire};
 use crate::refusal::{Language, Refusal};
 use crate::reply::{End, Reply};
+use crate::reports::Lines;
 use crate::socket::{self, Socket};
 use crate::upstream::Opened;
 use crate::vigil::Vigil;
 use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
 use crate::{
-    AccessLog, HeaderPolicy, Metrics, Network, Payer, Upstream, forward, ids, own, proxy, trace,
+    AccessLog, HeaderPolicy, Metrics, Network, Payer, SameSite, Upstream, forward, own, proxy,
+    trace,
 };
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
@@ -55,10 +58,6 @@ pub(crate) const DIRECTORY_BODIES_KIB: usize = 16 * 1024;
 /// How long the answer of whoever decides is waited for. A database that hangs, and does not refuse, would
 /// otherwise keep every request until its client gives up.
 const DECIDED_WITHIN: Duration = Duration::from_secs(5);
-/// How many headers an answer is given on its way.
-const USUAL_HEADERS: usize = 16;
-/// Random bytes in a request's id.
-const REQUEST_ID_BYTES: usize = 12;
 
 /// What every connection shares.
 pub(crate) struct Shared {
@@ -66,6 +65,8 @@ pub(crate) struct Shared {
     /// Where whatever the ports start goes on.
     pub(crate) home: Handle,
     pub(crate) policy: HeaderPolicy,
+    pub(crate) same_site: SameSite,
+    pub(crate) report_lines: Lines,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bait: Bait,
     pub(crate) attack: Attack,
@@ -207,6 +208,9 @@ impl Shared {
         if asked.parts.uri.path() == forward::PATH {
             return self.forward(asked, id).await;
         }
+        if asked.parts.uri.path() == REPORTS {
+            return self.take_report(asked).await;
+        }
         let own = own::is_own(asked.parts.uri.path());
         let directory = own::is_for_directories(asked.parts.uri.path());
         let limit = match (own, directory) {
@@ -299,6 +303,7 @@ impl Shared {
             Reply::upstream(answer, lease, vigil)
         };
         proxy::cleanse_answer(answer.headers_mut());
+        answer.extensions_mut().insert(OfApplication);
         Ok(answer)
     }
 
@@ -311,10 +316,14 @@ impl Shared {
     ) -> Result<Response<Reply>, Refusal> {
         let mut request = Request::from_parts(asked.parts.clone(), body);
         request.extensions_mut().insert(Peer(asked.peer.ip().to_canonical()));
+        let nonce = self.give_nonce(request.headers_mut());
         let page = self.at_home(self.ports.own.handle(request, identity));
         let page = AssertUnwindSafe(page).catch_unwind();
         match page.await {
-            Ok(page) => Ok(Reply::whole(page)),
+            Ok(mut page) => {
+                page.extensions_mut().insert(nonce);
+                Ok(Reply::whole(page))
+            }
             Err(_) => Err(Refusal::Broken),
         }
     }
@@ -427,21 +436,6 @@ impl Shared {
     fn refuse(&self, refusal: Refusal, language: Language, id: &str) -> Response<Reply> {
         self.metrics.refused(refusal);
         Reply::whole(refusal.page(language, id))
-    }
-
-    /// What every answer gets, whoever wrote it.
-    pub(crate) fn finish<B>(&self, answer: &mut Response<B>, id: &str) {
-        // Once, and not by doubling from the few that an application sends.
-        answer.headers_mut().reserve(USUAL_HEADERS);
-        self.policy.apply(answer.headers_mut());
-        if let Ok(id) = HeaderValue::try_from(id) {
-            answer.headers_mut().insert(proxy::REQUEST_ID, id);
-        }
-    }
-
-    pub(crate) fn request_id(&self) -> String {
-        // Without randomness the request can still be answered, only not told from others.
-        ids::fresh(self.ports.rng.as_ref(), REQUEST_ID_BYTES).unwrap_or_else(|_| "0".to_owned())
     }
 }
 

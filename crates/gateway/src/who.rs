@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::UPGRADE;
 use http::request::Parts;
 use kernel::{Identity, Secret, SessionToken};
 
 use crate::refusal::Refusal;
 use crate::serve::{Shared, in_time};
-use crate::{bearer, cookies, origin, own};
+use crate::{bearer, cookies, own};
 
 /// What a request showed for itself.
 pub(crate) enum Shown {
@@ -33,9 +32,7 @@ impl Shared {
             }
             return Ok(Some(Shown::Bearer(token)));
         }
-        // A socket is a change: browsers open it with a GET, and ask nothing again on it.
-        let changes = !origin::is_safe(&parts.method) || parts.headers.contains_key(UPGRADE);
-        if changes && origin::is_cross_site(&parts.headers) {
+        if self.same_site.refuses(parts) {
             return Err(Refusal::CrossSite);
         }
         Ok(cookies::session(&parts.headers).map(Shown::Session))

@@ -56,8 +56,8 @@ pub use peer::Peer;
 pub use percent::percent;
 pub use permission::{Bits, MAX_PERMISSIONS, PermissionId, own};
 pub use ports::{
-    Binder, Custody, Gatekeeper, NoStandings, Passage, Planted, REFUSED_HEADER, SessionToken,
-    Sessions, Signatory, Standings, Vault,
+    Binder, Custody, Gatekeeper, NONCE_HEADER, NoStandings, Passage, Planted, REFUSED_HEADER,
+    SessionToken, Sessions, Signatory, Standings, Vault,
 };
 pub use proof::{Finding, Outcome, Population, Proof};
 pub use provisioning::{MappedRole, Provision, Provisioned, Provisioning, Reopened};

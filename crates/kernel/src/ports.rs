@@ -15,6 +15,10 @@ pub struct SessionToken(pub Secret);
 /// the application.
 pub const REFUSED_HEADER: &str = "amanah-refused";
 
+/// The header of a request to a page of ours by which the gateway tells it the nonce that its scripts
+/// carry. Nobody else can send it.
+pub const NONCE_HEADER: &str = "amanah-nonce";
+
 /// Decides who a session token belongs to. Implemented by `identity`, used by the gateway and the
 /// console.
 pub trait Sessions: Send + Sync {

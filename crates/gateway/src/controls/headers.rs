@@ -7,16 +7,20 @@ use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof};
 
 use super::Target;
 use super::probe::{self, Reach, Survey, Wanted};
-use super::scratch::{Behind, Scratch};
+use super::scratch::{Behind, STRICT, Scratch};
+use crate::headers::Fault;
 use crate::{HeaderPolicy, LocalAuthority};
 
 static CARD: Card = Card {
     id: "edge.headers",
     title: "Security headers on every answer",
     attack: "asks every own route, every given path of the application and every kind of refusal \
-             over real TLS, and compares each header of each answer",
+             over real TLS, and compares each header of each answer: it has to be the one that is \
+             promised, or a tighter one. A scratch gateway of the same code is asked in front of an \
+             application that is down, and of one that says more than the policy, which has to arrive",
     bite: "starts scratch gateways in each of which one header of the policy is dropped, in front \
-           of an application that says the opposite",
+           of an application that says the opposite; one that lets such an application loosen the \
+           policy; and one that does not let an application tighten it",
     cadence: Duration::from_mins(5),
     deadline: Duration::from_mins(2),
     not_covered: &[
@@ -26,6 +30,9 @@ static CARD: Card = Card {
         "the 502 of the running gateway: a scratch gateway of the same code is asked for it",
     ],
 };
+
+const LOOSENED: &str = "an application that loosens the policy";
+const DEAF: &str = "an application that cannot tighten the policy";
 
 /// The control behind `edge.headers`.
 pub(super) struct Headers {
@@ -59,6 +66,7 @@ impl Headers {
         }
         let survey = reach.survey(&probes, &wanted).await;
         let survey = survey.and(dead_upstream(cx, &wanted).await?);
+        let survey = survey.and(strict_upstream(cx, HeaderPolicy::default()).await?);
         let unseen = match (&token, target.upstream_paths.is_empty()) {
             (None, false) => "no canary is signed in, so the application's pages were not seen",
             _ => "",
@@ -96,17 +104,30 @@ impl Headers {
                 overlooked.push(*name);
             }
         }
-        let all = names.len();
-        let population = Population::new(findings.len(), all, "dropped headers");
+        let trusting = whole.clone().with_fault(Fault::Trusting);
+        let faults = [
+            (LOOSENED, scratch_survey(cx, &authority, trusting, &wanted).await?),
+            (DEAF, strict_upstream(cx, whole.clone().with_fault(Fault::Deaf)).await?),
+        ];
+        for (name, survey) in &faults {
+            if survey.findings.is_empty() {
+                overlooked.push(name);
+            } else {
+                let wrong: Vec<&str> = survey.wrong.iter().map(String::as_str).collect();
+                findings.push(Finding::new(*name, format!("found by {}", wrong.join(", "))));
+            }
+        }
+        let all = names.len() + faults.len();
+        let population = Population::new(findings.len(), all, "faults of the policy");
         if !overlooked.is_empty() {
             let names = overlooked.join(", ");
-            let why = format!("dropped and not found: {names}; the proof does not see them");
+            let why = format!("not found: {names}; the proof does not see them");
             return Ok(Proof::missed(observed_at, population, why));
         }
         Ok(Proof::weigh(
             observed_at,
             population,
-            format!("{} of {all} dropped headers found", findings.len()),
+            format!("{} of {all} faults found", findings.len()),
             format!("{all} of {all}"),
             findings,
         ))
@@ -168,6 +189,17 @@ async fn dead_upstream(cx: &Cx, wanted: &Wanted) -> Result<Survey, String> {
     let scratch = Scratch::start(cx, &authority, policy, Behind::Nothing).await?;
     let probes = [probe::dead_upstream(&scratch.token)];
     Ok(scratch.reach.survey(&probes, wanted).await)
+}
+
+/// The answer of a gateway whose application says more than the policy.
+async fn strict_upstream(cx: &Cx, policy: HeaderPolicy) -> Result<Survey, String> {
+    let clock = Arc::clone(&cx.clock);
+    let authority = Arc::new(LocalAuthority::in_memory(clock).map_err(|e| e.to_string())?);
+    let scratch = Scratch::start(cx, &authority, policy, Behind::Strict).await?;
+    let set = STRICT.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut probe = probe::page(&scratch.token);
+    "GET / of an application that is stricter".clone_into(&mut probe.what);
+    Ok(scratch.reach.survey(&[probe], &Wanted { set, absent: Vec::new() }).await)
 }
 
 /// Everything that is asked of the running gateway, asked of a scratch one.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::Target;
 use super::probe::{self, Answer, Probe, Reach, answers};
 use super::scratch::{Behind, Scratch};
+use crate::headers::max_age;
 use crate::{HeaderPolicy, LocalAuthority};
 
 /// The header, in lower case.
@@ -215,19 +216,6 @@ fn judge(probe: &Probe, answer: &Answer, least: u64, outcome: &mut Outcome) {
         },
         [] => outcome.findings.push(Finding::new(object, "does not say it")),
         _ => outcome.findings.push(Finding::new(object, "says it more than once")),
-    }
-}
-
-/// The seconds of the one `max-age` of a header's value (RFC 6797, 6.1).
-pub(super) fn max_age(value: &str) -> Option<u64> {
-    let ages = value.split(';').filter_map(|part| {
-        let (name, age) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("max-age").then(|| age.trim().trim_matches('"'))
-    });
-    let ages: Vec<&str> = ages.collect();
-    match ages[..] {
-        [age] if age.bytes().all(|byte| byte.is_ascii_digit()) => age.parse().ok(),
-        _ => None,
     }
 }
 

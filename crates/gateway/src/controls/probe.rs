@@ -10,11 +10,12 @@ use http::header::STRICT_TRANSPORT_SECURITY;
 use kernel::{Finding, SessionToken};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::headers::{REPORTS, max_age, meets};
 use crate::own::{is_for_directories, is_operational};
 use crate::{HeaderPolicy, OwnPath, SESSION_COOKIE, client_config};
 
@@ -64,7 +65,7 @@ impl Wanted {
                 }
                 continue;
             }
-            if came != [value.as_str()] {
+            if !meets(name, value, &came) {
                 differences.push((name.as_str(), came.join(" | "), value.as_str()));
             }
         }
@@ -156,6 +157,8 @@ pub(super) struct Reach {
     address: SocketAddr,
     tls: TlsConnector,
     name: ServerName<'static>,
+    /// The address that is asked from, where it is not the usual one.
+    from: Option<Ipv4Addr>,
 }
 
 impl Reach {
@@ -163,7 +166,19 @@ impl Reach {
     pub(super) fn new(address: SocketAddr, trusted: &[u8]) -> Result<Self, String> {
         let tls = TlsConnector::from(client_config(trusted).map_err(|e| e.to_string())?);
         let name = ServerName::try_from(HOST).map_err(|e| e.to_string())?;
-        Ok(Self { address: reachable(address), tls, name })
+        Ok(Self { address: reachable(address), tls, name, from: None })
+    }
+
+    /// The same way from another address of this machine, whose limits are its own.
+    pub(super) fn coming_from(self, from: Ipv4Addr) -> Self {
+        Self { from: Some(from).filter(|_| self.address.is_ipv4()), ..self }
+    }
+
+    async fn open(&self) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else { return TcpStream::connect(self.address).await };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((from, 0)))?;
+        socket.connect(self.address).await
     }
 
     /// Where it leads to.
@@ -175,12 +190,12 @@ impl Reach {
     pub(super) async fn hsts(&self) -> Result<u64, String> {
         let answer = self.ask(&get("/healthz", "", "", None)).await?;
         let said = answer.values(STRICT_TRANSPORT_SECURITY.as_str());
-        Ok(said.first().and_then(|value| super::hsts::max_age(value)).unwrap_or_default())
+        Ok(said.first().and_then(|value| max_age(value)).unwrap_or_default())
     }
 
     /// A connection to ask on.
     pub(super) async fn connect(&self) -> std::io::Result<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(self.address).await?;
+        let tcp = self.open().await?;
         self.tls.connect(self.name.clone(), tcp).await
     }
 
@@ -220,7 +235,7 @@ impl Reach {
     pub(super) async fn ask(&self, probe: &Probe) -> Result<Answer, String> {
         let asked = async {
             if probe.in_clear {
-                let tcp = TcpStream::connect(self.address).await?;
+                let tcp = self.open().await?;
                 return exchange(tcp, probe.wire.as_bytes()).await;
             }
             exchange(self.connect().await?, probe.wire.as_bytes()).await
@@ -315,6 +330,22 @@ fn refusals() -> Vec<Probe> {
 pub(super) fn signed_out() -> Probe {
     let what = "GET / by a program, anonymous".to_owned();
     request("GET", "/", "", what, Expect::Status(401))
+}
+
+/// A report of a browser, with nothing in it.
+pub(super) fn report() -> Probe {
+    let lines = "Content-Type: application/reports+json\r\nContent-Length: 2\r\n";
+    let what = "POST of an empty report of a browser".to_owned();
+    let mut probe = request("POST", REPORTS, lines, what, Expect::Status(204));
+    probe.wire.push_str("[]");
+    probe
+}
+
+/// The application's page, to somebody who is signed in.
+pub(super) fn page(token: &SessionToken) -> Probe {
+    let mut probe = get("/", "Accept: text/html\r\n", ", signed in", Some(token));
+    probe.expect = Expect::Application;
+    probe
 }
 
 /// A page of an application that does not answer.

@@ -41,11 +41,30 @@ const HOSTILE_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Content-Length: 2\r\n\
     Connection: close\r\n\r\nok";
 
+/// Says more than the policy does, where there is more to say.
+const STRICT_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    Content-Type: text/html\r\n\
+    Strict-Transport-Security: max-age=63072000; includeSubDomains\r\n\
+    Content-Security-Policy: default-src 'none'; sandbox\r\n\
+    X-Frame-Options: DENY\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Content-Length: 2\r\n\
+    Connection: close\r\n\r\nok";
+/// What of that has to arrive.
+pub(super) const STRICT: [(&str, &str); 4] = [
+    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+    ("content-security-policy", "default-src 'none'; sandbox"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+];
+
 /// What the scratch gateway has behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Behind {
     /// An application that tries to undo every header.
     Hostile,
+    /// An application that is stricter than the policy.
+    Strict,
     /// Nobody.
     Nothing,
     /// The application at this address.
@@ -177,7 +196,8 @@ async fn launch(
     let mut address = listener.local_addr().map_err(text)?;
     let mut tasks = Vec::new();
     match behind {
-        Behind::Hostile => tasks.push(tokio::spawn(undo_headers(listener))),
+        Behind::Hostile => tasks.push(tokio::spawn(say(listener, HOSTILE_ANSWER))),
+        Behind::Strict => tasks.push(tokio::spawn(say(listener, STRICT_ANSWER))),
         Behind::Nothing => drop(listener),
         Behind::At(other) => address = other,
     }
@@ -206,22 +226,22 @@ impl Drop for Scratch {
     }
 }
 
-/// Answers every connection with [`HOSTILE_ANSWER`].
-async fn undo_headers(listener: TcpListener) {
+/// Answers every connection with the same words.
+async fn say(listener: TcpListener, words: &'static [u8]) {
     while let Ok((tcp, _)) = listener.accept().await {
         // A proof asks one thing at a time, and a connection that is not read ends by itself.
-        let _ = undo(tcp).await;
+        let _ = answer(tcp, words).await;
     }
 }
 
-async fn undo(mut tcp: TcpStream) -> std::io::Result<()> {
+async fn answer(mut tcp: TcpStream, words: &[u8]) -> std::io::Result<()> {
     let mut head = Vec::new();
     while head.len() < MAX_REQUEST_BYTES && !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if tcp.read_buf(&mut head).await? == 0 {
             return Ok(());
         }
     }
-    tcp.write_all(HOSTILE_ANSWER).await?;
+    tcp.write_all(words).await?;
     tcp.shutdown().await
 }
 

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use super::{Edge, SIGNED_IN, assert_policy, status, values};
 
 /// A session that nobody can be asked about: the database is away.
-const UNTOLD: &str = "Cookie: __Host-amanah=untold\r\n";
+const UNTOLD: &str = "Cookie: __Host-amanah=untold\r\nSec-Fetch-Site: same-origin\r\n";
 
 /// One of each kind of answer.
 #[tokio::test]

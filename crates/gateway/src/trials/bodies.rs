@@ -22,7 +22,7 @@ const NEVER: Duration = Duration::from_hours(1);
 
 /// The cookie of an account of a tenant.
 fn of(account: &str, tenant: &str) -> String {
-    format!("Cookie: __Host-amanah=as.{account}.{tenant}\r\n")
+    format!("Cookie: __Host-amanah=as.{account}.{tenant}\r\nSec-Fetch-Site: same-origin\r\n")
 }
 
 fn bearer(token: &str) -> String {

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use super::{Edge, Pages};
 use crate::controls::{ProbeSession, Target, controls};
+use crate::headers::Fault;
+use crate::origin::{Check, SameSite};
 use crate::{AttackMode, HeaderPolicy, Own as _};
 
 struct Canary;
@@ -73,9 +75,9 @@ async fn it_holds_on_a_good_gateway() {
     let edge = Edge::start().await;
     let proof = prove(&edge, &[], |_| {}).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
-    // 3 own routes, 1 of them signed in too, 3 wrong methods, 2 paths twice, 10 refusals, 1 dead.
-    assert_eq!(proof.population().to_string(), "22 of 22 answers");
-    assert_eq!(proof.measured(), "352 of 352 headers as wanted");
+    // 3 own routes, 1 of them signed in too, 3 wrong methods, 2 paths twice, 10 refusals, 1 dead, 1 stricter.
+    assert_eq!(proof.population().to_string(), "23 of 23 answers");
+    assert_eq!(proof.measured(), "356 of 356 headers as wanted");
     let promised = [("x-frame-options", "SAMEORIGIN"), ("x-xss-protection", "1; mode=block")];
     let proof = prove(&edge, &promised, |_| {}).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{}", proof.detail());
@@ -94,8 +96,8 @@ async fn it_is_broken_by_one_header() {
         first,
         "GET /trust, anonymous (200): x-frame-options is missing, wanted `SAMEORIGIN`"
     );
-    let hostile = "GET /hostile, signed in (200): x-frame-options is `DENY`, wanted `SAMEORIGIN`";
-    assert!(proof.findings().iter().any(|f| f.to_string() == hostile));
+    // The application that says more by itself is not wrong.
+    assert!(proof.findings().iter().all(|f| !f.to_string().contains("GET /hostile, signed in")));
 
     let good = Edge::start().await;
     let proof = prove(&good, &[("x-frame-options", "DENY")], |_| {}).await;
@@ -137,8 +139,8 @@ async fn it_bites() {
     let dir = tempfile::tempdir().unwrap();
     let proof = control(&edge, &dir, |_| {}).bite(&cx()).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
-    assert_eq!(proof.measured(), "16 of 16 dropped headers found");
-    assert_eq!(proof.findings().len(), 16);
+    assert_eq!(proof.measured(), "18 of 18 faults found");
+    assert_eq!(proof.findings().len(), 18);
 }
 
 /// Under attack, people are served and strangers are not; each fault of that is found.
@@ -187,5 +189,42 @@ async fn limits_that_are_off_and_silent_bait_are_found() {
         assert_eq!(bitten.population().to_string(), population);
         let proof = control.prove(&cx(), &Params::none()).await;
         assert_eq!(proof.outcome(), Outcome::Unknown, "{id}: {}", proof.detail());
+    }
+}
+
+/// Each check that is off, and each fault of the policy, is found; a good gateway passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_changes_and_weak_policies_are_found() {
+    let edge = Edge::start().await;
+    for (id, seen, bitten) in [
+        ("edge.csrf", "74 of 74 requests", "5 of 5 checks that were off"),
+        ("edge.csp", "21 of 21 answers", "4 of 4 faults of a policy"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let control = control_of(id, &edge, &dir, |_| {});
+        let proof = control.prove(&cx(), &Params::none()).await;
+        assert_eq!(proof.outcome(), Outcome::Holds, "{id}: {}", proof.detail());
+        assert_eq!(proof.population().to_string(), seen);
+        let bite = control.bite(&cx()).await;
+        assert_eq!(bite.outcome(), Outcome::Broken, "{id}: {}", bite.detail());
+        assert_eq!(bite.population().to_string(), bitten);
+    }
+    assert_eq!(edge.count("gateway_csp_reports_total", "unreadable"), 0);
+    let asked = edge.application.seen();
+    assert!(asked.iter().all(|request| request.starts_with("GET ")), "{asked:?}");
+}
+
+/// A running gateway whose policy is weak, or that asks nothing of changes, is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weak_gateway_is_told() {
+    for id in ["edge.csrf", "edge.csp"] {
+        let edge = Edge::with(|settings| {
+            settings.headers = HeaderPolicy::default().with_fault(Fault::Inline);
+            settings.same_site = SameSite::without(Check::Origin);
+        })
+        .await;
+        let dir = tempfile::tempdir().unwrap();
+        let proof = control_of(id, &edge, &dir, |_| {}).prove(&cx(), &Params::none()).await;
+        assert_eq!(proof.outcome(), Outcome::Broken, "{id}: {}", proof.detail());
     }
 }
