@@ -58,7 +58,8 @@ pub(crate) async fn ask(
         Ok(ceremony) => {
             let words = Words::asked(&headers);
             let action = "/_amanah/account/confirm/passkey";
-            html(&KeyPage::using(words, fields.token.clone(), next, action, &ceremony))
+            let page = KeyPage::using(words, fields.token.clone(), next, action, &ceremony);
+            html(&page.under(&headers))
         }
         Err(error) => refuse(&state, identity, &headers, next, error).await,
     }

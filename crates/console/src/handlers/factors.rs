@@ -120,7 +120,8 @@ pub(crate) async fn ask_key(
         Ok(ceremony) => {
             let words = Words::asked(&headers);
             let action = "/_amanah/factors/key";
-            html(&KeyPage::making(words, fields.token.clone(), next, action, &ceremony))
+            let page = KeyPage::making(words, fields.token.clone(), next, action, &ceremony);
+            html(&page.under(&headers))
         }
         Err(error) => refuse(&state, &headers, who, error).await,
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{self, Query};
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use kernel::{Identity, Secret, SessionToken};
@@ -34,6 +34,12 @@ pub(crate) struct Credentials {
     #[serde(default)]
     next: String,
 }
+
+/// Tells the browser what to forget.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+/// What the pages of a session have left in the browser. Not all cookies: one of them tells that somebody
+/// has signed in from this browser before, so that strangers do not keep them out.
+const LEFT_BEHIND: &str = "\"cache\", \"storage\"";
 
 /// The sign-out form as it is sent.
 #[derive(Deserialize)]
@@ -141,7 +147,8 @@ pub(crate) async fn sign_out(
     if let Some(token) = cookie::session(&headers) {
         state.sign_in.sign_out(&token).await?;
     }
-    let response = Redirect::to("/_amanah/sign-in").into_response();
+    let clear = [(CLEAR_SITE_DATA, HeaderValue::from_static(LEFT_BEHIND))];
+    let response = (clear, Redirect::to("/_amanah/sign-in")).into_response();
     let response = with_cookie(response, Some(cookie::remove(cookie::SESSION_COOKIE)?));
     Ok(with_cookie(response, Some(cookie::remove(cookie::FORM_COOKIE)?)))
 }

@@ -483,6 +483,7 @@ async fn the_account_shows_who_is_signed_in_and_the_way_out_ends_the_session() {
     assert_eq!(*house.ended.lock().unwrap(), ["old"]);
     assert!(cookies(&headers)[0].starts_with("__Host-amanah=; "));
     assert!(cookies(&headers)[0].ends_with("Max-Age=0"));
+    assert_eq!(headers["clear-site-data"], "\"cache\", \"storage\"");
 }
 
 #[tokio::test]

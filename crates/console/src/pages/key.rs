@@ -1,9 +1,11 @@
 //! The page on which the browser is asked for a passkey. It is the one page that needs a script.
 
 use askama::Template;
+use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::Ceremony;
+use kernel::NONCE_HEADER;
 use serde_json::{Value, json};
 
 use crate::assets::PASSKEY_SCRIPT;
@@ -27,6 +29,8 @@ pub(crate) struct KeyPage {
     /// What `navigator.credentials` is given, in JSON, with its bytes in base64url.
     options: String,
     script: &'static str,
+    /// With which the gateway's policy lets the script run.
+    nonce: String,
 }
 
 impl KeyPage {
@@ -87,7 +91,15 @@ impl KeyPage {
     ) -> Self {
         let (frame, next, options) = (Frame::bare(words), next.to_owned(), options.to_string());
         let script = &*PASSKEY_SCRIPT.path;
-        Self { frame, token, next, action, making, options, script }
+        let nonce = String::new();
+        Self { frame, token, next, action, making, options, script, nonce }
+    }
+
+    /// The same page, whose script runs under the policy of the answer to this request.
+    pub(crate) fn under(mut self, headers: &HeaderMap) -> Self {
+        let told = headers.get(NONCE_HEADER).and_then(|nonce| nonce.to_str().ok());
+        self.nonce = told.unwrap_or_default().to_owned();
+        self
     }
 }
 
