@@ -3,6 +3,7 @@
 mod attack;
 mod binding;
 mod files;
+mod headers;
 mod honeypot;
 mod identity;
 mod keys;
@@ -24,6 +25,7 @@ use crate::exit::Usage;
 use attack::Attack;
 pub(crate) use binding::Binding;
 pub(crate) use files::{Files, bytes, shown};
+use headers::Headers;
 pub(crate) use honeypot::Honeypot;
 pub(crate) use identity::{Identity, limit};
 pub(crate) use keys::{Keys, RootKind, S3, period};
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) honeypot: Honeypot,
     pub(crate) attack: Attack,
+    pub(crate) headers: Headers,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -164,6 +167,7 @@ impl Config {
         let config: Self =
             all.try_into().with_context(|| format!("{name}: see amanah.toml for every key"))?;
         config.trail.check().map_err(anyhow::Error::msg).with_context(|| name.clone())?;
+        config.headers.policy().map_err(anyhow::Error::msg).with_context(|| name.clone())?;
         Ok(config)
     }
 }
@@ -220,7 +224,7 @@ fn has_password(text: &str) -> bool {
 mod tests {
     use super::{Config, merge, refuse_secrets};
 
-    fn with(text: &str) -> anyhow::Result<Config> {
+    pub(super) fn with(text: &str) -> anyhow::Result<Config> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("amanah.toml");
         std::fs::write(&file, text).unwrap();

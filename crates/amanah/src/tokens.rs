@@ -7,7 +7,7 @@ use access::Catalogue;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use console::{AskedKey, Granted, KeyRack, KeyRefusal, TokenRefusal};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use identity::{Error, Identities, KeyCard, NewKey, Pair, TokenProbe};
@@ -236,8 +236,10 @@ impl Edge {
             .uri(TOKEN)
             .header(CONTENT_TYPE, "application/json");
         if let Some(token) = cookie {
-            request =
-                request.header(COOKIE, format!("{}={}", gateway::SESSION_COOKIE, token.0.expose()));
+            let place = format!("https://{NAME}:{}", self.address.port());
+            request = request
+                .header(ORIGIN, place)
+                .header(COOKIE, format!("{}={}", gateway::SESSION_COOKIE, token.0.expose()));
         }
         let (status, body) = self.ask(request, body.to_string()).await?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -198,6 +198,7 @@ async fn assemble(up: &Up, installation: &mut Installation) -> anyhow::Result<Pa
     let judged = [console::KNOWN_COOKIE, console::PROOF_COOKIE];
     settings.bait = bait::settings(installation)?;
     settings.attack = attack::settings(installation);
+    settings.headers = installation.config.headers.policy().map_err(Usage)?;
     settings.limits = installation.config.limits.at_the_edge(&judged);
     let own = Arc::new(OwnPages::default());
     let gateway = bind(installation, settings, Arc::clone(&own), Arc::clone(&upstream)).await?;
