@@ -22,6 +22,7 @@ mod edge;
 mod erasing;
 mod faults;
 mod following;
+mod headers;
 mod house;
 mod isolation;
 mod keys;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::shared;
 
 /// The claims that have a control, with how each population is counted.
-const BUILT: [(&str, &str); 35] = [
+const BUILT: [(&str, &str); 37] = [
     ("isolation.rows", "tables"),
     ("isolation.database", "databases"),
     ("isolation.files", "tenants with files"),
@@ -31,6 +31,8 @@ const BUILT: [(&str, &str); 35] = [
     ("mfa.hardware", "accounts in these roles"),
     ("session.timeout", "living sessions"),
     ("edge.headers", "answers"),
+    ("edge.csp", "answers"),
+    ("edge.csrf", "requests"),
     ("transit.tls", "hellos and handshakes"),
     ("transit.hsts", "answers"),
     ("edge.limits", "limits"),
@@ -44,11 +46,13 @@ const BUILT: [(&str, &str); 35] = [
 ];
 
 /// The least that some populations are: one that shrank would still be whole.
-const LEAST: [(&str, u64); 7] = [
+const LEAST: [(&str, u64); 9] = [
     ("reset.enumeration", 16),
     ("session.revocation", 20),
     ("mfa.totp", 12),
     ("session.cookies", 50),
+    ("edge.csp", 100),
+    ("edge.csrf", 200),
     ("transit.tls", 39),
     ("transit.hsts", 50),
     ("edge.flood", 19),

@@ -1,0 +1,25 @@
+//! What a real browser does with the policy: it runs no injected script, and another site's form changes
+//! nothing.
+
+use std::process::Command;
+
+use crate::house::{root, shared};
+
+/// The script that drives the browser asserts each step; here it only has to end well.
+#[test]
+fn a_browser_holds_to_the_policy() {
+    let house = shared();
+    let password = std::fs::read_to_string(house.data.join("secrets/demo-people.password"));
+    let ran = Command::new("node")
+        .arg(root().join("proof/browser/headers.cjs"))
+        .env("NODE_PATH", root().join("target/tools/node/node_modules"))
+        .env("AMANAH_ADDRESS", format!("https://localhost:{}", house.port()))
+        .env("AMANAH_PASSWORD", password.unwrap().trim())
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let failed = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}\n{failed}\n{}", house.log());
+    assert!(said.contains("all of it was stopped"), "{said}");
+}
