@@ -195,7 +195,7 @@ mod tests {
 
     const OLD: &str = r#"{"csp-report":{"document-uri":"https://localhost/a/b?t=secret#x",
         "violated-directive":"script-src-elem","effective-directive":"script-src-elem",
-        "blocked-uri":"https://me:word@evil.example:81/x.js?k=secret","script-sample":"secret"}}"#;
+        "blocked-uri":"https://me@evil.example:81/x.js?k=secret","script-sample":"secret"}}"#;
     const NEW: &str = r#"[{"age":1,"type":"csp-violation","url":"https://localhost/","body":{
         "documentURL":"https://localhost/c?t=secret","effectiveDirective":"style-src","blockedURL":"inline",
         "sample":"secret"}},{"type":"deprecation","body":{"id":"x"}}]"#;
