@@ -4,6 +4,7 @@
 use askama::Template as _;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response};
+use kernel::NONCE_HEADER;
 
 use crate::pages::challenge::{Challenge, ChallengePage};
 use crate::voice;
@@ -11,7 +12,8 @@ use crate::words::Words;
 
 /// The page that asks this, in the language that the head of the request asks for.
 pub fn challenge(head: &HeaderMap, asked: &Challenge<'_>) -> Response<String> {
-    let page = ChallengePage::new(Words::asked(head), *asked);
+    let nonce = head.get(NONCE_HEADER).and_then(|nonce| nonce.to_str().ok()).unwrap_or_default();
+    let page = ChallengePage::new(Words::asked(head), *asked, nonce);
     let (media, text) = match page.render() {
         Ok(html) => ("text/html; charset=utf-8", html),
         Err(error) => {
@@ -29,6 +31,7 @@ pub fn challenge(head: &HeaderMap, asked: &Challenge<'_>) -> Response<String> {
 mod tests {
     use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY};
     use axum::http::{HeaderMap, HeaderValue};
+    use kernel::NONCE_HEADER;
 
     use super::{Challenge, challenge};
 
@@ -36,6 +39,7 @@ mod tests {
     fn it_asks_in_the_readers_language_and_escapes_where_they_were_going() {
         let mut head = HeaderMap::new();
         head.insert(ACCEPT_LANGUAGE, HeaderValue::from_static("id"));
+        head.insert(NONCE_HEADER, HeaderValue::from_static("0n3"));
         let next = "/\"><script>alert(1)</script>";
         let asked = Challenge {
             action: "/_amanah/challenge",
@@ -50,6 +54,6 @@ mod tests {
         let html = page.body();
         assert!(html.contains("lang=\"id\""), "{html}");
         assert!(html.contains("value=\"t0ken\"") && html.contains("data-bits=\"16\""), "{html}");
-        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.contains("nonce=\"0n3\"") && !html.contains("<script>"), "{html}");
     }
 }

@@ -32,12 +32,15 @@ pub(crate) struct ChallengePage<'a> {
     patience: String,
     problem: Option<String>,
     script: &'static str,
+    /// With which the gateway's policy lets the script run.
+    nonce: &'a str,
 }
 
 impl<'a> ChallengePage<'a> {
-    pub(crate) fn new(words: Words, asked: Challenge<'a>) -> Self {
+    pub(crate) fn new(words: Words, asked: Challenge<'a>, nonce: &'a str) -> Self {
         let problem = asked.again.then(|| words.say("challenge-again"));
         let patience = words.count("challenge-patience", &[("seconds", asked.wait)]);
-        Self { frame: Frame::bare(words), asked, patience, problem, script: &CHALLENGE_SCRIPT.path }
+        let (frame, script) = (Frame::bare(words), &*CHALLENGE_SCRIPT.path);
+        Self { frame, asked, patience, problem, script, nonce }
     }
 }

@@ -132,7 +132,7 @@ impl Shared {
 
     /// A stranger without a pass: whoever took bait is told so, a browser is challenged, and a program
     /// is refused.
-    fn turn_back(&self, asked: &Asked) -> Result<Response<Reply>, Refusal> {
+    fn turn_back(&self, asked: &mut Asked) -> Result<Response<Reply>, Refusal> {
         let parts = &asked.parts;
         self.trap(asked.peer, &parts.method, parts.uri.path(), None)?;
         asked.recognise(None)?;
@@ -176,10 +176,12 @@ impl Shared {
     }
 
     /// The page that asks, with what it asks in its headers too.
-    fn page(&self, asked: &Asked, challenge: &Challenge) -> Response<Reply> {
+    fn page(&self, asked: &mut Asked, challenge: &Challenge) -> Response<Reply> {
         self.metrics.challenge(Told::Asked);
+        let nonce = self.give_nonce(&mut asked.parts.headers);
         let mut answer = self.ports.own.challenge(&asked.parts, challenge);
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        answer.extensions_mut().insert(nonce);
         let Challenge { token, bits, wait, .. } = challenge;
         let headers = answer.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
