@@ -14,8 +14,8 @@ use crate::{ids, proxy, socket};
 
 /// Random bytes in a request's id.
 const REQUEST_ID_BYTES: usize = 12;
-/// How many headers an answer of the application usually has, with ours.
-const USUAL_HEADERS: usize = 32;
+/// How many headers an answer is given on its way.
+const USUAL_HEADERS: usize = 18;
 /// Random bytes in a nonce, as the content security policy wants them at least.
 const NONCE_BYTES: usize = 16;
 /// Tells a page of ours which nonce its scripts carry.
