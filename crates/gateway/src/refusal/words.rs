@@ -52,6 +52,17 @@ impl Language {
     }
 }
 
+/// One line for each refusal: its label, an equals sign, and its text. A test compares them.
+const INDONESIAN: &str = include_str!("words/id.txt");
+const ARABIC: &str = include_str!("words/ar.txt");
+
+/// What one of those files says of a refusal; in English where it says nothing.
+fn said(language: &'static str, refusal: Refusal) -> &'static str {
+    let mut lines = language.lines().filter_map(|line| line.split_once(" = "));
+    let found = lines.find(|(label, _)| *label == refusal.label());
+    found.map_or(refusal.text(), |(_, text)| text)
+}
+
 /// The page of a refusal: plain text, in `language`.
 pub(super) fn page(refusal: Refusal, language: Language, request_id: &str) -> String {
     let status = refusal.status();
@@ -62,150 +73,13 @@ pub(super) fn page(refusal: Refusal, language: Language, request_id: &str) -> St
             format!("{code} {title}\n\n{}\n\n{request} {request_id}\n", refusal.text())
         }
         Language::Indonesian => {
-            format!("{code}\n\n{}\n\n{request} {request_id}\n", indonesian(refusal))
+            format!("{code}\n\n{}\n\n{request} {request_id}\n", said(INDONESIAN, refusal))
         }
         // Plain text has no direction of its own: each line is set apart as one from right to left.
         Language::Arabic => format!(
             "{code}\n\n\u{2067}{}\u{2069}\n\n\u{2067}{request} \u{2066}{request_id}\u{2069}\u{2069}\n",
-            arabic(refusal)
+            said(ARABIC, refusal)
         ),
-    }
-}
-
-const SHED_INDONESIAN: &str = "Banyak orang asing meminta di sini saat ini, dan yang sudah masuk \
-    didahulukan. Tidak ada yang dilakukan. Tunggu selama yang disebutkan Retry-After, dalam detik, lalu \
-    coba lagi.";
-const SHED_ARABIC: &str = "يطلب كثير من الغرباء هنا الآن، ويُقدَّم من سجّلوا دخولهم. لم يُنفَّذ شيء. انتظر \
-    المدة التي يذكرها Retry-After بالثواني، ثم حاول مرة أخرى.";
-
-const fn indonesian(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed(_) => {
-            "Permintaan ini bukan HTTP yang dapat kami baca, sehingga tidak ada yang dilakukan."
-        }
-        Refusal::InClear => {
-            "Alamat ini hanya melayani HTTPS, dan tidak ada yang dilakukan. Tulis https:// lalu coba \
-             lagi. Jika kata sandi atau token dikirim ke sini, orang lain mungkin telah membacanya: \
-             gantilah."
-        }
-        Refusal::SignedOut => "Masuklah terlebih dahulu, lalu coba lagi.",
-        Refusal::Undecided => {
-            "Saat ini tidak dapat diperiksa siapa yang masuk, sehingga tidak ada yang dilakukan. Anda \
-             tidak dikeluarkan. Coba lagi sebentar lagi."
-        }
-        Refusal::BadToken => {
-            "Token ini tidak dikenal, kedaluwarsa, atau dicabut, sehingga tidak ada yang dilakukan. \
-             Dapatkan token lain, lalu coba lagi."
-        }
-        Refusal::TwoCredentials => {
-            "Permintaan ini menunjukkan token dan kuki, atau dua token, sehingga tidak ada yang \
-             dilakukan. Kirim salah satunya saja."
-        }
-        Refusal::BrowserOnly => {
-            "Halaman ini untuk orang yang masuk dengan peramban, sehingga tidak ada yang dilakukan."
-        }
-        Refusal::CrossSite => {
-            "Perubahan ini dimulai dari situs lain, sehingga tidak ada yang dilakukan. Buka halamannya \
-             sendiri dan coba lagi dari sana."
-        }
-        Refusal::NotFound | Refusal::Unmapped => "Tidak ada halaman seperti itu di sini.",
-        Refusal::Denied => {
-            "Peran Anda tidak mencakup ini, sehingga tidak ada yang dilakukan. Administrator \
-             organisasi Anda dapat memberikan peran yang mencakupnya."
-        }
-        Refusal::StepUp => {
-            "Ini memerlukan bukti baru tentang siapa Anda, sehingga tidak ada yang dilakukan. Berikan \
-             di /_amanah/account/confirm, lalu coba lagi."
-        }
-        Refusal::Unrecorded => {
-            "Akses ini tidak dapat dicatat, sehingga tidak diizinkan. Tidak ada yang dilakukan. Coba \
-             lagi."
-        }
-        Refusal::Method => "Metode ini tidak digunakan di sini.",
-        Refusal::SlowBody => {
-            "Permintaan tidak tiba tepat waktu, sehingga tidak ada yang dilakukan. Coba lagi."
-        }
-        Refusal::BodyTooLarge => {
-            "Permintaan ini lebih besar dari yang diizinkan, sehingga tidak ada yang dilakukan."
-        }
-        Refusal::TargetTooLong => "Alamat ini lebih panjang dari yang diizinkan.",
-        Refusal::HeadTooLarge => "Header permintaan ini lebih besar dari yang diizinkan.",
-        Refusal::Broken => {
-            "Terjadi kesalahan di pihak kami. Coba lagi; jika terjadi dua kali, sampaikan nomor di \
-             bawah ini kepada pengelola."
-        }
-        Refusal::UpstreamDown => {
-            "Aplikasi tidak menjawab, sehingga tidak ada yang dilakukan. Coba lagi sebentar lagi."
-        }
-        Refusal::UpstreamMalformed => {
-            "Jawaban aplikasi tidak dapat dibaca. Tidak diketahui apakah sesuatu telah dilakukan: \
-             periksa dahulu sebelum mencoba lagi."
-        }
-        Refusal::Busy => {
-            "Terlalu banyak permintaan sedang dibaca. Tidak ada yang dilakukan. Coba lagi."
-        }
-        Refusal::UpstreamSlow => {
-            "Aplikasi tidak menjawab tepat waktu. Tidak diketahui apakah sesuatu telah dilakukan: \
-             periksa dahulu sebelum mencoba lagi."
-        }
-        Refusal::UnderAttack(_) => SHED_INDONESIAN,
-        Refusal::Limited(_) => {
-            "Ini diminta terlalu sering, sehingga tidak ada yang dilakukan. Tunggu selama yang \
-             disebutkan Retry-After, dalam detik, lalu coba lagi."
-        }
-    }
-}
-
-const fn arabic(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed(_) => "هذا الطلب ليس HTTP يمكننا قراءته، فلم يُنفَّذ شيء.",
-        Refusal::InClear => {
-            "هذا العنوان لا يتحدث إلا HTTPS، ولم يُنفَّذ شيء. اكتب https:// وحاول مرة أخرى. إذا أُرسلت \
-             كلمة مرور أو رمز إلى هنا فقد يكون غيرك قرأه: استبدله."
-        }
-        Refusal::SignedOut => "سجّل الدخول أولًا، ثم حاول مرة أخرى.",
-        Refusal::Undecided => {
-            "لا يمكن الآن معرفة من سجّل الدخول، فلم يُنفَّذ شيء. لم يُسجَّل خروجك. حاول مرة أخرى بعد \
-             قليل."
-        }
-        Refusal::BadToken => {
-            "الرمز مجهول أو منتهي الصلاحية أو ملغى، فلم يُنفَّذ شيء. احصل على رمز آخر وحاول مرة أخرى."
-        }
-        Refusal::TwoCredentials => {
-            "يحمل الطلب رمزًا وملف تعريف ارتباط، أو رمزين، فلم يُنفَّذ شيء. أرسل واحدًا منهما فقط."
-        }
-        Refusal::BrowserOnly => "هذه الصفحة لمن سجّل الدخول بمتصفح، فلم يُنفَّذ شيء.",
-        Refusal::CrossSite => {
-            "بدأ هذا التغيير من موقع آخر، فلم يُنفَّذ شيء. افتح الصفحة نفسها وحاول من هناك."
-        }
-        Refusal::NotFound | Refusal::Unmapped => "لا توجد صفحة كهذه هنا.",
-        Refusal::Denied => {
-            "أدوارك لا تشمل هذا، فلم يُنفَّذ شيء. يستطيع مسؤول في مؤسستك أن يمنح دورًا يشمله."
-        }
-        Refusal::StepUp => {
-            "يحتاج هذا إلى إثبات جديد لهويتك، فلم يُنفَّذ شيء. قدّمه في /_amanah/account/confirm ثم حاول \
-             مرة أخرى."
-        }
-        Refusal::Unrecorded => "تعذّر تدوين هذا الوصول، فلم يُسمح به. لم يُنفَّذ شيء. حاول مرة أخرى.",
-        Refusal::Method => "هذه الطريقة غير مستخدمة هنا.",
-        Refusal::SlowBody => "لم يصل الطلب في الوقت المحدد، فلم يُنفَّذ شيء. حاول مرة أخرى.",
-        Refusal::BodyTooLarge => "الطلب أكبر من المسموح، فلم يُنفَّذ شيء.",
-        Refusal::TargetTooLong => "العنوان أطول من المسموح.",
-        Refusal::HeadTooLarge => "ترويسات الطلب أكبر من المسموح.",
-        Refusal::Broken => "حدث خطأ من جانبنا. حاول مرة أخرى؛ وإذا تكرر فأخبر المشغّل بالرقم أدناه.",
-        Refusal::UpstreamDown => "التطبيق لا يجيب، فلم يُنفَّذ شيء. حاول مرة أخرى بعد قليل.",
-        Refusal::UpstreamMalformed => {
-            "تعذّرت قراءة جواب التطبيق. لا يُعرف هل نُفِّذ شيء: تحقّق قبل أن تحاول مرة أخرى."
-        }
-        Refusal::Busy => "تُقرأ الآن طلبات كثيرة جدًا. لم يُنفَّذ شيء. حاول مرة أخرى.",
-        Refusal::UpstreamSlow => {
-            "لم يجب التطبيق في الوقت المحدد. لا يُعرف هل نُفِّذ شيء: تحقّق قبل أن تحاول مرة أخرى."
-        }
-        Refusal::UnderAttack(_) => SHED_ARABIC,
-        Refusal::Limited(_) => {
-            "طُلب هذا مرات كثيرة جدًا، فلم يُنفَّذ شيء. انتظر المدة التي يذكرها Retry-After بالثواني، ثم \
-             حاول مرة أخرى."
-        }
     }
 }
 
@@ -216,7 +90,7 @@ mod tests {
     use http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
-    use super::{Language, page};
+    use super::{ARABIC, INDONESIAN, Language, page};
     use crate::refusal::Refusal;
 
     fn asked(header: &str) -> Language {
@@ -240,6 +114,18 @@ mod tests {
             assert_eq!(asked(header), language, "{header}");
         }
         assert_eq!(Language::asked(&HeaderMap::new()), Language::English);
+    }
+
+    /// Nothing is said twice, and nothing of what there is no refusal for.
+    #[test]
+    fn each_line_belongs_to_a_refusal() {
+        let labels: BTreeSet<&str> = Refusal::ALL.iter().map(|refusal| refusal.label()).collect();
+        for language in [INDONESIAN, ARABIC] {
+            let said: Vec<&str> =
+                language.lines().map(|line| line.split_once(" = ").unwrap().0).collect();
+            assert_eq!(said.len(), labels.len());
+            assert_eq!(said.into_iter().collect::<BTreeSet<_>>(), labels);
+        }
     }
 
     /// Each refusal is said in each language in words of its own, with the number of the request.
