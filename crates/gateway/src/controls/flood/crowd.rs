@@ -15,8 +15,8 @@ use super::field::EXPENSIVE;
 /// What a browser says that goes to a page.
 pub(super) const BROWSER: &str = "Accept: text/html\r\nSec-Fetch-Site: none\r\n";
 /// How long a stranger thinks between two requests: the proof shares the machine with those who work
-/// on it. Forty-eight of them ask a thousand times in a second at most.
-const THINKS: Duration = Duration::from_millis(40);
+/// on it. Forty-eight of them ask for more than the thread has all the same.
+const THINKS: Duration = Duration::from_millis(60);
 /// How long before one whose connection ended comes back.
 const COMES_BACK: Duration = Duration::from_millis(100);
 /// How often a person asks, and how long they think between.
