@@ -191,7 +191,7 @@ fn path(url: &str) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{LINES_A_MINUTE, Lines, Violation, read};
+    use super::{LINES_A_MINUTE, Lines, MAX_BYTES, Violation, read};
 
     const OLD: &str = r#"{"csp-report":{"document-uri":"https://localhost/a/b?t=secret#x",
         "violated-directive":"script-src-elem","effective-directive":"script-src-elem",
@@ -222,7 +222,7 @@ mod tests {
         for bad in ["", "{}", "[1]", "null", "{\"csp-report\":1}", "[{\"type\":1}]"] {
             assert_eq!(read(bad.as_bytes()), None, "{bad}");
         }
-        assert_eq!(read(&[b' '; 20_000]), None);
+        assert_eq!(read(&vec![b' '; MAX_BYTES + 1]), None);
         let samples = [OLD, NEW].map(|sample| sample.as_bytes().to_vec());
         testkit::try_damaged("csp_report", &samples, crate::fuzzing::csp_report);
     }

@@ -76,7 +76,7 @@ struct Parts {
 pub(crate) async fn run(place: &Place, up: Up) -> anyhow::Result<Exit> {
     let (stop, stopped) = watch::channel(false);
     let signals = tokio::spawn(wait_for_signal(stop.clone())?);
-    let house = build(place, &up).await?;
+    let house = Box::pin(build(place, &up)).await?;
     let House { installation, parts, _lock } = house;
     let Parts { live, seals, witnesses, gateway, application, lookout, private, control } = parts;
     let Live { engine, pages, running, .. } = &live;

@@ -98,7 +98,7 @@ impl KeyPage {
     /// The same page, whose script runs under the policy of the answer to this request.
     pub(crate) fn under(mut self, headers: &HeaderMap) -> Self {
         let told = headers.get(NONCE_HEADER).and_then(|nonce| nonce.to_str().ok());
-        self.nonce = told.unwrap_or_default().to_owned();
+        told.unwrap_or_default().clone_into(&mut self.nonce);
         self
     }
 }
