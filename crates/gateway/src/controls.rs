@@ -12,6 +12,7 @@ use crate::{AttackMode, CertificateFiles, Certificates, OwnPath, Rate};
 mod csp;
 mod csrf;
 mod deploy;
+mod faults;
 mod flood;
 mod headers;
 pub(crate) mod hello;

@@ -8,6 +8,7 @@ use http::header::CONTENT_SECURITY_POLICY;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof};
 
 use super::Target;
+use super::faults::Faults;
 use super::probe::{self, Answer, Expect, Probe, Reach};
 use super::scratch::{Behind, Scratch};
 use super::visitors::Networks;
@@ -105,37 +106,18 @@ impl Csp {
                 intact.findings.len()
             ));
         }
-        let faults = [
+        let seeded = [
             ("no policy", whole.clone().without(CONTENT_SECURITY_POLICY.as_str())),
             ("inline scripts", whole.clone().with_fault(Fault::Inline)),
             ("the same nonce", whole.clone().with_fault(Fault::SameNonce)),
             ("the application's policy alone", whole.with_fault(Fault::Trusting)),
         ];
-        let all = faults.len();
-        let (mut findings, mut overlooked) = (Vec::new(), Vec::new());
-        for (name, policy) in faults {
-            let outcome = scratch(cx, &authority, policy).await?;
-            if outcome.findings.is_empty() {
-                overlooked.push(name);
-            } else {
-                let what = format!("found on {} answers", outcome.findings.len());
-                findings.push(Finding::new(name, what));
-            }
+        let mut faults = Faults::default();
+        for (name, policy) in seeded {
+            let wrong = scratch(cx, &authority, policy).await?.findings.len();
+            faults.note(name, (wrong > 0).then(|| format!("found on {wrong} answers")));
         }
-        let population = Population::new(findings.len(), all, "faults of a policy");
-        if !overlooked.is_empty() {
-            let names = overlooked.join(", ");
-            let why = format!("not found: {names}; the proof does not see them");
-            return Ok(Proof::missed(observed_at, population, why));
-        }
-        let found = findings.len();
-        Ok(Proof::weigh(
-            observed_at,
-            population,
-            format!("{found} of {all} faults found"),
-            format!("{all} of {all}"),
-            findings,
-        ))
+        Ok(faults.weigh(observed_at, "faults of a policy"))
     }
 }
 

@@ -7,6 +7,7 @@ use http::Method;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof};
 
 use super::Target;
+use super::faults::Faults;
 use super::probe;
 use super::stand::Stand;
 use super::visitors::{Networks, Visitors};
@@ -122,32 +123,13 @@ impl Csrf {
                 whole.findings.len()
             ));
         }
-        let (mut findings, mut overlooked) = (Vec::new(), Vec::new());
+        let mut faults = Faults::default();
         for check in Check::ALL {
-            let less = scratch(cx, &authority, SameSite::without(check)).await?;
-            let name = format!("{check:?}");
-            if less.findings.is_empty() {
-                overlooked.push(name);
-            } else {
-                let what = format!("off, and found by {} requests", less.findings.len());
-                findings.push(Finding::new(name, what));
-            }
+            let wrong = scratch(cx, &authority, SameSite::without(check)).await?.findings.len();
+            let found = (wrong > 0).then(|| format!("off, and found by {wrong} requests"));
+            faults.note(&format!("{check:?}"), found);
         }
-        let all = Check::ALL.len();
-        let population = Population::new(findings.len(), all, "checks that were off");
-        if !overlooked.is_empty() {
-            let names = overlooked.join(", ");
-            let why = format!("off and not found: {names}; the proof does not see them");
-            return Ok(Proof::missed(observed_at, population, why));
-        }
-        let found = findings.len();
-        Ok(Proof::weigh(
-            observed_at,
-            population,
-            format!("{found} of {all} checks that were off found"),
-            format!("{all} of {all}"),
-            findings,
-        ))
+        Ok(faults.weigh(observed_at, "checks that were off"))
     }
 }
 

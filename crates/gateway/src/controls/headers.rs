@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof};
+use kernel::{Card, Control, Cx, Fut, Params, Population, Proof};
 
 use super::Target;
+use super::faults::Faults;
 use super::probe::{self, Reach, Survey, Wanted};
 use super::scratch::{Behind, STRICT, Scratch};
 use crate::headers::Fault;
@@ -92,45 +93,25 @@ impl Headers {
         }
         let set = whole.set().map(|(name, _)| name);
         let names: Vec<&str> = set.chain(whole.removed()).collect();
-        let (mut findings, mut overlooked) = (Vec::new(), Vec::new());
+        let mut faults = Faults::default();
         for name in &names {
             let survey =
                 scratch_survey(cx, &authority, whole.clone().without(name), &wanted).await?;
-            if survey.wrong.iter().eq([name]) {
-                let answers = survey.findings.len();
-                let what = format!("dropped, and found to be wrong on {answers} answers");
-                findings.push(Finding::new(*name, what));
-            } else {
-                overlooked.push(*name);
-            }
+            let answers = survey.findings.len();
+            let what = format!("dropped, and found to be wrong on {answers} answers");
+            faults.note(name, Some(what).filter(|_| survey.wrong.iter().eq([name])));
         }
         let trusting = whole.clone().with_fault(Fault::Trusting);
-        let faults = [
+        let seeded = [
             (LOOSENED, scratch_survey(cx, &authority, trusting, &wanted).await?),
             (DEAF, strict_upstream(cx, whole.clone().with_fault(Fault::Deaf)).await?),
         ];
-        for (name, survey) in &faults {
-            if survey.findings.is_empty() {
-                overlooked.push(name);
-            } else {
-                let wrong: Vec<&str> = survey.wrong.iter().map(String::as_str).collect();
-                findings.push(Finding::new(*name, format!("found by {}", wrong.join(", "))));
-            }
+        for (name, survey) in seeded {
+            let wrong: Vec<&str> = survey.wrong.iter().map(String::as_str).collect();
+            let what = format!("found by {}", wrong.join(", "));
+            faults.note(name, Some(what).filter(|_| !survey.findings.is_empty()));
         }
-        let all = names.len() + faults.len();
-        let population = Population::new(findings.len(), all, "faults of the policy");
-        if !overlooked.is_empty() {
-            let names = overlooked.join(", ");
-            let why = format!("not found: {names}; the proof does not see them");
-            return Ok(Proof::missed(observed_at, population, why));
-        }
-        Ok(Proof::weigh(
-            observed_at,
-            population,
-            format!("{} of {all} faults found", findings.len()),
-            format!("{all} of {all}"),
-            findings,
-        ))
+        Ok(faults.weigh(observed_at, "faults of the policy"))
     }
 }
 
