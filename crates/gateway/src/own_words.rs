@@ -58,14 +58,16 @@ impl Shared {
     }
 }
 
+/// Whether pages are read there: a browser that goes somewhere says so.
+pub(crate) fn reads_pages(headers: &HeaderMap) -> bool {
+    let page =
+        |accept: &HeaderValue| accept.to_str().is_ok_and(|types| types.contains("text/html"));
+    headers.get_all(ACCEPT).iter().any(page)
+}
+
 /// A person is shown the way to the sign-in page, a program is told.
 pub(crate) fn signed_out(parts: &Parts) -> Result<Response<Reply>, Refusal> {
-    let reads_pages = parts
-        .headers
-        .get_all(ACCEPT)
-        .iter()
-        .any(|accept| accept.to_str().is_ok_and(|types| types.contains("text/html")));
-    if !reads_pages || !matches!(parts.method, Method::GET | Method::HEAD) {
+    if !reads_pages(&parts.headers) || !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Refusal::SignedOut);
     }
     let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());

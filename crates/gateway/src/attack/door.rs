@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    RETRY_AFTER, SET_COOKIE,
+    AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    SET_COOKIE,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -26,6 +26,7 @@ use super::settings::Challenge;
 use super::stamp::{Kind, Stamp, solves};
 use super::{Attack, Gauge};
 use crate::limits::Source;
+use crate::own_words::reads_pages;
 use crate::refusal::{REFUSED, Refusal};
 use crate::reply::Reply;
 use crate::serve::{Asked, Shared};
@@ -281,13 +282,6 @@ fn prefix(asked: &Asked) -> [u8; 9] {
 
 fn cookie(name: &str, value: &str, site: &str, seconds: u64) -> String {
     format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite={site}; Max-Age={seconds}")
-}
-
-/// Whether pages are read there: a browser that goes somewhere says so.
-fn reads_pages(headers: &HeaderMap) -> bool {
-    let page =
-        |accept: &HeaderValue| accept.to_str().is_ok_and(|types| types.contains("text/html"));
-    headers.get_all(ACCEPT).iter().any(page)
 }
 
 /// Where a browser was going. What a form said is gone: its sender is brought to where they can write it
