@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long a first start may take on a slow machine.
-const START: Duration = Duration::from_mins(2);
+const START: Duration = Duration::from_mins(5);
 
 /// How often a busy machine is asked again.
 const TRIES_WHEN_BUSY: usize = 6;

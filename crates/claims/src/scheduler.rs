@@ -20,6 +20,9 @@ use crate::verify::{AT_ONCE, Filter, bite_of};
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest wait after a run that gave no answer.
 const LAST_RETRY: Duration = Duration::from_mins(5);
+/// And the shortest, in times that the run took: most have no answer because the machine was too busy,
+/// and are not to keep it so.
+const RESTS: u32 = 4;
 /// How long runs may take to end when everything stops.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// By how much of itself a wait is made longer or shorter, at most, in thousandths: installations
@@ -41,10 +44,14 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some((n, result)) = running.next() => timetable.ended(n, &result),
+                Some((n, took, result)) = running.next() => timetable.ended(n, took, &result),
                 () = until(next) => {
                     if let Some((n, key, params)) = timetable.take() {
-                        running.push(async move { (n, self.run(&key, &params).await) });
+                        running.push(async move {
+                            let begun = Instant::now();
+                            let result = self.run(&key, &params).await;
+                            (n, begun.elapsed(), result)
+                        });
                     }
                 }
             }
@@ -126,7 +133,7 @@ impl Timetable {
         Some((n, job.key.clone(), job.params.clone()))
     }
 
-    fn ended(&mut self, n: usize, result: &Result<Arc<Record>>) {
+    fn ended(&mut self, n: usize, took: Duration, result: &Result<Arc<Record>>) {
         let Some(job) = self.jobs.get_mut(n) else {
             return;
         };
@@ -136,7 +143,7 @@ impl Timetable {
         } else {
             job.failures = job.failures.saturating_add(1);
         }
-        let wait = job.pause();
+        let wait = pause(job.failures, took, job.every);
         if let Err(error) = result {
             let claim = &job.key.claim;
             let run = job.key.run.as_str();
@@ -152,16 +159,6 @@ impl Job {
         Self { key, params, every, failures: 0 }
     }
 
-    /// How long to wait after a run: the cadence after an answer, and soon after none.
-    fn pause(&self) -> Duration {
-        let Some(doublings) = self.failures.checked_sub(1) else {
-            return self.every;
-        };
-        let factor = 2_u32.saturating_pow(doublings);
-        let retry = FIRST_RETRY.saturating_mul(factor);
-        retry.min(LAST_RETRY).min(self.every)
-    }
-
     /// How long the job may wait after a start, given its `last` run before it; `None` when it
     /// may not wait.
     fn wait(&self, engine: &Engine, last: &Record) -> Option<Duration> {
@@ -174,6 +171,16 @@ impl Job {
         let age = Duration::try_from(age).ok().filter(|_| answered)?;
         self.every.checked_sub(age)
     }
+}
+
+/// How long to wait after a run that `took` so long: the cadence after an answer, and soon after
+/// `failures` runs in a row without one.
+pub(crate) fn pause(failures: u32, took: Duration, every: Duration) -> Duration {
+    let Some(doublings) = failures.checked_sub(1) else {
+        return every;
+    };
+    let retry = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(doublings));
+    retry.max(took.saturating_mul(RESTS)).min(LAST_RETRY).min(every)
 }
 
 /// `wait`, longer or shorter by up to a tenth. Without randomness it stays as it is: time is no

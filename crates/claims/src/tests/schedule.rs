@@ -167,3 +167,16 @@ fn waits_differ_by_a_tenth_at_most() {
     assert!(*least >= Duration::from_secs(54) && *least < Duration::from_secs(56));
     assert!(*most <= Duration::from_secs(66) && *most > Duration::from_secs(64));
 }
+
+/// What gave no answer is tried again soon, more slowly each time, and keeps no machine busy by itself.
+#[test]
+fn without_an_answer_it_is_tried_again_in_moderation() {
+    let [second, day] = [Duration::from_secs(1), Duration::from_hours(24)];
+    let pause = crate::scheduler::pause;
+    assert_eq!(pause(0, second, day), day);
+    let waits = [1, 2, 3].map(|failures| pause(failures, second / 10, day).as_secs());
+    assert_eq!(waits, [1, 2, 4]);
+    assert_eq!(pause(1, 20 * second, day), 80 * second);
+    assert_eq!(pause(40, 20 * second, day), Duration::from_mins(5));
+    assert_eq!(pause(1, 20 * second, 10 * second), 10 * second);
+}

@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 use tokio_rustls::client::TlsStream;
 
-use super::{Edge, PATIENCE, SIGNED_IN, assert_policy, read_all, read_until, status, values};
+use super::{
+    Edge, PATIENCE, SIGNED_IN, WHOLE_MACHINE, assert_policy, read_all, read_until, status, values,
+};
 use crate::serve::BODIES_KIB;
 
 /// The largest body that is usual, in bytes.
@@ -198,6 +200,7 @@ async fn a_directory_that_cannot_be_told_is_refused() {
 /// more taken than there is, nobody waits for ever, small forms pass, and all is given back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uploads_stay_within_the_memory() {
+    let _alone = WHOLE_MACHINE.lock().await;
     let edge = Arc::new(
         Edge::with(|settings| {
             settings.body_limit = LARGE;

@@ -10,7 +10,7 @@ use kernel::{
 };
 use tempfile::TempDir;
 
-use super::{Edge, Pages};
+use super::{Edge, Pages, WHOLE_MACHINE};
 use crate::controls::{ProbeSession, Target, controls};
 use crate::headers::Fault;
 use crate::origin::{Check, SameSite};
@@ -146,6 +146,7 @@ async fn it_bites() {
 /// Under attack, people are served and strangers are not; each fault of that is found.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_shed_and_each_fault_of_that_is_found() {
+    let _alone = WHOLE_MACHINE.lock().await;
     let edge = Edge::start().await;
     let dir = tempfile::tempdir().unwrap();
     let control = control_of("edge.flood", &edge, &dir, |_| {});
