@@ -38,6 +38,8 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a body may make no progress unless the settings say otherwise.
 const BODY_WINDOW: Duration = Duration::from_secs(10);
+/// Longer than any page of ours waits by itself: only a database that hangs takes more.
+const OWN_DEADLINE: Duration = Duration::from_mins(1);
 /// How often the certificate's age is looked at.
 const RENEWAL_CHECK: Duration = Duration::from_hours(1);
 /// How often the operator's certificates are read.
@@ -87,6 +89,8 @@ pub struct Settings {
     pub body_deadline: Duration,
     /// How long 32 KiB of a body may take, or the rest of it.
     pub body_window: Duration,
+    /// How long a page of our own may take, once its request is here.
+    pub own_deadline: Duration,
     /// How often one may ask.
     pub limits: LimitSettings,
     /// What is laid out for scanners.
@@ -115,6 +119,7 @@ impl Settings {
             head_deadline: HEAD_DEADLINE,
             body_deadline: BODY_DEADLINE,
             body_window: BODY_WINDOW,
+            own_deadline: OWN_DEADLINE,
             limits: LimitSettings::default(),
             bait: BaitSettings::default(),
             attack: AttackSettings::default(),
@@ -196,6 +201,7 @@ impl Gateway {
             head_deadline: settings.head_deadline,
             body_deadline: settings.body_deadline,
             body_window: settings.body_window,
+            own_deadline: settings.own_deadline,
             bodies,
             directory_bodies: Bodies::new(DIRECTORY_BODIES_KIB),
         });

@@ -66,6 +66,8 @@ pub(crate) enum Refusal {
     HeadTooLarge,
     /// A page of our own failed.
     Broken,
+    /// A page of our own did not answer in time.
+    OwnSlow,
     /// The application does not answer.
     UpstreamDown,
     /// The application's answer is not HTTP.
@@ -86,7 +88,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
@@ -106,6 +108,7 @@ impl Refusal {
         Self::TargetTooLong,
         Self::HeadTooLarge,
         Self::Broken,
+        Self::OwnSlow,
         Self::UpstreamDown,
         Self::UpstreamMalformed,
         Self::Busy,
@@ -130,9 +133,11 @@ impl Refusal {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamDown | Self::UpstreamMalformed => StatusCode::BAD_GATEWAY,
-            Self::Busy | Self::Unrecorded | Self::Undecided | Self::UnderAttack(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Busy
+            | Self::OwnSlow
+            | Self::Unrecorded
+            | Self::Undecided
+            | Self::UnderAttack(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -160,6 +165,7 @@ impl Refusal {
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "head_too_large",
             Self::Broken => "broken",
+            Self::OwnSlow => "own_slow",
             Self::UpstreamDown => "upstream_down",
             Self::UpstreamMalformed => "upstream_malformed",
             Self::Busy => "busy",
@@ -222,6 +228,10 @@ impl Refusal {
             Self::Broken => {
                 "Something went wrong on our side. Try again; if it happens twice, tell the \
                  operator the number below."
+            }
+            Self::OwnSlow => {
+                "This page waited too long for its database. Whether something was done is not \
+                 known: look before trying again."
             }
             Self::UpstreamDown => {
                 "The application does not answer, so nothing was done. Try again in a moment."

@@ -83,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) head_deadline: Duration,
     pub(crate) body_deadline: Duration,
     pub(crate) body_window: Duration,
+    pub(crate) own_deadline: Duration,
     /// [`BODIES_KIB`].
     pub(crate) bodies: Arc<Bodies>,
     /// [`DIRECTORY_BODIES_KIB`].
@@ -318,14 +319,11 @@ impl Shared {
         request.extensions_mut().insert(Peer(asked.peer.ip().to_canonical()));
         let nonce = self.give_nonce(request.headers_mut());
         let page = self.at_home(self.ports.own.handle(request, identity));
-        let page = AssertUnwindSafe(page).catch_unwind();
-        match page.await {
-            Ok(mut page) => {
-                page.extensions_mut().insert(nonce);
-                Ok(Reply::whole(page))
-            }
-            Err(_) => Err(Refusal::Broken),
-        }
+        let page = timeout(self.own_deadline, AssertUnwindSafe(page).catch_unwind());
+        let page = page.await.map_err(|_| Refusal::OwnSlow)?;
+        let mut page = page.map_err(|_| Refusal::Broken)?;
+        page.extensions_mut().insert(nonce);
+        Ok(Reply::whole(page))
     }
 
     /// Whether whoever is signed in may ask the application for this.

@@ -333,6 +333,7 @@ impl Own for Pages {
             let who = identity.map_or("nobody".to_owned(), |who| who.actor.to_string());
             let (status, text) = match (request.uri().path(), request.method()) {
                 ("/_amanah/panic", _) => panic!("as asked"),
+                ("/_amanah/hung", _) => std::future::pending().await,
                 ("/_amanah/echo", _) => (
                     StatusCode::OK,
                     format!("{who} {:?} {}", request.headers(), request.body().len()),

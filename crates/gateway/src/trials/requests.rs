@@ -1,10 +1,11 @@
 //! What the application is told, and what it is not.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Edge, SIGNED_IN, read_until, status, values};
+use super::{Edge, SIGNED_IN, assert_policy, read_until, status, values};
 
 /// Whatever a client claims about itself is gone, in every spelling, and what we say is there.
 #[tokio::test]
@@ -47,6 +48,17 @@ async fn own_pages_see_no_claims() {
     assert!(answer.contains("sari@sinar.example"), "{answer}");
     assert!(answer.contains("__Host-amanah-csrf"), "{answer}");
     assert!(!answer.contains("forged"), "{answer}");
+}
+
+/// A page of ours whose database hangs does not wait for ever, and keeps no place.
+#[tokio::test]
+async fn an_own_page_that_hangs_is_given_up() {
+    let edge = Edge::with(|settings| settings.own_deadline = Duration::from_millis(50)).await;
+    let answer = edge.ask("GET", "/_amanah/hung", SIGNED_IN).await;
+    assert_eq!(status(&answer), 503);
+    assert_eq!(values(&answer, "amanah-refused"), ["own_slow"]);
+    assert_policy(&answer);
+    assert_eq!(edge.count("gateway_refused_total", "own_slow"), 1);
 }
 
 /// A state change is bound for writing, and its body arrives whole.
