@@ -2,12 +2,12 @@
 //! with script and without, and each switch is written down for good.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::house::{House, LOOK_AGAIN, program, root, shared};
+use crate::browser::drive;
+use crate::house::{House, LOOK_AGAIN, shared};
 use crate::web::{Answer, ask_from, get, sign_in};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ fn strangers_are_shed_by_hand_and_a_browser_passes() {
     let person = http::Request::get("/").header("cookie", session);
     assert_eq!(ask_from(&house, STRANGER, person, "").status, 200, "people are served");
     assert!(get(&house, "/metrics").body.contains("amanah_gateway_under_attack 1"));
-    browser_passes(&house);
+    drive(&house, "challenge.cjs", &[], "passed by work, and by waiting");
 
     drop(switched);
     assert_eq!(stranger(&house, "/trust", "text/html").status, 200);
@@ -93,21 +93,4 @@ fn strangers_are_shed_by_hand_and_a_browser_passes() {
         house.psql("amanah", &text);
     }
     assert_eq!(status(&house, known + 3)["switches"].as_array().unwrap().len(), known + 3);
-}
-
-/// Chromium passes: the script that drives it asserts each step.
-fn browser_passes(house: &House) {
-    let ran = Command::new("node")
-        .arg(root().join("proof/browser/challenge.cjs"))
-        .env("NODE_PATH", root().join("target/tools/node/node_modules"))
-        .env("AMANAH_ADDRESS", format!("https://localhost:{}", house.port()))
-        .env("AMANAH_PROGRAM", program())
-        .env("AMANAH_DATA", &house.data)
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
-    let failed = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}\n{failed}\n{}", house.log());
-    assert!(said.contains("passed by work, and by waiting"), "{said}");
 }

@@ -1,26 +1,32 @@
-//! A person in a real browser: Chromium goes the whole way from an invitation to being thrown out.
+//! Scripts that drive a real browser, and the longest of them: Chromium goes the whole way from an
+//! invitation to being thrown out.
 
 use std::process::Command;
 
 use crate::house::{House, program, root};
 
-/// The script that drives the browser asserts each step; here it only has to end well.
-#[test]
-fn a_person_is_invited_enrolled_and_thrown_out() {
-    let house = House::start();
-    let browser = root().join("proof/browser/people.cjs");
+/// Runs the script of this name in `proof/browser` on a house, with more variables of the environment. It
+/// asserts each step by itself; here it has to end well and say `last`. What it said is returned.
+pub fn drive(house: &House, script: &str, variables: &[(&str, &str)], last: &str) -> String {
     let modules = root().join("target/tools/node/node_modules");
     let ran = Command::new("node")
-        .arg(browser)
+        .arg(root().join("proof/browser").join(script))
         .env("NODE_PATH", modules)
         .env("AMANAH_ADDRESS", format!("https://localhost:{}", house.port()))
         .env("AMANAH_PROGRAM", program())
         .env("AMANAH_DATA", &house.data)
+        .envs(variables.iter().copied())
         .current_dir(root())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     let failed = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{said}\n{failed}\n{}", house.log());
-    assert!(said.contains("thrown out after "), "{said}");
+    assert!(said.contains(last), "{said}");
+    said
+}
+
+#[test]
+fn a_person_is_invited_enrolled_and_thrown_out() {
+    drive(&House::start(), "people.cjs", &[], "thrown out after ");
 }
