@@ -5,15 +5,21 @@
 //! it. While what others end is heard ([`crate::listening`]), a decision is repeated for a minute at
 //! most; once nothing was heard for [`SILENCE`], nothing is answered from memory. A process that
 //! does not listen at all trusts its memory for [`FRESH`].
+//!
+//! A decision among a hundred thousand waits for memory and for little else. So it is found by a hash of
+//! another kind, which takes no time, and fetched while the credential's digest is made. Where it lies
+//! is a guess: it answers for nobody unless the digest in it is that of the credential. What is kept of
+//! a credential beside its digest are 32 bits of that hash, whose key was drawn at the start.
 
 mod ear;
 
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::{SignedDuration, Timestamp};
 use kernel::Identity;
 
@@ -36,6 +42,7 @@ const SWEEP_EVERY: SignedDuration = SignedDuration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     shards: [Mutex<Shard>; SHARDS],
+    key: DefaultHashBuilder,
     pub(crate) ear: Ear,
     from_memory: AtomicU64,
     asked: AtomicU64,
@@ -45,14 +52,14 @@ pub(crate) struct Cache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    holders: HashSet<Holder, BuildHasherDefault<Uniform>>,
+    holders: HashTable<Holder>,
     // Counts revocations; see `Ticket`.
     era: u64,
     swept: Option<Timestamp>,
 }
 
-/// A decision and its key, which are found among a hundred thousand others: in one line of the processor's
-/// cache, since each further one is a wait of its own.
+/// A decision and what it is about, which are found among a hundred thousand others: in one line of the
+/// processor's cache, since each further one is a wait of its own.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Holder {
@@ -63,44 +70,41 @@ struct Holder {
     /// For how long it is good at most, in milliseconds from then.
     lasts: u32,
     marks: Marks,
+    hint: Hint,
 }
 
 const _: () = assert!(size_of::<Holder>() == 64, "a decision takes one line of the cache");
 
-impl Borrow<Digest> for Holder {
-    fn borrow(&self) -> &Digest {
-        &self.digest
+/// The keyed hash of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hint(u32);
+
+impl Hint {
+    /// The part of the memory that it belongs to.
+    const fn shard(self) -> usize {
+        (self.0 >> 28) as usize % SHARDS
+    }
+
+    /// As a table wants it, with all of its bits everywhere (Knuth's multiplicative hashing).
+    const fn spread(self) -> u64 {
+        (self.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
-
-impl Hash for Holder {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
-    }
-}
-
-impl PartialEq for Holder {
-    fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
-    }
-}
-
-impl Eq for Holder {}
 
 /// Whose a decision is, small enough to look through many of them. Two names with one mark are
 /// forgotten together, and read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marks {
     account: u32,
-    home: u32,
-    acted: u32,
+    home: u16,
+    acted: u16,
 }
 
 impl Marks {
     /// Those of `identity`, whose account belongs to the tenant `home`.
     pub(crate) fn of(identity: &Identity, home: &str) -> Self {
-        let acted = mark(identity.tenant.as_str());
-        Self { account: mark(&identity.account), home: mark(home), acted }
+        let acted = brief(identity.tenant.as_str());
+        Self { account: mark(&identity.account), home: brief(home), acted }
     }
 }
 
@@ -112,7 +116,7 @@ pub(crate) enum Ended {
     /// Whatever an account has out.
     Account(u32),
     /// Whatever was given to a tenant's people, or is done in it.
-    Tenant(u32),
+    Tenant(u16),
     /// Everything.
     All,
 }
@@ -123,7 +127,7 @@ impl Ended {
     }
 
     pub(crate) fn tenant(id: &str) -> Self {
-        Self::Tenant(mark(id))
+        Self::Tenant(brief(id))
     }
 
     fn covers(self, digest: &Digest, marks: Marks) -> bool {
@@ -136,9 +140,12 @@ impl Ended {
     }
 }
 
-/// Proof of when a reading of the database began.
+/// Proof of when a reading of the database began, and for which credential.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    era: u64,
+    hint: Hint,
+}
 
 /// What the cache has to say.
 pub(crate) enum Answer {
@@ -149,22 +156,31 @@ pub(crate) enum Answer {
 }
 
 impl Cache {
-    /// Who held the session a moment ago.
-    pub(crate) fn get(&self, digest: &Digest, now: Timestamp) -> Answer {
+    /// Who held this credential a moment ago, and the digest that `digest` makes of it; nothing where it
+    /// makes none.
+    pub(crate) fn get(
+        &self,
+        credential: &str,
+        digest: impl FnOnce(&str) -> Option<Digest>,
+        now: Timestamp,
+    ) -> Option<(Digest, Answer)> {
+        // Its upper half alone: two credentials with one hint are asked about each time.
+        let hint = Hint((self.key.hash_one(credential) >> 32) as u32);
         let trust = self.ear.trust();
-        let shard = self.shard(digest);
-        match shard.holders.get(digest) {
-            Some(holder) if holder.good(now, trust) => {
-                let identity = Arc::clone(&holder.identity);
-                drop(shard);
-                self.from_memory.fetch_add(1, Ordering::Relaxed);
-                Answer::Holder(identity)
-            }
-            _ => {
-                self.asked.fetch_add(1, Ordering::Relaxed);
-                Answer::Ask(Ticket(shard.era))
-            }
-        }
+        let shard = self.shard(hint);
+        let holder = shard.holders.find(hint.spread(), |holder| holder.hint == hint);
+        // Whoever is found is counted as held once more. Looked at here, the count is fetched while the
+        // digest is made, and not after it.
+        black_box(holder.map_or(0, |holder| Arc::strong_count(&holder.identity)));
+        let digest = digest(credential)?;
+        let Some(holder) = holder.filter(|h| h.digest == digest && h.good(now, trust)) else {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            return Some((digest, Answer::Ask(Ticket { era: shard.era, hint })));
+        };
+        let identity = Arc::clone(&holder.identity);
+        drop(shard);
+        self.from_memory.fetch_add(1, Ordering::Relaxed);
+        Some((digest, Answer::Holder(identity)))
     }
 
     /// Remembers what the database said at `now`; never beyond `until`.
@@ -176,12 +192,14 @@ impl Cache {
         marks: Marks,
         (now, until): (Timestamp, Timestamp),
     ) {
-        let mut shard = self.shard(&digest);
-        if shard.era != ticket.0 && !self.forgetless {
+        let Ticket { era, hint } = ticket;
+        let mut shard = self.shard(hint);
+        if shard.era != era && !self.forgetless {
             // Something was ended while the database was being asked.
             return;
         }
-        if shard.holders.len() >= MAX_IN_SHARD && !shard.holders.contains(&digest) {
+        let is = |holder: &Holder| holder.hint == hint;
+        if shard.holders.len() >= MAX_IN_SHARD && shard.holders.find(hint.spread(), is).is_none() {
             shard.sweep(now);
             if shard.holders.len() >= MAX_IN_SHARD {
                 return;
@@ -190,18 +208,16 @@ impl Cache {
         let lasts = until.duration_since(now).as_millis().max(0);
         let lasts = u32::try_from(lasts).unwrap_or(u32::MAX);
         let (identity, read_at) = (Arc::clone(identity), now.as_millisecond());
-        shard.holders.replace(Holder { digest, identity, read_at, lasts, marks });
+        let new = Holder { digest, identity, read_at, lasts, marks, hint };
+        match shard.holders.entry(hint.spread(), is, |holder| holder.hint.spread()) {
+            Entry::Occupied(mut old) => *old.get_mut() = new,
+            Entry::Vacant(free) => drop(free.insert(new)),
+        }
     }
 
     /// Forgets what ended, now and for every reading that is under way.
     pub(crate) fn forget(&self, ended: Ended) {
         if self.forgetless {
-            return;
-        }
-        if let Ended::Session(digest) = ended {
-            let mut shard = self.shard(&digest);
-            shard.era = shard.era.wrapping_add(1);
-            shard.holders.remove(&digest);
             return;
         }
         for shard in &self.shards {
@@ -227,10 +243,9 @@ impl Cache {
         (kept, self.from_memory.load(Ordering::Relaxed), self.asked.load(Ordering::Relaxed))
     }
 
-    fn shard(&self, digest: &Digest) -> MutexGuard<'_, Shard> {
+    fn shard(&self, hint: Hint) -> MutexGuard<'_, Shard> {
         let [first, rest @ ..] = &self.shards;
-        let at = usize::from(digest.last()) % SHARDS;
-        lock(at.checked_sub(1).and_then(|at| rest.get(at)).unwrap_or(first))
+        lock(hint.shard().checked_sub(1).and_then(|at| rest.get(at)).unwrap_or(first))
     }
 }
 
@@ -272,25 +287,9 @@ fn mark(name: &str) -> u32 {
     (hasher.finish() >> 32) as u32
 }
 
-/// The keys are hashes of random bits that were drawn here: any eight bytes of one are as good as a
-/// hash of it, and nobody can choose them.
-#[derive(Debug, Default)]
-struct Uniform(u64);
-
-impl Hasher for Uniform {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().take(8) {
-            self.0 = (self.0 << 8) | u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
+/// The same, with as many values as there is room for.
+fn brief(name: &str) -> u16 {
+    (mark(name) >> 16) as u16
 }
 
 #[cfg(test)]

@@ -17,19 +17,17 @@ const TOKEN_ROOM: usize = 33;
 
 /// What the database and the cache know of a token. The token has 256 bits of entropy, so a plain
 /// hash cannot be turned back, and looking it up reveals nothing about near misses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Digest([u8; 32]);
-
-impl std::hash::Hash for Digest {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
-    }
-}
 
 impl Digest {
     /// The digest of a token of the right shape; anything else is no token of ours.
     pub(crate) fn of(token: &SessionToken) -> Option<Self> {
-        let text = token.0.expose();
+        Self::read(token.0.expose())
+    }
+
+    /// As [`Digest::of`], of the token's text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
         if text.len() != TOKEN_CHARS {
             return None;
         }
@@ -42,12 +40,6 @@ impl Digest {
     /// The digest of these 64 hexadecimal digits, as a notice carries it.
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
         kernel::unhex(text)?.try_into().ok().map(Self)
-    }
-
-    /// The last byte, by which a part of the memory is chosen.
-    pub(crate) const fn last(&self) -> u8 {
-        let [.., last] = self.0;
-        last
     }
 
     /// The digest of a text that was already seen to be a credential of ours.

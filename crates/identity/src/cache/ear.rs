@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::{FRESH, HEARD};
 
@@ -28,10 +29,9 @@ pub(crate) enum Trust {
 /// When something was last heard.
 #[derive(Debug)]
 pub(crate) struct Ear {
-    start: Instant,
     /// Whether somebody listens in this process.
     listens: AtomicBool,
-    /// Milliseconds from the start, plus one, up to which everything was heard; 0 is never.
+    /// The moment, in [milliseconds](ticks) and one more, up to which everything was heard; 0 is never.
     heard: AtomicU64,
     /// How long notices took, by class, and those beyond the last.
     took: [AtomicU64; CLASSES.len() + 1],
@@ -43,7 +43,6 @@ pub(crate) struct Ear {
 impl Default for Ear {
     fn default() -> Self {
         Self {
-            start: Instant::now(),
             listens: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             took: Default::default(),
@@ -92,9 +91,9 @@ impl Ear {
 
     /// A beat came back that was sent at `sent`: whatever was committed before that was heard.
     pub(crate) fn beat(&self, sent: Instant) {
-        let at = millis(sent.saturating_duration_since(self.start)).saturating_add(1);
-        self.heard.fetch_max(at, Ordering::AcqRel);
         let took = millis(sent.elapsed());
+        let at = ticks().saturating_sub(took).saturating_add(1);
+        self.heard.fetch_max(at, Ordering::AcqRel);
         let class = CLASSES.iter().position(|end| took <= *end).unwrap_or(CLASSES.len());
         if let Some(count) = self.took.get(class) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -109,7 +108,7 @@ impl Ear {
     /// How old the last beat is that came back.
     pub(crate) fn silent_for(&self) -> Option<Duration> {
         let at = self.heard.load(Ordering::Acquire).checked_sub(1)?;
-        Some(self.start.elapsed().saturating_sub(Duration::from_millis(at)))
+        Some(Duration::from_millis(ticks().saturating_sub(at)))
     }
 
     /// How many notices were heard, and how many beats took at most so many milliseconds.
@@ -118,6 +117,14 @@ impl Ear {
         let counts = self.took.iter().map(|count| count.load(Ordering::Relaxed));
         (self.notices.load(Ordering::Relaxed), ends.zip(counts).collect())
     }
+}
+
+/// A clock that never goes back, in milliseconds. It is read for each decision, so it is the coarse one,
+/// which costs a quarter of the exact one and is behind it by a few milliseconds: seconds are measured.
+fn ticks() -> u64 {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::MonotonicCoarse);
+    let millis = tv_sec.saturating_mul(1_000).saturating_add(tv_nsec / 1_000_000);
+    u64::try_from(millis).unwrap_or_default()
 }
 
 fn millis(time: Duration) -> u64 {

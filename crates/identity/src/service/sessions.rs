@@ -253,13 +253,11 @@ impl Sessions for Identities {
         token: &'a SessionToken,
     ) -> Fut<'a, std::result::Result<Option<Arc<Identity>>, String>> {
         Box::pin(async move {
-            let Some(digest) = Digest::of(token) else {
-                return Ok(None);
-            };
             let now = self.clock.now();
-            let ticket = match self.cache.get(&digest, now) {
-                Answer::Holder(identity) => return Ok(Some(identity)),
-                Answer::Ask(ticket) => ticket,
+            let (digest, ticket) = match self.cache.get(token.0.expose(), Digest::read, now) {
+                None => return Ok(None),
+                Some((_, Answer::Holder(identity))) => return Ok(Some(identity)),
+                Some((digest, Answer::Ask(ticket))) => (digest, ticket),
             };
             // In a box of its own: a reading of the database needs some thousand bytes, and what is answered
             // from memory would pay for their room each time.
