@@ -23,6 +23,7 @@ use http::Method;
 use http::header::HeaderMap;
 use kernel::{Identity, PermissionId, Rng};
 
+use crate::headers::REPORTS;
 use crate::{GatewayError, cookies, origin, own};
 
 mod hash;
@@ -46,6 +47,8 @@ const SOME_KEYS: usize = 1 << 14;
 /// How many sessions and tokens are looked up for all addresses together that have used up their
 /// allowance: what the database bears beside its work.
 const DOUBTFUL: Rate = Rate::new(1_000, Duration::from_millis(5));
+/// How many reports of browsers are read: nobody waits for one, and no form is to wait for them.
+const REPORTED: Rate = Rate::new(200, Duration::from_millis(20));
 /// How often the machine asks itself how it is.
 const MACHINE: Rate = Rate::new(200, Duration::from_millis(20));
 /// The form by which one signs in, and the one that asks for a letter.
@@ -67,6 +70,7 @@ pub(crate) struct Limits {
     reading: Budget,
     changing: Budget,
     application: Budget,
+    reports: Budget,
     machine: Budget,
     doubtful: Budget,
     /// What other gateways are told, where there are others.
@@ -79,6 +83,7 @@ enum Class {
     Reading,
     Changing,
     Application,
+    Report,
     Machine,
 }
 
@@ -106,6 +111,7 @@ impl Limits {
             reading: Budget::new(settings.reading),
             changing: Budget::new(settings.changing),
             application: Budget::new(settings.application),
+            reports: Budget::new(REPORTED),
             machine: Budget::new(MACHINE),
             doubtful: Budget::new(DOUBTFUL),
             outbox,
@@ -135,8 +141,7 @@ impl Limits {
         if class == Class::Machine {
             return self.machine.take(Limit::Machine, now);
         }
-        pair(&self.address, &self.prefix, [Limit::Address, Limit::Prefix], source, now)?;
-        self.tell_both([Limit::Address, Limit::Prefix], source);
+        self.source(peer)?;
         if let Some(([address, prefix], limits)) = self.preset(method, path, headers) {
             pair(address, prefix, limits, source, now)?;
             self.tell_both(limits, source);
@@ -145,8 +150,18 @@ impl Limits {
             Class::Reading => self.reading.take(Limit::Reading, now),
             Class::Changing => self.changing.take(Limit::Changing, now),
             Class::Application => self.application.take(Limit::Application, now),
+            Class::Report => self.reports.take(Limit::Reports, now),
             Class::Machine => Ok(()),
         }
+    }
+
+    /// Counts a request to where it came from alone.
+    pub(crate) fn source(&self, peer: IpAddr) -> Result<(), Over> {
+        let (now, source) = (self.now(), Source::of(peer));
+        let limits = [Limit::Address, Limit::Prefix];
+        pair(&self.address, &self.prefix, limits, source, now)?;
+        self.tell_both(limits, source);
+        Ok(())
     }
 
     /// Counts a request of somebody who is signed in, for a route that needs `permission`.
@@ -234,6 +249,7 @@ impl Limits {
             Limit::Reading
             | Limit::Changing
             | Limit::Application
+            | Limit::Reports
             | Limit::Machine
             | Limit::Doubtful
             | Limit::Banned => None,
@@ -283,6 +299,8 @@ impl Limits {
 fn class(method: &Method, path: &str) -> Class {
     if own::is_operational(path) {
         Class::Machine
+    } else if path == REPORTS {
+        Class::Report
     } else if !own::is_own(path) {
         Class::Application
     } else if origin::is_safe(method) {

@@ -10,7 +10,9 @@
 //! cookie and without a statement: programs send those, and nobody's cookie was borrowed for them. A
 //! request with a token (`Authorization: Bearer`) is not asked at all: no browser adds one by itself.
 
-use http::header::{HOST, HeaderMap, ORIGIN, REFERER, UPGRADE};
+use http::header::{
+    HOST, HeaderMap, ORIGIN, REFERER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::request::Parts;
 use http::{HeaderName, Method};
 
@@ -18,6 +20,7 @@ use crate::cookies;
 use crate::headers::one;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Whether the method is one that must not change anything.
 pub(crate) fn is_safe(method: &Method) -> bool {
@@ -71,7 +74,7 @@ impl SameSite {
     pub(crate) fn refuses(self, parts: &Parts) -> bool {
         let headers = &parts.headers;
         // A socket is a change: browsers open it with a GET, and ask nothing again on it.
-        let socket = self.asks(Check::Sockets) && headers.contains_key(UPGRADE);
+        let socket = self.asks(Check::Sockets) && opens_socket(headers);
         if is_safe(&parts.method) && !socket {
             return false;
         }
@@ -95,6 +98,13 @@ impl SameSite {
     fn asks(self, check: Check) -> bool {
         self.off != Some(check)
     }
+}
+
+/// Whether it opens a socket, also where a proxy that asks about it has taken the hop's own header
+/// (`Upgrade`) away.
+fn opens_socket(headers: &HeaderMap) -> bool {
+    [&UPGRADE, &SEC_WEBSOCKET_KEY, &SEC_WEBSOCKET_VERSION].iter().any(|n| headers.contains_key(*n))
+        || one(headers, &SEC_FETCH_MODE) == Some("websocket")
 }
 
 /// A value that browsers do not send, or one that is there twice, is none of ours.
@@ -227,6 +237,16 @@ mod tests {
         assert!(SameSite::default().refuses(&from(EVIL)));
         assert!(!SameSite::default().refuses(&from(OWN)));
         assert!(!SameSite::without(Check::Sockets).refuses(&from(EVIL)));
+        // As a proxy asks that has taken the hop's own header away.
+        for (name, value) in [
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", "13"),
+            ("sec-fetch-mode", "websocket"),
+        ] {
+            let from = |origin| change("GET", &[(name, value), ("origin", origin), COOKIE]);
+            assert!(SameSite::default().refuses(&from(EVIL)), "{name}");
+            assert!(!SameSite::default().refuses(&from(OWN)), "{name}");
+        }
     }
 
     /// The default port may be written or left out on either side.

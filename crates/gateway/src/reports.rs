@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde::Deserialize;
 
+use crate::attack::Gauge;
 use crate::body;
 use crate::head::is_host;
 use crate::headers::DIRECTIVES;
@@ -64,15 +65,23 @@ impl Lines {
 
 impl Shared {
     /// Takes a report of a browser.
-    pub(crate) async fn take_report(&self, asked: &mut Asked) -> Result<Response<Reply>, Refusal> {
+    pub(crate) async fn take_report(
+        &self,
+        asked: &mut Asked,
+        gauge: &Gauge,
+    ) -> Result<Response<Reply>, Refusal> {
         if asked.parts.method != Method::POST {
             return Err(Refusal::NotFound);
         }
         if body::stated(&asked.parts).is_some_and(|stated| stated > MAX_BYTES) {
             return Err(Refusal::BodyTooLarge);
         }
-        self.count(asked, None, false)?;
+        let counted = self.count(asked, None, false);
+        gauge.saw(false, counted)?;
         asked.recognise(None)?;
+        if self.attack.is_on() {
+            return Err(self.attack.refusal());
+        }
         let body = self.body(asked, MAX_BYTES, None).await?;
         let (body, _share) = body.joined().await?;
         match read(&body) {

@@ -25,7 +25,7 @@ use crate::gate::{EndOfTurn, Turn};
 use crate::gateway::Ports;
 use crate::headers::{OfApplication, REPORTS};
 use crate::http2::{self, Stream};
-use crate::limits::{Limits, Seat, Seats};
+use crate::limits::{Limits, Seats};
 use crate::own_words::{signed_out, socket_opened, to_wire};
 use crate::refusal::{Language, Refusal};
 use crate::reply::{End, Reply};
@@ -132,8 +132,11 @@ impl Shared {
         };
         // What the client may have said already was meant for a socket.
         last |= asked.socket_for.is_some();
-        // A stranger on probation has had their chance.
-        last |= asked.seat().is_some_and(Seat::is_on_probation);
+        // A stranger on probation has had their chance, whatever came of it.
+        if let Some(seat) = asked.seat().filter(|seat| seat.is_on_probation()) {
+            seat.turn_away();
+            last = true;
+        }
         if !asked.counted && answer.status().is_client_error() {
             self.limits.charge(peer.ip());
         }
@@ -210,7 +213,10 @@ impl Shared {
             return self.forward(asked, id).await;
         }
         if asked.parts.uri.path() == REPORTS {
-            return self.take_report(asked).await;
+            return self.take_report(asked, &worker.gauge).await;
+        }
+        if own::is_hidden(asked.parts.uri.path(), asked.peer.ip()) {
+            return Err(Refusal::NotFound);
         }
         let own = own::is_own(asked.parts.uri.path());
         let directory = own::is_for_directories(asked.parts.uri.path());
@@ -226,23 +232,23 @@ impl Shared {
         let shown = self.shown(&asked.parts, own)?;
         let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
         asked.who.clone_from(&identity);
-        let _inside = match self.meet(asked, identity.as_deref(), &worker.gauge).await? {
+        let lane = match self.meet(asked, identity.as_deref(), &worker.gauge).await? {
             Met::Answered(answer) => return Ok(answer),
-            inside @ Met::In(_) => inside,
+            Met::In(lane) => lane,
         };
-        self.count(asked, identity.as_deref(), directory)?;
+        let counted = self.count(asked, identity.as_deref(), directory);
+        worker.gauge.saw(identity.is_some(), counted)?;
         asked.recognise(identity.as_deref())?;
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
         proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
-        let path = asked.parts.uri.path();
         if own {
-            if own::is_hidden(path, asked.peer.ip()) {
-                return Err(Refusal::NotFound);
-            }
+            let inside = self.enter(lane, &worker.gauge)?;
             let share = match self.admit(asked, directory).await? {
                 Ok(share) => share,
                 Err(answer) => return Ok(Reply::whole(answer)),
             };
+            // A place is not held by a body, which may take as long as its sender likes.
+            drop(inside);
             let waited = asked.body.is_some();
             let body = self.body(asked, limit, share).await?;
             let (body, _share) = body.joined().await?;
@@ -251,6 +257,7 @@ impl Shared {
             } else {
                 identity
             };
+            let _inside = self.enter(lane, &worker.gauge)?;
             return self.own(asked, body, identity).await;
         }
         if worker.route.load().is_none() {

@@ -56,6 +56,13 @@ impl Shared {
         counted.map_err(Refusal::Limited)
     }
 
+    /// Counts a request to where it came from alone: one that is answered at the door.
+    pub(crate) fn count_source(&self, asked: &mut Asked) -> Result<(), Refusal> {
+        asked.counted = true;
+        self.trap(asked.peer, &asked.parts.method, asked.parts.uri.path(), None)?;
+        self.limits.source(asked.peer.ip()).map_err(Refusal::Limited)
+    }
+
     /// Tells who took bait, and hears no strangers from where some did.
     pub(crate) fn trap(
         &self,

@@ -48,8 +48,8 @@ const SIGN_IN: &str = "/_amanah/sign-in";
 
 /// What happens to a request at the door.
 pub(crate) enum Met {
-    /// It goes on; a stranger has a place as long as this lives.
-    In(#[expect(dead_code, reason = "that it is dropped says everything")] Option<Inside>),
+    /// It goes on; a stranger once they have a place of that kind ([`Shared::enter`]).
+    In(Option<Lane>),
     /// This is the answer.
     Answered(Response<Reply>),
 }
@@ -110,12 +110,13 @@ impl Shared {
         who: Option<&Identity>,
         gauge: &Arc<Gauge>,
     ) -> Result<Met, Refusal> {
-        if who.is_some() {
-            gauge.person();
-        } else {
-            gauge.stranger();
-        }
         if asked.parts.uri.path() == PATH && asked.parts.method == Method::POST {
+            let counted = match who {
+                Some(_) => self.count(asked, who, false),
+                None => self.count_source(asked),
+            };
+            gauge.saw(who.is_some(), counted)?;
+            asked.recognise(who)?;
             return self.hear(asked, who.is_some()).await.map(Met::Answered);
         }
         if who.is_some() || !self.attack.is_on() {
@@ -125,18 +126,28 @@ impl Shared {
             Need::Nothing => return Ok(Met::In(None)),
             Need::Place => Lane::Programs,
             Need::Pass if self.attack.has_pass(&asked.parts.headers, asked) => Lane::Passed,
-            Need::Pass => return self.turn_back(asked).map(Met::Answered),
+            Need::Pass => return self.turn_back(asked, gauge).map(Met::Answered),
         };
-        let inside = gauge.enter(lane).ok_or_else(|| self.attack.refusal())?;
-        Ok(Met::In(Some(inside)))
+        Ok(Met::In(Some(lane)))
+    }
+
+    /// A place inside for whoever needs one, for as long as what is returned lives.
+    pub(crate) fn enter(
+        &self,
+        lane: Option<Lane>,
+        gauge: &Arc<Gauge>,
+    ) -> Result<Option<Inside>, Refusal> {
+        let full = || self.attack.refusal();
+        lane.map(|lane| gauge.enter(lane).ok_or_else(full)).transpose()
     }
 
     /// A stranger without a pass: whoever took bait is told so, a browser is challenged, and a program
     /// is refused.
-    fn turn_back(&self, asked: &mut Asked) -> Result<Response<Reply>, Refusal> {
-        let parts = &asked.parts;
-        self.trap(asked.peer, &parts.method, parts.uri.path(), None)?;
+    fn turn_back(&self, asked: &mut Asked, gauge: &Gauge) -> Result<Response<Reply>, Refusal> {
+        let counted = self.count_source(asked);
+        gauge.saw(false, counted)?;
         asked.recognise(None)?;
+        let parts = &asked.parts;
         if !reads_pages(&parts.headers) {
             return Err(self.attack.refusal());
         }
@@ -216,7 +227,7 @@ enum Answer {
 
 impl Attack {
     /// Why a stranger is refused.
-    fn refusal(&self) -> Refusal {
+    pub(crate) fn refusal(&self) -> Refusal {
         let wait = self.wait().as_millis().div_ceil(1_000).max(1);
         Refusal::UnderAttack(u32::try_from(wait).unwrap_or(u32::MAX))
     }

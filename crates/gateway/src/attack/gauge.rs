@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use crate::refusal::Refusal;
+
 /// How often a thread looks how late it is: often enough to see a stall, and nothing to a core.
 const FEEL_EVERY: Duration = Duration::from_millis(100);
 
 /// Who has a room of their own inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(crate) enum Lane {
     /// Strangers who passed the challenge.
     Passed,
     /// Programs that cannot be challenged, and show what they have in a way that only the page behind
@@ -48,11 +50,24 @@ impl Gauge {
         Self { passed: room(passed), programs: room(programs), ..Self::default() }
     }
 
-    pub(super) fn stranger(&self) {
+    /// Counts a request once its own limits have judged it, and passes on what they said. What somebody
+    /// may not ask for keeps no machine busy, so it neither switches the mode on nor keeps it off; what
+    /// all strangers together may not is a flood.
+    pub(crate) fn saw(&self, known: bool, counted: Result<(), Refusal>) -> Result<(), Refusal> {
+        match (known, counted) {
+            (true, Ok(())) => self.person(),
+            (false, Ok(())) => self.stranger(),
+            (false, Err(Refusal::Limited(over))) if over.limit.is_shared() => self.stranger(),
+            _ => {}
+        }
+        counted
+    }
+
+    fn stranger(&self) {
         self.strangers.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn person(&self) {
+    fn person(&self) {
         self.people.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -35,6 +35,8 @@ static CARD: Card = Card {
     not_covered: &[
         "the running gateway, which is not flooded: its mode is that of the configuration unless \
          somebody has changed it by hand since",
+        "the numbers of the configuration: how many requests are a flood, how much work is asked, and how \
+         many strangers are inside at one time are as short and small here as the proof needs them",
         "floods of connections and handshakes, and lines that are full before they reach the machine",
         "programs that do the work or wait: each neighbourhood that pays is let in",
         "sessions that are made up: each of them is looked up, within the limits of its address",

@@ -87,10 +87,16 @@ pub(super) struct Probe {
     pub(super) in_clear: bool,
 }
 
+/// Names the gateway's refusals, in lower case as they are compared.
+const REFUSED: &str = "amanah-refused";
+/// The refusals behind which no page is seen.
+const HIDES: [&str; 5] = ["limited", "busy", "under_attack", "undecided", "own_slow"];
+
 /// What an answer must be in order to be the one that was meant.
 #[derive(Clone, Copy)]
 pub(super) enum Expect {
-    /// Whatever it is.
+    /// Whatever it is, but for refusals that say nothing of the page: whoever asks too often, or while
+    /// strangers are shed, is told the same everywhere.
     Any,
     /// This status.
     Status(u16),
@@ -112,11 +118,13 @@ impl Answer {
 
     pub(super) fn is(&self, expect: Expect) -> bool {
         match expect {
-            Expect::Any => true,
+            Expect::Any => !self.values(REFUSED).iter().any(|why| HIDES.contains(why)),
             Expect::Status(status) => self.status == status,
             Expect::Application => {
                 let sign_in = |to: &&str| to.starts_with("/_amanah/");
-                !matches!(self.status, 401 | 502..=504)
+                // The application cannot set that header.
+                self.values(REFUSED).is_empty()
+                    && !matches!(self.status, 401 | 502..=504)
                     && !self.values("location").iter().any(sign_in)
             }
         }

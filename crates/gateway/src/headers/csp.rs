@@ -123,7 +123,7 @@ pub(crate) fn gaps(policy: &str) -> Vec<String> {
         gaps.push("base-uri is not 'none'".to_owned());
     }
     for bounded in ["form-action", "frame-ancestors"] {
-        let all = |source: &&str| *source == "*" || source.ends_with(':');
+        let all = |source: &&str| source.contains('*') || source.ends_with(':');
         match sources(policy, bounded) {
             None => gaps.push(format!("it has no {bounded}")),
             Some(sources) if sources.iter().any(all) => gaps.push(format!("{bounded} is open")),

@@ -50,15 +50,38 @@ fn rank(name: &str, value: &str) -> Option<usize> {
 }
 
 fn is_longer(ours: &str, theirs: &str) -> bool {
-    let names = |value: &str, what: &str| {
-        value.split(';').any(|part| part.trim().eq_ignore_ascii_case(what))
-    };
-    let covers = |what| !names(ours, what) || names(theirs, what);
+    // Of what is not as RFC 6797 wants it, browsers may take nothing.
+    let Some(told) = directives(theirs) else { return false };
+    let covers = |what| !told_once(ours, what) || told.iter().any(|name| name == what);
     let longer = match (max_age(ours), max_age(theirs)) {
         (Some(ours), Some(theirs)) => theirs > ours,
         _ => false,
     };
     longer && covers("includesubdomains") && covers("preload")
+}
+
+fn told_once(value: &str, what: &str) -> bool {
+    directives(value).is_some_and(|told| told.iter().any(|name| name == what))
+}
+
+/// The names of the directives, in lower case; `None` when one is unknown, there twice, or written
+/// otherwise than RFC 6797 has it.
+fn directives(value: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    for part in value.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        let (name, age) = part.split_once('=').map_or((part, None), |(n, age)| (n, Some(age)));
+        let name = name.trim().to_ascii_lowercase();
+        let written = match name.as_str() {
+            "max-age" => age.is_some(),
+            "includesubdomains" | "preload" => age.is_none(),
+            _ => false,
+        };
+        if !written || names.contains(&name) {
+            return None;
+        }
+        names.push(name);
+    }
+    Some(names)
 }
 
 /// The age that browsers take from it, in seconds.
@@ -91,8 +114,12 @@ pub(super) fn features(value: &str) -> Option<Vec<(&str, bool)>> {
     let read = |entry| {
         let (name, allowed) = str::split_once(entry, '=')?;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let name = Some(name.trim()).filter(|n| !n.is_empty() && n.bytes().all(plain))?;
-        match allowed.trim() {
+        // A key of a structured field (RFC 9651) begins with a letter, and nothing stands beside the sign:
+        // of a header with one that does not, browsers take nothing.
+        let key =
+            |n: &&str| n.starts_with(|c: char| c.is_ascii_lowercase()) && n.bytes().all(plain);
+        let name = Some(name.trim_start()).filter(key)?;
+        match allowed.trim_end() {
             "()" => Some((name, false)),
             "(self)" | "self" => Some((name, true)),
             _ => None,

@@ -23,6 +23,8 @@ pub enum Limit {
     Changing,
     /// The application, asked by nobody in particular.
     Application,
+    /// What browsers report that the policy has stopped.
+    Reports,
     /// Health and measurements, for the machine itself.
     Machine,
     /// Sign-ins from one address.
@@ -44,8 +46,13 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Whether it is what all strangers have together, so that being over it says nothing about who asks.
+    pub(crate) const fn is_shared(self) -> bool {
+        matches!(self, Self::Reading | Self::Changing | Self::Application | Self::Reports)
+    }
+
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Address,
         Self::Prefix,
         Self::Tenant,
@@ -54,6 +61,7 @@ impl Limit {
         Self::Reading,
         Self::Changing,
         Self::Application,
+        Self::Reports,
         Self::Machine,
         Self::SignIn,
         Self::SignInPrefix,
@@ -81,6 +89,7 @@ impl Limit {
             Self::Reading => "reading",
             Self::Changing => "changing",
             Self::Application => "application",
+            Self::Reports => "reports",
             Self::Machine => "machine",
             Self::SignIn => "sign-in",
             Self::SignInPrefix => "sign-in-prefix",

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Edge, PATIENCE, SIGNED_IN, assert_policy, read_all, status, values};
+use super::{Edge, PATIENCE, SIGNED_IN, assert_policy, read_all, read_until, status, values};
 use crate::attack::{ASKED_COOKIE, PASSED_COOKIE, PATH, solves};
-use crate::{AttackLog, AttackMode, AttackSwitch, AttackWhy, Overload, Settings};
+use crate::{AttackLog, AttackMode, AttackSwitch, AttackWhy, Overload, Rate, Settings};
 
 const HERE: [u8; 4] = [127, 8, 0, 1];
 const BESIDE: [u8; 4] = [127, 8, 0, 99];
@@ -343,4 +343,38 @@ async fn a_flood_switches_it_on_and_its_end_off() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(status(&edge.ask_from(HERE, "GET", "/trust", BROWSER).await), 200);
+}
+
+/// What is answered at the door is counted to its address too, on or off.
+#[tokio::test]
+async fn the_door_counts_to_the_address() {
+    let two = Rate::new(2, Duration::from_hours(24));
+    let same = "Sec-Fetch-Site: same-origin\r\nCookie: __Host-amanah=invented\r\n";
+    let on = Edge::under_attack(|settings| settings.limits.address = two).await;
+    let off = Edge::with(|settings| settings.limits.address = two).await;
+    for (edge, method, path, lines) in
+        [(&on, "GET", "/", BROWSER), (&on, "POST", PATH, same), (&off, "POST", PATH, same)]
+    {
+        let from = if method == "GET" { HERE } else { ELSEWHERE };
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            answers.push(status(&edge.ask_from(from, method, path, lines).await));
+        }
+        assert!(answers[..2].iter().all(|status| [303, 503].contains(status)), "{answers:?}");
+        assert_eq!(answers[2], 429, "{method} {path}");
+    }
+}
+
+/// A body that does not come holds no place of those who wait for one.
+#[tokio::test]
+async fn a_slow_body_holds_no_place() {
+    let edge = Edge::under_attack(|settings| settings.attack.strangers = 1).await;
+    let token = "/_amanah/token";
+    let mut slow = edge.connect_from(HERE).await;
+    let head = format!(
+        "POST {token} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    read_until(&mut slow, "100 Continue\r\n\r\n").await;
+    assert_eq!(status(&edge.ask_from(HERE, "POST", token, "").await), 404, "the page is reached");
 }

@@ -233,3 +233,34 @@ async fn assert_ends(tls: &mut TlsStream<TcpStream>) {
     let mut all = Vec::new();
     let _ = timeout(PATIENCE, tls.read_to_end(&mut all)).await.expect("it goes on for ever");
 }
+
+/// A stranger on probation is answered once, whatever they ask and whatever came of it.
+#[tokio::test]
+async fn a_stranger_on_probation_is_answered_once() {
+    let edge = Edge::with(|settings| {
+        settings.max_connections = 8;
+        settings.limits.seats.strangers_percent = 25;
+    })
+    .await;
+    let _one = edge.connect_from([127, 9, 40, 1]).await;
+    let _two = edge.connect_from([127, 9, 41, 1]).await;
+    for (method, path, cookie, wanted) in [
+        ("TRACE", "/", "", 405),
+        ("GET", "/_amanah/forward-auth", "", 404),
+        ("POST", "/", "__Host-amanah=good", 403),
+        ("GET", "/healthz", "", 200),
+    ] {
+        let (mut sender, connection) = open(&edge).await;
+        let request = Request::builder().method(method).uri(format!("https://localhost{path}"));
+        let request = request.header("cookie", cookie).body(Full::default()).unwrap();
+        let (answer, _) = ask(&mut sender, request).await;
+        assert_eq!(answer.status(), wanted, "{method} {path}");
+        let _ = timeout(PATIENCE, connection).await.expect("it goes on");
+    }
+    let (mut sender, connection) = open(&edge).await;
+    for _ in 0..2 {
+        let (answer, _) = ask(&mut sender, get("/").body(Full::default()).unwrap()).await;
+        assert_eq!(answer.status(), 200, "people stay");
+    }
+    assert!(!connection.is_finished());
+}

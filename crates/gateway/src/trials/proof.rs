@@ -152,7 +152,7 @@ async fn a_flood_is_shed_and_each_fault_of_that_is_found() {
     let control = control_of("edge.flood", &edge, &dir, |_| {});
     let proof = control.prove(&cx(), &Params::none()).await;
     assert_eq!(proof.outcome(), Outcome::Holds, "{} {}", proof.detail(), proof.measured());
-    assert_eq!(proof.population().to_string(), "19 of 19 attempts in a flood");
+    assert_eq!(proof.population().to_string(), "20 of 20 attempts in a flood");
     let off = control_of("edge.flood", &edge, &dir, |target| target.attack = AttackMode::Off);
     let proof = off.prove(&cx(), &Params::none()).await;
     assert_eq!(proof.outcome(), Outcome::Broken, "{}", proof.detail());
