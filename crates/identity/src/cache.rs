@@ -9,7 +9,7 @@
 //! A decision among a hundred thousand waits for memory and for little else. So it is found by a hash of
 //! another kind, which takes no time, and fetched while the credential's digest is made. Where it lies
 //! is a guess: it answers for nobody unless the digest in it is that of the credential. What is kept of
-//! a credential beside its digest are 32 bits of that hash, whose key was drawn at the start.
+//! a credential beside its digest are 48 bits of that hash, whose key was drawn at the start.
 
 mod ear;
 
@@ -67,27 +67,37 @@ struct Holder {
     identity: Arc<Identity>,
     /// In milliseconds since 1970.
     read_at: i64,
-    /// For how long it is good at most, in milliseconds from then.
-    lasts: u32,
     marks: Marks,
+    /// For how long it is good at most, in milliseconds from then: more than [`HEARD`] is never.
+    lasts: u16,
     hint: Hint,
 }
 
 const _: () = assert!(size_of::<Holder>() == 64, "a decision takes one line of the cache");
+const _: () = assert!(HEARD.as_millis() < u16::MAX as i128, "what lasts longer is read again");
 
 /// The keyed hash of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hint(u32);
+struct Hint([u16; 3]);
 
 impl Hint {
+    /// Of these bits the upper ones: among a hundred thousand credentials two with one hint, which would be
+    /// asked about each time, are not to be expected.
+    const fn of(hash: u64) -> Self {
+        Self([(hash >> 48) as u16, (hash >> 32) as u16, (hash >> 16) as u16])
+    }
+
     /// The part of the memory that it belongs to.
     const fn shard(self) -> usize {
-        (self.0 >> 28) as usize % SHARDS
+        let [high, ..] = self.0;
+        (high >> 12) as usize % SHARDS
     }
 
     /// As a table wants it, with all of its bits everywhere (Knuth's multiplicative hashing).
     const fn spread(self) -> u64 {
-        (self.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        let [high, middle, low] = self.0;
+        let bits = (high as u64) << 32 | (middle as u64) << 16 | low as u64;
+        bits.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
@@ -164,8 +174,7 @@ impl Cache {
         digest: impl FnOnce(&str) -> Option<Digest>,
         now: Timestamp,
     ) -> Option<(Digest, Answer)> {
-        // Its upper half alone: two credentials with one hint are asked about each time.
-        let hint = Hint((self.key.hash_one(credential) >> 32) as u32);
+        let hint = Hint::of(self.key.hash_one(credential));
         let trust = self.ear.trust();
         let shard = self.shard(hint);
         let holder = shard.holders.find(hint.spread(), |holder| holder.hint == hint);
@@ -206,7 +215,7 @@ impl Cache {
             }
         }
         let lasts = until.duration_since(now).as_millis().max(0);
-        let lasts = u32::try_from(lasts).unwrap_or(u32::MAX);
+        let lasts = u16::try_from(lasts).unwrap_or(u16::MAX);
         let (identity, read_at) = (Arc::clone(identity), now.as_millisecond());
         let new = Holder { digest, identity, read_at, lasts, marks, hint };
         match shard.holders.entry(hint.spread(), is, |holder| holder.hint.spread()) {
