@@ -93,7 +93,10 @@ impl Access {
             uses.iter().filter_map(|used| i16::try_from(used.permission.number()).ok()).collect();
         let at: Vec<Timestamp> = uses.iter().map(|used| used.at).collect();
         let tx = self.db.operator().await?;
-        tx.execute(sql::WATCH, &[&self.clock.now()]).await?;
+        // Without routes the application's uses are not seen, and a history of the others is none.
+        if self.routes().is_some() {
+            tx.execute(sql::WATCH, &[&self.clock.now()]).await?;
+        }
         tx.execute(sql::WRITE_USES, &[&accounts, &tenants, &permissions, &at]).await?;
         tx.commit().await?;
         Ok(())

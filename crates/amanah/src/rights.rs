@@ -153,9 +153,7 @@ pub(crate) async fn keep(installation: &Installation, end: impl Future<Output = 
             () = &mut end => true,
             _ = tick.tick() => false,
         };
-        if access.routes().is_some()
-            && let Err(error) = access.write_uses().await
-        {
+        if let Err(error) = access.write_uses().await {
             tracing::warn!(%error, "what was used is not written down yet; it is kept in memory");
         }
         if !over && round.is_multiple_of(SWEEP_EACH) {

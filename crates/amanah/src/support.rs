@@ -5,6 +5,7 @@ use std::sync::Arc;
 use access::{Access, Asking, SupportGrant, SupportState};
 use console::{SupportCard, SupportDesk, SupportQuestion, SupportStanding, SupportUse, Trouble};
 use identity::Identities;
+use jiff::Timestamp;
 use kernel::{Fut, Identity, Scope, SessionToken, TenantId};
 
 /// The desk of support.
@@ -18,6 +19,21 @@ impl SupportDesk for SupportAtDesk {
         Box::pin(async move {
             let seen = self.access.support_seen(who).await.map_err(trouble)?;
             Ok(seen.into_iter().map(card).collect())
+        })
+    }
+
+    fn live<'a>(
+        &'a self,
+        who: &'a Identity,
+    ) -> Fut<'a, Result<(usize, Option<Timestamp>), Trouble>> {
+        Box::pin(async move {
+            let all = self.access.support_list(Some(&who.tenant)).await.map_err(trouble)?;
+            let live: Vec<SupportCard> = all
+                .into_iter()
+                .map(card)
+                .filter(|card| card.standing == SupportStanding::Live)
+                .collect();
+            Ok((live.len(), live.iter().filter_map(|card| card.ends_at).max()))
         })
     }
 

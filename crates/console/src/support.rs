@@ -12,6 +12,16 @@ pub trait SupportDesk: Send + Sync {
     /// The [`Trouble`].
     fn seen<'a>(&'a self, who: &'a Identity) -> Fut<'a, Result<Vec<SupportCard>, Trouble>>;
 
+    /// How many grants let support into `who`'s tenant just now, and until when the last of them does. For
+    /// everybody of the tenant: who is inside is theirs to know.
+    ///
+    /// # Errors
+    /// The [`Trouble`].
+    fn live<'a>(
+        &'a self,
+        who: &'a Identity,
+    ) -> Fut<'a, Result<(usize, Option<Timestamp>), Trouble>>;
+
     /// What was done in `who`'s tenant under one of them, the newest first.
     ///
     /// # Errors

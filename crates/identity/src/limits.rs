@@ -31,7 +31,7 @@ use crate::Result;
 const ENTRIES: usize = 1 << 16;
 /// How many places an entry may have.
 const WAYS: usize = 8;
-/// How many wrong passwords are looked at before there is a wait, unless the operator says otherwise.
+/// How many wrong passwords are looked at before there is a wait where no configuration says it.
 const FREE_FAILURES: u32 = 5;
 /// How long the first lock lasts; each one after lasts twice as long as the one before.
 const FIRST_LOCK: SignedDuration = SignedDuration::from_secs(5);
@@ -127,8 +127,9 @@ impl Shows<'_> {
     }
 }
 
-/// What the operator decides. By itself: 60 sign-ins, then one in 2 s, and 5 letters, then one in 60 s,
-/// for one address; five times and four times as many for its neighbourhood; 5 wrong passwords.
+/// What the operator decides. The product hands over what its configuration says; without one, as in
+/// tests: 60 sign-ins, then one in 2 s, and 5 letters, then one in 60 s, for one address; five times and
+/// four times as many for its neighbourhood; 5 wrong passwords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tries {
     /// How many passwords may be tried from one address at once, and from its neighbourhood.

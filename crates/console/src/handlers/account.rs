@@ -36,7 +36,7 @@ pub(crate) struct Changed {
     password: String,
 }
 
-/// Whoever is signed in with a browser, as alone may change an account.
+/// Whoever is signed in, by whichever door; [`browsing`] lets through those with a browser.
 pub(crate) type Holder = Option<Extension<Arc<Identity>>>;
 
 /// `GET /_amanah/account`.

@@ -226,7 +226,9 @@ async fn refuse(
             listed(state, identity, headers, Some((status, said))).await
         }
         // In a step there is no list to go back to.
-        (Fault::Say(..), Who::Step(_)) => Ok(Redirect::to(super::step::PATH).into_response()),
+        (Fault::Say(status, said), Who::Step(_)) => {
+            super::step::show(state, headers, "/", Some((status, said))).await
+        }
         (other, _) => away(other),
     }
 }

@@ -61,6 +61,8 @@ pub(crate) async fn invite(
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
+    // The answer is the list.
+    allowed(&identity, own::PEOPLE_READ)?;
     allowed(&identity, own::PEOPLE_INVITE)?;
     if let Some(way) = stale(&state, &identity, HERE) {
         return Ok(way);
@@ -85,6 +87,7 @@ pub(crate) async fn withdraw(
     let Form(form) = form.map_err(|rejection| unreadable(&rejection))?;
     csrf::check(&headers, &form.token)?;
     let Some(identity) = browsing(holder) else { return Ok(sign_in(HERE)) };
+    allowed(&identity, own::PEOPLE_READ)?;
     allowed(&identity, own::PEOPLE_INVITE)?;
     state.accounts.withdraw(&identity, &form.one).await?;
     let words = Words::asked(&headers);

@@ -64,7 +64,7 @@ pub(crate) async fn code(
 ) -> Result<Response, Error> {
     let fields = Fields::read(&headers, form)?;
     let (desk, next) = (desk(&state)?, local(&fields.next));
-    let Some(token) = waiting(&headers) else { return Ok(anew()) };
+    let Some(token) = waiting(&headers) else { return Ok(anew(next)) };
     let answer = desk.identities.prove_code(&token, &fields.code()).await;
     settle(&state, &headers, next, answer).await
 }
@@ -77,7 +77,7 @@ pub(crate) async fn ask(
 ) -> Result<Response, Error> {
     let fields = Fields::read(&headers, form)?;
     let (desk, next) = (desk(&state)?, local(&fields.next));
-    let Some(token) = waiting(&headers) else { return Ok(anew()) };
+    let Some(token) = waiting(&headers) else { return Ok(anew(next)) };
     let asked = desk.identities.ask_passkey(&token, &party(desk, &headers)?).await;
     match asked {
         Ok(ceremony) => {
@@ -98,7 +98,7 @@ pub(crate) async fn passkey(
 ) -> Result<Response, Error> {
     let fields = Fields::read(&headers, form)?;
     let (desk, next) = (desk(&state)?, local(&fields.next));
-    let Some(token) = waiting(&headers) else { return Ok(anew()) };
+    let Some(token) = waiting(&headers) else { return Ok(anew(next)) };
     let (party, answer) = (party(desk, &headers)?, fields.assertion()?);
     let answer = desk.identities.prove_passkey(&token, &party, &answer).await;
     settle(&state, &headers, next, answer).await
@@ -131,23 +131,23 @@ async fn refuse(
 ) -> Result<Response, Error> {
     match fault(error, next, Words::asked(headers)) {
         Fault::Say(status, said) => show(state, headers, next, Some((status, said))).await,
-        Fault::Go(_) => Ok(anew()),
+        Fault::Go(_) => Ok(anew(next)),
         Fault::Fail(error) => Err(error),
     }
 }
 
 /// The page of the step as it stands, with what is wrong.
-async fn show(
+pub(super) async fn show(
     state: &State,
     headers: &HeaderMap,
     next: &str,
     problem: Option<(StatusCode, String)>,
 ) -> Result<Response, Error> {
-    let Some(token) = waiting(headers) else { return Ok(anew()) };
+    let Some(token) = waiting(headers) else { return Ok(anew(next)) };
     let desk: &Desk = desk(state)?;
     let asked: Stage = match desk.identities.stage(&token).await {
         Ok(asked) => asked,
-        Err(identity::Error::Over) => return Ok(anew()),
+        Err(identity::Error::Over) => return Ok(anew(next)),
         Err(other) => return Err(Error::Unavailable(other.to_string())),
     };
     let words = Words::asked(headers);
@@ -162,8 +162,8 @@ fn waiting(headers: &HeaderMap) -> Option<StepToken> {
     cookie::step(headers).map(StepToken)
 }
 
-/// The step is over: the sign-in begins anew.
-fn anew() -> Response {
-    let response = Redirect::to(SIGN_IN).into_response();
+/// The step is over: the sign-in begins anew, and still leads to `next`.
+fn anew(next: &str) -> Response {
+    let response = Redirect::to(&with_next(SIGN_IN, next)).into_response();
     with_cookie(response, cookie::remove(cookie::STEP_COOKIE).ok())
 }

@@ -16,7 +16,7 @@ use super::html;
 use super::{confirm, unreadable, with_cookie};
 use crate::csrf::{self, FormToken};
 use crate::pages::support::{SupportPage, SupportUsesPage};
-use crate::support::{SupportQuestion, SupportStanding, Trouble};
+use crate::support::{SupportQuestion, Trouble};
 use crate::words::Words;
 use crate::{Error, State, cookie};
 
@@ -92,9 +92,7 @@ pub(crate) async fn banner(
         });
         return Ok(Json(told).into_response());
     }
-    let cards = state.support.seen(&who).await.map_err(unavailable)?;
-    let live = cards.iter().filter(|card| card.standing == SupportStanding::Live);
-    let (count, until) = (live.clone().count(), live.filter_map(|card| card.ends_at).max());
+    let (count, until) = state.support.live(&who).await.map_err(unavailable)?;
     Ok(Json(json!({"inside": false, "live": count, "until": until})).into_response())
 }
 

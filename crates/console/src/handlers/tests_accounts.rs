@@ -397,6 +397,11 @@ async fn people_are_for_whoever_may_see_them() {
     let invites = [own::PEOPLE_READ, own::PEOPLE_INVITE].into_iter().collect::<Bits>();
     assert_eq!(asked(Bits::EMPTY, page()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(asked(reads, invite()).await.0, StatusCode::NOT_FOUND);
+    let blind = [own::PEOPLE_INVITE].into_iter().collect::<Bits>();
+    let withdraw = || post("/_amanah/people/withdraw", "one=abc");
+    for request in [page(), invite(), withdraw()] {
+        assert_eq!(asked(blind, request).await.0, StatusCode::NOT_FOUND, "the answer is the list");
+    }
     let (status, _, html) = asked(reads, page()).await;
     assert!(status == StatusCode::OK && html.contains("budi@toko.example"));
     assert!(!html.contains("people/invite") && !html.contains("rudi@toko.example"));

@@ -99,15 +99,23 @@ impl Directory {
         if accounts.is_empty() {
             return Ok(());
         }
+        let mut failed = None;
         for account in self.people.open_of(&accounts).await.map_err(away)? {
-            self.not_last(tenant, &account).await?;
-            self.end_account(&account, UPKEEP).await?;
             let user = users.get(&account).map(String::as_str).unwrap_or_default();
-            let tx = self.db.operator().await?;
-            self.note(&tx, tenant, (UPKEEP, "change user"), (user, "off-boarded once more"))
-                .await?;
-            tx.commit().await?;
+            // One that cannot be ended, such as a tenant's last administrator, keeps no other open.
+            if let Err(error) = self.close_one(tenant, &account, user).await {
+                failed.get_or_insert(error);
+            }
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn close_one(&self, tenant: &TenantId, account: &str, user: &str) -> Result<()> {
+        self.not_last(tenant, account).await?;
+        self.end_account(account, UPKEEP).await?;
+        let tx = self.db.operator().await?;
+        self.note(&tx, tenant, (UPKEEP, "change user"), (user, "off-boarded once more")).await?;
+        tx.commit().await?;
         Ok(())
     }
 

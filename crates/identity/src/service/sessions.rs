@@ -25,7 +25,7 @@ const MAX_AGENT_BYTES: usize = 64;
 pub struct Opening {
     /// The grant of support that it rests on.
     pub support: Option<String>,
-    /// The family of the browser, for its owner to recognise it by: `Firefox on Linux`.
+    /// The family of the browser, for its owner to recognise it by: `Firefox, Linux`.
     pub agent: String,
     /// Only while the account's epoch is still this one.
     pub epoch: Option<i32>,

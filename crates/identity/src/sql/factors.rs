@@ -42,7 +42,7 @@ pub(crate) const END_PENDING: &str = "\
         AND t.asked_by = encode(o.token_sha256, 'hex') AND t.confirmed_at IS NULL) \
     SELECT FROM over";
 
-/// Parameters: account, now, the end of the wait after this one, as of the failures so far. Counts
+/// Parameters: account, now, how many wrong ones are free, the first wait and the longest, in seconds. Counts
 /// a guess as wrong before it is looked at, so that many at once count as many. No row while the
 /// account has to wait.
 pub(crate) const COUNT_GUESS: &str = "\
@@ -175,7 +175,7 @@ pub(crate) const LIST_PASSKEYS: &str = "\
     SELECT id::text, credential, name, made_at, last_used_at FROM identity.passkeys \
     WHERE account = $1::text::uuid ORDER BY made_at, id";
 
-/// Parameters: account, credential, relying party. At most one row: key, party, uses.
+/// Parameters: account, credential. At most one row: key, party, uses.
 pub(crate) const FIND_PASSKEY: &str = "\
     SELECT public_key, party, uses FROM identity.passkeys \
     WHERE account = $1::text::uuid AND credential = $2";

@@ -6,17 +6,30 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use kernel::{Fut, Identity, Secret, SessionToken, own};
+use jiff::Timestamp;
+use kernel::{Fut, Identity, Secret, SessionToken, TenantId, own};
 
 use super::{House, TOKEN, ask, cookies, open};
 use crate::pages::{sample, support_sample};
 use crate::{
-    LeavingDesk, LeavingReport, SupportCard, SupportDesk, SupportQuestion, SupportUse, Trouble,
+    LeavingDesk, LeavingReport, SupportCard, SupportDesk, SupportQuestion, SupportStanding,
+    SupportUse, Trouble,
 };
 
 impl SupportDesk for House {
     fn seen<'a>(&'a self, _: &'a Identity) -> Fut<'a, Result<Vec<SupportCard>, Trouble>> {
         Box::pin(async { Ok(support_sample::support()) })
+    }
+
+    fn live<'a>(
+        &'a self,
+        who: &'a Identity,
+    ) -> Fut<'a, Result<(usize, Option<Timestamp>), Trouble>> {
+        let here = support_sample::support().into_iter();
+        let here = here.filter(|card| card.standing == SupportStanding::Live);
+        let here = here.filter(move |card| card.tenant == who.tenant.as_str());
+        let ends: Vec<_> = here.filter_map(|card| card.ends_at).collect();
+        Box::pin(async move { Ok((ends.len(), ends.into_iter().max())) })
     }
 
     fn uses<'a>(
@@ -163,8 +176,15 @@ async fn a_banner_is_told_what_it_shows() {
     let path = (Method::GET, "/_amanah/support.json");
     let (_, _, inside) = as_seen(&router, path.clone(), Some(support_sample::inside()), "").await;
     assert!(inside.contains("\"inside\":true") && inside.contains("\"scope\":\"ro\""), "{inside}");
-    let (_, _, home) = as_seen(&router, path, Some(support_sample::chief()), "").await;
+    let (_, _, home) = as_seen(&router, path.clone(), Some(support_sample::chief()), "").await;
     assert!(home.contains("\"live\":1"), "{home}");
+    // Whoever has no right to let support in is told as well, and staff hear nothing of elsewhere.
+    let (_, _, plain) = as_seen(&router, path.clone(), Some(sample::identity()), "").await;
+    assert!(plain.contains("\"live\":1"), "{plain}");
+    let mut elsewhere = (*support_sample::staff()).clone();
+    elsewhere.tenant = TenantId::new("staff-home").unwrap();
+    let (_, _, none) = as_seen(&router, path, Some(Arc::new(elsewhere)), "").await;
+    assert!(none.contains("\"live\":0"), "{none}");
 }
 
 #[tokio::test]
