@@ -14,7 +14,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURI
 use http::{Response, StatusCode};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -143,15 +143,23 @@ impl Shared {
     }
 }
 
-/// Serves plain HTTP for as long as it is polled.
-pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+/// Serves plain HTTP for as long as it is polled; once `leave` is sent or dropped, only those who are there.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut leave: oneshot::Receiver<()>,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         // The semaphore is never closed, so that there is always a permit in the end.
         let slot = Arc::clone(&slots).acquire_owned().await.ok();
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            _ = &mut leave => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((mut tcp, peer)) => {
                 let shared = Arc::clone(&shared);
                 shared.metrics.connection();
@@ -169,6 +177,8 @@ pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>) {
             }
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

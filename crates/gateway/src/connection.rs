@@ -7,7 +7,8 @@ use std::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -89,6 +90,7 @@ impl Client {
             peer: self.peer,
             turn: Arc::clone(&turn),
             seat: Arc::clone(&seat),
+            stage: self.stage.clone(),
         };
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -140,7 +142,7 @@ impl Client {
         let why = loop {
             tokio::select! {
                 biased;
-                _ = self.stage.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
+                _ = self.stage.wait_for(|stage| *stage != Stage::Serving), if !stopping => {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -191,6 +193,7 @@ struct Line {
     peer: SocketAddr,
     turn: Arc<Turn>,
     seat: Arc<Seat>,
+    stage: watch::Receiver<Stage>,
 }
 
 impl Service<Request<Incoming>> for Line {
@@ -201,9 +204,15 @@ impl Service<Request<Incoming>> for Line {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(Arc::clone(&self.seat));
         let (worker, turn, peer) = (Arc::clone(&self.worker), Arc::clone(&self.turn), self.peer);
+        let stage = self.stage.clone();
         Box::pin(async move {
             let wire = Wire::One(turn);
-            Ok(worker.shared.answer(request, peer, wire, &worker).await)
+            let mut answer = worker.shared.answer(request, peer, wire, &worker).await;
+            let is_last = *stage.borrow() == Stage::Leaving;
+            if is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
         })
     }
 }

@@ -23,6 +23,27 @@ pub enum GatewayError {
         /// What the system said.
         error: io::Error,
     },
+    /// A listener that was handed over is not where this process is to listen.
+    #[error(
+        "it is to listen on {wanted}, and what was handed over {}; an upgrade keeps the addresses: start \
+         anew to change them",
+        on.map_or("is none".to_owned(), |on| format!("listens on {on}"))
+    )]
+    ListensElsewhere {
+        /// Where it is to listen.
+        wanted: SocketAddr,
+        /// Where what was handed over listens, if anything was.
+        on: Option<SocketAddr>,
+    },
+    /// A listener was handed over that this process is not to have.
+    #[error(
+        "it is not to listen on {0}, which was handed over; an upgrade keeps the addresses: start anew to \
+         change them"
+    )]
+    ListensUnwanted(SocketAddr),
+    /// A listener that was handed over cannot be used.
+    #[error("a listener that was handed over cannot be used: {0}")]
+    Adopt(io::Error),
     /// The system has no room for the threads that serve connections.
     #[error(
         "cannot start the threads that serve connections: {0}; nothing was started; allow more \

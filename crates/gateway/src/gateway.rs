@@ -1,6 +1,6 @@
 //! The listener: who may connect, for how long, and how it ends.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use kernel::{Binder, Credentials, Gatekeeper, Rng, Sessions};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 
@@ -22,6 +22,7 @@ use crate::bodies::Bodies;
 use crate::clear::{self, Way};
 use crate::handshake::Terms;
 use crate::limits::{Limits, Seats};
+use crate::listening::{Listeners, Listening, Taken};
 use crate::reports::Lines;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
@@ -150,7 +151,7 @@ pub struct Ports {
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
-    clear: Option<(TcpListener, SocketAddr)>,
+    clear: Option<Taken>,
     authority: Arc<LocalAuthority>,
     terms: Terms,
     workers: Workers,
@@ -168,11 +169,41 @@ impl Gateway {
         ports: Ports,
         authority: Arc<LocalAuthority>,
     ) -> Result<Self, GatewayError> {
-        let (listener, address) = take(settings.listen).await?;
+        let listener = take(settings.listen).await?;
         let clear = match settings.clear {
             Some(address) => Some(take(address).await?),
             None => None,
         };
+        Self::on((listener, clear), settings, ports, authority).await
+    }
+
+    /// As [`Gateway::bind`], on listeners of another process which goes on with them until this one runs.
+    ///
+    /// # Errors
+    /// When they do not listen where the settings say: who wants another address has to start anew.
+    pub async fn adopt(
+        listeners: Listeners,
+        settings: Settings,
+        ports: Ports,
+        authority: Arc<LocalAuthority>,
+    ) -> Result<Self, GatewayError> {
+        let listener = listeners.main.on(Some(settings.listen))?;
+        let clear = match listeners.clear {
+            Some(clear) => Some(clear.on(settings.clear)?),
+            None => match settings.clear {
+                Some(wanted) => return Err(GatewayError::ListensElsewhere { wanted, on: None }),
+                None => None,
+            },
+        };
+        Self::on((listener, clear), settings, ports, authority).await
+    }
+
+    async fn on(
+        ((listener, address), clear): (Taken, Option<Taken>),
+        settings: Settings,
+        ports: Ports,
+        authority: Arc<LocalAuthority>,
+    ) -> Result<Self, GatewayError> {
         let terms = terms(settings.tls, &authority)?;
         let bodies = Bodies::new(BODIES_KIB);
         let way = Way {
@@ -229,6 +260,15 @@ impl Gateway {
         self.clear.as_ref().map(|(_, address)| *address)
     }
 
+    /// The same listeners once more, for another process that is to go on with them.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        let clear = self.clear.as_ref().map(|(clear, _)| Listening::again(clear)).transpose()?;
+        Ok(Listeners { main: Listening::again(&self.listener)?, clear })
+    }
+
     /// The counters, which stay readable while the gateway runs.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.shared.metrics)
@@ -256,25 +296,49 @@ impl Gateway {
     }
 
     /// Serves until `shutdown` is done, then lets open requests finish for at most ten seconds.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+        self.run_or_leave(shutdown, pending()).await;
+    }
+
+    /// As [`Gateway::run`]; when `leave` is done first, another process accepts connections from the same
+    /// listeners. Those that are here are served until each has ended, for as long as `leave` says: an answer
+    /// over HTTP/1.1 is the last of its connection, and whoever speaks HTTP/2 is told to ask elsewhere.
+    pub async fn run_or_leave(
+        mut self,
+        shutdown: impl Future<Output = ()> + Send,
+        leave: impl Future<Output = Duration> + Send,
+    ) {
         let mut renewal = interval(RENEWAL_CHECK);
         let looking = tokio::spawn(look_again(self.certificates()));
         let watching = tokio::spawn(attack::watch(Arc::clone(&self.shared)));
         let clear = self.clear.take();
-        let leading = clear
-            .map(|(listener, _)| tokio::spawn(clear::listen(listener, Arc::clone(&self.shared))));
-        let mut shutdown = pin::pin!(shutdown);
-        loop {
+        let (left, leaves) = oneshot::channel();
+        let leading = clear.map(|(listener, _)| {
+            tokio::spawn(clear::listen(listener, Arc::clone(&self.shared), leaves))
+        });
+        let (mut shutdown, mut leave) = (pin::pin!(shutdown), pin::pin!(leave));
+        let goes_on = loop {
             tokio::select! {
-                () = &mut shutdown => break,
+                () = &mut shutdown => break None,
+                within = &mut leave => break Some(within),
                 _ = renewal.tick() => self.renew(),
                 newcomer = self.next() => self.workers.give(newcomer),
             }
+        };
+        drop(self.listener);
+        if let Some(within) = goes_on {
+            drop(left);
+            let over = async {
+                tokio::select! {
+                    () = sleep(within) => {}
+                    () = shutdown => {}
+                }
+            };
+            self.workers.leave(over).await;
         }
         looking.abort();
         watching.abort();
         leading.inspect(JoinHandle::abort);
-        drop(self.listener);
         self.workers.drain().await;
     }
 
@@ -305,7 +369,7 @@ impl Gateway {
 }
 
 /// Listens on an address, and says with which port.
-async fn take(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+async fn take(address: SocketAddr) -> Result<Taken, GatewayError> {
     let wrong = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => GatewayError::AddressInUse(address),
         _ => GatewayError::Listen { address, error },

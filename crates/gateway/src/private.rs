@@ -9,7 +9,7 @@
 //! read tokens and texts. That is why an address other than loopback must be allowed expressly.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderName, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+};
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
@@ -34,6 +36,8 @@ use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt as _};
 
 use crate::GatewayError;
+use crate::listening::{Listening, Taken};
+use crate::workers::Stage;
 
 mod stall;
 #[cfg(test)]
@@ -79,6 +83,15 @@ impl PrivateSettings {
     pub const fn new(listen: SocketAddr) -> Self {
         Self { listen, allow_remote: false, hosts: Vec::new() }
     }
+
+    fn check(&self) -> Result<(), GatewayError> {
+        if self.allow_remote || self.listen.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        let why = "tokens would cross the network in clear; listen on 127.0.0.1, or set `allow_remote` if \
+                   nobody else can read that network";
+        Err(GatewayError::Private { address: self.listen, why: why.to_owned() })
+    }
 }
 
 /// A listener for programs that is bound and not yet serving `S`: a tower service that takes
@@ -115,13 +128,7 @@ where
     ) -> Result<Self, GatewayError> {
         let address = settings.listen;
         let refused = |why: String| GatewayError::Private { address, why };
-        if !settings.allow_remote && !address.ip().to_canonical().is_loopback() {
-            return Err(refused(
-                "tokens would cross the network in clear; listen on 127.0.0.1, or set \
-                 `allow_remote` if nobody else can read that network"
-                    .to_owned(),
-            ));
-        }
+        settings.check()?;
         let listen = |error: io::Error| match error.kind() {
             io::ErrorKind::AddrInUse => refused(
                 "another program listens there; stop it, or choose another address".to_owned(),
@@ -130,14 +137,45 @@ where
         };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        Ok(Self::on((listener, address), &settings, service, deadlines))
+    }
+
+    /// As [`Private::bind`], on the listener of another process which goes on with it until this one runs.
+    ///
+    /// # Errors
+    /// When it does not listen where the settings say, and as [`Private::bind`].
+    pub fn adopt(
+        listening: Listening,
+        settings: &PrivateSettings,
+        service: S,
+    ) -> Result<Self, GatewayError> {
+        settings.check()?;
+        let taken = listening.on(Some(settings.listen))?;
+        Ok(Self::on(taken, settings, service, Deadlines::USUAL))
+    }
+
+    fn on(
+        (listener, address): Taken,
+        settings: &PrivateSettings,
+        service: S,
+        deadlines: Deadlines,
+    ) -> Self {
         let hosts = settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Ok(Self {
+        Self {
             listener,
             address,
             door: Arc::new(Door { hosts, deadlines }),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             service,
-        })
+        }
+    }
+
+    /// The same listener once more, for another process that is to go on with it.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn listening(&self) -> io::Result<Listening> {
+        Listening::again(&self.listener)
     }
 
     /// The address that was taken, with its port.
@@ -147,12 +185,24 @@ where
 
     /// Serves until `stop` is done, then lets open requests finish for at most ten seconds.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let (tell, stopped) = watch::channel(false);
+        self.run_or_leave(stop, pending()).await;
+    }
+
+    /// As [`Private::run`]; when `leave` is done first, another process accepts connections from the same
+    /// listener. Those that are here are served until each has ended, for as long as `leave` says; an answer
+    /// is the last of its connection.
+    pub async fn run_or_leave(
+        self,
+        stop: impl Future<Output = ()> + Send,
+        leave: impl Future<Output = Duration> + Send,
+    ) {
+        let (tell, stopped) = watch::channel(Stage::Serving);
         let mut connections = JoinSet::new();
-        let mut stop = pin::pin!(stop);
-        loop {
+        let (mut stop, mut leave) = (pin::pin!(stop), pin::pin!(leave));
+        let leaving = loop {
             tokio::select! {
-                () = &mut stop => break,
+                () = &mut stop => break None,
+                within = &mut leave => break Some(within),
                 Some(_) = connections.join_next() => {}
                 (tcp, slot) = self.next() => {
                     let (door, service) = (Arc::clone(&self.door), self.service.clone());
@@ -163,9 +213,17 @@ where
                     });
                 }
             }
-        }
+        };
         drop(self.listener);
-        let _ = tell.send(true);
+        if let Some(within) = leaving {
+            let _ = tell.send(Stage::Leaving);
+            tokio::select! {
+                () = async { while connections.join_next().await.is_some() {} } => {}
+                () = sleep(within) => {}
+                () = stop => {}
+            }
+        }
+        let _ = tell.send(Stage::Draining);
         let drained = async { while connections.join_next().await.is_some() {} };
         let _ = timeout(DRAIN_DEADLINE, drained).await;
         connections.shutdown().await;
@@ -192,7 +250,7 @@ async fn serve<S, B>(
     tcp: TcpStream,
     door: Arc<Door>,
     service: S,
-    mut stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<Stage>,
 ) where
     S: Service<Request<PrivateBody>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -204,9 +262,17 @@ async fn serve<S, B>(
     let _ = tcp.set_nodelay(true);
     let Ok(here) = tcp.local_addr() else { return };
     let Deadlines { head, answer: pace, .. } = door.deadlines;
+    let stage = stopped.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
         let (door, service) = (Arc::clone(&door), service.clone());
-        async move { Ok::<_, Infallible>(answer(&door, here.ip(), service, request).await) }
+        let stage = stage.clone();
+        async move {
+            let mut answer = answer(&door, here.ip(), service, request).await;
+            if *stage.borrow() == Stage::Leaving {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -219,7 +285,7 @@ async fn serve<S, B>(
     let ended = loop {
         tokio::select! {
             ended = connection.as_mut() => break ended,
-            _ = stopped.wait_for(|stopped| *stopped), if !stopping => {
+            _ = stopped.wait_for(|stage| *stage == Stage::Draining), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }

@@ -28,7 +28,7 @@ use crate::bodies::Bodies;
 use crate::headers::meets;
 use crate::{
     AttackDesk, AttackMode, AttackSettings, Certificates, Deployer, Gateway, HeaderPolicy,
-    LocalAuthority, Metrics, Own, OwnPath, Payer, Ports, Settings, client_config,
+    Listeners, LocalAuthority, Metrics, Own, OwnPath, Payer, Ports, Settings, client_config,
 };
 
 mod abuse;
@@ -42,6 +42,7 @@ mod deploys;
 mod forward;
 mod hellos;
 mod http2;
+mod leaving;
 mod limits;
 mod proof;
 mod reports;
@@ -70,6 +71,9 @@ struct Edge {
     deployer: Deployer,
     attack: AttackDesk,
     stop: oneshot::Sender<()>,
+    /// Leaves its listeners to another one, and goes on with its connections for so long.
+    leave: Option<oneshot::Sender<Duration>>,
+    listeners: Option<Listeners>,
     task: JoinHandle<()>,
 }
 
@@ -97,9 +101,18 @@ impl Edge {
         let (certificates, clear) = (gateway.certificates(), gateway.clear_addr());
         let (deployer, attack) = (gateway.deployer(), gateway.attack());
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(gateway.run(async {
+        let (leave, left) = oneshot::channel::<Duration>();
+        let listeners = Some(gateway.listeners().unwrap());
+        let stopping = async {
             let _ = stopped.await;
-        }));
+        };
+        let leaving = async {
+            match left.await {
+                Ok(within) => within,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let task = tokio::spawn(gateway.run_or_leave(stopping, leaving));
         Self {
             address,
             clear,
@@ -111,6 +124,8 @@ impl Edge {
             deployer,
             attack,
             stop,
+            leave: Some(leave),
+            listeners,
             task,
         }
     }

@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::attack::{self, Gauge};
 use crate::connection::Client;
@@ -40,6 +40,9 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Serving,
+    /// Another process accepts connections. Those that are here are served; each answer over HTTP/1.1 is the
+    /// last of its connection, and whoever speaks HTTP/2 is told to ask elsewhere.
+    Leaving,
     /// Open requests may finish, and there are no others.
     Draining,
 }
@@ -130,6 +133,18 @@ impl Workers {
         }
     }
 
+    /// Takes no more connections, and serves those that there are until each has ended or `over` has. A
+    /// connection that is idle is not closed, since a request may be on its way: it ends with the answer to
+    /// that, or by the deadline for all idle ones.
+    pub(crate) async fn leave(&mut self, over: impl Future<Output = ()>) {
+        let _ = self.stage.send(Stage::Leaving);
+        self.desks.clear();
+        tokio::select! {
+            _ = self.over.recv() => {}
+            () = over => {}
+        }
+    }
+
     /// Lets open requests finish for at most ten seconds.
     pub(crate) async fn drain(mut self) {
         let _ = self.stage.send(Stage::Draining);
@@ -177,8 +192,17 @@ impl Work {
                 },
             }
         }
+        let late = async {
+            // An error means that the gateway was dropped: nobody waits then.
+            if stage.wait_for(|stage| *stage == Stage::Draining).await.is_ok() {
+                sleep(DRAIN_DEADLINE).await;
+            }
+        };
         let drained = async { while connections.join_next().await.is_some() {} };
-        let _ = timeout(DRAIN_DEADLINE, drained).await;
+        tokio::select! {
+            () = drained => {}
+            () = late => {}
+        }
         connections.shutdown().await;
     }
 
