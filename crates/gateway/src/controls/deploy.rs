@@ -1,5 +1,7 @@
-//! `deploy.zero-downtime`: a switch to another release fails nobody's request.
+//! `deploy.zero-downtime`: neither a switch to another release nor another process of the gateway fails
+//! anybody's request.
 
+mod handed;
 mod load;
 mod release;
 
@@ -11,17 +13,20 @@ use tokio::sync::watch;
 
 use super::scratch::{Behind, Scratch};
 use crate::{HeaderPolicy, LocalAuthority, Outcome, Step, SwitchTerms, Upstream};
+use handed::handed;
 use load::{Load, Way, read_until};
 use release::{HEALTH, LONG, LONG_BEGIN, LONG_END, Release, SOCKET, Temper};
 
 static CARD: Card = Card {
     id: "deploy.zero-downtime",
-    title: "Another release takes over without a failed request",
+    title: "Another release, or another process, takes over without a failed request",
     attack: "on a scratch gateway of this program, with visitors who ask and change things over TLS \
              all the time, switches to another release while a long answer and a socket are under \
-             way, then to one that is ill, then to one that dies after it was taken",
+             way, then to one that is ill, then to one that dies after it was taken; and has a \
+             second gateway go on with the listener of the first while that drains",
     bite: "cuts what is under way at the old release, takes a release without asking for its health, \
-           and lets nobody stand in for one that dies",
+           and lets nobody stand in for one that dies; closes the listener before there is another, \
+           cuts the connections of the first gateway, and hands over to one that accepts nobody",
     cadence: Duration::from_hours(1),
     deadline: Duration::from_mins(3),
     not_covered: &[
@@ -29,7 +34,7 @@ static CARD: Card = Card {
         "a change that a release has got when it dies: whether it was done is not known, and it is \
          not repeated",
         "what the old release holds in memory, and whether both releases can work on one database",
-        "another version of Amanah itself",
+        "another version of Amanah itself: both gateways are of the running program, in one process",
         "sockets and answers that go on for longer than the drain: they end with the old release",
     ],
 };
@@ -46,8 +51,9 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(10);
 const MANY: usize = 60;
 /// So many by a release that dies, before it does.
 const SOME: usize = 12;
-/// What is attempted besides requests: a long answer, a socket, three switches that end as they should.
-const BESIDES: usize = 5;
+/// What is attempted besides requests: two long answers, two sockets, three switches and a take-over that end
+/// as they should.
+const BESIDES: usize = 8;
 const OPENING: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
@@ -265,12 +271,16 @@ async fn attack(cx: &Cx) -> Result<Proof, String> {
     let observed_at = cx.clock.now();
     let trial = good(cx, Manner::Whole).await?;
     let trial = trial.and(ill(cx, Manner::Whole).await?).and(dying(cx, Manner::Whole).await?);
+    let trial = trial.and(handed(cx, handed::Manner::Whole).await?);
     let all = trial.requests + BESIDES;
     let (lost, findings) = (trial.lost, trial.findings.len());
     let proof = Proof::weigh(
         observed_at,
-        Population::new(all, all, "requests, answers under way and switches"),
-        format!("{} requests during three switches, {findings} findings", trial.requests),
+        Population::new(all, all, "requests, answers under way, switches and take-overs"),
+        format!(
+            "{} requests during three switches and a take-over, {findings} findings",
+            trial.requests
+        ),
         "0 findings",
         trial.findings,
     );
@@ -284,12 +294,20 @@ async fn attack(cx: &Cx) -> Result<Proof, String> {
 async fn seed(cx: &Cx) -> Result<Proof, String> {
     let observed_at = cx.clock.now();
     let (mut findings, mut overlooked) = (Vec::new(), Vec::new());
+    let mut trials = Vec::new();
     for (manner, what) in Manner::CARELESS {
         let trial = match manner {
             Manner::Blind => ill(cx, manner).await?,
             Manner::Alone => dying(cx, manner).await?,
             Manner::Whole | Manner::Cuts => good(cx, manner).await?,
         };
+        trials.push((trial, what));
+    }
+    for (manner, what) in handed::Manner::CARELESS {
+        trials.push((handed(cx, manner).await?, what));
+    }
+    let all = trials.len();
+    for (trial, what) in trials {
         match trial.findings.first() {
             Some(found) => {
                 findings
@@ -298,14 +316,13 @@ async fn seed(cx: &Cx) -> Result<Proof, String> {
             None => overlooked.push(what),
         }
     }
-    let all = Manner::CARELESS.len();
-    let population = Population::new(findings.len(), all, "careless switches");
+    let population = Population::new(findings.len(), all, "careless switches and take-overs");
     if !overlooked.is_empty() {
         let names = overlooked.join(", ");
         let why = format!("made and not found: {names}; the proof does not see them");
         return Ok(Proof::missed(observed_at, population, why));
     }
-    let measured = format!("{} of {all} careless switches found", findings.len());
+    let measured = format!("{} of {all} careless switches and take-overs found", findings.len());
     Ok(Proof::weigh(observed_at, population, measured, format!("{all} of {all}"), findings))
 }
 

@@ -1,8 +1,10 @@
 //! A gateway for one proof: the same code on a free port of loopback, with an application that
 //! tries to undo every header.
 
+use std::future::pending;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -13,12 +15,13 @@ use kernel::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::probe::Reach;
 use crate::{
-    Deployer, Gateway, HeaderPolicy, LimitSettings, LocalAuthority, Own, OwnPath, Ports, Settings,
-    Upstream,
+    Deployer, Gateway, HeaderPolicy, LimitSettings, Listeners, LocalAuthority, Own, OwnPath, Ports,
+    Settings, Upstream,
 };
 
 /// The longest request that the scratch application reads, in bytes.
@@ -78,7 +81,32 @@ pub(super) struct Scratch {
     pub(super) own: Vec<OwnPath>,
     /// Moves it to another application.
     pub(super) deployer: Deployer,
+    /// Where its connections are left to another one, which says for how long they may go on.
+    leave: Option<oneshot::Sender<Duration>>,
+    listeners: Option<Listeners>,
+    address: SocketAddr,
+    serving: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// One that takes over and does not serve yet.
+pub(super) struct Heir(Gateway, Vec<JoinHandle<()>>);
+
+/// One that has taken over. It ends when this is dropped.
+pub(super) struct Serving(Vec<JoinHandle<()>>);
+
+impl Heir {
+    pub(super) fn serve(self) -> Serving {
+        let Self(gateway, mut tasks) = self;
+        tasks.push(tokio::spawn(gateway.run(pending())));
+        Serving(tasks)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
 }
 
 impl Scratch {
@@ -90,15 +118,90 @@ impl Scratch {
         behind: Behind,
     ) -> Result<Self, String> {
         let (token, identity) = somebody(cx)?;
-        let holders = vec![(token.clone(), identity)];
-        let sessions = ScratchSessions { holders };
-        let ports = ScratchPorts::of(Arc::new(sessions), None);
-        let (gateway, mut tasks) = launch(cx, authority, policy, behind, ports).await?;
-        let reach = Reach::new(gateway.local_addr(), authority.pem().as_bytes())?;
-        let deployer = gateway.deployer();
-        tasks.push(tokio::spawn(gateway.run(std::future::pending())));
-        Ok(Self { reach, token, own: ScratchOwn.paths(), deployer, tasks })
+        let ports = one(token.clone(), identity);
+        let (gateway, tasks) = launch(cx, authority, policy, behind, ports, On::Free).await?;
+        let address = gateway.local_addr();
+        let reach = Reach::new(address, authority.pem().as_bytes())?;
+        let (deployer, listeners) = (gateway.deployer(), gateway.listeners().map_err(text)?);
+        let (leave, left) = oneshot::channel();
+        let leaving = async {
+            match left.await {
+                Ok(within) => within,
+                Err(_) => pending().await,
+            }
+        };
+        let serving = tokio::spawn(gateway.run_or_leave(pending(), leaving));
+        let (leave, listeners, own) = (Some(leave), Some(listeners), ScratchOwn.paths());
+        Ok(Self { reach, token, own, deployer, leave, listeners, address, serving, tasks })
     }
+
+    /// Another one on the same listener, for the same session.
+    pub(super) async fn heir(
+        &mut self,
+        cx: &Cx,
+        authority: &Arc<LocalAuthority>,
+        policy: HeaderPolicy,
+        behind: Behind,
+    ) -> Result<Heir, String> {
+        let listeners = self.listeners.take().ok_or("the listener was handed over before")?;
+        self.next(cx, authority, (policy, behind), On::Listeners(listeners)).await
+    }
+
+    /// Another one on the same address, where nobody listens any more.
+    pub(super) async fn again(
+        &self,
+        cx: &Cx,
+        authority: &Arc<LocalAuthority>,
+        policy: HeaderPolicy,
+        behind: Behind,
+    ) -> Result<Heir, String> {
+        self.next(cx, authority, (policy, behind), On::Address(self.address)).await
+    }
+
+    async fn next(
+        &self,
+        cx: &Cx,
+        authority: &Arc<LocalAuthority>,
+        (policy, behind): (HeaderPolicy, Behind),
+        on: On,
+    ) -> Result<Heir, String> {
+        let (_, identity) = somebody(cx)?;
+        let ports = one(self.token.clone(), identity);
+        let (gateway, tasks) = launch(cx, authority, policy, behind, ports, on).await?;
+        Ok(Heir(gateway, tasks))
+    }
+
+    /// Takes no more connections; those that are there may go on for so long.
+    pub(super) fn leave(&mut self, within: Duration) {
+        self.listeners = None;
+        let _ = self.leave.take().map(|leave| leave.send(within));
+    }
+
+    /// Ends at once, whatever is under way.
+    pub(super) fn cut(&mut self) {
+        self.listeners = None;
+        self.serving.abort();
+    }
+
+    /// Until it has ended.
+    pub(super) async fn ended(&mut self) {
+        // It was cut, or has come to its end.
+        let _ = (&mut self.serving).await;
+    }
+}
+
+/// One session of somebody.
+fn one(token: SessionToken, identity: Arc<Identity>) -> ScratchPorts {
+    ScratchPorts::of(Arc::new(ScratchSessions { holders: vec![(token, identity)] }), None)
+}
+
+/// Where a gateway listens.
+enum On {
+    /// At any free port.
+    Free,
+    Address(SocketAddr),
+    /// At these, which another one has.
+    Listeners(Listeners),
 }
 
 /// Somebody of nowhere, and a session of theirs.
@@ -169,10 +272,10 @@ impl ScratchGateway {
         let authority = LocalAuthority::in_memory(Arc::clone(&cx.clock)).map_err(text)?;
         let authority = Arc::new(authority);
         let policy = HeaderPolicy::default();
-        let launched = launch(cx, &authority, policy, Behind::Hostile, ports).await?;
+        let launched = launch(cx, &authority, policy, Behind::Hostile, ports, On::Free).await?;
         let (gateway, mut tasks) = launched;
         let address = gateway.local_addr();
-        tasks.push(tokio::spawn(gateway.run(std::future::pending())));
+        tasks.push(tokio::spawn(gateway.run(pending())));
         Ok(Self { address, authority: authority.pem().to_owned(), tasks })
     }
 }
@@ -190,6 +293,7 @@ async fn launch(
     policy: HeaderPolicy,
     behind: Behind,
     ports: ScratchPorts,
+    on: On,
 ) -> Result<(Gateway, Vec<JoinHandle<()>>), String> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(free).await.map_err(text)?;
@@ -212,16 +316,24 @@ async fn launch(
     };
     let mut settings =
         Settings { upstream: Some(upstream), headers: policy, ..Settings::new(free) };
+    if let On::Address(address) = on {
+        settings.listen = address;
+    }
     if let Behind::At(_) = behind {
         // Whoever brings an application of their own asks it as often as they like.
         settings.limits = LimitSettings::ample();
     }
-    let gateway = Gateway::bind(settings, ports, Arc::clone(authority)).await.map_err(text)?;
-    Ok((gateway, tasks))
+    let authority = Arc::clone(authority);
+    let gateway = match on {
+        On::Free | On::Address(_) => Gateway::bind(settings, ports, authority).await,
+        On::Listeners(listeners) => Gateway::adopt(listeners, settings, ports, authority).await,
+    };
+    Ok((gateway.map_err(text)?, tasks))
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        self.serving.abort();
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

@@ -98,5 +98,5 @@ async fn the_proof_holds_and_bites() {
     assert_eq!(proof.outcome(), Proven::Holds, "{} {:#?}", proof.detail(), proof.findings());
     let bite = control.bite(&cx).await;
     assert_eq!(bite.outcome(), Proven::Broken, "{} {:#?}", bite.detail(), bite.findings());
-    assert_eq!(bite.findings().len(), 3);
+    assert_eq!(bite.findings().len(), 6);
 }

@@ -179,7 +179,11 @@ impl Visitor {
         };
         tls.write_all(self.way.wire(method, "/", "", body).as_bytes()).await?;
         tls.flush().await?;
-        answer(tls).await
+        let answer = answer(tls).await?;
+        if answer.is_last {
+            *line = None;
+        }
+        Ok(answer)
     }
 
     fn count(&self, method: &str, body: &str, asked: io::Result<Answer>) {
@@ -209,6 +213,8 @@ struct Answer {
     status: u16,
     /// Why the gateway itself refused, if it did.
     refused: Option<String>,
+    /// Whether nothing more may be asked on its connection.
+    is_last: bool,
     body: String,
 }
 
@@ -245,5 +251,6 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(usize, usize, Answer)>> {
     let length = length.ok_or_else(|| io::Error::other("an answer without a length"))?;
     let refused = value(REFUSED.as_str());
     let status = answer.code.unwrap_or_default();
-    Ok(Some((head, length, Answer { status, refused, body: String::new() })))
+    let is_last = value("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    Ok(Some((head, length, Answer { status, refused, is_last, body: String::new() })))
 }
