@@ -252,13 +252,35 @@ impl House {
 
     /// Ends it as a user does.
     pub fn stop(&mut self) {
-        if self.up.try_wait().unwrap().is_some() {
+        self.stop_another();
+        if self.up.try_wait().unwrap().is_none() {
+            let pid = self.up.id().to_string();
+            Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+            self.up.wait().unwrap();
+        }
+    }
+
+    /// Ends the process that has become the house by an upgrade, which is not our child.
+    fn stop_another(&self) {
+        let told = std::fs::read(self.data.join("running.json")).unwrap_or_default();
+        let told: Value = serde_json::from_slice(&told).unwrap_or_default();
+        let another = told["pid"].as_u64().filter(|pid| *pid != u64::from(self.up.id()));
+        let Some(pid) = another else { return };
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if !String::from_utf8_lossy(&command).contains(self.data.to_str().unwrap()) {
             return;
         }
-        let pid = self.up.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        self.up.wait().unwrap();
+        Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+        while is_alive(pid) {
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
     }
+}
+
+/// Whether a process runs. One that has ended and that nobody has waited for yet does not.
+pub fn is_alive(process: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
 }
 
 impl Drop for House {

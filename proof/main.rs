@@ -49,5 +49,7 @@ mod tenants;
 mod testing;
 mod tidy;
 mod trail;
+mod upgrade;
+mod visitors;
 mod web;
 mod witness;

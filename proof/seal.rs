@@ -22,7 +22,7 @@ fn told(house: &House) -> Option<Value> {
 }
 
 /// Waits until the log has one entry for each row of the trail and one for its beginning.
-fn sealed(house: &House) -> u64 {
+pub fn sealed(house: &House) -> u64 {
     let begun = Instant::now();
     loop {
         let rows = house.psql("demo", "SELECT 1 + count(*) FROM audit.system_audit_logs");

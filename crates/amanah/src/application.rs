@@ -3,6 +3,7 @@
 mod keys;
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use std::time::Duration;
 use ::keys::Keys;
 use anyhow::{Context, bail};
 use kernel::{Rng, Secret, TenantId};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use store::{DatabaseUrl, Db};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
@@ -50,12 +54,21 @@ const PEOPLE: [(&str, &str, &str, &str); 6] = [
     ("huda@gulf.example", "Huda Nasser", GULF, "approver"),
 ];
 
-/// The sample application as a running process. It ends when this is dropped.
+/// The sample application as a running process. It ends when this is dropped, unless another process has
+/// its input too: whoever has is the house that it belongs to.
 pub(crate) struct Application {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     outside: Outside,
-    child: Child,
+    process: Process,
+}
+
+/// A process that need not be our child.
+struct Process {
+    /// It ends when nobody holds this any more.
+    input: OwnedFd,
+    /// Can be read once the process has ended.
+    ended: OwnedFd,
 }
 
 /// What it is given through its environment.
@@ -140,33 +153,72 @@ pub(crate) async fn people(
 impl Application {
     /// Starts the process on a free port.
     pub(crate) async fn start(outside: Outside) -> anyhow::Result<Self> {
-        let (child, address) = spawn(&outside, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        Ok(Self { address, outside, child })
+        let (process, address) = spawn(&outside, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        Ok(Self { address, outside, process })
+    }
+
+    /// Goes on with the one at `address`, by its input and its process.
+    pub(crate) fn adopt(
+        address: SocketAddr,
+        outside: Outside,
+        (input, process): (OwnedFd, OwnedFd),
+    ) -> Self {
+        Self { address, outside, process: Process { input, ended: process } }
+    }
+
+    /// What another process needs to go on with it.
+    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.process.input.as_fd(), self.process.ended.as_fd()]
     }
 
     /// Starts it again, where the gateway knows it.
     pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
-        (self.child, self.address) = spawn(&self.outside, self.address).await?;
+        (self.process, self.address) = spawn(&self.outside, self.address).await?;
         Ok(())
     }
 
     /// Whether the process still runs.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+    pub(crate) fn is_alive(&self) -> bool {
+        !ends(&self.process.ended, Some(&Timespec::default())).unwrap_or(false)
     }
 
     /// Lets it finish its requests.
-    pub(crate) async fn stop(mut self) {
-        drop(self.child.stdin.take());
-        if let Err(error) = self.child.wait().await {
+    pub(crate) async fn stop(self) {
+        let Process { input, ended } = self.process;
+        drop(input);
+        let waited = tokio::task::spawn_blocking(move || ends(&ended, None)).await;
+        if let Ok(Err(error)) = waited {
             out::aside(&format!("the sample application did not stop: {error}"));
+        }
+    }
+}
+
+impl Process {
+    /// Our child, which is not waited for yet, so that its number is still its own.
+    fn of_child(child: &mut Child) -> anyhow::Result<Self> {
+        let input = child.stdin.take().context("the sample application has no input")?;
+        let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let id = id.context("the sample application ended at once")?;
+        let ended = pidfd_open(id, PidfdFlags::empty()).context("it cannot be watched")?;
+        Ok(Self { input: input.into_owned_fd()?, ended })
+    }
+}
+
+/// Whether a process has ended, once that is so or the time is over.
+fn ends(process: &OwnedFd, within: Option<&Timespec>) -> std::io::Result<bool> {
+    let mut looked = [PollFd::new(process, PollFlags::IN)];
+    loop {
+        match poll(&mut looked, within) {
+            Ok(count) => return Ok(count > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 /// The process finds its secrets in its environment, and stops when its standard input closes, so
 /// that it cannot outlive us.
-async fn spawn(outside: &Outside, listen: SocketAddr) -> anyhow::Result<(Child, SocketAddr)> {
+async fn spawn(outside: &Outside, listen: SocketAddr) -> anyhow::Result<(Process, SocketAddr)> {
     let program = program()?;
     let mut command = store::unprivileged(&program).await?;
     command
@@ -181,9 +233,11 @@ async fn spawn(outside: &Outside, listen: SocketAddr) -> anyhow::Result<(Child, 
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .kill_on_drop(true)
+        // It belongs to whoever has its input, and that may be another process by the time that we end.
+        .kill_on_drop(false)
         .spawn()
         .with_context(|| format!("{} does not start", program.display()))?;
+    let process = Process::of_child(&mut child)?;
     let output = child.stdout.take().context("the sample application has no output")?;
     let mut lines = BufReader::new(output).lines();
     let first = tokio::time::timeout(START, lines.next_line())
@@ -192,7 +246,7 @@ async fn spawn(outside: &Outside, listen: SocketAddr) -> anyhow::Result<(Child, 
     let Some(address) = first.as_deref().and_then(|l| l.strip_prefix("listening on ")) else {
         bail!("the sample application ended at once: {}", first.unwrap_or_default());
     };
-    Ok((child, address.parse().context("the sample application's address")?))
+    Ok((process, address.parse().context("the sample application's address")?))
 }
 
 /// The program lies beside ours.

@@ -178,6 +178,9 @@ pub(crate) struct Up {
     /// Where to listen for applications that use keys.
     #[arg(long, value_name = "ADDR")]
     pub(crate) keys_listen: Option<SocketAddr>,
+    /// Become the house in place of the process that starts this one: see `amanah deploy upgrade`.
+    #[arg(long, hide = true)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Args)]

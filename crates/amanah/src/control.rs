@@ -18,7 +18,7 @@ use gateway::{AttackDesk, AttackMode, AttackStanding, Gateway};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -27,6 +27,7 @@ use crate::exit::Usage;
 use crate::installation::Installation;
 use crate::out;
 use crate::releases::{Ended, Releases, Standing};
+use crate::upgrade::{Upgraded, Upgrader};
 
 /// The socket in the data directory.
 const SOCKET: &str = "control.sock";
@@ -49,6 +50,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) enum Wish {
     /// Another release of the application.
     Switch { to: String, watch_seconds: u64, health: Option<String> },
+    /// Another program in place of the house's own; without a name, the one where its own lay.
+    Upgrade { program: Option<PathBuf>, drain_seconds: u64 },
     /// Which release there is.
     Releases {},
     /// Under-attack mode: this from now on, or how it is.
@@ -63,6 +66,7 @@ pub(crate) enum Said {
         text: String,
     },
     Ended(Ended),
+    Upgraded(Upgraded),
     Releases(Standing),
     Attack(AttackTold),
     /// It was not done, and whether it is the caller who has to ask otherwise.
@@ -100,7 +104,10 @@ impl From<AttackStanding> for AttackTold {
 #[derive(Clone)]
 struct Hands {
     releases: Arc<Releases>,
+    upgrader: Arc<Upgrader>,
     attack: AttackDesk,
+    /// A switch or an upgrade: one at a time, since a program that starts reads where requests go.
+    changing: Arc<Mutex<()>>,
 }
 
 /// The socket of a house that runs.
@@ -113,12 +120,22 @@ pub(crate) struct Control {
 }
 
 /// Makes the socket of a house; before the sample application nothing is remembered.
-pub(crate) fn open(house: &Installation, gateway: &Gateway, demo: bool) -> anyhow::Result<Control> {
+pub(crate) fn open(
+    house: &Installation,
+    gateway: &Gateway,
+    demo: bool,
+    upgrader: Upgrader,
+) -> anyhow::Result<Control> {
     let upstream = &house.config.upstream;
     let (clock, configured) = (Arc::clone(&house.cx.clock), (!demo).then(|| upstream.url.clone()));
     let (data, health) = (house.data.clone(), upstream.health().to_owned());
     let releases = Releases::new(gateway.deployer(), data, configured, health, clock);
-    let hands = Hands { releases: Arc::new(releases), attack: gateway.attack() };
+    let hands = Hands {
+        releases: Arc::new(releases),
+        upgrader: Arc::new(upgrader),
+        attack: gateway.attack(),
+        changing: Arc::default(),
+    };
     Control::bind(&house.data, hands)
 }
 
@@ -133,11 +150,18 @@ impl Control {
     }
 
     /// Serves until `stop` ends.
-    pub(crate) async fn keep(&self, stop: impl Future<Output = ()>) {
+    pub(crate) async fn keep(mut self, stop: impl Future<Output = ()>) {
+        let course = self.hands.upgrader.course.clone();
         let listening = async {
             let mut commands = JoinSet::new();
+            let mut back = Box::pin(course.clone().comes_back());
             loop {
                 tokio::select! {
+                    () = &mut back => {
+                        // The other process may have made its own in place of ours.
+                        self.again();
+                        back = Box::pin(course.clone().comes_back());
+                    }
                     Some(_) = commands.join_next() => {}
                     accepted = self.listener.accept(), if commands.len() < MAX_COMMANDS => {
                         match accepted {
@@ -158,8 +182,20 @@ impl Control {
             () = stop => {}
             () = listening => {}
         }
-        // The next run replaces it anyway.
-        let _ = fs::remove_file(&self.socket);
+        if !course.is_given_over() {
+            // The next run replaces it anyway.
+            let _ = fs::remove_file(&self.socket);
+        }
+    }
+
+    fn again(&mut self) {
+        let Some(root) = self.socket.parent() else { return };
+        match make(&root.join(WORKSHOP), &self.socket) {
+            Ok((listener, _)) => self.listener = listener,
+            Err(error) => {
+                tracing::error!(%error, "commands may not reach the house until it is started again");
+            }
+        }
     }
 
     fn admits(&self, stream: &UnixStream) -> bool {
@@ -235,7 +271,7 @@ async fn say(stream: &mut UnixStream, said: &Said) -> io::Result<()> {
 }
 
 async fn fulfil(wish: Wish, hands: Hands, sender: mpsc::UnboundedSender<Said>) {
-    let Hands { releases, attack } = hands;
+    let Hands { releases, upgrader, attack, changing } = hands;
     // Where nobody listens any more, there is nobody to tell.
     let tell = |said| {
         let _ = sender.send(said);
@@ -243,17 +279,36 @@ async fn fulfil(wish: Wish, hands: Hands, sender: mpsc::UnboundedSender<Said>) {
     match wish {
         Wish::Releases {} => tell(Said::Releases(releases.standing())),
         Wish::Attack { set } => tell(attacked(&attack, set.as_deref())),
+        Wish::Switch { .. } | Wish::Upgrade { .. } => {
+            let Ok(_turn) = changing.try_lock() else {
+                let why = "another switch or upgrade is under way, so nothing was changed; wait for its end";
+                return tell(Said::Refused { why: why.to_owned(), usage: false });
+            };
+            let step = |text| tell(Said::Step { text });
+            tell(changed(wish, &releases, &upgrader, &step).await.unwrap_or_else(|error| {
+                Said::Refused { why: out::words(&error), usage: error.is::<Usage>() }
+            }));
+        }
+    }
+}
+
+/// Another release, or another program of our own.
+async fn changed(
+    wish: Wish,
+    releases: &Releases,
+    upgrader: &Upgrader,
+    step: &(dyn Fn(String) + Send + Sync),
+) -> anyhow::Result<Said> {
+    match wish {
         Wish::Switch { to, watch_seconds, health } => {
             let watch = Duration::from_secs(watch_seconds);
-            let step = |text| tell(Said::Step { text });
-            match releases.switch(&to, watch, health.as_deref(), &step).await {
-                Ok(ended) => tell(Said::Ended(ended)),
-                Err(error) => {
-                    let usage = error.is::<Usage>();
-                    tell(Said::Refused { why: out::words(&error), usage });
-                }
-            }
+            Ok(Said::Ended(releases.switch(&to, watch, health.as_deref(), step).await?))
         }
+        Wish::Upgrade { program, drain_seconds } => {
+            let drain = Duration::from_secs(drain_seconds);
+            Ok(Said::Upgraded(upgrader.upgrade(program.as_deref(), drain, step).await?))
+        }
+        Wish::Releases {} | Wish::Attack { .. } => anyhow::bail!("this changes nothing"),
     }
 }
 

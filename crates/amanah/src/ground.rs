@@ -27,6 +27,17 @@ const SUPERUSER: &str = "the role in the database address is a superuser, and Am
 /// Connections of the superuser of the managed cluster.
 const SUPERUSER_CONNECTIONS: usize = 6;
 
+/// What a process wants of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// One piece of work.
+    Visit,
+    /// To be the house, whose lock it holds.
+    Begin,
+    /// To become the house, which another process is so far.
+    TakeOver,
+}
+
 /// An installation's PostgreSQL.
 pub(crate) struct Ground {
     /// The managed cluster, unless an existing server is used.
@@ -71,6 +82,11 @@ impl Ground {
     pub(crate) async fn leave(&self, data: &Data) -> anyhow::Result<()> {
         let _turn = data.turn().await?;
         if data.is_locked() { Ok(()) } else { self.stop_unless_used().await }
+    }
+
+    /// What is done when a house could not be built.
+    pub(crate) async fn abandon(&self, data: &Data, stay: Stay) -> anyhow::Result<()> {
+        if stay == Stay::Begin { self.stop().await } else { self.leave(data).await }
     }
 
     /// Stops what is managed, unless another process works with it.

@@ -32,7 +32,7 @@ use crate::door::FileDoors;
 use crate::edge::Faces;
 use crate::exit::Usage;
 use crate::following::Behind;
-use crate::ground::Ground;
+use crate::ground::{Ground, Stay};
 use crate::keyring::{self, Ring};
 use crate::known::{DatabaseAt, Known};
 use crate::probe::{Authority, CanarySession, Edge};
@@ -125,9 +125,9 @@ pub(crate) fn world() -> Cx {
 }
 
 impl Installation {
-    /// Opens the installation that `place` names. `starts` says that this process holds it, and
-    /// is the one that will serve.
-    pub(crate) async fn open(place: &Place, starts: bool) -> anyhow::Result<Self> {
+    /// Opens the installation that `place` names.
+    pub(crate) async fn open(place: &Place, stay: Stay) -> anyhow::Result<Self> {
+        let starts = stay != Stay::Visit;
         let (config, cx) = (Config::load(place.config.as_deref())?, world());
         let data = Data::of(place)?;
         let turn = data.turn().await?;
@@ -154,17 +154,15 @@ impl Installation {
             let identities = Arc::new(identities);
             anyhow::Ok((ring, strongbox, identities, access, fleet, files, caches, protected))
         };
-        let (ring, strongbox, identities, access, fleet, files, caches, protected) = match rooms
-            .await
-        {
-            Ok(rooms) => rooms,
-            Err(error) => {
-                drop(turn);
-                let closed = if starts { ground.stop().await } else { ground.leave(&data).await };
-                closed?;
-                return Err(error);
-            }
-        };
+        let (ring, strongbox, identities, access, fleet, files, caches, protected) =
+            match rooms.await {
+                Ok(rooms) => rooms,
+                Err(error) => {
+                    drop(turn);
+                    ground.abandon(&data, stay).await?;
+                    return Err(error);
+                }
+            };
         let config_file = place.config.clone();
         let behind = Behind::default();
         // It is the running one's, for later commands too, as with its folders below.
@@ -203,7 +201,7 @@ impl Installation {
         place: &Place,
         work: impl AsyncFnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let mut installation = Self::open(place, false).await?;
+        let mut installation = Self::open(place, Stay::Visit).await?;
         let result = work(&mut installation).await;
         let left = installation.ground.leave(&installation.data).await;
         let value = result?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use console::tenants::{Bindings, Tenants};
-use gateway::{Private, PrivateSettings};
+use gateway::{Listening, Private, PrivateSettings};
 use keys::Strongbox;
 use tenancy::{Fleet, StandingFiles};
 
@@ -23,12 +23,13 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How often the house's own secrets are brought to the newest version of their key.
 const RESEAL_EVERY: Duration = Duration::from_hours(1);
 
-/// Takes the listener's address, unless keys are not served. `wanted` overrules the configuration;
-/// `bindings` is looked at whenever somebody asks.
+/// Takes the listener's address, unless keys are not served, or goes on with a listener of another process.
+/// `wanted` overrules the configuration; `bindings` is looked at whenever somebody asks.
 pub(crate) async fn bind(
     installation: &Installation,
     wanted: Option<SocketAddr>,
     bindings: Arc<ArcSwap<Bindings>>,
+    inherited: Option<Listening>,
 ) -> anyhow::Result<Option<Private<Router>>> {
     let config = &installation.config.keys;
     let listen = match wanted {
@@ -48,28 +49,24 @@ pub(crate) async fn bind(
     let decisions = Arc::new(Register { identities, access });
     let decide = console::access::router(keys.clone(), clock.clone(), rng.clone(), decisions);
     let router = console::tenants::router(keys, clock, rng, tenants).merge(decide);
-    let bound = Private::bind(settings, router).await;
+    let bound = match inherited {
+        Some(listening) => Private::adopt(listening, &settings, router),
+        None => Private::bind(settings, router).await,
+    };
     bound.map(Some).map_err(|error| {
         anyhow::Error::from(error).context("keys cannot be served; see --keys-listen")
     })
 }
 
-/// Serves, keeps keys young and clears logins away, until `stop` ends.
+/// Keeps keys young and clears logins away, until `stop` ends.
 pub(crate) async fn keep<S: Future<Output = ()> + Send>(
     installation: &Installation,
-    listener: Option<Private<Router>>,
     stop: impl Fn() -> S,
 ) {
-    let serve = async {
-        match listener {
-            Some(listener) => listener.run(stop()).await,
-            None => stop().await,
-        }
-    };
     let rotate = keys::jobs::keep(&installation.ring.keys, LOOK_EVERY, stop());
     let reseal = renew(&installation.strongbox, stop());
     let clear = clear(&installation.fleet, stop());
-    tokio::join!(serve, rotate, reseal, clear);
+    tokio::join!(rotate, reseal, clear);
 }
 
 /// Removes logins of tenants whose time is over.

@@ -63,6 +63,7 @@ mod tokens;
 mod trail;
 mod trail_desk;
 mod unseen;
+mod upgrade;
 mod vault;
 mod visits;
 mod watched;

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::attack::{self, Attack};
 use crate::bait::Bait;
@@ -26,7 +26,7 @@ use crate::listening::{Listeners, Listening, Taken};
 use crate::reports::Lines;
 use crate::serve::{BODIES_KIB, DIRECTORY_BODIES_KIB, Shared};
 use crate::tls::{TlsSettings, terms};
-use crate::workers::{Newcomer, Workers};
+use crate::workers::{DRAIN_DEADLINE, Newcomer, Workers};
 use crate::{
     AccessLog, AttackDesk, AttackSettings, BaitSettings, Certificates, Deployer, GatewayError,
     HeaderPolicy, LimitSettings, LocalAuthority, Metrics, Network, Own, SameSite, Upstream,
@@ -313,7 +313,7 @@ impl Gateway {
         let watching = tokio::spawn(attack::watch(Arc::clone(&self.shared)));
         let clear = self.clear.take();
         let (left, leaves) = oneshot::channel();
-        let leading = clear.map(|(listener, _)| {
+        let mut leading = clear.map(|(listener, _)| {
             tokio::spawn(clear::listen(listener, Arc::clone(&self.shared), leaves))
         });
         let (mut shutdown, mut leave) = (pin::pin!(shutdown), pin::pin!(leave));
@@ -335,6 +335,10 @@ impl Gateway {
                 }
             };
             self.workers.leave(over).await;
+            if let Some(leading) = &mut leading {
+                // Whoever is being led to TLS hears where to.
+                let _ = timeout(DRAIN_DEADLINE, leading).await;
+            }
         }
         looking.abort();
         watching.abort();

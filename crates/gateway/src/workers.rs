@@ -33,7 +33,7 @@ use crate::handshake::Terms;
 use crate::serve::Shared;
 
 /// How long open requests may take to finish when the gateway stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How far the gateway is. When nobody is left who could say, it was dropped, and every connection
 /// ends at once.

@@ -1,9 +1,13 @@
 //! The command line of `amanah deploy`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
 use kernel::{Unit, Value};
+
+/// Connections that go on for longer are ended.
+const LONGEST_DRAIN: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Deploy {
@@ -27,6 +31,23 @@ pub(crate) enum Deploy {
         #[arg(long, value_name = "PATH")]
         health: Option<String>,
     },
+    /// Replace the program of the house that runs by another version, without closing its door.
+    #[command(
+        after_help = "The new program starts beside the old one, which serves until the new one does, and \
+                      then its connections to their end. PostgreSQL, Redis and the application go on. When \
+                      the new program does not become ready, the old one goes on as before. It is started as \
+                      the house was, and reads its configuration anew.\n\
+                      Exit codes: 0 upgraded, 1 not taken, 2 usage, 3 no house runs or it could not be told.\n\
+                      Example: amanah deploy upgrade --program /opt/amanah/1.3/amanah"
+    )]
+    Upgrade {
+        /// The program; without it, what lies now where the running one was started from.
+        #[arg(long, value_name = "PATH")]
+        program: Option<PathBuf>,
+        /// How long connections of the old process may go on, an hour at most.
+        #[arg(long, value_name = "TIME", default_value = "1m", value_parser = drain)]
+        drain: Duration,
+    },
     /// Show the current release and the last switch.
     #[command(
         after_help = "Exit codes: 0 shown, 3 no house runs.\nExample: amanah deploy status --json"
@@ -38,5 +59,12 @@ fn time(text: &str) -> Result<Duration, String> {
     match Unit::Period.parse(text).map_err(|error| error.to_string())? {
         Value::Period(time) => Ok(time),
         _ => Err("a time such as 30s".to_owned()),
+    }
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        drain if drain <= LONGEST_DRAIN => Ok(drain),
+        _ => Err("an hour at most".to_owned()),
     }
 }

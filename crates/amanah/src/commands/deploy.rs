@@ -1,4 +1,5 @@
-//! `amanah deploy`: another release of the application behind the house that runs.
+//! `amanah deploy`: another release of the application behind the house that runs, or another program of the
+//! house itself.
 
 use anyhow::bail;
 use serde_json::to_string_pretty;
@@ -10,6 +11,7 @@ use crate::data::Data;
 use crate::exit::{Exit, Usage};
 use crate::out;
 use crate::releases::{Ended, How, Standing};
+use crate::upgrade::Upgraded;
 
 pub(crate) async fn run(place: &Place, deploy: Deploy) -> anyhow::Result<Exit> {
     let data = Data::of(place)?;
@@ -18,12 +20,22 @@ pub(crate) async fn run(place: &Place, deploy: Deploy) -> anyhow::Result<Exit> {
         Deploy::Switch { to, watch, health } => {
             Wish::Switch { to, watch_seconds: watch.as_secs(), health }
         }
+        Deploy::Upgrade { program, drain } => {
+            // The house may stand in another folder than whoever asks.
+            let program = program.map(std::path::absolute).transpose()?;
+            Wish::Upgrade { program, drain_seconds: drain.as_secs() }
+        }
     };
     let step = |text: &str| if place.json { out::aside(text) } else { out::line(text) };
     match control::ask(&data, &wish, step).await? {
         Said::Ended(ended) => {
             out::line(&if place.json { to_string_pretty(&ended)? } else { told(&ended) });
             Ok(if ended.outcome == How::Switched { Exit::Holds } else { Exit::Fails })
+        }
+        Said::Upgraded(upgraded) => {
+            let told = if place.json { to_string_pretty(&upgraded)? } else { taken(&upgraded) };
+            out::line(&told);
+            Ok(if upgraded.taken { Exit::Holds } else { Exit::Fails })
         }
         Said::Releases(standing) => {
             out::line(&if place.json { to_string_pretty(&standing)? } else { shown(&standing) });
@@ -52,6 +64,18 @@ fn told(ended: &Ended) -> String {
         (_, left) => format!(
             "{first}\n{left} still under way at {over}: they end when they are done, or with it"
         ),
+    }
+}
+
+fn taken(upgraded: &Upgraded) -> String {
+    let Upgraded { program, before, now, version, why, .. } = upgraded;
+    let program = program.display();
+    match why {
+        None => format!(
+            "upgraded to amanah {}: process {now} is the house, and {before} ends when its connections do",
+            version.as_deref().unwrap_or_default()
+        ),
+        Some(why) => format!("{program} was not taken: {why}; process {now} serves as before"),
     }
 }
 
