@@ -35,7 +35,7 @@ mod spent;
 mod stamp;
 
 pub(crate) use door::{ASKED_COOKIE, CHALLENGE, Met, PASSED_COOKIE, PATH, Told};
-pub(crate) use gauge::{Gauge, feel};
+pub(crate) use gauge::{Gauge, Lane, feel};
 use judge::{Judge, Seen};
 pub use settings::{
     AttackLog, AttackMode, AttackSettings, AttackSwitch, AttackWhy, Challenge, Overload,

@@ -1,17 +1,17 @@
 //! One request's way through the gateway.
 
+mod home;
+
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
-use kernel::{Fut, Identity, Passage, Peer};
+use kernel::{Fut, Identity, Passage};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -36,9 +36,9 @@ use crate::vigil::Vigil;
 use crate::who::Shown;
 use crate::workers::{AtHome, Worker};
 use crate::{
-    AccessLog, HeaderPolicy, Metrics, Network, Payer, SameSite, Upstream, forward, own, proxy,
-    trace,
+    AccessLog, HeaderPolicy, Metrics, Network, SameSite, Upstream, forward, own, proxy, trace,
 };
+use home::Room;
 
 /// The largest body of a request to a page of ours, in bytes: a form. Strangers send them too, so that
 /// they are counted to nobody: what bounds them is this, twice at most while one that came in chunks is
@@ -233,7 +233,7 @@ impl Shared {
         let identity = self.identity(shown.as_ref(), asked.parts.uri.path()).await?;
         asked.who.clone_from(&identity);
         let lane = match self.meet(asked, identity.as_deref(), &worker.gauge).await? {
-            Met::Answered(answer) => return Ok(answer),
+            Met::Answered(answer) => return Ok(*answer),
             Met::In(lane) => lane,
         };
         let counted = self.count(asked, identity.as_deref(), directory);
@@ -242,23 +242,8 @@ impl Shared {
         let request_id = HeaderValue::try_from(id).map_err(|_| Refusal::Broken)?;
         proxy::cleanse(&mut asked.parts, asked.peer.ip().to_canonical(), &request_id);
         if own {
-            let inside = self.enter(lane, &worker.gauge)?;
-            let share = match self.admit(asked, directory).await? {
-                Ok(share) => share,
-                Err(answer) => return Ok(Reply::whole(answer)),
-            };
-            // A place is not held by a body, which may take as long as its sender likes.
-            drop(inside);
-            let waited = asked.body.is_some();
-            let body = self.body(asked, limit, share).await?;
-            let (body, _share) = body.joined().await?;
-            let identity = if waited {
-                self.identity(shown.as_ref(), asked.parts.uri.path()).await?
-            } else {
-                identity
-            };
-            let _inside = self.enter(lane, &worker.gauge)?;
-            return self.own(asked, body, identity).await;
+            let room = Room { lane, gauge: &worker.gauge, limit, directory };
+            return self.own(asked, shown.as_ref(), identity, room).await;
         }
         if worker.route.load().is_none() {
             return Err(Refusal::NotFound);
@@ -315,24 +300,6 @@ impl Shared {
         Ok(answer)
     }
 
-    /// A page of ours. Its panic is ours to answer for, not the connection's end.
-    async fn own(
-        &self,
-        asked: &Asked,
-        body: Bytes,
-        identity: Option<Arc<Identity>>,
-    ) -> Result<Response<Reply>, Refusal> {
-        let mut request = Request::from_parts(asked.parts.clone(), body);
-        request.extensions_mut().insert(Peer(asked.peer.ip().to_canonical()));
-        let nonce = self.give_nonce(request.headers_mut());
-        let page = self.at_home(self.ports.own.handle(request, identity));
-        let page = timeout(self.own_deadline, AssertUnwindSafe(page).catch_unwind());
-        let page = page.await.map_err(|_| Refusal::OwnSlow)?;
-        let mut page = page.map_err(|_| Refusal::Broken)?;
-        page.extensions_mut().insert(nonce);
-        Ok(Reply::whole(page))
-    }
-
     /// Whether whoever is signed in may ask the application for this.
     pub(crate) fn may(
         &self,
@@ -372,25 +339,6 @@ impl Shared {
             tracing::error!(%error, "a request of support could not be written down");
             Refusal::Unrecorded
         })
-    }
-
-    /// The share that the body of a request for a page of ours is counted to, if it is anybody's.
-    /// Whoever shows no good token of a directory does not get as far as sending one: the answer that
-    /// they get instead.
-    async fn admit(
-        &self,
-        asked: &Asked,
-        directory: bool,
-    ) -> Result<Result<Option<Share>, Response<Bytes>>, Refusal> {
-        if !directory || asked.body.is_none() {
-            return Ok(Ok(None));
-        }
-        let admitted = self.ports.own.admit(&asked.parts, asked.peer.ip().to_canonical());
-        let admitted = self.at_home(admitted);
-        let admitted = timeout(DECIDED_WITHIN, AssertUnwindSafe(admitted).catch_unwind()).await;
-        let admitted = admitted.map_err(|_| Refusal::Undecided)?.map_err(|_| Refusal::Broken)?;
-        let share = |payer: Payer| self.directory_bodies.share(&payer.token, &payer.tenant);
-        Ok(admitted.map(|payer| Some(share(payer))))
     }
 
     /// The whole body, in memory that is counted to `share`.

@@ -51,7 +51,13 @@ pub(crate) enum Met {
     /// It goes on; a stranger once they have a place of that kind ([`Shared::enter`]).
     In(Option<Lane>),
     /// This is the answer.
-    Answered(Response<Reply>),
+    Answered(Box<Response<Reply>>),
+}
+
+impl Met {
+    fn answered(answer: Response<Reply>) -> Self {
+        Self::Answered(Box::new(answer))
+    }
 }
 
 /// What came of an answer to a challenge, for counting.
@@ -117,7 +123,7 @@ impl Shared {
             };
             gauge.saw(who.is_some(), counted)?;
             asked.recognise(who)?;
-            return self.hear(asked, who.is_some()).await.map(Met::Answered);
+            return self.hear(asked, who.is_some()).await.map(Met::answered);
         }
         if who.is_some() || !self.attack.is_on() {
             return Ok(Met::In(None));
@@ -126,7 +132,7 @@ impl Shared {
             Need::Nothing => return Ok(Met::In(None)),
             Need::Place => Lane::Programs,
             Need::Pass if self.attack.has_pass(&asked.parts.headers, asked) => Lane::Passed,
-            Need::Pass => return self.turn_back(asked, gauge).map(Met::Answered),
+            Need::Pass => return self.turn_back(asked, gauge).map(Met::answered),
         };
         Ok(Met::In(Some(lane)))
     }

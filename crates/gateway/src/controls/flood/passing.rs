@@ -232,6 +232,13 @@ fn wrongly(told: &Told) -> Option<&'static str> {
     passed_value(told).map(|_| "is taken")
 }
 
+/// The value with another letter in that place.
+fn altered(value: &str, at: usize) -> String {
+    let other = |letter| if letter == 'A' { 'B' } else { 'A' };
+    let letter = |(n, letter)| if n == at { other(letter) } else { letter };
+    value.chars().enumerate().map(letter).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Challenge;
@@ -244,11 +251,4 @@ mod tests {
             assert!(Challenge::read(wrong).is_none(), "{wrong}");
         }
     }
-}
-
-/// The value with another letter in that place.
-fn altered(value: &str, at: usize) -> String {
-    let other = |letter| if letter == 'A' { 'B' } else { 'A' };
-    let letter = |(n, letter)| if n == at { other(letter) } else { letter };
-    value.chars().enumerate().map(letter).collect()
 }
