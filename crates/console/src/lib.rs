@@ -29,6 +29,7 @@ mod cookie;
 mod credentials;
 mod csrf;
 mod error;
+mod fit;
 mod handlers;
 pub mod keys;
 mod leaving;

@@ -16,7 +16,7 @@ use crate::handlers::{
     account, again, api_keys, factors, holder, leaving, people, reset, review, roles, session,
     statics, step, support, token, trail, trust, vitals,
 };
-use crate::{Error, State, assets, scim, voice};
+use crate::{Error, State, assets, fit, scim, voice};
 
 /// The largest form that is read, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
@@ -30,6 +30,7 @@ pub fn router(state: State) -> Router {
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::Method })
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(from_fn(fit::fit))
         .layer(from_fn(voice::speak))
         .with_state(state)
 }

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::Certificates;
 use crate::announce::{self, Network};
@@ -32,8 +32,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The most connections of the listener for plain HTTP; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 256;
-/// How long to wait when the system has no file descriptor left for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The port that an `https` address need not name.
 const HTTPS: u16 = 443;
 
@@ -171,10 +169,7 @@ pub(crate) async fn listen(
                     drop(slot);
                 });
             }
-            Err(error) => {
-                tracing::warn!(%error, "a connection for plain HTTP could not be accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
+            Err(error) => shared.unaccepted.pause(&shared.metrics, &error).await,
         }
     }
     drop(listener);

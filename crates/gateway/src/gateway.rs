@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 
+use crate::accepting::Told;
 use crate::attack::{self, Attack};
 use crate::bait::Bait;
 use crate::bodies::Bodies;
@@ -45,8 +46,6 @@ const OWN_DEADLINE: Duration = Duration::from_mins(1);
 const RENEWAL_CHECK: Duration = Duration::from_hours(1);
 /// How often the operator's certificates are read.
 const RELOAD_CHECK: Duration = Duration::from_secs(5);
-/// How long to wait when the system has no file descriptor left for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The largest body of a request unless the settings say otherwise, in bytes.
 const BODY_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 /// The most connections at one time unless the settings say otherwise; more wait to be accepted.
@@ -222,6 +221,7 @@ impl Gateway {
             policy: settings.headers,
             same_site: settings.same_site,
             report_lines: Lines::default(),
+            unaccepted: Told::default(),
             metrics: Arc::new(Metrics::default()),
             upstream: settings.upstream,
             way,
@@ -354,10 +354,7 @@ impl Gateway {
             let accepted = self.listener.accept().await;
             match accepted.and_then(|(tcp, peer)| Ok((tcp.into_std()?, peer))) {
                 Ok((tcp, peer)) => return Newcomer { tcp, peer, slot },
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
+                Err(error) => self.shared.unaccepted.pause(&self.shared.metrics, &error).await,
             }
         }
     }

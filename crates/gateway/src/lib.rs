@@ -32,6 +32,7 @@
 //! The attacks it stops: forged identity headers, cross-site requests, request smuggling,
 //! slow heads and slow bodies, framing, sniffing, and a page that forgot its headers.
 
+mod accepting;
 mod access_log;
 mod announce;
 mod attack;

@@ -24,6 +24,7 @@ pub struct Metrics {
     reports: Vec<(&'static str, AtomicU64)>,
     upstream_errors: AtomicU64,
     connections: AtomicU64,
+    not_accepted: AtomicU64,
     handshakes_failed: AtomicU64,
     fallbacks: AtomicU64,
     unlogged: AtomicU64,
@@ -58,6 +59,7 @@ impl Default for Metrics {
                 .collect(),
             upstream_errors: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            not_accepted: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
             unlogged: AtomicU64::new(0),
@@ -79,6 +81,11 @@ impl Metrics {
                 "gateway_connections_total",
                 "Connections that were accepted",
                 &self.connections,
+            ),
+            single(
+                "gateway_accepts_failed_total",
+                "Times that a connection could not be accepted, for want of descriptors say",
+                &self.not_accepted,
             ),
             single(
                 "gateway_handshakes_failed_total",
@@ -131,6 +138,10 @@ impl Metrics {
 
     pub(crate) fn connection(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn not_accepted(&self) {
+        self.not_accepted.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn bait(&self, key: bool) {

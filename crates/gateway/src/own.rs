@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use kernel::{Fut, Identity};
 
 use crate::Challenge;
+use crate::refusal::Refusal;
 
 /// Answers the paths under `/trust`, `/.well-known/` and `/_amanah/`, and `/healthz` and
 /// `/metrics`. Implemented by the binary around the console.
@@ -77,6 +78,14 @@ pub struct Payer {
     pub token: String,
     /// Its tenant.
     pub tenant: String,
+}
+
+/// Whether a page of ours can read what comes: nothing of ours decompresses what strangers send, so that a
+/// few bytes never become many.
+pub(crate) fn readable(parts: &Parts) -> Result<(), Refusal> {
+    let mut encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if encodings.all(plain) { Ok(()) } else { Err(Refusal::Compressed) }
 }
 
 /// The page that tells a program who it is.

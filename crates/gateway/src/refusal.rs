@@ -5,8 +5,8 @@ mod words;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{Response, StatusCode};
 
@@ -24,6 +24,14 @@ const ALLOWED: &str = "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE";
 /// What a stranger is told who is shed.
 const SHED: &str = "Many strangers ask here just now, and whoever is signed in goes first. Nothing was done. \
     Wait as long as Retry-After says, in seconds, then try again.";
+
+/// What somebody is told who spoke in clear.
+const IN_CLEAR: &str = "This address speaks HTTPS only, and nothing was done. Write https:// and try again. \
+     If a password or a token was sent here, others may have read it: replace it.";
+
+/// What somebody is told who compressed a form.
+const COMPRESSED: &str = "This page reads nothing compressed, so nothing was done. Send the same without \
+     Content-Encoding.";
 
 /// Why a request got no answer from the application or from a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +68,8 @@ pub(crate) enum Refusal {
     SlowBody,
     /// The body is larger than the limit.
     BodyTooLarge,
+    /// The body of a request to a page of ours is compressed.
+    Compressed,
     /// The request line is larger than the limit.
     TargetTooLong,
     /// The head is larger than the limit.
@@ -88,7 +98,7 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 impl Refusal {
     /// One of each, for counting.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Malformed(""),
         Self::InClear,
         Self::SignedOut,
@@ -105,6 +115,7 @@ impl Refusal {
         Self::Method,
         Self::SlowBody,
         Self::BodyTooLarge,
+        Self::Compressed,
         Self::TargetTooLong,
         Self::HeadTooLarge,
         Self::Broken,
@@ -129,6 +140,7 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -162,6 +174,7 @@ impl Refusal {
             Self::Method => "method",
             Self::SlowBody => "slow_body",
             Self::BodyTooLarge => "body_too_large",
+            Self::Compressed => "compressed",
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "head_too_large",
             Self::Broken => "broken",
@@ -183,10 +196,7 @@ impl Refusal {
     const fn text(self) -> &'static str {
         match self {
             Self::Malformed(why) => why,
-            Self::InClear => {
-                "This address speaks HTTPS only, and nothing was done. Write https:// and try again. \
-                 If a password or a token was sent here, others may have read it: replace it."
-            }
+            Self::InClear => IN_CLEAR,
             Self::SignedOut => "Sign in first, then try again.",
             Self::Undecided => {
                 "Who is signed in cannot be looked up at this moment, so nothing was done. You were \
@@ -223,6 +233,7 @@ impl Refusal {
             Self::Method => "This method is not used here.",
             Self::SlowBody => "The request did not arrive in time, so nothing was done. Try again.",
             Self::BodyTooLarge => "The request is larger than allowed, so nothing was done.",
+            Self::Compressed => COMPRESSED,
             Self::TargetTooLong => "The address is longer than allowed.",
             Self::HeadTooLarge => "The request's headers are larger than allowed.",
             Self::Broken => {
@@ -272,6 +283,9 @@ impl Refusal {
         }
         if let Self::UnderAttack(wait) = self {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
+        }
+        if self == Self::Compressed {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if self == Self::Method {
             headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));

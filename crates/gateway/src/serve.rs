@@ -67,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) policy: HeaderPolicy,
     pub(crate) same_site: SameSite,
     pub(crate) report_lines: Lines,
+    pub(crate) unaccepted: crate::accepting::Told,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bait: Bait,
     pub(crate) attack: Attack,

@@ -16,8 +16,11 @@ use crate::serve::{Asked, Shared};
 use crate::{bearer, cookies, own};
 
 impl Shared {
-    /// Whether it may be looked up whose session or token it is.
+    /// Whether it can be read at all, and whether it may be looked up whose session or token it is.
     pub(crate) fn may_show(&self, parts: &Parts, peer: SocketAddr) -> Result<(), Refusal> {
+        if own::is_own(parts.uri.path()) {
+            own::readable(parts)?;
+        }
         let token = parts.headers.contains_key(AUTHORIZATION);
         if token && bearer::read(&parts.headers)?.is_some_and(|token| self.bait.is_key(&token)) {
             self.metrics.bait(true);

@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod descriptors;
 mod documented;
 mod hostile;
 mod mail;
@@ -26,6 +27,7 @@ use store::{Cluster, ClusterSettings, Db, Programs, Protected, Room};
 use tokio::sync::OnceCell;
 
 pub use answers::Answers;
+pub use descriptors::{file_of_parent, with_descriptors};
 pub use documented::told;
 pub use hostile::{try_damaged, try_damaged_again};
 pub use mail::{MailServer, mail_server};

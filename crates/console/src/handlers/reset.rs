@@ -196,7 +196,9 @@ pub(crate) async fn accept(
 /// A link is opened: its token goes into the cookie, whatever it is, and the browser to the same address
 /// without it. What cannot be one of ours leaves no cookie.
 fn put_by((path, name): (&'static str, &'static str), token: &str) -> Result<Response, Error> {
-    let fits = token.len() <= MAX_TOKEN_BYTES;
+    // What a link's token is made of; anything else would be a stranger's words in a header of ours.
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let fits = token.len() <= MAX_TOKEN_BYTES && token.bytes().all(is_token);
     let set = fits.then(|| cookie::set_link(name, token).ok()).flatten();
     let set = set.map_or_else(|| cookie::remove(name), Ok)?;
     Ok(with_cookie(Redirect::to(path).into_response(), Some(set)))
