@@ -217,7 +217,7 @@ fn a_program_that_cannot_be_the_house_is_not_taken() {
     assert!(why.contains("does not start"), "{why}");
     let why = taken("hangs", "#!/bin/sh\nexec sleep 600\n");
     assert!(why.contains("did not say that it is Amanah"), "{why}");
-    let python = PathBuf::from(testkit::python_tool("python"));
+    let python = testkit::python_tool("python");
     let speak = |last: &str, then: &str| speaker(&python, last, then);
     let why = taken("stops", &speak("start", "sys.exit(3)"));
     assert!(why.contains("exit status: 3"), "{why}");

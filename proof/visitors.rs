@@ -239,9 +239,8 @@ async fn two(way: &Way, count: &impl Fn(Result<usize, String>)) {
         let three = (0..3).map(|_| {
             let (mut send, request) = (send.clone(), way.get(true));
             async move {
-                match send.ready().await {
-                    Err(_) => return Ok(0),
-                    Ok(()) => {}
+                if send.ready().await.is_err() {
+                    return Ok(0);
                 }
                 let answer = match send.try_send_request(request).await {
                     Ok(answer) => answer,
@@ -277,6 +276,7 @@ pub async fn read_until(tls: &mut TlsStream<TcpStream>, end: &str) -> String {
             assert!(tls.read_buf(&mut all).await.unwrap() > 0, "cut before {end:?}: {all:?}");
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.expect(end);
+    let in_time = tokio::time::timeout(PATIENCE, read).await;
+    assert!(in_time.is_ok(), "{end:?} did not come");
     String::from_utf8(all).unwrap()
 }

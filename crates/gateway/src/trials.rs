@@ -85,6 +85,12 @@ impl Edge {
     }
 
     async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self { listeners: None, ..Self::with_listeners(change).await }
+    }
+
+    /// As [`Edge::with`], with its listeners once more: as long as somebody has them, connections to its
+    /// address wait, even when it has ended.
+    async fn with_listeners(change: impl FnOnce(&mut Settings)) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let application = Application::start().await;
         let authority = Arc::new(LocalAuthority::in_memory(Arc::new(SystemClock)).unwrap());

@@ -78,25 +78,25 @@ const _: () = assert!(HEARD.as_millis() < u16::MAX as i128, "what lasts longer i
 
 /// The keyed hash of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hint([u16; 3]);
+struct Hint([u8; 6]);
 
 impl Hint {
     /// Of these bits the upper ones: among a hundred thousand credentials two with one hint, which would be
     /// asked about each time, are not to be expected.
     const fn of(hash: u64) -> Self {
-        Self([(hash >> 48) as u16, (hash >> 32) as u16, (hash >> 16) as u16])
+        let [upper @ .., _, _] = hash.to_be_bytes();
+        Self(upper)
     }
 
     /// The part of the memory that it belongs to.
     const fn shard(self) -> usize {
         let [high, ..] = self.0;
-        (high >> 12) as usize % SHARDS
+        (high >> 4) as usize % SHARDS
     }
 
     /// As a table wants it, with all of its bits everywhere (Knuth's multiplicative hashing).
-    const fn spread(self) -> u64 {
-        let [high, middle, low] = self.0;
-        let bits = (high as u64) << 32 | (middle as u64) << 16 | low as u64;
+    fn spread(self) -> u64 {
+        let bits = self.0.iter().fold(0, |bits, byte| (bits << 8) | u64::from(*byte));
         bits.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
@@ -217,7 +217,7 @@ impl Cache {
         let lasts = until.duration_since(now).as_millis().max(0);
         let lasts = u16::try_from(lasts).unwrap_or(u16::MAX);
         let (identity, read_at) = (Arc::clone(identity), now.as_millisecond());
-        let new = Holder { digest, identity, read_at, lasts, marks, hint };
+        let new = Holder { digest, identity, read_at, marks, lasts, hint };
         match shard.holders.entry(hint.spread(), is, |holder| holder.hint.spread()) {
             Entry::Occupied(mut old) => *old.get_mut() = new,
             Entry::Vacant(free) => drop(free.insert(new)),

@@ -23,6 +23,7 @@ pub fn with_descriptors(test: &str, most: u32, file: &Path) -> Command {
 }
 
 /// In such a process, the file. `None` where somebody runs all ignored tests.
+#[expect(clippy::disallowed_methods, reason = "the runner of tests leaves no other way to tell it")]
 pub fn file_of_parent() -> Option<PathBuf> {
     std::env::var_os(FILE).map(PathBuf::from)
 }

@@ -260,7 +260,7 @@ async fn a_token_leaves_the_address_at_first_sight() {
         assert!(set[0].contains("=good; Path=/; Secure; HttpOnly; SameSite=Lax"), "{set:?}");
         // What cannot be ours is not put by, and is answered in the same way.
         let long = "a".repeat(5000);
-        for odd in ["%3b+Domain=evil", "%00", "%0d%0aX:y", &long] {
+        for odd in ["%3b+Domain=evil", "%22%3E", "%0d%0aX:y", &long] {
             let (status, headers, _) = get(&router, &format!("{path}?t={odd}")).await;
             assert_eq!(status, StatusCode::SEE_OTHER);
             let set = cookies(&headers);

@@ -53,8 +53,8 @@ async fn nothing_is_decompressed() {
     let seven: Vec<u8> = bomb.iter().map(|byte| byte & 0x7f).collect();
     let answer = edge.talk(ask("/", gzip, &seven)).await;
     assert_eq!(status(&answer), 200, "{answer}");
-    let seen = edge.application.seen().pop().unwrap();
-    let (head, body) = seen.split_once("\r\n\r\n").unwrap();
+    let arrived = edge.application.seen().pop().unwrap();
+    let (head, body) = arrived.split_once("\r\n\r\n").unwrap();
     assert_eq!(values(head, "content-encoding"), ["gzip"]);
     assert_eq!(body.as_bytes(), seven, "as it was sent");
     let large = edge.talk(ask("/", gzip, &vec![b'a'; 16 * 1024 + 1])).await;

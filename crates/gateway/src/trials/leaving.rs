@@ -23,7 +23,7 @@ fn wire(path: &str) -> String {
 /// answer is the last one. What is under way ends as it would have, and the gateway with the last of them.
 #[tokio::test]
 async fn it_serves_its_connections_to_their_end() {
-    let mut edge = Edge::start().await;
+    let mut edge = Edge::with_listeners(|_| {}).await;
     let mut idle = edge.connect().await;
     idle.write_all(wire("/chunks").as_bytes()).await.unwrap();
     let answer = read_until(&mut idle, "\r\n0\r\n\r\n").await;
@@ -58,7 +58,7 @@ async fn it_serves_its_connections_to_their_end() {
 #[tokio::test]
 async fn a_listener_keeps_its_address() {
     for (clear, elsewhere) in [(None, true), (Some(0), false)] {
-        let mut edge = Edge::start().await;
+        let mut edge = Edge::with_listeners(|_| {}).await;
         let refused = heir(&mut edge, |settings| {
             settings.clear = clear.map(|port| (Ipv4Addr::LOCALHOST, port).into());
             if elsewhere {
@@ -69,7 +69,8 @@ async fn a_listener_keeps_its_address() {
         assert!(matches!(error, GatewayError::ListensElsewhere { .. }), "{error}");
     }
     let mut edge =
-        Edge::with(|settings| settings.clear = Some((Ipv4Addr::LOCALHOST, 0).into())).await;
+        Edge::with_listeners(|settings| settings.clear = Some((Ipv4Addr::LOCALHOST, 0).into()))
+            .await;
     let error = heir(&mut edge, |_| {}).await.err().unwrap();
     assert!(
         matches!(error, GatewayError::ListensUnwanted(at) if Some(at) == edge.clear),

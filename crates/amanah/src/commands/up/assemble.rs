@@ -82,12 +82,11 @@ pub(super) async fn assemble(
             .await?;
     let keys = private.as_ref().map(Private::local_addr);
     if up.demo {
-        sample = match had.application {
-            Some(address) => Sample::Theirs(address, running_demo(installation, keys).await?),
-            None => {
-                let _turn = installation.data.turn().await?;
-                Sample::Ours(demo(installation, keys).await?)
-            }
+        sample = if let Some(address) = had.application {
+            Sample::Theirs(address, running_demo(installation, keys).await?)
+        } else {
+            let _turn = installation.data.turn().await?;
+            Sample::Ours(demo(installation, keys).await?)
         };
         paths = application::paths();
     }

@@ -74,7 +74,7 @@ async fn nothing_to_see_is_said_with_its_reason() {
         ("actor=away", StatusCode::SERVICE_UNAVAILABLE, ""),
         ("from=yesterday", StatusCode::BAD_REQUEST, "Write the times"),
         ("from=2999-01-01T00:00", StatusCode::BAD_REQUEST, "Write the times"),
-        ("actor=%00", StatusCode::BAD_REQUEST, "Write the times"),
+        ("actor=%00", StatusCode::BAD_REQUEST, ""),
         ("from=%ff", StatusCode::BAD_REQUEST, "Write the times"),
     ] {
         let path = format!("/_amanah/trail?{asked}");
