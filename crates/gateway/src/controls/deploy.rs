@@ -11,6 +11,7 @@ use std::time::Duration;
 use kernel::{Card, Control, Cx, Finding, Fut, Params, Population, Proof};
 use tokio::sync::watch;
 
+use super::faults::Faults;
 use super::scratch::{Behind, Scratch};
 use crate::{HeaderPolicy, LocalAuthority, Outcome, Step, SwitchTerms, Upstream};
 use handed::handed;
@@ -74,10 +75,16 @@ enum Manner {
 }
 
 impl Manner {
-    const CARELESS: [(Self, &'static str); 3] = [
-        (Self::Cuts, "a switch that cuts what is under way"),
-        (Self::Blind, "a switch to a release whose health nobody asked for"),
-        (Self::Alone, "a switch where nobody stands in for a release that dies"),
+    /// Each with how it is called, and with what it must be found by: anything else that goes wrong says
+    /// nothing of it.
+    const CARELESS: [(Self, &'static str, &'static str); 3] = [
+        (Self::Cuts, "a switch that cuts what is under way", "a long answer"),
+        (Self::Blind, "a switch to a release whose health nobody asked for", "an ill release"),
+        (
+            Self::Alone,
+            "a switch where nobody stands in for a release that dies",
+            "requests of visitors",
+        ),
     ];
 
     fn terms(self, watched: Duration) -> Result<SwitchTerms, String> {
@@ -107,6 +114,12 @@ impl Trial {
         self.lost += other.lost;
         self.findings.extend(other.findings);
         self
+    }
+
+    /// How a fault was found that must be seen in what is called `own`, if it was.
+    fn found(&self, own: &str) -> Option<String> {
+        let found = self.findings.iter().find(|finding| finding.object.ends_with(own))?;
+        Some(format!("{}: {}", found.object, found.what))
     }
 }
 
@@ -293,37 +306,19 @@ async fn attack(cx: &Cx) -> Result<Proof, String> {
 
 async fn seed(cx: &Cx) -> Result<Proof, String> {
     let observed_at = cx.clock.now();
-    let (mut findings, mut overlooked) = (Vec::new(), Vec::new());
-    let mut trials = Vec::new();
-    for (manner, what) in Manner::CARELESS {
+    let mut faults = Faults::default();
+    for (manner, what, own) in Manner::CARELESS {
         let trial = match manner {
             Manner::Blind => ill(cx, manner).await?,
             Manner::Alone => dying(cx, manner).await?,
             Manner::Whole | Manner::Cuts => good(cx, manner).await?,
         };
-        trials.push((trial, what));
+        faults.note(what, trial.found(own));
     }
-    for (manner, what) in handed::Manner::CARELESS {
-        trials.push((handed(cx, manner).await?, what));
+    for (manner, what, own) in handed::Manner::CARELESS {
+        faults.note(what, handed(cx, manner).await?.found(own));
     }
-    let all = trials.len();
-    for (trial, what) in trials {
-        match trial.findings.first() {
-            Some(found) => {
-                findings
-                    .push(Finding::new(what, format!("found: {}: {}", found.object, found.what)));
-            }
-            None => overlooked.push(what),
-        }
-    }
-    let population = Population::new(findings.len(), all, "careless switches and take-overs");
-    if !overlooked.is_empty() {
-        let names = overlooked.join(", ");
-        let why = format!("made and not found: {names}; the proof does not see them");
-        return Ok(Proof::missed(observed_at, population, why));
-    }
-    let measured = format!("{} of {all} careless switches and take-overs found", findings.len());
-    Ok(Proof::weigh(observed_at, population, measured, format!("{all} of {all}"), findings))
+    Ok(faults.weigh(observed_at, "careless switches and take-overs"))
 }
 
 impl Control for Deploy {

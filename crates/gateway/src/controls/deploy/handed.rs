@@ -31,10 +31,11 @@ pub(super) enum Manner {
 }
 
 impl Manner {
-    pub(super) const CARELESS: [(Self, &'static str); 3] = [
-        (Self::Closes, "a take-over with a moment in which nobody listens"),
-        (Self::Cuts, "a take-over that cuts connections"),
-        (Self::Waits, "a take-over by a process that accepts nobody"),
+    /// Each with how it is called, and with what it must be found by.
+    pub(super) const CARELESS: [(Self, &'static str, &'static str); 3] = [
+        (Self::Closes, "a take-over with a moment in which nobody listens", "requests of visitors"),
+        (Self::Cuts, "a take-over that cuts connections", "a long answer of the old process"),
+        (Self::Waits, "a take-over by a process that accepts nobody", "the process that took over"),
     ];
 }
 
